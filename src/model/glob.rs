@@ -1,0 +1,34 @@
+//! Patterns over image paths, as `--keep` takes them: `*` within a component, `**` across, `?` one character.
+
+/// Says whether `pattern` matches the whole of `path`.
+pub(crate) fn matches(pattern: &str, path: &str) -> bool {
+    matches_bytes(pattern.as_bytes(), path.as_bytes())
+}
+
+fn matches_bytes(pattern: &[u8], path: &[u8]) -> bool {
+    match pattern {
+        [] => path.is_empty(),
+        [b'*', b'*', b'/', rest @ ..] if matches_bytes(rest, path) => true,
+        [b'*', b'*', rest @ ..] => (0..=path.len()).any(|taken| matches_bytes(rest, &path[taken..])),
+        [b'*', rest @ ..] => {
+            let component = path.iter().position(|&byte| byte == b'/').unwrap_or(path.len());
+            (0..=component).any(|taken| matches_bytes(rest, &path[taken..]))
+        }
+        [b'?', rest @ ..] => path.first().is_some_and(|&byte| byte != b'/') && matches_bytes(rest, &path[1..]),
+        [literal, rest @ ..] => path.first() == Some(literal) && matches_bytes(rest, &path[1..]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stays_in_its_component_and_two_cross() {
+        assert!(matches("/usr/lib/*.so", "/usr/lib/libz.so"));
+        assert!(!matches("/usr/*.so", "/usr/lib/libz.so"));
+        assert!(matches("/usr/**.so", "/usr/lib/libz.so"));
+        assert!(matches("**/man1/*", "/usr/share/man/man1/git.1.gz"));
+        assert!(matches("/usr/?ib", "/usr/lib"));
+    }
+}

@@ -1,0 +1,78 @@
+//! Layers and images, in the words of the OCI image specification.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::digest::Digest;
+use crate::model::platform::Platform;
+
+/// The digest of a blob as it is stored and sent: of a layer, the compressed bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct BlobDigest(pub(crate) Digest);
+
+/// The digest of a layer's uncompressed tar (image-spec, config.md, "Layer DiffID").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct DiffId(pub(crate) Digest);
+
+/// A layer whose blob is the concatenation of segments that lie in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Layer {
+    /// What it holds, for people: `debian base`, `numpy`.
+    pub(crate) title: String,
+    pub(crate) digest: BlobDigest,
+    pub(crate) diff_id: DiffId,
+    pub(crate) media_type: String,
+    /// Of the compressed blob.
+    pub(crate) size_bytes: u64,
+    /// Of the tar.
+    pub(crate) tar_bytes: u64,
+    /// The sum of its files' sizes.
+    pub(crate) files_bytes: u64,
+    /// Keys of the store's segments, in order; joined they are the blob.
+    pub(crate) segments: Vec<Digest>,
+}
+
+/// A JSON document of an image (config, manifest, index): its exact bytes and their digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Document {
+    pub(crate) media_type: &'static str,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) digest: BlobDigest,
+}
+
+impl Document {
+    pub(crate) fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
+        let digest = BlobDigest(Digest::of(&bytes));
+        Self { media_type, bytes, digest }
+    }
+}
+
+/// The image of one platform, sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlatformImage {
+    pub(crate) platform: Platform,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) config: Document,
+    pub(crate) manifest: Document,
+}
+
+/// Everything that a destination needs, for every platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Image {
+    /// As in the request.
+    pub(crate) name: String,
+    pub(crate) platforms: Vec<PlatformImage>,
+    /// Present when there are several platforms.
+    pub(crate) index: Option<Document>,
+}
+
+impl Image {
+    /// What identifies the image: the index's digest, or the only manifest's.
+    pub(crate) fn digest(&self) -> BlobDigest {
+        match &self.index {
+            Some(index) => index.digest,
+            None => self.platforms[0].manifest.digest,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The lock: every wheel and .deb that a request comes to, with URL and sha256, for every platform.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::digest::Digest;
+use crate::model::platform::{Platform, PythonVersion};
+use crate::model::request::BaseRequest;
+use crate::model::tree::Origin;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lock {
+    pub(crate) python: PythonVersion,
+    pub(crate) base: BaseRequest,
+    /// One for each platform asked for, in that order.
+    pub(crate) platforms: Vec<PlatformLock>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlatformLock {
+    pub(crate) platform: Platform,
+    /// By normalised name.
+    pub(crate) wheels: Vec<LockedWheel>,
+    /// By package name.
+    pub(crate) debs: Vec<LockedDeb>,
+    /// Programs that a package is known to call and that nothing brings: pointed out, not added.
+    pub(crate) hints: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LockedWheel {
+    /// The normalised name (PEP 503): `pre-commit`.
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// The wheel's file name.
+    pub(crate) file_name: String,
+    /// Without credentials.
+    pub(crate) url: String,
+    pub(crate) digest: Digest,
+    /// Where the index tells it.
+    pub(crate) size_bytes: Option<u64>,
+    /// Whether the user asked for it by name, and not another distribution.
+    pub(crate) is_requested: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LockedDeb {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) architecture: String,
+    pub(crate) url: String,
+    pub(crate) digest: Digest,
+    pub(crate) size_bytes: u64,
+    /// What asked for it: `the interpreter`, `--with git`, `needed by libfoo.so of wheel bar`, `libc6 (dependency of python3.13)`.
+    pub(crate) reason: String,
+}
+
+impl LockedWheel {
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::Wheel { name: self.name.clone(), version: self.version.clone() }
+    }
+}
+
+impl LockedDeb {
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::Deb { name: self.name.clone(), version: self.version.clone() }
+    }
+}

@@ -1,0 +1,13 @@
+//! Our nouns: plain values that every other part may name. No I/O, no clock, no environment.
+
+pub(crate) mod digest;
+pub(crate) mod event;
+pub(crate) mod glob;
+pub(crate) mod image;
+pub(crate) mod image_path;
+pub(crate) mod lock;
+pub(crate) mod part;
+pub(crate) mod platform;
+pub(crate) mod receipt;
+pub(crate) mod request;
+pub(crate) mod tree;

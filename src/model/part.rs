@@ -1,0 +1,74 @@
+//! A part: a parcel opened. A listing of its files, contents by digest.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::digest::Digest;
+use crate::model::tree::{Kind, Origin};
+
+/// One opened parcel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// The sha256 of the parcel.
+    pub(crate) parcel: Digest,
+    pub(crate) origin: Origin,
+    pub(crate) contents: PartContents,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub(crate) enum PartContents {
+    Deb(DebPart),
+    Wheel(WheelPart),
+}
+
+/// A path of an archive, as the archive spells it after the check of [`crate::model::image_path::ImagePath`]:
+/// relative, without a leading slash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PartEntry {
+    pub(crate) path: String,
+    pub(crate) kind: Kind,
+    /// Permission bits, setuid, setgid and sticky among them.
+    pub(crate) mode: u32,
+}
+
+/// What a .deb holds (deb(5)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DebPart {
+    /// The control paragraph, as in the package.
+    pub(crate) control: String,
+    /// Maintainer scripts and triggers present in the control member, by name, with their text.
+    pub(crate) scripts: Vec<(String, String)>,
+    /// `conffiles`, `md5sums` and other control files that dpkg keeps, by name.
+    pub(crate) control_files: Vec<(String, String)>,
+    pub(crate) entries: Vec<PartEntry>,
+}
+
+/// What a wheel holds (PEP 427), sorted by where it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WheelPart {
+    /// `Root-Is-Purelib`.
+    pub(crate) is_purelib: bool,
+    /// `foo-1.0.dist-info`.
+    pub(crate) dist_info: String,
+    /// The text of METADATA.
+    pub(crate) metadata: String,
+    /// Files of the root, for site-packages.
+    pub(crate) site: Vec<PartEntry>,
+    /// Files of `.data/scripts`, by name alone; the first line `#!python` still as it was.
+    pub(crate) scripts: Vec<PartEntry>,
+    /// Files of `.data/data`, relative to the prefix.
+    pub(crate) data: Vec<PartEntry>,
+    /// Files of `.data/headers`.
+    pub(crate) headers: Vec<PartEntry>,
+    /// `entry_points.txt`: console_scripts, then gui_scripts.
+    pub(crate) console_scripts: Vec<ConsoleScript>,
+}
+
+/// A line of `[console_scripts]`: `name = module:attribute.path`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct ConsoleScript {
+    pub(crate) name: String,
+    pub(crate) module: String,
+    /// Dotted; never empty.
+    pub(crate) attribute: String,
+}

@@ -1,0 +1,140 @@
+//! What an image is made for: the processor, and the Python it carries.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A processor architecture, in the words of the OCI image specification (Go's `GOARCH`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Architecture {
+    Amd64,
+    Arm64,
+}
+
+impl Architecture {
+    /// The architecture of the machine that builds, where lath knows it.
+    pub(crate) fn of_host() -> Option<Self> {
+        match std::env::consts::ARCH {
+            "x86_64" => Some(Self::Amd64),
+            "aarch64" => Some(Self::Arm64),
+            _ => None,
+        }
+    }
+
+    /// OCI's and Debian's name, which agree for these: `amd64`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// The kernel's name, as in wheel tags and `uname -m`: `x86_64`.
+    pub(crate) fn machine(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86_64",
+            Self::Arm64 => "aarch64",
+        }
+    }
+
+    /// Debian's multiarch triplet: `x86_64-linux-gnu`.
+    pub(crate) fn triplet(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86_64-linux-gnu",
+            Self::Arm64 => "aarch64-linux-gnu",
+        }
+    }
+
+    /// The dynamic loader that the System V ABI supplement of the architecture names.
+    pub(crate) fn loader(self) -> &'static str {
+        match self {
+            Self::Amd64 => "/lib64/ld-linux-x86-64.so.2",
+            Self::Arm64 => "/lib/ld-linux-aarch64.so.1",
+        }
+    }
+
+    /// `e_machine` of its ELF files.
+    pub(crate) fn elf_machine(self) -> u16 {
+        match self {
+            Self::Amd64 => 62,
+            Self::Arm64 => 183,
+        }
+    }
+}
+
+/// What an image runs on. The operating system is always linux.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct Platform {
+    pub(crate) architecture: Architecture,
+}
+
+#[derive(Debug, Error)]
+#[error("cannot build for the platform `{0}`: lath knows `linux/amd64` and `linux/arm64`")]
+pub(crate) struct PlatformError(String);
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "linux/{}", self.architecture.name())
+    }
+}
+
+impl FromStr for Platform {
+    type Err = PlatformError;
+
+    fn from_str(text: &str) -> Result<Self, PlatformError> {
+        let architecture = match text {
+            "linux/amd64" | "amd64" | "linux/x86_64" => Architecture::Amd64,
+            "linux/arm64" | "arm64" | "linux/aarch64" | "linux/arm64/v8" => Architecture::Arm64,
+            _ => return Err(PlatformError(text.to_owned())),
+        };
+        Ok(Self { architecture })
+    }
+}
+
+/// A Python feature release: `3.13`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct PythonVersion {
+    pub(crate) major: u8,
+    pub(crate) minor: u8,
+}
+
+#[derive(Debug, Error)]
+#[error("cannot read `{0}` as a Python version: write it as `3.13`")]
+pub(crate) struct PythonVersionError(String);
+
+impl fmt::Display for PythonVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl FromStr for PythonVersion {
+    type Err = PythonVersionError;
+
+    fn from_str(text: &str) -> Result<Self, PythonVersionError> {
+        let refuse = || PythonVersionError(text.to_owned());
+        let (major, minor) = text.split_once('.').ok_or_else(refuse)?;
+        Ok(Self {
+            major: major.parse().map_err(|_| refuse())?,
+            minor: minor.parse().map_err(|_| refuse())?,
+        })
+    }
+}
+
+impl TryFrom<String> for PythonVersion {
+    type Error = PythonVersionError;
+
+    fn try_from(text: String) -> Result<Self, PythonVersionError> {
+        text.parse()
+    }
+}
+
+impl From<PythonVersion> for String {
+    fn from(version: PythonVersion) -> Self {
+        version.to_string()
+    }
+}

@@ -1,0 +1,47 @@
+//! The receipt: what a build came to, for the summary and for `--metadata-file`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::image::Layer;
+use crate::model::platform::Platform;
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Receipt {
+    pub(crate) name: String,
+    /// `sha256:...` of the index, or of the only manifest.
+    pub(crate) digest: String,
+    /// Where it was written, as the user would type it.
+    pub(crate) destinations: Vec<String>,
+    pub(crate) platforms: Vec<PlatformReceipt>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PlatformReceipt {
+    pub(crate) platform: Platform,
+    /// Of the manifest.
+    pub(crate) digest: String,
+    pub(crate) files_bytes: u64,
+    pub(crate) compressed_bytes: u64,
+    pub(crate) layers: Vec<Layer>,
+    /// Bytes of files by origin, as `Origin` displays it.
+    pub(crate) bytes_by_origin: BTreeMap<String, u64>,
+    /// Bytes that trim left out, by reason.
+    pub(crate) removed_bytes_by_reason: BTreeMap<String, u64>,
+    pub(crate) checks: ProofSummary,
+    /// The entry point in exec form.
+    pub(crate) entrypoint: Vec<String>,
+    pub(crate) hints: Vec<String>,
+}
+
+/// What the proof came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub(crate) struct ProofSummary {
+    /// Names of the checks that ran and passed.
+    pub(crate) passed: Vec<String>,
+    /// Checks that did not run, each with the reason.
+    pub(crate) not_run: Vec<String>,
+    /// What was noticed and is no failure: a script that failed untrimmed too.
+    pub(crate) notes: Vec<String>,
+}

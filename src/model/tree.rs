@@ -1,0 +1,205 @@
+//! The file system of an image as a plain value: one node a path, contents by digest. No disk.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::digest::Digest;
+use crate::model::image_path::ImagePath;
+
+/// Where a path came from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub(crate) enum Origin {
+    /// A Debian package.
+    Deb { name: String, version: String },
+    /// A Python distribution.
+    Wheel { name: String, version: String },
+    /// lath itself: what a maintainer script or an installer would have written.
+    Lath,
+    /// A file of the user's own (`--copy`).
+    User,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deb { name, .. } => write!(f, "deb {name}"),
+            Self::Wheel { name, .. } => write!(f, "wheel {name}"),
+            Self::Lath => f.write_str("lath"),
+            Self::User => f.write_str("user"),
+        }
+    }
+}
+
+/// What a path is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "type")]
+pub(crate) enum Kind {
+    Directory,
+    File { digest: Digest, size_bytes: u64 },
+    Link { target: String },
+}
+
+/// One path of a tree.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    /// Permission bits: `0o755`.
+    pub(crate) mode: u32,
+    /// The owner's numeric id, which is the group's too.
+    pub(crate) owner: u32,
+    pub(crate) origin: Origin,
+    /// Why the path is kept, once trim has said so; empty before.
+    pub(crate) reason: String,
+}
+
+impl Node {
+    pub(crate) fn directory(origin: Origin) -> Self {
+        Self { kind: Kind::Directory, mode: 0o755, owner: 0, origin, reason: String::new() }
+    }
+
+    pub(crate) fn link(target: impl Into<String>, origin: Origin) -> Self {
+        Self { kind: Kind::Link { target: target.into() }, mode: 0o777, owner: 0, origin, reason: String::new() }
+    }
+
+    pub(crate) fn file(digest: Digest, size_bytes: u64, mode: u32, origin: Origin) -> Self {
+        Self { kind: Kind::File { digest, size_bytes }, mode, owner: 0, origin, reason: String::new() }
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        match self.kind {
+            Kind::File { size_bytes, .. } => size_bytes,
+            Kind::Directory | Kind::Link { .. } => 0,
+        }
+    }
+
+    /// The digest of the contents, where this is a file.
+    pub(crate) fn digest(&self) -> Option<&Digest> {
+        match &self.kind {
+            Kind::File { digest, .. } => Some(digest),
+            Kind::Directory | Kind::Link { .. } => None,
+        }
+    }
+
+    pub(crate) fn is_executable(&self) -> bool {
+        self.mode & 0o111 != 0
+    }
+}
+
+/// A path that was taken out, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Removal {
+    pub(crate) size_bytes: u64,
+    pub(crate) origin: Origin,
+    /// The rule, in the user's words: `documentation`.
+    pub(crate) reason: String,
+}
+
+/// Every path of an image, and every path that trim took out of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tree {
+    pub(crate) nodes: BTreeMap<ImagePath, Node>,
+    pub(crate) removed: BTreeMap<ImagePath, Removal>,
+}
+
+impl Tree {
+    /// Adds `node` and the directories above it that are missing (0755, root, of the node's origin).
+    pub(crate) fn insert(&mut self, path: ImagePath, node: Node) {
+        let mut above = path.parent();
+        while let Some(parent) = above {
+            if self.nodes.contains_key(&parent) {
+                break;
+            }
+            self.nodes.insert(parent.clone(), Node::directory(node.origin.clone()));
+            above = parent.parent();
+        }
+        self.nodes.insert(path, node);
+    }
+
+    /// Takes a path out and keeps the reason.
+    pub(crate) fn remove(&mut self, path: &ImagePath, reason: &str) {
+        if let Some(node) = self.nodes.remove(path) {
+            let removal = Removal { size_bytes: node.size_bytes(), origin: node.origin, reason: reason.to_owned() };
+            self.removed.insert(path.clone(), removal);
+        }
+    }
+
+    /// Follows links in every component of `path`, as a kernel does; `None` when it leads nowhere or in a circle.
+    pub(crate) fn canonical(&self, path: &ImagePath) -> Option<ImagePath> {
+        let mut current = path.clone();
+        'again: for _ in 0..40 {
+            let mut walked = String::new();
+            let components: Vec<&str> = current.components().collect();
+            for (index, component) in components.iter().enumerate() {
+                walked.push('/');
+                walked.push_str(component);
+                let here = ImagePath::parse(&walked).ok()?;
+                match self.nodes.get(&here).map(|node| &node.kind) {
+                    None => return None,
+                    Some(Kind::Link { target }) => {
+                        let mut next = here.resolve_link(target).as_str().to_owned();
+                        for rest in &components[index + 1..] {
+                            next.push('/');
+                            next.push_str(rest);
+                        }
+                        current = ImagePath::parse(&next).ok()?;
+                        continue 'again;
+                    }
+                    Some(Kind::Directory | Kind::File { .. }) => {}
+                }
+            }
+            return Some(current);
+        }
+        None
+    }
+
+    /// The node that `path` leads to, links followed.
+    pub(crate) fn find(&self, path: &str) -> Option<(ImagePath, &Node)> {
+        let canonical = self.canonical(&ImagePath::parse(path).ok()?)?;
+        let node = self.nodes.get(&canonical)?;
+        Some((canonical, node))
+    }
+
+    /// The bytes of all files.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.nodes.values().map(Node::size_bytes).sum()
+    }
+
+    /// A key for everything that ships: paths, kinds, modes, owners and contents; not origins nor reasons.
+    pub(crate) fn digest(&self) -> Digest {
+        let mut text = String::new();
+        for (path, node) in &self.nodes {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{path} {:o} {} {:?}", node.mode, node.owner, node.kind);
+        }
+        Digest::of(text.as_bytes())
+    }
+
+    /// The tree as text, one line a path, removed ones included: what tests compare and people read.
+    pub(crate) fn listing(&self) -> String {
+        let mut lines: BTreeMap<&ImagePath, String> = BTreeMap::new();
+        for (path, node) in &self.nodes {
+            let (kind, tail) = match &node.kind {
+                Kind::Directory => ("dir ", String::new()),
+                Kind::File { digest, .. } => ("file", format!("  sha256:{}", &digest.to_string()[..8])),
+                Kind::Link { target } => ("link", format!(" -> {target}")),
+            };
+            let mut line = format!("{kind} {:04o} {} {path}{tail}  {}", node.mode, node.owner, node.origin);
+            if !node.reason.is_empty() {
+                let _ = write!(line, "  kept: {}", node.reason);
+            }
+            lines.insert(path, line);
+        }
+        for (path, removal) in &self.removed {
+            lines.insert(path, format!("gone        {path}  {}  trimmed: {}", removal.origin, removal.reason));
+        }
+        let mut text = String::new();
+        for line in lines.values() {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text
+    }
+}

@@ -1,0 +1,1 @@
+//! Makes hostile and honest wheels.
