@@ -86,11 +86,7 @@ pub(crate) struct DigestWriter<W> {
 
 impl<W: Write> DigestWriter<W> {
     pub(crate) fn new(inner: W) -> Self {
-        Self {
-            inner,
-            hasher: Sha256::new(),
-            size_bytes: 0,
-        }
+        Self { inner, hasher: Sha256::new(), size_bytes: 0 }
     }
 
     /// Gives back the inner writer, the digest and the number of bytes that passed.

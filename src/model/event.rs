@@ -6,9 +6,18 @@ pub(crate) enum Event {
     /// A step begins: a verb and its object, `resolving pre-commit`.
     Step(String),
     /// A download begins; `total` in bytes where it is known.
-    DownloadStarted { id: u64, name: String, total: Option<u64> },
-    DownloadProgress { id: u64, bytes: u64 },
-    DownloadFinished { id: u64 },
+    DownloadStarted {
+        id: u64,
+        name: String,
+        total: Option<u64>,
+    },
+    DownloadProgress {
+        id: u64,
+        bytes: u64,
+    },
+    DownloadFinished {
+        id: u64,
+    },
     /// Something the user should know, and nothing failed.
     Note(String),
     /// Something may be wrong.

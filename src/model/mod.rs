@@ -1,5 +1,6 @@
 //! Our nouns: plain values that every other part may name. No I/O, no clock, no environment.
 
+pub(crate) mod assembly;
 pub(crate) mod digest;
 pub(crate) mod event;
 pub(crate) mod glob;

@@ -118,10 +118,7 @@ impl FromStr for PythonVersion {
     fn from_str(text: &str) -> Result<Self, PythonVersionError> {
         let refuse = || PythonVersionError(text.to_owned());
         let (major, minor) = text.split_once('.').ok_or_else(refuse)?;
-        Ok(Self {
-            major: major.parse().map_err(|_| refuse())?,
-            minor: minor.parse().map_err(|_| refuse())?,
-        })
+        Ok(Self { major: major.parse().map_err(|_| refuse())?, minor: minor.parse().map_err(|_| refuse())? })
     }
 }
 

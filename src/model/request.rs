@@ -167,7 +167,9 @@ pub(crate) enum Destination {
 
 #[derive(Debug, Error)]
 pub(crate) enum ParseError {
-    #[error("cannot read the destination `{0}`: write `PATH.tar`, `oci:PATH`, `oci-archive:PATH`, `docker-archive:PATH`, `dir:PATH` or `docker-daemon:NAME`")]
+    #[error(
+        "cannot read the destination `{0}`: write `PATH.tar`, `oci:PATH`, `oci-archive:PATH`, `docker-archive:PATH`, `dir:PATH` or `docker-daemon:NAME`"
+    )]
     Destination(String),
     #[error("cannot read the compression `{0}`: write `gzip`, `zstd`, `gzip:1` to `gzip:12` or `zstd:1` to `zstd:19`")]
     Compression(String),

@@ -1,0 +1,1 @@
+//! File formats of others: bytes to values and back, no I/O of their own.

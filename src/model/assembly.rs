@@ -1,0 +1,27 @@
+//! What assemble hands on: the whole tree, and the programs in it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::tree::Tree;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Assembly {
+    pub(crate) tree: Tree,
+    /// By name.
+    pub(crate) scripts: Vec<InstalledScript>,
+    /// What the user should know: a maintainer script that lath does not know.
+    pub(crate) notes: Vec<String>,
+}
+
+/// An executable of `/opt/app/bin`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct InstalledScript {
+    pub(crate) name: String,
+    /// The normalised name of its distribution.
+    pub(crate) distribution: String,
+    /// The entry point's module; `None` for a script that came as a file.
+    pub(crate) module: Option<String>,
+    pub(crate) attribute: Option<String>,
+    /// Whether the user asked for its distribution by name.
+    pub(crate) is_requested: bool,
+}

@@ -1,0 +1,1 @@
+//! Doors: all that can fail for reasons not ours.
