@@ -1,1 +1,2 @@
 //! Doors: all that can fail for reasons not ours.
+pub(crate) mod pypi;

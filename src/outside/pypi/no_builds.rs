@@ -1,0 +1,199 @@
+//! uv's build context for a resolver that only takes wheels: it holds settings and refuses every build.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use uv_cache::Cache;
+use uv_configuration::{BuildKind, BuildOptions, BuildOutput, NoBinary, NoBuild, NoSources};
+use uv_distribution_filename::DistFilename;
+use uv_distribution_types::{
+    CachedDist, ConfigSettings, DependencyMetadata, ExtraBuildRequires, ExtraBuildVariables, IndexCapabilities,
+    IndexLocations, IsBuildBackendError, PackageConfigSettings, Requirement, SourceDist,
+};
+use uv_git::GitResolver;
+use uv_python::{Interpreter, PythonEnvironment};
+use uv_types::{
+    AnyErrorBuild, BuildArena, BuildContext, BuildIsolation, BuildStack, ResolvedRequirements, SourceBuildTrait,
+};
+use uv_workspace::WorkspaceCache;
+
+/// A build was asked for.
+#[derive(Debug)]
+pub(crate) struct BuildRefused;
+
+impl fmt::Display for BuildRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot build from source: only wheels are taken")
+    }
+}
+
+impl std::error::Error for BuildRefused {}
+impl uv_errors::Hint for BuildRefused {}
+impl IsBuildBackendError for BuildRefused {
+    fn is_build_backend_error(&self) -> bool {
+        false
+    }
+}
+
+/// A source build that cannot exist.
+#[derive(Debug)]
+pub(crate) struct NeverBuilt(Infallible);
+
+impl SourceBuildTrait for NeverBuilt {
+    async fn metadata(&mut self) -> Result<Option<PathBuf>, AnyErrorBuild> {
+        match self.0 {}
+    }
+
+    async fn wheel<'a>(&'a self, _wheel_dir: &'a Path) -> Result<String, AnyErrorBuild> {
+        match self.0 {}
+    }
+}
+
+pub(crate) struct NoBuilds {
+    pub(crate) cache: Cache,
+    pub(crate) locations: IndexLocations,
+    pub(crate) build_options: BuildOptions,
+    arena: BuildArena<NeverBuilt>,
+    capabilities: IndexCapabilities,
+    config: ConfigSettings,
+    config_by_package: PackageConfigSettings,
+    dependency_metadata: DependencyMetadata,
+    extra_requires: ExtraBuildRequires,
+    extra_variables: ExtraBuildVariables,
+    git: GitResolver,
+    sources: NoSources,
+    workspaces: WorkspaceCache,
+}
+
+impl NoBuilds {
+    pub(crate) fn new(cache: Cache, locations: IndexLocations) -> Self {
+        Self {
+            cache,
+            locations,
+            build_options: BuildOptions::new(NoBinary::None, NoBuild::All),
+            arena: BuildArena::default(),
+            capabilities: IndexCapabilities::default(),
+            config: ConfigSettings::default(),
+            config_by_package: PackageConfigSettings::default(),
+            dependency_metadata: DependencyMetadata::default(),
+            extra_requires: ExtraBuildRequires::default(),
+            extra_variables: ExtraBuildVariables::default(),
+            git: GitResolver::default(),
+            sources: NoSources::default(),
+            workspaces: WorkspaceCache::default(),
+        }
+    }
+}
+
+#[expect(refining_impl_trait, reason = "nothing outside this crate sees the type")]
+impl BuildContext for NoBuilds {
+    type SourceDistBuilder = NeverBuilt;
+
+    /// uv asks for it only when it sets up a build, which `NoBuild::All` has ruled out before.
+    async fn interpreter(&self) -> &Interpreter {
+        unreachable!("uv asked for an interpreter though every build is ruled out")
+    }
+
+    fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    fn git(&self) -> &GitResolver {
+        &self.git
+    }
+
+    fn build_arena(&self) -> &BuildArena<NeverBuilt> {
+        &self.arena
+    }
+
+    fn capabilities(&self) -> &IndexCapabilities {
+        &self.capabilities
+    }
+
+    fn dependency_metadata(&self) -> &DependencyMetadata {
+        &self.dependency_metadata
+    }
+
+    fn build_options(&self) -> &BuildOptions {
+        &self.build_options
+    }
+
+    fn build_isolation(&self) -> BuildIsolation<'_> {
+        BuildIsolation::Isolated
+    }
+
+    fn config_settings(&self) -> &ConfigSettings {
+        &self.config
+    }
+
+    fn config_settings_package(&self) -> &PackageConfigSettings {
+        &self.config_by_package
+    }
+
+    fn sources(&self) -> &NoSources {
+        &self.sources
+    }
+
+    fn locations(&self) -> &IndexLocations {
+        &self.locations
+    }
+
+    fn workspace_cache(&self) -> &WorkspaceCache {
+        &self.workspaces
+    }
+
+    fn extra_build_requires(&self) -> &ExtraBuildRequires {
+        &self.extra_requires
+    }
+
+    fn extra_build_variables(&self) -> &ExtraBuildVariables {
+        &self.extra_variables
+    }
+
+    async fn resolve<'a>(
+        &'a self,
+        _requirements: &'a [Requirement],
+        _build_stack: &'a BuildStack,
+    ) -> Result<ResolvedRequirements, BuildRefused> {
+        Err(BuildRefused)
+    }
+
+    async fn install<'a>(
+        &'a self,
+        _requirements: &'a ResolvedRequirements,
+        _venv: &'a PythonEnvironment,
+        _build_stack: &'a BuildStack,
+    ) -> Result<Vec<CachedDist>, BuildRefused> {
+        Err(BuildRefused)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the trait is uv's")]
+    async fn setup_build<'a>(
+        &'a self,
+        _source: &'a Path,
+        _subdirectory: Option<&'a Path>,
+        _install_path: &'a Path,
+        _stop_discovery_at: Option<&'a Path>,
+        _version_id: Option<&'a str>,
+        _dist: Option<&'a SourceDist>,
+        _sources: &'a NoSources,
+        _build_kind: BuildKind,
+        _build_output: BuildOutput,
+        _build_stack: BuildStack,
+    ) -> Result<NeverBuilt, BuildRefused> {
+        Err(BuildRefused)
+    }
+
+    async fn direct_build<'a>(
+        &'a self,
+        _source: &'a Path,
+        _subdirectory: Option<&'a Path>,
+        _output_dir: &'a Path,
+        _sources: NoSources,
+        _build_kind: BuildKind,
+        _version_id: Option<&'a str>,
+    ) -> Result<Option<DistFilename>, BuildRefused> {
+        Err(BuildRefused)
+    }
+}

@@ -1,0 +1,66 @@
+//! The interpreter that uv would ask, made up: markers (PEP 508) and tags (PEP 425) of the image's Python.
+
+use uv_pep508::{MarkerEnvironment, MarkerEnvironmentBuilder};
+use uv_platform_tags::{Arch, Os, Tags, TagsOptions};
+
+use crate::model::platform::{Architecture, Platform, PythonVersion};
+use crate::outside::pypi::Cause;
+
+/// What wheels and markers are chosen for.
+pub(crate) struct Target {
+    pub(crate) platform: Platform,
+    pub(crate) markers: MarkerEnvironment,
+    pub(crate) tags: Tags,
+}
+
+impl Target {
+    /// Makes the target of CPython `full_version` (`3.13.5`) on `platform` with the base's glibc.
+    pub(crate) fn new(
+        full_version: &str,
+        version: PythonVersion,
+        platform: Platform,
+        glibc: (u16, u16),
+    ) -> Result<Self, Cause> {
+        let short = version.to_string();
+        let markers = MarkerEnvironment::try_from(MarkerEnvironmentBuilder {
+            implementation_name: "cpython",
+            implementation_version: full_version,
+            os_name: "posix",
+            platform_machine: platform.architecture.machine(),
+            platform_python_implementation: "CPython",
+            // The kernel's are not known before the image runs; empty, as in uv's own cross-platform resolution.
+            platform_release: "",
+            platform_system: "Linux",
+            platform_version: "",
+            python_full_version: full_version,
+            python_version: &short,
+            sys_platform: "linux",
+        })?;
+        let architecture = match platform.architecture {
+            Architecture::Amd64 => Arch::X86_64,
+            Architecture::Arm64 => Arch::Aarch64,
+        };
+        let os = Os::Manylinux { major: glibc.0, minor: glibc.1 };
+        let python = (version.major, version.minor);
+        let options = TagsOptions { manylinux_compatible: true, is_cross: true, ..TagsOptions::default() };
+        let tags =
+            Tags::from_env(uv_platform_tags::Platform::new(os, architecture), python, "cpython", python, options)?;
+        Ok(Self { platform, markers, tags })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_and_tags_are_those_of_the_image() {
+        let platform: Platform = "linux/arm64".parse().unwrap();
+        let target = Target::new("3.13.5", "3.13".parse().unwrap(), platform, (2, 41)).unwrap();
+        assert_eq!(target.markers.platform_machine(), "aarch64");
+        assert_eq!(target.markers.python_full_version().to_string(), "3.13.5");
+        let tags = target.tags.to_string();
+        assert!(tags.contains("cp313-cp313-manylinux_2_41_aarch64"), "{tags}");
+        assert!(!tags.contains("manylinux_2_42") && !tags.contains("x86_64"), "{tags}");
+    }
+}
