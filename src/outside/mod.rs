@@ -1,2 +1,3 @@
 //! Doors: all that can fail for reasons not ours.
 pub(crate) mod pypi;
+pub(crate) mod store;

@@ -168,7 +168,6 @@ impl BuildContext for NoBuilds {
         Err(BuildRefused)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the trait is uv's")]
     async fn setup_build<'a>(
         &'a self,
         _source: &'a Path,
