@@ -1,1 +1,3 @@
 //! File formats of others: bytes to values and back, no I/O of their own.
+
+pub(crate) mod release;

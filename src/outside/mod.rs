@@ -1,3 +1,4 @@
 //! Doors: all that can fail for reasons not ours.
+pub(crate) mod archive;
 pub(crate) mod pypi;
 pub(crate) mod store;

@@ -1,0 +1,128 @@
+//! `InRelease` files: a clear-signed text (RFC 9580, section 7) that one key of a keyring must have signed.
+
+use std::io;
+
+use pgp::composed::{CleartextSignedMessage, Deserializable, SignedPublicKey};
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::Signature;
+use thiserror::Error;
+
+/// The keys that a distribution signs its archive with.
+pub(crate) struct Keyring(Vec<SignedPublicKey>);
+
+/// Debian's keys, from its package `debian-archive-keyring`.
+const DEBIAN: &[u8] = include_bytes!("../../../keyrings/debian-archive-keyring.gpg");
+
+#[derive(Debug, Error)]
+pub(crate) enum SignatureError {
+    #[error("cannot read the keyring")]
+    Keyring(#[source] Box<pgp::errors::Error>),
+    #[error("cannot use the keyring: it holds no key")]
+    EmptyKeyring,
+    #[error("cannot trust the file: it is not a signed text{}", if *is_html { "; a web page came instead, perhaps a proxy's" } else { "" })]
+    Unsigned { is_html: bool },
+    #[error("cannot trust the file: something stands outside of the signed text")]
+    Smuggled,
+    #[error("cannot trust the file: its signature cannot be read")]
+    Unreadable(#[source] Box<pgp::errors::Error>),
+    #[error("cannot trust the file: none of its {signatures} signatures is by a key of the keyring over this text")]
+    Untrusted { signatures: usize },
+}
+
+impl Keyring {
+    /// The keyring that lath carries for Debian's archives.
+    pub(crate) fn debian() -> Result<Self, SignatureError> {
+        Self::read(DEBIAN)
+    }
+
+    /// Reads a binary keyring, as `/usr/share/keyrings` holds them.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, SignatureError> {
+        let failed = |error| SignatureError::Keyring(Box::new(error));
+        let keys = SignedPublicKey::from_bytes_many(io::BufReader::new(bytes)).map_err(failed)?;
+        let keys = keys.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        if keys.is_empty() {
+            return Err(SignatureError::EmptyKeyring);
+        }
+        Ok(Self(keys))
+    }
+
+    /// Gives the text of `in_release` that a key of this keyring has signed, and nothing of what stands around it.
+    pub(crate) fn verified_text(&self, in_release: &str) -> Result<String, SignatureError> {
+        const BEGIN: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
+        const END: &str = "-----END PGP SIGNATURE-----";
+        if !in_release.starts_with(BEGIN) {
+            return Err(SignatureError::Unsigned { is_html: in_release.trim_start().starts_with('<') });
+        }
+        if in_release.matches(BEGIN).count() != 1 || !in_release.trim_end().ends_with(END) {
+            return Err(SignatureError::Smuggled);
+        }
+        let (message, _) = CleartextSignedMessage::from_string(in_release)
+            .map_err(|error| SignatureError::Unreadable(Box::new(error)))?;
+        let text = message.signed_text();
+        let is_trusted = message.signatures().iter().any(|signature| self.has_signed(signature, text.as_bytes()));
+        if !is_trusted {
+            return Err(SignatureError::Untrusted { signatures: message.signatures().len() });
+        }
+        Ok(text.replace("\r\n", "\n"))
+    }
+
+    /// Says whether a key or a bound signing subkey made `signature` over `text`. Digests that collide are not taken.
+    fn has_signed(&self, signature: &Signature, text: &[u8]) -> bool {
+        let is_strong =
+            matches!(signature.hash_alg(), Some(HashAlgorithm::Sha256 | HashAlgorithm::Sha384 | HashAlgorithm::Sha512));
+        is_strong
+            && self.0.iter().any(|key| {
+                let by_primary = || signature.verify(&key.primary_key, text).is_ok();
+                let by_subkey = || {
+                    key.public_subkeys.iter().any(|subkey| {
+                        subkey.signatures.iter().any(|binding| binding.key_flags().sign())
+                            && signature.verify(&subkey.key, text).is_ok()
+                            && subkey.verify_bindings(&key.primary_key).is_ok()
+                    })
+                };
+                by_primary() || by_subkey()
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the security archive served it on a day of November 2026.
+    const IN_RELEASE: &str = include_str!("../../../tests/data/trixie-security.InRelease");
+
+    #[test]
+    fn what_debian_signed_is_taken_and_nothing_else_of_the_file() {
+        let text = Keyring::debian().unwrap().verified_text(IN_RELEASE).unwrap();
+        assert!(text.starts_with("Origin: Debian\n"), "{}", &text[..40]);
+        assert!(text.contains("Codename: trixie-security\n"));
+        assert!(!text.contains("PGP"));
+    }
+
+    #[test]
+    fn one_changed_letter_is_noticed() {
+        let changed = IN_RELEASE.replacen("Codename: trixie", "Codename: trixia", 1);
+        let error = Keyring::debian().unwrap().verified_text(&changed).unwrap_err();
+        assert!(matches!(error, SignatureError::Untrusted { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_text_without_signature_or_with_more_around_it_is_refused() {
+        let keyring = Keyring::debian().unwrap();
+        let plain = keyring.verified_text("Suite: stable\n").unwrap_err();
+        assert!(matches!(plain, SignatureError::Unsigned { is_html: false }), "{plain}");
+        let page = keyring.verified_text("<!DOCTYPE html><html>").unwrap_err();
+        assert!(page.to_string().contains("a web page came instead"), "{page}");
+        let prefixed = keyring.verified_text(&format!("Suite: evil\n{IN_RELEASE}")).unwrap_err();
+        assert!(matches!(prefixed, SignatureError::Unsigned { .. }), "{prefixed}");
+        let suffixed = keyring.verified_text(&format!("{IN_RELEASE}Suite: evil\n")).unwrap_err();
+        assert!(matches!(suffixed, SignatureError::Smuggled), "{suffixed}");
+    }
+
+    #[test]
+    fn a_keyring_without_keys_is_refused() {
+        assert!(matches!(Keyring::read(b""), Err(SignatureError::EmptyKeyring)));
+        assert!(Keyring::read(b"no keys at all").is_err());
+    }
+}
