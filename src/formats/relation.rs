@@ -1,0 +1,163 @@
+//! Relations between Debian packages: `Depends`, `Pre-Depends`, `Provides` (Debian Policy, chapter 7).
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use debversion::Version;
+use thiserror::Error;
+
+/// Alternatives, in order of preference; one of them must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Alternatives(pub(crate) Vec<Relation>);
+
+/// One package, and which of its versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Relation {
+    pub(crate) name: String,
+    /// `any` of `python3:any`, or an architecture.
+    pub(crate) qualifier: Option<String>,
+    pub(crate) version: Option<(Operator, String)>,
+}
+
+/// Debian Policy, section 7.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Earlier,
+    EarlierOrEqual,
+    Equal,
+    LaterOrEqual,
+    Later,
+}
+
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) enum RelationError {
+    #[error("cannot read the package relation `{0}`")]
+    Syntax(String),
+    #[error("cannot read `{0}` as a Debian version")]
+    Version(String),
+}
+
+impl Relation {
+    /// Says whether `version` of the package satisfies this relation.
+    pub(crate) fn allows(&self, version: &str) -> Result<bool, RelationError> {
+        let Some((operator, wanted)) = &self.version else { return Ok(true) };
+        let order = compare(version, wanted)?;
+        Ok(match operator {
+            Operator::Earlier => order == Ordering::Less,
+            Operator::EarlierOrEqual => order != Ordering::Greater,
+            Operator::Equal => order == Ordering::Equal,
+            Operator::LaterOrEqual => order != Ordering::Less,
+            Operator::Later => order == Ordering::Greater,
+        })
+    }
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if let Some((operator, version)) = &self.version {
+            let sign = match operator {
+                Operator::Earlier => "<<",
+                Operator::EarlierOrEqual => "<=",
+                Operator::Equal => "=",
+                Operator::LaterOrEqual => ">=",
+                Operator::Later => ">>",
+            };
+            write!(f, " ({sign} {version})")?;
+        }
+        Ok(())
+    }
+}
+
+/// Orders two versions as dpkg does (deb-version(7)).
+pub(crate) fn compare(one: &str, other: &str) -> Result<Ordering, RelationError> {
+    let parse = |text: &str| text.parse::<Version>().map_err(|_| RelationError::Version(text.to_owned()));
+    Ok(parse(one)?.cmp(&parse(other)?))
+}
+
+/// Reads a relation field: `a (>= 1) | b, c:any`.
+pub(crate) fn parse(field: &str) -> Result<Vec<Alternatives>, RelationError> {
+    field
+        .split(',')
+        .filter(|clause| !clause.trim().is_empty())
+        .map(|clause| clause.split('|').map(parse_one).collect::<Result<_, _>>().map(Alternatives))
+        .collect()
+}
+
+fn parse_one(text: &str) -> Result<Relation, RelationError> {
+    let refuse = || RelationError::Syntax(text.trim().to_owned());
+    let (package, version) = match text.split_once('(') {
+        None => (text.trim(), None),
+        Some((package, rest)) => {
+            let inside = rest.trim_end().strip_suffix(')').ok_or_else(refuse)?;
+            (package.trim(), Some(parse_version(inside.trim()).ok_or_else(refuse)?))
+        }
+    };
+    let (name, qualifier) = match package.split_once(':') {
+        None => (package, None),
+        Some((name, qualifier)) => (name, Some(qualifier.to_owned())),
+    };
+    let is_name = !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte));
+    if !is_name {
+        return Err(refuse());
+    }
+    Ok(Relation { name: name.to_owned(), qualifier, version })
+}
+
+fn parse_version(text: &str) -> Option<(Operator, String)> {
+    // The two-letter signs come first: `<` and `>` alone are obsolete and mean `<=` and `>=`.
+    const SIGNS: &[(&str, Operator)] = &[
+        ("<<", Operator::Earlier),
+        ("<=", Operator::EarlierOrEqual),
+        (">=", Operator::LaterOrEqual),
+        (">>", Operator::Later),
+        ("=", Operator::Equal),
+        ("<", Operator::EarlierOrEqual),
+        (">", Operator::LaterOrEqual),
+    ];
+    let (sign, operator) = SIGNS.iter().find(|(sign, _)| text.starts_with(sign))?;
+    let version = text[sign.len()..].trim();
+    (!version.is_empty()).then(|| (*operator, version.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_reads_as_clauses_of_alternatives() {
+        let clauses =
+            parse("libc6 (>= 2.38), debconf (>= 0.5) | debconf-2.0, python3:any,\n media-types (=1)").unwrap();
+        let shown: Vec<String> = clauses
+            .iter()
+            .map(|clause| clause.0.iter().map(Relation::to_string).collect::<Vec<_>>().join(" | "))
+            .collect();
+        assert_eq!(shown, ["libc6 (>= 2.38)", "debconf (>= 0.5) | debconf-2.0", "python3", "media-types (= 1)"]);
+        assert_eq!(clauses[2].0[0].qualifier.as_deref(), Some("any"));
+    }
+
+    #[test]
+    fn versions_are_ordered_as_dpkg_orders_them() {
+        let table = [
+            ("a (>= 2.38)", "2.41-12", true),
+            ("a (>= 1:1)", "2.41-12", false),
+            ("a (<< 1.0)", "1.0~rc1", true),
+            ("a (= 1.0-1)", "1.0-1+b2", false),
+            ("a (>> 1.9)", "1.10", true),
+            ("a (<= 1.0)", "1.0", true),
+            ("a", "0", true),
+        ];
+        for (relation, version, expected) in table {
+            let relation = &parse(relation).unwrap()[0].0[0];
+            assert_eq!(relation.allows(version), Ok(expected), "{relation} against {version}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_relation_is_named() {
+        for text in ["a (>= 1", "a (1)", "A b", "a ()", "| a"] {
+            assert!(matches!(parse(text), Err(RelationError::Syntax(_))), "{text}");
+        }
+    }
+}
