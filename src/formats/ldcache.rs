@@ -1,0 +1,146 @@
+//! `/etc/ld.so.cache`: which file the dynamic loader opens for a SONAME.
+//!
+//! Source: glibc, `sysdeps/generic/dl-cache.h` (`struct cache_file_new`), the format `glibc-ld.so.cache1.1`; the order of
+//! entries is that of `_dl_cache_libcmp`, descending, for the loader searches by bisection.
+
+use std::cmp::Ordering;
+
+use crate::model::platform::Architecture;
+
+const MAGIC: &[u8; 20] = b"glibc-ld.so.cache1.1";
+/// The header: magic, two 32-bit counts, flags with padding, the extension's offset, three unused words.
+const HEADER_BYTES: usize = 48;
+const ENTRY_BYTES: usize = 24;
+/// `cache_file_new_flags_endian_little`.
+const LITTLE_ENDIAN: u8 = 2;
+
+/// A library as the cache knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Library {
+    pub(crate) soname: String,
+    /// Absolute.
+    pub(crate) path: String,
+}
+
+/// Writes the cache of `libraries` for `architecture`; of two with the same SONAME, the first given wins.
+pub(crate) fn write(libraries: &[Library], architecture: Architecture) -> Vec<u8> {
+    let mut sorted: Vec<&Library> = libraries.iter().collect();
+    sorted.sort_by(|one, other| compare(&other.soname, &one.soname));
+    sorted.dedup_by(|later, first| later.soname == first.soname);
+
+    let mut strings = Vec::new();
+    let strings_start = HEADER_BYTES + ENTRY_BYTES * sorted.len();
+    let mut entries = Vec::with_capacity(ENTRY_BYTES * sorted.len());
+    for library in &sorted {
+        let mut keep = |text: &str| {
+            let offset = word(strings_start + strings.len());
+            strings.extend_from_slice(text.as_bytes());
+            strings.push(0);
+            offset
+        };
+        let (key, value) = (keep(&library.soname), keep(&library.path));
+        entries.extend_from_slice(&flags(architecture).to_le_bytes());
+        entries.extend_from_slice(&key);
+        entries.extend_from_slice(&value);
+        entries.extend_from_slice(&[0; 12]); // osversion and hwcap: any
+    }
+
+    let mut bytes = Vec::with_capacity(strings_start + strings.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&word(sorted.len()));
+    bytes.extend_from_slice(&word(strings.len()));
+    bytes.extend_from_slice(&[LITTLE_ENDIAN, 0, 0, 0]);
+    bytes.extend_from_slice(&[0; 16]); // no extension, three unused words
+    bytes.extend_from_slice(&entries);
+    bytes.extend_from_slice(&strings);
+    bytes
+}
+
+/// An offset or a count. The cache of an image's few hundred libraries is far from 4 GiB.
+fn word(value: usize) -> [u8; 4] {
+    u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+/// `FLAG_ELF_LIBC6` (3) with the architecture's own bits.
+fn flags(architecture: Architecture) -> u32 {
+    match architecture {
+        Architecture::Amd64 => 0x0303,
+        Architecture::Arm64 => 0x0a03,
+    }
+}
+
+/// glibc's `_dl_cache_libcmp`: numbers inside of names compare as numbers, and a digit comes after anything else.
+fn compare(one: &str, other: &str) -> Ordering {
+    let (mut left, mut right) = (one.as_bytes(), other.as_bytes());
+    while let Some(&first) = left.first() {
+        let second = right.first().copied().unwrap_or(0);
+        match (first.is_ascii_digit(), second.is_ascii_digit()) {
+            (true, true) => {
+                let (number, rest) = take_number(left);
+                let (against, rest_against) = take_number(right);
+                match number.cmp(&against) {
+                    Ordering::Equal => (left, right) = (rest, rest_against),
+                    unequal => return unequal,
+                }
+            }
+            (true, false) => return Ordering::Greater,
+            (false, true) => return Ordering::Less,
+            (false, false) if first != second => return first.cmp(&second),
+            (false, false) => (left, right) = (&left[1..], &right[1..]),
+        }
+    }
+    if right.is_empty() { Ordering::Equal } else { Ordering::Less }
+}
+
+fn take_number(text: &[u8]) -> (u64, &[u8]) {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = text[..digits]
+        .iter()
+        .fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
+    (number, &text[digits..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn library(soname: &str, path: &str) -> Library {
+        Library { soname: soname.to_owned(), path: path.to_owned() }
+    }
+
+    /// The entries as a loader sees them: SONAME and path.
+    fn read(bytes: &[u8]) -> Vec<(String, String)> {
+        let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        let text = |at: usize| {
+            let end = bytes[at..].iter().position(|&byte| byte == 0).unwrap();
+            String::from_utf8(bytes[at..at + end].to_vec()).unwrap()
+        };
+        assert_eq!(&bytes[..20], MAGIC);
+        (0..number(20))
+            .map(|index| HEADER_BYTES + index * ENTRY_BYTES)
+            .map(|entry| (text(number(entry + 4)), text(number(entry + 8))))
+            .collect()
+    }
+
+    #[test]
+    fn entries_are_sorted_as_the_loader_bisects() {
+        let libraries =
+            [library("libz.so.1", "/usr/lib/libz.so.1"), library("libc.so.6", "/c"), library("libx.so.10", "/x10")];
+        let more = [library("libx.so.9", "/x9"), library("libc.so.6", "/second")];
+        let bytes = write(&[libraries.as_slice(), &more].concat(), Architecture::Amd64);
+        let shown: Vec<String> = read(&bytes).into_iter().map(|(soname, path)| format!("{soname} {path}")).collect();
+        assert_eq!(shown, ["libz.so.1 /usr/lib/libz.so.1", "libx.so.10 /x10", "libx.so.9 /x9", "libc.so.6 /c"]);
+    }
+
+    #[test]
+    fn the_flags_are_the_architectures() {
+        let one = |architecture| write(&[library("a.so", "/a.so")], architecture)[48..52].to_vec();
+        assert_eq!(one(Architecture::Amd64), [3, 3, 0, 0]);
+        assert_eq!(one(Architecture::Arm64), [3, 10, 0, 0]);
+    }
+
+    #[test]
+    fn no_library_is_a_valid_cache() {
+        assert_eq!(read(&write(&[], Architecture::Arm64)), []);
+    }
+}
