@@ -1,4 +1,5 @@
 //! Doors: all that can fail for reasons not ours.
 pub(crate) mod archive;
+pub(crate) mod http;
 pub(crate) mod pypi;
 pub(crate) mod store;
