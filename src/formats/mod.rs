@@ -1,6 +1,9 @@
 //! File formats of others: bytes to values and back, no I/O of their own.
 
+pub(crate) mod deb;
 pub(crate) mod deb822;
+pub(crate) mod elf;
 pub(crate) mod ldcache;
 pub(crate) mod relation;
 pub(crate) mod release;
+pub(crate) mod wheel;

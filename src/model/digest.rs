@@ -18,6 +18,10 @@ pub(crate) struct Digest([u8; 32]);
 pub(crate) struct DigestError(String);
 
 impl Digest {
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Computes the digest of `bytes`.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())

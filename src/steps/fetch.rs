@@ -18,20 +18,26 @@ pub(crate) enum FetchError {
 pub(crate) fn fetch(wheels: &[LockedWheel], debs: &[LockedDeb], world: &World) -> Result<(), FetchError> {
     let mut downloads = BTreeMap::new();
     for wheel in wheels {
-        downloads.insert(wheel.digest, Download {
-            name: wheel.file_name.clone(),
-            url: wheel.url.clone(),
-            digest: wheel.digest,
-            size_bytes: wheel.size_bytes,
-        });
+        downloads.insert(
+            wheel.digest,
+            Download {
+                name: wheel.file_name.clone(),
+                url: wheel.url.clone(),
+                digest: wheel.digest,
+                size_bytes: wheel.size_bytes,
+            },
+        );
     }
     for deb in debs {
-        downloads.insert(deb.digest, Download {
-            name: format!("{}_{}.deb", deb.name, deb.version),
-            url: deb.url.clone(),
-            digest: deb.digest,
-            size_bytes: Some(deb.size_bytes),
-        });
+        downloads.insert(
+            deb.digest,
+            Download {
+                name: format!("{}_{}.deb", deb.name, deb.version),
+                url: deb.url.clone(),
+                digest: deb.digest,
+                size_bytes: Some(deb.size_bytes),
+            },
+        );
     }
     let downloads: Vec<Download> = downloads.into_values().collect();
     Ok(world.http.download_all(&downloads, &world.store)?)

@@ -1,1 +1,4 @@
 //! The steps of a build, each a verb: values in, values out.
+
+pub(crate) mod fetch;
+pub(crate) mod unpack;

@@ -1,0 +1,194 @@
+//! `Packages` indexes, reduced to what resolving asks: one line a package, looked into only when it is asked for.
+
+use std::collections::HashMap;
+use std::io::{self, BufReader, Read as _};
+
+use crate::formats::deb822::paragraphs;
+
+/// No index may unpack to more than this.
+const MAX_INDEX_BYTES: u64 = 1 << 30;
+
+/// The fields that are kept, in the order of a reduced line.
+const FIELDS: [&str; 10] = [
+    "Package",
+    "Version",
+    "Architecture",
+    "Pre-Depends",
+    "Depends",
+    "Recommends",
+    "Provides",
+    "Filename",
+    "Size",
+    "SHA256",
+];
+
+/// All packages of all pockets.
+#[derive(Default)]
+pub(crate) struct PackageIndex {
+    /// Mirror and reduced text of each file.
+    files: Vec<(String, String)>,
+    /// Where lines begin: file and offset, by package name.
+    names: HashMap<String, Vec<(usize, usize)>>,
+    /// The same by the names that a package provides.
+    provided: HashMap<String, Vec<(usize, usize)>>,
+}
+
+/// One version of a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Package<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) architecture: &'a str,
+    pub(crate) pre_depends: &'a str,
+    pub(crate) depends: &'a str,
+    pub(crate) recommends: &'a str,
+    pub(crate) provides: &'a str,
+    pub(crate) filename: &'a str,
+    pub(crate) size: &'a str,
+    pub(crate) sha256: &'a str,
+    /// Without a trailing slash.
+    pub(crate) mirror: &'a str,
+}
+
+/// Reduces `Packages.xz` to lines of tab-separated [`FIELDS`].
+pub(super) fn reduce(packed: &[u8]) -> io::Result<String> {
+    let unpacked = liblzma::read::XzDecoder::new_multi_decoder(packed).take(MAX_INDEX_BYTES);
+    let mut text = String::new();
+    for paragraph in paragraphs(BufReader::with_capacity(1 << 20, unpacked)) {
+        let paragraph = paragraph?;
+        for (position, name) in FIELDS.into_iter().enumerate() {
+            if position > 0 {
+                text.push('\t');
+            }
+            // A folded field becomes one line: line breaks and tabs are mere blanks in all of these.
+            let value = paragraph.field(name).unwrap_or_default();
+            text.extend(value.chars().map(|c| if matches!(c, '\t' | '\n' | '\r') { ' ' } else { c }));
+        }
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+impl PackageIndex {
+    pub(super) fn add(&mut self, mirror: &str, reduced: String) {
+        let file = self.files.len();
+        let mut offset = 0;
+        for line in reduced.split_inclusive('\n') {
+            let mut columns = line.split('\t');
+            let name = columns.next().unwrap_or_default();
+            self.names.entry(name.to_owned()).or_default().push((file, offset));
+            let provides = columns.nth(5).unwrap_or_default();
+            for one in provides.split(',').map(str::trim).filter(|one| !one.is_empty()) {
+                let virtual_name = one.split([' ', ':', '(']).next().unwrap_or_default();
+                self.provided.entry(virtual_name.to_owned()).or_default().push((file, offset));
+            }
+            offset += line.len();
+        }
+        self.files.push((mirror.to_owned(), reduced));
+    }
+
+    /// Every version of the package, in the order of the pockets.
+    pub(crate) fn versions(&self, name: &str) -> Vec<Package<'_>> {
+        self.names.get(name).map_or_else(Vec::new, |places| places.iter().filter_map(|at| self.package(*at)).collect())
+    }
+
+    /// Every package that provides `name`.
+    pub(crate) fn providers(&self, name: &str) -> Vec<Package<'_>> {
+        let places = self.provided.get(name);
+        places.map_or_else(Vec::new, |places| places.iter().filter_map(|at| self.package(*at)).collect())
+    }
+
+    fn package(&self, (file, offset): (usize, usize)) -> Option<Package<'_>> {
+        let (mirror, text) = &self.files[file];
+        let mut columns = text[offset..].lines().next()?.split('\t');
+        Some(Package {
+            name: columns.next()?,
+            version: columns.next()?,
+            architecture: columns.next()?,
+            pre_depends: columns.next()?,
+            depends: columns.next()?,
+            recommends: columns.next()?,
+            provides: columns.next()?,
+            filename: columns.next()?,
+            size: columns.next()?,
+            sha256: columns.next()?,
+            mirror,
+        })
+    }
+
+    /// The package that carries a shared library, by the rule of Debian Policy, section 8.1: the library's name and
+    /// its SONAME's version, a hyphen between them where the name ends in a digit. Libraries that were renamed for
+    /// 64-bit time have `t64` after it.
+    pub(crate) fn package_for_soname(&self, soname: &str) -> Option<String> {
+        let known = match soname {
+            "libstdc++.so.6" => "libstdc++6",
+            "libgcc_s.so.1" => "libgcc-s1",
+            "libz.so.1" => "zlib1g",
+            "libGL.so.1" => "libgl1",
+            "libnss3.so" | "libnssutil3.so" | "libsmime3.so" | "libssl3.so" => "libnss3",
+            "libnspr4.so" | "libplc4.so" | "libplds4.so" => "libnspr4",
+            "libglib-2.0.so.0"
+            | "libgobject-2.0.so.0"
+            | "libgio-2.0.so.0"
+            | "libgmodule-2.0.so.0"
+            | "libgthread-2.0.so.0" => "libglib2.0-0",
+            "libcrypto.so.3" => "libssl3",
+            "libncursesw.so.6" => "libncursesw6",
+            "libblkid.so.1" => "libblkid1",
+            _ if soname.starts_with("ld-linux") => "libc6",
+            "libc.so.6" | "libm.so.6" | "libdl.so.2" | "libpthread.so.0" | "librt.so.1" | "libutil.so.1"
+            | "libresolv.so.2" | "libmvec.so.1" | "libanl.so.1" | "libcrypt.so.1" => {
+                if soname == "libcrypt.so.1" {
+                    "libcrypt1"
+                } else {
+                    "libc6"
+                }
+            }
+            _ => "",
+        };
+        let by_rule = by_policy(soname);
+        let candidates = [known, by_rule.as_str()].into_iter().filter(|name| !name.is_empty());
+        candidates
+            .flat_map(|name| [name.to_owned(), format!("{name}t64")])
+            .find(|name| self.names.contains_key(name.as_str()))
+    }
+}
+
+fn by_policy(soname: &str) -> String {
+    let lower = soname.to_lowercase().replace('_', "-");
+    match lower.split_once(".so.") {
+        Some((name, version)) if name.ends_with(|last: char| last.is_ascii_digit()) => format!("{name}-{version}"),
+        Some((name, version)) => format!("{name}{version}"),
+        None => lower.strip_suffix(".so").map(|stem| stem.to_owned()).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index() -> PackageIndex {
+        let mut index = PackageIndex::default();
+        let line = |name: &str, provides: &str| format!("{name}\t1\tamd64\t\tlibc6\t\t{provides}\tpool/x.deb\t3\tff\n");
+        index.add("mirror", line("libfoo2", "") + &line("libpq5", "virtual (= 1), other") + &line("libssl3t64", ""));
+        index
+    }
+
+    #[test]
+    fn packages_are_found_by_name_and_by_what_they_provide() {
+        let index = index();
+        assert_eq!(index.versions("libfoo2")[0].filename, "pool/x.deb");
+        assert_eq!(index.providers("virtual")[0].name, "libpq5");
+        assert_eq!(index.providers("other")[0].name, "libpq5");
+        assert!(index.versions("none").is_empty());
+    }
+
+    #[test]
+    fn a_soname_leads_to_its_package() {
+        let index = index();
+        assert_eq!(index.package_for_soname("libpq.so.5").as_deref(), Some("libpq5"));
+        assert_eq!(index.package_for_soname("libcrypto.so.3").as_deref(), Some("libssl3t64"));
+        assert_eq!(index.package_for_soname("libnowhere.so.1"), None);
+        assert_eq!(by_policy("libfoo-1.2.so.3"), "libfoo-1.2-3");
+    }
+}

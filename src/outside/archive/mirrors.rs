@@ -1,0 +1,40 @@
+//! Where the archives of Debian and Ubuntu are served when the user names no mirror.
+
+use crate::model::platform::Architecture;
+use crate::model::request::{BaseRequest, Distribution};
+
+const DEBIAN: &str = "https://deb.debian.org/debian";
+const DEBIAN_SECURITY: &str = "https://deb.debian.org/debian-security";
+const UBUNTU: &str = "https://archive.ubuntu.com/ubuntu";
+const UBUNTU_SECURITY: &str = "https://security.ubuntu.com/ubuntu";
+const UBUNTU_PORTS: &str = "https://ports.ubuntu.com/ubuntu-ports";
+
+/// One suite of one mirror.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pocket {
+    /// Without a trailing slash.
+    pub(super) mirror: String,
+    /// As under `dists/`: `trixie-security`.
+    pub(super) suite: String,
+    pub(super) components: &'static [&'static str],
+}
+
+/// The suite itself, its updates and its security updates; `sid` has neither of the latter.
+pub(super) fn pockets(base: &BaseRequest, architecture: Architecture) -> Vec<Pocket> {
+    let (main, security, components): (_, _, &'static [&'static str]) = match (base.distribution, architecture) {
+        (Distribution::Debian, _) => (DEBIAN, DEBIAN_SECURITY, &["main"]),
+        (Distribution::Ubuntu, Architecture::Amd64) => (UBUNTU, UBUNTU_SECURITY, &["main", "universe"]),
+        (Distribution::Ubuntu, Architecture::Arm64) => (UBUNTU_PORTS, UBUNTU_PORTS, &["main", "universe"]),
+    };
+    let mirror =
+        |own: &Option<String>, default: &str| own.as_deref().unwrap_or(default).trim_end_matches('/').to_owned();
+    let main = mirror(&base.mirror, main);
+    let security = mirror(&base.security_mirror, security);
+    let pocket = |mirror: &String, suite: String| Pocket { mirror: mirror.clone(), suite, components };
+    let mut pockets = vec![pocket(&main, base.suite.clone())];
+    if !matches!(base.suite.as_str(), "sid" | "unstable") {
+        pockets.push(pocket(&main, format!("{}-updates", base.suite)));
+        pockets.push(pocket(&security, format!("{}-security", base.suite)));
+    }
+    pockets
+}

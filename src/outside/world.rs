@@ -1,0 +1,69 @@
+//! The world: all doors in one struct, and the clock.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fs_err as fs;
+use thiserror::Error;
+
+use crate::model::event::Listener;
+use crate::outside::archive::Archive;
+use crate::outside::archive::signature::{Keyring, SignatureError};
+use crate::outside::http::{Http, HttpError, HttpSettings};
+use crate::outside::pypi::Pypi;
+use crate::outside::store::{Store, StoreError};
+
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) http: Http,
+    pub(crate) pypi: Pypi,
+    pub(crate) archive: Archive,
+    pub(crate) listener: Arc<dyn Listener>,
+    /// Seconds since 1970, as the build began.
+    pub(crate) now_secs: u64,
+}
+
+/// What the command line says of the world.
+#[derive(Debug, Clone)]
+pub(crate) struct WorldSettings {
+    pub(crate) cache_dir: PathBuf,
+    pub(crate) offline: bool,
+    /// Downloads at once.
+    pub(crate) jobs: usize,
+    /// A file of keys to trust instead of those that lath carries.
+    pub(crate) keyring: Option<PathBuf>,
+    pub(crate) now_secs: u64,
+}
+
+#[derive(Debug, Error)]
+pub(crate) enum WorldError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error("cannot read the keyring `{path}`")]
+    Keyring { path: PathBuf, source: std::io::Error },
+    #[error("cannot use the keyring `{path}`")]
+    Keys { path: PathBuf, source: SignatureError },
+}
+
+impl World {
+    pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<Self, WorldError> {
+        let keyring = match settings.keyring {
+            None => None,
+            Some(path) => {
+                let bytes = fs::read(&path).map_err(|source| WorldError::Keyring { path: path.clone(), source })?;
+                Some(Keyring::read(&bytes).map_err(|source| WorldError::Keys { path, source })?)
+            }
+        };
+        let http = HttpSettings { offline: settings.offline, jobs: settings.jobs };
+        Ok(Self {
+            store: Store::open(&settings.cache_dir.join("store"))?,
+            http: Http::new(http, Arc::clone(&listener))?,
+            pypi: Pypi { cache_dir: settings.cache_dir.join("pypi"), offline: settings.offline },
+            archive: Archive::new(keyring),
+            listener,
+            now_secs: settings.now_secs,
+        })
+    }
+}
