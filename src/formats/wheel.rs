@@ -116,10 +116,10 @@ impl<R: Read + Seek> Wheel<R> {
     }
 
     /// Hands each file to `keep` with its path as the wheel spells it, whether it may be executed, and its bytes;
-    /// `keep` answers with the sha256 of what it read, which has to be RECORD's.
+    /// `keep` answers with the sha256 of what it read, which has to be RECORD's, or with `None` where it read only a part.
     pub(crate) fn files<E: From<WheelError>>(
         &mut self,
-        mut keep: impl FnMut(Scheme, String, bool, &mut dyn Read) -> Result<[u8; 32], E>,
+        mut keep: impl FnMut(Scheme, String, bool, &mut dyn Read) -> Result<Option<[u8; 32]>, E>,
     ) -> Result<(), E> {
         let data = self.dist_info.trim_end_matches(".dist-info").to_owned() + ".data/";
         for index in 0..self.archive.len() {
@@ -136,7 +136,7 @@ impl<R: Read + Seek> Wheel<R> {
             let is_self = [".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s"]
                 .iter()
                 .any(|suffix| name.ends_with(suffix));
-            if let (false, Some(expected)) = (is_self, self.record.get(&name))
+            if let (false, Some(digest), Some(expected)) = (is_self, digest, self.record.get(&name))
                 && *expected != base64_url(&digest)
             {
                 return Err(WheelError::Record { file: name }.into());
@@ -244,7 +244,7 @@ mod tests {
             let mut bytes = Vec::new();
             reader.read_to_end(&mut bytes).unwrap();
             seen.push((scheme, path));
-            Ok::<_, WheelError>(sha2::Sha256::digest(&bytes).into())
+            Ok::<_, WheelError>(Some(sha2::Sha256::digest(&bytes).into()))
         })?;
         Ok(seen)
     }

@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::event::{Event, Listener};
+use crate::model::lock::{LockedDeb, LockedWheel};
 use crate::outside::store::{Store, StoreError};
 
 /// How often a request is tried before its failure is told.
@@ -49,6 +50,26 @@ pub(crate) struct Download {
     pub(crate) url: String,
     pub(crate) digest: Digest,
     pub(crate) size_bytes: Option<u64>,
+}
+
+impl Download {
+    pub(crate) fn of_wheel(wheel: &LockedWheel) -> Self {
+        Self {
+            name: wheel.file_name.clone(),
+            url: wheel.url.clone(),
+            digest: wheel.digest,
+            size_bytes: wheel.size_bytes,
+        }
+    }
+
+    pub(crate) fn of_deb(deb: &LockedDeb) -> Self {
+        Self {
+            name: format!("{}_{}.deb", deb.name, deb.version),
+            url: deb.url.clone(),
+            digest: deb.digest,
+            size_bytes: Some(deb.size_bytes),
+        }
+    }
 }
 
 /// The answer to a conditional request.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::model::lock::{LockedDeb, LockedWheel};
+use crate::model::digest::Digest;
+use crate::model::lock::Lock;
 use crate::outside::http::{Download, HttpError};
 use crate::outside::world::World;
 
@@ -14,30 +15,13 @@ pub(crate) enum FetchError {
     Download(#[from] HttpError),
 }
 
-/// Brings the parcels that the store lacks. Resolve calls it early for wheels, whose needs it reads.
-pub(crate) fn fetch(wheels: &[LockedWheel], debs: &[LockedDeb], world: &World) -> Result<(), FetchError> {
-    let mut downloads = BTreeMap::new();
-    for wheel in wheels {
-        downloads.insert(
-            wheel.digest,
-            Download {
-                name: wheel.file_name.clone(),
-                url: wheel.url.clone(),
-                digest: wheel.digest,
-                size_bytes: wheel.size_bytes,
-            },
-        );
-    }
-    for deb in debs {
-        downloads.insert(
-            deb.digest,
-            Download {
-                name: format!("{}_{}.deb", deb.name, deb.version),
-                url: deb.url.clone(),
-                digest: deb.digest,
-                size_bytes: Some(deb.size_bytes),
-            },
-        );
+/// Brings the parcels of `lock` that the store lacks.
+pub(crate) fn fetch(lock: &Lock, world: &World) -> Result<(), FetchError> {
+    // Platforms share parcels; each is fetched once.
+    let mut downloads: BTreeMap<Digest, Download> = BTreeMap::new();
+    for platform in &lock.platforms {
+        downloads.extend(platform.wheels.iter().map(|wheel| (wheel.digest, Download::of_wheel(wheel))));
+        downloads.extend(platform.debs.iter().map(|deb| (deb.digest, Download::of_deb(deb))));
     }
     let downloads: Vec<Download> = downloads.into_values().collect();
     Ok(world.http.download_all(&downloads, &world.store)?)

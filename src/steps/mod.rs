@@ -1,4 +1,5 @@
 //! The steps of a build, each a verb: values in, values out.
 
 pub(crate) mod fetch;
+pub(crate) mod resolve;
 pub(crate) mod unpack;

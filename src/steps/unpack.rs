@@ -147,7 +147,7 @@ fn read_wheel(path: &Path, store: &Store) -> Result<WheelPart, PartError> {
             Scheme::Data => part.data.push(entry),
             Scheme::Headers => part.headers.push(entry),
         }
-        Ok::<[u8; 32], PartError>(*digest.as_bytes())
+        Ok::<_, PartError>(Some(*digest.as_bytes()))
     })?;
     Ok(part)
 }

@@ -120,6 +120,9 @@ impl PackageIndex {
     /// its SONAME's version, a hyphen between them where the name ends in a digit. Libraries that were renamed for
     /// 64-bit time have `t64` after it.
     pub(crate) fn package_for_soname(&self, soname: &str) -> Option<String> {
+        if let Some(stem) = soname.strip_prefix("libpython").and_then(|rest| rest.strip_suffix(".so.1.0")) {
+            return Some(format!("libpython{stem}"));
+        }
         let known = match soname {
             "libstdc++.so.6" => "libstdc++6",
             "libgcc_s.so.1" => "libgcc-s1",

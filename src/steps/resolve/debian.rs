@@ -40,8 +40,8 @@ pub(super) fn close(
     for one in wanted {
         let relation = Relation { name: one.package.clone(), qualifier: None, version: None };
         let package = best(index, &relation, &one.package)?;
-        let package = package
-            .ok_or_else(|| DebianError::Unknown { name: one.package.clone(), reason: one.reason.clone() })?;
+        let package =
+            package.ok_or_else(|| DebianError::Unknown { name: one.package.clone(), reason: one.reason.clone() })?;
         if !taken.contains_key(package.name) {
             taken.insert(package.name.to_owned(), (package, one.reason.clone()));
             queue.push_back(package);
@@ -123,11 +123,7 @@ fn provides(package: &Package<'_>, relation: &Relation) -> Result<bool, Relation
 }
 
 /// The newest version that `relation` allows, or the first provider by name.
-fn best<'a>(
-    index: &'a PackageIndex,
-    relation: &Relation,
-    asked_by: &str,
-) -> Result<Option<Package<'a>>, DebianError> {
+fn best<'a>(index: &'a PackageIndex, relation: &Relation, asked_by: &str) -> Result<Option<Package<'a>>, DebianError> {
     let bad = |source| DebianError::Relation { package: asked_by.to_owned(), source };
     let mut best: Option<Package<'a>> = None;
     for package in index.versions(&relation.name) {
