@@ -5,4 +5,5 @@
 mod formats;
 mod model;
 mod outside;
+mod pipeline;
 mod steps;
