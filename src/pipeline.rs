@@ -16,7 +16,7 @@ use crate::steps::unpack::{UnpackError, unpack};
 #[derive(Debug, Error)]
 pub(crate) enum BuildError {
     #[error(transparent)]
-    Resolve(#[from] ResolveError),
+    Resolve(#[from] Box<ResolveError>),
     #[error(transparent)]
     Fetch(#[from] FetchError),
     #[error(transparent)]
@@ -25,7 +25,7 @@ pub(crate) enum BuildError {
 
 /// The lock of a request, and the opened parcels of each platform.
 pub(crate) fn parts(request: &Request, world: &World) -> Result<(Lock, Vec<Vec<Part>>), BuildError> {
-    let lock = resolve(request, world)?;
+    let lock = resolve(request, world).map_err(Box::new)?;
     fetch(&lock, world)?;
     let mut platforms = Vec::new();
     for platform in &lock.platforms {

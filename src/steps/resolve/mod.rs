@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::debian::{DebianError, Wanted};
+use self::needs::NeedsError;
 use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock};
@@ -19,8 +21,6 @@ use crate::outside::http::{Download, HttpError};
 use crate::outside::pypi::PypiError;
 use crate::outside::store::StoreError;
 use crate::outside::world::World;
-use crate::steps::resolve::debian::{DebianError, Wanted};
-use crate::steps::resolve::needs::NeedsError;
 
 /// What every image has beside the interpreter: certificates, time zones, C.UTF-8, names of ports and of media types.
 const ALWAYS: [(&str, &str); 5] = [
