@@ -109,6 +109,191 @@ fn dynamic_strings<'data>(
     Ok(StringTable::default())
 }
 
+/// Sections that no loader maps and no program looks at: symbols and debug information.
+const DEAD_SECTIONS: &[&str] =
+    &[".symtab", ".strtab", ".shstrtab", ".comment", ".gnu_debuglink", ".gnu_debugdata", ".note.gnu.gold-version"];
+
+/// The header of a section, of the 64-bit class and little-endian.
+#[derive(Debug, Clone, Copy)]
+struct Section {
+    name: u64,
+    kind: u64,
+    flags: u64,
+    offset: u64,
+    size: u64,
+    link: u64,
+    info: u64,
+    raw: [u8; SECTION_BYTES],
+}
+
+const SECTION_BYTES: usize = 64;
+const SEGMENT_BYTES: usize = 56;
+const HEADER_BYTES: usize = 64;
+
+/// A program or library without the sections that it does not need to run, as `strip --strip-unneeded` makes it.
+///
+/// Only the end of the file is cut: every byte that a segment or an allocated section holds stays where it is.
+/// `None` where nothing would be gained, or where the file holds anything that lath does not know to be dead.
+pub(crate) fn strip_debug(bytes: &[u8]) -> Option<Vec<u8>> {
+    const LEAST_GAIN_BYTES: usize = 4096;
+    const TYPE_EXEC: u64 = 2;
+    const TYPE_DYN: u64 = 3;
+    // 64 bits, little-endian, version 1.
+    if !bytes.starts_with(b"\x7fELF\x02\x01\x01") || !matches!(number(bytes, 16, 2)?, TYPE_EXEC | TYPE_DYN) {
+        return None;
+    }
+    let sections = sections(bytes)?;
+    let names = sections.get(usize::try_from(number(bytes, 62, 2)?).ok()?)?;
+    let name_of = |section: &Section| -> Option<&str> {
+        let start = usize::try_from(names.offset.checked_add(section.name)?).ok()?;
+        let rest = bytes.get(start..usize::try_from(names.offset.checked_add(names.size)?).ok()?)?;
+        std::str::from_utf8(&rest[..rest.iter().position(|&byte| byte == 0)?]).ok()
+    };
+    let mut live = Vec::new();
+    for (index, section) in sections.iter().enumerate() {
+        let name = name_of(section)?;
+        if index == 0 || section.is_allocated() {
+            live.push((index, name));
+        } else if !(DEAD_SECTIONS.contains(&name) || name.starts_with(".debug_") || name.starts_with(".zdebug_")) {
+            return None;
+        }
+    }
+    let end = live_end(bytes, &sections)?;
+    if !is_tail_known(bytes, &sections, end)? {
+        return None;
+    }
+    let stripped = rewrite(bytes, &sections, &live, end)?;
+    let is_gain = stripped.len() + LEAST_GAIN_BYTES <= bytes.len();
+    (is_gain && parse(&stripped).ok() == parse(bytes).ok()).then_some(stripped)
+}
+
+impl Section {
+    const KIND_NOBITS: u64 = 8;
+
+    fn is_allocated(&self) -> bool {
+        self.flags & 2 != 0
+    }
+
+    /// The offset after its last byte in the file.
+    fn end(&self) -> Option<u64> {
+        if self.kind == Self::KIND_NOBITS { Some(0) } else { self.offset.checked_add(self.size) }
+    }
+}
+
+/// A little-endian number of `size` bytes; `None` where the file ends before.
+fn number(bytes: &[u8], offset: usize, size: usize) -> Option<u64> {
+    let field = bytes.get(offset..offset.checked_add(size)?)?;
+    Some(field.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
+}
+
+fn sections(bytes: &[u8]) -> Option<Vec<Section>> {
+    if number(bytes, 58, 2)? != SECTION_BYTES as u64 {
+        return None;
+    }
+    let start = usize::try_from(number(bytes, 40, 8)?).ok()?;
+    let count = usize::try_from(number(bytes, 60, 2)?).ok()?;
+    let table = bytes.get(start..start.checked_add(count * SECTION_BYTES)?)?;
+    table
+        .chunks_exact(SECTION_BYTES)
+        .map(|raw| {
+            Some(Section {
+                name: number(raw, 0, 4)?,
+                kind: number(raw, 4, 4)?,
+                flags: number(raw, 8, 8)?,
+                offset: number(raw, 24, 8)?,
+                size: number(raw, 32, 8)?,
+                link: number(raw, 40, 4)?,
+                info: number(raw, 44, 4)?,
+                raw: raw.try_into().ok()?,
+            })
+        })
+        .collect()
+}
+
+/// The offset after the last byte that the program headers, a segment or an allocated section holds.
+fn live_end(bytes: &[u8], sections: &[Section]) -> Option<usize> {
+    let start = number(bytes, 32, 8)?;
+    let count = number(bytes, 56, 2)?;
+    if number(bytes, 54, 2)? != SEGMENT_BYTES as u64 || count == 0 {
+        return None;
+    }
+    let mut end = start.checked_add(count * SEGMENT_BYTES as u64)?.max(HEADER_BYTES as u64);
+    for index in 0..usize::try_from(count).ok()? {
+        let at = usize::try_from(start).ok()?.checked_add(index * SEGMENT_BYTES)?;
+        end = end.max(number(bytes, at.checked_add(8)?, 8)?.checked_add(number(bytes, at.checked_add(32)?, 8)?)?);
+    }
+    for section in sections.iter().filter(|section| section.is_allocated()) {
+        end = end.max(section.end()?);
+    }
+    usize::try_from(end).ok().filter(|&end| end <= bytes.len())
+}
+
+/// Whether everything after `end` belongs to a section or is the table of sections: nobody appended data of their own.
+fn is_tail_known(bytes: &[u8], sections: &[Section], end: usize) -> Option<bool> {
+    let table = number(bytes, 40, 8)?;
+    let mut spans = vec![(table, table.checked_add((sections.len() * SECTION_BYTES) as u64)?)];
+    for section in sections.iter().skip(1).filter(|section| section.kind != Section::KIND_NOBITS) {
+        spans.push((section.offset, section.end()?));
+    }
+    spans.sort_unstable();
+    let mut known = end;
+    for (start, stop) in spans {
+        let (start, stop) = (usize::try_from(start).ok()?, usize::try_from(stop).ok()?);
+        // Between sections lies only the padding of their alignment.
+        if start > known && bytes.get(known..start)?.iter().any(|&byte| byte != 0) {
+            return Some(false);
+        }
+        known = known.max(stop);
+    }
+    Some(bytes.get(known..)?.is_empty())
+}
+
+/// The file up to `end`, a new table of names, and the headers of the `live` sections with their links renumbered.
+fn rewrite(bytes: &[u8], sections: &[Section], live: &[(usize, &str)], end: usize) -> Option<Vec<u8>> {
+    const OWN_NAME: &str = ".shstrtab";
+    const KIND_STRTAB: u32 = 3;
+    const KINDS_WITH_SECTION_INFO: [u64; 2] = [4, 9];
+    const FLAG_INFO_LINK: u64 = 0x40;
+    let renumbered = |old: u64| live.iter().position(|&(index, _)| index as u64 == old).map(|new| new as u32);
+    let mut names = vec![0];
+    let mut table = Vec::new();
+    for &(index, name) in live {
+        let section = &sections[index];
+        let mut raw = section.raw;
+        let position = if name.is_empty() { 0 } else { names.len() as u32 };
+        if !name.is_empty() {
+            names.extend_from_slice(name.as_bytes());
+            names.push(0);
+        }
+        raw[0..4].copy_from_slice(&position.to_le_bytes());
+        // A live section that leans on a dead one is a layout that lath does not know.
+        raw[40..44].copy_from_slice(&renumbered(section.link)?.to_le_bytes());
+        let names_section = KINDS_WITH_SECTION_INFO.contains(&section.kind) || section.flags & FLAG_INFO_LINK != 0;
+        if names_section {
+            raw[44..48].copy_from_slice(&renumbered(section.info)?.to_le_bytes());
+        }
+        table.extend_from_slice(&raw);
+    }
+    let mut own = [0; SECTION_BYTES];
+    own[0..4].copy_from_slice(&(names.len() as u32).to_le_bytes());
+    names.extend_from_slice(OWN_NAME.as_bytes());
+    names.push(0);
+    own[4..8].copy_from_slice(&KIND_STRTAB.to_le_bytes());
+    own[24..32].copy_from_slice(&(end as u64).to_le_bytes());
+    own[32..40].copy_from_slice(&(names.len() as u64).to_le_bytes());
+    own[48] = 1;
+    table.extend_from_slice(&own);
+    let mut stripped = bytes.get(..end)?.to_vec();
+    stripped.extend_from_slice(&names);
+    stripped.resize(stripped.len().next_multiple_of(8), 0);
+    let start = stripped.len() as u64;
+    stripped.extend_from_slice(&table);
+    stripped[40..48].copy_from_slice(&start.to_le_bytes());
+    stripped[60..62].copy_from_slice(&u16::try_from(live.len() + 1).ok()?.to_le_bytes());
+    stripped[62..64].copy_from_slice(&u16::try_from(live.len()).ok()?.to_le_bytes());
+    Some(stripped)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,5 +314,48 @@ mod tests {
             assert!(parse(&bytes[..length]).is_err(), "{length}");
         }
         assert!(matches!(parse(b"\x7fELF\x01\x01"), Err(ElfError::NarrowClass)));
+    }
+
+    /// The test's own program is linked with its symbols and line tables.
+    fn unstripped() -> Vec<u8> {
+        std::fs::read(std::env::current_exe().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_stripped_program_is_smaller_says_the_same_and_still_runs() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let bytes = unstripped();
+        let stripped = strip_debug(&bytes).unwrap();
+        assert!(stripped.len() < bytes.len() / 2, "{} of {}", stripped.len(), bytes.len());
+        assert_eq!(parse(&stripped).unwrap(), parse(&bytes).unwrap());
+        assert_eq!(strip_debug(&stripped), None);
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        std::fs::write(&program, &stripped).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let ran = std::process::Command::new(&program).arg("--list").output().unwrap();
+        assert!(ran.status.success());
+        assert!(String::from_utf8(ran.stdout).unwrap().contains("elf"));
+    }
+
+    #[test]
+    fn data_that_somebody_appended_keeps_a_program_whole() {
+        let mut bytes = unstripped();
+        bytes.extend_from_slice(b"an archive");
+        assert_eq!(strip_debug(&bytes), None);
+    }
+
+    #[test]
+    fn a_damaged_file_is_never_stripped_into_a_panic() {
+        let bytes = unstripped();
+        for length in (0..600).chain([bytes.len() / 2, bytes.len() - 1]) {
+            assert_eq!(strip_debug(&bytes[..length]), None, "{length}");
+        }
+        for position in 16..64 {
+            let mut damaged = bytes[..].to_vec();
+            damaged[position] = 0xff;
+            let _ = strip_debug(&damaged);
+            let _ = parse(&damaged);
+        }
     }
 }

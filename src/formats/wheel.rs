@@ -184,7 +184,8 @@ fn record_line(line: &str) -> Option<(String, String)> {
     Some((path, hash.strip_prefix("sha256=")?.trim_end_matches('=').to_owned()))
 }
 
-fn base64_url(bytes: &[u8]) -> String {
+/// URL-safe base64 without padding, as RECORD has it (RFC 4648, section 5).
+pub(crate) fn base64_url(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {

@@ -1,5 +1,6 @@
 //! The steps of a build, each a verb: values in, values out.
 
+pub(crate) mod assemble;
 pub(crate) mod fetch;
 pub(crate) mod resolve;
 pub(crate) mod unpack;

@@ -1,0 +1,115 @@
+//! Parts -> tree: where each kind of file belongs, and the files that lath writes since no maintainer script ever runs.
+
+mod base;
+mod debs;
+mod loader;
+mod wheels;
+
+use std::path::PathBuf;
+
+use fs_err as fs;
+use thiserror::Error;
+
+use crate::formats::elf::ElfError;
+use crate::model::assembly::Assembly;
+use crate::model::image_path::{ImagePath, ImagePathError};
+use crate::model::lock::PlatformLock;
+use crate::model::part::{Part, PartContents};
+use crate::model::request::{Copied, Request};
+use crate::model::tree::{Node, Origin, Tree};
+use crate::outside::store::{Store, StoreError};
+use crate::outside::world::World;
+
+#[derive(Debug, Error)]
+pub(crate) enum AssembleError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Path(#[from] ImagePathError),
+    #[error("cannot read the library `{path}`")]
+    Library { path: ImagePath, source: ElfError },
+    #[error("cannot copy `{path}` into the image")]
+    Copy { path: PathBuf, source: std::io::Error },
+    #[error("cannot copy `{path}` into the image: it is neither a file, a folder nor a link, or its name is not UTF-8")]
+    CopyKind { path: PathBuf },
+    #[error("cannot put `{path}` of {origin} into the image: `{parent}` is no directory there")]
+    Parent { path: ImagePath, origin: Origin, parent: ImagePath },
+}
+
+/// Makes the whole tree of one platform, before anything is trimmed.
+pub(crate) fn assemble(
+    lock: &PlatformLock,
+    parts: &[Part],
+    request: &Request,
+    world: &World,
+) -> Result<Assembly, AssembleError> {
+    let store = &world.store;
+    let mut assembly = Assembly::default();
+    base::lay_ground(&mut assembly.tree)?;
+    for part in parts {
+        match &part.contents {
+            PartContents::Deb(deb) => debs::place(deb, &part.origin, &mut assembly, store)?,
+            PartContents::Wheel(wheel) => wheels::place(wheel, &part.origin, lock, request, &mut assembly, store)?,
+        }
+    }
+    base::write(&mut assembly.tree, request, store)?;
+    loader::write_cache(&mut assembly.tree, lock.platform.architecture, store)?;
+    for copied in &request.copies {
+        copy(copied, &mut assembly.tree, store)?;
+    }
+    assembly.scripts.sort();
+    assembly.scripts.dedup_by(|one, other| one.name == other.name);
+    check_parents(&assembly.tree)?;
+    Ok(assembly)
+}
+
+/// Puts a text of lath's own into the tree.
+fn write_text(tree: &mut Tree, path: &str, text: &str, store: &Store) -> Result<(), AssembleError> {
+    let digest = store.put(text.as_bytes())?;
+    let node = Node::file(digest, text.len() as u64, 0o644, Origin::Lath);
+    tree.insert(ImagePath::parse(path)?, node);
+    Ok(())
+}
+
+/// Copies a file or a whole folder of the user's, without its owners and times.
+fn copy(copied: &Copied, tree: &mut Tree, store: &Store) -> Result<(), AssembleError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let failed = |source| AssembleError::Copy { path: copied.source.clone(), source };
+    let kind = || AssembleError::CopyKind { path: copied.source.clone() };
+    let metadata = fs::symlink_metadata(&copied.source).map_err(failed)?;
+    if metadata.is_symlink() {
+        let target = fs::read_link(&copied.source).map_err(failed)?;
+        let target = target.to_str().ok_or_else(kind)?.to_owned();
+        tree.insert(copied.target.clone(), Node::link(target, Origin::User));
+    } else if metadata.is_file() {
+        let mut file = fs::File::open(&copied.source).map_err(failed)?;
+        let (digest, size_bytes) = store.put_reader(&mut file)?;
+        let mode = if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
+        tree.insert(copied.target.clone(), Node::file(digest, size_bytes, mode, Origin::User));
+    } else if metadata.is_dir() {
+        if !tree.nodes.contains_key(&copied.target) {
+            tree.insert(copied.target.clone(), Node::directory(Origin::User));
+        }
+        for entry in fs::read_dir(&copied.source).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let target = copied.target.join(name.to_str().ok_or_else(kind)?)?;
+            copy(&Copied { source: entry.path(), target }, tree, store)?;
+        }
+    } else {
+        return Err(kind());
+    }
+    Ok(())
+}
+
+/// A path below a file or a link could lead anywhere: no such tree is handed on.
+fn check_parents(tree: &Tree) -> Result<(), AssembleError> {
+    use crate::model::tree::Kind;
+    for (path, node) in &tree.nodes {
+        let Some(parent) = path.parent().filter(|parent| *parent != ImagePath::root()) else { continue };
+        if tree.nodes.get(&parent).is_none_or(|above| above.kind != Kind::Directory) {
+            return Err(AssembleError::Parent { path: path.clone(), origin: node.origin.clone(), parent });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Files of wheels in `/opt/app`, the user base: site-packages, scripts and data, as an installer would put them there
+//! (packaging.python.org, "Recording installed projects", "Entry points specification").
+
+use super::{AssembleError, write_text};
+use crate::formats::wheel::base64_url;
+use crate::model::assembly::{Assembly, InstalledScript};
+use crate::model::digest::Digest;
+use crate::model::image_path::ImagePath;
+use crate::model::lock::PlatformLock;
+use crate::model::part::{ConsoleScript, PartEntry, WheelPart};
+use crate::model::request::Request;
+use crate::model::tree::{Kind, Node, Origin};
+use crate::outside::store::Store;
+
+const BASE: &str = "/opt/app";
+
+/// Adds one wheel's files and scripts.
+pub(super) fn place(
+    wheel: &WheelPart,
+    origin: &Origin,
+    lock: &PlatformLock,
+    request: &Request,
+    assembly: &mut Assembly,
+    store: &Store,
+) -> Result<(), AssembleError> {
+    let Origin::Wheel { name, .. } = origin else { return Ok(()) };
+    let version = request.python.version;
+    let interpreter = format!("/usr/bin/python{version}");
+    let is_requested = lock.wheels.iter().any(|locked| locked.name == *name && locked.is_requested);
+    let site = format!("{BASE}/lib/python{version}/site-packages");
+    put_all(&wheel.site, &site, origin, assembly)?;
+    put_all(&wheel.data, BASE, origin, assembly)?;
+    put_all(&wheel.headers, &format!("{BASE}/include/python{version}/{name}"), origin, assembly)?;
+    let mut written = Vec::new();
+    for entry in &wheel.scripts {
+        let Kind::File { digest, .. } = &entry.kind else { continue };
+        let bytes = with_interpreter(store.read(digest)?, &interpreter);
+        written.push((entry.path.clone(), bytes, None));
+    }
+    for script in &wheel.console_scripts {
+        written.push((script.name.clone(), script_text(script, &interpreter).into_bytes(), Some(script)));
+    }
+    let mut record = String::new();
+    for (script, bytes, entry_point) in written {
+        let digest = store.put(&bytes)?;
+        let path = ImagePath::parse(&format!("{BASE}/bin/{script}"))?;
+        record.push_str(&record_line(&format!("../../../bin/{script}"), &digest, bytes.len()));
+        assembly.tree.insert(path, Node::file(digest, bytes.len() as u64, 0o755, origin.clone()));
+        assembly.scripts.push(InstalledScript {
+            name: script,
+            distribution: name.clone(),
+            module: entry_point.map(|script| script.module.clone()),
+            attribute: entry_point.map(|script| script.attribute.clone()),
+            is_requested,
+        });
+    }
+    complete_record(wheel, &site, &record, is_requested, assembly, store)
+}
+
+fn put_all(
+    entries: &[PartEntry],
+    directory: &str,
+    origin: &Origin,
+    assembly: &mut Assembly,
+) -> Result<(), AssembleError> {
+    for entry in entries {
+        let path = ImagePath::parse(&format!("{directory}/{}", entry.path))?;
+        let node = Node {
+            kind: entry.kind.clone(),
+            mode: entry.mode,
+            owner: 0,
+            origin: origin.clone(),
+            reason: String::new(),
+        };
+        assembly.tree.insert(path, node);
+    }
+    Ok(())
+}
+
+/// Replaces the first line `#!python` or `#!pythonw` (Binary distribution format, "Installing a wheel", 2.4).
+fn with_interpreter(bytes: Vec<u8>, interpreter: &str) -> Vec<u8> {
+    if !bytes.starts_with(b"#!python") {
+        return bytes;
+    }
+    let line_end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let mut text = format!("#!{interpreter}").into_bytes();
+    text.extend_from_slice(&bytes[line_end..]);
+    text
+}
+
+fn script_text(script: &ConsoleScript, interpreter: &str) -> String {
+    let ConsoleScript { module, attribute, .. } = script;
+    let first = attribute.split('.').next().unwrap_or_default();
+    format!(
+        "#!{interpreter}\nimport sys\nfrom {module} import {first}\nif __name__ == '__main__':\n    sys.exit({attribute}())\n"
+    )
+}
+
+fn record_line(path: &str, digest: &Digest, size_bytes: usize) -> String {
+    format!("{path},sha256={},{size_bytes}\n", base64_url(digest.as_bytes()))
+}
+
+/// What an installer adds to dist-info: who installed it, whether it was asked for, and both in RECORD.
+fn complete_record(
+    wheel: &WheelPart,
+    site: &str,
+    scripts: &str,
+    is_requested: bool,
+    assembly: &mut Assembly,
+    store: &Store,
+) -> Result<(), AssembleError> {
+    let dist_info = &wheel.dist_info;
+    let mut lines = scripts.to_owned();
+    let mut own = vec![("INSTALLER", "lath\n")];
+    if is_requested {
+        own.push(("REQUESTED", ""));
+    }
+    for (name, text) in own {
+        write_text(&mut assembly.tree, &format!("{site}/{dist_info}/{name}"), text, store)?;
+        lines.push_str(&record_line(&format!("{dist_info}/{name}"), &Digest::of(text.as_bytes()), text.len()));
+    }
+    let record = ImagePath::parse(&format!("{site}/{dist_info}/RECORD"))?;
+    let Some(node) = assembly.tree.nodes.get_mut(&record) else { return Ok(()) };
+    let Kind::File { digest, size_bytes } = &mut node.kind else { return Ok(()) };
+    let mut bytes = store.read(digest)?;
+    if !bytes.is_empty() && !bytes.ends_with(b"\n") {
+        bytes.push(b'\n');
+    }
+    bytes.extend_from_slice(lines.as_bytes());
+    *digest = store.put(&bytes)?;
+    *size_bytes = bytes.len() as u64;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_runs_the_entry_point_by_the_absolute_interpreter() {
+        let script =
+            ConsoleScript { name: "tool".to_owned(), module: "a.b".to_owned(), attribute: "Main.run".to_owned() };
+        let text = script_text(&script, "/usr/bin/python3.13");
+        assert!(text.starts_with("#!/usr/bin/python3.13\n"), "{text}");
+        assert!(text.contains("from a.b import Main\n") && text.contains("sys.exit(Main.run())"), "{text}");
+    }
+
+    #[test]
+    fn a_wheels_own_script_gets_the_interpreter() {
+        assert_eq!(with_interpreter(b"#!python\nx".to_vec(), "/p"), b"#!/p\nx");
+        assert_eq!(with_interpreter(b"#!/bin/sh\nx".to_vec(), "/p"), b"#!/bin/sh\nx");
+    }
+}
