@@ -6,4 +6,5 @@ pub(crate) mod elf;
 pub(crate) mod ldcache;
 pub(crate) mod relation;
 pub(crate) mod release;
+pub(crate) mod tarball;
 pub(crate) mod wheel;

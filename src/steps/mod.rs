@@ -2,5 +2,6 @@
 
 pub(crate) mod assemble;
 pub(crate) mod fetch;
+pub(crate) mod pack;
 pub(crate) mod resolve;
 pub(crate) mod unpack;

@@ -1,0 +1,178 @@
+//! Deterministic tar: ustar headers (POSIX.1-2017, pax, "ustar Interchange Format"), with a pax record where a path, a
+//! link or a size does not fit.
+
+use std::io::{self, Read, Write};
+
+use crate::model::image_path::ImagePath;
+use crate::model::tree::{Kind, Node};
+
+const BLOCK: usize = 512;
+
+/// The end of an archive: two blocks of zeros.
+pub(crate) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
+
+/// Writes one path; `contents` is read for files only and must give exactly the node's size.
+pub(crate) fn write_node(
+    writer: &mut dyn Write,
+    path: &ImagePath,
+    node: &Node,
+    epoch_secs: u64,
+    contents: &mut dyn Read,
+) -> io::Result<()> {
+    let mut name = path.relative().to_owned();
+    let (flag, size_bytes, link) = match &node.kind {
+        Kind::Directory => {
+            name.push('/');
+            (b'5', 0, "")
+        }
+        Kind::Link { target } => (b'2', 0, target.as_str()),
+        Kind::File { size_bytes, .. } => (b'0', *size_bytes, ""),
+    };
+    let entry = Entry { name: &name, link, mode: node.mode, owner: node.owner, size_bytes, epoch_secs, flag };
+    write_entry(writer, &entry)?;
+    if flag == b'0' {
+        write_contents(writer, &name, size_bytes, contents)?;
+    }
+    Ok(())
+}
+
+/// Writes a file that is no part of a tree: a blob, a document.
+pub(crate) fn write_file(
+    writer: &mut dyn Write,
+    name: &str,
+    size_bytes: u64,
+    epoch_secs: u64,
+    contents: &mut dyn Read,
+) -> io::Result<()> {
+    let entry = Entry { name, link: "", mode: 0o644, owner: 0, size_bytes, epoch_secs, flag: b'0' };
+    write_entry(writer, &entry)?;
+    write_contents(writer, name, size_bytes, contents)
+}
+
+struct Entry<'a> {
+    name: &'a str,
+    link: &'a str,
+    mode: u32,
+    owner: u32,
+    size_bytes: u64,
+    epoch_secs: u64,
+    flag: u8,
+}
+
+fn write_contents(writer: &mut dyn Write, name: &str, size_bytes: u64, contents: &mut dyn Read) -> io::Result<()> {
+    let copied = io::copy(&mut contents.take(size_bytes), writer)?;
+    if copied != size_bytes {
+        return Err(io::Error::other(format!("`{name}` has {copied} bytes and not {size_bytes}")));
+    }
+    pad(writer, size_bytes)
+}
+
+fn pad(writer: &mut dyn Write, size_bytes: u64) -> io::Result<()> {
+    let rest = (size_bytes % BLOCK as u64) as usize;
+    if rest == 0 { Ok(()) } else { writer.write_all(&END[..BLOCK - rest]) }
+}
+
+fn write_entry(writer: &mut dyn Write, entry: &Entry<'_>) -> io::Result<()> {
+    const MAX_SIZE: u64 = 0o77_777_777_777;
+    let mut records = Vec::new();
+    if entry.name.len() > 100 || !entry.name.is_ascii() {
+        records.extend(pax_record("path", entry.name));
+    }
+    if entry.link.len() > 100 || !entry.link.is_ascii() {
+        records.extend(pax_record("linkpath", entry.link));
+    }
+    if entry.size_bytes > MAX_SIZE {
+        records.extend(pax_record("size", &entry.size_bytes.to_string()));
+    }
+    if !records.is_empty() {
+        let size_bytes = records.len() as u64;
+        let pax = Entry { name: "pax", link: "", mode: 0o644, owner: 0, size_bytes, flag: b'x', ..*entry };
+        writer.write_all(&header(&pax))?;
+        writer.write_all(&records)?;
+        pad(writer, size_bytes)?;
+    }
+    writer.write_all(&header(entry))
+}
+
+/// `LENGTH KEY=VALUE\n`, where LENGTH counts itself.
+fn pax_record(key: &str, value: &str) -> Vec<u8> {
+    let rest = key.len() + value.len() + 3;
+    let mut length = rest + 1;
+    while length != rest + length.to_string().len() {
+        length = rest + length.to_string().len();
+    }
+    format!("{length} {key}={value}\n").into_bytes()
+}
+
+fn header(entry: &Entry<'_>) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    text(&mut block[0..100], entry.name);
+    octal(&mut block[100..108], u64::from(entry.mode & 0o7777));
+    octal(&mut block[108..116], u64::from(entry.owner));
+    octal(&mut block[116..124], u64::from(entry.owner));
+    octal(&mut block[124..136], entry.size_bytes);
+    octal(&mut block[136..148], entry.epoch_secs);
+    block[148..156].fill(b' ');
+    block[156] = entry.flag;
+    text(&mut block[157..257], entry.link);
+    block[257..265].copy_from_slice(b"ustar\x0000");
+    let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
+    octal(&mut block[148..155], sum);
+    block
+}
+
+/// As much of `value` as fits; a pax record before tells the whole.
+fn text(field: &mut [u8], value: &str) {
+    let length = value.len().min(field.len());
+    field[..length].copy_from_slice(&value.as_bytes()[..length]);
+}
+
+fn octal(field: &mut [u8], value: u64) {
+    let digits = field.len() - 1;
+    let wide = format!("{value:0digits$o}");
+    // What does not fit is told by a pax record before.
+    field[..digits].copy_from_slice(&wide.as_bytes()[wide.len() - digits..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::tree::Origin;
+
+    #[test]
+    fn what_is_written_is_read_again_by_the_tar_crate() {
+        let long = format!("/{}/ünï", "d".repeat(150));
+        let nodes = [
+            ("/tmp", Node { mode: 0o1777, ..Node::directory(Origin::Lath) }, ""),
+            (long.as_str(), Node { owner: 65532, ..Node::file(Digest::of(b"hi"), 2, 0o755, Origin::Lath) }, "hi"),
+            ("/link", Node::link("t".repeat(120), Origin::Lath), ""),
+        ];
+        let mut bytes = Vec::new();
+        for (path, node, contents) in &nodes {
+            write_node(&mut bytes, &ImagePath::parse(path).unwrap(), node, 7, &mut contents.as_bytes()).unwrap();
+        }
+        bytes.extend(END);
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let mut seen = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut text = String::new();
+            entry.read_to_string(&mut text).unwrap();
+            let link = entry.link_name().unwrap().map_or(0, |link| link.to_str().unwrap().len());
+            let header = entry.header();
+            let facts = (header.mode().unwrap(), header.uid().unwrap(), header.mtime().unwrap(), link, text);
+            seen.push((entry.path().unwrap().to_str().unwrap().to_owned(), facts));
+        }
+        assert_eq!(seen[0], ("tmp/".to_owned(), (0o1777, 0, 7, 0, String::new())));
+        assert_eq!(seen[1], (long[1..].to_owned(), (0o755, 65532, 7, 0, "hi".to_owned())));
+        assert_eq!(seen[2], ("link".to_owned(), (0o777, 0, 7, 120, String::new())));
+    }
+
+    #[test]
+    fn a_file_that_is_shorter_than_promised_is_an_error() {
+        let node = Node::file(Digest::of(b""), 5, 0o644, Origin::Lath);
+        let path = ImagePath::parse("/x").unwrap();
+        assert!(write_node(&mut Vec::new(), &path, &node, 0, &mut b"abc".as_slice()).is_err());
+    }
+}
