@@ -209,6 +209,15 @@ impl Store {
     /// Makes `tree` on disk in the empty directory `root`: files are hard links to the store's contents, so whoever
     /// runs something in there mounts it read-only.
     pub(crate) fn check_out(&self, tree: &Tree, root: &Path) -> Result<(), StoreError> {
+        self.lay_out(tree, root, true)
+    }
+
+    /// The same with files of their own, for somebody who may write to them.
+    pub(crate) fn copy_out(&self, tree: &Tree, root: &Path) -> Result<(), StoreError> {
+        self.lay_out(tree, root, false)
+    }
+
+    fn lay_out(&self, tree: &Tree, root: &Path, may_link: bool) -> Result<(), StoreError> {
         for (path, node) in &tree.nodes {
             let here = path.under(root);
             let failed = |source| StoreError::CheckOut { path: path.clone(), source };
@@ -218,7 +227,7 @@ impl Store {
                 Kind::Link { target } => fs_err::os::unix::fs::symlink(target, &here).map_err(failed)?,
                 Kind::File { digest, .. } => {
                     let contents = self.contents_path(digest, node.is_executable())?;
-                    if fs::hard_link(&contents, &here).is_err() {
+                    if !may_link || fs::hard_link(&contents, &here).is_err() {
                         fs::copy(&contents, &here).map_err(failed)?;
                     }
                 }

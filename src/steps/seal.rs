@@ -1,0 +1,207 @@
+//! Layers -> image: config, manifest and index, as the OCI image specification 1.1 has them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use crate::model::assembly::{Assembly, InstalledScript};
+use crate::model::image::{Document, Image, Layer, PlatformImage};
+use crate::model::lock::PlatformLock;
+use crate::model::platform::Platform;
+use crate::model::request::{Entrypoint, Request};
+
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+#[derive(Debug, Error)]
+pub(crate) enum SealError {
+    #[error("cannot run `{script}`: no distribution of the image installs it; it has {there}")]
+    Script { script: String, there: String },
+    #[error("cannot write `{epoch_secs}` seconds since 1970 as a date")]
+    Epoch { epoch_secs: u64, source: jiff::Error },
+    #[error("cannot write a document of the image")]
+    Document(#[from] serde_json::Error),
+}
+
+/// One platform's share of an image.
+pub(crate) struct Share<'a> {
+    pub(crate) platform: Platform,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) assembly: &'a Assembly,
+    pub(crate) lock: &'a PlatformLock,
+}
+
+/// What an image starts: the entry point, and the arguments that a user's own replace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub(crate) entrypoint: Vec<String>,
+    pub(crate) cmd: Vec<String>,
+}
+
+/// Seals all platforms to one image. At least one share has to be there.
+pub(crate) fn seal(shares: Vec<Share<'_>>, request: &Request) -> Result<Image, SealError> {
+    let mut platforms = Vec::new();
+    for share in shares {
+        platforms.push(seal_platform(share, request)?);
+    }
+    let index = if platforms.len() > 1 { Some(index(&platforms, request)?) } else { None };
+    Ok(Image { name: request.name.clone(), platforms, index })
+}
+
+fn seal_platform(share: Share<'_>, request: &Request) -> Result<PlatformImage, SealError> {
+    let annotations = annotations(&share, request);
+    let config = Document::new(CONFIG, serde_json::to_vec(&config(&share, request, &annotations)?)?);
+    let layers: Vec<Value> = share
+        .layers
+        .iter()
+        .map(|layer| {
+            json!({
+                "mediaType": layer.media_type,
+                "digest": layer.digest.0.prefixed(),
+                "size": layer.size_bytes,
+                "annotations": { "org.opencontainers.image.title": layer.title },
+            })
+        })
+        .collect();
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": descriptor(&config),
+        "layers": layers,
+        "annotations": annotations,
+    });
+    let manifest = Document::new(MANIFEST, serde_json::to_vec(&manifest)?);
+    Ok(PlatformImage { platform: share.platform, layers: share.layers, config, manifest })
+}
+
+fn descriptor(document: &Document) -> Value {
+    json!({
+        "mediaType": document.media_type,
+        "digest": document.digest.0.prefixed(),
+        "size": document.bytes.len(),
+    })
+}
+
+fn index(platforms: &[PlatformImage], request: &Request) -> Result<Document, SealError> {
+    let manifests: Vec<Value> = platforms
+        .iter()
+        .map(|image| {
+            let mut descriptor = descriptor(&image.manifest);
+            descriptor["platform"] = json!({ "architecture": image.platform.architecture.name(), "os": "linux" });
+            descriptor
+        })
+        .collect();
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": manifests,
+        "annotations": request.runtime.annotations,
+    });
+    Ok(Document::new(INDEX, serde_json::to_vec(&index)?))
+}
+
+/// The pre-defined annotation keys (image-spec, annotations.md) that the lock knows, and the user's own over them.
+fn annotations(share: &Share<'_>, request: &Request) -> BTreeMap<String, String> {
+    let base = format!("{}:{}", request.base.distribution, request.base.suite);
+    let mut annotations = BTreeMap::from([("org.opencontainers.image.base.name".to_owned(), base)]);
+    if let Some(program) = share.lock.wheels.iter().find(|wheel| wheel.is_requested) {
+        annotations.insert("org.opencontainers.image.title".to_owned(), program.name.clone());
+        annotations.insert("org.opencontainers.image.version".to_owned(), program.version.clone());
+    }
+    annotations.extend(request.runtime.annotations.clone());
+    annotations
+}
+
+fn config(share: &Share<'_>, request: &Request, annotations: &BTreeMap<String, String>) -> Result<Value, SealError> {
+    let epoch_secs = request.epoch_secs;
+    let created = i64::try_from(epoch_secs).unwrap_or(i64::MAX);
+    let created =
+        jiff::Timestamp::from_second(created).map_err(|source| SealError::Epoch { epoch_secs, source })?.to_string();
+    let start = start(share.assembly, request)?;
+    let runtime = &request.runtime;
+    let mut labels = annotations.clone();
+    labels.extend(runtime.labels.clone());
+    let mut run = Map::new();
+    run.insert("User".to_owned(), json!(runtime.user));
+    run.insert("Env".to_owned(), json!(environment(request)));
+    if !start.entrypoint.is_empty() {
+        run.insert("Entrypoint".to_owned(), json!(start.entrypoint));
+    }
+    if !start.cmd.is_empty() {
+        run.insert("Cmd".to_owned(), json!(start.cmd));
+    }
+    if let Some(workdir) = &runtime.workdir {
+        run.insert("WorkingDir".to_owned(), json!(workdir.as_str()));
+    }
+    if !runtime.expose.is_empty() {
+        let ports: BTreeMap<&str, Value> = runtime.expose.iter().map(|port| (port.as_str(), json!({}))).collect();
+        run.insert("ExposedPorts".to_owned(), json!(ports));
+    }
+    run.insert("Labels".to_owned(), json!(labels));
+    let diff_ids: Vec<String> = share.layers.iter().map(|layer| layer.diff_id.0.prefixed()).collect();
+    let history: Vec<Value> = share
+        .layers
+        .iter()
+        .map(|layer| json!({ "created": created, "created_by": format!("lath: {}", layer.title) }))
+        .collect();
+    Ok(json!({
+        "created": created,
+        "architecture": share.platform.architecture.name(),
+        "os": "linux",
+        "config": run,
+        "rootfs": { "type": "layers", "diff_ids": diff_ids },
+        "history": history,
+    }))
+}
+
+/// `NAME=VALUE`, the user's own over lath's.
+pub(crate) fn environment(request: &Request) -> Vec<String> {
+    let own = [
+        ("LANG", "C.UTF-8"),
+        ("PATH", "/opt/app/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
+        ("PYTHONUSERBASE", "/opt/app"),
+    ];
+    let mut all: BTreeMap<String, String> =
+        own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    all.extend(request.runtime.env.clone());
+    all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// What the image starts: the scripts that the user named, else the one that bears its distribution's name or is the
+/// only one; of several others none is guessed, and an image without any starts Python.
+pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, SealError> {
+    let runtime = &request.runtime;
+    let path = |name: &str| format!("/opt/app/bin/{name}");
+    if runtime.entrypoint == Entrypoint::Shell {
+        return Ok(Start { entrypoint: vec!["/bin/sh".to_owned(), "-c".to_owned()], cmd: runtime.cmd.clone() });
+    }
+    for script in &runtime.scripts {
+        if !assembly.scripts.iter().any(|installed| installed.name == *script) {
+            let names: Vec<String> = assembly.scripts.iter().map(|script| format!("`{}`", script.name)).collect();
+            let there = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
+            return Err(SealError::Script { script: script.clone(), there });
+        }
+    }
+    let requested: Vec<&InstalledScript> = assembly.scripts.iter().filter(|script| script.is_requested).collect();
+    let program = match (runtime.scripts.as_slice(), requested.as_slice()) {
+        ([one], _) => Some(one.as_str()),
+        ([], [one]) => Some(one.name.as_str()),
+        ([], several) => several
+            .iter()
+            .find(|script| script.name.replace(['_', '.'], "-") == script.distribution)
+            .map(|script| script.name.as_str()),
+        (_, _) => None,
+    };
+    if let Some(program) = program {
+        return Ok(Start { entrypoint: vec![path(program)], cmd: runtime.cmd.clone() });
+    }
+    // A menu: the command names the script, and without one the first answers.
+    let first = runtime.scripts.first().or_else(|| requested.first().map(|script| &script.name));
+    let default =
+        first.map_or_else(|| vec![format!("/usr/bin/python{}", request.python.version)], |name| vec![path(name)]);
+    let is_python = first.is_none();
+    let cmd = if runtime.cmd.is_empty() && !is_python { default.clone() } else { runtime.cmd.clone() };
+    Ok(Start { entrypoint: if is_python { default } else { Vec::new() }, cmd })
+}
