@@ -1,16 +1,29 @@
 //! The order of the steps, on one page. Nothing else knows it.
-//!
-//! So far it ends with the opened parts; assemble and what follows are not built yet.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::model::lock::Lock;
-use crate::model::part::Part;
+use crate::model::event::{Event, Listener};
+use crate::model::image::Image;
+use crate::model::lock::PlatformLock;
+use crate::model::receipt::{PlatformReceipt, ProofSummary, Receipt};
 use crate::model::request::Request;
-use crate::outside::world::World;
+use crate::model::tree::Tree;
+use crate::outside::store::{self, StoreError};
+use crate::outside::world::{World, WorldError};
+use crate::steps::assemble::{AssembleError, assemble};
+use crate::steps::emit::{EmitError, emit};
 use crate::steps::fetch::{FetchError, fetch};
+use crate::steps::pack::{PackError, pack};
 use crate::steps::resolve::{ResolveError, resolve};
+use crate::steps::seal::{self, SealError, Share, seal};
+use crate::steps::trim::trim;
 use crate::steps::unpack::{UnpackError, unpack};
+
+pub(crate) use crate::outside::world::WorldSettings;
 
 /// What stopped a build: one variant a step.
 #[derive(Debug, Error)]
@@ -21,17 +34,121 @@ pub(crate) enum BuildError {
     Fetch(#[from] FetchError),
     #[error(transparent)]
     Unpack(#[from] UnpackError),
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Emit(#[from] EmitError),
 }
 
-/// The lock of a request, and the opened parcels of each platform.
-pub(crate) fn parts(request: &Request, world: &World) -> Result<(Lock, Vec<Vec<Part>>), BuildError> {
-    let lock = resolve(request, world).map_err(Box::new)?;
-    fetch(&lock, world)?;
-    let mut platforms = Vec::new();
-    for platform in &lock.platforms {
-        platforms.push(unpack(platform, world)?);
+impl BuildError {
+    pub(crate) fn exit_code(&self) -> u8 {
+        1
     }
-    Ok((lock, platforms))
+
+    /// Ways out, beyond what the error says itself.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Resolve(error) => error.hints(),
+            Self::Seal(SealError::Script { .. }) => vec!["name one of them with `-c NAME`".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Opens the doors.
+pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<World, WorldError> {
+    World::open(settings, listener)
+}
+
+/// Builds the image of `request` and writes it to every destination.
+pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildError> {
+    let say = |text: &str| world.listener.hear(Event::Step(text.to_owned()));
+    say("resolving");
+    let lock = resolve(request, world).map_err(Box::new)?;
+    say("fetching");
+    fetch(&lock, world)?;
+    let mut assemblies = Vec::new();
+    let mut trees = Vec::new();
+    let mut layers = Vec::new();
+    say("assembling");
+    for platform in &lock.platforms {
+        let parts = unpack(platform, world)?;
+        let assembly = assemble(platform, &parts, request, world)?;
+        let tree = trim(&assembly, request);
+        layers.push(pack(&tree, &requested(platform), request, world)?);
+        assemblies.push(assembly);
+        trees.push(tree);
+    }
+    let shares = lock.platforms.iter().zip(&assemblies).zip(layers);
+    let shares = shares.map(|((lock, assembly), layers)| Share { platform: lock.platform, layers, assembly, lock });
+    let image = seal(shares.collect(), request)?;
+    say("writing");
+    let destinations = emit(&image, &trees, request, world)?;
+    let mut receipt = Receipt {
+        name: request.name.clone(),
+        digest: image.digest().0.prefixed(),
+        destinations,
+        platforms: Vec::new(),
+    };
+    for (index, lock) in lock.platforms.iter().enumerate() {
+        let start = seal::start(&assemblies[index], request)?;
+        let mut hints = lock.hints.clone();
+        hints.extend(assemblies[index].notes.clone());
+        let entrypoint = [start.entrypoint, start.cmd].concat();
+        receipt.platforms.push(platform_receipt(&image, index, &trees[index], entrypoint, hints));
+    }
+    Ok(receipt)
+}
+
+fn requested(lock: &PlatformLock) -> Vec<String> {
+    lock.wheels.iter().filter(|wheel| wheel.is_requested).map(|wheel| wheel.name.clone()).collect()
+}
+
+fn platform_receipt(
+    image: &Image,
+    index: usize,
+    tree: &Tree,
+    entrypoint: Vec<String>,
+    hints: Vec<String>,
+) -> PlatformReceipt {
+    let platform = &image.platforms[index];
+    let mut bytes_by_origin: BTreeMap<String, u64> = BTreeMap::new();
+    for node in tree.nodes.values() {
+        *bytes_by_origin.entry(node.origin.to_string()).or_default() += node.size_bytes();
+    }
+    let mut removed_bytes_by_reason: BTreeMap<String, u64> = BTreeMap::new();
+    for removal in tree.removed.values() {
+        *removed_bytes_by_reason.entry(removal.reason.clone()).or_default() += removal.size_bytes;
+    }
+    PlatformReceipt {
+        platform: platform.platform,
+        digest: platform.manifest.digest.0.prefixed(),
+        files_bytes: tree.size_bytes(),
+        compressed_bytes: platform.layers.iter().map(|layer| layer.size_bytes).sum(),
+        layers: platform.layers.clone(),
+        bytes_by_origin,
+        removed_bytes_by_reason,
+        checks: ProofSummary {
+            not_run: vec!["this lath does not run checks yet: try the program yourself".to_owned()],
+            ..ProofSummary::default()
+        },
+        entrypoint,
+        hints,
+    }
+}
+
+/// How many bytes the cache in `dir` takes.
+pub(crate) fn cache_size_bytes(dir: &Path) -> Result<u64, StoreError> {
+    store::size_bytes(dir)
+}
+
+/// Empties the cache in `dir`.
+pub(crate) fn prune_cache(dir: &Path) -> Result<(), StoreError> {
+    store::prune(&[dir.join("store"), dir.join("pypi")])
 }
 
 #[cfg(test)]
@@ -43,6 +160,8 @@ mod tests {
 
     use super::*;
     use crate::model::event::Silence;
+    use crate::model::lock::Lock;
+    use crate::model::part::Part;
     use crate::model::part::PartContents;
     use crate::model::platform::{Architecture, Platform, PythonVersion};
     use crate::model::request::{
@@ -93,6 +212,15 @@ mod tests {
         }
     }
 
+    /// The lock of a request, and the opened parcels of each platform.
+    fn parts(request: &Request, world: &World) -> Result<(Lock, Vec<Vec<Part>>), BuildError> {
+        let lock = resolve(request, world).map_err(Box::new)?;
+        fetch(&lock, world)?;
+        let parts: Result<Vec<Vec<Part>>, UnpackError> =
+            lock.platforms.iter().map(|platform| unpack(platform, world)).collect();
+        Ok((lock, parts?))
+    }
+
     fn world(cache_dir: &Path, offline: bool) -> World {
         let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let settings = WorldSettings { cache_dir: cache_dir.to_owned(), offline, jobs: 8, keyring: None, now_secs };
@@ -114,7 +242,7 @@ mod tests {
         assert_eq!(parts[0].len(), lock.platforms[0].debs.len() + lock.platforms[0].wheels.len());
         let PartContents::Wheel(wheel) = &parts[0].last().unwrap().contents else { panic!("the last part is a deb") };
         assert!(wheel.site.iter().any(|entry| entry.path == "psycopg2/__init__.py"));
-        let (again, same_parts) = super::parts(&request, &world(home.path(), true)).unwrap();
+        let (again, same_parts) = self::parts(&request, &world(home.path(), true)).unwrap();
         assert_eq!((again, same_parts), (lock, parts));
     }
 }

@@ -244,6 +244,36 @@ impl Store {
     }
 }
 
+/// The bytes of all files below `dir`; nothing where there is no such directory.
+pub(crate) fn size_bytes(dir: &Path) -> Result<u64, StoreError> {
+    let failed = |source| StoreError::Read { path: dir.to_owned(), source };
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut total = 0;
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let metadata = entry.metadata().map_err(failed)?;
+        total += if metadata.is_dir() { size_bytes(&entry.path())? } else { metadata.len() };
+    }
+    Ok(total)
+}
+
+/// Removes each of `dirs` with all that is in it.
+pub(crate) fn prune(dirs: &[PathBuf]) -> Result<(), StoreError> {
+    for dir in dirs {
+        match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::Write { path: dir.clone(), source: error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Gives `file` its mode and renames it to `path`, over whatever is there.
 fn place(file: NamedTempFile, path: &Path, mode: u32) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt as _;

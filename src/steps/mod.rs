@@ -6,4 +6,5 @@ pub(crate) mod fetch;
 pub(crate) mod pack;
 pub(crate) mod resolve;
 pub(crate) mod seal;
+pub(crate) mod trim;
 pub(crate) mod unpack;

@@ -78,6 +78,16 @@ pub(crate) enum ResolveError {
     NoPython { version: PythonVersion, distribution: String, suite: String },
 }
 
+impl ResolveError {
+    /// Ways out, beyond what the error says itself.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Pypi(PypiError::Resolve { hints, .. }) => hints.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// What the base says of itself before any wheel is chosen.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct BaseFacts {

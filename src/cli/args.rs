@@ -1,0 +1,184 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Makes the smallest container image in which a Python program still does its whole job.
+#[derive(Debug, Parser)]
+#[command(name = "lath", version, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(super) struct Global {
+    /// Where downloads and finished pieces are kept [default: lath's folder in the user's cache]
+    #[arg(long, global = true, env = "LATH_CACHE_DIR", value_name = "DIR")]
+    pub(super) cache_dir: Option<PathBuf>,
+    /// Say nothing but errors
+    #[arg(long, short, global = true, env = "LATH_QUIET")]
+    pub(super) quiet: bool,
+    /// Say more
+    #[arg(long, short, global = true, env = "LATH_VERBOSE", conflicts_with = "quiet")]
+    pub(super) verbose: bool,
+    /// When to use colour
+    #[arg(long, global = true, env = "LATH_COLOR", value_name = "WHEN", default_value = "auto")]
+    pub(super) color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Build an image
+    Build(Box<Build>),
+    /// Look at the cache, or make it smaller
+    Cache(Cache),
+    /// Print completions for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Cache {
+    #[command(subcommand)]
+    pub(super) action: CacheAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheAction {
+    /// Print where it is
+    Dir,
+    /// Print how large it is, in bytes
+    Size,
+    /// Remove everything in it
+    Prune,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Build {
+    /// What goes in: requirements as pip takes them, `pre-commit` or `httpx[http2]>=0.28`
+    #[arg(value_name = "REQUIREMENT", required_unless_present = "requirements")]
+    pub(super) requirement: Vec<String>,
+    /// A file of requirements
+    #[arg(long, short, value_name = "FILE", help_heading = "What goes in")]
+    pub(super) requirements: Vec<PathBuf>,
+    /// A file that narrows versions without asking for anything
+    #[arg(long, value_name = "FILE", help_heading = "What goes in")]
+    pub(super) constraint: Vec<PathBuf>,
+    /// A Debian package to add, such as `git`
+    #[arg(long, value_name = "PACKAGE", help_heading = "What goes in")]
+    pub(super) with: Vec<String>,
+    /// Take the packages that Debian packages recommend, too
+    #[arg(long, help_heading = "What goes in")]
+    pub(super) recommends: bool,
+    /// The version of Python [default: that of the base, 3.13]
+    #[arg(long, env = "LATH_PYTHON", value_name = "VERSION", help_heading = "What goes in")]
+    pub(super) python: Option<String>,
+    /// Where Python comes from, such as `debian:trixie` [default: the release that has the Python]
+    #[arg(long, env = "LATH_BASE", value_name = "RELEASE", help_heading = "What goes in")]
+    pub(super) base: Option<String>,
+    /// What the image runs on [default: the machine's own]
+    #[arg(long, env = "LATH_PLATFORM", value_name = "PLATFORM", value_delimiter = ',', help_heading = "What goes in")]
+    pub(super) platform: Vec<String>,
+    /// A file or folder to copy into the image
+    #[arg(long, value_name = "SRC:DST", help_heading = "What goes in")]
+    pub(super) copy: Vec<String>,
+
+    /// How much to leave out
+    #[arg(long, env = "LATH_TRIM", value_name = "LEVEL", default_value = "standard", help_heading = "How small")]
+    pub(super) trim: Trim,
+    /// Paths of the image that stay whatever trimming says, such as `/usr/share/doc/**`
+    #[arg(long, value_name = "GLOB", help_heading = "How small")]
+    pub(super) keep: Vec<String>,
+    /// Bring `/bin/sh` and its tools
+    #[arg(long, help_heading = "How small")]
+    pub(super) shell: bool,
+
+    /// The console script that the image runs; several make a menu
+    #[arg(long, short = 'c', value_name = "NAME", help_heading = "The image")]
+    pub(super) script: Vec<String>,
+    /// Whether arguments are the program's own, or a line for a shell
+    #[arg(long, value_name = "FORM", default_value = "exec", help_heading = "The image")]
+    pub(super) entrypoint: EntrypointForm,
+    /// An argument that stands where the user gives none
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true, help_heading = "The image")]
+    pub(super) cmd: Vec<String>,
+    /// An environment variable
+    #[arg(long, short, value_name = "NAME=VALUE", help_heading = "The image")]
+    pub(super) env: Vec<String>,
+    /// A label of the configuration
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "The image")]
+    pub(super) label: Vec<String>,
+    /// An annotation of the manifest
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "The image")]
+    pub(super) annotation: Vec<String>,
+    /// Who runs it: `UID` or `UID:GID`
+    #[arg(long, value_name = "USER", default_value = "65532:65532", help_heading = "The image")]
+    pub(super) user: String,
+    /// Where it starts
+    #[arg(long, value_name = "PATH", help_heading = "The image")]
+    pub(super) workdir: Option<String>,
+    /// A port that it serves, such as `8080/tcp`
+    #[arg(long, value_name = "PORT", help_heading = "The image")]
+    pub(super) expose: Vec<String>,
+
+    /// The image's name [default: the first requirement's]
+    #[arg(long, short, value_name = "NAME[:TAG]", help_heading = "Where to")]
+    pub(super) tag: Option<String>,
+    /// `PATH.tar`, `oci:DIR`, `oci-archive:PATH`, `docker-archive:PATH` or `dir:DIR`; may repeat [default: ./NAME.tar]
+    #[arg(long, short, value_name = "DEST", help_heading = "Where to")]
+    pub(super) output: Vec<String>,
+    /// Write what was built to a file, as JSON
+    #[arg(long, env = "LATH_METADATA_FILE", value_name = "FILE", help_heading = "Where to")]
+    pub(super) metadata_file: Option<PathBuf>,
+
+    /// Use only what the cache holds
+    #[arg(long, env = "LATH_OFFLINE", help_heading = "How")]
+    pub(super) offline: bool,
+    /// Ignore files that were uploaded after that date
+    #[arg(long, env = "LATH_EXCLUDE_NEWER", value_name = "DATE", help_heading = "How")]
+    pub(super) exclude_newer: Option<String>,
+    /// A further index of Python packages
+    #[arg(long, env = "LATH_INDEX", value_name = "URL", value_delimiter = ' ', help_heading = "How")]
+    pub(super) index: Vec<String>,
+    /// The index of Python packages
+    #[arg(long, env = "LATH_DEFAULT_INDEX", value_name = "URL", help_heading = "How")]
+    pub(super) default_index: Option<String>,
+    /// Where the Debian archive is fetched from
+    #[arg(long, env = "LATH_MIRROR", value_name = "URL", help_heading = "How")]
+    pub(super) mirror: Option<String>,
+    /// Where its security updates are fetched from
+    #[arg(long, env = "LATH_SECURITY_MIRROR", value_name = "URL", help_heading = "How")]
+    pub(super) security_mirror: Option<String>,
+    /// Keys that the archive has to be signed by, instead of Debian's
+    #[arg(long, env = "LATH_KEYRING", value_name = "FILE", help_heading = "How")]
+    pub(super) keyring: Option<PathBuf>,
+    /// Downloads at once
+    #[arg(long, short, env = "LATH_JOBS", value_name = "N", default_value = "16", help_heading = "How")]
+    pub(super) jobs: usize,
+    /// `gzip` or `zstd`, with `:LEVEL`
+    #[arg(long, env = "LATH_COMPRESSION", value_name = "KIND", default_value = "gzip:6", help_heading = "How")]
+    pub(super) compression: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Trim {
+    None,
+    Standard,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum EntrypointForm {
+    Exec,
+    Shell,
+}

@@ -1,0 +1,325 @@
+//! Typed + environment -> request. The only reader of the environment and of the clock.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::cli::args::{Build, EntrypointForm, Global, Trim};
+use crate::cli::failure::Failure;
+use crate::model::image_path::ImagePath;
+use crate::model::platform::{Architecture, Platform, PythonVersion};
+use crate::model::request::{
+    BaseRequest, Bytecode, Copied, Destination, Distribution, Entrypoint, Indexes, PythonRequest, Request,
+    RuntimeRequest, TrimLevel,
+};
+use crate::pipeline::WorldSettings;
+
+/// Which release has which Python as its own; the first is the default.
+const BASES: [(&str, Distribution, &str); 5] = [
+    ("3.13", Distribution::Debian, "trixie"),
+    ("3.11", Distribution::Debian, "bookworm"),
+    ("3.14", Distribution::Debian, "sid"),
+    ("3.10", Distribution::Ubuntu, "jammy"),
+    ("3.12", Distribution::Ubuntu, "noble"),
+];
+
+fn usage(error: impl Display) -> Failure {
+    Failure::usage(error.to_string())
+}
+
+fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {
+    text.parse().map_err(usage)
+}
+
+/// `NAME=VALUE` into both.
+fn pairs(option: &str, texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut pairs = BTreeMap::new();
+    for text in texts {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => pairs.insert(name.to_owned(), value.to_owned()),
+            // The whole text may be a secret that was pasted at the wrong place.
+            _ => return Err(usage(format!("cannot read the value of `{option}`: write it as `NAME=VALUE`"))),
+        };
+    }
+    Ok(pairs)
+}
+
+/// Settles what was typed.
+pub(super) fn request(build: &Build) -> Result<Request, Failure> {
+    let (version, base) = base(build)?;
+    let name = match &build.tag {
+        Some(tag) => checked_name(tag)?,
+        None => default_name(build)?,
+    };
+    let mut destinations = Vec::new();
+    for output in &build.output {
+        destinations.push(parsed::<Destination>(output)?);
+    }
+    if destinations.is_empty() {
+        let file = name.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or("image");
+        destinations.push(Destination::Archive(PathBuf::from(format!("{file}.tar"))));
+    }
+    Ok(Request {
+        python: PythonRequest {
+            version,
+            requirements: build.requirement.clone(),
+            requirement_files: build.requirements.clone(),
+            constraint_files: build.constraint.clone(),
+            indexes: Indexes {
+                default_index: build.default_index.clone(),
+                extra: build.index.clone(),
+                exclude_newer: build.exclude_newer.clone(),
+            },
+        },
+        base,
+        platforms: platforms(build)?,
+        trim: match build.trim {
+            Trim::None => TrimLevel::None,
+            Trim::Standard => TrimLevel::Standard,
+        },
+        keep: build.keep.clone(),
+        bytecode: Bytecode::None,
+        runtime: runtime(build)?,
+        copies: copies(build)?,
+        checks: Vec::new(),
+        verify: false,
+        compression: parsed(&build.compression)?,
+        epoch_secs: epoch_secs()?,
+        name,
+        destinations,
+    })
+}
+
+fn base(build: &Build) -> Result<(PythonVersion, BaseRequest), Failure> {
+    let wanted: Option<PythonVersion> = build.python.as_deref().map(parsed).transpose()?;
+    let named = match build.base.as_deref() {
+        None => None,
+        Some(text) => {
+            let (distribution, suite) = match text.split_once(':') {
+                Some(("debian", suite)) => (Distribution::Debian, suite),
+                Some(("ubuntu", suite)) => (Distribution::Ubuntu, suite),
+                _ => {
+                    return Err(usage(format!(
+                        "cannot use the base `{text}`: write `debian:trixie`, `debian:bookworm` or another release"
+                    )));
+                }
+            };
+            Some((distribution, suite.to_owned()))
+        }
+    };
+    let known = match (&wanted, &named) {
+        (_, Some((_, suite))) => BASES.iter().find(|(_, _, known)| known == suite),
+        (Some(version), None) => BASES.iter().find(|(known, _, _)| *known == version.to_string()),
+        (None, None) => BASES.first(),
+    };
+    let list = || BASES.map(|(version, _, suite)| format!("{version} ({suite})")).join(", ");
+    let (distribution, suite) = match (&named, known) {
+        (Some(named), _) => named.clone(),
+        (None, Some((_, distribution, suite))) => (*distribution, (*suite).to_owned()),
+        (None, None) => {
+            let version = build.python.as_deref().unwrap_or_default();
+            return Err(usage(format!("cannot find a release with python {version}: there are {}", list())));
+        }
+    };
+    let version = match (wanted, known) {
+        (Some(version), _) => version,
+        (None, Some((version, _, _))) => parsed(version)?,
+        (None, None) => {
+            return Err(usage(format!("cannot tell which Python `{suite}` has: name it with `--python VERSION`")));
+        }
+    };
+    let base = BaseRequest {
+        distribution,
+        suite,
+        packages: build.with.clone(),
+        recommends: build.recommends,
+        mirror: build.mirror.clone(),
+        security_mirror: build.security_mirror.clone(),
+    };
+    Ok((version, base))
+}
+
+fn platforms(build: &Build) -> Result<Vec<Platform>, Failure> {
+    let mut platforms: Vec<Platform> = Vec::new();
+    for text in &build.platform {
+        let platform = parsed(text)?;
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
+    }
+    if platforms.is_empty() {
+        let architecture = Architecture::of_host().ok_or_else(|| {
+            usage("cannot build for this machine's processor: name a platform with `--platform linux/amd64`")
+        })?;
+        platforms.push(Platform { architecture });
+    }
+    Ok(platforms)
+}
+
+fn runtime(build: &Build) -> Result<RuntimeRequest, Failure> {
+    let is_id = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !build.user.split(':').all(is_id) || build.user.split(':').count() > 2 {
+        return Err(usage(format!("cannot run as `{}`: write `UID` or `UID:GID`, in digits", build.user)));
+    }
+    let mut expose = Vec::new();
+    for port in &build.expose {
+        let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+        if number.parse::<u16>().is_err() || !["tcp", "udp", "sctp"].contains(&protocol) {
+            return Err(usage(format!("cannot expose `{port}`: write it as `8080` or `8080/udp`")));
+        }
+        expose.push(format!("{number}/{protocol}"));
+    }
+    Ok(RuntimeRequest {
+        scripts: build.script.clone(),
+        entrypoint: match build.entrypoint {
+            EntrypointForm::Exec => Entrypoint::Exec,
+            EntrypointForm::Shell => Entrypoint::Shell,
+        },
+        shell: build.shell,
+        cmd: build.cmd.clone(),
+        env: pairs("--env", &build.env)?,
+        labels: pairs("--label", &build.label)?,
+        annotations: pairs("--annotation", &build.annotation)?,
+        user: build.user.clone(),
+        workdir: build.workdir.as_deref().map(ImagePath::parse).transpose().map_err(usage)?,
+        expose,
+    })
+}
+
+fn copies(build: &Build) -> Result<Vec<Copied>, Failure> {
+    let mut copies = Vec::new();
+    for text in &build.copy {
+        let (source, target) = text
+            .rsplit_once(':')
+            .filter(|(source, target)| !source.is_empty() && target.starts_with('/'))
+            .ok_or_else(|| usage(format!("cannot copy `{text}`: write it as `SRC:DST`, DST beginning with `/`")))?;
+        let source = PathBuf::from(source);
+        if !source.exists() {
+            return Err(usage(format!("cannot copy `{}`: it is not there", source.display())));
+        }
+        copies.push(Copied { source, target: ImagePath::parse(target).map_err(usage)? });
+    }
+    Ok(copies)
+}
+
+fn default_name(build: &Build) -> Result<String, Failure> {
+    let unnamed = || usage("cannot name the image by its requirement: name it with `-t NAME`");
+    let first = build.requirement.first().ok_or_else(unnamed)?;
+    let name: String =
+        first.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).collect();
+    checked_name(&name.to_lowercase()).map_err(|_| unnamed())
+}
+
+/// A name as registries take it (distribution-spec, "Pulling manifests"), with a tag or without.
+fn checked_name(text: &str) -> Result<String, Failure> {
+    let refuse =
+        || usage(format!("cannot name an image `{text}`: write `name`, `name:tag` or `host/name:tag`, in lower case"));
+    let (path, tag) = match text.rsplit_once(':') {
+        Some((path, tag)) if !tag.contains('/') => (path, Some(tag)),
+        _ => (text, None),
+    };
+    let is_component = |component: &str| {
+        let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        component.starts_with(is_edge)
+            && component.ends_with(is_edge)
+            && component.chars().all(|c| is_edge(c) || matches!(c, '-' | '_' | '.' | ':'))
+    };
+    let is_tag = |tag: &str| {
+        (1..=128).contains(&tag.len())
+            && !tag.starts_with(['-', '.'])
+            && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    if !path.split('/').all(is_component) || !tag.is_none_or(is_tag) {
+        return Err(refuse());
+    }
+    Ok(text.to_owned())
+}
+
+fn epoch_secs() -> Result<u64, Failure> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Err(_) => Ok(0),
+        Ok(text) => text.trim().parse().map_err(|_| {
+            usage(format!("cannot read SOURCE_DATE_EPOCH `{text}`: it is a number of seconds since 1970"))
+        }),
+    }
+}
+
+pub(super) fn cache_dir(global: &Global) -> Result<PathBuf, Failure> {
+    if let Some(dir) = &global.cache_dir {
+        return Ok(dir.clone());
+    }
+    let of_user = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = of_user("XDG_CACHE_HOME").or_else(|| of_user("HOME").map(|home| home.join(".cache")));
+    base.map(|base| base.join("lath"))
+        .ok_or_else(|| usage("cannot find a place for the cache: HOME is not set; name one with `--cache-dir DIR`"))
+}
+
+pub(super) fn world(build: &Build, global: &Global) -> Result<WorldSettings, Failure> {
+    let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    Ok(WorldSettings {
+        cache_dir: cache_dir(global)?,
+        offline: build.offline,
+        jobs: build.jobs,
+        keyring: build.keyring.clone(),
+        now_secs,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::{Arguments, Command};
+
+    fn settle(line: &str) -> Result<Request, String> {
+        let words = line.split_whitespace().map(str::to_owned);
+        let arguments = Arguments::try_parse_from(["lath", "build"].map(str::to_owned).into_iter().chain(words));
+        let Command::Build(build) = arguments.map_err(|error| error.to_string())?.command else {
+            return Err("no build".to_owned());
+        };
+        request(&build).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn a_name_alone_comes_to_the_defaults() {
+        let request = settle("Pre-Commit[x]>=4 --platform amd64,linux/amd64").unwrap();
+        assert_eq!(request.name, "pre-commit");
+        assert_eq!(request.base.suite, "trixie");
+        assert_eq!(request.python.version.to_string(), "3.13");
+        assert_eq!(request.platforms.len(), 1);
+        assert_eq!(request.destinations, [Destination::Archive("pre-commit.tar".into())]);
+    }
+
+    #[test]
+    fn a_python_brings_its_release_and_a_release_its_python() {
+        assert_eq!(settle("x --python 3.11").unwrap().base.suite, "bookworm");
+        assert_eq!(settle("x --base debian:bookworm").unwrap().python.version.to_string(), "3.11");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_a_way_out() {
+        let table = [
+            ("x --python 3.9", "cannot find a release with python 3.9"),
+            ("x --python three", "cannot read `three` as a Python version"),
+            ("x --platform linux/riscv64", "cannot build for the platform `linux/riscv64`"),
+            ("x --env SECRET", "cannot read the value of `--env`"),
+            ("x --user app", "cannot run as `app`"),
+            ("x --expose web", "cannot expose `web`"),
+            ("x --compression lzma", "cannot read the compression `lzma`"),
+            ("x -o docker:x", "cannot read the destination `docker:x`"),
+            ("x -t Big/Name", "cannot name an image `Big/Name`"),
+            ("x --base alpine:3", "cannot use the base `alpine:3`"),
+            ("x --copy nothing-here:/x", "cannot copy `nothing-here`"),
+            ("x --workdir ../up", "leads outside the image"),
+            ("./dir", "name it with `-t NAME`"),
+        ];
+        for (line, message) in table {
+            let error = settle(line).err().unwrap_or_default();
+            assert!(error.contains(message), "{line}: {error}");
+        }
+        assert!(!settle("x --env SECRET").err().unwrap().contains("SECRET"));
+    }
+}
