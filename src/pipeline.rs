@@ -15,6 +15,7 @@ use crate::model::tree::Tree;
 use crate::outside::store::{self, StoreError};
 use crate::outside::world::{World, WorldError};
 use crate::steps::assemble::{AssembleError, assemble};
+use crate::steps::compile::{CompileError, compile};
 use crate::steps::emit::{EmitError, emit};
 use crate::steps::fetch::{FetchError, fetch};
 use crate::steps::pack::{PackError, pack};
@@ -36,6 +37,8 @@ pub(crate) enum BuildError {
     Unpack(#[from] UnpackError),
     #[error(transparent)]
     Assemble(#[from] AssembleError),
+    #[error(transparent)]
+    Compile(#[from] CompileError),
     #[error(transparent)]
     Pack(#[from] PackError),
     #[error(transparent)]
@@ -78,7 +81,8 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     for platform in &lock.platforms {
         let parts = unpack(platform, world)?;
         let assembly = assemble(platform, &parts, request, world)?;
-        let tree = trim(&assembly, request);
+        let slim = trim(&assembly, request);
+        let tree = compile(slim, &assembly, request, platform.platform, world)?;
         layers.push(pack(&tree, &requested(platform), request, world)?);
         assemblies.push(assembly);
         trees.push(tree);

@@ -100,6 +100,9 @@ pub(super) struct Build {
     /// Paths of the image that stay whatever trimming says, such as `/usr/share/doc/**`
     #[arg(long, value_name = "GLOB", help_heading = "How small")]
     pub(super) keep: Vec<String>,
+    /// Which Python files are compiled: what start-up imports, all, or none
+    #[arg(long, env = "LATH_BYTECODE", value_name = "WHICH", default_value = "start", help_heading = "How small")]
+    pub(super) bytecode: BytecodeKind,
     /// Bring `/bin/sh` and its tools
     #[arg(long, help_heading = "How small")]
     pub(super) shell: bool,
@@ -175,6 +178,13 @@ pub(super) struct Build {
 pub(super) enum Trim {
     None,
     Standard,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum BytecodeKind {
+    None,
+    Start,
+    All,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

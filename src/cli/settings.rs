@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::cli::args::{Build, EntrypointForm, Global, Trim};
+use crate::cli::args::{Build, BytecodeKind, EntrypointForm, Global, Trim};
 use crate::cli::failure::Failure;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
@@ -80,7 +80,11 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
             Trim::Standard => TrimLevel::Standard,
         },
         keep: build.keep.clone(),
-        bytecode: Bytecode::None,
+        bytecode: match build.bytecode {
+            BytecodeKind::None => Bytecode::None,
+            BytecodeKind::Start => Bytecode::Start,
+            BytecodeKind::All => Bytecode::All,
+        },
         runtime: runtime(build)?,
         copies: copies(build)?,
         checks: Vec::new(),

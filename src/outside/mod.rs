@@ -3,5 +3,6 @@
 pub(crate) mod archive;
 pub(crate) mod http;
 pub(crate) mod pypi;
+pub(crate) mod sandbox;
 pub(crate) mod store;
 pub(crate) mod world;

@@ -11,6 +11,7 @@ use crate::outside::archive::Archive;
 use crate::outside::archive::signature::{Keyring, SignatureError};
 use crate::outside::http::{Http, HttpError, HttpSettings};
 use crate::outside::pypi::Pypi;
+use crate::outside::sandbox::Sandbox;
 use crate::outside::store::{Store, StoreError};
 
 pub(crate) struct World {
@@ -18,6 +19,7 @@ pub(crate) struct World {
     pub(crate) http: Http,
     pub(crate) pypi: Pypi,
     pub(crate) archive: Archive,
+    pub(crate) sandbox: Sandbox,
     pub(crate) listener: Arc<dyn Listener>,
     /// Seconds since 1970, as the build began.
     pub(crate) now_secs: u64,
@@ -62,6 +64,7 @@ impl World {
             http: Http::new(http, Arc::clone(&listener))?,
             pypi: Pypi { cache_dir: settings.cache_dir.join("pypi"), offline: settings.offline },
             archive: Archive::new(keyring),
+            sandbox: Sandbox,
             listener,
             now_secs: settings.now_secs,
         })

@@ -59,8 +59,12 @@ fn remove_empty(tree: &mut Tree, whole: &Tree) {
     filled.sort();
     filled.dedup();
     while let Some(directory) = filled.pop() {
-        let is_empty =
-            !tree.nodes.range(directory.clone()..).skip(1).take(1).any(|(next, _)| next.is_within(directory.as_str()));
+        // Between a directory and what is in it, names that go on with a letter before the slash may stand.
+        let mut after = tree.nodes.range(directory.clone()..).skip(1).map(|(path, _)| path);
+        let is_empty = !after
+            .by_ref()
+            .take_while(|next| next.as_str().starts_with(directory.as_str()))
+            .any(|next| next.is_within(directory.as_str()));
         let is_deb = whole.nodes.get(&directory).is_some_and(|node| matches!(node.origin, Origin::Deb { .. }));
         if is_empty && is_deb && tree.nodes.contains_key(&directory) {
             tree.remove(&directory, "emptied by the rules above");
@@ -147,6 +151,8 @@ mod tests {
         let whole = tree(&[
             ("/usr/share/doc/d/changelog.gz", deb.clone()),
             ("/usr/share/doc/d/copyright", deb.clone()),
+            ("/usr/share/doc/d-more/changelog.gz", deb.clone()),
+            ("/usr/share/doc/d-kept/copyright", deb.clone()),
             ("/usr/share/man/man1/d.1.gz", deb.clone()),
             ("/usr/lib/locale/C.utf8/LC_CTYPE", deb.clone()),
             ("/usr/lib/x86_64-linux-gnu/gconv/X.so", deb.clone()),
@@ -167,7 +173,9 @@ mod tests {
         assert_eq!(gone("/usr/share/man"), Some("emptied by the rules above"));
         assert_eq!(gone("/usr/lib/python3.13/test/x.py"), Some("the stdlib's own tests and its IDE"));
         assert!(gone("/usr/lib/x86_64-linux-gnu/gconv/X.so").is_some());
-        for stays in ["/usr/share/doc/d/copyright", "/usr/lib/locale/C.utf8/LC_CTYPE", "/usr/share"] {
+        assert_eq!(gone("/usr/share/doc/d-more"), Some("emptied by the rules above"));
+        for stays in ["/usr/share/doc/d", "/usr/share/doc/d/copyright", "/usr/lib/locale/C.utf8/LC_CTYPE", "/usr/share"]
+        {
             assert!(slim.nodes.contains_key(&ImagePath::parse(stays).unwrap()), "{stays}");
         }
         assert_eq!(

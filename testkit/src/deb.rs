@@ -173,8 +173,18 @@ impl DebBuilder {
         };
         let mut deb = b"!<arch>\n".to_vec();
         write_member(&mut deb, "debian-binary", b"2.0\n", 0);
-        write_member(&mut deb, &format!("control.tar{extension}"), &compress(&write_tar(&control), self.compression), 0);
-        write_member(&mut deb, &format!("data.tar{extension}"), &compress(&write_tar(&data), self.compression), self.lie);
+        write_member(
+            &mut deb,
+            &format!("control.tar{extension}"),
+            &compress(&write_tar(&control), self.compression),
+            0,
+        );
+        write_member(
+            &mut deb,
+            &format!("data.tar{extension}"),
+            &compress(&write_tar(&data), self.compression),
+            self.lie,
+        );
         deb
     }
 
@@ -193,7 +203,8 @@ impl Entry {
 
 /// Puts the folders above each entry before it, as dpkg-deb does.
 fn with_parents(entries: &[Entry]) -> Vec<Entry> {
-    let mut seen: BTreeSet<String> = entries.iter().filter(|entry| entry.flag == b'5').map(|entry| entry.path.clone()).collect();
+    let mut seen: BTreeSet<String> =
+        entries.iter().filter(|entry| entry.flag == b'5').map(|entry| entry.path.clone()).collect();
     let mut all = Vec::new();
     let mut add_folder = |path: String, all: &mut Vec<Entry>| {
         if seen.insert(path.clone()) {
@@ -227,7 +238,8 @@ fn write_tar(entries: &[Entry]) -> Vec<u8> {
     for entry in entries {
         for (flag, name) in [(b'K', &entry.target), (b'L', &entry.path)] {
             if name.len() > 100 {
-                let long = Entry { path: "././@LongLink".to_owned(), ..Entry::new(flag, 0, format!("{name}\0").as_bytes()) };
+                let long =
+                    Entry { path: "././@LongLink".to_owned(), ..Entry::new(flag, 0, format!("{name}\0").as_bytes()) };
                 write_tar_entry(&mut tar, &long);
             }
         }
@@ -320,9 +332,9 @@ pub fn summarize(deb: &[u8]) -> Option<DebSummary> {
     Some(DebSummary { paragraph: paragraph?, paths })
 }
 
-type TarEntry<'a> = tar::Entry<'a, Box<dyn Read + 'a>>;
+type TarEntry<'a, 'b> = tar::Entry<'a, Box<dyn Read + 'b>>;
 
-fn read_tar<T>(bytes: &[u8], name: &str, mut pick: impl FnMut(&str, &mut TarEntry<'_>) -> Option<T>) -> Vec<T> {
+fn read_tar<T>(bytes: &[u8], name: &str, mut pick: impl FnMut(&str, &mut TarEntry<'_, '_>) -> Option<T>) -> Vec<T> {
     let reader: Box<dyn Read + '_> = match name.rsplit('.').next() {
         Some("xz") => Box::new(liblzma::read::XzDecoder::new(bytes)),
         Some("gz") => Box::new(flate2::read::GzDecoder::new(bytes)),
@@ -342,7 +354,7 @@ fn read_tar<T>(bytes: &[u8], name: &str, mut pick: impl FnMut(&str, &mut TarEntr
     picked
 }
 
-fn text_of(entry: &mut TarEntry<'_>) -> String {
+fn text_of(entry: &mut TarEntry<'_, '_>) -> String {
     let mut text = String::new();
     // What is no text is an empty paragraph to an archive.
     let _ = entry.read_to_string(&mut text);
@@ -400,8 +412,13 @@ mod tests {
             })
             .collect();
         let expected = [
-            "0755 ./", "0755 ./usr/", "0755 ./usr/bin/", "0755 ./usr/bin/demo", "0777 ./usr/bin/other",
-            "0755 ./usr/share/", "0700 ./usr/share/empty/",
+            "0755 ./",
+            "0755 ./usr/",
+            "0755 ./usr/bin/",
+            "0755 ./usr/bin/demo",
+            "0777 ./usr/bin/other",
+            "0755 ./usr/share/",
+            "0700 ./usr/share/empty/",
         ];
         assert_eq!(listing, expected);
     }

@@ -365,7 +365,8 @@ mod tests {
     use crate::DebBuilder;
 
     fn text(archive: &DebianServer, path: &str) -> String {
-        let response = archive.server.get(path).unwrap_or_else(|| panic!("`{path}` is among {:?}", archive.server.paths()));
+        let response =
+            archive.server.get(path).unwrap_or_else(|| panic!("`{path}` is among {:?}", archive.server.paths()));
         String::from_utf8(response.body.to_vec()).unwrap()
     }
 
@@ -405,7 +406,9 @@ mod tests {
         let index = "/debian/dists/trixie/main/binary-amd64/Packages.xz";
         let digest = sha256_hex(&archive.server.get(index).unwrap().body);
         assert!(release.contains(&digest), "{release}");
-        assert!(archive.server.get(&format!("/debian/dists/trixie/main/binary-amd64/by-hash/SHA256/{digest}")).is_some());
+        assert!(
+            archive.server.get(&format!("/debian/dists/trixie/main/binary-amd64/by-hash/SHA256/{digest}")).is_some()
+        );
         let listed = packages(&archive, index);
         let path = "pool/main/libd/libdemo1/libdemo1_1.0-1_amd64.deb";
         assert!(listed.contains(&format!("Filename: {path}\nSize: {}\nSHA256: {}\n\n", deb.len(), sha256_hex(&deb))));

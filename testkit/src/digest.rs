@@ -35,7 +35,8 @@ mod tests {
 
     #[test]
     fn the_vectors_of_the_rfc_hold() {
-        let table = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")];
+        let table =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")];
         for (plain, encoded) in table {
             assert_eq!(base64(plain.as_bytes()), encoded);
         }

@@ -1,1 +1,18 @@
-//! Makes hostile and honest wheels.
+//! What lath's tests stand on: builders of wheels and .debs, fakes of PyPI and of a Debian archive on loopback,
+//! and a validator of images.
+//!
+//! Written without a line of lath's, so that the two cannot be wrong in the same way.
+
+pub mod deb;
+pub mod debian_archive;
+pub mod digest;
+pub mod oci;
+pub mod pypi;
+pub mod server;
+pub mod wheel;
+
+pub use deb::{Compression, DebBuilder};
+pub use debian_archive::DebianArchive;
+pub use pypi::PyPi;
+pub use server::{Fault, Response, Server};
+pub use wheel::WheelBuilder;

@@ -206,7 +206,9 @@ impl Checker {
     }
 
     fn check_manifest(&mut self, descriptor: &Value, manifest: Value) -> Option<CheckedPlatform> {
-        self.claim(manifest["config"]["mediaType"] == CONFIG, || format!("the config is a {}", manifest["config"]["mediaType"]));
+        self.claim(manifest["config"]["mediaType"] == CONFIG, || {
+            format!("the config is a {}", manifest["config"]["mediaType"])
+        });
         let config = self.json_blob(&manifest["config"])?;
         let platform = format!("{}/{}", text(&config["os"]), text(&config["architecture"]));
         if let Some(told) = descriptor["platform"].as_object() {
@@ -236,14 +238,18 @@ impl Checker {
         let media_type = text(&layer["mediaType"]);
         let (kind, unpacked) = decompressed(&blob);
         let expected = format!("{LAYER}{kind}");
-        self.claim(media_type == expected, || format!("layer {number} is called {media_type}, its bytes are {expected}"));
+        self.claim(media_type == expected, || {
+            format!("layer {number} is called {media_type}, its bytes are {expected}")
+        });
         let unpacked = match unpacked {
             Ok(bytes) => bytes,
             Err(error) => return self.problem(format!("layer {number} cannot be decompressed: {error}")),
         };
         let found = format!("sha256:{}", sha256_hex(&unpacked));
         self.claim(found == diff_id, || format!("layer {number} has the diff ID {found}, the config says {diff_id}"));
-        self.claim(unpacked.len() % 512 == 0 && unpacked.ends_with(&[0; 1024]), || format!("layer {number} does not end as a tar does"));
+        self.claim(unpacked.len() % 512 == 0 && unpacked.ends_with(&[0; 1024]), || {
+            format!("layer {number} does not end as a tar does")
+        });
         if let Err(error) = self.check_tar(number, &unpacked, files) {
             self.problem(format!("layer {number} is no tar: {error}"));
         }
@@ -255,9 +261,12 @@ impl Checker {
             let mut entry = entry?;
             let raw = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             let path = raw.trim_start_matches("./").trim_end_matches('/').to_owned();
-            let is_odd = raw.starts_with('/') || path.split('/').any(|step| matches!(step, "." | "..") || (step.is_empty() && !path.is_empty()));
+            let is_odd = raw.starts_with('/')
+                || path.split('/').any(|step| matches!(step, "." | "..") || (step.is_empty() && !path.is_empty()));
             self.claim(!is_odd, || format!("layer {number}: `{raw}` is no relative path"));
-            self.claim(!path.split('/').any(|step| step.starts_with(".wh.")), || format!("layer {number}: `{raw}` is a whiteout"));
+            self.claim(!path.split('/').any(|step| step.starts_with(".wh.")), || {
+                format!("layer {number}: `{raw}` is a whiteout")
+            });
             self.claim(seen.insert(path.clone()), || format!("layer {number}: `{raw}` is there twice"));
             if let Some((parent, _)) = path.rsplit_once('/') {
                 let is_folder = files.get(parent).is_some_and(|file| file.kind == Kind::Folder);
@@ -276,14 +285,26 @@ impl Checker {
             };
             if let Kind::HardLink(target) = &kind {
                 let is_there = seen.contains(target.trim_start_matches("./"));
-                self.claim(is_there, || format!("layer {number}: `{raw}` is linked to `{target}`, which does not come before it"));
+                self.claim(is_there, || {
+                    format!("layer {number}: `{raw}` is linked to `{target}`, which does not come before it")
+                });
             }
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes)?;
             let header = entry.header();
             let (mode, mtime) = (header.mode()?, header.mtime()?);
-            let file = File { kind, mode, mtime, uid: header.uid()?, gid: header.gid()?, size: bytes.len() as u64, bytes, layer: number };
-            let replaces_folder = files.get(&path).is_some_and(|old| old.kind == Kind::Folder && file.kind != Kind::Folder);
+            let file = File {
+                kind,
+                mode,
+                mtime,
+                uid: header.uid()?,
+                gid: header.gid()?,
+                size: bytes.len() as u64,
+                bytes,
+                layer: number,
+            };
+            let replaces_folder =
+                files.get(&path).is_some_and(|old| old.kind == Kind::Folder && file.kind != Kind::Folder);
             self.claim(!replaces_folder, || format!("layer {number}: `{raw}` stands where a folder is"));
             if !path.is_empty() {
                 files.insert(path, file);
@@ -346,7 +367,9 @@ impl Checker {
         let found = sha256_hex(&bytes);
         self.claim(found == hex, || format!("the blob `{digest}` has the sha256 {found}"));
         let (told, size) = (&descriptor["size"], bytes.len());
-        self.claim(told.as_u64() == Some(size as u64), || format!("the blob `{digest}` has {size} bytes, its descriptor says {told}"));
+        self.claim(told.as_u64() == Some(size as u64), || {
+            format!("the blob `{digest}` has {size} bytes, its descriptor says {told}")
+        });
         Some(bytes)
     }
 }
@@ -430,7 +453,8 @@ mod tests {
         let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] });
         let mut manifest = blob(&mut files, MANIFEST, manifest.to_string().into_bytes());
         manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": "demo" });
-        files.insert("index.json".to_owned(), json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string().into());
+        files
+            .insert("index.json".to_owned(), json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string().into());
         files.insert("oci-layout".to_owned(), json!({ "imageLayoutVersion": "1.0.0" }).to_string().into());
         files.insert("manifest.json".to_owned(), docker.to_string().into());
         files

@@ -116,7 +116,8 @@ impl PyPi {
             }
         }
         for (package, files) in &packages {
-            let page = if self.is_html { html_page(package, files, &server) } else { json_page(package, files, &server) };
+            let page =
+                if self.is_html { html_page(package, files, &server) } else { json_page(package, files, &server) };
             server.set(&format!("/simple/{package}/"), page);
         }
         if let Some((user, password)) = &self.credentials {
@@ -228,7 +229,7 @@ fn escaped(text: &str) -> String {
 /// The METADATA of a wheel; `None` when there is none or the bytes are no wheel.
 fn metadata_of(bytes: &[u8]) -> Option<String> {
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).ok()?;
-    let path = archive.file_names().find(|name| name.ends_with(".dist-info/METADATA"))?.to_owned();
+    let path = archive.file_names().flatten().find(|name| name.ends_with(".dist-info/METADATA"))?.into_owned();
     let mut text = String::new();
     archive.by_name(&path).ok()?.read_to_string(&mut text).ok()?;
     Some(text)
@@ -245,7 +246,8 @@ mod tests {
     use crate::WheelBuilder;
 
     fn body(server: &PyPiServer, path: &str) -> String {
-        let response = server.server.get(path).unwrap_or_else(|| panic!("`{path}` is among {:?}", server.server.paths()));
+        let response =
+            server.server.get(path).unwrap_or_else(|| panic!("`{path}` is among {:?}", server.server.paths()));
         String::from_utf8(response.body.to_vec()).unwrap()
     }
 

@@ -74,7 +74,8 @@ pub enum Fault {
 impl Fault {
     /// Takes one off the count; says whether there was one left.
     fn consume(&mut self) -> bool {
-        let (Self::Fail { times, .. } | Self::Cut { times, .. } | Self::Hang { times } | Self::Delay { times, .. }) = self;
+        let (Self::Fail { times, .. } | Self::Cut { times, .. } | Self::Hang { times } | Self::Delay { times, .. }) =
+            self;
         let has_left = *times > 0;
         *times = times.saturating_sub(1);
         has_left
@@ -321,7 +322,8 @@ fn write_answer(request: &Request, response: &Response, cut: Option<usize>) -> A
         add("Accept-Ranges", "bytes");
     }
     let header = |name: &str| request.headers.get(name).map(String::as_str);
-    let is_known = header("if-none-match").is_some_and(|tags| tags == "*" || tags.split(", ").any(|tag| tag.trim_start_matches("W/") == etag));
+    let is_known = header("if-none-match")
+        .is_some_and(|tags| tags == "*" || tags.split(", ").any(|tag| tag.trim_start_matches("W/") == etag));
     let is_same = header("if-range").is_none_or(|tag| tag == etag);
     if response.has_etag && is_known {
         (status, body) = (304, Vec::new());
@@ -475,7 +477,9 @@ mod tests {
         let server = Server::empty();
         server.set("/a", Response::ok("12"));
         let mut stream = TcpStream::connect(server.address).unwrap();
-        stream.write_all(b"GET /a HTTP/1.1\r\n\r\nHEAD /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap();
+        stream
+            .write_all(b"GET /a HTTP/1.1\r\n\r\nHEAD /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\nConnection: close\r\n\r\n")
+            .unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 2, "{text}");
