@@ -7,7 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::model::event::{Event, Listener};
-use crate::model::image::Image;
+use crate::model::image::PlatformImage;
 use crate::model::lock::PlatformLock;
 use crate::model::receipt::{PlatformReceipt, ProofSummary, Receipt};
 use crate::model::request::Request;
@@ -19,6 +19,7 @@ use crate::steps::compile::{CompileError, compile};
 use crate::steps::emit::{EmitError, emit};
 use crate::steps::fetch::{FetchError, fetch};
 use crate::steps::pack::{PackError, pack};
+use crate::steps::prove::{ProveError, prove};
 use crate::steps::resolve::{ResolveError, resolve};
 use crate::steps::seal::{self, SealError, Share, seal};
 use crate::steps::trim::trim;
@@ -40,6 +41,8 @@ pub(crate) enum BuildError {
     #[error(transparent)]
     Compile(#[from] CompileError),
     #[error(transparent)]
+    Prove(#[from] ProveError),
+    #[error(transparent)]
     Pack(#[from] PackError),
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -49,13 +52,23 @@ pub(crate) enum BuildError {
 
 impl BuildError {
     pub(crate) fn exit_code(&self) -> u8 {
-        1
+        match self {
+            Self::Prove(ProveError::Failed { .. }) => 3,
+            _ => 1,
+        }
     }
 
     /// Ways out, beyond what the error says itself.
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
             Self::Resolve(error) => error.hints(),
+            Self::Prove(ProveError::Sandbox(_)) | Self::Compile(CompileError::Sandbox(_)) => vec![
+                "the sandbox needs unprivileged user namespaces; where they are off, build with `--no-verify --bytecode none`"
+                    .to_owned(),
+            ],
+            Self::Prove(ProveError::Failed { .. }) => {
+                vec!["`--trim none` tells whether trimming is the cause; `--no-verify` builds all the same".to_owned()]
+            }
             Self::Seal(SealError::Script { .. }) => vec!["name one of them with `-c NAME`".to_owned()],
             _ => Vec::new(),
         }
@@ -77,12 +90,15 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     let mut assemblies = Vec::new();
     let mut trees = Vec::new();
     let mut layers = Vec::new();
-    say("assembling");
+    let mut proofs = Vec::new();
+    say("assembling and proving");
     for platform in &lock.platforms {
         let parts = unpack(platform, world)?;
         let assembly = assemble(platform, &parts, request, world)?;
         let slim = trim(&assembly, request);
         let tree = compile(slim, &assembly, request, platform.platform, world)?;
+        let env = seal::environment(request);
+        proofs.push(prove(&tree, &assembly, request, platform.platform, &env, world)?);
         layers.push(pack(&tree, &requested(platform), request, world)?);
         assemblies.push(assembly);
         trees.push(tree);
@@ -98,12 +114,12 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
         destinations,
         platforms: Vec::new(),
     };
-    for (index, lock) in lock.platforms.iter().enumerate() {
+    for (index, (lock, checks)) in lock.platforms.iter().zip(proofs).enumerate() {
         let start = seal::start(&assemblies[index], request)?;
         let mut hints = lock.hints.clone();
         hints.extend(assemblies[index].notes.clone());
         let entrypoint = [start.entrypoint, start.cmd].concat();
-        receipt.platforms.push(platform_receipt(&image, index, &trees[index], entrypoint, hints));
+        receipt.platforms.push(platform_receipt(&image.platforms[index], &trees[index], checks, entrypoint, hints));
     }
     Ok(receipt)
 }
@@ -113,13 +129,12 @@ fn requested(lock: &PlatformLock) -> Vec<String> {
 }
 
 fn platform_receipt(
-    image: &Image,
-    index: usize,
+    platform: &PlatformImage,
     tree: &Tree,
+    checks: ProofSummary,
     entrypoint: Vec<String>,
     hints: Vec<String>,
 ) -> PlatformReceipt {
-    let platform = &image.platforms[index];
     let mut bytes_by_origin: BTreeMap<String, u64> = BTreeMap::new();
     for node in tree.nodes.values() {
         *bytes_by_origin.entry(node.origin.to_string()).or_default() += node.size_bytes();
@@ -136,10 +151,7 @@ fn platform_receipt(
         layers: platform.layers.clone(),
         bytes_by_origin,
         removed_bytes_by_reason,
-        checks: ProofSummary {
-            not_run: vec!["this lath does not run checks yet: try the program yourself".to_owned()],
-            ..ProofSummary::default()
-        },
+        checks,
         entrypoint,
         hints,
     }

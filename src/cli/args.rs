@@ -145,6 +145,13 @@ pub(super) struct Build {
     #[arg(long, env = "LATH_METADATA_FILE", value_name = "FILE", help_heading = "Where to")]
     pub(super) metadata_file: Option<PathBuf>,
 
+    /// A command that must succeed in the finished image; may repeat
+    #[arg(long, value_name = "COMMAND", help_heading = "Proof")]
+    pub(super) check: Vec<String>,
+    /// Run no check, neither lath's own nor those of `--check`
+    #[arg(long, env = "LATH_NO_VERIFY", conflicts_with = "check", help_heading = "Proof")]
+    pub(super) no_verify: bool,
+
     /// Use only what the cache holds
     #[arg(long, env = "LATH_OFFLINE", help_heading = "How")]
     pub(super) offline: bool,

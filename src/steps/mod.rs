@@ -5,6 +5,7 @@ pub(crate) mod compile;
 pub(crate) mod emit;
 pub(crate) mod fetch;
 pub(crate) mod pack;
+pub(crate) mod prove;
 pub(crate) mod resolve;
 pub(crate) mod seal;
 pub(crate) mod trim;
