@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::model::assembly::Assembly;
 use crate::model::event::{Event, Listener};
 use crate::model::image::PlatformImage;
 use crate::model::lock::PlatformLock;
@@ -19,7 +20,7 @@ use crate::steps::compile::{CompileError, compile};
 use crate::steps::emit::{EmitError, emit};
 use crate::steps::fetch::{FetchError, fetch};
 use crate::steps::pack::{PackError, pack};
-use crate::steps::prove::{ProveError, prove};
+use crate::steps::prove::{ProveError, execute, prove};
 use crate::steps::resolve::{ResolveError, resolve};
 use crate::steps::seal::{self, SealError, Share, seal};
 use crate::steps::trim::trim;
@@ -93,12 +94,8 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     let mut proofs = Vec::new();
     say("assembling and proving");
     for platform in &lock.platforms {
-        let parts = unpack(platform, world)?;
-        let assembly = assemble(platform, &parts, request, world)?;
-        let slim = trim(&assembly, request);
-        let tree = compile(slim, &assembly, request, platform.platform, world)?;
-        let env = seal::environment(request);
-        proofs.push(prove(&tree, &assembly, request, platform.platform, &env, world)?);
+        let (assembly, tree) = tree(platform, request, world)?;
+        proofs.push(prove(&tree, &assembly, request, platform.platform, &seal::environment(request), world)?);
         layers.push(pack(&tree, &requested(platform), request, world)?);
         assemblies.push(assembly);
         trees.push(tree);
@@ -122,6 +119,26 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
         receipt.platforms.push(platform_receipt(&image.platforms[index], &trees[index], checks, entrypoint, hints));
     }
     Ok(receipt)
+}
+
+/// The whole tree of a platform, and the one that ships.
+fn tree(lock: &PlatformLock, request: &Request, world: &World) -> Result<(Assembly, Tree), BuildError> {
+    let parts = unpack(lock, world)?;
+    let assembly = assemble(lock, &parts, request, world)?;
+    let slim = trim(&assembly, request);
+    let tree = compile(slim, &assembly, request, lock.platform, world)?;
+    Ok((assembly, tree))
+}
+
+/// Makes the tree of the first platform and runs `command` in it, or what the image would start; returns its exit code.
+pub(crate) fn run(request: &Request, command: &[String], world: &World) -> Result<i32, BuildError> {
+    let lock = resolve(request, world).map_err(Box::new)?;
+    fetch(&lock, world)?;
+    let Some(platform) = lock.platforms.first() else { return Ok(0) };
+    let (assembly, tree) = tree(platform, request, world)?;
+    let start = seal::start(&assembly, request)?;
+    let argv = if command.is_empty() { [start.entrypoint, start.cmd].concat() } else { command.to_vec() };
+    Ok(execute(&tree, argv, &seal::environment(request), request, world)?)
 }
 
 fn requested(lock: &PlatformLock) -> Vec<String> {

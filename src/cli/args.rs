@@ -42,6 +42,8 @@ pub(super) enum Color {
 pub(super) enum Command {
     /// Build an image
     Build(Box<Build>),
+    /// Build, then run a command in the sandbox; no engine is needed
+    Run(Box<Run>),
     /// Look at the cache, or make it smaller
     Cache(Cache),
     /// Print completions for a shell
@@ -65,6 +67,15 @@ pub(super) enum CacheAction {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) build: Build,
+    /// The command and its arguments [default: what the image would start]
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Args)]
 pub(super) struct Build {
     /// What goes in: requirements as pip takes them, `pre-commit` or `httpx[http2]>=0.28`
     #[arg(value_name = "REQUIREMENT", required_unless_present = "requirements")]

@@ -4,6 +4,7 @@ mod args;
 mod build;
 mod cache;
 mod failure;
+mod run;
 mod screen;
 mod settings;
 mod summary;
@@ -29,15 +30,16 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let screen = Arc::new(Screen::new(&arguments.global));
     let outcome = match arguments.command {
-        Command::Build(build) => build::main(&build, &arguments.global, &screen),
-        Command::Cache(cache) => cache::main(&cache.action, &arguments.global, &screen),
+        Command::Build(build) => build::main(&build, &arguments.global, &screen).map(|()| 0),
+        Command::Run(run) => run::main(&run.build, &run.command, &arguments.global, &screen),
+        Command::Cache(cache) => cache::main(&cache.action, &arguments.global, &screen).map(|()| 0),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "lath", &mut screen.stdout());
-            Ok(())
+            Ok(0)
         }
     };
     match outcome {
-        Ok(()) => 0,
+        Ok(exit_code) => exit_code,
         Err(failure) => {
             screen.tell_failure(&failure);
             failure.exit_code

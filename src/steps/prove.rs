@@ -124,6 +124,35 @@ pub(crate) fn prove(
     Ok(summary)
 }
 
+/// Runs `argv` in `tree` with this process's own input and output, and returns its exit code.
+pub(crate) fn execute(
+    tree: &Tree,
+    argv: Vec<String>,
+    env: &[String],
+    request: &Request,
+    world: &World,
+) -> Result<i32, ProveError> {
+    let checkout = Checkout::new(tree, env, request, world)?;
+    let job = Job {
+        argv: found(argv, &checkout.env, tree),
+        env: checkout.env.clone(),
+        cwd: checkout.cwd.clone(),
+        ..Job::default()
+    };
+    Ok(world.sandbox.attach(&checkout.home.path().join("root"), &job)?)
+}
+
+/// The command with its program's whole path, as `PATH` has it.
+fn found(mut argv: Vec<String>, env: &BTreeMap<String, String>, tree: &Tree) -> Vec<String> {
+    let Some(program) = argv.first_mut().filter(|program| !program.contains('/')) else { return argv };
+    let path = env.get("PATH").map_or("", String::as_str);
+    let candidates = path.split(':').map(|directory| format!("{directory}/{program}"));
+    if let Some(candidate) = candidates.into_iter().find(|candidate| tree.find(candidate).is_some()) {
+        *program = candidate;
+    }
+    argv
+}
+
 fn checks(assembly: &Assembly, request: &Request) -> Vec<Check> {
     let python = format!("/usr/bin/python{}", request.python.version);
     let site = format!("/opt/app/lib/python{}/site-packages", request.python.version);

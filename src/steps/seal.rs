@@ -197,11 +197,11 @@ pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, Sea
     if let Some(program) = program {
         return Ok(Start { entrypoint: vec![path(program)], cmd: runtime.cmd.clone() });
     }
-    // A menu: the command names the script, and without one the first answers.
-    let first = runtime.scripts.first().or_else(|| requested.first().map(|script| &script.name));
-    let default =
-        first.map_or_else(|| vec![format!("/usr/bin/python{}", request.python.version)], |name| vec![path(name)]);
-    let is_python = first.is_none();
-    let cmd = if runtime.cmd.is_empty() && !is_python { default.clone() } else { runtime.cmd.clone() };
-    Ok(Start { entrypoint: if is_python { default } else { Vec::new() }, cmd })
+    // A menu: the command names the script, and without one the first that the user named answers, or Python.
+    let python = vec![format!("/usr/bin/python{}", request.python.version)];
+    if runtime.scripts.is_empty() && requested.is_empty() {
+        return Ok(Start { entrypoint: python, cmd: runtime.cmd.clone() });
+    }
+    let default = runtime.scripts.first().map_or(python, |name| vec![path(name)]);
+    Ok(Start { entrypoint: Vec::new(), cmd: if runtime.cmd.is_empty() { default } else { runtime.cmd.clone() } })
 }
