@@ -40,6 +40,8 @@ pub(crate) enum BuildError {
     #[error(transparent)]
     Assemble(#[from] AssembleError),
     #[error(transparent)]
+    Trim(#[from] StoreError),
+    #[error(transparent)]
     Compile(#[from] CompileError),
     #[error(transparent)]
     Prove(#[from] ProveError),
@@ -116,7 +118,14 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
         let mut hints = lock.hints.clone();
         hints.extend(assemblies[index].notes.clone());
         let entrypoint = [start.entrypoint, start.cmd].concat();
-        receipt.platforms.push(platform_receipt(&image.platforms[index], &trees[index], checks, entrypoint, hints));
+        receipt.platforms.push(platform_receipt(
+            &image.platforms[index],
+            &assemblies[index].tree,
+            &trees[index],
+            checks,
+            entrypoint,
+            hints,
+        ));
     }
     Ok(receipt)
 }
@@ -125,7 +134,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
 fn tree(lock: &PlatformLock, request: &Request, world: &World) -> Result<(Assembly, Tree), BuildError> {
     let parts = unpack(lock, world)?;
     let assembly = assemble(lock, &parts, request, world)?;
-    let slim = trim(&assembly, request);
+    let slim = trim(&assembly, request, &world.store)?;
     let tree = compile(slim, &assembly, request, lock.platform, world)?;
     Ok((assembly, tree))
 }
@@ -147,6 +156,7 @@ fn requested(lock: &PlatformLock) -> Vec<String> {
 
 fn platform_receipt(
     platform: &PlatformImage,
+    whole: &Tree,
     tree: &Tree,
     checks: ProofSummary,
     entrypoint: Vec<String>,
@@ -157,6 +167,13 @@ fn platform_receipt(
         *bytes_by_origin.entry(node.origin.to_string()).or_default() += node.size_bytes();
     }
     let mut removed_bytes_by_reason: BTreeMap<String, u64> = BTreeMap::new();
+    for (path, node) in &whole.nodes {
+        let ships = tree.nodes.get(path).map_or(node.size_bytes(), |shipped| shipped.size_bytes());
+        let stripped = node.size_bytes().saturating_sub(ships);
+        if stripped > 0 {
+            *removed_bytes_by_reason.entry("symbols and debug information".to_owned()).or_default() += stripped;
+        }
+    }
     for removal in tree.removed.values() {
         *removed_bytes_by_reason.entry(removal.reason.clone()).or_default() += removal.size_bytes;
     }

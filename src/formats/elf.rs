@@ -326,7 +326,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let bytes = unstripped();
         let stripped = strip_debug(&bytes).unwrap();
-        assert!(stripped.len() < bytes.len() / 2, "{} of {}", stripped.len(), bytes.len());
+        assert!(stripped.len() < bytes.len(), "{} of {}", stripped.len(), bytes.len());
         assert_eq!(parse(&stripped).unwrap(), parse(&bytes).unwrap());
         assert_eq!(strip_debug(&stripped), None);
         let folder = tempfile::tempdir().unwrap();

@@ -2,11 +2,16 @@
 //!
 //! Each removal bears its rule's words, which the user reads.
 
+use rayon::prelude::*;
+
+use crate::formats::elf;
 use crate::model::assembly::Assembly;
+use crate::model::digest::Digest;
 use crate::model::glob;
 use crate::model::image_path::ImagePath;
 use crate::model::request::{Request, TrimLevel};
 use crate::model::tree::{Kind, Node, Origin, Tree};
+use crate::outside::store::{Store, StoreError};
 
 /// A rule: what it takes out of Debian's packages, and how the user reads it.
 struct Rule {
@@ -27,10 +32,10 @@ const RULES: [Rule; 8] = [
 ];
 
 /// Takes out what no program asks for at run time.
-pub(crate) fn trim(whole: &Assembly, request: &Request) -> Tree {
+pub(crate) fn trim(whole: &Assembly, request: &Request, store: &Store) -> Result<Tree, StoreError> {
     let mut tree = whole.tree.clone();
     if request.trim == TrimLevel::None {
-        return tree;
+        return Ok(tree);
     }
     let paths: Vec<(ImagePath, &'static str)> = whole
         .tree
@@ -43,7 +48,40 @@ pub(crate) fn trim(whole: &Assembly, request: &Request) -> Tree {
         tree.remove(path, reason);
     }
     remove_empty(&mut tree, &whole.tree);
-    tree
+    strip(&mut tree, request, store)?;
+    Ok(tree)
+}
+
+/// Takes symbols and debug information out of the extension modules of wheels. Libraries that a repair tool has put
+/// into `*.libs/` are left as they are: their layout is no linker's, and stripping has broken such files.
+fn strip(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), StoreError> {
+    const SHELF: &str = "stripped-1";
+    let is_module = |path: &ImagePath, node: &Node| {
+        matches!(node.origin, Origin::Wheel { .. })
+            && path.file_name().ends_with(".so")
+            && !path.components().any(|component| component.ends_with(".libs") || component == ".dylibs")
+            && !request.keep.iter().any(|keep| glob::matches(keep, path.as_str()))
+    };
+    let mut modules: Vec<&mut Node> =
+        tree.nodes.iter_mut().filter(|(path, node)| is_module(path, node)).map(|(_, node)| node).collect();
+    modules.par_iter_mut().try_for_each(|node| {
+        let Kind::File { digest, size_bytes } = &mut node.kind else { return Ok(()) };
+        let stripped: Option<(Digest, u64)> = match store.note::<Option<(Digest, u64)>>(SHELF, digest) {
+            Some(noted) => noted,
+            None => {
+                let stripped = match elf::strip_debug(&store.read(digest)?) {
+                    Some(bytes) => Some((store.put(&bytes)?, bytes.len() as u64)),
+                    None => None,
+                };
+                store.write_note(SHELF, digest, &stripped)?;
+                stripped
+            }
+        };
+        if let Some(stripped) = stripped {
+            (*digest, *size_bytes) = stripped;
+        }
+        Ok(())
+    })
 }
 
 fn reason(path: &ImagePath, node: &Node) -> Option<&'static str> {
@@ -134,7 +172,6 @@ fn is_libc_maintenance(path: &ImagePath) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::digest::Digest;
 
     fn tree(paths: &[(&str, Origin)]) -> Tree {
         let mut tree = Tree::default();

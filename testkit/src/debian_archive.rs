@@ -293,10 +293,11 @@ fn stranger_key() -> &'static SignedSecretKey {
     KEY.get_or_init(|| make_key("Stranger <stranger@example.org>", 2))
 }
 
-/// An Ed25519 key out of a seed; made in 2023, so that the signatures of today are younger.
+/// An Ed25519 key out of a seed, in the form that GnuPG reads too; made in 2023, so that the signatures of today
+/// are younger.
 fn make_key(user: &str, seed: u64) -> SignedSecretKey {
     let parameters = SecretKeyParamsBuilder::default()
-        .key_type(KeyType::Ed25519)
+        .key_type(KeyType::Ed25519Legacy)
         .can_certify(true)
         .can_sign(true)
         .created_at(Timestamp::from_secs(1_700_000_000))

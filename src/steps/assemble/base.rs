@@ -116,7 +116,12 @@ fn write_python(tree: &mut Tree, request: &Request, store: &Store) -> Result<(),
     if !tree.nodes.contains_key(&site_path) {
         tree.insert(site_path, Node::directory(Origin::Lath));
     }
-    // Where the user site is on the path already, its path files have been read and are not read twice.
-    let text = format!("import site, sys; '{site}' in sys.path or site.addsitedir('{site}')\n");
+    // With a cleared environment the user base is told here, for whoever looks for data in it too. Where the user site
+    // is on the path already, its path files have been read and are not read twice.
+    let text = format!(
+        "import os, site, sys; os.environ.setdefault('PYTHONUSERBASE', '/opt/app') == '/opt/app' and \
+         (setattr(site, 'USER_BASE', '/opt/app'), setattr(site, 'USER_SITE', '{site}')); \
+         '{site}' in sys.path or site.addsitedir('{site}')\n"
+    );
     write_text(tree, "/usr/lib/python3/dist-packages/lath.pth", &text, store)
 }
