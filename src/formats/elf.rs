@@ -110,8 +110,16 @@ fn dynamic_strings<'data>(
 }
 
 /// Sections that no loader maps and no program looks at: symbols and debug information.
-const DEAD_SECTIONS: &[&str] =
-    &[".symtab", ".strtab", ".shstrtab", ".comment", ".gnu_debuglink", ".gnu_debugdata", ".note.gnu.gold-version"];
+const DEAD_SECTIONS: &[&str] = &[
+    ".symtab",
+    ".strtab",
+    ".shstrtab",
+    ".comment",
+    ".gnu_debuglink",
+    ".gnu_debugdata",
+    ".note.gnu.gold-version",
+    ".gnu.build.attributes",
+];
 
 /// The header of a section, of the 64-bit class and little-endian.
 #[derive(Debug, Clone, Copy)]

@@ -55,7 +55,7 @@ pub(crate) fn trim(whole: &Assembly, request: &Request, store: &Store) -> Result
 /// Takes symbols and debug information out of the extension modules of wheels. Libraries that a repair tool has put
 /// into `*.libs/` are left as they are: their layout is no linker's, and stripping has broken such files.
 fn strip(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), StoreError> {
-    const SHELF: &str = "stripped-1";
+    const SHELF: &str = "stripped-2";
     let is_module = |path: &ImagePath, node: &Node| {
         matches!(node.origin, Origin::Wheel { .. })
             && path.file_name().ends_with(".so")

@@ -118,9 +118,7 @@ fn is_documentation(subject: &Subject<'_>) -> bool {
 /// glibc has Unicode and ASCII built in; each other character set is a file of its own.
 fn is_unused_converter(subject: &Subject<'_>) -> bool {
     const COMMON: &[&str] = &["gconv-modules", "ISO8859-", "UTF-", "UNICODE", "CP125"];
-    let is_converter = subject.is_in_any(&["/usr/lib", "/lib"])
-        && subject.path.components().nth_back_but_one() == Some("gconv")
-        || subject.is_in_any(&["/usr/lib", "/lib"]) && subject.path.as_str().contains("/gconv/");
+    let is_converter = subject.is_in_any(&["/usr/lib", "/lib"]) && subject.path.as_str().contains("/gconv/");
     let is_common = COMMON.iter().any(|name| subject.path.file_name().starts_with(name))
         || subject.path.as_str().contains("/gconv-modules.d/");
     is_converter && !(subject.facts.calls_iconv && is_common)
