@@ -1,0 +1,52 @@
+//! `lath build`, when all is well.
+
+use testkit::oci;
+
+use crate::world::World;
+
+fn stdout(output: std::process::Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_name_becomes_a_valid_image_and_stdout_carries_its_digest_alone() {
+    let world = World::usual();
+    let said = stdout(world.build("tool"));
+    let image = oci::check(&world.path("tool.tar")).unwrap();
+    assert_eq!(said, format!("tool.tar@{}\n", image.digest));
+    assert_eq!(image.docker_tags, ["tool:latest"]);
+    let platform = &image.platforms[0];
+    assert_eq!(platform.platform, "linux/amd64");
+    assert_eq!(platform.config["config"]["Entrypoint"], serde_json::json!(["/opt/app/bin/tool"]));
+    assert_eq!(platform.config["config"]["User"], "65532:65532");
+    let script = platform.text("opt/app/bin/tool").unwrap();
+    assert!(script.starts_with("#!/usr/bin/python3.13\n"), "{script}");
+    assert!(platform.files.contains_key("usr/share/doc/python3.13-minimal/copyright"));
+    assert!(!platform.files.contains_key("usr/share/doc/python3.13-minimal/changelog.gz"));
+    assert!(platform.text("var/lib/dpkg/status.d/libc6").unwrap().contains("Version: 2.41-12"));
+    assert!(platform.text("etc/passwd").unwrap().contains("app:x:65532:65532"));
+}
+
+#[test]
+fn the_same_request_has_the_same_digest_in_another_cache_and_without_a_network() {
+    let world = World::usual();
+    let first = stdout(world.build("tool"));
+    let again = stdout(world.build("tool --offline"));
+    let elsewhere = stdout(world.build("tool --cache-dir other"));
+    assert_eq!((&first, &first), (&again, &elsewhere));
+}
+
+#[test]
+fn every_destination_gets_the_image() {
+    let world = World::usual();
+    let said = stdout(
+        world.build("tool -o oci:layout -o oci-archive:a.tar -o docker-archive:d.tar -o dir:root --compression zstd"),
+    );
+    assert_eq!(said.lines().count(), 4);
+    let digests: Vec<String> =
+        ["layout", "a.tar", "d.tar"].iter().map(|name| oci::check(&world.path(name)).unwrap().digest).collect();
+    assert!(digests.iter().all(|digest| said.contains(digest)), "{digests:?} {said}");
+    assert!(world.path("root/opt/app/bin/tool").exists());
+    assert_eq!(std::fs::read_link(world.path("root/bin")).unwrap().to_str(), Some("usr/bin"));
+}

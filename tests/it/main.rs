@@ -1,0 +1,5 @@
+//! lath as its users run it, against a PyPI and a Debian archive on loopback.
+
+mod build;
+mod refusals;
+mod world;
