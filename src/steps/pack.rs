@@ -49,16 +49,24 @@ pub(crate) fn pack(
     world: &World,
 ) -> Result<Vec<Layer>, PackError> {
     let mut layers: BTreeMap<(u8, &str), BTreeMap<String, Share<'_>>> = BTreeMap::new();
-    for (path, node) in tree.nodes.iter().filter(|(path, _)| **path != ImagePath::root()) {
-        let layer = match &node.origin {
-            Origin::Deb { .. } => (0, "debian base"),
-            Origin::Lath if !path.is_within("/opt/app") => (0, "debian base"),
-            Origin::Wheel { name, .. } if !requested.contains(name) => (1, "python dependencies"),
-            Origin::Wheel { .. } | Origin::Lath | Origin::User => (2, "application"),
-        };
-        let shares = layers.entry(layer).or_default();
+    let files = tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory);
+    for (path, node) in files {
         let origin = node.origin.to_string();
-        shares.entry(origin.clone()).or_insert_with(|| Share { origin, nodes: Vec::new() }).nodes.push((path, node));
+        add(&mut layers, layer_of(path, node, requested), origin, (path, node));
+    }
+    // A folder comes with the first layer that has something in it, before all else; an empty one with its origin's.
+    let folders: Vec<(&ImagePath, &Node)> =
+        tree.nodes.iter().filter(|(path, node)| node.kind == Kind::Directory && **path != ImagePath::root()).collect();
+    for (path, node) in folders {
+        let mut inside =
+            tree.nodes.range(path.clone()..).take_while(|(next, _)| next.as_str().starts_with(path.as_str()));
+        let first = inside
+            .by_ref()
+            .filter(|(next, node)| next.is_within(path.as_str()) && node.kind != Kind::Directory)
+            .map(|(next, node)| layer_of(next, node, requested))
+            .min();
+        let layer = first.unwrap_or_else(|| empty_folder_layer(path, tree, requested));
+        add(&mut layers, layer, FOLDERS.to_owned(), (path, node));
     }
     layers
         .into_iter()
@@ -66,11 +74,40 @@ pub(crate) fn pack(
         .collect()
 }
 
+/// Sorts before every origin.
+const FOLDERS: &str = "0 folders";
+
+fn add<'a>(
+    layers: &mut BTreeMap<(u8, &'static str), BTreeMap<String, Share<'a>>>,
+    layer: (u8, &'static str),
+    origin: String,
+    node: (&'a ImagePath, &'a Node),
+) {
+    let shares = layers.entry(layer).or_default();
+    shares.entry(origin.clone()).or_insert_with(|| Share { origin, nodes: Vec::new() }).nodes.push(node);
+}
+
+/// The layer of a file: the base, what the program depends on, the program.
+fn layer_of(path: &ImagePath, node: &Node, requested: &[String]) -> (u8, &'static str) {
+    match &node.origin {
+        Origin::Deb { .. } => (0, "debian base"),
+        Origin::Lath if !path.is_within("/opt/app") => (0, "debian base"),
+        Origin::Wheel { name, .. } if !requested.contains(name) => (1, "python dependencies"),
+        Origin::Wheel { .. } | Origin::Lath | Origin::User => (2, "application"),
+    }
+}
+
+/// The layer of a folder with no file anywhere in it: that of the last folder in it, so that none comes before its own.
+fn empty_folder_layer(path: &ImagePath, tree: &Tree, requested: &[String]) -> (u8, &'static str) {
+    let inside = tree.nodes.range(path.clone()..).take_while(|(next, _)| next.as_str().starts_with(path.as_str()));
+    let layers =
+        inside.filter(|(next, _)| next.is_within(path.as_str())).map(|(next, node)| layer_of(next, node, requested));
+    layers.min().unwrap_or((0, "debian base"))
+}
+
 fn layer(title: &str, shares: Vec<Share<'_>>, request: &Request, store: &Store) -> Result<Layer, PackError> {
     const SHELF: &str = "layers-1";
     let files_bytes = shares.iter().flat_map(|share| &share.nodes).map(|(_, node)| node.size_bytes()).sum();
-    // The shares of a layer are sorted by their origin; directories come before what is in them within a share, and a
-    // directory of another share that comes later only sets the mode that it has anyway.
     let segments: Result<Vec<Digest>, PackError> =
         shares.par_iter().map(|share| segment(share, request, store)).collect();
     let mut segments = segments?;

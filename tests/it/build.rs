@@ -48,5 +48,5 @@ fn every_destination_gets_the_image() {
         ["layout", "a.tar", "d.tar"].iter().map(|name| oci::check(&world.path(name)).unwrap().digest).collect();
     assert!(digests.iter().all(|digest| said.contains(digest)), "{digests:?} {said}");
     assert!(world.path("root/opt/app/bin/tool").exists());
-    assert_eq!(std::fs::read_link(world.path("root/bin")).unwrap().to_str(), Some("usr/bin"));
+    assert_eq!(world.path("root/bin").read_link().unwrap().to_str(), Some("usr/bin"));
 }

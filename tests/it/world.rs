@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use testkit::{DebBuilder, DebianArchive, PyPi, WheelBuilder};
 
 /// The packages that every image has, as small as can be.
-pub fn archive() -> DebianArchive {
+pub(crate) fn archive() -> DebianArchive {
     let interpreter = DebBuilder::new("python3.13-minimal", "3.13.5-2", "amd64")
         .depends("libc6 (>= 2.38)")
         .file("usr/bin/python3.13", 0o755, "not really python")
@@ -23,45 +23,45 @@ pub fn archive() -> DebianArchive {
     archive
 }
 
-pub fn tool() -> WheelBuilder {
+pub(crate) fn tool() -> WheelBuilder {
     WheelBuilder::new("tool", "1.0").file("tool/__init__.py", "def main():\n    return 0\n").script("tool", "tool:main")
 }
 
 /// Where lath runs: a folder, with servers that live as long.
-pub struct World {
+pub(crate) struct World {
     home: TempDir,
     debian: testkit::debian_archive::DebianServer,
     pypi: testkit::pypi::PyPiServer,
 }
 
 impl World {
-    pub fn new(archive: DebianArchive, pypi: PyPi) -> Self {
+    pub(crate) fn new(archive: DebianArchive, pypi: PyPi) -> Self {
         let (home, debian, pypi) = (tempfile::tempdir().unwrap(), archive.serve(), pypi.serve());
         std::fs::write(home.path().join("keys"), debian.keyring()).unwrap();
         Self { home, debian, pypi }
     }
 
     /// The ordinary archive and index.
-    pub fn usual() -> Self {
+    pub(crate) fn usual() -> Self {
         Self::new(archive(), PyPi::new().built(&tool()))
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
     /// Runs `lath build` with `words`, without bytecode and proof: this Python is none.
-    pub fn build(&self, words: &str) -> Output {
+    pub(crate) fn build(&self, words: &str) -> Output {
         let mut command = assert_cmd::Command::cargo_bin("lath").unwrap();
-        command.current_dir(self.home.path()).env_clear();
+        command.current_dir(self.home.path()).env_clear().env("LATH_CACHE_DIR", "cache");
         command.args(["build", "--platform", "linux/amd64", "--bytecode", "none", "--no-verify"]);
-        command.args(["--cache-dir", "cache", "--keyring", "keys", "--default-index", &self.pypi.url()]);
+        command.args(["--keyring", "keys", "--default-index", &self.pypi.url()]);
         command.args(["--mirror", &self.debian.url(), "--security-mirror", &self.debian.security_url()]);
         command.args(words.split_whitespace()).output().unwrap()
     }
 
     /// What lath said when it refused, with the exit code before.
-    pub fn refusal(&self, words: &str) -> String {
+    pub(crate) fn refusal(&self, words: &str) -> String {
         let output = self.build(words);
         assert!(output.stdout.is_empty(), "{output:?}");
         format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())

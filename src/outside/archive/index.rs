@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, BufReader, Read as _};
 
 use crate::formats::deb822::paragraphs;
+use crate::outside::archive::sonames;
 
 /// No index may unpack to more than this.
 const MAX_INDEX_BYTES: u64 = 1 << 30;
@@ -70,6 +71,14 @@ pub(super) fn reduce(packed: &[u8]) -> io::Result<String> {
 }
 
 impl PackageIndex {
+    /// The packages of one reduced file, for tests of whoever looks into an index.
+    #[cfg(test)]
+    pub(crate) fn of_reduced(mirror: &str, reduced: String) -> Self {
+        let mut index = Self::default();
+        index.add(mirror, reduced);
+        index
+    }
+
     pub(super) fn add(&mut self, mirror: &str, reduced: String) {
         let file = self.files.len();
         let mut offset = 0;
@@ -116,54 +125,43 @@ impl PackageIndex {
         })
     }
 
-    /// The package that carries a shared library, by the rule of Debian Policy, section 8.1: the library's name and
-    /// its SONAME's version, a hyphen between them where the name ends in a digit. Libraries that were renamed for
-    /// 64-bit time have `t64` after it.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
+    /// The package that carries a shared library, by the names that such packages have. `None` does not mean that
+    /// there is none: the archive's list of files knows.
     pub(crate) fn package_for_soname(&self, soname: &str) -> Option<String> {
-        if let Some(stem) = soname.strip_prefix("libpython").and_then(|rest| rest.strip_suffix(".so.1.0")) {
-            return Some(format!("libpython{stem}"));
-        }
-        let known = match soname {
-            "libstdc++.so.6" => "libstdc++6",
-            "libgcc_s.so.1" => "libgcc-s1",
-            "libz.so.1" => "zlib1g",
-            "libGL.so.1" => "libgl1",
-            "libnss3.so" | "libnssutil3.so" | "libsmime3.so" | "libssl3.so" => "libnss3",
-            "libnspr4.so" | "libplc4.so" | "libplds4.so" => "libnspr4",
-            "libglib-2.0.so.0"
-            | "libgobject-2.0.so.0"
-            | "libgio-2.0.so.0"
-            | "libgmodule-2.0.so.0"
-            | "libgthread-2.0.so.0" => "libglib2.0-0",
-            "libcrypto.so.3" => "libssl3",
-            "libncursesw.so.6" => "libncursesw6",
-            "libblkid.so.1" => "libblkid1",
-            _ if soname.starts_with("ld-linux") => "libc6",
-            "libc.so.6" | "libm.so.6" | "libdl.so.2" | "libpthread.so.0" | "librt.so.1" | "libutil.so.1"
-            | "libresolv.so.2" | "libmvec.so.1" | "libanl.so.1" | "libcrypt.so.1" => {
-                if soname == "libcrypt.so.1" {
-                    "libcrypt1"
-                } else {
-                    "libc6"
-                }
-            }
-            _ => "",
-        };
-        let by_rule = by_policy(soname);
-        let candidates = [known, by_rule.as_str()].into_iter().filter(|name| !name.is_empty());
-        candidates
-            .flat_map(|name| [name.to_owned(), format!("{name}t64")])
-            .find(|name| self.names.contains_key(name.as_str()))
+        sonames::candidates(soname).into_iter().find(|name| self.has(name))
+    }
+
+    /// The names that are nearest to one that no package has, at most three.
+    pub(crate) fn near(&self, name: &str) -> Vec<String> {
+        let allowed = (name.len() / 3).clamp(1, 4);
+        let mut near: Vec<(usize, &str)> = self
+            .names
+            .keys()
+            .filter(|other| other.len().abs_diff(name.len()) <= allowed)
+            .map(|other| (distance(name.as_bytes(), other.as_bytes()), other.as_str()))
+            .filter(|(distance, _)| *distance <= allowed)
+            .collect();
+        near.sort_unstable();
+        near.into_iter().take(3).map(|(_, other)| other.to_owned()).collect()
     }
 }
 
-fn by_policy(soname: &str) -> String {
-    let lower = soname.to_lowercase().replace('_', "-");
-    match lower.split_once(".so.") {
-        Some((name, version)) if name.ends_with(|last: char| last.is_ascii_digit()) => format!("{name}-{version}"),
-        Some((name, version)) => format!("{name}{version}"),
-        None => lower.strip_suffix(".so").map(|stem| stem.to_owned()).unwrap_or_default(),
+/// Levenshtein's distance.
+fn distance(one: &[u8], other: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (index, byte) in one.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
+        for column in 0..other.len() {
+            let replaced = diagonal + usize::from(*byte != other[column]);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
     }
+    row[other.len()]
 }
 
 #[cfg(test)]
@@ -192,6 +190,11 @@ mod tests {
         assert_eq!(index.package_for_soname("libpq.so.5").as_deref(), Some("libpq5"));
         assert_eq!(index.package_for_soname("libcrypto.so.3").as_deref(), Some("libssl3t64"));
         assert_eq!(index.package_for_soname("libnowhere.so.1"), None);
-        assert_eq!(by_policy("libfoo-1.2.so.3"), "libfoo-1.2-3");
+    }
+
+    #[test]
+    fn a_wrong_name_leads_to_the_nearest() {
+        assert_eq!(index().near("lbifoo2"), ["libfoo2"]);
+        assert!(index().near("postgresql").is_empty());
     }
 }

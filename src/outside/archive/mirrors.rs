@@ -5,9 +5,10 @@ use crate::model::request::{BaseRequest, Distribution};
 
 const DEBIAN: &str = "https://deb.debian.org/debian";
 const DEBIAN_SECURITY: &str = "https://deb.debian.org/debian-security";
-const UBUNTU: &str = "https://archive.ubuntu.com/ubuntu";
-const UBUNTU_SECURITY: &str = "https://security.ubuntu.com/ubuntu";
-const UBUNTU_PORTS: &str = "https://ports.ubuntu.com/ubuntu-ports";
+// Canonical serves these without TLS; signatures hold them up.
+const UBUNTU: &str = "http://archive.ubuntu.com/ubuntu";
+const UBUNTU_SECURITY: &str = "http://security.ubuntu.com/ubuntu";
+const UBUNTU_PORTS: &str = "http://ports.ubuntu.com/ubuntu-ports";
 
 /// One suite of one mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,12 @@
 pub(crate) mod index;
 mod mirrors;
 pub(crate) mod signature;
+mod sonames;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufReader, Read as _};
+
+use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -14,10 +19,12 @@ use crate::model::request::{BaseRequest, Distribution};
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::mirrors::Pocket;
 use crate::outside::archive::signature::{Keyring, SignatureError};
-use crate::outside::http::{Conditional, Http, HttpError};
+use crate::outside::http::{Conditional, Download, Http, HttpError};
 use crate::outside::store::{Store, StoreError};
 
 const MAX_RELEASE_BYTES: u64 = 8 << 20;
+/// What a list of all files may unpack to. Ubuntu's has 830 MB.
+const MAX_CONTENTS_BYTES: u64 = 8 << 30;
 
 /// Knows which keys to trust.
 pub(crate) struct Archive {
@@ -38,14 +45,12 @@ pub(crate) enum ArchiveError {
     Expired { suite: String, until: String },
     #[error("cannot use the archive's `{suite}`: it has no `{path}`")]
     NoIndex { suite: String, path: String },
-    #[error("cannot use the archive's `{path}`: its bytes are not those that the signed Release promises")]
-    IndexDigest { path: String },
+    #[error("cannot use the archive's `{path}` from `{url}`: its bytes are not those that the signed Release promises")]
+    IndexDigest { path: String, url: String },
     #[error("cannot read the archive's `{path}`")]
     IndexText { path: String, source: std::io::Error },
     #[error("cannot read the keys that lath carries for {0}")]
     NoKeys(Distribution, #[source] SignatureError),
-    #[error("cannot use {0}: this lath carries no keys of it; give them with `--keyring FILE`")]
-    Keyless(Distribution),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -57,7 +62,7 @@ struct KeptRelease {
     text: String,
 }
 
-/// One `Packages` file that a signed Release vouches for.
+/// One index that a signed Release vouches for.
 #[derive(Debug, Clone)]
 pub(crate) struct SignedIndex {
     pub(crate) mirror: String,
@@ -70,13 +75,19 @@ pub(crate) struct SignedIndex {
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) indexes: Vec<SignedIndex>,
+    architecture: Architecture,
+    /// The lists of all files.
+    contents: Vec<SignedIndex>,
 }
 
 impl Snapshot {
     /// Two snapshots with the same key hold the same packages at the same places.
     pub(crate) fn key(&self) -> Digest {
-        let fields =
-            self.indexes.iter().flat_map(|index| [index.mirror.as_bytes(), index.file.0.as_bytes().as_slice()]);
+        let fields = self
+            .indexes
+            .iter()
+            .chain(&self.contents)
+            .flat_map(|index| [index.mirror.as_bytes(), index.file.0.as_bytes().as_slice()]);
         Digest::of_fields(fields)
     }
 }
@@ -98,20 +109,26 @@ impl Archive {
         let own;
         let keyring = match (&self.keyring, base.distribution) {
             (Some(keyring), _) => keyring,
-            (None, Distribution::Debian) => {
-                own = Keyring::debian().map_err(|error| ArchiveError::NoKeys(base.distribution, error))?;
+            (None, distribution) => {
+                let keys = match distribution {
+                    Distribution::Debian => Keyring::debian(),
+                    Distribution::Ubuntu => Keyring::ubuntu(),
+                };
+                own = keys.map_err(|error| ArchiveError::NoKeys(distribution, error))?;
                 &own
             }
-            (None, Distribution::Ubuntu) => return Err(ArchiveError::Keyless(base.distribution)),
         };
         let pockets = mirrors::pockets(base, architecture);
+        // Without a network nothing newer is to be had, and what the store holds was in date when it came.
+        let not_after = (!http.is_offline()).then_some(now_secs);
         let mut indexes = Vec::new();
+        let mut contents = Vec::new();
         for (pocket, text) in pockets.iter().zip(in_releases(&pockets, http, store)?) {
             let suite = || format!("{}/dists/{}", pocket.mirror, pocket.suite);
             let text =
                 keyring.verified_text(&text).map_err(|source| ArchiveError::Signature { suite: suite(), source })?;
             let release = Release::parse(&text).map_err(|source| ArchiveError::Release { suite: suite(), source })?;
-            judge(pocket, &release, now_secs, &suite())?;
+            judge((base.distribution, pocket), &release, not_after, &suite())?;
             for component in pocket.components {
                 let path = format!("{component}/binary-{}/Packages.xz", architecture.name());
                 let Some(file) = release.indexes.get(&path) else {
@@ -119,33 +136,114 @@ impl Archive {
                 };
                 indexes.push(signed_index(pocket, &release, path, file));
             }
+            // Debian has such a list for each component, Ubuntu one for all; those of updates are empty or huge.
+            let name = format!("Contents-{}.gz", architecture.name());
+            for path in [format!("main/{name}"), name] {
+                if let Some(file) = release.indexes.get(&path).filter(|_| pocket.suite == base.suite) {
+                    contents.push(signed_index(pocket, &release, path, file));
+                }
+            }
         }
-        Ok(Snapshot { indexes })
+        Ok(Snapshot { indexes, architecture, contents })
     }
 
     /// Reads the packages of a snapshot, from the network where the store has not seen them yet.
     pub(crate) fn load(&self, snapshot: &Snapshot, http: &Http, store: &Store) -> Result<PackageIndex, ArchiveError> {
+        reduce_missing(&snapshot.indexes, http, store)?;
         let mut whole = PackageIndex::default();
         for index in &snapshot.indexes {
-            let key = Digest::of_fields([b"packages-1".as_slice(), index.file.0.as_bytes()]);
             let unreadable = |source| ArchiveError::IndexText { path: index.path.clone(), source };
-            let reduced = if store.has_segment(&key) {
-                fs_err::read_to_string(store.segment_path(&key)).map_err(unreadable)?
-            } else {
-                let (digest, size_bytes) = index.file;
-                let packed = http
-                    .get(&index.url, size_bytes)
-                    .map_err(|source| ArchiveError::Fetch { suite: index.path.clone(), source })?;
-                if Digest::of(&packed) != digest {
-                    return Err(ArchiveError::IndexDigest { path: index.url.clone() });
-                }
-                let reduced = index::reduce(&packed).map_err(unreadable)?;
-                store.put_segment(&key, reduced.as_bytes())?;
-                reduced
-            };
+            let reduced = fs_err::read_to_string(store.segment_path(&index.reduced_key())).map_err(unreadable)?;
             whole.add(&index.mirror, reduced);
         }
         Ok(whole)
+    }
+
+    /// Finds packages of shared libraries in the archive's list of all files. Those that none holds are left out.
+    pub(crate) fn packages_for_sonames(
+        &self,
+        (snapshot, index): (&Snapshot, &PackageIndex),
+        sonames: &BTreeSet<String>,
+        http: &Http,
+        store: &Store,
+    ) -> Result<BTreeMap<String, String>, ArchiveError> {
+        let mut found = BTreeMap::new();
+        for contents in &snapshot.contents {
+            if found.len() == sonames.len() {
+                break;
+            }
+            let reduced = libraries(contents, snapshot.architecture, http, store)?;
+            for soname in sonames {
+                if let Some(package) = sonames::packages_of(&reduced, soname).find(|name| index.has(name)) {
+                    found.entry(soname.clone()).or_insert_with(|| package.to_owned());
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Fetches the indexes that the store lacks, all at once, and keeps them reduced.
+fn reduce_missing(indexes: &[SignedIndex], http: &Http, store: &Store) -> Result<(), ArchiveError> {
+    let missing: Vec<&SignedIndex> = indexes.iter().filter(|index| !store.has_segment(&index.reduced_key())).collect();
+    let requests: Vec<_> = missing.iter().map(|index| (index.url.clone(), None, index.file.1)).collect();
+    for (index, answer) in missing.into_iter().zip(http.get_all_if_changed(&requests)) {
+        let (digest, size_bytes) = index.file;
+        let failed = |source| ArchiveError::Fetch { suite: index.path.clone(), source };
+        let packed = match answer {
+            Ok(Conditional::Changed { bytes, .. }) => bytes,
+            Ok(Conditional::Unchanged) | Err(HttpError::Status { .. }) => {
+                http.get(&index.plain_url(), size_bytes).map_err(failed)?
+            }
+            Err(source) => return Err(failed(source)),
+        };
+        if Digest::of(&packed) != digest {
+            return Err(ArchiveError::IndexDigest { path: index.path.clone(), url: index.url.clone() });
+        }
+        let unreadable = |source| ArchiveError::IndexText { path: index.path.clone(), source };
+        store.put_segment(&index.reduced_key(), index::reduce(&packed).map_err(unreadable)?.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The libraries of a list of all files, from the store, or fetched and reduced.
+fn libraries(
+    contents: &SignedIndex,
+    architecture: Architecture,
+    http: &Http,
+    store: &Store,
+) -> Result<String, ArchiveError> {
+    let (digest, size_bytes) = contents.file;
+    let key = Digest::of_fields([b"sonames-1".as_slice(), digest.as_bytes()]);
+    let unreadable = |source| ArchiveError::IndexText { path: contents.path.clone(), source };
+    if store.has_segment(&key) {
+        return fs_err::read_to_string(store.segment_path(&key)).map_err(unreadable);
+    }
+    let item =
+        Download { name: contents.path.clone(), url: contents.url.clone(), digest, size_bytes: Some(size_bytes) };
+    let fetched = match http.download_all(std::slice::from_ref(&item), store) {
+        Err(HttpError::Status { .. }) => http.download_all(&[Download { url: contents.plain_url(), ..item }], store),
+        other => other,
+    };
+    fetched.map_err(|source| ArchiveError::Fetch { suite: contents.path.clone(), source })?;
+    let parcel = store.parcel_path(&digest);
+    let file = fs_err::File::open(&parcel).map_err(unreadable)?;
+    let unpacked = BufReader::with_capacity(128 << 10, MultiGzDecoder::new(file).take(MAX_CONTENTS_BYTES));
+    let reduced = sonames::reduce(unpacked, architecture).map_err(unreadable)?;
+    store.put_segment(&key, reduced.as_bytes())?;
+    // Nobody asks for the whole list again; that it stays where it cannot be removed does no harm.
+    let _ = fs_err::remove_file(parcel);
+    Ok(reduced)
+}
+
+impl SignedIndex {
+    fn reduced_key(&self) -> Digest {
+        Digest::of_fields([b"packages-1".as_slice(), self.file.0.as_bytes()])
+    }
+
+    /// Where the file lies under its own name, for mirrors that do not carry names by digest.
+    fn plain_url(&self) -> String {
+        format!("{}/dists/{}", self.mirror, self.path)
     }
 }
 
@@ -153,6 +251,7 @@ fn signed_index(pocket: &Pocket, release: &Release, path: String, file: &IndexFi
     let dists = format!("{}/dists/{}", pocket.mirror, pocket.suite);
     let url = match (release.acquires_by_hash, path.rsplit_once('/')) {
         (true, Some((directory, _))) => format!("{dists}/{directory}/by-hash/SHA256/{}", file.digest),
+        (true, None) => format!("{dists}/by-hash/SHA256/{}", file.digest),
         _ => format!("{dists}/{path}"),
     };
     let path = format!("{}/{path}", pocket.suite);
@@ -190,12 +289,20 @@ fn in_releases(pockets: &[Pocket], http: &Http, store: &Store) -> Result<Vec<Str
     Ok(texts)
 }
 
-fn judge(pocket: &Pocket, release: &Release, now_secs: u64, suite: &str) -> Result<(), ArchiveError> {
-    if release.suite != pocket.suite && release.codename != pocket.suite {
-        return Err(ArchiveError::Suite { suite: suite.to_owned(), found: release.codename.clone() });
+fn judge(
+    (distribution, pocket): (Distribution, &Pocket),
+    release: &Release,
+    not_after: Option<u64>,
+    suite: &str,
+) -> Result<(), ArchiveError> {
+    // All pockets of an Ubuntu suite bear the same codename: one served in another's place would go unnoticed.
+    let is_asked =
+        release.suite == pocket.suite || (distribution == Distribution::Debian && release.codename == pocket.suite);
+    if !is_asked {
+        return Err(ArchiveError::Suite { suite: suite.to_owned(), found: release.suite.clone() });
     }
-    match release.valid_until_secs {
-        Some(until) if i64::try_from(now_secs).unwrap_or(i64::MAX) > until => {
+    match (release.valid_until_secs, not_after) {
+        (Some(until), Some(now)) if i64::try_from(now).unwrap_or(i64::MAX) > until => {
             let until = jiff::Timestamp::from_second(until).map(|time| time.to_string()).unwrap_or_default();
             Err(ArchiveError::Expired { suite: suite.to_owned(), until })
         }

@@ -13,6 +13,9 @@ pub(crate) struct Keyring(Vec<SignedPublicKey>);
 /// Debian's keys, from its package `debian-archive-keyring`.
 const DEBIAN: &[u8] = include_bytes!("../../../keyrings/debian-archive-keyring.gpg");
 
+/// Ubuntu's keys, from its package `ubuntu-keyring`.
+const UBUNTU: &[u8] = include_bytes!("../../../keyrings/ubuntu-archive-keyring.gpg");
+
 #[derive(Debug, Error)]
 pub(crate) enum SignatureError {
     #[error("cannot read the keyring")]
@@ -33,6 +36,11 @@ impl Keyring {
     /// The keyring that lath carries for Debian's archives.
     pub(crate) fn debian() -> Result<Self, SignatureError> {
         Self::read(DEBIAN)
+    }
+
+    /// The keyring that lath carries for Ubuntu's archives.
+    pub(crate) fn ubuntu() -> Result<Self, SignatureError> {
+        Self::read(UBUNTU)
     }
 
     /// Reads a binary keyring, as `/usr/share/keyrings` holds them.
@@ -118,6 +126,12 @@ mod tests {
         assert!(matches!(prefixed, SignatureError::Unsigned { .. }), "{prefixed}");
         let suffixed = keyring.verified_text(&format!("{IN_RELEASE}Suite: evil\n")).unwrap_err();
         assert!(matches!(suffixed, SignatureError::Smuggled), "{suffixed}");
+    }
+
+    #[test]
+    fn what_debian_signed_is_not_taken_for_ubuntus() {
+        let error = Keyring::ubuntu().unwrap().verified_text(IN_RELEASE).unwrap_err();
+        assert!(matches!(error, SignatureError::Untrusted { .. }), "{error}");
     }
 
     #[test]

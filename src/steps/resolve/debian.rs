@@ -8,6 +8,9 @@ use crate::formats::relation::{self, Operator, Relation, RelationError};
 use crate::model::lock::LockedDeb;
 use crate::outside::archive::index::{Package, PackageIndex};
 
+/// How often the closure starts again with what it learnt of a version; more would be a circle.
+const ATTEMPTS: usize = 50;
+
 /// A package that something asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -18,14 +21,49 @@ pub(super) struct Wanted {
 
 #[derive(Debug, Error)]
 pub(crate) enum DebianError {
-    #[error("cannot find the Debian package `{name}` ({reason})")]
-    Unknown { name: String, reason: String },
-    #[error("cannot satisfy `{relation}` of the Debian package `{package}`: no version in the archive does")]
-    Unsatisfied { package: String, relation: String },
+    #[error("cannot find the Debian package `{name}` ({reason}){}", did_you_mean(.near))]
+    Unknown { name: String, reason: String, near: Vec<String> },
+    #[error("cannot satisfy `{relation}`, needed by {chain}: {why}")]
+    Unsatisfied { relation: String, chain: String, why: String },
     #[error("cannot read the relations of the Debian package `{package}`")]
     Relation { package: String, source: RelationError },
     #[error("cannot use the Debian package `{package}`: the archive's index tells no sha256 and size of it")]
     Index { package: String },
+}
+
+fn did_you_mean(near: &[String]) -> String {
+    if near.is_empty() { String::new() } else { format!("; near to it are `{}`", near.join("`, `")) }
+}
+
+/// A package that was taken, and why.
+struct Taken<'a> {
+    package: Package<'a>,
+    reason: String,
+    /// The package that asked for it; `None` where the request did.
+    asked_by: Option<String>,
+}
+
+/// One attempt at the closure.
+struct Closure<'a, 'b> {
+    index: &'a PackageIndex,
+    skipped: &'b [&'b str],
+    /// What earlier attempts learnt: relations that a package's version has to allow from the start.
+    narrowed: &'b BTreeMap<String, Vec<Relation>>,
+    taken: BTreeMap<&'a str, Taken<'a>>,
+    queue: VecDeque<Package<'a>>,
+}
+
+/// Why an attempt ended early.
+enum Stop {
+    /// A package was taken in a version that this later relation does not allow.
+    TooWide(Relation),
+    Failed(DebianError),
+}
+
+impl From<DebianError> for Stop {
+    fn from(error: DebianError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// Every package that `wanted` comes to, by name. Packages of `skipped` are never taken and count as there.
@@ -35,73 +73,203 @@ pub(super) fn close(
     skipped: &[&str],
     recommends: bool,
 ) -> Result<Vec<LockedDeb>, DebianError> {
-    let mut taken: BTreeMap<String, (Package<'_>, String)> = BTreeMap::new();
-    let mut queue = VecDeque::new();
-    for one in wanted {
-        let relation = Relation { name: one.package.clone(), qualifier: None, version: None };
-        let package = best(index, &relation, &one.package)?;
-        let package =
-            package.ok_or_else(|| DebianError::Unknown { name: one.package.clone(), reason: one.reason.clone() })?;
-        if !taken.contains_key(package.name) {
-            taken.insert(package.name.to_owned(), (package, one.reason.clone()));
-            queue.push_back(package);
+    let mut narrowed: BTreeMap<String, Vec<Relation>> = BTreeMap::new();
+    for _ in 0..ATTEMPTS {
+        let mut closure =
+            Closure { index, skipped, narrowed: &narrowed, taken: BTreeMap::new(), queue: VecDeque::new() };
+        match closure.run(wanted, recommends) {
+            Ok(()) => return closure.taken.into_values().map(|taken| locked(&taken.package, taken.reason)).collect(),
+            Err(Stop::Failed(error)) => return Err(error),
+            Err(Stop::TooWide(relation)) => narrowed.entry(relation.name.clone()).or_default().push(relation),
         }
     }
-    while let Some(package) = queue.pop_front() {
-        let mut fields = vec![(package.pre_depends, true), (package.depends, true)];
-        if recommends {
-            fields.push((package.recommends, false));
-        }
-        for (field, must) in fields {
-            let bad = |source| DebianError::Relation { package: package.name.to_owned(), source };
-            for alternatives in relation::parse(field).map_err(bad)? {
-                let relations = &alternatives.0;
-                if satisfied(relations, &taken, skipped).map_err(bad)? {
-                    continue;
-                }
-                let mut found = None;
-                for relation in relations {
-                    found = best(index, relation, package.name)?;
-                    if found.is_some() {
-                        break;
-                    }
-                }
-                let Some(next) = found else {
-                    if !must {
-                        continue;
-                    }
-                    let relation = relations.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
-                    return Err(DebianError::Unsatisfied { package: package.name.to_owned(), relation });
-                };
-                taken.insert(next.name.to_owned(), (next, format!("needed by {}", package.name)));
-                queue.push_back(next);
-            }
-        }
-    }
-    taken.into_values().map(|(package, reason)| locked(&package, reason)).collect()
+    let relations: Vec<String> = narrowed.values().flatten().map(ToString::to_string).collect();
+    Err(DebianError::Unsatisfied {
+        relation: relations.join(", "),
+        chain: "several packages".to_owned(),
+        why: "no choice of versions suits them all".to_owned(),
+    })
 }
 
-fn satisfied(
-    relations: &[Relation],
-    taken: &BTreeMap<String, (Package<'_>, String)>,
-    skipped: &[&str],
-) -> Result<bool, RelationError> {
-    for relation in relations {
-        if skipped.contains(&relation.name.as_str()) {
-            return Ok(true);
+impl<'a> Closure<'a, '_> {
+    fn run(&mut self, wanted: &[Wanted], recommends: bool) -> Result<(), Stop> {
+        for one in wanted {
+            let relation = Relation { name: one.package.clone(), qualifier: None, version: None };
+            let package = self.best(&relation).map_err(|source| unreadable(&one.package, source))?;
+            let Some(package) = package else { return Err(self.unknown(one).into()) };
+            self.take(package, one.reason.clone(), None);
         }
-        if let Some((package, _)) = taken.get(&relation.name)
-            && relation.allows(package.version)?
-        {
-            return Ok(true);
-        }
-        for (package, _) in taken.values() {
-            if provides(package, relation)? {
-                return Ok(true);
+        // What must be there is settled first, so that a recommendation never decides between alternatives of it.
+        let mut asked = 0;
+        let mut order: Vec<Package<'a>> = Vec::new();
+        loop {
+            while let Some(package) = self.queue.pop_front() {
+                self.follow(package, package.pre_depends, true)?;
+                self.follow(package, package.depends, true)?;
+                order.push(package);
             }
+            if !recommends || asked == order.len() {
+                return Ok(());
+            }
+            self.follow(order[asked], order[asked].recommends, false)?;
+            asked += 1;
         }
     }
-    Ok(false)
+
+    fn take(&mut self, package: Package<'a>, reason: String, asked_by: Option<String>) {
+        if !self.taken.contains_key(package.name) {
+            self.taken.insert(package.name, Taken { package, reason, asked_by });
+            self.queue.push_back(package);
+        }
+    }
+
+    /// Sees to it that one relation of each clause of `field` holds.
+    fn follow(&mut self, package: Package<'a>, field: &str, must: bool) -> Result<(), Stop> {
+        let bad = |source| unreadable(package.name, source);
+        for clause in relation::parse(field).map_err(bad)? {
+            let relations = &clause.0;
+            if self.is_satisfied(relations).map_err(bad)? {
+                continue;
+            }
+            let mut is_settled = false;
+            let mut too_wide = None;
+            for relation in relations {
+                if self.is_skipped(relation) {
+                    is_settled = true;
+                    break;
+                }
+                match self.best(relation).map_err(bad)? {
+                    Some(next) if self.taken.contains_key(next.name) => {
+                        too_wide = too_wide.or_else(|| (next.name == relation.name).then(|| relation.clone()));
+                    }
+                    Some(next) => {
+                        let reason = format!("needed by {}", package.name);
+                        self.take(next, reason, Some(package.name.to_owned()));
+                        is_settled = true;
+                        break;
+                    }
+                    None => {}
+                }
+            }
+            match too_wide {
+                _ if is_settled || !must => {}
+                Some(relation) => return Err(Stop::TooWide(relation)),
+                None => return Err(self.unsatisfied(package, relations).into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_satisfied(&self, relations: &[Relation]) -> Result<bool, RelationError> {
+        for relation in relations {
+            if let Some(taken) = self.taken.get(relation.name.as_str())
+                && relation.allows(taken.package.version)?
+            {
+                return Ok(true);
+            }
+            for taken in self.taken.values() {
+                if provides(&taken.package, relation)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether the relation is met by a package that is never taken, itself or as what such a package provides.
+    fn is_skipped(&self, relation: &Relation) -> bool {
+        let is_skipped = |name: &str| self.skipped.contains(&name) && !self.taken.contains_key(name);
+        is_skipped(&relation.name)
+            || (self.index.versions(&relation.name).is_empty()
+                && self.index.providers(&relation.name).iter().any(|provider| is_skipped(provider.name)))
+    }
+
+    /// The newest version that `relation` and what was learnt allow, or else that of the first provider by name.
+    fn best(&self, relation: &Relation) -> Result<Option<Package<'a>>, RelationError> {
+        let mut own = Vec::new();
+        for package in self.index.versions(&relation.name) {
+            if relation.allows(package.version)? {
+                own.push(package);
+            }
+        }
+        if let Some(best) = self.newest(own)? {
+            return Ok(Some(best));
+        }
+        let mut providers: BTreeMap<&str, Vec<Package<'a>>> = BTreeMap::new();
+        for package in self.index.providers(&relation.name) {
+            if provides(&package, relation)? {
+                providers.entry(package.name).or_default().push(package);
+            }
+        }
+        for versions in providers.into_values() {
+            if let Some(best) = self.newest(versions)? {
+                return Ok(Some(best));
+            }
+        }
+        Ok(None)
+    }
+
+    fn newest(&self, versions: Vec<Package<'a>>) -> Result<Option<Package<'a>>, RelationError> {
+        let mut newest: Option<Package<'a>> = None;
+        for package in versions {
+            let mut is_better = match newest {
+                Some(newest) => relation::compare(package.version, newest.version)?.is_gt(),
+                None => true,
+            };
+            for relation in self.narrowed.get(package.name).into_iter().flatten() {
+                is_better = is_better && relation.allows(package.version)?;
+            }
+            if is_better {
+                newest = Some(package);
+            }
+        }
+        Ok(newest)
+    }
+
+    fn unknown(&self, wanted: &Wanted) -> DebianError {
+        let (name, reason) = (wanted.package.clone(), wanted.reason.clone());
+        match self.narrowed.get(&name) {
+            None => DebianError::Unknown { near: self.index.near(&name), name, reason },
+            Some(relations) => DebianError::Unsatisfied {
+                relation: relations.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                chain: format!("packages that {name} ({reason}) meets"),
+                why: "no version in the archive suits them all".to_owned(),
+            },
+        }
+    }
+
+    /// Tells the way from the package whose relation fails to what the request asked for.
+    fn unsatisfied(&self, package: Package<'a>, relations: &[Relation]) -> DebianError {
+        let mut chain = vec![format!("`{}`", package.name)];
+        let mut at = self.taken.get(package.name);
+        while let Some(taken) = at {
+            match &taken.asked_by {
+                Some(name) => {
+                    chain.push(format!("needed by `{name}`"));
+                    at = self.taken.get(name.as_str());
+                }
+                None => {
+                    chain.push(format!("asked for by {}", taken.reason));
+                    break;
+                }
+            }
+        }
+        let held: Vec<String> = relations
+            .iter()
+            .flat_map(|relation| self.index.versions(&relation.name))
+            .map(|package| format!("`{} {}`", package.name, package.version))
+            .collect();
+        let why = match held.as_slice() {
+            [] => "the archive has no such package".to_owned(),
+            held => format!("the archive has {}", held.join(", ")),
+        };
+        let relation = relations.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+        DebianError::Unsatisfied { relation, chain: chain.join(", "), why }
+    }
+}
+
+fn unreadable(package: &str, source: RelationError) -> DebianError {
+    DebianError::Relation { package: package.to_owned(), source }
 }
 
 /// Whether `package` provides what `relation` names; a versioned relation needs a versioned `Provides`.
@@ -122,43 +290,6 @@ fn provides(package: &Package<'_>, relation: &Relation) -> Result<bool, Relation
     Ok(false)
 }
 
-/// The newest version that `relation` allows, or the first provider by name.
-fn best<'a>(index: &'a PackageIndex, relation: &Relation, asked_by: &str) -> Result<Option<Package<'a>>, DebianError> {
-    let bad = |source| DebianError::Relation { package: asked_by.to_owned(), source };
-    let mut best: Option<Package<'a>> = None;
-    for package in index.versions(&relation.name) {
-        if !relation.allows(package.version).map_err(bad)? {
-            continue;
-        }
-        let is_newer = match &best {
-            None => true,
-            Some(best) => relation::compare(package.version, best.version).map_err(bad)?.is_gt(),
-        };
-        if is_newer {
-            best = Some(package);
-        }
-    }
-    if best.is_some() {
-        return Ok(best);
-    }
-    let mut providers = Vec::new();
-    for package in index.providers(&relation.name) {
-        if provides(&package, relation).map_err(bad)? {
-            providers.push(package);
-        }
-    }
-    providers.sort_by_key(|package| package.name);
-    let Some(first) = providers.first() else { return Ok(None) };
-    // The provider itself in its newest version, where that still provides it.
-    let mut newest = *first;
-    for package in providers.iter().filter(|package| package.name == first.name) {
-        if relation::compare(package.version, newest.version).map_err(bad)?.is_gt() {
-            newest = *package;
-        }
-    }
-    Ok(Some(newest))
-}
-
 fn locked(package: &Package<'_>, reason: String) -> Result<LockedDeb, DebianError> {
     let unusable = || DebianError::Index { package: package.name.to_owned() };
     Ok(LockedDeb {
@@ -170,4 +301,95 @@ fn locked(package: &Package<'_>, reason: String) -> Result<LockedDeb, DebianErro
         size_bytes: package.size.parse().map_err(|_| unusable())?,
         reason,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+
+    /// Lines of name, version, Depends, Recommends, Provides, with `;` between.
+    fn index(lines: &[&str]) -> PackageIndex {
+        let reduced: String = lines
+            .iter()
+            .map(|line| {
+                let mut fields: Vec<&str> = line.split(';').map(str::trim).collect();
+                fields.resize(5, "");
+                let digest = Digest::of(b"");
+                format!(
+                    "{}\t{}\tamd64\t\t{}\t{}\t{}\tpool/x.deb\t3\t{digest}\n",
+                    fields[0], fields[1], fields[2], fields[3], fields[4]
+                )
+            })
+            .collect();
+        PackageIndex::of_reduced("http://mirror.example/debian", reduced)
+    }
+
+    fn closed(lines: &[&str], wanted: &[&str], skipped: &[&str], recommends: bool) -> Result<Vec<String>, String> {
+        let wanted: Vec<Wanted> =
+            wanted.iter().map(|name| Wanted { package: (*name).to_owned(), reason: "the test".to_owned() }).collect();
+        let debs = close(&index(lines), &wanted, skipped, recommends).map_err(|error| error.to_string())?;
+        Ok(debs.into_iter().map(|deb| format!("{} {} {}", deb.name, deb.version, deb.reason)).collect())
+    }
+
+    #[test]
+    fn the_newest_version_is_taken_and_says_who_asked() {
+        let lines = ["b;1", "a;1;b (>= 1)", "a;2;b (>= 1)"];
+        assert_eq!(closed(&lines, &["a"], &[], false).unwrap(), ["a 2 the test", "b 1 needed by a"]);
+    }
+
+    #[test]
+    fn an_alternative_that_is_there_comes_before_the_first() {
+        let lines = ["a;1;x | y", "y;1", "x;1", "b;1;nowhere | x"];
+        assert_eq!(closed(&lines, &["a", "y"], &[], false).unwrap(), ["a 1 the test", "y 1 the test"]);
+        assert_eq!(closed(&lines, &["b"], &[], false).unwrap(), ["b 1 the test", "x 1 needed by b"]);
+    }
+
+    #[test]
+    fn what_is_provided_satisfies_with_its_version_where_one_is_asked() {
+        let lines = ["a;1;virtual (>= 2)", "p;1;;;virtual", "q;1;;;virtual (= 2)", "b;1;virtual"];
+        assert_eq!(closed(&lines, &["a"], &[], false).unwrap(), ["a 1 the test", "q 1 needed by a"]);
+        assert_eq!(closed(&lines, &["b"], &[], false).unwrap(), ["b 1 the test", "p 1 needed by b"]);
+    }
+
+    #[test]
+    fn skipped_packages_count_as_there_also_through_what_they_provide() {
+        let lines = ["a;1;debconf (>= 9) | x, debconf-2.0", "debconf;1;;;debconf-2.0", "x;1"];
+        assert_eq!(closed(&lines, &["a"], &["debconf"], false).unwrap(), ["a 1 the test"]);
+    }
+
+    #[test]
+    fn a_later_relation_that_is_narrower_is_heeded_from_the_start() {
+        let lines = ["a;1;lib, b", "b;1;lib (<< 2)", "lib;2;extra", "lib;1", "extra;1"];
+        assert_eq!(
+            closed(&lines, &["a"], &[], false).unwrap(),
+            ["a 1 the test", "b 1 needed by a", "lib 1 needed by a"]
+        );
+    }
+
+    #[test]
+    fn recommendations_are_followed_when_asked_and_never_required() {
+        let lines = ["a;1;;r | s, nowhere", "r;1;d", "d;1"];
+        assert_eq!(closed(&lines, &["a"], &[], true).unwrap(), ["a 1 the test", "d 1 needed by r", "r 1 needed by a"]);
+        assert_eq!(closed(&lines, &["a"], &[], false).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_is_told_with_its_chain() {
+        let lines = ["a;1;b", "b;1;c (>= 5)", "c;4", "git;1"];
+        assert_eq!(
+            closed(&lines, &["a"], &[], false).unwrap_err(),
+            "cannot satisfy `c (>= 5)`, needed by `b`, needed by `a`, asked for by the test: the archive has `c 4`"
+        );
+        let unknown = closed(&lines, &["gti"], &[], false).unwrap_err();
+        assert_eq!(unknown, "cannot find the Debian package `gti` (the test)");
+        let unknown = closed(&lines, &["gitt"], &[], false).unwrap_err();
+        assert_eq!(unknown, "cannot find the Debian package `gitt` (the test); near to it are `git`");
+    }
+
+    #[test]
+    fn versions_that_exclude_each_other_are_an_error() {
+        let lines = ["a;1;lib (>= 2), b", "b;1;lib (<< 2)", "lib;2", "lib;1"];
+        assert!(closed(&lines, &["a"], &[], false).unwrap_err().starts_with("cannot satisfy `lib"));
+    }
 }

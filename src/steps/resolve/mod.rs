@@ -3,7 +3,7 @@
 mod debian;
 mod needs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -12,6 +12,7 @@ use self::debian::{DebianError, Wanted};
 use self::needs::NeedsError;
 use crate::formats::relation;
 use crate::model::digest::Digest;
+use crate::model::event::Event;
 use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock};
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::request::{BaseRequest, Entrypoint, Request};
@@ -185,10 +186,25 @@ impl Packages<'_> {
         if let Some(half) = self.world.store.note(SHELF, &key) {
             return Ok(half);
         }
+        let world = self.world;
+        let snapshot = self.snapshot.clone();
         let index = self.index()?;
         let mut half = DebianHalf::default();
+        let libraries: BTreeSet<String> = needs.keys().cloned().collect();
+        let unknown: BTreeSet<String> =
+            libraries.iter().filter(|library| index.package_for_soname(library).is_none()).cloned().collect();
+        // The archive's list of contents is a last resort, and not vital: what it cannot tell is told to the user.
+        let listed = if unknown.is_empty() {
+            BTreeMap::new()
+        } else {
+            let listed = world.archive.packages_for_sonames((&snapshot, index), &unknown, &world.http, &world.store);
+            listed.unwrap_or_else(|error| {
+                world.listener.hear(Event::Detail(format!("cannot look libraries up in the archive: {error}")));
+                BTreeMap::new()
+            })
+        };
         for (library, wheel) in needs {
-            match index.package_for_soname(library) {
+            match index.package_for_soname(library).or_else(|| listed.get(library).cloned()) {
                 Some(package) => {
                     let reason = format!("`{library}`, which wheel {wheel} needs");
                     wanted.push(Wanted { package, reason });

@@ -1,0 +1,179 @@
+//! Which package holds a shared library: by Debian's naming rule, by its exceptions, or by the archive's list of files.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead};
+
+use crate::model::platform::Architecture;
+
+/// Libraries whose packages are named otherwise than Policy's rule says, sorted.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("libBrokenLocale.so.1", "libc6"),
+    ("libEGL.so.1", "libegl1"),
+    ("libGL.so.1", "libgl1"),
+    ("libGLESv2.so.2", "libgles2"),
+    ("libGLU.so.1", "libglu1-mesa"),
+    ("libGLdispatch.so.0", "libglvnd0"),
+    ("libanl.so.1", "libc6"),
+    ("libc.so.6", "libc6"),
+    ("libcom_err.so.2", "libcom-err2"),
+    ("libcrypto.so.3", "libssl3"),
+    ("libdb-5.3.so", "libdb5.3"),
+    ("libdl.so.2", "libc6"),
+    ("libform.so.6", "libncurses6"),
+    ("libformw.so.6", "libncursesw6"),
+    ("libgdk-3.so.0", "libgtk-3-0"),
+    ("libgdk-x11-2.0.so.0", "libgtk2.0-0"),
+    ("libgio-2.0.so.0", "libglib2.0-0"),
+    ("libglib-2.0.so.0", "libglib2.0-0"),
+    ("libgmodule-2.0.so.0", "libglib2.0-0"),
+    ("libgobject-2.0.so.0", "libglib2.0-0"),
+    ("libgthread-2.0.so.0", "libglib2.0-0"),
+    ("libgtk-x11-2.0.so.0", "libgtk2.0-0"),
+    ("libhdf5_serial.so.103", "libhdf5-103-1"),
+    ("libjpeg.so.8", "libjpeg-turbo8"),
+    ("liblber.so.2", "libldap2"),
+    ("libm.so.6", "libc6"),
+    ("libmenuw.so.6", "libncursesw6"),
+    ("libmvec.so.1", "libc6"),
+    ("libnspr4.so", "libnspr4"),
+    ("libnss3.so", "libnss3"),
+    ("libnss_compat.so.2", "libc6"),
+    ("libnss_dns.so.2", "libc6"),
+    ("libnss_files.so.2", "libc6"),
+    ("libnssutil3.so", "libnss3"),
+    ("libpanelw.so.6", "libncursesw6"),
+    ("libplc4.so", "libnspr4"),
+    ("libplds4.so", "libnspr4"),
+    ("libpthread.so.0", "libc6"),
+    ("libpulse-simple.so.0", "libpulse0"),
+    ("libresolv.so.2", "libc6"),
+    ("librt.so.1", "libc6"),
+    ("libsmime3.so", "libnss3"),
+    ("libssl3.so", "libnss3"),
+    ("libthread_db.so.1", "libc6"),
+    ("libutil.so.1", "libc6"),
+    ("libz.so.1", "zlib1g"),
+];
+
+/// The names that a package of this library could have, likeliest first (Debian Policy, section 8.1). Libraries that
+/// were renamed for 64-bit time have `t64` after their names.
+pub(super) fn candidates(soname: &str) -> Vec<String> {
+    let with_t64 = |name: String| [format!("{name}t64"), name];
+    if soname.starts_with("ld-linux") {
+        return vec!["libc6".to_owned()];
+    }
+    if let Ok(place) = EXCEPTIONS.binary_search_by_key(&soname, |(name, _)| *name) {
+        return with_t64(EXCEPTIONS[place].1.to_owned()).into();
+    }
+    let lower = soname.to_ascii_lowercase().replace('_', "-");
+    let Some((stem, rest)) = lower.split_once(".so") else { return Vec::new() };
+    let version = match rest.strip_prefix('.') {
+        Some(version) => version,
+        None if rest.is_empty() => "",
+        None => return Vec::new(),
+    };
+    if stem.is_empty() {
+        return Vec::new();
+    }
+    if stem.starts_with("libpython") && version == "1.0" {
+        return vec![stem.to_owned()];
+    }
+    // A hyphen where the name ends in a digit; some leave it out, and some set it everywhere.
+    let names = match (version, stem.ends_with(|last: char| last.is_ascii_digit())) {
+        ("", _) => vec![stem.to_owned()],
+        (_, true) => vec![format!("{stem}-{version}"), format!("{stem}{version}")],
+        (_, false) => vec![format!("{stem}{version}"), format!("{stem}-{version}")],
+    };
+    // `libatk-1.0.so.0` is in `libatk1.0-0`: the older way with a version that is part of the name.
+    let joined = stem.rsplit_once('-').filter(|(_, end)| end.starts_with(|first: char| first.is_ascii_digit()));
+    let joined = joined.map(|(start, end)| format!("{start}{end}-{version}")).filter(|_| !version.is_empty());
+    names.into_iter().chain(joined).flat_map(with_t64).collect()
+}
+
+/// Reduces a list of all files (`Contents-amd64`) to sorted lines of library, tab, rank, tab, package: the libraries
+/// that the dynamic loader finds by name. No more than a line of `reader` and the result are in memory.
+pub(super) fn reduce(mut reader: impl BufRead, architecture: Architecture) -> io::Result<String> {
+    let triplet = architecture.triplet();
+    let folders = [format!("usr/lib/{triplet}/"), format!("lib/{triplet}/"), "usr/lib/".to_owned(), "lib/".to_owned()];
+    let mut found = BTreeSet::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            return Ok(found.into_iter().collect());
+        }
+        // A file name need not be UTF-8; that of a library which somebody needs is.
+        let Ok(text) = str::from_utf8(&line) else { continue };
+        let Some((path, packages)) = text.trim_end().rsplit_once([' ', '\t']) else { continue };
+        let path = path.trim_end();
+        let place = folders.iter().enumerate().find_map(|(rank, folder)| Some((rank, path.strip_prefix(folder)?)));
+        let Some((rank, name)) = place else { continue };
+        if name.contains(['/', '\t']) || !name.contains(".so") {
+            continue;
+        }
+        for package in packages.split(',').filter_map(|place| place.rsplit('/').next()) {
+            // Those hold libraries too, but for other than running programs.
+            let is_for_builders = ["-dev", "-dbg", "-dbgsym", "-cross"].iter().any(|end| package.ends_with(end));
+            found.insert(format!("{name}\t{}{rank}\t{package}\n", u8::from(is_for_builders)));
+        }
+    }
+}
+
+/// The packages of a library in what [`reduce`] made, likeliest first.
+pub(super) fn packages_of<'a>(reduced: &'a str, soname: &str) -> impl Iterator<Item = &'a str> {
+    reduced.lines().filter_map(move |line| {
+        let (_, package) = line.strip_prefix(soname)?.strip_prefix('\t')?.split_once('\t')?;
+        Some(package)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exceptions_are_sorted() {
+        assert!(EXCEPTIONS.is_sorted_by_key(|(name, _)| *name));
+    }
+
+    #[test]
+    fn names_follow_policy_and_its_exceptions() {
+        let table = [
+            ("libfoo.so.1", "libfoo1"),
+            ("libfoo-1.2.so.3", "libfoo-1.2-3"),
+            ("libX11.so.6", "libx11-6"),
+            ("libgcc_s.so.1", "libgcc-s1"),
+            ("libbz2.so.1.0", "libbz2-1.0"),
+            ("libstdc++.so.6", "libstdc++6"),
+            ("libpython3.13.so.1.0", "libpython3.13"),
+            ("libusb-1.0.so.0", "libusb-1.0-0"),
+            ("libatk-1.0.so.0", "libatk1.0-0t64"),
+            ("libasound.so.2", "libasound2t64"),
+            ("libz.so.1", "zlib1g"),
+            ("libssl.so.3", "libssl3t64"),
+            ("libcrypto.so.3", "libssl3t64"),
+            ("ld-linux-x86-64.so.2", "libc6"),
+        ];
+        for (soname, package) in table {
+            assert!(candidates(soname).iter().any(|name| name == package), "{soname}: {:?}", candidates(soname));
+        }
+        for odd in ["", ".so", ".so.1", "libfoo", "libfoo.sox", "libfoo.so1"] {
+            assert!(candidates(odd).is_empty(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn the_list_of_files_is_reduced_to_what_the_loader_finds() {
+        let list = b"usr/bin/foo      utils/foo\n\
+            usr/lib/x86_64-linux-gnu/libodd.so.1   libdevel/odd-dev,libs/zodd,universe/libs/odd1\n\
+            lib/libodd.so.1  libs/old-odd\n\
+            usr/lib/x86_64-linux-gnu/private/libin.so.1  libs/in\n\
+            usr/lib/aarch64-linux-gnu/libodd.so.1  libs/odd-cross\n\
+            usr/lib/\xff.so libs/x\n\
+            usr/lib/libspace name.so.2\tlibs/space\n";
+        let reduced = reduce(io::BufReader::with_capacity(3, list.as_slice()), Architecture::Amd64).unwrap();
+        assert_eq!(packages_of(&reduced, "libodd.so.1").collect::<Vec<_>>(), ["odd1", "zodd", "old-odd", "odd-dev"]);
+        assert_eq!(packages_of(&reduced, "libspace name.so.2").collect::<Vec<_>>(), ["space"]);
+        assert_eq!(packages_of(&reduced, "libin.so.1").count() + packages_of(&reduced, "libodd.so").count(), 0);
+    }
+}
