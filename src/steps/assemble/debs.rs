@@ -11,7 +11,7 @@ use crate::outside::store::Store;
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 
 /// Packages whose `postinst` lath stands in for, or that only serves upgrades, other packages or a running system.
-const KNOWN: [&str; 28] = [
+const KNOWN: [&str; 30] = [
     "base-files",
     "base-passwd",
     "bash",
@@ -33,9 +33,11 @@ const KNOWN: [&str; 28] = [
     "media-types",
     "netbase",
     "openssh-client",
+    "libgssapi-krb5-2",
     "passwd",
     "python3",
     "python3-minimal",
+    "readline-common",
     "sed",
     "tar",
     "tzdata",
