@@ -273,7 +273,14 @@ mod tests {
 
     fn world(cache_dir: &Path, offline: bool) -> World {
         let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let settings = WorldSettings { cache_dir: cache_dir.to_owned(), offline, jobs: 8, keyring: None, now_secs };
+        let settings = WorldSettings {
+            cache_dir: cache_dir.to_owned(),
+            offline,
+            jobs: 8,
+            docker_host: None,
+            keyring: None,
+            now_secs,
+        };
         World::open(settings, Arc::new(Silence)).unwrap()
     }
 

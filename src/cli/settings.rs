@@ -57,6 +57,9 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
     for output in &build.output {
         destinations.push(parsed::<Destination>(output)?);
     }
+    if build.load {
+        destinations.push(Destination::Daemon(name.clone()));
+    }
     if destinations.is_empty() {
         let file = name.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or("image");
         destinations.push(Destination::Archive(PathBuf::from(format!("{file}.tar"))));
@@ -266,6 +269,7 @@ pub(super) fn world(build: &Build, global: &Global) -> Result<WorldSettings, Fai
         cache_dir: cache_dir(global)?,
         offline: build.offline,
         jobs: build.jobs,
+        docker_host: std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()),
         keyring: build.keyring.clone(),
         now_secs,
     })

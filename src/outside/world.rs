@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::model::event::Listener;
 use crate::outside::archive::Archive;
 use crate::outside::archive::signature::{Keyring, SignatureError};
+use crate::outside::daemon::Daemon;
 use crate::outside::http::{Http, HttpError, HttpSettings};
 use crate::outside::pypi::Pypi;
 use crate::outside::sandbox::Sandbox;
@@ -20,6 +21,7 @@ pub(crate) struct World {
     pub(crate) pypi: Pypi,
     pub(crate) archive: Archive,
     pub(crate) sandbox: Sandbox,
+    pub(crate) daemon: Daemon,
     pub(crate) listener: Arc<dyn Listener>,
     /// Seconds since 1970, as the build began.
     pub(crate) now_secs: u64,
@@ -32,6 +34,8 @@ pub(crate) struct WorldSettings {
     pub(crate) offline: bool,
     /// Downloads at once.
     pub(crate) jobs: usize,
+    /// As in `DOCKER_HOST`.
+    pub(crate) docker_host: Option<String>,
     /// A file of keys to trust instead of those that lath carries.
     pub(crate) keyring: Option<PathBuf>,
     pub(crate) now_secs: u64,
@@ -65,6 +69,7 @@ impl World {
             pypi: Pypi { cache_dir: settings.cache_dir.join("pypi"), offline: settings.offline },
             archive: Archive::new(keyring),
             sandbox: Sandbox,
+            daemon: Daemon::new(settings.docker_host),
             listener,
             now_secs: settings.now_secs,
         })

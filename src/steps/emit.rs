@@ -14,6 +14,7 @@ use crate::model::digest::Digest;
 use crate::model::image::{Document, Image};
 use crate::model::request::{Destination, Request};
 use crate::model::tree::Tree;
+use crate::outside::daemon::DaemonError;
 use crate::outside::store::{Store, StoreError};
 use crate::outside::world::World;
 
@@ -27,8 +28,8 @@ pub(crate) enum EmitError {
     Write { path: PathBuf, source: io::Error },
     #[error("cannot write `{path}`: {problem}")]
     Refused { path: PathBuf, problem: &'static str },
-    #[error("cannot write to `{0}`: this lath does not load images into a daemon yet; `docker load` reads the archive")]
-    Daemon(String),
+    #[error("cannot load `{name}`")]
+    Daemon { name: String, source: DaemonError },
     #[error("cannot write a document of the layout")]
     Document(#[from] serde_json::Error),
     #[error(transparent)]
@@ -44,7 +45,7 @@ enum Blob<'a> {
 /// Writes the image to every destination, and returns each as the user would type it, with the image's digest.
 pub(crate) fn emit(image: &Image, trees: &[Tree], request: &Request, world: &World) -> Result<Vec<String>, EmitError> {
     for destination in &request.destinations {
-        refuse(destination, image)?;
+        refuse(destination, image, world)?;
     }
     let mut written = Vec::new();
     for destination in &request.destinations {
@@ -54,7 +55,7 @@ pub(crate) fn emit(image: &Image, trees: &[Tree], request: &Request, world: &Wor
             Destination::OciArchive(path) => archive(path, image, false, request, &world.store)?,
             Destination::Oci(path) => layout(path, image, &world.store)?,
             Destination::Directory(path) => directory(path, trees, &world.store)?,
-            Destination::Daemon(_) => {}
+            Destination::Daemon(name) => load(name, image, request, world)?,
         }
         written.push(format!("{destination}@{}", image.digest().0.prefixed()));
     }
@@ -62,7 +63,7 @@ pub(crate) fn emit(image: &Image, trees: &[Tree], request: &Request, world: &Wor
 }
 
 /// Refuses what cannot be written before anything is.
-fn refuse(destination: &Destination, image: &Image) -> Result<(), EmitError> {
+fn refuse(destination: &Destination, image: &Image, world: &World) -> Result<(), EmitError> {
     let refused = |path: &Path, problem| Err(EmitError::Refused { path: path.to_owned(), problem });
     match destination {
         Destination::Archive(path) | Destination::OciArchive(path) | Destination::DockerArchive(path) => {
@@ -86,7 +87,10 @@ fn refuse(destination: &Destination, image: &Image) -> Result<(), EmitError> {
                 return refused(path, "a root file system holds one platform, and several were asked for");
             }
         }
-        Destination::Daemon(name) => return Err(EmitError::Daemon(name.clone())),
+        Destination::Daemon(name) => {
+            let failed = |source| EmitError::Daemon { name: name.clone(), source };
+            world.daemon.ping().map_err(failed)?;
+        }
     }
     Ok(())
 }
@@ -170,6 +174,15 @@ fn archive(path: &Path, image: &Image, for_docker: bool, request: &Request, stor
     writer.flush().map_err(failed)?;
     drop(writer);
     publish(file, path)
+}
+
+/// Loads the image into the daemon by that name.
+fn load(name: &str, image: &Image, request: &Request, world: &World) -> Result<(), EmitError> {
+    let home = world.store.temporary_dir()?;
+    let path = home.path().join("image.tar");
+    let named = Image { name: name.to_owned(), ..image.clone() };
+    archive(&path, &named, true, request, &world.store)?;
+    world.daemon.load(&path).map_err(|source| EmitError::Daemon { name: name.to_owned(), source })
 }
 
 /// Gives the file an ordinary mode and its name.
