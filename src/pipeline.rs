@@ -17,7 +17,7 @@ use crate::outside::store::{self, StoreError};
 use crate::outside::world::{World, WorldError};
 use crate::steps::assemble::{AssembleError, assemble};
 use crate::steps::compile::{CompileError, compile};
-use crate::steps::emit::{EmitError, emit};
+use crate::steps::emit::{EmitError, emit, refuse_hopeless};
 use crate::steps::fetch::{FetchError, fetch};
 use crate::steps::pack::{PackError, pack};
 use crate::steps::prove::{ProveError, execute, prove};
@@ -86,6 +86,7 @@ pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Resu
 /// Builds the image of `request` and writes it to every destination.
 pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildError> {
     let say = |text: &str| world.listener.hear(Event::Step(text.to_owned()));
+    refuse_hopeless(request, world)?;
     say("resolving");
     let lock = resolve(request, world).map_err(Box::new)?;
     say("fetching");

@@ -44,9 +44,6 @@ enum Blob<'a> {
 
 /// Writes the image to every destination, and returns each as the user would type it, with the image's digest.
 pub(crate) fn emit(image: &Image, trees: &[Tree], request: &Request, world: &World) -> Result<Vec<String>, EmitError> {
-    for destination in &request.destinations {
-        refuse(destination, image, world)?;
-    }
     let mut written = Vec::new();
     for destination in &request.destinations {
         match destination {
@@ -62,8 +59,12 @@ pub(crate) fn emit(image: &Image, trees: &[Tree], request: &Request, world: &Wor
     Ok(written)
 }
 
-/// Refuses what cannot be written before anything is.
-fn refuse(destination: &Destination, image: &Image, world: &World) -> Result<(), EmitError> {
+/// Refuses every destination that cannot be written, before anything is fetched.
+pub(crate) fn refuse_hopeless(request: &Request, world: &World) -> Result<(), EmitError> {
+    request.destinations.iter().try_for_each(|destination| refuse(destination, request, world))
+}
+
+fn refuse(destination: &Destination, request: &Request, world: &World) -> Result<(), EmitError> {
     let refused = |path: &Path, problem| Err(EmitError::Refused { path: path.to_owned(), problem });
     match destination {
         Destination::Archive(path) | Destination::OciArchive(path) | Destination::DockerArchive(path) => {
@@ -83,7 +84,7 @@ fn refuse(destination: &Destination, image: &Image, world: &World) -> Result<(),
             if is_filled || path.is_file() {
                 return refused(path, "it is there already and not an empty folder");
             }
-            if image.platforms.len() > 1 {
+            if request.platforms.len() > 1 {
                 return refused(path, "a root file system holds one platform, and several were asked for");
             }
         }
