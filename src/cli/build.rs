@@ -21,7 +21,7 @@ pub(super) fn main(build: &Build, global: &Global, screen: &Arc<Screen>) -> Resu
     if let Some(path) = &build.metadata_file {
         write_metadata(path, &receipt)?;
     }
-    screen.say(summary::summary(&receipt));
+    screen.say(summary::summary(&receipt, &request.destinations));
     for destination in &receipt.destinations {
         screen.print(destination);
     }

@@ -1,55 +1,98 @@
-//! What is said after a build: where the bytes are, what was left out, what is worth knowing.
+//! What is said after a build: how large it is, where the bytes are, what was left out, what was proved, how to run it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::model::receipt::{PlatformReceipt, Receipt};
+use crate::model::request::Destination;
 
 /// How many origins are told by name.
 const ORIGINS: usize = 8;
+/// What is smaller than this is not worth a line of its own.
+const LEAST_BYTES: u64 = 50_000;
 
-pub(super) fn summary(receipt: &Receipt) -> String {
-    let mut lines = Vec::new();
-    for platform in &receipt.platforms {
-        lines.extend(platform_lines(&receipt.name, platform));
+/// The summary of a build that was written to `destinations`.
+pub(super) fn summary(receipt: &Receipt, destinations: &[Destination]) -> String {
+    let mut blocks: Vec<String> =
+        receipt.platforms.iter().map(|platform| platform_block(&receipt.name, platform)).collect();
+    let ways: Vec<String> = destinations.iter().filter_map(|to| way_to_run(&receipt.name, to)).collect();
+    if let Some(way) = ways.first() {
+        blocks.push(format!("run it: {way}"));
     }
-    lines.join("\n")
+    blocks.join("\n")
 }
 
-fn platform_lines(name: &str, receipt: &PlatformReceipt) -> Vec<String> {
-    let mut lines = vec![format!(
-        "{name} for {}: {} of files, {} to pull",
+fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
+    let mut text = format!(
+        "{name} for {}: {} raw, {} compressed, {}",
         receipt.platform,
         megabytes(receipt.files_bytes),
-        megabytes(receipt.compressed_bytes)
-    )];
-    let sorted = by_size(&receipt.bytes_by_origin);
-    for (origin, bytes) in sorted.iter().take(ORIGINS) {
-        lines.push(format!("  {:>9}  {origin}", megabytes(**bytes)));
-    }
-    let rest: u64 = sorted.iter().skip(ORIGINS).map(|(_, bytes)| **bytes).sum();
-    if rest > 0 {
-        lines.push(format!("  {:>9}  {} others", megabytes(rest), sorted.len() - ORIGINS));
-    }
+        megabytes(receipt.compressed_bytes),
+        counted(receipt.layers.len(), "layer"),
+    );
+    section(&mut text, "where the bytes are", &by_size(&receipt.bytes_by_origin), ORIGINS);
+    let layers: Vec<(&str, u64)> =
+        receipt.layers.iter().map(|layer| (layer.title.as_str(), layer.files_bytes)).collect();
+    section(&mut text, "layers, from the bottom", &layers, layers.len());
     let removed = by_size(&receipt.removed_bytes_by_reason);
-    if !removed.is_empty() {
-        lines.push("left out:".to_owned());
-        lines.extend(removed.iter().map(|(reason, bytes)| format!("  {:>9}  {reason}", megabytes(**bytes))));
+    let total: u64 = removed.iter().map(|(_, bytes)| bytes).sum();
+    if total > 0 {
+        section(&mut text, &format!("left out, {} in all", megabytes(total)), &removed, removed.len());
     }
+    let checks = &receipt.checks;
+    if !checks.passed.is_empty() {
+        line(&mut text, "proved", &checks.passed.join(", "));
+    }
+    checks.not_run.iter().for_each(|check| line(&mut text, "not proved", check));
+    checks.notes.iter().for_each(|note| line(&mut text, "note", note));
     if !receipt.entrypoint.is_empty() {
-        lines.push(format!("runs: {}", receipt.entrypoint.join(" ")));
+        line(&mut text, "runs", &receipt.entrypoint.join(" "));
     }
-    lines.extend(receipt.checks.not_run.iter().map(|check| format!("not proved: {check}")));
-    if !receipt.checks.passed.is_empty() {
-        lines.push(format!("proved: {}", receipt.checks.passed.join(", ")));
-    }
-    lines.extend(receipt.checks.notes.iter().chain(&receipt.hints).map(|hint| format!("hint: {hint}")));
-    lines
+    receipt.hints.iter().for_each(|hint| line(&mut text, "hint", hint));
+    text
 }
 
-fn by_size(bytes: &BTreeMap<String, u64>) -> Vec<(&String, &u64)> {
-    let mut sorted: Vec<(&String, &u64)> = bytes.iter().collect();
-    sorted.sort_by_key(|(name, bytes)| (std::cmp::Reverse(**bytes), (*name).clone()));
+/// A heading and the largest of `rows`; the rest of them, and small ones, in one line.
+fn section(text: &mut String, heading: &str, rows: &[(&str, u64)], most: usize) {
+    // Writing to a String cannot fail, here and below.
+    let _ = write!(text, "\n  {heading}");
+    let is_shown = |(index, (_, bytes)): &(usize, &(&str, u64))| *index < most && *bytes >= LEAST_BYTES;
+    let (shown, rest): (Vec<_>, Vec<_>) = rows.iter().enumerate().partition(is_shown);
+    for (_, (name, bytes)) in shown {
+        let _ = write!(text, "\n  {:>9}  {name}", megabytes(*bytes));
+    }
+    if !rest.is_empty() {
+        let bytes = rest.iter().map(|(_, (_, bytes))| bytes).sum();
+        let _ = write!(text, "\n  {:>9}  {}", megabytes(bytes), counted(rest.len(), "other"));
+    }
+}
+
+fn line(text: &mut String, label: &str, words: &str) {
+    let _ = write!(text, "\n{label}: {words}");
+}
+
+/// What to type to run the image from where it was written; nothing for a plain folder.
+fn way_to_run(name: &str, destination: &Destination) -> Option<String> {
+    match destination {
+        Destination::Archive(path) | Destination::DockerArchive(path) => {
+            Some(format!("docker load -i {} && docker run --rm {name}", path.display()))
+        }
+        Destination::Daemon(name) => Some(format!("docker run --rm {name}")),
+        Destination::Oci(path) => Some(format!("podman run --rm oci:{}", path.display())),
+        Destination::OciArchive(path) => Some(format!("podman run --rm oci-archive:{}", path.display())),
+        Destination::Directory(_) => None,
+    }
+}
+
+fn by_size(bytes: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
+    let mut sorted: Vec<(&str, u64)> = bytes.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+    sorted.sort_by_key(|(name, bytes)| (std::cmp::Reverse(*bytes), *name));
     sorted
+}
+
+/// `1 layer`, `2 layers`.
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// Millions of bytes, with one digit after the point.
@@ -67,5 +110,20 @@ mod tests {
         assert_eq!(megabytes(0), "0.0 MB");
         assert_eq!(megabytes(1_949_999), "1.9 MB");
         assert_eq!(megabytes(1_950_000), "2.0 MB");
+    }
+
+    #[test]
+    fn what_is_small_or_far_down_is_one_line() {
+        let mut text = String::new();
+        section(&mut text, "bytes", &[("a", 9_000_000), ("b", 2_000_000), ("c", 1_000_000), ("d", 10)], 2);
+        assert_eq!(text, "\n  bytes\n     9.0 MB  a\n     2.0 MB  b\n     1.0 MB  2 others");
+    }
+
+    #[test]
+    fn every_image_that_an_engine_takes_has_a_way_to_run() {
+        let way = |to: &str| way_to_run("tool", &to.parse().unwrap());
+        assert_eq!(way("tool.tar").unwrap(), "docker load -i tool.tar && docker run --rm tool");
+        assert_eq!(way("docker-daemon:x:1").unwrap(), "docker run --rm x:1");
+        assert_eq!(way("dir:root"), None);
     }
 }
