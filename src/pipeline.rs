@@ -241,6 +241,7 @@ mod tests {
             trim: TrimLevel::Standard,
             keep: Vec::new(),
             bytecode: Bytecode::Start,
+            user_base: "/opt/app".parse().unwrap(),
             runtime: RuntimeRequest {
                 scripts: Vec::new(),
                 entrypoint: Entrypoint::Exec,

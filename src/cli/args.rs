@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::model::request::UserBase;
+
 /// Makes the smallest container image in which a Python program still does its whole job.
 #[derive(Debug, Parser)]
 #[command(name = "lath", version, max_term_width = 100)]
@@ -121,6 +123,9 @@ pub(super) struct Build {
     /// The console script that the image runs; several make a menu
     #[arg(long, short = 'c', value_name = "NAME", help_heading = "The image")]
     pub(super) script: Vec<String>,
+    /// Where the packages go: `PYTHONUSERBASE` in the image
+    #[arg(long, env = "LATH_USER_BASE", value_name = "PATH", default_value = UserBase::DEFAULT, help_heading = "The image")]
+    pub(super) user_base: String,
     /// Whether arguments are the program's own, or a line for a shell
     #[arg(long, value_name = "FORM", default_value = "exec", help_heading = "The image")]
     pub(super) entrypoint: EntrypointForm,

@@ -88,6 +88,7 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
             BytecodeKind::Start => Bytecode::Start,
             BytecodeKind::All => Bytecode::All,
         },
+        user_base: parsed(&build.user_base)?,
         runtime: runtime(build)?,
         copies: copies(build)?,
         checks: build.check.clone(),
@@ -322,6 +323,9 @@ mod tests {
             ("x --base alpine:3", "cannot use the base `alpine:3`"),
             ("x --copy nothing-here:/x", "cannot copy `nothing-here`"),
             ("x --workdir ../up", "leads outside the image"),
+            ("x --user-base base", "cannot use `base` as the user base"),
+            ("x --user-base /a:b", "cannot use `/a:b` as the user base"),
+            ("x --user-base /usr/../proc", "as the user base"),
             ("./dir", "name it with `-t NAME`"),
         ];
         for (line, message) in table {

@@ -13,7 +13,7 @@ pub(crate) struct Assembly {
     pub(crate) notes: Vec<String>,
 }
 
-/// An executable of `/opt/app/bin`.
+/// An executable of the user base.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct InstalledScript {
     pub(crate) name: String,

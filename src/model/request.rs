@@ -23,6 +23,8 @@ pub(crate) struct Request {
     /// Globs of image paths that trim must leave.
     pub(crate) keep: Vec<String>,
     pub(crate) bytecode: Bytecode,
+    /// Where wheels go (`PYTHONUSERBASE`).
+    pub(crate) user_base: UserBase,
     pub(crate) runtime: RuntimeRequest,
     /// Host files that go in, in order.
     pub(crate) copies: Vec<Copied>,
@@ -36,6 +38,60 @@ pub(crate) struct Request {
     /// The image's name, with its tag where one was given: `registry.example/tools/pre-commit:4.7.0`.
     pub(crate) name: String,
     pub(crate) destinations: Vec<Destination>,
+}
+
+/// The directory that `PYTHONUSERBASE` names: executables in `bin`, libraries in `lib`. It stands in `PATH`, which knows
+/// no quoting, and in Python source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UserBase(ImagePath);
+
+impl UserBase {
+    pub(crate) const DEFAULT: &str = "/opt/app";
+
+    pub(crate) fn path(&self) -> &ImagePath {
+        &self.0
+    }
+
+    /// Where its executables are.
+    pub(crate) fn bin(&self) -> String {
+        format!("{}/bin", self.0)
+    }
+
+    /// The whole path of one of its executables.
+    pub(crate) fn program(&self, name: &str) -> String {
+        format!("{}/bin/{name}", self.0)
+    }
+
+    /// The user site, where `version` looks for libraries.
+    pub(crate) fn site(&self, version: PythonVersion) -> String {
+        format!("{}/lib/python{version}/site-packages", self.0)
+    }
+}
+
+impl fmt::Display for UserBase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for UserBase {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        // What an engine mounts over, what belongs to packages, and the links that stand for the latter.
+        const TAKEN: [&str; 11] =
+            ["/dev", "/proc", "/sys", "/run", "/etc", "/root", "/bin", "/sbin", "/lib", "/lib64", "/var/lib/dpkg"];
+        let refuse = || ParseError::UserBase(text.to_owned());
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+        if !text.starts_with('/') || !text.chars().all(is_plain) {
+            return Err(refuse());
+        }
+        let path = ImagePath::parse(text).map_err(|_| refuse())?;
+        if ["/", "/usr"].contains(&path.as_str()) || TAKEN.iter().any(|taken| path.is_within(taken)) {
+            return Err(refuse());
+        }
+        Ok(Self(path))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -171,6 +227,10 @@ pub(crate) enum ParseError {
         "cannot read the destination `{0}`: write `PATH.tar`, `oci:PATH`, `oci-archive:PATH`, `docker-archive:PATH`, `dir:PATH` or `docker-daemon:NAME`"
     )]
     Destination(String),
+    #[error(
+        "cannot use `{0}` as the user base: write a path like `/opt/app`, of plain letters, that neither the system nor an engine takes"
+    )]
+    UserBase(String),
     #[error("cannot read the compression `{0}`: write `gzip`, `zstd`, `gzip:1` to `gzip:12` or `zstd:1` to `zstd:19`")]
     Compression(String),
 }

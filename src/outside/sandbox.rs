@@ -107,8 +107,9 @@ fn container(root: &Path, job: &Job, has_network: bool) -> Container {
     }
     container.devfsmount("/dev");
     container.tmpfsmount("/dev/shm");
-    container.tmpfsmount("/tmp");
-    container.tmpfsmount("/home/app");
+    for directory in ["/tmp", "/home/app"] {
+        cover(&mut container, root, directory);
+    }
     for (host, inside) in &job.writable {
         container.bindmount_rw(&host.to_string_lossy(), inside);
     }
@@ -116,6 +117,21 @@ fn container(root: &Path, job: &Job, has_network: bool) -> Container {
     container.gidmap(USER);
     container.hostname("lath");
     container
+}
+
+/// Puts memory over `directory`, and over that again what the tree has there, such as a user base. Mounts are made in
+/// the order of their targets, and the covered files are reached by the way of `/dev`, which is memory too.
+fn cover(container: &mut Container, root: &Path, directory: &str) {
+    let (own, aside) = (root.join(&directory[1..]), format!("/dev/covered{directory}"));
+    container.tmpfsmount(directory);
+    for entry in own.read_dir().into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
+            let name = entry.file_name();
+            container.bindmount_ro(&own.to_string_lossy(), &aside);
+            let source = root.join(&aside[1..]).join(&name);
+            container.bindmount_ro(&source.to_string_lossy(), &format!("{directory}/{}", name.to_string_lossy()));
+        }
+    }
 }
 
 fn command(container: &Container, job: &Job) -> hakoniwa::Command {

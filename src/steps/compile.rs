@@ -122,7 +122,7 @@ fn run(slim: &Tree, modules: &[&str], request: &Request, world: &World) -> Resul
     fs::create_dir(&work).map_err(CompileError::Read)?;
     world.store.check_out(slim, &root)?;
     let mode = if request.bytecode == Bytecode::All { "all" } else { "start" };
-    let roots = format!("/usr/lib/python{version}:/usr/lib/python3:/opt/app/lib/python{version}/site-packages");
+    let roots = format!("/usr/lib/python{version}:/usr/lib/python3:{}", request.user_base.site(version));
     let mut argv =
         vec![format!("/usr/bin/python{version}"), "-c".to_owned(), DRIVER.to_owned(), mode.to_owned(), roots];
     argv.extend(modules.iter().map(|module| (*module).to_owned()));

@@ -15,7 +15,7 @@ use crate::formats::tarball;
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::image::{BlobDigest, DiffId, Layer};
 use crate::model::image_path::ImagePath;
-use crate::model::request::{Compression, Request};
+use crate::model::request::{Compression, Request, UserBase};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::{Store, StoreError};
 use crate::outside::world::World;
@@ -41,6 +41,12 @@ struct Share<'a> {
     nodes: Vec<(&'a ImagePath, &'a Node)>,
 }
 
+/// What tells the program from the rest.
+struct Asked<'a> {
+    requested: &'a [String],
+    user_base: &'a UserBase,
+}
+
 /// Packs `tree`: the base, the distributions that the user did not ask for, and the program itself on top.
 pub(crate) fn pack(
     tree: &Tree,
@@ -49,10 +55,11 @@ pub(crate) fn pack(
     world: &World,
 ) -> Result<Vec<Layer>, PackError> {
     let mut layers: BTreeMap<(u8, &str), BTreeMap<String, Share<'_>>> = BTreeMap::new();
+    let asked = &Asked { requested, user_base: &request.user_base };
     let files = tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory);
     for (path, node) in files {
         let origin = node.origin.to_string();
-        add(&mut layers, layer_of(path, node, requested), origin, (path, node));
+        add(&mut layers, layer_of(path, node, asked), origin, (path, node));
     }
     // A folder comes with the first layer that has something in it, before all else; an empty one with its origin's.
     let folders: Vec<(&ImagePath, &Node)> =
@@ -63,9 +70,9 @@ pub(crate) fn pack(
         let first = inside
             .by_ref()
             .filter(|(next, node)| next.is_within(path.as_str()) && node.kind != Kind::Directory)
-            .map(|(next, node)| layer_of(next, node, requested))
+            .map(|(next, node)| layer_of(next, node, asked))
             .min();
-        let layer = first.unwrap_or_else(|| empty_folder_layer(path, tree, requested));
+        let layer = first.unwrap_or_else(|| empty_folder_layer(path, tree, asked));
         add(&mut layers, layer, FOLDERS.to_owned(), (path, node));
     }
     layers
@@ -88,20 +95,20 @@ fn add<'a>(
 }
 
 /// The layer of a file: the base, what the program depends on, the program.
-fn layer_of(path: &ImagePath, node: &Node, requested: &[String]) -> (u8, &'static str) {
+fn layer_of(path: &ImagePath, node: &Node, asked: &Asked<'_>) -> (u8, &'static str) {
     match &node.origin {
         Origin::Deb { .. } => (0, "debian base"),
-        Origin::Lath if !path.is_within("/opt/app") => (0, "debian base"),
-        Origin::Wheel { name, .. } if !requested.contains(name) => (1, "python dependencies"),
+        Origin::Lath if !path.is_within(asked.user_base.path().as_str()) => (0, "debian base"),
+        Origin::Wheel { name, .. } if !asked.requested.contains(name) => (1, "python dependencies"),
         Origin::Wheel { .. } | Origin::Lath | Origin::User => (2, "application"),
     }
 }
 
 /// The layer of a folder with no file anywhere in it: that of the last folder in it, so that none comes before its own.
-fn empty_folder_layer(path: &ImagePath, tree: &Tree, requested: &[String]) -> (u8, &'static str) {
+fn empty_folder_layer(path: &ImagePath, tree: &Tree, asked: &Asked<'_>) -> (u8, &'static str) {
     let inside = tree.nodes.range(path.clone()..).take_while(|(next, _)| next.as_str().starts_with(path.as_str()));
     let layers =
-        inside.filter(|(next, _)| next.is_within(path.as_str())).map(|(next, node)| layer_of(next, node, requested));
+        inside.filter(|(next, _)| next.is_within(path.as_str())).map(|(next, node)| layer_of(next, node, asked));
     layers.min().unwrap_or((0, "debian base"))
 }
 

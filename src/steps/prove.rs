@@ -155,7 +155,7 @@ fn found(mut argv: Vec<String>, env: &BTreeMap<String, String>, tree: &Tree) -> 
 
 fn checks(assembly: &Assembly, request: &Request) -> Vec<Check> {
     let python = format!("/usr/bin/python{}", request.python.version);
-    let site = format!("/opt/app/lib/python{}/site-packages", request.python.version);
+    let site = request.user_base.site(request.python.version);
     let run = |code: &str, argument: Option<&str>| {
         let mut argv = vec![python.clone(), "-c".to_owned(), code.to_owned()];
         argv.extend(argument.map(str::to_owned));
@@ -172,7 +172,7 @@ fn checks(assembly: &Assembly, request: &Request) -> Vec<Check> {
         vec![check("python", run(PYTHON, None), true), check("libraries", run(LIBRARIES, Some(&site)), true)];
     let is_asked = |script: &&InstalledScript| script.is_requested || request.runtime.scripts.contains(&script.name);
     for script in assembly.scripts.iter().filter(is_asked) {
-        let path = format!("/opt/app/bin/{}", script.name);
+        let path = request.user_base.program(&script.name);
         let with = |option: &str| vec![path.clone(), option.to_owned()];
         let mut otherwise = vec![with("--help")];
         if let (Some(module), Some(attribute)) = (&script.module, &script.attribute) {

@@ -158,13 +158,9 @@ fn config(share: &Share<'_>, request: &Request, annotations: &BTreeMap<String, S
 
 /// `NAME=VALUE`, the user's own over lath's.
 pub(crate) fn environment(request: &Request) -> Vec<String> {
-    let own = [
-        ("LANG", "C.UTF-8"),
-        ("PATH", "/opt/app/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
-        ("PYTHONUSERBASE", "/opt/app"),
-    ];
-    let mut all: BTreeMap<String, String> =
-        own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let path = request.user_base.bin() + ":/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+    let own = [("LANG", "C.UTF-8".to_owned()), ("PATH", path), ("PYTHONUSERBASE", request.user_base.to_string())];
+    let mut all: BTreeMap<String, String> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     all.extend(request.runtime.env.clone());
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
@@ -173,7 +169,7 @@ pub(crate) fn environment(request: &Request) -> Vec<String> {
 /// only one; of several others none is guessed, and an image without any starts Python.
 pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, SealError> {
     let runtime = &request.runtime;
-    let path = |name: &str| format!("/opt/app/bin/{name}");
+    let path = |name: &str| request.user_base.program(name);
     if runtime.entrypoint == Entrypoint::Shell {
         return Ok(Start { entrypoint: vec!["/bin/sh".to_owned(), "-c".to_owned()], cmd: runtime.cmd.clone() });
     }

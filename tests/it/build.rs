@@ -50,3 +50,18 @@ fn every_destination_gets_the_image() {
     assert!(world.path("root/opt/app/bin/tool").exists());
     assert_eq!(world.path("root/bin").read_link().unwrap().to_str(), Some("usr/bin"));
 }
+
+#[test]
+fn a_user_base_of_the_users_own_is_spelled_everywhere() {
+    let world = World::usual();
+    stdout(world.build("tool --user-base /tmp/theuserbase"));
+    let platform = &oci::check(&world.path("tool.tar")).unwrap().platforms[0];
+    let config = &platform.config["config"];
+    assert_eq!(config["Entrypoint"], serde_json::json!(["/tmp/theuserbase/bin/tool"]));
+    let env = config["Env"].to_string();
+    assert!(env.contains("PATH=/tmp/theuserbase/bin:") && env.contains("PYTHONUSERBASE=/tmp/theuserbase"), "{env}");
+    assert!(platform.files.contains_key("tmp/theuserbase/lib/python3.13/site-packages/tool/__init__.py"));
+    let leftover: Vec<&String> = platform.files.keys().filter(|path| path.starts_with("opt")).collect();
+    assert!(leftover.is_empty(), "{leftover:?}");
+    assert!(!platform.text("usr/lib/python3/dist-packages/lath.pth").unwrap().contains("/opt/app"));
+}

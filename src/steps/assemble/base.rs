@@ -1,4 +1,4 @@
-//! The ground that every image stands on: links, accounts, certificates, and how Python finds `/opt/app`.
+//! The ground that every image stands on: links, accounts, certificates, and how Python finds the user base.
 
 use super::{AssembleError, write_text};
 use crate::model::image_path::ImagePath;
@@ -20,7 +20,7 @@ const RELEASES: [(&str, &str); 5] =
     [("bookworm", "12"), ("trixie", "13"), ("forky", "14"), ("jammy", "22.04"), ("noble", "24.04")];
 
 /// What has to be there before any package: the links of usrmerge, mount points, `/tmp` and the user's home.
-pub(super) fn lay_ground(tree: &mut Tree) -> Result<(), AssembleError> {
+pub(super) fn lay_ground(tree: &mut Tree, request: &Request) -> Result<(), AssembleError> {
     tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
     for name in ["bin", "sbin", "lib", "lib64"] {
         tree.insert(ImagePath::parse(&format!("/usr/{name}"))?, Node::directory(Origin::Lath));
@@ -33,13 +33,13 @@ pub(super) fn lay_ground(tree: &mut Tree) -> Result<(), AssembleError> {
         ("/run", 0o755),
         ("/root", 0o700),
         ("/home", 0o755),
-        ("/opt/app/bin", 0o755),
         ("/tmp", 0o1777),
         ("/var/tmp", 0o1777),
     ];
     for (path, mode) in modes {
         tree.insert(ImagePath::parse(path)?, Node { mode, ..Node::directory(Origin::Lath) });
     }
+    tree.insert(ImagePath::parse(&request.user_base.bin())?, Node::directory(Origin::Lath));
     let home = Node { owner: USER, ..Node::directory(Origin::Lath) };
     tree.insert(ImagePath::parse("/home/app")?, home);
     Ok(())
@@ -107,11 +107,12 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
     link_where_missing(tree, "/usr/lib/ssl/certs", "/etc/ssl/certs")
 }
 
-/// The links to the interpreter, and the path file by which it finds `/opt/app` with a cleared environment too.
+/// The links to the interpreter, and the path file by which it finds the user base with a cleared environment too.
 fn write_python(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), AssembleError> {
     let version = request.python.version;
     link_where_missing(tree, "/usr/bin/python3", &format!("/usr/bin/python{version}"))?;
-    let site = format!("/opt/app/lib/python{version}/site-packages");
+    let base = &request.user_base;
+    let site = base.site(version);
     let site_path = ImagePath::parse(&site)?;
     if !tree.nodes.contains_key(&site_path) {
         tree.insert(site_path, Node::directory(Origin::Lath));
@@ -119,8 +120,8 @@ fn write_python(tree: &mut Tree, request: &Request, store: &Store) -> Result<(),
     // With a cleared environment the user base is told here, for whoever looks for data in it too. Where the user site
     // is on the path already, its path files have been read and are not read twice.
     let text = format!(
-        "import os, site, sys; os.environ.setdefault('PYTHONUSERBASE', '/opt/app') == '/opt/app' and \
-         (setattr(site, 'USER_BASE', '/opt/app'), setattr(site, 'USER_SITE', '{site}')); \
+        "import os, site, sys; os.environ.setdefault('PYTHONUSERBASE', '{base}') == '{base}' and \
+         (setattr(site, 'USER_BASE', '{base}'), setattr(site, 'USER_SITE', '{site}')); \
          '{site}' in sys.path or site.addsitedir('{site}')\n"
     );
     write_text(tree, "/usr/lib/python3/dist-packages/lath.pth", &text, store)

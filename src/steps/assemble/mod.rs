@@ -45,7 +45,7 @@ pub(crate) fn assemble(
 ) -> Result<Assembly, AssembleError> {
     let store = &world.store;
     let mut assembly = Assembly::default();
-    base::lay_ground(&mut assembly.tree)?;
+    base::lay_ground(&mut assembly.tree, request)?;
     for part in parts {
         match &part.contents {
             PartContents::Deb(deb) => debs::place(deb, &part.origin, &mut assembly, store)?,

@@ -1,4 +1,4 @@
-//! Files of wheels in `/opt/app`, the user base: site-packages, scripts and data, as an installer would put them there
+//! Files of wheels in the user base: site-packages, scripts and data, as an installer would put them there
 //! (packaging.python.org, "Recording installed projects", "Entry points specification").
 
 use super::{AssembleError, write_text};
@@ -11,8 +11,6 @@ use crate::model::part::{ConsoleScript, PartEntry, WheelPart};
 use crate::model::request::Request;
 use crate::model::tree::{Kind, Node, Origin};
 use crate::outside::store::Store;
-
-const BASE: &str = "/opt/app";
 
 /// Adds one wheel's files and scripts.
 pub(super) fn place(
@@ -27,10 +25,11 @@ pub(super) fn place(
     let version = request.python.version;
     let interpreter = format!("/usr/bin/python{version}");
     let is_requested = lock.wheels.iter().any(|locked| locked.name == *name && locked.is_requested);
-    let site = format!("{BASE}/lib/python{version}/site-packages");
+    let base = &request.user_base;
+    let site = base.site(version);
     put_all(&wheel.site, &site, origin, assembly)?;
-    put_all(&wheel.data, BASE, origin, assembly)?;
-    put_all(&wheel.headers, &format!("{BASE}/include/python{version}/{name}"), origin, assembly)?;
+    put_all(&wheel.data, base.path().as_str(), origin, assembly)?;
+    put_all(&wheel.headers, &format!("{base}/include/python{version}/{name}"), origin, assembly)?;
     let mut written = Vec::new();
     for entry in &wheel.scripts {
         let Kind::File { digest, .. } = &entry.kind else { continue };
@@ -43,7 +42,7 @@ pub(super) fn place(
     let mut record = String::new();
     for (script, bytes, entry_point) in written {
         let digest = store.put(&bytes)?;
-        let path = ImagePath::parse(&format!("{BASE}/bin/{script}"))?;
+        let path = ImagePath::parse(&base.program(&script))?;
         record.push_str(&record_line(&format!("../../../bin/{script}"), &digest, bytes.len()));
         assembly.tree.insert(path, Node::file(digest, bytes.len() as u64, 0o755, origin.clone()));
         assembly.scripts.push(InstalledScript {
