@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use thiserror::Error;
 
@@ -14,7 +13,7 @@ use crate::model::lock::PlatformLock;
 use crate::model::receipt::{PlatformReceipt, ProofSummary, Receipt};
 use crate::model::request::Request;
 use crate::model::tree::Tree;
-use crate::outside::store::{self, Amount, StoreError};
+use crate::outside::store::{self, StoreError};
 use crate::outside::world::{World, WorldError};
 use crate::steps::assemble::{AssembleError, assemble};
 use crate::steps::compile::{CompileError, compile};
@@ -73,8 +72,6 @@ impl BuildError {
             Self::Prove(ProveError::Failed { .. }) => {
                 vec!["`--trim none` tells whether trimming is the cause; `--no-verify` builds all the same".to_owned()]
             }
-            Self::Fetch(FetchError::Download(error)) => error.hints(),
-            Self::Unpack(error) => error.hints(),
             Self::Seal(SealError::Script { .. }) => vec!["name one of them with `-c NAME`".to_owned()],
             _ => Vec::new(),
         }
@@ -138,7 +135,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
 fn tree(lock: &PlatformLock, request: &Request, world: &World) -> Result<(Assembly, Tree), BuildError> {
     let parts = unpack(lock, world)?;
     let assembly = assemble(lock, &parts, request, world)?;
-    let slim = trim(&assembly, request, &world.store)?;
+    let slim = trim(&assembly, lock, request, &world.store)?;
     let tree = compile(slim, &assembly, request, lock.platform, world)?;
     Ok((assembly, tree))
 }
@@ -167,7 +164,8 @@ fn platform_receipt(
     hints: Vec<String>,
 ) -> PlatformReceipt {
     let mut bytes_by_origin: BTreeMap<String, u64> = BTreeMap::new();
-    for node in tree.nodes.values() {
+    let links = tree.hard_links();
+    for (_, node) in tree.nodes.iter().filter(|(path, _)| !links.contains_key(path)) {
         *bytes_by_origin.entry(node.origin.to_string()).or_default() += node.size_bytes();
     }
     let mut removed_bytes_by_reason: BTreeMap<String, u64> = BTreeMap::new();
@@ -195,18 +193,14 @@ fn platform_receipt(
     }
 }
 
-/// How much the cache in `dir` holds.
-pub(crate) fn cache_amount(dir: &Path) -> Result<Amount, StoreError> {
-    store::amount(dir)
+/// How many bytes the cache in `dir` takes.
+pub(crate) fn cache_size_bytes(dir: &Path) -> Result<u64, StoreError> {
+    store::size_bytes(dir)
 }
 
-/// Removes from the cache in `dir` what was not used for `unused_for`, or all of it, once no build is at work with it.
-pub(crate) fn prune_cache(
-    dir: &Path,
-    unused_for: Option<Duration>,
-    on_wait: impl FnOnce(),
-) -> Result<Amount, StoreError> {
-    store::prune(&dir.join("store"), &[dir.join("pypi")], unused_for, on_wait)
+/// Empties the cache in `dir`.
+pub(crate) fn prune_cache(dir: &Path) -> Result<(), StoreError> {
+    store::prune(&[dir.join("store"), dir.join("pypi")])
 }
 
 #[cfg(test)]
