@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -13,7 +14,7 @@ use crate::model::lock::PlatformLock;
 use crate::model::receipt::{PlatformReceipt, ProofSummary, Receipt};
 use crate::model::request::Request;
 use crate::model::tree::Tree;
-use crate::outside::store::{self, StoreError};
+use crate::outside::store::{self, Amount, StoreError};
 use crate::outside::world::{World, WorldError};
 use crate::steps::assemble::{AssembleError, assemble};
 use crate::steps::compile::{CompileError, compile};
@@ -72,6 +73,8 @@ impl BuildError {
             Self::Prove(ProveError::Failed { .. }) => {
                 vec!["`--trim none` tells whether trimming is the cause; `--no-verify` builds all the same".to_owned()]
             }
+            Self::Fetch(FetchError::Download(error)) => error.hints(),
+            Self::Unpack(error) => error.hints(),
             Self::Seal(SealError::Script { .. }) => vec!["name one of them with `-c NAME`".to_owned()],
             _ => Vec::new(),
         }
@@ -193,14 +196,18 @@ fn platform_receipt(
     }
 }
 
-/// How many bytes the cache in `dir` takes.
-pub(crate) fn cache_size_bytes(dir: &Path) -> Result<u64, StoreError> {
-    store::size_bytes(dir)
+/// How much the cache in `dir` holds.
+pub(crate) fn cache_amount(dir: &Path) -> Result<Amount, StoreError> {
+    store::amount(dir)
 }
 
-/// Empties the cache in `dir`.
-pub(crate) fn prune_cache(dir: &Path) -> Result<(), StoreError> {
-    store::prune(&[dir.join("store"), dir.join("pypi")])
+/// Removes from the cache in `dir` what was not used for `unused_for`, or all of it, once no build is at work with it.
+pub(crate) fn prune_cache(
+    dir: &Path,
+    unused_for: Option<Duration>,
+    on_wait: impl FnOnce(),
+) -> Result<Amount, StoreError> {
+    store::prune(&dir.join("store"), &[dir.join("pypi")], unused_for, on_wait)
 }
 
 #[cfg(test)]

@@ -62,10 +62,21 @@ pub(super) struct Cache {
 pub(super) enum CacheAction {
     /// Print where it is
     Dir,
-    /// Print how large it is, in bytes
-    Size,
-    /// Remove everything in it
-    Prune,
+    /// Print how large it is: in bytes, or for people where stdout is a terminal
+    Size {
+        /// Print bytes on a terminal too
+        #[arg(long)]
+        bytes: bool,
+    },
+    /// Remove what no build has used for a while; waits for builds at work
+    Prune {
+        /// How many days it went unused
+        #[arg(long, value_name = "DAYS", default_value = "30")]
+        older_than: u64,
+        /// Remove everything
+        #[arg(long, conflicts_with = "older_than")]
+        all: bool,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ pub(super) fn main(build: &Build, global: &Global, screen: &Arc<Screen>) -> Resu
     let request = settings::request(build)?;
     let settings = settings::world(build, global)?;
     let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
-    let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error))?;
+    let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error).with_hints(error.hints()))?;
     let receipt = pipeline::build(&request, &world)
         .map_err(|error| Failure::of(&error).with_hints(error.hints()).with_exit_code(error.exit_code()))?;
     if let Some(path) = &build.metadata_file {

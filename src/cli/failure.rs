@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 /// A failure as the user reads it.
 #[derive(Debug)]
@@ -19,18 +20,22 @@ impl Failure {
     }
 
     /// A request that cannot be met, or an outside that failed.
-    pub(super) fn of(error: &dyn Error) -> Self {
+    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
         let mut causes: Vec<String> = Vec::new();
-        let mut next = error.source();
+        let mut hints = Vec::new();
+        let mut next = Some(error);
         let message = error.to_string();
         while let Some(cause) = next {
             let text = cause.to_string();
             if text != message && causes.last() != Some(&text) {
                 causes.push(text);
             }
+            if let Some(hint) = system_hint(cause).filter(|hint| !hints.contains(hint)) {
+                hints.push(hint);
+            }
             next = cause.source();
         }
-        Self { exit_code: 1, message, causes, hints: Vec::new() }
+        Self { exit_code: 1, message, causes, hints }
     }
 
     pub(super) fn with_exit_code(mut self, exit_code: u8) -> Self {
@@ -42,17 +47,120 @@ impl Failure {
         self.hints.extend(hints);
         self
     }
+
+    /// The text, its lines broken at `columns` where they are known.
+    pub(super) fn text(&self, columns: Option<usize>) -> String {
+        let mut text = wrapped("error: ", &self.message, columns);
+        for cause in &self.causes {
+            text.push('\n');
+            text.push_str(&wrapped("  cause: ", cause.trim_end(), columns));
+        }
+        if !self.hints.is_empty() {
+            text.push('\n');
+        }
+        for hint in &self.hints {
+            text.push('\n');
+            text.push_str(&wrapped("hint: ", hint, columns));
+        }
+        text
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.message)?;
-        for cause in &self.causes {
-            write!(f, "\n  cause: {}", cause.trim_end().replace('\n', "\n    "))?;
+        f.write_str(&self.text(None))
+    }
+}
+
+/// What to do about an error of the system, whoever met it.
+fn system_hint(error: &(dyn Error + 'static)) -> Option<String> {
+    let hint = match error.downcast_ref::<io::Error>()?.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "the disk is full: `lath cache prune` removes what no build used of late, `--cache-dir DIR` moves the cache"
         }
-        for hint in &self.hints {
-            write!(f, "\n  hint: {hint}")?;
+        io::ErrorKind::ReadOnlyFilesystem => "that file system cannot be written to: name another place",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// `label` and `text`, lines after the first below the text's beginning. Words are never broken, nor is what stands
+/// in backticks.
+fn wrapped(label: &str, text: &str, columns: Option<usize>) -> String {
+    let indent = " ".repeat(label.len());
+    // Where so little is left, breaking lines makes nothing better.
+    let width = columns.map(|columns| columns.saturating_sub(label.len() + 1)).filter(|width| *width >= 30);
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.split('\n') {
+        let Some(width) = width else {
+            lines.push(line.to_owned());
+            continue;
+        };
+        let mut current = String::new();
+        for word in words(line) {
+            if !current.trim().is_empty() && current.chars().count() + word.trim_end().chars().count() > width {
+                lines.push(std::mem::take(&mut current).trim_end().to_owned());
+            }
+            current.push_str(word);
         }
-        Ok(())
+        lines.push(current.trim_end().to_owned());
+    }
+    format!("{label}{}", lines.join(&format!("\n{indent}")))
+}
+
+/// The line in pieces that stay whole, each with the blanks after it.
+fn words(line: &str) -> Vec<&str> {
+    let (mut pieces, mut start, mut is_quoted, mut was_blank) = (Vec::new(), 0, false, false);
+    for (at, character) in line.char_indices() {
+        if was_blank && character != ' ' && !is_quoted {
+            pieces.push(&line[start..at]);
+            start = at;
+        }
+        if character == '`' {
+            is_quoted = !is_quoted;
+        }
+        was_blank = character == ' ';
+    }
+    pieces.push(&line[start..]);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use thiserror::Error;
+
+    use super::*;
+
+    #[derive(Debug, Error)]
+    #[error("cannot write `{0}`")]
+    struct Write(&'static str, #[source] io::Error);
+
+    #[test]
+    fn a_failure_is_told_with_its_cause_and_a_way_out_apart() {
+        let error = Write("a.tar", io::ErrorKind::StorageFull.into());
+        let text = Failure::of(&error).with_hints(vec!["try `b.tar`".to_owned()]).to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[..3], ["error: cannot write `a.tar`", "  cause: no storage space", ""]);
+        assert!(lines[3].starts_with("hint: the disk is full: `lath cache prune`"), "{text}");
+        assert_eq!(lines[4..], ["hint: try `b.tar`"]);
+    }
+
+    #[test]
+    fn a_failure_without_a_hint_ends_with_its_cause() {
+        let error = Write("a.tar", io::ErrorKind::NotFound.into());
+        assert_eq!(Failure::of(&error).to_string(), "error: cannot write `a.tar`\n  cause: entity not found");
+    }
+
+    #[test]
+    fn long_lines_are_broken_between_words_and_never_within_backticks() {
+        let text = "cannot use the file `a name with blanks in it` since it is not what was promised";
+        let broken = wrapped("error: ", text, Some(48));
+        assert_eq!(
+            broken,
+            "error: cannot use the file\n       `a name with blanks in it` since it is\n       not what was promised"
+        );
+        assert_eq!(wrapped("error: ", text, None), format!("error: {text}"));
+        assert_eq!(wrapped("error: ", text, Some(20)), format!("error: {text}"));
+        assert_eq!(wrapped("  cause: ", "one\n  two", Some(80)), "  cause: one\n           two");
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn main(build: &Build, command: &[String], global: &Global, screen: &
     let request = settings::request(&named)?;
     let settings = settings::world(build, global)?;
     let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
-    let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error))?;
+    let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error).with_hints(error.hints()))?;
     let code = pipeline::run(&request, command, &world)
         .map_err(|error| Failure::of(&error).with_hints(error.hints()).with_exit_code(error.exit_code()))?;
     Ok(u8::try_from(code).unwrap_or(1))

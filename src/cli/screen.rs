@@ -40,6 +40,11 @@ impl Screen {
         anstream::stdout()
     }
 
+    /// Whether people read what is printed.
+    pub(super) fn is_terminal(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
     /// A result: what scripts read.
     pub(super) fn print(&self, line: impl Display) {
         // A closed pipe is the reader's choice.
@@ -60,7 +65,8 @@ impl Screen {
     }
 
     pub(super) fn tell_failure(&self, failure: &Failure) {
-        self.say_anyway(failure);
+        let size = console::Term::stderr().size_checked();
+        self.say_anyway(failure.text(size.map(|(_, columns)| columns.into())));
     }
 }
 

@@ -96,7 +96,7 @@ fn counted(count: usize, noun: &str) -> String {
 }
 
 /// Millions of bytes, with one digit after the point.
-fn megabytes(bytes: u64) -> String {
+pub(super) fn megabytes(bytes: u64) -> String {
     let tenths = (bytes + 50_000) / 100_000;
     format!("{}.{} MB", tenths / 10, tenths % 10)
 }

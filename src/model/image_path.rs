@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An absolute, normal path in an image: begins with `/`, no empty, `.` or `..` component, no NUL, no trailing slash
-/// except for the root itself. Joined to a directory on the host it can't lead outside.
+/// An absolute, normal path in an image: begins with `/`, no empty, `.` or `..` component, no whiteout, no NUL, no
+/// trailing slash except for the root itself. Joined to a directory on the host it can't lead outside.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct ImagePath(String);
@@ -18,6 +18,8 @@ pub(crate) enum ImagePathError {
     Outside(String),
     #[error("cannot use the path {0:?}: it holds a NUL, a line break or bytes that are not UTF-8")]
     Unspeakable(String),
+    #[error("cannot use the path `{0}`: in a layer, names that begin with `.wh.` remove other files")]
+    Whiteout(String),
 }
 
 impl ImagePath {
@@ -31,6 +33,8 @@ impl ImagePath {
             match component {
                 "" | "." => {}
                 ".." => return Err(ImagePathError::Outside(text.to_owned())),
+                // OCI image specification, "Image Layer Filesystem Changeset", section "Whiteouts".
+                name if name.starts_with(".wh.") => return Err(ImagePathError::Whiteout(text.to_owned())),
                 name => {
                     path.push('/');
                     path.push_str(name);

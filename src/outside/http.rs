@@ -100,6 +100,28 @@ pub(crate) enum HttpError {
 }
 
 impl HttpError {
+    /// Ways out, beyond what the error says itself.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Offline { .. } => "leave out `--offline` once: what is fetched then is here from then on",
+            Self::Network { source, .. } if tells_of_a_certificate(source) => {
+                "where a proxy signs with a certificate of its own, name the bundle that has it with `SSL_CERT_FILE=FILE`"
+            }
+            Self::Network { .. } => {
+                "see that the host can be reached from here; a proxy is named by `HTTPS_PROXY`, exceptions by `NO_PROXY`"
+            }
+            Self::Status { status, .. } if status.as_u16() == 407 => {
+                "the proxy wants a name and a password: `HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT`"
+            }
+            Self::Digest { .. } | Self::TooLarge { .. } => {
+                "a proxy or a mirror serves other bytes than were published: use another, or try again later"
+            }
+            Self::Store(error) => return error.hints(),
+            _ => return Vec::new(),
+        };
+        vec![hint.to_owned()]
+    }
+
     /// Whether another attempt may do better.
     fn is_passing(&self) -> bool {
         match self {
@@ -164,7 +186,8 @@ impl Http {
 
     /// Fetches every item that the store lacks. A parcel is adopted only after its sha256 agreed.
     pub(crate) fn download_all(&self, items: &[Download], store: &Store) -> Result<(), HttpError> {
-        let missing: Vec<&Download> = items.iter().filter(|item| !store.has_parcel(&item.digest)).collect();
+        let missing: Vec<&Download> =
+            items.iter().filter(|item| !store.has_parcel(&item.digest, item.size_bytes)).collect();
         self.runtime.block_on(async {
             let mut work = futures::stream::iter(missing)
                 .map(|item| self.download(item, store))
@@ -209,7 +232,7 @@ impl Http {
         let _guard = tokio::task::spawn_blocking(move || waiting.lock(&lock_name))
             .await
             .map_err(|error| HttpError::Setup(error.into()))??;
-        if store.has_parcel(&item.digest) {
+        if store.has_parcel(&item.digest, item.size_bytes) {
             return Ok(());
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
@@ -309,6 +332,17 @@ fn successful(url: &str, response: Response) -> Result<Response, HttpError> {
 
 fn network(url: &str, source: reqwest::Error) -> HttpError {
     HttpError::Network { url: public(url), source: source.without_url() }
+}
+
+fn tells_of_a_certificate(error: &dyn std::error::Error) -> bool {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if cause.to_string().contains("certificate") {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
 }
 
 /// A URL as it may be shown: without the name and password it may carry.

@@ -6,4 +6,5 @@ pub(crate) mod http;
 pub(crate) mod pypi;
 pub(crate) mod sandbox;
 pub(crate) mod store;
+pub(crate) mod unfinished;
 pub(crate) mod world;

@@ -11,6 +11,8 @@ use fs_err as fs;
 use hakoniwa::{Container, Namespace, Stdio};
 use thiserror::Error;
 
+use crate::outside::unfinished::Foreground;
+
 /// Who runs the program in there, as in the image.
 const USER: u32 = 65532;
 
@@ -81,6 +83,8 @@ impl Sandbox {
 
     /// Runs `job` with this process's own input and output, and returns its exit code.
     pub(crate) fn attach(self, root: &Path, job: &Job) -> Result<i32, SandboxError> {
+        // Ctrl-C is for the program: it gets the signal from the terminal itself.
+        let _foreground = Foreground::new();
         let container = container(root, job, true);
         let program = job.argv.first().cloned().unwrap_or_default();
         let status = command(&container, job).status().map_err(|source| SandboxError::Run { program, source })?;

@@ -1,10 +1,14 @@
 //! The content-addressed cache on disk: parcels, file contents, segments of layers and small notes.
 //!
 //! Every write goes to a temporary file of the same file system and is renamed into place, so that a process that is
-//! killed leaves nothing half-written, and two processes may write the same thing at once.
+//! killed leaves nothing half-written, and two processes may write the same thing at once. Whoever works with the store
+//! holds its lock together with others; who cleans it up holds it alone. A machine that loses its power may leave files
+//! cut short: sizes are compared on use (decision 0050).
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
@@ -16,13 +20,30 @@ use thiserror::Error;
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Kind, Tree};
+use crate::outside::unfinished::Unfinished;
 
 /// The layout that this lath reads and writes.
 const VERSION: &str = "1";
+const SHELVES: [&str; 7] = ["files", "programs", "parcels", "partial", "segments", "notes", "locks"];
+/// A use is written down this often, so that [`prune`] knows what is in use.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(86_400);
+/// A download that nobody went on with for so long is given up.
+const PARTIAL_KEPT: Duration = Duration::from_secs(7 * 86_400);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     root: PathBuf,
+    desk: Arc<Desk>,
+}
+
+/// What a process has of a store while it works: a folder for what is not finished, and the lock.
+#[derive(Debug)]
+struct Desk {
+    folder: TempDir,
+    #[expect(dead_code, reason = "the folder is known to whoever ends the process as long as this lives")]
+    unfinished: Unfinished,
+    #[expect(dead_code, reason = "the lock lives as long as the file")]
+    lock: std::fs::File,
 }
 
 #[derive(Debug, Error)]
@@ -35,8 +56,25 @@ pub(crate) enum StoreError {
     Write { path: PathBuf, source: io::Error },
     #[error("cannot read `{path}`")]
     Read { path: PathBuf, source: io::Error },
+    #[error("cannot remove `{path}`")]
+    Remove { path: PathBuf, source: io::Error },
+    #[error("cannot read what is to be kept")]
+    Incoming(#[source] io::Error),
     #[error("cannot check out `{path}`")]
     CheckOut { path: ImagePath, source: io::Error },
+}
+
+impl StoreError {
+    /// Ways out, beyond what the error says itself.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Version { .. } => {
+                vec!["empty it with `lath cache prune --all`, or use another with `--cache-dir DIR`".to_owned()]
+            }
+            Self::Open { .. } => vec!["use a folder that can be written to: `--cache-dir DIR`".to_owned()],
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// Holds an advisory lock until it is dropped.
@@ -44,23 +82,32 @@ pub(crate) enum StoreError {
 pub(crate) struct StoreGuard(#[expect(dead_code, reason = "the lock lives as long as the file")] std::fs::File);
 
 impl Store {
-    /// Opens the store in `dir` and makes it where there is none.
+    /// Opens the store in `dir` and makes it where there is none. Waits while somebody cleans it up.
     pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Open { root: dir.to_owned(), source };
-        for shelf in ["files", "programs", "parcels", "partial", "segments", "notes", "locks", "tmp", "roots"] {
-            fs::create_dir_all(dir.join(shelf)).map_err(failed)?;
+        fs::create_dir_all(dir).map_err(failed)?;
+        let root = fs::canonicalize(dir).map_err(failed)?;
+        let lock = lock_file(&root).map_err(failed)?;
+        if lock.try_lock().is_ok() {
+            // Nobody else is at work: what is unfinished was left by processes that were killed.
+            refuse_other_version(&root)?;
+            sweep(&root);
+            let _ = lock.unlock();
         }
-        let store = Self { root: fs::canonicalize(dir).map_err(failed)? };
+        // A file system that knows no locks is taken as it is.
+        let _ = lock.lock_shared();
+        refuse_other_version(&root)?;
+        for shelf in SHELVES.into_iter().chain(["tmp"]) {
+            fs::create_dir_all(root.join(shelf)).map_err(failed)?;
+        }
+        let folder = TempDir::new_in(root.join("tmp")).map_err(failed)?;
+        let unfinished = Unfinished::new(folder.path());
+        let store = Self { root, desk: Arc::new(Desk { folder, unfinished, lock }) };
         let version = store.root.join("version");
-        match fs::read_to_string(&version) {
-            Ok(found) if found.trim() == VERSION => Ok(store),
-            Ok(found) => Err(StoreError::Version { root: store.root, found: found.trim().to_owned() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                store.write(&version, VERSION.as_bytes())?;
-                Ok(store)
-            }
-            Err(error) => Err(failed(error)),
+        if !version.exists() {
+            store.write(&version, VERSION.as_bytes())?;
         }
+        Ok(store)
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -74,13 +121,13 @@ impl Store {
 
     /// A new directory on the store's own file system, gone when it is dropped.
     pub(crate) fn temporary_dir(&self) -> Result<TempDir, StoreError> {
-        let path = self.root.join("tmp");
-        TempDir::new_in(&path).map_err(|source| StoreError::Write { path, source })
+        let path = self.desk.folder.path();
+        TempDir::new_in(path).map_err(|source| StoreError::Write { path: path.to_owned(), source })
     }
 
     fn temporary_file(&self) -> Result<NamedTempFile, StoreError> {
-        let path = self.root.join("tmp");
-        NamedTempFile::new_in(&path).map_err(|source| StoreError::Write { path, source })
+        let path = self.desk.folder.path();
+        NamedTempFile::new_in(path).map_err(|source| StoreError::Write { path: path.to_owned(), source })
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
@@ -93,7 +140,7 @@ impl Store {
     pub(crate) fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
         let path = self.shelf("files", &digest);
-        if !path.exists() {
+        if !is_whole(&path, Some(bytes.len() as u64)) {
             self.write(&path, bytes)?;
         }
         Ok(digest)
@@ -104,12 +151,20 @@ impl Store {
         let mut file = self.temporary_file()?;
         let mut writer = DigestWriter::new(io::BufWriter::with_capacity(128 << 10, file.as_file_mut()));
         let failed = |source| StoreError::Write { path: self.root.join("files"), source };
-        io::copy(reader, &mut writer).map_err(failed)?;
+        let mut chunk = vec![0; 64 << 10];
+        loop {
+            match reader.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(length) => writer.write_all(&chunk[..length]).map_err(failed)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(StoreError::Incoming(error)),
+            }
+        }
         let (mut buffer, digest, size_bytes) = writer.finish();
         buffer.flush().map_err(failed)?;
         drop(buffer);
         let path = self.shelf("files", &digest);
-        if !path.exists() {
+        if !is_whole(&path, Some(size_bytes)) {
             place(file, &path, 0o644)?;
         }
         Ok((digest, size_bytes))
@@ -122,9 +177,10 @@ impl Store {
             return Ok(plain);
         }
         let program = self.shelf("programs", digest);
-        if !program.exists() {
-            let mut source =
-                fs::File::open(&plain).map_err(|source| StoreError::Read { path: plain.clone(), source })?;
+        let unreadable = |source| StoreError::Read { path: plain.clone(), source };
+        let size_bytes = fs::metadata(&plain).map_err(unreadable)?.len();
+        if !is_whole(&program, Some(size_bytes)) {
+            let mut source = fs::File::open(&plain).map_err(unreadable)?;
             let mut file = self.temporary_file()?;
             io::copy(&mut source, &mut file).map_err(|source| StoreError::Write { path: program.clone(), source })?;
             place(file, &program, 0o755)?;
@@ -132,9 +188,9 @@ impl Store {
         Ok(program)
     }
 
-    /// Whether the content is here.
-    pub(crate) fn has(&self, digest: &Digest) -> bool {
-        self.shelf("files", digest).exists()
+    /// Whether the content is here, and of that size.
+    pub(crate) fn holds(&self, digest: &Digest, size_bytes: u64) -> bool {
+        is_whole(&self.shelf("files", digest), Some(size_bytes))
     }
 
     pub(crate) fn read(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
@@ -147,8 +203,22 @@ impl Store {
         self.shelf("parcels", digest)
     }
 
-    pub(crate) fn has_parcel(&self, digest: &Digest) -> bool {
-        self.parcel_path(digest).exists()
+    /// Whether the parcel is here, and of that size where one is known.
+    pub(crate) fn has_parcel(&self, digest: &Digest, size_bytes: Option<u64>) -> bool {
+        is_whole(&self.parcel_path(digest), size_bytes)
+    }
+
+    /// Removes a parcel whose bytes are no longer those that its digest names, and says whether that was so.
+    pub(crate) fn drop_damaged_parcel(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let path = self.parcel_path(digest);
+        let unreadable = |source| StoreError::Read { path: path.clone(), source };
+        let mut writer = DigestWriter::new(io::sink());
+        io::copy(&mut fs::File::open(&path).map_err(unreadable)?, &mut writer).map_err(unreadable)?;
+        let is_damaged = writer.finish().1 != *digest;
+        if is_damaged {
+            fs::remove_file(&path).map_err(|source| StoreError::Remove { path: path.clone(), source })?;
+        }
+        Ok(is_damaged)
     }
 
     /// Moves a downloaded and checked file to its place.
@@ -178,7 +248,8 @@ impl Store {
 
     /// A small document; one that is missing, unreadable or of another shape is `None`.
     pub(crate) fn note<T: DeserializeOwned>(&self, shelf: &str, key: &Digest) -> Option<T> {
-        let bytes = fs::read(self.note_path(shelf, key)).ok()?;
+        let path = self.note_path(shelf, key);
+        let bytes = fs::read(&path).ok().filter(|_| is_whole(&path, None))?;
         serde_json::from_slice(&bytes).ok()
     }
 
@@ -199,11 +270,17 @@ impl Store {
     }
 
     pub(crate) fn has_segment(&self, key: &Digest) -> bool {
-        self.segment_path(key).exists()
+        is_whole(&self.segment_path(key), None)
     }
 
+    /// Keeps a segment. Its key does not tell what its bytes have to be: they are on the disk before it has its name.
     pub(crate) fn put_segment(&self, key: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
-        self.write(&self.segment_path(key), bytes)
+        let path = self.segment_path(key);
+        let failed = |source| StoreError::Write { path: path.clone(), source };
+        let mut file = self.temporary_file()?;
+        file.write_all(bytes).map_err(failed)?;
+        file.as_file().sync_data().map_err(failed)?;
+        place(file, &path, 0o644)
     }
 
     /// Makes `tree` on disk in the empty directory `root`: files are hard links to the store's contents, so whoever
@@ -248,34 +325,145 @@ impl Store {
     }
 }
 
-/// The bytes of all files below `dir`; nothing where there is no such directory.
-pub(crate) fn size_bytes(dir: &Path) -> Result<u64, StoreError> {
+/// How much there is, or was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+}
+
+/// What lies below `dir`; nothing where there is no such directory. Hard links of one file count once.
+pub(crate) fn amount(dir: &Path) -> Result<Amount, StoreError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (mut amount, mut seen) = (Amount::default(), std::collections::BTreeSet::new());
+    walk(dir, &mut |_, metadata| {
+        if seen.insert((metadata.dev(), metadata.ino())) {
+            amount.files += 1;
+            amount.bytes += metadata.len();
+        }
+        Ok(())
+    })?;
+    Ok(amount)
+}
+
+/// Removes what was not used for `unused_for` from the store in `store` and the other caches beside it, or all of it.
+/// Waits until nobody works with the store, and calls `on_wait` before.
+pub(crate) fn prune(
+    store: &Path,
+    others: &[PathBuf],
+    unused_for: Option<Duration>,
+    on_wait: impl FnOnce(),
+) -> Result<Amount, StoreError> {
+    use std::os::unix::fs::MetadataExt as _;
+    if !store.exists() {
+        return Ok(Amount::default());
+    }
+    let failed = |source| StoreError::Open { root: store.to_owned(), source };
+    let lock = lock_file(store).map_err(failed)?;
+    if let Err(std::fs::TryLockError::WouldBlock) = lock.try_lock() {
+        on_wait();
+        lock.lock().map_err(failed)?;
+    }
+    if unused_for.is_some() {
+        refuse_other_version(store)?;
+    }
+    sweep(store);
+    let (mut removed, now) = (Amount::default(), SystemTime::now());
+    let mut remove = |path: &Path, metadata: &std::fs::Metadata| {
+        // The file of the lock stays: whoever waits for it holds it open.
+        let is_ground = path.parent() == Some(store)
+            && path.file_name().is_some_and(|name| name == "lock" || name == "version" && unused_for.is_some());
+        let is_unused = unused_for.is_none_or(|limit| is_older(metadata, limit, now));
+        if is_ground || !is_unused {
+            return Ok(());
+        }
+        let bytes = if metadata.nlink() > 1 { 0 } else { metadata.len() };
+        fs::remove_file(path)?;
+        removed = Amount { files: removed.files + 1, bytes: removed.bytes + bytes };
+        Ok(())
+    };
+    for dir in std::iter::once(store).chain(others.iter().map(PathBuf::as_path)) {
+        walk(dir, &mut remove)?;
+    }
+    Ok(removed)
+}
+
+/// Shows each file below `dir` to `visit`.
+fn walk(dir: &Path, visit: &mut dyn FnMut(&Path, &std::fs::Metadata) -> io::Result<()>) -> Result<(), StoreError> {
     let failed = |source| StoreError::Read { path: dir.to_owned(), source };
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
     };
-    let mut total = 0;
     for entry in entries {
-        let entry = entry.map_err(failed)?;
-        let metadata = entry.metadata().map_err(failed)?;
-        total += if metadata.is_dir() { size_bytes(&entry.path())? } else { metadata.len() };
-    }
-    Ok(total)
-}
-
-/// Removes each of `dirs` with all that is in it.
-pub(crate) fn prune(dirs: &[PathBuf]) -> Result<(), StoreError> {
-    for dir in dirs {
-        match fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(StoreError::Write { path: dir.clone(), source: error });
+        let path = entry.map_err(failed)?.path();
+        // What another process removed meanwhile is gone, and that is all.
+        let metadata = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata.map_err(failed)?,
+        };
+        if metadata.is_dir() {
+            walk(&path, visit)?;
+        } else {
+            match visit(&path, &metadata) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(StoreError::Remove { path, source: error });
+                }
+                _ => {}
             }
-            _ => {}
         }
     }
     Ok(())
+}
+
+fn lock_file(root: &Path) -> io::Result<std::fs::File> {
+    let file = fs::OpenOptions::new().create(true).write(true).truncate(false).mode(0o644).open(root.join("lock"))?;
+    Ok(file.into_parts().0)
+}
+
+fn refuse_other_version(root: &Path) -> Result<(), StoreError> {
+    match fs::read_to_string(root.join("version")) {
+        // One that was cut short when the machine lost its power says nothing.
+        Ok(found) if found.trim() == VERSION || found.trim().is_empty() => Ok(()),
+        Ok(found) => Err(StoreError::Version { root: root.to_owned(), found: found.trim().to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(StoreError::Open { root: root.to_owned(), source }),
+    }
+}
+
+/// Removes what killed processes left. What cannot be removed does no harm.
+fn sweep(root: &Path) {
+    let now = SystemTime::now();
+    for entry in fs::read_dir(root.join("tmp")).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+    }
+    for entry in fs::read_dir(root.join("partial")).into_iter().flatten().flatten() {
+        if entry.metadata().is_ok_and(|metadata| is_older(&metadata, PARTIAL_KEPT, now)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_older(metadata: &std::fs::Metadata, limit: Duration, now: SystemTime) -> bool {
+    metadata.modified().is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age > limit))
+}
+
+/// Whether the file is there, and of that size where one is known. Writes down that it is used.
+fn is_whole(path: &Path, size_bytes: Option<u64>) -> bool {
+    let Ok(metadata) = fs::metadata(path) else { return false };
+    if size_bytes.is_some_and(|expected| metadata.len() != expected) {
+        return false;
+    }
+    let now = SystemTime::now();
+    if is_older(&metadata, USE_NOTED_EVERY, now)
+        && let Ok(file) = fs::File::open(path)
+    {
+        // A store that cannot be written to forgets sooner, and that is all.
+        let _ = file.file().set_modified(now);
+    }
+    true
 }
 
 /// Gives `file` its mode and renames it to `path`, over whatever is there.
@@ -317,6 +505,85 @@ mod tests {
         std::fs::write(store.root().join("version"), "99").unwrap();
         let error = Store::open(store.root()).unwrap_err();
         assert!(error.to_string().contains("it is of version `99`"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_was_cut_short_is_not_held_and_put_again() {
+        let (_home, store) = store();
+        let digest = store.put(b"#!/bin/sh\n").unwrap();
+        store.contents_path(&digest, true).unwrap();
+        for shelf in ["files", "programs"] {
+            std::fs::write(store.shelf(shelf, &digest), "#!/bin").unwrap();
+        }
+        assert!(!store.holds(&digest, 10));
+        store.put_reader(&mut b"#!/bin/sh\n".as_slice()).unwrap();
+        assert!(store.holds(&digest, 10));
+        assert_eq!(std::fs::read(store.contents_path(&digest, true).unwrap()).unwrap(), b"#!/bin/sh\n");
+    }
+
+    #[test]
+    fn what_killed_processes_left_is_gone_once_nobody_else_is_at_work() {
+        let (_home, store) = store();
+        let root = store.root().to_owned();
+        std::fs::create_dir(root.join("tmp/left")).unwrap();
+        std::fs::write(root.join("tmp/left/file"), "x").unwrap();
+        let other = Store::open(&root).unwrap();
+        assert!(root.join("tmp/left").exists(), "somebody may be at work with it");
+        drop((store, other));
+        let store = Store::open(&root).unwrap();
+        assert_eq!(std::fs::read_dir(root.join("tmp")).unwrap().count(), 1, "the folder of the one who is at work");
+        drop(store);
+        assert_eq!(std::fs::read_dir(root.join("tmp")).unwrap().count(), 0);
+    }
+
+    fn age(path: &Path, days: u64) {
+        let time = SystemTime::now() - Duration::from_secs(days * 86_400);
+        std::fs::File::open(path).unwrap().set_modified(time).unwrap();
+    }
+
+    #[test]
+    fn pruning_takes_what_was_not_used_and_leaves_what_was() {
+        let (_home, store) = store();
+        let (old, used) = (store.put(b"old").unwrap(), store.put(b"used").unwrap());
+        for digest in [&old, &used] {
+            age(&store.shelf("files", digest), 40);
+        }
+        age(&store.root().join("version"), 40);
+        assert!(store.holds(&used, 4));
+        let root = store.root().to_owned();
+        drop(store);
+        let month = Some(Duration::from_secs(30 * 86_400));
+        let removed = prune(&root, &[], month, || panic!("nobody is at work")).unwrap();
+        assert_eq!(removed, Amount { files: 1, bytes: 3 });
+        let store = Store::open(&root).unwrap();
+        assert!(!store.holds(&old, 3) && store.holds(&used, 4));
+        drop(store);
+        prune(&root, &[], None, || panic!("nobody is at work")).unwrap();
+        assert_eq!(amount(&root).unwrap().files, 1, "all but the lock");
+    }
+
+    #[test]
+    fn pruning_waits_for_whoever_is_at_work() {
+        let (_home, store) = store();
+        let root = store.root().to_owned();
+        let (said, hears) = std::sync::mpsc::channel();
+        let pruning = std::thread::spawn(move || prune(&root, &[], None, || said.send(()).unwrap()).unwrap());
+        hears.recv().unwrap();
+        let digest = store.put(b"lath").unwrap();
+        assert!(store.holds(&digest, 4));
+        drop(store);
+        assert!(pruning.join().unwrap().files > 0);
+    }
+
+    #[test]
+    fn a_store_of_another_version_can_be_emptied() {
+        let (_home, store) = store();
+        let root = store.root().to_owned();
+        std::fs::write(root.join("version"), "99").unwrap();
+        drop(store);
+        assert!(matches!(prune(&root, &[], Some(Duration::ZERO), || ()), Err(StoreError::Version { .. })));
+        prune(&root, &[], None, || ()).unwrap();
+        Store::open(&root).unwrap();
     }
 
     #[test]

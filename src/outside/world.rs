@@ -14,6 +14,7 @@ use crate::outside::http::{Http, HttpError, HttpSettings};
 use crate::outside::pypi::Pypi;
 use crate::outside::sandbox::Sandbox;
 use crate::outside::store::{Store, StoreError};
+use crate::outside::unfinished;
 
 pub(crate) struct World {
     pub(crate) store: Store,
@@ -53,8 +54,24 @@ pub(crate) enum WorldError {
     Keys { path: PathBuf, source: SignatureError },
 }
 
+impl WorldError {
+    /// Ways out, beyond what the error says itself.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Store(error) => error.hints(),
+            Self::Keyring { .. } | Self::Keys { .. } => vec![
+                "a keyring is a file of public keys in binary form, as in `/usr/share/keyrings`; `gpg --dearmor` makes one of an armored file"
+                    .to_owned(),
+            ],
+            Self::Http(_) => Vec::new(),
+        }
+    }
+}
+
 impl World {
+    /// Opens the doors; from here on, signals leave nothing half-written.
     pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<Self, WorldError> {
+        unfinished::watch_signals();
         let keyring = match settings.keyring {
             None => None,
             Some(path) => {

@@ -95,9 +95,9 @@ pub(crate) fn compile(
     modules.dedup();
     let question = format!("{:?} {modules:?} {DRIVER}", request.bytecode);
     let key = Digest::of_fields([slim.digest().as_bytes().as_slice(), question.as_bytes()]);
-    let compiled: Vec<Compiled> = match world.store.note(SHELF, &key) {
-        Some(noted) => noted,
-        None => {
+    let compiled: Vec<Compiled> = match world.store.note::<Vec<Compiled>>(SHELF, &key) {
+        Some(noted) if noted.iter().all(|one| world.store.holds(&one.digest, one.size_bytes)) => noted,
+        _ => {
             let compiled = run(&slim, &modules, request, world)?;
             world.store.write_note(SHELF, &key, &compiled)?;
             compiled

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 use thiserror::Error;
 
 use crate::formats::tarball;
@@ -16,6 +16,7 @@ use crate::model::request::{Destination, Request};
 use crate::model::tree::Tree;
 use crate::outside::daemon::DaemonError;
 use crate::outside::store::{Store, StoreError};
+use crate::outside::unfinished::Unfinished;
 use crate::outside::world::World;
 
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -151,6 +152,7 @@ fn docker_manifest(image: &Image) -> Value {
 fn archive(path: &Path, image: &Image, for_docker: bool, request: &Request, store: &Store) -> Result<(), EmitError> {
     let failed = |source| EmitError::Write { path: path.to_owned(), source };
     let mut file = NamedTempFile::new_in(parent(path)).map_err(failed)?;
+    let _unfinished = Unfinished::new(file.path());
     let mut writer = io::BufWriter::with_capacity(1 << 20, file.as_file_mut());
     let mut documents =
         vec![("oci-layout", LAYOUT.to_vec()), ("index.json", serde_json::to_vec(&layout_index(image))?)];
@@ -206,6 +208,7 @@ fn layout(path: &Path, image: &Image, store: &Store) -> Result<(), EmitError> {
             continue;
         }
         let mut file = NamedTempFile::new_in(&directory).map_err(failed)?;
+        let _unfinished = Unfinished::new(file.path());
         match blob {
             Blob::Document(bytes) => file.write_all(bytes).map_err(failed)?,
             Blob::Segments { segments, .. } => {
@@ -224,10 +227,16 @@ fn layout(path: &Path, image: &Image, store: &Store) -> Result<(), EmitError> {
 
 /// A root file system of its own: nothing in it is linked to the store.
 fn directory(path: &Path, trees: &[Tree], store: &Store) -> Result<(), EmitError> {
+    use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| EmitError::Write { path: path.to_owned(), source };
     let Some(tree) = trees.first() else { return Ok(()) };
-    fs::create_dir_all(path).map_err(failed)?;
-    Ok(store.copy_out(tree, path)?)
+    fs::create_dir_all(parent(path)).map_err(failed)?;
+    let folder = TempDir::new_in(parent(path)).map_err(failed)?;
+    let _unfinished = Unfinished::new(folder.path());
+    store.copy_out(tree, folder.path())?;
+    fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
+    // An empty folder of that name is replaced.
+    fs::rename(folder.path(), path).map_err(failed)
 }
 
 /// Reads segments one after the other.

@@ -1,5 +1,6 @@
 //! Parcels -> parts: every archive opened once, its contents in the store, its listing kept as a note.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
@@ -38,8 +39,31 @@ pub(crate) enum PartError {
     Path(#[from] ImagePathError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("cannot use `{path}`: it links to `{target}`, which did not come before it")]
+    #[error("cannot use `{path}`: it is a hard link to `{target}`, which is no file that came before it")]
     HardLink { path: String, target: String },
+    #[error("cannot unpack `{path}`")]
+    Contents { path: String, source: std::io::Error },
+    #[error("cannot use `{path}`: it is there twice")]
+    Twice { path: String },
+    #[error("cannot use its bytes in the store: they changed since they were fetched, and were removed")]
+    Damaged(#[source] Box<Self>),
+}
+
+impl UnpackError {
+    /// Ways out, beyond what the error says itself.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        let Self::Parcel { parcel, source } = self;
+        match source {
+            PartError::Damaged(_) => vec!["run the same again: it is fetched anew".to_owned()],
+            PartError::Wheel(_) | PartError::Contents { .. } => vec![format!(
+                "the index serves `{parcel}` so: tell its maintainers, and ask for another version meanwhile"
+            )],
+            PartError::Deb(_) | PartError::Path(_) | PartError::HardLink { .. } | PartError::Twice { .. } => {
+                vec![format!("the archive or index serves `{parcel}` so: see that it is one that you trust")]
+            }
+            PartError::Open(_) | PartError::Store(_) => Vec::new(),
+        }
+    }
 }
 
 /// Opens every parcel of `lock`: .debs first, then wheels, each in the lock's order.
@@ -63,7 +87,8 @@ fn wheel_part(wheel: &LockedWheel, store: &Store) -> Result<Part, UnpackError> {
     })
 }
 
-/// The note of an earlier opening, or what `open` finds in the parcel. Contents are in the store before the note is.
+/// The note of an earlier opening, or what `open` finds in the parcel. Contents are in the store before the note is;
+/// after a machine lost its power they may be gone or cut short all the same, and the parcel is opened again.
 fn noted(
     name: &str,
     parcel: &Digest,
@@ -72,37 +97,65 @@ fn noted(
     open: impl Fn(&Path) -> Result<PartContents, PartError>,
 ) -> Result<Part, UnpackError> {
     let failed = |source| UnpackError::Parcel { parcel: name.to_owned(), source };
-    if let Some(contents) = store.note(SHELF, parcel) {
+    if let Some(contents) = store.note(SHELF, parcel).filter(|contents| holds(contents, store)) {
         return Ok(Part { parcel: *parcel, origin, contents });
     }
-    let contents = open(&store.parcel_path(parcel)).map_err(failed)?;
+    let contents = open(&store.parcel_path(parcel)).map_err(|error| match store.drop_damaged_parcel(parcel) {
+        Ok(true) => failed(PartError::Damaged(Box::new(error))),
+        _ => failed(error),
+    })?;
     store.write_note(SHELF, parcel, &contents).map_err(|error| failed(error.into()))?;
     Ok(Part { parcel: *parcel, origin, contents })
+}
+
+/// Whether the store has every file of the part, and each whole.
+fn holds(contents: &PartContents, store: &Store) -> bool {
+    let shelves: Vec<&[PartEntry]> = match contents {
+        PartContents::Deb(deb) => vec![&deb.entries],
+        PartContents::Wheel(wheel) => vec![&wheel.site, &wheel.scripts, &wheel.data, &wheel.headers],
+    };
+    shelves.into_iter().flatten().all(|entry| match &entry.kind {
+        Kind::File { digest, size_bytes } => store.holds(digest, *size_bytes),
+        Kind::Directory | Kind::Link { .. } => true,
+    })
 }
 
 fn open(path: &Path) -> Result<std::io::BufReader<fs::File>, PartError> {
     Ok(std::io::BufReader::with_capacity(256 << 10, fs::File::open(path).map_err(PartError::Open)?))
 }
 
-fn kept(reader: &mut dyn Read, store: &Store) -> Result<Kind, PartError> {
-    let (digest, size_bytes) = store.put_reader(reader)?;
-    Ok(Kind::File { digest, size_bytes })
+/// Keeps the contents of the file `path`.
+fn kept(path: &str, reader: &mut dyn Read, store: &Store) -> Result<(Digest, u64), PartError> {
+    store.put_reader(reader).map_err(|error| match error {
+        StoreError::Incoming(source) => PartError::Contents { path: path.to_owned(), source },
+        other => other.into(),
+    })
 }
 
 fn read_deb(path: &Path, store: &Store) -> Result<DebPart, PartError> {
+    let mut seen: BTreeMap<String, Kind> = BTreeMap::new();
     let mut entries: Vec<PartEntry> = Vec::new();
     let files = deb::read(open(path)?, |path, mode, entry| {
         let path = ImagePath::parse(&path)?.relative().to_owned();
         let kind = match entry {
             DebEntry::Directory => Kind::Directory,
-            DebEntry::File(reader) => kept(reader, store)?,
+            DebEntry::File(reader) => {
+                let (digest, size_bytes) = kept(&path, reader, store)?;
+                Kind::File { digest, size_bytes }
+            }
             DebEntry::Link(target) => Kind::Link { target },
             DebEntry::HardLink(target) => {
-                let wanted = ImagePath::parse(&target)?;
-                let first = entries.iter().find(|entry| entry.path == wanted.relative());
-                first.map(|entry| entry.kind.clone()).ok_or(PartError::HardLink { path: path.clone(), target })?
+                let first = seen.get(ImagePath::parse(&target)?.relative());
+                let first = first.filter(|kind| **kind != Kind::Directory).cloned();
+                first.ok_or_else(|| PartError::HardLink { path: path.clone(), target })?
             }
         };
+        match seen.insert(path.clone(), kind.clone()) {
+            // A tar may name a directory as often as it likes.
+            Some(Kind::Directory) if kind == Kind::Directory => return Ok(()),
+            Some(_) => return Err(PartError::Twice { path }),
+            None => {}
+        }
         if !path.is_empty() {
             entries.push(PartEntry { path, kind, mode });
         }
@@ -136,9 +189,14 @@ fn read_wheel(path: &Path, store: &Store) -> Result<WheelPart, PartError> {
             .map(|(name, module, attribute)| ConsoleScript { name, module, attribute })
             .collect(),
     };
+    let mut seen: BTreeSet<(Scheme, String)> = BTreeSet::new();
     wheel.files(|scheme, path, is_executable, reader| {
         let path = ImagePath::parse(&path)?.relative().to_owned();
-        let (digest, size_bytes) = store.put_reader(reader)?;
+        // `purelib` and `platlib` are one directory here.
+        if !seen.insert((scheme, path.clone())) {
+            return Err(PartError::Twice { path });
+        }
+        let (digest, size_bytes) = kept(&path, reader, store)?;
         let mode = if is_executable { 0o755 } else { 0o644 };
         let entry = PartEntry { path, kind: Kind::File { digest, size_bytes }, mode };
         match scheme {

@@ -2,12 +2,7 @@
 
 use testkit::oci;
 
-use crate::world::World;
-
-fn stdout(output: std::process::Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
+use crate::world::{World, stdout};
 
 #[test]
 fn a_name_becomes_a_valid_image_and_stdout_carries_its_digest_alone() {

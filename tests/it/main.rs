@@ -1,5 +1,8 @@
 //! lath as its users run it, against a PyPI and a Debian archive on loopback.
 
 mod build;
+mod interrupt;
 mod refusals;
+mod same;
+mod store;
 mod world;

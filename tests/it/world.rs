@@ -1,7 +1,7 @@
 //! A small world: an archive with what a base consists of, an index with one tool, and a cache of its own.
 
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 use testkit::{DebBuilder, DebianArchive, PyPi, WheelBuilder};
@@ -30,14 +30,14 @@ pub(crate) fn tool() -> WheelBuilder {
 /// Where lath runs: a folder, with servers that live as long.
 pub(crate) struct World {
     home: TempDir,
-    debian: testkit::debian_archive::DebianServer,
-    pypi: testkit::pypi::PyPiServer,
+    pub(crate) debian: testkit::debian_archive::DebianServer,
+    pub(crate) pypi: testkit::pypi::PyPiServer,
 }
 
 impl World {
     pub(crate) fn new(archive: DebianArchive, pypi: PyPi) -> Self {
         let (home, debian, pypi) = (tempfile::tempdir().unwrap(), archive.serve(), pypi.serve());
-        std::fs::write(home.path().join("keys"), debian.keyring()).unwrap();
+        fs_err::write(home.path().join("keys"), debian.keyring()).unwrap();
         Self { home, debian, pypi }
     }
 
@@ -50,13 +50,25 @@ impl World {
         self.home.path().join(name)
     }
 
-    /// Runs `lath build` with `words`, without bytecode and proof: this Python is none.
-    pub(crate) fn build(&self, words: &str) -> Output {
-        let mut command = assert_cmd::Command::cargo_bin("lath").unwrap();
+    /// `lath build` with `words`, without bytecode and proof: this Python is none.
+    pub(crate) fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(lath());
         command.current_dir(self.home.path()).env_clear().env("LATH_CACHE_DIR", "cache");
         command.args(["build", "--platform", "linux/amd64", "--bytecode", "none", "--no-verify"]);
         command.args(["--keyring", "keys", "--default-index", &self.pypi.url()]);
         command.args(["--mirror", &self.debian.url(), "--security-mirror", &self.debian.security_url()]);
+        command.args(words.split_whitespace());
+        command
+    }
+
+    pub(crate) fn build(&self, words: &str) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    /// Runs `lath cache` with `words`.
+    pub(crate) fn cache(&self, words: &str) -> Output {
+        let mut command = Command::new(lath());
+        command.current_dir(self.home.path()).env_clear().env("LATH_CACHE_DIR", "cache").arg("cache");
         command.args(words.split_whitespace()).output().unwrap()
     }
 
@@ -66,4 +78,35 @@ impl World {
         assert!(output.stdout.is_empty(), "{output:?}");
         format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     }
+
+    /// Every path that a build has left half-done: beside the destinations, and in the store.
+    pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
+        let entries = |path: PathBuf| fs_err::read_dir(path).into_iter().flatten().map(|entry| entry.unwrap().path());
+        let beside = entries(self.home.path().to_owned())
+            .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(".tmp"));
+        beside.chain(entries(self.path("cache/store/tmp"))).collect()
+    }
+}
+
+/// The binary under test.
+pub(crate) fn lath() -> PathBuf {
+    assert_cmd::cargo::cargo_bin("lath")
+}
+
+/// What a build that succeeded wrote to stdout.
+pub(crate) fn stdout(output: Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The digest of a build that succeeded.
+pub(crate) fn digest(output: Output) -> String {
+    let said = stdout(output);
+    said.trim().rsplit_once('@').unwrap_or_else(|| panic!("no digest in {said:?}")).1.to_owned()
+}
+
+/// Says that a test lacks what it needs.
+#[expect(clippy::print_stderr, reason = "whoever reads the test's output has to know")]
+pub(crate) fn skip(why: &str) {
+    eprintln!("skipped: {why}");
 }

@@ -51,11 +51,15 @@ pub(crate) struct Package<'a> {
     pub(crate) mirror: &'a str,
 }
 
-/// Reduces `Packages.xz` to lines of tab-separated [`FIELDS`].
-pub(super) fn reduce(packed: &[u8]) -> io::Result<String> {
-    let unpacked = liblzma::read::XzDecoder::new_multi_decoder(packed).take(MAX_INDEX_BYTES);
+/// Reduces `Packages.xz`, or `Packages.gz`, to lines of tab-separated [`FIELDS`].
+pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
+    let unpacked: Box<dyn io::Read> = if is_gzip {
+        Box::new(flate2::read::MultiGzDecoder::new(packed))
+    } else {
+        Box::new(liblzma::read::XzDecoder::new_multi_decoder(packed))
+    };
     let mut text = String::new();
-    for paragraph in paragraphs(BufReader::with_capacity(1 << 20, unpacked)) {
+    for paragraph in paragraphs(BufReader::with_capacity(1 << 20, unpacked.take(MAX_INDEX_BYTES))) {
         let paragraph = paragraph?;
         for (position, name) in FIELDS.into_iter().enumerate() {
             if position > 0 {

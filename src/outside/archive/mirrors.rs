@@ -1,5 +1,6 @@
 //! Where the archives of Debian and Ubuntu are served when the user names no mirror.
 
+use crate::model::digest::Digest;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
 
@@ -18,6 +19,26 @@ pub(super) struct Pocket {
     /// As under `dists/`: `trixie-security`.
     pub(super) suite: String,
     pub(super) components: &'static [&'static str],
+}
+
+impl Pocket {
+    /// Where its InRelease lies.
+    pub(super) fn url(&self) -> String {
+        format!("{}/dists/{}/InRelease", self.mirror, self.suite)
+    }
+
+    /// What notes about it go by.
+    pub(super) fn key(&self) -> Digest {
+        Digest::of(self.url().as_bytes())
+    }
+}
+
+/// The releases that are served there and have a Python 3 worth having, newest first.
+pub(super) fn suites(distribution: Distribution) -> &'static [&'static str] {
+    match distribution {
+        Distribution::Debian => &["trixie", "bookworm", "sid"],
+        Distribution::Ubuntu => &["noble", "jammy"],
+    }
 }
 
 /// The suite itself, its updates and its security updates; `sid` has neither of the latter.

@@ -22,6 +22,8 @@ use crate::outside::archive::signature::{Keyring, SignatureError};
 use crate::outside::http::{Conditional, Download, Http, HttpError};
 use crate::outside::store::{Store, StoreError};
 
+/// The shelf of notes that keeps each pocket's InRelease.
+const RELEASES: &str = "releases-1";
 const MAX_RELEASE_BYTES: u64 = 8 << 20;
 /// What a list of all files may unpack to. Ubuntu's has 830 MB.
 const MAX_CONTENTS_BYTES: u64 = 8 << 30;
@@ -35,6 +37,8 @@ pub(crate) struct Archive {
 pub(crate) enum ArchiveError {
     #[error("cannot read the archive's `{suite}`")]
     Fetch { suite: String, source: HttpError },
+    #[error("cannot find the suite `{suite}` in the archive `{mirror}`")]
+    NoSuite { suite: String, mirror: String, distribution: Distribution },
     #[error("cannot trust the archive's `{suite}`")]
     Signature { suite: String, source: SignatureError },
     #[error("cannot use the archive's `{suite}`")]
@@ -53,6 +57,43 @@ pub(crate) enum ArchiveError {
     NoKeys(Distribution, #[source] SignatureError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl ArchiveError {
+    /// Ways out, beyond what the error says itself.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Fetch { source, .. } => return source.hints(),
+            Self::NoSuite { suite, .. } if suite.ends_with("-security") => {
+                "name the mirror that has the security updates with `--security-mirror URL`".to_owned()
+            }
+            Self::NoSuite { distribution, .. } => {
+                let known = mirrors::suites(*distribution);
+                let known: Vec<String> = known.iter().map(|suite| format!("`{distribution}:{suite}`")).collect();
+                format!("lath knows {}; older releases move to other mirrors: `--mirror URL`", known.join(", "))
+            }
+            Self::Signature { source: SignatureError::Unsigned { is_html: true }, .. } => {
+                "see that no proxy stands before the mirror, or name another with `--mirror URL`".to_owned()
+            }
+            Self::Signature { source: SignatureError::Untrusted { .. }, .. } => {
+                "name the keys of an archive of your own with `--keyring FILE`; else use another mirror: `--mirror URL`"
+                    .to_owned()
+            }
+            Self::Expired { .. } => {
+                "the mirror is not kept up to date, or this machine's clock is wrong; use another with `--mirror URL`"
+                    .to_owned()
+            }
+            Self::IndexDigest { .. } => {
+                "a mirror that is being updated is whole again in some minutes; or use another: `--mirror URL`"
+                    .to_owned()
+            }
+            Self::NoIndex { .. } => {
+                "the mirror does not carry that platform: name one that does with `--mirror URL`".to_owned()
+            }
+            _ => return Vec::new(),
+        };
+        vec![hint]
+    }
 }
 
 /// An InRelease as it was last fetched.
@@ -123,17 +164,23 @@ impl Archive {
         let not_after = (!http.is_offline()).then_some(now_secs);
         let mut indexes = Vec::new();
         let mut contents = Vec::new();
-        for (pocket, text) in pockets.iter().zip(in_releases(&pockets, http, store)?) {
+        for (pocket, fetched) in pockets.iter().zip(in_releases(&pockets, base.distribution, http, store)?) {
             let suite = || format!("{}/dists/{}", pocket.mirror, pocket.suite);
-            let text =
-                keyring.verified_text(&text).map_err(|source| ArchiveError::Signature { suite: suite(), source })?;
+            let text = keyring
+                .verified_text(&fetched.release.text)
+                .map_err(|source| ArchiveError::Signature { suite: suite(), source })?;
             let release = Release::parse(&text).map_err(|source| ArchiveError::Release { suite: suite(), source })?;
             judge((base.distribution, pocket), &release, not_after, &suite())?;
+            if fetched.is_new {
+                store.write_note(RELEASES, &pocket.key(), &fetched.release)?;
+            }
             for component in pocket.components {
-                let path = format!("{component}/binary-{}/Packages.xz", architecture.name());
-                let Some(file) = release.indexes.get(&path) else {
-                    return Err(ArchiveError::NoIndex { suite: suite(), path });
+                let name = format!("{component}/binary-{}/Packages", architecture.name());
+                let mut forms = ["xz", "gz"].into_iter().map(|form| format!("{name}.{form}"));
+                let Some(path) = forms.find(|path| release.indexes.contains_key(path)) else {
+                    return Err(ArchiveError::NoIndex { suite: suite(), path: format!("{name}.xz") });
                 };
+                let file = &release.indexes[&path];
                 indexes.push(signed_index(pocket, &release, path, file));
             }
             // Debian has such a list for each component, Ubuntu one for all; those of updates are empty or huge.
@@ -201,7 +248,10 @@ fn reduce_missing(indexes: &[SignedIndex], http: &Http, store: &Store) -> Result
             return Err(ArchiveError::IndexDigest { path: index.path.clone(), url: index.url.clone() });
         }
         let unreadable = |source| ArchiveError::IndexText { path: index.path.clone(), source };
-        store.put_segment(&index.reduced_key(), index::reduce(&packed).map_err(unreadable)?.as_bytes())?;
+        store.put_segment(
+            &index.reduced_key(),
+            index::reduce(&packed, index.path.ends_with(".gz")).map_err(unreadable)?.as_bytes(),
+        )?;
     }
     Ok(())
 }
@@ -258,35 +308,48 @@ fn signed_index(pocket: &Pocket, release: &Release, path: String, file: &IndexFi
     SignedIndex { mirror: pocket.mirror.clone(), url, path, file: (file.digest, file.size_bytes) }
 }
 
+/// What the server answered, or what was kept of an earlier answer.
+struct Fetched {
+    release: KeptRelease,
+    /// Whether it is worth keeping, once it has proved to be good.
+    is_new: bool,
+}
+
 /// The InRelease of each pocket: all asked for at once, each only sent when it changed.
-fn in_releases(pockets: &[Pocket], http: &Http, store: &Store) -> Result<Vec<String>, ArchiveError> {
-    const SHELF: &str = "releases-1";
-    let urls: Vec<String> =
-        pockets.iter().map(|pocket| format!("{}/dists/{}/InRelease", pocket.mirror, pocket.suite)).collect();
-    let kept: Vec<Option<KeptRelease>> =
-        urls.iter().map(|url| store.note(SHELF, &Digest::of(url.as_bytes()))).collect();
-    let requests: Vec<(String, Option<String>, u64)> = urls
+fn in_releases(
+    pockets: &[Pocket],
+    distribution: Distribution,
+    http: &Http,
+    store: &Store,
+) -> Result<Vec<Fetched>, ArchiveError> {
+    let kept: Vec<Option<KeptRelease>> = pockets.iter().map(|pocket| store.note(RELEASES, &pocket.key())).collect();
+    let requests: Vec<(String, Option<String>, u64)> = pockets
         .iter()
         .zip(&kept)
-        .map(|(url, kept)| (url.clone(), kept.as_ref().and_then(|kept| kept.etag.clone()), MAX_RELEASE_BYTES))
+        .map(|(pocket, kept)| (pocket.url(), kept.as_ref().and_then(|kept| kept.etag.clone()), MAX_RELEASE_BYTES))
         .collect();
-    let mut texts = Vec::new();
-    for ((answer, kept), url) in http.get_all_if_changed(&requests).into_iter().zip(kept).zip(urls) {
-        let text = match (answer, kept) {
+    let mut releases = Vec::new();
+    for ((answer, kept), pocket) in http.get_all_if_changed(&requests).into_iter().zip(kept).zip(pockets) {
+        releases.push(match (answer, kept) {
             (Ok(Conditional::Changed { bytes, etag }), _) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                store.write_note(SHELF, &Digest::of(url.as_bytes()), &KeptRelease { etag, text: text.clone() })?;
-                text
+                Fetched { release: KeptRelease { etag, text }, is_new: true }
             }
-            (Ok(Conditional::Unchanged) | Err(HttpError::Offline { .. }), Some(kept)) => kept.text,
+            (Ok(Conditional::Unchanged) | Err(HttpError::Offline { .. }), Some(release)) => {
+                Fetched { release, is_new: false }
+            }
             (Ok(Conditional::Unchanged), None) => {
-                return Err(ArchiveError::Fetch { suite: url.clone(), source: HttpError::Offline { url } });
+                let source = HttpError::Offline { url: pocket.url() };
+                return Err(ArchiveError::Fetch { suite: pocket.url(), source });
             }
-            (Err(source), _) => return Err(ArchiveError::Fetch { suite: url, source }),
-        };
-        texts.push(text);
+            (Err(HttpError::Status { status, .. }), _) if status.as_u16() == 404 => {
+                let (suite, mirror) = (pocket.suite.clone(), pocket.mirror.clone());
+                return Err(ArchiveError::NoSuite { suite, mirror, distribution });
+            }
+            (Err(source), _) => return Err(ArchiveError::Fetch { suite: pocket.url(), source }),
+        });
     }
-    Ok(texts)
+    Ok(releases)
 }
 
 fn judge(

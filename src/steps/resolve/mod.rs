@@ -103,6 +103,9 @@ impl ResolveError {
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
             Self::Pypi(PypiError::Resolve { hints, .. }) => hints.clone(),
+            Self::Archive(error) => error.hints(),
+            Self::Fetch(error) => error.hints(),
+            Self::Store(error) => error.hints(),
             _ => Vec::new(),
         }
     }

@@ -118,8 +118,8 @@ fn strip(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), StoreE
     modules.par_iter_mut().try_for_each(|node| {
         let Kind::File { digest, size_bytes } = &mut node.kind else { return Ok(()) };
         let stripped: Option<(Digest, u64)> = match store.note::<Option<(Digest, u64)>>(SHELF, digest) {
-            Some(noted) => noted,
-            None => {
+            Some(noted) if noted.is_none_or(|(digest, size_bytes)| store.holds(&digest, size_bytes)) => noted,
+            _ => {
                 let stripped = match elf::strip_debug(&store.read(digest)?) {
                     Some(bytes) => Some((store.put(&bytes)?, bytes.len() as u64)),
                     None => None,

@@ -1,0 +1,127 @@
+//! Same lock, same digest: whoever builds, wherever, and however often.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use testkit::{DebBuilder, PyPi, WheelBuilder, oci};
+
+use crate::world::{World, archive, skip, stdout, tool};
+
+fn world() -> World {
+    let other = WheelBuilder::new("other", "2.0")
+        .requires("tool")
+        .file("other/__init__.py", "import tool\n")
+        .executable("other/run.sh", "#!/bin/sh\n")
+        .data("scripts", "other-script", "#!python\nimport other\n")
+        .data("data", "share/other/readme", "text")
+        .script("other", "other:tool");
+    let extra = DebBuilder::new("extra", "1", "all").dir("var/lib/extra", 0o1777).link("usr/bin/extra", "../lib/extra");
+    World::new(archive().deb(&extra.build()), PyPi::new().built(&tool()).built(&other))
+}
+
+/// Everything that is in an image, a line each: what differs is told by these lines.
+fn listing(path: &Path) -> Vec<String> {
+    let image = oci::check(path).unwrap();
+    let mut lines = vec![image.digest];
+    for platform in &image.platforms {
+        lines.push(format!("config {}", platform.config));
+        lines.push(format!("manifest {}", platform.manifest));
+        let names = platform.listing();
+        lines.extend(names.lines().zip(platform.files.values()).map(|(line, file)| {
+            format!(
+                "{line} of layer {}, {} bytes, time {}, sum {}",
+                file.layer,
+                file.size,
+                file.mtime,
+                testkit::digest::sha256_hex(&file.bytes)
+            )
+        }));
+    }
+    lines
+}
+
+fn assert_same(world: &World, first: &str, second: &str) {
+    let (one, other) = (listing(&world.path(first)), listing(&world.path(second)));
+    let only = |these: &[String], those: &[String], sign: char| -> String {
+        these.iter().filter(|line| !those.contains(line)).map(|line| format!("{sign} {line}\n")).collect()
+    };
+    assert!(one == other, "{first} and {second} differ:\n{}{}", only(&one, &other, '-'), only(&other, &one, '+'));
+}
+
+const WORDS: &str = "tool other --with extra -t same -c other";
+
+/// Runs the build through `sh`, with `before` said first and the variables set.
+fn build_after(world: &World, before: &str, variables: &[(&str, &str)], words: &str) {
+    let inner = world.command(words);
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{before}; exec \"$@\""), "sh"]).arg(inner.get_program()).args(inner.get_args());
+    command.current_dir(inner.get_current_dir().unwrap()).env("LATH_CACHE_DIR", "cache");
+    command.envs(variables.iter().copied());
+    stdout(command.output().unwrap());
+}
+
+#[test]
+fn folders_umasks_locales_time_zones_and_jobs_do_not_matter() {
+    let world = world();
+    stdout(world.build(&format!("{WORDS} -o first.tar")));
+    let table = [
+        ("umask 077", vec![], "--cache-dir tight"),
+        ("umask 000", vec![("LC_ALL", "tr_TR.UTF-8"), ("TZ", "Pacific/Kiritimati")], "--cache-dir loose --jobs 1"),
+        ("umask 022", vec![("LC_ALL", "C"), ("TZ", "America/Adak"), ("HOME", "/")], "--cache-dir wide --jobs 8"),
+        ("mkdir -p deep/er; cp keys deep/er; cd deep/er", vec![("USER", "nobody")], "--jobs 3 -o ../../second.tar"),
+    ];
+    for (before, variables, words) in table {
+        let output = if words.contains("-o ") { "" } else { "-o second.tar" };
+        build_after(&world, before, &variables, &format!("{WORDS} {words} {output}"));
+        assert_same(&world, "first.tar", "second.tar");
+        fs_err::remove_file(world.path("second.tar")).unwrap();
+    }
+}
+
+#[test]
+fn a_warm_store_and_no_network_do_not_matter() {
+    let world = world();
+    stdout(world.build(&format!("{WORDS} -o first.tar")));
+    stdout(world.build(&format!("{WORDS} -o warm.tar")));
+    assert_same(&world, "first.tar", "warm.tar");
+    stdout(world.build(&format!("{WORDS} -o offline.tar --offline")));
+    assert_same(&world, "first.tar", "offline.tar");
+    // What was unpacked is there, what was packed is not.
+    fs_err::remove_dir_all(world.path("cache/store/segments")).unwrap();
+    fs_err::remove_dir_all(world.path("cache/store/notes")).unwrap();
+    stdout(world.build(&format!("{WORDS} -o halfway.tar")));
+    assert_same(&world, "first.tar", "halfway.tar");
+}
+
+#[test]
+fn the_order_of_arguments_does_not_matter() {
+    let world = world();
+    stdout(world.build("tool other --with extra --with netbase -t same -c other --env A=1 --env B=2 -o first.tar"));
+    stdout(world.build("--env B=2 -o second.tar --with netbase -c other -t same other --env A=1 --with extra tool"));
+    assert_same(&world, "first.tar", "second.tar");
+}
+
+#[test]
+fn another_user_comes_to_the_same() {
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    let can_switch = is_root && Command::new("setpriv").arg("--version").output().is_ok();
+    if !can_switch {
+        skip("another user: needs root and `setpriv`");
+        return;
+    }
+    let world = world();
+    stdout(world.build(&format!("{WORDS} -o first.tar")));
+    fs_err::set_permissions(world.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let inner = world.command(&format!("{WORDS} -o second.tar --cache-dir own"));
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    command.arg(inner.get_program()).args(inner.get_args()).current_dir(inner.get_current_dir().unwrap());
+    let output = command.output().unwrap();
+    if String::from_utf8_lossy(&output.stderr).contains("failed to execute") {
+        skip("another user: it cannot reach the binary");
+        return;
+    }
+    stdout(output);
+    assert_same(&world, "first.tar", "second.tar");
+}
