@@ -8,16 +8,20 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::model::assembly::Assembly;
+use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style};
 use crate::model::event::{Event, Listener};
 use crate::model::image::PlatformImage;
 use crate::model::lock::PlatformLock;
 use crate::model::receipt::{PlatformReceipt, ProofSummary, Receipt};
-use crate::model::request::Request;
+use crate::model::request::{Entrypoint, Request};
 use crate::model::tree::Tree;
+use crate::outside::engine::EngineError;
 use crate::outside::store::{self, Amount, StoreError};
 use crate::outside::world::{World, WorldError};
 use crate::steps::assemble::{AssembleError, assemble};
+use crate::steps::build_by_engine::{build_by_engine, suit};
 use crate::steps::compile::{CompileError, compile};
+use crate::steps::dockerfile::{self, DockerfileError};
 use crate::steps::emit::{EmitError, emit, refuse_hopeless};
 use crate::steps::fetch::{FetchError, fetch};
 use crate::steps::pack::{PackError, pack};
@@ -52,12 +56,16 @@ pub(crate) enum BuildError {
     Seal(#[from] SealError),
     #[error(transparent)]
     Emit(#[from] EmitError),
+    #[error(transparent)]
+    Dockerfile(#[from] DockerfileError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 impl BuildError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Prove(ProveError::Failed { .. }) => 3,
+            Self::Prove(ProveError::Failed { .. }) | Self::Engine(EngineError::Check { .. }) => 3,
             _ => 1,
         }
     }
@@ -66,6 +74,7 @@ impl BuildError {
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
             Self::Resolve(error) => error.hints(),
+            Self::Engine(error) => error.hints(),
             Self::Prove(ProveError::Sandbox(_)) | Self::Compile(CompileError::Sandbox(_)) => vec![
                 "the sandbox needs unprivileged user namespaces; where they are off, build with `--no-verify --bytecode none`"
                     .to_owned(),
@@ -138,7 +147,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
 fn tree(lock: &PlatformLock, request: &Request, world: &World) -> Result<(Assembly, Tree), BuildError> {
     let parts = unpack(lock, world)?;
     let assembly = assemble(lock, &parts, request, world)?;
-    let slim = trim(&assembly, lock, request, &world.store)?;
+    let slim = trim(&assembly, request, &world.store)?;
     let tree = compile(slim, &assembly, request, lock.platform, world)?;
     Ok((assembly, tree))
 }
@@ -154,6 +163,55 @@ pub(crate) fn run(request: &Request, command: &[String], world: &World) -> Resul
     Ok(execute(&tree, argv, &seal::environment(request), request, world)?)
 }
 
+/// Writes the Dockerfile of `request`: pinned from the resolve that a build has.
+pub(crate) fn dockerfile(
+    request: &Request,
+    wanted: &DockerfileRequest,
+    world: &World,
+) -> Result<Dockerfile, BuildError> {
+    let ingredients = ingredients(request, wanted, world)?;
+    Ok(dockerfile::dockerfile(&ingredients, request, wanted)?)
+}
+
+/// Writes the Dockerfile as it suits the engine that is there, and has it built and checked.
+pub(crate) fn build_dockerfile(
+    request: &Request,
+    wanted: &DockerfileRequest,
+    how: &EngineRequest,
+    world: &World,
+) -> Result<EngineReceipt, BuildError> {
+    let (engine, wanted) = suit(wanted, how)?;
+    let dockerfile = dockerfile(request, &wanted, world)?;
+    world.listener.hear(Event::Step(format!("building by {}", engine.program().name())));
+    Ok(build_by_engine(&dockerfile, wanted.mounts, (&engine, how), request, world)?)
+}
+
+/// What a Dockerfile is written from: the lock, and what the wheels of its first platform start.
+pub(crate) fn ingredients(
+    request: &Request,
+    wanted: &DockerfileRequest,
+    world: &World,
+) -> Result<Ingredients, BuildError> {
+    world.listener.hear(Event::Step("resolving".to_owned()));
+    let lock = resolve(request, world).map_err(Box::new)?;
+    let mut scripts = Vec::new();
+    if let Some(first) = lock.platforms.first() {
+        let wheels = PlatformLock { debs: Vec::new(), ..first.clone() };
+        scripts = dockerfile::scripts(first, &unpack(&wheels, world)?);
+    }
+    let mut by_exec = request.clone();
+    by_exec.runtime.entrypoint = Entrypoint::Exec;
+    by_exec.user_base = wanted.user_base.clone();
+    let program = seal::start(&Assembly { scripts: scripts.clone(), ..Assembly::default() }, &by_exec)?;
+    let mut uv = Vec::new();
+    if wanted.style == Style::Uv {
+        let found = resolve(&dockerfile::request_for_uv(request), world).map_err(Box::new)?;
+        uv = found.platforms.into_iter().flat_map(|half| half.wheels).filter(|wheel| wheel.name == "uv").collect();
+    }
+    let (entrypoint, cmd) = (program.entrypoint, program.cmd);
+    Ok(Ingredients { lock, sources: Vec::new(), uv, scripts, entrypoint, cmd })
+}
+
 fn requested(lock: &PlatformLock) -> Vec<String> {
     lock.wheels.iter().filter(|wheel| wheel.is_requested).map(|wheel| wheel.name.clone()).collect()
 }
@@ -167,8 +225,7 @@ fn platform_receipt(
     hints: Vec<String>,
 ) -> PlatformReceipt {
     let mut bytes_by_origin: BTreeMap<String, u64> = BTreeMap::new();
-    let links = tree.hard_links();
-    for (_, node) in tree.nodes.iter().filter(|(path, _)| !links.contains_key(path)) {
+    for node in tree.nodes.values() {
         *bytes_by_origin.entry(node.origin.to_string()).or_default() += node.size_bytes();
     }
     let mut removed_bytes_by_reason: BTreeMap<String, u64> = BTreeMap::new();

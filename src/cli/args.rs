@@ -46,6 +46,8 @@ pub(super) enum Command {
     Build(Box<Build>),
     /// Build, then run a command in the sandbox; no engine is needed
     Run(Box<Run>),
+    /// Write a Dockerfile for the same, and build it where asked to
+    Dockerfile(Box<Dockerfile>),
     /// Look at the cache, or make it smaller
     Cache(Cache),
     /// Print completions for a shell
@@ -86,6 +88,61 @@ pub(super) struct Run {
     /// The command and its arguments [default: what the image would start]
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Dockerfile {
+    /// How it goes about it
+    #[arg(long, value_name = "STYLE", default_value = "recipe", help_heading = "The Dockerfile")]
+    pub(super) style: DockerfileStyle,
+    /// One stage with everything in it, for comparison
+    #[arg(long, conflicts_with = "style", help_heading = "The Dockerfile")]
+    pub(super) fat: bool,
+    /// The base image: any of Debian's or Ubuntu's, or one that has apt [default: the release itself]
+    #[arg(long, env = "LATH_FROM", value_name = "IMAGE", help_heading = "The Dockerfile")]
+    pub(super) from: Option<String>,
+    /// Certificates that pip and apt trust while building; they are not left in the image
+    #[arg(long, env = "LATH_CA", value_name = "FILE", help_heading = "The Dockerfile")]
+    pub(super) ca: Option<PathBuf>,
+    /// What builds it: `classic` keeps out all that needs BuildKit's mounts
+    #[arg(long, env = "LATH_BUILDER", value_name = "BUILDER", default_value = "auto", help_heading = "The Dockerfile")]
+    pub(super) builder: Builder,
+    /// Build it, run its checks, and tell its size
+    #[arg(long = "build", help_heading = "The Dockerfile")]
+    pub(super) is_built: bool,
+    /// The engine that builds [default: the first that is there]
+    #[arg(long, env = "LATH_ENGINE", value_name = "ENGINE", requires = "is_built", help_heading = "The Dockerfile")]
+    pub(super) engine: Option<EngineName>,
+    /// Build without what the engine has built before
+    #[arg(long, requires = "is_built", help_heading = "The Dockerfile")]
+    pub(super) no_cache: bool,
+    #[command(flatten)]
+    pub(super) build: Build,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DockerfileStyle {
+    /// Two stages, as by hand
+    Recipe,
+    /// The same with care: hashes, nothing left over, no root
+    Lean,
+    /// Lean, with uv
+    Uv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Builder {
+    /// What the engine has, and BuildKit without one
+    Auto,
+    Buildkit,
+    Classic,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum EngineName {
+    Docker,
+    Podman,
+    Buildah,
 }
 
 #[derive(Debug, Clone, Args)]

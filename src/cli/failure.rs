@@ -38,6 +38,12 @@ impl Failure {
         Self { exit_code: 1, message, causes, hints }
     }
 
+    /// Says what was attempted; what was said before becomes the cause.
+    pub(super) fn with_message(mut self, message: String) -> Self {
+        self.causes.insert(0, std::mem::replace(&mut self.message, message));
+        self
+    }
+
     pub(super) fn with_exit_code(mut self, exit_code: u8) -> Self {
         self.exit_code = exit_code;
         self

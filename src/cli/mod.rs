@@ -3,6 +3,7 @@
 mod args;
 mod build;
 mod cache;
+mod dockerfile;
 mod failure;
 mod run;
 mod screen;
@@ -32,6 +33,7 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let outcome = match arguments.command {
         Command::Build(build) => build::main(&build, &arguments.global, &screen).map(|()| 0),
         Command::Run(run) => run::main(&run.build, &run.command, &arguments.global, &screen),
+        Command::Dockerfile(dockerfile) => dockerfile::main(&dockerfile, &arguments.global, &screen).map(|()| 0),
         Command::Cache(cache) => cache::main(&cache.action, &arguments.global, &screen).map(|()| 0),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "lath", &mut screen.stdout());

@@ -75,6 +75,7 @@ impl Listener for Screen {
         let mut downloads = self.downloads.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Step(text) => self.say(text),
+            Event::Output(line) => self.say(format_args!("  {line}")),
             Event::Note(text) => self.say(format_args!("note: {text}")),
             Event::Warning(text) => self.say_anyway(format_args!("warning: {text}")),
             Event::Detail(text) if self.is_verbose => self.say(format_args!("  {text}")),

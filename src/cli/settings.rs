@@ -17,7 +17,7 @@ use crate::model::request::{
 use crate::pipeline::WorldSettings;
 
 /// Which release has which Python as its own; the first is the default.
-const BASES: [(&str, Distribution, &str); 5] = [
+pub(super) const BASES: [(&str, Distribution, &str); 5] = [
     ("3.13", Distribution::Debian, "trixie"),
     ("3.11", Distribution::Debian, "bookworm"),
     ("3.14", Distribution::Debian, "sid"),
@@ -25,7 +25,7 @@ const BASES: [(&str, Distribution, &str); 5] = [
     ("3.12", Distribution::Ubuntu, "noble"),
 ];
 
-fn usage(error: impl Display) -> Failure {
+pub(super) fn usage(error: impl Display) -> Failure {
     Failure::usage(error.to_string())
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Event {
     Note(String),
     /// Something may be wrong.
     Warning(String),
+    /// A line of a program that works for lath, as it came.
+    Output(String),
     /// Told with `--verbose` only.
     Detail(String),
 }

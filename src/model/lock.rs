@@ -50,10 +50,8 @@ pub(crate) struct LockedDeb {
     pub(crate) url: String,
     pub(crate) digest: Digest,
     pub(crate) size_bytes: u64,
-    /// What asked for it: `the interpreter`, `--with git`, `needed by libfoo.so of wheel bar`, `libc6 (dependency of python3.13)`.
+    /// What asked for it: ``the interpreter``, `` `--with git` ``, `` `libfoo.so.1`, which wheel bar needs ``, ``needed by python3.13``.
     pub(crate) reason: String,
-    /// Whether every image of this Python has it, and the user did not name it.
-    pub(crate) is_base: bool,
 }
 
 impl LockedWheel {
@@ -63,10 +61,17 @@ impl LockedWheel {
 }
 
 impl LockedDeb {
-    /// How [`LockedDeb::reason`] begins for an essential package that another one's scripts run.
-    pub(crate) const RUN_BY: &str = "run by scripts of ";
-
     pub(crate) fn origin(&self) -> Origin {
         Origin::Deb { name: self.name.clone(), version: self.version.clone() }
+    }
+
+    /// Whether only another Debian package asked for it.
+    pub(crate) fn is_dependency(&self) -> bool {
+        self.reason.starts_with("needed by ")
+    }
+
+    /// Whether a library of a wheel links against one of its own.
+    pub(crate) fn is_needed_by_wheel(&self) -> bool {
+        self.reason.contains(", which wheel ")
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod assembly;
 pub(crate) mod digest;
+pub(crate) mod dockerfile;
 pub(crate) mod event;
 pub(crate) mod glob;
 pub(crate) mod image;

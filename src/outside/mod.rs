@@ -2,6 +2,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod daemon;
+pub(crate) mod engine;
 pub(crate) mod http;
 pub(crate) mod pypi;
 pub(crate) mod sandbox;

@@ -72,6 +72,28 @@ impl World {
         command.args(words.split_whitespace()).output().unwrap()
     }
 
+    /// Runs `lath dockerfile` with `words`; programs are those of the folder `engines` alone.
+    pub(crate) fn dockerfile(&self, words: &str) -> Output {
+        let mut command = assert_cmd::Command::cargo_bin("lath").unwrap();
+        command.current_dir(self.home.path()).env_clear().env("LATH_CACHE_DIR", "cache");
+        command.env("PATH", self.path("engines")).args([
+            "dockerfile",
+            "--platform",
+            "linux/amd64",
+            "--keyring",
+            "keys",
+        ]);
+        if !words.contains("--default-index") {
+            command.args(["--default-index", &self.pypi.url()]);
+        }
+        command.args(["--mirror", &self.debian.url(), "--security-mirror", &self.debian.security_url()]);
+        command.args(words.split_whitespace()).output().unwrap()
+    }
+
+    pub(crate) fn pypi_url(&self) -> String {
+        self.pypi.url()
+    }
+
     /// What lath said when it refused, with the exit code before.
     pub(crate) fn refusal(&self, words: &str) -> String {
         let output = self.build(words);

@@ -207,7 +207,7 @@ fn index_url(text: &str) -> Result<IndexUrl, PypiError> {
 }
 
 /// A URL without the name and password it may carry.
-fn redacted(text: &str) -> String {
+pub(crate) fn redacted(text: &str) -> String {
     match url::Url::parse(text) {
         Ok(mut url) => {
             // Neither fails on a URL that has a host; one that has none carries no password.

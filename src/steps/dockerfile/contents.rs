@@ -1,0 +1,130 @@
+//! What a Dockerfile installs, out of the lock: pinned distributions and Debian packages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::text::shell_word;
+use crate::model::assembly::InstalledScript;
+use crate::model::dockerfile::Ingredients;
+use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock};
+use crate::model::part::{Part, PartContents};
+use crate::model::platform::{Architecture, Platform};
+use crate::model::request::Request;
+use crate::model::tree::Origin;
+
+/// Packages that every base with apt has.
+const IN_EVERY_BASE: [&str; 4] = ["libc6", "libc-bin", "dash", "coreutils"];
+
+/// The console scripts and other executables of opened wheels, by name.
+pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScript> {
+    let mut scripts = BTreeSet::new();
+    for part in parts {
+        let (Origin::Wheel { name, .. }, PartContents::Wheel(wheel)) = (&part.origin, &part.contents) else { continue };
+        let is_requested = lock.wheels.iter().any(|locked| locked.name == *name && locked.is_requested);
+        let script = |script: &str, entry_point: Option<(&str, &str)>| InstalledScript {
+            name: script.to_owned(),
+            distribution: name.clone(),
+            module: entry_point.map(|(module, _)| module.to_owned()),
+            attribute: entry_point.map(|(_, attribute)| attribute.to_owned()),
+            is_requested,
+        };
+        scripts.extend(wheel.scripts.iter().map(|entry| script(&entry.path, None)));
+        let entry_points = wheel.console_scripts.iter();
+        scripts.extend(entry_points.map(|one| script(&one.name, Some((&one.module, &one.attribute)))));
+    }
+    scripts.into_iter().collect()
+}
+
+/// Every distribution at its version, as pip and uv take it, one a word for a shell; with the hashes of all platforms
+/// where `has_hashes`.
+pub(super) fn pins(ingredients: &Ingredients, has_hashes: bool) -> Vec<String> {
+    let lock = &ingredients.lock;
+    let wheels = lock.platforms.iter().map(|half| (half.platform, half.wheels.as_slice()));
+    let mut pins = pinned(wheels, lock, has_hashes);
+    for source in &ingredients.sources {
+        let plain = source.requirement.split(" --hash=").next().unwrap_or_default();
+        pins.push(if has_hashes { source.requirement.clone() } else { plain.trim().to_owned() });
+    }
+    pins.sort();
+    pins.iter().map(|pin| shell_word(pin)).collect()
+}
+
+/// uv itself at its version.
+pub(super) fn uv_pins(ingredients: &Ingredients) -> Vec<String> {
+    let lock = &ingredients.lock;
+    let wheels =
+        lock.platforms.iter().zip(&ingredients.uv).map(|(half, wheel)| (half.platform, std::slice::from_ref(wheel)));
+    pinned(wheels, lock, true).iter().map(|pin| shell_word(pin)).collect()
+}
+
+/// Where a version of a distribution goes, and what its files may be.
+#[derive(Default)]
+struct Pinned {
+    platforms: BTreeSet<Platform>,
+    hashes: BTreeSet<String>,
+}
+
+fn pinned<'a>(
+    wheels: impl Iterator<Item = (Platform, &'a [LockedWheel])>,
+    lock: &Lock,
+    has_hashes: bool,
+) -> Vec<String> {
+    let mut pins: BTreeMap<(&str, &str), Pinned> = BTreeMap::new();
+    for (platform, wheels) in wheels {
+        for wheel in wheels {
+            let found = pins.entry((&wheel.name, &wheel.version)).or_default();
+            found.platforms.insert(platform);
+            found.hashes.insert(format!(" --hash={}", wheel.digest.prefixed()));
+        }
+    }
+    let pins = pins.into_iter().map(|((name, version), Pinned { platforms, hashes })| {
+        let mut pin = format!("{name}=={version}");
+        if platforms.len() < lock.platforms.len() {
+            let machines: Vec<String> =
+                platforms.iter().map(|one| format!("platform_machine == \"{}\"", machine(one.architecture))).collect();
+            pin = format!("{pin} ; {}", machines.join(" or "));
+        }
+        if has_hashes {
+            pin.extend(hashes);
+        }
+        pin
+    });
+    pins.collect()
+}
+
+/// As `uname -m` and PEP 508's `platform_machine` have it.
+fn machine(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::Amd64 => "x86_64",
+        Architecture::Arm64 => "aarch64",
+    }
+}
+
+/// Debian packages that the user added or that the wheels' libraries need: they go where the program runs.
+pub(super) fn extra_packages(ingredients: &Ingredients, request: &Request) -> Vec<String> {
+    packages(ingredients, |deb| request.base.packages.contains(&deb.name) || deb.is_needed_by_wheel())
+}
+
+/// Every Debian package that lath's own image is grown from, beside the interpreter and what dependencies bring.
+pub(super) fn lean_packages(ingredients: &Ingredients) -> Vec<String> {
+    let interpreter = format!("python{}-minimal", ingredients.lock.python);
+    packages(ingredients, |deb| !deb.is_dependency() && deb.name != interpreter)
+}
+
+fn packages(ingredients: &Ingredients, is_wanted: impl Fn(&LockedDeb) -> bool) -> Vec<String> {
+    let debs = ingredients.lock.platforms.iter().flat_map(|half| &half.debs);
+    let names: BTreeSet<&str> = debs
+        .filter(|deb| is_wanted(deb) && !IN_EVERY_BASE.contains(&deb.name.as_str()))
+        .map(|deb| deb.name.as_str())
+        .collect();
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// The modules that the program's start imports, so far as its entry points tell.
+pub(super) fn modules(ingredients: &Ingredients) -> Vec<String> {
+    let is_run = |name: &str| {
+        ingredients.entrypoint.iter().chain(&ingredients.cmd).any(|word| word.ends_with(&format!("/{name}")))
+    };
+    let requested = ingredients.scripts.iter().filter(|script| script.is_requested || is_run(&script.name));
+    let modules: BTreeSet<&str> = requested.filter_map(|script| script.module.as_deref()).collect();
+    modules.into_iter().map(str::to_owned).collect()
+}

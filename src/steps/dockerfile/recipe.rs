@@ -1,0 +1,68 @@
+//! The recipe: what installs is never in what ships.
+
+use super::contents::{extra_packages, pins};
+use super::text::{Text, exec_form, folded, listed};
+use super::{DockerfileError, Page};
+
+pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
+    let from = &page.wanted.from;
+    let user_base = &page.wanted.user_base;
+    text.why("Stage one installs; nothing of it ships but the folders that stage two copies.");
+    text.line(format!("FROM {from} AS build"));
+    text.why("Where `pip install --user` puts executables (bin) and libraries (lib).");
+    text.line(format!("ENV PYTHONUSERBASE={user_base}"));
+    page.copy_certificates(text);
+    install(page, text);
+    text.gap();
+    text.why("Stage two starts clean: no pip, no compilers.");
+    text.line(format!("FROM {from}"));
+    text.line(format!("ENV PYTHONUSERBASE={user_base}"));
+    text.why("All that stage one installed for the program.");
+    let folders: &[&str] = if page.ingredients.scripts.is_empty() { &["lib"] } else { &["bin", "lib"] };
+    for folder in folders {
+        text.line(format!("COPY --from=build ${{PYTHONUSERBASE}}/{folder}/ ${{PYTHONUSERBASE}}/{folder}/"));
+    }
+    let mut packages = vec!["python3-minimal".to_owned()];
+    let extra = extra_packages(page.ingredients, page.request);
+    text.why("The interpreter; what apt recommends with it is the standard library, without which little runs.");
+    if !extra.is_empty() {
+        text.why(&format!("Asked for, or needed by libraries of wheels: {}.", extra.join(", ")));
+    }
+    packages.extend(extra);
+    if page.wanted.has_certificates && !page.has_mounts() {
+        text.why("No certificate is here for apt: its sources have to be http, or of a known authority.");
+    }
+    let certificates = page.certificates().filter(|_| page.has_mounts());
+    text.run(&page.secret_mounts(), &page.apt("", &packages, certificates));
+    finish(page, text)
+}
+
+/// Python, pip and the program, into the user base.
+pub(super) fn install(page: &Page<'_>, text: &mut Text) {
+    let packages = ["python3".to_owned(), "python3-pip".to_owned()];
+    text.why(
+        "Python and pip as the release has them, and what they recommend: compilers, should something want building.",
+    );
+    text.run(&page.secret_mounts(), &page.apt("", &packages, page.certificates()));
+    text.why("Every distribution at the version that lath resolved; what the release has of them counts as not there.");
+    if page.is_externally_managed() {
+        text.why(
+            "The release marks its Python as its own to manage: in a stage for one program that may be passed over.",
+        );
+    }
+    let pip = page.pip_install(&["--user", "--no-cache-dir", "--ignore-installed", "--no-deps"]);
+    text.run(&page.secret_mounts(), &[listed(&pip, &pins(page.ingredients, false))]);
+}
+
+/// What the image is when it runs.
+pub(super) fn finish(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
+    page.settings(text)?;
+    text.why("The executables of the user base are found by name.");
+    text.line("ENV PATH=${PYTHONUSERBASE}/bin:${PATH}");
+    text.why("One line for a shell: `docker run IMAGE 'NAME --version'`.");
+    text.line(format!("ENTRYPOINT {}", exec_form(&["/bin/bash".to_owned(), "-c".to_owned()])));
+    if !page.request.runtime.cmd.is_empty() {
+        text.line(folded(&format!("CMD {}", exec_form(&page.request.runtime.cmd)), &[]));
+    }
+    Ok(())
+}

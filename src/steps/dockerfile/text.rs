@@ -1,0 +1,113 @@
+//! The text of a Dockerfile: instructions with a reason above each, long ones folded.
+//!
+//! Only what every builder knows: no heredocs, no `# syntax=` line.
+
+use super::DockerfileError;
+
+/// Columns after which a list of words is folded.
+const WIDTH: usize = 100;
+
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    lines: Vec<String>,
+}
+
+impl Text {
+    /// Why the next instruction is there.
+    pub(super) fn why(&mut self, reason: &str) -> &mut Self {
+        self.lines.push(format!("# {reason}"));
+        self
+    }
+
+    pub(super) fn line(&mut self, instruction: impl Into<String>) -> &mut Self {
+        self.lines.push(instruction.into());
+        self
+    }
+
+    pub(super) fn gap(&mut self) -> &mut Self {
+        self.line("")
+    }
+
+    /// `RUN` with its mounts, and commands of which each has to succeed before the next begins.
+    pub(super) fn run(&mut self, mounts: &[String], commands: &[String]) -> &mut Self {
+        let mut words: Vec<String> = mounts.iter().map(|mount| format!("--mount={mount}")).collect();
+        words.push(commands.join(" \\\n    && "));
+        self.line(format!("RUN {}", words.join(" \\\n    ")))
+    }
+
+    pub(super) fn finish(self) -> String {
+        let mut text = self.lines.join("\n");
+        text.push('\n');
+        text
+    }
+}
+
+/// A command and its words, folded into lines of at most about [`WIDTH`] columns.
+pub(super) fn folded(command: &str, words: &[String]) -> String {
+    let mut lines = vec![command.to_owned()];
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() < WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("      {word}")),
+        }
+    }
+    lines.join(" \\\n")
+}
+
+/// A command and its words, one a line.
+pub(super) fn listed(command: &str, words: &[String]) -> String {
+    let mut text = command.to_owned();
+    for word in words {
+        text.push_str(" \\\n      ");
+        text.push_str(word);
+    }
+    text
+}
+
+/// A word for a POSIX shell.
+pub(super) fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:=+/@%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// `NAME="value"`, as `ENV` and `LABEL` take it: nothing of the value is a variable.
+pub(super) fn pair(name: &str, value: &str) -> Result<String, DockerfileError> {
+    if name.contains(char::is_whitespace) || value.contains(['\n', '\r']) || name.contains(['"', '\\', '$']) {
+        return Err(DockerfileError::Unwritable { name: name.trim().to_owned() });
+    }
+    Ok(format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$")))
+}
+
+/// The exec form of an instruction's arguments: JSON.
+pub(super) fn exec_form(words: &[String]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| serde_json::Value::from(word.as_str()).to_string()).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_means_itself() {
+        assert_eq!(pair("A", r#"a "b" $HOME \n"#).unwrap(), r#"A="a \"b\" \$HOME \\n""#);
+        assert!(pair("A", "two\nlines").is_err());
+        assert!(pair("A B", "x").is_err());
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        assert_eq!(shell_word("a==1.0+x"), "a==1.0+x");
+        assert_eq!(exec_form(&["/bin/bash".to_owned(), "-c".to_owned()]), r#"["/bin/bash", "-c"]"#);
+    }
+
+    #[test]
+    fn long_lists_are_folded() {
+        let words: Vec<String> = (0..30).map(|number| format!("word{number}")).collect();
+        let text = folded("apt-get install", &words);
+        assert!(text.lines().count() > 1 && text.lines().all(|line| line.len() < WIDTH + 10), "{text}");
+    }
+}

@@ -1,0 +1,342 @@
+//! `lath dockerfile`: the texts, and engines that are there, are not, fail or die.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Output;
+
+use fs_err as fs;
+use testkit::{PyPi, WheelBuilder};
+
+use crate::world::{World, archive, tool};
+
+/// Exit code, stdout and stderr.
+fn told(output: Output) -> (i32, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// The Dockerfile, with what differs from run to run left out.
+fn text(world: &World, words: &str) -> String {
+    let (code, stdout, stderr) = told(world.dockerfile(words));
+    assert_eq!(code, 0, "{stderr}");
+    let mut text = stdout.replace(&world.pypi_url(), "[INDEX]");
+    let mut from = 0;
+    while let Some(at) = text[from..].find("sha256:") {
+        from += at + "sha256:".len();
+        let end = text[from..].find(|c: char| !c.is_ascii_hexdigit()).map_or(text.len(), |length| from + length);
+        if end - from == 64 {
+            text.replace_range(from..end, "[HASH]");
+        }
+    }
+    text
+}
+
+/// Puts a program into the folder of engines: a script for a shell.
+fn engine(world: &World, name: &str, script: &str) {
+    fs::create_dir_all(world.path("engines")).unwrap();
+    let path = world.path("engines").join(name);
+    fs::write(&path, format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n")).unwrap();
+    fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A Docker that answers everything and writes down what it was asked.
+const DOCKER: &str = r#"echo "$@" >> asked
+case "$1 $2" in
+  "version "*) echo 28.2.2 20.10.24 ;;
+  "buildx version") exit 1 ;;
+  "build "*) for folder in "$@"; do :; done; cp -r "$folder" built; echo "Step 1/9 : FROM"; echo "a warning" >&2 ;;
+  "image inspect") case "$4" in *Size*) echo 123400000 ;; *) echo "debian@sha256:0123" ;; esac ;;
+  "run "*) exit 0 ;;
+  *) exit 9 ;;
+esac"#;
+
+#[test]
+fn the_recipe_installs_in_one_stage_and_ships_two_folders_on_a_clean_base() {
+    let world = World::usual();
+    insta::assert_snapshot!(text(&world, "tool --with netbase --env GREETING=hello"), @r#"
+    # tool 1.0, with python 3.13 on linux/amd64.
+    # Build it: docker build -t tool .
+
+    # Stage one installs; nothing of it ships but the folders that stage two copies.
+    FROM debian:trixie AS build
+    # Where `pip install --user` puts executables (bin) and libraries (lib).
+    ENV PYTHONUSERBASE=/tmp/theuserbase
+    # Python and pip as the release has them, and what they recommend: compilers, should something want building.
+    RUN apt-get update \
+        && DEBIAN_FRONTEND=noninteractive apt-get install -y python3 python3-pip
+    # Every distribution at the version that lath resolved; what the release has of them counts as not there.
+    # The release marks its Python as its own to manage: in a stage for one program that may be passed over.
+    RUN pip install --user --no-cache-dir --ignore-installed --no-deps --break-system-packages \
+          --index-url [INDEX] \
+          --trusted-host 127.0.0.1 \
+          tool==1.0
+
+    # Stage two starts clean: no pip, no compilers.
+    FROM debian:trixie
+    ENV PYTHONUSERBASE=/tmp/theuserbase
+    # All that stage one installed for the program.
+    COPY --from=build ${PYTHONUSERBASE}/bin/ ${PYTHONUSERBASE}/bin/
+    COPY --from=build ${PYTHONUSERBASE}/lib/ ${PYTHONUSERBASE}/lib/
+    # The interpreter; what apt recommends with it is the standard library, without which little runs.
+    # Asked for, or needed by libraries of wheels: netbase.
+    RUN apt-get update \
+        && DEBIAN_FRONTEND=noninteractive apt-get install -y python3-minimal netbase
+    ENV GREETING="hello"
+    # The executables of the user base are found by name.
+    ENV PATH=${PYTHONUSERBASE}/bin:${PATH}
+    # One line for a shell: `docker run IMAGE 'NAME --version'`.
+    ENTRYPOINT ["/bin/bash", "-c"]
+    "#);
+}
+
+#[test]
+fn the_fat_image_has_one_stage() {
+    let world = World::usual();
+    insta::assert_snapshot!(text(&world, "tool --fat --from debian:13-slim"), @r#"
+    # tool 1.0, with python 3.13 on linux/amd64.
+    # Build it: docker build -t tool .
+
+    # One stage: what installs ships as well.
+    FROM debian:13-slim
+    ENV PYTHONUSERBASE=/tmp/theuserbase
+    # Python and pip as the release has them, and what they recommend: compilers, should something want building.
+    RUN apt-get update \
+        && DEBIAN_FRONTEND=noninteractive apt-get install -y python3 python3-pip
+    # Every distribution at the version that lath resolved; what the release has of them counts as not there.
+    # The release marks its Python as its own to manage: in a stage for one program that may be passed over.
+    RUN pip install --user --no-cache-dir --ignore-installed --no-deps --break-system-packages \
+          --index-url [INDEX] \
+          --trusted-host 127.0.0.1 \
+          tool==1.0
+    # The executables of the user base are found by name.
+    ENV PATH=${PYTHONUSERBASE}/bin:${PATH}
+    # One line for a shell: `docker run IMAGE 'NAME --version'`.
+    ENTRYPOINT ["/bin/bash", "-c"]
+    "#);
+}
+
+#[test]
+fn lean_is_the_recipe_with_care() {
+    let world = World::usual();
+    insta::assert_snapshot!(text(&world, "tool --style lean --from debian:trixie@sha256:00ff"), @r#"
+    # tool 1.0, with python 3.13 on linux/amd64.
+    # Build it: docker build -t tool .
+    # Its mounts need BuildKit (Docker 23 has it), Podman or Buildah.
+
+    # Stage one installs; nothing of it ships but the user base.
+    FROM debian:trixie@sha256:00ff AS build
+    ENV PYTHONUSERBASE=/opt/app
+    # pip, without what apt would recommend: nothing has to be compiled.
+    RUN --mount=type=cache,id=debian-trixie-apt-lists,target=/var/lib/apt/lists,sharing=locked \
+        --mount=type=cache,id=debian-trixie-apt-archives,target=/var/cache/apt,sharing=locked \
+        apt-get update \
+        && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-pip
+    # Every distribution at the version and with the hash that lath resolved.
+    RUN printf '%s\n' \
+          'tool==1.0 --hash=sha256:[HASH]' \
+          > /tmp/requirements.txt
+    # Into the user base; what the release has of them counts as not there.
+    # The release marks its Python as its own to manage: in a stage for one program that may be passed over.
+    RUN --mount=type=cache,target=/root/.cache/pip \
+        pip install --user --ignore-installed --no-deps --require-hashes --only-binary :all: \
+          --break-system-packages \
+          --index-url [INDEX] \
+          --trusted-host 127.0.0.1 -r /tmp/requirements.txt
+
+    # Stage two starts clean.
+    FROM debian:trixie@sha256:00ff
+    # The interpreter with its standard library, certificates, time zones, and what wheels' libraries need.
+    RUN --mount=type=cache,id=debian-trixie-apt-lists,target=/var/lib/apt/lists,sharing=locked \
+        --mount=type=cache,id=debian-trixie-apt-archives,target=/var/cache/apt,sharing=locked \
+        apt-get update \
+        && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-minimal \
+          ca-certificates libpython3.13-stdlib media-types netbase tzdata \
+        && rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/cache/debconf/*-old \
+          /var/cache/ldconfig/aux-cache
+    # The program is not root; its user has a name and a home.
+    RUN groupadd --non-unique --gid 65532 app \
+        && useradd --non-unique --no-log-init --uid 65532 --gid 65532 --create-home --shell /usr/sbin/nologin app
+    # All that stage one installed for the program.
+    COPY --from=build /opt/app /opt/app
+    # The user base is found by Python and by the shell.
+    ENV PYTHONUSERBASE=/opt/app PATH=/opt/app/bin:${PATH} LANG=C.UTF-8
+    # What start-up imports is compiled by importing it: the program itself cannot write there.
+    RUN python3 -c 'import tool'
+    # What it is, for registries and scanners.
+    LABEL org.opencontainers.image.base.name="debian:trixie"
+    LABEL org.opencontainers.image.base.digest="sha256:00ff"
+    LABEL org.opencontainers.image.title="tool"
+    LABEL org.opencontainers.image.version="1.0"
+    USER 65532:65532
+    # The program itself, without a shell: arguments are appended, signals arrive.
+    ENTRYPOINT ["/opt/app/bin/tool"]
+    "#);
+}
+
+#[test]
+fn uv_comes_from_the_index_and_installs_into_a_prefix() {
+    let uv = WheelBuilder::new("uv", "0.9.0").file("uv/__init__.py", "").script("uv", "uv:main");
+    let world = World::new(archive(), PyPi::new().built(&tool()).built(&uv));
+    let text = text(&world, "tool --style uv");
+    for expected in [
+        "      'uv==0.9.0 --hash=sha256:[HASH]' \\\n      > /tmp/uv.txt",
+        "      'tool==1.0 --hash=sha256:[HASH]' \\\n      > /tmp/requirements.txt",
+        "uv pip install --prefix /opt/app --python /usr/bin/python3 --break-system-packages \\\n",
+        "--mount=type=cache,target=/root/.cache/uv",
+        "ENTRYPOINT [\"/opt/app/bin/tool\"]",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn a_classic_builder_gets_no_mounts_and_no_style_has_heredocs_or_a_frontend() {
+    let uv = WheelBuilder::new("uv", "0.9.0").file("uv/__init__.py", "");
+    let world = World::new(archive(), PyPi::new().built(&tool()).built(&uv));
+    fs::write(world.path("ca.pem"), "certificates").unwrap();
+    for style in ["--style recipe", "--style lean", "--style uv", "--fat"] {
+        let plain = text(&world, &format!("tool {style} --ca ca.pem --builder classic"));
+        assert!(!plain.contains("--mount"), "{plain}");
+        assert!(plain.contains("COPY ca.crt /ca.crt"), "{plain}");
+        // The file is in a stage that does not ship: another one begins after it.
+        let after = plain.split("COPY ca.crt").nth(1).unwrap();
+        assert!(after.contains("\nFROM ") && !after.split("\nFROM ").nth(1).unwrap().contains("ca.crt "), "{plain}");
+        let secret = text(&world, &format!("tool {style} --ca ca.pem --builder buildkit"));
+        assert!(secret.contains("--mount=type=secret,id=ca") && !secret.contains("COPY ca.crt"), "{secret}");
+        for text in [plain, secret] {
+            assert!(!text.contains("<<") && !text.contains("syntax="), "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_same_lock_has_the_same_text_and_a_file_is_written_in_one_piece() {
+    let world = World::usual();
+    let first = text(&world, "tool");
+    let (code, stdout, stderr) = told(world.dockerfile("tool --cache-dir other -o Dockerfile"));
+    assert_eq!((code, stdout.as_str()), (0, ""), "{stderr}");
+    let written = fs::read_to_string(world.path("Dockerfile")).unwrap();
+    assert_eq!(written.replace(&world.pypi_url(), "[INDEX]"), first);
+    let (code, _, stderr) = told(world.dockerfile("tool -o nowhere/Dockerfile"));
+    assert!(code == 1 && stderr.contains("cannot write `nowhere/Dockerfile`"), "{stderr}");
+}
+
+#[test]
+fn a_password_of_an_index_is_not_written() {
+    let world = World::usual();
+    let index = world.pypi_url().replace("http://", "http://me:secret@");
+    let (code, stdout, stderr) = told(world.dockerfile(&format!("tool --default-index {index}")));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("--index-url") && !stdout.contains("secret"), "{stdout}");
+}
+
+#[test]
+fn what_cannot_be_a_dockerfile_is_refused_by_name() {
+    let world = World::usual();
+    let table = [
+        (2, "tool --from alpine:3.22", "cannot install by apt on `alpine:3.22`: alpine has none"),
+        (2, "tool --from team/base:7", "cannot tell which release `team/base:7` is"),
+        (1, "tool --from ubuntu:22.04 --python 3.13", "its `python3` is 3.10\n\nhint: `--from debian:trixie` has it"),
+        (2, "tool --ca nothing.pem", "cannot use the certificates `nothing.pem`"),
+        (2, "tool --load", "cannot write an image with `lath dockerfile`"),
+        (2, "tool -o a -o b", "cannot write a Dockerfile to several places"),
+        (2, "tool --engine docker", "--build"),
+        (2, "tool --build --platform linux/arm64", "cannot build for several platforms by an engine"),
+        (1, "tool -c other", "cannot run `other`"),
+        (1, "tool --copy /etc/hosts:/x", "cannot copy `/etc/hosts` by a Dockerfile"),
+    ];
+    for (expected, words, message) in table {
+        let (code, stdout, stderr) = told(world.dockerfile(words));
+        assert!(stderr.contains(message), "{words}: {stderr}");
+        assert_eq!((code, stdout.as_str()), (expected, ""), "{words}");
+    }
+}
+
+#[test]
+fn an_engine_builds_checks_and_tells_the_size() {
+    let world = World::usual();
+    engine(&world, "docker", DOCKER);
+    fs::write(world.path("ca.pem"), "certificates").unwrap();
+    fs::write(world.path("notes"), "notes").unwrap();
+    let words = "tool --style lean --build -t mine:1 --ca ca.pem --copy notes:/srv/notes --check true -o Dockerfile";
+    let (code, stdout, stderr) = told(world.dockerfile(words));
+    assert_eq!((code, stdout.as_str()), (0, "mine:1\n"), "{stderr}");
+    for expected in
+        ["Step 1/9 : FROM", "a warning", "mine:1: 123.4 MB unpacked, built by docker", "tool --version, true"]
+    {
+        assert!(stderr.contains(expected), "{expected:?} is missing in:\n{stderr}");
+    }
+    let text = fs::read_to_string(world.path("Dockerfile")).unwrap();
+    assert!(!text.contains("--mount") && text.contains("FROM debian:trixie@sha256:0123\n"), "{text}");
+    assert_eq!(fs::read_to_string(world.path("built/Dockerfile")).unwrap(), text);
+    assert_eq!(fs::read_to_string(world.path("built/ca.crt")).unwrap(), "certificates");
+    assert_eq!(fs::read_to_string(world.path("built/notes")).unwrap(), "notes");
+    let asked = fs::read_to_string(world.path("asked")).unwrap();
+    assert!(asked.contains("run --rm --network none mine:1 --version\n"), "{asked}");
+    assert!(asked.contains("run --rm --network none --entrypoint /bin/sh mine:1 -c true\n"), "{asked}");
+}
+
+#[test]
+fn no_engine_is_told_with_what_was_tried() {
+    let world = World::usual();
+    engine(&world, "podman", "echo 'cannot reach anything' >&2; exit 125");
+    let (code, stdout, stderr) = told(world.dockerfile("tool --build"));
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    for expected in [
+        "error: cannot find an engine: `docker` is not installed; `podman` does not work: cannot reach anything; \
+         `buildah` is not installed",
+        "hint: start Docker, or install podman or buildah",
+    ] {
+        assert!(stderr.contains(expected), "{expected:?} is missing in:\n{stderr}");
+    }
+    // Nothing was resolved for it.
+    assert!(!stderr.contains("resolving"), "{stderr}");
+}
+
+#[test]
+fn an_engine_without_buildkit_is_not_given_its_mounts() {
+    let world = World::usual();
+    engine(&world, "docker", DOCKER);
+    let (code, _, stderr) = told(world.dockerfile("tool --style lean --build --builder buildkit"));
+    assert!(
+        code == 1 && stderr.contains("cannot build with the mounts of BuildKit: `docker` has only its classic builder")
+    );
+    assert!(stderr.contains("hint: install Docker's plugin `buildx`"), "{stderr}");
+    // An older client has it inside.
+    engine(&world, "docker", &DOCKER.replace("28.2.2 20.10.24", "20.10.24 20.10.24"));
+    let (code, _, stderr) = told(world.dockerfile("tool --style lean --build -o Dockerfile"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(fs::read_to_string(world.path("Dockerfile")).unwrap().contains("--mount=type=cache"));
+}
+
+#[test]
+fn a_failed_build_and_an_engine_that_dies_are_told_apart() {
+    let world = World::usual();
+    let fails = DOCKER.replace("echo \"a warning\" >&2", "echo '/bin/sh: 1: apt-get: not found' >&2; exit 127");
+    engine(&world, "docker", &fails);
+    let (code, stdout, stderr) = told(world.dockerfile("tool --build"));
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(stderr.contains("error: cannot build `tool`: `docker build` ended with exit code 127"), "{stderr}");
+    assert!(stderr.contains("hint: the base has no apt"), "{stderr}");
+    let dies = DOCKER.replace("echo 28.2.2 20.10.24", "[ ! -e dead ] && echo 28.2.2 20.10.24");
+    let dies = dies.replace("echo \"a warning\" >&2", "touch dead; kill -9 $$");
+    engine(&world, "docker", &dies);
+    let (code, _, stderr) = told(world.dockerfile("tool --build"));
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains("error: cannot build `tool`: the engine is gone, `docker build` was killed by a signal"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("hint: see whether the engine is running"), "{stderr}");
+}
+
+#[test]
+fn an_image_that_fails_its_check_has_exit_code_3() {
+    let world = World::usual();
+    engine(&world, "docker", &DOCKER.replace("\"run \"*) exit 0", "\"run \"*) echo 'no module' >&2; exit 1"));
+    let (code, stdout, stderr) = told(world.dockerfile("tool --build"));
+    assert_eq!((code, stdout.as_str()), (3, ""));
+    assert!(
+        stderr.contains("the check `tool --version` ended with exit code 1\n") && stderr.contains("no module"),
+        "{stderr}"
+    );
+}
