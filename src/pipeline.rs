@@ -147,7 +147,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
 fn tree(lock: &PlatformLock, request: &Request, world: &World) -> Result<(Assembly, Tree), BuildError> {
     let parts = unpack(lock, world)?;
     let assembly = assemble(lock, &parts, request, world)?;
-    let slim = trim(&assembly, request, &world.store)?;
+    let slim = trim(&assembly, lock, request, &world.store)?;
     let tree = compile(slim, &assembly, request, lock.platform, world)?;
     Ok((assembly, tree))
 }
@@ -225,7 +225,8 @@ fn platform_receipt(
     hints: Vec<String>,
 ) -> PlatformReceipt {
     let mut bytes_by_origin: BTreeMap<String, u64> = BTreeMap::new();
-    for node in tree.nodes.values() {
+    let links = tree.hard_links();
+    for (_, node) in tree.nodes.iter().filter(|(path, _)| !links.contains_key(path)) {
         *bytes_by_origin.entry(node.origin.to_string()).or_default() += node.size_bytes();
     }
     let mut removed_bytes_by_reason: BTreeMap<String, u64> = BTreeMap::new();

@@ -56,6 +56,26 @@ pub(crate) fn write(libraries: &[Library], architecture: Architecture) -> Vec<u8
     bytes
 }
 
+/// The libraries of a cache that [`write`] made, in its order; `None` where it is no such cache.
+pub(crate) fn read(bytes: &[u8]) -> Option<Vec<Library>> {
+    let number = |at: usize| {
+        let word = bytes.get(at..at.checked_add(4)?)?;
+        Some(u32::from_le_bytes(word.try_into().ok()?) as usize)
+    };
+    let text = |at: usize| {
+        let rest = bytes.get(at..)?;
+        let end = rest.iter().position(|&byte| byte == 0)?;
+        Some(std::str::from_utf8(&rest[..end]).ok()?.to_owned())
+    };
+    if !bytes.starts_with(MAGIC) {
+        return None;
+    }
+    (0..number(20)?)
+        .map(|index| HEADER_BYTES + index * ENTRY_BYTES)
+        .map(|entry| Some(Library { soname: text(number(entry + 4)?)?, path: text(number(entry + 8)?)? }))
+        .collect()
+}
+
 /// An offset or a count. The cache of an image's few hundred libraries is far from 4 GiB.
 fn word(value: usize) -> [u8; 4] {
     u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes()
@@ -109,17 +129,8 @@ mod tests {
     }
 
     /// The entries as a loader sees them: SONAME and path.
-    fn read(bytes: &[u8]) -> Vec<(String, String)> {
-        let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-        let text = |at: usize| {
-            let end = bytes[at..].iter().position(|&byte| byte == 0).unwrap();
-            String::from_utf8(bytes[at..at + end].to_vec()).unwrap()
-        };
-        assert_eq!(&bytes[..20], MAGIC);
-        (0..number(20))
-            .map(|index| HEADER_BYTES + index * ENTRY_BYTES)
-            .map(|entry| (text(number(entry + 4)), text(number(entry + 8))))
-            .collect()
+    fn shown(bytes: &[u8]) -> Vec<String> {
+        read(bytes).unwrap().into_iter().map(|library| format!("{} {}", library.soname, library.path)).collect()
     }
 
     #[test]
@@ -128,8 +139,7 @@ mod tests {
             [library("libz.so.1", "/usr/lib/libz.so.1"), library("libc.so.6", "/c"), library("libx.so.10", "/x10")];
         let more = [library("libx.so.9", "/x9"), library("libc.so.6", "/second")];
         let bytes = write(&[libraries.as_slice(), &more].concat(), Architecture::Amd64);
-        let shown: Vec<String> = read(&bytes).into_iter().map(|(soname, path)| format!("{soname} {path}")).collect();
-        assert_eq!(shown, ["libz.so.1 /usr/lib/libz.so.1", "libx.so.10 /x10", "libx.so.9 /x9", "libc.so.6 /c"]);
+        assert_eq!(shown(&bytes), ["libz.so.1 /usr/lib/libz.so.1", "libx.so.10 /x10", "libx.so.9 /x9", "libc.so.6 /c"]);
     }
 
     #[test]
@@ -141,6 +151,15 @@ mod tests {
 
     #[test]
     fn no_library_is_a_valid_cache() {
-        assert_eq!(read(&write(&[], Architecture::Arm64)), []);
+        assert_eq!(read(&write(&[], Architecture::Arm64)).unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_no_cache_is_not_read_and_what_is_cut_short_is_refused() {
+        let bytes = write(&[library("a.so", "/a.so")], Architecture::Amd64);
+        assert_eq!(read(b"ld.so-1.7.0"), None);
+        for length in 0..bytes.len() {
+            assert_eq!(read(&bytes[..length]), None, "{length}");
+        }
     }
 }

@@ -36,6 +36,19 @@ pub(crate) fn write_node(
     Ok(())
 }
 
+/// Writes a file that has its bytes from `first`, an entry that came before it.
+pub(crate) fn write_hard_link(
+    writer: &mut dyn Write,
+    path: &ImagePath,
+    node: &Node,
+    first: &ImagePath,
+    epoch_secs: u64,
+) -> io::Result<()> {
+    let (name, link) = (path.relative(), first.relative());
+    let entry = Entry { name, link, mode: node.mode, owner: node.owner, size_bytes: 0, epoch_secs, flag: b'1' };
+    write_entry(writer, &entry)
+}
+
 /// Writes a file that is no part of a tree: a blob, a document.
 pub(crate) fn write_file(
     writer: &mut dyn Write,

@@ -52,6 +52,8 @@ pub(crate) struct LockedDeb {
     pub(crate) size_bytes: u64,
     /// What asked for it: ``the interpreter``, `` `--with git` ``, `` `libfoo.so.1`, which wheel bar needs ``, ``needed by python3.13``.
     pub(crate) reason: String,
+    /// Whether every image of this Python has it, and the user did not name it.
+    pub(crate) is_base: bool,
 }
 
 impl LockedWheel {
@@ -61,6 +63,9 @@ impl LockedWheel {
 }
 
 impl LockedDeb {
+    /// How [`LockedDeb::reason`] begins for an essential package that another one's scripts run.
+    pub(crate) const RUN_BY: &str = "run by scripts of ";
+
     pub(crate) fn origin(&self) -> Origin {
         Origin::Deb { name: self.name.clone(), version: self.version.clone() }
     }

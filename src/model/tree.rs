@@ -1,6 +1,7 @@
 //! The file system of an image as a plain value: one node a path, contents by digest. No disk.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,27 @@ pub(crate) struct Removal {
     pub(crate) reason: String,
 }
 
+/// Of `nodes`, those that have the same contents, mode and owner as an earlier one of the same Debian package, each with
+/// that one's path: packages carry them as hard links, and nothing in an image tells a copy from a link.
+pub(crate) fn hard_links<'a>(
+    nodes: impl Iterator<Item = (&'a ImagePath, &'a Node)>,
+) -> BTreeMap<&'a ImagePath, &'a ImagePath> {
+    let mut first: BTreeMap<(&Digest, u32, u32, &Origin), &ImagePath> = BTreeMap::new();
+    let mut links = BTreeMap::new();
+    for (path, node) in nodes {
+        let (Kind::File { digest, size_bytes: 1.. }, Origin::Deb { .. }) = (&node.kind, &node.origin) else { continue };
+        match first.entry((digest, node.mode, node.owner, &node.origin)) {
+            Entry::Vacant(entry) => {
+                entry.insert(path);
+            }
+            Entry::Occupied(entry) => {
+                links.insert(path, *entry.get());
+            }
+        }
+    }
+    links
+}
+
 /// Every path of an image, and every path that trim took out of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tree {
@@ -162,9 +184,15 @@ impl Tree {
         Some((canonical, node))
     }
 
-    /// The bytes of all files.
+    /// The bytes of all files; those of hard links once.
     pub(crate) fn size_bytes(&self) -> u64 {
-        self.nodes.values().map(Node::size_bytes).sum()
+        let twice: u64 = self.hard_links().keys().map(|path| self.nodes[*path].size_bytes()).sum();
+        self.nodes.values().map(Node::size_bytes).sum::<u64>() - twice
+    }
+
+    /// The files that ship as hard links, each with the path that it is a link to.
+    pub(crate) fn hard_links(&self) -> BTreeMap<&ImagePath, &ImagePath> {
+        hard_links(self.nodes.iter())
     }
 
     /// A key for everything that ships: paths, kinds, modes, owners and contents; not origins nor reasons.
@@ -201,5 +229,34 @@ impl Tree {
             text.push('\n');
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_bytes_twice_in_a_package_are_a_hard_link_and_count_once() {
+        let deb = |name: &str| Origin::Deb { name: name.to_owned(), version: "1".to_owned() };
+        let file = |bytes: &[u8], mode, origin| Node::file(Digest::of(bytes), bytes.len() as u64, mode, origin);
+        let path = |text: &str| ImagePath::parse(text).unwrap();
+        let mut tree = Tree::default();
+        tree.insert(path("/usr/bin/git"), file(b"program", 0o755, deb("git")));
+        tree.insert(path("/usr/lib/git-core/git"), file(b"program", 0o755, deb("git")));
+        for (other, node) in [
+            ("/usr/lib/git-core/text", file(b"program", 0o644, deb("git"))),
+            ("/usr/bin/gat", file(b"program", 0o755, deb("gat"))),
+            ("/opt/a", file(b"program", 0o755, Origin::Lath)),
+            ("/opt/b", file(b"program", 0o755, Origin::Lath)),
+            ("/usr/bin/empty", file(b"", 0o644, deb("git"))),
+            ("/usr/bin/void", file(b"", 0o644, deb("git"))),
+        ] {
+            tree.insert(path(other), node);
+        }
+        let links: Vec<String> =
+            tree.hard_links().into_iter().map(|(path, first)| format!("{path} = {first}")).collect();
+        assert_eq!(links, ["/usr/lib/git-core/git = /usr/bin/git"]);
+        assert_eq!(tree.size_bytes(), 5 * 7);
     }
 }

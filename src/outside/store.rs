@@ -295,6 +295,7 @@ impl Store {
     }
 
     fn lay_out(&self, tree: &Tree, root: &Path, may_link: bool) -> Result<(), StoreError> {
+        let links = tree.hard_links();
         for (path, node) in &tree.nodes {
             let here = path.under(root);
             let failed = |source| StoreError::CheckOut { path: path.clone(), source };
@@ -302,6 +303,9 @@ impl Store {
                 Kind::Directory if *path == ImagePath::root() => {}
                 Kind::Directory => fs::create_dir(&here).map_err(failed)?,
                 Kind::Link { target } => fs_err::os::unix::fs::symlink(target, &here).map_err(failed)?,
+                Kind::File { .. } if links.contains_key(path) => {
+                    fs::hard_link(links[path].under(root), &here).map_err(failed)?;
+                }
                 Kind::File { digest, .. } => {
                     let contents = self.contents_path(digest, node.is_executable())?;
                     if !may_link || fs::hard_link(&contents, &here).is_err() {

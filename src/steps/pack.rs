@@ -16,12 +16,12 @@ use crate::model::digest::{Digest, DigestWriter};
 use crate::model::image::{BlobDigest, DiffId, Layer};
 use crate::model::image_path::ImagePath;
 use crate::model::request::{Compression, Request, UserBase};
-use crate::model::tree::{Kind, Node, Origin, Tree};
+use crate::model::tree::{self, Kind, Node, Origin, Tree};
 use crate::outside::store::{Store, StoreError};
 use crate::outside::world::World;
 
 /// Changes whenever the bytes of a segment would, for the same tree.
-const FORMAT: &str = "segment-1";
+const FORMAT: &str = "segment-2";
 /// How much tar is compressed at once, and so about what one thread holds in memory.
 const CHUNK_BYTES: usize = 4 << 20;
 
@@ -45,6 +45,14 @@ struct Share<'a> {
 struct Asked<'a> {
     requested: &'a [String],
     user_base: &'a UserBase,
+}
+
+impl Share<'_> {
+    /// The bytes of its files, those of hard links once.
+    fn files_bytes(&self) -> u64 {
+        let links = tree::hard_links(self.nodes.iter().copied());
+        self.nodes.iter().filter(|(path, _)| !links.contains_key(path)).map(|(_, node)| node.size_bytes()).sum()
+    }
 }
 
 /// Packs `tree`: the base, the distributions that the user did not ask for, and the program itself on top.
@@ -114,7 +122,7 @@ fn empty_folder_layer(path: &ImagePath, tree: &Tree, asked: &Asked<'_>) -> (u8, 
 
 fn layer(title: &str, shares: Vec<Share<'_>>, request: &Request, store: &Store) -> Result<Layer, PackError> {
     const SHELF: &str = "layers-1";
-    let files_bytes = shares.iter().flat_map(|share| &share.nodes).map(|(_, node)| node.size_bytes()).sum();
+    let files_bytes = shares.iter().map(Share::files_bytes).sum();
     let segments: Result<Vec<Digest>, PackError> =
         shares.par_iter().map(|share| segment(share, request, store)).collect();
     let mut segments = segments?;
@@ -179,7 +187,12 @@ fn segment(share: &Share<'_>, request: &Request, store: &Store) -> Result<Digest
     }
     let failed = |source| PackError::Segment { origin: share.origin.clone(), source };
     let mut packer = Packer::new(request.compression);
+    let links = tree::hard_links(share.nodes.iter().copied());
     for (path, node) in &share.nodes {
+        if let Some(first) = links.get(path) {
+            tarball::write_hard_link(&mut packer, path, node, first, request.epoch_secs).map_err(failed)?;
+            continue;
+        }
         let mut contents: Box<dyn Read> = match &node.kind {
             Kind::File { digest, .. } => Box::new(fs::File::open(store.contents_path(digest, false)?).map_err(failed)?),
             Kind::Directory | Kind::Link { .. } => Box::new(io::empty()),

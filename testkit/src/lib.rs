@@ -6,6 +6,7 @@
 pub mod deb;
 pub mod debian_archive;
 pub mod digest;
+pub mod elf;
 pub mod oci;
 pub mod pypi;
 pub mod server;

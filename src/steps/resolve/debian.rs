@@ -19,6 +19,14 @@ pub(super) struct Wanted {
     pub(super) reason: String,
 }
 
+/// A relation that is never followed, for what the package would do is done without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Skip {
+    /// The package that asks; `*` is any.
+    pub(super) asker: &'static str,
+    pub(super) package: &'static str,
+}
+
 #[derive(Debug, Error)]
 pub(crate) enum DebianError {
     #[error("cannot find the Debian package `{name}` ({reason}){}", did_you_mean(.near))]
@@ -46,7 +54,7 @@ struct Taken<'a> {
 /// One attempt at the closure.
 struct Closure<'a, 'b> {
     index: &'a PackageIndex,
-    skipped: &'b [&'b str],
+    skipped: &'b [Skip],
     /// What earlier attempts learnt: relations that a package's version has to allow from the start.
     narrowed: &'b BTreeMap<String, Vec<Relation>>,
     taken: BTreeMap<&'a str, Taken<'a>>,
@@ -66,11 +74,11 @@ impl From<DebianError> for Stop {
     }
 }
 
-/// Every package that `wanted` comes to, by name. Packages of `skipped` are never taken and count as there.
+/// Every package that `wanted` comes to, by name. What `skipped` names counts as there for whoever asks so.
 pub(super) fn close(
     index: &PackageIndex,
     wanted: &[Wanted],
-    skipped: &[&str],
+    skipped: &[Skip],
     recommends: bool,
 ) -> Result<Vec<LockedDeb>, DebianError> {
     let mut narrowed: BTreeMap<String, Vec<Relation>> = BTreeMap::new();
@@ -134,7 +142,7 @@ impl<'a> Closure<'a, '_> {
             let mut is_settled = false;
             let mut too_wide = None;
             for relation in relations {
-                if self.is_skipped(relation) {
+                if self.is_skipped(package.name, relation) {
                     is_settled = true;
                     break;
                 }
@@ -176,9 +184,12 @@ impl<'a> Closure<'a, '_> {
         Ok(false)
     }
 
-    /// Whether the relation is met by a package that is never taken, itself or as what such a package provides.
-    fn is_skipped(&self, relation: &Relation) -> bool {
-        let is_skipped = |name: &str| self.skipped.contains(&name) && !self.taken.contains_key(name);
+    /// Whether the relation is one that is never followed, itself or through what the package provides.
+    fn is_skipped(&self, asker: &str, relation: &Relation) -> bool {
+        let is_skipped = |name: &str| {
+            let mut skips = self.skipped.iter().filter(|skip| skip.package == name);
+            skips.any(|skip| skip.asker == "*" || skip.asker == asker) && !self.taken.contains_key(name)
+        };
         is_skipped(&relation.name)
             || (self.index.versions(&relation.name).is_empty()
                 && self.index.providers(&relation.name).iter().any(|provider| is_skipped(provider.name)))
@@ -300,6 +311,7 @@ fn locked(package: &Package<'_>, reason: String) -> Result<LockedDeb, DebianErro
         digest: package.sha256.parse().map_err(|_| unusable())?,
         size_bytes: package.size.parse().map_err(|_| unusable())?,
         reason,
+        is_base: false,
     })
 }
 
@@ -325,7 +337,7 @@ mod tests {
         PackageIndex::of_reduced("http://mirror.example/debian", reduced)
     }
 
-    fn closed(lines: &[&str], wanted: &[&str], skipped: &[&str], recommends: bool) -> Result<Vec<String>, String> {
+    fn closed(lines: &[&str], wanted: &[&str], skipped: &[Skip], recommends: bool) -> Result<Vec<String>, String> {
         let wanted: Vec<Wanted> =
             wanted.iter().map(|name| Wanted { package: (*name).to_owned(), reason: "the test".to_owned() }).collect();
         let debs = close(&index(lines), &wanted, skipped, recommends).map_err(|error| error.to_string())?;
@@ -355,7 +367,18 @@ mod tests {
     #[test]
     fn skipped_packages_count_as_there_also_through_what_they_provide() {
         let lines = ["a;1;debconf (>= 9) | x, debconf-2.0", "debconf;1;;;debconf-2.0", "x;1"];
-        assert_eq!(closed(&lines, &["a"], &["debconf"], false).unwrap(), ["a 1 the test"]);
+        assert_eq!(
+            closed(&lines, &["a"], &[Skip { asker: "*", package: "debconf" }], false).unwrap(),
+            ["a 1 the test"]
+        );
+    }
+
+    #[test]
+    fn a_package_that_one_asks_for_in_vain_is_taken_for_another() {
+        let lines = ["a;1;perl", "b;1;perl", "perl;1"];
+        let skipped = [Skip { asker: "a", package: "perl" }];
+        assert_eq!(closed(&lines, &["a"], &skipped, false).unwrap(), ["a 1 the test"]);
+        assert_eq!(closed(&lines, &["a", "b"], &skipped, false).unwrap().len(), 3);
     }
 
     #[test]

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use self::debian::{DebianError, Wanted};
+use self::debian::{DebianError, Skip, Wanted};
 use self::needs::NeedsError;
 use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock};
 use crate::model::platform::{Platform, PythonVersion};
-use crate::model::request::{BaseRequest, Entrypoint, Request};
+use crate::model::request::{BaseRequest, Entrypoint, Request, TrimLevel};
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
 use crate::outside::http::{Download, HttpError};
@@ -32,21 +32,40 @@ const ALWAYS: [(&str, &str); 5] = [
     ("media-types", "the stdlib's `mimetypes`"),
 ];
 
-/// Packages that only configure others while they are installed, which lath does itself, or that carry what nobody asked for.
-const SKIPPED: [&str; 12] = [
-    "debconf",
-    "debconf-2.0",
-    "cdebconf",
-    "dpkg",
-    "init-system-helpers",
-    "install-info",
-    "mailcap",
-    "openssl",
-    "openssl-provider-legacy",
-    "perl",
-    "perl-base",
-    "sensible-utils",
+/// Packages that only configure others while they are installed, which lath does itself, or that carry what whoever
+/// asks for them does not need at run time.
+const SKIPPED: [Skip; 19] = [
+    Skip { asker: "*", package: "adduser" },
+    Skip { asker: "*", package: "cdebconf" },
+    Skip { asker: "*", package: "debconf" },
+    Skip { asker: "*", package: "debconf-2.0" },
+    Skip { asker: "*", package: "dpkg" },
+    Skip { asker: "*", package: "init-system-helpers" },
+    Skip { asker: "*", package: "install-info" },
+    Skip { asker: "*", package: "mailcap" },
+    Skip { asker: "*", package: "openssl-provider-legacy" },
+    Skip { asker: "*", package: "sensible-utils" },
+    Skip { asker: "bash", package: "base-files" },
+    Skip { asker: "bash", package: "debianutils" },
+    Skip { asker: "ca-certificates", package: "openssl" },
+    Skip { asker: "dash", package: "debianutils" },
+    Skip { asker: "git", package: "git-man" },
+    Skip { asker: "git", package: "liberror-perl" },
+    Skip { asker: "git", package: "perl" },
+    Skip { asker: "git", package: "perl-base" },
+    Skip { asker: "openssh-client", package: "passwd" },
 ];
+
+/// Left out where the tree is trimmed: Debian's `nis` module is a client of a daemon that no image runs, and the stdlib's
+/// only reason for RPC and, below it, Kerberos.
+const SKIPPED_BY_TRIM: [&str; 3] = ["libnsl2", "libtirpc3", "libtirpc3t64"];
+
+/// The packages of the stdlib that have the module; Python 3.13 gave it up.
+const WITH_NIS: [&str; 4] =
+    ["libpython3.9-stdlib", "libpython3.10-stdlib", "libpython3.11-stdlib", "libpython3.12-stdlib"];
+
+/// Debian's essential packages that a package runs, and does not name in `Depends` since every Debian has them.
+const ESSENTIAL: [(&str, &[&str]); 1] = [("git", &["bash", "coreutils", "dash", "grep", "sed"])];
 
 /// Programs that well-known distributions call and no wheel brings.
 const CALLS: [(&str, &str); 9] = [
@@ -182,9 +201,11 @@ impl Packages<'_> {
     }
 
     fn half(&mut self, request: &Request, needs: &BTreeMap<String, String>) -> Result<DebianHalf, ResolveError> {
-        const SHELF: &str = "debian-half-1";
-        let mut wanted = roots(request);
-        let question = format!("{wanted:?} {} {needs:?}", request.base.recommends);
+        const SHELF: &str = "debian-half-3";
+        let base_roots = base_roots(request);
+        let mut wanted = [base_roots.clone(), additions(request)].concat();
+        let skipped = skipped(request);
+        let question = format!("{wanted:?} {} {needs:?} {skipped:?} {ESSENTIAL:?}", request.base.recommends);
         let key = Digest::of_fields([self.snapshot.key().as_bytes().as_slice(), question.as_bytes()]);
         if let Some(half) = self.world.store.note(SHELF, &key) {
             return Ok(half);
@@ -217,22 +238,39 @@ impl Packages<'_> {
                 }
             }
         }
-        let asked = |name: &str| wanted.iter().any(|one| one.package == name);
-        let skipped: Vec<&str> = SKIPPED.into_iter().filter(|name| !asked(name)).collect();
         half.debs = debian::close(index, &wanted, &skipped, request.base.recommends)?;
+        let essential = essential(&half.debs);
+        if !essential.is_empty() {
+            wanted.extend(essential);
+            half.debs = debian::close(index, &wanted, &skipped, request.base.recommends)?;
+        }
+        let base = debian::close(index, &base_roots, &skipped, request.base.recommends)?;
+        for deb in &mut half.debs {
+            deb.is_base = base.iter().any(|one| one.name == deb.name) && !request.base.packages.contains(&deb.name);
+        }
         self.world.store.write_note(SHELF, &key, &half)?;
         Ok(half)
     }
 }
 
-fn roots(request: &Request) -> Vec<Wanted> {
+fn wanted(package: String, reason: &str) -> Wanted {
+    Wanted { package, reason: reason.to_owned() }
+}
+
+/// What every image has, whether or not somebody asks for it.
+fn base_roots(request: &Request) -> Vec<Wanted> {
     let version = request.python.version;
-    let wanted = |package: String, reason: &str| Wanted { package, reason: reason.to_owned() };
     let mut roots = vec![
         wanted(format!("python{version}-minimal"), "the interpreter"),
         wanted(format!("libpython{version}-stdlib"), "the standard library"),
     ];
     roots.extend(ALWAYS.iter().map(|(package, reason)| wanted((*package).to_owned(), reason)));
+    roots
+}
+
+/// What the user adds to it.
+fn additions(request: &Request) -> Vec<Wanted> {
+    let mut roots = Vec::new();
     if request.runtime.shell || request.runtime.entrypoint == Entrypoint::Shell {
         roots.push(wanted("dash".to_owned(), "`--shell`"));
         roots.push(wanted("coreutils".to_owned(), "`--shell`"));
@@ -241,6 +279,27 @@ fn roots(request: &Request) -> Vec<Wanted> {
         roots.push(wanted(package.clone(), &format!("`--with {package}`")));
     }
     roots
+}
+
+fn skipped(request: &Request) -> Vec<Skip> {
+    let mut skipped = SKIPPED.to_vec();
+    if request.trim != TrimLevel::None {
+        let pairs = WITH_NIS.iter().flat_map(|asker| SKIPPED_BY_TRIM.iter().map(move |package| (asker, package)));
+        skipped.extend(pairs.map(|(asker, package)| Skip { asker, package }));
+    }
+    skipped
+}
+
+/// What the packages of `debs` run and Debian takes for granted.
+fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
+    let runs = ESSENTIAL.iter().filter(|(runner, _)| debs.iter().any(|deb| deb.name == *runner));
+    runs.flat_map(|(runner, packages)| {
+        packages.iter().map(move |package| Wanted {
+            package: (*package).to_owned(),
+            reason: format!("{}{runner}", LockedDeb::RUN_BY),
+        })
+    })
+    .collect()
 }
 
 fn hints(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<String> {

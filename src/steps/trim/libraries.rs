@@ -1,0 +1,161 @@
+//! Shared libraries that nothing kept needs, character sets that nothing converts, and the loader's cache of the rest.
+//!
+//! Only packages of the base lose libraries: what the user or a wheel asked for stays whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::rules::{CHARACTER_SETS, is_gconv};
+use super::survey::Survey;
+use super::{Base, keeps};
+use crate::formats::ldcache;
+use crate::model::image_path::ImagePath;
+use crate::model::platform::Architecture;
+use crate::model::request::Request;
+use crate::model::tree::{Kind, Node, Origin, Tree};
+use crate::outside::store::{Store, StoreError};
+
+const UNNEEDED: &str = "shared libraries that nothing kept needs";
+const UNMET: &str = "extension modules of the stdlib whose library is left out";
+
+/// Libraries that programs open by names of their own making, or that glibc opens itself: `pthread_cancel` opens
+/// libgcc_s, nsswitch opens libnss_*, and what was compiled against an old glibc opens the pieces that are libc's now.
+const OPENED_BY_NAME: [&str; 11] = [
+    "ld-linux",
+    "libanl",
+    "libc",
+    "libdl",
+    "libgcc_s",
+    "libm",
+    "libnss_",
+    "libpthread",
+    "libresolv",
+    "librt",
+    "libutil",
+];
+
+/// Takes out the base's libraries that no ELF file needs and nothing outside of the base names, and says of those that
+/// stay who needs them.
+pub(super) fn remove_unneeded(
+    tree: &mut Tree,
+    surveys: &BTreeMap<Origin, Survey>,
+    base: &Base,
+    request: &Request,
+    architecture: Architecture,
+) {
+    let directory = format!("/usr/lib/{}", architecture.triplet());
+    // A library of the base, by each name that a loader may ask for.
+    let mut candidates: BTreeMap<&ImagePath, &[String]> = BTreeMap::new();
+    let mut by_name: BTreeMap<&str, &ImagePath> = BTreeMap::new();
+    let mut queue: Vec<(&str, String)> = Vec::new();
+    for (origin, survey) in surveys {
+        for (path, linked) in &survey.elf {
+            let is_here = path.parent().is_some_and(|parent| parent.as_str() == directory);
+            let is_library = is_here && path.file_name().contains(".so") && path.file_name().starts_with("lib");
+            if is_library && base.has(origin) && !keeps(request, path) && !is_opened_by_name(path.file_name()) {
+                candidates.insert(path, &linked.needed);
+                by_name.insert(path.file_name(), path);
+                by_name.extend(linked.soname.as_deref().map(|soname| (soname, path)));
+            } else {
+                queue.extend(linked.needed.iter().map(|needed| (needed.as_str(), path.to_string())));
+            }
+        }
+    }
+    let named = surveys.iter().filter(|(origin, _)| !base.has(origin));
+    let named: BTreeMap<&str, &Origin> = named
+        .flat_map(|(origin, survey)| survey.named_libraries.iter().map(move |name| (name.as_str(), origin)))
+        .collect();
+    let mut reasons: BTreeMap<ImagePath, String> = BTreeMap::new();
+    for path in candidates.keys() {
+        if let Some(origin) = named.get(stem(path.file_name())) {
+            reasons.insert((*path).clone(), format!("named in files of {origin}"));
+            queue.extend(candidates[path].iter().map(|needed| (needed.as_str(), path.to_string())));
+        }
+    }
+    while let Some((name, asker)) = queue.pop() {
+        let Some(path) = by_name.get(name) else { continue };
+        if !reasons.contains_key(*path) {
+            reasons.insert((*path).clone(), format!("needed by {asker}"));
+            queue.extend(candidates[path].iter().map(|needed| (needed.as_str(), path.to_string())));
+        }
+    }
+    let going: BTreeSet<ImagePath> =
+        candidates.keys().filter(|path| !reasons.contains_key(**path)).map(|path| (*path).clone()).collect();
+    let links: Vec<ImagePath> = tree
+        .nodes
+        .iter()
+        .filter(|(path, node)| matches!(node.kind, Kind::Link { .. }) && !keeps(request, path))
+        .filter(|(path, _)| tree.canonical(path).is_some_and(|target| going.contains(&target)))
+        .map(|(path, _)| path.clone())
+        .collect();
+    for path in links.iter().chain(&going) {
+        tree.remove(path, UNNEEDED);
+    }
+    for (path, reason) in reasons {
+        if let Some(node) = tree.nodes.get_mut(&path) {
+            node.reason = reason;
+        }
+    }
+}
+
+/// Takes out the stdlib's extension modules that could not be loaded: the package that carries their library was left out.
+pub(super) fn remove_unmet_modules(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>, base: &Base) {
+    let names: BTreeSet<&str> = tree.nodes.keys().map(ImagePath::file_name).collect();
+    let modules = surveys.iter().filter(|(origin, _)| base.has(origin)).flat_map(|(_, survey)| &survey.elf);
+    let unmet: Vec<ImagePath> = modules
+        .filter(|(path, _)| path.as_str().contains("/lib-dynload/"))
+        .filter(|(_, linked)| linked.needed.iter().any(|needed| !names.contains(needed.as_str())))
+        .map(|(path, _)| path.clone())
+        .collect();
+    for path in unmet {
+        tree.remove(&path, UNMET);
+    }
+}
+
+/// Takes out the character sets that are left, where nobody outside of the base converts with iconv.
+pub(super) fn remove_character_sets(
+    tree: &mut Tree,
+    surveys: &BTreeMap<Origin, Survey>,
+    base: &Base,
+    request: &Request,
+) {
+    if surveys.iter().any(|(origin, survey)| survey.calls_iconv && !base.has(origin)) {
+        return;
+    }
+    let going: Vec<ImagePath> = tree
+        .nodes
+        .iter()
+        .filter(|(path, node)| is_gconv(path) && node.kind != Kind::Directory && base.has(&node.origin))
+        .filter(|(path, _)| !keeps(request, path))
+        .map(|(path, _)| path.clone())
+        .collect();
+    for path in going {
+        tree.remove(&path, CHARACTER_SETS);
+    }
+}
+
+/// Writes the loader's cache anew, without the libraries that are gone.
+pub(super) fn rewrite_cache(tree: &mut Tree, architecture: Architecture, store: &Store) -> Result<(), StoreError> {
+    let Ok(path) = ImagePath::parse("/etc/ld.so.cache") else { return Ok(()) };
+    let Some(digest) = tree.nodes.get(&path).and_then(Node::digest) else { return Ok(()) };
+    let Some(mut libraries) = ldcache::read(&store.read(digest)?) else { return Ok(()) };
+    let before = libraries.len();
+    libraries.retain(|library| tree.find(&library.path).is_some());
+    if libraries.len() < before {
+        let bytes = ldcache::write(&libraries, architecture);
+        let node = Node::file(store.put(&bytes)?, bytes.len() as u64, 0o644, Origin::Lath);
+        tree.insert(path, node);
+    }
+    Ok(())
+}
+
+fn is_opened_by_name(file_name: &str) -> bool {
+    let stem = stem(file_name);
+    OPENED_BY_NAME
+        .iter()
+        .any(|name| if name.ends_with('_') || name.starts_with("ld-") { stem.starts_with(name) } else { stem == *name })
+}
+
+/// `libfoo-2.0` of `libfoo-2.0.so.1`.
+fn stem(file_name: &str) -> &str {
+    file_name.split_once(".so").map_or(file_name, |(stem, _)| stem)
+}

@@ -1,0 +1,164 @@
+//! Tree -> smaller tree: the level `standard`. Never a Python file of a distribution.
+//!
+//! Each removal bears its rule's words, and each path that stays says why it is there: the user reads both.
+
+mod libraries;
+mod programs;
+mod rules;
+mod survey;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+
+use crate::formats::elf;
+use crate::model::assembly::Assembly;
+use crate::model::digest::Digest;
+use crate::model::glob;
+use crate::model::image_path::ImagePath;
+use crate::model::lock::{LockedDeb, PlatformLock};
+use crate::model::request::{Request, TrimLevel};
+use crate::model::tree::{Kind, Node, Origin, Tree};
+use crate::outside::store::{Store, StoreError};
+
+/// Which packages nobody asked for, and may lose what nothing needs.
+struct Base {
+    /// There for the interpreter, or in every image.
+    packages: BTreeSet<String>,
+    /// There because scripts of another package run their programs.
+    aides: BTreeSet<String>,
+}
+
+impl Base {
+    fn of(lock: &PlatformLock) -> Self {
+        let names = |is_such: fn(&LockedDeb) -> bool| {
+            lock.debs.iter().filter(|deb| is_such(deb)).map(|deb| deb.name.clone()).collect()
+        };
+        Self { packages: names(|deb| deb.is_base), aides: names(|deb| deb.reason.starts_with(LockedDeb::RUN_BY)) }
+    }
+
+    fn has(&self, origin: &Origin) -> bool {
+        matches!(origin, Origin::Deb { name, .. } if self.packages.contains(name))
+    }
+
+    fn is_aide(&self, package: &str) -> bool {
+        self.aides.contains(package)
+    }
+}
+
+/// Takes out what no program asks for at run time.
+pub(crate) fn trim(
+    whole: &Assembly,
+    lock: &PlatformLock,
+    request: &Request,
+    store: &Store,
+) -> Result<Tree, StoreError> {
+    let mut tree = whole.tree.clone();
+    if request.trim == TrimLevel::Standard {
+        let base = Base::of(lock);
+        for (path, reason) in rules::taken(&tree, &base) {
+            if !keeps(request, &path) {
+                tree.remove(&path, reason);
+            }
+        }
+        let surveys = survey::surveys(&tree, &base, store)?;
+        let architecture = lock.platform.architecture;
+        programs::remove_unnamed(&mut tree, &surveys, &base, request);
+        libraries::remove_character_sets(&mut tree, &surveys, &base, request);
+        libraries::remove_unmet_modules(&mut tree, &surveys, &base);
+        libraries::remove_unneeded(&mut tree, &surveys, &base, request, architecture);
+        remove_empty(&mut tree, &whole.tree);
+        strip(&mut tree, request, store)?;
+        libraries::rewrite_cache(&mut tree, architecture, store)?;
+    }
+    explain(&mut tree, lock, request);
+    Ok(tree)
+}
+
+/// Whether the user's `--keep` holds the path.
+fn keeps(request: &Request, path: &ImagePath) -> bool {
+    request.keep.iter().any(|keep| glob::matches(keep, path.as_str()))
+}
+
+/// Says of every path that nothing has said it of why it is there.
+fn explain(tree: &mut Tree, lock: &PlatformLock, request: &Request) {
+    let debs: BTreeMap<&str, &str> = lock.debs.iter().map(|deb| (deb.name.as_str(), deb.reason.as_str())).collect();
+    let requested: BTreeSet<&str> =
+        lock.wheels.iter().filter(|wheel| wheel.is_requested).map(|wheel| wheel.name.as_str()).collect();
+    for (path, node) in &mut tree.nodes {
+        if keeps(request, path) {
+            node.reason = "`--keep`".to_owned();
+        }
+        if !node.reason.is_empty() {
+            continue;
+        }
+        let reason = match &node.origin {
+            Origin::Deb { name, .. } => debs.get(name.as_str()).copied().unwrap_or("in the base"),
+            Origin::Wheel { name, .. } if requested.contains(name.as_str()) => "asked for",
+            Origin::Wheel { .. } => "needed by what was asked for",
+            Origin::Lath => "in every image",
+            Origin::User => "`--copy`",
+        };
+        node.reason = reason.to_owned();
+    }
+}
+
+/// Takes symbols and debug information out of the extension modules of wheels. Libraries that a repair tool has put
+/// into `*.libs/` are left as they are: their layout is no linker's, and stripping has broken such files.
+fn strip(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), StoreError> {
+    const SHELF: &str = "stripped-2";
+    let is_module = |path: &ImagePath, node: &Node| {
+        matches!(node.origin, Origin::Wheel { .. })
+            && path.file_name().ends_with(".so")
+            && !path.components().any(|component| component.ends_with(".libs") || component == ".dylibs")
+            && !keeps(request, path)
+    };
+    let mut modules: Vec<&mut Node> =
+        tree.nodes.iter_mut().filter(|(path, node)| is_module(path, node)).map(|(_, node)| node).collect();
+    modules.par_iter_mut().try_for_each(|node| {
+        let Kind::File { digest, size_bytes } = &mut node.kind else { return Ok(()) };
+        let stripped: Option<(Digest, u64)> = match store.note::<Option<(Digest, u64)>>(SHELF, digest) {
+            Some(noted) if noted.is_none_or(|(digest, size_bytes)| store.holds(&digest, size_bytes)) => noted,
+            _ => {
+                let stripped = match elf::strip_debug(&store.read(digest)?) {
+                    Some(bytes) => Some((store.put(&bytes)?, bytes.len() as u64)),
+                    None => None,
+                };
+                store.write_note(SHELF, digest, &stripped)?;
+                stripped
+            }
+        };
+        if let Some(stripped) = stripped {
+            (*digest, *size_bytes) = stripped;
+        }
+        Ok(())
+    })
+}
+
+/// Takes out the directories that trimming emptied, deepest first.
+fn remove_empty(tree: &mut Tree, whole: &Tree) {
+    let mut filled: Vec<ImagePath> = tree.removed.keys().filter_map(ImagePath::parent).collect();
+    filled.sort();
+    filled.dedup();
+    while let Some(directory) = filled.pop() {
+        // Between a directory and what is in it, names that go on with a letter before the slash may stand.
+        let mut after = tree.nodes.range(directory.clone()..).skip(1).map(|(path, _)| path);
+        let is_empty = !after
+            .by_ref()
+            .take_while(|next| next.as_str().starts_with(directory.as_str()))
+            .any(|next| next.is_within(directory.as_str()));
+        let is_deb = whole.nodes.get(&directory).is_some_and(|node| matches!(node.origin, Origin::Deb { .. }));
+        if is_empty && is_deb && tree.nodes.contains_key(&directory) {
+            tree.remove(&directory, "emptied by the rules above");
+            if let Some(parent) = directory.parent() {
+                let at = filled.partition_point(|other| *other < parent);
+                if filled.get(at) != Some(&parent) {
+                    filled.insert(at, parent);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

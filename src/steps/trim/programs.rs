@@ -1,0 +1,47 @@
+//! Programs of Debian's essential packages that came along for the scripts of another package: those that no script names.
+
+use std::collections::BTreeMap;
+
+use super::survey::Survey;
+use super::{Base, keeps};
+use crate::model::image_path::ImagePath;
+use crate::model::request::Request;
+use crate::model::tree::{Kind, Node, Origin, Tree};
+
+const UNNAMED: &str = "programs of essential packages that no script names";
+
+/// A package of so few programs is asked for because of each.
+const FEW: usize = 4;
+
+/// Takes out the programs of `coreutils` and the like that no script in the image could call.
+pub(super) fn remove_unnamed(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>, base: &Base, request: &Request) {
+    let is_program = |path: &ImagePath, node: &Node| {
+        node.kind != Kind::Directory && (path.is_within("/usr/bin") || path.is_within("/usr/sbin"))
+    };
+    let mut programs: BTreeMap<&str, Vec<&ImagePath>> = BTreeMap::new();
+    for (path, node) in &tree.nodes {
+        if let Origin::Deb { name, .. } = &node.origin
+            && base.is_aide(name)
+            && is_program(path, node)
+        {
+            programs.entry(name).or_default().push(path);
+        }
+    }
+    let is_named = |path: &ImagePath| {
+        let mut askers = surveys.iter().filter(|(origin, _)| match origin {
+            Origin::Deb { name, .. } => !base.is_aide(name),
+            Origin::Wheel { .. } | Origin::Lath | Origin::User => true,
+        });
+        askers.any(|(_, survey)| survey.words.contains(path.file_name()))
+    };
+    let going: Vec<ImagePath> = programs
+        .into_values()
+        .filter(|programs| programs.len() > FEW)
+        .flatten()
+        .filter(|path| !is_named(path) && !keeps(request, path))
+        .cloned()
+        .collect();
+    for path in going {
+        tree.remove(&path, UNNAMED);
+    }
+}

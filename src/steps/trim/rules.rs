@@ -1,0 +1,192 @@
+//! The table of rules over paths: what a Debian package carries that no program asks for at run time.
+
+use super::Base;
+use crate::model::image_path::ImagePath;
+use crate::model::tree::{Kind, Node, Origin, Tree};
+
+/// A rule: what it takes out of Debian's packages, and how the user reads it.
+struct Rule {
+    reason: &'static str,
+    takes: fn(&ImagePath, &Package<'_>) -> bool,
+}
+
+/// The package that a path is of, and what stands beside it.
+struct Package<'a> {
+    name: &'a str,
+    is_base: bool,
+    image: &'a Image,
+}
+
+/// What of the whole image decides a rule.
+struct Image {
+    has_compiler: bool,
+    has_perl: bool,
+    has_bundle: bool,
+}
+
+pub(super) const CHARACTER_SETS: &str = "character sets for iconv";
+
+/// In order: the first that takes a path tells the reason. All are about Debian's packages alone.
+const RULES: [Rule; 13] = [
+    Rule { reason: "documentation", takes: |path, _| is_documentation(path) },
+    Rule { reason: "manuals", takes: |path, _| any_within(path, &["/usr/share/man", "/usr/share/info"]) },
+    Rule { reason: "locales but C.UTF-8", takes: is_locale },
+    Rule { reason: CHARACTER_SETS, takes: |path, _| is_gconv(path) && !is_usual_character_set(path) },
+    Rule { reason: "headers and static libraries", takes: is_for_compilers },
+    Rule { reason: "files for packagers and desktops", takes: |path, _| any_within(path, &FOR_PACKAGERS) },
+    Rule { reason: "files for init systems, cron and apt", takes: |path, _| any_within(path, &FOR_SERVICES) },
+    Rule { reason: "the stdlib's own tests and its IDE", takes: |path, _| is_stdlib_test(path) },
+    Rule { reason: "programs of libc's maintenance", takes: |path, _| is_libc_maintenance(path) },
+    Rule { reason: "second copies of time zones, with and without leap seconds", takes: is_second_time_zone },
+    Rule { reason: "certificates that the bundle holds", takes: is_bundled_certificate },
+    Rule { reason: "perl's modules, with no perl to read them", takes: is_for_perl },
+    Rule { reason: "git's servers and its tools for mail and huge repositories", takes: is_aside_of_git },
+];
+
+/// Why `node` goes, for each path of `tree` that a rule takes.
+pub(super) fn taken(tree: &Tree, base: &Base) -> Vec<(ImagePath, &'static str)> {
+    let image = Image {
+        has_compiler: tree.nodes.keys().any(is_compiler),
+        has_perl: tree.find("/usr/bin/perl").is_some(),
+        has_bundle: tree.find("/etc/ssl/certs/ca-certificates.crt").is_some(),
+    };
+    let reason = |path: &ImagePath, node: &Node| {
+        let Origin::Deb { name, .. } = &node.origin else { return None };
+        if node.kind == Kind::Directory {
+            return None;
+        }
+        let package = Package { name, is_base: base.has(&node.origin), image: &image };
+        RULES.iter().find(|rule| (rule.takes)(path, &package)).map(|rule| rule.reason)
+    };
+    tree.nodes.iter().filter_map(|(path, node)| Some((path.clone(), reason(path, node)?))).collect()
+}
+
+const FOR_PACKAGERS: [&str; 11] = [
+    "/usr/share/lintian",
+    "/usr/share/bug",
+    "/usr/share/applications",
+    "/usr/share/pixmaps",
+    "/usr/share/bash-completion",
+    "/etc/bash_completion.d",
+    "/usr/share/zsh",
+    "/usr/share/binfmts",
+    "/usr/share/debconf",
+    "/var/lib/dpkg/info",
+    "/usr/share/menu",
+];
+
+const FOR_SERVICES: [&str; 11] = [
+    "/etc/apt",
+    "/etc/cron.d",
+    "/etc/cron.daily",
+    "/etc/cron.weekly",
+    "/etc/init.d",
+    "/etc/logrotate.d",
+    "/usr/lib/init",
+    "/usr/lib/systemd/system",
+    "/usr/lib/systemd/user",
+    "/usr/lib/sysusers.d",
+    "/usr/lib/tmpfiles.d",
+];
+
+fn any_within(path: &ImagePath, directories: &[&str]) -> bool {
+    directories.iter().any(|directory| path.is_within(directory))
+}
+
+fn is_documentation(path: &ImagePath) -> bool {
+    let is_copyright = path.file_name() == "copyright";
+    any_within(path, &["/usr/share/doc", "/usr/share/doc-base"]) && !is_copyright
+}
+
+/// Whoever names a package of locales wants them.
+fn is_locale(path: &ImagePath, package: &Package<'_>) -> bool {
+    let is_asked = package.name.starts_with("locales") || package.name.starts_with("language-pack-");
+    let is_supported = path.is_within("/usr/lib/locale/C.utf8") || path.is_within("/usr/lib/locale/C.UTF-8");
+    any_within(path, &["/usr/share/locale", "/usr/share/i18n", "/usr/lib/locale"]) && !is_supported && !is_asked
+}
+
+pub(super) fn is_gconv(path: &ImagePath) -> bool {
+    path.as_str().contains("/gconv/")
+}
+
+/// What glibc's packagers keep in the smallest of their packages: Unicode's forms and western Europe's sets.
+fn is_usual_character_set(path: &ImagePath) -> bool {
+    const USUAL: [&str; 10] = [
+        "ANSI_X3.110.so",
+        "CP1252.so",
+        "ISO8859-1.so",
+        "ISO8859-15.so",
+        "UNICODE.so",
+        "UTF-16.so",
+        "UTF-32.so",
+        "UTF-7.so",
+        "gconv-modules",
+        "gconv-modules-extra.conf",
+    ];
+    USUAL.contains(&path.file_name())
+}
+
+/// A compiler in the image, or a package of headers named by the user, is a wish to compile there.
+fn is_for_compilers(path: &ImagePath, package: &Package<'_>) -> bool {
+    let is_wanted = package.image.has_compiler || package.name.ends_with("-dev");
+    let is_such = any_within(path, &["/usr/include", "/usr/share/aclocal", "/usr/share/gir-1.0"])
+        || path.as_str().ends_with(".a")
+        || path.as_str().ends_with(".la")
+        || path.as_str().contains("/pkgconfig/");
+    is_such && !is_wanted
+}
+
+fn is_compiler(path: &ImagePath) -> bool {
+    const COMPILERS: [&str; 7] = ["c++", "cc", "clang", "cpp", "g++", "gcc", "tcc"];
+    let name = path.file_name();
+    // `gcc-14`, `x86_64-linux-gnu-gcc-14`.
+    let unversioned =
+        name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.').trim_end_matches('-');
+    path.is_within("/usr/bin")
+        && COMPILERS.iter().any(|compiler| {
+            unversioned == *compiler || unversioned.strip_suffix(compiler).is_some_and(|before| before.ends_with('-'))
+        })
+}
+
+/// `test`, `idlelib`, `turtledemo`, which Debian packs apart but for pieces, and the extension modules of the tests.
+fn is_stdlib_test(path: &ImagePath) -> bool {
+    let mut components = path.components();
+    let is_stdlib = components.next() == Some("usr")
+        && components.next() == Some("lib")
+        && components.next().is_some_and(|name| name.starts_with("python3."));
+    let name = components.next();
+    let is_module = name == Some("lib-dynload")
+        && ["_test", "_ctypes_test.", "_xxtestfuzz.", "xxlimited", "xxsubtype."]
+            .iter()
+            .any(|prefix| path.file_name().starts_with(prefix));
+    is_stdlib && (is_module || name.is_some_and(|name| ["test", "idlelib", "turtledemo"].contains(&name)))
+}
+
+/// Programs of `libc-bin` that make what lath makes itself, or serve administrators. `ldconfig`, `getent` and `locale` stay.
+fn is_libc_maintenance(path: &ImagePath) -> bool {
+    const PROGRAMS: [&str; 7] = ["iconv", "iconvconfig", "localedef", "pldd", "tzselect", "zdump", "zic"];
+    let is_program = any_within(path, &["/usr/bin", "/usr/sbin"]);
+    is_program && PROGRAMS.contains(&path.file_name())
+}
+
+/// Debian itself has these apart since trixie: nothing finds them but by `right/` or `posix/` before a zone's name.
+fn is_second_time_zone(path: &ImagePath, package: &Package<'_>) -> bool {
+    package.is_base && any_within(path, &["/usr/share/zoneinfo/right", "/usr/share/zoneinfo/posix"])
+}
+
+fn is_bundled_certificate(path: &ImagePath, package: &Package<'_>) -> bool {
+    package.image.has_bundle && path.is_within("/usr/share/ca-certificates") && path.as_str().ends_with(".crt")
+}
+
+fn is_for_perl(path: &ImagePath, package: &Package<'_>) -> bool {
+    !package.image.has_perl && any_within(path, &["/usr/share/perl5", "/usr/share/perl", "/usr/share/gitweb"])
+}
+
+/// Programs of git that serve repositories to others, mail them, or manage those of a monorepo: no command of git's
+/// calls them.
+fn is_aside_of_git(path: &ImagePath, package: &Package<'_>) -> bool {
+    const PROGRAMS: [&str; 5] = ["git-daemon", "git-http-backend", "git-imap-send", "git-shell", "scalar"];
+    package.name == "git"
+        && PROGRAMS.contains(&path.file_name())
+        && any_within(path, &["/usr/bin", "/usr/lib/git-core"])
+}

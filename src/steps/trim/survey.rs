@@ -1,0 +1,191 @@
+//! What the files of an origin need and name: read once for each origin's files, and kept as a note.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use memchr::memmem;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::Base;
+use crate::formats::elf::{self, ElfFile};
+use crate::model::digest::Digest;
+use crate::model::image_path::ImagePath;
+use crate::model::tree::{Kind, Origin, Tree};
+use crate::outside::store::{Store, StoreError};
+
+/// The longest word that can be the name of a program or a library.
+const LONGEST_NAME: usize = 64;
+
+/// What one origin's files ask of the rest of the image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Survey {
+    /// Its ELF files.
+    pub(super) elf: BTreeMap<ImagePath, Linked>,
+    /// Libraries that its files name: `libmagic`, for a text `libmagic.so.1` or a call `find_library("magic")`.
+    pub(super) named_libraries: BTreeSet<String>,
+    /// Words of its text files that could be programs.
+    pub(super) words: BTreeSet<String>,
+    /// Whether one of its ELF files converts between character sets with glibc's `iconv`.
+    pub(super) calls_iconv: bool,
+}
+
+/// An ELF file as the loader sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Linked {
+    pub(super) soname: Option<String>,
+    pub(super) needed: Vec<String>,
+}
+
+/// The survey of every package, distribution and file of the user's, as `tree` has it. Of the base, only ELF files are of
+/// interest; what lath writes names everything that is there, and asks for nothing.
+pub(super) fn surveys(tree: &Tree, base: &Base, store: &Store) -> Result<BTreeMap<Origin, Survey>, StoreError> {
+    let mut files: BTreeMap<&Origin, Vec<(&ImagePath, &Digest)>> = BTreeMap::new();
+    for (path, node) in &tree.nodes {
+        if let (Kind::File { digest, .. }, Origin::Deb { .. } | Origin::Wheel { .. } | Origin::User) =
+            (&node.kind, &node.origin)
+        {
+            files.entry(&node.origin).or_default().push((path, digest));
+        }
+    }
+    files
+        .into_par_iter()
+        .map(|(origin, files)| Ok((origin.clone(), survey(&files, Reading::of(origin, base), store)?)))
+        .collect()
+}
+
+/// How much of an origin's files is of interest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// ELF files alone.
+    Base,
+    Package,
+    Distribution,
+}
+
+impl Reading {
+    fn of(origin: &Origin, base: &Base) -> Self {
+        match origin {
+            Origin::Deb { .. } if base.has(origin) => Self::Base,
+            Origin::Deb { .. } => Self::Package,
+            Origin::Wheel { .. } | Origin::Lath | Origin::User => Self::Distribution,
+        }
+    }
+
+    /// Whether a file could be a shell's to read: any text of a package, and of a distribution one that holds a script.
+    fn is_script(self, bytes: &[u8]) -> bool {
+        let is_text = memchr::memchr(0, bytes).is_none();
+        match self {
+            Self::Base => false,
+            Self::Package => is_text,
+            Self::Distribution => is_text && memmem::find(bytes, b"#!/").is_some(),
+        }
+    }
+}
+
+fn survey(files: &[(&ImagePath, &Digest)], reading: Reading, store: &Store) -> Result<Survey, StoreError> {
+    const SHELF: &str = "surveys-1";
+    let fields = files.iter().flat_map(|(path, digest)| [path.as_str().as_bytes(), digest.as_bytes().as_slice()]);
+    let key = Digest::of_fields(fields.chain([format!("{reading:?}").as_bytes()]));
+    if let Some(noted) = store.note(SHELF, &key) {
+        return Ok(noted);
+    }
+    let mut survey = Survey::default();
+    for (path, digest) in files {
+        // A file of the base that could be no library is not even opened.
+        if reading != Reading::Base
+            || path.file_name().contains(".so")
+            || path.is_within("/usr/bin")
+            || path.is_within("/usr/sbin")
+        {
+            survey.read(path, &store.read(digest)?, reading);
+        }
+    }
+    store.write_note(SHELF, &key, &survey)?;
+    Ok(survey)
+}
+
+impl Survey {
+    fn read(&mut self, path: &ImagePath, bytes: &[u8], reading: Reading) {
+        if reading != Reading::Base {
+            self.named_libraries.extend(named_libraries(bytes));
+        }
+        if bytes.starts_with(b"\x7fELF") {
+            // What cannot be read as ELF cannot be loaded either.
+            if let Ok(Some(ElfFile { soname, needed, .. })) = elf::parse(bytes) {
+                self.elf.insert(path.clone(), Linked { soname, needed });
+            }
+            self.calls_iconv |= memmem::find(bytes, b"\0iconv_open\0").is_some();
+        } else if reading.is_script(bytes) {
+            self.words.extend(words(bytes));
+        }
+    }
+}
+
+/// The libraries that a file names in any form that leads to `dlopen`, without what follows their first dot.
+fn named_libraries(bytes: &[u8]) -> BTreeSet<String> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
+    let mut names = BTreeSet::new();
+    for end in memmem::find_iter(bytes, b".so") {
+        let before = &bytes[end.saturating_sub(LONGEST_NAME)..end];
+        let start = before.iter().rposition(|&byte| !is_name(byte)).map_or(0, |position| position + 1);
+        if let Ok(name) = std::str::from_utf8(&before[start..])
+            && name.starts_with("lib")
+        {
+            names.insert(name.to_owned());
+        }
+    }
+    for call in [b"find_library(".as_slice(), b"LoadLibrary(", b"dlopen("] {
+        for start in memmem::find_iter(bytes, call) {
+            let after = &bytes[(start + call.len()).min(bytes.len())..];
+            let after = &after[..after.len().min(LONGEST_NAME)];
+            let quoted = after.iter().position(|byte| b"'\"".contains(byte)).map_or(&[][..], |at| &after[at + 1..]);
+            let length = quoted.iter().take_while(|&&byte| is_name(byte)).count();
+            if let (1.., Ok(name)) = (length, std::str::from_utf8(&quoted[..length])) {
+                names.insert(format!("lib{}", name.strip_prefix("lib").unwrap_or(name)));
+            }
+        }
+    }
+    names
+}
+
+/// The words of a text that could be the names of programs.
+fn words(bytes: &[u8]) -> BTreeSet<String> {
+    let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_+-.[".contains(byte);
+    bytes
+        .split(|byte| !is_word(byte))
+        .filter(|word| (1..=LONGEST_NAME).contains(&word.len()))
+        .filter_map(|word| Some(std::str::from_utf8(word).ok()?.to_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_named_by_file_name_path_or_call() {
+        let text = br#"
+            CDLL('libmagic.so.1'); b"/usr/lib/libfoo-2.0.so"; ctypes.util.find_library("crypto")
+            cdll.LoadLibrary( 'libbar' ) ; ffi.dlopen(name) ; import os.so ; blib.so
+        "#;
+        let names: Vec<String> = named_libraries(text).into_iter().collect();
+        assert_eq!(names, ["libbar", "libcrypto", "libfoo-2.0", "libmagic"]);
+    }
+
+    #[test]
+    fn words_are_what_a_shell_could_run() {
+        let found = words(b"if [ -x \"$A\" ]; then\n\tbasename x|sed -e y\n");
+        for word in ["[", "basename", "sed", "then"] {
+            assert!(found.contains(word), "{word} of {found:?}");
+        }
+    }
+
+    #[test]
+    fn the_tests_own_program_is_surveyed() {
+        let mut survey = Survey::default();
+        let path = ImagePath::parse("/bin/test").unwrap();
+        survey.read(&path, &std::fs::read(std::env::current_exe().unwrap()).unwrap(), Reading::Package);
+        assert!(survey.elf[&path].needed.iter().any(|name| name == "libc.so.6"));
+        assert!(survey.words.is_empty());
+    }
+}

@@ -1,0 +1,324 @@
+//! Listings in, listings out.
+
+use std::collections::BTreeMap;
+
+use testkit::elf::elf;
+
+use super::*;
+use crate::formats::ldcache::{self, Library};
+use crate::model::platform::{Architecture, Platform, PythonVersion};
+use crate::model::request::{
+    BaseRequest, Bytecode, Compression, Distribution, Entrypoint, Indexes, PythonRequest, RuntimeRequest,
+};
+
+const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
+
+/// An image in the making: files of packages, and what is asked of trim.
+struct Given {
+    _home: tempfile::TempDir,
+    store: Store,
+    assembly: Assembly,
+    lock: PlatformLock,
+    keep: Vec<String>,
+}
+
+impl Given {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        let platform = Platform { architecture: Architecture::Amd64 };
+        let lock = PlatformLock { platform, wheels: Vec::new(), debs: Vec::new(), hints: Vec::new() };
+        Self { _home: home, store, assembly: Assembly::default(), lock, keep: Vec::new() }
+    }
+
+    /// A package, with why it is there: `base`, or what asked for it.
+    fn deb(mut self, name: &str, reason: &str, files: &[(&str, &[u8])]) -> Self {
+        self.lock.debs.push(LockedDeb {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            architecture: "amd64".to_owned(),
+            url: String::new(),
+            digest: Digest::of(b""),
+            size_bytes: 0,
+            reason: reason.to_owned(),
+            is_base: reason == "base",
+        });
+        self.files(&Origin::Deb { name: name.to_owned(), version: "1".to_owned() }, files)
+    }
+
+    fn wheel(self, name: &str, files: &[(&str, &[u8])]) -> Self {
+        self.files(&Origin::Wheel { name: name.to_owned(), version: "1".to_owned() }, files)
+    }
+
+    fn files(mut self, origin: &Origin, files: &[(&str, &[u8])]) -> Self {
+        for (path, bytes) in files {
+            let digest = self.store.put(bytes).unwrap();
+            let node = Node::file(digest, bytes.len() as u64, 0o644, origin.clone());
+            self.assembly.tree.insert(ImagePath::parse(path).unwrap(), node);
+        }
+        self
+    }
+
+    fn link(mut self, path: &str, target: &str, package: &str) -> Self {
+        let origin = Origin::Deb { name: package.to_owned(), version: "1".to_owned() };
+        self.assembly.tree.insert(ImagePath::parse(path).unwrap(), Node::link(target, origin));
+        self
+    }
+
+    fn keep(mut self, glob: &str) -> Self {
+        self.keep.push(glob.to_owned());
+        self
+    }
+
+    fn trim(&self) -> Tree {
+        trim(&self.assembly, &self.lock, &request(self.keep.clone()), &self.store).unwrap()
+    }
+
+    /// What went and what stayed, without directories and digests.
+    fn trimmed(&self) -> String {
+        let tree = self.trim();
+        let mut lines: BTreeMap<String, String> = BTreeMap::new();
+        for (path, node) in tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory) {
+            lines.insert(path.to_string(), format!("kept: {}", node.reason));
+        }
+        for (path, removal) in &tree.removed {
+            lines.insert(path.to_string(), format!("gone: {}", removal.reason));
+        }
+        lines.into_iter().map(|(path, line)| format!("{path}  {line}\n")).collect()
+    }
+}
+
+fn request(keep: Vec<String>) -> Request {
+    Request {
+        python: PythonRequest {
+            version: PythonVersion { major: 3, minor: 13 },
+            requirements: Vec::new(),
+            requirement_files: Vec::new(),
+            constraint_files: Vec::new(),
+            indexes: Indexes::default(),
+        },
+        base: BaseRequest {
+            distribution: Distribution::Debian,
+            suite: "trixie".to_owned(),
+            packages: Vec::new(),
+            recommends: false,
+            mirror: None,
+            security_mirror: None,
+        },
+        platforms: Vec::new(),
+        trim: TrimLevel::Standard,
+        keep,
+        bytecode: Bytecode::None,
+        runtime: RuntimeRequest {
+            scripts: Vec::new(),
+            entrypoint: Entrypoint::Exec,
+            shell: false,
+            cmd: Vec::new(),
+            env: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            user: String::new(),
+            workdir: None,
+            expose: Vec::new(),
+        },
+        copies: Vec::new(),
+        checks: Vec::new(),
+        verify: true,
+        user_base: "/opt/app".parse().unwrap(),
+        compression: Compression::Gzip(6),
+        epoch_secs: 0,
+        name: String::new(),
+        destinations: Vec::new(),
+    }
+}
+
+#[test]
+fn what_goes_has_a_reason_and_what_a_wheel_brings_stays() {
+    let given = Given::new()
+        .deb(
+            "d",
+            "base",
+            &[
+                ("/usr/share/doc/d/changelog.gz", b"x"),
+                ("/usr/share/doc/d/copyright", b"x"),
+                ("/usr/share/doc/d-more/changelog.gz", b"x"),
+                ("/usr/share/man/man1/d.1.gz", b"x"),
+                ("/usr/lib/locale/C.utf8/LC_CTYPE", b"x"),
+                ("/usr/lib/python3.13/os.py", b"x"),
+                ("/usr/lib/python3.13/test/x.py", b"x"),
+                ("/usr/lib/python3.13/lib-dynload/_testcapi.so", b"x"),
+                ("/usr/share/zoneinfo/right/UTC", b"x"),
+                ("/usr/share/zoneinfo/UTC", b"x"),
+            ],
+        )
+        .wheel(
+            "w",
+            &[
+                ("/opt/app/lib/python3.13/site-packages/usr/share/man/x", b"x"),
+                ("/opt/app/lib/python3.13/site-packages/w/tests/x.py", b"x"),
+            ],
+        );
+    insta::assert_snapshot!(given.trimmed(), @"
+    /opt/app/lib/python3.13/site-packages/usr/share/man/x  kept: needed by what was asked for
+    /opt/app/lib/python3.13/site-packages/w/tests/x.py  kept: needed by what was asked for
+    /usr/lib/locale/C.utf8/LC_CTYPE  kept: base
+    /usr/lib/python3.13/lib-dynload  gone: emptied by the rules above
+    /usr/lib/python3.13/lib-dynload/_testcapi.so  gone: the stdlib's own tests and its IDE
+    /usr/lib/python3.13/os.py  kept: base
+    /usr/lib/python3.13/test  gone: emptied by the rules above
+    /usr/lib/python3.13/test/x.py  gone: the stdlib's own tests and its IDE
+    /usr/share/doc/d-more  gone: emptied by the rules above
+    /usr/share/doc/d-more/changelog.gz  gone: documentation
+    /usr/share/doc/d/changelog.gz  gone: documentation
+    /usr/share/doc/d/copyright  kept: base
+    /usr/share/man  gone: emptied by the rules above
+    /usr/share/man/man1  gone: emptied by the rules above
+    /usr/share/man/man1/d.1.gz  gone: manuals
+    /usr/share/zoneinfo/UTC  kept: base
+    /usr/share/zoneinfo/right  gone: emptied by the rules above
+    /usr/share/zoneinfo/right/UTC  gone: second copies of time zones, with and without leap seconds
+    ");
+}
+
+#[test]
+fn a_library_stays_where_something_needs_it_or_names_it_and_says_who() {
+    let at = |name: &str| format!("{LIBRARIES}/{name}");
+    let given = Given::new()
+        .deb(
+            "libs",
+            "base",
+            &[
+                (&at("libneeded.so.1.2"), &elf(Some("libneeded.so.1"), &["libbelow.so.1"])),
+                (&at("libbelow.so.1"), &elf(Some("libbelow.so.1"), &[])),
+                (&at("libnamed.so.3"), &elf(Some("libnamed.so.3"), &[])),
+                (&at("libidle.so.2.0"), &elf(Some("libidle.so.2"), &["libidle2.so.1"])),
+                (&at("libidle2.so.1"), &elf(Some("libidle2.so.1"), &[])),
+                (&at("libnss_dns.so.2"), &elf(Some("libnss_dns.so.2"), &[])),
+                (&at("libheld.so.1"), &elf(Some("libheld.so.1"), &[])),
+                ("/usr/bin/python3.13", &elf(None, &["libneeded.so.1"])),
+            ],
+        )
+        .link(&at("libidle.so.2"), "libidle.so.2.0", "libs")
+        .link(&at("libneeded.so.1"), "libneeded.so.1.2", "libs")
+        .deb("asked", "`--with asked`", &[(&at("libasked.so.1"), &elf(Some("libasked.so.1"), &[]))])
+        .wheel("w", &[("/opt/app/lib/w.py", b"ctypes.util.find_library('named')")])
+        .keep("/usr/lib/*/libheld.so*");
+    insta::assert_snapshot!(given.trimmed(), @"
+    /opt/app/lib/w.py  kept: needed by what was asked for
+    /usr/bin/python3.13  kept: base
+    /usr/lib/x86_64-linux-gnu/libasked.so.1  kept: `--with asked`
+    /usr/lib/x86_64-linux-gnu/libbelow.so.1  kept: needed by /usr/lib/x86_64-linux-gnu/libneeded.so.1.2
+    /usr/lib/x86_64-linux-gnu/libheld.so.1  kept: `--keep`
+    /usr/lib/x86_64-linux-gnu/libidle.so.2  gone: shared libraries that nothing kept needs
+    /usr/lib/x86_64-linux-gnu/libidle.so.2.0  gone: shared libraries that nothing kept needs
+    /usr/lib/x86_64-linux-gnu/libidle2.so.1  gone: shared libraries that nothing kept needs
+    /usr/lib/x86_64-linux-gnu/libnamed.so.3  kept: named in files of wheel w
+    /usr/lib/x86_64-linux-gnu/libneeded.so.1  kept: base
+    /usr/lib/x86_64-linux-gnu/libneeded.so.1.2  kept: needed by /usr/bin/python3.13
+    /usr/lib/x86_64-linux-gnu/libnss_dns.so.2  kept: base
+    ");
+}
+
+#[test]
+fn the_loaders_cache_forgets_what_is_gone() {
+    let path = |name: &str| format!("{LIBRARIES}/{name}");
+    let library = |name: &str| Library { soname: name.to_owned(), path: path(name) };
+    let cache = ldcache::write(&[library("libidle.so.1"), library("libc.so.6")], Architecture::Amd64);
+    let given = Given::new()
+        .deb(
+            "libs",
+            "base",
+            &[
+                (&path("libidle.so.1"), &elf(Some("libidle.so.1"), &[])),
+                (&path("libc.so.6"), &elf(Some("libc.so.6"), &[])),
+            ],
+        )
+        .files(&Origin::Lath, &[("/etc/ld.so.cache", &cache)]);
+    let tree = given.trim();
+    let (_, node) = tree.find("/etc/ld.so.cache").unwrap();
+    let bytes = given.store.read(node.digest().unwrap()).unwrap();
+    assert_eq!(ldcache::read(&bytes).unwrap(), [library("libc.so.6")]);
+}
+
+#[test]
+fn an_extension_module_whose_library_was_never_brought_goes() {
+    let module = |name: &str| format!("/usr/lib/python3.11/lib-dynload/{name}.so");
+    let given = Given::new().deb(
+        "stdlib",
+        "base",
+        &[
+            (&module("nis"), &elf(None, &["libnsl.so.2", "libc.so.6"])),
+            (&module("zlib"), &elf(None, &["libc.so.6"])),
+            (&format!("{LIBRARIES}/libc.so.6"), &elf(Some("libc.so.6"), &[])),
+        ],
+    );
+    insta::assert_snapshot!(given.trimmed(), @"
+    /usr/lib/python3.11/lib-dynload/nis.so  gone: extension modules of the stdlib whose library is left out
+    /usr/lib/python3.11/lib-dynload/zlib.so  kept: base
+    /usr/lib/x86_64-linux-gnu/libc.so.6  kept: base
+    ");
+}
+
+#[test]
+fn character_sets_stay_where_an_added_program_converts() {
+    let converter = [elf(None, &[]), b"\0iconv_open\0".to_vec()].concat();
+    let sets: &[(&str, &[u8])] =
+        &[("/usr/lib/gconv/UTF-16.so", b"x"), ("/usr/lib/gconv/EBCDIC-US.so", b"x"), ("/usr/lib/libc.so.6", b"x")];
+    let without = Given::new().deb("libc6", "base", sets);
+    insta::assert_snapshot!(without.trimmed(), @"
+    /usr/lib/gconv  gone: emptied by the rules above
+    /usr/lib/gconv/EBCDIC-US.so  gone: character sets for iconv
+    /usr/lib/gconv/UTF-16.so  gone: character sets for iconv
+    /usr/lib/libc.so.6  kept: base
+    ");
+    let with = Given::new().deb("libc6", "base", sets).deb("git", "`--with git`", &[("/usr/bin/git", &converter)]);
+    insta::assert_snapshot!(with.trimmed(), @"
+    /usr/bin/git  kept: `--with git`
+    /usr/lib/gconv/EBCDIC-US.so  gone: character sets for iconv
+    /usr/lib/gconv/UTF-16.so  kept: base
+    /usr/lib/libc.so.6  kept: base
+    ");
+}
+
+#[test]
+fn of_essential_packages_the_programs_stay_that_a_script_names() {
+    let given = Given::new()
+        .deb(
+            "coreutils",
+            "run by scripts of git",
+            &[
+                ("/usr/bin/basename", b"x"),
+                ("/usr/bin/factor", b"x"),
+                ("/usr/bin/nice", b"x"),
+                ("/usr/bin/shred", b"x"),
+                ("/usr/bin/uname", b"x"),
+            ],
+        )
+        .deb("sed", "run by scripts of git", &[("/usr/bin/sed", b"x")])
+        .deb("git", "`--with git`", &[("/usr/lib/git-core/git-submodule", b"#!/bin/sh\n$(basename $0) (uname -s)")])
+        .wheel("w", &[("/opt/app/w/hook", b"#!/usr/bin/env bash\nnice"), ("/opt/app/w/a.py", b"# shred it")]);
+    insta::assert_snapshot!(given.trimmed(), @"
+    /opt/app/w/a.py  kept: needed by what was asked for
+    /opt/app/w/hook  kept: needed by what was asked for
+    /usr/bin/basename  kept: run by scripts of git
+    /usr/bin/factor  gone: programs of essential packages that no script names
+    /usr/bin/nice  kept: run by scripts of git
+    /usr/bin/sed  kept: run by scripts of git
+    /usr/bin/shred  gone: programs of essential packages that no script names
+    /usr/bin/uname  kept: run by scripts of git
+    /usr/lib/git-core/git-submodule  kept: `--with git`
+    ");
+}
+
+#[test]
+fn headers_stay_for_a_compiler_and_for_whoever_names_them() {
+    let headers: &[(&str, &[u8])] = &[("/usr/include/x.h", b"x"), ("/usr/lib/libx.a", b"x")];
+    let gone = Given::new().deb("libx", "needed by y", headers).trim();
+    assert_eq!(gone.removed[&ImagePath::parse("/usr/include/x.h").unwrap()].reason, "headers and static libraries");
+    let named = Given::new().deb("libx-dev", "`--with libx-dev`", headers).trim();
+    let compiler = ("/usr/bin/x86_64-linux-gnu-gcc-14", b"x".as_slice());
+    let compiled = Given::new().deb("libx", "needed by y", headers).deb("gcc", "`--with gcc`", &[compiler]).trim();
+    for tree in [named, compiled] {
+        assert!(tree.find("/usr/include/x.h").is_some() && tree.find("/usr/lib/libx.a").is_some());
+    }
+}
