@@ -84,6 +84,7 @@ impl BuildError {
             }
             Self::Fetch(FetchError::Download(error)) => error.hints(),
             Self::Unpack(error) => error.hints(),
+            Self::Emit(error) => error.hints(),
             Self::Seal(SealError::Script { .. }) => vec!["name one of them with `-c NAME`".to_owned()],
             _ => Vec::new(),
         }
@@ -346,6 +347,7 @@ mod tests {
             offline,
             jobs: 8,
             docker_host: None,
+            runtime_dir: None,
             keyring: None,
             now_secs,
         };

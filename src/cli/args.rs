@@ -222,10 +222,10 @@ pub(super) struct Build {
     /// The image's name [default: the first requirement's]
     #[arg(long, short, value_name = "NAME[:TAG]", help_heading = "Where to")]
     pub(super) tag: Option<String>,
-    /// `PATH.tar`, `oci:DIR`, `oci-archive:PATH`, `docker-archive:PATH`, `docker-daemon:NAME` or `dir:DIR`; may repeat [default: ./NAME.tar]
+    /// `PATH.tar`, `oci:DIR[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME]`, `docker-daemon:NAME` or `dir:DIR`; may repeat [default: ./NAME.tar]
     #[arg(long, short, value_name = "DEST", help_heading = "Where to")]
     pub(super) output: Vec<String>,
-    /// Load the image into Docker, or whatever `DOCKER_HOST` names
+    /// Load the image into Docker or Podman: what `DOCKER_HOST` names, else the first socket that answers
     #[arg(long, help_heading = "Where to")]
     pub(super) load: bool,
     /// Write what was built to a file, as JSON

@@ -12,7 +12,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
     BaseRequest, Bytecode, Copied, Destination, Distribution, Entrypoint, Indexes, PythonRequest, Request,
-    RuntimeRequest, TrimLevel,
+    RuntimeRequest, TrimLevel, is_image_name,
 };
 use crate::pipeline::WorldSettings;
 
@@ -222,25 +222,10 @@ fn default_name(build: &Build) -> Result<String, Failure> {
 
 /// A name as registries take it (distribution-spec, "Pulling manifests"), with a tag or without.
 fn checked_name(text: &str) -> Result<String, Failure> {
-    let refuse =
-        || usage(format!("cannot name an image `{text}`: write `name`, `name:tag` or `host/name:tag`, in lower case"));
-    let (path, tag) = match text.rsplit_once(':') {
-        Some((path, tag)) if !tag.contains('/') => (path, Some(tag)),
-        _ => (text, None),
-    };
-    let is_component = |component: &str| {
-        let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        component.starts_with(is_edge)
-            && component.ends_with(is_edge)
-            && component.chars().all(|c| is_edge(c) || matches!(c, '-' | '_' | '.' | ':'))
-    };
-    let is_tag = |tag: &str| {
-        (1..=128).contains(&tag.len())
-            && !tag.starts_with(['-', '.'])
-            && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-    };
-    if !path.split('/').all(is_component) || !tag.is_none_or(is_tag) {
-        return Err(refuse());
+    if !is_image_name(text) {
+        return Err(usage(format!(
+            "cannot name an image `{text}`: write `name`, `name:tag` or `host/name:tag`, in lower case"
+        )));
     }
     Ok(text.to_owned())
 }
@@ -271,6 +256,7 @@ pub(super) fn world(build: &Build, global: &Global) -> Result<WorldSettings, Fai
         offline: build.offline,
         jobs: build.jobs,
         docker_host: std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()),
+        runtime_dir: std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from),
         keyring: build.keyring.clone(),
         now_secs,
     })

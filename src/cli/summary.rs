@@ -74,12 +74,13 @@ fn line(text: &mut String, label: &str, words: &str) {
 /// What to type to run the image from where it was written; nothing for a plain folder.
 fn way_to_run(name: &str, destination: &Destination) -> Option<String> {
     match destination {
-        Destination::Archive(path) | Destination::DockerArchive(path) => {
+        Destination::Archive(path) => Some(format!("docker load -i {} && docker run --rm {name}", path.display())),
+        Destination::DockerArchive { path, name: own } => {
+            let name = own.as_deref().unwrap_or(name);
             Some(format!("docker load -i {} && docker run --rm {name}", path.display()))
         }
         Destination::Daemon(name) => Some(format!("docker run --rm {name}")),
-        Destination::Oci(path) => Some(format!("podman run --rm oci:{}", path.display())),
-        Destination::OciArchive(path) => Some(format!("podman run --rm oci-archive:{}", path.display())),
+        Destination::Oci { .. } | Destination::OciArchive { .. } => Some(format!("podman run --rm {destination}")),
         Destination::Directory(_) => None,
     }
 }

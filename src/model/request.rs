@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -209,12 +209,12 @@ pub(crate) enum Compression {
 pub(crate) enum Destination {
     /// One tar that is an OCI layout and a Docker archive at once.
     Archive(PathBuf),
-    /// `oci:PATH`: an OCI layout in a folder.
-    Oci(PathBuf),
-    /// `oci-archive:PATH`: an OCI layout in a tar.
-    OciArchive(PathBuf),
-    /// `docker-archive:PATH`: what `docker save` writes.
-    DockerArchive(PathBuf),
+    /// `oci:PATH[:REFERENCE]`: an OCI layout in a folder, beside the images that it has under other names.
+    Oci { path: PathBuf, reference: Option<String> },
+    /// `oci-archive:PATH[:REFERENCE]`: an OCI layout in a tar.
+    OciArchive { path: PathBuf, reference: Option<String> },
+    /// `docker-archive:PATH[:NAME[:TAG]]`: what `docker save` writes.
+    DockerArchive { path: PathBuf, name: Option<String> },
     /// `dir:PATH`: a plain root file system.
     Directory(PathBuf),
     /// `docker-daemon:NAME`: Docker's or Podman's socket.
@@ -224,7 +224,7 @@ pub(crate) enum Destination {
 #[derive(Debug, Error)]
 pub(crate) enum ParseError {
     #[error(
-        "cannot read the destination `{0}`: write `PATH.tar`, `oci:PATH`, `oci-archive:PATH`, `docker-archive:PATH`, `dir:PATH` or `docker-daemon:NAME`"
+        "cannot read the destination `{0}`: write `PATH.tar`, `oci:PATH[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME:TAG]`, `dir:PATH` or `docker-daemon:NAME[:TAG]`"
     )]
     Destination(String),
     #[error(
@@ -249,27 +249,76 @@ impl FromStr for Destination {
         }
         match scheme {
             "" => Ok(Self::Archive(rest.into())),
-            "oci" => Ok(Self::Oci(rest.into())),
-            "oci-archive" => Ok(Self::OciArchive(rest.into())),
-            "docker-archive" => Ok(Self::DockerArchive(rest.into())),
+            "oci" => named(rest).map(|(path, reference)| Self::Oci { path, reference }).ok_or_else(refuse),
+            "oci-archive" => {
+                named(rest).map(|(path, reference)| Self::OciArchive { path, reference }).ok_or_else(refuse)
+            }
+            "docker-archive" => match named(rest) {
+                Some((path, name)) if name.as_deref().is_none_or(is_image_name) => {
+                    Ok(Self::DockerArchive { path, name })
+                }
+                _ => Err(refuse()),
+            },
             "dir" => Ok(Self::Directory(rest.into())),
-            "docker-daemon" => Ok(Self::Daemon(rest.to_owned())),
+            "docker-daemon" if is_image_name(rest) => Ok(Self::Daemon(rest.to_owned())),
             _ => Err(refuse()),
         }
     }
+}
+
+/// Splits `PATH[:REFERENCE]` at the first colon, as skopeo does: such a path holds none. A reference is of the characters
+/// that image-spec, annotations.md, has for `org.opencontainers.image.ref.name`.
+fn named(text: &str) -> Option<(PathBuf, Option<String>)> {
+    let (path, reference) = match text.split_once(':') {
+        None => (text, None),
+        Some((path, reference)) => (path, Some(reference)),
+    };
+    let is_reference = |text: &str| {
+        let is_edge = |c: char| c.is_ascii_alphanumeric();
+        text.starts_with(is_edge)
+            && text.ends_with(is_edge)
+            && text.chars().all(|c| is_edge(c) || "-._:@/+".contains(c))
+    };
+    let is_whole = !path.is_empty() && reference.is_none_or(is_reference);
+    is_whole.then(|| (path.into(), reference.map(str::to_owned)))
+}
+
+/// Whether engines and registries take `text` as a name, with a tag or without (distribution-spec, "Pulling manifests").
+pub(crate) fn is_image_name(text: &str) -> bool {
+    let (path, tag) = match text.rsplit_once(':') {
+        Some((path, tag)) if !tag.contains('/') => (path, Some(tag)),
+        _ => (text, None),
+    };
+    let is_component = |component: &str| {
+        let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        component.starts_with(is_edge)
+            && component.ends_with(is_edge)
+            && component.chars().all(|c| is_edge(c) || matches!(c, '-' | '_' | '.' | ':'))
+    };
+    let is_tag = |tag: &str| {
+        (1..=128).contains(&tag.len())
+            && !tag.starts_with(['-', '.'])
+            && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    path.split('/').all(is_component) && tag.is_none_or(is_tag)
 }
 
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Archive(path) => write!(f, "{}", path.display()),
-            Self::Oci(path) => write!(f, "oci:{}", path.display()),
-            Self::OciArchive(path) => write!(f, "oci-archive:{}", path.display()),
-            Self::DockerArchive(path) => write!(f, "docker-archive:{}", path.display()),
+            Self::Oci { path, reference } => write_named(f, "oci", path, reference.as_ref()),
+            Self::OciArchive { path, reference } => write_named(f, "oci-archive", path, reference.as_ref()),
+            Self::DockerArchive { path, name } => write_named(f, "docker-archive", path, name.as_ref()),
             Self::Directory(path) => write!(f, "dir:{}", path.display()),
             Self::Daemon(name) => write!(f, "docker-daemon:{name}"),
         }
     }
+}
+
+fn write_named(f: &mut fmt::Formatter<'_>, scheme: &str, path: &Path, name: Option<&String>) -> fmt::Result {
+    write!(f, "{scheme}:{}", path.display())?;
+    name.map_or(Ok(()), |name| write!(f, ":{name}"))
 }
 
 impl FromStr for Compression {
@@ -286,5 +335,54 @@ impl FromStr for Compression {
             ("zstd", level) if (1..=19).contains(&level.unwrap_or(9)) => Ok(Self::Zstd(level.unwrap_or(9))),
             _ => Err(refuse()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations_are_read_as_skopeo_reads_them_and_written_as_they_were() {
+        let table = [
+            ("image.tar", Destination::Archive("image.tar".into())),
+            ("oci:dir/layout", Destination::Oci { path: "dir/layout".into(), reference: None }),
+            ("oci:l:4.7.0", Destination::Oci { path: "l".into(), reference: Some("4.7.0".to_owned()) }),
+            (
+                "oci-archive:a.tar:x/y:1",
+                Destination::OciArchive { path: "a.tar".into(), reference: Some("x/y:1".to_owned()) },
+            ),
+            ("docker-archive:d.tar", Destination::DockerArchive { path: "d.tar".into(), name: None }),
+            (
+                "docker-archive:d.tar:a/b:1",
+                Destination::DockerArchive { path: "d.tar".into(), name: Some("a/b:1".to_owned()) },
+            ),
+            ("docker-daemon:a:1", Destination::Daemon("a:1".to_owned())),
+            ("dir:root:fs", Destination::Directory("root:fs".into())),
+        ];
+        for (text, destination) in table {
+            assert_eq!(text.parse::<Destination>().unwrap(), destination);
+            assert_eq!(destination.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_destination_that_means_nothing_is_refused() {
+        for text in
+            ["oci:", "oci::x", "oci:x:", "oci:x:/y", "docker-archive:d:Big", "docker-daemon:Big", "docker://x", "y:z"]
+        {
+            assert!(text.parse::<Destination>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_user_base_is_a_path_that_nothing_else_takes() {
+        for text in ["/opt/app", "/tmp/theuserbase", "/usr/local", "/srv/a-b_c.d+e@f/"] {
+            assert!(text.parse::<UserBase>().is_ok(), "{text}");
+        }
+        for text in ["opt/app", "/", "/usr", "/proc/x", "/bin/x", "/a:b", "/a'b", "/a b", "/a/../b", ""] {
+            assert!(text.parse::<UserBase>().is_err(), "{text}");
+        }
+        assert_eq!("/srv//x/".parse::<UserBase>().unwrap().program("tool"), "/srv/x/bin/tool");
     }
 }

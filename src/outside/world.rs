@@ -37,6 +37,8 @@ pub(crate) struct WorldSettings {
     pub(crate) jobs: usize,
     /// As in `DOCKER_HOST`.
     pub(crate) docker_host: Option<String>,
+    /// Where a user's own daemons have their sockets, as in `XDG_RUNTIME_DIR`.
+    pub(crate) runtime_dir: Option<PathBuf>,
     /// A file of keys to trust instead of those that lath carries.
     pub(crate) keyring: Option<PathBuf>,
     pub(crate) now_secs: u64,
@@ -86,7 +88,7 @@ impl World {
             pypi: Pypi { cache_dir: settings.cache_dir.join("pypi"), offline: settings.offline },
             archive: Archive::new(keyring),
             sandbox: Sandbox,
-            daemon: Daemon::new(settings.docker_host),
+            daemon: Daemon::new(settings.docker_host, settings.runtime_dir.as_deref()),
             listener,
             now_secs: settings.now_secs,
         })

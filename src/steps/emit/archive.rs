@@ -1,0 +1,83 @@
+//! One tar that is an OCI layout, and beside that what `docker save` writes, so that every engine loads it.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::blobs::blobs;
+use super::layout::{self, Name};
+use super::staged::StagedFile;
+use super::{EmitError, parent, try_to_write};
+use crate::formats::tarball;
+use crate::model::digest::Digest;
+use crate::model::image::Image;
+use crate::outside::store::Store;
+
+/// What an archive holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form<'a> {
+    pub(super) for_docker: bool,
+    /// What the image is called in there, where that is not its own name.
+    pub(super) name: Option<&'a str>,
+}
+
+impl Form<'_> {
+    pub(super) const BOTH: Self = Self { for_docker: true, name: None };
+    pub(super) const OCI: Self = Self { for_docker: false, name: None };
+}
+
+pub(super) fn refuse(path: &Path) -> Result<(), EmitError> {
+    let refused = |problem| Err(EmitError::Refused { path: path.to_owned(), problem });
+    if path.is_dir() {
+        return refused("there is a folder of that name");
+    }
+    if path.exists() && !path.is_file() {
+        return refused("what has that name is no file");
+    }
+    if !parent(path).is_dir() {
+        return refused("the folder that should hold it is not there");
+    }
+    try_to_write(parent(path)).map_err(|error| match error {
+        EmitError::Write { source, .. } => EmitError::Write { path: path.to_owned(), source },
+        other => other,
+    })
+}
+
+pub(super) fn stage(
+    path: &Path,
+    image: &Image,
+    form: &Form<'_>,
+    epoch_secs: u64,
+    store: &Store,
+) -> Result<StagedFile, EmitError> {
+    let failed = |source| EmitError::Write { path: path.to_owned(), source };
+    let name = Name::of(&image.name, form.name);
+    let mut file = StagedFile::new(path)?;
+    let mut writer = io::BufWriter::with_capacity(1 << 20, file.writer());
+    let index = layout::index(Vec::new(), image, &name);
+    let mut documents = vec![("oci-layout", layout::LAYOUT.to_vec()), ("index.json", serde_json::to_vec(&index)?)];
+    if form.for_docker {
+        documents.push(("manifest.json", serde_json::to_vec(&docker_manifest(image, &name))?));
+    }
+    for (name, bytes) in &documents {
+        tarball::write_file(&mut writer, name, bytes.len() as u64, epoch_secs, &mut bytes.as_slice())
+            .map_err(failed)?;
+    }
+    for (digest, blob) in blobs(image) {
+        let (name, size_bytes) = (format!("blobs/sha256/{digest}"), blob.size_bytes());
+        tarball::write_file(&mut writer, &name, size_bytes, epoch_secs, &mut blob.reader(store)).map_err(failed)?;
+    }
+    writer.write_all(&tarball::END).map_err(failed)?;
+    writer.flush().map_err(failed)?;
+    drop(writer);
+    Ok(file)
+}
+
+/// `manifest.json` of `docker save`, for engines that know no OCI layout. They take one platform: the first.
+fn docker_manifest(image: &Image, name: &Name) -> Value {
+    let first = &image.platforms[0];
+    let blob = |digest: &Digest| format!("blobs/sha256/{digest}");
+    let layers: Vec<String> = first.layers.iter().map(|layer| blob(&layer.digest.0)).collect();
+    json!([{ "Config": blob(&first.config.digest.0), "RepoTags": [name.image], "Layers": layers }])
+}

@@ -1,0 +1,71 @@
+//! The blobs of an image by digest: its documents, and its layers as the segments that they are joined from.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use fs_err as fs;
+
+use crate::model::digest::Digest;
+use crate::model::image::Image;
+use crate::outside::store::Store;
+
+pub(super) enum Blob<'a> {
+    Document(&'a [u8]),
+    Segments { segments: &'a [Digest], size_bytes: u64 },
+}
+
+impl Blob<'_> {
+    pub(super) fn size_bytes(&self) -> u64 {
+        match self {
+            Self::Document(bytes) => bytes.len() as u64,
+            Self::Segments { size_bytes, .. } => *size_bytes,
+        }
+    }
+
+    pub(super) fn reader<'a>(&'a self, store: &'a Store) -> Box<dyn io::Read + 'a> {
+        match self {
+            Self::Document(bytes) => Box::new(*bytes),
+            Self::Segments { segments, .. } => Box::new(Joined { segments: segments.iter(), current: None, store }),
+        }
+    }
+}
+
+/// Every blob of the image, each once.
+pub(super) fn blobs(image: &Image) -> BTreeMap<Digest, Blob<'_>> {
+    let mut blobs = BTreeMap::new();
+    for platform in &image.platforms {
+        for document in [&platform.config, &platform.manifest] {
+            blobs.insert(document.digest.0, Blob::Document(&document.bytes));
+        }
+        for layer in &platform.layers {
+            let blob = Blob::Segments { segments: &layer.segments, size_bytes: layer.size_bytes };
+            blobs.insert(layer.digest.0, blob);
+        }
+    }
+    if let Some(index) = &image.index {
+        blobs.insert(index.digest.0, Blob::Document(&index.bytes));
+    }
+    blobs
+}
+
+/// Reads segments one after the other.
+struct Joined<'a> {
+    segments: std::slice::Iter<'a, Digest>,
+    current: Option<fs::File>,
+    store: &'a Store,
+}
+
+impl io::Read for Joined<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(file) = &mut self.current {
+                let length = file.read(buffer)?;
+                if length > 0 || buffer.is_empty() {
+                    return Ok(length);
+                }
+            }
+            let Some(next) = self.segments.next() else { return Ok(0) };
+            self.current = Some(fs::File::open(self.store.segment_path(next))?);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The daemon of an engine: it is sent the archive that loads everywhere.
+
+use tempfile::TempDir;
+
+use super::EmitError;
+use super::archive::{self, Form};
+use crate::model::image::Image;
+use crate::outside::world::World;
+
+const ARCHIVE: &str = "image.tar";
+
+/// An archive that lies ready in the store.
+pub(super) struct Loading<'a> {
+    home: TempDir,
+    name: String,
+    world: &'a World,
+}
+
+pub(super) fn refuse(name: &str, is_zstd: bool, world: &World) -> Result<(), EmitError> {
+    let failed = |source| EmitError::Daemon { name: name.to_owned(), source };
+    let engine = world.daemon.ask().map_err(failed)?;
+    if is_zstd && !engine.reads_zstd {
+        return Err(EmitError::Zstd { name: name.to_owned(), engine: engine.name });
+    }
+    Ok(())
+}
+
+pub(super) fn stage<'a>(
+    name: &str,
+    image: &Image,
+    epoch_secs: u64,
+    world: &'a World,
+) -> Result<Loading<'a>, EmitError> {
+    let home = world.store.temporary_dir()?;
+    let image = Image { name: name.to_owned(), ..image.clone() };
+    archive::stage(&home.path().join(ARCHIVE), &image, &Form::BOTH, epoch_secs, &world.store)?.publish()?;
+    Ok(Loading { home, name: name.to_owned(), world })
+}
+
+impl Loading<'_> {
+    pub(super) fn load(self) -> Result<(), EmitError> {
+        let loaded = self.world.daemon.load(&self.home.path().join(ARCHIVE));
+        loaded.map_err(|source| EmitError::Daemon { name: self.name, source })
+    }
+}

@@ -1,0 +1,176 @@
+//! An OCI layout in a folder (image-spec, image-layout.md): the image is added to those that are there, and takes the
+//! place of the one that has its name.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde_json::{Value, json};
+
+use super::blobs::blobs;
+use super::staged::StagedFile;
+use super::{EmitError, is_filled, try_to_write};
+use crate::model::image::Image;
+use crate::outside::store::Store;
+
+pub(super) const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// What containerd calls the image on import; ref.name alone is a tag without a repository.
+const IMAGE_NAME: &str = "io.containerd.image.name";
+
+/// What an image is called: in an index by its reference, in an engine by its whole name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) reference: String,
+    pub(super) image: String,
+}
+
+impl Name {
+    /// `wanted` is a whole name, or a tag of `own`.
+    pub(super) fn of(own: &str, wanted: Option<&str>) -> Self {
+        let start = own.rfind('/').map_or(0, |slash| slash + 1);
+        let (repository, tag) = match own[start..].find(':') {
+            Some(colon) => (&own[..start + colon], &own[start + colon + 1..]),
+            None => (own, "latest"),
+        };
+        let whole = |tag: &str| format!("{repository}:{tag}");
+        match wanted {
+            None => Self { reference: tag.to_owned(), image: whole(tag) },
+            Some(name) if name.contains(['/', ':']) => {
+                let is_tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
+                let image = if is_tagged { name.to_owned() } else { format!("{name}:latest") };
+                Self { reference: name.to_owned(), image }
+            }
+            Some(tag) => Self { reference: tag.to_owned(), image: whole(tag) },
+        }
+    }
+}
+
+/// Everything of a layout that is written before its folder is touched.
+pub(super) struct StagedLayout {
+    path: PathBuf,
+    blobs: Vec<StagedFile>,
+    entry: Value,
+    reference: String,
+}
+
+pub(super) fn refuse(path: &Path) -> Result<(), EmitError> {
+    let refused = |problem| Err(EmitError::Refused { path: path.to_owned(), problem });
+    if path.exists() && !path.is_dir() {
+        return refused("there is a file of that name");
+    }
+    if is_filled(path) && !path.join("oci-layout").is_file() {
+        return refused("it is a folder with something else in it than an OCI layout");
+    }
+    others(path, "")?;
+    try_to_write(path)
+}
+
+/// Writes what the layout lacks of the image's blobs. What this needs to hold them is what a pull of it would be.
+pub(super) fn stage(
+    path: &Path,
+    reference: Option<&str>,
+    image: &Image,
+    store: &Store,
+) -> Result<StagedLayout, EmitError> {
+    let failed = |source| EmitError::Write { path: path.to_owned(), source };
+    let name = Name::of(&image.name, reference);
+    let directory = path.join("blobs/sha256");
+    fs::create_dir_all(&directory).map_err(failed)?;
+    let mut staged = Vec::new();
+    for (digest, blob) in blobs(image) {
+        let target = directory.join(digest.to_string());
+        if fs::metadata(&target).is_ok_and(|there| there.len() == blob.size_bytes()) {
+            continue;
+        }
+        let mut file = StagedFile::new(&target)?;
+        io::copy(&mut blob.reader(store), file.writer()).map_err(failed)?;
+        staged.push(file);
+    }
+    Ok(StagedLayout { path: path.to_owned(), blobs: staged, entry: entry(image, &name), reference: name.reference })
+}
+
+impl StagedLayout {
+    /// Gives the blobs their names, and names the image last, so that the layout is whole at any moment. Others that
+    /// write to it wait.
+    pub(super) fn publish(self) -> Result<(), EmitError> {
+        let failed = |source| EmitError::Write { path: self.path.clone(), source };
+        let folder = fs::File::open(&self.path).map_err(failed)?;
+        // Where a file system has no locks, the last one who writes has the word.
+        let _ = folder.file().lock();
+        self.blobs.into_iter().try_for_each(StagedFile::publish)?;
+        StagedFile::of(&self.path.join("oci-layout"), LAYOUT)?.publish()?;
+        let mut manifests = others(&self.path, &self.reference)?;
+        manifests.push(self.entry);
+        StagedFile::of(&self.path.join("index.json"), &serde_json::to_vec(&document(manifests))?)?.publish()
+    }
+}
+
+/// The layout's `index.json`: `manifests` and the image.
+pub(super) fn index(mut manifests: Vec<Value>, image: &Image, name: &Name) -> Value {
+    manifests.push(entry(image, name));
+    document(manifests)
+}
+
+fn document(manifests: Vec<Value>) -> Value {
+    json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": manifests,
+    })
+}
+
+fn entry(image: &Image, name: &Name) -> Value {
+    let document = image.index.as_ref().unwrap_or(&image.platforms[0].manifest);
+    json!({
+        "mediaType": document.media_type,
+        "digest": document.digest.0.prefixed(),
+        "size": document.bytes.len(),
+        "annotations": { REF_NAME: name.reference, IMAGE_NAME: name.image },
+    })
+}
+
+/// The entries of the layout in `path` that go by another name than `reference`; none where there is no layout.
+fn others(path: &Path, reference: &str) -> Result<Vec<Value>, EmitError> {
+    let file = path.join("index.json");
+    let bytes = match fs::read(&file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(EmitError::Write { path: path.to_owned(), source }),
+    };
+    #[derive(serde::Deserialize)]
+    struct Index {
+        #[serde(default)]
+        manifests: Vec<Value>,
+    }
+    let index: Index =
+        serde_json::from_slice(&bytes).map_err(|source| EmitError::Index { path: path.to_owned(), source })?;
+    let is_other = |entry: &Value| entry["annotations"][REF_NAME] != reference;
+    Ok(index.manifests.into_iter().filter(is_other).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_a_tag_of_the_image_or_a_whole_name() {
+        let name = |own, wanted| {
+            let name = Name::of(own, wanted);
+            format!("{} {}", name.reference, name.image)
+        };
+        assert_eq!(name("tool", None), "latest tool:latest");
+        assert_eq!(name("host:5000/tool:1", None), "1 host:5000/tool:1");
+        assert_eq!(name("host:5000/tool", Some("2")), "2 host:5000/tool:2");
+        assert_eq!(name("tool", Some("other:2")), "other:2 other:2");
+        assert_eq!(name("tool", Some("host:5000/other")), "host:5000/other host:5000/other:latest");
+    }
+
+    #[test]
+    fn an_index_that_is_none_is_refused_and_a_missing_one_is_empty() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(others(home.path(), "x").unwrap(), Vec::<Value>::new());
+        std::fs::write(home.path().join("index.json"), "{").unwrap();
+        assert!(matches!(others(home.path(), "x"), Err(EmitError::Index { .. })));
+    }
+}

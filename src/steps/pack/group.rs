@@ -1,0 +1,287 @@
+//! Which path goes to which layer: by origin, within a budget, what changes least at the bottom (decision 0030).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::image_path::ImagePath;
+use crate::model::tree::{Kind, Node, Origin, Tree};
+
+/// How many packages and distributions have a layer of their own at most. With the other places that makes ten layers:
+/// each is a request of every pull and a directory of every overlay mount.
+const ALONE: usize = 5;
+/// Smaller ones are not worth a request of their own, in bytes of files.
+const BIG_BYTES: u64 = 8 << 20;
+/// Where each package's dpkg metadata is, in `NAME` and `NAME.md5sums`.
+const DPKG: &str = "/var/lib/dpkg/status.d/";
+
+/// A layer to be: the shares of its origins in order, and the folders above their files before all else. A layer needs
+/// no other one below it, so the same shares are the same layer in every image.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    pub(super) title: String,
+    pub(super) shares: Vec<Share<'a>>,
+}
+
+/// One origin's paths of a layer.
+#[derive(Debug)]
+pub(super) struct Share<'a> {
+    pub(super) origin: String,
+    pub(super) entries: Vec<Entry<'a>>,
+}
+
+/// A path of a share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) path: &'a ImagePath,
+    pub(super) node: &'a Node,
+    /// The path that it is a hard link to: one of the same share, and before it.
+    pub(super) link: Option<&'a ImagePath>,
+}
+
+impl Entry<'_> {
+    /// Of the contents, where the entry has its own.
+    pub(super) fn size_bytes(&self) -> u64 {
+        if self.link.is_some() { 0 } else { self.node.size_bytes() }
+    }
+}
+
+/// The places of a layer, from the bottom up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// Debian's packages.
+    Base,
+    /// The interpreter and its standard library.
+    Python,
+    /// A big Debian package.
+    AlonePackage(String),
+    /// A big distribution.
+    AloneDistribution(String),
+    /// What the program depends on.
+    Dependencies,
+    /// What the user asked for, and what lath wrote.
+    Program,
+    /// What the user copied.
+    Copied,
+}
+
+impl Place {
+    fn title(&self) -> String {
+        match self {
+            Self::Base => "base".to_owned(),
+            Self::Python => "python".to_owned(),
+            Self::AlonePackage(name) | Self::AloneDistribution(name) => name.clone(),
+            Self::Dependencies => "dependencies".to_owned(),
+            Self::Program => "program".to_owned(),
+            Self::Copied => "copied files".to_owned(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Contents<'a> {
+    folders: BTreeMap<&'a ImagePath, Entry<'a>>,
+    shares: BTreeMap<String, Vec<Entry<'a>>>,
+}
+
+/// Groups all paths of `tree` but the root itself; `requested` are the distributions that the user named.
+pub(super) fn group<'a>(tree: &'a Tree, requested: &[String]) -> Vec<Group<'a>> {
+    let packages = tree.nodes.values().filter_map(|node| match &node.origin {
+        Origin::Deb { name, .. } => Some((name.as_str(), &node.origin)),
+        _ => None,
+    });
+    let packages: BTreeMap<&str, &Origin> = packages.collect();
+    let owners: Vec<(Entry<'_>, &Origin)> =
+        leaves(tree).into_iter().map(|entry| (entry, owner(&entry, &packages))).collect();
+    let alone = alone(&owners);
+    let mut layers: BTreeMap<Place, Contents<'_>> = BTreeMap::new();
+    for (entry, origin) in owners {
+        let contents = layers.entry(place(origin, requested, &alone)).or_default();
+        let mut above = entry.path.parent();
+        while let Some((path, node)) = above.and_then(|parent| tree.nodes.get_key_value(&parent)) {
+            above = path.parent();
+            if above.is_none() || contents.folders.insert(path, Entry { path, node, link: None }).is_some() {
+                break;
+            }
+        }
+        contents.shares.entry(origin.to_string()).or_default().push(entry);
+    }
+    layers.into_iter().map(|(place, contents)| contents.into_group(&place)).collect()
+}
+
+impl<'a> Contents<'a> {
+    fn into_group(self, place: &Place) -> Group<'a> {
+        let folders = Share { origin: "folders".to_owned(), entries: self.folders.into_values().collect() };
+        let shares = self.shares.into_iter().map(|(origin, entries)| Share { origin, entries });
+        let shares = std::iter::once(folders).chain(shares).filter(|share| !share.entries.is_empty());
+        Group { title: place.title(), shares: shares.collect() }
+    }
+}
+
+/// Files, links and the folders with nothing in them.
+fn leaves(tree: &Tree) -> Vec<Entry<'_>> {
+    let links = tree.hard_links();
+    let filled: BTreeSet<ImagePath> = tree.nodes.keys().filter_map(ImagePath::parent).collect();
+    let is_leaf = |path: &ImagePath, node: &Node| node.kind != Kind::Directory || !filled.contains(path);
+    let leaves = tree.nodes.iter().filter(|(path, node)| **path != ImagePath::root() && is_leaf(path, node));
+    leaves.map(|(path, node)| Entry { path, node, link: links.get(path).copied() }).collect()
+}
+
+/// Whom a path goes with: its origin, but dpkg's metadata goes with its package.
+fn owner<'a>(entry: &Entry<'a>, packages: &BTreeMap<&str, &'a Origin>) -> &'a Origin {
+    let origin = &entry.node.origin;
+    let Some(file) = entry.path.as_str().strip_prefix(DPKG).filter(|_| *origin == Origin::Lath) else {
+        return origin;
+    };
+    let package = file.strip_suffix(".md5sums").unwrap_or(file);
+    packages.get(package).copied().unwrap_or(origin)
+}
+
+/// The biggest origins, as many as the budget allows.
+fn alone<'a>(owners: &[(Entry<'_>, &'a Origin)]) -> BTreeSet<&'a Origin> {
+    let mut bytes: BTreeMap<&Origin, u64> = BTreeMap::new();
+    for (entry, origin) in owners {
+        let is_grouped = match origin {
+            Origin::Deb { name, .. } => is_python(name),
+            Origin::Wheel { .. } => false,
+            Origin::Lath | Origin::User => true,
+        };
+        if !is_grouped {
+            *bytes.entry(origin).or_default() += entry.size_bytes();
+        }
+    }
+    let mut big: Vec<(&Origin, u64)> = bytes.into_iter().filter(|(_, bytes)| *bytes >= BIG_BYTES).collect();
+    // Stable: origins of one size stay in their own order.
+    big.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    big.into_iter().take(ALONE).map(|(origin, _)| origin).collect()
+}
+
+fn place(origin: &Origin, requested: &[String], alone: &BTreeSet<&Origin>) -> Place {
+    match origin {
+        Origin::Deb { name, .. } if is_python(name) => Place::Python,
+        Origin::Deb { name, .. } if alone.contains(origin) => Place::AlonePackage(name.clone()),
+        Origin::Deb { .. } => Place::Base,
+        Origin::Wheel { name, .. } if alone.contains(origin) => Place::AloneDistribution(name.clone()),
+        Origin::Wheel { name, .. } if !requested.contains(name) => Place::Dependencies,
+        Origin::Wheel { .. } | Origin::Lath => Place::Program,
+        Origin::User => Place::Copied,
+    }
+}
+
+/// `python3.13-minimal`, `libpython3.13-stdlib`, `python3`; not a library for Python such as `python3-apt`.
+fn is_python(package: &str) -> bool {
+    let name = package.strip_prefix("lib").unwrap_or(package);
+    let Some(rest) = name.strip_prefix("python3") else { return false };
+    let rest = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    ["", "-minimal", "-stdlib"].contains(&rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+
+    fn deb(name: &str) -> Origin {
+        Origin::Deb { name: name.to_owned(), version: "1".to_owned() }
+    }
+
+    fn wheel(name: &str) -> Origin {
+        Origin::Wheel { name: name.to_owned(), version: "1".to_owned() }
+    }
+
+    fn tree(files: &[(&str, Origin, u64)]) -> Tree {
+        let mut tree = Tree::default();
+        tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
+        for (path, origin, size_bytes) in files {
+            let node = Node::file(Digest::of(path.as_bytes()), *size_bytes, 0o644, origin.clone());
+            tree.insert(ImagePath::parse(path).unwrap(), node);
+        }
+        tree
+    }
+
+    fn listing(groups: &[Group<'_>]) -> String {
+        let mut text = String::new();
+        for group in groups {
+            text += &format!("{}\n", group.title);
+            for share in &group.shares {
+                for entry in &share.entries {
+                    text += &format!("  {}: {}\n", share.origin, entry.path);
+                }
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn what_changes_least_is_at_the_bottom_and_every_layer_has_its_own_folders() {
+        let mut tree = tree(&[
+            ("/usr/lib/libc.so.6", deb("libc6"), 5),
+            ("/usr/bin/python3.13", deb("python3.13-minimal"), 7),
+            ("/var/lib/dpkg/status.d/python3.13-minimal.md5sums", Origin::Lath, 1),
+            ("/etc/passwd", Origin::Lath, 1),
+            ("/opt/app/lib/yaml.py", wheel("pyyaml"), 1),
+            ("/opt/app/lib/torch.so", wheel("torch"), 90 << 20),
+            ("/opt/app/bin/tool", wheel("tool"), 1),
+            ("/data/x", Origin::User, 1),
+        ]);
+        tree.insert(ImagePath::parse("/tmp").unwrap(), Node::directory(Origin::Lath));
+        insta::assert_snapshot!(listing(&group(&tree, &["tool".to_owned()])), @r"
+        base
+          folders: /usr
+          folders: /usr/lib
+          deb libc6: /usr/lib/libc.so.6
+        python
+          folders: /usr
+          folders: /usr/bin
+          folders: /var
+          folders: /var/lib
+          folders: /var/lib/dpkg
+          folders: /var/lib/dpkg/status.d
+          deb python3.13-minimal: /usr/bin/python3.13
+          deb python3.13-minimal: /var/lib/dpkg/status.d/python3.13-minimal.md5sums
+        torch
+          folders: /opt
+          folders: /opt/app
+          folders: /opt/app/lib
+          wheel torch: /opt/app/lib/torch.so
+        dependencies
+          folders: /opt
+          folders: /opt/app
+          folders: /opt/app/lib
+          wheel pyyaml: /opt/app/lib/yaml.py
+        program
+          folders: /etc
+          folders: /opt
+          folders: /opt/app
+          folders: /opt/app/bin
+          lath: /etc/passwd
+          lath: /tmp
+          wheel tool: /opt/app/bin/tool
+        copied files
+          folders: /data
+          user: /data/x
+        ");
+    }
+
+    #[test]
+    fn the_budget_goes_to_the_biggest() {
+        let names = ["a", "b", "c", "d", "e", "f", "g"];
+        let paths: Vec<String> = names.iter().map(|name| format!("/opt/app/{name}")).collect();
+        let files: Vec<(&str, Origin, u64)> = (0u64..)
+            .zip(names.iter().zip(&paths))
+            .map(|(index, (name, path))| (path.as_str(), wheel(name), BIG_BYTES + index))
+            .collect();
+        let tree = tree(&files);
+        let groups = group(&tree, &[]);
+        let titles: Vec<&str> = groups.iter().map(|group| group.title.as_str()).collect();
+        assert_eq!(titles, ["c", "d", "e", "f", "g", "dependencies"]);
+    }
+
+    #[test]
+    fn pythons_own_packages_are_told_from_libraries_for_python() {
+        for name in ["python3", "python3.13-minimal", "libpython3.13-stdlib", "libpython3-stdlib", "libpython3.11"] {
+            assert!(is_python(name), "{name}");
+        }
+        for name in ["python3-apt", "libc6", "python3.13-venv", "python"] {
+            assert!(!is_python(name), "{name}");
+        }
+    }
+}

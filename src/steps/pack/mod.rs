@@ -1,0 +1,99 @@
+//! Tree -> layers: grouped by origin, deterministic tar, each piece compressed once and kept in the store.
+//!
+//! A layer's blob is the concatenation of its segments. What did not change is not read again: segments are known by
+//! what is in them, and a layer's digests by its segments.
+
+mod group;
+mod segment;
+
+use std::io;
+
+use fs_err as fs;
+use rayon::prelude::*;
+use thiserror::Error;
+
+use self::group::{Entry, Group, group};
+use self::segment::Piece;
+use crate::model::digest::{Digest, DigestWriter};
+use crate::model::image::{BlobDigest, DiffId, Layer};
+use crate::model::request::{Compression, Request};
+use crate::model::tree::Tree;
+use crate::outside::store::{Store, StoreError};
+use crate::outside::world::World;
+
+#[derive(Debug, Error)]
+pub(crate) enum PackError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot pack the files of {origin}")]
+    Segment { origin: String, source: io::Error },
+    #[error("cannot read a piece of the layer `{title}` again")]
+    Layer { title: String, source: io::Error },
+}
+
+/// Packs `tree`; `requested` are the distributions that the user named. Layers come from the bottom up.
+pub(crate) fn pack(
+    tree: &Tree,
+    requested: &[String],
+    request: &Request,
+    world: &World,
+) -> Result<Vec<Layer>, PackError> {
+    group(tree, requested).par_iter().map(|group| layer(group, request, &world.store)).collect()
+}
+
+fn layer(group: &Group<'_>, request: &Request, store: &Store) -> Result<Layer, PackError> {
+    const SHELF: &str = "layers-1";
+    let title = &group.title;
+    let files_bytes = group.shares.iter().flat_map(|share| &share.entries).map(Entry::size_bytes).sum();
+    let pieces: Vec<Piece<'_>> = group.shares.iter().flat_map(segment::pieces).collect();
+    let segments: Result<Vec<Digest>, PackError> =
+        pieces.par_iter().map(|piece| segment::segment(piece, request, store)).collect();
+    let mut segments = segments?;
+    segments.push(segment::end(request, store)?);
+    let key = Digest::of_fields(segments.iter().map(|segment| segment.as_bytes().as_slice()));
+    let media_type = match request.compression {
+        Compression::Gzip(_) => "application/vnd.oci.image.layer.v1.tar+gzip",
+        Compression::Zstd(_) => "application/vnd.oci.image.layer.v1.tar+zstd",
+    };
+    if let Some(noted) = store.note::<Layer>(SHELF, &key) {
+        return Ok(Layer { title: title.clone(), files_bytes, ..noted });
+    }
+    let failed = |source| PackError::Layer { title: title.clone(), source };
+    let (blob, tar) = rayon::join(|| blob_digest(&segments, store), || diff_id(&segments, request.compression, store));
+    let ((digest, size_bytes), (diff_id, tar_bytes)) = (blob.map_err(failed)?, tar.map_err(failed)?);
+    let layer = Layer {
+        title: title.clone(),
+        digest: BlobDigest(digest),
+        diff_id: DiffId(diff_id),
+        media_type: media_type.to_owned(),
+        size_bytes,
+        tar_bytes,
+        files_bytes,
+        segments,
+    };
+    store.write_note(SHELF, &key, &layer)?;
+    Ok(layer)
+}
+
+fn blob_digest(segments: &[Digest], store: &Store) -> io::Result<(Digest, u64)> {
+    let mut writer = DigestWriter::new(io::sink());
+    for segment in segments {
+        io::copy(&mut fs::File::open(store.segment_path(segment))?, &mut writer)?;
+    }
+    let (_, digest, size_bytes) = writer.finish();
+    Ok((digest, size_bytes))
+}
+
+/// Of the bytes as a puller unpacks them, so that a segment that does not unpack is found here.
+fn diff_id(segments: &[Digest], compression: Compression, store: &Store) -> io::Result<(Digest, u64)> {
+    let mut writer = DigestWriter::new(io::sink());
+    for segment in segments {
+        let file = io::BufReader::with_capacity(64 << 10, fs::File::open(store.segment_path(segment))?);
+        match compression {
+            Compression::Gzip(_) => io::copy(&mut flate2::bufread::MultiGzDecoder::new(file), &mut writer)?,
+            Compression::Zstd(_) => io::copy(&mut zstd::Decoder::with_buffer(file)?, &mut writer)?,
+        };
+    }
+    let (_, digest, tar_bytes) = writer.finish();
+    Ok((digest, tar_bytes))
+}
