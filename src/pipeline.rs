@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::model::assembly::Assembly;
+use crate::model::comparison::{AptHabits, Comparison};
 use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style};
 use crate::model::event::{Event, Listener};
 use crate::model::image::PlatformImage;
@@ -20,6 +21,7 @@ use crate::outside::store::{self, Amount, StoreError};
 use crate::outside::world::{World, WorldError};
 use crate::steps::assemble::{AssembleError, assemble};
 use crate::steps::build_by_engine::{build_by_engine, suit};
+use crate::steps::compare::{CompareError, Own, compare as reckon};
 use crate::steps::compile::{CompileError, compile};
 use crate::steps::dockerfile::{self, DockerfileError};
 use crate::steps::emit::{EmitError, emit, refuse_hopeless};
@@ -60,6 +62,8 @@ pub(crate) enum BuildError {
     Dockerfile(#[from] DockerfileError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Compare(#[from] CompareError),
 }
 
 impl BuildError {
@@ -211,6 +215,31 @@ pub(crate) fn ingredients(
     }
     let (entrypoint, cmd) = (program.entrypoint, program.cmd);
     Ok(Ingredients { lock, sources: Vec::new(), uv, scripts, entrypoint, cmd })
+}
+
+/// Puts lath's image of the first platform beside what Dockerfiles would make of the same request. Nothing is emitted.
+pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, BuildError> {
+    let lock = resolve(request, world).map_err(Box::new)?;
+    fetch(&lock, world)?;
+    let half = &lock.platforms[0];
+    let (assembly, tree) = tree(half, request, world)?;
+    prove(&tree, &assembly, request, half.platform, &seal::environment(request), world)?;
+    let layers = pack(&tree, &requested(half), request, world)?;
+    let own = Own { lock: half, assembly: &assembly, tree: &tree, layers: &layers };
+    Ok(Comparison {
+        program: program(half),
+        base: format!("{}:{}", request.base.distribution, request.base.suite),
+        platform: half.platform.to_string(),
+        habits,
+        check: None,
+        images: reckon(own, request, habits, world)?,
+    })
+}
+
+/// What was asked for, with versions.
+fn program(lock: &PlatformLock) -> String {
+    let requested = lock.wheels.iter().filter(|wheel| wheel.is_requested);
+    requested.map(|wheel| format!("{} {}", wheel.name, wheel.version)).collect::<Vec<_>>().join(", ")
 }
 
 fn requested(lock: &PlatformLock) -> Vec<String> {

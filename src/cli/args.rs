@@ -48,6 +48,8 @@ pub(super) enum Command {
     Run(Box<Run>),
     /// Write a Dockerfile for the same, and build it where asked to
     Dockerfile(Box<Dockerfile>),
+    /// Put the image beside those that Dockerfiles would make: their sizes, and what only the bigger ones carry
+    Compare(Box<Compare>),
     /// Look at the cache, or make it smaller
     Cache(Cache),
     /// Print completions for a shell
@@ -143,6 +145,27 @@ pub(super) enum EngineName {
     Docker,
     Podman,
     Buildah,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Compare {
+    #[command(flatten)]
+    pub(super) build: Build,
+    /// Print JSON
+    #[arg(long, help_heading = "The comparison")]
+    pub(super) json: bool,
+    /// Draw it to a file
+    #[arg(long, value_name = "FILE", help_heading = "The comparison")]
+    pub(super) svg: Option<PathBuf>,
+    /// How the Dockerfiles' base keeps what apt fetches: as the distribution's own image, or as debootstrap leaves it
+    #[arg(long, value_name = "HABITS", default_value = "official", help_heading = "The comparison")]
+    pub(super) apt: Apt,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Apt {
+    Official,
+    Plain,
 }
 
 #[derive(Debug, Clone, Args)]

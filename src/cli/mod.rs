@@ -3,6 +3,7 @@
 mod args;
 mod build;
 mod cache;
+mod compare;
 mod dockerfile;
 mod failure;
 mod run;
@@ -34,6 +35,7 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Build(build) => build::main(&build, &arguments.global, &screen).map(|()| 0),
         Command::Run(run) => run::main(&run.build, &run.command, &arguments.global, &screen),
         Command::Dockerfile(dockerfile) => dockerfile::main(&dockerfile, &arguments.global, &screen).map(|()| 0),
+        Command::Compare(compare) => compare::main(&compare, &arguments.global, &screen).map(|()| 0),
         Command::Cache(cache) => cache::main(&cache.action, &arguments.global, &screen).map(|()| 0),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "lath", &mut screen.stdout());

@@ -1,6 +1,7 @@
 //! Our nouns: plain values that every other part may name. No I/O, no clock, no environment.
 
 pub(crate) mod assembly;
+pub(crate) mod comparison;
 pub(crate) mod digest;
 pub(crate) mod dockerfile;
 pub(crate) mod event;

@@ -2,6 +2,7 @@
 
 pub(crate) mod assemble;
 pub(crate) mod build_by_engine;
+pub(crate) mod compare;
 pub(crate) mod compile;
 pub(crate) mod dockerfile;
 pub(crate) mod emit;

@@ -1,6 +1,7 @@
 //! lath as its users run it, against a PyPI and a Debian archive on loopback.
 
 mod build;
+mod compare;
 mod destinations;
 mod dockerfile;
 mod interrupt;

@@ -1,7 +1,7 @@
 //! `Packages` indexes, reduced to what resolving asks: one line a package, looked into only when it is asked for.
 
 use std::collections::HashMap;
-use std::io::{self, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader, Read as _};
 
 use crate::formats::deb822::paragraphs;
 use crate::outside::archive::sonames;
@@ -53,13 +53,8 @@ pub(crate) struct Package<'a> {
 
 /// Reduces `Packages.xz`, or `Packages.gz`, to lines of tab-separated [`FIELDS`].
 pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
-    let unpacked: Box<dyn io::Read> = if is_gzip {
-        Box::new(flate2::read::MultiGzDecoder::new(packed))
-    } else {
-        Box::new(liblzma::read::XzDecoder::new_multi_decoder(packed))
-    };
     let mut text = String::new();
-    for paragraph in paragraphs(BufReader::with_capacity(1 << 20, unpacked.take(MAX_INDEX_BYTES))) {
+    for paragraph in paragraphs(unpacked(packed, is_gzip)) {
         let paragraph = paragraph?;
         for (position, name) in FIELDS.into_iter().enumerate() {
             if position > 0 {
@@ -72,6 +67,16 @@ pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
         text.push('\n');
     }
     Ok(text)
+}
+
+/// The text of `Packages.xz`, or `Packages.gz`, as it unpacks.
+pub(super) fn unpacked(packed: &[u8], is_gzip: bool) -> impl BufRead {
+    let unpacked: Box<dyn io::Read> = if is_gzip {
+        Box::new(flate2::read::MultiGzDecoder::new(packed))
+    } else {
+        Box::new(liblzma::read::XzDecoder::new_multi_decoder(packed))
+    };
+    BufReader::with_capacity(1 << 20, unpacked.take(MAX_INDEX_BYTES))
 }
 
 impl PackageIndex {

@@ -1,14 +1,17 @@
 //! The Debian half's door: archives of Debian and Ubuntu, trusted by signature and never by mirror.
 
+pub(crate) mod details;
+pub(crate) mod extents;
 pub(crate) mod index;
 mod mirrors;
 pub(crate) mod signature;
 mod sonames;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read as _};
 
 use flate2::read::MultiGzDecoder;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -16,6 +19,8 @@ use crate::formats::release::{IndexFile, Release, ReleaseError};
 use crate::model::digest::Digest;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
+use crate::outside::archive::details::DetailIndex;
+use crate::outside::archive::extents::Extent;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::mirrors::Pocket;
 use crate::outside::archive::signature::{Keyring, SignatureError};
@@ -119,6 +124,19 @@ pub(crate) struct Snapshot {
     architecture: Architecture,
     /// The lists of all files.
     contents: Vec<SignedIndex>,
+    /// The lists of the files of packages for every architecture, where they have one of their own.
+    contents_of_all: Vec<SignedIndex>,
+    /// What `apt-get update` would leave, for each pocket in order.
+    pub(crate) lists: Vec<AptLists>,
+}
+
+/// The sizes of what `apt-get update` fetches of one pocket, in bytes, unpacked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct AptLists {
+    pub(crate) release: u64,
+    pub(crate) packages: u64,
+    /// English descriptions.
+    pub(crate) translations: u64,
 }
 
 impl Snapshot {
@@ -164,6 +182,8 @@ impl Archive {
         let not_after = (!http.is_offline()).then_some(now_secs);
         let mut indexes = Vec::new();
         let mut contents = Vec::new();
+        let mut contents_of_all = Vec::new();
+        let mut lists = Vec::new();
         for (pocket, fetched) in pockets.iter().zip(in_releases(&pockets, base.distribution, http, store)?) {
             let suite = || format!("{}/dists/{}", pocket.mirror, pocket.suite);
             let text = keyring
@@ -174,6 +194,7 @@ impl Archive {
             if fetched.is_new {
                 store.write_note(RELEASES, &pocket.key(), &fetched.release)?;
             }
+            lists.push(apt_lists(pocket, architecture, &release, text.len()));
             for component in pocket.components {
                 let name = format!("{component}/binary-{}/Packages", architecture.name());
                 let mut forms = ["xz", "gz"].into_iter().map(|form| format!("{name}.{form}"));
@@ -190,20 +211,67 @@ impl Archive {
                     contents.push(signed_index(pocket, &release, path, file));
                 }
             }
+            let path = "main/Contents-all.gz".to_owned();
+            if let Some(file) = release.indexes.get(&path).filter(|_| pocket.suite == base.suite) {
+                contents_of_all.push(signed_index(pocket, &release, path, file));
+            }
         }
-        Ok(Snapshot { indexes, architecture, contents })
+        Ok(Snapshot { indexes, architecture, contents, contents_of_all, lists })
     }
 
     /// Reads the packages of a snapshot, from the network where the store has not seen them yet.
     pub(crate) fn load(&self, snapshot: &Snapshot, http: &Http, store: &Store) -> Result<PackageIndex, ArchiveError> {
-        reduce_missing(&snapshot.indexes, http, store)?;
         let mut whole = PackageIndex::default();
-        for index in &snapshot.indexes {
-            let unreadable = |source| ArchiveError::IndexText { path: index.path.clone(), source };
-            let reduced = fs_err::read_to_string(store.segment_path(&index.reduced_key())).map_err(unreadable)?;
+        for (index, reduced) in snapshot.indexes.iter().zip(reduced(&snapshot.indexes, PACKAGES, http, store)?) {
             whole.add(&index.mirror, reduced);
         }
         Ok(whole)
+    }
+
+    /// Reads what the archive tells of its packages beyond what resolving asks.
+    pub(crate) fn details(&self, snapshot: &Snapshot, http: &Http, store: &Store) -> Result<DetailIndex, ArchiveError> {
+        let mut whole = DetailIndex::default();
+        for reduced in reduced(&snapshot.indexes, DETAILS, http, store)? {
+            whole.add(reduced);
+        }
+        Ok(whole)
+    }
+
+    /// How many files each package has, by the archive's lists of all files; `None` where they cannot be had: mirrors
+    /// have been seen whose lists are older than their Release.
+    pub(crate) fn extents(
+        &self,
+        snapshot: &Snapshot,
+        (http, store): (&Http, &Store),
+        now_secs: u64,
+    ) -> Result<Option<BTreeMap<String, Extent>>, ArchiveError> {
+        const SHELF: &str = "lists-out-of-reach-1";
+        const DAY_SECS: u64 = 24 * 60 * 60;
+        let lists: Vec<&SignedIndex> = snapshot.contents.iter().chain(&snapshot.contents_of_all).collect();
+        let key = Digest::of_fields(lists.iter().map(|list| list.file.0.as_bytes().as_slice()));
+        // They are tens of megabytes: in vain is enough once a day.
+        if store.note(SHELF, &key).is_some_and(|tried_secs: u64| tried_secs.saturating_add(DAY_SECS) > now_secs) {
+            return Ok(None);
+        }
+        let reduced: Result<Vec<String>, ArchiveError> = lists
+            .par_iter()
+            .map(|list| reduced_contents(list, "extents-1", &|text| extents::reduce(text), http, store))
+            .collect();
+        match reduced {
+            Ok(reduced) if !reduced.is_empty() => {
+                let mut whole = BTreeMap::new();
+                for reduced in reduced {
+                    extents::read(&reduced, &mut whole);
+                }
+                Ok(Some(whole))
+            }
+            Err(ArchiveError::Fetch { source: HttpError::Status { .. } | HttpError::Digest { .. }, .. }) => {
+                store.write_note(SHELF, &key, &now_secs)?;
+                Ok(None)
+            }
+            Ok(_) | Err(ArchiveError::Fetch { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Finds packages of shared libraries in the archive's list of all files. Those that none holds are left out.
@@ -219,7 +287,8 @@ impl Archive {
             if found.len() == sonames.len() {
                 break;
             }
-            let reduced = libraries(contents, snapshot.architecture, http, store)?;
+            let libraries = |list: &mut dyn BufRead| sonames::reduce(list, snapshot.architecture);
+            let reduced = reduced_contents(contents, "sonames-1", &libraries, http, store)?;
             for soname in sonames {
                 if let Some(package) = sonames::packages_of(&reduced, soname).find(|name| index.has(name)) {
                     found.entry(soname.clone()).or_insert_with(|| package.to_owned());
@@ -230,9 +299,21 @@ impl Archive {
     }
 }
 
-/// Fetches the indexes that the store lacks, all at once, and keeps them reduced.
-fn reduce_missing(indexes: &[SignedIndex], http: &Http, store: &Store) -> Result<(), ArchiveError> {
-    let missing: Vec<&SignedIndex> = indexes.iter().filter(|index| !store.has_segment(&index.reduced_key())).collect();
+/// A reduced form of `Packages`: its name with a version, and what makes it.
+type Reduction = (&'static str, fn(&[u8], bool) -> std::io::Result<String>);
+
+const PACKAGES: Reduction = ("packages-1", index::reduce);
+const DETAILS: Reduction = ("details-1", details::reduce);
+
+/// The reduced texts of the indexes. Those that the store lacks are fetched, all at once, and kept.
+fn reduced(
+    indexes: &[SignedIndex],
+    (form, reduce): Reduction,
+    http: &Http,
+    store: &Store,
+) -> Result<Vec<String>, ArchiveError> {
+    let missing: Vec<&SignedIndex> =
+        indexes.iter().filter(|index| !store.has_segment(&index.reduced_key(form))).collect();
     let requests: Vec<_> = missing.iter().map(|index| (index.url.clone(), None, index.file.1)).collect();
     for (index, answer) in missing.into_iter().zip(http.get_all_if_changed(&requests)) {
         let (digest, size_bytes) = index.file;
@@ -248,23 +329,26 @@ fn reduce_missing(indexes: &[SignedIndex], http: &Http, store: &Store) -> Result
             return Err(ArchiveError::IndexDigest { path: index.path.clone(), url: index.url.clone() });
         }
         let unreadable = |source| ArchiveError::IndexText { path: index.path.clone(), source };
-        store.put_segment(
-            &index.reduced_key(),
-            index::reduce(&packed, index.path.ends_with(".gz")).map_err(unreadable)?.as_bytes(),
-        )?;
+        let reduced = reduce(&packed, index.path.ends_with(".gz")).map_err(unreadable)?;
+        store.put_segment(&index.reduced_key(form), reduced.as_bytes())?;
     }
-    Ok(())
+    let read = |index: &SignedIndex| {
+        let unreadable = |source| ArchiveError::IndexText { path: index.path.clone(), source };
+        fs_err::read_to_string(store.segment_path(&index.reduced_key(form))).map_err(unreadable)
+    };
+    indexes.iter().map(read).collect()
 }
 
-/// The libraries of a list of all files, from the store, or fetched and reduced.
-fn libraries(
+/// A list of all files in the reduced form `form`, from the store, or fetched and reduced.
+fn reduced_contents(
     contents: &SignedIndex,
-    architecture: Architecture,
+    form: &str,
+    reduce: &(dyn Fn(&mut dyn BufRead) -> std::io::Result<String> + Sync),
     http: &Http,
     store: &Store,
 ) -> Result<String, ArchiveError> {
     let (digest, size_bytes) = contents.file;
-    let key = Digest::of_fields([b"sonames-1".as_slice(), digest.as_bytes()]);
+    let key = Digest::of_fields([form.as_bytes(), digest.as_bytes()]);
     let unreadable = |source| ArchiveError::IndexText { path: contents.path.clone(), source };
     if store.has_segment(&key) {
         return fs_err::read_to_string(store.segment_path(&key)).map_err(unreadable);
@@ -278,8 +362,8 @@ fn libraries(
     fetched.map_err(|source| ArchiveError::Fetch { suite: contents.path.clone(), source })?;
     let parcel = store.parcel_path(&digest);
     let file = fs_err::File::open(&parcel).map_err(unreadable)?;
-    let unpacked = BufReader::with_capacity(128 << 10, MultiGzDecoder::new(file).take(MAX_CONTENTS_BYTES));
-    let reduced = sonames::reduce(unpacked, architecture).map_err(unreadable)?;
+    let mut unpacked = BufReader::with_capacity(128 << 10, MultiGzDecoder::new(file).take(MAX_CONTENTS_BYTES));
+    let reduced = reduce(&mut unpacked).map_err(unreadable)?;
     store.put_segment(&key, reduced.as_bytes())?;
     // Nobody asks for the whole list again; that it stays where it cannot be removed does no harm.
     let _ = fs_err::remove_file(parcel);
@@ -287,13 +371,24 @@ fn libraries(
 }
 
 impl SignedIndex {
-    fn reduced_key(&self) -> Digest {
-        Digest::of_fields([b"packages-1".as_slice(), self.file.0.as_bytes()])
+    fn reduced_key(&self, form: &str) -> Digest {
+        Digest::of_fields([form.as_bytes(), self.file.0.as_bytes()])
     }
 
     /// Where the file lies under its own name, for mirrors that do not carry names by digest.
     fn plain_url(&self) -> String {
         format!("{}/dists/{}", self.mirror, self.path)
+    }
+}
+
+/// What apt would keep of a pocket, by the sizes that its Release tells of unpacked indexes.
+fn apt_lists(pocket: &Pocket, architecture: Architecture, release: &Release, release_bytes: usize) -> AptLists {
+    let size = |path: String| release.indexes.get(&path).map_or(0, |file| file.size_bytes);
+    let components = || pocket.components.iter();
+    AptLists {
+        release: release_bytes as u64,
+        packages: components().map(|it| size(format!("{it}/binary-{}/Packages", architecture.name()))).sum(),
+        translations: components().map(|it| size(format!("{it}/i18n/Translation-en"))).sum(),
     }
 }
 

@@ -1,0 +1,119 @@
+//! What `Packages` tells of a package beyond what resolving asks: for whoever weighs an installation, in a file of its own,
+//! so that a build reads no more than it needs.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::formats::deb822::paragraphs;
+use crate::outside::archive::index::unpacked;
+
+/// The fields that are kept, in the order of a reduced line.
+const FIELDS: [&str; 6] = ["Package", "Version", "Installed-Size", "Section", "Priority", "Essential"];
+
+/// What the archive tells of one version of a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Details<'a> {
+    /// `Installed-Size`: KiB, each file rounded up and one for each directory and link (deb-substvars(5)).
+    pub(crate) installed_kib: u64,
+    /// `libdevel`, `universe/python`; empty where none is told.
+    pub(crate) section: &'a str,
+    /// `Priority: required` (Debian Policy, section 2.5).
+    pub(crate) is_required: bool,
+    /// `Essential: yes` (section 3.8).
+    pub(crate) is_essential: bool,
+}
+
+/// The details of all packages of all pockets.
+#[derive(Debug, Default)]
+pub(crate) struct DetailIndex {
+    files: Vec<String>,
+    /// Where lines begin: file and offset, by package name.
+    names: BTreeMap<String, Vec<(usize, usize)>>,
+}
+
+/// Reduces `Packages.xz`, or `Packages.gz`, to lines of tab-separated [`FIELDS`].
+pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
+    let mut text = String::new();
+    for paragraph in paragraphs(unpacked(packed, is_gzip)) {
+        let paragraph = paragraph?;
+        let values = FIELDS.map(|name| paragraph.field(name).unwrap_or_default().replace(['\t', '\n', '\r'], " "));
+        text.push_str(&values.join("\t"));
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+impl DetailIndex {
+    /// The details of one reduced file, for tests of whoever looks into them.
+    #[cfg(test)]
+    pub(crate) fn of_reduced(reduced: String) -> Self {
+        let mut index = Self::default();
+        index.add(reduced);
+        index
+    }
+
+    pub(super) fn add(&mut self, reduced: String) {
+        let mut offset = 0;
+        for line in reduced.split_inclusive('\n') {
+            let name = line.split('\t').next().unwrap_or_default();
+            self.names.entry(name.to_owned()).or_default().push((self.files.len(), offset));
+            offset += line.len();
+        }
+        self.files.push(reduced);
+    }
+
+    /// The details of that version of the package.
+    pub(crate) fn of(&self, name: &str, version: &str) -> Option<Details<'_>> {
+        self.names.get(name)?.iter().find_map(|at| self.line(*at).filter(|(of, _)| *of == version).map(|(_, it)| it))
+    }
+
+    /// Names of the packages that a system cannot be without: required ones and essential ones, in order.
+    pub(crate) fn indispensable(&self) -> Vec<&str> {
+        let is_indispensable = |at: &(usize, usize)| {
+            self.line(*at).is_some_and(|(_, details)| details.is_required || details.is_essential)
+        };
+        self.names
+            .iter()
+            .filter(|(_, places)| places.iter().any(is_indispensable))
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+
+    fn line(&self, (file, offset): (usize, usize)) -> Option<(&str, Details<'_>)> {
+        let mut columns = self.files[file][offset..].lines().next()?.split('\t').skip(1);
+        let version = columns.next()?;
+        let installed_kib = columns.next()?.parse().unwrap_or(0);
+        let section = columns.next()?;
+        let is_required = columns.next()? == "required";
+        let is_essential = columns.next()? == "yes";
+        Some((version, Details { installed_kib, section, is_required, is_essential }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn a_version_has_its_own_details() {
+        let mut index = DetailIndex::of_reduced("a\t1\t100\tlibs\toptional\t\nb\t1\t5\tutils\trequired\t\n".to_owned());
+        index.add("a\t2\t120\tlibs\toptional\tyes\nc\t1\tmany\t\t\t\n".to_owned());
+        assert_eq!(index.of("a", "1").unwrap().installed_kib, 100);
+        assert_eq!(index.of("a", "2").unwrap().installed_kib, 120);
+        assert_eq!(index.of("a", "3"), None);
+        assert_eq!(index.of("c", "1").unwrap().installed_kib, 0);
+        assert_eq!(index.indispensable(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_paragraph_becomes_a_line() {
+        let text =
+            "Package: a\nVersion: 1\nSection: libs\nInstalled-Size: 7\nEssential: yes\n\nPackage: b\nVersion: 2\n";
+        let mut packed = Vec::new();
+        liblzma::read::XzEncoder::new(text.as_bytes(), 6).read_to_end(&mut packed).unwrap();
+        assert_eq!(reduce(&packed, false).unwrap(), "a\t1\t7\tlibs\t\tyes\nb\t2\t\t\t\t\n");
+        assert!(reduce(b"no xz", false).is_err());
+    }
+}

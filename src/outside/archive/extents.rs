@@ -1,0 +1,124 @@
+//! The archive's lists of all files, reduced to how many files of which kind each package has: sizes are not told there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, BufRead};
+
+/// How many paths of each kind a package has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Files and links.
+    pub(crate) files: u64,
+    pub(crate) directories: u64,
+    /// The lengths of all paths of files, summed, in bytes.
+    pub(crate) path_bytes: u64,
+    /// Files below `/usr/share/doc` and `/usr/share/info`.
+    pub(crate) documents: u64,
+    pub(crate) manuals: u64,
+    /// Files below `/usr/share/locale`.
+    pub(crate) translations: u64,
+    /// Files that end in `.py`, wherever Python would compile them.
+    pub(crate) modules: u64,
+}
+
+const COLUMNS: usize = 7;
+
+impl Extent {
+    fn count(&mut self, path: &str, last: &str) {
+        self.files += 1;
+        self.path_bytes += path.len() as u64;
+        // The list is sorted: what this path does not share with the one before is new.
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let mut known = last.rsplit_once('/').map_or("", |(directory, _)| directory).split('/');
+        let mut is_shared = !last.is_empty();
+        for component in directory.split('/') {
+            is_shared = is_shared && known.next() == Some(component);
+            self.directories += u64::from(!is_shared);
+        }
+        match path.strip_prefix("usr/share/") {
+            Some(rest) if rest.starts_with("doc/") || rest.starts_with("info/") => self.documents += 1,
+            Some(rest) if rest.starts_with("man/") => self.manuals += 1,
+            Some(rest) if rest.starts_with("locale/") => self.translations += 1,
+            _ => self.modules += u64::from(path.ends_with(".py")),
+        }
+    }
+
+    fn columns(&self) -> [u64; COLUMNS] {
+        let Self { files, directories, path_bytes, documents, manuals, translations, modules } = *self;
+        [files, directories, path_bytes, documents, manuals, translations, modules]
+    }
+}
+
+/// Reduces a list of all files (`Contents-amd64`) to sorted lines of package and [`Extent`], with tabs between.
+pub(super) fn reduce(mut reader: impl BufRead) -> io::Result<String> {
+    let mut found: HashMap<String, (Extent, String)> = HashMap::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let text = String::from_utf8_lossy(&line);
+        let Some((path, packages)) = text.trim_end().rsplit_once([' ', '\t']) else { continue };
+        let path = path.trim_end();
+        for package in packages.split(',').filter_map(|place| place.rsplit('/').next()) {
+            if !found.contains_key(package) {
+                found.insert(package.to_owned(), Default::default());
+            }
+            if let Some((extent, last)) = found.get_mut(package) {
+                extent.count(path, last);
+                last.clear();
+                last.push_str(path);
+            }
+        }
+    }
+    let mut lines: Vec<String> = found
+        .into_iter()
+        .map(|(package, (extent, _))| format!("{package}\t{}\n", extent.columns().map(|it| it.to_string()).join("\t")))
+        .collect();
+    lines.sort_unstable();
+    Ok(lines.concat())
+}
+
+/// Reads what [`reduce`] made.
+pub(super) fn read(reduced: &str, into: &mut BTreeMap<String, Extent>) {
+    for line in reduced.lines() {
+        let mut columns = line.split('\t');
+        let name = columns.next().unwrap_or_default();
+        let mut next = || columns.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let extent = Extent {
+            files: next(),
+            directories: next(),
+            path_bytes: next(),
+            documents: next(),
+            manuals: next(),
+            translations: next(),
+            modules: next(),
+        };
+        into.entry(name.to_owned()).or_insert(extent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &[u8] = b"usr/bin/foo      utils/foo\n\
+        usr/lib/python3/dist-packages/foo.py   python/foo,universe/python/bar\n\
+        usr/lib/python3/dist-packages/foo/x y.py  python/foo\n\
+        usr/share/doc/foo/\xff.gz  utils/foo\n\
+        usr/share/locale/de/LC_MESSAGES/foo.mo utils/foo\n\
+        usr/share/man/man1/foo.1.gz\tutils/foo\n";
+
+    #[test]
+    fn files_are_counted_by_package_and_kind() {
+        let reduced = reduce(io::BufReader::with_capacity(3, LIST)).unwrap();
+        let mut extents = BTreeMap::new();
+        read(&reduced, &mut extents);
+        let foo = extents["foo"];
+        assert_eq!((foo.files, foo.documents, foo.manuals, foo.translations, foo.modules), (6, 1, 1, 1, 2));
+        // usr, bin; lib, python3, dist-packages; foo; share, doc, foo; locale, de, LC_MESSAGES; man, man1
+        assert_eq!(foo.directories, 14);
+        assert_eq!((extents["bar"].files, extents["bar"].modules, extents["bar"].directories), (1, 1, 4));
+        assert_eq!(extents["bar"].path_bytes, 36);
+    }
+}

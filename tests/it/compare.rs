@@ -1,0 +1,131 @@
+//! `lath compare` without an engine: what it reckons, what it prints and draws, what it refuses.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use testkit::{DebBuilder, DebianArchive, PyPi};
+
+use crate::world::{World, archive, lath, stdout, tool};
+
+/// The ordinary archive, and what a Dockerfile would install: a system with apt, Python's packages, pip and a compiler.
+fn whole_archive() -> DebianArchive {
+    let package = |name: &str, section: &str, kib: &str| {
+        DebBuilder::new(name, "1", "all").field("Section", section).field("Installed-Size", kib)
+    };
+    let packages = [
+        package("base-files", "admin", "400").field("Essential", "yes"),
+        package("dash", "shells", "200").field("Priority", "required"),
+        package("apt", "admin", "4000"),
+        package("python3-minimal", "python", "100").recommends("python3"),
+        package("python3", "python", "90").depends("python3-minimal, libpython3.13-stdlib"),
+        package("python3-pip", "python", "7000").depends("python3").recommends("build-essential"),
+        package("build-essential", "devel", "20").depends("gcc"),
+        package("gcc", "devel", "90000"),
+    ];
+    packages.into_iter().fold(archive(), |archive, package| archive.deb(&package.build()))
+}
+
+fn world() -> World {
+    World::new(whole_archive(), PyPi::new().built(&tool()))
+}
+
+/// Runs `lath compare` as [`World::command`] runs `lath build`.
+fn compare(world: &World, words: &str) -> Output {
+    let build = world.command(words);
+    let mut command = Command::new(lath());
+    command.current_dir(build.get_current_dir().unwrap()).env_clear();
+    command.envs(build.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.arg("compare").args(build.get_args().skip(1)).output().unwrap()
+}
+
+fn json(world: &World, words: &str) -> Value {
+    serde_json::from_str(&stdout(compare(world, &format!("tool --json {words}")))).unwrap()
+}
+
+fn bytes(image: &Value, content: &str) -> u64 {
+    image["contents"][content].as_u64().unwrap_or(0)
+}
+
+#[test]
+fn four_images_are_told_from_the_fattest_on_and_only_the_fat_one_has_compilers() {
+    let comparison = json(&world(), "");
+    let images = comparison["images"].as_array().unwrap();
+    let ways: Vec<&str> = images.iter().map(|image| image["way"].as_str().unwrap()).collect();
+    assert_eq!(ways, ["fat", "recipe", "lean", "lath"]);
+    let sizes: Vec<u64> = images.iter().map(|image| image["raw_bytes"].as_u64().unwrap()).collect();
+    assert!(sizes.is_sorted_by(|one, next| one > next), "{sizes:?}");
+    assert!(bytes(&images[0], "compilers") > 90_000_000 && bytes(&images[0], "pip") > 6_000_000, "{comparison:#}");
+    for image in &images[1..] {
+        assert_eq!(bytes(image, "compilers") + bytes(image, "pip"), 0, "{comparison:#}");
+    }
+    // base-files, dash, apt; python3-minimal with what it recommends.
+    assert_eq!(images[1]["debian_packages"], 3 + 3);
+    assert_eq!(images[3]["is_measured"], true);
+    assert_eq!(images[0]["is_measured"], false);
+    assert_eq!(comparison["program"], "tool 1.0");
+}
+
+#[test]
+fn contents_sum_up_to_the_raw_size() {
+    for apt in ["official", "plain"] {
+        for image in json(&world(), &format!("--apt {apt}"))["images"].as_array().unwrap() {
+            let sum: u64 = image["contents"].as_object().unwrap().values().map(|bytes| bytes.as_u64().unwrap()).sum();
+            assert_eq!(sum, image["raw_bytes"].as_u64().unwrap(), "{image}");
+        }
+    }
+}
+
+#[test]
+fn a_plain_base_keeps_packages_that_an_official_one_removes() {
+    let world = world();
+    let (plain, official) = (json(&world, "--apt plain"), json(&world, "--apt official"));
+    assert!(bytes(&plain["images"][0], "apt-caches") > 0);
+    assert_eq!(bytes(&official["images"][0], "apt-caches"), 0);
+    assert_eq!(bytes(&plain["images"][2], "apt-caches"), 0, "lean leaves nothing behind");
+}
+
+#[test]
+fn a_table_is_printed_and_a_picture_drawn_and_no_image_is_written() {
+    let world = world();
+    let said = stdout(compare(&world, "tool --svg sizes.svg"));
+    assert!(said.starts_with("tool 1.0 on debian:trixie, linux/amd64\n"), "{said}");
+    assert!(said.contains("only fat carries, beside lath:\n") && said.contains("  compilers\n"), "{said}");
+    let svg = fs_err::read_to_string(world.path("sizes.svg")).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.contains("prefers-color-scheme:dark"), "{svg}");
+    assert!(!world.path("tool.tar").exists() && !world.path("compare.tar").exists());
+    // The same question has the same answer, without a network too.
+    assert_eq!(stdout(compare(&world, "tool --offline")), said);
+}
+
+#[test]
+fn a_mirror_without_lists_of_files_is_told_of_and_the_numbers_are_estimated() {
+    let world = world();
+    for path in world.debian.server.paths() {
+        if path.contains("Contents-amd64") || path.contains("by-hash") {
+            world.debian.server.remove(&path);
+        }
+    }
+    let output = compare(&world, "tool");
+    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(said.contains("note: the archive's lists of files cannot be had"), "{said}");
+    assert!(stdout(output).contains("compilers"));
+}
+
+#[test]
+fn a_base_without_apt_or_without_the_python_is_refused() {
+    let without_apt = World::usual();
+    let said = String::from_utf8(compare(&without_apt, "tool").stderr).unwrap();
+    assert!(
+        said.ends_with("error: cannot compare with Dockerfiles on `debian:trixie`: its archive has no `apt`\n"),
+        "{said}"
+    );
+    let said = String::from_utf8(compare(&world(), "tool --python 3.12 --base debian:trixie").stderr).unwrap();
+    assert!(said.contains("error: cannot find python 3.12 in debian's `trixie`"), "{said}");
+}
+
+#[test]
+fn options_that_write_an_image_are_refused() {
+    let output = compare(&world(), "tool -o tool.tar");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+}
