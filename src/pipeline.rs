@@ -13,6 +13,7 @@ use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, Eng
 use crate::model::event::{Event, Listener};
 use crate::model::image::PlatformImage;
 use crate::model::lock::PlatformLock;
+use crate::model::platform::Platform;
 use crate::model::receipt::{PlatformReceipt, ProofSummary, Receipt};
 use crate::model::request::{Entrypoint, Request};
 use crate::model::tree::Tree;
@@ -27,12 +28,13 @@ use crate::steps::dockerfile::{self, DockerfileError};
 use crate::steps::emit::{EmitError, emit, refuse_hopeless};
 use crate::steps::fetch::{FetchError, fetch};
 use crate::steps::pack::{PackError, pack};
-use crate::steps::prove::{ProveError, execute, prove};
+use crate::steps::prove::{ProveError, Subject, execute, prove};
 use crate::steps::resolve::{ResolveError, resolve};
 use crate::steps::seal::{self, SealError, Share, seal};
 use crate::steps::trim::trim;
 use crate::steps::unpack::{UnpackError, unpack};
 
+pub(crate) use crate::outside::sandbox::SandboxSettings;
 pub(crate) use crate::outside::world::WorldSettings;
 
 /// What stopped a build: one variant a step.
@@ -69,7 +71,9 @@ pub(crate) enum BuildError {
 impl BuildError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Prove(ProveError::Failed { .. }) | Self::Engine(EngineError::Check { .. }) => 3,
+            Self::Prove(ProveError::Failed(_)) | Self::Engine(EngineError::Check { .. }) => 3,
+            // As shells have it.
+            Self::Prove(ProveError::NotFound { .. }) => 127,
             _ => 1,
         }
     }
@@ -80,10 +84,11 @@ impl BuildError {
             Self::Resolve(error) => error.hints(),
             Self::Engine(error) => error.hints(),
             Self::Prove(ProveError::Sandbox(_)) | Self::Compile(CompileError::Sandbox(_)) => vec![
-                "the sandbox needs unprivileged user namespaces; where they are off, build with `--no-verify --bytecode none`"
+                "the sandbox needs user namespaces: switch them on (`sysctl user.max_user_namespaces`), or build with \
+                 `--no-verify --bytecode none` and try the image in an engine"
                     .to_owned(),
             ],
-            Self::Prove(ProveError::Failed { .. }) => {
+            Self::Prove(ProveError::Failed(_)) => {
                 vec!["`--trim none` tells whether trimming is the cause; `--no-verify` builds all the same".to_owned()]
             }
             Self::Fetch(FetchError::Download(error)) => error.hints(),
@@ -115,7 +120,9 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     say("assembling and proving");
     for platform in &lock.platforms {
         let (assembly, tree) = tree(platform, request, world)?;
-        proofs.push(prove(&tree, &assembly, request, platform.platform, &seal::environment(request), world)?);
+        let env = seal::environment(request);
+        let subject = Subject { tree: &tree, assembly: &assembly, platform: platform.platform, env: &env };
+        proofs.push(prove(&subject, request, world)?);
         layers.push(pack(&tree, &requested(platform), request, world)?);
         assemblies.push(assembly);
         trees.push(tree);
@@ -153,8 +160,18 @@ fn tree(lock: &PlatformLock, request: &Request, world: &World) -> Result<(Assemb
     let parts = unpack(lock, world)?;
     let assembly = assemble(lock, &parts, request, world)?;
     let slim = trim(&assembly, lock, request, &world.store)?;
-    let tree = compile(slim, &assembly, request, lock.platform, world)?;
+    let workshop = workshop(lock.platform, request, world)?;
+    let tree = compile(slim, &assembly, request, workshop.as_ref(), world)?;
     Ok((assembly, tree))
+}
+
+/// The same release's Python for this machine, where it does not run that of `platform`.
+fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Option<Tree>, BuildError> {
+    let Some(request) = request.workshop(platform) else { return Ok(None) };
+    let lock = resolve(&request, world).map_err(Box::new)?;
+    fetch(&lock, world)?;
+    let Some(lock) = lock.platforms.first() else { return Ok(None) };
+    Ok(Some(assemble(lock, &unpack(lock, world)?, &request, world)?.tree))
 }
 
 /// Makes the tree of the first platform and runs `command` in it, or what the image would start; returns its exit code.
@@ -165,7 +182,9 @@ pub(crate) fn run(request: &Request, command: &[String], world: &World) -> Resul
     let (assembly, tree) = tree(platform, request, world)?;
     let start = seal::start(&assembly, request)?;
     let argv = if command.is_empty() { [start.entrypoint, start.cmd].concat() } else { command.to_vec() };
-    Ok(execute(&tree, argv, &seal::environment(request), request, world)?)
+    let env = seal::environment(request);
+    let subject = Subject { tree: &tree, assembly: &assembly, platform: platform.platform, env: &env };
+    Ok(execute(&subject, &argv, request, world)?)
 }
 
 /// Writes the Dockerfile of `request`: pinned from the resolve that a build has.
@@ -223,7 +242,8 @@ pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Re
     fetch(&lock, world)?;
     let half = &lock.platforms[0];
     let (assembly, tree) = tree(half, request, world)?;
-    prove(&tree, &assembly, request, half.platform, &seal::environment(request), world)?;
+    let env = seal::environment(request);
+    prove(&Subject { tree: &tree, assembly: &assembly, platform: half.platform, env: &env }, request, world)?;
     let layers = pack(&tree, &requested(half), request, world)?;
     let own = Own { lock: half, assembly: &assembly, tree: &tree, layers: &layers };
     Ok(Comparison {
@@ -377,6 +397,7 @@ mod tests {
             jobs: 8,
             docker_host: None,
             runtime_dir: None,
+            sandbox: SandboxSettings::default(),
             keyring: None,
             now_secs,
         };

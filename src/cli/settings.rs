@@ -14,7 +14,7 @@ use crate::model::request::{
     BaseRequest, Bytecode, Copied, Destination, Distribution, Entrypoint, Indexes, PythonRequest, Request,
     RuntimeRequest, TrimLevel, is_image_name,
 };
-use crate::pipeline::WorldSettings;
+use crate::pipeline::{SandboxSettings, WorldSettings};
 
 /// Which release has which Python as its own; the first is the default.
 pub(super) const BASES: [(&str, Distribution, &str); 5] = [
@@ -91,7 +91,7 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
         user_base: parsed(&build.user_base)?,
         runtime: runtime(build)?,
         copies: copies(build)?,
-        checks: build.check.clone(),
+        checks: checks(build)?,
         verify: !build.no_verify,
         compression: parsed(&build.compression)?,
         epoch_secs: epoch_secs()?,
@@ -257,9 +257,30 @@ pub(super) fn world(build: &Build, global: &Global) -> Result<WorldSettings, Fai
         jobs: build.jobs,
         docker_host: std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()),
         runtime_dir: std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from),
+        sandbox: sandbox(),
         keyring: build.keyring.clone(),
         now_secs,
     })
+}
+
+/// What the host has for the sandbox: emulators on its `PATH`, the certificates that it trusts, its proxies.
+fn sandbox() -> SandboxSettings {
+    const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
+    let names = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
+    SandboxSettings {
+        search_path: std::env::var_os("PATH").map_or_else(Vec::new, |path| std::env::split_paths(&path).collect()),
+        certificates: std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from),
+        proxies: names.filter_map(|name| std::env::var(&name).ok().map(|value| (name, value))).collect(),
+    }
+}
+
+/// Commands that a shell could read.
+fn checks(build: &Build) -> Result<Vec<String>, Failure> {
+    let unreadable = |check: &&String| shlex::split(check).is_none_or(|words| words.is_empty());
+    match build.check.iter().find(unreadable) {
+        Some(check) => Err(usage(format!("cannot read the check `{check}`: a quote is open, or there is no command"))),
+        None => Ok(build.check.clone()),
+    }
 }
 
 #[cfg(test)]
@@ -313,6 +334,7 @@ mod tests {
             ("x --user-base /a:b", "cannot use `/a:b` as the user base"),
             ("x --user-base /usr/../proc", "as the user base"),
             ("./dir", "name it with `-t NAME`"),
+            ("x --check 'open", "cannot read the check `'open`"),
         ];
         for (line, message) in table {
             let error = settle(line).err().unwrap_or_default();

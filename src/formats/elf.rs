@@ -31,6 +31,17 @@ pub(crate) enum ElfError {
     Malformed(#[source] object::Error),
 }
 
+/// Where `e_machine` ends.
+pub(crate) const MACHINE_END: u64 = 20;
+
+/// `e_machine` of the file that begins with `header`; `None` where that is no ELF file, or ends before.
+pub(crate) fn machine(header: &[u8]) -> Option<u16> {
+    const BIG_ENDIAN: u8 = 2;
+    let field: [u8; 2] = header.get(18..20)?.try_into().ok()?;
+    let is_elf = header.starts_with(b"\x7fELF");
+    is_elf.then(|| if header[5] == BIG_ENDIAN { u16::from_be_bytes(field) } else { u16::from_le_bytes(field) })
+}
+
 /// Reads what `bytes` say; `None` where they are no ELF file.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<ElfFile>, ElfError> {
     const CLASS: usize = 4;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::image_path::ImagePath;
-use crate::model::platform::{Platform, PythonVersion};
+use crate::model::platform::{Architecture, Platform, PythonVersion};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -91,6 +91,27 @@ impl FromStr for UserBase {
             return Err(refuse());
         }
         Ok(Self(path))
+    }
+}
+
+impl Request {
+    /// The request for the Python alone, of the same release, that compiles for `platform` on this machine; `None`
+    /// where the platform's own does, or nothing is compiled.
+    pub(crate) fn workshop(&self, platform: Platform) -> Option<Self> {
+        let host = Platform { architecture: Architecture::of_host()? };
+        if host == platform || self.bytecode == Bytecode::None {
+            return None;
+        }
+        let mut bare = self.clone();
+        bare.platforms = vec![host];
+        bare.python.requirements.clear();
+        bare.python.requirement_files.clear();
+        bare.python.constraint_files.clear();
+        bare.base.packages.clear();
+        bare.runtime.entrypoint = Entrypoint::Exec;
+        bare.runtime.shell = false;
+        bare.copies.clear();
+        Some(bare)
     }
 }
 

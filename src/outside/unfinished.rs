@@ -29,7 +29,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// While one lives, SIGINT is left to the program that has the terminal.
+/// While one lives, signals are left to whoever passes them on to the program that has the terminal.
 #[derive(Debug)]
 pub(crate) struct Foreground(());
 
@@ -63,7 +63,7 @@ fn wait() {
         loop {
             tokio::select! {
                 _ = interrupt.recv() => if PROGRAMS.load(Ordering::Relaxed) == 0 { return Some(2) },
-                _ = terminate.recv() => return Some(15),
+                _ = terminate.recv() => if PROGRAMS.load(Ordering::Relaxed) == 0 { return Some(15) },
             }
         }
     });

@@ -12,7 +12,7 @@ use crate::outside::archive::signature::{Keyring, SignatureError};
 use crate::outside::daemon::Daemon;
 use crate::outside::http::{Http, HttpError, HttpSettings};
 use crate::outside::pypi::Pypi;
-use crate::outside::sandbox::Sandbox;
+use crate::outside::sandbox::{Sandbox, SandboxSettings};
 use crate::outside::store::{Store, StoreError};
 use crate::outside::unfinished;
 
@@ -39,6 +39,7 @@ pub(crate) struct WorldSettings {
     pub(crate) docker_host: Option<String>,
     /// Where a user's own daemons have their sockets, as in `XDG_RUNTIME_DIR`.
     pub(crate) runtime_dir: Option<PathBuf>,
+    pub(crate) sandbox: SandboxSettings,
     /// A file of keys to trust instead of those that lath carries.
     pub(crate) keyring: Option<PathBuf>,
     pub(crate) now_secs: u64,
@@ -87,7 +88,7 @@ impl World {
             http: Http::new(http, Arc::clone(&listener))?,
             pypi: Pypi { cache_dir: settings.cache_dir.join("pypi"), offline: settings.offline },
             archive: Archive::new(keyring),
-            sandbox: Sandbox,
+            sandbox: Sandbox::new(settings.sandbox),
             daemon: Daemon::new(settings.docker_host, settings.runtime_dir.as_deref()),
             listener,
             now_secs: settings.now_secs,

@@ -1,5 +1,7 @@
 //! lath against the real Python index and the real Debian archive, with the sandbox as the judge.
 
+mod proof;
+
 use std::path::Path;
 use std::process::Output;
 

@@ -1,5 +1,7 @@
-//! Adds bytecode, made by the image's own Python in the sandbox: unchecked hash-based .pyc files (PEP 552), which carry
+//! Adds bytecode, made by the release's own Python in the sandbox: unchecked hash-based .pyc files (PEP 552), which carry
 //! no time and are read without looking at the source.
+//!
+//! The same files come to the same bytecode on every machine (docs/decisions/0010-bytecode-is-the-same-everywhere.md).
 
 use std::collections::BTreeMap;
 
@@ -9,50 +11,20 @@ use thiserror::Error;
 
 use crate::model::assembly::Assembly;
 use crate::model::digest::Digest;
+use crate::model::event::Event;
 use crate::model::image_path::ImagePath;
-use crate::model::platform::{Architecture, Platform};
+use crate::model::platform::Architecture;
 use crate::model::request::{Bytecode, Request};
 use crate::model::tree::{Node, Tree};
 use crate::outside::sandbox::{Job, SandboxError};
 use crate::outside::store::StoreError;
 use crate::outside::world::World;
 
-/// Compiles what it is told, and tells what it compiled: a line `NUMBER PATH` for each `NUMBER.pyc` in `/work`.
-/// Start-up's modules are those that importing the entry points' modules loads; one that fails is passed over.
-const DRIVER: &str = r#"
-import importlib, importlib.util, importlib._bootstrap_external as external, os, sys
-mode, roots, modules = sys.argv[1], sys.argv[2].split(":"), sys.argv[3:]
-paths = set()
-if mode == "start":
-    output, sys.stdout = sys.stdout, sys.stderr
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except BaseException:
-            pass
-    sys.stdout = output
-    paths.update(getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
-    paths.update((getattr(module, "__cached__", None) and module.__file__) or "" for module in list(sys.modules.values()))
-    frozen = (getattr(getattr(m, "__spec__", None), "loader_state", None) for m in list(sys.modules.values()))
-    paths.update(getattr(state, "filename", None) or "" for state in frozen)
-else:
-    for root in roots:
-        for directory, _, names in os.walk(root):
-            paths.update(os.path.join(directory, name) for name in names)
-number = 0
-for path in sorted(path for path in paths if path.endswith(".py") and any(path.startswith(r + "/") for r in roots)):
-    try:
-        with open(path, "rb") as file:
-            source = file.read()
-        code = compile(source, path, "exec", dont_inherit=True)
-        data = external._code_to_hash_pyc(code, importlib.util.source_hash(source), False)
-    except (SyntaxError, ValueError, OSError, RecursionError):
-        continue
-    with open(f"/work/{number}.pyc", "wb") as file:
-        file.write(data)
-    print(number, path)
-    number += 1
-"#;
+/// Finds what start-up imports, and compiles; its own words tell how.
+const DRIVER: &str = include_str!("driver.py");
+
+/// Where the image lies in the sandbox of the Python that compiles for it.
+const IMAGE: &str = "/run/lath-image";
 
 #[derive(Debug, Error)]
 pub(crate) enum CompileError {
@@ -73,16 +45,22 @@ struct Compiled {
     size_bytes: u64,
 }
 
-/// Adds bytecode as the request says. A tree for another processor than this machine's stays as it is.
+/// Adds bytecode as the request says. `workshop` is a tree of the same release whose Python this machine runs, where
+/// it does not run the tree's own.
 pub(crate) fn compile(
     mut slim: Tree,
     assembly: &Assembly,
     request: &Request,
-    platform: Platform,
+    workshop: Option<&Tree>,
     world: &World,
 ) -> Result<Tree, CompileError> {
-    const SHELF: &str = "bytecode-1";
-    if request.bytecode == Bytecode::None || Architecture::of_host() != Some(platform.architecture) {
+    const SHELF: &str = "bytecode-2";
+    if request.bytecode == Bytecode::None {
+        return Ok(slim);
+    }
+    if Architecture::of_host().is_none() {
+        let text = "no bytecode is in the image: no release has a Python for this machine's processor";
+        world.listener.hear(Event::Warning(text.to_owned()));
         return Ok(slim);
     }
     let mut modules: Vec<&str> = assembly
@@ -98,7 +76,7 @@ pub(crate) fn compile(
     let compiled: Vec<Compiled> = match world.store.note::<Vec<Compiled>>(SHELF, &key) {
         Some(noted) if noted.iter().all(|one| world.store.holds(&one.digest, one.size_bytes)) => noted,
         _ => {
-            let compiled = run(&slim, &modules, request, world)?;
+            let compiled = run(&slim, workshop, &modules, request, world)?;
             world.store.write_note(SHELF, &key, &compiled)?;
             compiled
         }
@@ -114,17 +92,35 @@ pub(crate) fn compile(
     Ok(slim)
 }
 
-fn run(slim: &Tree, modules: &[&str], request: &Request, world: &World) -> Result<Vec<Compiled>, CompileError> {
+fn run(
+    slim: &Tree,
+    workshop: Option<&Tree>,
+    modules: &[&str],
+    request: &Request,
+    world: &World,
+) -> Result<Vec<Compiled>, CompileError> {
     let version = request.python.version;
     let home = world.store.temporary_dir()?;
     let (root, work) = (home.path().join("root"), home.path().join("work"));
     fs::create_dir(&root).map_err(CompileError::Read)?;
     fs::create_dir(&work).map_err(CompileError::Read)?;
     world.store.check_out(slim, &root)?;
+    let image = root.clone();
+    let root = match workshop {
+        None => root,
+        Some(workshop) => {
+            let root = home.path().join("workshop");
+            fs::create_dir(&root).map_err(CompileError::Read)?;
+            world.store.check_out(workshop, &root)?;
+            root
+        }
+    };
     let mode = if request.bytecode == Bytecode::All { "all" } else { "start" };
-    let roots = format!("/usr/lib/python{version}:/usr/lib/python3:{}", request.user_base.site(version));
-    let mut argv =
-        vec![format!("/usr/bin/python{version}"), "-c".to_owned(), DRIVER.to_owned(), mode.to_owned(), roots];
+    let site = request.user_base.site(version);
+    let roots = format!("/usr/lib/python{version}:{site}:/usr/lib/python3/dist-packages");
+    // Without `site`, the process holds what the interpreter brings and nothing else.
+    let mut argv = vec![format!("/usr/bin/python{version}"), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned()];
+    argv.extend([IMAGE.to_owned(), mode.to_owned(), roots]);
     argv.extend(modules.iter().map(|module| (*module).to_owned()));
     let env = [("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("HOME", "/home/app"), ("LANG", "C.UTF-8")];
     let job = Job {
@@ -132,7 +128,9 @@ fn run(slim: &Tree, modules: &[&str], request: &Request, world: &World) -> Resul
         env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>(),
         cwd: "/tmp".to_owned(),
         writable: vec![(work.clone(), "/work".to_owned())],
+        readable: vec![(image, IMAGE.to_owned())],
         timeout_secs: 600,
+        ..Job::default()
     };
     let outcome = world.sandbox.run(&root, &job)?;
     if outcome.exit_code != 0 {

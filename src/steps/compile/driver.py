@@ -1,0 +1,121 @@
+"""Compiles Python files of the image below IMAGE, and tells which: a line `NUMBER PATH` for each NUMBER.pyc in /work.
+
+    driver.py IMAGE start|all SEARCH_PATH MODULE...
+
+`start` compiles what importing the modules would load, which is read from their bytecode: the imports that stand at the
+top of a file and in its classes. Nothing of the image is run, so that the outcome depends on the files alone, and not
+on the processor. What a function imports later, or what is imported by a computed name, is not among them.
+"""
+
+import _imp
+import dis
+import importlib._bootstrap_external as external
+import importlib.util
+import os
+import sys
+
+IMAGE, MODE, ROOTS, MODULES = sys.argv[1], sys.argv[2], sys.argv[3].split(":"), sys.argv[4:]
+# Systems and situations that the image is not in: `if sys.platform == "win32":`, `if __name__ == "__main__":`.
+NEVER = {"win32", "cygwin", "darwin", "nt", "java", "ios", "android", "__main__"}
+OPTIMIZED = 1  # of a function; the body of a class lacks it
+# What the interpreter imports before any program, where it is not frozen.
+FIRST = ["encodings.utf_8", "encodings.aliases", "encodings.utf_8_sig", "sitecustomize"]
+# What a version is asked with, which programs do while they are imported.
+ASKED = {"importlib.metadata": ["importlib.metadata._adapters", "importlib.metadata._text", "email.parser"]}
+
+codes = {}  # path -> its code and source, or None where it does not compile
+
+
+def compiled(path):
+    if path not in codes:
+        try:
+            with open(IMAGE + path, "rb") as file:
+                source = file.read()
+            codes[path] = compile(source, path, "exec", dont_inherit=True), source
+        except (SyntaxError, ValueError, OSError, RecursionError):
+            codes[path] = None
+    return codes[path]
+
+
+def find(name):
+    """The file of a module, and whether it is a package; the first root that has it counts."""
+    tail = "/" + name.replace(".", "/")
+    for root in ROOTS:
+        if os.path.isfile(IMAGE + root + tail + "/__init__.py"):
+            return root + tail + "/__init__.py", True
+        if os.path.isfile(IMAGE + root + tail + ".py"):
+            return root + tail + ".py", False
+    return None, True
+
+
+def instructions(code):
+    """Those that run when a file is imported, without blocks that never do."""
+    skip_to, before = -1, []
+    for instruction in dis.get_instructions(code):
+        if instruction.offset < skip_to:
+            continue
+        if instruction.opname.startswith("POP_JUMP") and "IF_FALSE" in instruction.opname:
+            names = [one.argval for one in before]
+            is_never = "TYPE_CHECKING" in names[-2:] or any(
+                one.opname == "COMPARE_OP" and "==" in str(one.argval) for one in before[-2:]
+            ) and any(isinstance(name, str) and name in NEVER for name in names[-4:])
+            if is_never:
+                skip_to = instruction.argval
+        before = before[-4:] + [instruction]
+        yield instruction
+
+
+def imports(code, package):
+    """The names that a file imports when it is imported itself."""
+    constants = []
+    for instruction in instructions(code):
+        if instruction.opname in ("LOAD_CONST", "LOAD_SMALL_INT"):
+            constants = constants[-1:] + [instruction.argval]
+        elif instruction.opname == "IMPORT_NAME" and len(constants) == 2:
+            level, names = constants
+            base = instruction.argval
+            if level:
+                parent = package.split(".")[: len(package.split(".")) - level + 1]
+                base = ".".join(parent + ([base] if base else []))
+            yield base
+            yield from (f"{base}.{name}" for name in names or ())
+    for constant in code.co_consts:
+        if hasattr(constant, "co_code") and not constant.co_flags & OPTIMIZED:
+            yield from imports(constant, package)
+
+
+def start():
+    """The files that importing the modules loads."""
+    waiting, seen, paths = [*FIRST, *MODULES], set(), set()
+    while waiting:
+        name = waiting.pop()
+        if not name or name in seen:
+            continue
+        seen.add(name)
+        waiting += [name.rpartition(".")[0], *ASKED.get(name, [])]
+        # A frozen module is read from the interpreter.
+        path, is_package = (None, True) if _imp.is_frozen(name) else find(name)
+        found = path and compiled(path)
+        if found:
+            paths.add(path)
+            waiting.extend(imports(found[0], name if is_package else name.rpartition(".")[0]))
+    return paths
+
+
+def every():
+    paths = set()
+    for root in ROOTS:
+        for directory, _, names in os.walk(IMAGE + root):
+            paths.update(os.path.join(directory, name)[len(IMAGE):] for name in names if name.endswith(".py"))
+    return paths
+
+
+for number, path in enumerate(sorted(start() if MODE == "start" else every())):
+    found = compiled(path)
+    if found:
+        code, source = found
+        data = external._code_to_hash_pyc(code, importlib.util.source_hash(source), False)
+        with open(f"/work/{number}.pyc", "wb") as file:
+            file.write(data)
+        print(number, path)
+    codes[path] = None

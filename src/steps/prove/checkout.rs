@@ -1,0 +1,219 @@
+//! A tree on disk, for as long as something runs in it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use fs_err as fs;
+
+use super::ProveError;
+use super::checks::{Batch, Command, Task};
+use super::compare::Answer;
+use crate::model::request::Request;
+use crate::model::tree::Tree;
+use crate::outside::sandbox::{Emulation, Job};
+use crate::outside::world::World;
+
+/// How much longer an emulated program may take.
+const EMULATED: u64 = 6;
+
+pub(super) struct Checkout<'a> {
+    tree: &'a Tree,
+    home: tempfile::TempDir,
+    env: BTreeMap<String, String>,
+    cwd: String,
+    uid: u32,
+    emulation: Emulation,
+    world: &'a World,
+}
+
+impl<'a> Checkout<'a> {
+    pub(super) fn new(
+        tree: &'a Tree,
+        env: &[String],
+        request: &Request,
+        emulation: Emulation,
+        world: &'a World,
+    ) -> Result<Self, ProveError> {
+        let home = world.store.temporary_dir()?;
+        let root = home.path().join("root");
+        fs::create_dir(&root).map_err(ProveError::Folder)?;
+        world.store.check_out(tree, &root)?;
+        let mut variables: BTreeMap<String, String> = env
+            .iter()
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        variables.entry("HOME".to_owned()).or_insert_with(|| "/home/app".to_owned());
+        let cwd = request.runtime.workdir.as_ref().map_or("/", |path| path.as_str()).to_owned();
+        let uid = request.runtime.user.split(':').next().and_then(|uid| uid.parse().ok()).unwrap_or_default();
+        Ok(Self { tree, home, env: variables, cwd, uid, emulation, world })
+    }
+
+    fn root(&self) -> PathBuf {
+        self.home.path().join("root")
+    }
+
+    /// Runs `argv` with this process's own input and output, and returns its exit code.
+    pub(super) fn attach(&self, argv: &[String]) -> Result<i32, ProveError> {
+        let missing = || ProveError::NotFound { program: argv.first().cloned().unwrap_or_default() };
+        let argv = self.startable(argv)?.ok_or_else(missing)?;
+        Ok(self.world.sandbox.attach(&self.root(), &self.job(argv, false, 0))?)
+    }
+
+    /// The answers to a task: one to a command, one to each item of a batch.
+    pub(super) fn ask(&self, task: &Task) -> Result<Vec<Answer>, ProveError> {
+        match task {
+            Task::Command(command) => Ok(vec![self.ask_command(command)?]),
+            Task::Batch(batch) => self.ask_batch(batch),
+        }
+    }
+
+    /// The answer of the first attempt that succeeds, or of the first. One that did not end may be a server, which
+    /// other words would only start again.
+    fn ask_command(&self, command: &Command) -> Result<Answer, ProveError> {
+        let mut first = None;
+        for argv in &command.attempts {
+            let answer = self.run(&command.name, argv, command.is_cleared, command.timeout_secs)?;
+            if answer.exit_code == 0 || answer.timeout_secs.is_some() {
+                return Ok(first.filter(|_| answer.exit_code != 0).unwrap_or(answer));
+            }
+            first.get_or_insert(answer);
+        }
+        Ok(first.unwrap_or_default())
+    }
+
+    /// All items share a process; one that fails in there, or that it did not come to, is asked again on its own.
+    fn ask_batch(&self, batch: &Batch) -> Result<Vec<Answer>, ProveError> {
+        let shared = self.drive(batch, &batch.items)?;
+        let mut answers = Vec::new();
+        for (index, item) in batch.items.iter().enumerate() {
+            let answer = match told(&shared, index) {
+                Some("") => Answer { command: item.0.clone(), ..Answer::default() },
+                _ => self.ask_item(batch, item)?,
+            };
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+
+    fn ask_item(&self, batch: &Batch, item: &(String, String)) -> Result<Answer, ProveError> {
+        let alone = self.drive(batch, std::slice::from_ref(item))?;
+        let command = item.0.clone();
+        Ok(match told(&alone, 0) {
+            Some("") => Answer { command, ..Answer::default() },
+            Some(error) => Answer { command, exit_code: 1, stderr: error.to_owned(), ..Answer::default() },
+            // It took the process down, or held it up.
+            None if alone.exit_code == 0 => {
+                Answer { command, exit_code: 1, stderr: "it ends the process".to_owned(), ..Answer::default() }
+            }
+            None => Answer { command, stdout: String::new(), ..alone },
+        })
+    }
+
+    fn drive(&self, batch: &Batch, items: &[(String, String)]) -> Result<Answer, ProveError> {
+        let argv: Vec<String> = batch.driver.iter().chain(items.iter().map(|(_, given)| given)).cloned().collect();
+        self.run(batch.what, &argv, false, batch.timeout_secs)
+    }
+
+    fn run(&self, name: &str, argv: &[String], is_cleared: bool, timeout_secs: u64) -> Result<Answer, ProveError> {
+        let command = words(name, argv);
+        let Some(started) = self.startable(argv)? else {
+            let program = argv.first().map_or("", String::as_str);
+            let stderr = format!("cannot find `{program}` in the image");
+            return Ok(Answer { command, exit_code: 127, stderr, ..Answer::default() });
+        };
+        let is_emulated = self.emulation != Emulation::Kernel;
+        let timeout_secs = if is_emulated { timeout_secs * EMULATED } else { timeout_secs };
+        let outcome = self.world.sandbox.run(&self.root(), &self.job(started, is_cleared, timeout_secs))?;
+        Ok(Answer {
+            command,
+            exit_code: outcome.exit_code,
+            stdout: String::from_utf8_lossy(&outcome.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&outcome.stderr).into_owned(),
+            timeout_secs: outcome.is_timeout.then_some(timeout_secs),
+        })
+    }
+
+    fn job(&self, argv: Vec<String>, is_cleared: bool, timeout_secs: u64) -> Job {
+        Job {
+            argv,
+            env: if is_cleared { BTreeMap::new() } else { self.env.clone() },
+            cwd: self.cwd.clone(),
+            uid: self.uid,
+            timeout_secs,
+            emulation: self.emulation.clone(),
+            ..Job::default()
+        }
+    }
+
+    /// The command with its program's whole path, as `PATH` has it; `None` where there is no such program. An emulator
+    /// starts programs only, so that a script's interpreter is named to it.
+    fn startable(&self, argv: &[String]) -> Result<Option<Vec<String>>, ProveError> {
+        let Some((program, arguments)) = argv.split_first() else { return Ok(None) };
+        let path = self.env.get("PATH").map_or("", String::as_str);
+        let mut candidates: Vec<String> = path.split(':').map(|directory| format!("{directory}/{program}")).collect();
+        if program.contains('/') {
+            candidates =
+                vec![if program.starts_with('/') { program.clone() } else { format!("{}/{program}", self.cwd) }];
+        }
+        let found = candidates.into_iter().find(|candidate| self.tree.find(candidate).is_some());
+        let Some(found) = found else { return Ok(None) };
+        let mut started = Vec::new();
+        if self.emulation != Emulation::Kernel
+            && let Some(digest) = self.tree.find(&found).and_then(|(_, node)| node.digest())
+        {
+            started = interpreter(&self.world.store.read(digest)?);
+        }
+        started.push(found);
+        started.extend(arguments.iter().cloned());
+        Ok(Some(started))
+    }
+}
+
+/// What was told of the item with that number; `None` where the process did not come to it.
+fn told(answer: &Answer, index: usize) -> Option<&str> {
+    let lines = answer.stdout.lines();
+    lines.filter_map(|line| line.split_once(' ')).find(|(number, _)| number.parse() == Ok(index)).map(|(_, said)| said)
+}
+
+/// The interpreter that a script names in its first line, and its argument.
+fn interpreter(bytes: &[u8]) -> Vec<String> {
+    let Some(rest) = bytes.strip_prefix(b"#!") else { return Vec::new() };
+    let line = rest.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    String::from_utf8_lossy(line).trim().splitn(2, char::is_whitespace).map(|word| word.trim().to_owned()).collect()
+}
+
+/// A command as a person would type it: lath's own programs by their names.
+fn words(name: &str, argv: &[String]) -> String {
+    match argv {
+        [program, option] if program.ends_with(&format!("/bin/{name}")) && option.starts_with("--") => {
+            format!("{name} {option}")
+        }
+        _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scripts_first_line_names_its_interpreter() {
+        assert_eq!(interpreter(b"#!/usr/bin/python3.13 -I\nx"), ["/usr/bin/python3.13", "-I"]);
+        assert_eq!(interpreter(b"#! /bin/sh\n"), ["/bin/sh"]);
+        assert_eq!(interpreter(b"\x7fELF"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_a_driver_told_is_found_by_its_number() {
+        let answer = Answer { stdout: "0 \n1 OSError: x\n".to_owned(), ..Answer::default() };
+        assert_eq!([told(&answer, 0), told(&answer, 1), told(&answer, 2)], [Some(""), Some("OSError: x"), None]);
+    }
+
+    #[test]
+    fn a_script_is_told_by_its_name_and_option() {
+        let argv = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        assert_eq!(words("black", &argv(&["/opt/app/bin/black", "--version"])), "black --version");
+        assert_eq!(words("black -c x", &argv(&["black", "-c", "x"])), "black -c x");
+    }
+}

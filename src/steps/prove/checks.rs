@@ -1,0 +1,195 @@
+//! What is asked of a tree: commands with an answer, and lists of things to import or to load.
+
+use crate::model::assembly::{Assembly, InstalledScript};
+use crate::model::platform::PythonVersion;
+use crate::model::request::{Request, UserBase};
+use crate::model::tree::{Kind, Tree};
+
+/// How long one of lath's own checks may take. A script that does not know `--version` may start a server instead.
+const DEFAULT_SECS: u64 = 20;
+
+/// How long one of the user's checks may take.
+const ASKED_SECS: u64 = 120;
+
+/// How many things one process imports or loads: enough to share what they share, and few enough for every core.
+const BATCH: usize = 24;
+
+/// What every image's Python must do, with a cleared environment.
+const PYTHON: &str = "import ssl, sqlite3, zoneinfo, decimal, ctypes, sys
+assert ssl.create_default_context().cert_store_stats()['x509'] > 0, 'no certificates'
+assert sys.getfilesystemencoding() == 'utf-8', sys.getfilesystemencoding()
+zoneinfo.ZoneInfo('Europe/Berlin')
+";
+
+/// Imports entry points as `MODULE:ATTRIBUTE` and loads libraries by path, and tells of each at once: `NUMBER ERROR`.
+/// What they print themselves is thrown away; a thread that they leave behind keeps nobody waiting.
+const DRIVER: &str = r#"
+import ctypes, importlib, operator, os, sys
+items, sys.argv[1:] = sys.argv[1:], []
+sys.path[:1] = [] if sys.path[:1] == [""] else sys.path[:1]
+out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
+null = os.open(os.devnull, os.O_WRONLY)
+os.dup2(null, 1)
+os.dup2(null, 2)
+for number, item in enumerate(items):
+    said = ""
+    try:
+        if item.startswith("/"):
+            ctypes.CDLL(item)
+        else:
+            module, _, attribute = item.partition(":")
+            operator.attrgetter(attribute)(importlib.import_module(module))
+    except BaseException as error:
+        said = f"{type(error).__name__}: {error}"
+    print(number, " ".join(said.split()), file=out, flush=True)
+os._exit(0)
+"#;
+
+/// Something to ask, of which the trimmed and the untrimmed tree have to give the same account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Task {
+    Command(Command),
+    Batch(Batch),
+}
+
+/// A command, or several of which the first that succeeds counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Command {
+    pub(super) name: String,
+    pub(super) attempts: Vec<Vec<String>>,
+    /// Whether it runs with a cleared environment.
+    pub(super) is_cleared: bool,
+    /// Whether it has to succeed, whatever the untrimmed tree does.
+    pub(super) must: bool,
+    pub(super) timeout_secs: u64,
+}
+
+/// Things that one process imports or loads, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Batch {
+    /// Python and its arguments, up to the items.
+    pub(super) driver: Vec<String>,
+    /// What each is called, and how it is given to the driver.
+    pub(super) items: Vec<(String, String)>,
+    /// What they are, for the summary.
+    pub(super) what: &'static str,
+    pub(super) timeout_secs: u64,
+}
+
+/// Everything that is asked: lath's own checks, then the user's.
+pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<Task> {
+    let python = format!("/usr/bin/python{}", request.python.version);
+    let run = |code: &str| vec![python.clone(), "-c".to_owned(), code.to_owned()];
+    let mut tasks = vec![Task::Command(Command {
+        name: "python".to_owned(),
+        attempts: vec![run(PYTHON)],
+        is_cleared: true,
+        must: true,
+        timeout_secs: DEFAULT_SECS,
+    })];
+    let is_asked = |script: &&InstalledScript| script.is_requested || request.runtime.scripts.contains(&script.name);
+    for script in assembly.scripts.iter().filter(is_asked) {
+        let with = |option: &str| vec![request.user_base.program(&script.name), option.to_owned()];
+        tasks.push(Task::Command(Command {
+            name: script.name.clone(),
+            attempts: vec![with("--version"), with("--help")],
+            is_cleared: false,
+            must: false,
+            timeout_secs: DEFAULT_SECS,
+        }));
+    }
+    for command in &request.checks {
+        tasks.push(Task::Command(Command {
+            name: command.clone(),
+            attempts: vec![shlex::split(command).unwrap_or_default()],
+            is_cleared: false,
+            must: true,
+            timeout_secs: ASKED_SECS,
+        }));
+    }
+    let lists = [
+        ("console scripts' imports", entry_points(assembly)),
+        ("extension modules", modules(tree, request.python.version, &request.user_base)),
+    ];
+    for (what, items) in lists {
+        tasks.extend(items.chunks(BATCH).map(|items| {
+            Task::Batch(Batch { driver: run(DRIVER), items: items.to_vec(), what, timeout_secs: DEFAULT_SECS })
+        }));
+    }
+    tasks
+}
+
+/// The entry points of every distribution's console scripts.
+fn entry_points(assembly: &Assembly) -> Vec<(String, String)> {
+    let target = |script: &InstalledScript| {
+        let (module, attribute) = (script.module.as_ref()?, script.attribute.as_ref()?);
+        Some((script.name.clone(), format!("{module}:{attribute}")))
+    };
+    assembly.scripts.iter().filter_map(target).collect()
+}
+
+/// The extension modules of site-packages and of the stdlib that ship.
+fn modules(tree: &Tree, version: PythonVersion, user_base: &UserBase) -> Vec<(String, String)> {
+    let site = user_base.site(version);
+    let stdlib = format!("/usr/lib/python{version}/lib-dynload");
+    let is_module = |name: &str| name.ends_with(".so") && (name.contains(".cpython-") || name.contains(".abi3."));
+    tree.nodes
+        .iter()
+        .filter(|(path, node)| {
+            matches!(node.kind, Kind::File { .. })
+                && (path.is_within(&site) || path.is_within(&stdlib))
+                && is_module(path.file_name())
+        })
+        .map(|(path, _)| {
+            let short = path.as_str().strip_prefix(&site).unwrap_or(path.as_str()).trim_start_matches('/');
+            (short.to_owned(), path.as_str().to_owned())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::image_path::ImagePath;
+    use crate::model::tree::{Node, Origin};
+
+    #[test]
+    fn every_distributions_scripts_are_imported_and_only_those_with_an_entry_point() {
+        let script = |name: &str, module: Option<&str>| InstalledScript {
+            name: name.to_owned(),
+            distribution: "d".to_owned(),
+            module: module.map(str::to_owned),
+            attribute: module.map(|_| "main".to_owned()),
+            is_requested: false,
+        };
+        let scripts = vec![script("one", Some("d.cli")), script("two.sh", None)];
+        let assembly = Assembly { scripts, ..Assembly::default() };
+        assert_eq!(entry_points(&assembly), [("one".to_owned(), "d.cli:main".to_owned())]);
+    }
+
+    #[test]
+    fn modules_of_site_packages_and_of_the_stdlib_are_loaded_and_no_other_library() {
+        let mut tree = Tree::default();
+        for path in [
+            "/opt/app/lib/python3.13/site-packages/n/_x.cpython-313-x86_64-linux-gnu.so",
+            "/opt/app/lib/python3.13/site-packages/c/_rust.abi3.so",
+            "/opt/app/lib/python3.13/site-packages/n.libs/libblas.so",
+            "/usr/lib/python3.13/lib-dynload/_lzma.cpython-313-x86_64-linux-gnu.so",
+            "/usr/lib/x86_64-linux-gnu/libz.so",
+        ] {
+            tree.insert(ImagePath::parse(path).unwrap(), Node::file(Digest::of(b"x"), 1, 0o644, Origin::Lath));
+        }
+        let version = "3.13".parse().unwrap();
+        let names: Vec<String> =
+            modules(&tree, version, &"/opt/app".parse().unwrap()).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(
+            names,
+            [
+                "c/_rust.abi3.so",
+                "n/_x.cpython-313-x86_64-linux-gnu.so",
+                "usr/lib/python3.13/lib-dynload/_lzma.cpython-313-x86_64-linux-gnu.so",
+            ]
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! What the two trees' answers say of the image, and in which words it is told.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::tree::Tree;
+
+/// What a tree said to one check.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Answer {
+    /// The command that answered, as a person would type it.
+    pub(super) command: String,
+    pub(super) exit_code: i32,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+    /// The time that was allowed, where it did not suffice.
+    pub(super) timeout_secs: Option<u64>,
+}
+
+impl Answer {
+    /// Whether two trees, or one tree twice, say the same. How far a command came when its time was up tells nothing.
+    fn agrees(&self, other: &Self) -> bool {
+        let is_timeout = self.timeout_secs.is_some() && self.timeout_secs == other.timeout_secs;
+        self.command == other.command && (is_timeout || self == other)
+    }
+
+    fn ended(&self) -> String {
+        match self.timeout_secs {
+            Some(secs) => format!("no end within {secs} s"),
+            None => format!("exit code {}", self.exit_code),
+        }
+    }
+
+    fn said(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// The line that tells most, which is the last.
+    pub(super) fn last_line(&self) -> String {
+        let said = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
+        said.trim().lines().last().map_or_else(|| self.ended(), str::to_owned)
+    }
+}
+
+/// What a check came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Passed,
+    /// It answers otherwise each time, so that exit codes were compared alone.
+    Restless,
+    /// It fails, and fails alike in the untrimmed tree.
+    FailsAlike,
+    Differs(Difference),
+}
+
+/// A promise that the image does not keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Difference {
+    check: String,
+    /// `None` where success was promised.
+    claimed: Option<Box<Answer>>,
+    found: Box<Answer>,
+    /// What trimming removed and the command named: a path, and the reason.
+    removed: Vec<(String, String)>,
+}
+
+/// Compares the answer of the `slim` tree with the `whole` one's; `again` asks once more, the slim tree by `true`.
+pub(super) fn judge<E>(
+    must: bool,
+    (slim, whole): (&Answer, &Answer),
+    removed_from: &Tree,
+    again: impl Fn(bool) -> Result<Answer, E>,
+) -> Result<Verdict, E> {
+    let differs = |claimed: Option<&Answer>| {
+        let removed = removed(&slim.said(), removed_from);
+        let claimed = claimed.cloned().map(Box::new);
+        Verdict::Differs(Difference { check: slim.command.clone(), claimed, found: Box::new(slim.clone()), removed })
+    };
+    if must && slim.exit_code != 0 {
+        let claimed = Some(whole).filter(|whole| whole.exit_code == 0);
+        return Ok(differs(claimed));
+    }
+    let agreed = |answer: &Answer| if answer.exit_code == 0 { Verdict::Passed } else { Verdict::FailsAlike };
+    if slim.agrees(whole) {
+        return Ok(agreed(slim));
+    }
+    let slim_again = again(true)?;
+    if slim_again.agrees(whole) {
+        return Ok(agreed(whole));
+    }
+    let whole_again = again(false)?;
+    if slim.agrees(&whole_again) {
+        return Ok(agreed(slim));
+    }
+    let is_restless = !slim.agrees(&slim_again) || !whole.agrees(&whole_again);
+    let is_alike = |one: &Answer, other: &Answer| one.exit_code == other.exit_code && one.command == other.command;
+    if is_restless && (is_alike(slim, whole) || is_alike(&slim_again, &whole_again)) {
+        return Ok(Verdict::Restless);
+    }
+    Ok(differs(Some(whole)))
+}
+
+/// What of the removed paths a program's words name: the path itself, a library's or another file's name, or a module.
+fn removed(said: &str, tree: &Tree) -> Vec<(String, String)> {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@' | '~');
+    let mut words: Vec<&str> = said
+        .split(|c: char| !is_part(c))
+        .map(|word| word.trim_end_matches('.'))
+        .filter(|word| word.len() > 3)
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    let names = |path: &str, word: &str| {
+        let module = word.replace('.', "/");
+        path == word
+            || (word.contains(".so") && path.rsplit('/').next() == Some(word))
+            || (word.contains('.') && !word.contains('/') && path.ends_with(&format!("/{module}.py")))
+            || (said.contains(&format!("'{word}'"))
+                && (path.ends_with(&format!("/{module}.py")) || path.ends_with(&format!("/{module}/__init__.py"))))
+    };
+    let is_named = |path: &str| words.iter().any(|word| names(path, word));
+    tree.removed
+        .iter()
+        .filter(|(path, _)| is_named(path.as_str()))
+        .map(|(path, removal)| (path.to_string(), removal.reason.clone()))
+        .collect()
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.claimed, self.found.timeout_secs) {
+            (Some(claimed), _) => {
+                write!(f, "the check `{}` does not do what it does untrimmed", self.check)?;
+                write!(f, "\n  claimed: {}{}", claimed.ended(), quoted(claimed))?;
+                write!(f, "\n  found: {}{}", self.found.ended(), quoted(&self.found))?;
+            }
+            (None, Some(secs)) => {
+                write!(f, "the check `{}` did not end within {secs} s{}", self.check, quoted(&self.found))?;
+            }
+            (None, None) => {
+                let code = self.found.exit_code;
+                write!(f, "the check `{}` ends with exit code {code}{}", self.check, quoted(&self.found))?;
+            }
+        }
+        for (path, reason) in &self.removed {
+            write!(f, "\n  trimmed: `{path}` ({reason}); `--keep {path}` brings it back")?;
+        }
+        Ok(())
+    }
+}
+
+/// The last lines of what was said.
+fn quoted(answer: &Answer) -> String {
+    const LINES: usize = 20;
+    let said = answer.said();
+    let lines: Vec<&str> = said.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].iter().map(|line| format!("\n    | {line}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::image_path::ImagePath;
+    use crate::model::tree::{Node, Origin};
+
+    fn answer(exit_code: i32, stdout: &str) -> Answer {
+        Answer { command: "tool --version".to_owned(), exit_code, stdout: stdout.to_owned(), ..Answer::default() }
+    }
+
+    /// The verdict on two answers, of trees that answer `slim_again` and `whole_again` when they are asked once more.
+    fn verdict(slim: &Answer, whole: &Answer, slim_again: &Answer, whole_again: &Answer) -> Verdict {
+        let again = |is_slim| Ok::<_, ()>(if is_slim { slim_again.clone() } else { whole_again.clone() });
+        judge(false, (slim, whole), &Tree::default(), again).unwrap()
+    }
+
+    #[test]
+    fn trees_that_agree_are_not_asked_twice() {
+        let asked = Cell::new(0);
+        let again = |_| {
+            asked.set(asked.get() + 1);
+            Ok::<_, ()>(Answer::default())
+        };
+        let tree = Tree::default();
+        assert_eq!(judge(false, (&answer(0, "1.0"), &answer(0, "1.0")), &tree, again), Ok(Verdict::Passed));
+        assert_eq!(judge(false, (&answer(1, "no"), &answer(1, "no")), &tree, again), Ok(Verdict::FailsAlike));
+        assert_eq!(asked.get(), 0);
+    }
+
+    #[test]
+    fn what_differs_from_itself_is_compared_by_exit_code() {
+        let [first, second, third, fourth] = ["0x1", "0x2", "0x3", "0x4"].map(|text| answer(0, text));
+        assert_eq!(verdict(&first, &second, &third, &fourth), Verdict::Restless);
+        let broken = answer(1, "Traceback");
+        assert!(matches!(verdict(&broken, &first, &broken, &second), Verdict::Differs(_)));
+        // A command that was slow once.
+        let slow = Answer { exit_code: 137, timeout_secs: Some(20), ..answer(137, "") };
+        assert_eq!(verdict(&slow, &first, &first, &first), Verdict::Passed);
+    }
+
+    #[test]
+    fn what_differs_for_good_is_a_difference() {
+        let (slim, whole) = (answer(0, "1.0 without colours"), answer(0, "1.0"));
+        let Verdict::Differs(difference) = verdict(&slim, &whole, &slim, &whole) else { panic!("no difference") };
+        assert_eq!(
+            difference.to_string(),
+            "the check `tool --version` does not do what it does untrimmed\n  claimed: exit code 0\n    | 1.0\n  \
+             found: exit code 0\n    | 1.0 without colours"
+        );
+        // `--help` is no answer where `--version` was one.
+        let help = Answer { command: "tool --help".to_owned(), ..answer(0, "1.0") };
+        assert!(matches!(verdict(&help, &whole, &help, &whole), Verdict::Differs(_)));
+    }
+
+    #[test]
+    fn two_that_do_not_end_agree_however_far_they_came() {
+        let [one, other] = ["1", "12"].map(|text| Answer { timeout_secs: Some(20), ..answer(137, text) });
+        assert_eq!(verdict(&one, &other, &one, &other), Verdict::FailsAlike);
+    }
+
+    #[test]
+    fn what_must_succeed_fails_though_the_untrimmed_tree_fails_too() {
+        let again = |_| Ok::<_, ()>(Answer::default());
+        let broken = answer(2, "no such file\n");
+        let verdict = judge(true, (&broken, &broken), &Tree::default(), again).unwrap();
+        let Verdict::Differs(difference) = verdict else { panic!("passed") };
+        assert_eq!(difference.to_string(), "the check `tool --version` ends with exit code 2\n    | no such file");
+    }
+
+    #[test]
+    fn a_removed_path_is_known_by_its_path_its_librarys_name_or_its_module() {
+        let mut tree = Tree::default();
+        for path in ["/usr/share/x/data.json", "/usr/lib/libz.so.1", "/usr/lib/python3.13/test/support.py", "/usr/y"] {
+            let path = ImagePath::parse(path).unwrap();
+            tree.insert(path.clone(), Node::file(Digest::of(b"x"), 1, 0o644, Origin::Lath));
+            tree.remove(&path, "a rule");
+        }
+        let table = [
+            ("[Errno 2] No such file or directory: '/usr/share/x/data.json'", "/usr/share/x/data.json"),
+            ("libz.so.1: cannot open shared object file: No such file", "/usr/lib/libz.so.1"),
+            ("ModuleNotFoundError: No module named 'test.support'", "/usr/lib/python3.13/test/support.py"),
+        ];
+        for (said, path) in table {
+            assert_eq!(removed(said, &tree), [(path.to_owned(), "a rule".to_owned())], "{said}");
+        }
+        assert_eq!(removed("Exit: nothing of the kind", &tree), []);
+    }
+}

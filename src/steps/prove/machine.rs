@@ -1,0 +1,103 @@
+//! Programs and libraries of another processor: an image that holds one where it would be run or loaded is refused.
+
+use std::io::Read as _;
+
+use fs_err as fs;
+use rayon::prelude::*;
+
+use super::ProveError;
+use crate::formats::elf;
+use crate::model::image_path::ImagePath;
+use crate::model::platform::Platform;
+use crate::model::request::UserBase;
+use crate::model::tree::{Kind, Node, Origin, Tree};
+use crate::outside::store::{Store, StoreError};
+
+/// Refuses the first file, in the order of paths, that is made for another processor. Nothing has to run for that.
+pub(super) fn refuse_foreign(
+    tree: &Tree,
+    platform: Platform,
+    user_base: &UserBase,
+    store: &Store,
+) -> Result<(), ProveError> {
+    let wanted = platform.architecture.elf_machine();
+    let looked_at: Vec<(&ImagePath, &Node)> =
+        tree.nodes.iter().filter(|(path, node)| is_run(path, node, &user_base.bin())).collect();
+    let machines: Result<Vec<Option<u16>>, StoreError> =
+        looked_at.par_iter().map(|(_, node)| machine(node, store)).collect();
+    for ((path, node), machine) in looked_at.into_iter().zip(machines?) {
+        if let Some(machine) = machine.filter(|machine| *machine != wanted) {
+            let (path, origin) = (path.clone(), node.origin.clone());
+            return Err(ProveError::Machine { path, origin, platform, machine });
+        }
+    }
+    Ok(())
+}
+
+/// Whether the kernel or the loader comes across it by itself: a program on `PATH`, an extension module, a library of a
+/// package. Wheels carry programs of many processors as data, and choose among them when they run.
+fn is_run(path: &ImagePath, node: &Node, bin: &str) -> bool {
+    let name = path.file_name();
+    let is_module = name.ends_with(".so") && (name.contains(".cpython-") || name.contains(".abi3."));
+    let is_program = [bin, "/usr/bin", "/usr/sbin"].iter().any(|directory| path.is_within(directory));
+    let is_library = || name.contains(".so") && path.components().any(|component| component.ends_with("-linux-gnu"));
+    matches!(node.kind, Kind::File { .. })
+        && match node.origin {
+            Origin::Deb { .. } => is_module || is_program || is_library(),
+            Origin::Wheel { .. } | Origin::Lath => is_module || is_program,
+            Origin::User => is_module || is_program || is_library() || node.is_executable(),
+        }
+}
+
+/// The machine of an ELF file; `None` for any other.
+fn machine(node: &Node, store: &Store) -> Result<Option<u16>, StoreError> {
+    let Some(digest) = node.digest() else { return Ok(None) };
+    let path = store.contents_path(digest, false)?;
+    let mut header = Vec::new();
+    let failed = |source| StoreError::Read { path: path.clone(), source };
+    let file = fs::File::open(&path).map_err(failed)?;
+    file.take(elf::MACHINE_END).read_to_end(&mut header).map_err(failed)?;
+    Ok(elf::machine(&header))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::platform::Architecture;
+
+    fn elf_of(architecture: Architecture) -> Vec<u8> {
+        let mut header = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0".to_vec();
+        header.extend(architecture.elf_machine().to_le_bytes());
+        header
+    }
+
+    #[test]
+    fn a_file_of_another_processor_is_refused_wherever_it_came_from_unless_it_is_data() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(&home.path().join("store")).unwrap();
+        let platform = Platform { architecture: Architecture::Amd64 };
+        let (own, other) = (elf_of(Architecture::Amd64), elf_of(Architecture::Arm64));
+        let deb = || Origin::Deb { name: "d".to_owned(), version: "1".to_owned() };
+        let wheel = || Origin::Wheel { name: "w".to_owned(), version: "1".to_owned() };
+        let table = [
+            ("/usr/bin/tool", deb(), true),
+            ("/usr/lib/x86_64-linux-gnu/libz.so.1", deb(), true),
+            ("/usr/share/d/firmware", deb(), false),
+            ("/opt/app/bin/tool", wheel(), true),
+            ("/opt/app/lib/python3.13/site-packages/w/_x.abi3.so", wheel(), true),
+            ("/opt/app/lib/python3.13/site-packages/w/bin/tool-arm64", wheel(), false),
+            ("/srv/_x.cpython-313-x86_64-linux-gnu.so", Origin::User, true),
+            ("/srv/data", Origin::User, false),
+        ];
+        for (path, origin, is_refused) in table {
+            for (bytes, is_refused) in [(&own, false), (&other, is_refused)] {
+                let mut tree = Tree::default();
+                let digest = store.put(bytes).unwrap();
+                let node = Node::file(digest, bytes.len() as u64, 0o644, origin.clone());
+                tree.insert(ImagePath::parse(path).unwrap(), node);
+                let refused = refuse_foreign(&tree, platform, &"/opt/app".parse().unwrap(), &store);
+                assert_eq!(refused.is_err(), is_refused, "{path}");
+            }
+        }
+    }
+}

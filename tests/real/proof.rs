@@ -1,0 +1,240 @@
+//! The proof, the sandbox and other processors, with the real Python and the real archive.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use testkit::{PyPi, WheelBuilder, oci};
+
+use crate::stdout;
+
+/// One cache for all of these: they differ in a wheel of their own, and share a base.
+const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/proof-cache");
+
+/// `lath` with an index of the test's own, and the real archive.
+struct Own {
+    home: tempfile::TempDir,
+    index: testkit::pypi::PyPiServer,
+}
+
+impl Own {
+    fn new(wheels: &[WheelBuilder]) -> Self {
+        let index = wheels.iter().fold(PyPi::new(), |pypi, wheel| pypi.built(wheel)).serve();
+        Self { home: tempfile::tempdir().unwrap(), index }
+    }
+
+    fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin("lath"));
+        command.current_dir(self.home()).env("LATH_CACHE_DIR", CACHE);
+        // Options come first: after `--` all is the program's.
+        command.arg(words[0]).args(["--default-index", &self.index.url()]).args(&words[1..]);
+        command
+    }
+
+    fn lath(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    /// What lath says when all is well.
+    fn summary(&self, words: &[&str]) -> String {
+        let output = self.lath(words);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// Runs a line of Python by `lath run` in the sandbox.
+    fn python(&self, code: &str) -> Output {
+        let mut command = self.command(&["run", "tool"]);
+        command.args(["--", "python3", "-c", code]).output().unwrap()
+    }
+}
+
+fn tool(source: &str) -> WheelBuilder {
+    WheelBuilder::new("tool", "1.0").file("tool/__init__.py", source).script("tool", "tool:main")
+}
+
+const FINE: &str = "import sys\ndef main():\n    print('tool 1.0')\n";
+
+#[test]
+#[ignore = "needs the real Debian archive and user namespaces"]
+fn what_trimming_breaks_is_told_with_claim_find_and_the_way_back() {
+    let source = "def main():\n    print(open('/usr/share/doc/netbase/changelog.gz', 'rb').read(2))\n";
+    let own = Own::new(&[tool(source)]);
+    let output = own.lath(&["build", "tool"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    for words in [
+        "the check `tool --help` does not do what it does untrimmed",
+        "claimed: exit code 0\n    | b'\\x1f\\x8b'",
+        "found: exit code 1",
+        "trimmed: `/usr/share/doc/netbase/changelog.gz` (documentation); `--keep /usr/share/doc/netbase/changelog.gz`",
+    ] {
+        assert!(said.contains(&words.replace("--help", "--version")), "{words} in:\n{said}");
+    }
+    assert!(!own.home().join("tool.tar").exists());
+    own.summary(&["build", "tool", "--keep", "/usr/share/doc/netbase/changelog.gz"]);
+}
+
+#[test]
+#[ignore = "needs the real Debian archive and user namespaces"]
+fn a_script_that_hangs_exits_or_fails_hides_no_other() {
+    let odd = WheelBuilder::new("odd", "1.0")
+        .file("odd/__init__.py", "def main(): pass\n")
+        .file("odd/ends.py", "import os\nos._exit(7)\n")
+        .file("odd/leaves.py", "raise SystemExit(4)\n")
+        .file("odd/lacks.py", "import no_such_module\n")
+        .file("odd/hangs.py", "import time\ntime.sleep(1000)\n")
+        .script("a-ends", "odd.ends:main")
+        .script("b-leaves", "odd.leaves:main")
+        .script("c-lacks", "odd.lacks:main")
+        .script("d-hangs", "odd.hangs:main")
+        .script("z-fine", "odd:main");
+    let own = Own::new(&[tool(FINE).requires("odd"), odd]);
+    let said = own.summary(&["build", "tool"]);
+    assert!(said.contains("tool --version, 2 console scripts' imports"), "{said}");
+    for note in [
+        "`a-ends` fails untrimmed too: exit code 7",
+        "`b-leaves` fails untrimmed too: SystemExit: 4",
+        "`c-lacks` fails untrimmed too: ModuleNotFoundError: No module named 'no_such_module'",
+        "`d-hangs` fails untrimmed too: no end within 20 s",
+    ] {
+        assert!(said.contains(note), "{note} in:\n{said}");
+    }
+}
+
+#[test]
+#[ignore = "needs the real Debian archive and user namespaces"]
+fn an_answer_that_is_never_the_same_is_compared_by_its_exit_code() {
+    let own = Own::new(&[tool("import time\ndef main():\n    print(time.time_ns())\n")]);
+    let said = own.summary(&["build", "tool"]);
+    assert!(said.contains("`tool --version` answers otherwise each time: compared by its exit code alone"), "{said}");
+}
+
+#[test]
+#[ignore = "needs the real Debian archive and user namespaces"]
+fn a_check_has_no_network_no_capabilities_and_a_root_that_cannot_be_written() {
+    let source = r#"
+import os, resource, socket
+def main():
+    status = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0, status
+    assert status["NoNewPrivs"].strip() == "1" and os.getuid() == 65532
+    assert resource.getrlimit(resource.RLIMIT_NPROC)[1] <= 4096
+    assert [name for _, name in socket.if_nameindex()] == ["lo"]
+    for path in ["/opt/app/x", "/etc/x", "/usr/bin/x", "/x"]:
+        try:
+            open(path, "w")
+        except OSError:
+            continue
+        raise AssertionError(path)
+    for path in ["/tmp/x", "/var/tmp/x", os.path.expanduser("~/x")]:
+        open(path, "w").close()
+    print("as promised")
+"#;
+    let own = Own::new(&[tool(source)]);
+    own.summary(&["build", "tool", "--check", "tool"]);
+    // A user of one's own is the one who runs the checks; root is not.
+    own.summary(&["build", "tool", "--user", "1000", "--check", "python3 -c 'import os; assert os.getuid() == 1000'"]);
+    own.summary(&["build", "tool", "--user", "0", "--check", "tool"]);
+}
+
+#[test]
+#[ignore = "needs the real Debian archive and user namespaces"]
+fn run_passes_input_and_exit_codes_on() {
+    let own = Own::new(&[tool(FINE)]);
+    assert_eq!(own.python("import sys; sys.exit(42)").status.code(), Some(42));
+    assert_eq!(
+        own.python("import os; os.kill(os.getpid(), 0); os.abort()").status.code().map(|code| code > 0),
+        Some(true)
+    );
+    let mut child = own
+        .command(&["run", "tool", "--", "python3", "-c", "print(input()[::-1])"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"htal\n").unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, b"lath\n");
+    let missing = own.lath(&["run", "tool", "--", "no-such-program"]);
+    assert_eq!(missing.status.code(), Some(127));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("cannot find `no-such-program` in the image"));
+}
+
+#[test]
+#[ignore = "needs the real Debian archive and user namespaces"]
+fn run_passes_signals_on_and_ends_what_does_not_listen() {
+    let own = Own::new(&[tool(FINE)]);
+    let listens = "import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), sys.exit(5)))
+print('ready', flush=True)
+time.sleep(60)";
+    let deaf = "import time\nprint('ready', flush=True)\ntime.sleep(60)";
+    for (code, exit_code, last) in [(listens, 5, "bye\n"), (deaf, 128 + 15, "")] {
+        let mut command = own.command(&["run", "tool"]);
+        let mut child = command.args(["--", "python3", "-c", code]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+        line.clear();
+        output.read_line(&mut line).unwrap();
+        assert_eq!((child.wait().unwrap().code(), line.as_str()), (Some(exit_code), last));
+    }
+}
+
+#[test]
+#[ignore = "needs the real Debian archive and user namespaces"]
+fn a_host_without_user_namespaces_is_told_what_to_do() {
+    let own = Own::new(&[tool(FINE)]);
+    stdout(own.lath(&["build", "tool", "--no-verify", "--bytecode", "none"]));
+    // A namespace in which no further one can be made.
+    let inside = |words: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "sh", "-c"]);
+        command.arg("echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" \"$@\"");
+        command.arg(assert_cmd::cargo::cargo_bin("lath")).args(words).args(["--default-index", &own.index.url()]);
+        command.current_dir(own.home()).env("LATH_CACHE_DIR", CACHE).output().unwrap()
+    };
+    let output = inside(&["build", "tool", "-o", "other.tar"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: cannot run anything in a sandbox: "), "{said}");
+    assert!(said.contains("`--no-verify --bytecode none`"), "{said}");
+    assert!(!own.home().join("other.tar").exists());
+    stdout(inside(&["build", "tool", "-o", "other.tar", "--no-verify", "--bytecode", "none"]));
+    oci::check(&own.home().join("other.tar")).unwrap();
+}
+
+#[test]
+#[ignore = "needs the real Debian archive, user namespaces and qemu-user-static"]
+fn an_image_of_two_platforms_is_the_same_with_and_without_an_emulator() {
+    let own = Own::new(&[tool(FINE)]);
+    let build = |output: &str, path: &str| {
+        let words = ["build", "tool", "--platform", "linux/amd64,linux/arm64", "-o", output];
+        let output = own.command(&words).env("PATH", path).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let foreign = if cfg!(target_arch = "aarch64") { ("linux/amd64", "x86_64") } else { ("linux/arm64", "aarch64") };
+    let without = build("oci:without", "/nowhere");
+    let is_registered = Path::new("/proc/sys/fs/binfmt_misc").join(format!("qemu-{}", foreign.1)).exists();
+    if !is_registered {
+        let words = format!("not proved: the checks: this machine does not run {}: neither `qemu-", foreign.0);
+        assert!(without.contains(&words), "{without}");
+    }
+    let with = build("oci:with", "/usr/bin");
+    assert!(!with.contains("not proved"), "{with}");
+    assert_eq!(with.matches("proved: python, tool --version, 1 console scripts' imports").count(), 2, "{with}");
+    let [one, other] = ["with", "without"].map(|name| oci::check(&own.home().join(name)).unwrap());
+    assert_eq!(one.digest, other.digest);
+    for (platform, machine) in one.platforms.iter().zip(["x86_64", "aarch64"]) {
+        assert!(platform.files.keys().any(|path| path.ends_with(&format!("lib/{machine}-linux-gnu/libc.so.6"))));
+        let bytecode = "opt/app/lib/python3.13/site-packages/tool/__pycache__/__init__.cpython-313.pyc";
+        assert!(platform.files.contains_key(bytecode), "{}", platform.platform);
+    }
+}
