@@ -135,7 +135,10 @@ impl Trees<'_> {
         let ask_whole = |task: &Task| match &whole {
             Some(whole) => {
                 let answers = whole.ask(task)?;
-                world.store.write_note(UNTRIMMED, &self.key(task), &answers)?;
+                // What was too slow today may not be tomorrow.
+                if answers.iter().all(|answer| answer.timeout_secs.is_none()) {
+                    world.store.write_note(UNTRIMMED, &self.key(task), &answers)?;
+                }
                 Ok(Some(answers))
             }
             None => Ok(None),
@@ -158,7 +161,7 @@ impl Trees<'_> {
             let claimed = claimed.as_ref().or(noted.as_ref()).unwrap_or(answers);
             for (index, pair) in answers.iter().zip(claimed).enumerate() {
                 let must = matches!(task, Task::Command(command) if command.must);
-                if !must && pair.0 != pair.1 && whole.is_none() {
+                if pair.0 != pair.1 && whole.is_none() {
                     whole = Some(open(self.whole)?);
                 }
                 let again = |is_slim: bool| {
