@@ -217,7 +217,24 @@ pub(crate) fn ingredients(
     world: &World,
 ) -> Result<Ingredients, BuildError> {
     world.listener.hear(Event::Step("resolving".to_owned()));
-    let lock = resolve(request, world).map_err(Box::new)?;
+    let mut uv = Vec::new();
+    if wanted.style == Style::Uv {
+        let found = resolve(&dockerfile::request_for_uv(request), world).map_err(Box::new)?;
+        uv = found.platforms.into_iter().flat_map(|half| half.wheels).filter(|wheel| wheel.name == "uv").collect();
+    }
+    let lock = match resolve(request, world) {
+        Ok(lock) => lock,
+        Err(error) => {
+            let names = error.without_wheels();
+            let files = request.python.requirement_files.len() + request.python.constraint_files.len();
+            // Files are not in the Dockerfile, so that pip could not read them.
+            if names.is_empty() || files > 0 {
+                return Err(Box::new(error).into());
+            }
+            let lock = resolve(&dockerfile::request_without_wheels(request), world).map_err(Box::new)?;
+            return Ok(Ingredients { uv, ..dockerfile::from_source(lock, names, request, wanted) });
+        }
+    };
     let mut scripts = Vec::new();
     if let Some(first) = lock.platforms.first() {
         let wheels = PlatformLock { debs: Vec::new(), ..first.clone() };
@@ -227,13 +244,8 @@ pub(crate) fn ingredients(
     by_exec.runtime.entrypoint = Entrypoint::Exec;
     by_exec.user_base = wanted.user_base.clone();
     let program = seal::start(&Assembly { scripts: scripts.clone(), ..Assembly::default() }, &by_exec)?;
-    let mut uv = Vec::new();
-    if wanted.style == Style::Uv {
-        let found = resolve(&dockerfile::request_for_uv(request), world).map_err(Box::new)?;
-        uv = found.platforms.into_iter().flat_map(|half| half.wheels).filter(|wheel| wheel.name == "uv").collect();
-    }
     let (entrypoint, cmd) = (program.entrypoint, program.cmd);
-    Ok(Ingredients { lock, sources: Vec::new(), uv, scripts, entrypoint, cmd })
+    Ok(Ingredients { lock, without_wheels: Vec::new(), uv, scripts, entrypoint, cmd })
 }
 
 /// Puts lath's image of the first platform beside what Dockerfiles would make of the same request. Nothing is emitted.

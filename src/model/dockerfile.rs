@@ -48,8 +48,9 @@ pub(crate) struct DockerfileRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ingredients {
     pub(crate) lock: Lock,
-    /// Distributions that the index has as source alone, by name.
-    pub(crate) sources: Vec<SourceOnly>,
+    /// Distributions of which no wheel fits. Where there are any nothing could be resolved without building: the lock has
+    /// no wheels then, and pip resolves while it builds the image.
+    pub(crate) without_wheels: Vec<String>,
     /// uv itself for each platform of the lock; empty where the style does not need it.
     pub(crate) uv: Vec<LockedWheel>,
     /// The console scripts of the wheels, by name.
@@ -57,14 +58,6 @@ pub(crate) struct Ingredients {
     /// In exec form; empty where no script was named and there are several.
     pub(crate) entrypoint: Vec<String>,
     pub(crate) cmd: Vec<String>,
-}
-
-/// A distribution that no wheel fits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SourceOnly {
-    /// As pip takes it: `name==version --hash=sha256:...`, or as the user typed it where nothing more is known.
-    pub(crate) requirement: String,
-    pub(crate) name: String,
 }
 
 /// The Dockerfile, and what its image is asked once it is built.

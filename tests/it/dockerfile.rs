@@ -126,8 +126,8 @@ fn lean_is_the_recipe_with_care() {
     FROM debian:trixie@sha256:00ff AS build
     ENV PYTHONUSERBASE=/opt/app
     # pip, without what apt would recommend: nothing has to be compiled.
-    RUN --mount=type=cache,id=debian-trixie-apt-lists,target=/var/lib/apt/lists,sharing=locked \
-        --mount=type=cache,id=debian-trixie-apt-archives,target=/var/cache/apt,sharing=locked \
+    RUN --mount=type=cache,id=debian-trixie-build-apt-lists,target=/var/lib/apt/lists,sharing=locked \
+        --mount=type=cache,id=debian-trixie-build-apt-archives,target=/var/cache/apt,sharing=locked \
         apt-get update \
         && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-pip
     # Every distribution at the version and with the hash that lath resolved.
@@ -145,8 +145,8 @@ fn lean_is_the_recipe_with_care() {
     # Stage two starts clean.
     FROM debian:trixie@sha256:00ff
     # The interpreter with its standard library, certificates, time zones, and what wheels' libraries need.
-    RUN --mount=type=cache,id=debian-trixie-apt-lists,target=/var/lib/apt/lists,sharing=locked \
-        --mount=type=cache,id=debian-trixie-apt-archives,target=/var/cache/apt,sharing=locked \
+    RUN --mount=type=cache,id=debian-trixie-ship-apt-lists,target=/var/lib/apt/lists,sharing=locked \
+        --mount=type=cache,id=debian-trixie-ship-apt-archives,target=/var/cache/apt,sharing=locked \
         apt-get update \
         && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-minimal \
           ca-certificates libpython3.13-stdlib media-types netbase tzdata \
@@ -339,4 +339,30 @@ fn an_image_that_fails_its_check_has_exit_code_3() {
         stderr.contains("the check `tool --version` ended with exit code 1\n") && stderr.contains("no module"),
         "{stderr}"
     );
+}
+
+#[test]
+fn what_has_no_wheel_is_named_and_gets_compilers() {
+    let world = World::new(archive(), PyPi::new().sdist("oldie-1.0.tar.gz", b"source"));
+    for style in ["--style recipe", "--style lean", "--fat"] {
+        let text = text(&world, &format!("oldie>=0.5 -c oldie {style}"));
+        let folded = text.replace("\\\n", " ");
+        for expected in [
+            "# No wheel of oldie fits: the first stage gets compilers, and builds it from source.\n",
+            "# So versions are not pinned",
+            "build-essential python3-dev",
+            " 'oldie>=0.5'\n",
+        ] {
+            assert!(folded.contains(expected), "{style}: {expected:?} is missing in:\n{text}");
+        }
+        assert!(!text.contains("--require-hashes") && !text.contains("--no-deps"), "{text}");
+        // The compilers do not ship but in the fat image.
+        let last = text.rsplit("\nFROM ").next().unwrap();
+        assert_eq!(last.contains("build-essential"), style == "--fat", "{text}");
+    }
+    let lean = text(&world, "oldie -c oldie --style lean");
+    assert!(lean.contains("ENTRYPOINT [\"/opt/app/bin/oldie\"]"), "{lean}");
+    // What is not there at all is still an error.
+    let (code, stdout, stderr) = told(world.dockerfile("nothing-like-it"));
+    assert!((code, stdout.as_str()) == (1, "") && stderr.contains("nothing-like-it"), "{stderr}");
 }

@@ -39,13 +39,12 @@ pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScrip
 pub(super) fn pins(ingredients: &Ingredients, has_hashes: bool) -> Vec<String> {
     let lock = &ingredients.lock;
     let wheels = lock.platforms.iter().map(|half| (half.platform, half.wheels.as_slice()));
-    let mut pins = pinned(wheels, lock, has_hashes);
-    for source in &ingredients.sources {
-        let plain = source.requirement.split(" --hash=").next().unwrap_or_default();
-        pins.push(if has_hashes { source.requirement.clone() } else { plain.trim().to_owned() });
-    }
-    pins.sort();
-    pins.iter().map(|pin| shell_word(pin)).collect()
+    pinned(wheels, lock, has_hashes).iter().map(|pin| shell_word(pin)).collect()
+}
+
+/// The requirements as the user typed them.
+pub(super) fn requirements(request: &Request) -> Vec<String> {
+    request.python.requirements.iter().map(|requirement| shell_word(requirement)).collect()
 }
 
 /// uv itself at its version.

@@ -1,8 +1,8 @@
 //! The recipe with care: hashes, nothing recommended, nothing left over, no root.
 
-use super::contents::{lean_packages, modules, pins};
+use super::contents::{lean_packages, modules, pins, requirements};
 use super::text::{Text, exec_form, folded, listed, pair, shell_word};
-use super::{DockerfileError, Page, uv};
+use super::{COMPILERS, DockerfileError, Page, uv};
 use crate::model::dockerfile::Style;
 use crate::model::request::Bytecode;
 
@@ -22,13 +22,13 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     text.line(format!("ENV PYTHONUSERBASE={}", page.wanted.user_base));
     page.copy_certificates(text);
     let mut packages = vec!["python3-pip".to_owned()];
-    if page.ingredients.sources.is_empty() {
-        text.why("pip, without what apt would recommend: nothing has to be compiled.");
-    } else {
+    if page.is_unpinned() {
         text.why("pip, and compilers for what has no wheel.");
-        packages.extend(["build-essential".to_owned(), "python3-dev".to_owned()]);
+        packages.extend(COMPILERS.map(str::to_owned));
+    } else {
+        text.why("pip, without what apt would recommend: nothing has to be compiled.");
     }
-    text.run(&apt_mounts(page), &page.apt(" --no-install-recommends", &packages, page.certificates()));
+    text.run(&apt_mounts(page, "build"), &page.apt(" --no-install-recommends", &packages, page.certificates()));
     match page.wanted.style {
         Style::Uv => uv::install(page, text),
         _ => install(page, text),
@@ -48,18 +48,16 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
 
 /// The distributions by pip, into the user base.
 fn install(page: &Page<'_>, text: &mut Text) {
-    text.why("Every distribution at the version and with the hash that lath resolved.");
-    let write_pins = listed("printf '%s\\n'", &pins(page.ingredients, true));
-    text.run(&[], &[format!("{write_pins} \\\n      > /tmp/requirements.txt")]);
+    let mut options = vec!["--user", "--ignore-installed"];
+    if !page.is_unpinned() {
+        write_pins(page, text);
+        options.extend(["--no-deps", "--require-hashes", "--only-binary :all:"]);
+    }
     text.why("Into the user base; what the release has of them counts as not there.");
     if page.is_externally_managed() {
         text.why(
             "The release marks its Python as its own to manage: in a stage for one program that may be passed over.",
         );
-    }
-    let mut options = vec!["--user", "--ignore-installed", "--no-deps", "--require-hashes"];
-    if page.ingredients.sources.is_empty() {
-        options.push("--only-binary :all:");
     }
     if !page.has_bytecode() {
         options.push("--no-compile");
@@ -70,7 +68,19 @@ fn install(page: &Page<'_>, text: &mut Text) {
     } else {
         options.push("--no-cache-dir");
     }
-    text.run(&mounts, &[format!("{} -r /tmp/requirements.txt", page.pip_install(&options))]);
+    text.run(&mounts, &[format!("{} {}", page.pip_install(&options), installed(page))]);
+}
+
+/// The requirements with their hashes, in a file of the first stage.
+pub(super) fn write_pins(page: &Page<'_>, text: &mut Text) {
+    text.why("Every distribution at the version and with the hash that lath resolved.");
+    let write_pins = listed("printf '%s\\n'", &pins(page.ingredients, true));
+    text.run(&[], &[format!("{write_pins} \\\n      > /tmp/requirements.txt")]);
+}
+
+/// What is installed: the file of pins, or what the user typed.
+pub(super) fn installed(page: &Page<'_>) -> String {
+    if page.is_unpinned() { requirements(page.request).join(" ") } else { "-r /tmp/requirements.txt".to_owned() }
 }
 
 /// The interpreter and the libraries, and nothing that apt leaves behind.
@@ -88,16 +98,17 @@ fn system(page: &Page<'_>, text: &mut Text) {
         left_over.insert(0, "/var/lib/apt/lists/*".to_owned());
     }
     commands.push(folded("rm -rf", &left_over));
-    text.run(&apt_mounts(page), &commands);
+    text.run(&apt_mounts(page, "ship"), &commands);
 }
 
-/// apt's lists and archives, where no layer keeps them.
-fn apt_mounts(page: &Page<'_>) -> Vec<String> {
+/// apt's lists and archives, where no layer keeps them. Each stage has its own: BuildKit builds stages side by side, and
+/// Buildah 1.28 lets go of the last lock of a `RUN` alone (its issue 4342), so that a second stage would wait for ever.
+fn apt_mounts(page: &Page<'_>, stage: &str) -> Vec<String> {
     let mut mounts = page.secret_mounts();
     if page.has_mounts() {
         let release = format!("{}-{}", page.distribution(), page.request.base.suite);
         for (name, target) in [("lists", "/var/lib/apt/lists"), ("archives", "/var/cache/apt")] {
-            mounts.push(format!("type=cache,id={release}-apt-{name},target={target},sharing=locked"));
+            mounts.push(format!("type=cache,id={release}-{stage}-apt-{name},target={target},sharing=locked"));
         }
     }
     mounts

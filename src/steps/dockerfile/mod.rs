@@ -15,12 +15,16 @@ use thiserror::Error;
 pub(crate) use self::contents::scripts;
 use self::text::{Text, exec_form, folded, listed, pair, shell_word};
 use crate::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
+use crate::model::lock::Lock;
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Distribution, Entrypoint, Request};
 use crate::outside::pypi::redacted;
 
 /// The first Python that Debian and Ubuntu mark as theirs (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
+
+/// What builds extension modules.
+const COMPILERS: [&str; 2] = ["build-essential", "python3-dev"];
 
 /// Where certificates are seen as a secret.
 const SECRET: &str = "/run/secrets/ca";
@@ -65,6 +69,28 @@ pub(crate) fn request_for_uv(request: &Request) -> Request {
     tool
 }
 
+/// The request for the Debian half alone.
+pub(crate) fn request_without_wheels(request: &Request) -> Request {
+    let mut debian = request.clone();
+    debian.python.requirements = Vec::new();
+    debian
+}
+
+/// Ingredients where no wheel of `names` fits: the Debian half, and the program that the user named.
+pub(crate) fn from_source(
+    lock: Lock,
+    names: Vec<String>,
+    request: &Request,
+    wanted: &DockerfileRequest,
+) -> Ingredients {
+    let programs: Vec<String> = request.runtime.scripts.iter().map(|name| wanted.user_base.program(name)).collect();
+    let (entrypoint, cmd) = match programs.as_slice() {
+        [_] => (programs, request.runtime.cmd.clone()),
+        _ => (Vec::new(), request.runtime.cmd.clone()),
+    };
+    Ingredients { lock, without_wheels: names, uv: Vec::new(), scripts: Vec::new(), entrypoint, cmd }
+}
+
 /// What every style looks at.
 struct Page<'a> {
     ingredients: &'a Ingredients,
@@ -92,7 +118,7 @@ impl Page<'_> {
             .iter()
             .flat_map(|half| half.wheels.iter().filter(|wheel| wheel.is_requested))
             .map(|wheel| format!("{} {}", wheel.name, wheel.version))
-            .chain(self.ingredients.sources.iter().map(|source| source.name.clone()))
+            .chain(self.is_unpinned().then(|| self.request.python.requirements.join(", ")))
             .collect();
         let platforms: Vec<String> =
             self.ingredients.lock.platforms.iter().map(|half| half.platform.to_string()).collect();
@@ -109,13 +135,19 @@ impl Page<'_> {
         if self.wanted.mounts == Mounts::Known && self.needs_mounts() {
             text.why("Its mounts need BuildKit (Docker 23 has it), Podman or Buildah.");
         }
-        for source in &self.ingredients.sources {
-            text.why(&format!(
-                "{} is published as source alone: the first stage gets compilers and builds it.",
-                source.name
-            ));
+        for name in &self.ingredients.without_wheels {
+            text.why(&format!("No wheel of {name} fits: the first stage gets compilers, and builds it from source."));
+        }
+        if self.is_unpinned() {
+            text.why("So versions are not pinned: what a source needs is known only once it is built.");
+            text.why("What its libraries need of Debian when they run is named by --with PACKAGE.");
         }
         text.gap();
+    }
+
+    /// Whether pip resolves, and not the lock.
+    fn is_unpinned(&self) -> bool {
+        !self.ingredients.without_wheels.is_empty()
     }
 
     fn needs_mounts(&self) -> bool {
@@ -223,7 +255,7 @@ impl Page<'_> {
             return Vec::new();
         }
         let started = self.ingredients.entrypoint.first().or(self.ingredients.cmd.first());
-        let program = started.and_then(|path| path.rsplit('/').next()).unwrap_or("python3");
+        let program = started.and_then(|path| path.rsplit('/').next()).unwrap_or("python3").to_owned();
         let asked = ["--version", "--help"].map(|option| match (self.is_shell(), &self.ingredients.entrypoint[..]) {
             (true, _) => vec![format!("{program} {option}")],
             (false, []) => vec![program.to_owned(), option.to_owned()],

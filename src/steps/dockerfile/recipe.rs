@@ -1,8 +1,8 @@
 //! The recipe: what installs is never in what ships.
 
-use super::contents::{extra_packages, pins};
+use super::contents::{extra_packages, pins, requirements};
 use super::text::{Text, exec_form, folded, listed};
-use super::{DockerfileError, Page};
+use super::{COMPILERS, DockerfileError, Page};
 
 pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let from = &page.wanted.from;
@@ -18,9 +18,14 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     text.line(format!("FROM {from}"));
     text.line(format!("ENV PYTHONUSERBASE={user_base}"));
     text.why("All that stage one installed for the program.");
-    let folders: &[&str] = if page.ingredients.scripts.is_empty() { &["lib"] } else { &["bin", "lib"] };
+    let folders: &[&str] = match (page.is_unpinned(), page.ingredients.scripts.as_slice()) {
+        // What there will be is not known.
+        (true, _) => &["/"],
+        (false, []) => &["/lib/"],
+        (false, _) => &["/bin/", "/lib/"],
+    };
     for folder in folders {
-        text.line(format!("COPY --from=build ${{PYTHONUSERBASE}}/{folder}/ ${{PYTHONUSERBASE}}/{folder}/"));
+        text.line(format!("COPY --from=build ${{PYTHONUSERBASE}}{folder} ${{PYTHONUSERBASE}}{folder}"));
     }
     let mut packages = vec!["python3-minimal".to_owned()];
     let extra = extra_packages(page.ingredients, page.request);
@@ -39,19 +44,34 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
 
 /// Python, pip and the program, into the user base.
 pub(super) fn install(page: &Page<'_>, text: &mut Text) {
-    let packages = ["python3".to_owned(), "python3-pip".to_owned()];
+    let mut packages = vec!["python3".to_owned(), "python3-pip".to_owned()];
     text.why(
         "Python and pip as the release has them, and what they recommend: compilers, should something want building.",
     );
+    if page.is_unpinned() {
+        packages.extend(COMPILERS.map(str::to_owned));
+    }
     text.run(&page.secret_mounts(), &page.apt("", &packages, page.certificates()));
-    text.why("Every distribution at the version that lath resolved; what the release has of them counts as not there.");
+    if page.is_unpinned() {
+        text.why("What was asked for; what the release has of it counts as not there.");
+    } else {
+        text.why(
+            "Every distribution at the version that lath resolved; what the release has of them counts as not there.",
+        );
+    }
     if page.is_externally_managed() {
         text.why(
             "The release marks its Python as its own to manage: in a stage for one program that may be passed over.",
         );
     }
-    let pip = page.pip_install(&["--user", "--no-cache-dir", "--ignore-installed", "--no-deps"]);
-    text.run(&page.secret_mounts(), &[listed(&pip, &pins(page.ingredients, false))]);
+    let mut options = vec!["--user", "--no-cache-dir", "--ignore-installed"];
+    let words = if page.is_unpinned() {
+        requirements(page.request)
+    } else {
+        options.push("--no-deps");
+        pins(page.ingredients, false)
+    };
+    text.run(&page.secret_mounts(), &[listed(&page.pip_install(&options), &words)]);
 }
 
 /// What the image is when it runs.

@@ -1,30 +1,29 @@
 //! The first stage with uv: it comes from the index, as any other distribution.
 
-use super::contents::{pins, uv_pins};
+use super::contents::uv_pins;
+use super::lean::{installed, write_pins};
 use super::text::{Text, folded, listed, shell_word};
 use super::{Page, redacted};
 
 /// Installs uv by pip, then everything else by uv.
 pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     text.why("uv, by its version and hash.");
-    let write_pins = listed("printf '%s\\n'", &uv_pins(page.ingredients));
+    let write_uv = listed("printf '%s\\n'", &uv_pins(page.ingredients));
     let pip = page.pip_install(&["--no-cache-dir", "--require-hashes", "--only-binary :all:"]);
-    text.run(
-        &page.secret_mounts(),
-        &[format!("{write_pins} \\\n      > /tmp/uv.txt"), format!("{pip} -r /tmp/uv.txt")],
-    );
+    text.run(&page.secret_mounts(), &[format!("{write_uv} \\\n      > /tmp/uv.txt"), format!("{pip} -r /tmp/uv.txt")]);
     text.why("The release's Python and no other; files are copied, since they leave this stage.");
     let compiles = u8::from(page.has_bytecode());
     text.line(format!("ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE={compiles}"));
-    text.why("Every distribution at the version and with the hash that lath resolved.");
-    let write_pins = listed("printf '%s\\n'", &pins(page.ingredients, true));
-    text.run(&[], &[format!("{write_pins} \\\n      > /tmp/requirements.txt")]);
-    text.why("Into the user base: uv has no --user, a prefix comes to the same folders.");
+    if !page.is_unpinned() {
+        write_pins(page, text);
+    }
+    text.why("Into the user base: uv has no --user, a prefix comes to the same folders; it leaves the file it locked.");
     let mut mounts = page.secret_mounts();
     if page.has_mounts() {
         mounts.push("type=cache,target=/root/.cache/uv".to_owned());
     }
-    text.run(&mounts, &[command(page)]);
+    let lock = format!("rm -f {}/.lock", page.wanted.user_base);
+    text.run(&mounts, &[command(page), lock]);
 }
 
 fn command(page: &Page<'_>) -> String {
@@ -33,18 +32,17 @@ fn command(page: &Page<'_>) -> String {
     if page.is_externally_managed() {
         words.push("--break-system-packages".to_owned());
     }
-    if page.ingredients.sources.is_empty() {
-        words.push("--only-binary :all:".to_owned());
+    if !page.is_unpinned() {
+        words.extend(["--only-binary :all:", "--no-deps", "--require-hashes"].map(str::to_owned));
     }
     if !page.has_mounts() {
         words.push("--no-cache".to_owned());
     }
-    words.extend(["--no-deps", "--require-hashes"].map(str::to_owned));
     let indexes = &page.request.python.indexes;
     let default = indexes.default_index.iter().map(|url| ("--default-index", url));
     let indexes = default.chain(indexes.extra.iter().map(|url| ("--index", url)));
     let indexes: Vec<String> =
         indexes.map(|(option, url)| format!("{option} {}", shell_word(&redacted(url)))).collect();
     let install = listed(&folded(&format!("{trusted}uv pip install"), &words), &indexes);
-    format!("{install} -r /tmp/requirements.txt")
+    format!("{install} {}", installed(page))
 }

@@ -99,6 +99,29 @@ pub(crate) enum ResolveError {
 }
 
 impl ResolveError {
+    /// The distributions of which, as the resolver says, no wheel fits.
+    pub(crate) fn without_wheels(&self) -> Vec<String> {
+        const SAID: [&str; 2] = [" has no usable wheels", " have no usable wheels"];
+        let mut names = BTreeSet::new();
+        let mut next: Option<&dyn std::error::Error> = Some(self);
+        while let Some(error) = next {
+            let text = error.to_string();
+            for said in SAID {
+                let before = text.split(said).take(text.matches(said).count());
+                names.extend(before.filter_map(|before| {
+                    let word = before.split_whitespace().last()?;
+                    let name: String = word
+                        .chars()
+                        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+                        .collect();
+                    (!name.is_empty()).then_some(name)
+                }));
+            }
+            next = error.source();
+        }
+        names.into_iter().collect()
+    }
+
     /// Ways out, beyond what the error says itself.
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {

@@ -1,0 +1,117 @@
+//! `lath dockerfile --build` with a real engine, on a base made from Debian's archive: every style builds and works, leaves
+//! no certificate behind, and installs the files that lath's own image has.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use fs_err as fs;
+
+use crate::{lath, stdout};
+
+/// Programs, and what they have to do in every image.
+const PROGRAMS: [(&str, &str); 2] =
+    [("pre-commit", "pre-commit sample-config"), ("httpie", "http --ignore-stdin --offline POST example.org a=b")];
+
+const STYLES: [&[&str]; 4] = [&["--style", "recipe"], &["--style", "lean"], &["--style", "uv"], &["--fat"]];
+
+const BASE: &str = "lath-test-base:bookworm";
+
+fn docker(words: &[&str]) -> Output {
+    Command::new("docker").args(words).output().unwrap()
+}
+
+/// The smallest Debian with apt, as an image of the engine.
+fn base() {
+    if docker(&["image", "inspect", BASE]).status.success() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let line = format!(
+        "debootstrap --variant=minbase bookworm root && rm -rf root/var/cache/apt/archives/*.deb root/var/lib/apt/lists/* \
+         && tar -C root -c . | docker import - {BASE}"
+    );
+    stdout(Command::new("sh").args(["-ec", &line]).current_dir(home.path()).output().unwrap());
+}
+
+/// Has the Dockerfile of `program` built, with the certificates that this machine trusts.
+fn build(home: &Path, program: &str, words: &[&str], tag: &str) -> Output {
+    let mut all = vec!["dockerfile", program, "--from", BASE, "--build", "--engine", "docker", "-t", tag];
+    all.extend(words);
+    let certificates = std::env::var("SSL_CERT_FILE").unwrap_or_default();
+    if !certificates.is_empty() {
+        all.extend(["--ca", &certificates]);
+    }
+    lath(home, &all)
+}
+
+#[test]
+#[ignore = "needs the real Python index, the real Debian archive, debootstrap, root and a Docker engine"]
+fn every_style_builds_works_and_leaves_no_certificate() {
+    base();
+    let home = tempfile::tempdir().unwrap();
+    for (program, check) in PROGRAMS {
+        for style in STYLES {
+            let tag = format!("lath-test-dockerfile-{program}-{}", style.concat().replace("--", ""));
+            let said = stdout(build(home.path(), program, &[style, &["--check", check]].concat(), &tag));
+            assert_eq!(said, format!("{tag}\n"));
+            let left = "test ! -e /ca.crt && test ! -e /run/secrets/ca";
+            stdout(docker(&["run", "--rm", "--entrypoint", "/bin/sh", &tag, "-c", left]));
+            let history = stdout(docker(&["history", "--no-trunc", &tag]));
+            assert!(!history.contains("BEGIN CERTIFICATE"), "{history}");
+            stdout(docker(&["rmi", &tag]));
+        }
+    }
+}
+
+/// What an installer writes in its own way, by the path in the user base.
+fn is_installers(path: &str) -> bool {
+    let is_of_dist_info = path.contains(".dist-info/")
+        && ["INSTALLER", "RECORD", "REQUESTED"].iter().any(|name| path.ends_with(&format!("/{name}")));
+    // pip gives itself one script more, after the Python's version.
+    is_of_dist_info || path == "bin/pip3.11"
+}
+
+/// Every file of the user base but bytecode and an installer's own, with its bytes.
+fn files(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path: PathBuf = entry.unwrap().path();
+        if path.is_dir() {
+            files(root, &path, found);
+            continue;
+        }
+        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        if !name.contains("__pycache__") && !is_installers(&name) {
+            found.insert(name, fs::read(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs the real Python index, the real Debian archive, debootstrap, root, user namespaces and a Docker engine"]
+fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
+    base();
+    let home = tempfile::tempdir().unwrap();
+    for (program, _) in PROGRAMS {
+        let tag = format!("lath-test-same-{program}");
+        stdout(build(home.path(), program, &["--style", "lean"], &tag));
+        let copied = "id=$(docker create \"$0\") && docker cp \"$id\":/opt/app lean && docker rm \"$id\"";
+        stdout(Command::new("sh").args(["-ec", copied, &tag]).current_dir(home.path()).output().unwrap());
+        // Untrimmed: `standard` strips symbols from extension modules.
+        let words = ["build", program, "--base", "debian:bookworm", "--trim", "none", "--no-verify", "-o", "dir:own"];
+        stdout(lath(home.path(), &words));
+        let (mut lean, mut own) = (BTreeMap::new(), BTreeMap::new());
+        files(&home.path().join("lean"), &home.path().join("lean"), &mut lean);
+        files(&home.path().join("own/opt/app"), &home.path().join("own/opt/app"), &mut own);
+        let names = |found: &BTreeMap<String, Vec<u8>>| found.keys().cloned().collect::<Vec<_>>().join("\n");
+        assert!(lean.len() > 300, "{}", lean.len());
+        assert_eq!(names(&lean), names(&own));
+        for (name, bytes) in &lean {
+            // The few lines of a console script are each installer's own.
+            assert!(name.starts_with("bin/") || own[name] == *bytes, "`{name}` of {program} differs");
+        }
+        stdout(docker(&["rmi", &tag]));
+        fs::remove_dir_all(home.path().join("lean")).unwrap();
+        fs::remove_dir_all(home.path().join("own")).unwrap();
+    }
+}
