@@ -1,23 +1,27 @@
 //! The ground that every image stands on: links, accounts, certificates, and how Python finds the user base.
 
+use super::accounts::USER;
 use super::{AssembleError, write_text};
 use crate::model::image_path::ImagePath;
 use crate::model::request::{Distribution, Request};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::Store;
 
-/// Who runs the program, when the user says nothing else.
-pub(super) const USER: u32 = 65532;
-
-const PASSWD: &str = "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n\
-    app:x:65532:65532:app:/home/app:/sbin/nologin\n";
-const GROUP: &str = "root:x:0:\ntty:x:5:\nstaff:x:50:\nnogroup:x:65534:\napp:x:65532:\n";
 const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n\
     protocols: files\nservices: files\nethers: files\nrpc: files\n";
 
-/// Suite, version and the name that `os-release` has for it.
-const RELEASES: [(&str, &str); 5] =
-    [("bookworm", "12"), ("trixie", "13"), ("forky", "14"), ("jammy", "22.04"), ("noble", "24.04")];
+/// Suite, version and the name by which its distribution calls it; a suite without a version is not released yet.
+const RELEASES: [(&str, &str, &str); 9] = [
+    ("bullseye", "11", "bullseye"),
+    ("bookworm", "12", "bookworm"),
+    ("trixie", "13", "trixie"),
+    ("jammy", "22.04", "Jammy Jellyfish"),
+    ("noble", "24.04", "Noble Numbat"),
+    ("plucky", "25.04", "Plucky Puffin"),
+    ("questing", "25.10", "Questing Quokka"),
+    ("forky", "", "forky/sid"),
+    ("sid", "", "forky/sid"),
+];
 
 /// What has to be there before any package: the links of usrmerge, mount points, `/tmp` and the user's home.
 pub(super) fn lay_ground(tree: &mut Tree, request: &Request) -> Result<(), AssembleError> {
@@ -47,12 +51,17 @@ pub(super) fn lay_ground(tree: &mut Tree, request: &Request) -> Result<(), Assem
 
 /// What maintainer scripts and an installer would have written, where no package brought it.
 pub(super) fn write(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), AssembleError> {
-    write_text(tree, "/etc/passwd", PASSWD, store)?;
-    write_text(tree, "/etc/group", GROUP, store)?;
     write_text(tree, "/etc/nsswitch.conf", NSSWITCH, store)?;
     if tree.find("/etc/os-release").is_none() {
         write_text(tree, "/usr/lib/os-release", &os_release(request), store)?;
         tree.insert(ImagePath::parse("/etc/os-release")?, Node::link("../usr/lib/os-release", Origin::Lath));
+    }
+    if tree.find("/etc/debian_version").is_none() && request.base.distribution == Distribution::Debian {
+        write_text(tree, "/etc/debian_version", &debian_version(request), store)?;
+    }
+    // Ubuntu's `ldconfig` is a script for a shell that may not be there.
+    if tree.find("/usr/sbin/ldconfig.real").is_some() {
+        tree.insert(ImagePath::parse("/usr/sbin/ldconfig")?, Node::link("ldconfig.real", Origin::Lath));
     }
     write_certificates(tree, store)?;
     link_where_missing(tree, "/etc/localtime", "/usr/share/zoneinfo/Etc/UTC")?;
@@ -68,19 +77,44 @@ fn link_where_missing(tree: &mut Tree, path: &str, target: &str) -> Result<(), A
     Ok(())
 }
 
-/// os-release(5), with what identifies the release to programs and scanners.
+/// os-release(5), as the distribution's own base-files has it.
 fn os_release(request: &Request) -> String {
     let suite = &request.base.suite;
-    let (id, name) = match request.base.distribution {
-        Distribution::Debian => ("debian", "Debian GNU/Linux"),
-        Distribution::Ubuntu => ("ubuntu", "Ubuntu"),
-    };
-    match RELEASES.iter().find(|(known, _)| known == suite) {
-        Some((_, version)) => format!(
-            "PRETTY_NAME=\"{name} {version} ({suite})\"\nNAME=\"{name}\"\nVERSION_ID=\"{version}\"\n\
-             VERSION=\"{version} ({suite})\"\nVERSION_CODENAME={suite}\nID={id}\n"
+    let known = RELEASES.iter().find(|(known, ..)| known == suite);
+    let (version, called) = known.map_or(("", suite.as_str()), |(_, version, called)| (version, called));
+    let (name, tail) = match request.base.distribution {
+        Distribution::Debian => (
+            "Debian GNU/Linux",
+            "ID=debian\nHOME_URL=\"https://www.debian.org/\"\nSUPPORT_URL=\"https://www.debian.org/support\"\n\
+             BUG_REPORT_URL=\"https://bugs.debian.org/\"\n"
+                .to_owned(),
         ),
-        None => format!("PRETTY_NAME=\"{name} {suite}\"\nNAME=\"{name}\"\nVERSION_CODENAME={suite}\nID={id}\n"),
+        Distribution::Ubuntu => (
+            "Ubuntu",
+            format!(
+                "ID=ubuntu\nID_LIKE=debian\nHOME_URL=\"https://www.ubuntu.com/\"\n\
+                 SUPPORT_URL=\"https://help.ubuntu.com/\"\nBUG_REPORT_URL=\"https://bugs.launchpad.net/ubuntu/\"\n\
+                 UBUNTU_CODENAME={suite}\n"
+            ),
+        ),
+    };
+    let codename = if suite == "sid" { "forky" } else { suite };
+    if version.is_empty() {
+        return format!("PRETTY_NAME=\"{name} {called}\"\nNAME=\"{name}\"\nVERSION_CODENAME={codename}\n{tail}");
+    }
+    format!(
+        "PRETTY_NAME=\"{name} {version} ({called})\"\nNAME=\"{name}\"\nVERSION_ID=\"{version}\"\n\
+         VERSION=\"{version} ({called})\"\nVERSION_CODENAME={codename}\n{tail}"
+    )
+}
+
+/// `/etc/debian_version`, by which some scanners know the release.
+fn debian_version(request: &Request) -> String {
+    let known = RELEASES.iter().find(|(suite, ..)| *suite == request.base.suite);
+    match known {
+        Some((_, version, _)) if !version.is_empty() => format!("{version}\n"),
+        Some((.., called)) => format!("{called}\n"),
+        None => format!("{}\n", request.base.suite),
     }
 }
 
@@ -104,7 +138,10 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
     let node = Node::file(digest, bundle.len() as u64, 0o644, Origin::Lath);
     tree.insert(ImagePath::parse("/etc/ssl/certs/ca-certificates.crt")?, node);
     link_where_missing(tree, "/usr/lib/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")?;
-    link_where_missing(tree, "/usr/lib/ssl/certs", "/etc/ssl/certs")
+    link_where_missing(tree, "/usr/lib/ssl/certs", "/etc/ssl/certs")?;
+    // Where programs look that were built for other distributions: Go's, Rust's, and OpenSSL's in wheels.
+    link_where_missing(tree, "/etc/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")?;
+    link_where_missing(tree, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt")
 }
 
 /// The links to the interpreter, and the path file by which it finds the user base with a cleared environment too.

@@ -1,10 +1,10 @@
 //! Files of Debian packages: usr-merged, with their alternatives and an entry for scanners, no maintainer script run.
 
-use super::{AssembleError, write_text};
+use super::{AssembleError, accounts, write_text};
 use crate::model::assembly::Assembly;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::part::{DebPart, PartEntry};
-use crate::model::tree::{Kind, Node, Origin, Tree};
+use crate::model::tree::{Kind, Node, Origin};
 use crate::outside::store::Store;
 
 /// Directories of the root that are links into `/usr` (usrmerge).
@@ -64,11 +64,7 @@ pub(super) fn place(
             }
         }
     }
-    for (script, text) in &deb.scripts {
-        if script != "postinst" {
-            continue;
-        }
-        link_alternatives(text, origin, &mut assembly.tree)?;
+    for (_, text) in deb.scripts.iter().filter(|(script, _)| script == "postinst") {
         if !is_known(name) && !is_idle(text) {
             assembly.notes.push(format!(
                 "{name} has a `postinst` that lath does not know and does not run: see that the image does what you expect"
@@ -100,38 +96,57 @@ fn is_known(name: &str) -> bool {
     is_python || KNOWN.contains(&name)
 }
 
-/// Whether a script does nothing but what lath does itself: linking alternatives, or asking ldconfig to run.
+/// Whether a script does nothing but what lath does itself, or what only a running system or an upgrade needs: it makes
+/// alternatives and accounts, asks for triggers, registers services, talks to debconf, removes what older versions left.
 fn is_idle(text: &str) -> bool {
-    const HARMLESS: [&str; 5] = ["ldconfig", "dpkg-trigger", "update-alternatives", "rm_conffile", "py3compile"];
-    const WORDS: [&str; 12] = ["set", "if", "then", "fi", "case", "esac", "exit", "else", ";;", "abort-", "*)", "#"];
+    const COMMANDS: [&str; 27] = [
+        ":",
+        ".",
+        "break",
+        "db_get",
+        "db_go",
+        "db_input",
+        "db_purge",
+        "db_set",
+        "db_stop",
+        "db_version",
+        "deb-systemd-helper",
+        "deb-systemd-invoke",
+        "dpkg-maintscript-helper",
+        "dpkg-trigger",
+        "echo",
+        "exit",
+        "invoke-rc.d",
+        "ldconfig",
+        "local",
+        "py3clean",
+        "py3compile",
+        "return",
+        "rm",
+        "rm_conffile",
+        "set",
+        "shift",
+        "true",
+    ];
+    const MORE: [&str; 5] = ["systemctl", "systemd-sysusers", "systemd-tmpfiles", "update-alternatives", "update-rc.d"];
+    const CONTROL: [&str; 14] =
+        ["if", "elif", "then", "else", "fi", "case", "esac", "for", "while", "do", "done", "[", "test", "}"];
     let joined = text.replace("\\\n", " ");
-    joined.lines().map(str::trim).filter(|line| !line.is_empty()).all(|line| {
-        WORDS.iter().any(|word| line.starts_with(word))
-            || HARMLESS.iter().any(|word| line.contains(word))
-            || line.ends_with(')')
-            || line == "}"
+    joined.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).all(|line| {
+        let first = line.split_whitespace().next().unwrap_or_default().trim_end_matches(';');
+        let program = first.rsplit('/').next().unwrap_or_default();
+        let is_assignment = line.split_once('=').is_some_and(|(name, value)| {
+            name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !value.contains("$(") && !value.contains('`')
+        });
+        let is_pattern = first.ends_with(')') || line.ends_with(')') || line.starts_with(";;") || line.ends_with("() {");
+        is_assignment
+            || is_pattern
+            || COMMANDS.contains(&program)
+            || MORE.contains(&program)
+            || CONTROL.contains(&first)
+            || line.split([';', '|', '&']).any(|command| accounts::of_command(command).is_some())
+            || MORE.iter().any(|program| line.contains(program))
     })
-}
-
-/// Makes the link of each `update-alternatives --install LINK NAME PATH PRIORITY` whose words are literal. The first
-/// package that offers a link has it: which of several wins is told by priority only where both are installed.
-fn link_alternatives(script: &str, origin: &Origin, tree: &mut Tree) -> Result<(), AssembleError> {
-    let joined = script.replace("\\\n", " ");
-    for line in joined.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        for (index, word) in words.iter().enumerate() {
-            let count = if *word == "--install" || *word == "--slave" { 3 } else { continue };
-            let Some([link, _name, target]) = words.get(index + 1..=index + count) else { continue };
-            if !link.starts_with('/') || !target.starts_with('/') || line.contains('$') {
-                continue;
-            }
-            let path = ImagePath::parse(link)?;
-            if tree.find(target).is_some() && !tree.nodes.contains_key(&path) {
-                tree.insert(path, Node::link(*target, origin.clone()));
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -150,21 +165,10 @@ mod tests {
     }
 
     #[test]
-    fn an_alternative_becomes_a_link_where_its_target_is() {
-        let origin = Origin::Deb { name: "mawk".to_owned(), version: "1".to_owned() };
-        let mut tree = Tree::default();
-        let path = |text: &str| ImagePath::parse(text).unwrap();
-        tree.insert(path("/usr/bin/mawk"), Node::link("x", origin.clone()));
-        tree.insert(path("/usr/bin/x"), Node::directory(origin.clone()));
-        let script = "update-alternatives --install /usr/bin/awk awk /usr/bin/mawk 5 \\\n  --slave /usr/bin/nawk nawk /usr/bin/none\n";
-        link_alternatives(script, &origin, &mut tree).unwrap();
-        assert_eq!(tree.nodes[&path("/usr/bin/awk")].kind, Kind::Link { target: "/usr/bin/mawk".to_owned() });
-        assert!(!tree.nodes.contains_key(&path("/usr/bin/nawk")));
-    }
-
-    #[test]
     fn a_script_that_does_more_than_lath_is_not_idle() {
         assert!(is_idle("#!/bin/sh\nset -e\nif [ x ]; then\n\tldconfig\nfi\nexit 0\n"));
-        assert!(!is_idle("#!/bin/sh\nadduser --system postgres\n"));
+        assert!(is_idle("case \"$1\" in\n  configure)\n    adduser --system postgres || true\n  ;;\nesac\n"));
+        assert!(!is_idle("#!/bin/sh\nadduser --system $NAME\n"));
+        assert!(!is_idle("#!/bin/sh\nset -e\ngdk-pixbuf-query-loaders > /usr/lib/loaders.cache\n"));
     }
 }

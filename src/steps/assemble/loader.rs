@@ -1,6 +1,6 @@
 //! `ld.so.cache` for the libraries of the tree, as `ldconfig` would write it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::AssembleError;
 use crate::formats::elf::{self, ElfFile};
@@ -11,27 +11,29 @@ use crate::model::platform::Architecture;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::Store;
 
-/// Writes `/etc/ld.so.cache` for the directories that Debian's `ld.so.conf` names.
+/// Writes `/etc/ld.so.cache` for the directories that `ld.so.conf` names, and links for SONAMEs that lack one.
 pub(super) fn write_cache(tree: &mut Tree, architecture: Architecture, store: &Store) -> Result<(), AssembleError> {
-    let triplet = architecture.triplet();
-    let directories = [format!("/usr/lib/{triplet}"), "/usr/lib".to_owned(), format!("/usr/local/lib/{triplet}")];
     let mut libraries: BTreeMap<String, String> = BTreeMap::new();
-    for directory in directories {
-        for (path, node) in &tree.nodes {
-            let is_here = path.parent().is_some_and(|parent| parent.as_str() == directory);
+    let mut links: BTreeMap<ImagePath, String> = BTreeMap::new();
+    for directory in directories(tree, architecture, store)? {
+        let here = tree.nodes.range(ImagePath::parse(&directory)?..);
+        let here = here.take_while(|(path, _)| path.as_str().starts_with(&directory));
+        for (path, node) in here.filter(|(path, _)| path.parent().is_some_and(|parent| parent.as_str() == directory)) {
             let is_library = path.file_name().contains(".so")
                 && (path.file_name().starts_with("lib") || path.file_name().starts_with("ld-"));
             let Kind::File { digest, .. } = &node.kind else { continue };
-            if !is_here || !is_library {
-                continue;
-            }
-            let Some(soname) = soname(path, digest, architecture, store)? else { continue };
+            let soname = if is_library { soname(path, digest, architecture, store)? } else { None };
+            let Some(soname) = soname.filter(|soname| !soname.contains('/')) else { continue };
+            // The loader opens the SONAME's path; where there is none, ldconfig makes it.
             let link = ImagePath::parse(&format!("{directory}/{soname}"))?;
-            // The loader opens the SONAME's path: a library without one there is not found through the cache.
-            if tree.nodes.contains_key(&link) {
-                libraries.entry(soname).or_insert_with(|| link.as_str().to_owned());
+            libraries.entry(soname).or_insert_with(|| link.as_str().to_owned());
+            if !tree.nodes.contains_key(&link) {
+                links.insert(link, path.file_name().to_owned());
             }
         }
+    }
+    for (path, target) in links {
+        tree.insert(path, Node::link(target, Origin::Lath));
     }
     let libraries: Vec<Library> = libraries.into_iter().map(|(soname, path)| Library { soname, path }).collect();
     let bytes = ldcache::write(&libraries, architecture);
@@ -39,6 +41,31 @@ pub(super) fn write_cache(tree: &mut Tree, architecture: Architecture, store: &S
     let node = Node::file(digest, bytes.len() as u64, 0o644, Origin::Lath);
     tree.insert(ImagePath::parse("/etc/ld.so.cache")?, node);
     Ok(())
+}
+
+/// Where ldconfig looks: what the files of `ld.so.conf.d` name, in their order, then the loader's own directories. Those at
+/// the root lie below `/usr`.
+fn directories(tree: &Tree, architecture: Architecture, store: &Store) -> Result<Vec<String>, AssembleError> {
+    let triplet = architecture.triplet();
+    let mut directories = Vec::new();
+    for (path, node) in &tree.nodes {
+        let is_conf = path.is_within("/etc/ld.so.conf.d") && path.as_str().ends_with(".conf");
+        if let (true, Some(digest)) = (is_conf, node.digest()) {
+            let text = String::from_utf8_lossy(&store.read(digest)?).into_owned();
+            let lines =
+                text.lines().map(|line| line.split('#').next().unwrap_or_default().trim().trim_end_matches('/'));
+            directories.extend(lines.filter(|line| line.starts_with('/') && *line != "/").map(str::to_owned));
+        }
+    }
+    directories.extend([format!("/usr/local/lib/{triplet}"), format!("/usr/lib/{triplet}"), "/usr/lib".to_owned()]);
+    for directory in &mut directories {
+        if directory.starts_with("/lib/") {
+            *directory = format!("/usr{directory}");
+        }
+    }
+    let mut seen = BTreeSet::new();
+    directories.retain(|directory| seen.insert(directory.clone()));
+    Ok(directories)
 }
 
 /// The SONAME of a library, from an earlier reading where there is one.

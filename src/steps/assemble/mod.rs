@@ -1,5 +1,7 @@
 //! Parts -> tree: where each kind of file belongs, and the files that lath writes since no maintainer script ever runs.
 
+mod accounts;
+mod alternatives;
 mod base;
 mod debs;
 mod loader;
@@ -46,13 +48,30 @@ pub(crate) fn assemble(
     let store = &world.store;
     let mut assembly = Assembly::default();
     base::lay_ground(&mut assembly.tree, request)?;
+    let mut alternatives = Vec::new();
+    let mut accounts = Vec::new();
+    let mut wheels = Vec::new();
     for part in parts {
         match &part.contents {
-            PartContents::Deb(deb) => debs::place(deb, &part.origin, &mut assembly, store)?,
-            PartContents::Wheel(wheel) => wheels::place(wheel, &part.origin, lock, request, &mut assembly, store)?,
+            PartContents::Deb(deb) => {
+                debs::place(deb, &part.origin, &mut assembly, store)?;
+                accounts.extend(accounts::of_package(deb));
+                for (_, text) in deb.scripts.iter().filter(|(script, _)| script == "postinst") {
+                    alternatives.extend(alternatives::of_script(text, &part.origin));
+                }
+            }
+            PartContents::Wheel(wheel) => wheels.push((&part.origin, wheel)),
         }
     }
+    // What the user asked for comes last, so that it has what others bring to the same place.
+    wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
+    for (origin, wheel) in &wheels {
+        wheels::place(wheel, origin, lock, request, &mut assembly, store)?;
+    }
+    assembly.notes.extend(wheels::overlaps(&wheels));
+    alternatives::link(&mut assembly.tree, &alternatives)?;
     base::write(&mut assembly.tree, request, store)?;
+    accounts::write(&mut assembly.tree, &accounts, store)?;
     loader::write_cache(&mut assembly.tree, lock.platform.architecture, store)?;
     for copied in &request.copies {
         copy(copied, &mut assembly.tree, store)?;

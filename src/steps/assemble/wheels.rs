@@ -1,6 +1,8 @@
 //! Files of wheels in the user base: site-packages, scripts and data, as an installer would put them there
 //! (packaging.python.org, "Recording installed projects", "Entry points specification").
 
+use std::collections::BTreeMap;
+
 use super::{AssembleError, write_text};
 use crate::formats::wheel::base64_url;
 use crate::model::assembly::{Assembly, InstalledScript};
@@ -54,6 +56,33 @@ pub(super) fn place(
         });
     }
     complete_record(wheel, &site, &record, is_requested, assembly, store)
+}
+
+/// Where two wheels bring the same path with different contents, one sentence a pair. As with pip, the one that is placed
+/// later has it. Told of what Python imports or a user runs; licences and the like are nobody's.
+pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)]) -> Vec<String> {
+    let mut first: BTreeMap<&str, (&Origin, &Kind)> = BTreeMap::new();
+    let mut pairs: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
+    for (origin, wheel) in wheels {
+        let is_code = |entry: &&PartEntry| [".py", ".so", ".pth"].iter().any(|ending| entry.path.ends_with(ending));
+        for entry in wheel.site.iter().filter(is_code).chain(&wheel.scripts) {
+            if let Some((other, kind)) = first.insert(&entry.path, (origin, &entry.kind))
+                && other != *origin
+                && *kind != entry.kind
+            {
+                pairs.entry((other.to_string(), origin.to_string())).or_default().push(&entry.path);
+            }
+        }
+    }
+    let tell = |((earlier, later), paths): ((String, String), Vec<&str>)| {
+        let more = match paths.len() - 1 {
+            0 => String::new(),
+            1 => " and another file".to_owned(),
+            more => format!(" and {more} more files"),
+        };
+        format!("`{}`{more} of {later} took the place of what {earlier} brings there, with other contents", paths[0])
+    };
+    pairs.into_iter().map(tell).collect()
 }
 
 fn put_all(
@@ -148,5 +177,37 @@ mod tests {
     fn a_wheels_own_script_gets_the_interpreter() {
         assert_eq!(with_interpreter(b"#!python\nx".to_vec(), "/p"), b"#!/p\nx");
         assert_eq!(with_interpreter(b"#!/bin/sh\nx".to_vec(), "/p"), b"#!/bin/sh\nx");
+    }
+
+    #[test]
+    fn two_wheels_with_the_same_module_are_told_and_with_the_same_bytes_are_not() {
+        let wheel = |files: &[(&str, &[u8])]| WheelPart {
+            is_purelib: true,
+            dist_info: String::new(),
+            metadata: String::new(),
+            site: files
+                .iter()
+                .map(|(path, bytes)| PartEntry {
+                    path: (*path).to_owned(),
+                    kind: Kind::File { digest: Digest::of(bytes), size_bytes: bytes.len() as u64 },
+                    mode: 0o644,
+                })
+                .collect(),
+            scripts: Vec::new(),
+            data: Vec::new(),
+            headers: Vec::new(),
+            console_scripts: Vec::new(),
+        };
+        let origin = |name: &str| Origin::Wheel { name: name.to_owned(), version: "1".to_owned() };
+        let (one, other) = (origin("opencv-python"), origin("opencv-python-headless"));
+        let space: (&str, &[u8]) = ("google/__init__.py", b"");
+        let first = wheel(&[("cv2/__init__.py", b"1"), ("cv2/cv2.so", b"1"), space, ("LICENSE", b"1")]);
+        let second = wheel(&[("cv2/__init__.py", b"2"), ("cv2/cv2.so", b"2"), space, ("LICENSE", b"2")]);
+        assert_eq!(
+            overlaps(&[(&one, &first), (&other, &second)]),
+            ["`cv2/__init__.py` and another file of wheel opencv-python-headless took the place of what wheel \
+              opencv-python brings there, with other contents"]
+        );
+        assert_eq!(overlaps(&[(&one, &first), (&other, &first)]), Vec::<String>::new());
     }
 }

@@ -1,0 +1,258 @@
+//! `/etc/passwd` and `/etc/group`: Debian's own accounts, those that packages make, and who runs the program.
+
+use std::collections::BTreeSet;
+
+use super::{AssembleError, write_text};
+use crate::model::image_path::ImagePath;
+use crate::model::part::DebPart;
+use crate::model::tree::{Node, Origin, Tree};
+use crate::outside::store::Store;
+
+/// Who runs the program, when the user says nothing else.
+pub(super) const USER: u32 = 65532;
+
+/// Where accounts of packages begin (Debian policy, 9.2.2).
+const FIRST_SYSTEM_ID: u32 = 100;
+
+const NOLOGIN: &str = "/usr/sbin/nologin";
+
+/// Users of base-passwd: name, id, group's id, home.
+const USERS: [(&str, u32, u32, &str); 18] = [
+    ("daemon", 1, 1, "/usr/sbin"),
+    ("bin", 2, 2, "/bin"),
+    ("sys", 3, 3, "/dev"),
+    ("sync", 4, 65534, "/bin"),
+    ("games", 5, 60, "/usr/games"),
+    ("man", 6, 12, "/var/cache/man"),
+    ("lp", 7, 7, "/var/spool/lpd"),
+    ("mail", 8, 8, "/var/mail"),
+    ("news", 9, 9, "/var/spool/news"),
+    ("uucp", 10, 10, "/var/spool/uucp"),
+    ("proxy", 13, 13, "/bin"),
+    ("www-data", 33, 33, "/var/www"),
+    ("backup", 34, 34, "/var/backups"),
+    ("list", 38, 38, "/var/list"),
+    ("irc", 39, 39, "/run/ircd"),
+    ("_apt", 42, 65534, "/nonexistent"),
+    ("nobody", 65534, 65534, "/nonexistent"),
+    ("app", USER, USER, "/home/app"),
+];
+
+/// Groups of base-passwd, and the one of who runs the program.
+const GROUPS: [(&str, u32); 39] = [
+    ("root", 0),
+    ("daemon", 1),
+    ("bin", 2),
+    ("sys", 3),
+    ("adm", 4),
+    ("tty", 5),
+    ("disk", 6),
+    ("lp", 7),
+    ("mail", 8),
+    ("news", 9),
+    ("uucp", 10),
+    ("man", 12),
+    ("proxy", 13),
+    ("kmem", 15),
+    ("dialout", 20),
+    ("fax", 21),
+    ("voice", 22),
+    ("cdrom", 24),
+    ("floppy", 25),
+    ("tape", 26),
+    ("sudo", 27),
+    ("audio", 29),
+    ("dip", 30),
+    ("www-data", 33),
+    ("backup", 34),
+    ("operator", 37),
+    ("list", 38),
+    ("irc", 39),
+    ("src", 40),
+    ("shadow", 42),
+    ("utmp", 43),
+    ("video", 44),
+    ("sasl", 45),
+    ("plugdev", 46),
+    ("staff", 50),
+    ("games", 60),
+    ("users", 100),
+    ("nogroup", 65534),
+    ("app", USER),
+];
+
+/// An account that a package makes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Account {
+    pub(super) name: String,
+    /// `None` is a group without a user.
+    pub(super) home: Option<String>,
+    creates_home: bool,
+}
+
+/// Writes both files, with the accounts of `packages` numbered in order, and makes their homes.
+pub(super) fn write(tree: &mut Tree, packages: &[Account], store: &Store) -> Result<(), AssembleError> {
+    let mut passwd = format!("root:x:0:0:root:/root:{NOLOGIN}\n");
+    let mut group = String::new();
+    for (name, id, group_id, home) in USERS {
+        passwd.push_str(&format!("{name}:x:{id}:{group_id}:{name}:{home}:{NOLOGIN}\n"));
+    }
+    for (name, id) in GROUPS {
+        group.push_str(&format!("{name}:x:{id}:\n"));
+    }
+    let mut taken: BTreeSet<&str> = GROUPS.iter().map(|(name, _)| *name).collect();
+    taken.extend(USERS.iter().map(|(name, ..)| *name));
+    // 100 is the group `users`.
+    let mut id = FIRST_SYSTEM_ID + 1;
+    for account in packages {
+        if !taken.insert(&account.name) {
+            continue;
+        }
+        let name = &account.name;
+        group.push_str(&format!("{name}:x:{id}:\n"));
+        if let Some(home) = &account.home {
+            passwd.push_str(&format!("{name}:x:{id}:{id}::{home}:{NOLOGIN}\n"));
+            let path = ImagePath::parse(home)?;
+            if account.creates_home && !tree.nodes.contains_key(&path) {
+                tree.insert(path, Node { owner: id, ..Node::directory(Origin::Lath) });
+            }
+        }
+        id += 1;
+    }
+    write_text(tree, "/etc/passwd", &passwd, store)?;
+    write_text(tree, "/etc/group", &group, store)
+}
+
+/// The accounts that a package's `postinst` makes in literal words.
+pub(super) fn of_package(deb: &DebPart) -> Vec<Account> {
+    let scripts = deb.scripts.iter().filter(|(name, _)| name == "postinst" || name == "preinst");
+    scripts.flat_map(|(_, text)| of_script(text)).collect()
+}
+
+fn of_script(text: &str) -> Vec<Account> {
+    let joined = text.replace("\\\n", " ");
+    joined.lines().flat_map(|line| line.split([';', '|', '&'])).filter_map(of_command).collect()
+}
+
+/// The account that one command makes: `adduser`, `addgroup`, `useradd` or `groupadd` with a literal name.
+pub(super) fn of_command(command: &str) -> Option<Account> {
+    const WITH_VALUE: [&str; 14] = [
+        "--home",
+        "--shell",
+        "--gecos",
+        "--comment",
+        "--ingroup",
+        "--uid",
+        "--gid",
+        "-d",
+        "-s",
+        "-c",
+        "-g",
+        "-u",
+        "-G",
+        "--firstuid",
+    ];
+    let words = words(command);
+    let mut words = words.iter().map(String::as_str).skip_while(|word| ["if", "then", "!", "else"].contains(word));
+    let is_user = match words.next()? {
+        "adduser" | "useradd" | "/usr/sbin/adduser" | "/usr/sbin/useradd" => true,
+        "addgroup" | "groupadd" | "/usr/sbin/addgroup" | "/usr/sbin/groupadd" => false,
+        _ => return None,
+    };
+    let mut account = Account { name: String::new(), home: None, creates_home: is_user };
+    let mut home = "/nonexistent".to_owned();
+    while let Some(word) = words.next() {
+        let (option, value) = word.split_once('=').map_or((word, None), |(option, value)| (option, Some(value)));
+        if word.contains('>') {
+            break;
+        } else if WITH_VALUE.contains(&option) {
+            let value = value.or_else(|| words.next()).unwrap_or_default();
+            if option == "--home" || option == "-d" {
+                value.clone_into(&mut home);
+            }
+        } else if option == "--no-create-home" || option == "-M" {
+            account.creates_home = false;
+        } else if !word.starts_with('-') && account.name.is_empty() {
+            word.clone_into(&mut account.name);
+        } else if !word.starts_with('-') {
+            // `adduser USER GROUP` makes nothing.
+            return None;
+        }
+    }
+    let is_plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    if !is_plain(&account.name) || !home.starts_with('/') || home.contains(['$', ':']) {
+        return None;
+    }
+    account.creates_home &= home != "/nonexistent";
+    account.home = is_user.then_some(home);
+    Some(account)
+}
+
+/// The words of a command, quotes taken off.
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for letter in command.chars() {
+        match (quote, letter) {
+            (Some(open), _) if letter == open => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None, _) if letter.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(name: &str, home: Option<&str>, creates_home: bool) -> Account {
+        Account { name: name.to_owned(), home: home.map(str::to_owned), creates_home }
+    }
+
+    #[test]
+    fn literal_commands_make_accounts() {
+        let script = "if ! getent passwd sshd >/dev/null; then\n\
+            adduser --quiet --system --no-create-home --home /run/sshd --shell /usr/sbin/nologin sshd\nfi\n\
+            getent group ssl || addgroup --system ssl >/dev/null 2>&1\n\
+            adduser --system --group \\\n --gecos \"A B\" --home=/var/lib/x x || true\n\
+            adduser --system $NAME\nadduser x ssl\nuseradd -r -d \"$HOME\" y\n";
+        assert_eq!(
+            of_script(script),
+            [
+                account("sshd", Some("/run/sshd"), false),
+                account("ssl", None, false),
+                account("x", Some("/var/lib/x"), true)
+            ]
+        );
+    }
+
+    #[test]
+    fn accounts_are_numbered_in_order_and_none_is_made_twice() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        let mut tree = Tree::default();
+        let packages = [
+            account("x", Some("/var/lib/x"), true),
+            account("www-data", Some("/srv"), true),
+            account("g", None, false),
+        ];
+        write(&mut tree, &packages, &store).unwrap();
+        let text =
+            |path: &str| String::from_utf8(store.read(tree.find(path).unwrap().1.digest().unwrap()).unwrap()).unwrap();
+        assert!(
+            text("/etc/passwd").ends_with("x:x:101:101::/var/lib/x:/usr/sbin/nologin\n"),
+            "{}",
+            text("/etc/passwd")
+        );
+        assert!(text("/etc/group").ends_with("x:x:101:\ng:x:102:\n"), "{}", text("/etc/group"));
+        assert_eq!(tree.find("/var/lib/x").unwrap().1.owner, 101);
+        assert!(tree.find("/srv").is_none());
+    }
+}

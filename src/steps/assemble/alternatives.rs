@@ -1,0 +1,104 @@
+//! Links that `update-alternatives` would have made: name -> `/etc/alternatives/name` -> the one of highest priority.
+
+use std::collections::BTreeMap;
+
+use super::AssembleError;
+use crate::model::image_path::ImagePath;
+use crate::model::tree::{Node, Origin, Tree};
+
+/// One `--install LINK NAME PATH PRIORITY` with its `--slave LINK NAME PATH`s.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Alternative {
+    priority: i64,
+    master: Linked,
+    slaves: Vec<Linked>,
+    origin: Origin,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Linked {
+    link: String,
+    name: String,
+    target: String,
+}
+
+/// The alternatives that a script installs in literal words.
+pub(super) fn of_script(script: &str, origin: &Origin) -> Vec<Alternative> {
+    let joined = script.replace("\\\n", " ");
+    let mut found = Vec::new();
+    for line in joined.lines() {
+        let words: Vec<&str> = line.split_whitespace().map(|word| word.trim_matches(['"', '\''])).collect();
+        let at = |index: usize| {
+            let [link, name, target] = words.get(index + 1..index + 4)? else { return None };
+            let is_literal = [link, target].iter().all(|path| path.starts_with('/') && !path.contains('$'));
+            let linked = Linked { link: (*link).into(), name: (*name).into(), target: (*target).into() };
+            (is_literal && !name.contains(['$', '/'])).then_some(linked)
+        };
+        let Some(install) = words.iter().position(|word| *word == "--install") else { continue };
+        let priority = words.get(install + 4).and_then(|word| word.trim_end_matches(';').parse().ok());
+        let (Some(master), Some(priority)) = (at(install), priority) else { continue };
+        let slaves = words.iter().enumerate().filter(|(_, word)| **word == "--slave");
+        let slaves = slaves.filter_map(|(index, _)| at(index)).collect();
+        found.push(Alternative { priority, master, slaves, origin: origin.clone() });
+    }
+    found
+}
+
+/// Makes the links of those that win; of two with the same priority, the first.
+pub(super) fn link(tree: &mut Tree, alternatives: &[Alternative]) -> Result<(), AssembleError> {
+    let mut best: BTreeMap<&str, &Alternative> = BTreeMap::new();
+    for alternative in alternatives.iter().filter(|one| tree.find(&one.master.target).is_some()) {
+        let held = best.entry(&alternative.master.name).or_insert(alternative);
+        if alternative.priority > held.priority {
+            *held = alternative;
+        }
+    }
+    for alternative in best.into_values() {
+        for linked in std::iter::once(&alternative.master).chain(&alternative.slaves) {
+            let path = merged(&linked.link)?;
+            if tree.nodes.contains_key(&path) || tree.find(&linked.target).is_none() {
+                continue;
+            }
+            let middle = format!("/etc/alternatives/{}", linked.name);
+            tree.insert(ImagePath::parse(&middle)?, Node::link(linked.target.clone(), alternative.origin.clone()));
+            tree.insert(path, Node::link(middle, alternative.origin.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Where a link at the root lies after usrmerge.
+fn merged(link: &str) -> Result<ImagePath, AssembleError> {
+    let is_merged = ["/bin/", "/sbin/", "/lib/"].iter().any(|directory| link.starts_with(directory));
+    Ok(ImagePath::parse(&if is_merged { format!("/usr{link}") } else { link.to_owned() })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+
+    #[test]
+    fn the_highest_priority_wins_with_its_slaves() {
+        let origin = |name: &str| Origin::Deb { name: name.to_owned(), version: "1".to_owned() };
+        let mut tree = Tree::default();
+        for path in ["/usr/bin/mawk", "/usr/bin/gawk", "/usr/share/man/gawk.1"] {
+            let node = Node::file(Digest::of(b""), 0, 0o755, origin("x"));
+            tree.insert(ImagePath::parse(path).unwrap(), node);
+        }
+        let mawk = "update-alternatives --install /usr/bin/awk awk /usr/bin/mawk 5 \\\n  --slave /usr/bin/nawk nawk /usr/bin/mawk\n";
+        let gawk = "update-alternatives --quiet --install /usr/bin/awk awk /usr/bin/gawk 10 --slave /usr/share/man/awk.1 awk.1 /usr/share/man/gawk.1\n\
+            update-alternatives --install /usr/bin/$x $x /usr/bin/gawk 10\n\
+            update-alternatives --install /usr/bin/pager pager /usr/bin/none 10\n";
+        let found = [of_script(mawk, &origin("mawk")), of_script(gawk, &origin("gawk"))].concat();
+        link(&mut tree, &found).unwrap();
+        let links: Vec<String> =
+            tree.listing().lines().filter(|line| line.starts_with("link")).map(str::to_owned).collect();
+        insta::assert_snapshot!(links.join("\n"), @"
+        link 0777 0 /etc/alternatives/awk -> /usr/bin/gawk  deb gawk
+        link 0777 0 /etc/alternatives/awk.1 -> /usr/share/man/gawk.1  deb gawk
+        link 0777 0 /usr/bin/awk -> /etc/alternatives/awk  deb gawk
+        link 0777 0 /usr/share/man/awk.1 -> /etc/alternatives/awk.1  deb gawk
+        ");
+    }
+}
