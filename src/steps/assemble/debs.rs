@@ -99,10 +99,34 @@ fn is_known(name: &str) -> bool {
 /// Whether a script does nothing but what lath does itself, or what only a running system or an upgrade needs: it makes
 /// alternatives and accounts, asks for triggers, registers services, talks to debconf, removes what older versions left.
 fn is_idle(text: &str) -> bool {
-    const COMMANDS: [&str; 27] = [
-        ":",
+    let joined = text.replace("\\\n", " ");
+    joined.lines().map(str::trim).filter(|line| !line.starts_with('#')).all(is_idle_line)
+}
+
+fn is_idle_line(line: &str) -> bool {
+    const SILENCED: [&str; 6] = [">/dev/null", "> /dev/null", "2>&1", "1>&2", ">&2", "2>"];
+    if line.ends_with("() {") || line.ends_with("()") {
+        return true;
+    }
+    if line.contains("$(") || line.contains('`') {
+        return false;
+    }
+    // `configure|reconfigure) command ;;`
+    let commands = match line.split_once(')') {
+        Some((pattern, rest)) if !pattern.contains('(') => rest,
+        _ => line,
+    };
+    let commands = SILENCED.iter().fold(commands.to_owned(), |text, redirection| text.replace(redirection, ""));
+    commands.split([';', '|', '&']).all(is_idle_command)
+}
+
+fn is_idle_command(command: &str) -> bool {
+    const BEFORE: [&str; 10] = ["if", "elif", "then", "else", "while", "do", "!", "{", "}", "fi"];
+    const ALONE: [&str; 7] = ["case", "esac", "for", "done", "[", "test", ":"];
+    const PROGRAMS: [&str; 33] = [
         ".",
         "break",
+        "command",
         "db_get",
         "db_go",
         "db_input",
@@ -112,10 +136,13 @@ fn is_idle(text: &str) -> bool {
         "db_version",
         "deb-systemd-helper",
         "deb-systemd-invoke",
+        "dpkg",
         "dpkg-maintscript-helper",
         "dpkg-trigger",
         "echo",
         "exit",
+        "false",
+        "getent",
         "invoke-rc.d",
         "ldconfig",
         "local",
@@ -127,26 +154,22 @@ fn is_idle(text: &str) -> bool {
         "set",
         "shift",
         "true",
+        "update-alternatives",
+        "update-rc.d",
+        "which",
     ];
-    const MORE: [&str; 5] = ["systemctl", "systemd-sysusers", "systemd-tmpfiles", "update-alternatives", "update-rc.d"];
-    const CONTROL: [&str; 14] =
-        ["if", "elif", "then", "else", "fi", "case", "esac", "for", "while", "do", "done", "[", "test", "}"];
-    let joined = text.replace("\\\n", " ");
-    joined.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).all(|line| {
-        let first = line.split_whitespace().next().unwrap_or_default().trim_end_matches(';');
-        let program = first.rsplit('/').next().unwrap_or_default();
-        let is_assignment = line.split_once('=').is_some_and(|(name, value)| {
-            name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !value.contains("$(") && !value.contains('`')
-        });
-        let is_pattern = first.ends_with(')') || line.ends_with(')') || line.starts_with(";;") || line.ends_with("() {");
-        is_assignment
-            || is_pattern
-            || COMMANDS.contains(&program)
-            || MORE.contains(&program)
-            || CONTROL.contains(&first)
-            || line.split([';', '|', '&']).any(|command| accounts::of_command(command).is_some())
-            || MORE.iter().any(|program| line.contains(program))
-    })
+    const SERVICES: [&str; 3] = ["systemctl", "systemd-sysusers", "systemd-tmpfiles"];
+    let mut words = command.split_whitespace().skip_while(|word| BEFORE.contains(word));
+    let Some(first) = words.next() else { return true };
+    let program = first.rsplit('/').next().unwrap_or_default();
+    let is_assignment = first
+        .split_once('=')
+        .is_some_and(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+    let is_account = ["addgroup", "adduser", "groupadd", "useradd"].contains(&program);
+    if is_account {
+        return accounts::of_command(command).is_some();
+    }
+    is_assignment || ALONE.contains(&first) || PROGRAMS.contains(&program) || SERVICES.contains(&program)
 }
 
 #[cfg(test)]
@@ -169,6 +192,9 @@ mod tests {
         assert!(is_idle("#!/bin/sh\nset -e\nif [ x ]; then\n\tldconfig\nfi\nexit 0\n"));
         assert!(is_idle("case \"$1\" in\n  configure)\n    adduser --system postgres || true\n  ;;\nesac\n"));
         assert!(!is_idle("#!/bin/sh\nadduser --system $NAME\n"));
+        assert!(is_idle("if [ -d /run/systemd/system ]; then\n systemctl daemon-reload >/dev/null || true\nfi\n"));
+        assert!(!is_idle("case x in\n configure) make-cache ;;\nesac\n"));
+        assert!(!is_idle("if [ -x /usr/bin/x ]; then x --cache; fi\n"));
         assert!(!is_idle("#!/bin/sh\nset -e\ngdk-pixbuf-query-loaders > /usr/lib/loaders.cache\n"));
     }
 }
