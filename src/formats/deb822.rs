@@ -88,6 +88,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_cut_or_altered_never_panics_and_loses_no_paragraph_before_it() {
+        for position in 0..TEXT.len() {
+            for byte in [0, b'\n', b':', b' ', 0xff] {
+                let mut altered = TEXT.as_bytes().to_vec();
+                altered[position] = byte;
+                for paragraph in paragraphs(altered.as_slice()).take_while(Result::is_ok).flatten() {
+                    let _ = (paragraph.field("package"), paragraph.field("é"), paragraph.field(""));
+                }
+            }
+            let first = paragraphs(&TEXT.as_bytes()[..position]).next();
+            assert_eq!(first.is_some(), position > 2, "cut after {position} bytes");
+        }
+    }
+
+    #[test]
     fn bytes_that_are_no_text_are_an_error() {
         assert!(paragraphs(b"Package: \xff\n".as_slice()).next().unwrap().is_err());
     }

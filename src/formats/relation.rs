@@ -155,6 +155,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_cut_or_altered_never_panics() {
+        const FIELD: &str =
+            "libc6 (>= 2:2.38~rc1-1), debconf (>= 0.5) | debconf-2.0, python3:any, a [amd64] <!nocheck>";
+        for position in 0..FIELD.len() {
+            for end in ["", "é", "(", ")", "\0", "|", "(= ", ":"] {
+                let clauses = parse(&format!("{}{end}{}", &FIELD[..position], &FIELD[position + 1..]));
+                for relation in clauses.into_iter().flatten().flat_map(|clause| clause.0) {
+                    let _ = (relation.allows("1:1.0-1"), relation.allows(end), relation.to_string());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_relation_is_named() {
         for text in ["a (>= 1", "a (1)", "A b", "a ()", "| a"] {
             assert!(matches!(parse(text), Err(RelationError::Syntax(_))), "{text}");

@@ -14,6 +14,8 @@ use crate::model::digest::Digest;
 pub(crate) struct Release {
     pub(crate) suite: String,
     pub(crate) codename: String,
+    /// When it was made, in seconds since 1970; absent where it does not say.
+    pub(crate) date_secs: Option<i64>,
     /// Seconds since 1970; absent where the archive promises none (Ubuntu's).
     pub(crate) valid_until_secs: Option<i64>,
     pub(crate) architectures: Vec<String>,
@@ -66,6 +68,7 @@ impl Release {
         Ok(Self {
             suite: field("Suite")?.to_owned(),
             codename: field("Codename")?.to_owned(),
+            date_secs: fields.get("Date").map(|date| parse_date(date)).transpose()?,
             valid_until_secs: fields.get("Valid-Until").map(|date| parse_date(date)).transpose()?,
             architectures: words("Architectures"),
             components: words("Components"),
@@ -99,7 +102,7 @@ fn parse_date(text: &str) -> Result<i64, ReleaseError> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "Suite: stable\nCodename: trixie\nValid-Until: Thu, 01 Jan 1970 00:01:40 UTC\n\
+    const TEXT: &str = "Suite: stable\nCodename: trixie\nDate: Thu, 01 Jan 1970 00:00:07 GMT\nValid-Until: Thu, 01 Jan 1970 00:01:40 UTC\n\
         Architectures: amd64 arm64\nComponents: main contrib\nAcquire-By-Hash: yes\nMD5Sum:\n  00 3 main/x\nSHA256:\n \
         e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 7 main/binary-amd64/Packages.xz\n";
 
@@ -107,7 +110,7 @@ mod tests {
     fn a_release_tells_its_suite_and_its_indexes() {
         let release = Release::parse(TEXT).unwrap();
         assert_eq!((release.suite.as_str(), release.codename.as_str()), ("stable", "trixie"));
-        assert_eq!(release.valid_until_secs, Some(100));
+        assert_eq!((release.date_secs, release.valid_until_secs), (Some(7), Some(100)));
         assert_eq!(release.architectures, ["amd64", "arm64"]);
         assert_eq!(release.components, ["main", "contrib"]);
         assert!(release.acquires_by_hash);
@@ -117,11 +120,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_cut_or_altered_never_panics() {
+        for position in 0..TEXT.len() {
+            let _ = Release::parse(&TEXT[..position]);
+            for character in ['\0', '\n', ':', ' ', 'é'] {
+                let _ = Release::parse(&format!("{}{character}{}", &TEXT[..position], &TEXT[position + 1..]));
+            }
+        }
+    }
+
+    #[test]
     fn what_is_missing_or_odd_is_named() {
         let table = [
             (TEXT.replace("Suite: stable\n", ""), ReleaseError::Missing("Suite")),
             (TEXT.replace("SHA256:", "SHA512:"), ReleaseError::Missing("SHA256")),
-            (TEXT.replace("Thu, 01 Jan", "someday"), ReleaseError::Date("someday 1970 00:01:40 UTC".to_owned())),
+            (
+                TEXT.replace("Until: Thu, 01 Jan", "Until: someday"),
+                ReleaseError::Date("someday 1970 00:01:40 UTC".to_owned()),
+            ),
             (
                 TEXT.replace(" 7 main", " seven main"),
                 ReleaseError::Line(format!("{} seven main/binary-amd64/Packages.xz", Digest::of(b""))),

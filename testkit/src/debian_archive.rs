@@ -53,6 +53,9 @@ pub struct DebianArchive {
     has_valid_until: bool,
     has_by_hash: bool,
     signing: Signing,
+    has_xz: bool,
+    is_on_one_mirror: bool,
+    date_secs: Option<i64>,
     has_wrong_index_hash: bool,
     /// Names of packages whose sha256 in the index is not that of the bytes.
     wrong_debs: BTreeSet<String>,
@@ -70,6 +73,9 @@ impl DebianArchive {
             has_valid_until: true,
             has_by_hash: true,
             signing: Signing::Honest,
+            has_xz: true,
+            is_on_one_mirror: false,
+            date_secs: None,
             has_wrong_index_hash: false,
             wrong_debs: BTreeSet::new(),
         }
@@ -109,6 +115,24 @@ impl DebianArchive {
         self
     }
 
+    /// Indexes are only compressed with gzip, as old archives have them.
+    pub fn without_xz(mut self) -> Self {
+        self.has_xz = false;
+        self
+    }
+
+    /// The security fixes lie beside the release, as on Ubuntu's mirrors.
+    pub fn on_one_mirror(mut self) -> Self {
+        self.is_on_one_mirror = true;
+        self
+    }
+
+    /// When the release was made, in seconds since 1970, in place of an hour ago.
+    pub fn dated(mut self, secs: i64) -> Self {
+        self.date_secs = Some(secs);
+        self
+    }
+
     /// Wrong: `InRelease` is plain text.
     pub fn unsigned(mut self) -> Self {
         self.signing = Signing::Unsigned;
@@ -145,15 +169,19 @@ impl DebianArchive {
         for (pocket, folder) in [
             (Pocket::Release, format!("/debian/dists/{}", self.suite)),
             (Pocket::Updates, format!("/debian/dists/{}-updates", self.suite)),
-            (Pocket::Security, format!("/debian-security/dists/{}-security", self.suite)),
+            (Pocket::Security, format!("{}/dists/{}-security", self.base(Pocket::Security), self.suite)),
         ] {
             self.serve_pocket(pocket, &folder, &server);
         }
         DebianServer { server, suite: self.suite }
     }
 
+    fn base(&self, pocket: Pocket) -> &'static str {
+        if pocket == Pocket::Security && !self.is_on_one_mirror { "/debian-security" } else { "/debian" }
+    }
+
     fn serve_pocket(&self, pocket: Pocket, folder: &str, server: &Server) {
-        let base = if pocket == Pocket::Security { "/debian-security" } else { "/debian" };
+        let base = self.base(pocket);
         let packages: Vec<(DebSummary, &[u8])> = self
             .debs
             .iter()
@@ -175,7 +203,9 @@ impl DebianArchive {
                 text.push('\n');
             }
             let name = format!("main/binary-{architecture}/Packages");
-            indexes.insert(format!("{name}.xz"), compress(text.as_bytes(), Compression::Xz));
+            if self.has_xz {
+                indexes.insert(format!("{name}.xz"), compress(text.as_bytes(), Compression::Xz));
+            }
             indexes.insert(format!("{name}.gz"), compress(text.as_bytes(), Compression::Gzip));
             let contents = compress(contents_of(mine.iter().map(|(summary, _)| summary)).as_bytes(), Compression::Gzip);
             indexes.insert(format!("main/Contents-{architecture}.gz"), contents);
@@ -215,7 +245,7 @@ impl DebianArchive {
         let mut text = format!(
             "Origin: Debian\nLabel: Debian\nSuite: {0}{suffix}\nCodename: {0}{suffix}\nDate: {1}\n",
             self.suite,
-            rfc_2822(now - 3600)
+            rfc_2822(self.date_secs.unwrap_or(now - 3600))
         );
         if self.has_valid_until {
             text.push_str(&format!("Valid-Until: {}\n", rfc_2822(self.valid_until_secs.unwrap_or(now + 7 * DAY_SECS))));

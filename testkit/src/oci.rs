@@ -86,6 +86,33 @@ impl CheckedPlatform {
     }
 }
 
+impl Checked {
+    /// Everything that the image consists of, a line each.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("digest {}", self.digest)];
+        for platform in &self.platforms {
+            let of = &platform.platform;
+            lines.push(format!("{of} manifest {}", platform.manifest));
+            lines.push(format!("{of} config {}", platform.config));
+            lines.extend(platform.listing().lines().zip(platform.files.values()).map(|(line, file)| {
+                let (layer, size, time, sum) = (file.layer, file.size, file.mtime, sha256_hex(&file.bytes));
+                format!("{of} {line}  layer {layer}, {size} bytes, time {time}, sha256 {}", &sum[..12])
+            }));
+        }
+        lines
+    }
+
+    /// What this image has and `other` has not, line by line, and the other way round; empty where they are the same.
+    pub fn difference(&self, other: &Self) -> String {
+        let (mine, others) = (self.lines(), other.lines());
+        let only = |these: &[String], those: &[String], sign: char| -> String {
+            let those: BTreeSet<&String> = those.iter().collect();
+            these.iter().filter(|line| !those.contains(line)).map(|line| format!("{sign} {line}\n")).collect()
+        };
+        only(&mine, &others, '-') + &only(&others, &mine, '+')
+    }
+}
+
 /// Checks the image layout in the folder or tar at `path`. Gives every offence at once.
 pub fn check(path: &Path) -> Result<Checked, Vec<String>> {
     let blobs = if path.is_dir() { read_folder(path) } else { read_tar(path) };

@@ -5,6 +5,7 @@ mod compare;
 mod destinations;
 mod dockerfile;
 mod interrupt;
+mod mirrors;
 mod platforms;
 mod refusals;
 mod same;

@@ -8,14 +8,17 @@ use testkit::{DebBuilder, DebianArchive, PyPi, WheelBuilder};
 
 /// The packages that every image has, as small as can be.
 pub(crate) fn archive() -> DebianArchive {
-    let interpreter = DebBuilder::new("python3.13-minimal", "3.13.5-2", "amd64")
-        .depends("libc6 (>= 2.38)")
-        .file("usr/bin/python3.13", 0o755, "not really python")
-        .file("usr/share/doc/python3.13-minimal/copyright", 0o644, "PSF")
-        .file("usr/share/doc/python3.13-minimal/changelog.gz", 0o644, "long");
-    let mut archive = DebianArchive::new("trixie").deb(&interpreter.build());
-    let libc = DebBuilder::new("libc6", "2.41-12", "amd64").file("usr/lib/x86_64-linux-gnu/libc.so.6", 0o755, "libc");
-    archive = archive.deb(&libc.build());
+    let mut archive = DebianArchive::new("trixie");
+    for (architecture, triplet) in [("amd64", "x86_64-linux-gnu"), ("arm64", "aarch64-linux-gnu")] {
+        let interpreter = DebBuilder::new("python3.13-minimal", "3.13.5-2", architecture)
+            .depends("libc6 (>= 2.38)")
+            .file("usr/bin/python3.13", 0o755, "not really python")
+            .file("usr/share/doc/python3.13-minimal/copyright", 0o644, "PSF")
+            .file("usr/share/doc/python3.13-minimal/changelog.gz", 0o644, "long");
+        let libc = DebBuilder::new("libc6", "2.41-12", architecture);
+        let libc = libc.file(&format!("usr/lib/{triplet}/libc.so.6"), 0o755, "libc");
+        archive = archive.deb(&interpreter.build()).deb(&libc.build());
+    }
     for name in ["libpython3.13-stdlib", "ca-certificates", "libc-bin", "tzdata", "netbase", "media-types"] {
         let package = DebBuilder::new(name, "1", "all").file(&format!("usr/share/{name}/x"), 0o644, name);
         archive = archive.deb(&package.build());

@@ -186,15 +186,21 @@ impl Archive {
         let mut lists = Vec::new();
         for (pocket, fetched) in pockets.iter().zip(in_releases(&pockets, base.distribution, http, store)?) {
             let suite = || format!("{}/dists/{}", pocket.mirror, pocket.suite);
-            let text = keyring
-                .verified_text(&fetched.release.text)
-                .map_err(|source| ArchiveError::Signature { suite: suite(), source })?;
-            let release = Release::parse(&text).map_err(|source| ArchiveError::Release { suite: suite(), source })?;
-            judge((base.distribution, pocket), &release, not_after, &suite())?;
-            if fetched.is_new {
-                store.write_note(RELEASES, &pocket.key(), &fetched.release)?;
+            let trusted = |kept: &KeptRelease| {
+                let trusted = trusted(kept, keyring, &suite())?;
+                judge((base.distribution, pocket), &trusted.release, not_after, &suite())?;
+                Ok::<_, ArchiveError>(trusted)
+            };
+            let mut current = trusted(&fetched.release)?;
+            // A mirror that falls behind, or is made to, does not take back what it said: as apt has it.
+            let before = fetched.before.as_ref().and_then(|before| trusted(before).ok());
+            match before.filter(|before| before.release.date_secs > current.release.date_secs) {
+                Some(newer) => current = newer,
+                None if fetched.is_new => store.write_note(RELEASES, &pocket.key(), &fetched.release)?,
+                None => {}
             }
-            lists.push(apt_lists(pocket, architecture, &release, text.len()));
+            let Trusted { release, text_bytes } = current;
+            lists.push(apt_lists(pocket, architecture, &release, text_bytes));
             for component in pocket.components {
                 let name = format!("{component}/binary-{}/Packages", architecture.name());
                 let mut forms = ["xz", "gz"].into_iter().map(|form| format!("{name}.{form}"));
@@ -408,6 +414,24 @@ struct Fetched {
     release: KeptRelease,
     /// Whether it is worth keeping, once it has proved to be good.
     is_new: bool,
+    /// What was kept until now, where something else came.
+    before: Option<KeptRelease>,
+}
+
+/// A release that a key of the keyring has signed.
+struct Trusted {
+    release: Release,
+    /// How long the signed text is.
+    text_bytes: usize,
+}
+
+fn trusted(kept: &KeptRelease, keyring: &Keyring, suite: &str) -> Result<Trusted, ArchiveError> {
+    let text = keyring
+        .verified_text(&kept.text)
+        .map_err(|source| ArchiveError::Signature { suite: suite.to_owned(), source })?;
+    let release = Release::parse(&text);
+    let release = release.map_err(|source| ArchiveError::Release { suite: suite.to_owned(), source })?;
+    Ok(Trusted { release, text_bytes: text.len() })
 }
 
 /// The InRelease of each pocket: all asked for at once, each only sent when it changed.
@@ -426,12 +450,12 @@ fn in_releases(
     let mut releases = Vec::new();
     for ((answer, kept), pocket) in http.get_all_if_changed(&requests).into_iter().zip(kept).zip(pockets) {
         releases.push(match (answer, kept) {
-            (Ok(Conditional::Changed { bytes, etag }), _) => {
+            (Ok(Conditional::Changed { bytes, etag }), before) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                Fetched { release: KeptRelease { etag, text }, is_new: true }
+                Fetched { release: KeptRelease { etag, text }, is_new: true, before }
             }
             (Ok(Conditional::Unchanged) | Err(HttpError::Offline { .. }), Some(release)) => {
-                Fetched { release, is_new: false }
+                Fetched { release, is_new: false, before: None }
             }
             (Ok(Conditional::Unchanged), None) => {
                 let source = HttpError::Offline { url: pocket.url() };
