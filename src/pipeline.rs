@@ -128,7 +128,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
         trees.push(tree);
     }
     let shares = lock.platforms.iter().zip(&assemblies).zip(layers);
-    let shares = shares.map(|((lock, assembly), layers)| Share { platform: lock.platform, layers, assembly, lock });
+    let shares = shares.map(|((lock, assembly), layers)| Share { platform: lock.platform, layers, assembly });
     let image = seal(shares.collect(), request)?;
     say("writing");
     let destinations = emit(&image, &trees, request, world)?;

@@ -211,7 +211,7 @@ pub(super) struct Build {
     #[arg(long, help_heading = "How small")]
     pub(super) shell: bool,
 
-    /// The console script that the image runs; several make a menu
+    /// The console script that the image runs; several make a menu, chosen from by the first argument
     #[arg(long, short = 'c', value_name = "NAME", help_heading = "The image")]
     pub(super) script: Vec<String>,
     /// Where the packages go: `PYTHONUSERBASE` in the image

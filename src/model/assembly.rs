@@ -9,8 +9,24 @@ pub(crate) struct Assembly {
     pub(crate) tree: Tree,
     /// By name.
     pub(crate) scripts: Vec<InstalledScript>,
+    /// What the user asked for by name, by name.
+    pub(crate) programs: Vec<Program>,
     /// What the user should know: a maintainer script that lath does not know.
     pub(crate) notes: Vec<String>,
+}
+
+/// A requested distribution, and what it says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Program {
+    /// Normalised.
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) summary: Option<String>,
+    /// An SPDX expression.
+    pub(crate) licenses: Option<String>,
+    pub(crate) homepage: Option<String>,
+    pub(crate) source: Option<String>,
+    pub(crate) documentation: Option<String>,
 }
 
 /// An executable of the user base.

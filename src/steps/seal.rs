@@ -1,13 +1,12 @@
 //! Layers -> image: config, manifest and index, as the OCI image specification 1.1 has them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::model::assembly::{Assembly, InstalledScript};
+use crate::model::assembly::{Assembly, InstalledScript, Program};
 use crate::model::image::{Document, Image, Layer, PlatformImage};
-use crate::model::lock::PlatformLock;
 use crate::model::platform::Platform;
 use crate::model::request::{Entrypoint, Request};
 
@@ -30,7 +29,6 @@ pub(crate) struct Share<'a> {
     pub(crate) platform: Platform,
     pub(crate) layers: Vec<Layer>,
     pub(crate) assembly: &'a Assembly,
-    pub(crate) lock: &'a PlatformLock,
 }
 
 /// What an image starts: the entry point, and the arguments that a user's own replace.
@@ -43,15 +41,17 @@ pub(crate) struct Start {
 /// Seals all platforms to one image. At least one share has to be there.
 pub(crate) fn seal(shares: Vec<Share<'_>>, request: &Request) -> Result<Image, SealError> {
     let mut platforms = Vec::new();
+    let programs = shares.first().map_or(&[][..], |share| &share.assembly.programs);
+    let annotations = annotations(programs, request);
     for share in shares {
         platforms.push(seal_platform(share, request)?);
     }
-    let index = if platforms.len() > 1 { Some(index(&platforms, request)?) } else { None };
+    let index = if platforms.len() > 1 { Some(index(&platforms, &annotations)?) } else { None };
     Ok(Image { name: request.name.clone(), platforms, index })
 }
 
 fn seal_platform(share: Share<'_>, request: &Request) -> Result<PlatformImage, SealError> {
-    let annotations = annotations(&share, request);
+    let annotations = annotations(&share.assembly.programs, request);
     let config = Document::new(CONFIG, serde_json::to_vec(&config(&share, request, &annotations)?)?);
     let layers: Vec<Value> = share
         .layers
@@ -84,7 +84,7 @@ fn descriptor(document: &Document) -> Value {
     })
 }
 
-fn index(platforms: &[PlatformImage], request: &Request) -> Result<Document, SealError> {
+fn index(platforms: &[PlatformImage], annotations: &BTreeMap<String, String>) -> Result<Document, SealError> {
     let manifests: Vec<Value> = platforms
         .iter()
         .map(|image| {
@@ -97,21 +97,44 @@ fn index(platforms: &[PlatformImage], request: &Request) -> Result<Document, Sea
         "schemaVersion": 2,
         "mediaType": INDEX,
         "manifests": manifests,
-        "annotations": request.runtime.annotations,
+        "annotations": annotations,
     });
     Ok(Document::new(INDEX, serde_json::to_vec(&index)?))
 }
 
-/// The pre-defined annotation keys (image-spec, annotations.md) that the lock knows, and the user's own over them.
-fn annotations(share: &Share<'_>, request: &Request) -> BTreeMap<String, String> {
-    let base = format!("{}:{}", request.base.distribution, request.base.suite);
-    let mut annotations = BTreeMap::from([("org.opencontainers.image.base.name".to_owned(), base)]);
-    if let Some(program) = share.lock.wheels.iter().find(|wheel| wheel.is_requested) {
-        annotations.insert("org.opencontainers.image.title".to_owned(), program.name.clone());
-        annotations.insert("org.opencontainers.image.version".to_owned(), program.version.clone());
+/// The pre-defined annotation keys (image-spec, annotations.md) as far as the requested distributions tell them, and the
+/// user's own over them. Of several, what can be told of one only is left out.
+fn annotations(programs: &[Program], request: &Request) -> BTreeMap<String, String> {
+    let joined = |one: &dyn Fn(&Program) -> String| programs.iter().map(one).collect::<Vec<_>>().join(", ");
+    let mut told = vec![("base.name", Some(format!("{}:{}", request.base.distribution, request.base.suite)))];
+    match programs {
+        [] => {}
+        [one] => told.extend([
+            ("title", Some(one.name.clone())),
+            ("version", Some(one.version.clone())),
+            ("description", one.summary.clone()),
+            ("licenses", one.licenses.clone()),
+            ("url", one.homepage.clone()),
+            ("source", one.source.clone()),
+            ("documentation", one.documentation.clone()),
+        ]),
+        several => told.extend([
+            ("title", Some(joined(&|program| program.name.clone()))),
+            ("description", Some(joined(&|program| format!("{} {}", program.name, program.version)))),
+            ("licenses", licenses(several)),
+        ]),
     }
+    let told = told.into_iter().filter_map(|(key, value)| Some((format!("org.opencontainers.image.{key}"), value?)));
+    let mut annotations: BTreeMap<String, String> = told.collect();
     annotations.extend(request.runtime.annotations.clone());
     annotations
+}
+
+/// All licences as one SPDX expression; `None` where one is not known.
+fn licenses(programs: &[Program]) -> Option<String> {
+    let all: Option<BTreeSet<&str>> = programs.iter().map(|program| program.licenses.as_deref()).collect();
+    let in_brackets = |one: &str| if one.contains(" OR ") { format!("({one})") } else { one.to_owned() };
+    Some(all?.into_iter().map(in_brackets).collect::<Vec<_>>().join(" AND "))
 }
 
 fn config(share: &Share<'_>, request: &Request, annotations: &BTreeMap<String, String>) -> Result<Value, SealError> {
@@ -165,6 +188,14 @@ pub(crate) fn environment(request: &Request) -> Vec<String> {
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
+/// The only script that bears its distribution's name: where two do, the user has asked for two programs.
+fn namesake<'a>(scripts: &[&'a InstalledScript]) -> Option<&'a str> {
+    let is_namesake = |script: &&&InstalledScript| script.name.replace(['_', '.'], "-") == script.distribution;
+    let mut namesakes = scripts.iter().filter(is_namesake);
+    let first = namesakes.next()?;
+    namesakes.next().is_none().then_some(first.name.as_str())
+}
+
 /// What the image starts: the scripts that the user named, else the one that bears its distribution's name or is the
 /// only one; of several others none is guessed, and an image without any starts Python.
 pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, SealError> {
@@ -184,10 +215,7 @@ pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, Sea
     let program = match (runtime.scripts.as_slice(), requested.as_slice()) {
         ([one], _) => Some(one.as_str()),
         ([], [one]) => Some(one.name.as_str()),
-        ([], several) => several
-            .iter()
-            .find(|script| script.name.replace(['_', '.'], "-") == script.distribution)
-            .map(|script| script.name.as_str()),
+        ([], several) => namesake(several),
         (_, _) => None,
     };
     if let Some(program) = program {
@@ -200,4 +228,44 @@ pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, Sea
     }
     let default = runtime.scripts.first().map_or(python, |name| vec![path(name)]);
     Ok(Start { entrypoint: Vec::new(), cmd: if runtime.cmd.is_empty() { default } else { runtime.cmd.clone() } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(name: &str, licenses: Option<&str>) -> Program {
+        Program {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            licenses: licenses.map(str::to_owned),
+            ..Program::default()
+        }
+    }
+
+    #[test]
+    fn licences_of_several_programs_hold_together_or_are_not_told() {
+        let told = |programs: &[Program]| licenses(programs).unwrap_or_default();
+        assert_eq!(
+            told(&[program("a", Some("MIT OR ISC")), program("b", Some("BSD-3-Clause"))]),
+            "BSD-3-Clause AND (MIT OR ISC)"
+        );
+        assert_eq!(told(&[program("a", Some("MIT")), program("b", Some("MIT"))]), "MIT");
+        assert_eq!(told(&[program("a", Some("MIT")), program("b", None)]), "");
+    }
+
+    #[test]
+    fn only_one_namesake_is_what_an_image_starts() {
+        let script = |name: &str, distribution: &str| InstalledScript {
+            name: name.to_owned(),
+            distribution: distribution.to_owned(),
+            module: None,
+            attribute: None,
+            is_requested: true,
+        };
+        let (black, daemon, isort) = (script("black", "black"), script("blackd", "black"), script("isort", "isort"));
+        assert_eq!(namesake(&[&black, &daemon]), Some("black"));
+        assert_eq!(namesake(&[&black, &isort]), None);
+        assert_eq!(namesake(&[&daemon]), None);
+    }
 }

@@ -1,6 +1,6 @@
 //! Where an image goes: each destination whole or as it was, and only what changed in new layers.
 
-use testkit::{PyPi, oci};
+use testkit::{PyPi, WheelBuilder, oci};
 
 use crate::world::{World, archive, stdout, tool};
 
@@ -75,4 +75,59 @@ fn a_daemon_that_does_not_answer_is_told_before_anything_is_fetched() {
         assert!(said.contains(words), "{words}: {said}");
     }
     assert!(!said.contains("resolving"), "{said}");
+}
+
+#[test]
+fn annotations_tell_what_the_program_says_of_itself() {
+    let tool = tool()
+        .metadata_line("Summary: Does things")
+        .metadata_line("License-Expression: MIT")
+        .metadata_line("Project-URL: Repository, https://code.example/tool");
+    let other = WheelBuilder::new("other", "2.0").file("other.py", "").metadata_line("License-Expression: ISC");
+    let world = World::new(archive(), PyPi::new().built(&tool).built(&other));
+    let annotations = |image: &str| {
+        let platform = oci::check(&world.path(image)).unwrap().platforms.remove(0);
+        let told = platform.manifest["annotations"].clone();
+        assert_eq!(told, platform.config["config"]["Labels"]);
+        let told = told.as_object().unwrap().iter();
+        let short = |key: &str| key.trim_start_matches("org.opencontainers.image.").to_owned();
+        told.map(|(key, value)| format!("{}={}", short(key), value.as_str().unwrap())).collect::<Vec<_>>()
+    };
+    stdout(world.build("tool --annotation org.opencontainers.image.version=mine"));
+    let expected =
+        ["base.name=debian:trixie", "description=Does things", "licenses=MIT", "source=https://code.example/tool"];
+    assert_eq!(annotations("tool.tar"), [&expected[..], &["title=tool", "version=mine"]].concat());
+    stdout(world.build("tool other -o both.tar"));
+    let expected = ["base.name=debian:trixie", "description=other 2.0, tool 1.0", "licenses=ISC AND MIT"];
+    assert_eq!(annotations("both.tar"), [&expected[..], &["title=other, tool"]].concat());
+}
+
+#[test]
+fn the_configuration_is_as_it_was_asked_for() {
+    let world = World::usual();
+    stdout(world.build("tool --workdir /data --expose 80 --expose 53/udp --user 7:8 --env A=1 --cmd --help"));
+    let platform = &oci::check(&world.path("tool.tar")).unwrap().platforms[0];
+    let config = &platform.config["config"];
+    assert_eq!(config["User"], "7:8");
+    assert_eq!(config["WorkingDir"], "/data");
+    assert!(platform.files.contains_key("data"), "no engine can make it in a read-only root");
+    assert_eq!(config["ExposedPorts"], serde_json::json!({ "53/udp": {}, "80/tcp": {} }));
+    assert_eq!(config["Cmd"], serde_json::json!(["--help"]));
+    assert_eq!(config["Env"][0], "A=1");
+}
+
+#[test]
+fn several_scripts_are_a_menu() {
+    let tool = tool().script("other", "tool:main");
+    let world = World::new(archive(), PyPi::new().built(&tool));
+    let start = |image: &str| {
+        let platform = oci::check(&world.path(image)).unwrap().platforms.remove(0);
+        format!("{} {}", platform.config["config"]["Entrypoint"], platform.config["config"]["Cmd"])
+    };
+    stdout(world.build("tool"));
+    assert_eq!(start("tool.tar"), r#"["/opt/app/bin/tool"] null"#, "the one that bears the name");
+    stdout(world.build("tool -c other -o one.tar"));
+    assert_eq!(start("one.tar"), r#"["/opt/app/bin/other"] null"#);
+    stdout(world.build("tool -c other -c tool -o menu.tar"));
+    assert_eq!(start("menu.tar"), r#"null ["/opt/app/bin/other"]"#, "the first answers where nothing is typed");
 }

@@ -1,6 +1,7 @@
 //! lath against the real Python index and the real Debian archive, with the sandbox as the judge.
 
 mod dockerfile;
+mod engine;
 mod proof;
 
 use std::path::Path;

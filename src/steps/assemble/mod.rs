@@ -5,6 +5,7 @@ mod alternatives;
 mod base;
 mod debs;
 mod loader;
+mod programs;
 mod wheels;
 
 use std::path::PathBuf;
@@ -76,6 +77,13 @@ pub(crate) fn assemble(
     for copied in &request.copies {
         copy(copied, &mut assembly.tree, store)?;
     }
+    if let Some(workdir) = &request.runtime.workdir
+        && assembly.tree.find(workdir.as_str()).is_none()
+    {
+        // An engine would make it, but not where the root file system is read-only.
+        assembly.tree.insert(workdir.clone(), Node::directory(Origin::Lath));
+    }
+    assembly.programs = programs::programs(lock, parts);
     assembly.scripts.sort();
     assembly.scripts.dedup_by(|one, other| one.name == other.name);
     check_parents(&assembly.tree)?;

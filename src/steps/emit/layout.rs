@@ -15,7 +15,7 @@ use crate::outside::store::Store;
 
 pub(super) const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// What containerd calls the image on import; ref.name alone is a tag without a repository.
+/// What containerd calls the image on import: a name with its registry, which Docker and Kubernetes look for.
 const IMAGE_NAME: &str = "io.containerd.image.name";
 
 /// What an image is called: in an index by its reference, in an engine by its whole name.
@@ -126,8 +126,18 @@ fn entry(image: &Image, name: &Name) -> Value {
         "mediaType": document.media_type,
         "digest": document.digest.0.prefixed(),
         "size": document.bytes.len(),
-        "annotations": { REF_NAME: name.reference, IMAGE_NAME: name.image },
+        "annotations": { REF_NAME: name.reference, IMAGE_NAME: qualified(&name.image) },
     })
+}
+
+/// `tool:1` as `docker.io/library/tool:1`: engines take the first component for a registry where it has a dot or a
+/// colon, or is `localhost`.
+fn qualified(image: &str) -> String {
+    match image.split_once('/') {
+        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => image.to_owned(),
+        Some(_) => format!("docker.io/{image}"),
+        None => format!("docker.io/library/{image}"),
+    }
 }
 
 /// The entries of the layout in `path` that go by another name than `reference`; none where there is no layout.
@@ -164,6 +174,15 @@ mod tests {
         assert_eq!(name("host:5000/tool", Some("2")), "2 host:5000/tool:2");
         assert_eq!(name("tool", Some("other:2")), "other:2 other:2");
         assert_eq!(name("tool", Some("host:5000/other")), "host:5000/other host:5000/other:latest");
+    }
+
+    #[test]
+    fn a_name_is_qualified_as_docker_does_it() {
+        assert_eq!(qualified("tool:1"), "docker.io/library/tool:1");
+        assert_eq!(qualified("me/tool:1"), "docker.io/me/tool:1");
+        for name in ["ghcr.io/me/tool:1", "host:5000/tool:1", "localhost/tool:1"] {
+            assert_eq!(qualified(name), name);
+        }
     }
 
     #[test]

@@ -1,0 +1,31 @@
+//! What the requested distributions say of themselves, for the image's annotations.
+
+use crate::formats::metadata;
+use crate::model::assembly::Program;
+use crate::model::lock::PlatformLock;
+use crate::model::part::{Part, PartContents};
+use crate::model::tree::Origin;
+
+/// The distributions that the user asked for, by name.
+pub(super) fn programs(lock: &PlatformLock, parts: &[Part]) -> Vec<Program> {
+    let mut programs = Vec::new();
+    for part in parts {
+        let (PartContents::Wheel(wheel), Origin::Wheel { name, version }) = (&part.contents, &part.origin) else {
+            continue;
+        };
+        if lock.wheels.iter().any(|locked| locked.name == *name && locked.is_requested) {
+            let said = metadata::read(&wheel.metadata);
+            programs.push(Program {
+                name: name.clone(),
+                version: version.clone(),
+                summary: said.summary,
+                licenses: said.licenses,
+                homepage: said.homepage,
+                source: said.source,
+                documentation: said.documentation,
+            });
+        }
+    }
+    programs.sort();
+    programs
+}
