@@ -366,3 +366,26 @@ fn what_has_no_wheel_is_named_and_gets_compilers() {
     let (code, stdout, stderr) = told(world.dockerfile("nothing-like-it"));
     assert!((code, stdout.as_str()) == (1, "") && stderr.contains("nothing-like-it"), "{stderr}");
 }
+
+/// A Buildah whose containers have an entry point.
+const BUILDAH: &str = r#"echo "$@" >> asked
+case "$1" in
+  --version) echo buildah version 1.28.2 ;;
+  build) echo "STEP 1/9: FROM" ;;
+  from) echo working-container ;;
+  inspect) printf '{\n "OCIv1": {"config": {"Entrypoint": ["/opt/app/bin/tool"]}}\n}\n' ;;
+  images) echo 181 MB ;;
+  run | rm) exit 0 ;;
+  *) exit 9 ;;
+esac"#;
+
+#[test]
+fn buildah_runs_the_entry_point_of_the_image() {
+    let world = World::usual();
+    engine(&world, "buildah", BUILDAH);
+    let (code, stdout, stderr) = told(world.dockerfile("tool --style lean --build"));
+    assert_eq!((code, stdout.as_str()), (0, "tool\n"), "{stderr}");
+    assert!(stderr.contains("tool: 181.0 MB unpacked, built by buildah"), "{stderr}");
+    let asked = fs::read_to_string(world.path("asked")).unwrap();
+    assert!(asked.contains("run working-container -- /opt/app/bin/tool --version\nrm working-container\n"), "{asked}");
+}

@@ -248,8 +248,8 @@ impl Engine {
         match entrypoint {
             Some(entrypoint) => argv.push(entrypoint.to_owned()),
             None => {
-                let said = ask(&["inspect", "--format", "{{json .OCIv1.Config.Entrypoint}}", &container])?;
-                argv = serde_json::from_str::<Option<Vec<String>>>(&said.stdout).ok().flatten().unwrap_or_default();
+                let said = ask(&["inspect", &container])?;
+                argv = entrypoint_of(&said.stdout);
             }
         }
         argv.extend(arguments.iter().cloned());
@@ -298,6 +298,13 @@ fn answer(program: &str, words: &[&str]) -> Result<String, String> {
             Err(if last.is_empty() { ended.how() } else { format!("does not work: {last}") })
         }
     }
+}
+
+/// The entry point that `buildah inspect` tells; its templates know no JSON.
+fn entrypoint_of(inspected: &str) -> Vec<String> {
+    let document: serde_json::Value = serde_json::from_str(inspected).unwrap_or_default();
+    let words = document.pointer("/OCIv1/config/Entrypoint").and_then(serde_json::Value::as_array);
+    words.into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
 }
 
 /// `20.10.24+dfsg1` to (20, 10).
@@ -352,5 +359,10 @@ mod tests {
         assert_eq!(bytes("181234567\n"), Some(181_234_567));
         assert_eq!(bytes("1.5 GB"), Some(1_500_000_000));
         assert_eq!(bytes("many"), None);
+        assert_eq!(
+            entrypoint_of(r#"{"OCIv1": {"config": {"Entrypoint": ["/opt/app/bin/tool", "-q"]}}}"#),
+            ["/opt/app/bin/tool", "-q"]
+        );
+        assert_eq!(entrypoint_of(r#"{"OCIv1": {"config": {}}}"#), Vec::<String>::new());
     }
 }
