@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::model::assembly::Assembly;
-use crate::model::comparison::{AptHabits, Comparison};
+use crate::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
 use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style};
 use crate::model::event::{Event, Listener};
 use crate::model::image::PlatformImage;
@@ -19,7 +19,7 @@ use crate::model::request::{Entrypoint, Request};
 use crate::model::tree::Tree;
 use crate::outside::engine::EngineError;
 use crate::outside::store::{self, Amount, StoreError};
-use crate::outside::world::{World, WorldError};
+use crate::outside::world::WorldError;
 use crate::steps::assemble::{AssembleError, assemble};
 use crate::steps::build_by_engine::{build_by_engine, suit};
 use crate::steps::compare::{CompareError, Own, compare as reckon};
@@ -27,6 +27,7 @@ use crate::steps::compile::{CompileError, compile};
 use crate::steps::dockerfile::{self, DockerfileError};
 use crate::steps::emit::{EmitError, emit, refuse_hopeless};
 use crate::steps::fetch::{FetchError, fetch};
+use crate::steps::measure::{self, measure};
 use crate::steps::pack::{PackError, pack};
 use crate::steps::prove::{ProveError, Subject, execute, prove};
 use crate::steps::resolve::{ResolveError, resolve};
@@ -35,7 +36,7 @@ use crate::steps::trim::trim;
 use crate::steps::unpack::{UnpackError, unpack};
 
 pub(crate) use crate::outside::sandbox::SandboxSettings;
-pub(crate) use crate::outside::world::WorldSettings;
+pub(crate) use crate::outside::world::{World, WorldSettings};
 
 /// What stopped a build: one variant a step.
 #[derive(Debug, Error)]
@@ -266,6 +267,45 @@ pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Re
         check: None,
         images: reckon(own, request, habits, world)?,
     })
+}
+
+/// Has the Dockerfile of `way` built, without what the engine has built before and with it, and measures what came of it.
+pub(crate) fn measure_dockerfile(
+    way: Way,
+    request: &Request,
+    wanted: &DockerfileRequest,
+    how: &EngineRequest,
+    world: &World,
+) -> Result<ComparedImage, BuildError> {
+    let (engine, wanted) = suit(wanted, how)?;
+    let dockerfile = dockerfile(request, &wanted, world)?;
+    world.listener.hear(Event::Step(format!("building {way} by {}", engine.program().name())));
+    let mut times = [0; 2];
+    for (time, uses_cache) in times.iter_mut().zip([false, true]) {
+        let how = EngineRequest { uses_cache, ..how.clone() };
+        let receipt = build_by_engine(&dockerfile, wanted.mounts, (&engine, &how), request, world)?;
+        *time = u64::try_from(receipt.build.as_millis()).unwrap_or(u64::MAX);
+    }
+    let build = BuildTimes { uncached_ms: times[0], cached_ms: times[1] };
+    let user_base = wanted.user_base.to_string();
+    let measured = measure(way, (&engine, &request.name), dockerfile.checks.first(), build, &user_base);
+    engine.forget(&request.name);
+    Ok(measured?)
+}
+
+/// Loads lath's own image from `archive` into the engine and times its check there. What the check is goes before the time.
+pub(crate) fn time_own(
+    request: &Request,
+    wanted: &DockerfileRequest,
+    (how, archive): (&EngineRequest, &Path),
+    world: &World,
+) -> Result<Option<(String, u64)>, BuildError> {
+    let (engine, wanted) = suit(wanted, how)?;
+    let Some(check) = dockerfile(request, &wanted, world)?.checks.into_iter().next() else { return Ok(None) };
+    engine.load(archive)?;
+    let time = measure::start(&engine, &request.name, &check);
+    engine.forget(&request.name);
+    Ok(Some((check.name, time?)))
 }
 
 /// What was asked for, with versions.

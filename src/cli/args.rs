@@ -151,6 +151,18 @@ pub(super) enum EngineName {
 pub(super) struct Compare {
     #[command(flatten)]
     pub(super) build: Build,
+    /// Build all of them by an engine, one after the other, twice each, and time their check
+    #[arg(long, help_heading = "The comparison")]
+    pub(super) measure: bool,
+    /// The base image of the Dockerfiles [default: the release itself]
+    #[arg(long, env = "LATH_FROM", value_name = "IMAGE", help_heading = "The comparison")]
+    pub(super) from: Option<String>,
+    /// Certificates that pip and apt trust while building; they are not left in the images
+    #[arg(long, env = "LATH_CA", value_name = "FILE", help_heading = "The comparison")]
+    pub(super) ca: Option<PathBuf>,
+    /// The engine that builds: `docker` or `podman` [default: the first that is there]
+    #[arg(long, env = "LATH_ENGINE", value_name = "ENGINE", requires = "measure", help_heading = "The comparison")]
+    pub(super) engine: Option<EngineName>,
     /// Print JSON
     #[arg(long, help_heading = "The comparison")]
     pub(super) json: bool,
@@ -158,7 +170,13 @@ pub(super) struct Compare {
     #[arg(long, value_name = "FILE", help_heading = "The comparison")]
     pub(super) svg: Option<PathBuf>,
     /// How the Dockerfiles' base keeps what apt fetches: as the distribution's own image, or as debootstrap leaves it
-    #[arg(long, value_name = "HABITS", default_value = "official", help_heading = "The comparison")]
+    #[arg(
+        long,
+        value_name = "HABITS",
+        default_value = "official",
+        conflicts_with = "measure",
+        help_heading = "The comparison"
+    )]
     pub(super) apt: Apt,
 }
 

@@ -1,19 +1,20 @@
 //! `lath compare`.
 
 mod chart;
+mod measured;
 mod table;
 
 use std::sync::Arc;
 
 use fs_err as fs;
 
-use crate::cli::args::{Apt, Compare, Global};
+use crate::cli::args::{Apt, Builder, Compare, Dockerfile, DockerfileStyle, Global};
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
-use crate::cli::settings;
-use crate::model::comparison::AptHabits;
+use crate::cli::{dockerfile, settings};
+use crate::model::comparison::{AptHabits, Comparison, Way};
 use crate::model::event::Listener;
-use crate::pipeline;
+use crate::pipeline::{self, BuildError, World, WorldSettings};
 
 pub(super) fn main(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<(), Failure> {
     let build = &compare.build;
@@ -22,18 +23,8 @@ pub(super) fn main(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> 
             "cannot write an image with `lath compare`: leave out `-t`, `-o`, `--load` and `--metadata-file`",
         ));
     }
-    let mut named = build.clone();
-    named.tag = Some("compare".to_owned());
-    let request = settings::request(&named)?;
-    let settings = settings::world(build, global)?;
-    let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
-    let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error))?;
-    let habits = match compare.apt {
-        Apt::Official => AptHabits::Official,
-        Apt::Plain => AptHabits::Plain,
-    };
-    let comparison = pipeline::compare(&request, habits, &world)
-        .map_err(|error| Failure::of(&error).with_hints(error.hints()).with_exit_code(error.exit_code()))?;
+    let comparison =
+        if compare.measure { measured::measure(compare, global, screen)? } else { reckon(compare, global, screen)? };
     if let Some(path) = &compare.svg {
         let svg = chart::svg(&comparison).map_err(|error| Failure::of(&error))?;
         fs::write(path, svg).map_err(|error| Failure::of(&error))?;
@@ -45,4 +36,41 @@ pub(super) fn main(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> 
         screen.print(table::table(&comparison));
     }
     Ok(())
+}
+
+/// All of it without an engine.
+fn reckon(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<Comparison, Failure> {
+    let (request, _) = dockerfile::settle(&typed(compare, Way::Lath))?;
+    let habits = match compare.apt {
+        Apt::Official => AptHabits::Official,
+        Apt::Plain => AptHabits::Plain,
+    };
+    let world = open(settings::world(&compare.build, global)?, screen)?;
+    pipeline::compare(&request, habits, &world).map_err(|error| failed(&error))
+}
+
+/// One of the ways, as if it had been typed for `lath dockerfile`.
+fn typed(compare: &Compare, way: Way) -> Dockerfile {
+    let mut build = compare.build.clone();
+    build.tag = Some(format!("lath-compare-{way}"));
+    Dockerfile {
+        style: if way == Way::Recipe { DockerfileStyle::Recipe } else { DockerfileStyle::Lean },
+        fat: way == Way::Fat,
+        from: compare.from.clone(),
+        ca: compare.ca.clone(),
+        builder: Builder::Auto,
+        is_built: compare.measure,
+        engine: compare.engine,
+        no_cache: false,
+        build,
+    }
+}
+
+fn open(settings: WorldSettings, screen: &Arc<Screen>) -> Result<World, Failure> {
+    let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
+    pipeline::open(settings, listener).map_err(|error| Failure::of(&error))
+}
+
+fn failed(error: &BuildError) -> Failure {
+    Failure::of(error).with_hints(error.hints()).with_exit_code(error.exit_code())
 }

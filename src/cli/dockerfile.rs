@@ -80,7 +80,7 @@ pub(super) fn main(typed: &Dockerfile, global: &Global, screen: &Arc<Screen>) ->
 }
 
 /// Settles what was typed.
-fn settle(typed: &Dockerfile) -> Result<(Request, DockerfileRequest), Failure> {
+pub(super) fn settle(typed: &Dockerfile) -> Result<(Request, DockerfileRequest), Failure> {
     let mut build = typed.build.clone();
     if build.load || build.metadata_file.is_some() {
         return Err(usage("cannot write an image with `lath dockerfile`: leave out `--load` and `--metadata-file`"));
@@ -131,7 +131,7 @@ fn mounts(builder: Builder) -> Option<Mounts> {
     }
 }
 
-fn engine_request(typed: &Dockerfile, request: &Request) -> Result<EngineRequest, Failure> {
+pub(super) fn engine_request(typed: &Dockerfile, request: &Request) -> Result<EngineRequest, Failure> {
     for copied in &request.copies {
         if typed.is_built && !copied.source.exists() {
             return Err(usage(format!("cannot copy `{}`: it is not there", copied.source.display())));

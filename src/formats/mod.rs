@@ -7,5 +7,6 @@ pub(crate) mod ldcache;
 pub(crate) mod metadata;
 pub(crate) mod relation;
 pub(crate) mod release;
+pub(crate) mod saved_image;
 pub(crate) mod tarball;
 pub(crate) mod wheel;

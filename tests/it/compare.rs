@@ -120,7 +120,53 @@ fn a_base_without_apt_or_without_the_python_is_refused() {
         "{said}"
     );
     let said = String::from_utf8(compare(&world(), "tool --python 3.12 --base debian:trixie").stderr).unwrap();
-    assert!(said.contains("error: cannot find python 3.12 in debian's `trixie`"), "{said}");
+    assert!(said.contains("error: cannot install python 3.12 on `debian:trixie`: its `python3` is 3.13\n"), "{said}");
+}
+
+/// Runs `lath compare tool --measure` with `docker` being that script, or with no engine at all.
+fn measure(docker: Option<&str>, words: &str) -> String {
+    let world = world();
+    let engines = world.path("engines");
+    fs_err::create_dir(&engines).unwrap();
+    if let Some(script) = docker {
+        fs_err::write(engines.join("docker"), format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs_err::set_permissions(engines.join("docker"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let build = world.command("");
+    let mut command = Command::new(lath());
+    command.current_dir(build.get_current_dir().unwrap()).env_clear();
+    command.envs(build.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", engines);
+    let ordinary = build.get_args().skip(1).filter(|word| *word != "--no-verify");
+    let output = command.args(["compare", "tool", "--measure"]).args(ordinary).args(words.split_whitespace()).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(if words.is_empty() { 1 } else { 2 }), "{output:?}");
+    assert!(output.stdout.is_empty());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn measuring_without_an_engine_is_refused() {
+    let said = measure(None, "");
+    assert!(
+        said.contains("error: cannot find an engine: `docker` is not installed; `podman` is not installed\n"),
+        "{said}"
+    );
+    let said = measure(None, "--engine buildah");
+    assert!(said.contains("cannot measure by buildah: it does not hand images out"), "{said}");
+}
+
+#[test]
+fn an_engine_that_dies_before_or_after_the_build_is_told_of() {
+    let answers = "case $1 in version) echo 20.10.1 20.10.1;; build) exit 0;; run) exit 0;; image) echo 1000;;";
+    let said = measure(Some(&format!("{answers} save) echo no tar; exit 1;; esac")), "");
+    assert!(said.contains("error: cannot read the layers of `lath-compare-fat` from `docker save`"), "{said}");
+    let said = measure(
+        Some(
+            "case $1 in version) test ! -e gone && echo 20.10.1 20.10.1;; buildx) exit 1;; build) : > gone; exit 1;; esac",
+        ),
+        "",
+    );
+    assert!(said.contains("error: cannot build `lath-compare-fat`: the engine is gone"), "{said}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! lath against the real Python index and the real Debian archive, with the sandbox as the judge.
 
+mod compare;
 mod dockerfile;
 mod engine;
 mod proof;

@@ -1,6 +1,7 @@
 //! An engine as a program: `docker`, `podman` or `buildah`, whichever is there. It builds Dockerfiles, runs what came of
 //! them, and tells sizes.
 
+mod images;
 mod program;
 
 use std::io;
@@ -62,6 +63,10 @@ pub(crate) enum EngineError {
     Gone { program: &'static str, tag: String, how: String, said: String },
     #[error("cannot promise that the image works: the check `{check}` {how}\n{said}")]
     Check { check: String, how: String, said: String },
+    #[error("cannot read the layers of `{tag}` from `{program} save`")]
+    Save { program: &'static str, tag: String, source: io::Error },
+    #[error("cannot load lath's image: `{program} load` {how}\n{said}")]
+    Load { program: &'static str, how: String, said: String },
     #[error("cannot tell the size of `{tag}`: `{program}` {how}\n{said}")]
     Size { program: &'static str, tag: String, how: String, said: String },
 }

@@ -1,0 +1,107 @@
+//! An image that an engine has -> what it weighs and how fast it starts: nothing is reckoned.
+
+use std::collections::BTreeMap;
+
+use crate::formats::deb822::paragraphs;
+use crate::formats::saved_image::SavedImage;
+use crate::model::comparison::{BuildTimes, ComparedImage, Content, Contents, Way};
+use crate::model::dockerfile::ContainerCheck;
+use crate::outside::engine::{Engine, EngineError};
+
+/// How often a start is timed.
+const ROUNDS: usize = 7;
+
+/// Weighs the image `tag` and times `check` in it. `user_base` is where the program is.
+pub(crate) fn measure(
+    way: Way,
+    (engine, tag): (&Engine, &str),
+    check: Option<&ContainerCheck>,
+    build: BuildTimes,
+    user_base: &str,
+) -> Result<ComparedImage, EngineError> {
+    let start_ms = check.map(|check| start(engine, tag, check)).transpose()?;
+    let raw_bytes = engine.size_bytes(tag)?;
+    let saved = engine.saved(tag)?;
+    let program = format!("{}/", user_base.trim_matches('/'));
+    let is_metadata = |path: &&String| path.starts_with(&program) && path.ends_with(".dist-info/METADATA");
+    Ok(ComparedImage {
+        way,
+        is_measured: true,
+        raw_bytes,
+        compressed_bytes: saved.compressed_bytes,
+        files: saved.present.len() as u64,
+        debian_packages: saved.package_lists.len() as u64,
+        distributions: saved.present.iter().filter(is_metadata).count() as u64,
+        contents: contents(&saved, &program),
+        build: Some(build),
+        start_ms,
+    })
+}
+
+/// The time of `check` in a container, in milliseconds; median.
+pub(crate) fn start(engine: &Engine, tag: &str, check: &ContainerCheck) -> Result<u64, EngineError> {
+    let time = engine.time(tag, check, ROUNDS)?;
+    Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Sorts every file by its place, or else by the package that has it.
+fn contents(saved: &SavedImage, program: &str) -> Contents {
+    let mut sections: BTreeMap<String, String> = BTreeMap::new();
+    for paragraph in paragraphs(saved.status.as_bytes()).map_while(Result::ok) {
+        if let (Some(name), Some(section)) = (paragraph.field("Package"), paragraph.field("Section")) {
+            sections.insert(name.to_owned(), section.to_owned());
+        }
+    }
+    let mut owners: BTreeMap<String, Content> = BTreeMap::new();
+    for (package, list) in &saved.package_lists {
+        let content = Content::of_package(package, sections.get(package).map_or("", String::as_str));
+        owners.extend(list.lines().map(|path| (merged(path), content)));
+    }
+    let mut contents = Contents::new();
+    for (path, bytes) in &saved.files {
+        let by_place = Content::of_path(path);
+        let by_user_base = path.starts_with(program).then_some(Content::Program);
+        let by_owner = || owners.get(&merged(path)).copied();
+        let content = by_place.or(by_user_base).or_else(by_owner).unwrap_or(Content::System);
+        *contents.entry(content).or_default() += bytes;
+    }
+    contents
+}
+
+/// A path as it is where `/bin` and `/lib` lead into `/usr`; packages may still name the links.
+fn merged(path: &str) -> String {
+    let path = path.trim_start_matches('/');
+    let is_linked = ["bin/", "sbin/", "lib/", "lib64/"].iter().any(|start| path.starts_with(start));
+    if is_linked { format!("usr/{path}") } else { path.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_belong_to_their_place_their_package_or_the_system() {
+        let files = [
+            ("usr/bin/dash", 5),
+            ("usr/share/doc/dash/copyright", 2),
+            ("usr/bin/gcc", 70),
+            ("opt/app/lib/tool.py", 11),
+            ("etc/passwd", 1),
+        ];
+        let lists = [("dash", "/bin/dash\n/usr/share/doc/dash/copyright\n"), ("gcc", "/usr/bin/gcc\n")];
+        let saved = SavedImage {
+            files: files.iter().map(|(path, bytes)| ((*path).to_owned(), *bytes)).collect(),
+            package_lists: lists.iter().map(|(name, list)| ((*name).to_owned(), (*list).to_owned())).collect(),
+            status: "Package: gcc\nSection: devel\n\nPackage: dash\nSection: shells\n".to_owned(),
+            ..SavedImage::default()
+        };
+        let expected = [
+            (Content::Shell, 5),
+            (Content::Documentation, 2),
+            (Content::Compilers, 70),
+            (Content::Program, 11),
+            (Content::System, 1),
+        ];
+        assert_eq!(contents(&saved, "opt/app/"), expected.into());
+    }
+}

@@ -1,0 +1,98 @@
+//! `lath compare` against a real engine, on bases made from Debian's archive: what is reckoned is near to what is measured.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::{lath, stdout};
+
+const PROGRAMS: [&str; 3] = ["pre-commit", "httpie", "yamllint"];
+
+fn docker(words: &[&str]) -> Output {
+    Command::new("docker").args(words).output().unwrap()
+}
+
+/// The smallest Debian with apt, as debootstrap leaves it, as an image of the engine.
+fn base(suite: &str) -> String {
+    let name = format!("lath-test-compare:{suite}");
+    if !docker(&["image", "inspect", &name]).status.success() {
+        let home = tempfile::tempdir().unwrap();
+        let line = format!(
+            "debootstrap --variant=minbase {suite} root && rm -rf root/var/cache/apt/archives/*.deb root/var/lib/apt/lists/* \
+             && tar -C root -c . | docker import - {name}"
+        );
+        stdout(Command::new("sh").args(["-ec", &line]).current_dir(home.path()).output().unwrap());
+    }
+    name
+}
+
+/// Words that bring in the certificates which this machine trusts.
+fn certificates() -> Vec<String> {
+    let file = std::env::var("SSL_CERT_FILE").unwrap_or_default();
+    if file.is_empty() { Vec::new() } else { vec!["--ca".to_owned(), file] }
+}
+
+fn run(home: &Path, words: &[&str]) -> String {
+    let more = certificates();
+    let words: Vec<&str> = words.iter().copied().chain(more.iter().map(String::as_str)).collect();
+    stdout(lath(home, &words))
+}
+
+/// Says by how much `reckoned` is off, in percent.
+fn percent_off(reckoned: u64, measured: u64) -> f64 {
+    (reckoned as f64 / measured as f64 - 1.0) * 100.0
+}
+
+#[test]
+#[ignore = "needs the real Python index, the real Debian archive, debootstrap, root, user namespaces and a Docker engine"]
+fn reckoned_and_measured_sizes_agree_within_5_percent() {
+    let home = tempfile::tempdir().unwrap();
+    let mut off = Vec::new();
+    for suite in ["bookworm", "trixie"] {
+        let from = base(suite);
+        for program in PROGRAMS {
+            let json = run(home.path(), &["compare", program, "--from", &from, "--apt", "plain", "--json"]);
+            let reckoned: Value = serde_json::from_str(&json).unwrap();
+            for (place, style) in [&["--fat"][..], &["--style", "recipe"]].into_iter().enumerate() {
+                let tag = format!("lath-test-compare-{program}-{place}");
+                let words =
+                    [&["dockerfile", program, "--from", &from, "--build", "--engine", "docker", "-t", &tag], style];
+                run(home.path(), &words.concat());
+                let measured = stdout(docker(&["image", "inspect", "--format", "{{.Size}}", &tag]));
+                let reckoned = reckoned["images"][place]["raw_bytes"].as_u64().unwrap();
+                let percent = percent_off(reckoned, measured.trim().parse().unwrap());
+                if percent.abs() > 5.0 {
+                    off.push(format!("{program} on {suite}, {style:?}: {reckoned} for {measured}, {percent:.1} %"));
+                }
+                stdout(docker(&["rmi", &tag]));
+            }
+        }
+    }
+    assert!(off.is_empty(), "{}", off.join("\n"));
+}
+
+#[test]
+#[ignore = "needs the real Python index, the real Debian archive, debootstrap, root, user namespaces and a Docker engine"]
+fn everything_is_built_weighed_and_timed() {
+    let home = tempfile::tempdir().unwrap();
+    let from = base("bookworm");
+    let words = ["compare", "pre-commit", "--from", &from, "--measure", "--engine", "docker", "--json"];
+    let comparison: Value = serde_json::from_str(&run(home.path(), &words)).unwrap();
+    assert_eq!(comparison["check"], "pre-commit --version");
+    let images = comparison["images"].as_array().unwrap();
+    assert_eq!(images.len(), 4);
+    for image in images {
+        let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{image:#}"));
+        assert_eq!(image["is_measured"], true);
+        assert!(number(&image["start_ms"]) > 0 && number(&image["build"]["uncached_ms"]) > 0);
+        // What the layers' listings come to is what the engine counts.
+        let sum: u64 = image["contents"].as_object().unwrap().values().map(number).sum();
+        assert!(percent_off(sum, number(&image["raw_bytes"])).abs() < 1.0, "{image:#}");
+        assert!(number(&image["compressed_bytes"]) < number(&image["raw_bytes"]));
+        let tag = format!("lath-compare-{}", image["way"].as_str().unwrap());
+        assert!(!docker(&["image", "inspect", &tag]).status.success(), "{tag} is left behind");
+    }
+    let sizes: Vec<u64> = images.iter().filter_map(|image| image["raw_bytes"].as_u64()).collect();
+    assert!(sizes.is_sorted_by(|one, next| one > next), "{sizes:?}");
+}
