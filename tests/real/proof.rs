@@ -4,12 +4,26 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use libtest_mimic::Trial;
 use testkit::{PyPi, WheelBuilder, oci};
 
-use crate::stdout;
+use crate::lath;
+use crate::needs::Need::{Emulator, Namespaces, Registries};
+use crate::needs::trials_of;
 
-/// One cache for all of these: they differ in a wheel of their own, and share a base.
-const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/proof-cache");
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = trials_of![&[Registries, Namespaces];
+        what_trimming_breaks_is_told_with_claim_find_and_the_way_back,
+        a_script_that_hangs_exits_or_fails_hides_no_other,
+        an_answer_that_is_never_the_same_is_compared_by_its_exit_code,
+        a_check_has_no_network_no_capabilities_and_a_root_that_cannot_be_written,
+        run_passes_input_and_exit_codes_on,
+        run_passes_signals_on_and_ends_what_does_not_listen,
+        a_host_without_user_namespaces_is_told_what_to_do,
+    ];
+    trials.extend(trials_of![&[Registries, Namespaces, Emulator]; an_image_of_two_platforms_is_the_same_with_and_without_an_emulator]);
+    trials
+}
 
 /// `lath` with an index of the test's own, and the real archive.
 struct Own {
@@ -29,7 +43,7 @@ impl Own {
 
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin("lath"));
-        command.current_dir(self.home()).env("LATH_CACHE_DIR", CACHE);
+        command.current_dir(self.home()).env("LATH_CACHE_DIR", lath::cache());
         // Options come first: after `--` all is the program's.
         command.arg(words[0]).args(["--default-index", &self.index.url()]).args(&words[1..]);
         command
@@ -53,14 +67,16 @@ impl Own {
     }
 }
 
+fn succeeds(output: &Output) {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 fn tool(source: &str) -> WheelBuilder {
     WheelBuilder::new("tool", "1.0").file("tool/__init__.py", source).script("tool", "tool:main")
 }
 
 const FINE: &str = "import sys\ndef main():\n    print('tool 1.0')\n";
 
-#[test]
-#[ignore = "needs the real Debian archive and user namespaces"]
 fn what_trimming_breaks_is_told_with_claim_find_and_the_way_back() {
     let source = "def main():\n    print(open('/usr/share/doc/netbase/changelog.gz', 'rb').read(2))\n";
     let own = Own::new(&[tool(source)]);
@@ -80,8 +96,6 @@ fn what_trimming_breaks_is_told_with_claim_find_and_the_way_back() {
     own.summary(&["build", "tool", "--keep", "/usr/share/doc/netbase/changelog.gz"]);
 }
 
-#[test]
-#[ignore = "needs the real Debian archive and user namespaces"]
 fn a_script_that_hangs_exits_or_fails_hides_no_other() {
     let odd = WheelBuilder::new("odd", "1.0")
         .file("odd/__init__.py", "def main(): pass\n")
@@ -107,16 +121,12 @@ fn a_script_that_hangs_exits_or_fails_hides_no_other() {
     }
 }
 
-#[test]
-#[ignore = "needs the real Debian archive and user namespaces"]
 fn an_answer_that_is_never_the_same_is_compared_by_its_exit_code() {
     let own = Own::new(&[tool("import time\ndef main():\n    print(time.time_ns())\n")]);
     let said = own.summary(&["build", "tool"]);
     assert!(said.contains("`tool --version` answers otherwise each time: compared by its exit code alone"), "{said}");
 }
 
-#[test]
-#[ignore = "needs the real Debian archive and user namespaces"]
 fn a_check_has_no_network_no_capabilities_and_a_root_that_cannot_be_written() {
     let source = r#"
 import os, resource, socket
@@ -143,8 +153,6 @@ def main():
     own.summary(&["build", "tool", "--user", "0", "--check", "tool"]);
 }
 
-#[test]
-#[ignore = "needs the real Debian archive and user namespaces"]
 fn run_passes_input_and_exit_codes_on() {
     let own = Own::new(&[tool(FINE)]);
     assert_eq!(own.python("import sys; sys.exit(42)").status.code(), Some(42));
@@ -165,8 +173,6 @@ fn run_passes_input_and_exit_codes_on() {
     assert!(String::from_utf8_lossy(&missing.stderr).contains("cannot find `no-such-program` in the image"));
 }
 
-#[test]
-#[ignore = "needs the real Debian archive and user namespaces"]
 fn run_passes_signals_on_and_ends_what_does_not_listen() {
     let own = Own::new(&[tool(FINE)]);
     let listens = "import signal, sys, time
@@ -188,18 +194,16 @@ time.sleep(60)";
     }
 }
 
-#[test]
-#[ignore = "needs the real Debian archive and user namespaces"]
 fn a_host_without_user_namespaces_is_told_what_to_do() {
     let own = Own::new(&[tool(FINE)]);
-    stdout(own.lath(&["build", "tool", "--no-verify", "--bytecode", "none"]));
+    succeeds(&own.lath(&["build", "tool", "--no-verify", "--bytecode", "none"]));
     // A namespace in which no further one can be made.
     let inside = |words: &[&str]| {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "sh", "-c"]);
         command.arg("echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" \"$@\"");
         command.arg(assert_cmd::cargo::cargo_bin("lath")).args(words).args(["--default-index", &own.index.url()]);
-        command.current_dir(own.home()).env("LATH_CACHE_DIR", CACHE).output().unwrap()
+        command.current_dir(own.home()).env("LATH_CACHE_DIR", lath::cache()).output().unwrap()
     };
     let output = inside(&["build", "tool", "-o", "other.tar"]);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -207,12 +211,10 @@ fn a_host_without_user_namespaces_is_told_what_to_do() {
     assert!(said.contains("error: cannot run anything in a sandbox: "), "{said}");
     assert!(said.contains("`--no-verify --bytecode none`"), "{said}");
     assert!(!own.home().join("other.tar").exists());
-    stdout(inside(&["build", "tool", "-o", "other.tar", "--no-verify", "--bytecode", "none"]));
+    succeeds(&inside(&["build", "tool", "-o", "other.tar", "--no-verify", "--bytecode", "none"]));
     oci::check(&own.home().join("other.tar")).unwrap();
 }
 
-#[test]
-#[ignore = "needs the real Debian archive, user namespaces and qemu-user-static"]
 fn an_image_of_two_platforms_is_the_same_with_and_without_an_emulator() {
     let own = Own::new(&[tool(FINE)]);
     let build = |output: &str, path: &str| {

@@ -310,40 +310,6 @@ mod tests {
         assert!(!error.to_string().contains("secret"), "{error}");
     }
 
-    /// A door into an empty folder, with the network.
-    fn resolve(requirement: &str) -> Result<Vec<LockedWheel>, PypiError> {
-        let home = tempfile::tempdir().unwrap();
-        let door = Pypi { cache_dir: home.path().to_owned(), offline: false };
-        let request = PythonRequest {
-            version: "3.13".parse().unwrap(),
-            requirements: vec![requirement.to_owned()],
-            requirement_files: Vec::new(),
-            constraint_files: Vec::new(),
-            indexes: Indexes { exclude_newer: Some("2026-01-01".to_owned()), ..Indexes::default() },
-        };
-        door.resolve(&request, "3.13.5", "linux/amd64".parse().unwrap(), (2, 41))
-    }
-
-    #[test]
-    #[ignore = "needs the real Python index"]
-    fn a_real_name_comes_to_wheels_with_digests() {
-        let wheels = resolve("pre-commit==4.5.1").unwrap();
-        let names: Vec<String> = wheels.iter().map(|wheel| format!("{}=={}", wheel.name, wheel.version)).collect();
-        assert!(names.contains(&"pre-commit==4.5.1".to_owned()), "{names:?}");
-        assert!(names.iter().any(|name| name.starts_with("pyyaml==")), "{names:?}");
-        let asked: Vec<&str> = wheels.iter().filter(|wheel| wheel.is_requested).map(|w| w.name.as_str()).collect();
-        assert_eq!(asked, ["pre-commit"]);
-    }
-
-    #[test]
-    #[ignore = "needs the real Python index"]
-    fn an_unknown_name_is_told() {
-        let error = resolve("lath-no-such-distribution-4711").unwrap_err();
-        let PypiError::Resolve { source, .. } = &error else { panic!("{error:?}") };
-        assert!(error.to_string().contains("`lath-no-such-distribution-4711`"), "{error}");
-        assert!(source.to_string().contains("was not found"), "{source}");
-    }
-
     #[test]
     fn a_date_that_is_none_is_named() {
         let indexes = Indexes { exclude_newer: Some("yesteryear".to_owned()), ..Indexes::default() };

@@ -1,0 +1,81 @@
+//! Every program's image in a real Docker engine: without a network, with a read-only root, not as root.
+
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+use crate::lath::{self, Built};
+use crate::needs::Need::{Engine, Namespaces, Registries};
+use crate::needs::trial;
+use crate::programs::{Job, PROGRAMS, Program};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let needs = &[Registries, Namespaces, Engine];
+    let of_program = |program: &'static Program| {
+        let name = format!("{}_does_its_work_in_an_engine", program.name);
+        trial(name, needs, || does_its_work(program))
+    };
+    PROGRAMS.iter().map(of_program).collect()
+}
+
+/// An image in the engine, removed with this value.
+pub(crate) struct Loaded {
+    pub(crate) tag: String,
+}
+
+impl Loaded {
+    pub(crate) fn new(name: &str, built: &Built) -> Self {
+        let said = lath::stdout_of(docker(&["load", "-i", built.archive().to_str().unwrap()]), "");
+        let tag = lath::tag(name);
+        assert!(said.contains(&tag), "{said}");
+        Self { tag }
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        // What is left behind where this fails is an image with a name of ours.
+        let _ = docker(&["image", "rm", "-f", &self.tag]).output();
+    }
+}
+
+/// Who an image runs as, and somebody whom it knows nothing of.
+const OWN: &str = "65532";
+const STRANGER: &str = "4711";
+
+fn does_its_work(program: &Program) {
+    let image = Loaded::new(program.name, &program.built());
+    for job in program.jobs {
+        works(&image, job, OWN, job.argv);
+    }
+    // A stranger finds every executable, and can do the first job.
+    let find = format!("import shutil; assert all(map(shutil.which, {:?})); print('all there')", program.executables);
+    let there = Job { argv: &[], input: "", prints: &["all there"] };
+    works(&image, &there, STRANGER, &["python3", "-c", &find]);
+    let first = &program.jobs[0];
+    works(&image, first, STRANGER, first.argv);
+    // The image's own can do it with an environment that holds nothing.
+    let cleared = format!("import os, shutil; argv = {:?}; os.execve(shutil.which(argv[0]), argv, {{}})", first.argv);
+    works(&image, first, OWN, &["python3", "-c", &cleared]);
+}
+
+/// Runs `argv` as `user` in a fresh container of `image`, and holds what it prints against `job`.
+fn works(image: &Loaded, job: &Job, user: &str, argv: &[&str]) {
+    let (who, home) = (format!("{user}:{user}"), format!("/home/app:uid={user},mode=0700"));
+    let mut words = vec!["run", "--rm", "-i", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--tmpfs", &home];
+    if user != OWN {
+        words.extend(["-u", &who]);
+    }
+    words.extend(["--entrypoint", argv[0], &image.tag]);
+    words.extend(&argv[1..]);
+    let printed = lath::stdout_of(docker(&words), job.input);
+    for expected in job.prints {
+        assert!(printed.contains(expected), "{argv:?} does not print {expected:?}:\n{printed}");
+    }
+}
+
+fn docker(words: &[&str]) -> Command {
+    let mut command = Command::new("docker");
+    command.args(words);
+    command
+}

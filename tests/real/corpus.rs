@@ -1,0 +1,71 @@
+//! The checks of the corpus, in an engine and in a root file system.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+use crate::containers::Loaded;
+use crate::lath::{self, Built};
+use crate::needs::Need::{Corpus, Engine, Namespaces, Registries, Root};
+use crate::needs::{corpus_folder, trial};
+
+/// The entries that run in every test run; `benches/corpus` runs all.
+const ENTRIES: &[&str] = &[
+    "ansible-core",
+    "black",
+    "build-twine",
+    "cryptography",
+    "csvkit",
+    "httpie",
+    "numpy",
+    "pandas-excel",
+    "pre-commit",
+];
+/// Where executables are in an image, for a root file system, which has no configuration.
+const PATH: &str = "/opt/app/bin:/usr/local/bin:/usr/bin:/bin";
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let of_entry = |entry: &'static str| {
+        let in_engine = format!("{entry}_passes_its_corpus_checks_in_an_engine");
+        let in_root = format!("{entry}_passes_its_corpus_checks_in_a_root_file_system");
+        [
+            trial(in_engine, &[Registries, Namespaces, Corpus, Engine], move || {
+                let image = Loaded::new(&name(entry), &built(entry));
+                passes(entry, &["--image", &image.tag]);
+            }),
+            trial(in_root, &[Registries, Namespaces, Corpus, Root], move || {
+                let root = built(entry).root();
+                passes(entry, &["--path", PATH, "--chroot", root.to_str().unwrap()]);
+            }),
+        ]
+    };
+    ENTRIES.iter().copied().flat_map(of_entry).collect()
+}
+
+/// What an entry's image is called.
+fn name(entry: &str) -> String {
+    format!("corpus-{entry}")
+}
+
+fn file(entry: &str) -> PathBuf {
+    corpus_folder().join(format!("entries/{entry}.toml"))
+}
+
+/// The image of what the entry asks for.
+fn built(entry: &str) -> Built {
+    let table: toml::Table = std::fs::read_to_string(file(entry)).unwrap().parse().unwrap();
+    let strings = |key: &str| -> Vec<String> { table[key].clone().try_into().unwrap() };
+    let (requirements, packages) = (strings("requirements"), strings("debian"));
+    let mut words: Vec<&str> = requirements.iter().map(String::as_str).collect();
+    words.extend(packages.iter().flat_map(|package| ["--with", package]));
+    lath::built(&name(entry), &words)
+}
+
+fn passes(entry: &str, how: &[&str]) {
+    let mut command = Command::new("python3");
+    command.arg(corpus_folder().join("run.py")).args(how).arg(file(entry));
+    let said = lath::stdout_of(command, "");
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.ends_with(" passed, 0 failed") && !last.starts_with("0 "), "{said}");
+}

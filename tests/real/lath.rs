@@ -1,0 +1,143 @@
+//! Runs lath: one cache for all tests of a run, every program built once, the network tried again.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::sleep;
+use std::time::Duration;
+
+use testkit::oci;
+
+/// Files uploaded later do not exist for these tests.
+pub(crate) const NOT_NEWER: &str = "2026-11-20T00:00:00Z";
+/// The Debian release of every image here.
+const BASE: &str = "debian:trixie";
+/// What stands in the causes of an error where no server was reached.
+const UNREACHED: &str = "error sending request";
+const TRIES: u32 = 3;
+
+/// The folder of this run: the cache, and what is built.
+pub(crate) fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("real");
+        match fs_err::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{}: {error}", folder.display()),
+            _ => fs_err::create_dir_all(&folder).unwrap(),
+        }
+        folder
+    })
+}
+
+/// The cache of this run.
+pub(crate) fn cache() -> PathBuf {
+    folder().join("cache")
+}
+
+/// lath in `home`, with the cache of this run.
+pub(crate) fn command(home: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lath"));
+    command.current_dir(home).args(words);
+    command.env("LATH_CACHE_DIR", cache());
+    command.env("LATH_EXCLUDE_NEWER", NOT_NEWER).env("LATH_BASE", BASE);
+    command
+}
+
+/// Runs lath in `home`, and again where no server was reached.
+pub(crate) fn run(home: &Path, words: &[&str]) -> Output {
+    let mut output = command(home, words).output().unwrap();
+    for pause_secs in (1..TRIES).map(|tried| u64::from(5 * tried)) {
+        if output.status.success() || !String::from_utf8_lossy(&output.stderr).contains(UNREACHED) {
+            break;
+        }
+        sleep(Duration::from_secs(pause_secs));
+        output = command(home, words).output().unwrap();
+    }
+    output
+}
+
+/// What `command` prints when it is given `input`; it has to end well.
+pub(crate) fn stdout_of(mut command: Command, input: &str) -> String {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A program that does not read its input may have closed it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    stdout(&command, child.wait_with_output().unwrap())
+}
+
+/// What `command` printed; it has to have ended well.
+pub(crate) fn stdout(command: &Command, output: Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{command:?} ends with {}\n{printed}{said}", output.status);
+    printed.into_owned()
+}
+
+/// What a program printed that has to have ended well.
+pub(crate) fn succeeded(output: Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// An image that was built: `image.tar`, `layout` and `root` in one folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Built {
+    pub(crate) folder: PathBuf,
+    pub(crate) checked: oci::Checked,
+    /// What `--metadata-file` holds.
+    pub(crate) metadata: serde_json::Value,
+}
+
+impl Built {
+    pub(crate) fn archive(&self) -> PathBuf {
+        self.folder.join("image.tar")
+    }
+
+    pub(crate) fn layout(&self) -> PathBuf {
+        self.folder.join("layout")
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.folder.join("root")
+    }
+}
+
+/// The image called `name` of what `words` ask for, which is built once in a run.
+pub(crate) fn built(name: &str, words: &[&str]) -> Built {
+    static BUILT: Mutex<BTreeMap<String, Arc<OnceLock<Built>>>> = Mutex::new(BTreeMap::new());
+    let slot = Arc::clone(BUILT.lock().unwrap().entry(name.to_owned()).or_default());
+    slot.get_or_init(|| build(name, words)).clone()
+}
+
+fn build(name: &str, asked: &[&str]) -> Built {
+    let home = folder().join(name);
+    fs_err::create_dir_all(&home).unwrap();
+    let tag = tag(name);
+    let mut words = vec!["build", "-t", &tag, "--metadata-file", "metadata.json"];
+    words.extend(["-o", "image.tar", "-o", "oci:layout", "-o", "dir:root"]);
+    words.extend(asked);
+    let output = run(&home, &words);
+    let said = stdout(&command(&home, &words), output);
+    let checked = oci::check(&home.join("image.tar")).unwrap();
+    assert!(said.starts_with(&format!("image.tar@{}\n", checked.digest)), "{said}");
+    let metadata = serde_json::from_slice(&fs_err::read(home.join("metadata.json")).unwrap()).unwrap();
+    Built { folder: home, checked, metadata }
+}
+
+/// What the image of `name` is called in an engine. No image but ours is called so.
+pub(crate) fn tag(name: &str) -> String {
+    format!("lath-test/{name}:latest")
+}
+
+/// Nothing where both registries are reached. Any other failure is for the tests to find.
+pub(crate) fn registries_missing() -> Option<String> {
+    let home = folder().join("probe");
+    fs_err::create_dir_all(&home).unwrap();
+    let output = run(&home, &["build", "six", "--no-verify", "--bytecode", "none", "-o", "six.tar"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let cause = said.lines().rfind(|line| line.contains("cause: ")).unwrap_or_default().trim().to_owned();
+    let is_missing = !output.status.success() && said.contains(UNREACHED);
+    is_missing.then(|| format!("needs the real Python index and the real Debian archive: {cause}"))
+}

@@ -1,0 +1,109 @@
+//! What a test needs of the machine, looked at once, and what happens where it is missing.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use libtest_mimic::{Completion, Trial};
+
+use crate::lath;
+
+/// Set where nothing may be skipped, as in CI.
+const REQUIRE_ALL: &str = "LATH_REQUIRE_ALL";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// The real Python index and the real Debian archive.
+    Registries,
+    /// User, mount, pid and network namespaces for whoever runs the tests.
+    Namespaces,
+    /// A Docker engine that answers.
+    Engine,
+    /// What makes base images from the archive.
+    Debootstrap,
+    Skopeo,
+    Umoci,
+    /// qemu-user, for the processor that is not the machine's.
+    Emulator,
+    /// `../shared/corpus`, beside the repository.
+    Corpus,
+    /// Root, to change into a root file system.
+    Root,
+}
+
+impl Need {
+    /// Why it is missing, or nothing.
+    fn missing(self) -> Option<String> {
+        static PROBED: [OnceLock<Option<String>>; 9] = [const { OnceLock::new() }; 9];
+        PROBED[self as usize].get_or_init(|| self.probe()).clone()
+    }
+
+    fn probe(self) -> Option<String> {
+        match self {
+            Self::Registries => lath::registries_missing(),
+            Self::Namespaces => {
+                let words = ["--user", "--map-root-user", "--mount", "--pid", "--net", "--fork", "true"];
+                answers("unshare", &words, "user namespaces")
+            }
+            Self::Engine => answers("docker", &["version"], "a Docker engine that answers"),
+            Self::Debootstrap => answers("debootstrap", &["--version"], "debootstrap"),
+            Self::Skopeo => answers("skopeo", &["--version"], "skopeo"),
+            Self::Umoci => answers("umoci", &["--version"], "umoci"),
+            Self::Emulator => {
+                let machine = if cfg!(target_arch = "aarch64") { "x86_64" } else { "aarch64" };
+                answers(&format!("qemu-{machine}-static"), &["--version"], "qemu-user-static")
+            }
+            Self::Corpus => match corpus_folder().join("run.py").is_file() {
+                true => answers("python3", &["-c", "import tomllib"], "Python 3.11 for the corpus"),
+                false => Some("needs the corpus: `../shared/corpus` is not beside the repository".to_owned()),
+            },
+            Self::Root => match own_uid() {
+                Some(0) => None,
+                _ => Some("needs root".to_owned()),
+            },
+        }
+    }
+}
+
+pub(crate) fn corpus_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus")
+}
+
+/// A test under `name` that needs `needs`.
+pub(crate) fn trial(name: impl Into<String>, needs: &'static [Need], body: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::ignorable_test(name, move || {
+        let missing: Vec<String> = needs.iter().filter_map(|need| need.missing()).collect();
+        if missing.is_empty() {
+            body();
+            Ok(Completion::Completed)
+        } else if std::env::var_os(REQUIRE_ALL).is_some() {
+            Err(format!("{}, and {REQUIRE_ALL} is set", missing.join("; ")).into())
+        } else {
+            Ok(Completion::ignored_with(missing.join("; ")))
+        }
+    })
+}
+
+/// The trials of functions under their own names, which all need the same.
+macro_rules! trials_of {
+    ($needs:expr; $($test:ident),* $(,)?) => {
+        vec![$($crate::needs::trial(stringify!($test), $needs, $test)),*]
+    };
+}
+pub(crate) use trials_of;
+
+/// Nothing where `program` ends well, else that `what` is needed, with what the program said.
+fn answers(program: &str, words: &[&str], what: &str) -> Option<String> {
+    let said = match Command::new(program).args(words).output() {
+        Ok(output) if output.status.success() => return None,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Some(format!("needs {what}: `{program}` says {said:?}"))
+}
+
+/// Who runs the tests, as the kernel says.
+fn own_uid() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").ok().map(|own| own.uid())
+}

@@ -1,0 +1,58 @@
+//! Every program, built, proved and put to work in the sandbox: no engine, no root.
+
+use libtest_mimic::Trial;
+
+use crate::lath::{self, Built};
+use crate::needs::Need::{Namespaces, Registries};
+use crate::needs::trial;
+use crate::programs::{PROGRAMS, Program};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials: Vec<Trial> = Vec::new();
+    for program in PROGRAMS {
+        let name = format!("{}_is_built_proved_and_does_its_work_in_the_sandbox", program.name);
+        trials.push(trial(name, &[Registries, Namespaces], || does_its_work(program)));
+    }
+    trials.push(trial("a_cache_that_knows_nothing_comes_to_the_same_image", &[Registries, Namespaces], same_digest));
+    trials.push(trial("debian_packages_are_those_that_the_modules_need", &[Registries, Namespaces], closure));
+    trials
+}
+
+fn does_its_work(program: &Program) {
+    let Built { folder, metadata, .. } = program.built();
+    assert_ne!(metadata["platforms"][0]["checks"]["passed"].as_array().unwrap().len(), 0, "{metadata}");
+    for job in program.jobs {
+        let mut words = vec!["run", "--offline"];
+        words.extend(program.words());
+        words.push("--");
+        words.extend(job.argv);
+        let printed = lath::stdout_of(lath::command(&folder, &words), job.input);
+        for expected in job.prints {
+            assert!(printed.contains(expected), "{:?} does not print {expected:?}:\n{printed}", job.argv);
+        }
+    }
+}
+
+fn same_digest() {
+    let program = &PROGRAMS[0];
+    let once = program.built();
+    let tag = lath::tag(program.name);
+    let mut words = vec!["build", "-t", &tag, "-o", "again.tar", "--cache-dir", "other-cache", "--jobs", "1"];
+    words.extend(program.words());
+    let said = lath::stdout(&lath::command(&once.folder, &words), lath::run(&once.folder, &words));
+    assert_eq!(said, format!("again.tar@{}\n", once.checked.digest));
+}
+
+/// psycopg2 brings its libraries in the wheel, but links the system's zlib.
+fn closure() {
+    let built = lath::built("psycopg2", &["psycopg2-binary"]);
+    let platform = &built.metadata["platforms"][0];
+    let origins: Vec<&String> = platform["bytes_by_origin"].as_object().unwrap().keys().collect();
+    for expected in ["libc6", "libpython3.13-stdlib", "libssl3t64", "python3.13-minimal"] {
+        assert!(origins.contains(&&format!("deb {expected}")), "{expected} of {origins:?}");
+    }
+    for unwanted in ["debconf", "openssl", "perl-base"] {
+        assert!(!origins.contains(&&format!("deb {unwanted}")), "{unwanted} of {origins:?}");
+    }
+    assert_eq!(platform["hints"], serde_json::json!([]));
+}

@@ -1,0 +1,79 @@
+//! Images as tools that are not ours read them: skopeo and umoci.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+use crate::lath;
+use crate::needs::Need::{Namespaces, Registries, Skopeo, Umoci};
+use crate::needs::trial;
+use crate::programs::{PROGRAMS, Program};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let of_program = |program: &'static Program| {
+        let copied = format!("{}_is_copied_by_skopeo_from_every_format", program.name);
+        let unpacked = format!("{}_is_unpacked_by_umoci_to_the_same_files", program.name);
+        [
+            trial(copied, &[Registries, Namespaces, Skopeo], || skopeo(program)),
+            trial(unpacked, &[Registries, Namespaces, Umoci], || umoci(program)),
+        ]
+    };
+    PROGRAMS.iter().flat_map(of_program).collect()
+}
+
+/// skopeo reads the archive in both of its formats, and the layout; the OCI ones keep their digest.
+fn skopeo(program: &Program) {
+    let built = program.built();
+    let (archive, layout) = (built.archive(), built.layout());
+    let sources = [
+        (format!("oci-archive:{}", archive.display()), true),
+        (format!("docker-archive:{}", archive.display()), false),
+        (format!("oci:{}", layout.display()), true),
+    ];
+    for (number, (source, keeps_digest)) in sources.iter().enumerate() {
+        let copy = built.folder.join(format!("skopeo-{number}"));
+        let to = format!("oci:{}:copy", copy.display());
+        said("skopeo", &["--insecure-policy", "copy", "--quiet", source, &to]);
+        let digest = said("skopeo", &["inspect", "--format", "{{.Digest}}", &to]);
+        if *keeps_digest {
+            assert_eq!(digest.trim(), built.checked.digest, "{source}");
+        }
+        let config = said("skopeo", &["inspect", "--config", &to]);
+        let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        assert_eq!(config["rootfs"], built.checked.platforms[0].config["rootfs"], "{source}");
+        fs_err::remove_dir_all(copy).unwrap();
+    }
+}
+
+/// umoci unpacks the layout to the paths that the image holds, no more and no fewer.
+fn umoci(program: &Program) {
+    let built = program.built();
+    let bundle = built.folder.join("bundle");
+    let image = format!("{}:{}", built.layout().display(), built.checked.names[0]);
+    said("umoci", &["unpack", "--rootless", "--image", &image, bundle.to_str().unwrap()]);
+    let mut found = BTreeSet::new();
+    paths(&bundle.join("rootfs"), "", &mut found);
+    let expected: BTreeSet<String> = built.checked.platforms[0].files.keys().cloned().collect();
+    let differing: Vec<&String> = found.symmetric_difference(&expected).collect();
+    assert!(differing.is_empty(), "{differing:?}");
+    fs_err::remove_dir_all(bundle).unwrap();
+}
+
+fn paths(folder: &Path, prefix: &str, found: &mut BTreeSet<String>) {
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let path = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            paths(&entry.path(), &format!("{path}/"), found);
+        }
+        found.insert(path);
+    }
+}
+
+fn said(program: &str, words: &[&str]) -> String {
+    let mut command = Command::new(program);
+    command.args(words);
+    lath::stdout_of(command, "")
+}
