@@ -1,14 +1,19 @@
 //! What can be typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::model::request::UserBase;
 
+const VARIABLES: &str =
+    "Every option has a variable: LATH_ and its name, such as LATH_EXCLUDE_NEWER; where it may repeat, a line each.";
+
 /// Makes the smallest container image in which a Python program still does its whole job.
 #[derive(Debug, Parser)]
-#[command(name = "lath", version, max_term_width = 100)]
+#[command(name = "lath", version, max_term_width = 100, after_help = VARIABLES)]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) global: Global,
@@ -16,20 +21,52 @@ pub(super) struct Arguments {
     pub(super) command: Command,
 }
 
+impl Arguments {
+    /// Reads what was typed, the program's name first, and the variables of what was not.
+    pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::described();
+        let matches = command.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+
+    /// The whole command line, for whoever reads it or completes it.
+    pub(super) fn described() -> clap::Command {
+        with_variables(Self::command())
+    }
+}
+
+/// Gives every option its variable. Help tells the rule once, and no variable's value: one may hold a password.
+fn with_variables(command: clap::Command) -> clap::Command {
+    // A line break may be a part of these.
+    const OF_ONE_VALUE: [&str; 2] = ["check", "cmd"];
+    let with_variable = |arg: clap::Arg| {
+        let Some(name) = arg.get_long().filter(|name| !["help", "version"].contains(name)) else { return arg };
+        let variable = format!("LATH_{}", name.to_uppercase().replace('-', "_"));
+        let is_list = arg.get_value_delimiter().is_none() && !OF_ONE_VALUE.contains(&name);
+        let arg = arg.env(variable).hide_env(true);
+        match arg.get_action() {
+            ArgAction::Append if is_list => arg.value_delimiter('\n'),
+            ArgAction::SetTrue => arg.value_parser(FalseyValueParser::new()),
+            _ => arg,
+        }
+    };
+    command.mut_args(with_variable).mut_subcommands(with_variables)
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(super) struct Global {
     /// Where downloads and finished pieces are kept [default: lath's folder in the user's cache]
-    #[arg(long, global = true, env = "LATH_CACHE_DIR", value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(super) cache_dir: Option<PathBuf>,
     /// Say nothing but errors
-    #[arg(long, short, global = true, env = "LATH_QUIET")]
+    #[arg(long, short, global = true)]
     pub(super) quiet: bool,
     /// Say more
-    #[arg(long, short, global = true, env = "LATH_VERBOSE", conflicts_with = "quiet")]
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
     pub(super) verbose: bool,
     /// When to use colour
-    #[arg(long, global = true, env = "LATH_COLOR", value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(super) color: Color,
 }
 
@@ -101,19 +138,19 @@ pub(super) struct Dockerfile {
     #[arg(long, conflicts_with = "style", help_heading = "The Dockerfile")]
     pub(super) fat: bool,
     /// The base image: any of Debian's or Ubuntu's, or one that has apt [default: the release itself]
-    #[arg(long, env = "LATH_FROM", value_name = "IMAGE", help_heading = "The Dockerfile")]
+    #[arg(long, value_name = "IMAGE", help_heading = "The Dockerfile")]
     pub(super) from: Option<String>,
     /// Certificates that pip and apt trust while building; they are not left in the image
-    #[arg(long, env = "LATH_CA", value_name = "FILE", help_heading = "The Dockerfile")]
+    #[arg(long, value_name = "FILE", help_heading = "The Dockerfile")]
     pub(super) ca: Option<PathBuf>,
     /// What builds it: `classic` keeps out all that needs BuildKit's mounts
-    #[arg(long, env = "LATH_BUILDER", value_name = "BUILDER", default_value = "auto", help_heading = "The Dockerfile")]
+    #[arg(long, value_name = "BUILDER", default_value = "auto", help_heading = "The Dockerfile")]
     pub(super) builder: Builder,
     /// Build it, run its checks, and tell its size
     #[arg(long = "build", help_heading = "The Dockerfile")]
     pub(super) is_built: bool,
     /// The engine that builds [default: the first that is there]
-    #[arg(long, env = "LATH_ENGINE", value_name = "ENGINE", requires = "is_built", help_heading = "The Dockerfile")]
+    #[arg(long, value_name = "ENGINE", requires = "is_built", help_heading = "The Dockerfile")]
     pub(super) engine: Option<EngineName>,
     /// Build without what the engine has built before
     #[arg(long, requires = "is_built", help_heading = "The Dockerfile")]
@@ -155,13 +192,13 @@ pub(super) struct Compare {
     #[arg(long, help_heading = "The comparison")]
     pub(super) measure: bool,
     /// The base image of the Dockerfiles [default: the release itself]
-    #[arg(long, env = "LATH_FROM", value_name = "IMAGE", help_heading = "The comparison")]
+    #[arg(long, value_name = "IMAGE", help_heading = "The comparison")]
     pub(super) from: Option<String>,
     /// Certificates that pip and apt trust while building; they are not left in the images
-    #[arg(long, env = "LATH_CA", value_name = "FILE", help_heading = "The comparison")]
+    #[arg(long, value_name = "FILE", help_heading = "The comparison")]
     pub(super) ca: Option<PathBuf>,
     /// The engine that builds: `docker` or `podman` [default: the first that is there]
-    #[arg(long, env = "LATH_ENGINE", value_name = "ENGINE", requires = "measure", help_heading = "The comparison")]
+    #[arg(long, value_name = "ENGINE", requires = "measure", help_heading = "The comparison")]
     pub(super) engine: Option<EngineName>,
     /// Print JSON
     #[arg(long, help_heading = "The comparison")]
@@ -204,26 +241,26 @@ pub(super) struct Build {
     #[arg(long, help_heading = "What goes in")]
     pub(super) recommends: bool,
     /// The version of Python [default: that of the base, 3.13]
-    #[arg(long, env = "LATH_PYTHON", value_name = "VERSION", help_heading = "What goes in")]
+    #[arg(long, value_name = "VERSION", help_heading = "What goes in")]
     pub(super) python: Option<String>,
     /// Where Python comes from, such as `debian:trixie` [default: the release that has the Python]
-    #[arg(long, env = "LATH_BASE", value_name = "RELEASE", help_heading = "What goes in")]
+    #[arg(long, value_name = "RELEASE", help_heading = "What goes in")]
     pub(super) base: Option<String>,
     /// What the image runs on [default: the machine's own]
-    #[arg(long, env = "LATH_PLATFORM", value_name = "PLATFORM", value_delimiter = ',', help_heading = "What goes in")]
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',', help_heading = "What goes in")]
     pub(super) platform: Vec<String>,
     /// A file or folder to copy into the image
     #[arg(long, value_name = "SRC:DST", help_heading = "What goes in")]
     pub(super) copy: Vec<String>,
 
     /// How much to leave out
-    #[arg(long, env = "LATH_TRIM", value_name = "LEVEL", default_value = "standard", help_heading = "How small")]
+    #[arg(long, value_name = "LEVEL", default_value = "standard", help_heading = "How small")]
     pub(super) trim: Trim,
     /// Paths of the image that stay whatever trimming says, such as `/usr/share/doc/**`
     #[arg(long, value_name = "GLOB", help_heading = "How small")]
     pub(super) keep: Vec<String>,
     /// Which Python files are compiled: what start-up imports, all, or none
-    #[arg(long, env = "LATH_BYTECODE", value_name = "WHICH", default_value = "start", help_heading = "How small")]
+    #[arg(long, value_name = "WHICH", default_value = "start", help_heading = "How small")]
     pub(super) bytecode: BytecodeKind,
     /// Bring `/bin/sh` and its tools
     #[arg(long, help_heading = "How small")]
@@ -233,7 +270,7 @@ pub(super) struct Build {
     #[arg(long, short = 'c', value_name = "NAME", help_heading = "The image")]
     pub(super) script: Vec<String>,
     /// Where the packages go: `PYTHONUSERBASE` in the image
-    #[arg(long, env = "LATH_USER_BASE", value_name = "PATH", default_value = UserBase::DEFAULT, help_heading = "The image")]
+    #[arg(long, value_name = "PATH", default_value = UserBase::DEFAULT, help_heading = "The image")]
     pub(super) user_base: String,
     /// Whether arguments are the program's own, or a line for a shell
     #[arg(long, value_name = "FORM", default_value = "exec", help_heading = "The image")]
@@ -270,42 +307,42 @@ pub(super) struct Build {
     #[arg(long, help_heading = "Where to")]
     pub(super) load: bool,
     /// Write what was built to a file, as JSON
-    #[arg(long, env = "LATH_METADATA_FILE", value_name = "FILE", help_heading = "Where to")]
+    #[arg(long, value_name = "FILE", help_heading = "Where to")]
     pub(super) metadata_file: Option<PathBuf>,
 
     /// A command that must succeed in the finished image; may repeat
     #[arg(long, value_name = "COMMAND", help_heading = "Proof")]
     pub(super) check: Vec<String>,
     /// Run no check, neither lath's own nor those of `--check`
-    #[arg(long, env = "LATH_NO_VERIFY", conflicts_with = "check", help_heading = "Proof")]
+    #[arg(long, conflicts_with = "check", help_heading = "Proof")]
     pub(super) no_verify: bool,
 
     /// Use only what the cache holds
-    #[arg(long, env = "LATH_OFFLINE", help_heading = "How")]
+    #[arg(long, help_heading = "How")]
     pub(super) offline: bool,
     /// Ignore files that were uploaded after that date
-    #[arg(long, env = "LATH_EXCLUDE_NEWER", value_name = "DATE", help_heading = "How")]
+    #[arg(long, value_name = "DATE", help_heading = "How")]
     pub(super) exclude_newer: Option<String>,
     /// A further index of Python packages
-    #[arg(long, env = "LATH_INDEX", value_name = "URL", value_delimiter = ' ', help_heading = "How")]
+    #[arg(long, value_name = "URL", value_delimiter = ' ', help_heading = "How")]
     pub(super) index: Vec<String>,
     /// The index of Python packages
-    #[arg(long, env = "LATH_DEFAULT_INDEX", value_name = "URL", help_heading = "How")]
+    #[arg(long, value_name = "URL", help_heading = "How")]
     pub(super) default_index: Option<String>,
     /// Where the Debian archive is fetched from
-    #[arg(long, env = "LATH_MIRROR", value_name = "URL", help_heading = "How")]
+    #[arg(long, value_name = "URL", help_heading = "How")]
     pub(super) mirror: Option<String>,
     /// Where its security updates are fetched from
-    #[arg(long, env = "LATH_SECURITY_MIRROR", value_name = "URL", help_heading = "How")]
+    #[arg(long, value_name = "URL", help_heading = "How")]
     pub(super) security_mirror: Option<String>,
     /// Keys that the archive has to be signed by, instead of Debian's
-    #[arg(long, env = "LATH_KEYRING", value_name = "FILE", help_heading = "How")]
+    #[arg(long, value_name = "FILE", help_heading = "How")]
     pub(super) keyring: Option<PathBuf>,
     /// Downloads at once
-    #[arg(long, short, env = "LATH_JOBS", value_name = "N", default_value = "16", help_heading = "How")]
+    #[arg(long, short, value_name = "N", default_value = "16", help_heading = "How")]
     pub(super) jobs: usize,
     /// `gzip` or `zstd`, with `:LEVEL`
-    #[arg(long, env = "LATH_COMPRESSION", value_name = "KIND", default_value = "gzip:6", help_heading = "How")]
+    #[arg(long, value_name = "KIND", default_value = "gzip:6", help_heading = "How")]
     pub(super) compression: String,
 }
 

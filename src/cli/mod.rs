@@ -14,15 +14,13 @@ mod summary;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use clap::{CommandFactory as _, Parser as _};
-
 use crate::cli::args::{Arguments, Command};
 use crate::cli::screen::Screen;
 
 /// Does what `arguments` say, the program's name first, and returns the exit code: 0 done; 1 the request cannot be met,
 /// or the outside failed; 2 wrong usage; 3 built, but it does not run as promised; 70 a fault of lath's own.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match Arguments::read(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to stdout with 0, all else to stderr with 2; a closed pipe is no fault.
@@ -38,7 +36,7 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Compare(compare) => compare::main(&compare, &arguments.global, &screen).map(|()| 0),
         Command::Cache(cache) => cache::main(&cache.action, &arguments.global, &screen).map(|()| 0),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "lath", &mut screen.stdout());
+            clap_complete::generate(shell, &mut Arguments::described(), "lath", &mut screen.stdout());
             Ok(0)
         }
     };

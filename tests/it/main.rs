@@ -10,4 +10,5 @@ mod platforms;
 mod refusals;
 mod same;
 mod store;
+mod variables;
 mod world;

@@ -1,5 +1,6 @@
 //! Request -> lock: every wheel and every .deb that the request comes to, for every platform.
 
+mod calls;
 mod debian;
 mod needs;
 
@@ -66,19 +67,6 @@ const WITH_NIS: [&str; 4] =
 
 /// Debian's essential packages that a package runs, and does not name in `Depends` since every Debian has them.
 const ESSENTIAL: [(&str, &[&str]); 1] = [("git", &["bash", "coreutils", "dash", "grep", "sed"])];
-
-/// Programs that well-known distributions call and no wheel brings.
-const CALLS: [(&str, &str); 9] = [
-    ("pre-commit", "git"),
-    ("gitpython", "git"),
-    ("commitizen", "git"),
-    ("setuptools-scm", "git"),
-    ("versioneer", "git"),
-    ("ansible-core", "openssh-client"),
-    ("graphviz", "graphviz"),
-    ("pdf2image", "poppler-utils"),
-    ("pytesseract", "tesseract-ocr"),
-];
 
 #[derive(Debug, Error)]
 pub(crate) enum ResolveError {
@@ -169,7 +157,7 @@ fn resolve_platform(request: &Request, platform: Platform, world: &World) -> Res
     world.http.download_all(&downloads, &world.store)?;
     let needs = needs::needs(&wheels, platform, &world.store)?;
     let half = packages.half(request, &needs)?;
-    let mut hints = hints(&wheels, &half.debs);
+    let mut hints = calls::unanswered(&wheels, &half.debs);
     hints.extend(half.missing.iter().map(|(library, wheel)| {
         format!(
             "{wheel} needs `{library}`, which no package of `{}` is known to carry: name it with `--with PACKAGE`",
@@ -323,15 +311,4 @@ fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
         })
     })
     .collect()
-}
-
-fn hints(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<String> {
-    let called = CALLS.iter().filter(|(caller, program)| {
-        wheels.iter().any(|wheel| wheel.name == *caller) && !debs.iter().any(|deb| deb.name == *program)
-    });
-    called
-        .map(|(caller, program)| {
-            format!("{caller} calls `{program}`, which is not in the image: add it with `--with {program}`")
-        })
-        .collect()
 }
