@@ -130,13 +130,16 @@ fn entry(image: &Image, name: &Name) -> Value {
     })
 }
 
-/// `tool:1` as `docker.io/library/tool:1`: engines take the first component for a registry where it has a dot or a
+/// The registry that a name without one means to an engine.
+const DEFAULT_REGISTRY: &str = "docker.io";
+
+/// `tool:1` with the registry and the namespace that it stands for: engines take the first component for a registry where it has a dot or a
 /// colon, or is `localhost`.
 fn qualified(image: &str) -> String {
     match image.split_once('/') {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => image.to_owned(),
-        Some(_) => format!("docker.io/{image}"),
-        None => format!("docker.io/library/{image}"),
+        Some(_) => format!("{DEFAULT_REGISTRY}/{image}"),
+        None => format!("{DEFAULT_REGISTRY}/library/{image}"),
     }
 }
 
@@ -178,9 +181,9 @@ mod tests {
 
     #[test]
     fn a_name_is_qualified_as_docker_does_it() {
-        assert_eq!(qualified("tool:1"), "docker.io/library/tool:1");
-        assert_eq!(qualified("me/tool:1"), "docker.io/me/tool:1");
-        for name in ["ghcr.io/me/tool:1", "host:5000/tool:1", "localhost/tool:1"] {
+        assert_eq!(qualified("tool:1"), format!("{DEFAULT_REGISTRY}/library/tool:1"));
+        assert_eq!(qualified("me/tool:1"), format!("{DEFAULT_REGISTRY}/me/tool:1"));
+        for name in ["registry.example/me/tool:1", "host:5000/tool:1", "localhost/tool:1"] {
             assert_eq!(qualified(name), name);
         }
     }
