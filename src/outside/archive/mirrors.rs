@@ -4,8 +4,8 @@ use crate::model::digest::Digest;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
 
+/// Its security archive lies beside it: the same with `-security` after it.
 const DEBIAN: &str = "https://deb.debian.org/debian";
-const DEBIAN_SECURITY: &str = "https://deb.debian.org/debian-security";
 // Canonical serves these without TLS; signatures hold them up.
 const UBUNTU: &str = "http://archive.ubuntu.com/ubuntu";
 const UBUNTU_SECURITY: &str = "http://security.ubuntu.com/ubuntu";
@@ -44,14 +44,14 @@ pub(super) fn suites(distribution: Distribution) -> &'static [&'static str] {
 /// The suite itself, its updates and its security updates; `sid` has neither of the latter.
 pub(super) fn pockets(base: &BaseRequest, architecture: Architecture) -> Vec<Pocket> {
     let (main, security, components): (_, _, &'static [&'static str]) = match (base.distribution, architecture) {
-        (Distribution::Debian, _) => (DEBIAN, DEBIAN_SECURITY, &["main"]),
-        (Distribution::Ubuntu, Architecture::Amd64) => (UBUNTU, UBUNTU_SECURITY, &["main", "universe"]),
-        (Distribution::Ubuntu, Architecture::Arm64) => (UBUNTU_PORTS, UBUNTU_PORTS, &["main", "universe"]),
+        (Distribution::Debian, _) => (DEBIAN, format!("{DEBIAN}-security"), &["main"]),
+        (Distribution::Ubuntu, Architecture::Amd64) => (UBUNTU, UBUNTU_SECURITY.to_owned(), &["main", "universe"]),
+        (Distribution::Ubuntu, Architecture::Arm64) => (UBUNTU_PORTS, UBUNTU_PORTS.to_owned(), &["main", "universe"]),
     };
     let mirror =
         |own: &Option<String>, default: &str| own.as_deref().unwrap_or(default).trim_end_matches('/').to_owned();
     let main = mirror(&base.mirror, main);
-    let security = mirror(&base.security_mirror, security);
+    let security = mirror(&base.security_mirror, &security);
     let pocket = |mirror: &String, suite: String| Pocket { mirror: mirror.clone(), suite, components };
     let mut pockets = vec![pocket(&main, base.suite.clone())];
     if !matches!(base.suite.as_str(), "sid" | "unstable") {
