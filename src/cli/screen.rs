@@ -9,14 +9,31 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::args::{Color, Global};
 use crate::cli::failure::Failure;
+use crate::cli::summary::megabytes;
 use crate::model::event::{Event, Listener};
 
 /// Shows a build: bars on a terminal, lines elsewhere, nothing when asked to be quiet.
 pub(super) struct Screen {
     bars: MultiProgress,
-    downloads: Mutex<BTreeMap<u64, ProgressBar>>,
+    downloads: Mutex<Downloads>,
     is_quiet: bool,
     is_verbose: bool,
+}
+
+/// The downloads that go on.
+#[derive(Default)]
+struct Downloads {
+    each: BTreeMap<u64, One>,
+    /// Of all that is planned; there while something is.
+    whole: Option<ProgressBar>,
+    plans: usize,
+    fetched_files: usize,
+    fetched_bytes: u64,
+}
+
+struct One {
+    bar: ProgressBar,
+    bytes: u64,
 }
 
 impl Screen {
@@ -80,26 +97,101 @@ impl Listener for Screen {
             Event::Warning(text) => self.say_anyway(format_args!("warning: {text}")),
             Event::Detail(text) if self.is_verbose => self.say(format_args!("  {text}")),
             Event::Detail(_) => {}
+            Event::DownloadsPlanned { bytes, .. } => downloads.plan(bytes, &self.bars),
+            Event::DownloadsFinished { files, bytes } => {
+                if let Some(line) = downloads.finish_plan(files, bytes) {
+                    self.say(line);
+                }
+            }
             Event::DownloadStarted { id, name, total } => {
                 if self.is_verbose {
                     self.say(format_args!("  fetching {name}"));
                 }
-                let style = ProgressStyle::with_template("  {msg:40!} {bar:24} {bytes}/{total_bytes}");
-                let bar = self.bars.add(total.map_or_else(ProgressBar::no_length, ProgressBar::new));
-                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-                bar.set_message(name);
-                downloads.insert(id, bar);
+                downloads.start(id, name, total, &self.bars);
             }
-            Event::DownloadProgress { id, bytes } => {
-                if let Some(bar) = downloads.get(&id) {
-                    bar.set_position(bytes);
-                }
-            }
+            Event::DownloadProgress { id, bytes } => downloads.progress(id, bytes),
             Event::DownloadFinished { id } => {
-                if let Some(bar) = downloads.remove(&id) {
-                    bar.finish_and_clear();
+                if let Some(one) = downloads.each.remove(&id) {
+                    one.bar.finish_and_clear();
                 }
             }
         }
+    }
+}
+
+impl Downloads {
+    fn plan(&mut self, bytes: u64, bars: &MultiProgress) {
+        self.plans += 1;
+        let whole = self.whole.get_or_insert_with(|| {
+            let bar = bars.add(ProgressBar::new(0));
+            bar.set_style(style("  {msg:40!} {bar:24} {bytes}/{total_bytes} {bytes_per_sec}"));
+            bar.set_message("all downloads");
+            bar
+        });
+        whole.inc_length(bytes);
+    }
+
+    /// What to say once nothing is planned any more.
+    fn finish_plan(&mut self, files: usize, bytes: u64) -> Option<String> {
+        self.fetched_files += files;
+        self.fetched_bytes += bytes;
+        self.plans = self.plans.saturating_sub(1);
+        if self.plans > 0 {
+            return None;
+        }
+        if let Some(whole) = self.whole.take() {
+            whole.finish_and_clear();
+        }
+        let (files, bytes) = (std::mem::take(&mut self.fetched_files), std::mem::take(&mut self.fetched_bytes));
+        let noun = if files == 1 { "file" } else { "files" };
+        Some(format!("  fetched {files} {noun}, {}", megabytes(bytes)))
+    }
+
+    fn start(&mut self, id: u64, name: String, total: Option<u64>, bars: &MultiProgress) {
+        let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
+        let bar = match &self.whole {
+            Some(whole) => bars.insert_before(whole, bar),
+            None => bars.add(bar),
+        };
+        bar.set_style(style("  {msg:40!} {bar:24} {bytes}/{total_bytes}"));
+        bar.set_message(name);
+        self.each.insert(id, One { bar, bytes: 0 });
+    }
+
+    fn progress(&mut self, id: u64, bytes: u64) {
+        let Some(one) = self.each.get_mut(&id) else { return };
+        one.bar.set_position(bytes);
+        if let Some(whole) = &self.whole {
+            // A download that starts again takes back what it had.
+            whole.set_position((whole.position() + bytes).saturating_sub(one.bytes));
+        }
+        one.bytes = bytes;
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_is_the_sum_of_all_plans_and_is_told_once() {
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        let mut downloads = Downloads::default();
+        downloads.plan(100, &bars);
+        downloads.plan(50, &bars);
+        downloads.start(1, "one".to_owned(), Some(100), &bars);
+        downloads.start(2, "two".to_owned(), None, &bars);
+        for (id, bytes) in [(1, 60), (2, 10), (1, 20), (1, 100), (2, 50)] {
+            downloads.progress(id, bytes);
+        }
+        let whole = downloads.whole.clone().unwrap();
+        assert_eq!((whole.position(), whole.length()), (150, Some(150)));
+        assert_eq!(downloads.finish_plan(1, 100_000), None);
+        assert_eq!(downloads.finish_plan(2, 1_900_000).as_deref(), Some("  fetched 3 files, 2.0 MB"));
+        assert!(downloads.whole.is_none());
     }
 }

@@ -215,9 +215,19 @@ fn copies(build: &Build) -> Result<Vec<Copied>, Failure> {
 fn default_name(build: &Build) -> Result<String, Failure> {
     let unnamed = || usage("cannot name the image by its requirement: name it with `-t NAME`");
     let first = build.requirement.first().ok_or_else(unnamed)?;
+    if let Some(name) = name_of_wheel(first) {
+        return checked_name(&name).map_err(|_| unnamed());
+    }
     let name: String =
         first.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).collect();
     checked_name(&name.to_lowercase()).map_err(|_| unnamed())
+}
+
+/// The name in the file name of a wheel that a path or a URL leads to: `./dist/My_Tool-1.0-py3-none-any.whl`.
+fn name_of_wheel(requirement: &str) -> Option<String> {
+    let place = requirement.trim().split(['#', '?', ' ']).next()?;
+    let file = place.strip_suffix(".whl")?.rsplit('/').next()?;
+    Some(file.split('-').next()?.to_lowercase().replace('_', "-"))
 }
 
 /// A name as registries take it (distribution-spec, "Pulling manifests"), with a tag or without.
@@ -250,6 +260,7 @@ pub(super) fn cache_dir(global: &Global) -> Result<PathBuf, Failure> {
 }
 
 pub(super) fn world(build: &Build, global: &Global) -> Result<WorldSettings, Failure> {
+    let of_user = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     Ok(WorldSettings {
         cache_dir: cache_dir(global)?,
@@ -258,6 +269,7 @@ pub(super) fn world(build: &Build, global: &Global) -> Result<WorldSettings, Fai
         docker_host: std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()),
         runtime_dir: std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from),
         sandbox: sandbox(),
+        netrc: of_user("NETRC").or_else(|| of_user("HOME").map(|home| home.join(".netrc"))),
         keyring: build.keyring.clone(),
         now_secs,
     })
@@ -307,6 +319,14 @@ mod tests {
         assert_eq!(request.python.version.to_string(), "3.13");
         assert_eq!(request.platforms.len(), 1);
         assert_eq!(request.destinations, [Destination::Archive("pre-commit.tar".into())]);
+    }
+
+    #[test]
+    fn a_wheel_by_path_or_url_names_the_image() {
+        for line in ["./dist/My_Tool-1.0-py3-none-any.whl", "https://host/x/My_Tool-1.0-py3-none-any.whl#sha256=00"] {
+            assert_eq!(settle(line).unwrap().name, "my-tool", "{line}");
+        }
+        assert_eq!(settle("dist/my_tool-1.0-py3-none-any.whl").unwrap().name, "my-tool");
     }
 
     #[test]

@@ -5,12 +5,23 @@
 pub(crate) enum Event {
     /// A step begins: a verb and its object, `resolving pre-commit`.
     Step(String),
+    /// So many files of so many bytes are to be downloaded, beside what was planned before.
+    DownloadsPlanned {
+        files: usize,
+        bytes: u64,
+    },
+    /// What one plan came to.
+    DownloadsFinished {
+        files: usize,
+        bytes: u64,
+    },
     /// A download begins; `total` in bytes where it is known.
     DownloadStarted {
         id: u64,
         name: String,
         total: Option<u64>,
     },
+    /// `bytes` are there so far.
     DownloadProgress {
         id: u64,
         bytes: u64,

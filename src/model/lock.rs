@@ -33,13 +33,27 @@ pub(crate) struct LockedWheel {
     pub(crate) version: String,
     /// The wheel's file name.
     pub(crate) file_name: String,
-    /// Without credentials.
+    /// Without credentials and fragment.
     pub(crate) url: String,
     pub(crate) digest: Digest,
     /// Where the index tells it.
     pub(crate) size_bytes: Option<u64>,
     /// Whether the user asked for it by name, and not another distribution.
     pub(crate) is_requested: bool,
+    pub(crate) source: WheelSource,
+}
+
+/// Who named a wheel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum WheelSource {
+    /// An index lists it.
+    #[default]
+    Index,
+    /// A requirement has its URL (PEP 508, "Direct references").
+    Url,
+    /// A requirement has its path on this machine; its `url` begins with `file:` then.
+    Path,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

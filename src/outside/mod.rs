@@ -1,6 +1,7 @@
 //! Doors: all that can fail for reasons not ours.
 
 pub(crate) mod archive;
+pub(crate) mod credentials;
 pub(crate) mod daemon;
 pub(crate) mod engine;
 pub(crate) mod http;

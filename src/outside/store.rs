@@ -231,6 +231,22 @@ impl Store {
         fs::rename(temporary, &path).map_err(failed)
     }
 
+    /// Takes a file of the user's, a copy of it, and tells its sha256 and its size in bytes.
+    pub(crate) fn copy_parcel(&self, path: &Path) -> Result<(Digest, u64), StoreError> {
+        let unreadable = |source| StoreError::Read { path: path.to_owned(), source };
+        let mut source = fs::File::open(path).map_err(unreadable)?;
+        let mut file = self.temporary_file()?;
+        let mut writer = DigestWriter::new(io::BufWriter::with_capacity(128 << 10, file.as_file_mut()));
+        io::copy(&mut source, &mut writer).map_err(unreadable)?;
+        let (mut buffer, digest, size_bytes) = writer.finish();
+        buffer.flush().map_err(|source| StoreError::Write { path: self.root.join("parcels"), source })?;
+        drop(buffer);
+        if !self.has_parcel(&digest, Some(size_bytes)) {
+            place(file, &self.parcel_path(&digest), 0o644)?;
+        }
+        Ok((digest, size_bytes))
+    }
+
     /// Where a download in progress lies, so that the next process can go on with it.
     pub(crate) fn partial_path(&self, digest: &Digest) -> PathBuf {
         self.root.join("partial").join(digest.to_string())

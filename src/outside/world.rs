@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fs_err as fs;
 use thiserror::Error;
@@ -9,12 +10,16 @@ use thiserror::Error;
 use crate::model::event::Listener;
 use crate::outside::archive::Archive;
 use crate::outside::archive::signature::{Keyring, SignatureError};
+use crate::outside::credentials::Credentials;
 use crate::outside::daemon::Daemon;
 use crate::outside::http::{Http, HttpError, HttpSettings};
 use crate::outside::pypi::Pypi;
 use crate::outside::sandbox::{Sandbox, SandboxSettings};
 use crate::outside::store::{Store, StoreError};
 use crate::outside::unfinished;
+
+/// How long a server may say nothing before it is asked again.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
     pub(crate) store: Store,
@@ -40,6 +45,8 @@ pub(crate) struct WorldSettings {
     /// Where a user's own daemons have their sockets, as in `XDG_RUNTIME_DIR`.
     pub(crate) runtime_dir: Option<PathBuf>,
     pub(crate) sandbox: SandboxSettings,
+    /// Where names and passwords of hosts are kept (netrc).
+    pub(crate) netrc: Option<PathBuf>,
     /// A file of keys to trust instead of those that lath carries.
     pub(crate) keyring: Option<PathBuf>,
     pub(crate) now_secs: u64,
@@ -82,11 +89,17 @@ impl World {
                 Some(Keyring::read(&bytes).map_err(|source| WorldError::Keys { path, source })?)
             }
         };
-        let http = HttpSettings { offline: settings.offline, jobs: settings.jobs };
+        let credentials = Arc::new(Credentials::with_netrc(settings.netrc.as_deref()));
+        let http = HttpSettings {
+            offline: settings.offline,
+            jobs: settings.jobs,
+            read_timeout: READ_TIMEOUT,
+            credentials: Arc::clone(&credentials),
+        };
         Ok(Self {
             store: Store::open(&settings.cache_dir.join("store"))?,
             http: Http::new(http, Arc::clone(&listener))?,
-            pypi: Pypi { cache_dir: settings.cache_dir.join("pypi"), offline: settings.offline },
+            pypi: Pypi { cache_dir: settings.cache_dir.join("pypi"), offline: settings.offline, credentials },
             archive: Archive::new(keyring),
             sandbox: Sandbox::new(settings.sandbox),
             daemon: Daemon::new(settings.docker_host, settings.runtime_dir.as_deref()),

@@ -4,6 +4,7 @@ mod build;
 mod compare;
 mod destinations;
 mod dockerfile;
+mod inputs;
 mod interrupt;
 mod mirrors;
 mod platforms;

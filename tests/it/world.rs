@@ -49,6 +49,11 @@ impl World {
         Self::new(archive(), PyPi::new().built(&tool()))
     }
 
+    /// The index.
+    pub(crate) fn pypi(&self) -> &testkit::pypi::PyPiServer {
+        &self.pypi
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
@@ -58,7 +63,10 @@ impl World {
         let mut command = Command::new(lath());
         command.current_dir(self.home.path()).env_clear().env("LATH_CACHE_DIR", "cache");
         command.args(["build", "--platform", "linux/amd64", "--bytecode", "none", "--no-verify"]);
-        command.args(["--keyring", "keys", "--default-index", &self.pypi.url()]);
+        command.args(["--keyring", "keys"]);
+        if !words.contains("--default-index") {
+            command.args(["--default-index", &self.pypi.url()]);
+        }
         command.args(["--mirror", &self.debian.url(), "--security-mirror", &self.debian.security_url()]);
         command.args(words.split_whitespace());
         command
@@ -66,6 +74,11 @@ impl World {
 
     pub(crate) fn build(&self, words: &str) -> Output {
         self.command(words).output().unwrap()
+    }
+
+    /// The same with variables in the environment.
+    pub(crate) fn build_with(&self, words: &str, environment: &[(&str, &str)]) -> Output {
+        self.command(words).envs(environment.iter().copied()).output().unwrap()
     }
 
     /// Runs `lath cache` with `words`.

@@ -2,37 +2,48 @@
 //!
 //! Knows uv. Hands out only our own nouns: which wheels a request comes to on one platform.
 
+mod explain;
+mod indexes;
 mod no_builds;
+mod requirements;
 mod target;
+mod wheels;
 
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 use uv_cache::Cache;
 use uv_client::{BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient, RegistryClientBuilder};
-use uv_configuration::{BuildOptions, Constraints, NoBinary, NoBuild};
+use uv_configuration::{BuildOptions, Excludes, NoBinary, NoBuild, Overrides};
 use uv_distribution::DistributionDatabase;
-use uv_distribution_types::{
-    BuiltDist, Dist, ExcludeNewerValue, Index, IndexLocations, IndexUrl, Name, RequiresPython, Resolution,
-    ResolvedDist, UnresolvedRequirement,
-};
-use uv_errors::Hint;
-use uv_pypi_types::{Conflicts, HashAlgorithm, ResolverMarkerEnvironment};
-use uv_requirements::{RequirementsSource, RequirementsSpecification};
+use uv_distribution_types::{Index, Requirement, RequiresPython, Resolution};
+use uv_pypi_types::{Conflicts, ResolverMarkerEnvironment};
+use uv_requirements::{LookaheadResolver, RequirementsSpecification};
 use uv_resolver::{
-    ExcludeNewer, FlatIndex, InMemoryIndex, Manifest, OptionsBuilder, PythonRequirement, ResolveError, Resolver,
-    ResolverEnvironment,
+    FlatIndex, InMemoryIndex, Manifest, OptionsBuilder, PythonRequirement, ResolveError, Resolver, ResolverEnvironment,
+    ResolverOutput,
 };
 use uv_types::{EmptyInstalledPackages, HashStrategy};
 
 use crate::model::digest::Digest;
-use crate::model::lock::LockedWheel;
 use crate::model::platform::Platform;
-use crate::model::request::{Indexes, PythonRequest};
+use crate::model::request::PythonRequest;
+use crate::outside::credentials::{Credentials, public};
+use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::requirements::Source;
 use crate::outside::pypi::target::Target;
+
+pub(crate) use crate::outside::pypi::wheels::{Answer, DirectWheel, Place};
+
+/// Index pages and metadata files asked for at once.
+const REQUESTS: usize = 50;
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const RETRIES: u32 = 3;
 
 /// Everything the door needs to know of the world.
 #[derive(Debug, Clone)]
@@ -40,12 +51,22 @@ pub(crate) struct Pypi {
     /// Where uv keeps index pages and metadata.
     pub(crate) cache_dir: PathBuf,
     pub(crate) offline: bool,
+    /// Learns what credentials the request's URLs bear.
+    pub(crate) credentials: Arc<Credentials>,
 }
 
 #[derive(Debug, Error)]
 pub(crate) enum PypiError {
     #[error("cannot read the requirement `{requirement}`")]
     Requirement { requirement: String, source: Cause },
+    #[error("cannot take `{requirement}`: {what} would have to be built, and lath takes wheels only")]
+    FromSource { requirement: String, what: Source },
+    #[error("cannot take `{path}` as a requirement: it is a file of requirements")]
+    RequirementsFile { path: String },
+    #[error("cannot take `{requirement}`: there is no file `{path}`")]
+    NoSuchFile { requirement: String, path: PathBuf },
+    #[error("cannot read the hashes of the requirements")]
+    Hashes(#[source] Cause),
     #[error("cannot use the index `{index}`")]
     Index { index: String, source: Cause },
     #[error("cannot read `{date}` as a date for `--exclude-newer`")]
@@ -53,15 +74,84 @@ pub(crate) enum PypiError {
     #[error("cannot set up the Python resolver")]
     Setup(#[source] Cause),
     #[error("cannot resolve {what} for python {python} on {platform}")]
-    Resolve { what: String, python: String, platform: String, source: Cause, hints: Vec<String> },
-    #[error("cannot use `{distribution}`: it is no wheel of an index or a URL")]
+    Resolve { what: String, python: String, platform: String, source: Cause, advice: Box<Advice> },
+    #[error("cannot use `{distribution}`: it is no wheel of an index, a URL or a file")]
     NotAWheel { distribution: String },
     #[error("cannot lock `{file}`: the index tells no sha256 of it")]
     NoDigest { file: String },
+    #[error("cannot use `{file}`: the index tells the sha256 {found}, which the requirements do not allow")]
+    OtherDigest { file: String, found: Digest },
+}
+
+impl PypiError {
+    /// Ways out, beyond what the error says itself.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Resolve { advice, .. } => advice.hints.clone(),
+            Self::FromSource { what: Source::Script, .. } => {
+                vec![
+                    "name what the script imports, and bring the script itself with `--copy SCRIPT:/opt/app/bin/`"
+                        .to_owned(),
+                ]
+            }
+            Self::FromSource { .. } => {
+                vec!["build its wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file".to_owned()]
+            }
+            Self::RequirementsFile { path } => vec![format!("`-r {path}` reads it")],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What to do about a request that cannot be met.
+#[derive(Debug, Default)]
+pub(crate) struct Advice {
+    pub(crate) hints: Vec<String>,
+    /// What no wheel fits of, and a source distribution is there.
+    pub(crate) without_wheels: Vec<String>,
 }
 
 /// What uv said, in its own words.
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A text with what it rests on, free of credentials.
+#[derive(Debug)]
+pub(crate) struct Told {
+    text: String,
+    cause: Option<Box<Self>>,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Told {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl Told {
+    /// Each text rests on the next one.
+    fn chained(texts: impl IntoIterator<Item = String, IntoIter: DoubleEndedIterator>) -> Self {
+        let mut texts = texts.into_iter().rev();
+        let last = Self { text: texts.next().unwrap_or_default(), cause: None };
+        texts.fold(last, |cause, text| Self { text, cause: Some(Box::new(cause)) })
+    }
+}
+
+/// What an error of uv's and its causes say, without the credentials that their URLs may bear.
+fn told(error: Cause) -> Cause {
+    let mut texts = Vec::new();
+    let mut next: Option<&dyn std::error::Error> = Some(error.as_ref());
+    while let Some(one) = next {
+        texts.push(explain::plain(&one.to_string()));
+        next = one.source();
+    }
+    Box::new(Told::chained(texts))
+}
 
 impl Pypi {
     /// Resolves `request` for `platform` to wheels alone, sorted by name. The interpreter's exact version is
@@ -72,7 +162,7 @@ impl Pypi {
         full_version: &str,
         platform: Platform,
         glibc: (u16, u16),
-    ) -> Result<Vec<LockedWheel>, PypiError> {
+    ) -> Result<Answer, PypiError> {
         let target = Target::new(full_version, request.version, platform, glibc).map_err(PypiError::Setup)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -89,231 +179,132 @@ impl Pypi {
         })
     }
 
-    async fn resolve_for(&self, request: &PythonRequest, target: &Target) -> Result<Vec<LockedWheel>, PypiError> {
-        let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
-        let base = BaseClientBuilder::new(
-            connectivity,
-            true,
-            Vec::new(),
-            uv_preview::Preview::default(),
-            Duration::from_secs(30),
-            Duration::from_secs(10),
-            3,
-        );
-        let specification = read_requirements(request, &base).await?;
-        let locations = locations(&request.indexes, &specification)?;
+    async fn resolve_for(&self, request: &PythonRequest, target: &Target) -> Result<Answer, PypiError> {
+        let base = self.base_client();
+        let specification = requirements::read(request, &base).await?;
+        let locations = indexes::locations(&request.indexes, &specification, &self.credentials)?;
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
-        let client = RegistryClientBuilder::new(base.clone(), cache.clone())
+        let client = RegistryClientBuilder::new(base, cache.clone())
             .index_locations(locations.clone())
             .markers(&target.markers)
             .build()
             .map_err(|error| PypiError::Setup(error.into()))?;
-        let requirements = named(&specification)?;
-        let constraints = Constraints::from_requirements(
-            specification.constraints.iter().map(|constraint| constraint.requirement.clone()),
-        );
-        let hasher = hash_strategy(&specification, target)?;
         let context = NoBuilds::new(cache, locations);
-        let flat = flat_index(&client, &context, target, &hasher).await?;
+        let hasher = requirements::hashes(&specification, target)?;
+        let resolve = Resolve { client: &client, context: &context, target, in_memory: InMemoryIndex::default() };
+        let requirements = requirements::named(&specification, &resolve.in_memory, &hasher, resolve.database()).await?;
+        let (outcome, hasher) = resolve.run(request, &specification, &requirements, hasher).await?;
+        let output = match outcome {
+            Ok(output) => output,
+            Err(error) => {
+                let asked = Asked { client: &client, context: &context, requirements: &requirements, target };
+                let told = explain(&error, asked).await;
+                return Err(PypiError::Resolve {
+                    what: what(request),
+                    python: request.version.to_string(),
+                    platform: target.platform.to_string(),
+                    source: told.cause,
+                    advice: Box::new(told.advice),
+                });
+            }
+        };
+        let asked: Vec<String> = requirements.iter().map(|requirement| requirement.name.to_string()).collect();
+        wheels::answer(&Resolution::from(output), &asked, &hasher, &self.credentials)
+    }
+
+    fn base_client(&self) -> BaseClientBuilder<'static> {
+        let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
+        let preview = uv_preview::Preview::default();
+        BaseClientBuilder::new(connectivity, true, Vec::new(), preview, READ_TIMEOUT, CONNECT_TIMEOUT, RETRIES)
+    }
+}
+
+/// What one run of uv's resolver holds on to.
+struct Resolve<'a> {
+    client: &'a RegistryClient,
+    context: &'a NoBuilds,
+    target: &'a Target,
+    in_memory: InMemoryIndex,
+}
+
+impl<'a> Resolve<'a> {
+    fn database(&self) -> DistributionDatabase<'a, NoBuilds> {
+        let downloads = Arc::new(tokio::sync::Semaphore::new(REQUESTS));
+        DistributionDatabase::new(self.client, self.context, downloads)
+    }
+
+    /// Hands back the hashes too: wheels that are named by URL may have told more of them.
+    async fn run(
+        &self,
+        request: &PythonRequest,
+        specification: &RequirementsSpecification,
+        requirements: &[Requirement],
+        hasher: HashStrategy,
+    ) -> Result<(Result<ResolverOutput, ResolveError>, HashStrategy), PypiError> {
+        let target = self.target;
+        let constraints = requirements::constraints(specification);
+        let environment = ResolverEnvironment::specific(ResolverMarkerEnvironment::from(target.markers.clone()));
+        let (overrides, excludes) = (Overrides::default(), Excludes::default());
+        let lookahead = LookaheadResolver::new(
+            requirements,
+            &constraints,
+            &overrides,
+            &excludes,
+            &hasher,
+            &self.in_memory,
+            self.database(),
+        );
+        let unreadable = |error: uv_requirements::Error| PypiError::Requirement {
+            requirement: what(request).trim_matches('`').to_owned(),
+            source: told(error.into()),
+        };
+        let (lookaheads, hasher) = lookahead.resolve(&environment).await.map_err(unreadable)?;
+        let flat = self.flat_index(&hasher).await?;
         let options = OptionsBuilder::new()
-            .exclude_newer(exclude_newer(&request.indexes)?)
+            .exclude_newer(indexes::exclude_newer(&request.indexes)?)
             .build_options(BuildOptions::new(NoBinary::None, NoBuild::All))
             .build();
+        let manifest = Manifest::simple(requirements.to_vec());
         let python = PythonRequirement::from_marker_environment(
             &target.markers,
             RequiresPython::greater_than_equal_version(&target.markers.python_full_version().version),
         );
-        let in_memory = InMemoryIndex::default();
-        let downloads = Arc::new(tokio::sync::Semaphore::new(50));
         let resolver = Resolver::new(
-            Manifest::simple(requirements.clone()).with_constraints(constraints),
+            manifest.with_constraints(constraints.clone()).with_lookaheads(lookaheads),
             options,
             &python,
-            ResolverEnvironment::specific(ResolverMarkerEnvironment::from(target.markers.clone())),
+            environment,
             &target.markers,
             Conflicts::empty(),
             Some(&target.tags),
             &flat,
-            &in_memory,
+            &self.in_memory,
             &hasher,
-            &context,
+            self.context,
             EmptyInstalledPackages,
-            DistributionDatabase::new(&client, &context, downloads),
+            self.database(),
         );
-        let failed = |error: ResolveError| resolve_failed(error, request, target);
-        let output = resolver.map_err(failed)?.resolve().await.map_err(failed)?;
-        let asked: Vec<String> = requirements.iter().map(|requirement| requirement.name.to_string()).collect();
-        locked_wheels(&Resolution::from(output), &asked)
-    }
-}
-
-fn resolve_failed(error: ResolveError, request: &PythonRequest, target: &Target) -> PypiError {
-    let hints = error.hints().into_iter().map(|hint| hint.to_string()).collect();
-    let what = match request.requirements.as_slice() {
-        [] => "the requirements".to_owned(),
-        several => several.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", "),
-    };
-    PypiError::Resolve {
-        what,
-        python: request.version.to_string(),
-        platform: target.platform.to_string(),
-        source: Box::new(error),
-        hints,
-    }
-}
-
-async fn read_requirements(
-    request: &PythonRequest,
-    base: &BaseClientBuilder<'_>,
-) -> Result<RequirementsSpecification, PypiError> {
-    let mut sources = Vec::new();
-    for requirement in &request.requirements {
-        let source = RequirementsSource::from_package(requirement)
-            .map_err(|error| PypiError::Requirement { requirement: requirement.clone(), source: error.into() })?;
-        sources.push(source);
-    }
-    let unreadable =
-        |path: &Path, error: Cause| PypiError::Requirement { requirement: path.display().to_string(), source: error };
-    for path in &request.requirement_files {
-        let source = RequirementsSource::from_requirements_txt(path.clone());
-        sources.push(source.map_err(|error| unreadable(path, error.into()))?);
-    }
-    let mut constraints = Vec::new();
-    for path in &request.constraint_files {
-        let source = RequirementsSource::from_constraints_txt(path.clone());
-        constraints.push(source.map_err(|error| unreadable(path, error.into()))?);
-    }
-    RequirementsSpecification::from_sources(&sources, &constraints, &[], &[], None, base).await.map_err(|error| {
-        let requirement = request.requirements.join(" ");
-        PypiError::Requirement { requirement, source: error.into() }
-    })
-}
-
-fn named(specification: &RequirementsSpecification) -> Result<Vec<uv_distribution_types::Requirement>, PypiError> {
-    let mut requirements = Vec::new();
-    for entry in &specification.requirements {
-        match &entry.requirement {
-            UnresolvedRequirement::Named(requirement) => requirements.push(requirement.clone()),
-            UnresolvedRequirement::Unnamed(unnamed) => {
-                return Err(PypiError::NotAWheel { distribution: unnamed.to_string() });
-            }
-        }
-    }
-    Ok(requirements)
-}
-
-fn index_url(text: &str) -> Result<IndexUrl, PypiError> {
-    IndexUrl::parse(text, None).map_err(|error| PypiError::Index { index: redacted(text), source: error.into() })
-}
-
-/// A URL without the name and password it may carry.
-pub(crate) fn redacted(text: &str) -> String {
-    match url::Url::parse(text) {
-        Ok(mut url) => {
-            // Neither fails on a URL that has a host; one that has none carries no password.
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            url.to_string()
-        }
-        Err(_) => "(not a URL)".to_owned(),
-    }
-}
-
-fn locations(indexes: &Indexes, specification: &RequirementsSpecification) -> Result<IndexLocations, PypiError> {
-    let mut all = Vec::new();
-    for extra in &indexes.extra {
-        all.push(Index::from_extra_index_url(index_url(extra)?));
-    }
-    all.extend(specification.extra_index_urls.iter().cloned().map(Index::from_extra_index_url));
-    if let Some(default) = &indexes.default_index {
-        all.push(Index::from_index_url(index_url(default)?));
-    } else if let Some(default) = &specification.index_url {
-        all.push(Index::from_index_url(default.clone()));
-    }
-    let flat = specification.find_links.iter().cloned().map(Index::from_find_links).collect();
-    Ok(IndexLocations::new(all, flat, specification.no_index))
-}
-
-fn exclude_newer(indexes: &Indexes) -> Result<ExcludeNewer, PypiError> {
-    let Some(date) = &indexes.exclude_newer else { return Ok(ExcludeNewer::default()) };
-    let value: ExcludeNewerValue =
-        date.parse().map_err(|error: String| PypiError::ExcludeNewer { date: date.clone(), source: error.into() })?;
-    Ok(ExcludeNewer::global(value))
-}
-
-fn hash_strategy(specification: &RequirementsSpecification, target: &Target) -> Result<HashStrategy, PypiError> {
-    if !specification.require_hashes {
-        return Ok(HashStrategy::None);
-    }
-    HashStrategy::from_requirements(
-        specification.requirements.iter().map(|entry| (&entry.requirement, entry.hashes.as_slice())),
-        specification.constraints.iter().map(|entry| (&entry.requirement, entry.hashes.as_slice())),
-        Some(&ResolverMarkerEnvironment::from(target.markers.clone())),
-        uv_configuration::HashCheckingMode::Require,
-    )
-    .map_err(|error| PypiError::Setup(error.into()))
-}
-
-async fn flat_index(
-    client: &RegistryClient,
-    context: &NoBuilds,
-    target: &Target,
-    hasher: &HashStrategy,
-) -> Result<FlatIndex, PypiError> {
-    let entries = FlatIndexClient::new(client.cached_client(), client.connectivity(), &context.cache)
-        .fetch_all(context.locations.flat_indexes().map(Index::url))
-        .await
-        .map_err(|error| PypiError::Setup(error.into()))?;
-    Ok(FlatIndex::from_entries(entries, Some(&target.tags), hasher, &context.build_options))
-}
-
-fn locked_wheels(resolution: &Resolution, asked: &[String]) -> Result<Vec<LockedWheel>, PypiError> {
-    let mut wheels = Vec::new();
-    for resolved in resolution.distributions() {
-        let ResolvedDist::Installable { dist, .. } = resolved else { continue };
-        let Dist::Built(BuiltDist::Registry(registry)) = dist.as_ref() else {
-            return Err(PypiError::NotAWheel { distribution: dist.to_string() });
+        let outcome = match resolver {
+            Ok(resolver) => resolver.resolve().await,
+            Err(error) => Err(error),
         };
-        let wheel = registry.best_wheel();
-        let file_name = wheel.filename.to_string();
-        let digest = wheel
-            .file
-            .hashes
-            .iter()
-            .find(|hash| hash.algorithm == HashAlgorithm::Sha256)
-            .and_then(|hash| hash.digest.parse::<Digest>().ok())
-            .ok_or_else(|| PypiError::NoDigest { file: file_name.clone() })?;
-        let url = wheel.file.url.to_url().map_err(|error| PypiError::Setup(error.into()))?;
-        let name = dist.name().to_string();
-        wheels.push(LockedWheel {
-            is_requested: asked.contains(&name),
-            name,
-            version: wheel.filename.version.to_string(),
-            file_name,
-            url: redacted(url.as_str()),
-            digest,
-            size_bytes: wheel.file.size,
-        });
+        Ok((outcome, hasher))
     }
-    wheels.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(wheels)
+
+    async fn flat_index(&self, hasher: &HashStrategy) -> Result<FlatIndex, PypiError> {
+        let context = self.context;
+        let client = FlatIndexClient::new(self.client.cached_client(), self.client.connectivity(), &context.cache);
+        let entries = client
+            .fetch_all(context.locations.flat_indexes().map(Index::url))
+            .await
+            .map_err(|error| PypiError::Setup(told(error.into())))?;
+        Ok(FlatIndex::from_entries(entries, Some(&self.target.tags), hasher, &context.build_options))
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_never_reaches_an_error() {
-        assert_eq!(redacted("https://me:secret@index.example/simple"), "https://index.example/simple");
-        let error = index_url("https://me:secret@[nonsense/simple").unwrap_err();
-        assert!(!error.to_string().contains("secret"), "{error}");
-    }
-
-    #[test]
-    fn a_date_that_is_none_is_named() {
-        let indexes = Indexes { exclude_newer: Some("yesteryear".to_owned()), ..Indexes::default() };
-        let error = exclude_newer(&indexes).unwrap_err();
-        assert_eq!(error.to_string(), "cannot read `yesteryear` as a date for `--exclude-newer`");
-    }
+/// The requirements of `request`, for an error.
+fn what(request: &PythonRequest) -> String {
+    let files = request.requirement_files.iter().map(|path| path.display().to_string());
+    let all: Vec<String> = request.requirements.iter().cloned().chain(files).collect();
+    all.iter().map(|one| format!("`{}`", public(one))).collect::<Vec<_>>().join(", ")
 }

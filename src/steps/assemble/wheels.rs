@@ -8,7 +8,7 @@ use crate::formats::wheel::base64_url;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
-use crate::model::lock::PlatformLock;
+use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{ConsoleScript, PartEntry, WheelPart};
 use crate::model::request::Request;
 use crate::model::tree::{Kind, Node, Origin};
@@ -26,7 +26,8 @@ pub(super) fn place(
     let Origin::Wheel { name, .. } = origin else { return Ok(()) };
     let version = request.python.version;
     let interpreter = format!("/usr/bin/python{version}");
-    let is_requested = lock.wheels.iter().any(|locked| locked.name == *name && locked.is_requested);
+    let locked = lock.wheels.iter().find(|locked| locked.name == *name);
+    let is_requested = locked.is_some_and(|locked| locked.is_requested);
     let base = &request.user_base;
     let site = base.site(version);
     put_all(&wheel.site, &site, origin, assembly)?;
@@ -55,7 +56,7 @@ pub(super) fn place(
             is_requested,
         });
     }
-    complete_record(wheel, &site, &record, is_requested, assembly, store)
+    complete_record(wheel, &site, &record, locked, assembly, store)
 }
 
 /// Where two wheels bring the same path with different contents, one sentence a pair. As with pip, the one that is placed
@@ -128,23 +129,24 @@ fn record_line(path: &str, digest: &Digest, size_bytes: usize) -> String {
     format!("{path},sha256={},{size_bytes}\n", base64_url(digest.as_bytes()))
 }
 
-/// What an installer adds to dist-info: who installed it, whether it was asked for, and both in RECORD.
+/// What an installer adds to dist-info: who installed it, whether it was asked for, where it came from, and all in RECORD.
 fn complete_record(
     wheel: &WheelPart,
     site: &str,
     scripts: &str,
-    is_requested: bool,
+    locked: Option<&LockedWheel>,
     assembly: &mut Assembly,
     store: &Store,
 ) -> Result<(), AssembleError> {
     let dist_info = &wheel.dist_info;
     let mut lines = scripts.to_owned();
-    let mut own = vec![("INSTALLER", "lath\n")];
-    if is_requested {
-        own.push(("REQUESTED", ""));
+    let mut own = vec![("INSTALLER", "lath\n".to_owned())];
+    if locked.is_some_and(|locked| locked.is_requested) {
+        own.push(("REQUESTED", String::new()));
     }
+    own.extend(locked.and_then(direct_url).map(|text| ("direct_url.json", text)));
     for (name, text) in own {
-        write_text(&mut assembly.tree, &format!("{site}/{dist_info}/{name}"), text, store)?;
+        write_text(&mut assembly.tree, &format!("{site}/{dist_info}/{name}"), &text, store)?;
         lines.push_str(&record_line(&format!("{dist_info}/{name}"), &Digest::of(text.as_bytes()), text.len()));
     }
     let record = ImagePath::parse(&format!("{site}/{dist_info}/RECORD"))?;
@@ -158,6 +160,17 @@ fn complete_record(
     *digest = store.put(&bytes)?;
     *size_bytes = bytes.len() as u64;
     Ok(())
+}
+
+/// `direct_url.json` (packaging.python.org, "Recording the Direct URL Origin") of a wheel that a requirement names by
+/// URL. One of a file has none: it would tell where on the building machine the file lay.
+fn direct_url(wheel: &LockedWheel) -> Option<String> {
+    let digest = wheel.digest.to_string();
+    let origin = serde_json::json!({
+        "archive_info": { "hash": format!("sha256={digest}"), "hashes": { "sha256": digest } },
+        "url": wheel.url,
+    });
+    (wheel.source == WheelSource::Url).then(|| origin.to_string())
 }
 
 #[cfg(test)]

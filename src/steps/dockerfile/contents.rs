@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::text::shell_word;
 use crate::model::assembly::InstalledScript;
 use crate::model::dockerfile::Ingredients;
-use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock};
+use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{Part, PartContents};
 use crate::model::platform::{Architecture, Platform};
 use crate::model::request::Request;
@@ -67,16 +67,19 @@ fn pinned<'a>(
     lock: &Lock,
     has_hashes: bool,
 ) -> Vec<String> {
-    let mut pins: BTreeMap<(&str, &str), Pinned> = BTreeMap::new();
+    let mut pins: BTreeMap<String, Pinned> = BTreeMap::new();
     for (platform, wheels) in wheels {
         for wheel in wheels {
-            let found = pins.entry((&wheel.name, &wheel.version)).or_default();
+            let pin = match wheel.source {
+                WheelSource::Url => format!("{} @ {}", wheel.name, wheel.url),
+                WheelSource::Index | WheelSource::Path => format!("{}=={}", wheel.name, wheel.version),
+            };
+            let found = pins.entry(pin).or_default();
             found.platforms.insert(platform);
             found.hashes.insert(format!(" --hash={}", wheel.digest.prefixed()));
         }
     }
-    let pins = pins.into_iter().map(|((name, version), Pinned { platforms, hashes })| {
-        let mut pin = format!("{name}=={version}");
+    let pins = pins.into_iter().map(|(mut pin, Pinned { platforms, hashes })| {
         if platforms.len() < lock.platforms.len() {
             let machines: Vec<String> =
                 platforms.iter().map(|one| format!("platform_machine == \"{}\"", machine(one.architecture))).collect();

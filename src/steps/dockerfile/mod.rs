@@ -15,10 +15,10 @@ use thiserror::Error;
 pub(crate) use self::contents::scripts;
 use self::text::{Text, exec_form, folded, listed, pair, shell_word};
 use crate::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
-use crate::model::lock::Lock;
+use crate::model::lock::{Lock, WheelSource};
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Distribution, Entrypoint, Request};
-use crate::outside::pypi::redacted;
+use crate::outside::credentials::public;
 
 /// The first Python that Debian and Ubuntu mark as theirs (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
@@ -40,6 +40,8 @@ pub(crate) enum DockerfileError {
         "cannot copy `{source_path}` by a Dockerfile: it copies only what is in the folder that is built, by a relative path"
     )]
     Copy { source_path: String },
+    #[error("cannot write `{file_name}` into a Dockerfile: the wheel lies on this machine alone; name it by a URL")]
+    LocalWheel { file_name: String },
 }
 
 /// Writes the Dockerfile.
@@ -48,6 +50,10 @@ pub(crate) fn dockerfile(
     request: &Request,
     wanted: &DockerfileRequest,
 ) -> Result<Dockerfile, DockerfileError> {
+    let mut wheels = ingredients.lock.platforms.iter().flat_map(|half| &half.wheels);
+    if let Some(wheel) = wheels.find(|wheel| wheel.source == WheelSource::Path) {
+        return Err(DockerfileError::LocalWheel { file_name: wheel.file_name.clone() });
+    }
     let page = Page { ingredients, request, wanted };
     let mut text = Text::default();
     page.head(&mut text);
@@ -189,7 +195,7 @@ impl Page<'_> {
         let default = indexes.default_index.iter().map(|url| ("--index-url", url));
         let mut options = Vec::new();
         for (option, url) in default.chain(indexes.extra.iter().map(|url| ("--extra-index-url", url))) {
-            options.push(format!("{option} {}", shell_word(&redacted(url))));
+            options.push(format!("{option} {}", shell_word(&public(url))));
             let parsed = url::Url::parse(url).ok().filter(|url| url.scheme() == "http");
             if let Some(host) = parsed.as_ref().and_then(url::Url::host_str) {
                 options.push(format!("--trusted-host {}", shell_word(host)));

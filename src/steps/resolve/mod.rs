@@ -2,6 +2,7 @@
 
 mod calls;
 mod debian;
+mod direct;
 mod needs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::debian::{DebianError, Skip, Wanted};
+use self::direct::DirectError;
 use self::needs::NeedsError;
 use crate::formats::relation;
 use crate::model::digest::Digest;
@@ -20,7 +22,7 @@ use crate::model::request::{BaseRequest, Entrypoint, Request, TrimLevel};
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
 use crate::outside::http::{Download, HttpError};
-use crate::outside::pypi::PypiError;
+use crate::outside::pypi::{Answer, PypiError};
 use crate::outside::store::StoreError;
 use crate::outside::world::World;
 
@@ -68,6 +70,14 @@ const WITH_NIS: [&str; 4] =
 /// Debian's essential packages that a package runs, and does not name in `Depends` since every Debian has them.
 const ESSENTIAL: [(&str, &[&str]); 1] = [("git", &["bash", "coreutils", "dash", "grep", "sed"])];
 
+/// Releases, their Python and their glibc, as they stand: only what is done early rests on them, never what comes of it.
+const STABLE: [(&str, &str, (u16, u16)); 4] = [
+    ("trixie", "3.13.5", (2, 41)),
+    ("bookworm", "3.11.2", (2, 36)),
+    ("noble", "3.12.3", (2, 39)),
+    ("jammy", "3.10.12", (2, 35)),
+];
+
 #[derive(Debug, Error)]
 pub(crate) enum ResolveError {
     #[error(transparent)]
@@ -76,6 +86,8 @@ pub(crate) enum ResolveError {
     Debian(#[from] DebianError),
     #[error(transparent)]
     Pypi(#[from] PypiError),
+    #[error(transparent)]
+    Direct(#[from] DirectError),
     #[error("cannot fetch the wheels")]
     Fetch(#[from] HttpError),
     #[error(transparent)]
@@ -87,35 +99,20 @@ pub(crate) enum ResolveError {
 }
 
 impl ResolveError {
-    /// The distributions of which, as the resolver says, no wheel fits.
+    /// The distributions of which no wheel fits, and which could be built from source.
     pub(crate) fn without_wheels(&self) -> Vec<String> {
-        const SAID: [&str; 2] = [" has no usable wheels", " have no usable wheels"];
-        let mut names = BTreeSet::new();
-        let mut next: Option<&dyn std::error::Error> = Some(self);
-        while let Some(error) = next {
-            let text = error.to_string();
-            for said in SAID {
-                let before = text.split(said).take(text.matches(said).count());
-                names.extend(before.filter_map(|before| {
-                    let word = before.split_whitespace().last()?;
-                    let name: String = word
-                        .chars()
-                        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-                        .collect();
-                    (!name.is_empty()).then_some(name)
-                }));
-            }
-            next = error.source();
+        match self {
+            Self::Pypi(PypiError::Resolve { advice, .. }) => advice.without_wheels.clone(),
+            _ => Vec::new(),
         }
-        names.into_iter().collect()
     }
 
     /// Ways out, beyond what the error says itself.
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
-            Self::Pypi(PypiError::Resolve { hints, .. }) => hints.clone(),
+            Self::Pypi(error) => error.hints(),
             Self::Archive(error) => error.hints(),
-            Self::Fetch(error) => error.hints(),
+            Self::Fetch(error) | Self::Direct(DirectError::Fetch { source: error, .. }) => error.hints(),
             Self::Store(error) => error.hints(),
             _ => Vec::new(),
         }
@@ -123,7 +120,7 @@ impl ResolveError {
 }
 
 /// What the base says of itself before any wheel is chosen.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct BaseFacts {
     /// `3.13.5`.
     python: String,
@@ -148,23 +145,77 @@ pub(crate) fn resolve(request: &Request, world: &World) -> Result<Lock, ResolveE
 }
 
 fn resolve_platform(request: &Request, platform: Platform, world: &World) -> Result<PlatformLock, ResolveError> {
-    let base = &request.base;
-    let snapshot = world.archive.snapshot(base, platform.architecture, &world.http, &world.store, world.now_secs)?;
-    let mut packages = Packages { snapshot, index: None, world };
-    let facts = packages.facts(base, request.python.version)?;
-    let wheels = world.pypi.resolve(&request.python, &facts.python, platform, facts.glibc)?;
-    let downloads: Vec<Download> = wheels.iter().map(Download::of_wheel).collect();
-    world.http.download_all(&downloads, &world.store)?;
-    let needs = needs::needs(&wheels, platform, &world.store)?;
-    let half = packages.half(request, &needs)?;
-    let mut hints = calls::unanswered(&wheels, &half.debs);
-    hints.extend(half.missing.iter().map(|(library, wheel)| {
-        format!(
-            "{wheel} needs `{library}`, which no package of `{}` is known to carry: name it with `--with PACKAGE`",
-            base.suite
-        )
-    }));
-    Ok(PlatformLock { platform, wheels, debs: half.debs, hints })
+    let (mut packages, answer) = both_halves(request, platform, world)?;
+    // The base's packages come while the wheels do; what the wheels' libraries need is known only after.
+    let base = packages.half(request, &BTreeMap::new())?;
+    let debs: Vec<Download> = base.debs.iter().map(Download::of_deb).collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Whatever fails here is asked for again, and told, when all parcels are fetched.
+            let _ = world.http.download_all(&debs, &world.store);
+        });
+        let wheels = wheels(answer, world)?;
+        let downloads: Vec<Download> = wheels.iter().map(Download::of_wheel).collect();
+        world.http.download_all(&downloads, &world.store)?;
+        let needs = needs::needs(&wheels, platform, &world.store)?;
+        let half = packages.half(request, &needs)?;
+        let mut hints = calls::unanswered(&wheels, &half.debs);
+        hints.extend(half.missing.iter().map(|(library, wheel)| {
+            format!(
+                "{wheel} needs `{library}`, which no package of `{}` is known to carry: name it with `--with PACKAGE`",
+                request.base.suite
+            )
+        }));
+        Ok(PlatformLock { platform, wheels, debs: half.debs, hints })
+    })
+}
+
+/// The archive's packages with what the base says of itself, and the wheels that were chosen meanwhile for what it is
+/// expected to say: the index is asked while the archive is, and asked once more where the base has another Python.
+fn both_halves<'a>(
+    request: &Request,
+    platform: Platform,
+    world: &'a World,
+) -> Result<(Packages<'a>, Answer), ResolveError> {
+    let (base, python) = (&request.base, &request.python);
+    let expected = BaseFacts::expected(base, python.version);
+    let resolve = |facts: &BaseFacts| world.pypi.resolve(python, &facts.python, platform, facts.glibc);
+    std::thread::scope(|scope| {
+        let early = scope.spawn(|| resolve(&expected));
+        let snapshot =
+            world.archive.snapshot(base, platform.architecture, &world.http, &world.store, world.now_secs)?;
+        let mut packages = Packages { snapshot, index: None, world };
+        let facts = packages.facts(base, python.version)?;
+        let early = early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let answer = if facts == expected { early } else { resolve(&facts) };
+        Ok((packages, answer?))
+    })
+}
+
+/// The wheels of one platform, by name.
+fn wheels(answer: Answer, world: &World) -> Result<Vec<LockedWheel>, ResolveError> {
+    for warning in answer.warnings {
+        world.listener.hear(Event::Warning(warning));
+    }
+    let mut wheels = answer.wheels;
+    for direct in &answer.direct {
+        wheels.push(direct::bring(direct, world)?);
+    }
+    wheels.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(wheels)
+}
+
+impl BaseFacts {
+    /// What the base most likely says: stable releases keep their Python and their glibc.
+    fn expected(base: &BaseRequest, version: PythonVersion) -> Self {
+        let known = STABLE.iter().find(|(suite, python, _)| {
+            *suite == base.suite && python.strip_prefix(&version.to_string()).is_some_and(|rest| rest.starts_with('.'))
+        });
+        match known {
+            Some((_, python, glibc)) => Self { python: (*python).to_owned(), glibc: *glibc },
+            None => Self { python: format!("{version}.0"), glibc: (2, 36) },
+        }
+    }
 }
 
 /// The archive's packages, read only when no note answers.

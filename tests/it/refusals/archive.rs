@@ -57,13 +57,17 @@ fn a_page_in_place_of_a_package_or_of_the_index_is_refused_by_its_url() {
     let world = World::usual();
     let deb = world.debian.deb_path("netbase").unwrap();
     world.debian.server.set(&deb, Response::proxy_page());
-    assert_refused(&world, "tool", &["cannot use", "netbase", "its sha256 is"]);
+    assert_refused(
+        &world,
+        "tool",
+        &["cannot fetch", "netbase", "a page comes in its place (text/html)", "hint: `HTTPS_PROXY`"],
+    );
     let world = World::usual();
     world.pypi.server.set("/simple/tool/", Response::proxy_page());
-    assert_refused(&world, "tool", &["tool"]);
+    assert_refused(&world, "tool", &["answers for `tool` with a page that lists no file"]);
     let world = World::usual();
     world.pypi.server.set(&format!("/files/{}", tool().file_name()), Response::proxy_page());
-    assert_refused(&world, "tool", &["tool-1.0-py3-none-any.whl"]);
+    assert_refused(&world, "tool", &["tool-1.0-py3-none-any.whl", "a page comes in its place (text/html)"]);
 }
 
 #[test]

@@ -1,37 +1,43 @@
 //! HTTP: whole documents into memory, parcels into the store, several at once, with retries and resume.
 //!
-//! Asynchronous inside, plain calls outside. Trusts what the system trusts, and `SSL_CERT_FILE`.
+//! Asynchronous inside, plain calls outside. Trusts what the system trusts, and `SSL_CERT_FILE`; honours the usual
+//! variables for proxies.
 
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+mod download;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use fs_err as fs;
 use futures::StreamExt as _;
-use reqwest::header::{ETAG, IF_NONE_MATCH, RANGE};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use thiserror::Error;
 use tokio::runtime::Runtime;
 
-use crate::model::digest::{Digest, DigestWriter};
+use crate::model::digest::Digest;
 use crate::model::event::{Event, Listener};
-use crate::model::lock::{LockedDeb, LockedWheel};
-use crate::outside::store::{Store, StoreError};
+use crate::outside::credentials::{Credentials, public};
+use crate::outside::store::StoreError;
+
+pub(crate) use crate::outside::http::download::Download;
 
 /// How often a request is tried before its failure is told.
 const ATTEMPTS: u32 = 4;
 /// The pause before the second attempt; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
+/// The longest pause that a server may ask for (RFC 9110, section 10.2.3).
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSettings {
     pub(crate) offline: bool,
     /// Downloads at once.
     pub(crate) jobs: usize,
+    /// How long a server may say nothing.
+    pub(crate) read_timeout: Duration,
+    pub(crate) credentials: Arc<Credentials>,
 }
 
 pub(crate) struct Http {
@@ -40,36 +46,6 @@ pub(crate) struct Http {
     settings: HttpSettings,
     listener: Arc<dyn Listener>,
     next_id: AtomicU64,
-}
-
-/// A parcel to fetch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Download {
-    /// For people: a file name.
-    pub(crate) name: String,
-    pub(crate) url: String,
-    pub(crate) digest: Digest,
-    pub(crate) size_bytes: Option<u64>,
-}
-
-impl Download {
-    pub(crate) fn of_wheel(wheel: &LockedWheel) -> Self {
-        Self {
-            name: wheel.file_name.clone(),
-            url: wheel.url.clone(),
-            digest: wheel.digest,
-            size_bytes: wheel.size_bytes,
-        }
-    }
-
-    pub(crate) fn of_deb(deb: &LockedDeb) -> Self {
-        Self {
-            name: format!("{}_{}.deb", deb.name, deb.version),
-            url: deb.url.clone(),
-            digest: deb.digest,
-            size_bytes: Some(deb.size_bytes),
-        }
-    }
 }
 
 /// The answer to a conditional request.
@@ -88,7 +64,16 @@ pub(crate) enum HttpError {
     #[error("cannot fetch `{url}`")]
     Network { url: String, source: reqwest::Error },
     #[error("cannot fetch `{url}`: the server answers {status}")]
-    Status { url: String, status: StatusCode },
+    Status {
+        url: String,
+        status: StatusCode,
+        /// How long the server wants to be left alone.
+        pause: Option<Duration>,
+    },
+    #[error("cannot fetch `{url}`: a page comes in its place (text/html), as from a proxy that wants a log-in")]
+    Page { url: String },
+    #[error("cannot fetch `{url}`: it ends after {found} of {expected} bytes")]
+    Short { url: String, expected: u64, found: u64 },
     #[error("cannot fetch `{url}`: it is larger than {max_bytes} bytes")]
     TooLarge { url: String, max_bytes: u64 },
     #[error("cannot use `{url}`: its sha256 is {found}, and {expected} was promised")]
@@ -113,6 +98,10 @@ impl HttpError {
             Self::Status { status, .. } if status.as_u16() == 407 => {
                 "the proxy wants a name and a password: `HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT`"
             }
+            Self::Status { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, .. } => {
+                "credentials come from the index's URL, `https://NAME:PASSWORD@HOST/`, or from a netrc file"
+            }
+            Self::Page { .. } => "`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say which proxy is asked",
             Self::Digest { .. } | Self::TooLarge { .. } => {
                 "a proxy or a mirror serves other bytes than were published: use another, or try again later"
             }
@@ -130,7 +119,16 @@ impl HttpError {
                 status.is_server_error()
                     || matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
             }
+            Self::Short { .. } => true,
             _ => false,
+        }
+    }
+
+    /// How long to wait before the next attempt, where the server says it.
+    fn asked_pause(&self) -> Option<Duration> {
+        match self {
+            Self::Status { pause, .. } => *pause,
+            _ => None,
         }
     }
 }
@@ -145,7 +143,7 @@ impl Http {
         let client = Client::builder()
             .user_agent(concat!("lath/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
+            .read_timeout(settings.read_timeout)
             .build()
             .map_err(|error| HttpError::Setup(error.into()))?;
         Ok(Self { client, runtime, settings, listener, next_id: AtomicU64::new(0) })
@@ -160,7 +158,9 @@ impl Http {
     pub(crate) fn get(&self, url: &str, max_bytes: u64) -> Result<Vec<u8>, HttpError> {
         match self.runtime.block_on(self.conditional(url, None, max_bytes))? {
             Conditional::Changed { bytes, .. } => Ok(bytes),
-            Conditional::Unchanged => Err(HttpError::Status { url: public(url), status: StatusCode::NOT_MODIFIED }),
+            Conditional::Unchanged => {
+                Err(HttpError::Status { url: public(url), status: StatusCode::NOT_MODIFIED, pause: None })
+            }
         }
     }
 
@@ -184,19 +184,13 @@ impl Http {
         ))
     }
 
-    /// Fetches every item that the store lacks. A parcel is adopted only after its sha256 agreed.
-    pub(crate) fn download_all(&self, items: &[Download], store: &Store) -> Result<(), HttpError> {
-        let missing: Vec<&Download> =
-            items.iter().filter(|item| !store.has_parcel(&item.digest, item.size_bytes)).collect();
-        self.runtime.block_on(async {
-            let mut work = futures::stream::iter(missing)
-                .map(|item| self.download(item, store))
-                .buffer_unordered(self.settings.jobs.max(1));
-            while let Some(done) = work.next().await {
-                done?;
-            }
-            Ok(())
-        })
+    /// A request that says who asks, where that is known.
+    fn request(&self, url: &str) -> RequestBuilder {
+        let request = self.client.get(url);
+        match self.settings.credentials.of(url) {
+            Some(login) => request.basic_auth(login.user, Some(login.password)),
+            None => request,
+        }
     }
 
     async fn conditional(&self, url: &str, etag: Option<&str>, max_bytes: u64) -> Result<Conditional, HttpError> {
@@ -204,7 +198,7 @@ impl Http {
     }
 
     async fn conditional_once(&self, url: &str, etag: Option<&str>, max_bytes: u64) -> Result<Conditional, HttpError> {
-        let mut request = self.client.get(url);
+        let mut request = self.request(url);
         if let Some(etag) = etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
@@ -225,70 +219,6 @@ impl Http {
         Ok(Conditional::Changed { bytes, etag })
     }
 
-    async fn download(&self, item: &Download, store: &Store) -> Result<(), HttpError> {
-        // Two processes that want the same parcel: the second waits, and then has it.
-        let lock_name = format!("parcel-{}", item.digest);
-        let waiting = store.clone();
-        let _guard = tokio::task::spawn_blocking(move || waiting.lock(&lock_name))
-            .await
-            .map_err(|error| HttpError::Setup(error.into()))??;
-        if store.has_parcel(&item.digest, item.size_bytes) {
-            return Ok(());
-        }
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        self.listener.hear(Event::DownloadStarted { id, name: item.name.clone(), total: item.size_bytes });
-        let partial = store.partial_path(&item.digest);
-        let outcome = self.with_retries(&item.url, || self.download_once(id, item, &partial)).await;
-        self.listener.hear(Event::DownloadFinished { id });
-        let found = outcome?;
-        if found != item.digest {
-            let _ = fs::remove_file(&partial);
-            return Err(HttpError::Digest { url: public(&item.url), expected: item.digest, found });
-        }
-        Ok(store.adopt_parcel(&partial, &item.digest)?)
-    }
-
-    /// Fetches what `partial` lacks of `item`, and returns the digest of the whole.
-    async fn download_once(&self, id: u64, item: &Download, partial: &Path) -> Result<Digest, HttpError> {
-        let url = &item.url;
-        let keep = |source| HttpError::Keep { url: public(url), source };
-        let mut file =
-            fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(partial).map_err(keep)?;
-        let mut writer = DigestWriter::new(std::io::sink());
-        let mut have = copy_into(&mut file, &mut writer).map_err(keep)?;
-        let mut request = self.client.get(url);
-        if have > 0 && item.size_bytes == Some(have) {
-            return Ok(writer.finish().1);
-        }
-        if have > 0 {
-            request = request.header(RANGE, format!("bytes={have}-"));
-        }
-        let response = request.send().await.map_err(|source| network(url, source))?;
-        let is_rest = response.status() == StatusCode::PARTIAL_CONTENT;
-        if have > 0 && (!is_rest || response.status() == StatusCode::RANGE_NOT_SATISFIABLE) {
-            file.set_len(0).map_err(keep)?;
-            file.seek(SeekFrom::Start(0)).map_err(keep)?;
-            writer = DigestWriter::new(std::io::sink());
-            have = 0;
-        }
-        let response = successful(url, response)?;
-        let limit = item.size_bytes.unwrap_or(u64::MAX);
-        let mut body = response.bytes_stream();
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|source| network(url, source))?;
-            have += chunk.len() as u64;
-            if have > limit {
-                let _ = fs::remove_file(partial);
-                return Err(HttpError::TooLarge { url: public(url), max_bytes: limit });
-            }
-            file.write_all(&chunk).map_err(keep)?;
-            writer.write_all(&chunk).map_err(keep)?;
-            self.listener.hear(Event::DownloadProgress { id, bytes: have });
-        }
-        file.flush().map_err(keep)?;
-        Ok(writer.finish().1)
-    }
-
     async fn with_retries<T, F>(&self, url: &str, attempt: impl Fn() -> F) -> Result<T, HttpError>
     where
         F: Future<Output = Result<T, HttpError>>,
@@ -300,8 +230,9 @@ impl Http {
         for tried in 1.. {
             match attempt().await {
                 Err(error) if tried < ATTEMPTS && error.is_passing() => {
-                    self.listener.hear(Event::Detail(format!("{error}; trying again in {} ms", pause.as_millis())));
-                    tokio::time::sleep(pause).await;
+                    let wait = error.asked_pause().unwrap_or(pause).min(LONGEST_PAUSE);
+                    self.listener.hear(Event::Detail(format!("{error}; trying again in {} ms", wait.as_millis())));
+                    tokio::time::sleep(wait).await;
                     pause *= 2;
                 }
                 outcome => return outcome,
@@ -311,23 +242,27 @@ impl Http {
     }
 }
 
-/// Feeds what `file` holds to `writer` and leaves the position at its end.
-fn copy_into(file: &mut fs::File, writer: &mut DigestWriter<std::io::Sink>) -> std::io::Result<u64> {
-    let mut buffer = vec![0; 128 << 10];
-    let mut have = 0;
-    loop {
-        let length = file.read(&mut buffer)?;
-        if length == 0 {
-            return Ok(have);
-        }
-        writer.write_all(&buffer[..length])?;
-        have += length as u64;
-    }
-}
-
 fn successful(url: &str, response: Response) -> Result<Response, HttpError> {
     let status = response.status();
-    if status.is_success() { Ok(response) } else { Err(HttpError::Status { url: public(url), status }) }
+    if status.is_success() {
+        return Ok(response);
+    }
+    Err(HttpError::Status { url: public(url), status, pause: pause(response.headers()) })
+}
+
+/// The answer, where it is a file and no page of somebody between: a wheel or a .deb never is one.
+fn file(url: &str, response: Response) -> Result<Response, HttpError> {
+    let response = successful(url, response)?;
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.trim_start().to_ascii_lowercase().starts_with("text/html") {
+        return Err(HttpError::Page { url: public(url) });
+    }
+    Ok(response)
+}
+
+/// `Retry-After` in seconds; as a date it is not honoured, since clocks differ.
+fn pause(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn network(url: &str, source: reqwest::Error) -> HttpError {
@@ -343,13 +278,4 @@ fn tells_of_a_certificate(error: &dyn std::error::Error) -> bool {
         next = cause.source();
     }
     false
-}
-
-/// A URL as it may be shown: without the name and password it may carry.
-fn public(text: &str) -> String {
-    let Ok(mut url) = url::Url::parse(text) else { return text.to_owned() };
-    // Neither fails on a URL with a host, and one without a host carries no password.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.to_string()
 }

@@ -1,0 +1,418 @@
+//! Parcels into the store: what was cut short is continued, and nothing is adopted before its sha256 agreed.
+
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use fs_err as fs;
+use futures::StreamExt as _;
+use reqwest::header::{CONTENT_RANGE, ETAG, IF_NONE_MATCH, RANGE};
+use reqwest::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::{Http, HttpError, file, network};
+use crate::model::digest::{Digest, DigestWriter};
+use crate::model::event::Event;
+use crate::model::lock::{LockedDeb, LockedWheel};
+use crate::outside::credentials::public;
+use crate::outside::store::Store;
+
+/// A parcel to fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Download {
+    /// For people: a file name.
+    pub(crate) name: String,
+    pub(crate) url: String,
+    pub(crate) digest: Digest,
+    pub(crate) size_bytes: Option<u64>,
+}
+
+impl Download {
+    pub(crate) fn of_wheel(wheel: &LockedWheel) -> Self {
+        Self {
+            name: wheel.file_name.clone(),
+            url: wheel.url.clone(),
+            digest: wheel.digest,
+            size_bytes: wheel.size_bytes,
+        }
+    }
+
+    pub(crate) fn of_deb(deb: &LockedDeb) -> Self {
+        Self {
+            name: format!("{}_{}.deb", deb.name, deb.version),
+            url: deb.url.clone(),
+            digest: deb.digest,
+            size_bytes: Some(deb.size_bytes),
+        }
+    }
+}
+
+/// What a URL that promises no sha256 gave when it was last asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Seen {
+    etag: Option<String>,
+    digest: Digest,
+    size_bytes: u64,
+}
+
+/// The file that a download fills, and what of it is there.
+struct Partial {
+    file: fs::File,
+    digest: DigestWriter<std::io::Sink>,
+    have_bytes: u64,
+}
+
+impl Partial {
+    /// Opens `path` and reads what an earlier attempt left.
+    fn open(path: &Path) -> std::io::Result<Self> {
+        let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut partial = Self { file, digest: DigestWriter::new(std::io::sink()), have_bytes: 0 };
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            let length = partial.file.read(&mut buffer)?;
+            if length == 0 {
+                return Ok(partial);
+            }
+            partial.digest.write_all(&buffer[..length])?;
+            partial.have_bytes += length as u64;
+        }
+    }
+
+    fn start_again(&mut self) -> std::io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.digest = DigestWriter::new(std::io::sink());
+        self.have_bytes = 0;
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.digest.write_all(bytes)?;
+        self.have_bytes += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl Http {
+    /// Fetches every item that the store lacks. A parcel is adopted only after its sha256 agreed.
+    pub(crate) fn download_all(&self, items: &[Download], store: &Store) -> Result<(), HttpError> {
+        let missing: Vec<&Download> =
+            items.iter().filter(|item| !store.has_parcel(&item.digest, item.size_bytes)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let bytes = missing.iter().filter_map(|item| item.size_bytes).sum();
+        self.listener.hear(Event::DownloadsPlanned { files: missing.len(), bytes });
+        let files = missing.len();
+        let fetched = self.runtime.block_on(async {
+            let mut work = futures::stream::iter(missing)
+                .map(|item| self.download(item, store))
+                .buffer_unordered(self.settings.jobs.max(1));
+            let mut fetched = 0;
+            while let Some(done) = work.next().await {
+                fetched += done?;
+            }
+            Ok::<u64, HttpError>(fetched)
+        })?;
+        self.listener.hear(Event::DownloadsFinished { files, bytes: fetched });
+        Ok(())
+    }
+
+    /// Fetches a wheel whose sha256 nobody promised, and tells it with the size in bytes. Where the server knows entity
+    /// tags, what the store took before is taken again only when it changed.
+    pub(crate) fn download_unpinned(&self, name: &str, url: &str, store: &Store) -> Result<(Digest, u64), HttpError> {
+        const SHELF: &str = "unpinned-1";
+        let key = Digest::of(public(url).as_bytes());
+        let seen: Option<Seen> =
+            store.note(SHELF, &key).filter(|seen: &Seen| store.has_parcel(&seen.digest, Some(seen.size_bytes)));
+        if let Some(seen) = seen.as_ref().filter(|_| self.settings.offline) {
+            return Ok((seen.digest, seen.size_bytes));
+        }
+        let _guard = store.lock(&format!("unpinned-{key}"))?;
+        let partial = store.partial_path(&key);
+        let etag = seen.as_ref().and_then(|seen| seen.etag.clone());
+        let work = self.with_retries(url, || self.download_unpinned_once(name, url, etag.as_deref(), &partial));
+        let Some(new) = self.runtime.block_on(work)? else {
+            let unasked = || HttpError::Status { url: public(url), status: StatusCode::NOT_MODIFIED, pause: None };
+            return seen.map(|seen| (seen.digest, seen.size_bytes)).ok_or_else(unasked);
+        };
+        store.adopt_parcel(&partial, &new.digest)?;
+        store.write_note(SHELF, &key, &new)?;
+        Ok((new.digest, new.size_bytes))
+    }
+
+    /// `None` where the server still has what bore `etag`.
+    async fn download_unpinned_once(
+        &self,
+        name: &str,
+        url: &str,
+        etag: Option<&str>,
+        path: &Path,
+    ) -> Result<Option<Seen>, HttpError> {
+        let keep = |source| HttpError::Keep { url: public(url), source };
+        let mut request = self.request(url);
+        if let Some(etag) = etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        let response = request.send().await.map_err(|source| network(url, source))?;
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let response = file(url, response)?;
+        let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut partial = Partial::open(path).map_err(keep)?;
+        // Who knows what the bytes of an earlier attempt belong to.
+        partial.start_again().map_err(keep)?;
+        let id = self.started(name, response.content_length());
+        let filled = self.fill(id, url, response, &mut partial, u64::MAX).await;
+        self.listener.hear(Event::DownloadFinished { id });
+        filled?;
+        let size_bytes = partial.have_bytes;
+        Ok(Some(Seen { etag, digest: partial.digest.finish().1, size_bytes }))
+    }
+
+    fn started(&self, name: &str, total: Option<u64>) -> u64 {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.listener.hear(Event::DownloadStarted { id, name: name.to_owned(), total });
+        id
+    }
+
+    /// Tells how many bytes the parcel has; 0 where another process brought it.
+    async fn download(&self, item: &Download, store: &Store) -> Result<u64, HttpError> {
+        // Two processes that want the same parcel: the second waits, and then has it.
+        let lock_name = format!("parcel-{}", item.digest);
+        let waiting = store.clone();
+        let _guard = tokio::task::spawn_blocking(move || waiting.lock(&lock_name))
+            .await
+            .map_err(|error| HttpError::Setup(error.into()))??;
+        if store.has_parcel(&item.digest, item.size_bytes) {
+            return Ok(0);
+        }
+        let id = self.started(&item.name, item.size_bytes);
+        let partial = store.partial_path(&item.digest);
+        let was_begun = fs::metadata(&partial).is_ok_and(|file| file.len() > 0);
+        let mut outcome = self.with_retries(&item.url, || self.download_once(id, item, &partial)).await;
+        if was_begun && matches!(&outcome, Ok((found, _)) if *found != item.digest) {
+            // What an earlier process left was wrong, perhaps, and not what the server sends.
+            let _ = fs::remove_file(&partial);
+            outcome = self.with_retries(&item.url, || self.download_once(id, item, &partial)).await;
+        }
+        self.listener.hear(Event::DownloadFinished { id });
+        let (found, size_bytes) = outcome?;
+        if found != item.digest {
+            let _ = fs::remove_file(&partial);
+            return Err(HttpError::Digest { url: public(&item.url), expected: item.digest, found });
+        }
+        store.adopt_parcel(&partial, &item.digest)?;
+        Ok(size_bytes)
+    }
+
+    /// Fetches what `path` lacks of `item`, and returns the digest and the size of the whole.
+    async fn download_once(&self, id: u64, item: &Download, path: &Path) -> Result<(Digest, u64), HttpError> {
+        let url = &item.url;
+        let keep = |source| HttpError::Keep { url: public(url), source };
+        let mut partial = Partial::open(path).map_err(keep)?;
+        if partial.have_bytes > 0 && item.size_bytes == Some(partial.have_bytes) {
+            return Ok((partial.digest.finish().1, partial.have_bytes));
+        }
+        let mut request = self.request(url);
+        if partial.have_bytes > 0 {
+            request = request.header(RANGE, format!("bytes={}-", partial.have_bytes));
+        }
+        let mut response = request.send().await.map_err(|source| network(url, source))?;
+        if partial.have_bytes > 0 && response.status() == StatusCode::OK {
+            partial.start_again().map_err(keep)?;
+        } else if partial.have_bytes > 0 && cannot_continue(&response, partial.have_bytes) {
+            partial.start_again().map_err(keep)?;
+            response = self.request(url).send().await.map_err(|source| network(url, source))?;
+        }
+        let response = file(url, response)?;
+        self.fill(id, url, response, &mut partial, item.size_bytes.unwrap_or(u64::MAX)).await.inspect_err(|error| {
+            if matches!(error, HttpError::TooLarge { .. }) {
+                let _ = fs::remove_file(path);
+            }
+        })?;
+        match item.size_bytes {
+            Some(expected) if partial.have_bytes < expected => {
+                Err(HttpError::Short { url: public(url), expected, found: partial.have_bytes })
+            }
+            _ => Ok((partial.digest.finish().1, partial.have_bytes)),
+        }
+    }
+
+    /// Writes the body of `response` behind what `partial` has.
+    async fn fill(
+        &self,
+        id: u64,
+        url: &str,
+        response: Response,
+        partial: &mut Partial,
+        max_bytes: u64,
+    ) -> Result<(), HttpError> {
+        let mut body = response.bytes_stream();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|source| network(url, source))?;
+            if partial.have_bytes + chunk.len() as u64 > max_bytes {
+                return Err(HttpError::TooLarge { url: public(url), max_bytes });
+            }
+            partial.append(&chunk).map_err(|source| HttpError::Keep { url: public(url), source })?;
+            self.listener.hear(Event::DownloadProgress { id, bytes: partial.have_bytes });
+        }
+        Ok(())
+    }
+}
+
+/// Whether a server that was asked to go on at `first_byte` has nothing there, or sends another part (RFC 9110,
+/// section 14.4).
+fn cannot_continue(response: &Response, first_byte: u64) -> bool {
+    let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match response.status() {
+        StatusCode::RANGE_NOT_SATISFIABLE => true,
+        StatusCode::PARTIAL_CONTENT => !range.starts_with(&format!("bytes {first_byte}-")),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+    use testkit::{Fault, Response, Server};
+
+    use super::*;
+    use crate::model::event::Silence;
+    use crate::outside::http::HttpSettings;
+
+    const PATH: &str = "/x.whl";
+
+    /// A server with a parcel of 300 kB, and a client that waits for 300 ms at most.
+    struct Bench {
+        _home: TempDir,
+        store: Store,
+        http: Http,
+        server: Server,
+        bytes: Vec<u8>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let home = tempfile::tempdir().unwrap();
+            let store = Store::open(&home.path().join("store")).unwrap();
+            let settings = HttpSettings {
+                offline: false,
+                jobs: 4,
+                read_timeout: Duration::from_millis(300),
+                credentials: Arc::default(),
+            };
+            let http = Http::new(settings, Arc::new(Silence)).unwrap();
+            let bytes: Vec<u8> = (0..300_000_u32).map(|number| number.to_le_bytes()[number as usize % 3]).collect();
+            let server = Server::empty();
+            server.set(PATH, Response::ok(&bytes));
+            Self { _home: home, store, http, server, bytes }
+        }
+
+        fn item(&self) -> Download {
+            Download {
+                name: "x.whl".to_owned(),
+                url: self.server.url(PATH),
+                digest: Digest::of(&self.bytes),
+                size_bytes: Some(self.bytes.len() as u64),
+            }
+        }
+
+        fn fetch(&self, item: &Download) -> Result<(), HttpError> {
+            self.http.download_all(std::slice::from_ref(item), &self.store)
+        }
+
+        fn assert_fetched(&self) {
+            self.fetch(&self.item()).unwrap();
+            assert_eq!(std::fs::read(self.store.parcel_path(&Digest::of(&self.bytes))).unwrap(), self.bytes);
+        }
+
+        /// The `Range` of each request.
+        fn ranges(&self) -> Vec<String> {
+            let requests = self.server.requests_of(PATH);
+            requests.iter().map(|request| request.headers.get("range").cloned().unwrap_or_default()).collect()
+        }
+    }
+
+    #[test]
+    fn what_was_cut_short_is_continued() {
+        let bench = Bench::new();
+        bench.server.fault(PATH, Fault::Cut { times: 2, after_bytes: 100_000 });
+        bench.assert_fetched();
+        let ranges = bench.ranges();
+        assert_eq!(ranges.len(), 3);
+        assert_eq!(ranges[0], "");
+        assert!(ranges[1].starts_with("bytes=") && ranges[1] != ranges[2], "{ranges:?}");
+    }
+
+    #[test]
+    fn a_server_that_cannot_continue_starts_again() {
+        let bench = Bench::new();
+        bench.server.set(PATH, Response::ok(&bench.bytes).without_ranges());
+        bench.server.fault(PATH, Fault::Cut { times: 1, after_bytes: 100_000 });
+        bench.assert_fetched();
+    }
+
+    #[test]
+    fn what_another_process_left_is_not_trusted() {
+        for left in [b"other bytes".as_slice(), &[0; 300_000], &[0; 400_000]] {
+            let bench = Bench::new();
+            std::fs::write(bench.store.partial_path(&bench.item().digest), left).unwrap();
+            bench.assert_fetched();
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_busy_or_silent_is_asked_again() {
+        let faults =
+            [Fault::Fail { times: 2, status: 503 }, Fault::Fail { times: 1, status: 429 }, Fault::Hang { times: 1 }];
+        for fault in faults {
+            let bench = Bench::new();
+            bench.server.fault(PATH, fault);
+            bench.assert_fetched();
+            assert!(bench.ranges().len() > 1, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn what_stays_wrong_is_told_and_nothing_is_adopted() {
+        let bench = Bench::new();
+        bench.server.set("/away", Response::redirect(&bench.server.url("/nowhere")));
+        bench.server.set("/page", Response::proxy_page());
+        bench.server.set("/short", Response::ok(&bench.bytes[..1000]));
+        bench.server.set("/other", Response::ok(vec![7; bench.bytes.len()]));
+        bench.server.set("/long", Response::ok(vec![7; bench.bytes.len() + 1]));
+        let table = [
+            ("/away", "the server answers 404"),
+            ("/page", "a page comes in its place"),
+            ("/short", "it ends after 1000 of 300000 bytes"),
+            ("/other", "its sha256 is"),
+            ("/long", "it is larger than 300000 bytes"),
+        ];
+        for (path, message) in table {
+            let error = bench.fetch(&Download { url: bench.server.url(path), ..bench.item() }).unwrap_err();
+            assert!(error.to_string().contains(message), "{path}: {error}");
+            assert!(!bench.store.has_parcel(&bench.item().digest, None), "{path}");
+            let _ = fs::remove_file(bench.store.partial_path(&bench.item().digest));
+        }
+        let url = bench.server.url_as("me", "secret", "/nowhere");
+        let error = bench.fetch(&Download { url, ..bench.item() }).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+    }
+
+    #[test]
+    fn a_redirect_is_followed_and_credentials_are_not_taken_to_another_server() {
+        let bench = Bench::new();
+        let front = Server::empty();
+        front.set("/front", Response::redirect(&bench.server.url(PATH)));
+        front.require_basic("me", "secret");
+        let url = front.url_as("me", "secret", "/front");
+        bench.fetch(&Download { url, ..bench.item() }).unwrap();
+        assert!(bench.server.requests_of(PATH).iter().all(|request| !request.headers.contains_key("authorization")));
+    }
+}

@@ -1,0 +1,379 @@
+//! Why a request cannot be met, for people: uv's chain of reasons in plain words, and what the index has instead.
+
+use std::collections::BTreeSet;
+
+use uv_client::{MetadataFormat, OwnedArchive, RegistryClient};
+use uv_distribution_filename::{DistFilename, WheelFilename};
+use uv_distribution_types::{IndexLocations, Requirement, RequirementSource};
+use uv_errors::Hint as _;
+use uv_normalize::PackageName;
+use uv_pep440::Version;
+use uv_resolver::{NoSolutionError, ResolveError};
+use uv_types::BuildContext as _;
+
+use crate::outside::credentials::public;
+use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::target::Target;
+use crate::outside::pypi::{Advice, Cause, Told};
+
+/// Columns that a line of an explanation takes at most.
+const WIDTH: usize = 100;
+/// Lines that uv's report may have beside what the index has.
+const LINES: usize = 12;
+/// Packages whose files are listed at most; the explanation names the others.
+const PACKAGES: usize = 4;
+/// Pythons that lath has a base for, and may name as a way out.
+const PYTHONS: [(u8, u8); 5] = [(3, 10), (3, 11), (3, 12), (3, 13), (3, 14)];
+/// How uv's hints begin that speak of its own options, or of what the index has, which is told here in full.
+const DROPPED_HINTS: [&str; 5] = [
+    "Wheels are required for",
+    "You require CPython",
+    "Wheels are available for",
+    "Packages were unavailable because the network was disabled",
+    "The following packages were available",
+];
+
+/// What is said of a failed resolve.
+pub(super) struct Explanation {
+    pub(super) cause: Cause,
+    pub(super) advice: Advice,
+}
+
+/// What the index is asked with.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) client: &'a RegistryClient,
+    pub(super) context: &'a NoBuilds,
+    pub(super) requirements: &'a [Requirement],
+    pub(super) target: &'a Target,
+}
+
+/// Explains `error`. The index is asked again for what it has, which uv answers from its cache.
+pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanation {
+    let hints = error.hints().into_iter().map(|hint| plain(&hint));
+    let mut hints: Vec<String> =
+        hints.filter(|hint| !DROPPED_HINTS.iter().any(|dropped| hint.starts_with(dropped))).collect();
+    let ResolveError::NoSolution(no_solution) = error else {
+        return Explanation { cause: chain(error), advice: Advice { hints, without_wheels: Vec::new() } };
+    };
+    let report = wrapped(&reworded(no_solution, &asked.context.locations), WIDTH);
+    let mut texts = Vec::new();
+    let mut without_wheels = Vec::new();
+    let mut names: Vec<&PackageName> = no_solution.packages().collect();
+    names.sort();
+    names.dedup();
+    for name in names {
+        let Some(listing) = listing(name, asked).await else { continue };
+        if listing.could_be_built {
+            without_wheels.push(name.to_string());
+        }
+        if listing.is_to_blame && texts.len() < PACKAGES {
+            texts.push(wrapped(&listing.text, WIDTH));
+            hints.extend(listing.hint);
+        }
+    }
+    // Where the index has nothing that fits, a long chain of reasons comes to that alone.
+    if texts.is_empty() || report.lines().count() <= LINES {
+        texts.insert(0, report);
+    }
+    Explanation { cause: Box::new(Told::chained(texts)), advice: Advice { hints, without_wheels } }
+}
+
+/// Texts of an error and its causes, without the layers between that say nothing.
+fn chain(error: &ResolveError) -> Cause {
+    const SAYS_NOTHING: [&str; 4] =
+        ["error sending request", "client error", "tcp connect error", "operation timed out"];
+    let mut texts = Vec::new();
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = next {
+        let text = wrapped(&plain(&error.to_string()), WIDTH);
+        next = error.source();
+        let says_nothing = next.is_some() && SAYS_NOTHING.iter().any(|start| text.starts_with(start));
+        if !says_nothing && texts.last() != Some(&text) {
+            texts.push(text);
+        }
+    }
+    Box::new(Told::chained(texts))
+}
+
+/// uv's report from the request's point of view: `you` is whoever wrote the requirements.
+fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
+    let mut text = plain(error.report());
+    for name in error.packages() {
+        for digit in '0'..='9' {
+            let (glued, apart) = (format!("version of {name}{digit}"), format!("version of {name}=={digit}"));
+            text = text.replace(&glued, &apart);
+        }
+    }
+    let indexes: Vec<String> =
+        locations.indexes().map(|index| format!("`{}`", public(index.url.url().as_str()))).collect();
+    let asked = if indexes.is_empty() { "any index".to_owned() } else { indexes.join(" or ") };
+    text.replace("was not found in the package registry", &format!("is not on {asked}"))
+        .replace("was not found in the cache", "is not in the cache, and the network is off")
+        .replace("your requirements are unsatisfiable", "the request cannot be met")
+        .replace("your requirements", "the request")
+        .replace("you require", "the request asks for")
+        .replace("we can conclude that ", "")
+}
+
+/// What the index has of a package.
+struct Listing {
+    /// Whether nothing that the request allows fits.
+    is_to_blame: bool,
+    /// Whether that is for want of a wheel alone.
+    could_be_built: bool,
+    text: String,
+    hint: Option<String>,
+}
+
+/// The files of one version.
+#[derive(Default)]
+struct Files {
+    wheels: Vec<WheelFilename>,
+    has_source: bool,
+}
+
+async fn listing(name: &PackageName, asked: Asked<'_>) -> Option<Listing> {
+    let one = tokio::sync::Semaphore::new(1);
+    let found = asked.client.simple_detail(name, None, asked.context.capabilities(), &one).await.ok()?;
+    let (index, format) = found.into_iter().next()?;
+    let MetadataFormat::Simple(archive) = format else { return None };
+    let mut versions: Vec<(Version, Files)> = Vec::new();
+    for datum in OwnedArchive::deserialize(&archive) {
+        let mut files = Files::default();
+        for (file_name, _) in datum.files.all(name) {
+            match file_name {
+                DistFilename::WheelFilename(wheel) => files.wheels.push(wheel),
+                DistFilename::SourceDistFilename(_) => files.has_source = true,
+            }
+        }
+        versions.push((datum.version, files));
+    }
+    let specifier = asked.requirements.iter().find_map(|requirement| match &requirement.source {
+        RequirementSource::Registry { specifier, .. } if requirement.name == *name => Some(specifier),
+        _ => None,
+    });
+    let index = public(index.url().as_str());
+    let allowed = |version: &Version| specifier.is_none_or(|specifier| specifier.contains(version));
+    Some(described(name.as_str(), &index, &versions, allowed, asked.target))
+}
+
+fn described(
+    name: &str,
+    index: &str,
+    versions: &[(Version, Files)],
+    allowed: impl Fn(&Version) -> bool,
+    target: &Target,
+) -> Listing {
+    let Some((newest, _)) = versions.last() else {
+        let text = format!(
+            "`{index}` answers for `{name}` with a page that lists no file: is it an index, or a proxy's page?"
+        );
+        return Listing { is_to_blame: true, could_be_built: false, text, hint: None };
+    };
+    let Some((version, files)) = versions.iter().rev().find(|(version, _)| allowed(version)) else {
+        let text = match versions {
+            [_] => format!("of `{name}` the index has {newest} alone"),
+            several => format!("of `{name}` the index has {} versions, the newest {newest}", several.len()),
+        };
+        return Listing { is_to_blame: true, could_be_built: false, text, hint: None };
+    };
+    let is_to_blame = !versions.iter().any(|(version, files)| allowed(version) && fits(files, target));
+    let source = if files.has_source { "a source distribution" } else { "no source distribution" };
+    let text = if files.wheels.is_empty() {
+        format!("of `{name}` {version} the index has no wheel, only {source}")
+    } else {
+        let (pythons, platforms) = (pythons(&files.wheels), platforms(&files.wheels));
+        format!("of `{name}` {version} the index has wheels for {pythons} on {platforms}, and {source}")
+    };
+    let could_be_built = is_to_blame && files.has_source;
+    Listing {
+        is_to_blame,
+        could_be_built,
+        text,
+        hint: is_to_blame.then(|| way_out(name, versions, files, target)).flatten(),
+    }
+}
+
+fn fits(files: &Files, target: &Target) -> bool {
+    files.wheels.iter().any(|wheel| wheel.is_compatible(&target.tags))
+}
+
+/// Another version, another Python, or a wheel of one's own.
+fn way_out(name: &str, versions: &[(Version, Files)], files: &Files, target: &Target) -> Option<String> {
+    let mut fitting = versions.iter().rev().filter(|(_, files)| fits(files, target));
+    if let Some((version, _)) = fitting.find(|(version, _)| !version.any_prerelease()) {
+        return Some(format!("`{name}=={version}` has a wheel that fits"));
+    }
+    let machine = target.markers.platform_machine();
+    let runs_here = |wheel: &&WheelFilename| {
+        wheel.platform_tags().iter().any(|tag| {
+            let tag = tag.to_string();
+            tag == "any" || (tag.starts_with("manylinux") || tag.starts_with("linux")) && tag.ends_with(machine)
+        })
+    };
+    let other = PYTHONS.iter().rev().find(|(major, minor)| {
+        let tag = format!("cp{major}{minor}");
+        let is_for = |wheel: &&WheelFilename| wheel.python_tags().iter().any(|python| python.to_string() == tag);
+        files.wheels.iter().filter(runs_here).any(|wheel| is_for(&wheel))
+    });
+    match other {
+        Some((major, minor)) => Some(format!("`--python {major}.{minor}` has wheels of `{name}`")),
+        None => files.has_source.then(|| {
+            let file = name.replace('-', "_");
+            format!(
+                "lath takes wheels only: build one of `{name}` (`pip wheel --no-deps {name}`), then `lath build ./{file}-….whl`"
+            )
+        }),
+    }
+}
+
+fn pythons(wheels: &[WheelFilename]) -> String {
+    let mut tags: Vec<String> = wheels.iter().flat_map(|wheel| wheel.python_tags()).map(ToString::to_string).collect();
+    // `cp39` before `cp310`: by length, then by letters.
+    tags.sort_by_key(|tag| (tag.len(), tag.clone()));
+    tags.dedup();
+    listed(&tags)
+}
+
+fn platforms(wheels: &[WheelFilename]) -> String {
+    let tags = wheels.iter().flat_map(|wheel| wheel.platform_tags()).map(|tag| family(&tag.to_string()));
+    listed(&tags.collect::<BTreeSet<String>>().into_iter().collect::<Vec<String>>())
+}
+
+/// `manylinux_2_17_x86_64` is of the family `manylinux x86_64`.
+fn family(tag: &str) -> String {
+    for kind in ["manylinux", "musllinux", "macosx", "linux", "android", "ios"] {
+        let Some(rest) = tag.strip_prefix(kind) else { continue };
+        let machine = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_');
+        return if machine.is_empty() { kind.to_owned() } else { format!("{kind} {machine}") };
+    }
+    match tag {
+        "any" => "any platform".to_owned(),
+        "win32" | "win_amd64" | "win_arm64" => "windows".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// `a, b and c`.
+fn listed(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// Without colours, and without what must not be shown.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    // Select Graphic Rendition (ECMA-48, section 8.3.117): from the control sequence introducer to the `m`.
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        plain.push_str(before);
+        rest = after.split_once('m').map_or("", |(_, after)| after);
+    }
+    plain.push_str(rest);
+    public(plain.trim_end())
+}
+
+/// Breaks lines at spaces; what is indented stays so.
+fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let mut current = indent.to_owned();
+        for word in line.split_whitespace() {
+            if current.len() > indent.len() && current.chars().count() + 1 + word.chars().count() > width {
+                lines.push(std::mem::replace(&mut current, indent.to_owned()));
+            }
+            if current.len() > indent.len() {
+                current.push(' ');
+            }
+            current.push_str(word);
+        }
+        lines.push(current);
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(wheels: &[&str], has_source: bool) -> Files {
+        Files { wheels: wheels.iter().map(|name| name.parse().unwrap()).collect(), has_source }
+    }
+
+    fn told(versions: &[(&str, Files)], specifier: &str) -> (bool, String, Option<String>) {
+        let target = Target::new("3.13.5", "3.13".parse().unwrap(), "linux/amd64".parse().unwrap(), (2, 41)).unwrap();
+        let specifiers: uv_pep440::VersionSpecifiers = specifier.parse().unwrap();
+        let versions: Vec<(Version, Files)> = versions
+            .iter()
+            .map(|(version, files)| {
+                let files = Files { wheels: files.wheels.clone(), has_source: files.has_source };
+                (version.parse().unwrap(), files)
+            })
+            .collect();
+        let listing = described(
+            "x-y",
+            "https://index.example/simple",
+            &versions,
+            |version| specifiers.contains(version),
+            &target,
+        );
+        (listing.is_to_blame, listing.text, listing.hint)
+    }
+
+    #[test]
+    fn what_the_index_has_is_told_of_the_newest_version_that_was_asked_for() {
+        let old = || ("1.0", files(&["x_y-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"], false));
+        let new = || {
+            let wheels = [
+                "x_y-2.0-cp310-cp310-win_amd64.whl",
+                "x_y-2.0-cp39-cp39-macosx_11_0_arm64.whl",
+                "x_y-2.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+            ];
+            ("2.0", files(&wheels, true))
+        };
+        let (is_to_blame, text, hint) = told(&[old(), new()], "");
+        assert!(is_to_blame);
+        assert_eq!(
+            text,
+            "of `x-y` 2.0 the index has wheels for cp39, cp310 and cp311 on macosx arm64, manylinux x86_64 and windows, \
+             and a source distribution"
+        );
+        assert_eq!(hint.unwrap(), "`--python 3.11` has wheels of `x-y`");
+        let (_, text, hint) = told(&[old(), new()], "<2");
+        assert!(text.starts_with("of `x-y` 1.0 the index has wheels for cp312 on manylinux x86_64, and no"), "{text}");
+        assert_eq!(hint.unwrap(), "`--python 3.12` has wheels of `x-y`");
+    }
+
+    #[test]
+    fn a_source_distribution_alone_leads_to_building_a_wheel() {
+        let (is_to_blame, text, hint) = told(&[("1.0", files(&[], true))], "");
+        assert_eq!(
+            (is_to_blame, text.as_str()),
+            (true, "of `x-y` 1.0 the index has no wheel, only a source distribution")
+        );
+        assert!(hint.unwrap().contains("`lath build ./x_y-….whl`"));
+    }
+
+    #[test]
+    fn a_package_with_a_fitting_wheel_is_not_to_blame() {
+        assert!(!told(&[("1.0", files(&["x_y-1.0-py3-none-any.whl"], true))], "").0);
+        let (windows, any) = (["x_y-2.0-py3-none-win32.whl"], ["x_y-1.0-py3-none-any.whl"]);
+        let (_, _, hint) = told(&[("1.0", files(&any, true)), ("2.0", files(&windows, false))], ">=2");
+        assert_eq!(hint.unwrap(), "`x-y==1.0` has a wheel that fits");
+        assert_eq!(told(&[("2.0", files(&windows, false))], "").2, None);
+        let (is_to_blame, text, _) = told(&[("1.0", files(&["x_y-1.0-py3-none-any.whl"], true))], ">=7");
+        assert_eq!((is_to_blame, text.as_str()), (true, "of `x-y` the index has 1.0 alone"));
+        assert!(told(&[], "").1.contains("is it an index, or a proxy's page?"));
+    }
+
+    #[test]
+    fn long_explanations_are_broken_and_bare_of_colours() {
+        assert_eq!(wrapped("aa bb cc\n    dd ee", 5), "aa bb\ncc\n    dd\n    ee");
+        assert_eq!(plain("\u{1b}[36mred\u{1b}[39m and `https://u:p@h/`"), "red and `https://h/`");
+    }
+}

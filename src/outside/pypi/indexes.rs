@@ -1,0 +1,61 @@
+//! Where distributions are looked for: indexes, their order, and up to which date.
+
+use uv_distribution_types::{ExcludeNewerValue, Index, IndexLocations, IndexUrl};
+use uv_requirements::RequirementsSpecification;
+use uv_resolver::ExcludeNewer;
+
+use crate::model::request::Indexes;
+use crate::outside::credentials::{Credentials, public};
+use crate::outside::pypi::{PypiError, told};
+
+/// The indexes of the command line and of requirements files. What credentials their URLs bear is remembered.
+pub(super) fn locations(
+    indexes: &Indexes,
+    specification: &RequirementsSpecification,
+    credentials: &Credentials,
+) -> Result<IndexLocations, PypiError> {
+    let mut all = Vec::new();
+    for extra in &indexes.extra {
+        all.push(Index::from_extra_index_url(index_url(extra)?));
+    }
+    all.extend(specification.extra_index_urls.iter().cloned().map(Index::from_extra_index_url));
+    if let Some(default) = &indexes.default_index {
+        all.push(Index::from_index_url(index_url(default)?));
+    } else if let Some(default) = &specification.index_url {
+        all.push(Index::from_index_url(default.clone()));
+    }
+    let flat: Vec<Index> = specification.find_links.iter().cloned().map(Index::from_find_links).collect();
+    for index in all.iter().chain(&flat) {
+        credentials.remember(index.url.url().as_str());
+    }
+    Ok(IndexLocations::new(all, flat, specification.no_index))
+}
+
+fn index_url(text: &str) -> Result<IndexUrl, PypiError> {
+    IndexUrl::parse(text, None).map_err(|error| PypiError::Index { index: public(text), source: told(error.into()) })
+}
+
+pub(super) fn exclude_newer(indexes: &Indexes) -> Result<ExcludeNewer, PypiError> {
+    let Some(date) = &indexes.exclude_newer else { return Ok(ExcludeNewer::default()) };
+    let value: ExcludeNewerValue =
+        date.parse().map_err(|error: String| PypiError::ExcludeNewer { date: date.clone(), source: error.into() })?;
+    Ok(ExcludeNewer::global(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_never_reaches_an_error() {
+        let error = index_url("https://me:secret@[nonsense/simple").unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("secret"), "{error:?}");
+    }
+
+    #[test]
+    fn a_date_that_is_none_is_named() {
+        let indexes = Indexes { exclude_newer: Some("yesteryear".to_owned()), ..Indexes::default() };
+        let error = exclude_newer(&indexes).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read `yesteryear` as a date for `--exclude-newer`");
+    }
+}

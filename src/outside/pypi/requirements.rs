@@ -1,0 +1,179 @@
+//! What the user asked for, read: requirements, constraints, hashes, and what has to be refused at once.
+
+use std::fmt;
+use std::path::Path;
+
+use uv_client::BaseClientBuilder;
+use uv_configuration::{Constraints, HashCheckingMode};
+use uv_distribution_filename::DistExtension;
+use uv_distribution_types::{Requirement, RequirementSource, UnresolvedRequirement};
+use uv_pypi_types::{ParsedUrl, ResolverMarkerEnvironment};
+use uv_requirements::{NamedRequirementsResolver, RequirementsSource, RequirementsSpecification};
+use uv_resolver::InMemoryIndex;
+use uv_types::HashStrategy;
+
+use crate::model::request::PythonRequest;
+use crate::outside::credentials::public;
+use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::target::Target;
+use crate::outside::pypi::{PypiError, told};
+
+/// What has to be built before it can be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Folder,
+    Archive,
+    Repository,
+    Script,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Folder => "a project folder",
+            Self::Archive => "a source distribution",
+            Self::Repository => "a repository",
+            Self::Script => "a script",
+        })
+    }
+}
+
+/// Reads the requirements of `request` and of its files.
+pub(super) async fn read(
+    request: &PythonRequest,
+    base: &BaseClientBuilder<'_>,
+) -> Result<RequirementsSpecification, PypiError> {
+    let unreadable = |what: &str, error| PypiError::Requirement { requirement: public(what), source: told(error) };
+    let mut sources = Vec::new();
+    for requirement in &request.requirements {
+        refuse_other_files(requirement)?;
+        let source = RequirementsSource::from_package(requirement);
+        sources.push((requirement.clone(), source.map_err(|error| unreadable(requirement, error.into()))?));
+    }
+    for path in &request.requirement_files {
+        let name = path.display().to_string();
+        let source = RequirementsSource::from_requirements_txt(path.clone());
+        sources.push((name.clone(), source.map_err(|error| unreadable(&name, error.into()))?));
+    }
+    let mut constraints = Vec::new();
+    for path in &request.constraint_files {
+        let name = path.display().to_string();
+        let source = RequirementsSource::from_constraints_txt(path.clone());
+        constraints.push(source.map_err(|error| unreadable(&name, error.into()))?);
+    }
+    // One after the other, so that an error can say which of them it is about.
+    for (name, source) in &sources {
+        if let Err(error) = RequirementsSpecification::from_source(source, base).await {
+            return Err(unreadable(name, error.into()));
+        }
+    }
+    let sources: Vec<RequirementsSource> = sources.into_iter().map(|(_, source)| source).collect();
+    RequirementsSpecification::from_sources(&sources, &constraints, &[], &[], None, base).await.map_err(|error| {
+        let names: Vec<String> = request.constraint_files.iter().map(|path| path.display().to_string()).collect();
+        unreadable(&names.join("`, `"), error.into())
+    })
+}
+
+/// Refuses names that are files of another kind: as names of distributions they would only be unknown.
+fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
+    let path = Path::new(requirement);
+    let has_extension = |wanted: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
+    if has_extension("py") && path.is_file() {
+        return Err(PypiError::FromSource { requirement: requirement.to_owned(), what: Source::Script });
+    }
+    if path.ends_with("pyproject.toml") && path.is_file() {
+        return Err(PypiError::FromSource { requirement: requirement.to_owned(), what: Source::Folder });
+    }
+    if (has_extension("txt") || has_extension("in")) && path.is_file() {
+        return Err(PypiError::RequirementsFile { path: requirement.to_owned() });
+    }
+    Ok(())
+}
+
+/// The requirements with a name each: that of a wheel's file is in its own. What has to be built is refused.
+pub(super) async fn named(
+    specification: &RequirementsSpecification,
+    in_memory: &InMemoryIndex,
+    hasher: &HashStrategy,
+    database: uv_distribution::DistributionDatabase<'_, NoBuilds>,
+) -> Result<Vec<Requirement>, PypiError> {
+    let mut requirements = Vec::new();
+    let mut unnamed = Vec::new();
+    for entry in &specification.requirements {
+        match &entry.requirement {
+            UnresolvedRequirement::Named(requirement) => requirements.push(requirement.clone()),
+            UnresolvedRequirement::Unnamed(requirement) => {
+                let shown = requirement.url.verbatim.given().unwrap_or(&requirement.to_string()).to_owned();
+                refuse_unnamed(&shown, &requirement.url.parsed_url)?;
+                unnamed.push(requirement.clone());
+            }
+        }
+    }
+    let resolver = NamedRequirementsResolver::new(hasher, in_memory, database);
+    let unreadable = |error: uv_requirements::Error| {
+        let names: Vec<String> = unnamed.iter().map(|one| public(&one.to_string())).collect();
+        PypiError::Requirement { requirement: names.join("`, `"), source: told(error.into()) }
+    };
+    requirements.extend(resolver.resolve(unnamed.iter().cloned()).await.map_err(unreadable)?);
+    for requirement in &requirements {
+        refuse_source(&requirement.to_string(), &requirement.source)?;
+    }
+    Ok(requirements)
+}
+
+/// Refuses what has no wheel's name in it and would have to be built to tell its own.
+fn refuse_unnamed(requirement: &str, url: &ParsedUrl) -> Result<(), PypiError> {
+    match url {
+        ParsedUrl::Path(path) => refuse_file(requirement, &path.install_path, path.ext),
+        ParsedUrl::Archive(archive) => refuse_extension(requirement, archive.ext),
+        ParsedUrl::Directory(_) => Err(from_source(requirement, Source::Folder)),
+        ParsedUrl::GitDirectory(_) | ParsedUrl::GitPath(_) => Err(from_source(requirement, Source::Repository)),
+    }
+}
+
+/// Refuses what is no wheel and no name.
+fn refuse_source(requirement: &str, source: &RequirementSource) -> Result<(), PypiError> {
+    match source {
+        RequirementSource::Registry { .. } => Ok(()),
+        RequirementSource::Path { install_path, ext, .. } => refuse_file(requirement, install_path, *ext),
+        RequirementSource::Url { ext, .. } => refuse_extension(requirement, *ext),
+        RequirementSource::GitDirectory { .. } | RequirementSource::GitPath { .. } => {
+            Err(from_source(requirement, Source::Repository))
+        }
+        RequirementSource::Directory { .. } => Err(from_source(requirement, Source::Folder)),
+    }
+}
+
+fn refuse_file(requirement: &str, path: &Path, extension: DistExtension) -> Result<(), PypiError> {
+    if !path.is_file() {
+        return Err(PypiError::NoSuchFile { requirement: public(requirement), path: path.to_owned() });
+    }
+    refuse_extension(requirement, extension)
+}
+
+fn refuse_extension(requirement: &str, extension: DistExtension) -> Result<(), PypiError> {
+    match extension {
+        DistExtension::Wheel => Ok(()),
+        DistExtension::Source(_) => Err(from_source(requirement, Source::Archive)),
+    }
+}
+
+fn from_source(requirement: &str, what: Source) -> PypiError {
+    PypiError::FromSource { requirement: public(requirement), what }
+}
+
+pub(super) fn constraints(specification: &RequirementsSpecification) -> Constraints {
+    Constraints::from_requirements(specification.constraints.iter().map(|constraint| constraint.requirement.clone()))
+}
+
+/// Hashes that the requirements name are held to, and with `--require-hashes` each requirement has to name some.
+pub(super) fn hashes(specification: &RequirementsSpecification, target: &Target) -> Result<HashStrategy, PypiError> {
+    let mode = if specification.require_hashes { HashCheckingMode::Require } else { HashCheckingMode::Verify };
+    HashStrategy::from_requirements(
+        specification.requirements.iter().map(|entry| (&entry.requirement, entry.hashes.as_slice())),
+        specification.constraints.iter().map(|entry| (&entry.requirement, entry.hashes.as_slice())),
+        Some(&ResolverMarkerEnvironment::from(target.markers.clone())),
+        mode,
+    )
+    .map_err(|error| PypiError::Hashes(told(error.into())))
+}

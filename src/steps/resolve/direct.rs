@@ -1,0 +1,41 @@
+//! Wheels that a requirement names by path or URL: only their bytes tell their sha256, so they are brought at once.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::model::digest::Digest;
+use crate::model::lock::LockedWheel;
+use crate::outside::http::HttpError;
+use crate::outside::pypi::{DirectWheel, Place};
+use crate::outside::store::StoreError;
+use crate::outside::world::World;
+
+#[derive(Debug, Error)]
+pub(crate) enum DirectError {
+    #[error("cannot fetch the wheel of `{name}`")]
+    Fetch { name: String, source: HttpError },
+    #[error("cannot take the wheel `{path}`")]
+    Take { path: PathBuf, source: StoreError },
+    #[error("cannot use `{file}`: its sha256 is {found}, which the requirements do not allow")]
+    Digest { file: String, found: Digest },
+}
+
+/// Brings one wheel into the store and locks it.
+pub(super) fn bring(wheel: &DirectWheel, world: &World) -> Result<LockedWheel, DirectError> {
+    let (digest, size_bytes) = match (&wheel.place, wheel.allowed.as_slice()) {
+        // The requirement promises the bytes: they are fetched with all others, and checked like all others.
+        (Place::Url(_), [promised]) => return Ok(wheel.locked(*promised, None)),
+        (Place::Url(url), _) => world
+            .http
+            .download_unpinned(&wheel.file_name, url, &world.store)
+            .map_err(|source| DirectError::Fetch { name: wheel.name.clone(), source })?,
+        (Place::Path(path), _) => {
+            world.store.copy_parcel(path).map_err(|source| DirectError::Take { path: path.clone(), source })?
+        }
+    };
+    if !wheel.allowed.is_empty() && !wheel.allowed.contains(&digest) {
+        return Err(DirectError::Digest { file: wheel.file_name.clone(), found: digest });
+    }
+    Ok(wheel.locked(digest, Some(size_bytes)))
+}

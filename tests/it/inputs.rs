@@ -1,0 +1,186 @@
+//! What can go in beside names: wheels by path and URL, files of requirements, indexes that ask who one is.
+
+use testkit::server::{Response, Server};
+use testkit::{PyPi, WheelBuilder, oci};
+
+use crate::world::{World, archive, tool};
+
+const FILE: &str = "tool-1.0-py3-none-any.whl";
+const DIST_INFO: &str = "opt/app/lib/python3.13/site-packages/tool-1.0.dist-info";
+
+/// Builds with `words` and gives what was said and the image.
+fn built(world: &World, words: &str, environment: &[(&str, &str)]) -> (String, oci::Checked) {
+    let output = world.build_with(words, environment);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{words}: {said}");
+    (said, oci::check(&world.path("tool.tar")).unwrap())
+}
+
+/// A world whose index knows `dependency` alone, and a wheel of `tool` that needs it.
+fn world_and_wheel() -> (World, Vec<u8>) {
+    let dependency = WheelBuilder::new("dependency", "2.0").file("dependency.py", "");
+    (World::new(archive(), PyPi::new().built(&dependency)), tool().requires("dependency>=1").build())
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    testkit::digest::sha256_hex(bytes)
+}
+
+#[test]
+fn a_wheel_by_path_goes_in_with_what_it_needs_and_tells_nothing_of_where_it_lay() {
+    let (world, wheel) = world_and_wheel();
+    let (elsewhere, _) = world_and_wheel();
+    let mut digests = Vec::new();
+    for (world, folder) in [(&world, "dist"), (&elsewhere, "some/other/place")] {
+        fs_err::create_dir_all(world.path(folder)).unwrap();
+        std::fs::write(world.path(folder).join(FILE), &wheel).unwrap();
+        let absolute = world.path(folder).join(FILE);
+        let absolute = absolute.to_str().unwrap();
+        std::fs::write(world.path("list.txt"), format!("./{folder}/{FILE}\n")).unwrap();
+        let forms = [format!("./{folder}/{FILE}"), format!("{absolute} -t tool"), "-r list.txt -t tool".to_owned()];
+        for words in forms {
+            let (_, image) = built(world, &words, &[]);
+            let files = &image.platforms[0].files;
+            assert!(files.keys().any(|path| path.ends_with("site-packages/dependency.py")), "{words}");
+            assert!(files.contains_key(&format!("{DIST_INFO}/REQUESTED")), "{words}");
+            assert!(!files.contains_key(&format!("{DIST_INFO}/direct_url.json")), "{words}");
+            digests.push(image.digest);
+        }
+    }
+    digests.dedup();
+    assert_eq!(digests.len(), 1, "{digests:?}");
+}
+
+#[test]
+fn a_wheel_by_url_is_recorded_with_its_origin_and_its_sha256_holds() {
+    let (world, wheel) = world_and_wheel();
+    let server = Server::empty();
+    server.set(&format!("/x/{FILE}"), Response::ok(&wheel));
+    let url = server.url(&format!("/x/{FILE}"));
+    let requirement = |fragment: &str| format!("tool @ {url}{fragment}\n");
+    let good = format!("#sha256={}", sha256(&wheel));
+    for text in [requirement(""), requirement(&good)] {
+        std::fs::write(world.path("list.txt"), text).unwrap();
+        let (_, image) = built(&world, "-r list.txt -t tool", &[]);
+        let origin = image.platforms[0].text(&format!("{DIST_INFO}/direct_url.json")).unwrap();
+        let origin: serde_json::Value = serde_json::from_str(origin).unwrap();
+        assert_eq!(origin["url"], url);
+        assert_eq!(origin["archive_info"]["hashes"]["sha256"], sha256(&wheel));
+        let record = image.platforms[0].text(&format!("{DIST_INFO}/RECORD")).unwrap();
+        assert!(record.contains("direct_url.json,sha256="), "{record}");
+    }
+    for hash in [format!("#sha256={}", sha256(b"other")), format!(" --hash sha256:{}", sha256(b"other"))] {
+        std::fs::write(world.path("list.txt"), requirement(&hash)).unwrap();
+        fs_err::remove_file(world.path("tool.tar")).ok();
+        let said = world.refusal("-r list.txt -t tool --cache-dir another");
+        assert!(said.contains("error: cannot ") && said.contains("sha256") || said.contains("Hash mismatch"), "{said}");
+        assert!(!world.path("tool.tar").exists());
+    }
+}
+
+#[test]
+fn a_url_without_a_promise_is_asked_again_and_taken_again_only_when_it_changed() {
+    let (world, wheel) = world_and_wheel();
+    let server = Server::empty();
+    let path = format!("/x/{FILE}");
+    server.set(&path, Response::ok(&wheel));
+    std::fs::write(world.path("list.txt"), format!("tool @ {}\n", server.url(&path))).unwrap();
+    let (_, first) = built(&world, "-r list.txt -t tool", &[]);
+    server.forget_requests();
+    let (_, again) = built(&world, "-r list.txt -t tool", &[]);
+    assert_eq!(first.digest, again.digest);
+    let statuses: Vec<u16> = server.requests_of(&path).iter().map(|request| request.status).collect();
+    assert!(!statuses.is_empty() && statuses.iter().all(|status| *status == 304), "{statuses:?}");
+    let (_, offline) = built(&world, "-r list.txt -t tool --offline", &[]);
+    assert_eq!(first.digest, offline.digest);
+    server.set(&path, Response::ok(tool().file("tool/new.py", "").build()));
+    let (_, changed) = built(&world, "-r list.txt -t tool", &[]);
+    assert!(changed.platforms[0].files.keys().any(|path| path.ends_with("tool/new.py")));
+}
+
+#[test]
+fn hashes_of_a_requirements_file_hold_for_wheels_of_an_index_too() {
+    let world = World::usual();
+    let line = |hash: &str| format!("tool==1.0 --hash=sha256:{hash}\n");
+    std::fs::write(world.path("list.txt"), line(&sha256(&tool().build()))).unwrap();
+    built(&world, "-r list.txt -t tool", &[]);
+    fs_err::remove_file(world.path("tool.tar")).unwrap();
+    std::fs::write(world.path("list.txt"), line(&sha256(b"other"))).unwrap();
+    let said = world.refusal("-r list.txt -t tool");
+    assert!(said.starts_with("exit 1\n") && said.contains("error: cannot "), "{said}");
+    assert!(!world.path("tool.tar").exists());
+}
+
+#[test]
+fn what_would_have_to_be_built_is_refused_with_a_way_out() {
+    let world = World::usual();
+    std::fs::create_dir(world.path("project")).unwrap();
+    std::fs::write(world.path("project/pyproject.toml"), "[project]\nname = \"tool\"\nversion = \"1\"\n").unwrap();
+    std::fs::write(world.path("tool-1.0.tar.gz"), "source").unwrap();
+    std::fs::write(world.path("script.py"), "print()\n").unwrap();
+    std::fs::write(world.path("list.txt"), "tool\n").unwrap();
+    let table = [
+        ("./project", "cannot take `./project`: a project folder would have to be built"),
+        ("./tool-1.0.tar.gz", "cannot take `./tool-1.0.tar.gz`: a source distribution would have to be built"),
+        ("git+https://host.example/a/b", "a repository would have to be built"),
+        ("script.py", "cannot take `script.py`: a script would have to be built"),
+        ("list.txt", "hint: `-r list.txt` reads it"),
+        ("./gone-1.0-py3-none-any.whl", "there is no file"),
+        ("tool>>1", "cannot read the requirement `tool>>1`"),
+        ("-r gone.txt", "cannot read the requirement `gone.txt`"),
+    ];
+    for (words, message) in table {
+        let said = world.refusal(&format!("{words} -t x"));
+        assert!(said.starts_with("exit 1\n") && said.contains(message), "{words}:\n{said}");
+    }
+}
+
+#[test]
+fn an_index_that_asks_who_one_is_gets_told_from_its_url_or_from_netrc_and_nobody_else_hears_it() {
+    let secret = "pass-w0rd";
+    let world = World::new(archive(), PyPi::new().built(&tool()).protected("me", secret));
+    let netrc = format!("machine 127.0.0.1 login me password {secret}\n");
+    std::fs::write(world.path("netrc"), netrc).unwrap();
+    let netrc = world.path("netrc");
+    let url = format!("tool -v --metadata-file m.json --default-index {}", world.pypi().url_with_credentials());
+    let ways: [(&str, Vec<(&str, &str)>); 2] = [
+        (&url, vec![]),
+        ("tool -v --cache-dir other --metadata-file m.json", vec![("NETRC", netrc.to_str().unwrap())]),
+    ];
+    let mut digests = Vec::new();
+    for (words, environment) in &ways {
+        let (said, image) = built(&world, words, environment);
+        assert!(!said.contains(secret), "{said}");
+        let told = std::fs::read_to_string(world.path("m.json")).unwrap();
+        assert!(!told.contains(secret), "{told}");
+        let platform = &image.platforms[0];
+        assert!(!platform.config.to_string().contains(secret));
+        for path in platform.files.keys() {
+            assert!(!platform.text(path).is_some_and(|text| text.contains(secret)), "{path}");
+        }
+        digests.push(image.digest);
+    }
+    assert_eq!(digests[0], digests[1]);
+    fs_err::remove_file(world.path("tool.tar")).unwrap();
+    let said = world.refusal("tool --cache-dir third");
+    assert!(said.starts_with("exit 1\n") && said.contains("401"), "{said}");
+    let wrong = world.pypi().url_with_credentials().replace(secret, "wr0ng-word");
+    let said = world.refusal(&format!("tool --cache-dir third --default-index {wrong}"));
+    assert!(said.starts_with("exit 1\n") && !said.contains("wr0ng-word"), "{said}");
+}
+
+#[test]
+fn a_dockerfile_names_a_wheel_by_its_url_and_refuses_one_that_lies_here_alone() {
+    let (world, wheel) = world_and_wheel();
+    let server = Server::empty();
+    server.set(&format!("/x/{FILE}"), Response::ok(&wheel));
+    let url = server.url(&format!("/x/{FILE}"));
+    std::fs::write(world.path("list.txt"), format!("tool @ {url}\n")).unwrap();
+    let written = world.dockerfile("-r list.txt -t tool --style lean");
+    let text = String::from_utf8_lossy(&written.stdout).into_owned();
+    assert!(text.contains(&format!("tool @ {url} --hash=sha256:")), "{text}\n{written:?}");
+    std::fs::write(world.path(FILE), &wheel).unwrap();
+    let refused = world.dockerfile(&format!("./{FILE}"));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("the wheel lies on this machine alone"), "{said}");
+}
