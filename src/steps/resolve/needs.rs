@@ -1,7 +1,7 @@
 //! What the ELF files of wheels need of the system: `DT_NEEDED` that no wheel brings.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Read as _};
+use std::io::{BufReader, Read};
 
 use fs_err as fs;
 use rayon::prelude::*;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::formats::elf;
-use crate::formats::wheel::{Wheel, WheelError};
+use crate::formats::wheel::{Scheme, Wheel, WheelError};
 use crate::model::digest::Digest;
 use crate::model::lock::LockedWheel;
 use crate::model::platform::Platform;
@@ -27,50 +27,167 @@ pub(crate) enum NeedsError {
     Store(#[from] StoreError),
 }
 
+/// Libraries that manylinux lets a wheel take from the system (PEP 600; auditwheel's policies). One that some wheel
+/// carries for itself is no reason to believe that another finds it.
+const SYSTEM: [&str; 20] = [
+    "libGL.so.1",
+    "libICE.so.6",
+    "libSM.so.6",
+    "libX11.so.6",
+    "libXext.so.6",
+    "libXrender.so.1",
+    "libatomic.so.1",
+    "libc.so.6",
+    "libdl.so.2",
+    "libexpat.so.1",
+    "libgcc_s.so.1",
+    "libglib-2.0.so.0",
+    "libgobject-2.0.so.0",
+    "libgthread-2.0.so.0",
+    "libm.so.6",
+    "libpthread.so.0",
+    "libresolv.so.2",
+    "librt.so.1",
+    "libstdc++.so.6",
+    "libz.so.1",
+];
+
+/// Where site-packages is in the user base, by depth: the version's digits don't matter here.
+const SITE: &str = "lib/python3/site-packages";
+
+/// What a wheel's libraries are and need.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Contents {
+    libraries: Vec<Library>,
+    /// Normalised names of the distributions that the wheel asks for, with whatever extra.
+    requires: Vec<String>,
+}
+
 /// An ELF file of a wheel.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Library {
+    /// Where it is in the user base.
     path: String,
     machine: u16,
     soname: Option<String>,
     needed: Vec<String>,
+    /// As the dynamic loader has them, `$ORIGIN` as it stands.
+    search_paths: Vec<String>,
 }
 
-/// Each library that the wheels need and none of them brings, with the first wheel that asks for it.
+impl Library {
+    fn directory(&self) -> &str {
+        self.path.rsplit_once('/').map_or("", |(directory, _)| directory)
+    }
+
+    /// What others may call it.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.path.rsplit('/').next().into_iter().chain(self.soname.as_deref())
+    }
+}
+
+/// Each library that the wheels need and the system has to bring, with the first wheel that asks for it.
 pub(super) fn needs(
     wheels: &[LockedWheel],
     platform: Platform,
     store: &Store,
 ) -> Result<BTreeMap<String, String>, NeedsError> {
-    let read: Result<Vec<Vec<Library>>, NeedsError> = wheels.par_iter().map(|wheel| libraries(wheel, store)).collect();
-    let libraries = read?;
+    let read: Result<Vec<Contents>, NeedsError> = wheels.par_iter().map(|wheel| contents(wheel, store)).collect();
     let machine = platform.architecture.elf_machine();
-    // A library that a wheel brings is found there by its RPATH, or was loaded before by the wheel's own code.
-    let mut brought = BTreeSet::new();
-    for library in libraries.iter().flatten().filter(|library| library.machine == machine) {
-        brought.extend(library.soname.as_deref());
-        brought.extend(library.path.rsplit('/').next());
+    let mut named = Vec::new();
+    for (wheel, mut contents) in wheels.iter().zip(read?) {
+        let foreign = |library: &Library| library.machine != machine;
+        if let Some(library) = contents.libraries.iter().find(|one| foreign(one) && is_extension_module(&one.path)) {
+            return Err(NeedsError::Machine {
+                wheel: wheel.file_name.clone(),
+                platform,
+                file: library.path.clone(),
+                machine: library.machine,
+            });
+        }
+        contents.libraries.retain(|library| !foreign(library));
+        named.push((wheel.name.as_str(), contents));
     }
+    Ok(unmet(&named))
+}
+
+/// What is left after the wheels brought what they bring.
+fn unmet(wheels: &[(&str, Contents)]) -> BTreeMap<String, String> {
+    let files: BTreeSet<&str> =
+        wheels.iter().flat_map(|(_, contents)| &contents.libraries).map(|library| library.path.as_str()).collect();
     let mut needs = BTreeMap::new();
-    for (wheel, libraries) in wheels.iter().zip(&libraries) {
-        for library in libraries {
-            if library.machine != machine {
-                if is_extension_module(&library.path) {
-                    return Err(NeedsError::Machine {
-                        wheel: wheel.file_name.clone(),
-                        platform,
-                        file: library.path.clone(),
-                        machine: library.machine,
-                    });
+    for (name, contents) in wheels {
+        let related = related(name, wheels);
+        for library in &contents.libraries {
+            for needed in &library.needed {
+                let is_brought = is_found(library, needed, &files)
+                    || is_loaded_before(library, needed, &contents.libraries, &files)
+                    || (!SYSTEM.contains(&needed.as_str()) && related.iter().any(|other| carries(other, needed)));
+                if !is_brought {
+                    needs.entry(needed.clone()).or_insert_with(|| (*name).to_owned());
                 }
-                continue;
-            }
-            for name in library.needed.iter().filter(|name| !brought.contains(name.as_str())) {
-                needs.entry(name.clone()).or_insert_with(|| wheel.name.clone());
             }
         }
     }
-    Ok(needs)
+    needs
+}
+
+/// Whether the loader finds `needed` where `library` tells it to look, in whatever wheel that is.
+fn is_found(library: &Library, needed: &str, files: &BTreeSet<&str>) -> bool {
+    if needed.contains('/') {
+        return false;
+    }
+    library.search_paths.iter().any(|path| {
+        let rest = path.strip_prefix("$ORIGIN").or_else(|| path.strip_prefix("${ORIGIN}"));
+        rest.is_some_and(|rest| files.contains(joined(library.directory(), &format!("{rest}/{needed}")).as_str()))
+    })
+}
+
+/// Whether somebody of the same wheel that loads `library` has loaded `needed` by then: the loader takes what one file
+/// needs before it takes what those need, and knows again by its SONAME what is there.
+fn is_loaded_before(library: &Library, needed: &str, siblings: &[Library], files: &BTreeSet<&str>) -> bool {
+    siblings.iter().any(|sibling| {
+        sibling.needed.iter().any(|one| one == needed)
+            && is_found(sibling, needed, files)
+            && sibling.needed.iter().any(|one| library.names().any(|name| name == one))
+    })
+}
+
+fn carries(contents: &Contents, needed: &str) -> bool {
+    contents.libraries.iter().any(|library| library.names().any(|name| name == needed))
+}
+
+/// The wheel itself and those that it asks for, near and far: their code runs before its own libraries are loaded.
+fn related<'a>(name: &str, wheels: &'a [(&str, Contents)]) -> Vec<&'a Contents> {
+    let mut names = vec![name];
+    let mut related: Vec<&Contents> = Vec::new();
+    let mut next = 0;
+    while let Some(name) = names.get(next).copied() {
+        next += 1;
+        let Some((_, contents)) = wheels.iter().find(|(other, _)| *other == name) else { continue };
+        related.push(contents);
+        for required in &contents.requires {
+            if !names.contains(&required.as_str()) {
+                names.push(required);
+            }
+        }
+    }
+    related
+}
+
+/// `directory` and `path` without `.` and `..`.
+fn joined(directory: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in directory.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 /// Whether the interpreter itself would load the file: `name.cpython-313-x86_64-linux-gnu.so`, `name.abi3.so`.
@@ -80,40 +197,138 @@ fn is_extension_module(path: &str) -> bool {
 }
 
 /// The wheel's ELF files, from an earlier reading where there is one.
-fn libraries(wheel: &LockedWheel, store: &Store) -> Result<Vec<Library>, NeedsError> {
-    const SHELF: &str = "libraries-1";
-    if wheel.file_name.ends_with("-any.whl") {
-        return Ok(Vec::new());
-    }
+fn contents(wheel: &LockedWheel, store: &Store) -> Result<Contents, NeedsError> {
+    const SHELF: &str = "libraries-2";
     if let Some(noted) = store.note(SHELF, &wheel.digest) {
         return Ok(noted);
     }
     let unreadable = |source| NeedsError::Wheel { wheel: wheel.file_name.clone(), source };
     let file = fs::File::open(store.parcel_path(&wheel.digest))
         .map_err(|source| NeedsError::Open { wheel: wheel.file_name.clone(), source })?;
-    let mut found = Vec::new();
-    let mut archive = Wheel::open(BufReader::new(file)).map_err(unreadable)?;
-    archive
-        .files(|_, path, _, reader| {
-            let mut bytes = Vec::new();
-            let failed = |source| WheelError::Read { file: path.clone(), source };
-            reader.take(4).read_to_end(&mut bytes).map_err(failed)?;
-            let is_elf = bytes == b"\x7fELF";
-            if is_elf {
-                reader.read_to_end(&mut bytes).map_err(failed)?;
-                // One that cannot be read, or is of 32 bits, needs nothing that lath could bring.
-                if let Ok(Some(file)) = elf::parse(&bytes) {
-                    found.push(Library {
-                        path: path.clone(),
-                        machine: file.machine,
-                        soname: file.soname,
-                        needed: file.needed,
-                    });
-                }
-            }
-            Ok::<_, WheelError>(is_elf.then(|| *Digest::of(&bytes).as_bytes()))
-        })
-        .map_err(unreadable)?;
+    let opened = Wheel::open(BufReader::new(file)).and_then(|mut archive| Ok((archive.header()?, archive)));
+    // A wheel for any platform carries no library that one platform could load. What is wrong with it otherwise is
+    // told where it is unpacked.
+    let is_pure = wheel.file_name.ends_with("-any.whl");
+    let (header, mut archive) = match opened {
+        Err(_) if is_pure => return Ok(Contents::default()),
+        opened => opened.map_err(unreadable)?,
+    };
+    let mut found = Contents { libraries: Vec::new(), requires: requires(&header.metadata) };
+    if !is_pure {
+        archive.files(|scheme, path, _, reader| library(scheme, path, reader, &mut found)).map_err(unreadable)?;
+    }
     store.write_note(SHELF, &wheel.digest, &found)?;
     Ok(found)
+}
+
+/// Takes one file of a wheel where it is an ELF file, and tells the sha256 of what was read then.
+fn library(
+    scheme: Scheme,
+    path: String,
+    reader: &mut dyn Read,
+    found: &mut Contents,
+) -> Result<Option<[u8; 32]>, WheelError> {
+    let mut bytes = Vec::new();
+    let failed = |source| WheelError::Read { file: path.clone(), source };
+    reader.take(4).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes != b"\x7fELF" {
+        return Ok(None);
+    }
+    reader.read_to_end(&mut bytes).map_err(failed)?;
+    let path = match scheme {
+        Scheme::Site => format!("{SITE}/{path}"),
+        Scheme::Scripts => format!("bin/{path}"),
+        Scheme::Data | Scheme::Headers => path.clone(),
+    };
+    // One that cannot be read, or is of 32 bits, needs nothing that lath could bring.
+    if let Ok(Some(file)) = elf::parse(&bytes) {
+        found.libraries.push(Library {
+            path,
+            machine: file.machine,
+            soname: file.soname,
+            needed: file.needed,
+            search_paths: file.search_paths,
+        });
+    }
+    Ok(Some(*Digest::of(&bytes).as_bytes()))
+}
+
+/// The names of `Requires-Dist`, normalised (packaging.python.org, "Core metadata", "Names and normalization").
+fn requires(metadata: &str) -> Vec<String> {
+    let header = metadata.lines().take_while(|line| !line.is_empty());
+    let mut names: Vec<String> = header
+        .filter_map(|line| line.strip_prefix("Requires-Dist:"))
+        .map(|requirement| {
+            let is_of_name = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            let name: String = requirement.trim().chars().take_while(is_of_name).collect();
+            let parts: Vec<&str> = name.split(['-', '_', '.']).filter(|part| !part.is_empty()).collect();
+            parts.join("-").to_lowercase()
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn library(path: &str, needed: &[&str], search_paths: &[&str]) -> Library {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Library {
+            path: format!("{SITE}/{path}"),
+            machine: 62,
+            soname: path.rsplit('/').next().map(str::to_owned),
+            needed: owned(needed),
+            search_paths: owned(search_paths),
+        }
+    }
+
+    fn wheel(requires: &[&str], libraries: &[Library]) -> Contents {
+        let requires = requires.iter().map(|name| (*name).to_owned()).collect();
+        Contents { libraries: libraries.to_vec(), requires }
+    }
+
+    fn needed(wheels: &[(&str, Contents)]) -> Vec<String> {
+        unmet(wheels).into_iter().map(|(library, wheel)| format!("{library} of {wheel}")).collect()
+    }
+
+    #[test]
+    fn what_lies_where_a_library_looks_is_brought_in_its_own_wheel_or_another() {
+        let own = [library("a/m.so", &["libx.so.1"], &["$ORIGIN/../a.libs"]), library("a.libs/libx.so.1", &[], &[])];
+        let other = [library("b/m.so", &["libx.so.1", "liby.so.1"], &["/usr/lib", "${ORIGIN}/../a.libs:"])];
+        let other = [Library { search_paths: vec!["$ORIGIN/../a.libs".to_owned()], ..other[0].clone() }];
+        assert_eq!(needed(&[("a", wheel(&[], &own)), ("b", wheel(&[], &other))]), ["liby.so.1 of b"]);
+    }
+
+    #[test]
+    fn a_library_that_an_unrelated_wheel_carries_hides_no_need() {
+        let carrier = wheel(&[], &[library("a.libs/libx.so.1", &[], &[])]);
+        let asker = |requires: &[&str]| wheel(requires, &[library("b/m.so", &["libx.so.1"], &[])]);
+        assert_eq!(needed(&[("a", carrier.clone()), ("b", asker(&[]))]), ["libx.so.1 of b"]);
+        // One that it asks for has loaded its own before, also when another distribution stands between.
+        assert!(needed(&[("a", carrier.clone()), ("b", asker(&["a"]))]).is_empty());
+        let between = wheel(&["a"], &[]);
+        assert!(needed(&[("a", carrier), ("b", asker(&["c"])), ("c", between)]).is_empty());
+    }
+
+    #[test]
+    fn a_system_library_counts_only_where_the_loader_finds_it() {
+        let private = library("a.libs/libstdc++.so.6", &[], &[]);
+        let knows = library("a/knows.so", &["libstdc++.so.6", "libmine.so.1"], &["$ORIGIN/../a.libs"]);
+        let through = library("a.libs/libmine.so.1", &["libstdc++.so.6"], &[]);
+        let alone = library("a/alone.so", &["libstdc++.so.6"], &[]);
+        let wheels = |libraries: &[Library]| [("a", wheel(&[], libraries))];
+        assert!(needed(&wheels(&[private.clone(), knows.clone(), through.clone()])).is_empty());
+        assert_eq!(needed(&wheels(&[private.clone(), knows, through, alone.clone()])), ["libstdc++.so.6 of a"]);
+        let other = wheel(&["a"], &[alone]);
+        assert_eq!(needed(&[("a", wheel(&[], &[private])), ("b", other)]), ["libstdc++.so.6 of b"]);
+    }
+
+    #[test]
+    fn requirements_are_read_as_normalised_names() {
+        let metadata = "Name: x\nRequires-Dist: Foo_Bar.baz[x]>=1; extra == 'y'\nRequires-Dist: numpy (>=2)\n\nRequires-Dist: no\n";
+        assert_eq!(requires(metadata), ["foo-bar-baz", "numpy"]);
+    }
 }
