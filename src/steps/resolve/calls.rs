@@ -63,6 +63,7 @@ pub(super) fn unanswered(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Stri
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
+    use crate::model::lock::WheelSource;
 
     fn wheel(name: &str) -> LockedWheel {
         LockedWheel {
@@ -73,6 +74,7 @@ mod tests {
             digest: Digest::of(b""),
             size_bytes: None,
             is_requested: true,
+            source: WheelSource::Index,
         }
     }
 

@@ -16,7 +16,7 @@ use self::needs::NeedsError;
 use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
-use crate::model::lock::{Lock, LockedDeb, PlatformLock};
+use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock};
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::request::{BaseRequest, Entrypoint, Request, TrimLevel};
 use crate::outside::archive::index::PackageIndex;
