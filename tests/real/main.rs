@@ -7,6 +7,7 @@
 mod compare;
 mod containers;
 mod corpus;
+mod digest;
 mod dockerfile;
 mod engine;
 mod lath;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         compare::trials(),
         validators::trials(),
         corpus::trials(),
+        digest::trials(),
     ];
     libtest_mimic::run(&arguments, groups.into_iter().flatten().collect()).exit_code()
 }

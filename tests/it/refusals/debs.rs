@@ -1,6 +1,6 @@
 //! Hostile and broken Debian packages.
 
-use testkit::{DebBuilder, oci};
+use testkit::{Compression, DebBuilder, oci};
 
 use super::{assert_refused, with_deb};
 use crate::world::stdout;
@@ -23,7 +23,7 @@ fn a_hostile_package_is_refused_by_its_file() {
         (evil().raw_entry("./etc/.wh..wh..opq", "x"), "names that begin with `.wh.` remove other files"),
         (evil().raw_entry("./usr/bin/evil", "again"), "cannot use `usr/bin/evil`: it is there twice"),
         (evil().raw_entry("./usr/bin/a\nb", "x"), "a line break"),
-        (evil().file("zeros", 0o644, vec![0; 80 << 20]), "as only a bomb does"),
+        (evil().compression(Compression::Zstd).file("zeros", 0o644, vec![0; 80 << 20]), "as only a bomb does"),
         (evil().lies_about_size(-40), "data.tar.xz"),
         (evil().lies_about_size(40), "data.tar.xz"),
     ];
