@@ -64,7 +64,8 @@ fn works(image: &Loaded, job: &Job, user: &str, argv: &[&str]) {
     let (who, home) = (format!("{user}:{user}"), format!("/home/app:uid={user},mode=0700"));
     let mut words = vec!["run", "--rm", "-i", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--tmpfs", &home];
     if user != OWN {
-        words.extend(["-u", &who]);
+        // Docker makes `/` the home of a user without an entry in `/etc/passwd`.
+        words.extend(["-u", &who, "-e", "HOME=/home/app"]);
     }
     words.extend(["--entrypoint", argv[0], &image.tag]);
     words.extend(&argv[1..]);
