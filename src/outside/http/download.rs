@@ -234,7 +234,9 @@ impl Http {
             }
         })?;
         match item.size_bytes {
+            // The server says that this is all: another attempt would bring no more.
             Some(expected) if partial.have_bytes < expected => {
+                let _ = fs::remove_file(path);
                 Err(HttpError::Short { url: public(url), expected, found: partial.have_bytes })
             }
             _ => Ok((partial.digest.finish().1, partial.have_bytes)),

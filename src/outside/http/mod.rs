@@ -102,7 +102,7 @@ impl HttpError {
                 "credentials come from the index's URL, `https://NAME:PASSWORD@HOST/`, or from a netrc file"
             }
             Self::Page { .. } => "`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say which proxy is asked",
-            Self::Digest { .. } | Self::TooLarge { .. } => {
+            Self::Digest { .. } | Self::TooLarge { .. } | Self::Short { .. } => {
                 "a proxy or a mirror serves other bytes than were published: use another, or try again later"
             }
             Self::Store(error) => return error.hints(),
@@ -119,7 +119,6 @@ impl HttpError {
                 status.is_server_error()
                     || matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
             }
-            Self::Short { .. } => true,
             _ => false,
         }
     }

@@ -24,6 +24,8 @@ const LINES: usize = 12;
 const PACKAGES: usize = 4;
 /// Pythons that lath has a base for, and may name as a way out.
 const PYTHONS: [(u8, u8); 5] = [(3, 10), (3, 11), (3, 12), (3, 13), (3, 14)];
+/// Options of uv's that its hints name and lath has not.
+const FOREIGN_OPTIONS: [&str; 3] = ["--prerelease", "--index-strategy", "--find-links"];
 /// How uv's hints begin that speak of its own options, or of what the index has, which is told here in full.
 const DROPPED_HINTS: [&str; 5] = [
     "Wheels are required for",
@@ -50,7 +52,7 @@ pub(super) struct Asked<'a> {
 
 /// Explains `error`. The index is asked again for what it has, which uv answers from its cache.
 pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanation {
-    let hints = error.hints().into_iter().map(|hint| plain(&hint));
+    let hints = error.hints().into_iter().map(|hint| without_foreign_options(&plain(&hint)));
     let mut hints: Vec<String> =
         hints.filter(|hint| !DROPPED_HINTS.iter().any(|dropped| hint.starts_with(dropped))).collect();
     let ResolveError::NoSolution(no_solution) = error else {
@@ -264,6 +266,19 @@ fn listed(words: &[String]) -> String {
     }
 }
 
+/// Takes `(try: ...)` out of a hint where it names an option that lath has not.
+fn without_foreign_options(hint: &str) -> String {
+    // Indexes are asked in order, and the first that has a name answers for it; uv has an option to change that.
+    let hint = hint.split(" By default, uv").next().unwrap_or_default();
+    let Some((before, rest)) = hint.split_once(" (try: ") else { return hint.to_owned() };
+    let Some((tried, after)) = rest.split_once(')') else { return hint.to_owned() };
+    if FOREIGN_OPTIONS.iter().any(|option| tried.contains(option)) {
+        let way = if tried.contains("--prerelease") { ": name one of them, as in `NAME==VERSION`" } else { "" };
+        return format!("{before}{way}{after}");
+    }
+    hint.to_owned()
+}
+
 /// Without colours, and without what must not be shown.
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::new();
@@ -369,6 +384,14 @@ mod tests {
         let (is_to_blame, text, _) = told(&[("1.0", files(&["x_y-1.0-py3-none-any.whl"], true))], ">=7");
         assert_eq!((is_to_blame, text.as_str()), (true, "of `x-y` the index has 1.0 alone"));
         assert!(told(&[], "").1.contains("is it an index, or a proxy's page?"));
+    }
+
+    #[test]
+    fn a_hint_names_no_option_that_lath_has_not() {
+        let hint = "Pre-releases of `x` weren't enabled (try: `--prerelease=allow`)";
+        let told = "Pre-releases of `x` weren't enabled: name one of them, as in `NAME==VERSION`";
+        assert_eq!(without_foreign_options(hint), told);
+        assert_eq!(without_foreign_options("Nothing (try: `-r FILE`) here"), "Nothing (try: `-r FILE`) here");
     }
 
     #[test]

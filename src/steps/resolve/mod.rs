@@ -280,12 +280,14 @@ impl Packages<'_> {
         let unknown: BTreeSet<String> =
             libraries.iter().filter(|library| index.package_for_soname(library).is_none()).cloned().collect();
         // The archive's list of contents is a last resort, and not vital: what it cannot tell is told to the user.
+        let mut is_certain = true;
         let listed = if unknown.is_empty() {
             BTreeMap::new()
         } else {
             let listed = world.archive.packages_for_sonames((&snapshot, index), &unknown, &world.http, &world.store);
             listed.unwrap_or_else(|error| {
-                world.listener.hear(Event::Detail(format!("cannot look libraries up in the archive: {error}")));
+                is_certain = false;
+                world.listener.hear(Event::Warning(untold(&unknown, &error)));
                 BTreeMap::new()
             })
         };
@@ -310,7 +312,10 @@ impl Packages<'_> {
         for deb in &mut half.debs {
             deb.is_base = base.iter().any(|one| one.name == deb.name) && !request.base.packages.contains(&deb.name);
         }
-        self.world.store.write_note(SHELF, &key, &half)?;
+        // What a mirror could not tell today, it may tell tomorrow.
+        if is_certain {
+            self.world.store.write_note(SHELF, &key, &half)?;
+        }
         Ok(half)
     }
 }
@@ -362,4 +367,15 @@ fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
         })
     })
     .collect()
+}
+
+/// That the archive's list of files cannot be asked for `libraries`, and why.
+fn untold(libraries: &BTreeSet<String>, error: &ArchiveError) -> String {
+    let mut text = format!("cannot look up who carries {} libraries: {error}", libraries.len());
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
 }
