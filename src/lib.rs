@@ -3,8 +3,6 @@
 //! In reading order: `model` is our nouns; `formats` is the nouns of others; `outside` is all that can fail for reasons
 //! not ours; `steps` is the verbs of a build; `pipeline` is their order; `cli` is what is typed and shown.
 
-#![expect(dead_code, reason = "the model is laid before the steps that use it")]
-
 mod cli;
 mod formats;
 mod model;

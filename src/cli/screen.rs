@@ -97,7 +97,7 @@ impl Listener for Screen {
             Event::Warning(text) => self.say_anyway(format_args!("warning: {text}")),
             Event::Detail(text) if self.is_verbose => self.say(format_args!("  {text}")),
             Event::Detail(_) => {}
-            Event::DownloadsPlanned { bytes, .. } => downloads.plan(bytes, &self.bars),
+            Event::DownloadsPlanned { bytes } => downloads.plan(bytes, &self.bars),
             Event::DownloadsFinished { files, bytes } => {
                 if let Some(line) = downloads.finish_plan(files, bytes) {
                     self.say(line);

@@ -7,10 +7,6 @@ use std::io::{self, BufRead};
 pub(crate) struct Paragraph(String);
 
 impl Paragraph {
-    pub(crate) fn new(text: String) -> Self {
-        Self(text)
-    }
-
     /// The value of a field, by its name in any case; continuation lines as they are. `None` where it is missing.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut start = 0;
@@ -29,10 +25,6 @@ impl Paragraph {
             start = end;
         }
         None
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
     }
 }
 

@@ -53,6 +53,7 @@ pub(crate) enum Content {
 }
 
 impl Content {
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 12] = [
         Self::Program,
         Self::Python,

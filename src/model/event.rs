@@ -5,9 +5,8 @@
 pub(crate) enum Event {
     /// A step begins: a verb and its object, `resolving pre-commit`.
     Step(String),
-    /// So many files of so many bytes are to be downloaded, beside what was planned before.
+    /// So many bytes are to be downloaded, beside what was planned before.
     DownloadsPlanned {
-        files: usize,
         bytes: u64,
     },
     /// What one plan came to.
@@ -44,10 +43,12 @@ pub(crate) trait Listener: Send + Sync {
     fn hear(&self, event: Event);
 }
 
-/// Hears nothing: for tests, and for work that nobody watches.
+/// Hears nothing.
+#[cfg(test)]
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Silence;
 
+#[cfg(test)]
 impl Listener for Silence {
     fn hear(&self, _event: Event) {}
 }

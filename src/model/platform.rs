@@ -48,14 +48,6 @@ impl Architecture {
         }
     }
 
-    /// The dynamic loader that the System V ABI supplement of the architecture names.
-    pub(crate) fn loader(self) -> &'static str {
-        match self {
-            Self::Amd64 => "/lib64/ld-linux-x86-64.so.2",
-            Self::Arm64 => "/lib/ld-linux-aarch64.so.1",
-        }
-    }
-
     /// `e_machine` of its ELF files.
     pub(crate) fn elf_machine(self) -> u16 {
         match self {

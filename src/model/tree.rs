@@ -206,6 +206,7 @@ impl Tree {
     }
 
     /// The tree as text, one line a path, removed ones included: what tests compare and people read.
+    #[cfg(test)]
     pub(crate) fn listing(&self) -> String {
         let mut lines: BTreeMap<&ImagePath, String> = BTreeMap::new();
         for (path, node) in &self.nodes {

@@ -110,6 +110,7 @@ impl Store {
         Ok(store)
     }
 
+    #[cfg(test)]
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }

@@ -103,7 +103,7 @@ impl Http {
             return Ok(());
         }
         let bytes = missing.iter().filter_map(|item| item.size_bytes).sum();
-        self.listener.hear(Event::DownloadsPlanned { files: missing.len(), bytes });
+        self.listener.hear(Event::DownloadsPlanned { bytes });
         let files = missing.len();
         let fetched = self.runtime.block_on(async {
             let mut work = futures::stream::iter(missing)

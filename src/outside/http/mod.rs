@@ -163,16 +163,6 @@ impl Http {
         }
     }
 
-    /// Fetches a document unless it still bears `etag`.
-    pub(crate) fn get_if_changed(
-        &self,
-        url: &str,
-        etag: Option<&str>,
-        max_bytes: u64,
-    ) -> Result<Conditional, HttpError> {
-        self.runtime.block_on(self.conditional(url, etag, max_bytes))
-    }
-
     /// Several conditional requests at once: URL, entity tag, limit in bytes. The answers keep the order.
     pub(crate) fn get_all_if_changed(
         &self,

@@ -1,0 +1,144 @@
+//! The same steps on other ways: to a Dockerfile, by an engine, and side by side.
+
+use std::path::Path;
+
+use super::{BuildError, requested, tree};
+use crate::model::assembly::Assembly;
+use crate::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
+use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style};
+use crate::model::event::Event;
+use crate::model::lock::PlatformLock;
+use crate::model::request::{Entrypoint, Request};
+use crate::outside::world::World;
+use crate::steps::build_by_engine::{build_by_engine, suit};
+use crate::steps::compare::{Own, compare as reckon};
+use crate::steps::dockerfile;
+use crate::steps::fetch::fetch;
+use crate::steps::measure::{self, measure};
+use crate::steps::pack::pack;
+use crate::steps::prove::{Subject, prove};
+use crate::steps::resolve::resolve;
+use crate::steps::seal;
+use crate::steps::unpack::unpack;
+
+/// Writes the Dockerfile of `request`: pinned from the resolve that a build has.
+pub(crate) fn dockerfile(
+    request: &Request,
+    wanted: &DockerfileRequest,
+    world: &World,
+) -> Result<Dockerfile, BuildError> {
+    let ingredients = ingredients(request, wanted, world)?;
+    Ok(dockerfile::dockerfile(&ingredients, request, wanted)?)
+}
+
+/// Writes the Dockerfile as it suits the engine that is there, and has it built and checked.
+pub(crate) fn build_dockerfile(
+    request: &Request,
+    wanted: &DockerfileRequest,
+    how: &EngineRequest,
+    world: &World,
+) -> Result<EngineReceipt, BuildError> {
+    let (engine, wanted) = suit(wanted, how)?;
+    let dockerfile = dockerfile(request, &wanted, world)?;
+    world.listener.hear(Event::Step(format!("building by {}", engine.program().name())));
+    Ok(build_by_engine(&dockerfile, wanted.mounts, (&engine, how), request, world)?)
+}
+
+/// What a Dockerfile is written from: the lock, and what the wheels of its first platform start.
+fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> Result<Ingredients, BuildError> {
+    world.listener.hear(Event::Step("resolving".to_owned()));
+    let mut uv = Vec::new();
+    if wanted.style == Style::Uv {
+        let found = resolve(&dockerfile::request_for_uv(request), world).map_err(Box::new)?;
+        uv = found.platforms.into_iter().flat_map(|half| half.wheels).filter(|wheel| wheel.name == "uv").collect();
+    }
+    let lock = match resolve(request, world) {
+        Ok(lock) => lock,
+        Err(error) => {
+            let names = error.without_wheels();
+            let files = request.python.requirement_files.len() + request.python.constraint_files.len();
+            // Files are not in the Dockerfile, so that pip could not read them.
+            if names.is_empty() || files > 0 {
+                return Err(Box::new(error).into());
+            }
+            let lock = resolve(&dockerfile::request_without_wheels(request), world).map_err(Box::new)?;
+            return Ok(Ingredients { uv, ..dockerfile::from_source(lock, names, request, wanted) });
+        }
+    };
+    let mut scripts = Vec::new();
+    if let Some(first) = lock.platforms.first() {
+        let wheels = PlatformLock { debs: Vec::new(), ..first.clone() };
+        scripts = dockerfile::scripts(first, &unpack(&wheels, world)?);
+    }
+    let mut by_exec = request.clone();
+    by_exec.runtime.entrypoint = Entrypoint::Exec;
+    by_exec.user_base = wanted.user_base.clone();
+    let program = seal::start(&Assembly { scripts: scripts.clone(), ..Assembly::default() }, &by_exec)?;
+    let (entrypoint, cmd) = (program.entrypoint, program.cmd);
+    Ok(Ingredients { lock, without_wheels: Vec::new(), uv, scripts, entrypoint, cmd })
+}
+
+/// Puts lath's image of the first platform beside what Dockerfiles would make of the same request. Nothing is emitted.
+pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, BuildError> {
+    let lock = resolve(request, world).map_err(Box::new)?;
+    fetch(&lock, world)?;
+    let half = &lock.platforms[0];
+    let (assembly, tree) = tree(half, request, world)?;
+    let env = seal::environment(request);
+    prove(&Subject { tree: &tree, assembly: &assembly, platform: half.platform, env: &env }, request, world)?;
+    let layers = pack(&tree, &requested(half), request, world)?;
+    let own = Own { lock: half, assembly: &assembly, tree: &tree, layers: &layers };
+    Ok(Comparison {
+        program: program(half),
+        base: format!("{}:{}", request.base.distribution, request.base.suite),
+        platform: half.platform.to_string(),
+        habits,
+        check: None,
+        images: reckon(own, request, habits, world)?,
+    })
+}
+
+/// Has the Dockerfile of `way` built, without what the engine has built before and with it, and measures what came of it.
+pub(crate) fn measure_dockerfile(
+    way: Way,
+    request: &Request,
+    wanted: &DockerfileRequest,
+    how: &EngineRequest,
+    world: &World,
+) -> Result<ComparedImage, BuildError> {
+    let (engine, wanted) = suit(wanted, how)?;
+    let dockerfile = dockerfile(request, &wanted, world)?;
+    world.listener.hear(Event::Step(format!("building {way} by {}", engine.program().name())));
+    let mut times = [0; 2];
+    for (time, uses_cache) in times.iter_mut().zip([false, true]) {
+        let how = EngineRequest { uses_cache, ..how.clone() };
+        let receipt = build_by_engine(&dockerfile, wanted.mounts, (&engine, &how), request, world)?;
+        *time = u64::try_from(receipt.build.as_millis()).unwrap_or(u64::MAX);
+    }
+    let build = BuildTimes { uncached_ms: times[0], cached_ms: times[1] };
+    let user_base = wanted.user_base.to_string();
+    let measured = measure(way, (&engine, &request.name), dockerfile.checks.first(), build, &user_base);
+    engine.forget(&request.name);
+    Ok(measured?)
+}
+
+/// Loads lath's own image from `archive` into the engine and times its check there. What the check is goes before the time.
+pub(crate) fn time_own(
+    request: &Request,
+    wanted: &DockerfileRequest,
+    (how, archive): (&EngineRequest, &Path),
+    world: &World,
+) -> Result<Option<(String, u64)>, BuildError> {
+    let (engine, wanted) = suit(wanted, how)?;
+    let Some(check) = dockerfile(request, &wanted, world)?.checks.into_iter().next() else { return Ok(None) };
+    engine.load(archive)?;
+    let time = measure::start(&engine, &request.name, &check);
+    engine.forget(&request.name);
+    Ok(Some((check.name, time?)))
+}
+
+/// What was asked for, with versions.
+fn program(lock: &PlatformLock) -> String {
+    let requested = lock.wheels.iter().filter(|wheel| wheel.is_requested);
+    requested.map(|wheel| format!("{} {}", wheel.name, wheel.version)).collect::<Vec<_>>().join(", ")
+}

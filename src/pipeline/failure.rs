@@ -1,0 +1,80 @@
+//! What stopped a pipeline: one variant a step, with its exit code and the ways out.
+
+use thiserror::Error;
+
+use crate::outside::engine::EngineError;
+use crate::outside::store::StoreError;
+use crate::steps::assemble::AssembleError;
+use crate::steps::compare::CompareError;
+use crate::steps::compile::CompileError;
+use crate::steps::dockerfile::DockerfileError;
+use crate::steps::emit::EmitError;
+use crate::steps::fetch::FetchError;
+use crate::steps::pack::PackError;
+use crate::steps::prove::ProveError;
+use crate::steps::resolve::ResolveError;
+use crate::steps::seal::SealError;
+use crate::steps::unpack::UnpackError;
+
+/// What stopped a build: one variant a step.
+#[derive(Debug, Error)]
+pub(crate) enum BuildError {
+    #[error(transparent)]
+    Resolve(#[from] Box<ResolveError>),
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    #[error(transparent)]
+    Trim(#[from] StoreError),
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error(transparent)]
+    Prove(#[from] ProveError),
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    #[error(transparent)]
+    Dockerfile(#[from] DockerfileError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+}
+
+impl BuildError {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Prove(ProveError::Failed(_)) | Self::Engine(EngineError::Check { .. }) => 3,
+            // As shells have it.
+            Self::Prove(ProveError::NotFound { .. }) => 127,
+            _ => 1,
+        }
+    }
+
+    /// Ways out, beyond what the error says itself.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Resolve(error) => error.hints(),
+            Self::Engine(error) => error.hints(),
+            Self::Prove(ProveError::Sandbox(_)) | Self::Compile(CompileError::Sandbox(_)) => vec![
+                "the sandbox needs user namespaces: switch them on (`sysctl user.max_user_namespaces`), or build with \
+                 `--no-verify --bytecode none` and try the image in an engine"
+                    .to_owned(),
+            ],
+            Self::Prove(ProveError::Failed(_)) => {
+                vec!["`--trim none` tells whether trimming is the cause; `--no-verify` builds all the same".to_owned()]
+            }
+            Self::Fetch(FetchError::Download(error)) => error.hints(),
+            Self::Unpack(error) => error.hints(),
+            Self::Emit(error) => error.hints(),
+            Self::Seal(SealError::Script { .. }) => vec!["name one of them with `-c NAME`".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}
