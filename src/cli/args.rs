@@ -124,6 +124,9 @@ pub(super) enum CacheAction {
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) build: Build,
+    /// A file or folder of this machine that the program sees and may write to, or with `:ro` read
+    #[arg(long, short, value_name = "SRC:DST[:ro]", help_heading = "The run")]
+    pub(super) volume: Vec<String>,
     /// The command and its arguments [default: what the image would start]
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<String>,
@@ -323,6 +326,9 @@ pub(super) struct Build {
     /// Ignore files that were uploaded after that date
     #[arg(long, value_name = "DATE", help_heading = "How")]
     pub(super) exclude_newer: Option<String>,
+    /// Which versions that are not final may be taken
+    #[arg(long, value_name = "WHICH", default_value = "if-necessary", help_heading = "How")]
+    pub(super) prerelease: Prerelease,
     /// A further index of Python packages
     #[arg(long, value_name = "URL", value_delimiter = ' ', help_heading = "How")]
     pub(super) index: Vec<String>,
@@ -350,6 +356,14 @@ pub(super) struct Build {
 pub(super) enum Trim {
     None,
     Standard,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Prerelease {
+    Disallow,
+    Allow,
+    IfNecessary,
+    Explicit,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

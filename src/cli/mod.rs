@@ -16,10 +16,15 @@ use std::sync::Arc;
 
 use crate::cli::args::{Arguments, Command};
 use crate::cli::screen::Screen;
+use crate::pipeline;
 
 /// Does what `arguments` say, the program's name first, and returns the exit code: 0 done; 1 the request cannot be met,
 /// or the outside failed; 2 wrong usage; 3 built, but it does not run as promised; 70 a fault of lath's own.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if pipeline::serve_loopback(&arguments) {
+        return 0;
+    }
     let arguments = match Arguments::read(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -31,7 +36,7 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let screen = Arc::new(Screen::new(&arguments.global));
     let outcome = match arguments.command {
         Command::Build(build) => build::main(&build, &arguments.global, &screen).map(|()| 0),
-        Command::Run(run) => run::main(&run.build, &run.command, &arguments.global, &screen),
+        Command::Run(run) => run::main(&run, &arguments.global, &screen),
         Command::Dockerfile(dockerfile) => dockerfile::main(&dockerfile, &arguments.global, &screen).map(|()| 0),
         Command::Compare(compare) => compare::main(&compare, &arguments.global, &screen).map(|()| 0),
         Command::Cache(cache) => cache::main(&cache.action, &arguments.global, &screen).map(|()| 0),

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::cli::args::{Build, BytecodeKind, EntrypointForm, Global, Trim};
+use crate::cli::args::{Build, BytecodeKind, EntrypointForm, Global, Prerelease, Trim};
 use crate::cli::failure::Failure;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
-    BaseRequest, Bytecode, Copied, Destination, Distribution, Entrypoint, Indexes, PythonRequest, Request,
-    RuntimeRequest, TrimLevel, is_image_name,
+    BaseRequest, Bytecode, Copied, Destination, Distribution, Entrypoint, Indexes, Prereleases, PythonRequest, Request,
+    RuntimeRequest, TrimLevel, Volume, is_image_name,
 };
 use crate::pipeline::{SandboxSettings, WorldSettings};
 
@@ -70,6 +70,12 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
             requirements: build.requirement.clone(),
             requirement_files: build.requirements.clone(),
             constraint_files: build.constraint.clone(),
+            prereleases: match build.prerelease {
+                Prerelease::Disallow => Prereleases::Disallow,
+                Prerelease::Allow => Prereleases::Allow,
+                Prerelease::IfNecessary => Prereleases::IfNecessary,
+                Prerelease::Explicit => Prereleases::Explicit,
+            },
             indexes: Indexes {
                 default_index: build.default_index.clone(),
                 extra: build.index.clone(),
@@ -212,6 +218,30 @@ fn copies(build: &Build) -> Result<Vec<Copied>, Failure> {
     Ok(copies)
 }
 
+/// `SRC:DST` or `SRC:DST:ro`, as engines read it; relative to the current folder.
+pub(super) fn volumes(texts: &[String]) -> Result<Vec<Volume>, Failure> {
+    let mut volumes = Vec::new();
+    for text in texts {
+        let (places, is_read_only) = match text.rsplit_once(':') {
+            Some((places, "ro")) => (places, true),
+            Some((places, "rw")) => (places, false),
+            _ => (text.as_str(), false),
+        };
+        let (source, target) = places
+            .rsplit_once(':')
+            .filter(|(source, target)| !source.is_empty() && target.starts_with('/'))
+            .ok_or_else(|| usage(format!("cannot mount `{text}`: write it as `SRC:DST`, DST beginning with `/`")))?;
+        let source =
+            std::fs::canonicalize(source).map_err(|error| usage(format!("cannot mount `{source}`: {error}")))?;
+        let target = ImagePath::parse(target).map_err(usage)?;
+        if target == ImagePath::root() {
+            return Err(usage(format!("cannot mount `{text}`: the root is the image's own")));
+        }
+        volumes.push(Volume { source, target, is_read_only });
+    }
+    Ok(volumes)
+}
+
 fn default_name(build: &Build) -> Result<String, Failure> {
     let unnamed = || usage("cannot name the image by its requirement: name it with `-t NAME`");
     let first = build.requirement.first().ok_or_else(unnamed)?;
@@ -333,6 +363,18 @@ mod tests {
     fn a_python_brings_its_release_and_a_release_its_python() {
         assert_eq!(settle("x --python 3.11").unwrap().base.suite, "bookworm");
         assert_eq!(settle("x --base debian:bookworm").unwrap().python.version.to_string(), "3.11");
+    }
+
+    #[test]
+    fn a_volume_is_read_as_engines_read_it() {
+        let volume = |text: &str| volumes(&[text.to_owned()]).map_err(|failure| failure.to_string());
+        let read = volume("/usr:/src:ro").unwrap();
+        let target = ImagePath::parse("/src").unwrap();
+        assert_eq!(read, [Volume { source: "/usr".into(), target, is_read_only: true }]);
+        assert!(volume(".:/src").unwrap()[0].source.is_absolute());
+        for text in ["/usr", "/usr:src", ":/src", "/usr:/", "/not-here:/src", "/usr:/../x"] {
+            assert!(volume(text).unwrap_err().contains("cannot mount") || text.contains(".."), "{text}");
+        }
     }
 
     #[test]

@@ -112,6 +112,11 @@ impl ImagePath {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || directory.ends_with('/'))
     }
 
+    /// Whether this is where Python looks for a module's bytecode (PEP 3147).
+    pub(crate) fn is_bytecode(&self) -> bool {
+        self.0.ends_with(".pyc") && self.0.contains("/__pycache__/")
+    }
+
     /// Where this path lies when the image's root is the host directory `root`.
     pub(crate) fn under(&self, root: &Path) -> PathBuf {
         root.join(self.relative())

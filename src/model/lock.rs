@@ -94,3 +94,10 @@ impl LockedDeb {
         self.reason.contains(", which wheel ")
     }
 }
+
+/// One archive of a lock.
+#[derive(Debug, Clone)]
+pub(crate) enum Parcel {
+    Deb(LockedDeb),
+    Wheel(LockedWheel),
+}

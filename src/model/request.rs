@@ -124,7 +124,26 @@ pub(crate) struct PythonRequest {
     pub(crate) requirement_files: Vec<PathBuf>,
     /// `--constraint` files.
     pub(crate) constraint_files: Vec<PathBuf>,
+    pub(crate) prereleases: Prereleases,
     pub(crate) indexes: Indexes,
+}
+
+impl PythonRequest {
+    /// What is asked for, as it was typed.
+    pub(crate) fn what(&self) -> (&[String], &[PathBuf]) {
+        (&self.requirements, &self.requirement_files)
+    }
+}
+
+/// Which versions that are not final may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prereleases {
+    Disallow,
+    Allow,
+    /// Of what has no other version that fits, or is asked for by name with one.
+    IfNecessary,
+    /// Of what is asked for by name with one.
+    Explicit,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -213,6 +232,15 @@ pub(crate) enum Entrypoint {
 pub(crate) struct Copied {
     pub(crate) source: PathBuf,
     pub(crate) target: ImagePath,
+}
+
+/// A host file or folder that is seen, and may be written to, while the program runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Volume {
+    /// Absolute.
+    pub(crate) source: PathBuf,
+    pub(crate) target: ImagePath,
+    pub(crate) is_read_only: bool,
 }
 
 /// How layers are compressed.

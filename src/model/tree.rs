@@ -197,8 +197,13 @@ impl Tree {
 
     /// A key for everything that ships: paths, kinds, modes, owners and contents; not origins nor reasons.
     pub(crate) fn digest(&self) -> Digest {
+        self.digest_of(|_| true)
+    }
+
+    /// The digest of the paths that count.
+    pub(crate) fn digest_of(&self, counts: impl Fn(&ImagePath) -> bool) -> Digest {
         let mut text = String::new();
-        for (path, node) in &self.nodes {
+        for (path, node) in self.nodes.iter().filter(|(path, _)| counts(path)) {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{path} {:o} {} {:?}", node.mode, node.owner, node.kind);
         }

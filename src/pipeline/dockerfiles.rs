@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use super::{BuildError, requested, tree};
+use super::{BuildError, requested, resolve_and_unpack, tree};
 use crate::model::assembly::Assembly;
 use crate::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
 use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style};
 use crate::model::event::Event;
 use crate::model::lock::PlatformLock;
 use crate::model::request::{Entrypoint, Request};
+use crate::outside::store::Stage;
 use crate::outside::world::World;
 use crate::steps::build_by_engine::{build_by_engine, suit};
 use crate::steps::compare::{Own, compare as reckon};
@@ -49,10 +50,10 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     world.listener.hear(Event::Step("resolving".to_owned()));
     let mut uv = Vec::new();
     if wanted.style == Style::Uv {
-        let found = resolve(&dockerfile::request_for_uv(request), world).map_err(Box::new)?;
+        let found = resolve(&dockerfile::request_for_uv(request), &|_| (), world).map_err(Box::new)?;
         uv = found.platforms.into_iter().flat_map(|half| half.wheels).filter(|wheel| wheel.name == "uv").collect();
     }
-    let lock = match resolve(request, world) {
+    let lock = match resolve(request, &|_| (), world) {
         Ok(lock) => lock,
         Err(error) => {
             let names = error.without_wheels();
@@ -61,7 +62,7 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
             if names.is_empty() || files > 0 {
                 return Err(Box::new(error).into());
             }
-            let lock = resolve(&dockerfile::request_without_wheels(request), world).map_err(Box::new)?;
+            let lock = resolve(&dockerfile::request_without_wheels(request), &|_| (), world).map_err(Box::new)?;
             return Ok(Ingredients { uv, ..dockerfile::from_source(lock, names, request, wanted) });
         }
     };
@@ -80,12 +81,14 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
 
 /// Puts lath's image of the first platform beside what Dockerfiles would make of the same request. Nothing is emitted.
 pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, BuildError> {
-    let lock = resolve(request, world).map_err(Box::new)?;
+    let lock = resolve_and_unpack(request, world)?;
     fetch(&lock, world)?;
     let half = &lock.platforms[0];
-    let (assembly, tree) = tree(half, request, world)?;
+    let stage = Stage::new(&world.store);
+    let (assembly, tree) = tree(half, request, (&stage, world))?;
     let env = seal::environment(request);
-    prove(&Subject { tree: &tree, assembly: &assembly, platform: half.platform, env: &env }, request, world)?;
+    let subject = Subject { tree: &tree, stage: &stage, assembly: &assembly, platform: half.platform, env: &env };
+    prove(&subject, request, world)?;
     let layers = pack(&tree, &requested(half), request, world)?;
     let own = Own { lock: half, assembly: &assembly, tree: &tree, layers: &layers };
     Ok(Comparison {

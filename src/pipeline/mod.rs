@@ -10,27 +10,27 @@ use std::time::Duration;
 
 use crate::model::assembly::Assembly;
 use crate::model::event::{Event, Listener};
-use crate::model::lock::PlatformLock;
+use crate::model::lock::{Lock, PlatformLock};
 use crate::model::platform::Platform;
 use crate::model::receipt::Receipt;
-use crate::model::request::Request;
+use crate::model::request::{Request, Volume};
 use crate::model::tree::Tree;
-use crate::outside::store::{self, Amount, StoreError};
+use crate::outside::store::{self, Amount, Stage, StoreError};
 use crate::outside::world::WorldError;
 use crate::steps::assemble::assemble;
 use crate::steps::compile::compile;
 use crate::steps::emit::{emit, refuse_hopeless};
 use crate::steps::fetch::fetch;
-use crate::steps::pack::pack;
+use crate::steps::pack::{pack, pack_ahead};
 use crate::steps::prove::{Subject, execute, prove};
 use crate::steps::resolve::resolve;
 use crate::steps::seal::{self, Share, seal};
 use crate::steps::trim::trim;
-use crate::steps::unpack::unpack;
+use crate::steps::unpack::{unpack, unpack_ahead};
 
 pub(crate) use self::dockerfiles::{build_dockerfile, compare, dockerfile, measure_dockerfile, time_own};
 pub(crate) use self::failure::BuildError;
-pub(crate) use crate::outside::sandbox::SandboxSettings;
+pub(crate) use crate::outside::sandbox::{SandboxSettings, serve_loopback};
 pub(crate) use crate::outside::world::{World, WorldSettings};
 
 /// Opens the doors.
@@ -43,7 +43,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     let say = |text: &str| world.listener.hear(Event::Step(text.to_owned()));
     refuse_hopeless(request, world)?;
     say("resolving");
-    let lock = resolve(request, world).map_err(Box::new)?;
+    let lock = resolve_and_unpack(request, world)?;
     say("fetching");
     fetch(&lock, world)?;
     let mut assemblies = Vec::new();
@@ -52,11 +52,16 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     let mut proofs = Vec::new();
     say("assembling and proving");
     for platform in &lock.platforms {
-        let (assembly, tree) = tree(platform, request, world)?;
+        let stage = Stage::new(&world.store);
+        let (assembly, tree) = tree(platform, request, (&stage, world))?;
         let env = seal::environment(request);
-        let subject = Subject { tree: &tree, assembly: &assembly, platform: platform.platform, env: &env };
-        proofs.push(prove(&subject, request, world)?);
-        layers.push(pack(&tree, &requested(platform), request, world)?);
+        let subject =
+            Subject { tree: &tree, stage: &stage, assembly: &assembly, platform: platform.platform, env: &env };
+        // Nothing unproved is emitted; what is packed meanwhile is in the store, and that is all.
+        let (proof, packed) =
+            rayon::join(|| prove(&subject, request, world), || pack(&tree, &requested(platform), request, world));
+        proofs.push(proof?);
+        layers.push(packed?);
         assemblies.push(assembly);
         trees.push(tree);
     }
@@ -88,36 +93,55 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     Ok(receipt)
 }
 
+/// Resolves, and opens the parcels that come meanwhile: the network leaves the cores idle.
+fn resolve_and_unpack(request: &Request, world: &World) -> Result<Lock, BuildError> {
+    let lock = rayon::in_place_scope(|scope| {
+        resolve(request, &|parcel| scope.spawn(move |_| unpack_ahead(&parcel, world)), world)
+    });
+    Ok(lock.map_err(Box::new)?)
+}
+
 /// The whole tree of a platform, and the one that ships.
-fn tree(lock: &PlatformLock, request: &Request, world: &World) -> Result<(Assembly, Tree), BuildError> {
+fn tree(
+    lock: &PlatformLock,
+    request: &Request,
+    (stage, world): (&Stage, &World),
+) -> Result<(Assembly, Tree), BuildError> {
     let parts = unpack(lock, world)?;
     let assembly = assemble(lock, &parts, request, world)?;
     let slim = trim(&assembly, lock, request, &world.store)?;
     let workshop = workshop(lock.platform, request, world)?;
-    let tree = compile(slim, &assembly, request, workshop.as_ref(), world)?;
-    Ok((assembly, tree))
+    // While Python compiles, one core is free for what bytecode does not change.
+    let (tree, packed) = rayon::join(
+        || compile(slim.clone(), &assembly, request, workshop.as_ref(), (stage, world)),
+        || pack_ahead(&slim, &requested(lock), request, world),
+    );
+    packed?;
+    Ok((assembly, tree?))
 }
 
 /// The same release's Python for this machine, where it does not run that of `platform`.
 fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Option<Tree>, BuildError> {
     let Some(request) = request.workshop(platform) else { return Ok(None) };
-    let lock = resolve(&request, world).map_err(Box::new)?;
+    let lock = resolve(&request, &|_| (), world).map_err(Box::new)?;
     fetch(&lock, world)?;
     let Some(lock) = lock.platforms.first() else { return Ok(None) };
     Ok(Some(assemble(lock, &unpack(lock, world)?, &request, world)?.tree))
 }
 
-/// Makes the tree of the first platform and runs `command` in it, or what the image would start; returns its exit code.
-pub(crate) fn run(request: &Request, command: &[String], world: &World) -> Result<i32, BuildError> {
-    let lock = resolve(request, world).map_err(Box::new)?;
+/// Makes the tree of the first platform and runs `command` in it, or what the image would start, with `volumes` mounted;
+/// returns its exit code.
+pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
+    let lock = resolve_and_unpack(request, world)?;
     fetch(&lock, world)?;
     let Some(platform) = lock.platforms.first() else { return Ok(0) };
-    let (assembly, tree) = tree(platform, request, world)?;
+    let stage = Stage::new(&world.store);
+    let (assembly, tree) = tree(platform, request, (&stage, world))?;
     let start = seal::start(&assembly, request)?;
     let argv = if command.is_empty() { [start.entrypoint, start.cmd].concat() } else { command.to_vec() };
     let env = seal::environment(request);
-    let subject = Subject { tree: &tree, assembly: &assembly, platform: platform.platform, env: &env };
-    Ok(execute(&subject, &argv, request, world)?)
+    let subject = Subject { tree: &tree, stage: &stage, assembly: &assembly, platform: platform.platform, env: &env };
+    Ok(execute(&subject, &argv, volumes, request, world)?)
 }
 
 fn requested(lock: &PlatformLock) -> Vec<String> {

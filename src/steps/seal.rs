@@ -182,7 +182,13 @@ fn config(share: &Share<'_>, request: &Request, annotations: &BTreeMap<String, S
 /// `NAME=VALUE`, the user's own over lath's.
 pub(crate) fn environment(request: &Request) -> Vec<String> {
     let path = request.user_base.bin() + ":/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
-    let own = [("LANG", "C.UTF-8".to_owned()), ("PATH", path), ("PYTHONUSERBASE", request.user_base.to_string())];
+    let own = [
+        // An engine gives a user that the image does not know the root folder, where nothing can be written.
+        ("HOME", "/home/app".to_owned()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("PATH", path),
+        ("PYTHONUSERBASE", request.user_base.to_string()),
+    ];
     let mut all: BTreeMap<String, String> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     all.extend(request.runtime.env.clone());
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()

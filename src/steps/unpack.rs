@@ -12,7 +12,7 @@ use crate::formats::deb::{self, DebEntry, DebError};
 use crate::formats::wheel::{Scheme, Wheel, WheelError};
 use crate::model::digest::Digest;
 use crate::model::image_path::{ImagePath, ImagePathError};
-use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
+use crate::model::lock::{LockedDeb, LockedWheel, Parcel, PlatformLock};
 use crate::model::part::{ConsoleScript, DebPart, Part, PartContents, PartEntry, WheelPart};
 use crate::model::tree::{Kind, Origin};
 use crate::outside::store::{Store, StoreError};
@@ -74,6 +74,14 @@ pub(crate) fn unpack(lock: &PlatformLock, world: &World) -> Result<Vec<Part>, Un
     let mut parts = debs?;
     parts.append(&mut wheels?);
     Ok(parts)
+}
+
+/// Opens a parcel before the others are there. What fails is opened again, and told, by [`unpack`].
+pub(crate) fn unpack_ahead(parcel: &Parcel, world: &World) {
+    let _ = match parcel {
+        Parcel::Deb(deb) => deb_part(deb, &world.store),
+        Parcel::Wheel(wheel) => wheel_part(wheel, &world.store),
+    };
 }
 
 fn deb_part(deb: &LockedDeb, store: &Store) -> Result<Part, UnpackError> {

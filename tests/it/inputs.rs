@@ -184,3 +184,32 @@ fn a_dockerfile_names_a_wheel_by_its_url_and_refuses_one_that_lies_here_alone() 
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && said.contains("the wheel lies on this machine alone"), "{said}");
 }
+
+#[test]
+fn versions_that_are_not_final_are_taken_where_nothing_else_fits_or_they_are_allowed() {
+    let index = PyPi::new().built(&tool()).built(&WheelBuilder::new("tool", "2.0rc1"));
+    let world = World::new(archive(), index);
+    let version = |words: &str| {
+        let (_, image) = built(&world, words, &[]);
+        image.platforms[0].config["config"]["Labels"]["org.opencontainers.image.version"].as_str().map(str::to_owned)
+    };
+    assert_eq!(version("tool").unwrap(), "1.0");
+    assert_eq!(version("tool --prerelease allow").unwrap(), "2.0rc1");
+    assert_eq!(version("tool>=2.0rc1").unwrap(), "2.0rc1");
+    let said = world.refusal("tool>1.0 --prerelease disallow");
+    assert!(said.contains("cannot resolve `tool>1.0`"), "{said}");
+}
+
+#[test]
+fn a_request_that_came_before_asks_for_all_pages_at_once_and_still_heeds_what_they_say() {
+    let dependency = |version: &str| WheelBuilder::new("dependency", version);
+    let mut index = PyPi::new().built(&tool().requires("dependency")).built(&dependency("1.0"));
+    let world = World::new(archive(), index);
+    let digest = built(&world, "tool", &[]).1.digest;
+    assert_eq!(built(&world, "tool", &[]).1.digest, digest);
+    // Another index knows a newer one; the names of before are a guess and no more.
+    index = PyPi::new().built(&tool()).built(&dependency("2.0"));
+    let other = index.serve();
+    let (_, image) = built(&world, &format!("tool --default-index {}", other.url()), &[]);
+    assert!(!image.platforms[0].files.keys().any(|path| path.contains("dependency-")), "{}", image.digest);
+}

@@ -10,6 +10,7 @@ mod corpus;
 mod digest;
 mod dockerfile;
 mod engine;
+mod git;
 mod lath;
 mod needs;
 mod programs;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let groups = [
         sandbox::trials(),
         proof::trials(),
+        git::trials(),
         refusals::trials(),
         engine::trials(),
         containers::trials(),

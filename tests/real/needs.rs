@@ -27,6 +27,8 @@ pub(crate) enum Need {
     Emulator,
     /// `../shared/corpus`, beside the repository.
     Corpus,
+    /// What serves a git repository over https.
+    GitServer,
     /// Root, to change into a root file system.
     Root,
 }
@@ -34,7 +36,7 @@ pub(crate) enum Need {
 impl Need {
     /// Why it is missing, or nothing.
     fn missing(self) -> Option<String> {
-        static PROBED: [OnceLock<Option<String>>; 9] = [const { OnceLock::new() }; 9];
+        static PROBED: [OnceLock<Option<String>>; 10] = [const { OnceLock::new() }; 10];
         PROBED[self as usize].get_or_init(|| self.probe()).clone()
     }
 
@@ -57,6 +59,9 @@ impl Need {
                 true => answers("python3", &["-c", "import tomllib"], "Python 3.11 for the corpus"),
                 false => Some("needs the corpus: `../shared/corpus` is not beside the repository".to_owned()),
             },
+            Self::GitServer => answers("git", &["--version"], "git")
+                .or_else(|| answers("openssl", &["version"], "openssl"))
+                .or_else(|| answers("python3", &["--version"], "Python 3")),
             Self::Root => match own_uid() {
                 Some(0) => None,
                 _ => Some("needs root".to_owned()),

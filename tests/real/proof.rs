@@ -151,6 +151,14 @@ def main():
     // A user of one's own is the one who runs the checks; root is not.
     own.summary(&["build", "tool", "--user", "1000", "--check", "python3 -c 'import os; assert os.getuid() == 1000'"]);
     own.summary(&["build", "tool", "--user", "0", "--check", "tool"]);
+    // A server in there is asked by its client, and nobody outside is.
+    let asks_itself =
+        "import socket\ns = socket.create_server(('127.0.0.1', 0))\nsocket.create_connection(s.getsockname())";
+    own.summary(&["build", "tool", "--check", &format!("python3 -c \"{asks_itself}\"")]);
+    let asks_others = "import socket; socket.create_connection(('192.0.2.1', 80), 5)";
+    let output = own.lath(&["build", "tool", "--check", &format!("python3 -c \"{asks_others}\"")]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(3) && said.contains("Network is unreachable"), "{said}");
 }
 
 fn run_passes_input_and_exit_codes_on() {

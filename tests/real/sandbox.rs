@@ -14,6 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trials.push(trial(name, &[Registries, Namespaces], || does_its_work(program)));
     }
     trials.push(trial("a_cache_that_knows_nothing_comes_to_the_same_image", &[Registries, Namespaces], same_digest));
+    trials.push(trial("a_volume_is_worked_on_and_one_to_read_is_left", &[Registries, Namespaces], volumes));
     trials.push(trial("debian_packages_are_those_that_the_modules_need", &[Registries, Namespaces], closure));
     trials
 }
@@ -41,6 +42,23 @@ fn same_digest() {
     words.extend(program.words());
     let said = lath::stdout(&lath::command(&once.folder, &words), lath::run(&once.folder, &words));
     assert_eq!(said, format!("again.tar@{}\n", once.checked.digest));
+}
+
+fn volumes() {
+    let built = PROGRAMS.iter().find(|program| program.name == "black").unwrap().built();
+    let work = built.folder.join("work");
+    fs_err::create_dir_all(&work).unwrap();
+    let (file, untidy) = (work.join("x.py"), "x  =  1\n");
+    let black = |volume: &str| {
+        fs_err::write(&file, untidy).unwrap();
+        let words = ["run", "--offline", "-v", volume, "--workdir", "/src", "black", "--", "black", "-q", "x.py"];
+        let ended = lath::command(&built.folder, &words).output().unwrap();
+        (ended.status.code(), fs_err::read_to_string(&file).unwrap())
+    };
+    assert_eq!(black("work:/src"), (Some(0), "x = 1\n".to_owned()));
+    let (code, left) = black("work:/src:ro");
+    assert_ne!(code, Some(0));
+    assert_eq!(left, untidy);
 }
 
 /// psycopg2 brings its libraries in the wheel, but links the system's zlib.

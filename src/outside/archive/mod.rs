@@ -187,7 +187,7 @@ impl Archive {
         for (pocket, fetched) in pockets.iter().zip(in_releases(&pockets, base.distribution, http, store)?) {
             let suite = || format!("{}/dists/{}", pocket.mirror, pocket.suite);
             let trusted = |kept: &KeptRelease| {
-                let trusted = trusted(kept, keyring, &suite())?;
+                let trusted = trusted(kept, keyring, &suite(), store)?;
                 judge((base.distribution, pocket), &trusted.release, not_after, &suite())?;
                 Ok::<_, ArchiveError>(trusted)
             };
@@ -425,10 +425,19 @@ struct Trusted {
     text_bytes: usize,
 }
 
-fn trusted(kept: &KeptRelease, keyring: &Keyring, suite: &str) -> Result<Trusted, ArchiveError> {
-    let text = keyring
-        .verified_text(&kept.text)
-        .map_err(|source| ArchiveError::Signature { suite: suite.to_owned(), source })?;
+/// Verifies a release by its signature, or finds that these bytes were verified by these keys before.
+fn trusted(kept: &KeptRelease, keyring: &Keyring, suite: &str, store: &Store) -> Result<Trusted, ArchiveError> {
+    const SHELF: &str = "verified-1";
+    let key = Digest::of_fields([keyring.digest().as_bytes().as_slice(), kept.text.as_bytes()]);
+    let text = match store.note::<String>(SHELF, &key) {
+        Some(text) => text,
+        None => {
+            let text = keyring.verified_text(&kept.text);
+            let text = text.map_err(|source| ArchiveError::Signature { suite: suite.to_owned(), source })?;
+            store.write_note(SHELF, &key, &text)?;
+            text
+        }
+    };
     let release = Release::parse(&text);
     let release = release.map_err(|source| ArchiveError::Release { suite: suite.to_owned(), source })?;
     Ok(Trusted { release, text_bytes: text.len() })

@@ -7,8 +7,13 @@ use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::Signature;
 use thiserror::Error;
 
+use crate::model::digest::Digest;
+
 /// The keys that a distribution signs its archive with.
-pub(crate) struct Keyring(Vec<SignedPublicKey>);
+pub(crate) struct Keyring {
+    keys: Vec<SignedPublicKey>,
+    digest: Digest,
+}
 
 /// Debian's keys, from its package `debian-archive-keyring`.
 const DEBIAN: &[u8] = include_bytes!("../../../keyrings/debian-archive-keyring.gpg");
@@ -51,7 +56,12 @@ impl Keyring {
         if keys.is_empty() {
             return Err(SignatureError::EmptyKeyring);
         }
-        Ok(Self(keys))
+        Ok(Self { keys, digest: Digest::of(bytes) })
+    }
+
+    /// Of the bytes that the keys were read from.
+    pub(crate) fn digest(&self) -> &Digest {
+        &self.digest
     }
 
     /// Gives the text of `in_release` that a key of this keyring has signed, and nothing of what stands around it.
@@ -79,7 +89,7 @@ impl Keyring {
         let is_strong =
             matches!(signature.hash_alg(), Some(HashAlgorithm::Sha256 | HashAlgorithm::Sha384 | HashAlgorithm::Sha512));
         is_strong
-            && self.0.iter().any(|key| {
+            && self.keys.iter().any(|key| {
                 let by_primary = || signature.verify(&key.primary_key, text).is_ok();
                 let by_subkey = || {
                     key.public_subkeys.iter().any(|subkey| {

@@ -97,21 +97,33 @@ impl Partial {
 impl Http {
     /// Fetches every item that the store lacks. A parcel is adopted only after its sha256 agreed.
     pub(crate) fn download_all(&self, items: &[Download], store: &Store) -> Result<(), HttpError> {
-        let missing: Vec<&Download> =
-            items.iter().filter(|item| !store.has_parcel(&item.digest, item.size_bytes)).collect();
+        self.download_each(items, store, |_| ())
+    }
+
+    /// The same, and calls `arrived` with the number of each item that was fetched, as soon as it is in the store.
+    pub(crate) fn download_each(
+        &self,
+        items: &[Download],
+        store: &Store,
+        arrived: impl Fn(usize),
+    ) -> Result<(), HttpError> {
+        let missing: Vec<(usize, &Download)> =
+            items.iter().enumerate().filter(|(_, item)| !store.has_parcel(&item.digest, item.size_bytes)).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let bytes = missing.iter().filter_map(|item| item.size_bytes).sum();
+        let bytes = missing.iter().filter_map(|(_, item)| item.size_bytes).sum();
         self.listener.hear(Event::DownloadsPlanned { bytes });
         let files = missing.len();
         let fetched = self.runtime.block_on(async {
             let mut work = futures::stream::iter(missing)
-                .map(|item| self.download(item, store))
+                .map(|(number, item)| async move { Ok::<_, HttpError>((number, self.download(item, store).await?)) })
                 .buffer_unordered(self.settings.jobs.max(1));
             let mut fetched = 0;
             while let Some(done) = work.next().await {
-                fetched += done?;
+                let (number, bytes) = done?;
+                arrived(number);
+                fetched += bytes;
             }
             Ok::<u64, HttpError>(fetched)
         })?;

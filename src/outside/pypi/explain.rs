@@ -25,7 +25,7 @@ const PACKAGES: usize = 4;
 /// Pythons that lath has a base for, and may name as a way out.
 const PYTHONS: [(u8, u8); 5] = [(3, 10), (3, 11), (3, 12), (3, 13), (3, 14)];
 /// Options of uv's that its hints name and lath has not.
-const FOREIGN_OPTIONS: [&str; 3] = ["--prerelease", "--index-strategy", "--find-links"];
+const FOREIGN_OPTIONS: [&str; 2] = ["--index-strategy", "--find-links"];
 /// How uv's hints begin that speak of its own options, or of what the index has, which is told here in full.
 const DROPPED_HINTS: [&str; 5] = [
     "Wheels are required for",
@@ -273,8 +273,7 @@ fn without_foreign_options(hint: &str) -> String {
     let Some((before, rest)) = hint.split_once(" (try: ") else { return hint.to_owned() };
     let Some((tried, after)) = rest.split_once(')') else { return hint.to_owned() };
     if FOREIGN_OPTIONS.iter().any(|option| tried.contains(option)) {
-        let way = if tried.contains("--prerelease") { ": name one of them, as in `NAME==VERSION`" } else { "" };
-        return format!("{before}{way}{after}");
+        return format!("{before}{after}");
     }
     hint.to_owned()
 }
@@ -388,9 +387,10 @@ mod tests {
 
     #[test]
     fn a_hint_names_no_option_that_lath_has_not() {
-        let hint = "Pre-releases of `x` weren't enabled (try: `--prerelease=allow`)";
-        let told = "Pre-releases of `x` weren't enabled: name one of them, as in `NAME==VERSION`";
-        assert_eq!(without_foreign_options(hint), told);
+        let hint = "`x` was found on another index (try: `--index-strategy unsafe-best-match`), too";
+        assert_eq!(without_foreign_options(hint), "`x` was found on another index, too");
+        let known = "Pre-releases of `x` weren't enabled (try: `--prerelease=allow`)";
+        assert_eq!(without_foreign_options(known), known);
         assert_eq!(without_foreign_options("Nothing (try: `-r FILE`) here"), "Nothing (try: `-r FILE`) here");
     }
 

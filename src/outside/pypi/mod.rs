@@ -2,6 +2,7 @@
 //!
 //! Knows uv. Hands out only our own nouns: which wheels a request comes to on one platform.
 
+mod ahead;
 mod explain;
 mod indexes;
 mod no_builds;
@@ -14,24 +15,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::Either;
 use thiserror::Error;
 use uv_cache::Cache;
 use uv_client::{BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient, RegistryClientBuilder};
 use uv_configuration::{BuildOptions, Excludes, NoBinary, NoBuild, Overrides};
 use uv_distribution::DistributionDatabase;
 use uv_distribution_types::{Index, Requirement, RequiresPython, Resolution};
+use uv_normalize::PackageName;
 use uv_pypi_types::{Conflicts, ResolverMarkerEnvironment};
 use uv_requirements::{LookaheadResolver, RequirementsSpecification};
 use uv_resolver::{
-    FlatIndex, InMemoryIndex, Manifest, OptionsBuilder, PythonRequirement, ResolveError, Resolver, ResolverEnvironment,
-    ResolverOutput,
+    AllowedYanks, DefaultResolverProvider, FlatIndex, InMemoryIndex, Manifest, OptionsBuilder, Prerelease,
+    PrereleaseMode, PythonRequirement, ResolveError, Resolver, ResolverEnvironment, ResolverOutput,
 };
-use uv_types::{EmptyInstalledPackages, HashStrategy};
+use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 
 use crate::model::digest::Digest;
 use crate::model::platform::Platform;
-use crate::model::request::PythonRequest;
+use crate::model::request::{Prereleases, PythonRequest};
 use crate::outside::credentials::{Credentials, public};
+use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::requirements::Source;
@@ -155,13 +159,14 @@ fn told(error: Cause) -> Cause {
 
 impl Pypi {
     /// Resolves `request` for `platform` to wheels alone, sorted by name. The interpreter's exact version is
-    /// `full_version` (`3.13.5`), as the base has it.
+    /// `full_version` (`3.13.5`), as the base has it. `expected` are the names of what it will likely come to.
     pub(crate) fn resolve(
         &self,
         request: &PythonRequest,
         full_version: &str,
         platform: Platform,
         glibc: (u16, u16),
+        expected: &[String],
     ) -> Result<Answer, PypiError> {
         let target = Target::new(full_version, request.version, platform, glibc).map_err(PypiError::Setup)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -173,13 +178,18 @@ impl Pypi {
             let work = std::thread::Builder::new()
                 .name("resolve".to_owned())
                 .stack_size(16 << 20)
-                .spawn_scoped(scope, || runtime.block_on(self.resolve_for(request, &target)))
+                .spawn_scoped(scope, || runtime.block_on(self.resolve_for(request, &target, expected)))
                 .map_err(|error| PypiError::Setup(error.into()))?;
             work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 
-    async fn resolve_for(&self, request: &PythonRequest, target: &Target) -> Result<Answer, PypiError> {
+    async fn resolve_for(
+        &self,
+        request: &PythonRequest,
+        target: &Target,
+        expected: &[String],
+    ) -> Result<Answer, PypiError> {
         let base = self.base_client();
         let specification = requirements::read(request, &base).await?;
         let locations = indexes::locations(&request.indexes, &specification, &self.credentials)?;
@@ -191,7 +201,9 @@ impl Pypi {
             .map_err(|error| PypiError::Setup(error.into()))?;
         let context = NoBuilds::new(cache, locations);
         let hasher = requirements::hashes(&specification, target)?;
-        let resolve = Resolve { client: &client, context: &context, target, in_memory: InMemoryIndex::default() };
+        let expected = expected.iter().filter_map(|name| name.parse().ok()).collect();
+        let in_memory = InMemoryIndex::default();
+        let resolve = Resolve { client: &client, context: &context, target, in_memory, expected };
         let requirements = requirements::named(&specification, &resolve.in_memory, &hasher, resolve.database()).await?;
         let (outcome, hasher) = resolve.run(request, &specification, &requirements, hasher).await?;
         let output = match outcome {
@@ -225,6 +237,7 @@ struct Resolve<'a> {
     context: &'a NoBuilds,
     target: &'a Target,
     in_memory: InMemoryIndex,
+    expected: Vec<PackageName>,
 }
 
 impl<'a> Resolve<'a> {
@@ -262,32 +275,51 @@ impl<'a> Resolve<'a> {
         let flat = self.flat_index(&hasher).await?;
         let options = OptionsBuilder::new()
             .exclude_newer(indexes::exclude_newer(&request.indexes)?)
+            .prerelease(Prerelease { global: prereleases(request.prereleases), ..Prerelease::default() })
             .build_options(BuildOptions::new(NoBinary::None, NoBuild::All))
             .build();
         let manifest = Manifest::simple(requirements.to_vec());
-        let python = PythonRequirement::from_marker_environment(
-            &target.markers,
-            RequiresPython::greater_than_equal_version(&target.markers.python_full_version().version),
+        let manifest = manifest.with_constraints(constraints.clone()).with_lookaheads(lookaheads);
+        let at_least = RequiresPython::greater_than_equal_version(&target.markers.python_full_version().version);
+        let python = PythonRequirement::from_marker_environment(&target.markers, at_least.clone());
+        let context = self.context;
+        let provider = DefaultResolverProvider::new(
+            self.database(),
+            &flat,
+            Some(&target.tags),
+            &at_least,
+            AllowedYanks::from_manifest(&manifest, &environment, options.dependency_mode),
+            &hasher,
+            options.exclude_newer.clone(),
+            context.locations(),
+            context.build_options(),
+            context.capabilities(),
         );
-        let resolver = Resolver::new(
-            manifest.with_constraints(constraints.clone()).with_lookaheads(lookaheads),
+        let (ahead, pages) = Ahead::new(&provider, &self.expected);
+        let resolver = Resolver::new_custom_io(
+            manifest,
             options,
-            &python,
+            &hasher,
             environment,
             &target.markers,
+            Some(target.tags.clone()),
+            &python,
             Conflicts::empty(),
-            Some(&target.tags),
-            &flat,
             &self.in_memory,
-            &hasher,
-            self.context,
+            context.git(),
+            context.capabilities(),
+            context.locations(),
+            ahead,
             EmptyInstalledPackages,
-            self.database(),
         );
-        let outcome = match resolver {
-            Ok(resolver) => resolver.resolve().await,
-            Err(error) => Err(error),
+        let outcome = {
+            let (resolving, fetching) = (std::pin::pin!(resolver.resolve()), std::pin::pin!(pages.fetch(&provider)));
+            match futures::future::select(resolving, fetching).await {
+                Either::Left((outcome, _)) => outcome,
+                Either::Right(((), resolving)) => resolving.await,
+            }
         };
+        drop(provider);
         Ok((outcome, hasher))
     }
 
@@ -299,6 +331,15 @@ impl<'a> Resolve<'a> {
             .await
             .map_err(|error| PypiError::Setup(told(error.into())))?;
         Ok(FlatIndex::from_entries(entries, Some(&self.target.tags), hasher, &context.build_options))
+    }
+}
+
+fn prereleases(wanted: Prereleases) -> PrereleaseMode {
+    match wanted {
+        Prereleases::Disallow => PrereleaseMode::Disallow,
+        Prereleases::Allow => PrereleaseMode::Allow,
+        Prereleases::IfNecessary => PrereleaseMode::IfNecessary,
+        Prereleases::Explicit => PrereleaseMode::Explicit,
     }
 }
 

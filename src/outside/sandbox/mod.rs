@@ -1,9 +1,10 @@
 //! The sandbox: runs a program in a tree on disk without root and without an engine, by namespaces of the kernel.
 //!
 //! Read-only root, a fresh `/proc`, a small `/dev`, memory for `/tmp`, `/var/tmp` and the home; no capabilities, no new
-//! privileges, and no network unless the program is the user's own run.
+//! privileges, and no network but loopback unless the program is the user's own run.
 
 mod emulator;
+mod loopback;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub(crate) use self::emulator::Emulation;
+pub(crate) use self::loopback::serve as serve_loopback;
 use crate::model::platform::Architecture;
+use crate::model::request::Volume;
 
 /// Who runs the program where the image says root, or nothing: a root of the sandbox would keep its capabilities.
 const USER: u32 = 65532;
@@ -97,6 +100,10 @@ pub(crate) struct Job {
     pub(crate) writable: Vec<(PathBuf, String)>,
     /// Host folders and the image paths where they can be read.
     pub(crate) readable: Vec<(PathBuf, String)>,
+    /// What the user mounts: programs in there may be started, too.
+    pub(crate) volumes: Vec<Volume>,
+    /// Whether it may talk to itself by the loopback interface, where it is without the host's network.
+    pub(crate) has_loopback: bool,
     /// Seconds; 0 is no limit.
     pub(crate) timeout_secs: u64,
     pub(crate) emulation: Emulation,
@@ -131,6 +138,9 @@ impl Sandbox {
     pub(crate) fn run(&self, root: &Path, job: &Job) -> Result<Outcome, SandboxError> {
         let mut container = container(root, job)?;
         container.unshare(Namespace::Network);
+        if job.has_loopback {
+            container.network(loopback::helper());
+        }
         for (limit, resource, wanted) in LIMITS {
             // A limit that the host has set already cannot be raised.
             let most = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
@@ -242,6 +252,12 @@ fn container(root: &Path, job: &Job) -> Result<Container, SandboxError> {
         refuse_links(root, inside)?;
         let flags = MountOptions::BIND | MountOptions::RDONLY | MountOptions::NOEXEC | NO_PRIVILEGES;
         container.mount(&host.to_string_lossy(), inside, "", flags, None);
+    }
+    for Volume { source, target, is_read_only } in &job.volumes {
+        refuse_links(root, target.as_str())?;
+        let read_only = if *is_read_only { MountOptions::RDONLY } else { MountOptions::empty() };
+        let flags = MountOptions::BIND | MountOptions::REC | NO_PRIVILEGES | read_only;
+        container.mount(&source.to_string_lossy(), target.as_str(), "", flags, None);
     }
     if let Emulation::Program(emulator) = &job.emulation {
         mount_file(&mut container, root, (emulator, EMULATOR), MountOptions::empty())?;

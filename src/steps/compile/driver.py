@@ -1,16 +1,23 @@
-"""Compiles Python files of the image below IMAGE, and tells which: a line `NUMBER PATH` for each NUMBER.pyc in /work.
+"""Compiles Python files of the image below IMAGE, and tells which: a line of JSON for each in /work/told, by their paths.
 
     driver.py IMAGE start|all SEARCH_PATH MODULE...
+
+    {"path": PATH, "number": NUMBER, "imports": [NAME...]}    compiled to /work/NUMBER.pyc
+    {"path": PATH}                                            as /work/known.json has it: PATH -> imports
 
 `start` compiles what importing the modules would load, which is read from their bytecode: the imports that stand at the
 top of a file and in its classes. Nothing of the image is run, so that the outcome depends on the files alone, and not
 on the processor. What a function imports later, or what is imported by a computed name, is not among them.
+
+A file's bytecode depends on the file alone. marshal writes an object that something else refers to otherwise than one
+that nothing does, and what other files hold is chance: so all that a code object holds is held here, too.
 """
 
 import _imp
 import dis
 import importlib._bootstrap_external as external
 import importlib.util
+import json
 import os
 import sys
 
@@ -23,7 +30,10 @@ FIRST = ["encodings.utf_8", "encodings.aliases", "encodings.utf_8_sig", "sitecus
 # What a version is asked with, which programs do while they are imported.
 ASKED = {"importlib.metadata": ["importlib.metadata._adapters", "importlib.metadata._text", "email.parser"]}
 
+with open("/work/known.json") as file:
+    known = json.load(file)
 codes = {}  # path -> its code and source, or None where it does not compile
+loads = {}  # path -> the names that it imports
 
 
 def compiled(path):
@@ -35,6 +45,20 @@ def compiled(path):
         except (SyntaxError, ValueError, OSError, RecursionError):
             codes[path] = None
     return codes[path]
+
+
+def held(value, found):
+    """All strings and constants that the bytecode of `value` is written with, into `found`."""
+    found.append(value)
+    if isinstance(value, (tuple, frozenset)):
+        for one in value:
+            held(one, found)
+    elif hasattr(value, "co_code"):
+        for one in (value.co_consts, value.co_names, value.co_varnames, value.co_cellvars, value.co_freevars,
+                    value.co_filename, value.co_name, value.co_qualname if hasattr(value, "co_qualname") else None,
+                    value.co_linetable if hasattr(value, "co_linetable") else value.co_lnotab):
+            held(one, found)
+    return found
 
 
 def find(name):
@@ -84,6 +108,14 @@ def imports(code, package):
             yield from imports(constant, package)
 
 
+def loaded(path, package):
+    """What a file imports; None where it does not compile."""
+    if path not in known and path not in loads:
+        found = compiled(path)
+        loads[path] = sorted(set(imports(found[0], package))) if found else None
+    return known[path] if path in known else loads[path]
+
+
 def start():
     """The files that importing the modules loads."""
     waiting, seen, paths = [*FIRST, *MODULES], set(), set()
@@ -95,10 +127,10 @@ def start():
         waiting += [name.rpartition(".")[0], *ASKED.get(name, [])]
         # A frozen module is read from the interpreter.
         path, is_package = (None, True) if _imp.is_frozen(name) else find(name)
-        found = path and compiled(path)
-        if found:
+        found = loaded(path, name if is_package else name.rpartition(".")[0]) if path else None
+        if found is not None:
             paths.add(path)
-            waiting.extend(imports(found[0], name if is_package else name.rpartition(".")[0]))
+            waiting.extend(found)
     return paths
 
 
@@ -110,12 +142,17 @@ def every():
     return paths
 
 
+told = open("/work/told", "w")
 for number, path in enumerate(sorted(start() if MODE == "start" else every())):
-    found = compiled(path)
-    if found:
+    if path in known:
+        print(json.dumps({"path": path}), file=told)
+    elif found := compiled(path):
         code, source = found
+        objects = held(code, [])
         data = external._code_to_hash_pyc(code, importlib.util.source_hash(source), False)
         with open(f"/work/{number}.pyc", "wb") as file:
             file.write(data)
-        print(number, path)
+        print(json.dumps({"path": path, "number": number, "imports": loads.get(path) or []}), file=told)
+        del objects
     codes[path] = None
+told.close()

@@ -4,6 +4,7 @@
 //! The same files come to the same bytecode on every machine (docs/decisions/0010-bytecode-is-the-same-everywhere.md).
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
@@ -13,11 +14,11 @@ use crate::model::assembly::Assembly;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::image_path::ImagePath;
-use crate::model::platform::Architecture;
+use crate::model::platform::{Architecture, PythonVersion};
 use crate::model::request::{Bytecode, Request};
 use crate::model::tree::{Node, Tree};
 use crate::outside::sandbox::{Job, SandboxError};
-use crate::outside::store::StoreError;
+use crate::outside::store::{Stage, StoreError};
 use crate::outside::world::World;
 
 /// Finds what start-up imports, and compiles; its own words tell how.
@@ -34,27 +35,41 @@ pub(crate) enum CompileError {
     Sandbox(#[from] SandboxError),
     #[error("cannot compile Python files in the sandbox: the image's python exits with {exit_code}: {said}")]
     Python { exit_code: i32, said: String },
-    #[error("cannot read the bytecode that the image's python made")]
-    Read(#[source] std::io::Error),
+    #[error("cannot read what the image's python tells of its bytecode")]
+    Told(#[from] serde_json::Error),
+    #[error("cannot use a folder for the bytecode")]
+    Folder(#[source] std::io::Error),
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+/// A file's bytecode in the store, and what the file imports.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Compiled {
     source: ImagePath,
     digest: Digest,
     size_bytes: u64,
+    imports: Vec<String>,
+}
+
+/// What the driver tells of a file.
+#[derive(Debug, Deserialize)]
+struct Told {
+    path: String,
+    /// Of the file that it wrote; `None` where it was known before.
+    number: Option<u64>,
+    #[serde(default)]
+    imports: Vec<String>,
 }
 
 /// Adds bytecode as the request says. `workshop` is a tree of the same release whose Python this machine runs, where
-/// it does not run the tree's own.
+/// it does not run the tree's own. `stage` is left with the tree laid out.
 pub(crate) fn compile(
     mut slim: Tree,
     assembly: &Assembly,
     request: &Request,
     workshop: Option<&Tree>,
-    world: &World,
+    (stage, world): (&Stage, &World),
 ) -> Result<Tree, CompileError> {
-    const SHELF: &str = "bytecode-2";
+    const SHELF: &str = "bytecode-3";
     if request.bytecode == Bytecode::None {
         return Ok(slim);
     }
@@ -63,90 +78,177 @@ pub(crate) fn compile(
         world.listener.hear(Event::Warning(text.to_owned()));
         return Ok(slim);
     }
-    let mut modules: Vec<&str> = assembly
-        .scripts
-        .iter()
-        .filter(|script| script.is_requested || request.runtime.scripts.contains(&script.name))
-        .filter_map(|script| script.module.as_deref())
-        .collect();
-    modules.sort_unstable();
-    modules.dedup();
-    let question = format!("{:?} {modules:?} {DRIVER}", request.bytecode);
-    let key = Digest::of_fields([slim.digest().as_bytes().as_slice(), question.as_bytes()]);
+    let job = Compilation::new(&slim, assembly, request, workshop, (stage, world));
+    let key = Digest::of_fields([slim.digest().as_bytes().as_slice(), job.question().as_bytes()]);
     let compiled: Vec<Compiled> = match world.store.note::<Vec<Compiled>>(SHELF, &key) {
         Some(noted) if noted.iter().all(|one| world.store.holds(&one.digest, one.size_bytes)) => noted,
         _ => {
-            let compiled = run(&slim, workshop, &modules, request, world)?;
+            let compiled = job.run()?;
             world.store.write_note(SHELF, &key, &compiled)?;
             compiled
         }
     };
-    let tag = format!("cpython-{}{}", request.python.version.major, request.python.version.minor);
-    for one in compiled {
-        let Some(origin) = slim.nodes.get(&one.source).map(|node| node.origin.clone()) else { continue };
-        let Some(directory) = one.source.parent() else { continue };
-        let stem = one.source.file_name().trim_end_matches(".py");
-        let Ok(path) = directory.join(&format!("__pycache__/{stem}.{tag}.pyc")) else { continue };
-        slim.insert(path, Node::file(one.digest, one.size_bytes, 0o644, origin));
-    }
+    insert(&mut slim, &compiled, request.python.version);
     Ok(slim)
 }
 
-fn run(
-    slim: &Tree,
-    workshop: Option<&Tree>,
-    modules: &[&str],
-    request: &Request,
-    world: &World,
-) -> Result<Vec<Compiled>, CompileError> {
-    let version = request.python.version;
-    let home = world.store.temporary_dir()?;
-    let (root, work) = (home.path().join("root"), home.path().join("work"));
-    fs::create_dir(&root).map_err(CompileError::Read)?;
-    fs::create_dir(&work).map_err(CompileError::Read)?;
-    world.store.check_out(slim, &root)?;
-    let image = root.clone();
-    let root = match workshop {
-        None => root,
-        Some(workshop) => {
-            let root = home.path().join("workshop");
-            fs::create_dir(&root).map_err(CompileError::Read)?;
-            world.store.check_out(workshop, &root)?;
-            root
-        }
-    };
-    let mode = if request.bytecode == Bytecode::All { "all" } else { "start" };
-    let site = request.user_base.site(version);
-    let roots = format!("/usr/lib/python{version}:{site}:/usr/lib/python3/dist-packages");
-    // Without `site`, the process holds what the interpreter brings and nothing else.
-    let mut argv = vec![format!("/usr/bin/python{version}"), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned()];
-    argv.extend([IMAGE.to_owned(), mode.to_owned(), roots]);
-    argv.extend(modules.iter().map(|module| (*module).to_owned()));
-    let env = [("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("HOME", "/home/app"), ("LANG", "C.UTF-8")];
-    let job = Job {
-        argv,
-        env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>(),
-        cwd: "/tmp".to_owned(),
-        writable: vec![(work.clone(), "/work".to_owned())],
-        readable: vec![(image, IMAGE.to_owned())],
-        timeout_secs: 600,
-        ..Job::default()
-    };
-    let outcome = world.sandbox.run(&root, &job)?;
-    if outcome.exit_code != 0 {
-        let said = String::from_utf8_lossy(&outcome.stderr).trim().to_owned();
-        return Err(CompileError::Python { exit_code: outcome.exit_code, said });
+/// Puts bytecode beside its sources.
+fn insert(tree: &mut Tree, compiled: &[Compiled], version: PythonVersion) {
+    let tag = format!("cpython-{}{}", version.major, version.minor);
+    for one in compiled {
+        let Some(source) = tree.nodes.get(&one.source) else { continue };
+        let Some(directory) = one.source.parent() else { continue };
+        let stem = one.source.file_name().trim_end_matches(".py");
+        let Ok(path) = directory.join(&format!("__pycache__/{stem}.{tag}.pyc")) else { continue };
+        let reason = "bytecode of what start-up imports";
+        let node =
+            Node { reason: reason.to_owned(), ..Node::file(one.digest, one.size_bytes, 0o644, source.origin.clone()) };
+        tree.insert(path, node);
     }
-    let mut compiled = Vec::new();
-    for line in String::from_utf8_lossy(&outcome.stdout).lines() {
-        let Some((number, path)) = line.split_once(' ') else { continue };
-        let Ok(source) = ImagePath::parse(path) else { continue };
-        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
-        }
-        let mut file = fs::File::open(work.join(format!("{number}.pyc"))).map_err(CompileError::Read)?;
-        let (digest, size_bytes) = world.store.put_reader(&mut file)?;
-        compiled.push(Compiled { source, digest, size_bytes });
+}
+
+/// One run of the driver.
+struct Compilation<'a> {
+    slim: &'a Tree,
+    workshop: Option<&'a Tree>,
+    version: PythonVersion,
+    /// `start` or `all`.
+    mode: &'static str,
+    /// Where modules are looked for, in order.
+    roots: String,
+    /// What start-up imports first.
+    modules: Vec<&'a str>,
+    stage: &'a Stage,
+    world: &'a World,
+}
+
+impl<'a> Compilation<'a> {
+    /// The shelf of single files, and the one of what was compiled last time for the same modules.
+    const FILES: &'static str = "bytecode-of-files-1";
+    const LAST: &'static str = "bytecode-last-1";
+
+    fn new(
+        slim: &'a Tree,
+        assembly: &'a Assembly,
+        request: &Request,
+        workshop: Option<&'a Tree>,
+        (stage, world): (&'a Stage, &'a World),
+    ) -> Self {
+        let mut modules: Vec<&str> = assembly
+            .scripts
+            .iter()
+            .filter(|script| script.is_requested || request.runtime.scripts.contains(&script.name))
+            .filter_map(|script| script.module.as_deref())
+            .collect();
+        modules.sort_unstable();
+        modules.dedup();
+        let version = request.python.version;
+        let site = request.user_base.site(version);
+        let roots = format!("/usr/lib/python{version}:{site}:/usr/lib/python3/dist-packages");
+        let mode = if request.bytecode == Bytecode::All { "all" } else { "start" };
+        Self { slim, workshop, version, mode, roots, modules, stage, world }
     }
-    Ok(compiled)
+
+    fn python(&self) -> String {
+        format!("/usr/bin/python{}", self.version)
+    }
+
+    /// All that a file's bytecode and imports rest on beside the file.
+    fn ground(&self) -> String {
+        let interpreter = self.workshop.unwrap_or(self.slim).find(&self.python());
+        let interpreter = interpreter.and_then(|(_, node)| node.digest());
+        format!("{} {} {interpreter:?} {DRIVER}", self.mode, self.roots)
+    }
+
+    fn question(&self) -> String {
+        format!("{:?} {}", self.modules, self.ground())
+    }
+
+    fn key(&self, ground: &str, source: &ImagePath) -> Option<Digest> {
+        let digest = self.slim.nodes.get(source)?.digest()?;
+        Some(Digest::of_fields([ground.as_bytes(), source.as_str().as_bytes(), digest.as_bytes().as_slice()]))
+    }
+
+    /// Of what was compiled last time, the files that are as they were.
+    fn known(&self, ground: &str) -> BTreeMap<ImagePath, Compiled> {
+        let store = &self.world.store;
+        let last: Vec<ImagePath> = store.note(Self::LAST, &Digest::of(self.question().as_bytes())).unwrap_or_default();
+        let known = last.into_iter().filter_map(|source| {
+            let compiled: Compiled = store.note(Self::FILES, &self.key(ground, &source)?)?;
+            store.holds(&compiled.digest, compiled.size_bytes).then_some((source, compiled))
+        });
+        known.collect()
+    }
+
+    fn run(&self) -> Result<Vec<Compiled>, CompileError> {
+        let store = &self.world.store;
+        let ground = self.ground();
+        let mut known = self.known(&ground);
+        let home = store.temporary_dir()?;
+        let folder = |name: &str| {
+            let path = home.path().join(name);
+            fs::create_dir(&path).map(|()| path).map_err(CompileError::Folder)
+        };
+        let work = folder("work")?;
+        // Python's own start is quicker with bytecode, too.
+        let mut tree = self.slim.clone();
+        insert(&mut tree, &known.values().cloned().collect::<Vec<_>>(), self.version);
+        let image = self.stage.show(&tree)?;
+        let root = match self.workshop {
+            None => image.clone(),
+            Some(workshop) => {
+                let root = folder("workshop")?;
+                store.check_out(workshop, &root)?;
+                root
+            }
+        };
+        let imports: BTreeMap<&str, &[String]> =
+            known.iter().map(|(path, one)| (path.as_str(), one.imports.as_slice())).collect();
+        fs::write(work.join("known.json"), serde_json::to_vec(&imports)?).map_err(CompileError::Folder)?;
+        let mut compiled = Vec::new();
+        for told in self.drive(&root, image, &work)? {
+            let Ok(source) = ImagePath::parse(&told.path) else { continue };
+            let Some(number) = told.number else {
+                compiled.extend(known.remove(&source));
+                continue;
+            };
+            let mut file = fs::File::open(work.join(format!("{number}.pyc"))).map_err(CompileError::Folder)?;
+            let (digest, size_bytes) = store.put_reader(&mut file)?;
+            let one = Compiled { source, digest, size_bytes, imports: told.imports };
+            if let Some(key) = self.key(&ground, &one.source) {
+                store.write_note(Self::FILES, &key, &one)?;
+            }
+            compiled.push(one);
+        }
+        let sources: Vec<&ImagePath> = compiled.iter().map(|one| &one.source).collect();
+        store.write_note(Self::LAST, &Digest::of(self.question().as_bytes()), &sources)?;
+        Ok(compiled)
+    }
+
+    /// Runs the driver by the Python of the tree at `root`.
+    fn drive(&self, root: &Path, image: PathBuf, work: &Path) -> Result<Vec<Told>, CompileError> {
+        // Without `site`, the process holds what the interpreter brings and nothing else.
+        let mut argv = vec![self.python(), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned()];
+        argv.extend([IMAGE.to_owned(), self.mode.to_owned(), self.roots.clone()]);
+        argv.extend(self.modules.iter().map(|module| (*module).to_owned()));
+        let env =
+            [("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("HOME", "/home/app"), ("LANG", "C.UTF-8")];
+        let job = Job {
+            argv,
+            env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            cwd: "/tmp".to_owned(),
+            writable: vec![(work.to_owned(), "/work".to_owned())],
+            readable: vec![(image, IMAGE.to_owned())],
+            timeout_secs: 600,
+            ..Job::default()
+        };
+        let outcome = self.world.sandbox.run(root, &job)?;
+        if outcome.exit_code != 0 {
+            let said = String::from_utf8_lossy(&outcome.stderr).trim().to_owned();
+            return Err(CompileError::Python { exit_code: outcome.exit_code, said });
+        }
+        let lines = fs::read_to_string(work.join("told")).map_err(CompileError::Folder)?;
+        let told: Result<Vec<Told>, serde_json::Error> = lines.lines().map(serde_json::from_str).collect();
+        Ok(told?)
+    }
 }

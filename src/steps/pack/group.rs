@@ -28,6 +28,15 @@ pub(super) struct Share<'a> {
     pub(super) entries: Vec<Entry<'a>>,
 }
 
+/// In the place of an origin, for the folders above all others' files.
+const FOLDERS: &str = "folders";
+
+impl Share<'_> {
+    pub(super) fn is_folders(&self) -> bool {
+        self.origin == FOLDERS
+    }
+}
+
 /// A path of a share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry<'a> {
@@ -102,18 +111,23 @@ pub(super) fn group<'a>(tree: &'a Tree, requested: &[String]) -> Vec<Group<'a>> 
                 break;
             }
         }
-        contents.shares.entry(origin.to_string()).or_default().push(entry);
+        contents.shares.entry(share(&entry, origin)).or_default().push(entry);
     }
     layers.into_iter().map(|(place, contents)| contents.into_group(&place)).collect()
 }
 
 impl<'a> Contents<'a> {
     fn into_group(self, place: &Place) -> Group<'a> {
-        let folders = Share { origin: "folders".to_owned(), entries: self.folders.into_values().collect() };
+        let folders = Share { origin: FOLDERS.to_owned(), entries: self.folders.into_values().collect() };
         let shares = self.shares.into_iter().map(|(origin, entries)| Share { origin, entries });
         let shares = std::iter::once(folders).chain(shares).filter(|share| !share.entries.is_empty());
         Group { title: place.title(), shares: shares.collect() }
     }
+}
+
+/// The name of the share that a path is in. Bytecode has its own, behind its sources': those are the same without it.
+fn share(entry: &Entry<'_>, origin: &Origin) -> String {
+    if entry.path.is_bytecode() { format!("{origin} bytecode") } else { origin.to_string() }
 }
 
 /// Files, links and the folders with nothing in them.

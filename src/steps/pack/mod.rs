@@ -41,6 +41,18 @@ pub(crate) fn pack(
     group(tree, requested).par_iter().map(|group| layer(group, request, &world.store)).collect()
 }
 
+/// Compresses the files of a tree that lacks its bytecode still: [`pack`] finds them in the store.
+pub(crate) fn pack_ahead(tree: &Tree, requested: &[String], request: &Request, world: &World) -> Result<(), PackError> {
+    let groups = group(tree, requested);
+    let pieces: Vec<Piece<'_>> = groups
+        .iter()
+        .flat_map(|group| &group.shares)
+        .filter(|share| !share.is_folders())
+        .flat_map(segment::pieces)
+        .collect();
+    pieces.par_iter().try_for_each(|piece| segment::segment(piece, request, &world.store).map(drop))
+}
+
 fn layer(group: &Group<'_>, request: &Request, store: &Store) -> Result<Layer, PackError> {
     const SHELF: &str = "layers-1";
     let title = &group.title;

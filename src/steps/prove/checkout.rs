@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use fs_err as fs;
-
 use super::ProveError;
-use super::checks::{Batch, Command, Task};
+use super::checks::{Batch, Circumstances, Command, Task};
 use super::compare::Answer;
-use crate::model::request::Request;
+use crate::model::request::{Request, Volume};
 use crate::model::tree::Tree;
 use crate::outside::sandbox::{Emulation, Job};
 use crate::outside::world::World;
@@ -18,7 +16,7 @@ const EMULATED: u64 = 15;
 
 pub(super) struct Checkout<'a> {
     tree: &'a Tree,
-    home: tempfile::TempDir,
+    root: PathBuf,
     env: BTreeMap<String, String>,
     cwd: String,
     uid: u32,
@@ -27,37 +25,32 @@ pub(super) struct Checkout<'a> {
 }
 
 impl<'a> Checkout<'a> {
+    /// `tree` at `root`, and what the image says of how its programs run.
     pub(super) fn new(
-        tree: &'a Tree,
+        (tree, root): (&'a Tree, PathBuf),
         env: &[String],
         request: &Request,
         emulation: Emulation,
         world: &'a World,
-    ) -> Result<Self, ProveError> {
-        let home = world.store.temporary_dir()?;
-        let root = home.path().join("root");
-        fs::create_dir(&root).map_err(ProveError::Folder)?;
-        world.store.check_out(tree, &root)?;
-        let mut variables: BTreeMap<String, String> = env
+    ) -> Self {
+        let variables: BTreeMap<String, String> = env
             .iter()
             .filter_map(|pair| pair.split_once('='))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        variables.entry("HOME".to_owned()).or_insert_with(|| "/home/app".to_owned());
         let cwd = request.runtime.workdir.as_ref().map_or("/", |path| path.as_str()).to_owned();
         let uid = request.runtime.user.split(':').next().and_then(|uid| uid.parse().ok()).unwrap_or_default();
-        Ok(Self { tree, home, env: variables, cwd, uid, emulation, world })
-    }
-
-    fn root(&self) -> PathBuf {
-        self.home.path().join("root")
+        Self { tree, root, env: variables, cwd, uid, emulation, world }
     }
 
     /// Runs `argv` with this process's own input and output, and returns its exit code.
-    pub(super) fn attach(&self, argv: &[String]) -> Result<i32, ProveError> {
+    pub(super) fn attach(&self, argv: &[String], volumes: &[Volume]) -> Result<i32, ProveError> {
         let missing = || ProveError::NotFound { program: argv.first().cloned().unwrap_or_default() };
         let argv = self.startable(argv)?.ok_or_else(missing)?;
-        Ok(self.world.sandbox.attach(&self.root(), &self.job(argv, false, 0))?)
+        Ok(self
+            .world
+            .sandbox
+            .attach(&self.root, &Job { volumes: volumes.to_vec(), ..self.job(argv, Circumstances::within(0)) })?)
     }
 
     /// The answers to a task: one to a command, one to each item of a batch.
@@ -73,7 +66,7 @@ impl<'a> Checkout<'a> {
     fn ask_command(&self, command: &Command) -> Result<Answer, ProveError> {
         let mut first = None;
         for argv in &command.attempts {
-            let answer = self.run(&command.name, argv, command.is_cleared, command.timeout_secs)?;
+            let answer = self.run(&command.name, argv, command.circumstances)?;
             if answer.exit_code == 0 || answer.timeout_secs.is_some() {
                 return Ok(first.filter(|_| answer.exit_code != 0).unwrap_or(answer));
             }
@@ -112,10 +105,10 @@ impl<'a> Checkout<'a> {
 
     fn drive(&self, batch: &Batch, items: &[(String, String)]) -> Result<Answer, ProveError> {
         let argv: Vec<String> = batch.driver.iter().chain(items.iter().map(|(_, given)| given)).cloned().collect();
-        self.run(batch.what, &argv, false, batch.timeout_secs)
+        self.run(batch.what, &argv, Circumstances::within(batch.timeout_secs))
     }
 
-    fn run(&self, name: &str, argv: &[String], is_cleared: bool, timeout_secs: u64) -> Result<Answer, ProveError> {
+    fn run(&self, name: &str, argv: &[String], circumstances: Circumstances) -> Result<Answer, ProveError> {
         let command = words(name, argv);
         let Some(started) = self.startable(argv)? else {
             let program = argv.first().map_or("", String::as_str);
@@ -123,8 +116,9 @@ impl<'a> Checkout<'a> {
             return Ok(Answer { command, exit_code: 127, stderr, ..Answer::default() });
         };
         let is_emulated = self.emulation != Emulation::Kernel;
-        let timeout_secs = if is_emulated { timeout_secs * EMULATED } else { timeout_secs };
-        let outcome = self.world.sandbox.run(&self.root(), &self.job(started, is_cleared, timeout_secs))?;
+        let timeout_secs = circumstances.timeout_secs * if is_emulated { EMULATED } else { 1 };
+        let circumstances = Circumstances { timeout_secs, ..circumstances };
+        let outcome = self.world.sandbox.run(&self.root, &self.job(started, circumstances))?;
         Ok(Answer {
             command,
             exit_code: outcome.exit_code,
@@ -134,12 +128,14 @@ impl<'a> Checkout<'a> {
         })
     }
 
-    fn job(&self, argv: Vec<String>, is_cleared: bool, timeout_secs: u64) -> Job {
+    fn job(&self, argv: Vec<String>, circumstances: Circumstances) -> Job {
+        let Circumstances { is_cleared, has_loopback, timeout_secs } = circumstances;
         Job {
             argv,
             env: if is_cleared { BTreeMap::new() } else { self.env.clone() },
             cwd: self.cwd.clone(),
             uid: self.uid,
+            has_loopback,
             timeout_secs,
             emulation: self.emulation.clone(),
             ..Job::default()

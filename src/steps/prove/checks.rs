@@ -1,8 +1,7 @@
 //! What is asked of a tree: commands with an answer, and lists of things to import or to load.
 
 use crate::model::assembly::{Assembly, InstalledScript};
-use crate::model::platform::PythonVersion;
-use crate::model::request::{Request, UserBase};
+use crate::model::request::Request;
 use crate::model::tree::{Kind, Tree};
 
 /// How long one of lath's own checks may take. A script that does not know `--version` may start a server instead.
@@ -14,7 +13,7 @@ const ASKED_SECS: u64 = 120;
 /// How many things one process imports or loads: enough to share what they share, and few enough for every core.
 const BATCH: usize = 24;
 
-/// What every image's Python must do, with a cleared environment.
+/// What every image's Python must do, with a cleared environment and without the user base.
 const PYTHON: &str = "import ssl, sqlite3, zoneinfo, decimal, ctypes, sys
 assert ssl.create_default_context().cert_store_stats()['x509'] > 0, 'no certificates'
 assert sys.getfilesystemencoding() == 'utf-8', sys.getfilesystemencoding()
@@ -52,16 +51,50 @@ pub(super) enum Task {
     Batch(Batch),
 }
 
+/// What an answer rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// On all but the user base: Python runs isolated, and reads nothing there.
+    Base,
+    Image,
+}
+
+impl Task {
+    pub(super) fn scope(&self) -> Scope {
+        match self {
+            Self::Command(command) => command.scope,
+            Self::Batch(batch) => batch.scope,
+        }
+    }
+}
+
 /// A command, or several of which the first that succeeds counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Command {
     pub(super) name: String,
     pub(super) attempts: Vec<Vec<String>>,
-    /// Whether it runs with a cleared environment.
-    pub(super) is_cleared: bool,
+    pub(super) circumstances: Circumstances,
     /// Whether it has to succeed, whatever the untrimmed tree does.
     pub(super) must: bool,
+    pub(super) scope: Scope,
+}
+
+/// How a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Circumstances {
+    /// Whether with a cleared environment.
+    pub(super) is_cleared: bool,
+    /// Whether a server in there can be asked by its client.
+    pub(super) has_loopback: bool,
+    /// 0 is no limit.
     pub(super) timeout_secs: u64,
+}
+
+impl Circumstances {
+    /// The usual ones, with that many seconds.
+    pub(super) fn within(timeout_secs: u64) -> Self {
+        Self { is_cleared: false, has_loopback: false, timeout_secs }
+    }
 }
 
 /// Things that one process imports or loads, one after the other.
@@ -73,19 +106,24 @@ pub(super) struct Batch {
     pub(super) items: Vec<(String, String)>,
     /// What they are, for the summary.
     pub(super) what: &'static str,
+    pub(super) scope: Scope,
     pub(super) timeout_secs: u64,
 }
 
 /// Everything that is asked: lath's own checks, then the user's.
 pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<Task> {
     let python = format!("/usr/bin/python{}", request.python.version);
-    let run = |code: &str| vec![python.clone(), "-c".to_owned(), code.to_owned()];
+    let run = |scope: Scope, code: &str| {
+        let options: &[&str] = if scope == Scope::Base { &["-I", "-c"] } else { &["-c"] };
+        let words = std::iter::once(python.as_str()).chain(options.iter().copied()).chain([code]);
+        words.map(str::to_owned).collect::<Vec<String>>()
+    };
     let mut tasks = vec![Task::Command(Command {
         name: "python".to_owned(),
-        attempts: vec![run(PYTHON)],
-        is_cleared: true,
+        attempts: vec![run(Scope::Base, PYTHON)],
+        circumstances: Circumstances { is_cleared: true, ..Circumstances::within(DEFAULT_SECS) },
         must: true,
-        timeout_secs: DEFAULT_SECS,
+        scope: Scope::Base,
     })];
     let is_asked = |script: &&InstalledScript| script.is_requested || request.runtime.scripts.contains(&script.name);
     for script in assembly.scripts.iter().filter(is_asked) {
@@ -93,27 +131,31 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<
         tasks.push(Task::Command(Command {
             name: script.name.clone(),
             attempts: vec![with("--version"), with("--help")],
-            is_cleared: false,
+            circumstances: Circumstances::within(DEFAULT_SECS),
             must: false,
-            timeout_secs: DEFAULT_SECS,
+            scope: Scope::Image,
         }));
     }
     for command in &request.checks {
         tasks.push(Task::Command(Command {
             name: command.clone(),
             attempts: vec![shlex::split(command).unwrap_or_default()],
-            is_cleared: false,
+            circumstances: Circumstances { has_loopback: true, ..Circumstances::within(ASKED_SECS) },
             must: true,
-            timeout_secs: ASKED_SECS,
+            scope: Scope::Image,
         }));
     }
+    let site = request.user_base.site(request.python.version);
+    let stdlib = format!("/usr/lib/python{}/lib-dynload", request.python.version);
     let lists = [
-        ("console scripts' imports", entry_points(assembly)),
-        ("extension modules", modules(tree, request.python.version, &request.user_base)),
+        ("console scripts' imports", Scope::Image, entry_points(assembly)),
+        ("extension modules", Scope::Image, modules(tree, &site)),
+        ("extension modules", Scope::Base, modules(tree, &stdlib)),
     ];
-    for (what, items) in lists {
+    for (what, scope, items) in lists {
         tasks.extend(items.chunks(BATCH).map(|items| {
-            Task::Batch(Batch { driver: run(DRIVER), items: items.to_vec(), what, timeout_secs: DEFAULT_SECS })
+            let driver = run(scope, DRIVER);
+            Task::Batch(Batch { driver, items: items.to_vec(), what, scope, timeout_secs: DEFAULT_SECS })
         }));
     }
     tasks
@@ -128,20 +170,16 @@ fn entry_points(assembly: &Assembly) -> Vec<(String, String)> {
     assembly.scripts.iter().filter_map(target).collect()
 }
 
-/// The extension modules of site-packages and of the stdlib that ship.
-fn modules(tree: &Tree, version: PythonVersion, user_base: &UserBase) -> Vec<(String, String)> {
-    let site = user_base.site(version);
-    let stdlib = format!("/usr/lib/python{version}/lib-dynload");
+/// The extension modules in `directory`.
+fn modules(tree: &Tree, directory: &str) -> Vec<(String, String)> {
     let is_module = |name: &str| name.ends_with(".so") && (name.contains(".cpython-") || name.contains(".abi3."));
     tree.nodes
         .iter()
         .filter(|(path, node)| {
-            matches!(node.kind, Kind::File { .. })
-                && (path.is_within(&site) || path.is_within(&stdlib))
-                && is_module(path.file_name())
+            matches!(node.kind, Kind::File { .. }) && path.is_within(directory) && is_module(path.file_name())
         })
         .map(|(path, _)| {
-            let short = path.as_str().strip_prefix(&site).unwrap_or(path.as_str()).trim_start_matches('/');
+            let short = path.as_str().strip_prefix(directory).unwrap_or(path.as_str()).trim_start_matches('/');
             (short.to_owned(), path.as_str().to_owned())
         })
         .collect()
@@ -169,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn modules_of_site_packages_and_of_the_stdlib_are_loaded_and_no_other_library() {
+    fn modules_of_a_folder_are_loaded_and_no_other_library() {
         let mut tree = Tree::default();
         for path in [
             "/opt/app/lib/python3.13/site-packages/n/_x.cpython-313-x86_64-linux-gnu.so",
@@ -180,16 +218,9 @@ mod tests {
         ] {
             tree.insert(ImagePath::parse(path).unwrap(), Node::file(Digest::of(b"x"), 1, 0o644, Origin::Lath));
         }
-        let version = "3.13".parse().unwrap();
-        let names: Vec<String> =
-            modules(&tree, version, &"/opt/app".parse().unwrap()).into_iter().map(|(name, _)| name).collect();
-        assert_eq!(
-            names,
-            [
-                "c/_rust.abi3.so",
-                "n/_x.cpython-313-x86_64-linux-gnu.so",
-                "usr/lib/python3.13/lib-dynload/_lzma.cpython-313-x86_64-linux-gnu.so",
-            ]
-        );
+        let names = |directory: &str| modules(&tree, directory).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        let site = ["c/_rust.abi3.so", "n/_x.cpython-313-x86_64-linux-gnu.so"];
+        assert_eq!(names("/opt/app/lib/python3.13/site-packages"), site);
+        assert_eq!(names("/usr/lib/python3.13/lib-dynload"), ["_lzma.cpython-313-x86_64-linux-gnu.so"]);
     }
 }

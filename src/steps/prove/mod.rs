@@ -1,7 +1,7 @@
 //! Runs every check in the sandbox, in the tree as it ships and in the untrimmed one: exit code and output must agree.
 //!
 //! What answers otherwise each time is asked twice and then compared by its exit code. What fails in both trees is the
-//! program's own failure, which is told and not hidden. The untrimmed tree's answers are kept by its digest.
+//! program's own failure, which is told and not hidden. Answers are kept by the digest of what they rest on.
 
 mod checkout;
 mod checks;
@@ -12,17 +12,17 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use self::checkout::Checkout;
-use self::checks::Task;
+use self::checks::{Scope, Task};
 use self::compare::{Answer, Verdict, judge};
 use crate::model::assembly::Assembly;
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Platform;
 use crate::model::receipt::ProofSummary;
-use crate::model::request::Request;
+use crate::model::request::{Request, Volume};
 use crate::model::tree::{Origin, Tree};
 use crate::outside::sandbox::{Emulation, SandboxError};
-use crate::outside::store::StoreError;
+use crate::outside::store::{Stage, StoreError};
 use crate::outside::world::World;
 
 pub(crate) use self::compare::Difference;
@@ -33,8 +33,6 @@ pub(crate) enum ProveError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    #[error("cannot make a folder for the proof")]
-    Folder(#[source] std::io::Error),
     #[error("cannot find `{program}` in the image")]
     NotFound { program: String },
     #[error("cannot run a program of {platform}: {reason}")]
@@ -53,6 +51,8 @@ fn joined(differences: &[Difference]) -> String {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub(crate) tree: &'a Tree,
+    /// Where trees are laid out to run something in them.
+    pub(crate) stage: &'a Stage,
     /// The untrimmed tree, and the programs in it.
     pub(crate) assembly: &'a Assembly,
     pub(crate) platform: Platform,
@@ -62,7 +62,7 @@ pub(crate) struct Subject<'a> {
 
 /// Refuses files of another processor, and runs every check. An earlier proof of the same trees and checks counts.
 pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Result<ProofSummary, ProveError> {
-    const SHELF: &str = "proofs-2";
+    const SHELF: &str = "proofs-3";
     let skipped = |reason: String| ProofSummary { not_run: vec![reason], ..ProofSummary::default() };
     machine::refuse_foreign(subject.tree, subject.platform, &request.user_base, &world.store)?;
     if !request.verify {
@@ -76,15 +76,15 @@ pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Resu
     };
     let tasks = checks::tasks(subject.tree, subject.assembly, request);
     let whole = untrimmed(subject);
-    let identity = format!("{:?} {:?} {}", subject.env, request.runtime.workdir, request.runtime.user);
-    let question = format!("{tasks:?} {identity}");
-    let (slim_digest, whole_digest) = (subject.tree.digest(), whole.digest());
-    let key = Digest::of_fields([slim_digest.as_bytes().as_slice(), whole_digest.as_bytes(), question.as_bytes()]);
+    let other_stage = Stage::new(&world.store);
+    let side = |tree, stage, may_fail| Side::new((tree, stage, may_fail), subject, request, &emulation, world);
+    let (slim, whole) = rayon::join(|| side(subject.tree, subject.stage, false), || side(&whole, &other_stage, true));
+    let question = format!("{tasks:?} {}", slim.identity);
+    let key = Digest::of_fields([slim.digest.as_bytes().as_slice(), whole.digest.as_bytes(), question.as_bytes()]);
     if let Some(proved) = world.store.note(SHELF, &key) {
         return Ok(proved);
     }
-    let trees = Trees { subject, whole: &whole, whole_digest, is_trimmed: slim_digest != whole_digest, identity };
-    let mut summary = trees.compare(&tasks, request, &emulation, world)?;
+    let mut summary = compare(&slim, &whole, &tasks)?;
     if emulation != Emulation::Kernel {
         summary.notes.push(format!(
             "the checks of {} ran emulated; programs that they start themselves did not run, since the kernel knows no \
@@ -100,93 +100,119 @@ pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Resu
 fn untrimmed(subject: &Subject) -> Tree {
     let mut whole = subject.assembly.tree.clone();
     for (path, node) in &subject.tree.nodes {
-        if path.as_str().contains("/__pycache__/") && !whole.nodes.contains_key(path) {
+        if path.is_bytecode() && !whole.nodes.contains_key(path) {
             whole.insert(path.clone(), node.clone());
         }
     }
     whole
 }
 
-/// The two trees that are compared.
-struct Trees<'a> {
+/// One of the two trees that are compared.
+struct Side<'a> {
     subject: &'a Subject<'a>,
-    whole: &'a Tree,
-    whole_digest: Digest,
-    is_trimmed: bool,
+    tree: &'a Tree,
+    stage: &'a Stage,
+    /// Whether a failure is this tree's last word.
+    may_fail: bool,
+    digest: Digest,
+    /// Of all paths but those of the user base.
+    base_digest: Digest,
     /// All that a program sees beside the tree.
     identity: String,
+    request: &'a Request,
+    emulation: &'a Emulation,
+    world: &'a World,
 }
 
-impl Trees<'_> {
-    /// Asks both trees everything at once, as far as the cores go, and judges the answers.
-    fn compare(
-        &self,
-        tasks: &[Task],
-        request: &Request,
-        emulation: &Emulation,
-        world: &World,
-    ) -> Result<ProofSummary, ProveError> {
-        let noted: Vec<Option<Vec<Answer>>> = tasks.iter().map(|task| self.noted(task, world)).collect();
-        let lacks_notes = self.is_trimmed && noted.iter().any(Option::is_none);
-        let open = |tree| Checkout::new(tree, self.subject.env, request, emulation.clone(), world);
-        let (slim, whole) =
-            rayon::join(|| open(self.subject.tree), || lacks_notes.then(|| open(self.whole)).transpose());
-        let (slim, mut whole) = (slim?, whole?);
-        let ask_whole = |task: &Task| match &whole {
-            Some(whole) => {
-                let answers = whole.ask(task)?;
-                // What was too slow today may not be tomorrow.
-                if answers.iter().all(|answer| answer.timeout_secs.is_none()) {
-                    world.store.write_note(UNTRIMMED, &self.key(task), &answers)?;
-                }
-                Ok(Some(answers))
-            }
-            None => Ok(None),
-        };
-        // One list for both trees: whichever core is free takes the next.
-        let jobs: Vec<(bool, usize)> = (0..tasks.len())
-            .flat_map(|index| [(true, index), (false, index)])
-            .filter(|(is_slim, index)| *is_slim || (self.is_trimmed && noted[*index].is_none()))
-            .collect();
-        let asked: Result<Vec<Option<Vec<Answer>>>, ProveError> = jobs
-            .par_iter()
-            .map(|&(is_slim, index)| if is_slim { slim.ask(&tasks[index]).map(Some) } else { ask_whole(&tasks[index]) })
-            .collect();
-        let mut found: Vec<(Vec<Answer>, Option<Vec<Answer>>)> = vec![(Vec::new(), None); tasks.len()];
-        for ((is_slim, index), answers) in jobs.into_iter().zip(asked?) {
-            if is_slim { found[index].0 = answers.unwrap_or_default() } else { found[index].1 = answers }
+impl<'a> Side<'a> {
+    fn new(
+        (tree, stage, may_fail): (&'a Tree, &'a Stage, bool),
+        subject: &'a Subject<'a>,
+        request: &'a Request,
+        emulation: &'a Emulation,
+        world: &'a World,
+    ) -> Self {
+        let user_base = request.user_base.to_string();
+        Self {
+            subject,
+            tree,
+            stage,
+            may_fail,
+            digest: tree.digest(),
+            base_digest: tree.digest_of(|path| !path.is_within(&user_base)),
+            identity: format!("{:?} {:?} {}", subject.env, request.runtime.workdir, request.runtime.user),
+            request,
+            emulation,
+            world,
         }
-        let mut verdicts = Verdicts::default();
-        for ((task, (answers, claimed)), noted) in tasks.iter().zip(&found).zip(&noted) {
-            let claimed = claimed.as_ref().or(noted.as_ref()).unwrap_or(answers);
-            for (index, pair) in answers.iter().zip(claimed).enumerate() {
-                let must = matches!(task, Task::Command(command) if command.must);
-                if pair.0 != pair.1 && whole.is_none() {
-                    whole = Some(open(self.whole)?);
-                }
-                let again = |is_slim: bool| {
-                    let checkout = if is_slim { Some(&slim) } else { whole.as_ref() };
-                    let mut answers = checkout.map_or_else(|| Ok(Vec::new()), |checkout| checkout.ask(task))?;
-                    Ok::<_, ProveError>(if index < answers.len() { answers.swap_remove(index) } else { pair.1.clone() })
-                };
-                verdicts.add(task, pair.0, judge(must, pair, self.subject.tree, again)?);
-            }
-        }
-        verdicts.summary()
+    }
+
+    /// The tree on disk.
+    fn checkout(&self) -> Result<Checkout<'a>, ProveError> {
+        let root = self.stage.show(self.tree)?;
+        let emulation = self.emulation.clone();
+        Ok(Checkout::new((self.tree, root), self.subject.env, self.request, emulation, self.world))
     }
 
     fn key(&self, task: &Task) -> Digest {
-        let question = format!("{task:?} {}", self.identity);
-        Digest::of_fields([self.whole_digest.as_bytes().as_slice(), question.as_bytes()])
+        let digest = match task.scope() {
+            Scope::Base => &self.base_digest,
+            Scope::Image => &self.digest,
+        };
+        Digest::of_fields([digest.as_bytes().as_slice(), format!("{task:?} {}", self.identity).as_bytes()])
     }
 
-    fn noted(&self, task: &Task, world: &World) -> Option<Vec<Answer>> {
-        world.store.note(UNTRIMMED, &self.key(task)).filter(|_| self.is_trimmed)
+    /// What a tree of the same files answered before.
+    fn noted(&self, task: &Task) -> Option<Vec<Answer>> {
+        self.world.store.note(ANSWERS, &self.key(task))
+    }
+
+    /// Asks, and keeps the answers where all are such that they will be the same tomorrow.
+    fn ask(&self, checkout: &Checkout<'a>, task: &Task) -> Result<Vec<Answer>, ProveError> {
+        let answers = checkout.ask(task)?;
+        // What was too slow today may not be, and what fails where it must not is worth another try.
+        let lasts = |answer: &Answer| answer.timeout_secs.is_none() && (self.may_fail || answer.exit_code == 0);
+        if answers.iter().all(lasts) {
+            self.world.store.write_note(ANSWERS, &self.key(task), &answers)?;
+        }
+        Ok(answers)
     }
 }
 
-/// The shelf of the untrimmed trees' answers.
-const UNTRIMMED: &str = "untrimmed-1";
+/// Asks both trees everything that they have not answered before, as far as the cores go, and judges the answers.
+fn compare<'a>(slim: &Side<'a>, whole: &Side<'a>, tasks: &[Task]) -> Result<ProofSummary, ProveError> {
+    let sides = if slim.digest == whole.digest { vec![slim] } else { vec![slim, whole] };
+    let answers: Result<Vec<Vec<Vec<Answer>>>, ProveError> = sides
+        .par_iter()
+        .map(|side| {
+            let noted: Vec<Option<Vec<Answer>>> = tasks.iter().map(|task| side.noted(task)).collect();
+            let checkout = if noted.iter().any(Option::is_none) { Some(side.checkout()?) } else { None };
+            let ask = |(task, noted)| match (noted, &checkout) {
+                (Some(answers), _) => Ok(answers),
+                (None, Some(checkout)) => side.ask(checkout, task),
+                (None, None) => Ok(Vec::new()),
+            };
+            tasks.par_iter().zip(noted).map(ask).collect()
+        })
+        .collect();
+    let answers = answers?;
+    let (found, claimed) = (&answers[0], &answers[answers.len() - 1]);
+    let mut verdicts = Verdicts::default();
+    for (task, (found, claimed)) in tasks.iter().zip(found.iter().zip(claimed)) {
+        for (index, pair) in found.iter().zip(claimed).enumerate() {
+            let must = matches!(task, Task::Command(command) if command.must);
+            let again = |is_slim: bool| {
+                let mut answers = if is_slim { slim } else { whole }.checkout()?.ask(task)?;
+                Ok::<_, ProveError>(if index < answers.len() { answers.swap_remove(index) } else { pair.1.clone() })
+            };
+            verdicts.add(task, pair.0, judge(must, pair, slim.tree, again)?);
+        }
+    }
+    verdicts.summary()
+}
+
+/// The shelf of the trees' answers.
+const ANSWERS: &str = "answers-1";
 
 #[derive(Default)]
 struct Verdicts {
@@ -226,8 +252,15 @@ impl Verdicts {
 }
 
 /// Runs `argv` in the tree with this process's own input and output, and returns its exit code.
-pub(crate) fn execute(subject: &Subject, argv: &[String], request: &Request, world: &World) -> Result<i32, ProveError> {
+pub(crate) fn execute(
+    subject: &Subject,
+    argv: &[String],
+    volumes: &[Volume],
+    request: &Request,
+    world: &World,
+) -> Result<i32, ProveError> {
     let foreign = |reason| ProveError::Foreign { platform: subject.platform, reason };
     let emulation = world.sandbox.emulation(subject.platform.architecture).map_err(foreign)?;
-    Checkout::new(subject.tree, subject.env, request, emulation, world)?.attach(argv)
+    let root = subject.stage.show(subject.tree)?;
+    Checkout::new((subject.tree, root), subject.env, request, emulation, world).attach(argv, volumes)
 }

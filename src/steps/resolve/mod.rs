@@ -16,7 +16,7 @@ use self::needs::NeedsError;
 use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
-use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock};
+use crate::model::lock::{Lock, LockedDeb, LockedWheel, Parcel, PlatformLock};
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::request::{BaseRequest, Entrypoint, Request, TrimLevel};
 use crate::outside::archive::index::PackageIndex;
@@ -135,16 +135,24 @@ struct DebianHalf {
     missing: BTreeMap<String, String>,
 }
 
+/// Told of each parcel that came on the way, as soon as it is in the store.
+pub(crate) type Arrived<'a> = &'a (dyn Fn(Parcel) + Sync);
+
 /// Resolves both halves for each platform. Wheels are fetched on the way, since their libraries' needs are read.
-pub(crate) fn resolve(request: &Request, world: &World) -> Result<Lock, ResolveError> {
+pub(crate) fn resolve(request: &Request, arrived: Arrived<'_>, world: &World) -> Result<Lock, ResolveError> {
     let mut platforms = Vec::new();
     for platform in &request.platforms {
-        platforms.push(resolve_platform(request, *platform, world)?);
+        platforms.push(resolve_platform(request, *platform, arrived, world)?);
     }
     Ok(Lock { python: request.python.version, base: request.base.clone(), platforms })
 }
 
-fn resolve_platform(request: &Request, platform: Platform, world: &World) -> Result<PlatformLock, ResolveError> {
+fn resolve_platform(
+    request: &Request,
+    platform: Platform,
+    arrived: Arrived<'_>,
+    world: &World,
+) -> Result<PlatformLock, ResolveError> {
     let (mut packages, answer) = both_halves(request, platform, world)?;
     // The base's packages come while the wheels do; what the wheels' libraries need is known only after.
     let base = packages.half(request, &BTreeMap::new())?;
@@ -152,11 +160,13 @@ fn resolve_platform(request: &Request, platform: Platform, world: &World) -> Res
     std::thread::scope(|scope| {
         scope.spawn(|| {
             // Whatever fails here is asked for again, and told, when all parcels are fetched.
-            let _ = world.http.download_all(&debs, &world.store);
+            let arrived = |number: usize| arrived(Parcel::Deb(base.debs[number].clone()));
+            let _ = world.http.download_each(&debs, &world.store, arrived);
         });
         let wheels = wheels(answer, world)?;
         let downloads: Vec<Download> = wheels.iter().map(Download::of_wheel).collect();
-        world.http.download_all(&downloads, &world.store)?;
+        let arrived = |number: usize| arrived(Parcel::Wheel(wheels[number].clone()));
+        world.http.download_each(&downloads, &world.store, arrived)?;
         let needs = needs::needs(&wheels, platform, &world.store)?;
         let half = packages.half(request, &needs)?;
         let mut hints = calls::unanswered(&wheels, &half.debs);
@@ -179,7 +189,10 @@ fn both_halves<'a>(
 ) -> Result<(Packages<'a>, Answer), ResolveError> {
     let (base, python) = (&request.base, &request.python);
     let expected = BaseFacts::expected(base, python.version);
-    let resolve = |facts: &BaseFacts| world.pypi.resolve(python, &facts.python, platform, facts.glibc);
+    // Names alone, so that their pages are asked for at once: what is chosen rests on the pages.
+    let key = Digest::of(format!("{:?} {platform} {}", python.what(), python.version).as_bytes());
+    let names: Vec<String> = world.store.note(NAMES, &key).unwrap_or_default();
+    let resolve = |facts: &BaseFacts| world.pypi.resolve(python, &facts.python, platform, facts.glibc, &names);
     std::thread::scope(|scope| {
         let early = scope.spawn(|| resolve(&expected));
         let snapshot =
@@ -187,10 +200,17 @@ fn both_halves<'a>(
         let mut packages = Packages { snapshot, index: None, world };
         let facts = packages.facts(base, python.version)?;
         let early = early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let answer = if facts == expected { early } else { resolve(&facts) };
-        Ok((packages, answer?))
+        let answer = if facts == expected { early } else { resolve(&facts) }?;
+        let found: Vec<String> = answer.wheels.iter().map(|wheel| wheel.name.clone()).collect();
+        if found != names {
+            world.store.write_note(NAMES, &key, &found)?;
+        }
+        Ok((packages, answer))
     })
 }
+
+/// The shelf of what requests came to before.
+const NAMES: &str = "names-1";
 
 /// The wheels of one platform, by name.
 fn wheels(answer: Answer, world: &World) -> Result<Vec<LockedWheel>, ResolveError> {

@@ -8,7 +8,7 @@ use super::*;
 use crate::formats::ldcache::{self, Library};
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
-    BaseRequest, Bytecode, Compression, Distribution, Entrypoint, Indexes, PythonRequest, RuntimeRequest,
+    BaseRequest, Bytecode, Compression, Distribution, Entrypoint, Indexes, Prereleases, PythonRequest, RuntimeRequest,
 };
 
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
@@ -95,6 +95,7 @@ fn request(keep: Vec<String>) -> Request {
             requirements: Vec::new(),
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),
+            prereleases: Prereleases::IfNecessary,
             indexes: Indexes::default(),
         },
         base: BaseRequest {

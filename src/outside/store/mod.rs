@@ -5,6 +5,9 @@
 //! holds its lock together with others; who cleans it up holds it alone. A machine that loses its power may leave files
 //! cut short: sizes are compared on use (decision 0050).
 
+mod checkout;
+mod upkeep;
+
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,9 +20,11 @@ use serde::de::DeserializeOwned;
 use tempfile::{NamedTempFile, TempDir};
 use thiserror::Error;
 
+pub(crate) use self::checkout::Stage;
+pub(crate) use self::upkeep::{Amount, amount, prune};
+use self::upkeep::{is_older, lock_file, refuse_other_version, sweep};
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::image_path::ImagePath;
-use crate::model::tree::{Kind, Tree};
 use crate::outside::unfinished::Unfinished;
 
 /// The layout that this lath reads and writes.
@@ -27,8 +32,6 @@ const VERSION: &str = "1";
 const SHELVES: [&str; 7] = ["files", "programs", "parcels", "partial", "segments", "notes", "locks"];
 /// A use is written down this often, so that [`prune`] knows what is in use.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(86_400);
-/// A download that nobody went on with for so long is given up.
-const PARTIAL_KEPT: Duration = Duration::from_secs(7 * 86_400);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -299,172 +302,6 @@ impl Store {
         file.as_file().sync_data().map_err(failed)?;
         place(file, &path, 0o644)
     }
-
-    /// Makes `tree` on disk in the empty directory `root`: files are hard links to the store's contents, so whoever
-    /// runs something in there mounts it read-only.
-    pub(crate) fn check_out(&self, tree: &Tree, root: &Path) -> Result<(), StoreError> {
-        self.lay_out(tree, root, true)
-    }
-
-    /// The same with files of their own, for somebody who may write to them.
-    pub(crate) fn copy_out(&self, tree: &Tree, root: &Path) -> Result<(), StoreError> {
-        self.lay_out(tree, root, false)
-    }
-
-    fn lay_out(&self, tree: &Tree, root: &Path, may_link: bool) -> Result<(), StoreError> {
-        let links = tree.hard_links();
-        for (path, node) in &tree.nodes {
-            let here = path.under(root);
-            let failed = |source| StoreError::CheckOut { path: path.clone(), source };
-            match &node.kind {
-                Kind::Directory if *path == ImagePath::root() => {}
-                Kind::Directory => fs::create_dir(&here).map_err(failed)?,
-                Kind::Link { target } => fs_err::os::unix::fs::symlink(target, &here).map_err(failed)?,
-                Kind::File { .. } if links.contains_key(path) => {
-                    fs::hard_link(links[path].under(root), &here).map_err(failed)?;
-                }
-                Kind::File { digest, .. } => {
-                    let contents = self.contents_path(digest, node.is_executable())?;
-                    if !may_link || fs::hard_link(&contents, &here).is_err() {
-                        fs::copy(&contents, &here).map_err(failed)?;
-                    }
-                }
-            }
-        }
-        // Modes come last and deepest first: a directory that may not be written is filled before.
-        for (path, node) in tree.nodes.iter().rev().filter(|(_, node)| node.kind == Kind::Directory) {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = std::fs::Permissions::from_mode(node.mode | 0o700);
-            let failed = |source| StoreError::CheckOut { path: path.clone(), source };
-            fs::set_permissions(path.under(root), mode).map_err(failed)?;
-        }
-        Ok(())
-    }
-}
-
-/// How much there is, or was.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Amount {
-    pub(crate) files: u64,
-    pub(crate) bytes: u64,
-}
-
-/// What lies below `dir`; nothing where there is no such directory. Hard links of one file count once.
-pub(crate) fn amount(dir: &Path) -> Result<Amount, StoreError> {
-    use std::os::unix::fs::MetadataExt as _;
-    let (mut amount, mut seen) = (Amount::default(), std::collections::BTreeSet::new());
-    walk(dir, &mut |_, metadata| {
-        if seen.insert((metadata.dev(), metadata.ino())) {
-            amount.files += 1;
-            amount.bytes += metadata.len();
-        }
-        Ok(())
-    })?;
-    Ok(amount)
-}
-
-/// Removes what was not used for `unused_for` from the store in `store` and the other caches beside it, or all of it.
-/// Waits until nobody works with the store, and calls `on_wait` before.
-pub(crate) fn prune(
-    store: &Path,
-    others: &[PathBuf],
-    unused_for: Option<Duration>,
-    on_wait: impl FnOnce(),
-) -> Result<Amount, StoreError> {
-    use std::os::unix::fs::MetadataExt as _;
-    if !store.exists() {
-        return Ok(Amount::default());
-    }
-    let failed = |source| StoreError::Open { root: store.to_owned(), source };
-    let lock = lock_file(store).map_err(failed)?;
-    if let Err(std::fs::TryLockError::WouldBlock) = lock.try_lock() {
-        on_wait();
-        lock.lock().map_err(failed)?;
-    }
-    if unused_for.is_some() {
-        refuse_other_version(store)?;
-    }
-    sweep(store);
-    let (mut removed, now) = (Amount::default(), SystemTime::now());
-    let mut remove = |path: &Path, metadata: &std::fs::Metadata| {
-        // The file of the lock stays: whoever waits for it holds it open.
-        let is_ground = path.parent() == Some(store)
-            && path.file_name().is_some_and(|name| name == "lock" || name == "version" && unused_for.is_some());
-        let is_unused = unused_for.is_none_or(|limit| is_older(metadata, limit, now));
-        if is_ground || !is_unused {
-            return Ok(());
-        }
-        let bytes = if metadata.nlink() > 1 { 0 } else { metadata.len() };
-        fs::remove_file(path)?;
-        removed = Amount { files: removed.files + 1, bytes: removed.bytes + bytes };
-        Ok(())
-    };
-    for dir in std::iter::once(store).chain(others.iter().map(PathBuf::as_path)) {
-        walk(dir, &mut remove)?;
-    }
-    Ok(removed)
-}
-
-/// Shows each file below `dir` to `visit`.
-fn walk(dir: &Path, visit: &mut dyn FnMut(&Path, &std::fs::Metadata) -> io::Result<()>) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Read { path: dir.to_owned(), source };
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-    };
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        // What another process removed meanwhile is gone, and that is all.
-        let metadata = match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            metadata => metadata.map_err(failed)?,
-        };
-        if metadata.is_dir() {
-            walk(&path, visit)?;
-        } else {
-            match visit(&path, &metadata) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(StoreError::Remove { path, source: error });
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(())
-}
-
-fn lock_file(root: &Path) -> io::Result<std::fs::File> {
-    let file = fs::OpenOptions::new().create(true).write(true).truncate(false).mode(0o644).open(root.join("lock"))?;
-    Ok(file.into_parts().0)
-}
-
-fn refuse_other_version(root: &Path) -> Result<(), StoreError> {
-    match fs::read_to_string(root.join("version")) {
-        // One that was cut short when the machine lost its power says nothing.
-        Ok(found) if found.trim() == VERSION || found.trim().is_empty() => Ok(()),
-        Ok(found) => Err(StoreError::Version { root: root.to_owned(), found: found.trim().to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(StoreError::Open { root: root.to_owned(), source }),
-    }
-}
-
-/// Removes what killed processes left. What cannot be removed does no harm.
-fn sweep(root: &Path) {
-    let now = SystemTime::now();
-    for entry in fs::read_dir(root.join("tmp")).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-    }
-    for entry in fs::read_dir(root.join("partial")).into_iter().flatten().flatten() {
-        if entry.metadata().is_ok_and(|metadata| is_older(&metadata, PARTIAL_KEPT, now)) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
-fn is_older(metadata: &std::fs::Metadata, limit: Duration, now: SystemTime) -> bool {
-    metadata.modified().is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age > limit))
 }
 
 /// Whether the file is there, and of that size where one is known. Writes down that it is used.
@@ -496,13 +333,10 @@ fn place(file: NamedTempFile, path: &Path, mode: u32) -> Result<(), StoreError> 
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-
+pub(super) mod tests {
     use super::*;
-    use crate::model::tree::{Node, Origin};
 
-    fn store() -> (TempDir, Store) {
+    pub(super) fn store() -> (TempDir, Store) {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(&home.path().join("store")).unwrap();
         (home, store)
@@ -539,71 +373,6 @@ mod tests {
     }
 
     #[test]
-    fn what_killed_processes_left_is_gone_once_nobody_else_is_at_work() {
-        let (_home, store) = store();
-        let root = store.root().to_owned();
-        std::fs::create_dir(root.join("tmp/left")).unwrap();
-        std::fs::write(root.join("tmp/left/file"), "x").unwrap();
-        let other = Store::open(&root).unwrap();
-        assert!(root.join("tmp/left").exists(), "somebody may be at work with it");
-        drop((store, other));
-        let store = Store::open(&root).unwrap();
-        assert_eq!(std::fs::read_dir(root.join("tmp")).unwrap().count(), 1, "the folder of the one who is at work");
-        drop(store);
-        assert_eq!(std::fs::read_dir(root.join("tmp")).unwrap().count(), 0);
-    }
-
-    fn age(path: &Path, days: u64) {
-        let time = SystemTime::now() - Duration::from_secs(days * 86_400);
-        std::fs::File::open(path).unwrap().set_modified(time).unwrap();
-    }
-
-    #[test]
-    fn pruning_takes_what_was_not_used_and_leaves_what_was() {
-        let (_home, store) = store();
-        let (old, used) = (store.put(b"old").unwrap(), store.put(b"used").unwrap());
-        for digest in [&old, &used] {
-            age(&store.shelf("files", digest), 40);
-        }
-        age(&store.root().join("version"), 40);
-        assert!(store.holds(&used, 4));
-        let root = store.root().to_owned();
-        drop(store);
-        let month = Some(Duration::from_secs(30 * 86_400));
-        let removed = prune(&root, &[], month, || panic!("nobody is at work")).unwrap();
-        assert_eq!(removed, Amount { files: 1, bytes: 3 });
-        let store = Store::open(&root).unwrap();
-        assert!(!store.holds(&old, 3) && store.holds(&used, 4));
-        drop(store);
-        prune(&root, &[], None, || panic!("nobody is at work")).unwrap();
-        assert_eq!(amount(&root).unwrap().files, 1, "all but the lock");
-    }
-
-    #[test]
-    fn pruning_waits_for_whoever_is_at_work() {
-        let (_home, store) = store();
-        let root = store.root().to_owned();
-        let (said, hears) = std::sync::mpsc::channel();
-        let pruning = std::thread::spawn(move || prune(&root, &[], None, || said.send(()).unwrap()).unwrap());
-        hears.recv().unwrap();
-        let digest = store.put(b"lath").unwrap();
-        assert!(store.holds(&digest, 4));
-        drop(store);
-        assert!(pruning.join().unwrap().files > 0);
-    }
-
-    #[test]
-    fn a_store_of_another_version_can_be_emptied() {
-        let (_home, store) = store();
-        let root = store.root().to_owned();
-        std::fs::write(root.join("version"), "99").unwrap();
-        drop(store);
-        assert!(matches!(prune(&root, &[], Some(Duration::ZERO), || ()), Err(StoreError::Version { .. })));
-        prune(&root, &[], None, || ()).unwrap();
-        Store::open(&root).unwrap();
-    }
-
-    #[test]
     fn a_note_that_was_cut_short_is_no_note() {
         let (_home, store) = store();
         let key = Digest::of(b"key");
@@ -611,24 +380,6 @@ mod tests {
         assert_eq!(store.note::<Vec<u8>>("shelf", &key), Some(vec![1, 2, 3]));
         std::fs::write(store.note_path("shelf", &key), "[1, 2").unwrap();
         assert_eq!(store.note::<Vec<u8>>("shelf", &key), None);
-    }
-
-    #[test]
-    fn a_tree_is_checked_out_as_links_with_its_modes() {
-        let (home, store) = store();
-        let mut tree = Tree::default();
-        let digest = store.put(b"#!/bin/sh\n").unwrap();
-        let path = |text| ImagePath::parse(text).unwrap();
-        tree.insert(path("/usr/bin/tool"), Node::file(digest, 10, 0o755, Origin::Lath));
-        tree.insert(path("/tmp"), Node { mode: 0o1777, ..Node::directory(Origin::Lath) });
-        tree.insert(path("/bin"), Node::link("usr/bin", Origin::Lath));
-        let root = home.path().join("root");
-        std::fs::create_dir(&root).unwrap();
-        store.check_out(&tree, &root).unwrap();
-        let tool = std::fs::metadata(root.join("bin/tool")).unwrap();
-        assert_eq!(tool.permissions().mode() & 0o7777, 0o755);
-        assert_eq!(tool.ino(), std::fs::metadata(store.contents_path(&digest, true).unwrap()).unwrap().ino());
-        assert_eq!(std::fs::metadata(root.join("tmp")).unwrap().permissions().mode() & 0o7777, 0o1777);
     }
 
     #[test]

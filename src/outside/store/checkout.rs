@@ -1,0 +1,217 @@
+//! Trees on disk, from the store's contents.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use fs_err as fs;
+use fs_err::os::unix::fs as unix;
+use tempfile::TempDir;
+
+use super::{Store, StoreError};
+use crate::model::image_path::ImagePath;
+use crate::model::tree::{Kind, Node, Tree};
+
+/// Whose the files of a tree on disk are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Files {
+    /// Hard links to the store's contents.
+    Shared,
+    /// Copies, with the owners that the tree names where this process may give files away.
+    Own,
+}
+
+impl Store {
+    /// Makes `tree` on disk in the empty directory `root`: files are hard links to the store's contents, so whoever
+    /// runs something in there mounts it read-only.
+    pub(crate) fn check_out(&self, tree: &Tree, root: &Path) -> Result<(), StoreError> {
+        self.lay_out(&Tree::default(), tree, root, Files::Shared)
+    }
+
+    /// The same with files of their own, for somebody who may write to them; under root their owners are the tree's.
+    pub(crate) fn copy_out(&self, tree: &Tree, root: &Path) -> Result<(), StoreError> {
+        self.lay_out(&Tree::default(), tree, root, Files::Own)
+    }
+
+    /// Makes `tree` of `before`, which is at `root`.
+    fn lay_out(&self, before: &Tree, tree: &Tree, root: &Path, files: Files) -> Result<(), StoreError> {
+        let stays = |path: &ImagePath, node: &Node| {
+            let old = before.nodes.get(path);
+            old.is_some_and(|old| old.kind == node.kind && (old.mode == node.mode || node.kind == Kind::Directory))
+        };
+        for (path, old) in before.nodes.iter().rev() {
+            if tree.nodes.get(path).is_none_or(|node| !stays(path, node)) {
+                let here = path.under(root);
+                let removed = if old.kind == Kind::Directory { fs::remove_dir(&here) } else { fs::remove_file(&here) };
+                removed.map_err(|source| StoreError::CheckOut { path: path.clone(), source })?;
+            }
+        }
+        let links = tree.hard_links();
+        let may_give_away = files == Files::Own && rustix::process::geteuid().is_root();
+        for (path, node) in tree.nodes.iter().filter(|(path, node)| !stays(path, node)) {
+            let here = path.under(root);
+            let failed = |source| StoreError::CheckOut { path: path.clone(), source };
+            match &node.kind {
+                Kind::Directory if *path == ImagePath::root() => {}
+                Kind::Directory => fs::create_dir(&here).map_err(failed)?,
+                Kind::Link { target } => unix::symlink(target, &here).map_err(failed)?,
+                Kind::File { .. } if files == Files::Own && links.contains_key(path) => {
+                    fs::hard_link(links[path].under(root), &here).map_err(failed)?;
+                }
+                Kind::File { digest, .. } => {
+                    let contents = self.contents_path(digest, node.is_executable())?;
+                    if files == Files::Own || fs::hard_link(&contents, &here).is_err() {
+                        fs::copy(&contents, &here).map_err(failed)?;
+                    }
+                }
+            }
+            if may_give_away && node.owner != 0 {
+                // Root of a user namespace has nobody to give files to.
+                let _ = unix::lchown(&here, Some(node.owner), Some(node.owner));
+            }
+        }
+        // Modes come last and deepest first: a directory that may not be written is filled before.
+        for (path, node) in tree.nodes.iter().rev().filter(|(_, node)| sets_mode(node, files)) {
+            use std::os::unix::fs::PermissionsExt as _;
+            if before.nodes.get(path).is_some_and(|old| old.kind == node.kind && old.mode == node.mode) {
+                continue;
+            }
+            // Whoever cleans up goes into every directory.
+            let more = if node.kind == Kind::Directory { 0o700 } else { 0 };
+            let mode = std::fs::Permissions::from_mode(node.mode | more);
+            let failed = |source| StoreError::CheckOut { path: path.clone(), source };
+            fs::set_permissions(path.under(root), mode).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// One tree after the other on disk, each made of the one before: what the trees of a build share is laid out once.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    store: Store,
+    shown: Mutex<Option<Shown>>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    home: TempDir,
+    tree: Tree,
+}
+
+impl Stage {
+    pub(crate) fn new(store: &Store) -> Self {
+        Self { store: store.clone(), shown: Mutex::new(None) }
+    }
+
+    /// The root of `tree` on disk, as by [`Store::check_out`], until another is shown. Nobody may be at work in the
+    /// one before.
+    pub(crate) fn show(&self, tree: &Tree) -> Result<PathBuf, StoreError> {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        // A change that breaks off leaves a folder that nobody uses again.
+        let (home, before) = match shown.take() {
+            Some(Shown { home, tree }) => (home, tree),
+            None => {
+                let home = self.store.temporary_dir()?;
+                fs::create_dir(home.path().join("root"))
+                    .map_err(|source| StoreError::CheckOut { path: ImagePath::root(), source })?;
+                (home, Tree::default())
+            }
+        };
+        let root = home.path().join("root");
+        self.store.lay_out(&before, tree, &root, Files::Shared)?;
+        *shown = Some(Shown { home, tree: tree.clone() });
+        Ok(root)
+    }
+}
+
+/// Contents lie in the store as 0644 and 0755, and a shared file's mode is the store's.
+fn sets_mode(node: &Node, files: Files) -> bool {
+    match node.kind {
+        Kind::Directory => true,
+        Kind::File { .. } => files == Files::Own && ![0o644, 0o755].contains(&node.mode),
+        Kind::Link { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+    use super::*;
+    use crate::model::tree::Origin;
+    use crate::outside::store::tests::store;
+
+    #[test]
+    fn a_tree_is_checked_out_as_links_with_its_modes() {
+        let (home, store) = store();
+        let mut tree = Tree::default();
+        let digest = store.put(b"#!/bin/sh\n").unwrap();
+        let path = |text| ImagePath::parse(text).unwrap();
+        tree.insert(path("/usr/bin/tool"), Node::file(digest, 10, 0o755, Origin::Lath));
+        tree.insert(path("/tmp"), Node { mode: 0o1777, ..Node::directory(Origin::Lath) });
+        tree.insert(path("/bin"), Node::link("usr/bin", Origin::Lath));
+        let root = home.path().join("root");
+        std::fs::create_dir(&root).unwrap();
+        store.check_out(&tree, &root).unwrap();
+        let tool = std::fs::metadata(root.join("bin/tool")).unwrap();
+        assert_eq!(tool.permissions().mode() & 0o7777, 0o755);
+        assert_eq!(tool.ino(), std::fs::metadata(store.contents_path(&digest, true).unwrap()).unwrap().ino());
+        assert_eq!(std::fs::metadata(root.join("tmp")).unwrap().permissions().mode() & 0o7777, 0o1777);
+    }
+
+    #[test]
+    fn a_copy_has_the_modes_and_under_root_the_owners_of_the_tree() {
+        let (home, store) = store();
+        let mut tree = Tree::default();
+        let digest = store.put(b"secret").unwrap();
+        let path = |text| ImagePath::parse(text).unwrap();
+        tree.insert(path("/etc/secret"), Node::file(digest, 6, 0o640, Origin::Lath));
+        tree.insert(path("/home/app"), Node { owner: 65532, ..Node::directory(Origin::Lath) });
+        let root = home.path().join("root");
+        std::fs::create_dir(&root).unwrap();
+        store.copy_out(&tree, &root).unwrap();
+        let secret = std::fs::metadata(root.join("etc/secret")).unwrap();
+        assert_eq!((secret.permissions().mode() & 0o7777, secret.nlink()), (0o640, 1));
+        let here = std::fs::metadata(&root).unwrap().uid();
+        let owner = std::fs::metadata(root.join("home/app")).unwrap().uid();
+        assert_eq!(owner, if here == 0 { 65532 } else { here });
+    }
+
+    #[test]
+    fn a_stage_shows_one_tree_after_the_other() {
+        let (_home, store) = store();
+        let path = |text: &str| ImagePath::parse(text).unwrap();
+        let file =
+            |text: &str, mode| Node::file(store.put(text.as_bytes()).unwrap(), text.len() as u64, mode, Origin::Lath);
+        let trees: [&[(&str, Node)]; 3] = [
+            &[("/a/b/x", file("1", 0o644)), ("/c", file("2", 0o644)), ("/d", Node::link("c", Origin::Lath))],
+            &[("/a", file("3", 0o755)), ("/c", file("2", 0o755)), ("/d/e", file("1", 0o644))],
+            &[("/a/b/x", file("4", 0o644)), ("/tmp", Node { mode: 0o1777, ..Node::directory(Origin::Lath) })],
+        ];
+        let stage = Stage::new(&store);
+        for nodes in trees {
+            let mut tree = Tree::default();
+            tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
+            nodes.iter().for_each(|(at, node)| tree.insert(path(at), node.clone()));
+            let root = stage.show(&tree).unwrap();
+            let fresh = tempfile::tempdir().unwrap();
+            store.check_out(&tree, fresh.path()).unwrap();
+            assert_eq!(listing(&root), listing(fresh.path()));
+        }
+    }
+
+    /// Every path below `dir` with its mode and what it holds.
+    fn listing(dir: &Path) -> Vec<String> {
+        let mut lines = Vec::new();
+        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let (path, metadata) = (entry.path(), entry.path().symlink_metadata().unwrap());
+            let text = if metadata.is_file() { std::fs::read_to_string(&path).unwrap() } else { String::new() };
+            lines.push(format!("{:?} {:o} {text}", entry.file_name(), metadata.permissions().mode()));
+            if metadata.is_dir() {
+                lines.extend(listing(&path));
+            }
+        }
+        lines.sort();
+        lines
+    }
+}
