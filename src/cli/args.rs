@@ -125,7 +125,7 @@ pub(super) struct Run {
     #[command(flatten)]
     pub(super) build: Build,
     /// A file or folder of this machine that the program sees and may write to, or with `:ro` read
-    #[arg(long, short, value_name = "SRC:DST[:ro]", help_heading = "The run")]
+    #[arg(long, value_name = "SRC:DST[:ro]", help_heading = "The run")]
     pub(super) volume: Vec<String>,
     /// The command and its arguments [default: what the image would start]
     #[arg(last = true, value_name = "COMMAND")]

@@ -51,7 +51,7 @@ fn volumes() {
     let (file, untidy) = (work.join("x.py"), "x  =  1\n");
     let black = |volume: &str| {
         fs_err::write(&file, untidy).unwrap();
-        let words = ["run", "--offline", "-v", volume, "--workdir", "/src", "black", "--", "black", "-q", "x.py"];
+        let words = ["run", "--offline", "--volume", volume, "--workdir", "/src", "black", "--", "black", "-q", "x.py"];
         let ended = lath::command(&built.folder, &words).output().unwrap();
         (ended.status.code(), fs_err::read_to_string(&file).unwrap())
     };
