@@ -231,8 +231,7 @@ pub(super) fn volumes(texts: &[String]) -> Result<Vec<Volume>, Failure> {
             .rsplit_once(':')
             .filter(|(source, target)| !source.is_empty() && target.starts_with('/'))
             .ok_or_else(|| usage(format!("cannot mount `{text}`: write it as `SRC:DST`, DST beginning with `/`")))?;
-        let source =
-            std::fs::canonicalize(source).map_err(|error| usage(format!("cannot mount `{source}`: {error}")))?;
+        let source = fs_err::canonicalize(source).map_err(|error| usage(format!("cannot mount `{text}`: {error}")))?;
         let target = ImagePath::parse(target).map_err(usage)?;
         if target == ImagePath::root() {
             return Err(usage(format!("cannot mount `{text}`: the root is the image's own")));
