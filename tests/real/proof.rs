@@ -17,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_script_that_hangs_exits_or_fails_hides_no_other,
         an_answer_that_is_never_the_same_is_compared_by_its_exit_code,
         a_check_has_no_network_no_capabilities_and_a_root_that_cannot_be_written,
+        what_a_start_goes_through_has_bytecode_and_what_it_may_come_to_later_has_none,
         run_passes_input_and_exit_codes_on,
         run_passes_signals_on_and_ends_what_does_not_listen,
         a_host_without_user_namespaces_is_told_what_to_do,
@@ -159,6 +160,34 @@ def main():
     let output = own.lath(&["build", "tool", "--check", &format!("python3 -c \"{asks_others}\"")]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(3) && said.contains("Network is unreachable"), "{said}");
+}
+
+/// The bytecode of `tool` that the image has, by module.
+fn bytecode(wheel: WheelBuilder) -> Vec<String> {
+    let own = Own::new(&[wheel]);
+    own.summary(&["build", "tool"]);
+    let image = oci::check(&own.home().join("tool.tar")).unwrap();
+    let of_tool = |path: &String| {
+        let (folder, file) = path.split_once("site-packages/")?.1.rsplit_once("__pycache__/")?;
+        Some(format!("{folder}{}", file.strip_suffix(".cpython-313.pyc")?))
+    };
+    image.platforms[0].files.keys().filter_map(of_tool).collect()
+}
+
+fn what_a_start_goes_through_has_bytecode_and_what_it_may_come_to_later_has_none() {
+    let lazy = "def main():\n    from tool.core import run\n    run()\n    print('tool 1.0')\n";
+    let core = "def run():\n    import tool.deep\ndef later():\n    import tool.later\n";
+    let wheel = tool(lazy)
+        .file("tool/core.py", core)
+        .file("tool/deep.py", "")
+        .file("tool/later.py", "")
+        .file("hook.py", "")
+        .file("hook.pth", "import os; enabled = True; enabled and __import__('hook')\n");
+    assert_eq!(bytecode(wheel), ["hook", "tool/__init__", "tool/core", "tool/deep"]);
+    // Without a script Python starts, and imports what was asked for.
+    let library =
+        WheelBuilder::new("tool", "1.0").file("tool/__init__.py", "import tool.core").file("tool/core.py", "");
+    assert_eq!(bytecode(library.file("tool/later.py", "")), ["tool/__init__", "tool/core"]);
 }
 
 fn run_passes_input_and_exit_codes_on() {

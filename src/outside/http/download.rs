@@ -298,7 +298,7 @@ mod tests {
 
     use super::*;
     use crate::model::event::Silence;
-    use crate::outside::http::HttpSettings;
+    use crate::outside::http::{HttpSettings, Names};
 
     const PATH: &str = "/x.whl";
 
@@ -316,6 +316,7 @@ mod tests {
             let home = tempfile::tempdir().unwrap();
             let store = Store::open(&home.path().join("store")).unwrap();
             let settings = HttpSettings {
+                names: Names::default(),
                 offline: false,
                 jobs: 4,
                 read_timeout: Duration::from_millis(300),

@@ -4,6 +4,7 @@
 //! variables for proxies.
 
 mod download;
+mod names;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -21,6 +22,7 @@ use crate::outside::credentials::{Credentials, public};
 use crate::outside::store::StoreError;
 
 pub(crate) use crate::outside::http::download::Download;
+pub(crate) use crate::outside::http::names::{Names, client};
 
 /// How often a request is tried before its failure is told.
 const ATTEMPTS: u32 = 4;
@@ -37,6 +39,7 @@ pub(crate) struct HttpSettings {
     pub(crate) jobs: usize,
     /// How long a server may say nothing.
     pub(crate) read_timeout: Duration,
+    pub(crate) names: Names,
     pub(crate) credentials: Arc<Credentials>,
 }
 
@@ -139,10 +142,7 @@ impl Http {
             .enable_all()
             .build()
             .map_err(|error| HttpError::Setup(error.into()))?;
-        let client = Client::builder()
-            .user_agent(concat!("lath/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(settings.read_timeout)
+        let client = names::client(&settings.names, CONNECT_TIMEOUT, settings.read_timeout)
             .build()
             .map_err(|error| HttpError::Setup(error.into()))?;
         Ok(Self { client, runtime, settings, listener, next_id: AtomicU64::new(0) })

@@ -35,6 +35,7 @@ use crate::model::digest::Digest;
 use crate::model::platform::Platform;
 use crate::model::request::{Prereleases, PythonRequest};
 use crate::outside::credentials::{Credentials, public};
+use crate::outside::http::{Names, client};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
@@ -57,6 +58,7 @@ pub(crate) struct Pypi {
     pub(crate) offline: bool,
     /// Learns what credentials the request's URLs bear.
     pub(crate) credentials: Arc<Credentials>,
+    pub(crate) names: Names,
 }
 
 #[derive(Debug, Error)]
@@ -190,7 +192,7 @@ impl Pypi {
         target: &Target,
         expected: &[String],
     ) -> Result<Answer, PypiError> {
-        let base = self.base_client();
+        let base = self.base_client()?;
         let specification = requirements::read(request, &base).await?;
         let locations = indexes::locations(&request.indexes, &specification, &self.credentials)?;
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
@@ -224,10 +226,14 @@ impl Pypi {
         wheels::answer(&Resolution::from(output), &asked, &hasher, &self.credentials)
     }
 
-    fn base_client(&self) -> BaseClientBuilder<'static> {
+    fn base_client(&self) -> Result<BaseClientBuilder<'static>, PypiError> {
         let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
         let preview = uv_preview::Preview::default();
-        BaseClientBuilder::new(connectivity, true, Vec::new(), preview, READ_TIMEOUT, CONNECT_TIMEOUT, RETRIES)
+        let client = client(&self.names, CONNECT_TIMEOUT, READ_TIMEOUT).build();
+        let client = client.map_err(|error| PypiError::Setup(error.into()))?;
+        let builder =
+            BaseClientBuilder::new(connectivity, true, Vec::new(), preview, READ_TIMEOUT, CONNECT_TIMEOUT, RETRIES);
+        Ok(builder.custom_client(client))
     }
 }
 

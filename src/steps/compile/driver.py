@@ -1,18 +1,20 @@
 """Compiles Python files of the image below IMAGE, and tells which: a line of JSON for each in /work/told, by their paths.
 
-    driver.py IMAGE start|all SEARCH_PATH MODULE...
+    driver.py IMAGE start|all SEARCH_PATH MODULE[:FUNCTION]...
 
     {"path": PATH, "number": NUMBER, "imports": [NAME...]}    compiled to /work/NUMBER.pyc
     {"path": PATH}                                            as /work/known.json has it: PATH -> imports
 
 `start` compiles what importing the modules would load, which is read from their bytecode: the imports that stand at the
-top of a file and in its classes. Nothing of the image is run, so that the outcome depends on the files alone, and not
-on the processor. What a function imports later, or what is imported by a computed name, is not among them.
+top of a file and in its classes, and in the functions that a start goes through: FUNCTION, and what it names of its own
+package. Nothing of the image is run, so that the outcome depends on the files alone, and not
+on the processor. What is imported later, or by a computed name, is not among them.
 
 A file's bytecode depends on the file alone. marshal writes an object that something else refers to otherwise than one
 that nothing does, and what other files hold is chance: so all that a code object holds is held here, too.
 """
 
+import _ast
 import _imp
 import dis
 import importlib._bootstrap_external as external
@@ -108,6 +110,73 @@ def imports(code, package):
             yield from imports(constant, package)
 
 
+def nodes(node):
+    """A syntax tree's nodes."""
+    yield node
+    for field in node._fields:
+        value = getattr(node, field, None)
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, _ast.AST):
+                yield from nodes(one)
+
+
+def imported(node, package):
+    """The module, its name in there and its name here, for each that an import statement brings."""
+    if isinstance(node, _ast.Import):
+        yield from ((alias.name, None, alias.asname) for alias in node.names)
+    elif isinstance(node, _ast.ImportFrom):
+        parts = package.split(".")
+        base = parts[: len(parts) - node.level + 1] if node.level else []
+        base = ".".join(base + ([node.module] if node.module else []))
+        yield from ((base, alias.name, alias.asname or alias.name) for alias in node.names)
+
+
+def gone_through(module, function):
+    """What functions import that a start goes through, from `function` of `module` on."""
+    waiting, seen = [(module, function)], set()
+    while waiting:
+        module, function = waiting.pop()
+        path, is_package = find(module)
+        if (module, function) in seen or not path:
+            continue
+        seen.add((module, function))
+        found = compiled(path)
+        if not found:
+            continue
+        package = module if is_package else module.rpartition(".")[0]
+        tree = compile(found[1], path, "exec", _ast.PyCF_ONLY_AST, dont_inherit=True)
+        functions = {one.name: one for one in tree.body if isinstance(one, (_ast.FunctionDef, _ast.AsyncFunctionDef))}
+        start = functions.get(function)
+        brought = {here: (base, name) for node in nodes(tree) for base, name, here in imported(node, package) if name}
+        if start is None:
+            names = {function}
+        else:
+            names = {node.id for node in nodes(start) if isinstance(node, _ast.Name)}
+            for base, name, _ in (one for node in nodes(start) for one in imported(node, package)):
+                yield from (base, f"{base}.{name}") if name else (base,)
+        waiting += [(module, name) for name in names if name in functions]
+        own = module.partition(".")[0]
+        waiting += [brought[name] for name in names if name in brought and brought[name][0].partition(".")[0] == own]
+
+
+def of_every_start():
+    """What `.pth` files import, which `site` runs before any program."""
+    for root in ROOTS[1:]:
+        names = os.listdir(IMAGE + root) if os.path.isdir(IMAGE + root) else []
+        for name in sorted(name for name in names if name.endswith(".pth")):
+            with open(IMAGE + root + "/" + name, encoding="utf-8", errors="replace") as file:
+                lines = [line.strip() for line in file if line.startswith(("import ", "import\t"))]
+            for line in lines:
+                try:
+                    tree = compile(line, name, "exec", _ast.PyCF_ONLY_AST, dont_inherit=True)
+                except SyntaxError:
+                    continue
+                for node in nodes(tree):
+                    yield from (base for base, _, _ in imported(node, ""))
+                    if isinstance(node, _ast.Call) and getattr(node.func, "id", "") == "__import__":
+                        yield from (one.value for one in node.args[:1] if isinstance(getattr(one, "value", None), str))
+
+
 def loaded(path, package):
     """What a file imports; None where it does not compile."""
     if path not in known and path not in loads:
@@ -118,7 +187,11 @@ def loaded(path, package):
 
 def start():
     """The files that importing the modules loads."""
-    waiting, seen, paths = [*FIRST, *MODULES], set(), set()
+    waiting, seen, paths = [*FIRST, *of_every_start()], set(), set()
+    for module, _, function in (one.partition(":") for one in MODULES):
+        waiting.append(module)
+        if function:
+            waiting += gone_through(module, function)
     while waiting:
         name = waiting.pop()
         if not name or name in seen:

@@ -3,20 +3,20 @@
 //!
 //! The same files come to the same bytecode on every machine (docs/decisions/0010-bytecode-is-the-same-everywhere.md).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::model::assembly::Assembly;
+use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, PythonVersion};
 use crate::model::request::{Bytecode, Request};
-use crate::model::tree::{Node, Tree};
+use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::sandbox::{Job, SandboxError};
 use crate::outside::store::{Stage, StoreError};
 use crate::outside::world::World;
@@ -88,23 +88,44 @@ pub(crate) fn compile(
             compiled
         }
     };
-    insert(&mut slim, &compiled, request.python.version);
+    let reason = job.reason();
+    insert(&mut slim, &compiled, request.python.version, reason);
     Ok(slim)
 }
 
 /// Puts bytecode beside its sources.
-fn insert(tree: &mut Tree, compiled: &[Compiled], version: PythonVersion) {
+fn insert(tree: &mut Tree, compiled: &[Compiled], version: PythonVersion, reason: &str) {
     let tag = format!("cpython-{}{}", version.major, version.minor);
     for one in compiled {
         let Some(source) = tree.nodes.get(&one.source) else { continue };
         let Some(directory) = one.source.parent() else { continue };
         let stem = one.source.file_name().trim_end_matches(".py");
         let Ok(path) = directory.join(&format!("__pycache__/{stem}.{tag}.pyc")) else { continue };
-        let reason = "bytecode of what start-up imports";
         let node =
             Node { reason: reason.to_owned(), ..Node::file(one.digest, one.size_bytes, 0o644, source.origin.clone()) };
         tree.insert(path, node);
     }
+}
+
+/// What the scripts start, `MODULE:FUNCTION`: those of what was asked for, or that were asked for themselves.
+fn entry_points(assembly: &Assembly, request: &Request) -> Vec<String> {
+    let is_started = |script: &&InstalledScript| script.is_requested || request.runtime.scripts.contains(&script.name);
+    let target = |script: &InstalledScript| {
+        Some(format!("{}:{}", script.module.as_ref()?, script.attribute.as_deref().unwrap_or_default()))
+    };
+    assembly.scripts.iter().filter(is_started).filter_map(target).collect()
+}
+
+/// The modules that Python would import of what was asked for, where no script starts.
+fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> {
+    let libraries: BTreeSet<&str> = assembly.programs.iter().map(|program| program.name.as_str()).collect();
+    let module = |(path, node): (&ImagePath, &Node)| {
+        let Origin::Wheel { name, .. } = &node.origin else { return None };
+        let inside = path.as_str().strip_prefix(site)?.trim_start_matches('/');
+        let module = inside.strip_suffix("/__init__.py").or_else(|| inside.strip_suffix(".py"))?;
+        (libraries.contains(name.as_str()) && !module.contains('/')).then(|| module.to_owned())
+    };
+    tree.nodes.iter().filter_map(module).collect()
 }
 
 /// One run of the driver.
@@ -117,7 +138,7 @@ struct Compilation<'a> {
     /// Where modules are looked for, in order.
     roots: String,
     /// What start-up imports first.
-    modules: Vec<&'a str>,
+    modules: Vec<String>,
     stage: &'a Stage,
     world: &'a World,
 }
@@ -134,19 +155,21 @@ impl<'a> Compilation<'a> {
         workshop: Option<&'a Tree>,
         (stage, world): (&'a Stage, &'a World),
     ) -> Self {
-        let mut modules: Vec<&str> = assembly
-            .scripts
-            .iter()
-            .filter(|script| script.is_requested || request.runtime.scripts.contains(&script.name))
-            .filter_map(|script| script.module.as_deref())
-            .collect();
-        modules.sort_unstable();
-        modules.dedup();
         let version = request.python.version;
         let site = request.user_base.site(version);
+        let mut modules = entry_points(assembly, request);
+        if modules.is_empty() {
+            modules.extend(importable(slim, assembly, &site));
+        }
+        modules.sort_unstable();
+        modules.dedup();
         let roots = format!("/usr/lib/python{version}:{site}:/usr/lib/python3/dist-packages");
         let mode = if request.bytecode == Bytecode::All { "all" } else { "start" };
         Self { slim, workshop, version, mode, roots, modules, stage, world }
+    }
+
+    fn reason(&self) -> &'static str {
+        if self.mode == "all" { "`--bytecode all`" } else { "bytecode of what start-up imports" }
     }
 
     fn python(&self) -> String {
@@ -192,7 +215,7 @@ impl<'a> Compilation<'a> {
         let work = folder("work")?;
         // Python's own start is quicker with bytecode, too.
         let mut tree = self.slim.clone();
-        insert(&mut tree, &known.values().cloned().collect::<Vec<_>>(), self.version);
+        insert(&mut tree, &known.values().cloned().collect::<Vec<_>>(), self.version, self.reason());
         let image = self.stage.show(&tree)?;
         let root = match self.workshop {
             None => image.clone(),
@@ -230,7 +253,7 @@ impl<'a> Compilation<'a> {
         // Without `site`, the process holds what the interpreter brings and nothing else.
         let mut argv = vec![self.python(), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned()];
         argv.extend([IMAGE.to_owned(), self.mode.to_owned(), self.roots.clone()]);
-        argv.extend(self.modules.iter().map(|module| (*module).to_owned()));
+        argv.extend(self.modules.iter().cloned());
         let env =
             [("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("HOME", "/home/app"), ("LANG", "C.UTF-8")];
         let job = Job {
