@@ -11,7 +11,7 @@ use crate::outside::store::Store;
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 
 /// Packages whose `postinst` lath stands in for, or that only serves upgrades, other packages or a running system.
-const KNOWN: [&str; 30] = [
+const KNOWN: [&str; 33] = [
     "base-files",
     "base-passwd",
     "bash",
@@ -25,8 +25,11 @@ const KNOWN: [&str; 30] = [
     "libc-bin",
     "libc6",
     "libgdk-pixbuf-2.0-0",
+    "libglib2.0-0",
     "libglib2.0-0t64",
     "libpython3-stdlib",
+    "libselinux1",
+    "libssl3",
     "libssl3t64",
     "login",
     "mawk",
