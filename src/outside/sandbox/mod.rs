@@ -220,7 +220,12 @@ fn not_started(complaint: &[u8]) -> Result<Outcome, SandboxError> {
     if !reason.starts_with("execve(") && !reason.starts_with("chdir(") {
         return Err(SandboxError::Unavailable { reason });
     }
-    Ok(Outcome { exit_code: NOT_FOUND, stdout: Vec::new(), stderr: reason.into_bytes(), is_timeout: false })
+    // Arguments and variables are told too, and are nobody's business: `execve("/x", ["/x"], ["TOKEN=..."]) => ENOENT`.
+    let told = match (reason.split_once(", ["), reason.rsplit_once(" => ")) {
+        (Some((call, _)), Some((_, why))) => format!("{call}) => {why}"),
+        _ => reason,
+    };
+    Ok(Outcome { exit_code: NOT_FOUND, stdout: Vec::new(), stderr: told.into_bytes(), is_timeout: false })
 }
 
 /// Reads to the end and keeps the beginning.
@@ -359,8 +364,11 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_told_from_a_sandbox_that_is_not() {
-        let outcome = not_started(b"execve(\"/x\", ...) => ENOENT: No such file or directory\n").unwrap();
+        let complaint =
+            b"execve(\"/x\", [\"/x\", \"-v\"], [\"TOKEN=secret => x\"]) => ENOENT: No such file or directory\n";
+        let outcome = not_started(complaint).unwrap();
         assert_eq!(outcome.exit_code, NOT_FOUND);
+        assert_eq!(outcome.stderr, b"execve(\"/x\") => ENOENT: No such file or directory");
         let error = not_started(b"mount(proc) => EPERM\n").unwrap_err();
         assert_eq!(error.to_string(), "cannot run anything in a sandbox: mount(proc) => EPERM");
     }
