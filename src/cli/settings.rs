@@ -202,12 +202,15 @@ fn runtime(build: &Build) -> Result<RuntimeRequest, Failure> {
     })
 }
 
+/// `SRC:DST` into both: a place of this machine, and an absolute one of the image.
+fn places(text: &str) -> Option<(&str, &str)> {
+    text.rsplit_once(':').filter(|(source, target)| !source.is_empty() && target.starts_with('/'))
+}
+
 fn copies(build: &Build) -> Result<Vec<Copied>, Failure> {
     let mut copies = Vec::new();
     for text in &build.copy {
-        let (source, target) = text
-            .rsplit_once(':')
-            .filter(|(source, target)| !source.is_empty() && target.starts_with('/'))
+        let (source, target) = places(text)
             .ok_or_else(|| usage(format!("cannot copy `{text}`: write it as `SRC:DST`, DST beginning with `/`")))?;
         let source = PathBuf::from(source);
         if !source.exists() {
@@ -222,14 +225,12 @@ fn copies(build: &Build) -> Result<Vec<Copied>, Failure> {
 pub(super) fn volumes(texts: &[String]) -> Result<Vec<Volume>, Failure> {
     let mut volumes = Vec::new();
     for text in texts {
-        let (places, is_read_only) = match text.rsplit_once(':') {
-            Some((places, "ro")) => (places, true),
-            Some((places, "rw")) => (places, false),
+        let (pair, is_read_only) = match text.rsplit_once(':') {
+            Some((pair, "ro")) => (pair, true),
+            Some((pair, "rw")) => (pair, false),
             _ => (text.as_str(), false),
         };
-        let (source, target) = places
-            .rsplit_once(':')
-            .filter(|(source, target)| !source.is_empty() && target.starts_with('/'))
+        let (source, target) = places(pair)
             .ok_or_else(|| usage(format!("cannot mount `{text}`: write it as `SRC:DST`, DST beginning with `/`")))?;
         let source = fs_err::canonicalize(source).map_err(|error| usage(format!("cannot mount `{text}`: {error}")))?;
         let target = ImagePath::parse(target).map_err(usage)?;

@@ -104,14 +104,7 @@ fn login_of(url: &Url) -> Option<Login> {
 
 /// Undoes percent signs (RFC 3986, section 2.1).
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hexadecimal = (*first == b'%').then(|| after.get(..2).and_then(|two| hex::decode(two).ok())).flatten();
-        bytes.push(hexadecimal.as_ref().map_or(*first, |byte| byte[0]));
-        rest = if hexadecimal.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// How many leading segments of their paths two URLs share.

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
+
 use crate::digest::{base64, sha256_hex};
 
 /// What a path answers.
@@ -294,19 +296,14 @@ fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    Some(Request { method, path: decoded(path), query: query.to_owned(), headers, body, status: 0 })
-}
-
-/// Undoes percent signs.
-fn decoded(path: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = path.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let byte = (*first == b'%').then(|| after.get(..2).and_then(|pair| hex::decode(pair).ok())).flatten();
-        bytes.push(byte.as_ref().map_or(*first, |byte| byte[0]));
-        rest = if byte.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    Some(Request {
+        method,
+        path: percent_decode_str(path).decode_utf8_lossy().into_owned(),
+        query: query.to_owned(),
+        headers,
+        body,
+        status: 0,
+    })
 }
 
 fn write_answer(request: &Request, response: &Response, cut: Option<usize>) -> Answer {

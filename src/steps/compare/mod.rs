@@ -103,7 +103,7 @@ fn careful(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, o
     let source = put_program(own, &mut load);
     load.add(Content::Bytecode, weigh::bytecode_of_source(source.0));
     load.files += source.1;
-    let of_stdlib = own.tree.nodes.iter().filter(|(path, _)| path.is_within("/usr") && is_bytecode(path.as_str()));
+    let of_stdlib = own.tree.nodes.iter().filter(|(path, _)| path.is_within("/usr") && path.is_bytecode());
     let (mut bytes, mut files) = (0, 0);
     for (_, node) in of_stdlib {
         bytes += node.size_bytes();
@@ -189,8 +189,4 @@ fn of_origin(scales: &Scales<'_>, node: &Node) -> Content {
         Origin::Wheel { .. } | Origin::User => Content::Program,
         Origin::Lath => Content::System,
     }
-}
-
-fn is_bytecode(path: &str) -> bool {
-    Content::of_path(path.trim_start_matches('/')) == Some(Content::Bytecode)
 }

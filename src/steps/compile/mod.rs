@@ -89,12 +89,12 @@ pub(crate) fn compile(
         }
     };
     let reason = job.reason();
-    insert(&mut slim, &compiled, request.python.version, reason);
+    insert(&mut slim, compiled.iter(), request.python.version, reason);
     Ok(slim)
 }
 
 /// Puts bytecode beside its sources.
-fn insert(tree: &mut Tree, compiled: &[Compiled], version: PythonVersion, reason: &str) {
+fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, version: PythonVersion, reason: &str) {
     let tag = format!("cpython-{}{}", version.major, version.minor);
     for one in compiled {
         let Some(source) = tree.nodes.get(&one.source) else { continue };
@@ -128,6 +128,11 @@ fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> 
     tree.nodes.iter().filter_map(module).collect()
 }
 
+/// Where Debian has the interpreter.
+fn python(version: PythonVersion) -> String {
+    format!("/usr/bin/python{version}")
+}
+
 /// One run of the driver.
 struct Compilation<'a> {
     slim: &'a Tree,
@@ -139,6 +144,8 @@ struct Compilation<'a> {
     roots: String,
     /// What start-up imports first.
     modules: Vec<String>,
+    /// All that a file's bytecode and imports rest on beside the file.
+    ground: Digest,
     stage: &'a Stage,
     world: &'a World,
 }
@@ -165,39 +172,31 @@ impl<'a> Compilation<'a> {
         modules.dedup();
         let roots = format!("/usr/lib/python{version}:{site}:/usr/lib/python3/dist-packages");
         let mode = if request.bytecode == Bytecode::All { "all" } else { "start" };
-        Self { slim, workshop, version, mode, roots, modules, stage, world }
+        let interpreter = workshop.unwrap_or(slim).find(&python(version)).and_then(|(_, node)| node.digest());
+        let ground = Digest::of(format!("{mode} {roots} {interpreter:?} {DRIVER}").as_bytes());
+        Self { slim, workshop, version, mode, roots, modules, ground, stage, world }
     }
 
     fn reason(&self) -> &'static str {
         if self.mode == "all" { "`--bytecode all`" } else { "bytecode of what start-up imports" }
     }
 
-    fn python(&self) -> String {
-        format!("/usr/bin/python{}", self.version)
+    /// What is to be compiled, whatever the files are.
+    fn question(&self) -> Digest {
+        Digest::of_fields([self.ground.as_bytes().as_slice(), format!("{:?}", self.modules).as_bytes()])
     }
 
-    /// All that a file's bytecode and imports rest on beside the file.
-    fn ground(&self) -> String {
-        let interpreter = self.workshop.unwrap_or(self.slim).find(&self.python());
-        let interpreter = interpreter.and_then(|(_, node)| node.digest());
-        format!("{} {} {interpreter:?} {DRIVER}", self.mode, self.roots)
-    }
-
-    fn question(&self) -> String {
-        format!("{:?} {}", self.modules, self.ground())
-    }
-
-    fn key(&self, ground: &str, source: &ImagePath) -> Option<Digest> {
+    fn key(&self, source: &ImagePath) -> Option<Digest> {
         let digest = self.slim.nodes.get(source)?.digest()?;
-        Some(Digest::of_fields([ground.as_bytes(), source.as_str().as_bytes(), digest.as_bytes().as_slice()]))
+        Some(Digest::of_fields([self.ground.as_bytes().as_slice(), source.as_str().as_bytes(), digest.as_bytes()]))
     }
 
     /// Of what was compiled last time, the files that are as they were.
-    fn known(&self, ground: &str) -> BTreeMap<ImagePath, Compiled> {
+    fn known(&self) -> BTreeMap<ImagePath, Compiled> {
         let store = &self.world.store;
-        let last: Vec<ImagePath> = store.note(Self::LAST, &Digest::of(self.question().as_bytes())).unwrap_or_default();
+        let last: Vec<ImagePath> = store.note(Self::LAST, &self.question()).unwrap_or_default();
         let known = last.into_iter().filter_map(|source| {
-            let compiled: Compiled = store.note(Self::FILES, &self.key(ground, &source)?)?;
+            let compiled: Compiled = store.note(Self::FILES, &self.key(&source)?)?;
             store.holds(&compiled.digest, compiled.size_bytes).then_some((source, compiled))
         });
         known.collect()
@@ -205,8 +204,7 @@ impl<'a> Compilation<'a> {
 
     fn run(&self) -> Result<Vec<Compiled>, CompileError> {
         let store = &self.world.store;
-        let ground = self.ground();
-        let mut known = self.known(&ground);
+        let mut known = self.known();
         let home = store.temporary_dir()?;
         let folder = |name: &str| {
             let path = home.path().join(name);
@@ -215,7 +213,7 @@ impl<'a> Compilation<'a> {
         let work = folder("work")?;
         // Python's own start is quicker with bytecode, too.
         let mut tree = self.slim.clone();
-        insert(&mut tree, &known.values().cloned().collect::<Vec<_>>(), self.version, self.reason());
+        insert(&mut tree, known.values(), self.version, self.reason());
         let image = self.stage.show(&tree)?;
         let root = match self.workshop {
             None => image.clone(),
@@ -238,20 +236,20 @@ impl<'a> Compilation<'a> {
             let mut file = fs::File::open(work.join(format!("{number}.pyc"))).map_err(CompileError::Folder)?;
             let (digest, size_bytes) = store.put_reader(&mut file)?;
             let one = Compiled { source, digest, size_bytes, imports: told.imports };
-            if let Some(key) = self.key(&ground, &one.source) {
+            if let Some(key) = self.key(&one.source) {
                 store.write_note(Self::FILES, &key, &one)?;
             }
             compiled.push(one);
         }
         let sources: Vec<&ImagePath> = compiled.iter().map(|one| &one.source).collect();
-        store.write_note(Self::LAST, &Digest::of(self.question().as_bytes()), &sources)?;
+        store.write_note(Self::LAST, &self.question(), &sources)?;
         Ok(compiled)
     }
 
     /// Runs the driver by the Python of the tree at `root`.
     fn drive(&self, root: &Path, image: PathBuf, work: &Path) -> Result<Vec<Told>, CompileError> {
         // Without `site`, the process holds what the interpreter brings and nothing else.
-        let mut argv = vec![self.python(), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned()];
+        let mut argv = vec![python(self.version), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned()];
         argv.extend([IMAGE.to_owned(), self.mode.to_owned(), self.roots.clone()]);
         argv.extend(self.modules.iter().cloned());
         let env =

@@ -76,14 +76,17 @@ pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Resu
     };
     let tasks = checks::tasks(subject.tree, subject.assembly, request);
     let whole = untrimmed(subject);
-    let other_stage = Stage::new(&world.store);
-    let side = |tree, stage, may_fail| Side::new((tree, stage, may_fail), subject, request, &emulation, world);
-    let (slim, whole) = rayon::join(|| side(subject.tree, subject.stage, false), || side(&whole, &other_stage, true));
-    let question = format!("{tasks:?} {}", slim.identity);
-    let key = Digest::of_fields([slim.digest.as_bytes().as_slice(), whole.digest.as_bytes(), question.as_bytes()]);
+    let (slim_digest, whole_digest) = rayon::join(|| subject.tree.digest(), || whole.digest());
+    let identity = format!("{:?} {:?} {}", subject.env, request.runtime.workdir, request.runtime.user);
+    let question = format!("{tasks:?} {identity}");
+    let key = Digest::of_fields([slim_digest.as_bytes().as_slice(), whole_digest.as_bytes(), question.as_bytes()]);
     if let Some(proved) = world.store.note(SHELF, &key) {
         return Ok(proved);
     }
+    let other_stage = Stage::new(&world.store);
+    let common = Common { subject, identity: &identity, request, emulation: &emulation, world };
+    let slim = Side::new(common, subject.tree, slim_digest, subject.stage, false);
+    let whole = Side::new(common, &whole, whole_digest, &other_stage, true);
     let mut summary = compare(&slim, &whole, &tasks)?;
     if emulation != Emulation::Kernel {
         summary.notes.push(format!(
@@ -107,51 +110,41 @@ fn untrimmed(subject: &Subject) -> Tree {
     whole
 }
 
-/// One of the two trees that are compared.
-struct Side<'a> {
+/// What both sides of a comparison share.
+#[derive(Clone, Copy)]
+struct Common<'a> {
     subject: &'a Subject<'a>,
-    tree: &'a Tree,
-    stage: &'a Stage,
-    /// Whether a failure is this tree's last word.
-    may_fail: bool,
-    digest: Digest,
-    /// Of all paths but those of the user base.
-    base_digest: Digest,
     /// All that a program sees beside the tree.
-    identity: String,
+    identity: &'a str,
     request: &'a Request,
     emulation: &'a Emulation,
     world: &'a World,
 }
 
+/// One of the two trees that are compared.
+struct Side<'a> {
+    common: Common<'a>,
+    tree: &'a Tree,
+    digest: Digest,
+    /// Of all paths but those of the user base.
+    base_digest: Digest,
+    stage: &'a Stage,
+    /// Whether a failure is this tree's last word.
+    may_fail: bool,
+}
+
 impl<'a> Side<'a> {
-    fn new(
-        (tree, stage, may_fail): (&'a Tree, &'a Stage, bool),
-        subject: &'a Subject<'a>,
-        request: &'a Request,
-        emulation: &'a Emulation,
-        world: &'a World,
-    ) -> Self {
-        let user_base = request.user_base.to_string();
-        Self {
-            subject,
-            tree,
-            stage,
-            may_fail,
-            digest: tree.digest(),
-            base_digest: tree.digest_of(|path| !path.is_within(&user_base)),
-            identity: format!("{:?} {:?} {}", subject.env, request.runtime.workdir, request.runtime.user),
-            request,
-            emulation,
-            world,
-        }
+    fn new(common: Common<'a>, tree: &'a Tree, digest: Digest, stage: &'a Stage, may_fail: bool) -> Self {
+        let user_base = common.request.user_base.path().as_str();
+        let base_digest = tree.digest_of(|path| !path.is_within(user_base));
+        Self { common, tree, digest, base_digest, stage, may_fail }
     }
 
     /// The tree on disk.
     fn checkout(&self) -> Result<Checkout<'a>, ProveError> {
         let root = self.stage.show(self.tree)?;
-        let emulation = self.emulation.clone();
-        Ok(Checkout::new((self.tree, root), self.subject.env, self.request, emulation, self.world))
+        let Common { subject, request, emulation, world, .. } = self.common;
+        Ok(Checkout::new((self.tree, root), subject.env, request, emulation.clone(), world))
     }
 
     fn key(&self, task: &Task) -> Digest {
@@ -159,12 +152,12 @@ impl<'a> Side<'a> {
             Scope::Base => &self.base_digest,
             Scope::Image => &self.digest,
         };
-        Digest::of_fields([digest.as_bytes().as_slice(), format!("{task:?} {}", self.identity).as_bytes()])
+        Digest::of_fields([digest.as_bytes().as_slice(), format!("{task:?} {}", self.common.identity).as_bytes()])
     }
 
     /// What a tree of the same files answered before.
     fn noted(&self, task: &Task) -> Option<Vec<Answer>> {
-        self.world.store.note(ANSWERS, &self.key(task))
+        self.common.world.store.note(ANSWERS, &self.key(task))
     }
 
     /// Asks, and keeps the answers where all are such that they will be the same tomorrow.
@@ -173,7 +166,7 @@ impl<'a> Side<'a> {
         // What was too slow today may not be, and what fails where it must not is worth another try.
         let lasts = |answer: &Answer| answer.timeout_secs.is_none() && (self.may_fail || answer.exit_code == 0);
         if answers.iter().all(lasts) {
-            self.world.store.write_note(ANSWERS, &self.key(task), &answers)?;
+            self.common.world.store.write_note(ANSWERS, &self.key(task), &answers)?;
         }
         Ok(answers)
     }
