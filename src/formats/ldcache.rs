@@ -76,6 +76,18 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Vec<Library>> {
         .collect()
 }
 
+/// What `ldconfig -p` prints of a cache of `libraries` for `architecture`, but for the line that names the program's version.
+///
+/// Source: glibc, `elf/cache.c`, `print_cache` and `print_entry`.
+pub(crate) fn listing(libraries: &[Library], architecture: Architecture) -> String {
+    let kind = match architecture {
+        Architecture::Amd64 => "libc6,x86-64",
+        Architecture::Arm64 => "libc6,AArch64",
+    };
+    let entries = libraries.iter().map(|Library { soname, path }| format!("\t{soname} ({kind}) => {path}\n"));
+    format!("{} libs found in cache `/etc/ld.so.cache'\n{}", libraries.len(), entries.collect::<String>())
+}
+
 /// An offset or a count. The cache of an image's few hundred libraries is far from 4 GiB.
 fn word(value: usize) -> [u8; 4] {
     u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes()
@@ -147,6 +159,15 @@ mod tests {
         let one = |architecture| write(&[library("a.so", "/a.so")], architecture)[48..52].to_vec();
         assert_eq!(one(Architecture::Amd64), [3, 3, 0, 0]);
         assert_eq!(one(Architecture::Arm64), [3, 10, 0, 0]);
+    }
+
+    #[test]
+    fn a_listing_has_a_line_for_each_library() {
+        let libraries = [library("libz.so.1", "/usr/lib/libz.so.1")];
+        assert_eq!(
+            listing(&libraries, Architecture::Arm64),
+            "1 libs found in cache `/etc/ld.so.cache'\n\tlibz.so.1 (libc6,AArch64) => /usr/lib/libz.so.1\n"
+        );
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
     driver.py IMAGE start|all SEARCH_PATH MODULE[:FUNCTION]...
 
-    {"path": PATH, "number": NUMBER, "imports": [NAME...]}    compiled to /work/NUMBER.pyc
-    {"path": PATH}                                            as /work/known.json has it: PATH -> imports
+    {"path": PATH, "number": NUMBER, "imports": [NAME...], "outline": OUTLINE}    compiled to /work/NUMBER.pyc
+    {"path": PATH, "outline": OUTLINE}    as /work/known.json has it: PATH -> [imports, outline]
+
+OUTLINE is what `outline` makes of a file, or null where nobody asked.
 
 `start` compiles what importing the modules would load, which is read from their bytecode: the imports that stand at the
 top of a file and in its classes, and in the functions that a start goes through: FUNCTION, and what it names of its own
@@ -17,6 +19,7 @@ that nothing does, and what other files hold is chance: so all that a code objec
 import _ast
 import _imp
 import dis
+import gc
 import importlib._bootstrap_external as external
 import importlib.util
 import json
@@ -26,26 +29,36 @@ import sys
 IMAGE, MODE, ROOTS, MODULES = sys.argv[1], sys.argv[2], sys.argv[3].split(":"), sys.argv[4:]
 # Systems and situations that the image is not in: `if sys.platform == "win32":`, `if __name__ == "__main__":`.
 NEVER = {"win32", "cygwin", "darwin", "nt", "java", "ios", "android", "__main__"}
+CONDITIONS = NEVER | {"TYPE_CHECKING"}
+IMPORT_NAME, LOAD_CONST = dis.opmap["IMPORT_NAME"], dis.opmap["LOAD_CONST"]
+LOAD_SMALL_INT = dis.opmap.get("LOAD_SMALL_INT")  # since 3.14
 OPTIMIZED = 1  # of a function; the body of a class lacks it
 # What the interpreter imports before any program, where it is not frozen.
 FIRST = ["encodings.utf_8", "encodings.aliases", "encodings.utf_8_sig", "sitecustomize"]
 # What a version is asked with, which programs do while they are imported.
 ASKED = {"importlib.metadata": ["importlib.metadata._adapters", "importlib.metadata._text", "email.parser"]}
 
+gc.disable()  # all is needed to the end
 with open("/work/known.json") as file:
     known = json.load(file)
 codes = {}  # path -> its code and source, or None where it does not compile
 loads = {}  # path -> the names that it imports
+outlines = {path: outline for path, (_, outline) in known.items() if outline}
+
+
+def read(path, flags=0):
+    """What a file compiles to, and its source; None where it does not compile."""
+    try:
+        with open(IMAGE + path, "rb") as file:
+            source = file.read()
+        return compile(source, path, "exec", flags, dont_inherit=True), source
+    except (SyntaxError, ValueError, OSError, RecursionError):
+        return None
 
 
 def compiled(path):
     if path not in codes:
-        try:
-            with open(IMAGE + path, "rb") as file:
-                source = file.read()
-            codes[path] = compile(source, path, "exec", dont_inherit=True), source
-        except (SyntaxError, ValueError, OSError, RecursionError):
-            codes[path] = None
+        codes[path] = read(path)
     return codes[path]
 
 
@@ -74,8 +87,8 @@ def find(name):
     return None, True
 
 
-def instructions(code):
-    """Those that run when a file is imported, without blocks that never do."""
+def reached(code):
+    """Names and arguments of the instructions that run when a file is imported, without blocks that never do."""
     skip_to, before = -1, []
     for instruction in dis.get_instructions(code):
         if instruction.offset < skip_to:
@@ -88,47 +101,86 @@ def instructions(code):
             if is_never:
                 skip_to = instruction.argval
         before = before[-4:] + [instruction]
-        yield instruction
+        yield instruction.opname, instruction.argval
+
+
+def every_one(code):
+    """The same where there is no such block, and only of the instructions that imports are made of: `dis` is slow."""
+    extended = 0
+    for opcode, argument in zip(code.co_code[::2], code.co_code[1::2]):
+        argument |= extended
+        extended = argument << 8 if opcode == dis.EXTENDED_ARG else 0
+        if opcode == LOAD_CONST:
+            yield "LOAD_CONST", code.co_consts[argument]
+        elif opcode == LOAD_SMALL_INT:
+            yield "LOAD_CONST", argument
+        elif opcode == IMPORT_NAME:
+            yield "IMPORT_NAME", code.co_names[argument]
 
 
 def imports(code, package):
     """The names that a file imports when it is imported itself."""
     constants = []
-    for instruction in instructions(code):
-        if instruction.opname in ("LOAD_CONST", "LOAD_SMALL_INT"):
-            constants = constants[-1:] + [instruction.argval]
-        elif instruction.opname == "IMPORT_NAME" and len(constants) == 2:
-            level, names = constants
-            base = instruction.argval
-            if level:
-                parent = package.split(".")[: len(package.split(".")) - level + 1]
-                base = ".".join(parent + ([base] if base else []))
-            yield base
-            yield from (f"{base}.{name}" for name in names or ())
+    if IMPORT_NAME in code.co_code[::2]:
+        words = {one for one in code.co_consts if isinstance(one, str)}.union(code.co_names)
+        for opname, argument in every_one(code) if words.isdisjoint(CONDITIONS) else reached(code):
+            if opname in ("LOAD_CONST", "LOAD_SMALL_INT"):
+                constants = constants[-1:] + [argument]
+            elif opname == "IMPORT_NAME" and len(constants) == 2:
+                level, names = constants
+                base = argument
+                if level:
+                    parent = package.split(".")[: len(package.split(".")) - level + 1]
+                    base = ".".join(parent + ([base] if base else []))
+                yield base
+                yield from (f"{base}.{name}" for name in names or ())
     for constant in code.co_consts:
         if hasattr(constant, "co_code") and not constant.co_flags & OPTIMIZED:
             yield from imports(constant, package)
 
 
 def nodes(node):
-    """A syntax tree's nodes."""
-    yield node
-    for field in node._fields:
-        value = getattr(node, field, None)
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, _ast.AST):
-                yield from nodes(one)
+    """A syntax tree's nodes, in the order of the text."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        below = []
+        for field in node._fields:
+            value = getattr(node, field, None)
+            below += value if type(value) is list else (value,)
+        waiting += [one for one in reversed(below) if isinstance(one, _ast.AST)]
 
 
 def imported(node, package):
     """The module, its name in there and its name here, for each that an import statement brings."""
-    if isinstance(node, _ast.Import):
+    if type(node) is _ast.Import:
         yield from ((alias.name, None, alias.asname) for alias in node.names)
-    elif isinstance(node, _ast.ImportFrom):
+    elif type(node) is _ast.ImportFrom:
         parts = package.split(".")
         base = parts[: len(parts) - node.level + 1] if node.level else []
         base = ".".join(base + ([node.module] if node.module else []))
         yield from ((base, alias.name, alias.asname or alias.name) for alias in node.names)
+
+
+def outline(path, package):
+    """Of a file's functions by their names, which names they use and what they import; and where each name comes from
+    that the file imports anywhere."""
+    if path not in outlines:
+        found = read(path, _ast.PyCF_ONLY_AST)
+        body = found[0].body if found else []
+        functions = {one.name: list(nodes(one)) for one in body if type(one) in (_ast.FunctionDef, _ast.AsyncFunctionDef)}
+        statements = (one for top in body for node in nodes(top) for one in imported(node, package))
+        brought = {here: (base, name) for base, name, here in statements if name}
+        for function, inside in functions.items():
+            names = {node.id for node in inside if type(node) is _ast.Name}
+            modules = [(base, name) for node in inside for base, name, _ in imported(node, package)]
+            functions[function] = (
+                sorted(name for name in names if name in functions or name in brought),
+                sorted({one for base, name in modules for one in ((base, f"{base}.{name}") if name else (base,))}),
+            )
+        outlines[path] = functions, brought
+    return outlines[path]
 
 
 def gone_through(module, function):
@@ -140,23 +192,12 @@ def gone_through(module, function):
         if (module, function) in seen or not path:
             continue
         seen.add((module, function))
-        found = compiled(path)
-        if not found:
-            continue
-        package = module if is_package else module.rpartition(".")[0]
-        tree = compile(found[1], path, "exec", _ast.PyCF_ONLY_AST, dont_inherit=True)
-        functions = {one.name: one for one in tree.body if isinstance(one, (_ast.FunctionDef, _ast.AsyncFunctionDef))}
-        start = functions.get(function)
-        brought = {here: (base, name) for node in nodes(tree) for base, name, here in imported(node, package) if name}
-        if start is None:
-            names = {function}
-        else:
-            names = {node.id for node in nodes(start) if isinstance(node, _ast.Name)}
-            for base, name, _ in (one for node in nodes(start) for one in imported(node, package)):
-                yield from (base, f"{base}.{name}") if name else (base,)
+        functions, brought = outline(path, module if is_package else module.rpartition(".")[0])
+        names, modules = functions.get(function, ([function], []))
+        yield from modules
         waiting += [(module, name) for name in names if name in functions]
         own = module.partition(".")[0]
-        waiting += [brought[name] for name in names if name in brought and brought[name][0].partition(".")[0] == own]
+        waiting += [tuple(brought[name]) for name in names if name in brought and brought[name][0].partition(".")[0] == own]
 
 
 def of_every_start():
@@ -182,7 +223,7 @@ def loaded(path, package):
     if path not in known and path not in loads:
         found = compiled(path)
         loads[path] = sorted(set(imports(found[0], package))) if found else None
-    return known[path] if path in known else loads[path]
+    return known[path][0] if path in known else loads[path]
 
 
 def start():
@@ -217,15 +258,16 @@ def every():
 
 told = open("/work/told", "w")
 for number, path in enumerate(sorted(start() if MODE == "start" else every())):
+    line = {"path": path, "outline": outlines.get(path)}
     if path in known:
-        print(json.dumps({"path": path}), file=told)
+        print(json.dumps(line), file=told)
     elif found := compiled(path):
         code, source = found
         objects = held(code, [])
         data = external._code_to_hash_pyc(code, importlib.util.source_hash(source), False)
         with open(f"/work/{number}.pyc", "wb") as file:
             file.write(data)
-        print(json.dumps({"path": path, "number": number, "imports": loads.get(path) or []}), file=told)
+        print(json.dumps({**line, "number": number, "imports": loads.get(path) or []}), file=told)
         del objects
     codes[path] = None
 told.close()

@@ -41,13 +41,21 @@ pub(crate) enum CompileError {
     Folder(#[source] std::io::Error),
 }
 
-/// A file's bytecode in the store, and what the file imports.
+/// A file's bytecode in the store.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Compiled {
     source: ImagePath,
     digest: Digest,
     size_bytes: u64,
+}
+
+/// What need not be found out again of a file that is as it was.
+#[derive(Debug, Serialize, Deserialize)]
+struct Known {
+    compiled: Compiled,
     imports: Vec<String>,
+    /// The driver's own, of a file that a start goes through: what its functions name and import.
+    outline: serde_json::Value,
 }
 
 /// What the driver tells of a file.
@@ -58,6 +66,7 @@ struct Told {
     number: Option<u64>,
     #[serde(default)]
     imports: Vec<String>,
+    outline: serde_json::Value,
 }
 
 /// Adds bytecode as the request says. `workshop` is a tree of the same release whose Python this machine runs, where
@@ -69,7 +78,7 @@ pub(crate) fn compile(
     workshop: Option<&Tree>,
     (stage, world): (&Stage, &World),
 ) -> Result<Tree, CompileError> {
-    const SHELF: &str = "bytecode-3";
+    const SHELF: &str = "bytecode-4";
     if request.bytecode == Bytecode::None {
         return Ok(slim);
     }
@@ -152,7 +161,7 @@ struct Compilation<'a> {
 
 impl<'a> Compilation<'a> {
     /// The shelf of single files, and the one of what was compiled last time for the same modules.
-    const FILES: &'static str = "bytecode-of-files-1";
+    const FILES: &'static str = "bytecode-of-files-2";
     const LAST: &'static str = "bytecode-last-1";
 
     fn new(
@@ -192,12 +201,12 @@ impl<'a> Compilation<'a> {
     }
 
     /// Of what was compiled last time, the files that are as they were.
-    fn known(&self) -> BTreeMap<ImagePath, Compiled> {
+    fn known(&self) -> BTreeMap<ImagePath, Known> {
         let store = &self.world.store;
         let last: Vec<ImagePath> = store.note(Self::LAST, &self.question()).unwrap_or_default();
         let known = last.into_iter().filter_map(|source| {
-            let compiled: Compiled = store.note(Self::FILES, &self.key(&source)?)?;
-            store.holds(&compiled.digest, compiled.size_bytes).then_some((source, compiled))
+            let known: Known = store.note(Self::FILES, &self.key(&source)?)?;
+            store.holds(&known.compiled.digest, known.compiled.size_bytes).then_some((source, known))
         });
         known.collect()
     }
@@ -213,7 +222,7 @@ impl<'a> Compilation<'a> {
         let work = folder("work")?;
         // Python's own start is quicker with bytecode, too.
         let mut tree = self.slim.clone();
-        insert(&mut tree, known.values(), self.version, self.reason());
+        insert(&mut tree, known.values().map(|known| &known.compiled), self.version, self.reason());
         let image = self.stage.show(&tree)?;
         let root = match self.workshop {
             None => image.clone(),
@@ -223,23 +232,30 @@ impl<'a> Compilation<'a> {
                 root
             }
         };
-        let imports: BTreeMap<&str, &[String]> =
-            known.iter().map(|(path, one)| (path.as_str(), one.imports.as_slice())).collect();
-        fs::write(work.join("known.json"), serde_json::to_vec(&imports)?).map_err(CompileError::Folder)?;
+        let facts: BTreeMap<&str, _> =
+            known.iter().map(|(path, one)| (path.as_str(), (&one.imports, &one.outline))).collect();
+        fs::write(work.join("known.json"), serde_json::to_vec(&facts)?).map_err(CompileError::Folder)?;
         let mut compiled = Vec::new();
         for told in self.drive(&root, image, &work)? {
             let Ok(source) = ImagePath::parse(&told.path) else { continue };
-            let Some(number) = told.number else {
-                compiled.extend(known.remove(&source));
-                continue;
+            let earlier = known.remove(&source);
+            let (one, is_news) = match (earlier, told.number) {
+                (Some(earlier), None) => {
+                    let is_news = earlier.outline != told.outline;
+                    (Known { outline: told.outline, ..earlier }, is_news)
+                }
+                (_, Some(number)) => {
+                    let mut file = fs::File::open(work.join(format!("{number}.pyc"))).map_err(CompileError::Folder)?;
+                    let (digest, size_bytes) = store.put_reader(&mut file)?;
+                    let compiled = Compiled { source, digest, size_bytes };
+                    (Known { compiled, imports: told.imports, outline: told.outline }, true)
+                }
+                (None, None) => continue,
             };
-            let mut file = fs::File::open(work.join(format!("{number}.pyc"))).map_err(CompileError::Folder)?;
-            let (digest, size_bytes) = store.put_reader(&mut file)?;
-            let one = Compiled { source, digest, size_bytes, imports: told.imports };
-            if let Some(key) = self.key(&one.source) {
+            if let Some(key) = self.key(&one.compiled.source).filter(|_| is_news) {
                 store.write_note(Self::FILES, &key, &one)?;
             }
-            compiled.push(one);
+            compiled.push(one.compiled);
         }
         let sources: Vec<&ImagePath> = compiled.iter().map(|one| &one.source).collect();
         store.write_note(Self::LAST, &self.question(), &sources)?;

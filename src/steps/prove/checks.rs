@@ -1,5 +1,6 @@
 //! What is asked of a tree: commands with an answer, and lists of things to import or to load.
 
+use super::compare::Answer;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::request::Request;
 use crate::model::tree::{Kind, Tree};
@@ -66,6 +67,24 @@ impl Task {
             Self::Batch(batch) => batch.scope,
         }
     }
+
+    /// The task with those items of a batch alone; a command as it is.
+    pub(super) fn only(&self, indexes: &[usize]) -> Self {
+        match self {
+            Self::Command(_) => self.clone(),
+            Self::Batch(batch) => {
+                let items = indexes.iter().filter_map(|&index| batch.items.get(index).cloned()).collect();
+                Self::Batch(Batch { items, ..batch.clone() })
+            }
+        }
+    }
+
+    /// The items of a batch that `answers` say have failed; `None` where there are none.
+    pub(super) fn failed(&self, answers: &[Answer]) -> Option<Self> {
+        let failed: Vec<usize> =
+            answers.iter().enumerate().filter(|(_, answer)| answer.exit_code != 0).map(|(index, _)| index).collect();
+        (matches!(self, Self::Batch(_)) && !failed.is_empty()).then(|| self.only(&failed))
+    }
 }
 
 /// A command, or several of which the first that succeeds counts.
@@ -110,7 +129,7 @@ pub(super) struct Batch {
     pub(super) timeout_secs: u64,
 }
 
-/// Everything that is asked: lath's own checks, then the user's.
+/// Everything that is asked: what is imported and loaded, lath's own commands, then the user's.
 pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<Task> {
     let python = format!("/usr/bin/python{}", request.python.version);
     let run = |scope: Scope, code: &str| {
@@ -118,13 +137,28 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<
         let words = std::iter::once(python.as_str()).chain(options.iter().copied()).chain([code]);
         words.map(str::to_owned).collect::<Vec<String>>()
     };
-    let mut tasks = vec![Task::Command(Command {
+    let site = request.user_base.site(request.python.version);
+    let stdlib = format!("/usr/lib/python{}/lib-dynload", request.python.version);
+    let lists = [
+        ("console scripts' imports", Scope::Image, entry_points(assembly)),
+        ("extension modules", Scope::Image, modules(tree, &site)),
+        ("extension modules", Scope::Base, modules(tree, &stdlib)),
+    ];
+    // These take longest, so they begin first.
+    let mut tasks = Vec::new();
+    for (what, scope, items) in lists {
+        tasks.extend(items.chunks(BATCH).map(|items| {
+            let driver = run(scope, DRIVER);
+            Task::Batch(Batch { driver, items: items.to_vec(), what, scope, timeout_secs: DEFAULT_SECS })
+        }));
+    }
+    tasks.push(Task::Command(Command {
         name: "python".to_owned(),
         attempts: vec![run(Scope::Base, PYTHON)],
         circumstances: Circumstances { is_cleared: true, ..Circumstances::within(DEFAULT_SECS) },
         must: true,
         scope: Scope::Base,
-    })];
+    }));
     let is_asked = |script: &&InstalledScript| script.is_requested || request.runtime.scripts.contains(&script.name);
     for script in assembly.scripts.iter().filter(is_asked) {
         let with = |option: &str| vec![request.user_base.program(&script.name), option.to_owned()];
@@ -143,19 +177,6 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<
             circumstances: Circumstances { has_loopback: true, ..Circumstances::within(ASKED_SECS) },
             must: true,
             scope: Scope::Image,
-        }));
-    }
-    let site = request.user_base.site(request.python.version);
-    let stdlib = format!("/usr/lib/python{}/lib-dynload", request.python.version);
-    let lists = [
-        ("console scripts' imports", Scope::Image, entry_points(assembly)),
-        ("extension modules", Scope::Image, modules(tree, &site)),
-        ("extension modules", Scope::Base, modules(tree, &stdlib)),
-    ];
-    for (what, scope, items) in lists {
-        tasks.extend(items.chunks(BATCH).map(|items| {
-            let driver = run(scope, DRIVER);
-            Task::Batch(Batch { driver, items: items.to_vec(), what, scope, timeout_secs: DEFAULT_SECS })
         }));
     }
     tasks

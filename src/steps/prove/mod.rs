@@ -160,6 +160,17 @@ impl<'a> Side<'a> {
         self.common.world.store.note(ANSWERS, &self.key(task))
     }
 
+    /// The answers to all tasks: earlier ones, and the rest from the tree laid out.
+    fn answers(&self, tasks: &[Task]) -> Result<Vec<Vec<Answer>>, ProveError> {
+        let noted: Vec<Option<Vec<Answer>>> = tasks.iter().map(|task| self.noted(task)).collect();
+        if noted.iter().all(Option::is_some) {
+            return Ok(noted.into_iter().flatten().collect());
+        }
+        let checkout = self.checkout()?;
+        let ask = |(task, noted): (_, Option<_>)| noted.map_or_else(|| self.ask(&checkout, task), Ok);
+        tasks.par_iter().zip(noted).map(ask).collect()
+    }
+
     /// Asks, and keeps the answers where all are such that they will be the same tomorrow.
     fn ask(&self, checkout: &Checkout<'a>, task: &Task) -> Result<Vec<Answer>, ProveError> {
         let answers = checkout.ask(task)?;
@@ -172,33 +183,38 @@ impl<'a> Side<'a> {
     }
 }
 
-/// Asks both trees everything that they have not answered before, as far as the cores go, and judges the answers.
+/// Asks both trees what they have not answered before, as far as the cores go, and judges the answers. What imports or
+/// loads in the tree as it ships is as it should be; what does not is asked of the untrimmed one.
 fn compare<'a>(slim: &Side<'a>, whole: &Side<'a>, tasks: &[Task]) -> Result<ProofSummary, ProveError> {
-    let sides = if slim.digest == whole.digest { vec![slim] } else { vec![slim, whole] };
-    let answers: Result<Vec<Vec<Vec<Answer>>>, ProveError> = sides
-        .par_iter()
-        .map(|side| {
-            let noted: Vec<Option<Vec<Answer>>> = tasks.iter().map(|task| side.noted(task)).collect();
-            let checkout = if noted.iter().any(Option::is_none) { Some(side.checkout()?) } else { None };
-            let ask = |(task, noted)| match (noted, &checkout) {
-                (Some(answers), _) => Ok(answers),
-                (None, Some(checkout)) => side.ask(checkout, task),
-                (None, None) => Ok(Vec::new()),
-            };
-            tasks.par_iter().zip(noted).map(ask).collect()
-        })
-        .collect();
-    let answers = answers?;
-    let (found, claimed) = (&answers[0], &answers[answers.len() - 1]);
+    let is_trimmed = slim.digest != whole.digest;
+    let is_claim = |task: &&Task| is_trimmed && matches!(task, Task::Command(_));
+    let commands: Vec<Task> = tasks.iter().filter(is_claim).cloned().collect();
+    let (found, claimed) = rayon::join(|| slim.answers(tasks), || whole.answers(&commands));
+    let (found, claimed) = (found?, claimed?);
+    let failed = tasks.iter().zip(&found).filter_map(|(task, answers)| task.failed(answers).filter(|_| is_trimmed));
+    let claimed_of_failed = whole.answers(&failed.collect::<Vec<Task>>())?;
+    let mut claimed = claimed.iter().flatten();
+    let mut claimed_of_failed = claimed_of_failed.iter().flatten();
     let mut verdicts = Verdicts::default();
-    for (task, (found, claimed)) in tasks.iter().zip(found.iter().zip(claimed)) {
-        for (index, pair) in found.iter().zip(claimed).enumerate() {
+    for (task, found) in tasks.iter().zip(&found) {
+        for (index, found) in found.iter().enumerate() {
+            let claim = match task {
+                _ if !is_trimmed => Some(found),
+                Task::Command(_) => claimed.next(),
+                Task::Batch(_) if found.exit_code == 0 => None,
+                Task::Batch(_) => claimed_of_failed.next(),
+            };
+            let Some(claim) = claim else {
+                verdicts.add(task, found, Verdict::Passed);
+                continue;
+            };
             let must = matches!(task, Task::Command(command) if command.must);
             let again = |is_slim: bool| {
-                let mut answers = if is_slim { slim } else { whole }.checkout()?.ask(task)?;
-                Ok::<_, ProveError>(if index < answers.len() { answers.swap_remove(index) } else { pair.1.clone() })
+                let side = if is_slim { slim } else { whole };
+                let answers = side.checkout()?.ask(&task.only(&[index]))?;
+                Ok::<_, ProveError>(answers.into_iter().next().unwrap_or_else(|| claim.clone()))
             };
-            verdicts.add(task, pair.0, judge(must, pair, slim.tree, again)?);
+            verdicts.add(task, found, judge(must, (found, claim), slim.tree, again)?);
         }
     }
     verdicts.summary()

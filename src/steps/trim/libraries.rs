@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rules::{CHARACTER_SETS, is_gconv};
 use super::survey::Survey;
 use super::{Base, keeps};
-use crate::formats::ldcache;
+use crate::formats::ldcache::{self, Library};
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Architecture;
 use crate::model::request::Request;
@@ -133,11 +133,15 @@ pub(super) fn remove_character_sets(
     }
 }
 
-/// Writes the loader's cache anew, without the libraries that are gone.
-pub(super) fn rewrite_cache(tree: &mut Tree, architecture: Architecture, store: &Store) -> Result<(), StoreError> {
-    let Ok(path) = ImagePath::parse("/etc/ld.so.cache") else { return Ok(()) };
-    let Some(digest) = tree.nodes.get(&path).and_then(Node::digest) else { return Ok(()) };
-    let Some(mut libraries) = ldcache::read(&store.read(digest)?) else { return Ok(()) };
+/// Writes the loader's cache anew, without the libraries that are gone, and returns those that are in it.
+pub(super) fn rewrite_cache(
+    tree: &mut Tree,
+    architecture: Architecture,
+    store: &Store,
+) -> Result<Vec<Library>, StoreError> {
+    let Ok(path) = ImagePath::parse("/etc/ld.so.cache") else { return Ok(Vec::new()) };
+    let Some(digest) = tree.nodes.get(&path).and_then(Node::digest) else { return Ok(Vec::new()) };
+    let Some(mut libraries) = ldcache::read(&store.read(digest)?) else { return Ok(Vec::new()) };
     let before = libraries.len();
     libraries.retain(|library| tree.find(&library.path).is_some());
     if libraries.len() < before {
@@ -145,7 +149,7 @@ pub(super) fn rewrite_cache(tree: &mut Tree, architecture: Architecture, store: 
         let node = Node::file(store.put(&bytes)?, bytes.len() as u64, 0o644, Origin::Lath);
         tree.insert(path, node);
     }
-    Ok(())
+    Ok(libraries)
 }
 
 fn is_opened_by_name(file_name: &str) -> bool {

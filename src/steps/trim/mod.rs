@@ -1,8 +1,9 @@
-//! Tree -> smaller tree: the level `standard`. Never a Python file of a distribution.
+//! Tree -> smaller tree: the level `standard`. Never a Python file of a distribution, nor data that this system could read.
 //!
 //! Each removal bears its rule's words, and each path that stays says why it is there: the user reads both.
 
 mod libraries;
+mod named;
 mod programs;
 mod rules;
 mod survey;
@@ -67,9 +68,11 @@ pub(crate) fn trim(
         libraries::remove_character_sets(&mut tree, &surveys, &base, request);
         libraries::remove_unmet_modules(&mut tree, &surveys, &base);
         libraries::remove_unneeded(&mut tree, &surveys, &base, request, architecture);
+        named::remove_topics(&mut tree, &surveys, request);
         remove_empty(&mut tree, &whole.tree);
         strip(&mut tree, request, store)?;
-        libraries::rewrite_cache(&mut tree, architecture, store)?;
+        let libraries = libraries::rewrite_cache(&mut tree, architecture, store)?;
+        named::replace_ldconfig(&mut tree, &surveys, &libraries, request, (architecture, store))?;
     }
     explain(&mut tree, lock, request);
     Ok(tree)

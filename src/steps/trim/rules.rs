@@ -27,7 +27,7 @@ struct Image {
 pub(super) const CHARACTER_SETS: &str = "character sets for iconv";
 
 /// In order: the first that takes a path tells the reason. All are about Debian's packages alone.
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     Rule { reason: "documentation", takes: |path, _| is_documentation(path) },
     Rule { reason: "manuals", takes: |path, _| any_within(path, &["/usr/share/man", "/usr/share/info"]) },
     Rule { reason: "locales but C.UTF-8", takes: is_locale },
@@ -41,7 +41,11 @@ const RULES: [Rule; 13] = [
     Rule { reason: "certificates that the bundle holds", takes: is_bundled_certificate },
     Rule { reason: "perl's modules, with no perl to read them", takes: is_for_perl },
     Rule { reason: "git's servers and its tools for mail and huge repositories", takes: is_aside_of_git },
+    Rule { reason: "git's tools for servers that do not know git", takes: is_for_plain_servers },
 ];
+
+/// What of a wheel is for another system than the image's.
+const WINDOWS: &str = "programs that start scripts on Windows";
 
 /// Why `node` goes, for each path of `tree` that a rule takes.
 pub(super) fn taken(tree: &Tree, base: &Base) -> Vec<(ImagePath, &'static str)> {
@@ -51,10 +55,12 @@ pub(super) fn taken(tree: &Tree, base: &Base) -> Vec<(ImagePath, &'static str)> 
         has_bundle: tree.find("/etc/ssl/certs/ca-certificates.crt").is_some(),
     };
     let reason = |path: &ImagePath, node: &Node| {
-        let Origin::Deb { name, .. } = &node.origin else { return None };
-        if node.kind == Kind::Directory {
-            return None;
-        }
+        let name = match &node.origin {
+            _ if node.kind == Kind::Directory => return None,
+            Origin::Deb { name, .. } => name,
+            Origin::Wheel { .. } => return is_windows_launcher(path).then_some(WINDOWS),
+            Origin::Lath | Origin::User => return None,
+        };
         let package = Package { name, is_base: base.has(&node.origin), image: &image };
         RULES.iter().find(|rule| (rule.takes)(path, &package)).map(|rule| rule.reason)
     };
@@ -189,4 +195,34 @@ fn is_aside_of_git(path: &ImagePath, package: &Package<'_>) -> bool {
     package.name == "git"
         && PROGRAMS.contains(&path.file_name())
         && any_within(path, &["/usr/bin", "/usr/lib/git-core"])
+}
+
+/// What pushes by WebDAV, and what fetches packs by address, which git does only where it is configured to. Cloning,
+/// fetching and pushing over http, from plain servers too, is `git-remote-http`'s.
+fn is_for_plain_servers(path: &ImagePath, package: &Package<'_>) -> bool {
+    package.name == "git"
+        && path.is_within("/usr/lib/git-core")
+        && ["git-http-push", "git-http-fetch"].contains(&path.file_name())
+}
+
+/// The launchers that distlib (also within pip) and setuptools put beside a script where `os.name` is `nt`, and open
+/// nowhere else.
+fn is_windows_launcher(path: &ImagePath) -> bool {
+    const DISTLIB: [&str; 6] = ["t32.exe", "t64.exe", "t64-arm.exe", "w32.exe", "w64.exe", "w64-arm.exe"];
+    const SETUPTOOLS: [&str; 8] = [
+        "cli.exe",
+        "cli-32.exe",
+        "cli-64.exe",
+        "cli-arm64.exe",
+        "gui.exe",
+        "gui-32.exe",
+        "gui-64.exe",
+        "gui-arm64.exe",
+    ];
+    let directory = path.parent();
+    match directory.as_ref().map_or("", ImagePath::file_name) {
+        "distlib" => DISTLIB.contains(&path.file_name()),
+        "setuptools" => SETUPTOOLS.contains(&path.file_name()),
+        _ => false,
+    }
 }

@@ -16,6 +16,9 @@ use crate::outside::store::{Store, StoreError};
 /// The longest word that can be the name of a program or a library.
 const LONGEST_NAME: usize = 64;
 
+/// Words that tell that a file asks for something of the base which stays only then.
+pub(super) const TELLING: [&str; 3] = ["find_library", "ldconfig", "pydoc_data"];
+
 /// What one origin's files ask of the rest of the image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Survey {
@@ -25,6 +28,8 @@ pub(super) struct Survey {
     pub(super) named_libraries: BTreeSet<String>,
     /// Words of its text files that could be programs.
     pub(super) words: BTreeSet<String>,
+    /// The [`TELLING`] words that occur in its files.
+    pub(super) mentions: BTreeSet<String>,
     /// Whether one of its ELF files converts between character sets with glibc's `iconv`.
     pub(super) calls_iconv: bool,
 }
@@ -83,7 +88,7 @@ impl Reading {
 }
 
 fn survey(files: &[(&ImagePath, &Digest)], reading: Reading, store: &Store) -> Result<Survey, StoreError> {
-    const SHELF: &str = "surveys-1";
+    const SHELF: &str = "surveys-2";
     let fields = files.iter().flat_map(|(path, digest)| [path.as_str().as_bytes(), digest.as_bytes().as_slice()]);
     let key = Digest::of_fields(fields.chain([format!("{reading:?}").as_bytes()]));
     if let Some(noted) = store.note(SHELF, &key) {
@@ -108,6 +113,7 @@ impl Survey {
     fn read(&mut self, path: &ImagePath, bytes: &[u8], reading: Reading) {
         if reading != Reading::Base {
             self.named_libraries.extend(named_libraries(bytes));
+            self.mentions.extend(TELLING.iter().filter(|word| mentions(bytes, word)).map(|&word| word.to_owned()));
         }
         if bytes.starts_with(b"\x7fELF") {
             // What cannot be read as ELF cannot be loaded either.
@@ -148,6 +154,15 @@ fn named_libraries(bytes: &[u8]) -> BTreeSet<String> {
     names
 }
 
+/// Whether `word` stands in `bytes` as a whole name: `find_library_file` is no mention of `find_library`.
+fn mentions(bytes: &[u8], word: &str) -> bool {
+    let is_part = |byte: Option<&u8>| byte.is_some_and(|&byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    memmem::find_iter(bytes, word).any(|start| {
+        let before = start.checked_sub(1).and_then(|at| bytes.get(at));
+        !is_part(before) && !is_part(bytes.get(start + word.len()))
+    })
+}
+
 /// The words of a text that could be the names of programs.
 fn words(bytes: &[u8]) -> BTreeSet<String> {
     let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_+-.[".contains(byte);
@@ -177,6 +192,20 @@ mod tests {
         let found = words(b"if [ -x \"$A\" ]; then\n\tbasename x|sed -e y\n");
         for word in ["[", "basename", "sed", "then"] {
             assert!(found.contains(word), "{word} of {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_mention_is_a_whole_name() {
+        let table = [
+            ("from ctypes.util import find_library\n", true),
+            ("find_library", true),
+            ("compiler.find_library_file(dirs, lib)", false),
+            ("def _find_library(name):", false),
+            ("_find_library or find_library('c')", true),
+        ];
+        for (text, is_mention) in table {
+            assert_eq!(mentions(text.as_bytes(), "find_library"), is_mention, "{text}");
         }
     }
 

@@ -323,3 +323,72 @@ fn headers_stay_for_a_compiler_and_for_whoever_names_them() {
         assert!(tree.find("/usr/include/x.h").is_some() && tree.find("/usr/lib/libx.a").is_some());
     }
 }
+
+#[test]
+fn the_texts_of_help_go_where_nobody_names_them() {
+    let stdlib: &[(&str, &[u8])] = &[
+        ("/usr/lib/python3.13/pydoc.py", b"import pydoc_data.topics"),
+        ("/usr/lib/python3.13/pydoc_data/_pydoc.css", b"x"),
+        ("/usr/lib/python3.13/pydoc_data/topics.py", b"x"),
+    ];
+    insta::assert_snapshot!(Given::new().deb("stdlib", "base", stdlib).trimmed(), @"
+    /usr/lib/python3.13/pydoc.py  kept: base
+    /usr/lib/python3.13/pydoc_data/_pydoc.css  kept: base
+    /usr/lib/python3.13/pydoc_data/topics.py  gone: texts of Python's interactive help
+    ");
+    let completer: &[(&str, &[u8])] = &[("/opt/app/jedi.py", b"from pydoc_data import topics")];
+    let named = Given::new().deb("stdlib", "base", stdlib).wheel("jedi", completer);
+    assert!(named.trim().removed.is_empty());
+}
+
+#[test]
+fn ldconfig_gives_place_to_a_script_where_nobody_names_it() {
+    const LDCONFIG: &str = "/usr/sbin/ldconfig";
+    let cache = |names: &[&str]| {
+        let library = |name: &&str| Library { soname: (*name).to_owned(), path: format!("{LIBRARIES}/{name}") };
+        ldcache::write(&names.iter().map(library).collect::<Vec<_>>(), Architecture::Amd64)
+    };
+    let base = || {
+        let libraries = [(&*format!("{LIBRARIES}/libc.so.6"), &*elf(Some("libc.so.6"), &[]))];
+        Given::new()
+            .deb("libc-bin", "base", &[(LDCONFIG, &elf(None, &[]))])
+            .deb("libc6", "base", &libraries)
+            .files(&Origin::Lath, &[("/etc/ld.so.cache", &cache(&["libc.so.6", "libgone.so.1"]))])
+    };
+    let given = base();
+    let tree = given.trim();
+    let (_, script) = tree.find(LDCONFIG).unwrap();
+    assert_eq!((script.mode, &script.origin), (0o755, &Origin::Lath));
+    assert_eq!(tree.removed[&ImagePath::parse(LDCONFIG).unwrap()].origin.to_string(), "deb libc-bin");
+    let text = String::from_utf8(given.store.read(script.digest().unwrap()).unwrap()).unwrap();
+    assert!(text.starts_with("#!/usr/bin/python3.13 -IS\n"), "{text}");
+    assert!(text.contains(&format!("\tlibc.so.6 (libc6,x86-64) => {LIBRARIES}/libc.so.6\n\"\"\"\n")), "{text}");
+    assert!(!text.contains("libgone"), "{text}");
+
+    let finder: &[(&str, &[u8])] = &[("/opt/app/f.py", b"from ctypes.util import find_library")];
+    for kept in [base().wheel("finder", finder), base().keep("**/ldconfig")] {
+        let tree = kept.trim();
+        assert_ne!(tree.find(LDCONFIG).unwrap().1.origin, Origin::Lath);
+    }
+}
+
+#[test]
+fn launchers_for_windows_go_and_other_programs_of_wheels_stay() {
+    let given = Given::new().wheel(
+        "w",
+        &[
+            ("/opt/app/distlib/t64.exe", b"MZ"),
+            ("/opt/app/pip/_vendor/distlib/w64-arm.exe", b"MZ"),
+            ("/opt/app/pypsexec/paexec.exe", b"MZ"),
+            ("/opt/app/setuptools/gui-32.exe", b"MZ"),
+            ("/opt/app/tool/t64.exe", b"MZ"),
+        ],
+    );
+    insta::assert_snapshot!(given.trimmed(), @"
+    /opt/app/distlib/t64.exe  gone: programs that start scripts on Windows
+    /opt/app/pip/_vendor/distlib/w64-arm.exe  gone: programs that start scripts on Windows
+    /opt/app/pypsexec/paexec.exe  kept: needed by what was asked for
+    /opt/app/setuptools/gui-32.exe  gone: programs that start scripts on Windows
+    /opt/app/tool/t64.exe  kept: needed by what was asked for
+    ");
+}
