@@ -1,11 +1,11 @@
 //! `lath compare` against a real engine, on bases made from Debian's archive: what is reckoned is near to what is measured.
 
 use std::path::Path;
-use std::process::{Command, Output};
 
 use libtest_mimic::Trial;
 use serde_json::Value;
 
+use crate::bases::{base, docker};
 use crate::lath::{self, succeeded};
 use crate::needs::Need::{Debootstrap, Engine, Namespaces, Registries, Root};
 use crate::needs::trials_of;
@@ -15,24 +15,6 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 const PROGRAMS: [&str; 3] = ["pre-commit", "httpie", "yamllint"];
-
-fn docker(words: &[&str]) -> Output {
-    Command::new("docker").args(words).output().unwrap()
-}
-
-/// The smallest Debian with apt, as debootstrap leaves it, as an image of the engine.
-fn base(suite: &str) -> String {
-    let name = format!("lath-test-compare:{suite}");
-    if !docker(&["image", "inspect", &name]).status.success() {
-        let home = tempfile::tempdir().unwrap();
-        let line = format!(
-            "debootstrap --variant=minbase {suite} root && rm -rf root/var/cache/apt/archives/*.deb root/var/lib/apt/lists/* \
-             && tar -C root -c . | docker import - {name}"
-        );
-        succeeded(Command::new("sh").args(["-ec", &line]).current_dir(home.path()).output().unwrap());
-    }
-    name
-}
 
 /// Words that bring in the certificates which this machine trusts.
 fn certificates() -> Vec<String> {

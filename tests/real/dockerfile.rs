@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use fs_err as fs;
 use libtest_mimic::Trial;
 
+use crate::bases::{base, docker};
 use crate::lath::{self, succeeded};
 use crate::needs::Need::{Debootstrap, Engine, Namespaces, Registries, Root};
 use crate::needs::trials_of;
@@ -22,28 +23,9 @@ const PROGRAMS: [(&str, &str); 2] =
 
 const STYLES: [&[&str]; 4] = [&["--style", "recipe"], &["--style", "lean"], &["--style", "uv"], &["--fat"]];
 
-const BASE: &str = "lath-test-base:bookworm";
-
-fn docker(words: &[&str]) -> Output {
-    Command::new("docker").args(words).output().unwrap()
-}
-
-/// The smallest Debian with apt, as an image of the engine.
-fn base() {
-    if docker(&["image", "inspect", BASE]).status.success() {
-        return;
-    }
-    let home = tempfile::tempdir().unwrap();
-    let line = format!(
-        "debootstrap --variant=minbase bookworm root && rm -rf root/var/cache/apt/archives/*.deb root/var/lib/apt/lists/* \
-         && tar -C root -c . | docker import - {BASE}"
-    );
-    succeeded(Command::new("sh").args(["-ec", &line]).current_dir(home.path()).output().unwrap());
-}
-
-/// Has the Dockerfile of `program` built, with the certificates that this machine trusts.
-fn build(home: &Path, program: &str, words: &[&str], tag: &str) -> Output {
-    let mut all = vec!["dockerfile", program, "--from", BASE, "--build", "--engine", "docker", "-t", tag];
+/// Has the Dockerfile of `program` on the base `from` built, with the certificates that this machine trusts.
+fn build(home: &Path, (program, from): (&str, &str), words: &[&str], tag: &str) -> Output {
+    let mut all = vec!["dockerfile", program, "--from", from, "--build", "--engine", "docker", "-t", tag];
     all.extend(words);
     let certificates = std::env::var("SSL_CERT_FILE").unwrap_or_default();
     if !certificates.is_empty() {
@@ -54,18 +36,21 @@ fn build(home: &Path, program: &str, words: &[&str], tag: &str) -> Output {
 }
 
 fn every_style_builds_works_and_leaves_no_certificate() {
-    base();
     let home = tempfile::tempdir().unwrap();
-    for (program, check) in PROGRAMS {
-        for style in STYLES {
-            let tag = format!("lath-test-dockerfile-{program}-{}", style.concat().replace("--", ""));
-            let said = succeeded(build(home.path(), program, &[style, &["--check", check]].concat(), &tag));
-            assert_eq!(said, format!("{tag}\n"));
-            let left = "test ! -e /ca.crt && test ! -e /run/secrets/ca";
-            succeeded(docker(&["run", "--rm", "--entrypoint", "/bin/sh", &tag, "-c", left]));
-            let history = succeeded(docker(&["history", "--no-trunc", &tag]));
-            assert!(!history.contains("BEGIN CERTIFICATE"), "{history}");
-            succeeded(docker(&["rmi", &tag]));
+    for suite in ["bookworm", "trixie"] {
+        let from = base(suite);
+        for (program, check) in PROGRAMS {
+            for style in STYLES {
+                let tag = format!("lath-test-dockerfile-{program}-{}", style.concat().replace("--", ""));
+                let words = [style, &["--check", check]].concat();
+                let said = succeeded(build(home.path(), (program, &from), &words, &tag));
+                assert_eq!(said, format!("{tag}\n"));
+                let left = "test ! -e /ca.crt && test ! -e /run/secrets/ca";
+                succeeded(docker(&["run", "--rm", "--entrypoint", "/bin/sh", &tag, "-c", left]));
+                let history = succeeded(docker(&["history", "--no-trunc", &tag]));
+                assert!(!history.contains("BEGIN CERTIFICATE"), "{history}");
+                succeeded(docker(&["rmi", &tag]));
+            }
         }
     }
 }
@@ -94,11 +79,11 @@ fn files(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
 }
 
 fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
-    base();
+    let from = base("bookworm");
     let home = tempfile::tempdir().unwrap();
     for (program, _) in PROGRAMS {
         let tag = format!("lath-test-same-{program}");
-        succeeded(build(home.path(), program, &["--style", "lean"], &tag));
+        succeeded(build(home.path(), (program, &from), &["--style", "lean"], &tag));
         let copied = "id=$(docker create \"$0\") && docker cp \"$id\":/opt/app lean && docker rm \"$id\"";
         succeeded(Command::new("sh").args(["-ec", copied, &tag]).current_dir(home.path()).output().unwrap());
         // Untrimmed: `standard` strips symbols from extension modules.

@@ -4,6 +4,7 @@
 //! What a test needs of the machine is said beside its name. Where that is missing the test is reported as ignored, with
 //! the reason; where `LATH_REQUIRE_ALL` is set it fails (docs/decisions/0060-tests-name-what-they-need.md).
 
+mod bases;
 mod compare;
 mod containers;
 mod corpus;
@@ -13,6 +14,7 @@ mod engine;
 mod git;
 mod lath;
 mod needs;
+mod newer;
 mod programs;
 mod proof;
 mod refusals;
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         git::trials(),
         refusals::trials(),
         engine::trials(),
+        newer::trials(),
         containers::trials(),
         dockerfile::trials(),
         compare::trials(),
