@@ -15,6 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
     trials.push(trial("a_cache_that_knows_nothing_comes_to_the_same_image", &[Registries, Namespaces], same_digest));
     trials.push(trial("a_volume_is_worked_on_and_one_to_read_is_left", &[Registries, Namespaces], volumes));
+    trials.push(trial("libraries_are_found_by_name_with_ldconfig_and_without", &[Registries, Namespaces], libraries));
     trials.push(trial("debian_packages_are_those_that_the_modules_need", &[Registries, Namespaces], closure));
     trials
 }
@@ -42,6 +43,18 @@ fn same_digest() {
     words.extend(program.words());
     let said = lath::stdout(&lath::command(&once.folder, &words), lath::run(&once.folder, &words));
     assert_eq!(said, format!("again.tar@{}\n", once.checked.digest));
+}
+
+/// The script that stands in for `ldconfig` tells ctypes what the program does.
+fn libraries() {
+    let home = tempfile::tempdir().unwrap();
+    let find = "import ctypes.util, os; find = ctypes.util.find_library; \
+                print([find(name) for name in ('c', 'ssl', 'z', 'no-such')], os.path.getsize('/sbin/ldconfig') > 100_000)";
+    for (keep, is_program) in [(&[][..], "False"), (&["--keep", "**/ldconfig"], "True")] {
+        let words = [&["run", "six"], keep, &["--", "python3", "-c", find]].concat();
+        let found = lath::succeeded(lath::run(home.path(), &words));
+        assert_eq!(found, format!("['libc.so.6', 'libssl.so.3', 'libz.so.1', None] {is_program}\n"));
+    }
 }
 
 fn volumes() {
