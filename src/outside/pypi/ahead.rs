@@ -1,50 +1,138 @@
-//! Index pages that are asked for ahead: those of the packages that the same request came to before. An index that wants
-//! its pages checked each time is asked for all of them at once, and not for each once another has led to it.
+//! What is asked of an index ahead: the pages of the packages, and the metadata of the wheels, that the same request came to
+//! before. An index that wants its answers checked each time is asked for all of them at once, and not for each once
+//! another has led to it. What is chosen rests on the pages, as ever.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
 use futures::channel::oneshot::{self, Receiver, Sender};
+use serde::{Deserialize, Serialize};
 use uv_distribution::Reporter;
-use uv_distribution_types::{Dist, IndexMetadata, InstalledDist};
+use uv_distribution_types::{
+    BuiltDist, Dist, File, FileLocation, IndexMetadata, IndexUrl, InstalledDist, RegistryBuiltDist, RegistryBuiltWheel,
+};
 use uv_normalize::PackageName;
-use uv_resolver::{DefaultResolverProvider, PackageVersionsResult, ResolverProvider, WheelMetadataResult};
+use uv_pypi_types::HashDigests;
+use uv_redacted::DisplaySafeUrl;
+use uv_resolver::{
+    DefaultResolverProvider, MetadataResponse, PackageVersionsResult, ResolverProvider, WheelMetadataResult,
+};
 
+use crate::outside::credentials::public;
 use crate::outside::pypi::REQUESTS;
 use crate::outside::pypi::no_builds::NoBuilds;
 
 type Provider<'a> = DefaultResolverProvider<'a, NoBuilds>;
 
-/// uv's own provider, and the pages that are under way.
+/// A wheel of an index that a request came to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Expected {
+    name: String,
+    file_name: String,
+    /// Without credentials, as the index's.
+    url: String,
+    index: String,
+    /// Whether the index has the metadata in a file of its own (PEP 658).
+    has_metadata: bool,
+}
+
+impl Expected {
+    pub(super) fn of(dist: &RegistryBuiltDist) -> Option<Self> {
+        let RegistryBuiltWheel { filename, file, index, .. } = dist.best_wheel();
+        Some(Self {
+            name: filename.name.to_string(),
+            file_name: filename.to_string(),
+            url: public(file.url.to_url().ok()?.as_str()),
+            index: index.without_credentials().to_string(),
+            has_metadata: file.dist_info_metadata,
+        })
+    }
+
+    /// The same as uv has it, as far as metadata is concerned; `None` for what it does not read.
+    fn dist(&self) -> Option<Dist> {
+        let file = File {
+            dist_info_metadata: self.has_metadata,
+            filename: self.file_name.as_str().into(),
+            hashes: HashDigests::empty(),
+            requires_python: None,
+            size: None,
+            upload_time_utc_ms: None,
+            url: FileLocation::AbsoluteUrl(DisplaySafeUrl::parse(&self.url).ok()?.into()),
+            yanked: None,
+            zstd: None,
+        };
+        let wheel = RegistryBuiltWheel {
+            filename: self.file_name.parse().ok()?,
+            file: Box::new(file),
+            index: self.index.parse::<IndexUrl>().ok()?,
+            size_is_authoritative: false,
+        };
+        let dist = RegistryBuiltDist { wheels: vec![wheel], best_wheel_index: 0, sdist: None };
+        Some(Dist::Built(BuiltDist::Registry(dist)))
+    }
+}
+
+/// What is under way, by what it is of.
+type Waiting<K, V> = Mutex<HashMap<K, Receiver<V>>>;
+
+/// uv's own provider, and what is under way.
 pub(super) struct Ahead<'a> {
     provider: &'a Provider<'a>,
-    pages: Mutex<HashMap<PackageName, Receiver<PackageVersionsResult>>>,
+    pages: Waiting<PackageName, PackageVersionsResult>,
+    /// By URL.
+    metadata: Waiting<String, WheelMetadataResult>,
 }
 
-/// The pages to ask for.
-pub(super) struct Pages(Vec<(PackageName, Sender<PackageVersionsResult>)>);
+/// What to ask for.
+pub(super) struct Questions {
+    pages: Vec<(PackageName, Sender<PackageVersionsResult>)>,
+    metadata: Vec<(Dist, Sender<WheelMetadataResult>)>,
+}
 
 impl<'a> Ahead<'a> {
-    pub(super) fn new(provider: &'a Provider<'a>, expected: &[PackageName]) -> (Self, Pages) {
-        let (mut waiting, mut pages) = (HashMap::new(), Vec::new());
-        for name in expected {
-            let (sender, receiver) = oneshot::channel();
-            waiting.insert(name.clone(), receiver);
-            pages.push((name.clone(), sender));
+    pub(super) fn new(provider: &'a Provider<'a>, expected: &[Expected]) -> (Self, Questions) {
+        let (mut pages, mut metadata) = (HashMap::new(), HashMap::new());
+        let mut questions = Questions { pages: Vec::new(), metadata: Vec::new() };
+        for wheel in expected {
+            if let Ok(name) = wheel.name.parse::<PackageName>() {
+                let (sender, receiver) = oneshot::channel();
+                pages.insert(name.clone(), receiver);
+                questions.pages.push((name, sender));
+            }
+            if let Some(dist) = wheel.dist() {
+                let (sender, receiver) = oneshot::channel();
+                metadata.insert(wheel.url.clone(), receiver);
+                questions.metadata.push((dist, sender));
+            }
         }
-        (Self { provider, pages: Mutex::new(waiting) }, Pages(pages))
+        (Self { provider, pages: Mutex::new(pages), metadata: Mutex::new(metadata) }, questions)
     }
 }
 
-impl Pages {
-    /// Asks for all pages. What the resolver does not come to after all is thrown away, its errors with it.
-    pub(super) async fn fetch(self, provider: &Provider<'_>) {
-        let fetch = |(name, sender): (PackageName, Sender<PackageVersionsResult>)| async move {
+impl Questions {
+    /// Asks all of them. What the resolver does not come to after all is thrown away, its errors with it.
+    pub(super) async fn ask(self, provider: &Provider<'_>) {
+        let page = |(name, sender): (PackageName, Sender<PackageVersionsResult>)| async move {
             let _ = sender.send(provider.get_package_versions(&name, None).await);
         };
-        futures::stream::iter(self.0).for_each_concurrent(REQUESTS, fetch).await;
+        let metadata = |(dist, sender): (Dist, Sender<WheelMetadataResult>)| async move {
+            // Whoever needs what did not come asks for it with all that is known of it.
+            let answer = provider.get_or_build_wheel_metadata(&dist).await;
+            if matches!(answer, Ok(MetadataResponse::Found(_))) {
+                let _ = sender.send(answer);
+            }
+        };
+        let pages = futures::stream::iter(self.pages).for_each_concurrent(REQUESTS, page);
+        let metadata = futures::stream::iter(self.metadata).for_each_concurrent(REQUESTS, metadata);
+        futures::future::join(pages, metadata).await;
     }
+}
+
+/// The answer to what was asked ahead, once it is there.
+async fn taken<K: Eq + std::hash::Hash, V>(waiting: &Waiting<K, V>, key: &K) -> Option<V> {
+    let receiver = waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    receiver?.await.ok()
 }
 
 impl ResolverProvider for Ahead<'_> {
@@ -53,9 +141,8 @@ impl ResolverProvider for Ahead<'_> {
         name: &'io PackageName,
         index: Option<&'io IndexMetadata>,
     ) -> PackageVersionsResult {
-        let page = self.pages.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-        if let (Some(page), None) = (page, index)
-            && let Ok(answer) = page.await
+        if index.is_none()
+            && let Some(answer) = taken(&self.pages, name).await
         {
             return answer;
         }
@@ -63,6 +150,12 @@ impl ResolverProvider for Ahead<'_> {
     }
 
     async fn get_or_build_wheel_metadata<'io>(&'io self, dist: &'io Dist) -> WheelMetadataResult {
+        if let Dist::Built(BuiltDist::Registry(registry)) = dist
+            && let Ok(url) = registry.best_wheel().file.url.to_url()
+            && let Some(answer) = taken(&self.metadata, &public(url.as_str())).await
+        {
+            return answer;
+        }
         self.provider.get_or_build_wheel_metadata(dist).await
     }
 

@@ -22,7 +22,6 @@ use uv_client::{BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient
 use uv_configuration::{BuildOptions, Excludes, NoBinary, NoBuild, Overrides};
 use uv_distribution::DistributionDatabase;
 use uv_distribution_types::{Index, Requirement, RequiresPython, Resolution};
-use uv_normalize::PackageName;
 use uv_pypi_types::{Conflicts, ResolverMarkerEnvironment};
 use uv_requirements::{LookaheadResolver, RequirementsSpecification};
 use uv_resolver::{
@@ -42,6 +41,7 @@ use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::requirements::Source;
 use crate::outside::pypi::target::Target;
 
+pub(crate) use crate::outside::pypi::ahead::Expected;
 pub(crate) use crate::outside::pypi::wheels::{Answer, DirectWheel, Place};
 
 /// Index pages and metadata files asked for at once.
@@ -161,14 +161,14 @@ fn told(error: Cause) -> Cause {
 
 impl Pypi {
     /// Resolves `request` for `platform` to wheels alone, sorted by name. The interpreter's exact version is
-    /// `full_version` (`3.13.5`), as the base has it. `expected` are the names of what it will likely come to.
+    /// `full_version` (`3.13.5`), as the base has it. `expected` is what it will likely come to.
     pub(crate) fn resolve(
         &self,
         request: &PythonRequest,
         full_version: &str,
         platform: Platform,
         glibc: (u16, u16),
-        expected: &[String],
+        expected: &[Expected],
     ) -> Result<Answer, PypiError> {
         let target = Target::new(full_version, request.version, platform, glibc).map_err(PypiError::Setup)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -190,7 +190,7 @@ impl Pypi {
         &self,
         request: &PythonRequest,
         target: &Target,
-        expected: &[String],
+        expected: &[Expected],
     ) -> Result<Answer, PypiError> {
         let base = self.base_client()?;
         let specification = requirements::read(request, &base).await?;
@@ -203,7 +203,6 @@ impl Pypi {
             .map_err(|error| PypiError::Setup(error.into()))?;
         let context = NoBuilds::new(cache, locations);
         let hasher = requirements::hashes(&specification, target)?;
-        let expected = expected.iter().filter_map(|name| name.parse().ok()).collect();
         let in_memory = InMemoryIndex::default();
         let resolve = Resolve { client: &client, context: &context, target, in_memory, expected };
         let requirements = requirements::named(&specification, &resolve.in_memory, &hasher, resolve.database()).await?;
@@ -243,7 +242,7 @@ struct Resolve<'a> {
     context: &'a NoBuilds,
     target: &'a Target,
     in_memory: InMemoryIndex,
-    expected: Vec<PackageName>,
+    expected: &'a [Expected],
 }
 
 impl<'a> Resolve<'a> {
@@ -301,7 +300,7 @@ impl<'a> Resolve<'a> {
             context.build_options(),
             context.capabilities(),
         );
-        let (ahead, pages) = Ahead::new(&provider, &self.expected);
+        let (ahead, questions) = Ahead::new(&provider, self.expected);
         let resolver = Resolver::new_custom_io(
             manifest,
             options,
@@ -319,8 +318,8 @@ impl<'a> Resolve<'a> {
             EmptyInstalledPackages,
         );
         let outcome = {
-            let (resolving, fetching) = (std::pin::pin!(resolver.resolve()), std::pin::pin!(pages.fetch(&provider)));
-            match futures::future::select(resolving, fetching).await {
+            let (resolving, asking) = (std::pin::pin!(resolver.resolve()), std::pin::pin!(questions.ask(&provider)));
+            match futures::future::select(resolving, asking).await {
                 Either::Left((outcome, _)) => outcome,
                 Either::Right(((), resolving)) => resolving.await,
             }

@@ -11,6 +11,7 @@ use uv_types::HashStrategy;
 use crate::model::digest::Digest;
 use crate::model::lock::{LockedWheel, WheelSource};
 use crate::outside::credentials::{Credentials, public};
+use crate::outside::pypi::ahead::Expected;
 use crate::outside::pypi::{PypiError, told};
 
 /// What a request comes to on one platform.
@@ -19,6 +20,8 @@ pub(crate) struct Answer {
     pub(crate) wheels: Vec<LockedWheel>,
     /// Wheels that no index vouches for: their bytes have to be fetched before they can be locked.
     pub(crate) direct: Vec<DirectWheel>,
+    /// The same wheels, for whoever resolves the request again.
+    pub(crate) expected: Vec<Expected>,
     /// What the user should know: a version that was yanked, an extra that is none.
     pub(crate) warnings: Vec<String>,
 }
@@ -81,6 +84,7 @@ pub(super) fn answer(
         match dist.as_ref() {
             Dist::Built(BuiltDist::Registry(registry)) => {
                 answer.wheels.push(of_index(registry, is_requested, &policy, credentials)?);
+                answer.expected.extend(Expected::of(registry));
             }
             Dist::Built(BuiltDist::DirectUrl(wheel)) => {
                 credentials.remember(wheel.url.to_url().as_str());
@@ -97,6 +101,7 @@ pub(super) fn answer(
         }
     }
     answer.wheels.sort_by(|one, other| one.name.cmp(&other.name));
+    answer.expected.sort();
     answer.direct.sort_by(|one, other| one.name.cmp(&other.name));
     answer.warnings = resolution.diagnostics().iter().map(|diagnostic| public(&diagnostic.message())).collect();
     answer.warnings.sort();

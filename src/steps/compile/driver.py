@@ -35,8 +35,11 @@ LOAD_SMALL_INT = dis.opmap.get("LOAD_SMALL_INT")  # since 3.14
 OPTIMIZED = 1  # of a function; the body of a class lacks it
 # What the interpreter imports before any program, where it is not frozen.
 FIRST = ["encodings.utf_8", "encodings.aliases", "encodings.utf_8_sig", "sitecustomize"]
-# What a version is asked with, which programs do while they are imported.
-ASKED = {"importlib.metadata": ["importlib.metadata._adapters", "importlib.metadata._text", "email.parser"]}
+# What modules import by a call or by a computed name while most programs that have them start.
+ASKED = {
+    "importlib.metadata": ["importlib.metadata._adapters", "importlib.metadata._text", "email.parser"],
+    "requests.packages": ["idna", "chardet"],
+}
 
 gc.disable()  # all is needed to the end
 with open("/work/known.json") as file:

@@ -22,7 +22,7 @@ use crate::model::request::{BaseRequest, Entrypoint, Request, TrimLevel};
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
 use crate::outside::http::{Download, HttpError};
-use crate::outside::pypi::{Answer, PypiError};
+use crate::outside::pypi::{Answer, Expected, PypiError};
 use crate::outside::store::StoreError;
 use crate::outside::world::World;
 
@@ -189,10 +189,10 @@ fn both_halves<'a>(
 ) -> Result<(Packages<'a>, Answer), ResolveError> {
     let (base, python) = (&request.base, &request.python);
     let expected = BaseFacts::expected(base, python.version);
-    // Names alone, so that their pages are asked for at once: what is chosen rests on the pages.
+    // What it came to before is asked for at once: what is chosen rests on the index's pages all the same.
     let key = Digest::of(format!("{:?} {platform} {}", python.what(), python.version).as_bytes());
-    let names: Vec<String> = world.store.note(NAMES, &key).unwrap_or_default();
-    let resolve = |facts: &BaseFacts| world.pypi.resolve(python, &facts.python, platform, facts.glibc, &names);
+    let before: Vec<Expected> = world.store.note(BEFORE, &key).unwrap_or_default();
+    let resolve = |facts: &BaseFacts| world.pypi.resolve(python, &facts.python, platform, facts.glibc, &before);
     std::thread::scope(|scope| {
         let early = scope.spawn(|| resolve(&expected));
         let snapshot =
@@ -201,16 +201,15 @@ fn both_halves<'a>(
         let facts = packages.facts(base, python.version)?;
         let early = early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let answer = if facts == expected { early } else { resolve(&facts) }?;
-        let found: Vec<String> = answer.wheels.iter().map(|wheel| wheel.name.clone()).collect();
-        if found != names {
-            world.store.write_note(NAMES, &key, &found)?;
+        if answer.expected != before {
+            world.store.write_note(BEFORE, &key, &answer.expected)?;
         }
         Ok((packages, answer))
     })
 }
 
 /// The shelf of what requests came to before.
-const NAMES: &str = "names-1";
+const BEFORE: &str = "before-1";
 
 /// The wheels of one platform, by name.
 fn wheels(answer: Answer, world: &World) -> Result<Vec<LockedWheel>, ResolveError> {
