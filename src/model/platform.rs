@@ -94,6 +94,18 @@ pub(crate) struct PythonVersion {
     pub(crate) minor: u8,
 }
 
+impl PythonVersion {
+    /// Where Debian and Ubuntu have the interpreter.
+    pub(crate) fn interpreter(self) -> String {
+        format!("/usr/bin/python{self}")
+    }
+
+    /// Where they have the standard library.
+    pub(crate) fn stdlib(self) -> String {
+        format!("/usr/lib/python{self}")
+    }
+}
+
 #[derive(Debug, Error)]
 #[error("cannot read `{0}` as a Python version: write it as `3.13`")]
 pub(crate) struct PythonVersionError(String);

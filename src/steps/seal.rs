@@ -228,7 +228,7 @@ pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, Sea
         return Ok(Start { entrypoint: vec![path(program)], cmd: runtime.cmd.clone() });
     }
     // A menu: the command names the script, and without one the first that the user named answers, or Python.
-    let python = vec![format!("/usr/bin/python{}", request.python.version)];
+    let python = vec![request.python.version.interpreter()];
     if runtime.scripts.is_empty() && requested.is_empty() {
         return Ok(Start { entrypoint: python, cmd: runtime.cmd.clone() });
     }

@@ -1,6 +1,7 @@
 //! Base images made from Debian's archive, as debootstrap makes them.
 
 use std::process::{Command, Output};
+use std::sync::Mutex;
 
 use crate::lath::succeeded;
 
@@ -8,8 +9,10 @@ pub(crate) fn docker(words: &[&str]) -> Output {
     Command::new("docker").args(words).output().unwrap()
 }
 
-/// The smallest Debian of a release with apt, without lists and packages, as an image of the engine; its name.
+/// The smallest Debian of a release with apt, without lists and packages, as an image of the engine, made once; its name.
 pub(crate) fn base(suite: &str) -> String {
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _making = MAKING.lock();
     let name = format!("lath-test-base:{suite}");
     if !docker(&["image", "inspect", &name]).status.success() {
         let home = tempfile::tempdir().unwrap();

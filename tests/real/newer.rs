@@ -67,7 +67,8 @@ struct Docker {
 }
 
 impl Docker {
-    /// Starts the engine of `root` with its images in a folder called `store`, which is empty at first.
+    /// Starts the engine of `root` with its images in a folder called `store`, which is empty at first. Names are short,
+    /// for the path of a socket has 108 bytes (unix(7)).
     fn start(root: &Path, store: &str, is_containerds: bool) -> Self {
         let config = format!("/etc/docker/{store}.json");
         let features = serde_json::json!({ "features": { "containerd-snapshotter": is_containerds } });
@@ -77,7 +78,7 @@ impl Docker {
         for folder in [&data, &state] {
             let _ = fs::remove_dir_all(root.join(&folder[1..]));
         }
-        let (socket, pid) = (format!("{state}/docker.sock"), format!("{state}/docker.pid"));
+        let (socket, pid) = (format!("{state}/sock"), format!("{state}/pid"));
         let host = format!("unix://{socket}");
         let words =
             ["dockerd", "--config-file", &config, "--data-root", &data, "--exec-root", &state, "--pidfile", &pid];
@@ -135,7 +136,7 @@ fn current_docker_takes_every_archive_in_both_of_its_stores() {
         succeeded(lath::run(home.path(), &[&["build", "yamllint", "-t", &tag], words].concat()));
     }
     let root = root();
-    for (store, is_containerds) in [("docker-overlay", false), ("docker-containerd", true)] {
+    for (store, is_containerds) in [("overlay", false), ("snapshots", true)] {
         let engine = Docker::start(&root, store, is_containerds);
         for (name, _) in archives {
             let (tag, archive) = (lath::tag(name), home.path().join(format!("{name}.tar")));

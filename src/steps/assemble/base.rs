@@ -147,7 +147,7 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
 /// The links to the interpreter, and the path file by which it finds the user base with a cleared environment too.
 fn write_python(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), AssembleError> {
     let version = request.python.version;
-    link_where_missing(tree, "/usr/bin/python3", &format!("/usr/bin/python{version}"))?;
+    link_where_missing(tree, "/usr/bin/python3", &version.interpreter())?;
     let base = &request.user_base;
     let site = base.site(version);
     let site_path = ImagePath::parse(&site)?;

@@ -25,7 +25,7 @@ pub(super) fn place(
 ) -> Result<(), AssembleError> {
     let Origin::Wheel { name, .. } = origin else { return Ok(()) };
     let version = request.python.version;
-    let interpreter = format!("/usr/bin/python{version}");
+    let interpreter = version.interpreter();
     let locked = lock.wheels.iter().find(|locked| locked.name == *name);
     let is_requested = locked.is_some_and(|locked| locked.is_requested);
     let base = &request.user_base;

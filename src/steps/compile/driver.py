@@ -172,8 +172,9 @@ def outline(path, package):
     if path not in outlines:
         found = read(path, _ast.PyCF_ONLY_AST)
         body = found[0].body if found else []
-        functions = {one.name: list(nodes(one)) for one in body if type(one) in (_ast.FunctionDef, _ast.AsyncFunctionDef)}
-        statements = (one for top in body for node in nodes(top) for one in imported(node, package))
+        walked = [(top, list(nodes(top))) for top in body]
+        functions = {top.name: inside for top, inside in walked if type(top) in (_ast.FunctionDef, _ast.AsyncFunctionDef)}
+        statements = (one for _, inside in walked for node in inside for one in imported(node, package))
         brought = {here: (base, name) for base, name, here in statements if name}
         for function, inside in functions.items():
             names = {node.id for node in inside if type(node) is _ast.Name}

@@ -137,11 +137,6 @@ fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> 
     tree.nodes.iter().filter_map(module).collect()
 }
 
-/// Where Debian has the interpreter.
-fn python(version: PythonVersion) -> String {
-    format!("/usr/bin/python{version}")
-}
-
 /// One run of the driver.
 struct Compilation<'a> {
     slim: &'a Tree,
@@ -179,9 +174,9 @@ impl<'a> Compilation<'a> {
         }
         modules.sort_unstable();
         modules.dedup();
-        let roots = format!("/usr/lib/python{version}:{site}:/usr/lib/python3/dist-packages");
+        let roots = format!("{}:{site}:/usr/lib/python3/dist-packages", version.stdlib());
         let mode = if request.bytecode == Bytecode::All { "all" } else { "start" };
-        let interpreter = workshop.unwrap_or(slim).find(&python(version)).and_then(|(_, node)| node.digest());
+        let interpreter = workshop.unwrap_or(slim).find(&version.interpreter()).and_then(|(_, node)| node.digest());
         let ground = Digest::of(format!("{mode} {roots} {interpreter:?} {DRIVER}").as_bytes());
         Self { slim, workshop, version, mode, roots, modules, ground, stage, world }
     }
@@ -265,7 +260,7 @@ impl<'a> Compilation<'a> {
     /// Runs the driver by the Python of the tree at `root`.
     fn drive(&self, root: &Path, image: PathBuf, work: &Path) -> Result<Vec<Told>, CompileError> {
         // Without `site`, the process holds what the interpreter brings and nothing else.
-        let mut argv = vec![python(self.version), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned()];
+        let mut argv = vec![self.version.interpreter(), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned()];
         argv.extend([IMAGE.to_owned(), self.mode.to_owned(), self.roots.clone()]);
         argv.extend(self.modules.iter().cloned());
         let env =

@@ -131,14 +131,14 @@ pub(super) struct Batch {
 
 /// Everything that is asked: what is imported and loaded, lath's own commands, then the user's.
 pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<Task> {
-    let python = format!("/usr/bin/python{}", request.python.version);
+    let python = request.python.version.interpreter();
     let run = |scope: Scope, code: &str| {
         let options: &[&str] = if scope == Scope::Base { &["-I", "-c"] } else { &["-c"] };
         let words = std::iter::once(python.as_str()).chain(options.iter().copied()).chain([code]);
         words.map(str::to_owned).collect::<Vec<String>>()
     };
     let site = request.user_base.site(request.python.version);
-    let stdlib = format!("/usr/lib/python{}/lib-dynload", request.python.version);
+    let stdlib = format!("{}/lib-dynload", request.python.version.stdlib());
     let lists = [
         ("console scripts' imports", Scope::Image, entry_points(assembly)),
         ("extension modules", Scope::Image, modules(tree, &site)),

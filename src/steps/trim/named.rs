@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::keeps;
-use super::survey::Survey;
+use super::survey::{FOR_LDCONFIG, FOR_TOPICS, Survey};
 use crate::formats::ldcache::{self, Library};
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Architecture;
@@ -19,9 +19,9 @@ const PROGRAMS: [&str; 2] = ["/usr/sbin/ldconfig", "/usr/sbin/ldconfig.real"];
 
 /// Takes out the language reference that `help("if")` shows. Without it pydoc says that it is not there.
 pub(super) fn remove_topics(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>, request: &Request) {
-    let topics = format!("/usr/lib/python{}/pydoc_data/topics.py", request.python.version);
+    let topics = format!("{}/pydoc_data/topics.py", request.python.version.stdlib());
     let Ok(topics) = ImagePath::parse(&topics) else { return };
-    if !is_mentioned(surveys, &["pydoc_data"]) && !keeps(request, &topics) {
+    if !is_mentioned(surveys, &FOR_TOPICS) && !keeps(request, &topics) {
         tree.remove(&topics, TOPICS);
     }
 }
@@ -38,7 +38,7 @@ pub(super) fn replace_ldconfig(
     let programs: Vec<ImagePath> = PROGRAMS.iter().filter_map(|path| ImagePath::parse(path).ok()).collect();
     let is_there = |path: &ImagePath| tree.nodes.contains_key(path);
     if !programs.iter().any(is_there)
-        || is_mentioned(surveys, &["find_library", "ldconfig"])
+        || is_mentioned(surveys, &FOR_LDCONFIG)
         || programs.iter().any(|path| keeps(request, path))
     {
         return Ok(());
@@ -46,21 +46,21 @@ pub(super) fn replace_ldconfig(
     for path in &programs {
         tree.remove(path, LDCONFIG);
     }
-    let script = script(&ldcache::listing(libraries, architecture), &request.python.version.to_string());
+    let script = script(&ldcache::listing(libraries, architecture), &request.python.version.interpreter());
     let digest = store.put(script.as_bytes())?;
     tree.insert(programs[0].clone(), Node::file(digest, script.len() as u64, 0o755, Origin::Lath));
     Ok(())
 }
 
-/// Whether a file of a wheel, of the user's, or of a package that the base lacks names one of `words`.
+/// Whether a file of a wheel, of the user's, or of a package that the base lacks names one of `words`, which are the survey's.
 fn is_mentioned(surveys: &BTreeMap<Origin, Survey>, words: &[&str]) -> bool {
     surveys.values().any(|survey| words.iter().any(|&word| survey.mentions.contains(word)))
 }
 
 /// Python, isolated and without `site`: nothing of the user base is read for it.
-fn script(listing: &str, python: &str) -> String {
+fn script(listing: &str, interpreter: &str) -> String {
     format!(
-        "#!/usr/bin/python{python} -IS\n\
+        "#!{interpreter} -IS\n\
          # `ldconfig -p` for ctypes.util.find_library. Nothing in this image names ldconfig's own program: lath left it out.\n\
          import sys\n\
          \n\

@@ -1,4 +1,5 @@
-//! The table of rules over paths: what a Debian package carries that no program asks for at run time.
+//! The table of rules over paths: what a Debian package carries that no program asks for at run time, and what wheels
+//! carry for another system.
 
 use super::Base;
 use crate::model::image_path::ImagePath;
@@ -191,18 +192,19 @@ fn is_for_perl(path: &ImagePath, package: &Package<'_>) -> bool {
 /// Programs of git that serve repositories to others, mail them, or manage those of a monorepo: no command of git's
 /// calls them.
 fn is_aside_of_git(path: &ImagePath, package: &Package<'_>) -> bool {
-    const PROGRAMS: [&str; 5] = ["git-daemon", "git-http-backend", "git-imap-send", "git-shell", "scalar"];
-    package.name == "git"
-        && PROGRAMS.contains(&path.file_name())
-        && any_within(path, &["/usr/bin", "/usr/lib/git-core"])
+    is_of_git(path, package, &["git-daemon", "git-http-backend", "git-imap-send", "git-shell", "scalar"])
 }
 
 /// What pushes by WebDAV, and what fetches packs by address, which git does only where it is configured to. Cloning,
 /// fetching and pushing over http, from plain servers too, is `git-remote-http`'s.
 fn is_for_plain_servers(path: &ImagePath, package: &Package<'_>) -> bool {
+    is_of_git(path, package, &["git-http-push", "git-http-fetch"])
+}
+
+fn is_of_git(path: &ImagePath, package: &Package<'_>, programs: &[&str]) -> bool {
     package.name == "git"
-        && path.is_within("/usr/lib/git-core")
-        && ["git-http-push", "git-http-fetch"].contains(&path.file_name())
+        && programs.contains(&path.file_name())
+        && any_within(path, &["/usr/bin", "/usr/lib/git-core"])
 }
 
 /// The launchers that distlib (also within pip) and setuptools put beside a script where `os.name` is `nt`, and open

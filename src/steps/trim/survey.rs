@@ -16,8 +16,10 @@ use crate::outside::store::{Store, StoreError};
 /// The longest word that can be the name of a program or a library.
 const LONGEST_NAME: usize = 64;
 
-/// Words that tell that a file asks for something of the base which stays only then.
-pub(super) const TELLING: [&str; 3] = ["find_library", "ldconfig", "pydoc_data"];
+/// Words of a file that asks for `ldconfig`, which stays whole only then.
+pub(super) const FOR_LDCONFIG: [&str; 2] = ["find_library", "ldconfig"];
+/// The word of one that asks for the texts of Python's help.
+pub(super) const FOR_TOPICS: [&str; 1] = ["pydoc_data"];
 
 /// What one origin's files ask of the rest of the image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +30,7 @@ pub(super) struct Survey {
     pub(super) named_libraries: BTreeSet<String>,
     /// Words of its text files that could be programs.
     pub(super) words: BTreeSet<String>,
-    /// The [`TELLING`] words that occur in its files.
+    /// Those of [`FOR_LDCONFIG`] and [`FOR_TOPICS`] that occur in its files.
     pub(super) mentions: BTreeSet<String>,
     /// Whether one of its ELF files converts between character sets with glibc's `iconv`.
     pub(super) calls_iconv: bool,
@@ -113,7 +115,8 @@ impl Survey {
     fn read(&mut self, path: &ImagePath, bytes: &[u8], reading: Reading) {
         if reading != Reading::Base {
             self.named_libraries.extend(named_libraries(bytes));
-            self.mentions.extend(TELLING.iter().filter(|word| mentions(bytes, word)).map(|&word| word.to_owned()));
+            let words = FOR_LDCONFIG.iter().chain(&FOR_TOPICS);
+            self.mentions.extend(words.filter(|word| mentions(bytes, word)).map(|&word| word.to_owned()));
         }
         if bytes.starts_with(b"\x7fELF") {
             // What cannot be read as ELF cannot be loaded either.
