@@ -15,7 +15,7 @@ const fn call(caller: &'static str, called: &'static str, package: &'static str)
     Call { caller, called, package, spared_by: &[] }
 }
 
-const CALLS: [Call; 26] = [
+const CALLS: [Call; 27] = [
     call("ansible-core", "ssh", "openssh-client"),
     call("cairocffi", "libcairo.so.2", "libcairo2"),
     call("cairosvg", "libcairo.so.2", "libcairo2"),
@@ -41,6 +41,7 @@ const CALLS: [Call; 26] = [
     call("versioneer", "git", "git"),
     call("versioningit", "git", "git"),
     call("weasyprint", "libpangoft2-1.0.so.0", "libpangoft2-1.0-0"),
+    call("yq", "jq", "jq"),
     call("zbarlight", "libzbar.so.0", "libzbar0"),
 ];
 
