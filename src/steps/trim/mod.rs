@@ -1,4 +1,4 @@
-//! Tree -> smaller tree: the level `standard`. Never a Python file of a distribution, nor data that this system could read.
+//! Tree -> smaller tree: the level `standard`. Never a Python file of a distribution, nor data that this image could read.
 //!
 //! Each removal bears its rule's words, and each path that stays says why it is there: the user reads both.
 
@@ -6,6 +6,7 @@ mod libraries;
 mod named;
 mod programs;
 mod rules;
+mod seeds;
 mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +70,7 @@ pub(crate) fn trim(
         libraries::remove_unmet_modules(&mut tree, &surveys, &base);
         libraries::remove_unneeded(&mut tree, &surveys, &base, request, architecture);
         named::remove_topics(&mut tree, &surveys, request);
+        seeds::remove_foreign(&mut tree, &surveys, request, store)?;
         remove_empty(&mut tree, &whole.tree);
         strip(&mut tree, request, store)?;
         let libraries = libraries::rewrite_cache(&mut tree, architecture, store)?;

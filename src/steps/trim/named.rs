@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::keeps;
-use super::survey::{FOR_LDCONFIG, FOR_TOPICS, Survey};
+use super::survey::{FOR_LDCONFIG, FOR_TOPICS, Survey, is_mentioned};
 use crate::formats::ldcache::{self, Library};
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Architecture;
@@ -50,11 +50,6 @@ pub(super) fn replace_ldconfig(
     let digest = store.put(script.as_bytes())?;
     tree.insert(programs[0].clone(), Node::file(digest, script.len() as u64, 0o755, Origin::Lath));
     Ok(())
-}
-
-/// Whether a file of a wheel, of the user's, or of a package that the base lacks names one of `words`, which are the survey's.
-fn is_mentioned(surveys: &BTreeMap<Origin, Survey>, words: &[&str]) -> bool {
-    surveys.values().any(|survey| words.iter().any(|&word| survey.mentions.contains(word)))
 }
 
 /// Python, isolated and without `site`: nothing of the user base is read for it.

@@ -20,6 +20,8 @@ const LONGEST_NAME: usize = 64;
 pub(super) const FOR_LDCONFIG: [&str; 2] = ["find_library", "ldconfig"];
 /// The word of one that asks for the texts of Python's help.
 pub(super) const FOR_TOPICS: [&str; 1] = ["pydoc_data"];
+/// The word of one that fetches interpreters, for which virtualenv's wheels for every Python stay.
+pub(super) const FOR_SEEDS: [&str; 1] = ["python-build-standalone"];
 
 /// What one origin's files ask of the rest of the image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +32,7 @@ pub(super) struct Survey {
     pub(super) named_libraries: BTreeSet<String>,
     /// Words of its text files that could be programs.
     pub(super) words: BTreeSet<String>,
-    /// Those of [`FOR_LDCONFIG`] and [`FOR_TOPICS`] that occur in its files.
+    /// Those of [`FOR_LDCONFIG`], [`FOR_TOPICS`] and [`FOR_SEEDS`] that occur in its files.
     pub(super) mentions: BTreeSet<String>,
     /// Whether one of its ELF files converts between character sets with glibc's `iconv`.
     pub(super) calls_iconv: bool,
@@ -41,6 +43,11 @@ pub(super) struct Survey {
 pub(super) struct Linked {
     pub(super) soname: Option<String>,
     pub(super) needed: Vec<String>,
+}
+
+/// Whether a file of a wheel, of the user's, or of a package that the base lacks names one of `words`.
+pub(super) fn is_mentioned(surveys: &BTreeMap<Origin, Survey>, words: &[&str]) -> bool {
+    surveys.values().any(|survey| words.iter().any(|&word| survey.mentions.contains(word)))
 }
 
 /// The survey of every package, distribution and file of the user's, as `tree` has it. Of the base, only ELF files are of
@@ -90,7 +97,7 @@ impl Reading {
 }
 
 fn survey(files: &[(&ImagePath, &Digest)], reading: Reading, store: &Store) -> Result<Survey, StoreError> {
-    const SHELF: &str = "surveys-2";
+    const SHELF: &str = "surveys-3";
     let fields = files.iter().flat_map(|(path, digest)| [path.as_str().as_bytes(), digest.as_bytes().as_slice()]);
     let key = Digest::of_fields(fields.chain([format!("{reading:?}").as_bytes()]));
     if let Some(noted) = store.note(SHELF, &key) {
@@ -115,7 +122,7 @@ impl Survey {
     fn read(&mut self, path: &ImagePath, bytes: &[u8], reading: Reading) {
         if reading != Reading::Base {
             self.named_libraries.extend(named_libraries(bytes));
-            let words = FOR_LDCONFIG.iter().chain(&FOR_TOPICS);
+            let words = FOR_LDCONFIG.iter().chain(&FOR_TOPICS).chain(&FOR_SEEDS);
             self.mentions.extend(words.filter(|word| mentions(bytes, word)).map(|&word| word.to_owned()));
         }
         if bytes.starts_with(b"\x7fELF") {

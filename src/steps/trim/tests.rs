@@ -392,3 +392,26 @@ fn launchers_for_windows_go_and_other_programs_of_wheels_stay() {
     /opt/app/tool/t64.exe  kept: needed by what was asked for
     ");
 }
+
+#[test]
+fn seeds_of_other_pythons_go_where_no_other_python_is_or_comes() {
+    const EMBED: &str = "/opt/app/virtualenv/seed/wheels/embed";
+    let table = b"BUNDLE_SUPPORT = {'3.9': {'pip': 'pip-26.0.whl'}, '3.13': {'pip': 'pip-26.3.whl'}}";
+    let names = ["__init__.py", "pip-26.0.whl", "pip-26.3.whl"].map(|name| format!("{EMBED}/{name}"));
+    let files = [(names[0].as_str(), table.as_slice()), (&names[1], b"PK"), (&names[2], b"PK")];
+    let virtualenv = || Given::new().wheel("virtualenv", &files);
+    insta::assert_snapshot!(virtualenv().trimmed(), @"
+    /opt/app/virtualenv/seed/wheels/embed/__init__.py  kept: needed by what was asked for
+    /opt/app/virtualenv/seed/wheels/embed/pip-26.0.whl  gone: virtualenv's wheels for another Python than the image's
+    /opt/app/virtualenv/seed/wheels/embed/pip-26.3.whl  kept: needed by what was asked for
+    ");
+    let hatch: (&str, &[u8]) = ("/opt/app/hatch/python.py", b"'https://host/python-build-standalone/releases'");
+    let other: (&str, &[u8]) = ("/srv/py/bin/python3.9", b"\x7fELF");
+    for all in [
+        virtualenv().wheel("hatch", &[hatch]),
+        virtualenv().files(&Origin::User, &[other]),
+        virtualenv().keep("**/*.whl"),
+    ] {
+        assert!(all.trim().removed.is_empty());
+    }
+}

@@ -1,0 +1,155 @@
+//! Wheels of pip and setuptools that virtualenv carries for the environments that it makes: those for another Python
+//! than any that the image has or can get.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::keeps;
+use super::survey::{FOR_SEEDS, Survey, is_mentioned};
+use crate::model::image_path::ImagePath;
+use crate::model::platform::PythonVersion;
+use crate::model::request::Request;
+use crate::model::tree::{Origin, Tree};
+use crate::outside::store::{Store, StoreError};
+
+const SEEDS: &str = "virtualenv's wheels for another Python than the image's";
+
+/// The module that says which wheel beside it is for which Python.
+const TABLE: &str = "/virtualenv/seed/wheels/embed/__init__.py";
+
+/// Takes out the wheels that virtualenv puts only into environments of Pythons that are not in the image, unless
+/// something in it fetches interpreters.
+pub(super) fn remove_foreign(
+    tree: &mut Tree,
+    surveys: &BTreeMap<Origin, Survey>,
+    request: &Request,
+    store: &Store,
+) -> Result<(), StoreError> {
+    let is_table = |path: &&ImagePath| path.as_str().ends_with(TABLE);
+    let Some(table) = tree.nodes.keys().find(is_table) else { return Ok(()) };
+    let version = request.python.version;
+    if is_mentioned(surveys, &FOR_SEEDS) || tree.nodes.keys().any(|path| is_other_interpreter(path, version)) {
+        return Ok(());
+    }
+    let (Some(digest), Some(directory)) = (tree.nodes[table].digest(), table.parent()) else { return Ok(()) };
+    let wheels = foreign(&String::from_utf8_lossy(&store.read(digest)?), version);
+    let paths: Vec<ImagePath> = wheels.iter().filter_map(|wheel| directory.join(wheel).ok()).collect();
+    for path in paths.iter().filter(|path| tree.nodes.contains_key(path) && !keeps(request, path)).collect::<Vec<_>>() {
+        tree.remove(path, SEEDS);
+    }
+    Ok(())
+}
+
+/// `bin/python3.9`, `bin/pypy3.11`, `bin/graalpy`: anything that virtualenv could make an environment of, but the
+/// image's own.
+fn is_other_interpreter(path: &ImagePath, version: PythonVersion) -> bool {
+    let name = path.file_name();
+    let is_minor = |minor: &str| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit());
+    let is_other = name.strip_prefix("python3.").is_some_and(is_minor) && name != format!("python{version}");
+    path.parent().is_some_and(|directory| directory.file_name() == "bin")
+        && (is_other || name.starts_with("pypy") || name.starts_with("graalpy"))
+}
+
+/// The wheels that `table` (`BUNDLE_SUPPORT`, from versions to projects to file names) has for other Pythons alone. What
+/// it has for its newest stays too: that is for whoever names no version. None, where the table is not read or has
+/// nothing for `version`.
+fn foreign(table: &str, version: PythonVersion) -> BTreeSet<String> {
+    let Some(bundles) = bundles(table) else { return BTreeSet::new() };
+    let version = version.to_string();
+    let (Some((_, own)), Some((_, newest))) = (bundles.iter().find(|(key, _)| *key == version), bundles.last()) else {
+        return BTreeSet::new();
+    };
+    let all = bundles.iter().flat_map(|(_, wheels)| wheels);
+    all.filter(|wheel| !own.contains(wheel) && !newest.contains(wheel)).map(|wheel| (*wheel).to_owned()).collect()
+}
+
+/// The literal dictionary of dictionaries of strings after `BUNDLE_SUPPORT`: each key, and the values below it. `None`,
+/// where it is anything else.
+fn bundles(table: &str) -> Option<Vec<(&str, Vec<&str>)>> {
+    let (_, assignment) = table.split_once("BUNDLE_SUPPORT")?;
+    let (_, mut rest) = assignment.split_once('{')?;
+    let mut bundles: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut is_inside = false;
+    let mut is_value = false;
+    loop {
+        rest = rest.trim_start();
+        let token = rest.chars().next()?;
+        rest = &rest[token.len_utf8()..];
+        match token {
+            '\'' | '"' => {
+                let (text, after) = rest.split_once(token)?;
+                rest = after;
+                match (is_inside, is_value) {
+                    (false, _) => bundles.push((text, Vec::new())),
+                    (true, true) => bundles.last_mut()?.1.push(text),
+                    (true, false) => {}
+                }
+            }
+            ':' => is_value = true,
+            ',' => is_value = false,
+            '{' if !is_inside => (is_inside, is_value) = (true, false),
+            '}' if is_inside => (is_inside, is_value) = (false, false),
+            '}' => return Some(bundles),
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMBED: &str = r#"
+BUNDLE_FOLDER = Path(__file__).absolute().parent
+BUNDLE_SUPPORT: Final[dict[str, dict[str, str]]] = {
+    "3.9": {
+        "pip": "pip-26.0-py3-none-any.whl",
+        'setuptools': 'setuptools-82.0-py3-none-any.whl',
+    },
+    "3.10": {"pip": "pip-26.3-py3-none-any.whl", "setuptools": "setuptools-82.0-py3-none-any.whl"},
+    "3.11": {"pip": "pip-26.4-py3-none-any.whl", "setuptools": "setuptools-84.2-py3-none-any.whl"},
+}
+MAX = "3.11"
+"#;
+
+    fn foreign_to(table: &str, version: &str) -> Vec<String> {
+        foreign(table, version.parse().unwrap()).into_iter().collect()
+    }
+
+    #[test]
+    fn wheels_for_the_images_python_and_for_the_newest_stay() {
+        assert_eq!(foreign_to(EMBED, "3.10"), ["pip-26.0-py3-none-any.whl"]);
+        assert_eq!(
+            foreign_to(EMBED, "3.11"),
+            ["pip-26.0-py3-none-any.whl", "pip-26.3-py3-none-any.whl", "setuptools-82.0-py3-none-any.whl"]
+        );
+    }
+
+    #[test]
+    fn a_table_of_another_form_takes_nothing() {
+        assert!(foreign_to(EMBED, "3.13").is_empty());
+        for table in [
+            EMBED.replace("BUNDLE_SUPPORT", "BUNDLES"),
+            EMBED.replace("\"3.9\"", "OLDEST"),
+            EMBED.replace("},\n}", "}"),
+            EMBED.replace("{\"pip\"", "{**NEWEST, \"pip\""),
+        ] {
+            assert!(foreign_to(&table, "3.11").is_empty(), "{table}");
+        }
+    }
+
+    #[test]
+    fn another_interpreter_is_known_by_its_name() {
+        let version: PythonVersion = "3.13".parse().unwrap();
+        let table = [
+            ("/usr/bin/python3.13", false),
+            ("/usr/bin/python3", false),
+            ("/usr/bin/python3.13-config", false),
+            ("/usr/lib/python3.9", false),
+            ("/opt/py/bin/python3.9", true),
+            ("/usr/bin/pypy3.11", true),
+        ];
+        for (path, is_other) in table {
+            assert_eq!(is_other_interpreter(&ImagePath::parse(path).unwrap(), version), is_other, "{path}");
+        }
+    }
+}
