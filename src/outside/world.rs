@@ -12,7 +12,7 @@ use crate::outside::archive::Archive;
 use crate::outside::archive::signature::{Keyring, SignatureError};
 use crate::outside::credentials::Credentials;
 use crate::outside::daemon::Daemon;
-use crate::outside::http::{Http, HttpError, HttpSettings, Names};
+use crate::outside::http::{Clients, Http, HttpError, HttpSettings};
 use crate::outside::pypi::Pypi;
 use crate::outside::sandbox::{Sandbox, SandboxSettings};
 use crate::outside::store::{Store, StoreError};
@@ -90,18 +90,18 @@ impl World {
             }
         };
         let credentials = Arc::new(Credentials::with_netrc(settings.netrc.as_deref()));
-        let names = Names::default();
+        let clients = Clients::default();
         let http = HttpSettings {
             offline: settings.offline,
             jobs: settings.jobs,
             read_timeout: READ_TIMEOUT,
-            names: names.clone(),
+            clients: clients.clone(),
             credentials: Arc::clone(&credentials),
         };
         Ok(Self {
             store: Store::open(&settings.cache_dir.join("store"))?,
             http: Http::new(http, Arc::clone(&listener))?,
-            pypi: Pypi { cache_dir: settings.cache_dir.join("pypi"), offline: settings.offline, credentials, names },
+            pypi: Pypi { cache_dir: settings.cache_dir.join("pypi"), offline: settings.offline, credentials, clients },
             archive: Archive::new(keyring),
             sandbox: Sandbox::new(settings.sandbox),
             daemon: Daemon::new(settings.docker_host, settings.runtime_dir.as_deref()),

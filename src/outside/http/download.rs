@@ -298,7 +298,7 @@ mod tests {
 
     use super::*;
     use crate::model::event::Silence;
-    use crate::outside::http::{HttpSettings, Names};
+    use crate::outside::http::{Clients, HttpSettings};
 
     const PATH: &str = "/x.whl";
 
@@ -316,7 +316,7 @@ mod tests {
             let home = tempfile::tempdir().unwrap();
             let store = Store::open(&home.path().join("store")).unwrap();
             let settings = HttpSettings {
-                names: Names::default(),
+                clients: Clients::default(),
                 offline: false,
                 jobs: 4,
                 read_timeout: Duration::from_millis(300),

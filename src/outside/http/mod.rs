@@ -3,8 +3,8 @@
 //! Asynchronous inside, plain calls outside. Trusts what the system trusts, and `SSL_CERT_FILE`; honours the usual
 //! variables for proxies.
 
+mod clients;
 mod download;
-mod names;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -21,8 +21,8 @@ use crate::model::event::{Event, Listener};
 use crate::outside::credentials::{Credentials, public};
 use crate::outside::store::StoreError;
 
+pub(crate) use crate::outside::http::clients::Clients;
 pub(crate) use crate::outside::http::download::Download;
-pub(crate) use crate::outside::http::names::{Names, client};
 
 /// How often a request is tried before its failure is told.
 const ATTEMPTS: u32 = 4;
@@ -39,7 +39,7 @@ pub(crate) struct HttpSettings {
     pub(crate) jobs: usize,
     /// How long a server may say nothing.
     pub(crate) read_timeout: Duration,
-    pub(crate) names: Names,
+    pub(crate) clients: Clients,
     pub(crate) credentials: Arc<Credentials>,
 }
 
@@ -142,9 +142,7 @@ impl Http {
             .enable_all()
             .build()
             .map_err(|error| HttpError::Setup(error.into()))?;
-        let client = names::client(&settings.names, CONNECT_TIMEOUT, settings.read_timeout)
-            .build()
-            .map_err(|error| HttpError::Setup(error.into()))?;
+        let client = settings.clients.client(CONNECT_TIMEOUT, settings.read_timeout).map_err(HttpError::Setup)?;
         Ok(Self { client, runtime, settings, listener, next_id: AtomicU64::new(0) })
     }
 

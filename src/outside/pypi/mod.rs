@@ -34,7 +34,7 @@ use crate::model::digest::Digest;
 use crate::model::platform::Platform;
 use crate::model::request::{Prereleases, PythonRequest};
 use crate::outside::credentials::{Credentials, public};
-use crate::outside::http::{Names, client};
+use crate::outside::http::Clients;
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
@@ -58,7 +58,7 @@ pub(crate) struct Pypi {
     pub(crate) offline: bool,
     /// Learns what credentials the request's URLs bear.
     pub(crate) credentials: Arc<Credentials>,
-    pub(crate) names: Names,
+    pub(crate) clients: Clients,
 }
 
 #[derive(Debug, Error)]
@@ -228,8 +228,7 @@ impl Pypi {
     fn base_client(&self) -> Result<BaseClientBuilder<'static>, PypiError> {
         let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
         let preview = uv_preview::Preview::default();
-        let client = client(&self.names, CONNECT_TIMEOUT, READ_TIMEOUT).build();
-        let client = client.map_err(|error| PypiError::Setup(error.into()))?;
+        let client = self.clients.client(CONNECT_TIMEOUT, READ_TIMEOUT).map_err(PypiError::Setup)?;
         let builder =
             BaseClientBuilder::new(connectivity, true, Vec::new(), preview, READ_TIMEOUT, CONNECT_TIMEOUT, RETRIES);
         Ok(builder.custom_client(client))

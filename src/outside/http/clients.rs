@@ -1,0 +1,97 @@
+//! What all clients of a process have in common: names of hosts, and what the system trusts.
+//!
+//! Each name is looked up once, however many connections are opened at once. A burst of questions is more than some
+//! resolvers answer, and a lost one costs the five seconds until it is asked again (resolv.conf(5)).
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::Client;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::ClientConfig;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls_platform_verifier::Verifier;
+use tokio::sync::OnceCell;
+
+/// What a host's name stands for, once that is known.
+type Known = Arc<OnceCell<Vec<SocketAddr>>>;
+
+/// Why a client cannot be made.
+type SetupError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Makes the clients of a process, and holds what they share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Clients {
+    names: Names,
+    /// Made for the first of them: the system's certificates are hundreds of files.
+    tls: Arc<Mutex<Option<ClientConfig>>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Names(Arc<Mutex<HashMap<String, Known>>>);
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = name.as_str().to_owned();
+        let known = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(host.clone()).or_default());
+        Box::pin(async move {
+            // A failure is not kept: whoever comes next asks again.
+            let look_up = async || tokio::net::lookup_host((host.as_str(), 0)).await.map(Iterator::collect);
+            let addresses: Vec<SocketAddr> = known.get_or_try_init(look_up).await?.clone();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl Clients {
+    /// A client as all of lath's are: it trusts what the system trusts, and `SSL_CERT_FILE`. It belongs to the runtime
+    /// that it is first used on.
+    pub(crate) fn client(&self, connect: Duration, read: Duration) -> Result<Client, SetupError> {
+        let client = Client::builder()
+            .user_agent(concat!("lath/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(connect)
+            .read_timeout(read)
+            // As browsers write them, which some old proxies insist on.
+            .http1_title_case_headers()
+            .dns_resolver(self.names.clone())
+            .tls_backend_preconfigured(self.tls()?);
+        Ok(client.build()?)
+    }
+
+    fn tls(&self) -> Result<ClientConfig, rustls::Error> {
+        let mut known = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = &*known {
+            return Ok(config.clone());
+        }
+        let provider =
+            CryptoProvider::get_default().map_or_else(|| Arc::new(aws_lc_rs::default_provider()), Arc::clone);
+        let verifier = Verifier::new(Arc::clone(&provider))?;
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            // "Dangerous" is any verifier but rustls' own: this one is that, with the system's roots.
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(known.insert(config).clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_is_looked_up_once_and_a_failure_is_not_kept() {
+        let names = Names::default();
+        for _ in 0..2 {
+            let addresses = names.resolve("localhost".parse().unwrap()).await.unwrap();
+            assert!(addresses.into_iter().all(|address| address.ip().is_loopback()));
+        }
+        let known = |host: &str| names.0.lock().unwrap()[host].initialized();
+        assert!(names.resolve("no-such-host.invalid".parse().unwrap()).await.is_err());
+        assert!(known("localhost") && !known("no-such-host.invalid"));
+    }
+}
