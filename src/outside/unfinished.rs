@@ -11,6 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 static PATHS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static PROGRAMS: AtomicUsize = AtomicUsize::new(0);
 static WATCH: Once = Once::new();
+/// How often what is unfinished is removed before it is left.
+const ATTEMPTS: usize = 20;
 
 /// Stands for one path that has to go if the process is ended now.
 #[derive(Debug)]
@@ -71,9 +73,16 @@ fn wait() {
     // The lock stays held: nobody begins anything new.
     let paths = PATHS.lock().unwrap_or_else(PoisonError::into_inner);
     for path in paths.iter() {
-        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        // Other threads may still put something there.
+        let _ = (0..ATTEMPTS).find(|_| is_gone(path));
     }
     exit(number);
+}
+
+/// Removes the path, and says whether nothing is there any more.
+fn is_gone(path: &Path) -> bool {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    removed.is_ok() || path.symlink_metadata().is_err()
 }
 
 #[expect(clippy::exit, reason = "a signal ends the process, whatever its threads are at")]

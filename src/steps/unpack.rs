@@ -6,6 +6,7 @@ use std::path::Path;
 
 use fs_err as fs;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::formats::deb::{self, DebEntry, DebError};
@@ -15,11 +16,11 @@ use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::{LockedDeb, LockedWheel, Parcel, PlatformLock};
 use crate::model::part::{ConsoleScript, DebPart, Part, PartContents, PartEntry, WheelPart};
 use crate::model::tree::{Kind, Origin};
-use crate::outside::store::{Store, StoreError};
+use crate::outside::store::{PackWriter, Packed, Store, StoreError};
 use crate::outside::world::World;
 
 /// The shelf of notes; its number changes when [`Part`] does.
-const SHELF: &str = "parts-1";
+const SHELF: &str = "parts-2";
 
 #[derive(Debug, Error)]
 pub(crate) enum UnpackError {
@@ -86,13 +87,20 @@ pub(crate) fn unpack_ahead(parcel: &Parcel, world: &World) {
 
 fn deb_part(deb: &LockedDeb, store: &Store) -> Result<Part, UnpackError> {
     let name = format!("{}_{}.deb", deb.name, deb.version);
-    noted(&name, &deb.digest, deb.origin(), store, |path| read_deb(path, store).map(PartContents::Deb))
+    noted(&name, &deb.digest, deb.origin(), store, |path, pack| read_deb(path, pack).map(PartContents::Deb))
 }
 
 fn wheel_part(wheel: &LockedWheel, store: &Store) -> Result<Part, UnpackError> {
-    noted(&wheel.file_name, &wheel.digest, wheel.origin(), store, |path| {
-        read_wheel(path, store).map(PartContents::Wheel)
+    noted(&wheel.file_name, &wheel.digest, wheel.origin(), store, |path, pack| {
+        read_wheel(path, pack).map(PartContents::Wheel)
     })
+}
+
+/// A note: what was found in a parcel, and the pack that holds what is small of it.
+#[derive(Serialize, Deserialize)]
+struct Opened {
+    contents: PartContents,
+    packed: Packed,
 }
 
 /// The note of an earlier opening, or what `open` finds in the parcel. Contents are in the store before the note is;
@@ -102,17 +110,27 @@ fn noted(
     parcel: &Digest,
     origin: Origin,
     store: &Store,
-    open: impl Fn(&Path) -> Result<PartContents, PartError>,
+    open: impl Fn(&Path, &mut PackWriter<'_>) -> Result<PartContents, PartError>,
 ) -> Result<Part, UnpackError> {
     let failed = |source| UnpackError::Parcel { parcel: name.to_owned(), source };
-    if let Some(contents) = store.note(SHELF, parcel).filter(|contents| holds(contents, store)) {
+    let noted = store.note::<Opened>(SHELF, parcel);
+    if let Some(Opened { contents, .. }) =
+        noted.filter(|noted| store.open_pack(&noted.packed) && holds(&noted.contents, store))
+    {
         return Ok(Part { parcel: *parcel, origin, contents });
     }
-    let contents = open(&store.parcel_path(parcel)).map_err(|error| match store.drop_damaged_parcel(parcel) {
-        Ok(true) => failed(PartError::Damaged(Box::new(error))),
-        _ => failed(error),
-    })?;
-    store.write_note(SHELF, parcel, &contents).map_err(|error| failed(error.into()))?;
+    let mut pack = store.pack();
+    let contents =
+        open(&store.parcel_path(parcel), &mut pack).map_err(|error| match store.drop_damaged_parcel(parcel) {
+            Ok(true) => failed(PartError::Damaged(Box::new(error))),
+            _ => failed(error),
+        })?;
+    let keep = || {
+        let opened = Opened { contents, packed: pack.finish()? };
+        store.write_note(SHELF, parcel, &opened)?;
+        Ok(opened.contents)
+    };
+    let contents = keep().map_err(|error: StoreError| failed(error.into()))?;
     Ok(Part { parcel: *parcel, origin, contents })
 }
 
@@ -133,14 +151,14 @@ fn open(path: &Path) -> Result<std::io::BufReader<fs::File>, PartError> {
 }
 
 /// Keeps the contents of the file `path`.
-fn kept(path: &str, reader: &mut dyn Read, store: &Store) -> Result<(Digest, u64), PartError> {
-    store.put_reader(reader).map_err(|error| match error {
+fn kept(path: &str, reader: &mut dyn Read, pack: &mut PackWriter<'_>) -> Result<(Digest, u64), PartError> {
+    pack.put_reader(reader).map_err(|error| match error {
         StoreError::Incoming(source) => PartError::Contents { path: path.to_owned(), source },
         other => other.into(),
     })
 }
 
-fn read_deb(path: &Path, store: &Store) -> Result<DebPart, PartError> {
+fn read_deb(path: &Path, pack: &mut PackWriter<'_>) -> Result<DebPart, PartError> {
     let mut seen: BTreeMap<String, Kind> = BTreeMap::new();
     let mut entries: Vec<PartEntry> = Vec::new();
     let files = deb::read(open(path)?, |path, mode, entry| {
@@ -148,7 +166,7 @@ fn read_deb(path: &Path, store: &Store) -> Result<DebPart, PartError> {
         let kind = match entry {
             DebEntry::Directory => Kind::Directory,
             DebEntry::File(reader) => {
-                let (digest, size_bytes) = kept(&path, reader, store)?;
+                let (digest, size_bytes) = kept(&path, reader, pack)?;
                 Kind::File { digest, size_bytes }
             }
             DebEntry::Link(target) => Kind::Link { target },
@@ -180,7 +198,7 @@ fn read_deb(path: &Path, store: &Store) -> Result<DebPart, PartError> {
     Ok(part)
 }
 
-fn read_wheel(path: &Path, store: &Store) -> Result<WheelPart, PartError> {
+fn read_wheel(path: &Path, pack: &mut PackWriter<'_>) -> Result<WheelPart, PartError> {
     let mut wheel = Wheel::open(open(path)?)?;
     let header = wheel.header()?;
     let mut part = WheelPart {
@@ -204,7 +222,7 @@ fn read_wheel(path: &Path, store: &Store) -> Result<WheelPart, PartError> {
         if !seen.insert((scheme, path.clone())) {
             return Err(PartError::Twice { path });
         }
-        let (digest, size_bytes) = kept(&path, reader, store)?;
+        let (digest, size_bytes) = kept(&path, reader, pack)?;
         let mode = if is_executable { 0o755 } else { 0o644 };
         let entry = PartEntry { path, kind: Kind::File { digest, size_bytes }, mode };
         match scheme {

@@ -1,5 +1,7 @@
 //! Trees on disk, from the store's contents.
 
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -7,6 +9,7 @@ use fs_err as fs;
 use fs_err::os::unix::fs as unix;
 use tempfile::TempDir;
 
+use super::memory::MemoryDir;
 use super::{Store, StoreError};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Kind, Node, Tree};
@@ -16,6 +19,8 @@ use crate::model::tree::{Kind, Node, Tree};
 enum Files {
     /// Hard links to the store's contents.
     Shared,
+    /// Copies, with the modes that links would have.
+    Copied,
     /// Copies, with the owners that the tree names where this process may give files away.
     Own,
 }
@@ -58,9 +63,11 @@ impl Store {
                     fs::hard_link(links[path].under(root), &here).map_err(failed)?;
                 }
                 Kind::File { digest, .. } => {
-                    let contents = self.contents_path(digest, node.is_executable())?;
-                    if files == Files::Own || fs::hard_link(&contents, &here).is_err() {
-                        fs::copy(&contents, &here).map_err(failed)?;
+                    let is_linked = files == Files::Shared
+                        && fs::hard_link(self.contents_path(digest, node.is_executable())?, &here).is_ok();
+                    if !is_linked {
+                        let mut contents = self.reader(digest)?;
+                        copy(&mut contents, &here, node.is_executable()).map_err(failed)?;
                     }
                 }
             }
@@ -71,7 +78,6 @@ impl Store {
         }
         // Modes come last and deepest first: a directory that may not be written is filled before.
         for (path, node) in tree.nodes.iter().rev().filter(|(_, node)| sets_mode(node, files)) {
-            use std::os::unix::fs::PermissionsExt as _;
             if before.nodes.get(path).is_some_and(|old| old.kind == node.kind && old.mode == node.mode) {
                 continue;
             }
@@ -85,7 +91,15 @@ impl Store {
     }
 }
 
-/// One tree after the other on disk, each made of the one before: what the trees of a build share is laid out once.
+/// Makes the file `here`.
+fn copy(contents: &mut dyn io::Read, here: &Path, is_executable: bool) -> io::Result<()> {
+    let mut file = fs::File::create_new(here)?;
+    io::copy(contents, &mut file)?;
+    let mode = if is_executable { 0o755 } else { 0o644 };
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
+}
+
+/// One tree after the other in a folder, each made of the one before: what the trees of a build share is laid out once.
 #[derive(Debug)]
 pub(crate) struct Stage {
     store: Store,
@@ -94,8 +108,25 @@ pub(crate) struct Stage {
 
 #[derive(Debug)]
 struct Shown {
-    home: TempDir,
+    home: Home,
     tree: Tree,
+}
+
+/// Where trees are shown.
+#[derive(Debug)]
+enum Home {
+    Memory(MemoryDir),
+    Disk(TempDir),
+}
+
+impl Home {
+    fn root(&self) -> PathBuf {
+        match self {
+            Self::Memory(folder) => folder.path(),
+            Self::Disk(folder) => folder.path(),
+        }
+        .join("root")
+    }
 }
 
 impl Stage {
@@ -103,24 +134,45 @@ impl Stage {
         Self { store: store.clone(), shown: Mutex::new(None) }
     }
 
-    /// The root of `tree` on disk, as by [`Store::check_out`], until another is shown. Nobody may be at work in the
+    /// The root of `tree` laid out, as by [`Store::check_out`], until another is shown. Nobody may be at work in the
     /// one before.
     pub(crate) fn show(&self, tree: &Tree) -> Result<PathBuf, StoreError> {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         // A change that breaks off leaves a folder that nobody uses again.
-        let (home, before) = match shown.take() {
-            Some(Shown { home, tree }) => (home, tree),
-            None => {
-                let home = self.store.temporary_dir()?;
-                fs::create_dir(home.path().join("root"))
-                    .map_err(|source| StoreError::CheckOut { path: ImagePath::root(), source })?;
-                (home, Tree::default())
-            }
+        let new = match shown.take() {
+            Some(Shown { home, tree: before }) => self.change(home, &before, tree),
+            None => match MemoryDir::for_tree(tree, &self.store.desk) {
+                Some(folder) => self.begin(Home::Memory(folder), tree),
+                None => self.begin(Home::Disk(self.store.temporary_dir()?), tree),
+            },
         };
-        let root = home.path().join("root");
-        self.store.lay_out(&before, tree, &root, Files::Shared)?;
+        // What memory no longer holds, the disk may.
+        let new = match new {
+            Err((Home::Memory(_), _)) => self.begin(Home::Disk(self.store.temporary_dir()?), tree),
+            other => other,
+        };
+        let home = new.map_err(|(_, error)| error)?;
+        let root = home.root();
         *shown = Some(Shown { home, tree: tree.clone() });
         Ok(root)
+    }
+
+    fn begin(&self, home: Home, tree: &Tree) -> Result<Home, (Home, StoreError)> {
+        match fs::create_dir(home.root()) {
+            Ok(()) => self.change(home, &Tree::default(), tree),
+            Err(source) => Err((home, StoreError::CheckOut { path: ImagePath::root(), source })),
+        }
+    }
+
+    fn change(&self, home: Home, before: &Tree, tree: &Tree) -> Result<Home, (Home, StoreError)> {
+        let files = match home {
+            Home::Memory(_) => Files::Copied,
+            Home::Disk(_) => Files::Shared,
+        };
+        match self.store.lay_out(before, tree, &home.root(), files) {
+            Ok(()) => Ok(home),
+            Err(error) => Err((home, error)),
+        }
     }
 }
 
@@ -135,7 +187,7 @@ fn sets_mode(node: &Node, files: Files) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::fs::MetadataExt as _;
 
     use super::*;
     use crate::model::tree::Origin;
@@ -178,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_shows_one_tree_after_the_other() {
+    fn a_stage_shows_one_tree_after_the_other_in_memory_and_on_the_disk() {
         let (_home, store) = store();
         let path = |text: &str| ImagePath::parse(text).unwrap();
         let file =
@@ -188,15 +240,22 @@ mod tests {
             &[("/a", file("3", 0o755)), ("/c", file("2", 0o755)), ("/d/e", file("1", 0o644))],
             &[("/a/b/x", file("4", 0o644)), ("/tmp", Node { mode: 0o1777, ..Node::directory(Origin::Lath) })],
         ];
-        let stage = Stage::new(&store);
-        for nodes in trees {
-            let mut tree = Tree::default();
-            tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
-            nodes.iter().for_each(|(at, node)| tree.insert(path(at), node.clone()));
-            let root = stage.show(&tree).unwrap();
-            let fresh = tempfile::tempdir().unwrap();
-            store.check_out(&tree, fresh.path()).unwrap();
-            assert_eq!(listing(&root), listing(fresh.path()));
+        let nothing = Tree::default();
+        let homes =
+            [MemoryDir::for_tree(&nothing, &store.desk).map(Home::Memory), store.temporary_dir().ok().map(Home::Disk)];
+        for home in homes.into_iter().flatten() {
+            let stage = Stage::new(&store);
+            let home = stage.begin(home, &nothing).unwrap();
+            *stage.shown.lock().unwrap() = Some(Shown { home, tree: nothing.clone() });
+            for nodes in trees {
+                let mut tree = Tree::default();
+                tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
+                nodes.iter().for_each(|(at, node)| tree.insert(path(at), node.clone()));
+                let root = stage.show(&tree).unwrap();
+                let fresh = tempfile::tempdir().unwrap();
+                store.check_out(&tree, fresh.path()).unwrap();
+                assert_eq!(listing(&root), listing(fresh.path()));
+            }
         }
     }
 

@@ -6,21 +6,26 @@
 //! cut short: sizes are compared on use (decision 0050).
 
 mod checkout;
+mod memory;
+mod packs;
 mod upkeep;
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::{NamedTempFile, PersistError, TempDir};
 use thiserror::Error;
 
 pub(crate) use self::checkout::Stage;
+use self::packs::{Beginning, Places, beginning};
+pub(crate) use self::packs::{PackWriter, Packed};
 pub(crate) use self::upkeep::{Amount, amount, prune};
 use self::upkeep::{is_older, lock_file, refuse_other_version, sweep};
 use crate::model::digest::{Digest, DigestWriter};
@@ -29,7 +34,9 @@ use crate::outside::unfinished::Unfinished;
 
 /// The layout that this lath reads and writes.
 const VERSION: &str = "1";
-const SHELVES: [&str; 7] = ["files", "programs", "parcels", "partial", "segments", "notes", "locks"];
+const SHELVES: [&str; 8] = ["files", "packs", "programs", "parcels", "partial", "segments", "notes", "locks"];
+/// Folders of a process for files that are being written.
+const DRAWERS: usize = 8;
 /// A use is written down this often, so that [`prune`] knows what is in use.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(86_400);
 
@@ -43,6 +50,9 @@ pub(crate) struct Store {
 #[derive(Debug)]
 struct Desk {
     folder: TempDir,
+    next_drawer: AtomicUsize,
+    places: RwLock<Places>,
+    memory_prefix: String,
     #[expect(dead_code, reason = "the folder is known to whoever ends the process as long as this lives")]
     unfinished: Unfinished,
     #[expect(dead_code, reason = "the lock lives as long as the file")]
@@ -91,10 +101,12 @@ impl Store {
         fs::create_dir_all(dir).map_err(failed)?;
         let root = fs::canonicalize(dir).map_err(failed)?;
         let lock = lock_file(&root).map_err(failed)?;
+        let memory_prefix = memory::prefix(&root);
         if lock.try_lock().is_ok() {
             // Nobody else is at work: what is unfinished was left by processes that were killed.
             refuse_other_version(&root)?;
             sweep(&root);
+            memory::sweep(&memory_prefix);
             let _ = lock.unlock();
         }
         // A file system that knows no locks is taken as it is.
@@ -105,7 +117,18 @@ impl Store {
         }
         let folder = TempDir::new_in(root.join("tmp")).map_err(failed)?;
         let unfinished = Unfinished::new(folder.path());
-        let store = Self { root, desk: Arc::new(Desk { folder, unfinished, lock }) };
+        for drawer in 0..DRAWERS {
+            fs::create_dir(folder.path().join(drawer.to_string())).map_err(failed)?;
+        }
+        let desk = Desk {
+            folder,
+            next_drawer: AtomicUsize::new(0),
+            places: RwLock::default(),
+            memory_prefix,
+            unfinished,
+            lock,
+        };
+        let store = Self { root, desk: Arc::new(desk) };
         let version = store.root.join("version");
         if !version.exists() {
             store.write(&version, VERSION.as_bytes())?;
@@ -119,8 +142,12 @@ impl Store {
     }
 
     fn shelf(&self, shelf: &str, digest: &Digest) -> PathBuf {
-        let name = digest.to_string();
-        self.root.join(shelf).join(&name[..2]).join(&name[2..])
+        let (shelf, name) = (self.root.join(shelf), digest.to_string());
+        if shelf.ends_with("files") || shelf.ends_with("programs") {
+            // These may be many, and some file systems are slow with folders of so many.
+            return shelf.join(&name[..2]).join(&name[2..]);
+        }
+        shelf.join(name)
     }
 
     /// A new directory on the store's own file system, gone when it is dropped.
@@ -130,8 +157,10 @@ impl Store {
     }
 
     fn temporary_file(&self) -> Result<NamedTempFile, StoreError> {
-        let path = self.desk.folder.path();
-        NamedTempFile::new_in(path).map_err(|source| StoreError::Write { path: path.to_owned(), source })
+        // A folder is locked while a file is made in it, or moved out of it: threads keep out of each other's way.
+        let drawer = self.desk.next_drawer.fetch_add(1, Ordering::Relaxed) % DRAWERS;
+        let path = self.desk.folder.path().join(drawer.to_string());
+        NamedTempFile::new_in(&path).map_err(|source| StoreError::Write { path, source })
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
@@ -152,6 +181,14 @@ impl Store {
 
     /// Keeps what `reader` gives as the content of a file; no more than a buffer of it is in memory.
     pub(crate) fn put_reader(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
+        match beginning(reader)? {
+            Beginning::All(bytes) => Ok((self.put(&bytes)?, bytes.len() as u64)),
+            Beginning::Part(bytes) => self.put_large(&mut bytes.chain(reader)),
+        }
+    }
+
+    /// The same for what is written while it is read.
+    fn put_large(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         let mut file = self.temporary_file()?;
         let mut writer = DigestWriter::new(io::BufWriter::with_capacity(128 << 10, file.as_file_mut()));
         let failed = |source| StoreError::Write { path: self.root.join("files"), source };
@@ -174,32 +211,49 @@ impl Store {
         Ok((digest, size_bytes))
     }
 
-    /// A path on disk with that content and mode 0644, or 0755 where it is to be executed.
-    pub(crate) fn contents_path(&self, digest: &Digest, executable: bool) -> Result<PathBuf, StoreError> {
+    /// A file with that content alone and mode 0644, or 0755 where it is to be executed.
+    fn contents_path(&self, digest: &Digest, executable: bool) -> Result<PathBuf, StoreError> {
         let plain = self.shelf("files", digest);
-        if !executable {
+        let packed = self.place_of(digest);
+        if !executable && packed.is_none() {
             return Ok(plain);
         }
-        let program = self.shelf("programs", digest);
-        let unreadable = |source| StoreError::Read { path: plain.clone(), source };
-        let size_bytes = fs::metadata(&plain).map_err(unreadable)?.len();
-        if !is_whole(&program, Some(size_bytes)) {
-            let mut source = fs::File::open(&plain).map_err(unreadable)?;
+        let size_bytes = match packed {
+            Some(place) => place.size_bytes,
+            None => fs::metadata(&plain).map_err(|source| StoreError::Read { path: plain.clone(), source })?.len(),
+        };
+        let (path, mode) = if executable { (self.shelf("programs", digest), 0o755) } else { (plain, 0o644) };
+        if !is_whole(&path, Some(size_bytes)) {
             let mut file = self.temporary_file()?;
-            io::copy(&mut source, &mut file).map_err(|source| StoreError::Write { path: program.clone(), source })?;
-            place(file, &program, 0o755)?;
+            io::copy(&mut self.reader(digest)?, &mut file)
+                .map_err(|source| StoreError::Write { path: path.clone(), source })?;
+            place(file, &path, mode)?;
         }
-        Ok(program)
+        Ok(path)
     }
 
     /// Whether the content is here, and of that size.
     pub(crate) fn holds(&self, digest: &Digest, size_bytes: u64) -> bool {
-        is_whole(&self.shelf("files", digest), Some(size_bytes))
+        self.place_of(digest).is_some_and(|place| place.size_bytes == size_bytes)
+            || is_whole(&self.shelf("files", digest), Some(size_bytes))
     }
 
     pub(crate) fn read(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        if let Some(place) = self.place_of(digest) {
+            return self.read_packed(place);
+        }
         let path = self.shelf("files", digest);
         fs::read(&path).map_err(|source| StoreError::Read { path, source })
+    }
+
+    /// The same, of which a large content is in memory only a part at a time.
+    pub(crate) fn reader(&self, digest: &Digest) -> Result<Box<dyn Read>, StoreError> {
+        if let Some(place) = self.place_of(digest) {
+            return Ok(Box::new(io::Cursor::new(self.read_packed(place)?)));
+        }
+        let path = self.shelf("files", digest);
+        let file = fs::File::open(&path).map_err(|source| StoreError::Read { path, source })?;
+        Ok(Box::new(file))
     }
 
     /// Where the whole .deb or wheel lies once it is here.
@@ -325,11 +379,16 @@ fn place(file: NamedTempFile, path: &Path, mode: u32) -> Result<(), StoreError> 
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| StoreError::Write { path: path.to_owned(), source };
     file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).map_err(failed)?;
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(failed)?;
+    match file.persist(path) {
+        Ok(_) => Ok(()),
+        // Its folder is made by the first that belongs there.
+        Err(PersistError { error, file }) if error.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
+            file.persist(path).map_err(|error| failed(error.error))?;
+            Ok(())
+        }
+        Err(PersistError { error, .. }) => Err(failed(error)),
     }
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
     driver.py IMAGE start|all SEARCH_PATH MODULE[:FUNCTION]...
 
-    {"path": PATH, "number": NUMBER, "imports": [NAME...], "outline": OUTLINE}    compiled to /work/NUMBER.pyc
+    {"path": PATH, "size_bytes": SIZE, "imports": [NAME...], "outline": OUTLINE}    compiled: the next SIZE bytes of /work/code
     {"path": PATH, "outline": OUTLINE}    as /work/known.json has it: PATH -> [imports, outline]
 
 OUTLINE is what `outline` makes of a file, or null where nobody asked.
@@ -260,8 +260,8 @@ def every():
     return paths
 
 
-told = open("/work/told", "w")
-for number, path in enumerate(sorted(start() if MODE == "start" else every())):
+told, written = open("/work/told", "w"), open("/work/code", "wb")
+for path in sorted(start() if MODE == "start" else every()):
     line = {"path": path, "outline": outlines.get(path)}
     if path in known:
         print(json.dumps(line), file=told)
@@ -269,9 +269,9 @@ for number, path in enumerate(sorted(start() if MODE == "start" else every())):
         code, source = found
         objects = held(code, [])
         data = external._code_to_hash_pyc(code, importlib.util.source_hash(source), False)
-        with open(f"/work/{number}.pyc", "wb") as file:
-            file.write(data)
-        print(json.dumps({**line, "number": number, "imports": loads.get(path) or []}), file=told)
+        written.write(data)
+        print(json.dumps({**line, "size_bytes": len(data), "imports": loads.get(path) or []}), file=told)
         del objects
     codes[path] = None
 told.close()
+written.close()

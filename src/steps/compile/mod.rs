@@ -4,6 +4,7 @@
 //! The same files come to the same bytecode on every machine (docs/decisions/0010-bytecode-is-the-same-everywhere.md).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -18,7 +19,7 @@ use crate::model::platform::{Architecture, PythonVersion};
 use crate::model::request::{Bytecode, Request};
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::sandbox::{Job, SandboxError};
-use crate::outside::store::{Stage, StoreError};
+use crate::outside::store::{Packed, Stage, StoreError};
 use crate::outside::world::World;
 
 /// Finds what start-up imports, and compiles; its own words tell how.
@@ -49,10 +50,26 @@ struct Compiled {
     size_bytes: u64,
 }
 
-/// What need not be found out again of a file that is as it was.
+/// A note: the bytecode of one tree, and where it is.
+#[derive(Serialize, Deserialize)]
+struct Finished {
+    compiled: Vec<Compiled>,
+    packed: Packed,
+}
+
+/// A note: what the next run for the same modules need not find out again.
+#[derive(Serialize, Deserialize)]
+struct Last {
+    files: Vec<Known>,
+    packed: Packed,
+}
+
+/// What is known of a file as long as it is as it was.
 #[derive(Debug, Serialize, Deserialize)]
 struct Known {
     compiled: Compiled,
+    /// Of the source; `None` of a link, which is compiled each time.
+    source_digest: Option<Digest>,
     imports: Vec<String>,
     /// The driver's own, of a file that a start goes through: what its functions name and import.
     outline: serde_json::Value,
@@ -62,8 +79,8 @@ struct Known {
 #[derive(Debug, Deserialize)]
 struct Told {
     path: String,
-    /// Of the file that it wrote; `None` where it was known before.
-    number: Option<u64>,
+    /// Of the bytecode that it wrote; `None` where it was known before.
+    size_bytes: Option<u64>,
     #[serde(default)]
     imports: Vec<String>,
     outline: serde_json::Value,
@@ -78,7 +95,7 @@ pub(crate) fn compile(
     workshop: Option<&Tree>,
     (stage, world): (&Stage, &World),
 ) -> Result<Tree, CompileError> {
-    const SHELF: &str = "bytecode-4";
+    const SHELF: &str = "bytecode-5";
     if request.bytecode == Bytecode::None {
         return Ok(slim);
     }
@@ -89,16 +106,16 @@ pub(crate) fn compile(
     }
     let job = Compilation::new(&slim, assembly, request, workshop, (stage, world));
     let key = Digest::of_fields([slim.digest().as_bytes().as_slice(), job.question().as_bytes()]);
-    let compiled: Vec<Compiled> = match world.store.note::<Vec<Compiled>>(SHELF, &key) {
-        Some(noted) if noted.iter().all(|one| world.store.holds(&one.digest, one.size_bytes)) => noted,
+    let finished = match world.store.note::<Finished>(SHELF, &key) {
+        Some(noted) if world.store.open_pack(&noted.packed) && noted.compiled.iter().all(|one| job.holds(one)) => noted,
         _ => {
-            let compiled = job.run()?;
-            world.store.write_note(SHELF, &key, &compiled)?;
-            compiled
+            let finished = job.run()?;
+            world.store.write_note(SHELF, &key, &finished)?;
+            finished
         }
     };
     let reason = job.reason();
-    insert(&mut slim, compiled.iter(), request.python.version, reason);
+    insert(&mut slim, finished.compiled.iter(), request.python.version, reason);
     Ok(slim)
 }
 
@@ -155,9 +172,7 @@ struct Compilation<'a> {
 }
 
 impl<'a> Compilation<'a> {
-    /// The shelf of single files, and the one of what was compiled last time for the same modules.
-    const FILES: &'static str = "bytecode-of-files-2";
-    const LAST: &'static str = "bytecode-last-1";
+    const LAST: &'static str = "bytecode-last-2";
 
     fn new(
         slim: &'a Tree,
@@ -190,23 +205,26 @@ impl<'a> Compilation<'a> {
         Digest::of_fields([self.ground.as_bytes().as_slice(), format!("{:?}", self.modules).as_bytes()])
     }
 
-    fn key(&self, source: &ImagePath) -> Option<Digest> {
-        let digest = self.slim.nodes.get(source)?.digest()?;
-        Some(Digest::of_fields([self.ground.as_bytes().as_slice(), source.as_str().as_bytes(), digest.as_bytes()]))
+    fn holds(&self, compiled: &Compiled) -> bool {
+        self.world.store.holds(&compiled.digest, compiled.size_bytes)
+    }
+
+    fn source_digest(&self, source: &ImagePath) -> Option<Digest> {
+        self.slim.nodes.get(source)?.digest().copied()
     }
 
     /// Of what was compiled last time, the files that are as they were.
     fn known(&self) -> BTreeMap<ImagePath, Known> {
         let store = &self.world.store;
-        let last: Vec<ImagePath> = store.note(Self::LAST, &self.question()).unwrap_or_default();
-        let known = last.into_iter().filter_map(|source| {
-            let known: Known = store.note(Self::FILES, &self.key(&source)?)?;
-            store.holds(&known.compiled.digest, known.compiled.size_bytes).then_some((source, known))
+        let last = store.note::<Last>(Self::LAST, &self.question()).filter(|last| store.open_pack(&last.packed));
+        let files = last.into_iter().flat_map(|last| last.files).filter(|known| {
+            let digest = self.source_digest(&known.compiled.source);
+            digest.is_some() && digest == known.source_digest && self.holds(&known.compiled)
         });
-        known.collect()
+        files.map(|known| (known.compiled.source.clone(), known)).collect()
     }
 
-    fn run(&self) -> Result<Vec<Compiled>, CompileError> {
+    fn run(&self) -> Result<Finished, CompileError> {
         let store = &self.world.store;
         let mut known = self.known();
         let home = store.temporary_dir()?;
@@ -230,31 +248,39 @@ impl<'a> Compilation<'a> {
         let facts: BTreeMap<&str, _> =
             known.iter().map(|(path, one)| (path.as_str(), (&one.imports, &one.outline))).collect();
         fs::write(work.join("known.json"), serde_json::to_vec(&facts)?).map_err(CompileError::Folder)?;
-        let mut compiled = Vec::new();
-        for told in self.drive(&root, image, &work)? {
-            let Ok(source) = ImagePath::parse(&told.path) else { continue };
+        let all_told = self.drive(&root, image, &work)?;
+        let mut written = BufReader::new(fs::File::open(work.join("code")).map_err(CompileError::Folder)?);
+        let mut pack = store.pack();
+        let mut files = Vec::new();
+        for told in all_told {
+            let mut bytecode = written.by_ref().take(told.size_bytes.unwrap_or_default());
+            let Ok(source) = ImagePath::parse(&told.path) else {
+                io::copy(&mut bytecode, &mut io::sink()).map_err(CompileError::Folder)?;
+                continue;
+            };
+            let source_digest = self.source_digest(&source);
             let earlier = known.remove(&source);
-            let (one, is_news) = match (earlier, told.number) {
+            let one = match (earlier, told.size_bytes) {
                 (Some(earlier), None) => {
-                    let is_news = earlier.outline != told.outline;
-                    (Known { outline: told.outline, ..earlier }, is_news)
+                    pack.put_reader(&mut store.reader(&earlier.compiled.digest)?)?;
+                    Known { outline: told.outline, ..earlier }
                 }
-                (_, Some(number)) => {
-                    let mut file = fs::File::open(work.join(format!("{number}.pyc"))).map_err(CompileError::Folder)?;
-                    let (digest, size_bytes) = store.put_reader(&mut file)?;
+                (_, Some(told_bytes)) => {
+                    let (digest, size_bytes) = pack.put_reader(&mut bytecode)?;
+                    if size_bytes != told_bytes {
+                        return Err(CompileError::Folder(io::ErrorKind::UnexpectedEof.into()));
+                    }
                     let compiled = Compiled { source, digest, size_bytes };
-                    (Known { compiled, imports: told.imports, outline: told.outline }, true)
+                    Known { compiled, source_digest, imports: told.imports, outline: told.outline }
                 }
                 (None, None) => continue,
             };
-            if let Some(key) = self.key(&one.compiled.source).filter(|_| is_news) {
-                store.write_note(Self::FILES, &key, &one)?;
-            }
-            compiled.push(one.compiled);
+            files.push(one);
         }
-        let sources: Vec<&ImagePath> = compiled.iter().map(|one| &one.source).collect();
-        store.write_note(Self::LAST, &self.question(), &sources)?;
-        Ok(compiled)
+        let last = Last { files, packed: pack.finish()? };
+        store.write_note(Self::LAST, &self.question(), &last)?;
+        let Last { files, packed } = last;
+        Ok(Finished { compiled: files.into_iter().map(|known| known.compiled).collect(), packed })
     }
 
     /// Runs the driver by the Python of the tree at `root`.

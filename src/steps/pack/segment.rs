@@ -5,8 +5,6 @@
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 
-use fs_err as fs;
-
 use super::PackError;
 use super::group::{Entry, Share};
 use crate::formats::tarball;
@@ -61,7 +59,7 @@ pub(super) fn segment(piece: &Piece<'_>, request: &Request, store: &Store) -> Re
             continue;
         }
         let mut contents: Box<dyn Read> = match &node.kind {
-            Kind::File { digest, .. } => Box::new(fs::File::open(store.contents_path(digest, false)?).map_err(failed)?),
+            Kind::File { digest, .. } => store.reader(digest)?,
             Kind::Directory | Kind::Link { .. } => Box::new(io::empty()),
         };
         tarball::write_node(&mut packer, path, node, request.epoch_secs, &mut contents).map_err(failed)?;

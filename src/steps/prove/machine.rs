@@ -2,7 +2,6 @@
 
 use std::io::Read as _;
 
-use fs_err as fs;
 use rayon::prelude::*;
 
 use super::ProveError;
@@ -52,11 +51,8 @@ fn is_run(path: &ImagePath, node: &Node, bin: &str) -> bool {
 /// The machine of an ELF file; `None` for any other.
 fn machine(node: &Node, store: &Store) -> Result<Option<u16>, StoreError> {
     let Some(digest) = node.digest() else { return Ok(None) };
-    let path = store.contents_path(digest, false)?;
     let mut header = Vec::new();
-    let failed = |source| StoreError::Read { path: path.clone(), source };
-    let file = fs::File::open(&path).map_err(failed)?;
-    file.take(elf::MACHINE_END).read_to_end(&mut header).map_err(failed)?;
+    store.reader(digest)?.take(elf::MACHINE_END).read_to_end(&mut header).map_err(StoreError::Incoming)?;
     Ok(elf::machine(&header))
 }
 
