@@ -9,22 +9,35 @@ pub(crate) struct Paragraph(String);
 impl Paragraph {
     /// The value of a field, by its name in any case; continuation lines as they are. `None` where it is missing.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.fields([name])[0]
+    }
+
+    /// The values of several fields, found in one pass.
+    pub(crate) fn fields<const N: usize>(&self, names: [&str; N]) -> [Option<&str>; N] {
+        let mut values = [None; N];
+        let mut missing = N;
         let mut start = 0;
-        for line in self.0.split_inclusive('\n') {
-            let end = start + line.len();
-            let is_it = line.len() > name.len()
-                && line.is_char_boundary(name.len())
-                && line[..name.len()].eq_ignore_ascii_case(name)
-                && line.as_bytes()[name.len()] == b':';
-            if is_it {
-                let rest = &self.0[end..];
-                let more: usize =
-                    rest.split_inclusive('\n').take_while(|next| next.starts_with([' ', '\t'])).map(str::len).sum();
-                return Some(self.0[start + name.len() + 1..end + more].trim());
+        while start < self.0.len() && missing > 0 {
+            let mut end = self.line_end(start);
+            let line = &self.0.as_bytes()[start..end];
+            let is_named = |name: &str| {
+                line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name.as_bytes())
+            };
+            if let Some(position) = (0..N).find(|&position| values[position].is_none() && is_named(names[position])) {
+                while matches!(self.0.as_bytes().get(end), Some(b' ' | b'\t')) {
+                    end = self.line_end(end);
+                }
+                values[position] = Some(self.0[start + names[position].len() + 1..end].trim());
+                missing -= 1;
             }
             start = end;
         }
-        None
+        values
+    }
+
+    /// Where the line that begins at `start` ends, behind its line break.
+    fn line_end(&self, start: usize) -> usize {
+        memchr::memchr(b'\n', &self.0.as_bytes()[start..]).map_or(self.0.len(), |length| start + length + 1)
     }
 }
 
@@ -77,6 +90,8 @@ mod tests {
         assert_eq!(paragraph.field("Version"), Some("1"));
         assert_eq!(paragraph.field("Vers"), None);
         assert_eq!(paragraph.field("long"), None);
+        let several = paragraph.fields(["version", "Size", "description", "Package"]);
+        assert_eq!(several, [Some("1"), None, Some("short\n long\n ."), Some("a")]);
     }
 
     #[test]

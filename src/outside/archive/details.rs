@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::formats::deb822::paragraphs;
-use crate::outside::archive::index::unpacked;
+use crate::outside::archive::index::reduce_to;
 
 /// The fields that are kept, in the order of a reduced line.
 const FIELDS: [&str; 6] = ["Package", "Version", "Installed-Size", "Section", "Priority", "Essential"];
@@ -33,14 +32,7 @@ pub(crate) struct DetailIndex {
 
 /// Reduces `Packages.xz`, or `Packages.gz`, to lines of tab-separated [`FIELDS`].
 pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
-    let mut text = String::new();
-    for paragraph in paragraphs(unpacked(packed, is_gzip)) {
-        let paragraph = paragraph?;
-        let values = FIELDS.map(|name| paragraph.field(name).unwrap_or_default().replace(['\t', '\n', '\r'], " "));
-        text.push_str(&values.join("\t"));
-        text.push('\n');
-    }
-    Ok(text)
+    reduce_to(FIELDS, packed, is_gzip)
 }
 
 impl DetailIndex {

@@ -53,16 +53,26 @@ pub(crate) struct Package<'a> {
 
 /// Reduces `Packages.xz`, or `Packages.gz`, to lines of tab-separated [`FIELDS`].
 pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
+    reduce_to(FIELDS, packed, is_gzip)
+}
+
+/// The same to lines of the values of `fields`.
+pub(super) fn reduce_to<const N: usize>(fields: [&str; N], packed: &[u8], is_gzip: bool) -> io::Result<String> {
     let mut text = String::new();
     for paragraph in paragraphs(unpacked(packed, is_gzip)) {
-        let paragraph = paragraph?;
-        for (position, name) in FIELDS.into_iter().enumerate() {
+        for (position, value) in paragraph?.fields(fields).into_iter().enumerate() {
             if position > 0 {
                 text.push('\t');
             }
             // A folded field becomes one line: line breaks and tabs are mere blanks in all of these.
-            let value = paragraph.field(name).unwrap_or_default();
-            text.extend(value.chars().map(|c| if matches!(c, '\t' | '\n' | '\r') { ' ' } else { c }));
+            let value = value.unwrap_or_default();
+            let mut start = 0;
+            for end in memchr::memchr3_iter(b'\t', b'\n', b'\r', value.as_bytes()) {
+                text.push_str(&value[start..end]);
+                text.push(' ');
+                start = end + 1;
+            }
+            text.push_str(&value[start..]);
         }
         text.push('\n');
     }
@@ -70,7 +80,7 @@ pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
 }
 
 /// The text of `Packages.xz`, or `Packages.gz`, as it unpacks.
-pub(super) fn unpacked(packed: &[u8], is_gzip: bool) -> impl BufRead {
+fn unpacked(packed: &[u8], is_gzip: bool) -> impl BufRead {
     let unpacked: Box<dyn io::Read> = if is_gzip {
         Box::new(flate2::read::MultiGzDecoder::new(packed))
     } else {
