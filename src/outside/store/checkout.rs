@@ -1,26 +1,25 @@
 //! Trees on disk, from the store's contents.
 
-use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fs_err as fs;
 use fs_err::os::unix::fs as unix;
 use tempfile::TempDir;
 
-use super::memory::MemoryDir;
+use super::memory::{Memory, write};
 use super::{Store, StoreError};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Kind, Node, Tree};
 
 /// Whose the files of a tree on disk are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Files {
+#[derive(Clone, Copy)]
+enum Files<'a> {
     /// Hard links to the store's contents.
     Shared,
-    /// Copies, with the modes that links would have.
-    Copied,
+    /// Hard links to contents in memory.
+    InMemory(&'a Memory),
     /// Copies, with the owners that the tree names where this process may give files away.
     Own,
 }
@@ -38,7 +37,7 @@ impl Store {
     }
 
     /// Makes `tree` of `before`, which is at `root`.
-    fn lay_out(&self, before: &Tree, tree: &Tree, root: &Path, files: Files) -> Result<(), StoreError> {
+    fn lay_out(&self, before: &Tree, tree: &Tree, root: &Path, files: Files<'_>) -> Result<(), StoreError> {
         let stays = |path: &ImagePath, node: &Node| {
             let old = before.nodes.get(path);
             old.is_some_and(|old| old.kind == node.kind && (old.mode == node.mode || node.kind == Kind::Directory))
@@ -51,7 +50,7 @@ impl Store {
             }
         }
         let links = tree.hard_links();
-        let may_give_away = files == Files::Own && rustix::process::geteuid().is_root();
+        let may_give_away = matches!(files, Files::Own) && rustix::process::geteuid().is_root();
         for (path, node) in tree.nodes.iter().filter(|(path, node)| !stays(path, node)) {
             let here = path.under(root);
             let failed = |source| StoreError::CheckOut { path: path.clone(), source };
@@ -59,15 +58,18 @@ impl Store {
                 Kind::Directory if *path == ImagePath::root() => {}
                 Kind::Directory => fs::create_dir(&here).map_err(failed)?,
                 Kind::Link { target } => unix::symlink(target, &here).map_err(failed)?,
-                Kind::File { .. } if files == Files::Own && links.contains_key(path) => {
+                Kind::File { .. } if matches!(files, Files::Own) && links.contains_key(path) => {
                     fs::hard_link(links[path].under(root), &here).map_err(failed)?;
                 }
                 Kind::File { digest, .. } => {
-                    let is_linked = files == Files::Shared
-                        && fs::hard_link(self.contents_path(digest, node.is_executable())?, &here).is_ok();
-                    if !is_linked {
-                        let mut contents = self.reader(digest)?;
-                        copy(&mut contents, &here, node.is_executable()).map_err(failed)?;
+                    let executable = node.is_executable();
+                    let contents = match files {
+                        Files::Shared => Some(self.contents_path(digest, executable)?),
+                        Files::InMemory(memory) => Some(memory.contents_path(self, digest, executable)?),
+                        Files::Own => None,
+                    };
+                    if contents.is_none_or(|contents| fs::hard_link(contents, &here).is_err()) {
+                        write(&mut self.reader(digest)?, &here, executable).map_err(failed)?;
                     }
                 }
             }
@@ -91,14 +93,6 @@ impl Store {
     }
 }
 
-/// Makes the file `here`.
-fn copy(contents: &mut dyn io::Read, here: &Path, is_executable: bool) -> io::Result<()> {
-    let mut file = fs::File::create_new(here)?;
-    io::copy(contents, &mut file)?;
-    let mode = if is_executable { 0o755 } else { 0o644 };
-    file.set_permissions(std::fs::Permissions::from_mode(mode))
-}
-
 /// One tree after the other in a folder, each made of the one before: what the trees of a build share is laid out once.
 #[derive(Debug)]
 pub(crate) struct Stage {
@@ -114,18 +108,15 @@ struct Shown {
 
 /// Where trees are shown.
 #[derive(Debug)]
-enum Home {
-    Memory(MemoryDir),
-    Disk(TempDir),
+struct Home {
+    folder: TempDir,
+    /// Where that is in memory.
+    memory: Option<Arc<Memory>>,
 }
 
 impl Home {
     fn root(&self) -> PathBuf {
-        match self {
-            Self::Memory(folder) => folder.path(),
-            Self::Disk(folder) => folder.path(),
-        }
-        .join("root")
+        self.folder.path().join("root")
     }
 }
 
@@ -139,48 +130,50 @@ impl Stage {
     pub(crate) fn show(&self, tree: &Tree) -> Result<PathBuf, StoreError> {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         // A change that breaks off leaves a folder that nobody uses again.
-        let new = match shown.take() {
-            Some(Shown { home, tree: before }) => self.change(home, &before, tree),
-            None => match MemoryDir::for_tree(tree, &self.store.desk) {
-                Some(folder) => self.begin(Home::Memory(folder), tree),
-                None => self.begin(Home::Disk(self.store.temporary_dir()?), tree),
-            },
+        let (home, before) = match shown.take() {
+            Some(Shown { home, tree }) => (home, tree),
+            None => (self.home(tree)?, Tree::default()),
         };
-        // What memory no longer holds, the disk may.
-        let new = match new {
-            Err((Home::Memory(_), _)) => self.begin(Home::Disk(self.store.temporary_dir()?), tree),
-            other => other,
+        let home = match self.change(&home, &before, tree) {
+            Ok(()) => home,
+            // What memory no longer holds, the disk may.
+            Err(_) if home.memory.is_some() => {
+                let home = self.home_on_disk()?;
+                self.change(&home, &Tree::default(), tree)?;
+                home
+            }
+            Err(error) => return Err(error),
         };
-        let home = new.map_err(|(_, error)| error)?;
         let root = home.root();
         *shown = Some(Shown { home, tree: tree.clone() });
         Ok(root)
     }
 
-    fn begin(&self, home: Home, tree: &Tree) -> Result<Home, (Home, StoreError)> {
-        match fs::create_dir(home.root()) {
-            Ok(()) => self.change(home, &Tree::default(), tree),
-            Err(source) => Err((home, StoreError::CheckOut { path: ImagePath::root(), source })),
+    fn home(&self, tree: &Tree) -> Result<Home, StoreError> {
+        let memory = Memory::for_tree(tree, &self.store.desk);
+        match memory.and_then(|memory| Some((memory.temporary_dir().ok()?, memory))) {
+            Some((folder, memory)) => Ok(Home { folder, memory: Some(memory) }),
+            None => self.home_on_disk(),
         }
     }
 
-    fn change(&self, home: Home, before: &Tree, tree: &Tree) -> Result<Home, (Home, StoreError)> {
-        let files = match home {
-            Home::Memory(_) => Files::Copied,
-            Home::Disk(_) => Files::Shared,
-        };
-        match self.store.lay_out(before, tree, &home.root(), files) {
-            Ok(()) => Ok(home),
-            Err(error) => Err((home, error)),
-        }
+    fn home_on_disk(&self) -> Result<Home, StoreError> {
+        Ok(Home { folder: self.store.temporary_dir()?, memory: None })
+    }
+
+    fn change(&self, home: &Home, before: &Tree, tree: &Tree) -> Result<(), StoreError> {
+        let root = home.root();
+        fs::create_dir_all(&root).map_err(|source| StoreError::CheckOut { path: ImagePath::root(), source })?;
+        let files = home.memory.as_deref().map_or(Files::Shared, Files::InMemory);
+        self.store.lay_out(before, tree, &root, files)
     }
 }
 
 /// Contents lie in the store as 0644 and 0755, and a shared file's mode is the store's.
-fn sets_mode(node: &Node, files: Files) -> bool {
+fn sets_mode(node: &Node, files: Files<'_>) -> bool {
     match node.kind {
         Kind::Directory => true,
-        Kind::File { .. } => files == Files::Own && ![0o644, 0o755].contains(&node.mode),
+        Kind::File { .. } => matches!(files, Files::Own) && ![0o644, 0o755].contains(&node.mode),
         Kind::Link { .. } => false,
     }
 }
@@ -240,13 +233,10 @@ mod tests {
             &[("/a", file("3", 0o755)), ("/c", file("2", 0o755)), ("/d/e", file("1", 0o644))],
             &[("/a/b/x", file("4", 0o644)), ("/tmp", Node { mode: 0o1777, ..Node::directory(Origin::Lath) })],
         ];
-        let nothing = Tree::default();
-        let homes =
-            [MemoryDir::for_tree(&nothing, &store.desk).map(Home::Memory), store.temporary_dir().ok().map(Home::Disk)];
-        for home in homes.into_iter().flatten() {
-            let stage = Stage::new(&store);
-            let home = stage.begin(home, &nothing).unwrap();
-            *stage.shown.lock().unwrap() = Some(Shown { home, tree: nothing.clone() });
+        let stages = [Stage::new(&store), Stage::new(&store)];
+        *stages[1].shown.lock().unwrap() =
+            Some(Shown { home: stages[1].home_on_disk().unwrap(), tree: Tree::default() });
+        for stage in stages {
             for nodes in trees {
                 let mut tree = Tree::default();
                 tree.insert(ImagePath::root(), Node::directory(Origin::Lath));

@@ -1,15 +1,17 @@
 //! Folders in memory for trees that are laid out, used and thrown away: some thousands of files come and go there in a
 //! fraction of the time that a file system on a disk takes for them.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fs_err as fs;
 use rustix::fs::StatVfsMountFlags;
 use tempfile::TempDir;
 
-use super::Desk;
+use super::{Desk, Store, StoreError};
 use crate::model::digest::Digest;
 use crate::model::tree::{Kind, Tree};
 use crate::outside::unfinished::Unfinished;
@@ -25,17 +27,19 @@ const TIMES: u64 = 8;
 /// What a file takes there beyond its size: half a page, on average, and what the kernel knows of it.
 const BYTES_PER_FILE: u64 = 4096;
 
-/// A folder in memory, gone when it is dropped.
+/// A process's folder in memory: contents, each there once, and trees of links to them. Gone when the last tree is.
 #[derive(Debug)]
-pub(super) struct MemoryDir {
+pub(super) struct Memory {
     folder: TempDir,
+    /// What is there, and whether it may be executed.
+    contents: Mutex<BTreeSet<(Digest, bool)>>,
     #[expect(dead_code, reason = "the folder is known to whoever ends the process as long as this lives")]
     unfinished: Unfinished,
 }
 
-impl MemoryDir {
-    /// A folder for `tree`, where there is memory enough and programs may be started from it.
-    pub(super) fn for_tree(tree: &Tree, desk: &Desk) -> Option<Self> {
+impl Memory {
+    /// The folder, where `tree` fits into memory and programs may be started from it.
+    pub(super) fn for_tree(tree: &Tree, desk: &Desk) -> Option<Arc<Self>> {
         let size_bytes: u64 = tree
             .nodes
             .values()
@@ -45,18 +49,50 @@ impl MemoryDir {
             })
             .sum();
         let wanted = size_bytes * TIMES;
-        let has_room = size_bytes <= LARGEST_BYTES && room().is_some_and(|room| room >= wanted) && free() >= wanted;
-        if !has_room {
+        let fits = size_bytes <= LARGEST_BYTES && room().is_some_and(|room| room >= wanted) && free() >= wanted;
+        if !fits {
             return None;
+        }
+        let mut known = desk.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = known.upgrade() {
+            return Some(memory);
         }
         let folder = TempDir::with_prefix_in(&desk.memory_prefix, MEMORY).ok()?;
         let unfinished = Unfinished::new(folder.path());
-        Some(Self { folder, unfinished })
+        let memory = Arc::new(Self { folder, contents: Mutex::default(), unfinished });
+        *known = Arc::downgrade(&memory);
+        Some(memory)
     }
 
-    pub(super) fn path(&self) -> &Path {
-        self.folder.path()
+    /// A new folder for a tree.
+    pub(super) fn temporary_dir(&self) -> io::Result<TempDir> {
+        TempDir::new_in(self.folder.path())
     }
+
+    /// As [`Store::contents_path`], in memory.
+    pub(super) fn contents_path(
+        &self,
+        store: &Store,
+        digest: &Digest,
+        executable: bool,
+    ) -> Result<PathBuf, StoreError> {
+        let path = self.folder.path().join(format!("{digest}{}", if executable { "-x" } else { "" }));
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        if !contents.contains(&(*digest, executable)) {
+            let mut reader = store.reader(digest)?;
+            write(&mut reader, &path, executable).map_err(|source| StoreError::Write { path: path.clone(), source })?;
+            contents.insert((*digest, executable));
+        }
+        Ok(path)
+    }
+}
+
+/// Makes the file `path` with mode 0644, or 0755 where it is to be executed.
+pub(super) fn write(contents: &mut dyn io::Read, path: &Path, executable: bool) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    io::copy(contents, &mut file)?;
+    let mode = if executable { 0o755 } else { 0o644 };
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
 /// How the names of a store's folders in memory begin: another store's are no business of who cleans up.
@@ -123,6 +159,6 @@ mod tests {
         let mut tree = Tree::default();
         let file = Node::file(Digest::of(b""), LARGEST_BYTES, 0o644, Origin::Lath);
         tree.insert(ImagePath::parse("/large").unwrap(), file);
-        assert!(MemoryDir::for_tree(&tree, &store.desk).is_none());
+        assert!(Memory::for_tree(&tree, &store.desk).is_none());
     }
 }

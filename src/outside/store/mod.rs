@@ -13,7 +13,7 @@ mod upkeep;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
@@ -24,6 +24,7 @@ use tempfile::{NamedTempFile, PersistError, TempDir};
 use thiserror::Error;
 
 pub(crate) use self::checkout::Stage;
+use self::memory::Memory;
 use self::packs::{Beginning, Places, beginning};
 pub(crate) use self::packs::{PackWriter, Packed};
 pub(crate) use self::upkeep::{Amount, amount, prune};
@@ -53,6 +54,7 @@ struct Desk {
     next_drawer: AtomicUsize,
     places: RwLock<Places>,
     memory_prefix: String,
+    memory: Mutex<Weak<Memory>>,
     #[expect(dead_code, reason = "the folder is known to whoever ends the process as long as this lives")]
     unfinished: Unfinished,
     #[expect(dead_code, reason = "the lock lives as long as the file")]
@@ -125,6 +127,7 @@ impl Store {
             next_drawer: AtomicUsize::new(0),
             places: RwLock::default(),
             memory_prefix,
+            memory: Mutex::default(),
             unfinished,
             lock,
         };
