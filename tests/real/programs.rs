@@ -43,6 +43,11 @@ pub(crate) const PROGRAMS: &[Program] = &[
             Job { argv: &["pre-commit", "--version"], input: "", prints: &["pre-commit 4."] },
             Job { argv: &["pre-commit", "sample-config"], input: "", prints: &["repos:", "id: trailing-whitespace"] },
             Job { argv: &["python3", "-c", HOOKS], input: "", prints: &["no tabs", "Failed", "notes.txt:2:"] },
+            Job {
+                argv: &["python3", "-m", "virtualenv", "--setuptools", "bundle", "/tmp/environment"],
+                input: "",
+                prints: &["added seed packages: pip==", ", setuptools=="],
+            },
         ],
     },
     Program {

@@ -18,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         an_answer_that_is_never_the_same_is_compared_by_its_exit_code,
         a_check_has_no_network_no_capabilities_and_a_root_that_cannot_be_written,
         what_a_start_goes_through_has_bytecode_and_what_it_may_come_to_later_has_none,
+        bytecode_of_a_changed_program_is_what_a_fresh_cache_makes,
         run_passes_input_and_exit_codes_on,
         run_passes_signals_on_and_ends_what_does_not_listen,
         a_host_without_user_namespaces_is_told_what_to_do,
@@ -188,6 +189,27 @@ fn what_a_start_goes_through_has_bytecode_and_what_it_may_come_to_later_has_none
     let library =
         WheelBuilder::new("tool", "1.0").file("tool/__init__.py", "import tool.core").file("tool/core.py", "");
     assert_eq!(bytecode(library.file("tool/later.py", "")), ["tool/__init__", "tool/core"]);
+}
+
+fn bytecode_of_a_changed_program_is_what_a_fresh_cache_makes() {
+    let release = |version: &str| {
+        WheelBuilder::new("tool", version)
+            .file("tool/__init__.py", "def main():\n    from tool.core import run\n    run()\n")
+            .file("tool/core.py", &format!("import json\ndef run():\n    print('tool {version}')\n"))
+            .script("tool", "tool:main")
+    };
+    let own = Own::new(&[release("1.0"), release("2.0")]);
+    let builds =
+        [("tool==1.0", "used", "old.tar"), ("tool==2.0", "used", "warm.tar"), ("tool==2.0", "fresh", "cold.tar")];
+    let [old, warm, cold] = builds.map(|(requirement, cache, archive)| {
+        own.summary(&["build", requirement, "--cache-dir", cache, "-o", archive]);
+        oci::check(&own.home().join(archive)).unwrap()
+    });
+    assert_eq!(cold.difference(&warm), "");
+    assert_ne!(cold.difference(&old), "");
+    // Of Debian's this one is a link to `/etc`.
+    let customize = "usr/lib/python3.13/__pycache__/sitecustomize.cpython-313.pyc";
+    assert!(warm.platforms[0].files.contains_key(customize));
 }
 
 fn run_passes_input_and_exit_codes_on() {
