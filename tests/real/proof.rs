@@ -195,7 +195,7 @@ fn bytecode_of_a_changed_program_is_what_a_fresh_cache_makes() {
     let release = |version: &str| {
         WheelBuilder::new("tool", version)
             .file("tool/__init__.py", "def main():\n    from tool.core import run\n    run()\n")
-            .file("tool/core.py", &format!("import json\ndef run():\n    print('tool {version}')\n"))
+            .file("tool/core.py", format!("import json\ndef run():\n    print('tool {version}')\n"))
             .script("tool", "tool:main")
     };
     let own = Own::new(&[release("1.0"), release("2.0")]);
