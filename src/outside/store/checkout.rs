@@ -1,5 +1,6 @@
-//! Trees on disk, from the store's contents.
+//! Trees laid out, in memory or on disk, from the store's contents.
 
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use fs_err as fs;
 use fs_err::os::unix::fs as unix;
 use tempfile::TempDir;
 
-use super::memory::{Memory, write};
+use super::memory::{Memory, fits};
 use super::{Store, StoreError};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Kind, Node, Tree};
@@ -93,6 +94,14 @@ impl Store {
     }
 }
 
+/// Makes the file `path` with mode 0644, or 0755 where it is to be executed.
+pub(super) fn write(contents: &mut dyn io::Read, path: &Path, executable: bool) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    io::copy(contents, &mut file)?;
+    let mode = if executable { 0o755 } else { 0o644 };
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
+}
+
 /// One tree after the other in a folder, each made of the one before: what the trees of a build share is laid out once.
 #[derive(Debug)]
 pub(crate) struct Stage {
@@ -115,6 +124,12 @@ struct Home {
 }
 
 impl Home {
+    fn new(folder: TempDir, memory: Option<Arc<Memory>>) -> Result<Self, StoreError> {
+        let home = Self { folder, memory };
+        fs::create_dir(home.root()).map_err(|source| StoreError::CheckOut { path: ImagePath::root(), source })?;
+        Ok(home)
+    }
+
     fn root(&self) -> PathBuf {
         self.folder.path().join("root")
     }
@@ -131,8 +146,8 @@ impl Stage {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         // A change that breaks off leaves a folder that nobody uses again.
         let (home, before) = match shown.take() {
-            Some(Shown { home, tree }) => (home, tree),
-            None => (self.home(tree)?, Tree::default()),
+            Some(Shown { home, tree: before }) if home.memory.is_none() || fits(tree) => (home, before),
+            _ => (self.home(tree)?, Tree::default()),
         };
         let home = match self.change(&home, &before, tree) {
             Ok(()) => home,
@@ -152,20 +167,18 @@ impl Stage {
     fn home(&self, tree: &Tree) -> Result<Home, StoreError> {
         let memory = Memory::for_tree(tree, &self.store.desk);
         match memory.and_then(|memory| Some((memory.temporary_dir().ok()?, memory))) {
-            Some((folder, memory)) => Ok(Home { folder, memory: Some(memory) }),
+            Some((folder, memory)) => Home::new(folder, Some(memory)),
             None => self.home_on_disk(),
         }
     }
 
     fn home_on_disk(&self) -> Result<Home, StoreError> {
-        Ok(Home { folder: self.store.temporary_dir()?, memory: None })
+        Home::new(self.store.temporary_dir()?, None)
     }
 
     fn change(&self, home: &Home, before: &Tree, tree: &Tree) -> Result<(), StoreError> {
-        let root = home.root();
-        fs::create_dir_all(&root).map_err(|source| StoreError::CheckOut { path: ImagePath::root(), source })?;
         let files = home.memory.as_deref().map_or(Files::Shared, Files::InMemory);
-        self.store.lay_out(before, tree, &root, files)
+        self.store.lay_out(before, tree, &home.root(), files)
     }
 }
 
@@ -236,7 +249,7 @@ mod tests {
         let stages = [Stage::new(&store), Stage::new(&store)];
         *stages[1].shown.lock().unwrap() =
             Some(Shown { home: stages[1].home_on_disk().unwrap(), tree: Tree::default() });
-        for stage in stages {
+        for (stage, in_memory) in stages.into_iter().zip([fits(&Tree::default()), false]) {
             for nodes in trees {
                 let mut tree = Tree::default();
                 tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
@@ -245,6 +258,7 @@ mod tests {
                 let fresh = tempfile::tempdir().unwrap();
                 store.check_out(&tree, fresh.path()).unwrap();
                 assert_eq!(listing(&root), listing(fresh.path()));
+                assert_eq!(stage.shown.lock().unwrap().as_ref().unwrap().home.memory.is_some(), in_memory);
             }
         }
     }

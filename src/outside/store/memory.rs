@@ -11,6 +11,7 @@ use fs_err as fs;
 use rustix::fs::StatVfsMountFlags;
 use tempfile::TempDir;
 
+use super::checkout::write;
 use super::{Desk, Store, StoreError};
 use crate::model::digest::Digest;
 use crate::model::tree::{Kind, Tree};
@@ -27,7 +28,11 @@ const TIMES: u64 = 8;
 /// What a file takes there beyond its size: half a page, on average, and what the kernel knows of it.
 const BYTES_PER_FILE: u64 = 4096;
 
-/// A process's folder in memory: contents, each there once, and trees of links to them. Gone when the last tree is.
+/// How the names of these folders begin.
+const PREFIX: &str = "lath-";
+
+/// A process's folder in memory: contents, each there once for each mode, and trees of links to them. Gone when the last
+/// tree is.
 #[derive(Debug)]
 pub(super) struct Memory {
     folder: TempDir,
@@ -35,33 +40,37 @@ pub(super) struct Memory {
     contents: Mutex<BTreeSet<(Digest, bool)>>,
     #[expect(dead_code, reason = "the folder is known to whoever ends the process as long as this lives")]
     unfinished: Unfinished,
+    #[expect(
+        dead_code,
+        reason = "the lock on the folder, which tells others that it is in use, lives as long as the file"
+    )]
+    lock: std::fs::File,
 }
 
 impl Memory {
     /// The folder, where `tree` fits into memory and programs may be started from it.
     pub(super) fn for_tree(tree: &Tree, desk: &Desk) -> Option<Arc<Self>> {
-        let size_bytes: u64 = tree
-            .nodes
-            .values()
-            .map(|node| match node.kind {
-                Kind::File { size_bytes, .. } => size_bytes + BYTES_PER_FILE,
-                Kind::Directory | Kind::Link { .. } => BYTES_PER_FILE,
-            })
-            .sum();
-        let wanted = size_bytes * TIMES;
-        let fits = size_bytes <= LARGEST_BYTES && room().is_some_and(|room| room >= wanted) && free() >= wanted;
-        if !fits {
+        if !fits(tree) {
             return None;
         }
         let mut known = desk.memory.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(memory) = known.upgrade() {
             return Some(memory);
         }
-        let folder = TempDir::with_prefix_in(&desk.memory_prefix, MEMORY).ok()?;
-        let unfinished = Unfinished::new(folder.path());
-        let memory = Arc::new(Self { folder, contents: Mutex::default(), unfinished });
+        let memory = Arc::new(Self::new_in(Path::new(MEMORY))?);
         *known = Arc::downgrade(&memory);
         Some(memory)
+    }
+
+    fn new_in(memory: &Path) -> Option<Self> {
+        let folder = private(tempfile::Builder::new().prefix(PREFIX)).tempdir_in(memory).ok()?;
+        let unfinished = Unfinished::new(folder.path());
+        let lock = std::fs::File::open(folder.path()).ok()?;
+        lock.try_lock_shared().ok()?;
+        // Whoever swept before there was the lock has taken it away.
+        let is_there =
+            folder.path().metadata().is_ok_and(|there| lock.metadata().is_ok_and(|own| own.ino() == there.ino()));
+        is_there.then_some(Self { folder, contents: Mutex::default(), unfinished, lock })
     }
 
     /// A new folder for a tree.
@@ -87,18 +96,21 @@ impl Memory {
     }
 }
 
-/// Makes the file `path` with mode 0644, or 0755 where it is to be executed.
-pub(super) fn write(contents: &mut dyn io::Read, path: &Path, executable: bool) -> io::Result<()> {
-    let mut file = fs::File::create(path)?;
-    io::copy(contents, &mut file)?;
-    let mode = if executable { 0o755 } else { 0o644 };
-    file.set_permissions(std::fs::Permissions::from_mode(mode))
-}
-
-/// How the names of a store's folders in memory begin: another store's are no business of who cleans up.
-pub(super) fn prefix(root: &Path) -> String {
-    let name = Digest::of(root.as_os_str().as_encoded_bytes()).to_string();
-    format!("lath-{}-", &name[..16])
+/// Whether `tree` can be laid out in memory.
+pub(super) fn fits(tree: &Tree) -> bool {
+    let size_bytes: u64 = tree
+        .nodes
+        .values()
+        .map(|node| match node.kind {
+            Kind::File { size_bytes, .. } => size_bytes + BYTES_PER_FILE,
+            Kind::Directory | Kind::Link { .. } => BYTES_PER_FILE,
+        })
+        .sum();
+    let wanted = size_bytes * TIMES;
+    size_bytes <= LARGEST_BYTES
+        && room().is_some_and(|room| room >= wanted)
+        && free().is_some_and(|free| free >= wanted)
+        && !may_be_cleared()
 }
 
 /// Bytes that may be written there; `None` where it is no memory, or nothing may be started from it.
@@ -109,26 +121,58 @@ fn room() -> Option<u64> {
     (status.f_type == TMPFS && !mount.f_flag.intersects(forbids)).then_some(mount.f_bavail * mount.f_frsize)
 }
 
-/// Bytes of memory that the kernel would give without swapping (proc_meminfo(5)).
-fn free() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kilobytes = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.split_whitespace().next());
-    kilobytes.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
+/// Bytes of memory that this process may still take: what the kernel would give without swapping (proc_meminfo(5)), and
+/// what its control groups allow.
+fn free() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let available = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.split_whitespace().next())?;
+    let available = available.parse::<u64>().ok()? * 1024;
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    let allowed = Path::new("/sys/fs/cgroup").join(group);
+    Some(allowed.ancestors().filter_map(left_of).fold(available, u64::min))
 }
 
-/// Removes this user's folders in memory that killed processes left, which had the store of that `prefix` open.
-pub(super) fn sweep(prefix: &str) {
-    sweep_in(Path::new(MEMORY), prefix);
+/// Bytes that the control group (version 2) in `folder` leaves its processes; `None` where it sets no limit.
+fn left_of(folder: &Path) -> Option<u64> {
+    let number = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
+    Some(number("memory.max")?.saturating_sub(number("memory.current")?))
 }
 
-fn sweep_in(memory: &Path, prefix: &str) {
+/// Whether systemd-logind may clear away this user's files there while the process runs: it does when the last session of
+/// an ordinary user ends (`RemoveIPC=` of logind.conf(5)), and a process outside of sessions, such as a service's, does
+/// not hold it back.
+fn may_be_cleared() -> bool {
+    /// The last user id of systems (`SYSTEM_UID_MAX`), which are spared.
+    const LAST_SYSTEM_ID: u32 = 999;
+    let is_ordinary = rustix::process::geteuid().as_raw() > LAST_SYSTEM_ID;
+    let has_session = || fs::read_to_string("/proc/self/cgroup").is_ok_and(|groups| groups.contains("/user.slice/"));
+    is_ordinary && Path::new("/run/systemd/sessions").exists() && !has_session()
+}
+
+/// Nobody else looks into such a folder, or puts something there.
+pub(super) fn private<'a, 'b>(builder: &'a mut tempfile::Builder<'b, 'b>) -> &'a mut tempfile::Builder<'b, 'b> {
+    builder.permissions(std::fs::Permissions::from_mode(0o700))
+}
+
+/// Removes this user's folders in memory that killed processes left: nobody holds a lock on them.
+pub(super) fn sweep() {
+    sweep_in(Path::new(MEMORY));
+}
+
+fn sweep_in(memory: &Path) {
     let user = rustix::process::geteuid().as_raw();
-    let is_left = |entry: &fs::DirEntry| {
-        entry.file_name().to_string_lossy().starts_with(prefix)
+    let is_own = |entry: &fs::DirEntry| {
+        entry.file_name().to_string_lossy().starts_with(PREFIX)
             && entry.metadata().is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == user)
     };
-    for entry in fs::read_dir(memory).into_iter().flatten().flatten().filter(is_left) {
-        let _: io::Result<()> = fs::remove_dir_all(entry.path());
+    for entry in fs::read_dir(memory).into_iter().flatten().flatten().filter(is_own) {
+        if let Ok(folder) = fs::File::open(entry.path())
+            && folder.file().try_lock().is_ok()
+        {
+            // What cannot be removed is left to the next one.
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -137,28 +181,44 @@ mod tests {
     use super::*;
     use crate::model::image_path::ImagePath;
     use crate::model::tree::{Node, Origin};
-    use crate::outside::store::tests::store;
 
     #[test]
-    fn what_a_killed_process_left_in_memory_is_swept_by_its_own_store_alone() {
+    fn what_a_killed_process_left_is_swept_and_what_is_in_use_is_not() {
         let memory = tempfile::tempdir().unwrap();
-        let (own, other) = (prefix(Path::new("/home/a/store")), prefix(Path::new("/home/b/store")));
-        for name in [format!("{own}1/root/usr"), format!("{other}1/root"), "lath".to_owned()] {
+        let used = Memory::new_in(memory.path()).unwrap();
+        assert_eq!(used.folder.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        for name in ["lath-left/root/usr", "other"] {
             fs::create_dir_all(memory.path().join(name)).unwrap();
         }
-        sweep_in(memory.path(), &own);
-        let left = std::fs::read_dir(memory.path()).unwrap().map(|entry| entry.unwrap().file_name());
-        let mut left: Vec<String> = left.map(|name| name.into_string().unwrap()).collect();
-        left.sort();
-        assert_eq!(left, ["lath".to_owned(), format!("{other}1")]);
+        let left = || {
+            let names = std::fs::read_dir(memory.path()).unwrap().map(|entry| entry.unwrap().path());
+            names.collect::<BTreeSet<PathBuf>>()
+        };
+        sweep_in(memory.path());
+        assert_eq!(left(), BTreeSet::from([used.folder.path().to_owned(), memory.path().join("other")]));
+        drop(used);
+        assert_eq!(left(), BTreeSet::from([memory.path().join("other")]));
     }
 
     #[test]
-    fn a_large_tree_is_not_laid_out_in_memory() {
-        let (_home, store) = store();
+    fn a_large_tree_does_not_fit() {
         let mut tree = Tree::default();
         let file = Node::file(Digest::of(b""), LARGEST_BYTES, 0o644, Origin::Lath);
         tree.insert(ImagePath::parse("/large").unwrap(), file);
-        assert!(Memory::for_tree(&tree, &store.desk).is_none());
+        assert!(!fits(&tree));
+    }
+
+    #[test]
+    fn a_control_group_leaves_what_is_below_its_limit() {
+        let group = tempfile::tempdir().unwrap();
+        let limited = |most: &str, now: &str| {
+            fs::write(group.path().join("memory.max"), most).unwrap();
+            fs::write(group.path().join("memory.current"), now).unwrap();
+            left_of(group.path())
+        };
+        assert_eq!(left_of(group.path()), None);
+        assert_eq!(limited("max\n", "5\n"), None);
+        assert_eq!(limited("500\n", "200\n"), Some(300));
+        assert_eq!(limited("500\n", "501\n"), Some(0));
     }
 }

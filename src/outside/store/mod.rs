@@ -24,7 +24,7 @@ use tempfile::{NamedTempFile, PersistError, TempDir};
 use thiserror::Error;
 
 pub(crate) use self::checkout::Stage;
-use self::memory::Memory;
+use self::memory::{Memory, private};
 use self::packs::{Beginning, Places, beginning};
 pub(crate) use self::packs::{PackWriter, Packed};
 pub(crate) use self::upkeep::{Amount, amount, prune};
@@ -53,7 +53,6 @@ struct Desk {
     folder: TempDir,
     next_drawer: AtomicUsize,
     places: RwLock<Places>,
-    memory_prefix: String,
     memory: Mutex<Weak<Memory>>,
     #[expect(dead_code, reason = "the folder is known to whoever ends the process as long as this lives")]
     unfinished: Unfinished,
@@ -103,21 +102,20 @@ impl Store {
         fs::create_dir_all(dir).map_err(failed)?;
         let root = fs::canonicalize(dir).map_err(failed)?;
         let lock = lock_file(&root).map_err(failed)?;
-        let memory_prefix = memory::prefix(&root);
         if lock.try_lock().is_ok() {
             // Nobody else is at work: what is unfinished was left by processes that were killed.
             refuse_other_version(&root)?;
             sweep(&root);
-            memory::sweep(&memory_prefix);
             let _ = lock.unlock();
         }
+        memory::sweep();
         // A file system that knows no locks is taken as it is.
         let _ = lock.lock_shared();
         refuse_other_version(&root)?;
         for shelf in SHELVES.into_iter().chain(["tmp"]) {
             fs::create_dir_all(root.join(shelf)).map_err(failed)?;
         }
-        let folder = TempDir::new_in(root.join("tmp")).map_err(failed)?;
+        let folder = private(&mut tempfile::Builder::new()).tempdir_in(root.join("tmp")).map_err(failed)?;
         let unfinished = Unfinished::new(folder.path());
         for drawer in 0..DRAWERS {
             fs::create_dir(folder.path().join(drawer.to_string())).map_err(failed)?;
@@ -126,7 +124,6 @@ impl Store {
             folder,
             next_drawer: AtomicUsize::new(0),
             places: RwLock::default(),
-            memory_prefix,
             memory: Mutex::default(),
             unfinished,
             lock,
@@ -249,7 +246,19 @@ impl Store {
         fs::read(&path).map_err(|source| StoreError::Read { path, source })
     }
 
-    /// The same, of which a large content is in memory only a part at a time.
+    /// The first bytes of it, at most `length`.
+    pub(crate) fn read_start(&self, digest: &Digest, length: u64) -> Result<Vec<u8>, StoreError> {
+        if let Some(place) = self.place_of(digest) {
+            return self.read_packed(place.first(length));
+        }
+        let path = self.shelf("files", digest);
+        let failed = |source| StoreError::Read { path: path.clone(), source };
+        let mut bytes = Vec::new();
+        fs::File::open(&path).map_err(failed)?.take(length).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(bytes)
+    }
+
+    /// The same as [`Self::read`], of which a large content is in memory only a part at a time.
     pub(crate) fn reader(&self, digest: &Digest) -> Result<Box<dyn Read>, StoreError> {
         if let Some(place) = self.place_of(digest) {
             return Ok(Box::new(io::Cursor::new(self.read_packed(place)?)));

@@ -1,4 +1,4 @@
-//! Packs: the small contents of one parcel, one after the other in one file. Thousands of files would have to be made for
+//! Packs: the small contents of one parcel, or of one run of the compiler, one after the other in one file. Thousands of files would have to be made for
 //! them otherwise, which takes a file system longer than all else that unpacking does.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,10 +41,16 @@ pub(super) struct Place {
     pub(super) size_bytes: u64,
 }
 
+impl Place {
+    pub(super) fn first(self, length: u64) -> Self {
+        Self { size_bytes: self.size_bytes.min(length), ..self }
+    }
+}
+
 /// The packs that this process has opened, by what is in them.
 pub(super) type Places = BTreeMap<Digest, Place>;
 
-/// Takes the contents of one parcel.
+/// Takes contents, one after the other.
 #[derive(Debug)]
 pub(crate) struct PackWriter<'a> {
     store: &'a Store,

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 
-use super::{StoreError, VERSION};
+use super::{StoreError, VERSION, memory};
 
 /// A download that nobody went on with for so long is given up.
 const PARTIAL_KEPT: Duration = Duration::from_secs(7 * 86_400);
@@ -55,6 +55,7 @@ pub(crate) fn prune(
         refuse_other_version(store)?;
     }
     sweep(store);
+    memory::sweep();
     let (mut removed, now) = (Amount::default(), SystemTime::now());
     let mut remove = |path: &Path, metadata: &std::fs::Metadata| {
         // The file of the lock stays: whoever waits for it holds it open.

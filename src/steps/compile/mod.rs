@@ -54,14 +54,14 @@ struct Compiled {
 #[derive(Serialize, Deserialize)]
 struct Finished {
     compiled: Vec<Compiled>,
-    packed: Packed,
+    packs: Vec<Packed>,
 }
 
 /// A note: what the next run for the same modules need not find out again.
 #[derive(Serialize, Deserialize)]
 struct Last {
     files: Vec<Known>,
-    packed: Packed,
+    packs: Vec<Packed>,
 }
 
 /// What is known of a file as long as it is as it was.
@@ -95,7 +95,7 @@ pub(crate) fn compile(
     workshop: Option<&Tree>,
     (stage, world): (&Stage, &World),
 ) -> Result<Tree, CompileError> {
-    const SHELF: &str = "bytecode-5";
+    const SHELF: &str = "bytecode-6";
     if request.bytecode == Bytecode::None {
         return Ok(slim);
     }
@@ -107,7 +107,7 @@ pub(crate) fn compile(
     let job = Compilation::new(&slim, assembly, request, workshop, (stage, world));
     let key = Digest::of_fields([slim.digest().as_bytes().as_slice(), job.question().as_bytes()]);
     let finished = match world.store.note::<Finished>(SHELF, &key) {
-        Some(noted) if world.store.open_pack(&noted.packed) && noted.compiled.iter().all(|one| job.holds(one)) => noted,
+        Some(noted) if job.opens(&noted.packs) && noted.compiled.iter().all(|one| job.holds(one)) => noted,
         _ => {
             let finished = job.run()?;
             world.store.write_note(SHELF, &key, &finished)?;
@@ -172,7 +172,9 @@ struct Compilation<'a> {
 }
 
 impl<'a> Compilation<'a> {
-    const LAST: &'static str = "bytecode-last-2";
+    const LAST: &'static str = "bytecode-last-3";
+    /// So many packs of earlier runs are put into one.
+    const PACKS: usize = 8;
 
     fn new(
         slim: &'a Tree,
@@ -205,6 +207,10 @@ impl<'a> Compilation<'a> {
         Digest::of_fields([self.ground.as_bytes().as_slice(), format!("{:?}", self.modules).as_bytes()])
     }
 
+    fn opens(&self, packs: &[Packed]) -> bool {
+        packs.iter().all(|packed| self.world.store.open_pack(packed))
+    }
+
     fn holds(&self, compiled: &Compiled) -> bool {
         self.world.store.holds(&compiled.digest, compiled.size_bytes)
     }
@@ -213,20 +219,20 @@ impl<'a> Compilation<'a> {
         self.slim.nodes.get(source)?.digest().copied()
     }
 
-    /// Of what was compiled last time, the files that are as they were.
-    fn known(&self) -> BTreeMap<ImagePath, Known> {
-        let store = &self.world.store;
-        let last = store.note::<Last>(Self::LAST, &self.question()).filter(|last| store.open_pack(&last.packed));
-        let files = last.into_iter().flat_map(|last| last.files).filter(|known| {
+    /// Of what was compiled last time, the files that are as they were, and the packs that hold them.
+    fn known(&self) -> (BTreeMap<ImagePath, Known>, Vec<Packed>) {
+        let last = self.world.store.note::<Last>(Self::LAST, &self.question()).filter(|last| self.opens(&last.packs));
+        let Some(Last { files, packs }) = last else { return Default::default() };
+        let files = files.into_iter().filter(|known| {
             let digest = self.source_digest(&known.compiled.source);
             digest.is_some() && digest == known.source_digest && self.holds(&known.compiled)
         });
-        files.map(|known| (known.compiled.source.clone(), known)).collect()
+        (files.map(|known| (known.compiled.source.clone(), known)).collect(), packs)
     }
 
     fn run(&self) -> Result<Finished, CompileError> {
         let store = &self.world.store;
-        let mut known = self.known();
+        let (mut known, mut packs) = self.known();
         let home = store.temporary_dir()?;
         let folder = |name: &str| {
             let path = home.path().join(name);
@@ -251,6 +257,8 @@ impl<'a> Compilation<'a> {
         let all_told = self.drive(&root, image, &work)?;
         let mut written = BufReader::new(fs::File::open(work.join("code")).map_err(CompileError::Folder)?);
         let mut pack = store.pack();
+        // Few packs are opened quickly, and what nobody needs any more goes.
+        let is_repacked = packs.len() >= Self::PACKS;
         let mut files = Vec::new();
         for told in all_told {
             let mut bytecode = written.by_ref().take(told.size_bytes.unwrap_or_default());
@@ -262,7 +270,9 @@ impl<'a> Compilation<'a> {
             let earlier = known.remove(&source);
             let one = match (earlier, told.size_bytes) {
                 (Some(earlier), None) => {
-                    pack.put_reader(&mut store.reader(&earlier.compiled.digest)?)?;
+                    if is_repacked {
+                        pack.put_reader(&mut store.reader(&earlier.compiled.digest)?)?;
+                    }
                     Known { outline: told.outline, ..earlier }
                 }
                 (_, Some(told_bytes)) => {
@@ -277,10 +287,14 @@ impl<'a> Compilation<'a> {
             };
             files.push(one);
         }
-        let last = Last { files, packed: pack.finish()? };
+        if is_repacked {
+            packs.clear();
+        }
+        packs.push(pack.finish()?);
+        let last = Last { files, packs };
         store.write_note(Self::LAST, &self.question(), &last)?;
-        let Last { files, packed } = last;
-        Ok(Finished { compiled: files.into_iter().map(|known| known.compiled).collect(), packed })
+        let Last { files, packs } = last;
+        Ok(Finished { compiled: files.into_iter().map(|known| known.compiled).collect(), packs })
     }
 
     /// Runs the driver by the Python of the tree at `root`.

@@ -1,4 +1,4 @@
-//! A tree on disk, for as long as something runs in it.
+//! A tree laid out, for as long as something runs in it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

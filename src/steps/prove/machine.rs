@@ -1,7 +1,5 @@
 //! Programs and libraries of another processor: an image that holds one where it would be run or loaded is refused.
 
-use std::io::Read as _;
-
 use rayon::prelude::*;
 
 use super::ProveError;
@@ -51,9 +49,7 @@ fn is_run(path: &ImagePath, node: &Node, bin: &str) -> bool {
 /// The machine of an ELF file; `None` for any other.
 fn machine(node: &Node, store: &Store) -> Result<Option<u16>, StoreError> {
     let Some(digest) = node.digest() else { return Ok(None) };
-    let mut header = Vec::new();
-    store.reader(digest)?.take(elf::MACHINE_END).read_to_end(&mut header).map_err(StoreError::Incoming)?;
-    Ok(elf::machine(&header))
+    Ok(elf::machine(&store.read_start(digest, elf::MACHINE_END)?))
 }
 
 #[cfg(test)]

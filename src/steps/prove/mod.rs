@@ -140,7 +140,7 @@ impl<'a> Side<'a> {
         Self { common, tree, digest, base_digest, stage, may_fail }
     }
 
-    /// The tree on disk.
+    /// The tree laid out.
     fn checkout(&self) -> Result<Checkout<'a>, ProveError> {
         let root = self.stage.show(self.tree)?;
         let Common { subject, request, emulation, world, .. } = self.common;

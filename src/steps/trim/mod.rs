@@ -70,7 +70,7 @@ pub(crate) fn trim(
         libraries::remove_unmet_modules(&mut tree, &surveys, &base);
         libraries::remove_unneeded(&mut tree, &surveys, &base, request, architecture);
         named::remove_topics(&mut tree, &surveys, request);
-        seeds::remove_foreign(&mut tree, &surveys, request, store)?;
+        seeds::remove_foreign(&mut tree, &surveys, lock, request, store)?;
         remove_empty(&mut tree, &whole.tree);
         strip(&mut tree, request, store)?;
         let libraries = libraries::rewrite_cache(&mut tree, architecture, store)?;

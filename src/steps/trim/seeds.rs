@@ -6,35 +6,43 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::keeps;
 use super::survey::{FOR_SEEDS, Survey, is_mentioned};
 use crate::model::image_path::ImagePath;
+use crate::model::lock::PlatformLock;
 use crate::model::platform::PythonVersion;
 use crate::model::request::Request;
-use crate::model::tree::{Origin, Tree};
+use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::store::{Store, StoreError};
 
+const VIRTUALENV: &str = "virtualenv";
 const SEEDS: &str = "virtualenv's wheels for another Python than the image's";
 
 /// The module that says which wheel beside it is for which Python.
 const TABLE: &str = "/virtualenv/seed/wheels/embed/__init__.py";
 
 /// Takes out the wheels that virtualenv puts only into environments of Pythons that are not in the image, unless
-/// something in it fetches interpreters.
+/// something in it fetches interpreters. Who asked for virtualenv itself has all of it: it can fetch newer wheels for each.
 pub(super) fn remove_foreign(
     tree: &mut Tree,
     surveys: &BTreeMap<Origin, Survey>,
+    lock: &PlatformLock,
     request: &Request,
     store: &Store,
 ) -> Result<(), StoreError> {
-    let is_table = |path: &&ImagePath| path.as_str().ends_with(TABLE);
-    let Some(table) = tree.nodes.keys().find(is_table) else { return Ok(()) };
+    let is_of_virtualenv = |node: &Node| matches!(&node.origin, Origin::Wheel { name, .. } if name == VIRTUALENV);
+    let is_table = |(path, node): &(&ImagePath, &Node)| path.as_str().ends_with(TABLE) && is_of_virtualenv(node);
+    let Some((table, node)) = tree.nodes.iter().find(is_table) else { return Ok(()) };
     let version = request.python.version;
-    if is_mentioned(surveys, &FOR_SEEDS) || tree.nodes.keys().any(|path| is_other_interpreter(path, version)) {
+    if lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.name == VIRTUALENV)
+        || is_mentioned(surveys, &FOR_SEEDS)
+        || tree.nodes.keys().any(|path| is_other_interpreter(path, version))
+    {
         return Ok(());
     }
-    let (Some(digest), Some(directory)) = (tree.nodes[table].digest(), table.parent()) else { return Ok(()) };
+    let (Some(digest), Some(directory)) = (node.digest(), table.parent()) else { return Ok(()) };
     let wheels = foreign(&String::from_utf8_lossy(&store.read(digest)?), version);
-    let paths: Vec<ImagePath> = wheels.iter().filter_map(|wheel| directory.join(wheel).ok()).collect();
-    for path in paths.iter().filter(|path| tree.nodes.contains_key(path) && !keeps(request, path)).collect::<Vec<_>>() {
-        tree.remove(path, SEEDS);
+    let is_going = |path: &ImagePath| tree.nodes.get(path).is_some_and(is_of_virtualenv) && !keeps(request, path);
+    let paths = wheels.iter().filter_map(|wheel| directory.join(wheel).ok());
+    for path in paths.filter(is_going).collect::<Vec<ImagePath>>() {
+        tree.remove(&path, SEEDS);
     }
     Ok(())
 }
@@ -50,24 +58,32 @@ fn is_other_interpreter(path: &ImagePath, version: PythonVersion) -> bool {
 }
 
 /// The wheels that `table` (`BUNDLE_SUPPORT`, from versions to projects to file names) has for other Pythons alone. What
-/// it has for its newest stays too: that is for whoever names no version. None, where the table is not read or has
+/// it has for `MAX` stays too: that is for a Python that it does not know. None, where the table is not read or has
 /// nothing for `version`.
 fn foreign(table: &str, version: PythonVersion) -> BTreeSet<String> {
-    let Some(bundles) = bundles(table) else { return BTreeSet::new() };
-    let version = version.to_string();
-    let (Some((_, own)), Some((_, newest))) = (bundles.iter().find(|(key, _)| *key == version), bundles.last()) else {
-        return BTreeSet::new();
-    };
+    let Some((bundles, after)) = bundles(table) else { return BTreeSet::new() };
+    let of = |version: &str| bundles.iter().find(|(key, _)| *key == version);
+    let fallback = after.lines().find_map(|line| line.strip_prefix("MAX")).and_then(|assignment| {
+        let (_, value) = assignment.split_once('=')?;
+        match value.trim().trim_matches(['"', '\'']) {
+            "next(reversed(BUNDLE_SUPPORT))" => bundles.last(),
+            literal => of(literal),
+        }
+    });
+    let (Some((_, own)), Some((_, fallback))) = (of(&version.to_string()), fallback) else { return BTreeSet::new() };
     let all = bundles.iter().flat_map(|(_, wheels)| wheels);
-    all.filter(|wheel| !own.contains(wheel) && !newest.contains(wheel)).map(|wheel| (*wheel).to_owned()).collect()
+    all.filter(|wheel| !own.contains(wheel) && !fallback.contains(wheel)).map(|wheel| (*wheel).to_owned()).collect()
 }
 
-/// The literal dictionary of dictionaries of strings after `BUNDLE_SUPPORT`: each key, and the values below it. `None`,
-/// where it is anything else.
-fn bundles(table: &str) -> Option<Vec<(&str, Vec<&str>)>> {
+/// Wheels by version of Python, in the table's order.
+type Bundles<'a> = Vec<(&'a str, Vec<&'a str>)>;
+
+/// The literal dictionary of dictionaries of strings that `BUNDLE_SUPPORT` is: each key, and the values below it; and the
+/// text after it. `None`, where it is anything else.
+fn bundles(table: &str) -> Option<(Bundles<'_>, &str)> {
     let (_, assignment) = table.split_once("BUNDLE_SUPPORT")?;
     let (_, mut rest) = assignment.split_once('{')?;
-    let mut bundles: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut bundles = Bundles::new();
     let mut is_inside = false;
     let mut is_value = false;
     loop {
@@ -88,7 +104,7 @@ fn bundles(table: &str) -> Option<Vec<(&str, Vec<&str>)>> {
             ',' => is_value = false,
             '{' if !is_inside => (is_inside, is_value) = (true, false),
             '}' if is_inside => (is_inside, is_value) = (false, false),
-            '}' => return Some(bundles),
+            '}' => return Some((bundles, rest)),
             _ => return None,
         }
     }
@@ -108,7 +124,8 @@ BUNDLE_SUPPORT: Final[dict[str, dict[str, str]]] = {
     "3.10": {"pip": "pip-26.3-py3-none-any.whl", "setuptools": "setuptools-82.0-py3-none-any.whl"},
     "3.11": {"pip": "pip-26.4-py3-none-any.whl", "setuptools": "setuptools-84.2-py3-none-any.whl"},
 }
-MAX = "3.11"
+#: The newest Python version with bundled wheels.
+MAX: Final[str] = next(reversed(BUNDLE_SUPPORT))
 "#;
 
     fn foreign_to(table: &str, version: &str) -> Vec<String> {
@@ -116,22 +133,26 @@ MAX = "3.11"
     }
 
     #[test]
-    fn wheels_for_the_images_python_and_for_the_newest_stay() {
+    fn wheels_for_the_images_python_and_for_unknown_ones_stay() {
         assert_eq!(foreign_to(EMBED, "3.10"), ["pip-26.0-py3-none-any.whl"]);
-        assert_eq!(
-            foreign_to(EMBED, "3.11"),
-            ["pip-26.0-py3-none-any.whl", "pip-26.3-py3-none-any.whl", "setuptools-82.0-py3-none-any.whl"]
-        );
+        let foreign_to_newest =
+            ["pip-26.0-py3-none-any.whl", "pip-26.3-py3-none-any.whl", "setuptools-82.0-py3-none-any.whl"];
+        assert_eq!(foreign_to(EMBED, "3.11"), foreign_to_newest);
+        // As virtualenv 20 has it.
+        let oldest = EMBED.replace(": Final[str] = next(reversed(BUNDLE_SUPPORT))", " = \"3.9\"");
+        assert_eq!(foreign_to(&oldest, "3.11"), ["pip-26.3-py3-none-any.whl"]);
     }
 
     #[test]
     fn a_table_of_another_form_takes_nothing() {
         assert!(foreign_to(EMBED, "3.13").is_empty());
         for table in [
-            EMBED.replace("BUNDLE_SUPPORT", "BUNDLES"),
+            EMBED.replace("BUNDLE_SUPPORT: ", "BUNDLES: "),
             EMBED.replace("\"3.9\"", "OLDEST"),
             EMBED.replace("},\n}", "}"),
             EMBED.replace("{\"pip\"", "{**NEWEST, \"pip\""),
+            EMBED.replace("MAX", "LAST"),
+            EMBED.replace("next(reversed(", "max(("),
         ] {
             assert!(foreign_to(&table, "3.11").is_empty(), "{table}");
         }

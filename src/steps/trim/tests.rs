@@ -6,6 +6,7 @@ use testkit::elf::elf;
 
 use super::*;
 use crate::formats::ldcache::{self, Library};
+use crate::model::lock::{LockedWheel, WheelSource};
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
     BaseRequest, Bytecode, Compression, Distribution, Entrypoint, Indexes, Prereleases, PythonRequest, RuntimeRequest,
@@ -48,6 +49,21 @@ impl Given {
 
     fn wheel(self, name: &str, files: &[(&str, &[u8])]) -> Self {
         self.files(&Origin::Wheel { name: name.to_owned(), version: "1".to_owned() }, files)
+    }
+
+    /// Locks a wheel that the user named.
+    fn asked(mut self, name: &str) -> Self {
+        self.lock.wheels.push(LockedWheel {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            file_name: String::new(),
+            url: String::new(),
+            digest: Digest::of(b""),
+            size_bytes: None,
+            is_requested: true,
+            source: WheelSource::default(),
+        });
+        self
     }
 
     fn files(mut self, origin: &Origin, files: &[(&str, &[u8])]) -> Self {
@@ -396,7 +412,7 @@ fn launchers_for_windows_go_and_other_programs_of_wheels_stay() {
 #[test]
 fn seeds_of_other_pythons_go_where_no_other_python_is_or_comes() {
     const EMBED: &str = "/opt/app/virtualenv/seed/wheels/embed";
-    let table = b"BUNDLE_SUPPORT = {'3.9': {'pip': 'pip-26.0.whl'}, '3.13': {'pip': 'pip-26.3.whl'}}";
+    let table = b"BUNDLE_SUPPORT = {'3.9': {'pip': 'pip-26.0.whl'}, '3.13': {'pip': 'pip-26.3.whl'}}\nMAX = '3.13'";
     let names = ["__init__.py", "pip-26.0.whl", "pip-26.3.whl"].map(|name| format!("{EMBED}/{name}"));
     let files = [(names[0].as_str(), table.as_slice()), (&names[1], b"PK"), (&names[2], b"PK")];
     let virtualenv = || Given::new().wheel("virtualenv", &files);
@@ -411,6 +427,8 @@ fn seeds_of_other_pythons_go_where_no_other_python_is_or_comes() {
         virtualenv().wheel("hatch", &[hatch]),
         virtualenv().files(&Origin::User, &[other]),
         virtualenv().keep("**/*.whl"),
+        virtualenv().asked("virtualenv"),
+        Given::new().files(&Origin::User, &files),
     ] {
         assert!(all.trim().removed.is_empty());
     }
