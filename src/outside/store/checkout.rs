@@ -14,7 +14,7 @@ use super::{Store, StoreError};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Kind, Node, Tree};
 
-/// Whose the files of a tree on disk are.
+/// Whose the files of a tree are.
 #[derive(Clone, Copy)]
 enum Files<'a> {
     /// Hard links to the store's contents.
@@ -26,7 +26,7 @@ enum Files<'a> {
 }
 
 impl Store {
-    /// Makes `tree` on disk in the empty directory `root`: files are hard links to the store's contents, so whoever
+    /// Makes `tree` in the empty directory `root`: files are hard links to the store's contents, so whoever
     /// runs something in there mounts it read-only.
     pub(crate) fn check_out(&self, tree: &Tree, root: &Path) -> Result<(), StoreError> {
         self.lay_out(&Tree::default(), tree, root, Files::Shared)
@@ -97,7 +97,7 @@ impl Store {
 /// Makes the file `path` with mode 0644, or 0755 where it is to be executed.
 pub(super) fn write(contents: &mut dyn io::Read, path: &Path, executable: bool) -> io::Result<()> {
     let mut file = fs::File::create(path)?;
-    io::copy(contents, &mut file)?;
+    io::copy(&mut io::BufReader::with_capacity(128 << 10, contents), &mut file)?;
     let mode = if executable { 0o755 } else { 0o644 };
     file.set_permissions(std::fs::Permissions::from_mode(mode))
 }
