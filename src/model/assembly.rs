@@ -38,6 +38,6 @@ pub(crate) struct InstalledScript {
     /// The entry point's module; `None` for a script that came as a file.
     pub(crate) module: Option<String>,
     pub(crate) attribute: Option<String>,
-    /// Whether the user asked for its distribution by name.
+    /// Whether the user asked for it: [`crate::model::lock::PlatformLock::asks_for`].
     pub(crate) is_requested: bool,
 }

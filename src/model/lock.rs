@@ -26,6 +26,20 @@ pub(crate) struct PlatformLock {
     pub(crate) hints: Vec<String>,
 }
 
+impl PlatformLock {
+    /// Whether the user asked for a script: by its distribution, or by one of the script's own name that brings along
+    /// what carries it, as `gitlint` does `gitlint-core`.
+    pub(crate) fn asks_for(&self, distribution: &str, script: &str) -> bool {
+        let mut requested = self.wheels.iter().filter(|wheel| wheel.is_requested);
+        requested.any(|wheel| wheel.name == distribution || is_namesake(script, &wheel.name))
+    }
+}
+
+/// Whether a script bears a distribution's name, which is normalised.
+pub(crate) fn is_namesake(script: &str, distribution: &str) -> bool {
+    script.replace(['_', '.'], "-") == distribution
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LockedWheel {
     /// The normalised name (PEP 503): `pre-commit`.

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::model::assembly::{Assembly, InstalledScript, Program};
 use crate::model::image::{Document, Image, Layer, PlatformImage};
+use crate::model::lock::is_namesake;
 use crate::model::platform::Platform;
 use crate::model::request::{Entrypoint, Request};
 
@@ -194,10 +195,10 @@ pub(crate) fn environment(request: &Request) -> Vec<String> {
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
-/// The only script that bears its distribution's name: where two do, the user has asked for two programs.
-fn namesake<'a>(scripts: &[&'a InstalledScript]) -> Option<&'a str> {
-    let is_namesake = |script: &&&InstalledScript| script.name.replace(['_', '.'], "-") == script.distribution;
-    let mut namesakes = scripts.iter().filter(is_namesake);
+/// The only script that bears the name of a distribution that was asked for: where two do, the user has asked for two
+/// programs.
+fn namesake<'a>(scripts: &[&'a InstalledScript], requested: &[&str]) -> Option<&'a str> {
+    let mut namesakes = scripts.iter().filter(|script| requested.iter().any(|name| is_namesake(&script.name, name)));
     let first = namesakes.next()?;
     namesakes.next().is_none().then_some(first.name.as_str())
 }
@@ -221,7 +222,10 @@ pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, Sea
     let program = match (runtime.scripts.as_slice(), requested.as_slice()) {
         ([one], _) => Some(one.as_str()),
         ([], [one]) => Some(one.name.as_str()),
-        ([], several) => namesake(several),
+        ([], several) => {
+            let names: Vec<&str> = assembly.programs.iter().map(|program| program.name.as_str()).collect();
+            namesake(several, &names)
+        }
         (_, _) => None,
     };
     if let Some(program) = program {
@@ -270,8 +274,11 @@ mod tests {
             is_requested: true,
         };
         let (black, daemon, isort) = (script("black", "black"), script("blackd", "black"), script("isort", "isort"));
-        assert_eq!(namesake(&[&black, &daemon]), Some("black"));
-        assert_eq!(namesake(&[&black, &isort]), None);
-        assert_eq!(namesake(&[&daemon]), None);
+        assert_eq!(namesake(&[&black, &daemon], &["black"]), Some("black"));
+        assert_eq!(namesake(&[&black, &isort], &["black", "isort"]), None);
+        assert_eq!(namesake(&[&daemon], &["black"]), None);
+        // Of a package that brings along what carries the script.
+        let (community, core) = (script("ansible-community", "ansible"), script("ansible", "ansible-core"));
+        assert_eq!(namesake(&[&community, &core], &["ansible"]), Some("ansible"));
     }
 }

@@ -119,7 +119,10 @@ fn the_configuration_is_as_it_was_asked_for() {
 #[test]
 fn several_scripts_are_a_menu() {
     let tool = tool().script("other", "tool:main");
-    let world = World::new(archive(), PyPi::new().built(&tool));
+    let suite = WheelBuilder::new("suite", "1.0").requires("suite-core");
+    let core = WheelBuilder::new("suite-core", "1.0").file("suite.py", "").script("suite", "suite:main");
+    let core = core.script("suite-admin", "suite:admin");
+    let world = World::new(archive(), PyPi::new().built(&tool).built(&suite).built(&core));
     let start = |image: &str| {
         let platform = oci::check(&world.path(image)).unwrap().platforms.remove(0);
         format!("{} {}", platform.config["config"]["Entrypoint"], platform.config["config"]["Cmd"])
@@ -130,4 +133,6 @@ fn several_scripts_are_a_menu() {
     assert_eq!(start("one.tar"), r#"["/opt/app/bin/other"] null"#);
     stdout(world.build("tool -c other -c tool -o menu.tar"));
     assert_eq!(start("menu.tar"), r#"null ["/opt/app/bin/other"]"#, "the first answers where nothing is typed");
+    stdout(world.build("suite"));
+    assert_eq!(start("suite.tar"), r#"["/opt/app/bin/suite"] null"#, "what brings along the script of its name");
 }

@@ -27,7 +27,6 @@ pub(super) fn place(
     let version = request.python.version;
     let interpreter = version.interpreter();
     let locked = lock.wheels.iter().find(|locked| locked.name == *name);
-    let is_requested = locked.is_some_and(|locked| locked.is_requested);
     let base = &request.user_base;
     let site = base.site(version);
     put_all(&wheel.site, &site, origin, assembly)?;
@@ -49,11 +48,11 @@ pub(super) fn place(
         record.push_str(&record_line(&format!("../../../bin/{script}"), &digest, bytes.len()));
         assembly.tree.insert(path, Node::file(digest, bytes.len() as u64, 0o755, origin.clone()));
         assembly.scripts.push(InstalledScript {
+            is_requested: lock.asks_for(name, &script),
             name: script,
             distribution: name.clone(),
             module: entry_point.map(|script| script.module.clone()),
             attribute: entry_point.map(|script| script.attribute.clone()),
-            is_requested,
         });
     }
     complete_record(wheel, &site, &record, locked, assembly, store)

@@ -19,13 +19,12 @@ pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScrip
     let mut scripts = BTreeSet::new();
     for part in parts {
         let (Origin::Wheel { name, .. }, PartContents::Wheel(wheel)) = (&part.origin, &part.contents) else { continue };
-        let is_requested = lock.wheels.iter().any(|locked| locked.name == *name && locked.is_requested);
         let script = |script: &str, entry_point: Option<(&str, &str)>| InstalledScript {
             name: script.to_owned(),
             distribution: name.clone(),
             module: entry_point.map(|(module, _)| module.to_owned()),
             attribute: entry_point.map(|(_, attribute)| attribute.to_owned()),
-            is_requested,
+            is_requested: lock.asks_for(name, script),
         };
         scripts.extend(wheel.scripts.iter().map(|entry| script(&entry.path, None)));
         let entry_points = wheel.console_scripts.iter();
