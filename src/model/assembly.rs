@@ -38,6 +38,6 @@ pub(crate) struct InstalledScript {
     /// The entry point's module; `None` for a script that came as a file.
     pub(crate) module: Option<String>,
     pub(crate) attribute: Option<String>,
-    /// Whether the user asked for it: [`crate::model::lock::PlatformLock::asks_for`].
+    /// Whether the user asked for it: [`crate::model::lock::PlatformLock::requests_script`].
     pub(crate) is_requested: bool,
 }

@@ -27,17 +27,21 @@ pub(crate) struct PlatformLock {
 }
 
 impl PlatformLock {
+    /// Whether the user asked for the distribution by name.
+    pub(crate) fn requests(&self, distribution: &str) -> bool {
+        self.wheels.iter().any(|wheel| wheel.is_requested && wheel.name == distribution)
+    }
+
     /// Whether the user asked for a script: by its distribution, or by one of the script's own name that brings along
     /// what carries it, as `gitlint` does `gitlint-core`.
-    pub(crate) fn asks_for(&self, distribution: &str, script: &str) -> bool {
-        let mut requested = self.wheels.iter().filter(|wheel| wheel.is_requested);
-        requested.any(|wheel| wheel.name == distribution || is_namesake(script, &wheel.name))
+    pub(crate) fn requests_script(&self, distribution: &str, script: &str) -> bool {
+        self.requests(distribution) || self.requests(&namesake(script))
     }
 }
 
-/// Whether a script bears a distribution's name, which is normalised.
-pub(crate) fn is_namesake(script: &str, distribution: &str) -> bool {
-    script.replace(['_', '.'], "-") == distribution
+/// The normalised name of the distribution that bears a script's.
+pub(crate) fn namesake(script: &str) -> String {
+    script.replace(['_', '.'], "-")
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

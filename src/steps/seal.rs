@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::model::assembly::{Assembly, InstalledScript, Program};
 use crate::model::image::{Document, Image, Layer, PlatformImage};
-use crate::model::lock::is_namesake;
+use crate::model::lock;
 use crate::model::platform::Platform;
 use crate::model::request::{Entrypoint, Request};
 
@@ -198,9 +198,11 @@ pub(crate) fn environment(request: &Request) -> Vec<String> {
 /// The only script that bears the name of a distribution that was asked for: where two do, the user has asked for two
 /// programs.
 fn namesake<'a>(scripts: &[&'a InstalledScript], requested: &[&str]) -> Option<&'a str> {
-    let mut namesakes = scripts.iter().filter(|script| requested.iter().any(|name| is_namesake(&script.name, name)));
+    let is_namesake = |script: &&&InstalledScript| requested.contains(&lock::namesake(&script.name).as_str());
+    let mut namesakes = scripts.iter().filter(is_namesake);
     let first = namesakes.next()?;
-    namesakes.next().is_none().then_some(first.name.as_str())
+    // Two distributions may bring the same script.
+    namesakes.all(|other| other.name == first.name).then_some(first.name.as_str())
 }
 
 /// What the image starts: the scripts that the user named, else the one that bears its distribution's name or is the
@@ -277,6 +279,7 @@ mod tests {
         assert_eq!(namesake(&[&black, &daemon], &["black"]), Some("black"));
         assert_eq!(namesake(&[&black, &isort], &["black", "isort"]), None);
         assert_eq!(namesake(&[&daemon], &["black"]), None);
+        assert_eq!(namesake(&[&black, &script("black", "black-core")], &["black"]), Some("black"));
         // Of a package that brings along what carries the script.
         let (community, core) = (script("ansible-community", "ansible"), script("ansible", "ansible-core"));
         assert_eq!(namesake(&[&community, &core], &["ansible"]), Some("ansible"));

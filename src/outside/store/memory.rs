@@ -63,7 +63,7 @@ impl Memory {
     }
 
     fn new_in(memory: &Path) -> Option<Self> {
-        let folder = private(tempfile::Builder::new().prefix(PREFIX)).tempdir_in(memory).ok()?;
+        let folder = private_dir(PREFIX, memory).ok()?;
         let unfinished = Unfinished::new(folder.path());
         let lock = std::fs::File::open(folder.path()).ok()?;
         lock.try_lock_shared().ok()?;
@@ -107,10 +107,11 @@ pub(super) fn fits(tree: &Tree) -> bool {
         })
         .sum();
     let wanted = size_bytes * TIMES;
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     size_bytes <= LARGEST_BYTES
         && room().is_some_and(|room| room >= wanted)
-        && free().is_some_and(|free| free >= wanted)
-        && !may_be_cleared()
+        && free(&groups).is_some_and(|free| free >= wanted)
+        && !may_be_cleared(&groups)
 }
 
 /// Bytes that may be written there; `None` where it is no memory, or nothing may be started from it.
@@ -122,12 +123,11 @@ fn room() -> Option<u64> {
 }
 
 /// Bytes of memory that this process may still take: what the kernel would give without swapping (proc_meminfo(5)), and
-/// what its control groups allow.
-fn free() -> Option<u64> {
+/// what its control groups (cgroups(7)) allow.
+fn free(groups: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let available = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.split_whitespace().next())?;
     let available = available.parse::<u64>().ok()? * 1024;
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let group = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
     let allowed = Path::new("/sys/fs/cgroup").join(group);
     Some(allowed.ancestors().filter_map(left_of).fold(available, u64::min))
@@ -142,17 +142,17 @@ fn left_of(folder: &Path) -> Option<u64> {
 /// Whether systemd-logind may clear away this user's files there while the process runs: it does when the last session of
 /// an ordinary user ends (`RemoveIPC=` of logind.conf(5)), and a process outside of sessions, such as a service's, does
 /// not hold it back.
-fn may_be_cleared() -> bool {
+fn may_be_cleared(groups: &str) -> bool {
     /// The last user id of systems (`SYSTEM_UID_MAX`), which are spared.
     const LAST_SYSTEM_ID: u32 = 999;
     let is_ordinary = rustix::process::geteuid().as_raw() > LAST_SYSTEM_ID;
-    let has_session = || fs::read_to_string("/proc/self/cgroup").is_ok_and(|groups| groups.contains("/user.slice/"));
-    is_ordinary && Path::new("/run/systemd/sessions").exists() && !has_session()
+    is_ordinary && Path::new("/run/systemd/sessions").exists() && !groups.contains("/user.slice/")
 }
 
-/// Nobody else looks into such a folder, or puts something there.
-pub(super) fn private<'a, 'b>(builder: &'a mut tempfile::Builder<'b, 'b>) -> &'a mut tempfile::Builder<'b, 'b> {
-    builder.permissions(std::fs::Permissions::from_mode(0o700))
+/// A new folder in `parent` that nobody else looks into, or puts something into.
+pub(super) fn private_dir(prefix: &str, parent: &Path) -> io::Result<TempDir> {
+    let mode = std::fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix(prefix).permissions(mode).tempdir_in(parent)
 }
 
 /// Removes this user's folders in memory that killed processes left: nobody holds a lock on them.

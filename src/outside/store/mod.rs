@@ -12,7 +12,6 @@ mod upkeep;
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +23,7 @@ use tempfile::{NamedTempFile, PersistError, TempDir};
 use thiserror::Error;
 
 pub(crate) use self::checkout::Stage;
-use self::memory::{Memory, private};
+use self::memory::{Memory, private_dir};
 use self::packs::{Beginning, Places, beginning};
 pub(crate) use self::packs::{PackWriter, Packed};
 pub(crate) use self::upkeep::{Amount, amount, prune};
@@ -36,8 +35,6 @@ use crate::outside::unfinished::Unfinished;
 /// The layout that this lath reads and writes.
 const VERSION: &str = "1";
 const SHELVES: [&str; 8] = ["files", "packs", "programs", "parcels", "partial", "segments", "notes", "locks"];
-/// Folders of a process for files that are being written.
-const DRAWERS: usize = 8;
 /// A use is written down this often, so that [`prune`] knows what is in use.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(86_400);
 
@@ -51,7 +48,6 @@ pub(crate) struct Store {
 #[derive(Debug)]
 struct Desk {
     folder: TempDir,
-    next_drawer: AtomicUsize,
     places: RwLock<Places>,
     memory: Mutex<Weak<Memory>>,
     #[expect(dead_code, reason = "the folder is known to whoever ends the process as long as this lives")]
@@ -115,19 +111,9 @@ impl Store {
         for shelf in SHELVES.into_iter().chain(["tmp"]) {
             fs::create_dir_all(root.join(shelf)).map_err(failed)?;
         }
-        let folder = private(&mut tempfile::Builder::new()).tempdir_in(root.join("tmp")).map_err(failed)?;
+        let folder = private_dir("", &root.join("tmp")).map_err(failed)?;
         let unfinished = Unfinished::new(folder.path());
-        for drawer in 0..DRAWERS {
-            fs::create_dir(folder.path().join(drawer.to_string())).map_err(failed)?;
-        }
-        let desk = Desk {
-            folder,
-            next_drawer: AtomicUsize::new(0),
-            places: RwLock::default(),
-            memory: Mutex::default(),
-            unfinished,
-            lock,
-        };
+        let desk = Desk { folder, places: RwLock::default(), memory: Mutex::default(), unfinished, lock };
         let store = Self { root, desk: Arc::new(desk) };
         let version = store.root.join("version");
         if !version.exists() {
@@ -157,10 +143,8 @@ impl Store {
     }
 
     fn temporary_file(&self) -> Result<NamedTempFile, StoreError> {
-        // A folder is locked while a file is made in it, or moved out of it: threads keep out of each other's way.
-        let drawer = self.desk.next_drawer.fetch_add(1, Ordering::Relaxed) % DRAWERS;
-        let path = self.desk.folder.path().join(drawer.to_string());
-        NamedTempFile::new_in(&path).map_err(|source| StoreError::Write { path, source })
+        let path = self.desk.folder.path();
+        NamedTempFile::new_in(path).map_err(|source| StoreError::Write { path: path.to_owned(), source })
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {

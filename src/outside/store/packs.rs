@@ -1,5 +1,5 @@
-//! Packs: the small contents of one parcel, or of one run of the compiler, one after the other in one file. Thousands of files would have to be made for
-//! them otherwise, which takes a file system longer than all else that unpacking does.
+//! Packs: the small contents of one parcel, or of one run of the compiler, one after the other in one file. Thousands
+//! of files would have to be made for them otherwise, which takes a file system longer than all else that unpacking does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Read, Write};

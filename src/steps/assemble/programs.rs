@@ -13,7 +13,7 @@ pub(super) fn programs(lock: &PlatformLock, parts: &[Part]) -> Vec<Program> {
         let (PartContents::Wheel(wheel), Origin::Wheel { name, version }) = (&part.contents, &part.origin) else {
             continue;
         };
-        if lock.wheels.iter().any(|locked| locked.name == *name && locked.is_requested) {
+        if lock.requests(name) {
             let said = metadata::read(&wheel.metadata);
             programs.push(Program {
                 name: name.clone(),

@@ -48,7 +48,7 @@ pub(super) fn place(
         record.push_str(&record_line(&format!("../../../bin/{script}"), &digest, bytes.len()));
         assembly.tree.insert(path, Node::file(digest, bytes.len() as u64, 0o755, origin.clone()));
         assembly.scripts.push(InstalledScript {
-            is_requested: lock.asks_for(name, &script),
+            is_requested: lock.requests_script(name, &script),
             name: script,
             distribution: name.clone(),
             module: entry_point.map(|script| script.module.clone()),

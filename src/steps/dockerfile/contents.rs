@@ -24,7 +24,7 @@ pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScrip
             distribution: name.clone(),
             module: entry_point.map(|(module, _)| module.to_owned()),
             attribute: entry_point.map(|(_, attribute)| attribute.to_owned()),
-            is_requested: lock.asks_for(name, script),
+            is_requested: lock.requests_script(name, script),
         };
         scripts.extend(wheel.scripts.iter().map(|entry| script(&entry.path, None)));
         let entry_points = wheel.console_scripts.iter();

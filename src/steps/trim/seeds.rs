@@ -31,7 +31,7 @@ pub(super) fn remove_foreign(
     let is_table = |(path, node): &(&ImagePath, &Node)| path.as_str().ends_with(TABLE) && is_of_virtualenv(node);
     let Some((table, node)) = tree.nodes.iter().find(is_table) else { return Ok(()) };
     let version = request.python.version;
-    if lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.name == VIRTUALENV)
+    if lock.requests(VIRTUALENV)
         || is_mentioned(surveys, &FOR_SEEDS)
         || tree.nodes.keys().any(|path| is_other_interpreter(path, version))
     {
