@@ -5,7 +5,7 @@ use std::path::Path;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::bases::{base, docker};
+use crate::bases::{base, builder, docker};
 use crate::lath::{self, succeeded};
 use crate::needs::Need::{Debootstrap, Engine, Namespaces, Registries, Root};
 use crate::needs::trials_of;
@@ -46,6 +46,7 @@ fn reckoned_and_measured_sizes_agree_within_5_percent() {
                 let tag = format!("lath-test-compare-{program}-{place}");
                 let words =
                     [&["dockerfile", program, "--from", &from, "--build", "--engine", "docker", "-t", &tag], style];
+                let _own = builder();
                 run(home.path(), &words.concat());
                 let measured = succeeded(docker(&["image", "inspect", "--format", "{{.Size}}", &tag]));
                 let reckoned = reckoned["images"][place]["raw_bytes"].as_u64().unwrap();
@@ -64,6 +65,7 @@ fn everything_is_built_weighed_and_timed() {
     let home = tempfile::tempdir().unwrap();
     let from = base("bookworm");
     let words = ["compare", "pre-commit", "--from", &from, "--measure", "--engine", "docker", "--json"];
+    let _own = builder();
     let comparison: Value = serde_json::from_str(&run(home.path(), &words)).unwrap();
     assert_eq!(comparison["check"], "pre-commit --version");
     let images = comparison["images"].as_array().unwrap();

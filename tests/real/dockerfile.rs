@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use fs_err as fs;
 use libtest_mimic::Trial;
 
-use crate::bases::{base, docker};
+use crate::bases::{base, builder, docker};
 use crate::lath::{self, succeeded};
 use crate::needs::Need::{Debootstrap, Engine, Namespaces, Registries, Root};
 use crate::needs::trials_of;
@@ -43,6 +43,7 @@ fn every_style_builds_works_and_leaves_no_certificate() {
             for style in STYLES {
                 let tag = format!("lath-test-dockerfile-{program}-{}", style.concat().replace("--", ""));
                 let words = [style, &["--check", check]].concat();
+                let _own = builder();
                 let said = succeeded(build(home.path(), (program, &from), &words, &tag));
                 assert_eq!(said, format!("{tag}\n"));
                 let left = "test ! -e /ca.crt && test ! -e /run/secrets/ca";
@@ -83,9 +84,12 @@ fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
     let home = tempfile::tempdir().unwrap();
     for (program, _) in PROGRAMS {
         let tag = format!("lath-test-same-{program}");
+        let own_builder = builder();
         succeeded(build(home.path(), (program, &from), &["--style", "lean"], &tag));
         let copied = "id=$(docker create \"$0\") && docker cp \"$id\":/opt/app lean && docker rm \"$id\"";
         succeeded(Command::new("sh").args(["-ec", copied, &tag]).current_dir(home.path()).output().unwrap());
+        succeeded(docker(&["rmi", &tag]));
+        drop(own_builder);
         // Untrimmed: `standard` strips symbols from extension modules.
         let words = ["build", program, "--base", "debian:bookworm", "--trim", "none", "--no-verify", "-o", "dir:own"];
         succeeded(lath::run(home.path(), &words));
@@ -99,7 +103,6 @@ fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
             // The few lines of a console script are each installer's own.
             assert!(name.starts_with("bin/") || own[name] == *bytes, "`{name}` of {program} differs");
         }
-        succeeded(docker(&["rmi", &tag]));
         fs::remove_dir_all(home.path().join("lean")).unwrap();
         fs::remove_dir_all(home.path().join("own")).unwrap();
     }
