@@ -12,5 +12,6 @@ pub(crate) mod lock;
 pub(crate) mod part;
 pub(crate) mod platform;
 pub(crate) mod receipt;
+pub(crate) mod remedies;
 pub(crate) mod request;
 pub(crate) mod tree;

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::model::remedies;
 use crate::outside::engine::EngineError;
 use crate::outside::store::StoreError;
 use crate::steps::assemble::AssembleError;
@@ -69,6 +70,9 @@ impl BuildError {
             ],
             Self::Prove(ProveError::Failed(_)) => {
                 vec!["`--trim none` tells whether trimming is the cause; `--no-verify` builds all the same".to_owned()]
+            }
+            Self::Prove(ProveError::NotFound { program }) => {
+                remedies::of_program(program).map(|words| format!("add it with `{words}`")).into_iter().collect()
             }
             Self::Fetch(FetchError::Download(error)) => error.hints(),
             Self::Unpack(error) => error.hints(),

@@ -189,6 +189,8 @@ pub(crate) fn environment(request: &Request) -> Vec<String> {
         ("LANG", "C.UTF-8".to_owned()),
         ("PATH", path),
         ("PYTHONUSERBASE", request.user_base.to_string()),
+        // Whom `/etc/passwd` does not know has no name: `getpass.getuser()` asks this first.
+        ("USER", "app".to_owned()),
     ];
     let mut all: BTreeMap<String, String> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     all.extend(request.runtime.env.clone());

@@ -1,4 +1,4 @@
-//! Every program's image in a real Docker engine: without a network, with a read-only root, not as root.
+//! Every program's image in a real Docker engine: without a network, not as root; for its own user with a read-only root.
 
 use std::process::Command;
 
@@ -45,33 +45,34 @@ const STRANGER: &str = "4711";
 
 fn does_its_work(program: &Program) {
     let image = Loaded::new(program.name, &program.built());
-    for job in program.jobs {
-        works(&image, job, OWN, job.argv);
-    }
-    // A stranger finds every executable, and can do the first job.
     let find = format!("import shutil; assert all(map(shutil.which, {:?})); print('all there')", program.executables);
     let there = Job { argv: &[], input: "", prints: &["all there"] };
-    works(&image, &there, STRANGER, &["python3", "-c", &find]);
+    for who in [OWN, STRANGER] {
+        works(&image, &there, who, &["python3", "-c", &find]);
+        for job in program.jobs {
+            works(&image, job, who, job.argv);
+        }
+    }
+    // The first job can be done with an environment that holds nothing.
     let first = &program.jobs[0];
-    works(&image, first, STRANGER, first.argv);
-    // The image's own can do it with an environment that holds nothing.
     let cleared = format!("import os, shutil; argv = {:?}; os.execve(shutil.which(argv[0]), argv, {{}})", first.argv);
     works(&image, first, OWN, &["python3", "-c", &cleared]);
 }
 
 /// Runs `argv` as `user` in a fresh container of `image`, and holds what it prints against `job`.
 fn works(image: &Loaded, job: &Job, user: &str, argv: &[&str]) {
-    let (who, home) = (format!("{user}:{user}"), format!("/home/app:uid={user},mode=0700"));
-    let mut words = vec!["run", "--rm", "-i", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--tmpfs", &home];
-    if user != OWN {
-        // Docker makes `/` the home of a user without an entry in `/etc/passwd`.
-        words.extend(["-u", &who, "-e", "HOME=/home/app"]);
+    let mut words = vec!["run", "--rm", "-i", "--network", "none"];
+    let who = format!("{user}:{user}");
+    if user == OWN {
+        words.extend(["--read-only", "--tmpfs", "/tmp", "--tmpfs", "/home/app"]);
+    } else {
+        words.extend(["--user", &who]);
     }
     words.extend(["--entrypoint", argv[0], &image.tag]);
     words.extend(&argv[1..]);
     let printed = lath::stdout_of(docker(&words), job.input);
     for expected in job.prints {
-        assert!(printed.contains(expected), "{argv:?} does not print {expected:?}:\n{printed}");
+        assert!(printed.contains(expected), "{argv:?} as {user} does not print {expected:?}:\n{printed}");
     }
 }
 

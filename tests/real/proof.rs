@@ -14,7 +14,7 @@ use crate::needs::trials_of;
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = trials_of![&[Registries, Namespaces];
         what_trimming_breaks_is_told_with_claim_find_and_the_way_back,
-        a_script_that_hangs_exits_or_fails_hides_no_other,
+        a_script_that_hangs_exits_or_fails_hides_no_other, a_program_that_is_missing_is_named_with_what_brings_it,
         an_answer_that_is_never_the_same_is_compared_by_its_exit_code,
         a_check_has_no_network_no_capabilities_and_a_root_that_cannot_be_written,
         what_a_start_goes_through_has_bytecode_and_what_it_may_come_to_later_has_none,
@@ -121,6 +121,25 @@ fn a_script_that_hangs_exits_or_fails_hides_no_other() {
     ] {
         assert!(said.contains(note), "{note} in:\n{said}");
     }
+}
+
+fn a_program_that_is_missing_is_named_with_what_brings_it() {
+    let calls = "import subprocess\nsubprocess.run(['uname'])\ndef main(): pass\n";
+    let wheel = WheelBuilder::new("tool", "1.0").file("calls.py", calls);
+    let own = Own::new(&[wheel.script("a-calls", "calls:main").script("b-calls", "calls:main")]);
+    let said = own.summary(&["build", "tool"]);
+    let note = "note: `a-calls`, `b-calls` fail untrimmed too: FileNotFoundError: [Errno 2] No such file or directory: \
+                'uname'; `uname` is not in the image: add it with `--with coreutils`\n";
+    assert!(said.contains(note), "{said}");
+    let output = own.lath(&["build", "tool", "--check", "a-calls"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("missing: `uname` is not in the image: add it with `--with coreutils`"), "{said}");
+    let output = own.lath(&["run", "tool", "--", "uname"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(127), "{said}");
+    assert!(said.contains("hint: add it with `--with coreutils`"), "{said}");
+    own.summary(&["build", "tool", "--with", "coreutils", "--check", "a-calls"]);
 }
 
 fn an_answer_that_is_never_the_same_is_compared_by_its_exit_code() {

@@ -44,7 +44,8 @@ pub(super) fn lay_ground(tree: &mut Tree, request: &Request) -> Result<(), Assem
         tree.insert(ImagePath::parse(path)?, Node { mode, ..Node::directory(Origin::Lath) });
     }
     tree.insert(ImagePath::parse(&request.user_base.bin())?, Node::directory(Origin::Lath));
-    let home = Node { owner: USER, ..Node::directory(Origin::Lath) };
+    // Whoever runs the image has this home, and may write there.
+    let home = Node { mode: 0o1777, owner: USER, ..Node::directory(Origin::Lath) };
     tree.insert(ImagePath::parse("/home/app")?, home);
     Ok(())
 }

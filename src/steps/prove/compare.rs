@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::missing::missing;
 use crate::model::tree::Tree;
 
 /// What a tree said to one check.
@@ -32,7 +33,7 @@ impl Answer {
         }
     }
 
-    fn said(&self) -> String {
+    pub(super) fn said(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 
@@ -63,6 +64,8 @@ pub(crate) struct Difference {
     found: Box<Answer>,
     /// What trimming removed and the command named: a path, and the reason.
     removed: Vec<(String, String)>,
+    /// What would bring something that neither tree has.
+    remedy: Option<String>,
 }
 
 /// Compares the answer of the `slim` tree with the `whole` one's; `again` asks once more, the slim tree by `true`.
@@ -74,8 +77,9 @@ pub(super) fn judge<E>(
 ) -> Result<Verdict, E> {
     let differs = |slim: &Answer, claimed: Option<&Answer>| {
         let removed = removed(&slim.said(), removed_from);
-        let claimed = claimed.cloned().map(Box::new);
-        Verdict::Differs(Difference { check: slim.command.clone(), claimed, found: Box::new(slim.clone()), removed })
+        let remedy = missing(&slim.said(), removed_from).map(|missing| missing.remedy);
+        let (check, claimed) = (slim.command.clone(), claimed.cloned().map(Box::new));
+        Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, remedy })
     };
     // A machine that was busy may be less so now.
     let unhurried = if must && slim.timeout_secs.is_some() { Some(again(true)?) } else { None };
@@ -148,6 +152,9 @@ impl fmt::Display for Difference {
         }
         for (path, reason) in &self.removed {
             write!(f, "\n  trimmed: `{path}` ({reason}); `--keep {path}` brings it back")?;
+        }
+        if let Some(remedy) = &self.remedy {
+            write!(f, "\n  missing: {remedy}")?;
         }
         Ok(())
     }

@@ -7,6 +7,9 @@ mod checkout;
 mod checks;
 mod compare;
 mod machine;
+mod missing;
+
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use thiserror::Error;
@@ -14,6 +17,7 @@ use thiserror::Error;
 use self::checkout::Checkout;
 use self::checks::{Scope, Task};
 use self::compare::{Answer, Verdict, judge};
+use self::missing::{Missing, missing};
 use crate::model::assembly::Assembly;
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
@@ -62,7 +66,7 @@ pub(crate) struct Subject<'a> {
 
 /// Refuses files of another processor, and runs every check. An earlier proof of the same trees and checks counts.
 pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Result<ProofSummary, ProveError> {
-    const SHELF: &str = "proofs-3";
+    const SHELF: &str = "proofs-5";
     let skipped = |reason: String| ProofSummary { not_run: vec![reason], ..ProofSummary::default() };
     machine::refuse_foreign(subject.tree, subject.platform, &request.user_base, &world.store)?;
     if !request.verify {
@@ -195,7 +199,7 @@ fn compare<'a>(slim: &Side<'a>, whole: &Side<'a>, tasks: &[Task]) -> Result<Proo
     let claimed_of_failed = whole.answers(&failed.collect::<Vec<Task>>())?;
     let mut claimed = claimed.iter().flatten();
     let mut claimed_of_failed = claimed_of_failed.iter().flatten();
-    let mut verdicts = Verdicts::default();
+    let mut verdicts = Verdicts::new(slim.tree);
     for (task, found) in tasks.iter().zip(&found) {
         for (index, found) in found.iter().enumerate() {
             let claim = match task {
@@ -223,22 +227,32 @@ fn compare<'a>(slim: &Side<'a>, whole: &Side<'a>, tasks: &[Task]) -> Result<Proo
 /// The shelf of the trees' answers.
 const ANSWERS: &str = "answers-1";
 
-#[derive(Default)]
-struct Verdicts {
+struct Verdicts<'a> {
+    /// The tree as it ships.
+    tree: &'a Tree,
     summary: ProofSummary,
     /// How many items of each kind passed.
-    counts: std::collections::BTreeMap<&'static str, usize>,
+    counts: BTreeMap<&'static str, usize>,
+    /// What fails in both trees: the commands by what they say, in the order in which it was met.
+    alike: Vec<(String, Vec<String>)>,
     differences: Vec<Difference>,
 }
 
-impl Verdicts {
+impl<'a> Verdicts<'a> {
+    fn new(tree: &'a Tree) -> Self {
+        Self {
+            tree,
+            summary: ProofSummary::default(),
+            counts: BTreeMap::new(),
+            alike: Vec::new(),
+            differences: Vec::new(),
+        }
+    }
+
     fn add(&mut self, task: &Task, answer: &Answer, verdict: Verdict) {
         match verdict {
             Verdict::Differs(difference) => return self.differences.push(difference),
-            Verdict::FailsAlike => {
-                let note = format!("`{}` fails untrimmed too: {}", answer.command, answer.last_line());
-                return self.summary.notes.push(note);
-            }
+            Verdict::FailsAlike => return self.add_alike(answer),
             Verdict::Restless => self
                 .summary
                 .notes
@@ -251,10 +265,30 @@ impl Verdicts {
         }
     }
 
+    fn add_alike(&mut self, answer: &Answer) {
+        let told = match missing(&answer.said(), self.tree) {
+            Some(Missing { line, remedy }) => format!("{line}; {remedy}"),
+            None => answer.last_line(),
+        };
+        let place = self.alike.iter().position(|(known, _)| *known == told).unwrap_or_else(|| {
+            self.alike.push((told, Vec::new()));
+            self.alike.len() - 1
+        });
+        let commands = &mut self.alike[place].1;
+        // Of a script whose imports fail, `--version` fails as well.
+        if !commands.iter().any(|known| answer.command.split(' ').next() == Some(known)) {
+            commands.push(answer.command.clone());
+        }
+    }
+
     fn summary(mut self) -> Result<ProofSummary, ProveError> {
         if !self.differences.is_empty() {
             return Err(ProveError::Failed(self.differences));
         }
+        self.summary.notes.extend(self.alike.into_iter().map(|(told, commands)| {
+            let fail = if commands.len() == 1 { "fails" } else { "fail" };
+            format!("`{}` {fail} untrimmed too: {told}", commands.join("`, `"))
+        }));
         self.summary.passed.extend(self.counts.iter().map(|(what, count)| format!("{count} {what}")));
         Ok(self.summary)
     }

@@ -1,48 +1,78 @@
 //! What well-known distributions call or open at run time and no wheel brings: pointed out, not added.
 
 use crate::model::lock::{LockedDeb, LockedWheel};
+use crate::model::remedies;
 
-/// A distribution, the program or library that it reaches for, and the Debian package that carries it.
+/// A distribution, and the program or library that it reaches for.
 struct Call {
     caller: &'static str,
     called: &'static str,
-    package: &'static str,
+    /// The Debian package that carries a library; that of a program is known by its name.
+    package: Option<&'static str>,
     /// Distributions that bring their own.
     spared_by: &'static [&'static str],
 }
 
-const fn call(caller: &'static str, called: &'static str, package: &'static str) -> Call {
-    Call { caller, called, package, spared_by: &[] }
+const fn program(caller: &'static str, called: &'static str) -> Call {
+    Call { caller, called, package: None, spared_by: &[] }
 }
 
-const CALLS: [Call; 27] = [
-    call("ansible-core", "ssh", "openssh-client"),
-    call("cairocffi", "libcairo.so.2", "libcairo2"),
-    call("cairosvg", "libcairo.so.2", "libcairo2"),
-    call("commitizen", "git", "git"),
-    call("cookiecutter", "git", "git"),
-    call("copier", "git", "git"),
-    call("detect-secrets", "git", "git"),
-    call("ffmpeg-python", "ffmpeg", "ffmpeg"),
-    call("gitpython", "git", "git"),
-    call("graphviz", "dot", "graphviz"),
-    call("pdf2image", "pdftoppm", "poppler-utils"),
-    call("pre-commit", "git", "git"),
-    Call { spared_by: &["psycopg-binary", "psycopg-c"], ..call("psycopg", "libpq.so.5", "libpq5") },
-    call("pydot", "dot", "graphviz"),
-    call("pydub", "ffmpeg", "ffmpeg"),
-    call("pypandoc", "pandoc", "pandoc"),
-    call("pytesseract", "tesseract", "tesseract-ocr"),
-    Call { spared_by: &["python-magic-bin"], ..call("python-magic", "libmagic.so.1", "libmagic1") },
-    call("pyusb", "libusb-1.0.so.0", "libusb-1.0-0"),
-    call("pyzbar", "libzbar.so.0", "libzbar0"),
-    call("setuptools-scm", "git", "git"),
-    call("sounddevice", "libportaudio.so.2", "libportaudio2"),
-    call("versioneer", "git", "git"),
-    call("versioningit", "git", "git"),
-    call("weasyprint", "libpangoft2-1.0.so.0", "libpangoft2-1.0-0"),
-    call("yq", "jq", "jq"),
-    call("zbarlight", "libzbar.so.0", "libzbar0"),
+const fn library(caller: &'static str, called: &'static str, package: &'static str) -> Call {
+    Call { caller, called, package: Some(package), spared_by: &[] }
+}
+
+const CALLS: [Call; 51] = [
+    program("ansible-core", "sh"),
+    program("ansible-core", "ssh"),
+    library("cairocffi", "libcairo.so.2", "libcairo2"),
+    library("cairosvg", "libcairo.so.2", "libcairo2"),
+    program("commitizen", "git"),
+    program("cookiecutter", "git"),
+    program("copier", "git"),
+    program("cruft", "git"),
+    program("detect-secrets", "git"),
+    program("diff-cover", "git"),
+    program("doit", "sh"),
+    program("ffmpeg-python", "ffmpeg"),
+    program("ffmpy", "ffmpeg"),
+    program("git-filter-repo", "git"),
+    program("gitlint-core", "git"),
+    program("gitpython", "git"),
+    program("graphviz", "dot"),
+    program("honcho", "sh"),
+    program("invoke", "sh"),
+    program("jupyter-server-terminals", "sh"),
+    program("nbstripout", "git"),
+    program("ninja", "sh"),
+    program("ocrmypdf", "tesseract"),
+    program("pdf2image", "pdftoppm"),
+    program("pre-commit", "git"),
+    program("pre-commit-hooks", "git"),
+    Call { spared_by: &["psycopg-binary", "psycopg-c"], ..library("psycopg", "libpq.so.5", "libpq5") },
+    program("pydot", "dot"),
+    program("pydub", "ffmpeg"),
+    program("pyinstaller", "ldd"),
+    program("pyinstaller", "objdump"),
+    program("pypandoc", "pandoc"),
+    program("pytesseract", "tesseract"),
+    program("python-gnupg", "gpg"),
+    Call { spared_by: &["python-magic-bin"], ..library("python-magic", "libmagic.so.1", "libmagic1") },
+    library("pyusb", "libusb-1.0.so.0", "libusb-1.0-0"),
+    library("pyzbar", "libzbar.so.0", "libzbar0"),
+    program("scons", "sh"),
+    program("semgrep", "uname"),
+    program("setuptools-scm", "git"),
+    program("snakemake", "bash"),
+    library("sounddevice", "libportaudio.so.2", "libportaudio2"),
+    program("sshuttle", "ssh"),
+    program("towncrier", "git"),
+    program("versioneer", "git"),
+    program("versioningit", "git"),
+    library("weasyprint", "libpangoft2-1.0.so.0", "libpangoft2-1.0-0"),
+    program("west", "git"),
+    program("yq", "jq"),
+    program("yt-dlp", "ffmpeg"),
+    library("zbarlight", "libzbar.so.0", "libzbar0"),
 ];
 
 /// A sentence for each call of `wheels` that `debs` leave unanswered.
@@ -51,11 +81,13 @@ pub(super) fn unanswered(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Stri
     // Libraries that were renamed for 64-bit time have `t64` after their names.
     let is_there = |package: &str| debs.iter().any(|deb| deb.name.trim_end_matches("t64") == package);
     let is_open = |call: &&Call| {
-        brings(call.caller) && !is_there(call.package) && !call.spared_by.iter().any(|other| brings(other))
+        let package = call.package.or_else(|| remedies::package_of(call.called));
+        brings(call.caller) && !package.is_some_and(is_there) && !call.spared_by.iter().any(|other| brings(other))
     };
-    let sentence = |call: &Call| {
-        let Call { caller, called, package, .. } = call;
-        format!("{caller} calls `{called}`, which is not in the image: add it with `--with {package}`")
+    let sentence = |Call { caller, called, package, .. }: &Call| {
+        let words = package.map(|package| format!("--with {package}")).or_else(|| remedies::of_program(called));
+        let words = words.unwrap_or_default();
+        format!("{caller} calls `{called}`, which is not in the image: add it with `{words}`")
     };
     CALLS.iter().filter(is_open).map(sentence).collect()
 }
@@ -87,7 +119,15 @@ mod tests {
     }
 
     #[test]
-    fn callers_are_sorted_and_named_once() {
-        assert!(CALLS.is_sorted_by(|one, other| one.caller < other.caller));
+    fn a_program_is_told_with_the_words_that_bring_it() {
+        let told = unanswered(&[wheel("ansible-core")], &[]);
+        assert_eq!(told[0], "ansible-core calls `sh`, which is not in the image: add it with `--shell`");
+        assert_eq!(told[1], "ansible-core calls `ssh`, which is not in the image: add it with `--with openssh-client`");
+    }
+
+    #[test]
+    fn calls_are_sorted_and_each_has_its_package() {
+        assert!(CALLS.is_sorted_by(|one, other| (one.caller, one.called) < (other.caller, other.called)));
+        assert!(CALLS.iter().all(|call| call.package.is_some() || remedies::package_of(call.called).is_some()));
     }
 }

@@ -1,0 +1,134 @@
+//! What to add to a request where something is missing that no metadata asks for: programs, by the Debian package that
+//! brings them, and modules, by the distribution that does.
+
+/// The Debian package that brings `program`, where it is known.
+pub(crate) fn package_of(program: &str) -> Option<&'static str> {
+    PROGRAMS.iter().find(|(_, programs)| programs.split(' ').any(|known| known == program)).map(|(package, _)| *package)
+}
+
+/// The words of the command line that bring `program` into an image.
+pub(crate) fn of_program(program: &str) -> Option<String> {
+    match package_of(program)? {
+        SHELL => Some("--shell".to_owned()),
+        package => Some(format!("--with {package}")),
+    }
+}
+
+/// Every program of which the package is known.
+pub(crate) fn programs() -> impl Iterator<Item = &'static str> {
+    PROGRAMS.iter().flat_map(|(_, programs)| programs.split(' '))
+}
+
+/// The requirement that brings `module`, for modules that many import and do not ask for.
+pub(crate) fn of_module(module: &str) -> Option<&'static str> {
+    match module.split('.').next()? {
+        "pip" => Some("pip"),
+        // Later ones have it no more.
+        "pkg_resources" => Some("setuptools<81"),
+        "distutils" | "setuptools" => Some("setuptools"),
+        "wheel" => Some("wheel"),
+        _ => None,
+    }
+}
+
+/// What `--shell` brings.
+const SHELL: &str = "dash";
+
+/// Debian packages and programs of theirs, in every release alike.
+const PROGRAMS: &[(&str, &str)] = &[
+    // `ldd` is there, and is a script for bash.
+    ("bash", "bash ldd"),
+    ("binutils", "ar as ld nm objcopy objdump ranlib readelf strings strip"),
+    ("bzip2", "bunzip2 bzip2"),
+    ("cmake", "cmake ctest"),
+    (
+        "coreutils",
+        "arch b2sum base32 base64 basename cat chgrp chmod chown chroot cksum comm cp csplit cut date dd df dir dirname du \
+         echo env expand expr factor false fmt fold groups head hostid id install join link ln logname ls md5sum mkdir \
+         mkfifo mknod mktemp mv nice nl nohup nproc numfmt od paste pathchk pinky pr printenv printf ptx pwd readlink \
+         realpath rm rmdir runcon seq sha1sum sha224sum sha256sum sha384sum sha512sum shred shuf sleep sort split stat \
+         stdbuf stty sum sync tac tail tee test timeout touch tr true truncate tsort tty uname unexpand uniq unlink users \
+         vdir wc who whoami yes",
+    ),
+    ("curl", "curl"),
+    (SHELL, "dash sh"),
+    ("diffutils", "cmp diff diff3 sdiff"),
+    ("docker.io", "docker"),
+    ("ffmpeg", "ffmpeg ffplay ffprobe"),
+    ("file", "file"),
+    ("findutils", "find xargs"),
+    ("g++", "c++ g++"),
+    ("gcc", "cc gcc"),
+    ("ghostscript", "gs ps2pdf"),
+    ("git", "git"),
+    ("gnupg", "gpg"),
+    ("graphviz", "dot neato"),
+    ("grep", "egrep fgrep grep"),
+    ("gzip", "gunzip gzip zcat"),
+    ("hostname", "hostname"),
+    ("imagemagick", "convert identify magick"),
+    ("iproute2", "ip ss"),
+    ("iputils-ping", "ping"),
+    ("jq", "jq"),
+    ("less", "less"),
+    ("lsof", "lsof"),
+    ("make", "make"),
+    ("man-db", "man"),
+    ("mawk", "awk mawk"),
+    ("mercurial", "hg"),
+    ("mount", "mount umount"),
+    ("nodejs", "node"),
+    ("npm", "npm npx"),
+    ("openssh-client", "scp sftp ssh ssh-add ssh-agent ssh-keygen ssh-keyscan"),
+    ("openssl", "openssl"),
+    ("pandoc", "pandoc"),
+    ("patch", "patch"),
+    ("perl-base", "perl"),
+    ("poppler-utils", "pdfinfo pdftocairo pdftoppm pdftotext"),
+    ("postgresql-client", "pg_dump pg_restore psql"),
+    ("procps", "free pgrep pkill ps sysctl top uptime"),
+    ("rsync", "rsync"),
+    ("ruby", "ruby"),
+    ("sed", "sed"),
+    ("sqlite3", "sqlite3"),
+    ("subversion", "svn"),
+    ("sudo", "sudo"),
+    ("tar", "tar"),
+    ("tesseract-ocr", "tesseract"),
+    ("tmux", "tmux"),
+    ("unzip", "unzip"),
+    ("util-linux", "dmesg flock getopt lsblk lscpu setsid unshare"),
+    ("wget", "wget"),
+    ("xdg-utils", "xdg-open"),
+    ("xz-utils", "xz unxz"),
+    ("zip", "zip"),
+    ("zstd", "zstd"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_program_has_one_package() {
+        assert!(PROGRAMS.is_sorted_by(|(one, _), (other, _)| one < other));
+        let mut all: Vec<&str> = programs().collect();
+        all.sort_unstable();
+        assert!(all.is_sorted_by(|one, other| one < other), "{all:?}");
+    }
+
+    #[test]
+    fn remedies_are_words_of_the_command_line() {
+        let table = [
+            ("sh", Some("--shell")),
+            ("uname", Some("--with coreutils")),
+            ("psql", Some("--with postgresql-client")),
+            ("frobnicate", None),
+        ];
+        for (program, words) in table {
+            assert_eq!(of_program(program).as_deref(), words, "{program}");
+        }
+        assert_eq!(of_module("pkg_resources.extern"), Some("setuptools<81"));
+        assert_eq!(of_module("frobnicate"), None);
+    }
+}

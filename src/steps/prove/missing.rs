@@ -1,0 +1,114 @@
+//! What a program that failed says is not there, and what would bring it: a program that it calls, or a module.
+
+use crate::model::remedies;
+use crate::model::tree::Tree;
+
+/// How programs and shells say that there is no such program.
+const SAYINGS: [&str; 5] = ["No such file or directory", "not found", "not find", "to find", "ENOENT"];
+
+/// What is missing in the image, and what brings it, as a sentence.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Missing<'a> {
+    /// The line that told it.
+    pub(super) line: &'a str,
+    pub(super) remedy: String,
+}
+
+/// What `said` tells of a missing program or module, in a line that names it. What trimming removed is told elsewhere.
+pub(super) fn missing<'a>(said: &'a str, tree: &Tree) -> Option<Missing<'a>> {
+    let of_line = |line: &'a str| {
+        let remedy = missing_module(line).or_else(|| missing_program(line, tree))?;
+        Some(Missing { line: line.trim(), remedy })
+    };
+    said.lines().find_map(of_line)
+}
+
+fn missing_module(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("No module named '")?;
+    let module = rest.split('\'').next()?;
+    let requirement = remedies::of_module(module)?;
+    Some(format!("`{module}` comes with `{requirement}`, which is not asked for: add it to the request"))
+}
+
+fn missing_program(line: &str, tree: &Tree) -> Option<String> {
+    if !SAYINGS.iter().any(|saying| line.contains(saying)) {
+        return None;
+    }
+    let is_absent = |program: &&str| {
+        // `ldd` alone is there without what runs it.
+        *program == "ldd"
+            || !["/usr/bin", "/usr/sbin"].iter().any(|place| is_known(tree, &format!("{place}/{program}")))
+    };
+    let program = remedies::programs().filter(|program| is_called(line, program)).find(is_absent)?;
+    let words = remedies::of_program(program)?;
+    Some(format!("`{program}` is not in the image: add it with `{words}`"))
+}
+
+/// Whether the path is in the tree, or was.
+fn is_known(tree: &Tree, path: &str) -> bool {
+    tree.find(path).is_some() || tree.removed.keys().any(|removed| removed.as_str() == path)
+}
+
+/// Whether `line` names the program as what was called: in quotes, in a folder of programs, or before a shell's colon.
+/// Many programs are plain words otherwise: `file`, `test`.
+fn is_called(line: &str, program: &str) -> bool {
+    let is_quote = |character: char| matches!(character, '\'' | '"' | '`');
+    let is_of_name = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_' | '+' | '/');
+    line.match_indices(program).any(|(at, _)| {
+        let (before, after) = (&line[..at], &line[at + program.len()..]);
+        let is_told_by_shell = after.starts_with(": not found") || after.starts_with(": command not found");
+        (before.ends_with(is_quote) && after.starts_with(is_quote))
+            || (before.ends_with("bin/") && !after.starts_with(is_of_name))
+            || (is_told_by_shell && (before.is_empty() || before.ends_with(' ')))
+            || (before.ends_with("spawn ") && after.starts_with(" ENOENT"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::image_path::ImagePath;
+    use crate::model::tree::{Node, Origin};
+
+    #[test]
+    fn a_missing_program_is_known_by_the_words_of_pythons_shells_and_others() {
+        let table = [
+            ("FileNotFoundError: [Errno 2] No such file or directory: 'git'", "git", "--with git"),
+            ("FileNotFoundError: [Errno 2] No such file or directory: '/bin/sh'", "sh", "--shell"),
+            ("Task failed: failed to find the executable specified /bin/sh. Please verify", "sh", "--shell"),
+            ("Fatal error: run ['uname' '-s']: No such file or directory", "uname", "--with coreutils"),
+            ("sh: 1: ps: not found", "ps", "--with procps"),
+            ("run.sh: line 3: curl: command not found", "curl", "--with curl"),
+            ("Error: spawn node ENOENT", "node", "--with nodejs"),
+            ("FileNotFoundError: [Errno 2] No such file or directory: 'ldd'", "ldd", "--with bash"),
+        ];
+        for (line, program, words) in table {
+            let said = format!("Traceback\n  {line}\nCalled from somewhere");
+            let remedy = format!("`{program}` is not in the image: add it with `{words}`");
+            assert_eq!(missing(&said, &Tree::default()), Some(Missing { line, remedy }));
+        }
+        for said in ["No such file or directory: 'a/file.txt'", "the file 'x' is not found, test it", "git failed"] {
+            assert_eq!(missing(said, &Tree::default()), None, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_there_or_was_trimmed_is_not_missing() {
+        let said = "No such file or directory: 'git'";
+        let mut tree = Tree::default();
+        let path = ImagePath::parse("/usr/bin/git").unwrap();
+        tree.insert(path.clone(), Node::file(Digest::of(b"x"), 1, 0o755, Origin::Lath));
+        assert_eq!(missing(said, &tree), None);
+        tree.remove(&path, "a rule");
+        assert_eq!(missing(said, &tree), None);
+    }
+
+    #[test]
+    fn a_module_that_many_do_not_ask_for_is_known_by_its_distribution() {
+        let said = "ModuleNotFoundError: No module named 'pkg_resources'";
+        let remedy = "`pkg_resources` comes with `setuptools<81`, which is not asked for: add it to the request";
+        assert_eq!(missing(said, &Tree::default()).unwrap().remedy, remedy);
+        assert_eq!(missing("ModuleNotFoundError: No module named 'mine'", &Tree::default()), None);
+    }
+}
