@@ -19,16 +19,22 @@ pub(crate) fn programs() -> impl Iterator<Item = &'static str> {
     PROGRAMS.iter().flat_map(|(_, programs)| programs.split(' '))
 }
 
-/// The requirement that brings `module`, for modules that many import and do not ask for.
+/// The words of the command line that bring `module`, for modules of the standard library that Debian has apart, and for
+/// those that many import and do not ask for.
 pub(crate) fn of_module(module: &str) -> Option<&'static str> {
-    match module.split('.').next()? {
-        "pip" => Some("pip"),
+    Some(match module.split('.').next()? {
+        "_gdbm" => "--with python3-gdbm",
+        "_tkinter" | "tkinter" | "turtle" => "--with python3-tk",
+        "ensurepip" => "--with python3-venv",
+        "lib2to3" => "--with python3-lib2to3",
+        "pip" => "pip",
         // Later ones have it no more.
-        "pkg_resources" => Some("setuptools<81"),
-        "distutils" | "setuptools" => Some("setuptools"),
-        "wheel" => Some("wheel"),
-        _ => None,
-    }
+        "pkg_resources" => "setuptools<81",
+        // Python gave up its own with 3.12.
+        "distutils" | "setuptools" => "setuptools",
+        "wheel" => "wheel",
+        _ => return None,
+    })
 }
 
 /// What `--shell` brings.
@@ -129,6 +135,7 @@ mod tests {
             assert_eq!(of_program(program).as_deref(), words, "{program}");
         }
         assert_eq!(of_module("pkg_resources.extern"), Some("setuptools<81"));
+        assert_eq!(of_module("tkinter.ttk"), Some("--with python3-tk"));
         assert_eq!(of_module("frobnicate"), None);
     }
 }

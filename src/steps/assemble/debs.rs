@@ -11,7 +11,7 @@ use crate::outside::store::Store;
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 
 /// Packages whose `postinst` lath stands in for, or that only serves upgrades, other packages or a running system.
-const KNOWN: [&str; 33] = [
+const KNOWN: [&str; 37] = [
     "base-files",
     "base-passwd",
     "bash",
@@ -39,7 +39,11 @@ const KNOWN: [&str; 33] = [
     "libgssapi-krb5-2",
     "passwd",
     "python3",
+    "python3-distutils",
+    "python3-gdbm",
+    "python3-lib2to3",
     "python3-minimal",
+    "python3-tk",
     "readline-common",
     "sed",
     "tar",
@@ -67,13 +71,6 @@ pub(super) fn place(
             }
         }
     }
-    for (_, text) in deb.scripts.iter().filter(|(script, _)| script == "postinst") {
-        if !is_known(name) && !is_idle(text) {
-            assembly.notes.push(format!(
-                "{name} has a `postinst` that lath does not know and does not run: see that the image does what you expect"
-            ));
-        }
-    }
     // The form that scanners read in images without a package manager.
     let status = deb.control.trim_end().to_owned() + "\n";
     write_text(&mut assembly.tree, &format!("/var/lib/dpkg/status.d/{name}"), &status, store)?;
@@ -92,6 +89,22 @@ fn merged(entry: &PartEntry) -> Result<ImagePath, ImagePathError> {
     } else {
         ImagePath::parse(&entry.path)
     }
+}
+
+/// What to say of those packages whose `postinst` does what lath does not know of.
+pub(super) fn unknown_scripts<'a>(parts: impl Iterator<Item = (&'a Origin, &'a DebPart)>) -> Option<String> {
+    let unknown: Vec<&str> = parts
+        .filter_map(|(origin, deb)| {
+            let Origin::Deb { name, .. } = origin else { return None };
+            let mut scripts = deb.scripts.iter().filter(|(script, _)| script == "postinst");
+            (!is_known(name) && scripts.any(|(_, text)| !is_idle(text))).then_some(name.as_str())
+        })
+        .collect();
+    let have = if unknown.len() == 1 { "has a `postinst`" } else { "have each a `postinst`" };
+    (!unknown.is_empty()).then(|| {
+        let names = unknown.join(", ");
+        format!("{names} {have} that lath does not know and does not run: see that the image does what you expect")
+    })
 }
 
 fn is_known(name: &str) -> bool {

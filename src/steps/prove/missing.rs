@@ -26,8 +26,8 @@ pub(super) fn missing<'a>(said: &'a str, tree: &Tree) -> Option<Missing<'a>> {
 fn missing_module(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("No module named '")?;
     let module = rest.split('\'').next()?;
-    let requirement = remedies::of_module(module)?;
-    Some(format!("`{module}` comes with `{requirement}`, which is not asked for: add it to the request"))
+    let words = remedies::of_module(module)?;
+    Some(format!("`{module}` is not in the image: add it with `{words}`"))
 }
 
 fn missing_program(line: &str, tree: &Tree) -> Option<String> {
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_module_that_many_do_not_ask_for_is_known_by_its_distribution() {
         let said = "ModuleNotFoundError: No module named 'pkg_resources'";
-        let remedy = "`pkg_resources` comes with `setuptools<81`, which is not asked for: add it to the request";
+        let remedy = "`pkg_resources` is not in the image: add it with `setuptools<81`";
         assert_eq!(missing(said, &Tree::default()).unwrap().remedy, remedy);
         assert_eq!(missing("ModuleNotFoundError: No module named 'mine'", &Tree::default()), None);
     }

@@ -135,6 +135,23 @@ struct DebianHalf {
     missing: BTreeMap<String, String>,
 }
 
+impl DebianHalf {
+    /// A sentence for each wheel with libraries that no package was found for.
+    fn uncarried(&self, suite: &str) -> Vec<String> {
+        let mut by_wheel: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (library, wheel) in &self.missing {
+            by_wheel.entry(wheel).or_default().push(library);
+        }
+        let sentence = |(wheel, libraries): (&str, Vec<&str>)| {
+            let (names, them) = (libraries.join("`, `"), if libraries.len() == 1 { "it" } else { "them" });
+            format!(
+                "{wheel} needs `{names}`, which no package of `{suite}` is known to carry: name {them} with `--with PACKAGE`"
+            )
+        };
+        by_wheel.into_iter().map(sentence).collect()
+    }
+}
+
 /// Told of each parcel that came on the way, as soon as it is in the store.
 pub(crate) type Arrived<'a> = &'a (dyn Fn(Parcel) + Sync);
 
@@ -170,12 +187,7 @@ fn resolve_platform(
         let needs = needs::needs(&wheels, platform, &world.store)?;
         let half = packages.half(request, &needs)?;
         let mut hints = calls::unanswered(&wheels, &half.debs);
-        hints.extend(half.missing.iter().map(|(library, wheel)| {
-            format!(
-                "{wheel} needs `{library}`, which no package of `{}` is known to carry: name it with `--with PACKAGE`",
-                request.base.suite
-            )
-        }));
+        hints.extend(half.uncarried(&request.base.suite));
         Ok(PlatformLock { platform, wheels, debs: half.debs, hints })
     })
 }

@@ -52,6 +52,13 @@ const SYSTEM: [&str; 20] = [
     "libz.so.1",
 ];
 
+/// How the names of Qt's libraries begin. They load with others of the very same build only: a wheel that brings Qt has
+/// no use for the system's, and what asks for a part that it does not bring cannot be loaded at all.
+const QT: [&str; 2] = ["libQt5", "libQt6"];
+
+/// Qt's plugin that looks like GTK where the desktop is GNOME's, and brings GTK with all that it needs.
+const DESKTOP_THEME: &str = "/plugins/platformthemes/libqgtk3.so";
+
 /// Where site-packages is in the user base, by depth: the version's digits don't matter here.
 const SITE: &str = "lib/python3/site-packages";
 
@@ -118,18 +125,28 @@ fn unmet(wheels: &[(&str, Contents)]) -> BTreeMap<String, String> {
     let mut needs = BTreeMap::new();
     for (name, contents) in wheels {
         let related = related(name, wheels);
-        for library in &contents.libraries {
-            for needed in &library.needed {
-                let is_brought = is_found(library, needed, &files)
+        for library in contents.libraries.iter().filter(|library| !library.path.ends_with(DESKTOP_THEME)) {
+            let is_brought = |needed: &&String| {
+                is_found(library, needed, &files)
                     || is_loaded_before(library, needed, &contents.libraries, &files)
-                    || (!SYSTEM.contains(&needed.as_str()) && related.iter().any(|other| carries(other, needed)));
-                if !is_brought {
-                    needs.entry(needed.clone()).or_insert_with(|| (*name).to_owned());
-                }
+                    || (!SYSTEM.contains(&needed.as_str()) && related.iter().any(|other| carries(other, needed)))
+            };
+            let open: Vec<&String> = library.needed.iter().filter(|needed| !is_brought(needed)).collect();
+            if open.iter().any(|needed| is_of_own_qt(needed, &related)) {
+                continue;
+            }
+            for needed in open {
+                needs.entry(needed.clone()).or_insert_with(|| (*name).to_owned());
             }
         }
     }
     needs
+}
+
+/// Whether `needed` is a part of the Qt that the wheels bring.
+fn is_of_own_qt(needed: &str, related: &[&Contents]) -> bool {
+    let Some(stem) = QT.into_iter().find(|stem| needed.starts_with(stem)) else { return false };
+    related.iter().flat_map(|contents| &contents.libraries).flat_map(Library::names).any(|name| name.starts_with(stem))
 }
 
 /// Whether the loader finds `needed` where `library` tells it to look, in whatever wheel that is.
@@ -324,6 +341,16 @@ mod tests {
         assert_eq!(needed(&wheels(&[private.clone(), knows, through, alone.clone()])), ["libstdc++.so.6 of a"]);
         let other = wheel(&["a"], &[alone]);
         assert_eq!(needed(&[("a", wheel(&[], &[private])), ("b", other)]), ["libstdc++.so.6 of b"]);
+    }
+
+    #[test]
+    fn a_part_of_qt_is_never_the_systems_where_a_wheel_brings_qt() {
+        let core = library("q/lib/libQt6Core.so.6", &["libglib-2.0.so.0"], &[]);
+        let dead = library("q/qml/libweb.so", &["libQt6WebEngineQuick.so.6", "libnss3.so"], &[]);
+        let theme = library("q/plugins/platformthemes/libqgtk3.so", &["libgtk-3.so.0"], &[]);
+        let wheels = [("q", wheel(&[], &[core, dead.clone(), theme]))];
+        assert_eq!(needed(&wheels), ["libglib-2.0.so.0 of q"]);
+        assert_eq!(needed(&[("d", wheel(&[], &[dead]))]), ["libQt6WebEngineQuick.so.6 of d", "libnss3.so of d"]);
     }
 
     #[test]
