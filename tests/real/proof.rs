@@ -105,14 +105,16 @@ fn a_script_that_hangs_exits_or_fails_hides_no_other() {
         .file("odd/leaves.py", "raise SystemExit(4)\n")
         .file("odd/lacks.py", "import no_such_module\n")
         .file("odd/hangs.py", "import time\ntime.sleep(1000)\n")
+        .file("odd/nested.py", "def main(): pass\n")
         .script("a-ends", "odd.ends:main")
         .script("b-leaves", "odd.leaves:main")
         .script("c-lacks", "odd.lacks:main")
         .script("d-hangs", "odd.hangs:main")
+        .script("y-fine", "odd:nested.main")
         .script("z-fine", "odd:main");
     let own = Own::new(&[tool(FINE).requires("odd"), odd]);
     let said = own.summary(&["build", "tool"]);
-    assert!(said.contains("tool --version, 2 console scripts' imports"), "{said}");
+    assert!(said.contains("tool --version, 3 console scripts' imports"), "{said}");
     for note in [
         "`a-ends` fails untrimmed too: exit code 7",
         "`b-leaves` fails untrimmed too: SystemExit: 4",

@@ -13,6 +13,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("libGLESv2.so.2", "libgles2"),
     ("libGLU.so.1", "libglu1-mesa"),
     ("libGLdispatch.so.0", "libglvnd0"),
+    ("libOpenCL.so.1", "ocl-icd-libopencl1"),
     ("libanl.so.1", "libc6"),
     ("libbrotlicommon.so.1", "libbrotli1"),
     ("libbrotlidec.so.1", "libbrotli1"),
@@ -92,7 +93,9 @@ pub(super) fn candidates(soname: &str) -> Vec<String> {
     // `libatk-1.0.so.0` is in `libatk1.0-0`: the older way with a version that is part of the name.
     let joined = stem.rsplit_once('-').filter(|(_, end)| end.starts_with(|first: char| first.is_ascii_digit()));
     let joined = joined.map(|(start, end)| format!("{start}{end}-{version}")).filter(|_| !version.is_empty());
-    names.into_iter().chain(joined).flat_map(with_t64).collect()
+    // Some ask for the very file, `libgomp.so.1.0.0`, which lies beside the link of the SONAME.
+    let of_link = version.split_once('.').map(|(first, _)| candidates(&format!("{stem}.so.{first}")));
+    names.into_iter().chain(joined).flat_map(with_t64).chain(of_link.into_iter().flatten()).collect()
 }
 
 /// Reduces a list of all files (`Contents-amd64`) to sorted lines of library, tab, rank, tab, package: the libraries
@@ -155,6 +158,8 @@ mod tests {
             ("libatk-1.0.so.0", "libatk1.0-0t64"),
             ("libasound.so.2", "libasound2t64"),
             ("libz.so.1", "zlib1g"),
+            ("libgomp.so.1.0.0", "libgomp1"),
+            ("libz.so.1.3.1", "zlib1g"),
             ("libssl.so.3", "libssl3t64"),
             ("libcrypto.so.3", "libssl3t64"),
             ("ld-linux-x86-64.so.2", "libc6"),

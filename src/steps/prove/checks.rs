@@ -21,10 +21,11 @@ assert sys.getfilesystemencoding() == 'utf-8', sys.getfilesystemencoding()
 zoneinfo.ZoneInfo('Europe/Berlin')
 ";
 
-/// Imports entry points as `MODULE:ATTRIBUTE` and loads libraries by path, and tells of each at once: `NUMBER ERROR`.
+/// Imports entry points as `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may be a module that
+/// nobody has imported), and loads libraries by path, and tells of each at once: `NUMBER ERROR`.
 /// What they print themselves is thrown away; a thread that they leave behind keeps nobody waiting.
 const DRIVER: &str = r#"
-import ctypes, importlib, operator, os, sys
+import ctypes, operator, os, sys
 items, sys.argv[1:] = sys.argv[1:], []
 sys.path[:1] = [] if sys.path[:1] == [""] else sys.path[:1]
 out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
@@ -38,7 +39,8 @@ for number, item in enumerate(items):
             ctypes.CDLL(item)
         else:
             module, _, attribute = item.partition(":")
-            operator.attrgetter(attribute)(importlib.import_module(module))
+            imported = __import__(module, fromlist=[attribute.partition(".")[0]])
+            operator.attrgetter(attribute)(imported)
     except BaseException as error:
         said = f"{type(error).__name__}: {error}"
     print(number, " ".join(said.split()), file=out, flush=True)
