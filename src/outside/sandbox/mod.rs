@@ -100,6 +100,8 @@ pub(crate) struct Job {
     pub(crate) writable: Vec<(PathBuf, String)>,
     /// Host folders and the image paths where they can be read.
     pub(crate) readable: Vec<(PathBuf, String)>,
+    /// Host files and the image paths where they belong, with the mode that they have.
+    pub(crate) files: Vec<(PathBuf, String)>,
     /// What the user mounts: programs in there may be started, too.
     pub(crate) volumes: Vec<Volume>,
     /// Whether it may talk to itself by the loopback interface, where it is without the host's network.
@@ -258,6 +260,11 @@ fn container(root: &Path, job: &Job) -> Result<Container, SandboxError> {
         let flags = MountOptions::BIND | MountOptions::RDONLY | MountOptions::NOEXEC | NO_PRIVILEGES;
         container.mount(&host.to_string_lossy(), inside, "", flags, None);
     }
+    for (host, inside) in job.files.iter().filter(|(_, inside)| !is_covered(job, inside)) {
+        refuse_links(root, inside)?;
+        let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES;
+        container.mount(&host.to_string_lossy(), inside, "", flags, None);
+    }
     for Volume { source, target, is_read_only } in &job.volumes {
         refuse_links(root, target.as_str())?;
         let read_only = if *is_read_only { MountOptions::RDONLY } else { MountOptions::empty() };
@@ -272,6 +279,13 @@ fn container(root: &Path, job: &Job) -> Result<Container, SandboxError> {
     container.gidmap(uid);
     container.hostname("lath");
     Ok(container)
+}
+
+/// Whether what the image has at `path` is out of sight: a mount point for it would be made in the user's own folder.
+fn is_covered(job: &Job, path: &str) -> bool {
+    let folders = job.writable.iter().map(|(_, inside)| inside.as_str());
+    let volumes = job.volumes.iter().map(|volume| volume.target.as_str());
+    folders.chain(volumes).any(|place| Path::new(path).starts_with(place))
 }
 
 fn mount_memory(container: &mut Container, place: &str) {

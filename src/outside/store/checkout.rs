@@ -9,7 +9,7 @@ use fs_err as fs;
 use fs_err::os::unix::fs as unix;
 use tempfile::TempDir;
 
-use super::memory::{Memory, fits};
+use super::memory::Memory;
 use super::{Store, StoreError};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Kind, Node, Tree};
@@ -66,7 +66,7 @@ impl Store {
                     let executable = node.is_executable();
                     let contents = match files {
                         Files::Shared => Some(self.contents_path(digest, executable)?),
-                        Files::InMemory(memory) => Some(memory.contents_path(self, digest, executable)?),
+                        Files::InMemory(memory) => Some(memory.contents_path(self, node, digest)?),
                         Files::Own => None,
                     };
                     if contents.is_none_or(|contents| fs::hard_link(contents, &here).is_err()) {
@@ -106,13 +106,21 @@ pub(super) fn write(contents: &mut dyn io::Read, path: &Path, executable: bool) 
 #[derive(Debug)]
 pub(crate) struct Stage {
     store: Store,
-    shown: Mutex<Option<Shown>>,
+    current: Mutex<Option<Current>>,
 }
 
 #[derive(Debug)]
-struct Shown {
+struct Current {
     home: Home,
     tree: Tree,
+}
+
+/// A tree laid out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shown {
+    pub(crate) root: PathBuf,
+    /// Files of the store, and the image paths where they are to be mounted: what stands there is empty.
+    pub(crate) files: Vec<(PathBuf, String)>,
 }
 
 /// Where trees are shown.
@@ -137,16 +145,18 @@ impl Home {
 
 impl Stage {
     pub(crate) fn new(store: &Store) -> Self {
-        Self { store: store.clone(), shown: Mutex::new(None) }
+        Self { store: store.clone(), current: Mutex::new(None) }
     }
 
-    /// The root of `tree` laid out, as by [`Store::check_out`], until another is shown. Nobody may be at work in the
-    /// one before.
-    pub(crate) fn show(&self, tree: &Tree) -> Result<PathBuf, StoreError> {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+    /// `tree` laid out, as by [`Store::check_out`] but for what is to be mounted, until another is shown. Nobody may be
+    /// at work in the one before.
+    pub(crate) fn show(&self, tree: &Tree) -> Result<Shown, StoreError> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         // A change that breaks off leaves a folder that nobody uses again.
-        let (home, before) = match shown.take() {
-            Some(Shown { home, tree: before }) if home.memory.is_none() || fits(tree) => (home, before),
+        let (home, before) = match current.take() {
+            Some(Current { home, tree: before }) if home.memory.as_ref().is_none_or(|memory| memory.fits(tree)) => {
+                (home, before)
+            }
             _ => (self.home(tree)?, Tree::default()),
         };
         let home = match self.change(&home, &before, tree) {
@@ -159,13 +169,23 @@ impl Stage {
             }
             Err(error) => return Err(error),
         };
-        let root = home.root();
-        *shown = Some(Shown { home, tree: tree.clone() });
-        Ok(root)
+        let shown = Shown { root: home.root(), files: self.mounted(&home, tree)? };
+        *current = Some(Current { home, tree: tree.clone() });
+        Ok(shown)
+    }
+
+    /// What is to be mounted where `tree` is shown in `home`.
+    fn mounted(&self, home: &Home, tree: &Tree) -> Result<Vec<(PathBuf, String)>, StoreError> {
+        let Some(memory) = &home.memory else { return Ok(Vec::new()) };
+        let file = |(path, node): (&ImagePath, &Node)| {
+            let contents = self.store.contents_path(node.digest()?, node.is_executable());
+            Some(contents.map(|contents| (contents, path.to_string())))
+        };
+        tree.nodes.iter().filter(|(_, node)| memory.is_mounted(node)).filter_map(file).collect()
     }
 
     fn home(&self, tree: &Tree) -> Result<Home, StoreError> {
-        let memory = Memory::for_tree(tree, &self.store.desk);
+        let memory = Memory::for_tree(tree, &self.store);
         match memory.and_then(|memory| Some((memory.temporary_dir().ok()?, memory))) {
             Some((folder, memory)) => Home::new(folder, Some(memory)),
             None => self.home_on_disk(),
@@ -247,20 +267,44 @@ mod tests {
             &[("/a/b/x", file("4", 0o644)), ("/tmp", Node { mode: 0o1777, ..Node::directory(Origin::Lath) })],
         ];
         let stages = [Stage::new(&store), Stage::new(&store)];
-        *stages[1].shown.lock().unwrap() =
-            Some(Shown { home: stages[1].home_on_disk().unwrap(), tree: Tree::default() });
-        for (stage, in_memory) in stages.into_iter().zip([fits(&Tree::default()), false]) {
+        *stages[1].current.lock().unwrap() =
+            Some(Current { home: stages[1].home_on_disk().unwrap(), tree: Tree::default() });
+        let has_memory = Memory::for_tree(&Tree::default(), &store).is_some();
+        for (stage, in_memory) in stages.into_iter().zip([has_memory, false]) {
             for nodes in trees {
                 let mut tree = Tree::default();
                 tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
                 nodes.iter().for_each(|(at, node)| tree.insert(path(at), node.clone()));
-                let root = stage.show(&tree).unwrap();
+                let Shown { root, files } = stage.show(&tree).unwrap();
+                assert_eq!(files, []);
                 let fresh = tempfile::tempdir().unwrap();
                 store.check_out(&tree, fresh.path()).unwrap();
                 assert_eq!(listing(&root), listing(fresh.path()));
-                assert_eq!(stage.shown.lock().unwrap().as_ref().unwrap().home.memory.is_some(), in_memory);
+                assert_eq!(stage.current.lock().unwrap().as_ref().unwrap().home.memory.is_some(), in_memory);
             }
         }
+    }
+
+    #[test]
+    fn what_is_large_stays_in_the_store_and_is_told_where_it_belongs() {
+        let (_home, store) = store();
+        let large = vec![b'x'; 1 << 20];
+        let digest = store.put(&large).unwrap();
+        let mut tree = Tree::default();
+        tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
+        for (path, mode) in [("/large", 0o644), ("/program", 0o755)] {
+            let path = ImagePath::parse(path).unwrap();
+            tree.insert(path, Node::file(digest, large.len() as u64, mode, Origin::Lath));
+        }
+        let Shown { root, files } = Stage::new(&store).show(&tree).unwrap();
+        if Memory::for_tree(&tree, &store).is_none() {
+            return assert_eq!(files, []);
+        }
+        let [(plain, at), (program, program_at)] = files.as_slice() else { panic!("{files:?}") };
+        assert_eq!([at.as_str(), program_at], ["/large", "/program"]);
+        assert_eq!(std::fs::read(plain).unwrap(), large);
+        assert_eq!(program.metadata().unwrap().permissions().mode() & 0o777, 0o755);
+        assert_eq!(root.join("large").metadata().map_or(0, |metadata| metadata.len()), 0);
     }
 
     /// Every path below `dir` with its mode and what it holds.

@@ -12,9 +12,9 @@ use rustix::fs::StatVfsMountFlags;
 use tempfile::TempDir;
 
 use super::checkout::write;
-use super::{Desk, Store, StoreError};
+use super::{Store, StoreError};
 use crate::model::digest::Digest;
-use crate::model::tree::{Kind, Tree};
+use crate::model::tree::{Kind, Node, Tree};
 use crate::outside::unfinished::Unfinished;
 
 /// Where POSIX's shared memory lives on Linux (shm_overview(7)): nearly always a tmpfs.
@@ -23,6 +23,8 @@ const MEMORY: &str = "/dev/shm";
 const TMPFS: i64 = 0x0102_1994;
 /// A bigger tree is laid out on the disk.
 const LARGEST_BYTES: u64 = 128 << 20;
+/// Contents from here on stay in the store, and are mounted where they are used: a mount costs what copying so much does.
+const MOUNTED_BYTES: u64 = 1 << 20;
 /// So many times a tree's size has to be free, as room there and as memory of the machine.
 const TIMES: u64 = 8;
 /// What a file takes there beyond its size: half a page, on average, and what the kernel knows of it.
@@ -38,6 +40,9 @@ pub(super) struct Memory {
     folder: TempDir,
     /// What is there, and whether it may be executed.
     contents: Mutex<BTreeSet<(Digest, bool)>>,
+    /// What stands where a content of the store is to be mounted.
+    placeholder: PathBuf,
+    mounts: bool,
     #[expect(dead_code, reason = "the folder is known to whoever ends the process as long as this lives")]
     unfinished: Unfinished,
     #[expect(
@@ -49,20 +54,21 @@ pub(super) struct Memory {
 
 impl Memory {
     /// The folder, where `tree` fits into memory and programs may be started from it.
-    pub(super) fn for_tree(tree: &Tree, desk: &Desk) -> Option<Arc<Self>> {
-        if !fits(tree) {
+    pub(super) fn for_tree(tree: &Tree, store: &Store) -> Option<Arc<Self>> {
+        let mounts = may_start_programs(&store.root);
+        if !fits(tree, mounts) {
             return None;
         }
-        let mut known = desk.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = store.desk.memory.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(memory) = known.upgrade() {
             return Some(memory);
         }
-        let memory = Arc::new(Self::new_in(Path::new(MEMORY))?);
+        let memory = Arc::new(Self::new_in(Path::new(MEMORY), mounts)?);
         *known = Arc::downgrade(&memory);
         Some(memory)
     }
 
-    fn new_in(memory: &Path) -> Option<Self> {
+    fn new_in(memory: &Path, mounts: bool) -> Option<Self> {
         let folder = private_dir(PREFIX, memory).ok()?;
         let unfinished = Unfinished::new(folder.path());
         let lock = std::fs::File::open(folder.path()).ok()?;
@@ -70,7 +76,19 @@ impl Memory {
         // Whoever swept before there was the lock has taken it away.
         let is_there =
             folder.path().metadata().is_ok_and(|there| lock.metadata().is_ok_and(|own| own.ino() == there.ino()));
-        is_there.then_some(Self { folder, contents: Mutex::default(), unfinished, lock })
+        let placeholder = folder.path().join("placeholder");
+        fs::write(&placeholder, "").ok()?;
+        is_there.then_some(Self { folder, contents: Mutex::default(), placeholder, mounts, unfinished, lock })
+    }
+
+    /// Whether `tree` fits beside what is here.
+    pub(super) fn fits(&self, tree: &Tree) -> bool {
+        fits(tree, self.mounts)
+    }
+
+    /// Whether the file is to be mounted, and the placeholder stands for it.
+    pub(super) fn is_mounted(&self, node: &Node) -> bool {
+        self.mounts && is_large(node)
     }
 
     /// A new folder for a tree.
@@ -78,13 +96,12 @@ impl Memory {
         TempDir::new_in(self.folder.path())
     }
 
-    /// As [`Store::contents_path`], in memory.
-    pub(super) fn contents_path(
-        &self,
-        store: &Store,
-        digest: &Digest,
-        executable: bool,
-    ) -> Result<PathBuf, StoreError> {
+    /// What is linked to where `node` is, a file with that content.
+    pub(super) fn contents_path(&self, store: &Store, node: &Node, digest: &Digest) -> Result<PathBuf, StoreError> {
+        if self.is_mounted(node) {
+            return Ok(self.placeholder.clone());
+        }
+        let executable = node.is_executable();
         let path = self.folder.path().join(format!("{digest}{}", if executable { "-x" } else { "" }));
         let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
         if !contents.contains(&(*digest, executable)) {
@@ -96,14 +113,14 @@ impl Memory {
     }
 }
 
-/// Whether `tree` can be laid out in memory.
-pub(super) fn fits(tree: &Tree) -> bool {
+/// Whether `tree` can be laid out in memory, with or without what may be mounted.
+fn fits(tree: &Tree, mounts: bool) -> bool {
     let size_bytes: u64 = tree
         .nodes
         .values()
         .map(|node| match node.kind {
-            Kind::File { size_bytes, .. } => size_bytes + BYTES_PER_FILE,
-            Kind::Directory | Kind::Link { .. } => BYTES_PER_FILE,
+            Kind::File { size_bytes, .. } if !(mounts && is_large(node)) => size_bytes + BYTES_PER_FILE,
+            _ => BYTES_PER_FILE,
         })
         .sum();
     let wanted = size_bytes * TIMES;
@@ -114,12 +131,21 @@ pub(super) fn fits(tree: &Tree) -> bool {
         && !may_be_cleared(&groups)
 }
 
+fn is_large(node: &Node) -> bool {
+    matches!(node.kind, Kind::File { size_bytes, .. } if size_bytes >= MOUNTED_BYTES)
+}
+
+/// Whether the file system that holds `path` was mounted so that programs may be started from it.
+fn may_start_programs(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|mount| !mount.f_flag.contains(StatVfsMountFlags::NOEXEC))
+}
+
 /// Bytes that may be written there; `None` where it is no memory, or nothing may be started from it.
 fn room() -> Option<u64> {
     let status = rustix::fs::statfs(MEMORY).ok()?;
     let mount = rustix::fs::statvfs(MEMORY).ok()?;
-    let forbids = StatVfsMountFlags::NOEXEC | StatVfsMountFlags::RDONLY;
-    (status.f_type == TMPFS && !mount.f_flag.intersects(forbids)).then_some(mount.f_bavail * mount.f_frsize)
+    let is_usable = status.f_type == TMPFS && !mount.f_flag.contains(StatVfsMountFlags::RDONLY);
+    (is_usable && may_start_programs(Path::new(MEMORY))).then_some(mount.f_bavail * mount.f_frsize)
 }
 
 /// Bytes of memory that this process may still take: what the kernel would give without swapping (proc_meminfo(5)), and
@@ -180,12 +206,12 @@ fn sweep_in(memory: &Path) {
 mod tests {
     use super::*;
     use crate::model::image_path::ImagePath;
-    use crate::model::tree::{Node, Origin};
+    use crate::model::tree::Origin;
 
     #[test]
     fn what_a_killed_process_left_is_swept_and_what_is_in_use_is_not() {
         let memory = tempfile::tempdir().unwrap();
-        let used = Memory::new_in(memory.path()).unwrap();
+        let used = Memory::new_in(memory.path(), true).unwrap();
         assert_eq!(used.folder.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
         for name in ["lath-left/root/usr", "other"] {
             fs::create_dir_all(memory.path().join(name)).unwrap();
@@ -201,11 +227,18 @@ mod tests {
     }
 
     #[test]
-    fn a_large_tree_does_not_fit() {
-        let mut tree = Tree::default();
-        let file = Node::file(Digest::of(b""), LARGEST_BYTES, 0o644, Origin::Lath);
-        tree.insert(ImagePath::parse("/large").unwrap(), file);
-        assert!(!fits(&tree));
+    fn a_large_tree_does_not_fit_and_large_contents_do_not_count_where_they_are_mounted() {
+        let tree = |files: u64, size_bytes| {
+            let mut tree = Tree::default();
+            for number in 0..files {
+                let file = Node::file(Digest::of(b""), size_bytes, 0o644, Origin::Lath);
+                tree.insert(ImagePath::parse(&format!("/{number}")).unwrap(), file);
+            }
+            tree
+        };
+        assert!(!fits(&tree(256, MOUNTED_BYTES - 1), true));
+        assert!(!fits(&tree(1, LARGEST_BYTES), false));
+        assert_eq!(fits(&tree(1, LARGEST_BYTES), true), fits(&Tree::default(), true));
     }
 
     #[test]

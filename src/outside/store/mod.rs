@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use tempfile::{NamedTempFile, PersistError, TempDir};
 use thiserror::Error;
 
-pub(crate) use self::checkout::Stage;
+pub(crate) use self::checkout::{Shown, Stage};
 use self::memory::{Memory, private_dir};
 use self::packs::{Beginning, Places, beginning};
 pub(crate) use self::packs::{PackWriter, Packed};

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use crate::model::platform::{Architecture, PythonVersion};
 use crate::model::request::{Bytecode, Request};
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::sandbox::{Job, SandboxError};
-use crate::outside::store::{Packed, Stage, StoreError};
+use crate::outside::store::{Packed, Shown, Stage, StoreError};
 use crate::outside::world::World;
 
 /// Finds what start-up imports, and compiles; its own words tell how.
@@ -233,9 +233,9 @@ impl<'a> Compilation<'a> {
     fn run(&self) -> Result<Finished, CompileError> {
         let store = &self.world.store;
         let (mut known, mut packs) = self.known();
-        let home = store.temporary_dir()?;
+        let desk = store.temporary_dir()?;
         let folder = |name: &str| {
-            let path = home.path().join(name);
+            let path = desk.path().join(name);
             fs::create_dir(&path).map(|()| path).map_err(CompileError::Folder)
         };
         let work = folder("work")?;
@@ -243,18 +243,18 @@ impl<'a> Compilation<'a> {
         let mut tree = self.slim.clone();
         insert(&mut tree, known.values().map(|known| &known.compiled), self.version, self.reason());
         let image = self.stage.show(&tree)?;
-        let root = match self.workshop {
+        let home = match self.workshop {
             None => image.clone(),
             Some(workshop) => {
                 let root = folder("workshop")?;
                 store.check_out(workshop, &root)?;
-                root
+                Shown { root, files: Vec::new() }
             }
         };
         let facts: BTreeMap<&str, _> =
             known.iter().map(|(path, one)| (path.as_str(), (&one.imports, &one.outline))).collect();
         fs::write(work.join("known.json"), serde_json::to_vec(&facts)?).map_err(CompileError::Folder)?;
-        let all_told = self.drive(&root, image, &work)?;
+        let all_told = self.drive(home, image, &work)?;
         let mut written = BufReader::new(fs::File::open(work.join("code")).map_err(CompileError::Folder)?);
         let mut pack = store.pack();
         // Few packs are opened quickly, and what nobody needs any more goes.
@@ -297,24 +297,27 @@ impl<'a> Compilation<'a> {
         Ok(Finished { compiled: files.into_iter().map(|known| known.compiled).collect(), packs })
     }
 
-    /// Runs the driver by the Python of the tree at `root`.
-    fn drive(&self, root: &Path, image: PathBuf, work: &Path) -> Result<Vec<Told>, CompileError> {
+    /// Runs the driver by the Python of the tree at `home`.
+    fn drive(&self, home: Shown, image: Shown, work: &Path) -> Result<Vec<Told>, CompileError> {
         // Without `site`, the process holds what the interpreter brings and nothing else.
         let mut argv = vec![self.version.interpreter(), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned()];
         argv.extend([IMAGE.to_owned(), self.mode.to_owned(), self.roots.clone()]);
         argv.extend(self.modules.iter().cloned());
         let env =
             [("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("HOME", "/home/app"), ("LANG", "C.UTF-8")];
+        let of_image = image.files.into_iter().map(|(file, path)| (file, format!("{IMAGE}{path}")));
+        let files = home.files.into_iter().chain(of_image).collect();
         let job = Job {
             argv,
             env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             cwd: "/tmp".to_owned(),
             writable: vec![(work.to_owned(), "/work".to_owned())],
-            readable: vec![(image, IMAGE.to_owned())],
+            readable: vec![(image.root, IMAGE.to_owned())],
+            files,
             timeout_secs: 600,
             ..Job::default()
         };
-        let outcome = self.world.sandbox.run(root, &job)?;
+        let outcome = self.world.sandbox.run(&home.root, &job)?;
         if outcome.exit_code != 0 {
             let said = String::from_utf8_lossy(&outcome.stderr).trim().to_owned();
             return Err(CompileError::Python { exit_code: outcome.exit_code, said });

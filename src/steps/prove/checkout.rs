@@ -1,7 +1,6 @@
 //! A tree laid out, for as long as something runs in it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::ProveError;
 use super::checks::{Batch, Circumstances, Command, Task};
@@ -9,6 +8,7 @@ use super::compare::Answer;
 use crate::model::request::{Request, Volume};
 use crate::model::tree::Tree;
 use crate::outside::sandbox::{Emulation, Job};
+use crate::outside::store::Shown;
 use crate::outside::world::World;
 
 /// How much longer an emulated program may take: qemu's user mode runs Python at a tenth of its speed.
@@ -16,7 +16,7 @@ const EMULATED: u64 = 15;
 
 pub(super) struct Checkout<'a> {
     tree: &'a Tree,
-    root: PathBuf,
+    shown: Shown,
     env: BTreeMap<String, String>,
     cwd: String,
     uid: u32,
@@ -25,9 +25,9 @@ pub(super) struct Checkout<'a> {
 }
 
 impl<'a> Checkout<'a> {
-    /// `tree` at `root`, and what the image says of how its programs run.
+    /// `tree` laid out, and what the image says of how its programs run.
     pub(super) fn new(
-        (tree, root): (&'a Tree, PathBuf),
+        (tree, shown): (&'a Tree, Shown),
         env: &[String],
         request: &Request,
         emulation: Emulation,
@@ -40,7 +40,7 @@ impl<'a> Checkout<'a> {
             .collect();
         let cwd = request.runtime.workdir.as_ref().map_or("/", |path| path.as_str()).to_owned();
         let uid = request.runtime.user.split(':').next().and_then(|uid| uid.parse().ok()).unwrap_or_default();
-        Self { tree, root, env: variables, cwd, uid, emulation, world }
+        Self { tree, shown, env: variables, cwd, uid, emulation, world }
     }
 
     /// Runs `argv` with this process's own input and output, and returns its exit code.
@@ -50,7 +50,7 @@ impl<'a> Checkout<'a> {
         Ok(self
             .world
             .sandbox
-            .attach(&self.root, &Job { volumes: volumes.to_vec(), ..self.job(argv, Circumstances::within(0)) })?)
+            .attach(&self.shown.root, &Job { volumes: volumes.to_vec(), ..self.job(argv, Circumstances::within(0)) })?)
     }
 
     /// The answers to a task: one to a command, one to each item of a batch.
@@ -118,7 +118,7 @@ impl<'a> Checkout<'a> {
         let is_emulated = self.emulation != Emulation::Kernel;
         let timeout_secs = circumstances.timeout_secs * if is_emulated { EMULATED } else { 1 };
         let circumstances = Circumstances { timeout_secs, ..circumstances };
-        let outcome = self.world.sandbox.run(&self.root, &self.job(started, circumstances))?;
+        let outcome = self.world.sandbox.run(&self.shown.root, &self.job(started, circumstances))?;
         Ok(Answer {
             command,
             exit_code: outcome.exit_code,
@@ -135,6 +135,7 @@ impl<'a> Checkout<'a> {
             env: if is_cleared { BTreeMap::new() } else { self.env.clone() },
             cwd: self.cwd.clone(),
             uid: self.uid,
+            files: self.shown.files.clone(),
             has_loopback,
             timeout_secs,
             emulation: self.emulation.clone(),

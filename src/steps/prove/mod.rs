@@ -146,9 +146,9 @@ impl<'a> Side<'a> {
 
     /// The tree laid out.
     fn checkout(&self) -> Result<Checkout<'a>, ProveError> {
-        let root = self.stage.show(self.tree)?;
+        let shown = self.stage.show(self.tree)?;
         let Common { subject, request, emulation, world, .. } = self.common;
-        Ok(Checkout::new((self.tree, root), subject.env, request, emulation.clone(), world))
+        Ok(Checkout::new((self.tree, shown), subject.env, request, emulation.clone(), world))
     }
 
     fn key(&self, task: &Task) -> Digest {
@@ -304,6 +304,6 @@ pub(crate) fn execute(
 ) -> Result<i32, ProveError> {
     let foreign = |reason| ProveError::Foreign { platform: subject.platform, reason };
     let emulation = world.sandbox.emulation(subject.platform.architecture).map_err(foreign)?;
-    let root = subject.stage.show(subject.tree)?;
-    Checkout::new((subject.tree, root), subject.env, request, emulation, world).attach(argv, volumes)
+    let shown = subject.stage.show(subject.tree)?;
+    Checkout::new((subject.tree, shown), subject.env, request, emulation, world).attach(argv, volumes)
 }
