@@ -19,20 +19,17 @@ pub(crate) fn programs() -> impl Iterator<Item = &'static str> {
     PROGRAMS.iter().flat_map(|(_, programs)| programs.split(' '))
 }
 
-/// The words of the command line that bring `module`, for modules of the standard library that Debian has apart, and for
-/// those that many import and do not ask for.
+/// How to bring `module`, for modules of the standard library that Debian has apart, and for setuptools', which many
+/// import and do not ask for.
 pub(crate) fn of_module(module: &str) -> Option<&'static str> {
     Some(match module.split('.').next()? {
-        "_gdbm" => "--with python3-gdbm",
-        "_tkinter" | "tkinter" | "turtle" => "--with python3-tk",
-        "ensurepip" => "--with python3-venv",
-        "lib2to3" => "--with python3-lib2to3",
-        "pip" => "pip",
-        // Later ones have it no more.
-        "pkg_resources" => "setuptools<81",
+        "_gdbm" => "add it with `--with python3-gdbm`",
+        "_tkinter" | "tkinter" | "turtle" => "add it with `--with python3-tk`",
+        "ensurepip" => "add it with `--with python3-venv`",
         // Python gave up its own with 3.12.
-        "distutils" | "setuptools" => "setuptools",
-        "wheel" => "wheel",
+        "distutils" | "setuptools" => "ask for `setuptools`, too",
+        // Later ones have it no more.
+        "pkg_resources" => "ask for `'setuptools<81'`, too",
         _ => return None,
     })
 }
@@ -59,7 +56,6 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("curl", "curl"),
     (SHELL, "dash sh"),
     ("diffutils", "cmp diff diff3 sdiff"),
-    ("docker.io", "docker"),
     ("ffmpeg", "ffmpeg ffplay ffprobe"),
     ("file", "file"),
     ("findutils", "find xargs"),
@@ -67,7 +63,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("gcc", "cc gcc"),
     ("ghostscript", "gs ps2pdf"),
     ("git", "git"),
-    ("gnupg", "gpg"),
+    ("gpg", "gpg"),
     ("graphviz", "dot neato"),
     ("grep", "egrep fgrep grep"),
     ("gzip", "gunzip gzip zcat"),
@@ -134,8 +130,8 @@ mod tests {
         for (program, words) in table {
             assert_eq!(of_program(program).as_deref(), words, "{program}");
         }
-        assert_eq!(of_module("pkg_resources.extern"), Some("setuptools<81"));
-        assert_eq!(of_module("tkinter.ttk"), Some("--with python3-tk"));
+        assert_eq!(of_module("pkg_resources.extern"), Some("ask for `'setuptools<81'`, too"));
+        assert_eq!(of_module("tkinter.ttk"), Some("add it with `--with python3-tk`"));
         assert_eq!(of_module("frobnicate"), None);
     }
 }

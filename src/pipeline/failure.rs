@@ -72,7 +72,8 @@ impl BuildError {
                 vec!["`--trim none` tells whether trimming is the cause; `--no-verify` builds all the same".to_owned()]
             }
             Self::Prove(ProveError::NotFound { program }) => {
-                remedies::of_program(program).map(|words| format!("add it with `{words}`")).into_iter().collect()
+                let name = program.rsplit_once("bin/").map_or(program.as_str(), |(_, name)| name);
+                remedies::of_program(name).map(|words| format!("add it with `{words}`")).into_iter().collect()
             }
             Self::Fetch(FetchError::Download(error)) => error.hints(),
             Self::Unpack(error) => error.hints(),

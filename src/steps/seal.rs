@@ -183,15 +183,17 @@ fn config(share: &Share<'_>, request: &Request, annotations: &BTreeMap<String, S
 /// `NAME=VALUE`, the user's own over lath's.
 pub(crate) fn environment(request: &Request) -> Vec<String> {
     let path = request.user_base.bin() + ":/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
-    let own = [
+    let mut own = vec![
         // An engine gives a user that the image does not know the root folder, where nothing can be written.
         ("HOME", "/home/app".to_owned()),
         ("LANG", "C.UTF-8".to_owned()),
         ("PATH", path),
         ("PYTHONUSERBASE", request.user_base.to_string()),
-        // Whom `/etc/passwd` does not know has no name: `getpass.getuser()` asks this first.
-        ("USER", "app".to_owned()),
     ];
+    if !["0", "root"].contains(&request.runtime.user.split(':').next().unwrap_or_default()) {
+        // Whom `/etc/passwd` does not know has no name: `getpass.getuser()` asks this first.
+        own.push(("USER", "app".to_owned()));
+    }
     let mut all: BTreeMap<String, String> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     all.extend(request.runtime.env.clone());
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()

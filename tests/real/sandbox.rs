@@ -72,6 +72,13 @@ fn volumes() {
     let (code, left) = black("work:/src:ro");
     assert_ne!(code, Some(0));
     assert_eq!(left, untidy);
+    // Over the home it hides what the image has there, as in an engine, and nothing is made in it.
+    fs_err::write(built.folder.join("large"), vec![b'x'; 2 << 20]).unwrap();
+    let words = ["run", "--offline", "--copy", "large:/home/app/own/large", "--volume", "work:/home/app", "black"];
+    let list = ["--", "python3", "-c", "import os; print(os.listdir('/home/app'))"];
+    let seen = lath::succeeded(lath::command(&built.folder, &[&words[..], &list].concat()).output().unwrap());
+    assert_eq!(seen, "['x.py']\n");
+    assert_eq!(fs_err::read_dir(&work).unwrap().count(), 1);
 }
 
 /// psycopg2 brings its libraries in the wheel, but links the system's zlib.

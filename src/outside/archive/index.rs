@@ -154,6 +154,11 @@ impl PackageIndex {
         sonames::candidates(soname).into_iter().find(|name| self.has(name))
     }
 
+    /// The package that most likely carries a library of which the very file is asked for: that of the link beside it.
+    pub(crate) fn package_for_file(&self, library: &str) -> Option<String> {
+        self.package_for_soname(&sonames::link_beside(library)?)
+    }
+
     /// The names that are nearest to one that no package has, at most three.
     pub(crate) fn near(&self, name: &str) -> Vec<String> {
         let allowed = (name.len() / 3).clamp(1, 4);

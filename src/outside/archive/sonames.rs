@@ -93,9 +93,14 @@ pub(super) fn candidates(soname: &str) -> Vec<String> {
     // `libatk-1.0.so.0` is in `libatk1.0-0`: the older way with a version that is part of the name.
     let joined = stem.rsplit_once('-').filter(|(_, end)| end.starts_with(|first: char| first.is_ascii_digit()));
     let joined = joined.map(|(start, end)| format!("{start}{end}-{version}")).filter(|_| !version.is_empty());
-    // Some ask for the very file, `libgomp.so.1.0.0`, which lies beside the link of the SONAME.
-    let of_link = version.split_once('.').map(|(first, _)| candidates(&format!("{stem}.so.{first}")));
-    names.into_iter().chain(joined).flat_map(with_t64).chain(of_link.into_iter().flatten()).collect()
+    names.into_iter().chain(joined).flat_map(with_t64).collect()
+}
+
+/// The SONAME whose link lies beside the file `library`, most likely: `libgomp.so.1` beside `libgomp.so.1.0.0`.
+pub(super) fn link_beside(library: &str) -> Option<String> {
+    let (stem, version) = library.split_once(".so.")?;
+    let (first, _) = version.split_once('.')?;
+    Some(format!("{stem}.so.{first}"))
 }
 
 /// Reduces a list of all files (`Contents-amd64`) to sorted lines of library, tab, rank, tab, package: the libraries
@@ -158,8 +163,6 @@ mod tests {
             ("libatk-1.0.so.0", "libatk1.0-0t64"),
             ("libasound.so.2", "libasound2t64"),
             ("libz.so.1", "zlib1g"),
-            ("libgomp.so.1.0.0", "libgomp1"),
-            ("libz.so.1.3.1", "zlib1g"),
             ("libssl.so.3", "libssl3t64"),
             ("libcrypto.so.3", "libssl3t64"),
             ("ld-linux-x86-64.so.2", "libc6"),
@@ -170,6 +173,12 @@ mod tests {
         for odd in ["", ".so", ".so.1", "libfoo", "libfoo.sox", "libfoo.so1"] {
             assert!(candidates(odd).is_empty(), "{odd}");
         }
+    }
+
+    #[test]
+    fn a_file_lies_beside_the_link_of_its_first_number() {
+        assert_eq!(link_beside("libgomp.so.1.0.0").as_deref(), Some("libgomp.so.1"));
+        assert_eq!((link_beside("libgomp.so.1"), link_beside("libgomp.so")), (None, None));
     }
 
     #[test]

@@ -246,7 +246,7 @@ fn container(root: &Path, job: &Job) -> Result<Container, SandboxError> {
     container.unshare(Namespace::Ipc).unshare(Namespace::Uts);
     container.devfsmount("/dev");
     mount_memory(&mut container, "/dev/shm");
-    for place in ["/tmp", "/var/tmp", "/home/app"] {
+    for place in ["/tmp", "/var/tmp", "/home/app"].into_iter().filter(|place| !is_hidden(job, place)) {
         refuse_links(root, place)?;
         cover(&mut container, root, place);
     }
@@ -260,7 +260,7 @@ fn container(root: &Path, job: &Job) -> Result<Container, SandboxError> {
         let flags = MountOptions::BIND | MountOptions::RDONLY | MountOptions::NOEXEC | NO_PRIVILEGES;
         container.mount(&host.to_string_lossy(), inside, "", flags, None);
     }
-    for (host, inside) in job.files.iter().filter(|(_, inside)| !is_covered(job, inside)) {
+    for (host, inside) in job.files.iter().filter(|(_, inside)| !is_hidden(job, inside)) {
         refuse_links(root, inside)?;
         let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES;
         container.mount(&host.to_string_lossy(), inside, "", flags, None);
@@ -281,8 +281,8 @@ fn container(root: &Path, job: &Job) -> Result<Container, SandboxError> {
     Ok(container)
 }
 
-/// Whether what the image has at `path` is out of sight: a mount point for it would be made in the user's own folder.
-fn is_covered(job: &Job, path: &str) -> bool {
+/// Whether what the image has at `path` is out of sight behind a folder of the user's, where mount points would be made.
+fn is_hidden(job: &Job, path: &str) -> bool {
     let folders = job.writable.iter().map(|(_, inside)| inside.as_str());
     let volumes = job.volumes.iter().map(|volume| volume.target.as_str());
     folders.chain(volumes).any(|place| Path::new(path).starts_with(place))

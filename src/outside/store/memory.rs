@@ -23,7 +23,7 @@ const MEMORY: &str = "/dev/shm";
 const TMPFS: i64 = 0x0102_1994;
 /// A bigger tree is laid out on the disk.
 const LARGEST_BYTES: u64 = 128 << 20;
-/// Contents from here on stay in the store, and are mounted where they are used: a mount costs what copying so much does.
+/// Contents from here on stay in the store, and are mounted where they are used: few files hold most of the bytes.
 const MOUNTED_BYTES: u64 = 1 << 20;
 /// So many times a tree's size has to be free, as room there and as memory of the machine.
 const TIMES: u64 = 8;
@@ -115,20 +115,22 @@ impl Memory {
 
 /// Whether `tree` can be laid out in memory, with or without what may be mounted.
 fn fits(tree: &Tree, mounts: bool) -> bool {
-    let size_bytes: u64 = tree
-        .nodes
-        .values()
-        .map(|node| match node.kind {
-            Kind::File { size_bytes, .. } if !(mounts && is_large(node)) => size_bytes + BYTES_PER_FILE,
-            _ => BYTES_PER_FILE,
-        })
-        .sum();
+    let size_bytes = size_bytes(tree, mounts);
     let wanted = size_bytes * TIMES;
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     size_bytes <= LARGEST_BYTES
         && room().is_some_and(|room| room >= wanted)
         && free(&groups).is_some_and(|free| free >= wanted)
         && !may_be_cleared(&groups)
+}
+
+/// What `tree` takes in memory.
+fn size_bytes(tree: &Tree, mounts: bool) -> u64 {
+    let size = |node: &Node| match node.kind {
+        Kind::File { size_bytes, .. } if !(mounts && is_large(node)) => size_bytes + BYTES_PER_FILE,
+        _ => BYTES_PER_FILE,
+    };
+    tree.nodes.values().map(size).sum()
 }
 
 fn is_large(node: &Node) -> bool {
@@ -227,18 +229,16 @@ mod tests {
     }
 
     #[test]
-    fn a_large_tree_does_not_fit_and_large_contents_do_not_count_where_they_are_mounted() {
-        let tree = |files: u64, size_bytes| {
-            let mut tree = Tree::default();
-            for number in 0..files {
-                let file = Node::file(Digest::of(b""), size_bytes, 0o644, Origin::Lath);
-                tree.insert(ImagePath::parse(&format!("/{number}")).unwrap(), file);
-            }
-            tree
-        };
-        assert!(!fits(&tree(256, MOUNTED_BYTES - 1), true));
-        assert!(!fits(&tree(1, LARGEST_BYTES), false));
-        assert_eq!(fits(&tree(1, LARGEST_BYTES), true), fits(&Tree::default(), true));
+    fn large_contents_take_nothing_where_they_are_mounted_and_a_large_tree_does_not_fit() {
+        let mut tree = Tree::default();
+        for (path, size_bytes) in [("/small", MOUNTED_BYTES - 1), ("/large", LARGEST_BYTES)] {
+            let file = Node::file(Digest::of(b""), size_bytes, 0o644, Origin::Lath);
+            tree.insert(ImagePath::parse(path).unwrap(), file);
+        }
+        let least = MOUNTED_BYTES - 1 + tree.nodes.len() as u64 * BYTES_PER_FILE;
+        assert_eq!(size_bytes(&tree, true), least);
+        assert_eq!(size_bytes(&tree, false), least + LARGEST_BYTES);
+        assert!(!fits(&tree, false));
     }
 
     #[test]

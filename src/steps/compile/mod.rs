@@ -305,7 +305,9 @@ impl<'a> Compilation<'a> {
         argv.extend(self.modules.iter().cloned());
         let env =
             [("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("HOME", "/home/app"), ("LANG", "C.UTF-8")];
-        let of_image = image.files.into_iter().map(|(file, path)| (file, format!("{IMAGE}{path}")));
+        // Of the image, the driver reads sources alone.
+        let sources = image.files.into_iter().filter(|(_, path)| path.ends_with(".py"));
+        let of_image = sources.map(|(file, path)| (file, format!("{IMAGE}{path}")));
         let files = home.files.into_iter().chain(of_image).collect();
         let job = Job {
             argv,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::missing::missing;
+use super::missing::{lacks, missing};
 use crate::model::tree::Tree;
 
 /// What a tree said to one check.
@@ -108,7 +108,8 @@ pub(super) fn judge<E>(
     Ok(differs(slim, Some(whole)))
 }
 
-/// What of the removed paths a program's words name: the path itself, a library's or another file's name, or a module.
+/// What of the removed paths a program's words name: the path itself, a library's or another file's name, a module, or a
+/// program that was called.
 fn removed(said: &str, tree: &Tree) -> Vec<(String, String)> {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@' | '~');
     let mut words: Vec<&str> = said
@@ -126,7 +127,11 @@ fn removed(said: &str, tree: &Tree) -> Vec<(String, String)> {
             || (said.contains(&format!("'{word}'"))
                 && (path.ends_with(&format!("/{module}.py")) || path.ends_with(&format!("/{module}/__init__.py"))))
     };
-    let is_named = |path: &str| words.iter().any(|word| names(path, word));
+    let is_called = |path: &str| {
+        let program = path.strip_prefix("/usr/bin/").or_else(|| path.strip_prefix("/usr/sbin/"));
+        program.is_some_and(|program| lacks(said, program))
+    };
+    let is_named = |path: &str| words.iter().any(|word| names(path, word)) || is_called(path);
     tree.removed
         .iter()
         .filter(|(path, _)| is_named(path.as_str()))
@@ -255,13 +260,20 @@ mod tests {
     #[test]
     fn a_removed_path_is_known_by_its_path_its_librarys_name_or_its_module() {
         let mut tree = Tree::default();
-        for path in ["/usr/share/x/data.json", "/usr/lib/libz.so.1", "/usr/lib/python3.13/test/support.py", "/usr/y"] {
+        for path in [
+            "/usr/bin/nohup",
+            "/usr/share/x/data.json",
+            "/usr/lib/libz.so.1",
+            "/usr/lib/python3.13/test/support.py",
+            "/usr/y",
+        ] {
             let path = ImagePath::parse(path).unwrap();
             tree.insert(path.clone(), Node::file(Digest::of(b"x"), 1, 0o644, Origin::Lath));
             tree.remove(&path, "a rule");
         }
         let table = [
             ("[Errno 2] No such file or directory: '/usr/share/x/data.json'", "/usr/share/x/data.json"),
+            ("FileNotFoundError: [Errno 2] No such file or directory: 'nohup'", "/usr/bin/nohup"),
             ("libz.so.1: cannot open shared object file: No such file", "/usr/lib/libz.so.1"),
             ("ModuleNotFoundError: No module named 'test.support'", "/usr/lib/python3.13/test/support.py"),
         ];

@@ -3,9 +3,6 @@
 use crate::model::remedies;
 use crate::model::tree::Tree;
 
-/// How programs and shells say that there is no such program.
-const SAYINGS: [&str; 5] = ["No such file or directory", "not found", "not find", "to find", "ENOENT"];
-
 /// What is missing in the image, and what brings it, as a sentence.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Missing<'a> {
@@ -14,51 +11,68 @@ pub(super) struct Missing<'a> {
     pub(super) remedy: String,
 }
 
-/// What `said` tells of a missing program or module, in a line that names it. What trimming removed is told elsewhere.
+/// What `said` tells of a program or module that neither the image nor the untrimmed tree has, in a line that names it.
 pub(super) fn missing<'a>(said: &'a str, tree: &Tree) -> Option<Missing<'a>> {
     let of_line = |line: &'a str| {
-        let remedy = missing_module(line).or_else(|| missing_program(line, tree))?;
+        let remedy = missing_module(line).or_else(|| missing_program(line, said, tree))?;
         Some(Missing { line: line.trim(), remedy })
     };
     said.lines().find_map(of_line)
 }
 
+/// Whether `said` tells that `program` was called and is not there.
+pub(super) fn lacks(said: &str, program: &str) -> bool {
+    said.lines().any(|line| is_lacking(line, said, program))
+}
+
 fn missing_module(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("No module named '")?;
     let module = rest.split('\'').next()?;
-    let words = remedies::of_module(module)?;
-    Some(format!("`{module}` is not in the image: add it with `{words}`"))
+    let what_to_do = remedies::of_module(module)?;
+    Some(format!("`{module}` is not in the image: {what_to_do}"))
 }
 
-fn missing_program(line: &str, tree: &Tree) -> Option<String> {
-    if !SAYINGS.iter().any(|saying| line.contains(saying)) {
-        return None;
-    }
+fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<String> {
     let is_absent = |program: &&str| {
-        // `ldd` alone is there without what runs it.
-        *program == "ldd"
-            || !["/usr/bin", "/usr/sbin"].iter().any(|place| is_known(tree, &format!("{place}/{program}")))
+        // `ldd` is there without what runs it.
+        let program = if *program == "ldd" { "bash" } else { program };
+        ["/usr/bin", "/usr/sbin"].iter().all(|folder| {
+            let path = format!("{folder}/{program}");
+            tree.find(&path).is_none() && !tree.removed.keys().any(|removed| removed.as_str() == path)
+        })
     };
-    let program = remedies::programs().filter(|program| is_called(line, program)).find(is_absent)?;
+    let program = remedies::programs().filter(|program| is_lacking(line, said, program)).find(is_absent)?;
     let words = remedies::of_program(program)?;
     Some(format!("`{program}` is not in the image: add it with `{words}`"))
 }
 
-/// Whether the path is in the tree, or was.
-fn is_known(tree: &Tree, path: &str) -> bool {
-    tree.find(path).is_some() || tree.removed.keys().any(|removed| removed.as_str() == path)
+/// Whether `line` of `said` tells that there is no such program.
+fn is_lacking(line: &str, said: &str, program: &str) -> bool {
+    /// How programs and shells say so.
+    const SAYINGS: [&str; 5] = ["No such file or directory", "not found", "not find", "to find", "ENOENT"];
+    // setuptools speaks so of distributions.
+    SAYINGS.iter().any(|saying| line.contains(saying))
+        && !line.contains("distribution")
+        && is_called(line, said, program)
 }
 
 /// Whether `line` names the program as what was called: in quotes, in a folder of programs, or before a shell's colon.
-/// Many programs are plain words otherwise: `file`, `test`.
-fn is_called(line: &str, program: &str) -> bool {
+fn is_called(line: &str, said: &str, program: &str) -> bool {
+    /// Programs with names that files have, too, and everything else: quotes alone mark them no program.
+    const EVERYDAY: [&str; 24] = [
+        "convert", "cut", "date", "dir", "env", "file", "find", "groups", "head", "host", "id", "install", "join",
+        "link", "make", "node", "patch", "sort", "split", "stat", "strings", "tail", "test", "users",
+    ];
     let is_quote = |character: char| matches!(character, '\'' | '"' | '`');
     let is_of_name = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_' | '+' | '/');
+    let may_be_quoted = !EVERYDAY.contains(&program) || said.contains("subprocess");
     line.match_indices(program).any(|(at, _)| {
         let (before, after) = (&line[..at], &line[at + program.len()..]);
+        // `/bin/sh.` ends a sentence, `/bin/test.cfg` is another file.
+        let is_whole = !after.strip_prefix('.').unwrap_or(after).starts_with(is_of_name);
         let is_told_by_shell = after.starts_with(": not found") || after.starts_with(": command not found");
-        (before.ends_with(is_quote) && after.starts_with(is_quote))
-            || (before.ends_with("bin/") && !after.starts_with(is_of_name))
+        (may_be_quoted && before.ends_with(is_quote) && after.starts_with(is_quote))
+            || (before.ends_with("bin/") && is_whole)
             || (is_told_by_shell && (before.is_empty() || before.ends_with(' ')))
             || (before.ends_with("spawn ") && after.starts_with(" ENOENT"))
     })
@@ -88,9 +102,19 @@ mod tests {
             let remedy = format!("`{program}` is not in the image: add it with `{words}`");
             assert_eq!(missing(&said, &Tree::default()), Some(Missing { line, remedy }));
         }
-        for said in ["No such file or directory: 'a/file.txt'", "the file 'x' is not found, test it", "git failed"] {
+        for said in [
+            "No such file or directory: 'a/file.txt'",
+            "No such file or directory: 'install'",
+            "No such file or directory: '/opt/app/bin/test.cfg'",
+            "section 'file' not found in setup.cfg",
+            "The 'cmake' distribution was not found",
+            "the file 'x' is not found, test it",
+            "git failed",
+        ] {
             assert_eq!(missing(said, &Tree::default()), None, "{said}");
         }
+        let said = "File \"/usr/lib/python3.13/subprocess.py\"\nNo such file or directory: 'install'";
+        assert!(missing(said, &Tree::default()).is_some());
     }
 
     #[test]
@@ -107,7 +131,7 @@ mod tests {
     #[test]
     fn a_module_that_many_do_not_ask_for_is_known_by_its_distribution() {
         let said = "ModuleNotFoundError: No module named 'pkg_resources'";
-        let remedy = "`pkg_resources` is not in the image: add it with `setuptools<81`";
+        let remedy = "`pkg_resources` is not in the image: ask for `'setuptools<81'`, too";
         assert_eq!(missing(said, &Tree::default()).unwrap().remedy, remedy);
         assert_eq!(missing("ModuleNotFoundError: No module named 'mine'", &Tree::default()), None);
     }

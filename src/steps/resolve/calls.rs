@@ -40,7 +40,7 @@ const CALLS: [Call; 51] = [
     program("gitpython", "git"),
     program("graphviz", "dot"),
     program("honcho", "sh"),
-    program("invoke", "sh"),
+    program("invoke", "bash"),
     program("jupyter-server-terminals", "sh"),
     program("nbstripout", "git"),
     program("ninja", "sh"),

@@ -323,7 +323,8 @@ impl Packages<'_> {
             })
         };
         for (library, wheel) in needs {
-            match index.package_for_soname(library).or_else(|| listed.get(library).cloned()) {
+            let guessed = || index.package_for_file(library).filter(|_| !is_certain);
+            match index.package_for_soname(library).or_else(|| listed.get(library).cloned()).or_else(guessed) {
                 Some(package) => {
                     let reason = format!("`{library}`, which wheel {wheel} needs");
                     wanted.push(Wanted { package, reason });

@@ -52,8 +52,8 @@ const SYSTEM: [&str; 20] = [
     "libz.so.1",
 ];
 
-/// How the names of Qt's libraries begin. They load with others of the very same build only: a wheel that brings Qt has
-/// no use for the system's, and what asks for a part that it does not bring cannot be loaded at all.
+/// How the names of Qt's libraries begin. Most of them load with others of the very same build only, by the versions of
+/// their private symbols: what asks for a part that the wheel with Qt does not bring is left alone.
 const QT: [&str; 2] = ["libQt5", "libQt6"];
 
 /// Qt's plugin that looks like GTK where the desktop is GNOME's, and brings GTK with all that it needs.
