@@ -48,8 +48,17 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
     if !receipt.entrypoint.is_empty() {
         line(&mut text, "runs", &receipt.entrypoint.join(" "));
     }
+    if let Some(failed) = failed_start(receipt) {
+        line(&mut text, "warning", &format!("what the image runs fails its check `{failed}`"));
+    }
     receipt.hints.iter().for_each(|hint| line(&mut text, "hint", hint));
     text
+}
+
+/// The failed check of what the image runs. Some programs know neither `--version` nor `--help`, and are well.
+fn failed_start(receipt: &PlatformReceipt) -> Option<&String> {
+    let (_, name) = receipt.entrypoint.first()?.rsplit_once('/')?;
+    receipt.checks.failed_alike.iter().find(|check| check.split(' ').next() == Some(name))
 }
 
 /// A heading and the largest of `rows`; the rest of them, and small ones, in one line.

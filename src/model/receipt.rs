@@ -42,6 +42,8 @@ pub(crate) struct ProofSummary {
     pub(crate) passed: Vec<String>,
     /// Checks that did not run, each with the reason.
     pub(crate) not_run: Vec<String>,
-    /// What was noticed and is no failure: a script that failed untrimmed too.
+    /// Checks that failed, and failed alike untrimmed. `notes` tells what they said.
+    pub(crate) failed_alike: Vec<String>,
+    /// What was noticed and is no failure of the image's.
     pub(crate) notes: Vec<String>,
 }

@@ -42,6 +42,7 @@ pub(super) struct Memory {
     contents: Mutex<BTreeSet<(Digest, bool)>>,
     /// What stands where a content of the store is to be mounted.
     placeholder: PathBuf,
+    /// Whether contents are mounted at all.
     mounts: bool,
     #[expect(dead_code, reason = "the folder is known to whoever ends the process as long as this lives")]
     unfinished: Unfinished,
@@ -81,7 +82,7 @@ impl Memory {
         is_there.then_some(Self { folder, contents: Mutex::default(), placeholder, mounts, unfinished, lock })
     }
 
-    /// Whether `tree` fits beside what is here.
+    /// Whether `tree` can be laid out here.
     pub(super) fn fits(&self, tree: &Tree) -> bool {
         fits(tree, self.mounts)
     }

@@ -66,7 +66,7 @@ pub(crate) struct Subject<'a> {
 
 /// Refuses files of another processor, and runs every check. An earlier proof of the same trees and checks counts.
 pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Result<ProofSummary, ProveError> {
-    const SHELF: &str = "proofs-5";
+    const SHELF: &str = "proofs-4";
     let skipped = |reason: String| ProofSummary { not_run: vec![reason], ..ProofSummary::default() };
     machine::refuse_foreign(subject.tree, subject.platform, &request.user_base, &world.store)?;
     if !request.verify {
@@ -285,10 +285,11 @@ impl<'a> Verdicts<'a> {
         if !self.differences.is_empty() {
             return Err(ProveError::Failed(self.differences));
         }
-        self.summary.notes.extend(self.alike.into_iter().map(|(told, commands)| {
+        for (told, commands) in self.alike {
             let fail = if commands.len() == 1 { "fails" } else { "fail" };
-            format!("`{}` {fail} untrimmed too: {told}", commands.join("`, `"))
-        }));
+            self.summary.notes.push(format!("`{}` {fail} untrimmed too: {told}", commands.join("`, `")));
+            self.summary.failed_alike.extend(commands);
+        }
         self.summary.passed.extend(self.counts.iter().map(|(what, count)| format!("{count} {what}")));
         Ok(self.summary)
     }
