@@ -43,6 +43,13 @@ pub(crate) struct DebPart {
     pub(crate) entries: Vec<PartEntry>,
 }
 
+impl DebPart {
+    /// The text of the script that runs once the package is unpacked.
+    pub(crate) fn postinst(&self) -> Option<&str> {
+        self.scripts.iter().find(|(script, _)| script == "postinst").map(|(_, text)| text.as_str())
+    }
+}
+
 /// What a wheel holds (PEP 427), sorted by where it goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WheelPart {

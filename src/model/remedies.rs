@@ -6,12 +6,17 @@ pub(crate) fn package_of(program: &str) -> Option<&'static str> {
     PROGRAMS.iter().find(|(_, programs)| programs.split(' ').any(|known| known == program)).map(|(package, _)| *package)
 }
 
-/// The words of the command line that bring `program` into an image.
-pub(crate) fn of_program(program: &str) -> Option<String> {
-    match package_of(program)? {
-        SHELL => Some("--shell".to_owned()),
-        package => Some(format!("--with {package}")),
+/// How to bring a Debian package.
+pub(crate) fn of_package(package: &str) -> String {
+    match package {
+        SHELL => "add it with `--shell`".to_owned(),
+        package => format!("add it with `--with {package}`"),
     }
+}
+
+/// How to bring `program`.
+pub(crate) fn of_program(program: &str) -> Option<String> {
+    package_of(program).map(of_package)
 }
 
 /// Every program of which the package is known.
@@ -120,15 +125,15 @@ mod tests {
     }
 
     #[test]
-    fn remedies_are_words_of_the_command_line() {
+    fn remedies_name_the_words_of_the_command_line() {
         let table = [
-            ("sh", Some("--shell")),
-            ("uname", Some("--with coreutils")),
-            ("psql", Some("--with postgresql-client")),
+            ("sh", Some("add it with `--shell`")),
+            ("uname", Some("add it with `--with coreutils`")),
+            ("psql", Some("add it with `--with postgresql-client`")),
             ("frobnicate", None),
         ];
-        for (program, words) in table {
-            assert_eq!(of_program(program).as_deref(), words, "{program}");
+        for (program, remedy) in table {
+            assert_eq!(of_program(program).as_deref(), remedy, "{program}");
         }
         assert_eq!(of_module("pkg_resources.extern"), Some("ask for `'setuptools<81'`, too"));
         assert_eq!(of_module("tkinter.ttk"), Some("add it with `--with python3-tk`"));

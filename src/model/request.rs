@@ -221,6 +221,13 @@ pub(crate) struct RuntimeRequest {
     pub(crate) expose: Vec<String>,
 }
 
+impl RuntimeRequest {
+    /// Who runs the image, without the group.
+    pub(crate) fn uid(&self) -> &str {
+        self.user.split(':').next().unwrap_or_default()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entrypoint {
     Exec,

@@ -73,7 +73,7 @@ impl BuildError {
             }
             Self::Prove(ProveError::NotFound { program }) => {
                 let name = program.rsplit_once("bin/").map_or(program.as_str(), |(_, name)| name);
-                remedies::of_program(name).map(|words| format!("add it with `{words}`")).into_iter().collect()
+                remedies::of_program(name).into_iter().collect()
             }
             Self::Fetch(FetchError::Download(error)) => error.hints(),
             Self::Unpack(error) => error.hints(),

@@ -190,7 +190,7 @@ pub(crate) fn environment(request: &Request) -> Vec<String> {
         ("PATH", path),
         ("PYTHONUSERBASE", request.user_base.to_string()),
     ];
-    if !["0", "root"].contains(&request.runtime.user.split(':').next().unwrap_or_default()) {
+    if !["0", "root"].contains(&request.runtime.uid()) {
         // Whom `/etc/passwd` does not know has no name: `getpass.getuser()` asks this first.
         own.push(("USER", "app".to_owned()));
     }

@@ -261,9 +261,7 @@ fn container(root: &Path, job: &Job) -> Result<Container, SandboxError> {
         container.mount(&host.to_string_lossy(), inside, "", flags, None);
     }
     for (host, inside) in job.files.iter().filter(|(_, inside)| !is_hidden(job, inside)) {
-        refuse_links(root, inside)?;
-        let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES;
-        container.mount(&host.to_string_lossy(), inside, "", flags, None);
+        mount_file(&mut container, root, (host, inside), MountOptions::empty())?;
     }
     for Volume { source, target, is_read_only } in &job.volumes {
         refuse_links(root, target.as_str())?;

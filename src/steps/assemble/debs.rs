@@ -3,7 +3,7 @@
 use super::{AssembleError, accounts, write_text};
 use crate::model::assembly::Assembly;
 use crate::model::image_path::{ImagePath, ImagePathError};
-use crate::model::part::{DebPart, PartEntry};
+use crate::model::part::{DebPart, Part, PartContents, PartEntry};
 use crate::model::tree::{Kind, Node, Origin};
 use crate::outside::store::Store;
 
@@ -92,19 +92,18 @@ fn merged(entry: &PartEntry) -> Result<ImagePath, ImagePathError> {
 }
 
 /// What to say of those packages whose `postinst` does what lath does not know of.
-pub(super) fn unknown_scripts<'a>(parts: impl Iterator<Item = (&'a Origin, &'a DebPart)>) -> Option<String> {
-    let unknown: Vec<&str> = parts
-        .filter_map(|(origin, deb)| {
-            let Origin::Deb { name, .. } = origin else { return None };
-            let mut scripts = deb.scripts.iter().filter(|(script, _)| script == "postinst");
-            (!is_known(name) && scripts.any(|(_, text)| !is_idle(text))).then_some(name.as_str())
-        })
-        .collect();
+pub(super) fn unknown_scripts(parts: &[Part]) -> Option<String> {
+    let unknown: Vec<&str> = parts.iter().filter_map(with_unknown_script).collect();
     let have = if unknown.len() == 1 { "has a `postinst`" } else { "have each a `postinst`" };
     (!unknown.is_empty()).then(|| {
         let names = unknown.join(", ");
         format!("{names} {have} that lath does not know and does not run: see that the image does what you expect")
     })
+}
+
+fn with_unknown_script(part: &Part) -> Option<&str> {
+    let (Origin::Deb { name, .. }, PartContents::Deb(deb)) = (&part.origin, &part.contents) else { return None };
+    (!is_known(name) && deb.postinst().is_some_and(|text| !is_idle(text))).then_some(name)
 }
 
 fn is_known(name: &str) -> bool {

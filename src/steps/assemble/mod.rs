@@ -51,14 +51,13 @@ pub(crate) fn assemble(
     base::lay_ground(&mut assembly.tree, request)?;
     let mut alternatives = Vec::new();
     let mut accounts = Vec::new();
-    let (mut wheels, mut debs) = (Vec::new(), Vec::new());
+    let mut wheels = Vec::new();
     for part in parts {
         match &part.contents {
             PartContents::Deb(deb) => {
-                debs.push((&part.origin, deb));
                 debs::place(deb, &part.origin, &mut assembly, store)?;
                 accounts.extend(accounts::of_package(deb));
-                for (_, text) in deb.scripts.iter().filter(|(script, _)| script == "postinst") {
+                if let Some(text) = deb.postinst() {
                     alternatives.extend(alternatives::of_script(text, &part.origin));
                 }
             }
@@ -70,7 +69,7 @@ pub(crate) fn assemble(
     for (origin, wheel) in &wheels {
         wheels::place(wheel, origin, lock, request, &mut assembly, store)?;
     }
-    assembly.notes.extend(debs::unknown_scripts(debs.into_iter()));
+    assembly.notes.extend(debs::unknown_scripts(parts));
     assembly.notes.extend(wheels::overlaps(&wheels));
     alternatives::link(&mut assembly.tree, &alternatives)?;
     base::write(&mut assembly.tree, request, store)?;

@@ -39,7 +39,7 @@ impl<'a> Checkout<'a> {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         let cwd = request.runtime.workdir.as_ref().map_or("/", |path| path.as_str()).to_owned();
-        let uid = request.runtime.user.split(':').next().and_then(|uid| uid.parse().ok()).unwrap_or_default();
+        let uid = request.runtime.uid().parse().unwrap_or_default();
         Self { tree, shown, env: variables, cwd, uid, emulation, world }
     }
 

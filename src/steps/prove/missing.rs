@@ -1,5 +1,6 @@
 //! What a program that failed says is not there, and what would bring it: a program that it calls, or a module.
 
+use crate::model::image_path::ImagePath;
 use crate::model::remedies;
 use crate::model::tree::Tree;
 
@@ -14,46 +15,46 @@ pub(super) struct Missing<'a> {
 /// What `said` tells of a program or module that neither the image nor the untrimmed tree has, in a line that names it.
 pub(super) fn missing<'a>(said: &'a str, tree: &Tree) -> Option<Missing<'a>> {
     let of_line = |line: &'a str| {
-        let remedy = missing_module(line).or_else(|| missing_program(line, said, tree))?;
-        Some(Missing { line: line.trim(), remedy })
+        let (what, remedy) = missing_module(line).or_else(|| missing_program(line, said, tree))?;
+        Some(Missing { line: line.trim(), remedy: format!("`{what}` is not in the image: {remedy}") })
     };
     said.lines().find_map(of_line)
 }
 
 /// Whether `said` tells that `program` was called and is not there.
 pub(super) fn lacks(said: &str, program: &str) -> bool {
-    said.lines().any(|line| is_lacking(line, said, program))
+    said.lines().any(|line| is_of_lack(line) && is_called(line, said, program))
 }
 
-fn missing_module(line: &str) -> Option<String> {
+/// The module that `line` misses, and how to bring it.
+fn missing_module(line: &str) -> Option<(&str, String)> {
     let (_, rest) = line.split_once("No module named '")?;
     let module = rest.split('\'').next()?;
-    let what_to_do = remedies::of_module(module)?;
-    Some(format!("`{module}` is not in the image: {what_to_do}"))
+    Some((module, remedies::of_module(module)?.to_owned()))
 }
 
-fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<String> {
+/// The program that `line` of `said` misses, and how to bring it.
+fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<(&'static str, String)> {
+    if !is_of_lack(line) {
+        return None;
+    }
+    let is_known = |path: &ImagePath| tree.find(path.as_str()).is_some() || tree.removed.contains_key(path);
     let is_absent = |program: &&str| {
         // `ldd` is there without what runs it.
         let program = if *program == "ldd" { "bash" } else { program };
-        ["/usr/bin", "/usr/sbin"].iter().all(|folder| {
-            let path = format!("{folder}/{program}");
-            tree.find(&path).is_none() && !tree.removed.keys().any(|removed| removed.as_str() == path)
-        })
+        let paths = ["/usr/bin", "/usr/sbin"].map(|folder| ImagePath::parse(&format!("{folder}/{program}")));
+        !paths.iter().flatten().any(is_known)
     };
-    let program = remedies::programs().filter(|program| is_lacking(line, said, program)).find(is_absent)?;
-    let words = remedies::of_program(program)?;
-    Some(format!("`{program}` is not in the image: add it with `{words}`"))
+    let program = remedies::programs().filter(|program| is_called(line, said, program)).find(is_absent)?;
+    Some((program, remedies::of_program(program)?))
 }
 
-/// Whether `line` of `said` tells that there is no such program.
-fn is_lacking(line: &str, said: &str, program: &str) -> bool {
+/// Whether `line` tells that something is not there.
+fn is_of_lack(line: &str) -> bool {
     /// How programs and shells say so.
     const SAYINGS: [&str; 5] = ["No such file or directory", "not found", "not find", "to find", "ENOENT"];
     // setuptools speaks so of distributions.
-    SAYINGS.iter().any(|saying| line.contains(saying))
-        && !line.contains("distribution")
-        && is_called(line, said, program)
+    SAYINGS.iter().any(|saying| line.contains(saying)) && !line.contains("distribution")
 }
 
 /// Whether `line` names the program as what was called: in quotes, in a folder of programs, or before a shell's colon.
@@ -82,7 +83,6 @@ fn is_called(line: &str, said: &str, program: &str) -> bool {
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
-    use crate::model::image_path::ImagePath;
     use crate::model::tree::{Node, Origin};
 
     #[test]

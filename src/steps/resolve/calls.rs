@@ -80,16 +80,13 @@ pub(super) fn unanswered(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Stri
     let brings = |name: &str| wheels.iter().any(|wheel| wheel.name == name);
     // Libraries that were renamed for 64-bit time have `t64` after their names.
     let is_there = |package: &str| debs.iter().any(|deb| deb.name.trim_end_matches("t64") == package);
-    let is_open = |call: &&Call| {
-        let package = call.package.or_else(|| remedies::package_of(call.called));
-        brings(call.caller) && !package.is_some_and(is_there) && !call.spared_by.iter().any(|other| brings(other))
+    let sentence = |Call { caller, called, package, spared_by }: &Call| {
+        let package = package.or_else(|| remedies::package_of(called))?;
+        let is_open = brings(caller) && !is_there(package) && !spared_by.iter().any(|other| brings(other));
+        let remedy = remedies::of_package(package);
+        is_open.then(|| format!("{caller} calls `{called}`, which is not in the image: {remedy}"))
     };
-    let sentence = |Call { caller, called, package, .. }: &Call| {
-        let words = package.map(|package| format!("--with {package}")).or_else(|| remedies::of_program(called));
-        let words = words.unwrap_or_default();
-        format!("{caller} calls `{called}`, which is not in the image: add it with `{words}`")
-    };
-    CALLS.iter().filter(is_open).map(sentence).collect()
+    CALLS.iter().filter_map(sentence).collect()
 }
 
 #[cfg(test)]
