@@ -5,6 +5,7 @@ pub(crate) mod deb822;
 pub(crate) mod elf;
 pub(crate) mod ldcache;
 pub(crate) mod metadata;
+pub(crate) mod oci_layout;
 pub(crate) mod relation;
 pub(crate) mod release;
 pub(crate) mod saved_image;

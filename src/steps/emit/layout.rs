@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use super::blobs::blobs;
 use super::staged::StagedFile;
 use super::{EmitError, is_filled, try_to_write};
+use crate::formats::oci_layout::{self, REF_NAME};
 use crate::model::image::Image;
 use crate::outside::store::Store;
 
 pub(super) const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// What containerd calls the image on import: a name with its registry, which Docker and Kubernetes look for.
 const IMAGE_NAME: &str = "io.containerd.image.name";
 
@@ -102,22 +102,14 @@ impl StagedLayout {
         StagedFile::of(&self.path.join("oci-layout"), LAYOUT)?.publish()?;
         let mut manifests = others(&self.path, &self.reference)?;
         manifests.push(self.entry);
-        StagedFile::of(&self.path.join("index.json"), &serde_json::to_vec(&document(manifests))?)?.publish()
+        StagedFile::of(&self.path.join("index.json"), &serde_json::to_vec(&oci_layout::index(manifests))?)?.publish()
     }
 }
 
 /// The layout's `index.json`: `manifests` and the image.
 pub(super) fn index(mut manifests: Vec<Value>, image: &Image, name: &Name) -> Value {
     manifests.push(entry(image, name));
-    document(manifests)
-}
-
-fn document(manifests: Vec<Value>) -> Value {
-    json!({
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.index.v1+json",
-        "manifests": manifests,
-    })
+    oci_layout::index(manifests)
 }
 
 fn entry(image: &Image, name: &Name) -> Value {
@@ -151,15 +143,7 @@ fn others(path: &Path, reference: &str) -> Result<Vec<Value>, EmitError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => return Err(EmitError::Write { path: path.to_owned(), source }),
     };
-    #[derive(serde::Deserialize)]
-    struct Index {
-        #[serde(default)]
-        manifests: Vec<Value>,
-    }
-    let index: Index =
-        serde_json::from_slice(&bytes).map_err(|source| EmitError::Index { path: path.to_owned(), source })?;
-    let is_other = |entry: &Value| entry["annotations"][REF_NAME] != reference;
-    Ok(index.manifests.into_iter().filter(is_other).collect())
+    oci_layout::others(&bytes, reference).map_err(|source| EmitError::Index { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
