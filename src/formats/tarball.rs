@@ -1,5 +1,5 @@
 //! Deterministic tar: ustar headers (POSIX.1-2017, pax, "ustar Interchange Format"), with a pax record where a path, a
-//! link or a size does not fit.
+//! link or a number does not fit.
 
 use std::io::{self, Read, Write};
 
@@ -86,7 +86,8 @@ fn pad(writer: &mut dyn Write, size_bytes: u64) -> io::Result<()> {
 }
 
 fn write_entry(writer: &mut dyn Write, entry: &Entry<'_>) -> io::Result<()> {
-    const MAX_SIZE: u64 = 0o77_777_777_777;
+    const MAX_OWNER: u32 = 0o7_777_777;
+    const MAX_NUMBER: u64 = 0o77_777_777_777;
     let mut records = Vec::new();
     if entry.name.len() > 100 || !entry.name.is_ascii() {
         records.extend(pax_record("path", entry.name));
@@ -94,8 +95,15 @@ fn write_entry(writer: &mut dyn Write, entry: &Entry<'_>) -> io::Result<()> {
     if entry.link.len() > 100 || !entry.link.is_ascii() {
         records.extend(pax_record("linkpath", entry.link));
     }
-    if entry.size_bytes > MAX_SIZE {
+    if entry.size_bytes > MAX_NUMBER {
         records.extend(pax_record("size", &entry.size_bytes.to_string()));
+    }
+    if entry.owner > MAX_OWNER {
+        records.extend(pax_record("uid", &entry.owner.to_string()));
+        records.extend(pax_record("gid", &entry.owner.to_string()));
+    }
+    if entry.epoch_secs > MAX_NUMBER {
+        records.extend(pax_record("mtime", &entry.epoch_secs.to_string()));
     }
     if !records.is_empty() {
         let size_bytes = records.len() as u64;
@@ -180,6 +188,22 @@ mod tests {
         assert_eq!(seen[0], ("tmp/".to_owned(), (0o1777, 0, 7, 0, String::new())));
         assert_eq!(seen[1], (long[1..].to_owned(), (0o755, 65532, 7, 0, "hi".to_owned())));
         assert_eq!(seen[2], ("link".to_owned(), (0o777, 0, 7, 120, String::new())));
+    }
+
+    #[test]
+    fn an_owner_and_a_time_that_do_not_fit_are_in_records() {
+        let node = Node { owner: u32::MAX, ..Node::directory(Origin::Lath) };
+        let mut bytes = Vec::new();
+        let epoch_secs = 1 << 40;
+        write_node(&mut bytes, &ImagePath::parse("/x").unwrap(), &node, epoch_secs, &mut io::empty()).unwrap();
+        bytes.extend(END);
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let mut entry = archive.entries().unwrap().next().unwrap().unwrap();
+        let owner = u64::from(u32::MAX);
+        assert_eq!((entry.header().uid().unwrap(), entry.header().gid().unwrap()), (owner, owner));
+        let records: Vec<_> = entry.pax_extensions().unwrap().unwrap().map(Result::unwrap).collect();
+        let mtime = records.iter().find(|record| record.key() == Ok("mtime")).unwrap();
+        assert_eq!(mtime.value(), Ok(epoch_secs.to_string().as_str()));
     }
 
     #[test]
