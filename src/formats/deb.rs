@@ -4,6 +4,8 @@ use std::io::{self, Read};
 
 use thiserror::Error;
 
+use super::{Headers, each_entry};
+
 /// No data member may unpack to more than this.
 const MAX_DATA_BYTES: u64 = 8 << 30;
 /// How many times its packed size a data member may unpack to. The densest of honest ones stay below 100.
@@ -35,6 +37,8 @@ pub(crate) enum DebError {
     Special { path: String, kind: &'static str },
     #[error("cannot read `{path}`: its name is not UTF-8")]
     Name { path: String },
+    #[error("cannot unpack `{path}`: the target of the link is empty or holds a NUL")]
+    Target { path: String },
 }
 
 /// One path of `data.tar`, as the archive spells it.
@@ -53,29 +57,82 @@ pub(crate) fn read<E: From<DebError>>(
     reader: impl Read,
     mut take: impl FnMut(String, u32, DebEntry<'_>) -> Result<(), E>,
 ) -> Result<Vec<(String, String)>, E> {
-    let mut archive = ar::Archive::new(reader);
+    let mut members = Members::open(reader).map_err(DebError::Archive)?;
     let mut control = None;
     let mut is_first = true;
-    while let Some(member) = archive.next_entry() {
-        let mut member = member.map_err(DebError::Archive)?;
-        let name = String::from_utf8_lossy(member.header().identifier()).trim_end_matches('/').to_owned();
+    while let Some((name, size_bytes)) = members.next().map_err(DebError::Archive)? {
+        let member = &mut members.current;
         if is_first {
             let mut version = String::new();
-            let read = member.by_ref().take(16).read_to_string(&mut version);
+            let read = member.take(16).read_to_string(&mut version);
             if name != "debian-binary" || read.is_err() || !version.starts_with("2.") {
                 return Err(DebError::Version.into());
             }
             is_first = false;
         } else if name.starts_with("control.tar") {
-            control = Some(read_control(&name, &mut member)?);
+            control = Some(read_control(&name, member)?);
         } else if name.starts_with("data.tar") {
             let control = control.ok_or(DebError::Missing("control.tar"))?;
-            read_data(&name, member, &mut take)?;
+            read_data(&name, size_bytes, member, &mut take)?;
             return Ok(control);
         }
     }
     let missing = if is_first { DebError::Version } else { DebError::Missing("data.tar") };
     Err(missing.into())
+}
+
+/// The members of an ar archive, one after the other. deb(5) has short names only.
+///
+/// The extensions for long names reserve the memory that a header asks for, and no package needs them.
+struct Members<R> {
+    current: io::Take<R>,
+    /// Whether a byte of padding follows the current member.
+    is_padded: bool,
+}
+
+impl<R: Read> Members<R> {
+    fn open(reader: R) -> io::Result<Self> {
+        const MAGIC: &[u8] = b"!<arch>\n";
+        let mut members = Self { current: reader.take(0), is_padded: false };
+        if members.read(MAGIC.len() as u64)? != MAGIC {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not begin like an ar archive"));
+        }
+        Ok(members)
+    }
+
+    /// The name and the size of the next member, whose bytes are in `current`; `None` at the end.
+    fn next(&mut self) -> io::Result<Option<(String, u64)>> {
+        const HEADER_BYTES: usize = 60;
+        const NAME_BYTES: usize = 16;
+        let refuse = |problem| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        io::copy(&mut self.current, &mut io::sink())?;
+        if self.is_padded && !matches!(self.read(1)?.as_slice(), b"" | b"\n") {
+            return refuse("a member is not padded by a line break");
+        }
+        let header = self.read(HEADER_BYTES as u64)?;
+        if header.is_empty() {
+            return Ok(None);
+        }
+        if header.len() < HEADER_BYTES || !header.ends_with(b"`\n") {
+            return refuse("a header of a member is damaged");
+        }
+        let name = String::from_utf8_lossy(&header[..NAME_BYTES]).trim_end_matches([' ', '/']).to_owned();
+        let size = str::from_utf8(&header[48..58]).unwrap_or_default().trim_end_matches(' ');
+        let Some(size_bytes) = size.parse().ok().filter(|_| !size.starts_with('+')) else {
+            return refuse("the size of a member is no number");
+        };
+        self.current.set_limit(size_bytes);
+        self.is_padded = !size_bytes.is_multiple_of(2);
+        Ok(Some((name, size_bytes)))
+    }
+
+    /// The next `most` bytes, or as many as there are.
+    fn read(&mut self, most: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.current.set_limit(most);
+        self.current.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 /// A member unpacked: fails where it grows beyond its limit, and knows whether its tar was ended.
@@ -125,21 +182,21 @@ impl Read for Unpacked<'_> {
 
 fn read_control(name: &str, member: &mut dyn Read) -> Result<Vec<(String, String)>, DebError> {
     let failed = |source| DebError::Member { member: name.to_owned(), source };
-    let mut archive = tar::Archive::new(Unpacked::new(name, member, MAX_CONTROL_BYTES)?);
     let mut files = Vec::new();
     let mut end = 0;
-    for entry in archive.entries().map_err(failed)? {
-        let mut entry = entry.map_err(failed)?;
-        end = end_of(&entry).map_err(failed)?;
+    let unpacked = Unpacked::new(name, member, MAX_CONTROL_BYTES)?;
+    let unpacked = each_entry(unpacked, failed, |entry| {
+        end = end_of(entry).map_err(failed)?;
         if !entry.header().entry_type().is_file() {
-            continue;
+            return Ok(());
         }
         let path = entry.path().map_err(failed)?.to_string_lossy().trim_start_matches("./").to_owned();
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(failed)?;
         files.push((path, String::from_utf8_lossy(&bytes).into_owned()));
-    }
-    if !archive.into_inner().finish(end).map_err(failed)? {
+        Ok(())
+    })?;
+    if !unpacked.finish(end).map_err(failed)? {
         return Err(DebError::Cut { member: name.to_owned() });
     }
     if !files.iter().any(|(path, _)| path == "control") {
@@ -151,21 +208,24 @@ fn read_control(name: &str, member: &mut dyn Read) -> Result<Vec<(String, String
 
 fn read_data<E: From<DebError>>(
     name: &str,
-    mut member: ar::Entry<'_, impl Read>,
+    packed_bytes: u64,
+    member: &mut impl Read,
     take: &mut impl FnMut(String, u32, DebEntry<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let failed = |source| DebError::Member { member: name.to_owned(), source };
-    let packed_bytes = member.header().size();
     let limit_bytes = packed_bytes.saturating_mul(MAX_RATIO).clamp(RATIO_FREE_BYTES, MAX_DATA_BYTES);
-    let mut counted = Counted { inner: &mut member, read_bytes: 0 };
-    let mut archive = tar::Archive::new(Unpacked::new(name, &mut counted, limit_bytes)?);
+    let mut counted = Counted { inner: member, read_bytes: 0 };
     let mut end = 0;
-    for entry in archive.entries().map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        end = end_of(&entry).map_err(failed)?;
-        read_entry(entry, name, take)?;
-    }
-    let is_ended = archive.into_inner().finish(end).map_err(failed)?;
+    let unpacked = Unpacked::new(name, &mut counted, limit_bytes)?;
+    let unpacked = each_entry(
+        unpacked,
+        |error| E::from(failed(error)),
+        |entry| {
+            end = end_of(entry).map_err(failed)?;
+            read_entry(entry, name, take)
+        },
+    )?;
+    let is_ended = unpacked.finish(end).map_err(failed)?;
     io::copy(&mut counted, &mut io::sink()).map_err(failed)?;
     if !is_ended || counted.read_bytes != packed_bytes {
         return Err(DebError::Cut { member: name.to_owned() }.into());
@@ -175,8 +235,11 @@ fn read_data<E: From<DebError>>(
 
 /// Where the blocks of an entry end, from the beginning of the tar.
 fn end_of<R: Read>(entry: &tar::Entry<'_, R>) -> io::Result<u64> {
-    let size_bytes = entry.header().entry_size()?;
-    Ok(entry.raw_file_position().saturating_add(size_bytes).next_multiple_of(TAR_BLOCK_BYTES))
+    // A pax record may tell another size than the header; that of a sparse file counts its holes.
+    let is_sparse = entry.header().entry_type().is_gnu_sparse();
+    let size_bytes = if is_sparse { entry.header().entry_size()? } else { entry.size() };
+    let end = entry.raw_file_position().checked_add(size_bytes);
+    Ok(end.and_then(|end| end.checked_next_multiple_of(TAR_BLOCK_BYTES)).unwrap_or(u64::MAX))
 }
 
 struct Counted<R> {
@@ -193,7 +256,7 @@ impl<R: Read> Read for Counted<R> {
 }
 
 fn read_entry<E: From<DebError>>(
-    mut entry: tar::Entry<'_, Unpacked<'_>>,
+    entry: &mut tar::Entry<'_, Headers<Unpacked<'_>>>,
     member: &str,
     take: &mut impl FnMut(String, u32, DebEntry<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -211,13 +274,15 @@ fn read_entry<E: From<DebError>>(
     let special = |kind| DebError::Special { path: path.clone(), kind };
     let target = || -> Result<String, DebError> {
         let bytes = entry.link_name_bytes().unwrap_or_default();
-        String::from_utf8(bytes.into_owned()).map_err(|_| DebError::Name { path: path.clone() })
+        let target = String::from_utf8(bytes.into_owned()).map_err(|_| DebError::Name { path: path.clone() })?;
+        let is_target = !target.is_empty() && !target.contains('\0');
+        if is_target { Ok(target) } else { Err(DebError::Target { path: path.clone() }) }
     };
     match kind {
         EntryType::Directory => take(path, mode, DebEntry::Directory)?,
-        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-            take(path, mode, DebEntry::File(&mut entry))?;
-        }
+        EntryType::Regular | EntryType::Continuous => take(path, mode, DebEntry::File(entry))?,
+        // Its holes take no space in the package and as much as it likes on the disk. dpkg refuses it as well.
+        EntryType::GNUSparse => return Err(special("sparse file").into()),
         EntryType::Symlink => {
             let target = target()?;
             take(path, mode, DebEntry::Link(target))?;
@@ -316,6 +381,95 @@ mod tests {
             let said = refusal(&bytes, message);
             assert!(said.contains(message), "{message}: {said}");
         }
+    }
+
+    fn member(name: &str, bytes: &[u8]) -> Vec<u8> {
+        let header = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, bytes.len());
+        let padding: &[u8] = if bytes.len() % 2 == 1 { b"\n" } else { b"" };
+        [header.as_bytes(), bytes, padding].concat()
+    }
+
+    /// An entry of a tar: its header, after a change, and its contents.
+    fn entry(path: &str, kind: tar::EntryType, contents: &[u8], change: impl Fn(&mut tar::GnuHeader)) -> Vec<u8> {
+        let mut header = tar::Header::new_gnu();
+        header.set_path(path).unwrap();
+        header.set_entry_type(kind);
+        header.set_size(contents.len() as u64);
+        header.set_mode(0o644);
+        change(header.as_gnu_mut().unwrap());
+        header.set_cksum();
+        let mut bytes = [header.as_bytes(), contents].concat();
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
+        bytes
+    }
+
+    /// A package whose data is these entries of a tar.
+    fn package_of(entries: &[Vec<u8>]) -> Vec<u8> {
+        let control = [entry("control", tar::EntryType::Regular, b"Package: demo\n", |_| {}), vec![0; 1024]].concat();
+        let data = [entries.concat(), vec![0; 1024]].concat();
+        let members = [member("debian-binary", b"2.0\n"), member("control.tar", &control), member("data.tar", &data)];
+        [b"!<arch>\n".as_slice(), &members.concat()].concat()
+    }
+
+    #[test]
+    fn a_sparse_file_is_refused_before_its_holes_fill_the_disk() {
+        let holes = entry("holes", tar::EntryType::GNUSparse, b"abcd", |header| {
+            header.sparse[0] = tar::GnuSparseHeader { offset: *b"00000000000\0", numbytes: *b"00000000004\0" };
+            header.sparse[1] = tar::GnuSparseHeader { offset: *b"77777777777\0", numbytes: *b"00000000000\0" };
+            header.realsize = *b"77777777777\0";
+        });
+        let said = refusal(&package_of(&[holes]), "sparse");
+        assert!(said.starts_with("cannot unpack `holes`: it is a sparse file"), "{said}");
+    }
+
+    #[test]
+    fn a_name_of_megabytes_is_refused_and_a_long_one_is_not() {
+        let named = |length| {
+            let name = entry("././@LongLink", tar::EntryType::GNULongName, &vec![b'n'; length], |_| {});
+            package_of(&[name, entry("x", tar::EntryType::Regular, b"", |_| {})])
+        };
+        assert!(listing(named(4000).as_slice()).is_ok());
+        let said = refusal(&named(2 << 20), "a long name");
+        assert!(said.contains("the headers of an entry are too large"), "{said}");
+    }
+
+    #[test]
+    fn two_sizes_of_one_entry_are_no_overflow() {
+        let records = entry("pax", tar::EntryType::XHeader, b"10 size=0\n", |_| {});
+        let file = entry("x", tar::EntryType::Regular, b"", |header| header.size = [0xff; 12]);
+        assert!(listing(package_of(&[records, file]).as_slice()).is_ok());
+    }
+
+    #[test]
+    fn a_link_without_a_target_is_refused() {
+        for kind in [tar::EntryType::Symlink, tar::EntryType::Link] {
+            let said = refusal(&package_of(&[entry("x", kind, b"", |_| {})]), "a link");
+            assert!(said.starts_with("cannot unpack `x`: the target of the link is empty"), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_archive_with_a_table_of_long_names_is_refused_and_takes_no_memory() {
+        for name in ["//", "/0", "#1/9999999999"] {
+            let bytes = format!("!<arch>\n{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 0, 9_999_999_999_u64);
+            let said = refusal(bytes.as_bytes(), name);
+            assert!(said.contains("its first member is not `debian-binary`"), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_archive_whose_headers_are_damaged_is_refused() {
+        let whole = package_of(&[]);
+        let patched = |at: usize, text: &[u8]| {
+            let mut bytes = whole.clone();
+            bytes[at..at + text.len()].copy_from_slice(text);
+            refusal(&bytes, "damaged")
+        };
+        // The first header is in bytes 8 to 68, its size in 56 to 66; the next one begins at 72.
+        assert!(patched(66, b"??").contains("a header of a member is damaged"));
+        assert!(patched(56, b"+4").contains("the size of a member is no number"));
+        assert!(patched(56, b"-4").contains("the size of a member is no number"));
+        assert!(refusal(&whole[..100], "cut").contains("a header of a member is damaged"));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use debversion::Version;
 use thiserror::Error;
 
 /// Alternatives, in order of preference; one of them must hold.
@@ -71,8 +70,70 @@ impl fmt::Display for Relation {
 
 /// Orders two versions as dpkg does (deb-version(7)).
 pub(crate) fn compare(one: &str, other: &str) -> Result<Ordering, RelationError> {
-    let parse = |text: &str| text.parse::<Version>().map_err(|_| RelationError::Version(text.to_owned()));
-    Ok(parse(one)?.cmp(&parse(other)?))
+    let split = |text| split_version(text).ok_or_else(|| RelationError::Version(String::from(text)));
+    let (one, other) = (split(one)?, split(other)?);
+    let upstream = || compare_parts(one.upstream, other.upstream);
+    Ok(one.epoch.cmp(&other.epoch).then_with(upstream).then_with(|| compare_parts(one.revision, other.revision)))
+}
+
+/// A version by its parts.
+struct Version<'a> {
+    epoch: u32,
+    upstream: &'a str,
+    /// Empty if there is none, which is the same as `0`.
+    revision: &'a str,
+}
+
+/// `[EPOCH:]UPSTREAM[-REVISION]`; `None` if dpkg would refuse it.
+fn split_version(text: &str) -> Option<Version<'_>> {
+    const MARKS: &[u8] = b".+~-:";
+    let is_valid = |part: &str, marks: &[u8]| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || marks.contains(&byte))
+    };
+    let (epoch, rest) = match text.split_once(':') {
+        Some((epoch, rest)) => (epoch.bytes().all(|byte| byte.is_ascii_digit()).then(|| epoch.parse().ok())??, rest),
+        None => (0, text),
+    };
+    let (upstream, revision) = rest.rsplit_once('-').map_or((rest, None), |(front, end)| (front, Some(end)));
+    let is_whole = is_valid(upstream, MARKS) && revision.is_none_or(|revision| is_valid(revision, &MARKS[..3]));
+    is_whole.then(|| Version { epoch, upstream, revision: revision.unwrap_or_default() })
+}
+
+/// Words and numbers by turns; numbers compare as numbers of any length, and no number is the same as zero.
+fn compare_parts(mut one: &str, mut other: &str) -> Ordering {
+    while !one.is_empty() || !other.is_empty() {
+        let (word, number, rest) = take_part(one);
+        let (other_word, other_number, other_rest) = take_part(other);
+        let by_length = number.len().cmp(&other_number.len());
+        let order = compare_words(word, other_word).then(by_length).then_with(|| number.cmp(other_number));
+        if order != Ordering::Equal {
+            return order;
+        }
+        (one, other) = (rest, other_rest);
+    }
+    Ordering::Equal
+}
+
+/// A word, the number after it without its leading zeros, and the rest.
+fn take_part(text: &str) -> (&str, &str, &str) {
+    let word_end = text.find(|letter: char| letter.is_ascii_digit()).unwrap_or(text.len());
+    let (word, rest) = text.split_at(word_end);
+    let number_end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+    let (number, rest) = rest.split_at(number_end);
+    (word, number.trim_start_matches('0'), rest)
+}
+
+/// `~` comes before the end of a word, the end before letters, and letters before all other characters.
+fn compare_words(one: &str, other: &str) -> Ordering {
+    let weight = |letter: Option<&u8>| match letter {
+        Some(b'~') => -1,
+        None => 0,
+        Some(letter) if letter.is_ascii_alphabetic() => i32::from(*letter),
+        Some(mark) => i32::from(*mark) + 256,
+    };
+    let weights = |word: &str, index| weight(word.as_bytes().get(index));
+    let orders = (0..one.len().max(other.len())).map(|index| weights(one, index).cmp(&weights(other, index)));
+    orders.fold(Ordering::Equal, Ordering::then)
 }
 
 /// Reads a relation field: `a (>= 1) | b, c:any`.
@@ -147,10 +208,22 @@ mod tests {
             ("a (>> 1.9)", "1.10", true),
             ("a (<= 1.0)", "1.0", true),
             ("a", "0", true),
+            ("a (= 1.0~rc)", "1.0~rc0", true),
+            ("a (= 0:1.0-0)", "1.0", true),
+            ("a (= 1.001)", "1.1", true),
+            ("a (>> 1.0+a)", "1.0++", true),
+            ("a (>> 99999999999999999999998)", "99999999999999999999999", true),
         ];
         for (relation, version, expected) in table {
             let relation = &parse(relation).unwrap()[0].0[0];
             assert_eq!(relation.allows(version), Ok(expected), "{relation} against {version}");
+        }
+    }
+
+    #[test]
+    fn what_dpkg_refuses_as_a_version_is_named() {
+        for text in ["", "1:", ":1", "a:1", "+1:1", "4294967296:1", "1-", "-1", "1_0", "1.0-a:b", "é"] {
+            assert_eq!(compare(text, "1"), Err(RelationError::Version(text.to_owned())));
         }
     }
 
