@@ -28,8 +28,14 @@ pub(crate) enum ElfError {
     #[error("cannot read the ELF file: it is of 32 bits, which no platform of lath's runs")]
     NarrowClass,
     #[error("cannot read the ELF file")]
-    Malformed(#[source] object::Error),
+    Malformed(#[from] object::Error),
+    #[error("cannot read the ELF file: the names in it are longer than any loader needs")]
+    Names,
 }
+
+/// What the names that a file asks for may come to. All of its entries may name the same long text, so that a small
+/// file would take all memory. An honest file names some dozens of libraries.
+const MAX_NAMES_BYTES: usize = 1 << 20;
 
 /// Where `e_machine` ends.
 pub(crate) const MACHINE_END: u64 = 20;
@@ -52,20 +58,33 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<ElfFile>, ElfError> {
     if bytes.get(CLASS) == Some(&CLASS_32) {
         return Err(ElfError::NarrowClass);
     }
-    parse_wide(bytes).map(Some).map_err(ElfError::Malformed)
+    parse_wide(bytes).map(Some)
 }
 
-fn parse_wide(bytes: &[u8]) -> object::Result<ElfFile> {
+fn parse_wide(bytes: &[u8]) -> Result<ElfFile, ElfError> {
     let header = FileHeader64::<Endianness>::parse(bytes)?;
     let endian = header.endian()?;
     let segments = header.program_headers(endian, bytes)?;
     let mut file = ElfFile { machine: header.e_machine(endian), ..ElfFile::default() };
     let mut rpath = None;
     let mut runpath = None;
+    let mut names_bytes = 0;
+    let mut text = |name: &[u8]| {
+        names_bytes += name.len();
+        if names_bytes > MAX_NAMES_BYTES {
+            Err(ElfError::Names)
+        } else {
+            Ok(String::from_utf8_lossy(name).into_owned())
+        }
+    };
     for segment in segments {
         if segment.p_type(endian) == PT_INTERP {
             let path = segment.data(endian, bytes).map_err(|()| object_error("the interpreter lies outside"))?;
-            file.interpreter = Some(text(path.strip_suffix(b"\0").unwrap_or(path)));
+            file.interpreter = Some(text(path.strip_suffix(b"\0").unwrap_or(path))?);
+        }
+        // A loader reads one dynamic section.
+        if file.is_dynamic {
+            continue;
         }
         let Some(entries) = segment.dynamic(endian, bytes)? else { continue };
         file.is_dynamic = true;
@@ -75,7 +94,7 @@ fn parse_wide(bytes: &[u8]) -> object::Result<ElfFile> {
             if !matches!(tag, DT_NEEDED | DT_SONAME | DT_RPATH | DT_RUNPATH) {
                 continue;
             }
-            let value = text(entry.string(endian, strings)?);
+            let value = text(entry.string(endian, strings)?)?;
             match tag {
                 DT_NEEDED => file.needed.push(value),
                 DT_SONAME => file.soname = Some(value),
@@ -95,10 +114,6 @@ fn object_error(message: &'static str) -> object::Error {
         Err(error) => error,
         Ok(_) => unreachable!("{message}"),
     }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// The string table that the dynamic section names by address, found through the segments that are loaded.
@@ -236,7 +251,11 @@ fn live_end(bytes: &[u8], sections: &[Section]) -> Option<usize> {
     if number(bytes, 54, 2)? != SEGMENT_BYTES as u64 || count == 0 {
         return None;
     }
-    let mut end = start.checked_add(count * SEGMENT_BYTES as u64)?.max(HEADER_BYTES as u64);
+    // The header is rewritten, and must hold nothing else.
+    if start < HEADER_BYTES as u64 {
+        return None;
+    }
+    let mut end = start.checked_add(count * SEGMENT_BYTES as u64)?;
     for index in 0..usize::try_from(count).ok()? {
         let at = usize::try_from(start).ok()?.checked_add(index * SEGMENT_BYTES)?;
         end = end.max(number(bytes, at.checked_add(8)?, 8)?.checked_add(number(bytes, at.checked_add(32)?, 8)?)?);
@@ -333,6 +352,44 @@ mod tests {
             assert!(parse(&bytes[..length]).is_err(), "{length}");
         }
         assert!(matches!(parse(b"\x7fELF\x01\x01"), Err(ElfError::NarrowClass)));
+    }
+
+    /// A library whose `count` needed libraries all have the same name, of `length` letters.
+    fn library_that_needs(count: u64, length: usize) -> Vec<u8> {
+        const STRINGS: u64 = 64 + 2 * 56;
+        let strings = [&[0], vec![b'n'; length].as_slice(), &[0]].concat();
+        let dynamic = STRINGS + strings.len() as u64;
+        let entries = (0..count).map(|_| (1, 1)).chain([(5, STRINGS), (10, strings.len() as u64), (0, 0)]);
+        let entries: Vec<u8> =
+            entries.flat_map(|(tag, value): (u64, u64)| [tag, value]).flat_map(u64::to_le_bytes).collect();
+        let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+        bytes.resize(64, 0);
+        bytes[16..20].copy_from_slice(&[3, 0, 62, 0]);
+        bytes[32] = 64;
+        bytes[54..57].copy_from_slice(&[56, 0, 2]);
+        let end = dynamic + entries.len() as u64;
+        for (kind, start, size) in [(1, 0, end), (2, dynamic, entries.len() as u64)] {
+            let words: [u64; 7] = [kind, start, start, start, size, size, 8];
+            bytes.extend(words.into_iter().flat_map(u64::to_le_bytes));
+        }
+        [bytes, strings, entries].concat()
+    }
+
+    #[test]
+    fn entries_that_all_name_the_same_long_text_are_refused() {
+        let honest = parse(&library_that_needs(2, 20)).unwrap().unwrap();
+        assert_eq!(honest.needed, ["n".repeat(20), "n".repeat(20)]);
+        let hostile = library_that_needs(400, 6000);
+        assert!(hostile.len() < 20_000);
+        assert!(matches!(parse(&hostile), Err(ElfError::Names)));
+    }
+
+    #[test]
+    fn a_table_of_segments_inside_of_the_header_keeps_a_program_whole() {
+        let mut bytes = unstripped();
+        assert!(strip_debug(&bytes).is_some());
+        bytes[32] = 32;
+        assert_eq!(strip_debug(&bytes), None);
     }
 
     /// The test's own program is linked with its symbols and line tables.
