@@ -4,6 +4,7 @@
 //! entries is that of `_dl_cache_libcmp`, descending, for the loader searches by bisection.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use crate::model::platform::Architecture;
 
@@ -11,6 +12,9 @@ const MAGIC: &[u8; 20] = b"glibc-ld.so.cache1.1";
 /// The header: magic, two 32-bit counts, flags with padding, the extension's offset, three unused words.
 const HEADER_BYTES: usize = 48;
 const ENTRY_BYTES: usize = 24;
+/// What the names of a cache may come to. All of its entries may name the same text, so that a small file would take
+/// all memory.
+const MAX_NAMES_BYTES: usize = 16 << 20;
 /// `cache_file_new_flags_endian_little`.
 const LITTLE_ENDIAN: u8 = 2;
 
@@ -24,9 +28,10 @@ pub(crate) struct Library {
 
 /// Writes the cache of `libraries` for `architecture`; of two with the same SONAME, the first given wins.
 pub(crate) fn write(libraries: &[Library], architecture: Architecture) -> Vec<u8> {
-    let mut sorted: Vec<&Library> = libraries.iter().collect();
+    // Names that compare as equal need not be the same, such as `liba1` and `liba01`.
+    let mut known = BTreeSet::new();
+    let mut sorted: Vec<&Library> = libraries.iter().filter(|library| known.insert(&library.soname)).collect();
     sorted.sort_by(|one, other| compare(&other.soname, &one.soname));
-    sorted.dedup_by(|later, first| later.soname == first.soname);
 
     let mut strings = Vec::new();
     let strings_start = HEADER_BYTES + ENTRY_BYTES * sorted.len();
@@ -62,9 +67,11 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Vec<Library>> {
         let word = bytes.get(at..at.checked_add(4)?)?;
         Some(u32::from_le_bytes(word.try_into().ok()?) as usize)
     };
-    let text = |at: usize| {
+    let mut room_bytes = MAX_NAMES_BYTES;
+    let mut text = |at: usize| {
         let rest = bytes.get(at..)?;
         let end = rest.iter().position(|&byte| byte == 0)?;
+        room_bytes = room_bytes.checked_sub(end)?;
         Some(std::str::from_utf8(&rest[..end]).ok()?.to_owned())
     };
     if !bytes.starts_with(MAGIC) {
@@ -152,6 +159,27 @@ mod tests {
         let more = [library("libx.so.9", "/x9"), library("libc.so.6", "/second")];
         let bytes = write(&[libraries.as_slice(), &more].concat(), Architecture::Amd64);
         assert_eq!(shown(&bytes), ["libz.so.1 /usr/lib/libz.so.1", "libx.so.10 /x10", "libx.so.9 /x9", "libc.so.6 /c"]);
+    }
+
+    #[test]
+    fn a_soname_is_there_once_between_names_that_compare_as_equal() {
+        let libraries = [library("liba01", "/first"), library("liba1", "/b"), library("liba01", "/second")];
+        assert_eq!(shown(&write(&libraries, Architecture::Amd64)), ["liba01 /first", "liba1 /b"]);
+    }
+
+    #[test]
+    fn names_that_come_to_more_than_memory_are_no_cache() {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(word(2000));
+        bytes.resize(HEADER_BYTES + 2000 * ENTRY_BYTES, 0);
+        bytes.extend([b'n'; 10_000]);
+        bytes.push(0);
+        for entry in 0..2000 {
+            let at = HEADER_BYTES + entry * ENTRY_BYTES;
+            bytes[at + 4..at + 8].copy_from_slice(&word(HEADER_BYTES + 2000 * ENTRY_BYTES));
+            bytes[at + 8..at + 12].copy_from_slice(&word(HEADER_BYTES + 2000 * ENTRY_BYTES));
+        }
+        assert_eq!(read(&bytes), None);
     }
 
     #[test]
