@@ -162,10 +162,15 @@ impl<R: Read + Seek> Wheel<R> {
         if !version.starts_with("1.") {
             return Err(WheelError::Version(version));
         }
+        let console_scripts = entry_points(&self.text("entry_points.txt")?.unwrap_or_default());
+        if !console_scripts.iter().all(|(name, _, _)| is_file_name(name)) {
+            let file = format!("{}/entry_points.txt", self.dist_info);
+            return Err(WheelError::File { file, problem: "gives a script a name that no file can have" });
+        }
         Ok(WheelHeader {
             is_purelib: field("Root-Is-Purelib").is_some_and(|value| value.eq_ignore_ascii_case("true")),
             metadata: self.text("METADATA")?.ok_or_else(|| self.missing("METADATA"))?,
-            console_scripts: entry_points(&self.text("entry_points.txt")?.unwrap_or_default()),
+            console_scripts,
             dist_info: self.dist_info.clone(),
         })
     }
@@ -292,15 +297,21 @@ fn check_name(name: &str, is_symlink: bool) -> Result<(), WheelError> {
     Ok(())
 }
 
+/// Whether a file of a folder can have this name in an image, where `.wh.` begins the names of removed files.
+fn is_file_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.starts_with(".wh.") && !name.contains(['/', '\\', '\0', '\n', '\r'])
+}
+
 fn place(name: &str, data: &str) -> Result<(Scheme, String), WheelError> {
     let Some(rest) = name.strip_prefix(data) else { return Ok((Scheme::Site, name.to_owned())) };
-    let (scheme, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let refuse = |problem| WheelError::File { file: name.to_owned(), problem };
+    let (scheme, path) = rest.split_once('/').ok_or_else(|| refuse("is a file in the place of a folder"))?;
     let scheme = match scheme {
         "purelib" | "platlib" => Scheme::Site,
         "scripts" => Scheme::Scripts,
         "data" => Scheme::Data,
         "headers" => Scheme::Headers,
-        _ => return Err(WheelError::File { file: name.to_owned(), problem: "is of an unknown scheme" }),
+        _ => return Err(refuse("is of an unknown scheme")),
     };
     Ok((scheme, path.to_owned()))
 }
@@ -447,6 +458,10 @@ mod tests {
             (demo().claims_size("demo/a.py", 9), "`demo/a.py` is not of the size that the archive tells"),
             (demo().claims_size("demo/a.py", u32::MAX - 1), "it unpacks to more than 200 times its size"),
             (demo().file("zeros", &zeros), "it unpacks to more than 200 times its size"),
+            (demo().raw_entry("demo-1.data/scripts", "x"), "`demo-1.data/scripts` is a file in the place of a folder"),
+            (demo().script("", "demo:main"), "`demo-1.dist-info/entry_points.txt` gives a script a name that no file"),
+            (demo().script("../evil", "demo:main"), "gives a script a name that no file can have"),
+            (demo().script("a\0b", "demo:main"), "gives a script a name that no file can have"),
             (demo().file("other-2.dist-info/METADATA", ""), "it has 2 directories named `*.dist-info`"),
         ];
         for (wheel, message) in table {
