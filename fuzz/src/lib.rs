@@ -1,0 +1,28 @@
+//! Fuzz targets for the formats that lath reads: one function per target, each takes the bytes that the fuzzer made.
+//!
+//! A target checks more than "does not panic": what is read and written again reads the same, no path leads outside
+//! the image, nothing unpacks to more than its limit, and a reader that gives a few bytes at a time changes nothing.
+//!
+//! lath's modules are private to its crate, so this crate includes their files by path.
+
+#[path = "../../src/formats/mod.rs"]
+#[allow(dead_code, reason = "targets call only a part of it")]
+mod formats;
+#[path = "../../src/model/mod.rs"]
+#[allow(dead_code, reason = "targets call only a part of it")]
+mod model;
+#[path = "../../src/outside/archive/signature.rs"]
+#[allow(dead_code, reason = "targets call only a part of it")]
+mod signature;
+
+mod archives;
+mod binaries;
+#[cfg(feature = "requirements")]
+mod requirements;
+mod texts;
+
+pub use archives::{deb, saved_image, tar, wheel, wheel_texts};
+pub use binaries::{elf, ld_so_cache};
+#[cfg(feature = "requirements")]
+pub use requirements::requirements;
+pub use texts::{control, in_release, oci_layout, release};
