@@ -319,6 +319,9 @@ pub(super) struct Build {
     /// Run no check, neither lath's own nor those of `--check`
     #[arg(long, conflicts_with = "check", help_heading = "Proof")]
     pub(super) no_verify: bool,
+    /// How long all checks may take together; 0 is no limit [default: 300, and 240 more for each `--check`]
+    #[arg(long, value_name = "SECONDS", help_heading = "Proof")]
+    pub(super) proof_timeout: Option<u64>,
 
     /// Use only what the cache holds
     #[arg(long, help_heading = "How")]

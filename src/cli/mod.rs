@@ -22,7 +22,7 @@ use crate::pipeline;
 /// or the outside failed; 2 wrong usage; 3 built, but it does not run as promised; 70 a fault of lath's own.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if pipeline::serve_loopback(&arguments) {
+    if pipeline::serve_warden(&arguments) {
         return 0;
     }
     let arguments = match Arguments::read(arguments) {

@@ -16,6 +16,8 @@ use crate::model::event::{Event, Listener};
 pub(super) struct Screen {
     bars: MultiProgress,
     downloads: Mutex<Downloads>,
+    /// There while checks run.
+    proof: Mutex<Option<ProgressBar>>,
     is_quiet: bool,
     is_verbose: bool,
 }
@@ -48,6 +50,7 @@ impl Screen {
         Self {
             bars: MultiProgress::with_draw_target(target),
             downloads: Mutex::default(),
+            proof: Mutex::default(),
             is_quiet: global.quiet,
             is_verbose: global.verbose,
         }
@@ -81,6 +84,22 @@ impl Screen {
         });
     }
 
+    fn show_proof(&self, ended: usize, checks: usize, message: String) {
+        let mut proof = self.proof.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = proof.get_or_insert_with(|| {
+            let bar = self.bars.add(ProgressBar::new(0));
+            bar.set_style(style("  {msg:40!} {bar:24} {pos}/{len}"));
+            bar
+        });
+        bar.set_length(checks as u64);
+        bar.set_position(ended as u64);
+        bar.set_message(message);
+        if ended == checks {
+            bar.finish_and_clear();
+            *proof = None;
+        }
+    }
+
     pub(super) fn tell_failure(&self, failure: &Failure) {
         let size = console::Term::stderr().size_checked();
         self.say_anyway(failure.text(size.map(|(_, columns)| columns.into())));
@@ -108,6 +127,10 @@ impl Listener for Screen {
                     self.say(format_args!("  fetching {name}"));
                 }
                 downloads.start(id, name, total, &self.bars);
+            }
+            Event::ProofProgress { ended, checks, elapsed_secs, limit_secs } => {
+                let limit = if limit_secs == 0 { String::new() } else { format!(" of at most {limit_secs}") };
+                self.show_proof(ended, checks, format!("checks, {elapsed_secs} s{limit}"));
             }
             Event::DownloadProgress { id, bytes } => downloads.progress(id, bytes),
             Event::DownloadFinished { id } => {

@@ -99,6 +99,7 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
         copies: copies(build)?,
         checks: checks(build)?,
         verify: !build.no_verify,
+        proof_secs: build.proof_timeout.unwrap_or_else(|| default_proof_secs(build.check.len())),
         compression: parsed(&build.compression)?,
         epoch_secs: epoch_secs()?,
         name,
@@ -314,6 +315,11 @@ fn sandbox() -> SandboxSettings {
         certificates: std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from),
         proxies: names.filter_map(|name| std::env::var(&name).ok().map(|value| (name, value))).collect(),
     }
+}
+
+/// Five minutes for lath's own checks, and for each of the user's the time that it may take, once in each tree.
+fn default_proof_secs(checks: usize) -> u64 {
+    300 + 240 * checks as u64
 }
 
 /// Commands that a shell could read.

@@ -28,6 +28,13 @@ pub(crate) enum Event {
     DownloadFinished {
         id: u64,
     },
+    /// So many of the checks have ended; `limit_secs` is 0 if there is no limit.
+    ProofProgress {
+        ended: usize,
+        checks: usize,
+        elapsed_secs: u64,
+        limit_secs: u64,
+    },
     /// Something the user should know, and nothing failed.
     Note(String),
     /// Something may be wrong.

@@ -32,6 +32,8 @@ pub(crate) struct Request {
     pub(crate) checks: Vec<String>,
     /// Whether the default checks and `checks` run.
     pub(crate) verify: bool,
+    /// How long all checks of a platform may take together, in seconds; 0 is no limit.
+    pub(crate) proof_secs: u64,
     pub(crate) compression: Compression,
     /// Seconds since 1970 for every time in the image (`SOURCE_DATE_EPOCH`).
     pub(crate) epoch_secs: u64,
@@ -242,7 +244,7 @@ pub(crate) struct Copied {
 }
 
 /// A host file or folder that is seen, and may be written to, while the program runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Volume {
     /// Absolute.
     pub(crate) source: PathBuf,

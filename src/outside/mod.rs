@@ -3,6 +3,7 @@
 pub(crate) mod archive;
 pub(crate) mod credentials;
 pub(crate) mod daemon;
+pub(crate) mod deadline;
 pub(crate) mod engine;
 pub(crate) mod http;
 pub(crate) mod pypi;

@@ -51,7 +51,8 @@ pub(crate) enum BuildError {
 impl BuildError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Prove(ProveError::Failed(_)) | Self::Engine(EngineError::Check { .. }) => 3,
+            Self::Prove(ProveError::Failed(_) | ProveError::OutOfTime { .. })
+            | Self::Engine(EngineError::Check { .. }) => 3,
             // As shells have it.
             Self::Prove(ProveError::NotFound { .. }) => 127,
             _ => 1,
@@ -63,11 +64,10 @@ impl BuildError {
         match self {
             Self::Resolve(error) => error.hints(),
             Self::Engine(error) => error.hints(),
-            Self::Prove(ProveError::Sandbox(_)) | Self::Compile(CompileError::Sandbox(_)) => vec![
-                "the sandbox needs user namespaces: switch them on (`sysctl user.max_user_namespaces`), or build with \
-                 `--no-verify --bytecode none` and try the image in an engine"
-                    .to_owned(),
-            ],
+            Self::Prove(ProveError::Sandbox(error)) | Self::Compile(CompileError::Sandbox(error)) => error.hints(),
+            Self::Prove(ProveError::OutOfTime { .. }) => {
+                vec!["`--proof-timeout SECONDS` gives them more time, and 0 all the time that they need".to_owned()]
+            }
             Self::Prove(ProveError::Failed(_)) => {
                 vec!["`--trim none` tells whether trimming is the cause; `--no-verify` builds all the same".to_owned()]
             }

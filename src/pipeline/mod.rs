@@ -30,7 +30,7 @@ use crate::steps::unpack::{unpack, unpack_ahead};
 
 pub(crate) use self::dockerfiles::{build_dockerfile, compare, dockerfile, measure_dockerfile, time_own};
 pub(crate) use self::failure::BuildError;
-pub(crate) use crate::outside::sandbox::{SandboxSettings, serve_loopback};
+pub(crate) use crate::outside::sandbox::{SandboxSettings, serve_warden};
 pub(crate) use crate::outside::world::{World, WorldSettings};
 
 /// Opens the doors.

@@ -6,6 +6,7 @@
 
 mod bases;
 mod compare;
+mod confinement;
 mod containers;
 mod corpus;
 mod digest;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let groups = [
         sandbox::trials(),
         proof::trials(),
+        confinement::trials(),
         git::trials(),
         refusals::trials(),
         engine::trials(),

@@ -108,7 +108,7 @@ fn answers(program: &str, words: &[&str], what: &str) -> Option<String> {
 }
 
 /// Who runs the tests, as the kernel says.
-fn own_uid() -> Option<u32> {
+pub(crate) fn own_uid() -> Option<u32> {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata("/proc/self").ok().map(|own| own.uid())
 }

@@ -4,12 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use serde::{Deserialize, Serialize};
 
 use crate::formats::elf;
 use crate::model::platform::Architecture;
 
 /// How a program is started.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Emulation {
     /// By the kernel: it is the machine's own, or the kernel holds an emulator open, and child processes run too.
     #[default]

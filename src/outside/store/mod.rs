@@ -19,7 +19,7 @@ use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tempfile::{NamedTempFile, PersistError, TempDir};
+use tempfile::{NamedTempFile, PathPersistError, TempDir};
 use thiserror::Error;
 
 pub(crate) use self::checkout::{Shown, Stage};
@@ -375,15 +375,15 @@ fn place(file: NamedTempFile, path: &Path, mode: u32) -> Result<(), StoreError> 
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| StoreError::Write { path: path.to_owned(), source };
     file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).map_err(failed)?;
-    match file.persist(path) {
-        Ok(_) => Ok(()),
+    // Closed before it has its name: the kernel does not start a program that somebody may still write to (execve(2)).
+    match file.into_temp_path().persist(path) {
+        Ok(()) => Ok(()),
         // Its folder is made by the first that belongs there.
-        Err(PersistError { error, file }) if error.kind() == io::ErrorKind::NotFound => {
+        Err(PathPersistError { error, path: temporary }) if error.kind() == io::ErrorKind::NotFound => {
             path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
-            file.persist(path).map_err(|error| failed(error.error))?;
-            Ok(())
+            temporary.persist(path).map_err(|error| failed(error.error))
         }
-        Err(PersistError { error, .. }) => Err(failed(error)),
+        Err(PathPersistError { error, .. }) => Err(failed(error)),
     }
 }
 

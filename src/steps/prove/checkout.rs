@@ -7,6 +7,7 @@ use super::checks::{Batch, Circumstances, Command, Task};
 use super::compare::Answer;
 use crate::model::request::{Request, Volume};
 use crate::model::tree::Tree;
+use crate::outside::deadline::Deadline;
 use crate::outside::sandbox::{Emulation, Job};
 use crate::outside::store::Shown;
 use crate::outside::world::World;
@@ -21,6 +22,7 @@ pub(super) struct Checkout<'a> {
     cwd: String,
     uid: u32,
     emulation: Emulation,
+    deadline: Deadline,
     world: &'a World,
 }
 
@@ -33,6 +35,8 @@ impl<'a> Checkout<'a> {
         emulation: Emulation,
         world: &'a World,
     ) -> Self {
+        // The user's own run may take as long as it likes.
+        let deadline = Deadline::after(0);
         let variables: BTreeMap<String, String> = env
             .iter()
             .filter_map(|pair| pair.split_once('='))
@@ -40,7 +44,12 @@ impl<'a> Checkout<'a> {
             .collect();
         let cwd = request.runtime.workdir.as_ref().map_or("/", |path| path.as_str()).to_owned();
         let uid = request.runtime.uid().parse().unwrap_or_default();
-        Self { tree, shown, env: variables, cwd, uid, emulation, world }
+        Self { tree, shown, env: variables, cwd, uid, emulation, deadline, world }
+    }
+
+    /// The same, in which no check begins after `deadline`, or ends after it.
+    pub(super) fn until(self, deadline: Deadline) -> Self {
+        Self { deadline, ..self }
     }
 
     /// Runs `argv` with this process's own input and output, and returns its exit code.
@@ -53,8 +62,8 @@ impl<'a> Checkout<'a> {
             .attach(&self.shown.root, &Job { volumes: volumes.to_vec(), ..self.job(argv, Circumstances::within(0)) })?)
     }
 
-    /// The answers to a task: one to a command, one to each item of a batch.
-    pub(super) fn ask(&self, task: &Task) -> Result<Vec<Answer>, ProveError> {
+    /// The answers to a task: one to a command, one to each item of a batch. `None` is no answer: the time was over.
+    pub(super) fn ask(&self, task: &Task) -> Result<Vec<Option<Answer>>, ProveError> {
         match task {
             Task::Command(command) => Ok(vec![self.ask_command(command)?]),
             Task::Batch(batch) => self.ask_batch(batch),
@@ -63,25 +72,25 @@ impl<'a> Checkout<'a> {
 
     /// The answer of the first attempt that succeeds, or of the first. One that did not end may be a server, which
     /// other words would only start again.
-    fn ask_command(&self, command: &Command) -> Result<Answer, ProveError> {
+    fn ask_command(&self, command: &Command) -> Result<Option<Answer>, ProveError> {
         let mut first = None;
         for argv in &command.attempts {
-            let answer = self.run(&command.name, argv, command.circumstances)?;
+            let Some(answer) = self.run(&command.name, argv, command.circumstances)? else { return Ok(None) };
             if answer.exit_code == 0 || answer.timeout_secs.is_some() {
-                return Ok(first.filter(|_| answer.exit_code != 0).unwrap_or(answer));
+                return Ok(Some(first.filter(|_| answer.exit_code != 0).unwrap_or(answer)));
             }
             first.get_or_insert(answer);
         }
-        Ok(first.unwrap_or_default())
+        Ok(first)
     }
 
     /// All items share a process; one that fails in there, or that it did not come to, is asked again on its own.
-    fn ask_batch(&self, batch: &Batch) -> Result<Vec<Answer>, ProveError> {
-        let shared = self.drive(batch, &batch.items)?;
+    fn ask_batch(&self, batch: &Batch) -> Result<Vec<Option<Answer>>, ProveError> {
+        let Some(shared) = self.drive(batch, &batch.items)? else { return Ok(vec![None; batch.items.len()]) };
         let mut answers = Vec::new();
         for (index, item) in batch.items.iter().enumerate() {
             let answer = match told(&shared, index) {
-                Some("") => Answer { command: item.0.clone(), ..Answer::default() },
+                Some("") => Some(Answer { command: item.0.clone(), ..Answer::default() }),
                 _ => self.ask_item(batch, item)?,
             };
             answers.push(answer);
@@ -89,10 +98,10 @@ impl<'a> Checkout<'a> {
         Ok(answers)
     }
 
-    fn ask_item(&self, batch: &Batch, item: &(String, String)) -> Result<Answer, ProveError> {
-        let alone = self.drive(batch, std::slice::from_ref(item))?;
+    fn ask_item(&self, batch: &Batch, item: &(String, String)) -> Result<Option<Answer>, ProveError> {
+        let Some(alone) = self.drive(batch, std::slice::from_ref(item))? else { return Ok(None) };
         let command = item.0.clone();
-        Ok(match told(&alone, 0) {
+        Ok(Some(match told(&alone, 0) {
             Some("") => Answer { command, ..Answer::default() },
             Some(error) => Answer { command, exit_code: 1, stderr: error.to_owned(), ..Answer::default() },
             // It took the process down, or held it up.
@@ -100,32 +109,40 @@ impl<'a> Checkout<'a> {
                 Answer { command, exit_code: 1, stderr: "it ends the process".to_owned(), ..Answer::default() }
             }
             None => Answer { command, stdout: String::new(), ..alone },
-        })
+        }))
     }
 
-    fn drive(&self, batch: &Batch, items: &[(String, String)]) -> Result<Answer, ProveError> {
+    fn drive(&self, batch: &Batch, items: &[(String, String)]) -> Result<Option<Answer>, ProveError> {
         let argv: Vec<String> = batch.driver.iter().chain(items.iter().map(|(_, given)| given)).cloned().collect();
         self.run(batch.what, &argv, Circumstances::within(batch.timeout_secs))
     }
 
-    fn run(&self, name: &str, argv: &[String], circumstances: Circumstances) -> Result<Answer, ProveError> {
+    /// Runs `argv`; `None` if the time of the whole proof was over before its own was.
+    fn run(&self, name: &str, argv: &[String], circumstances: Circumstances) -> Result<Option<Answer>, ProveError> {
         let command = words(name, argv);
         let Some(started) = self.startable(argv)? else {
             let program = argv.first().map_or("", String::as_str);
             let stderr = format!("cannot find `{program}` in the image");
-            return Ok(Answer { command, exit_code: 127, stderr, ..Answer::default() });
+            return Ok(Some(Answer { command, exit_code: 127, stderr, ..Answer::default() }));
         };
         let is_emulated = self.emulation != Emulation::Kernel;
-        let timeout_secs = circumstances.timeout_secs * if is_emulated { EMULATED } else { 1 };
+        let own_secs = circumstances.timeout_secs * if is_emulated { EMULATED } else { 1 };
+        let timeout_secs = self.deadline.left_secs().map_or(own_secs, |left| left.min(own_secs));
+        if timeout_secs == 0 {
+            return Ok(None);
+        }
         let circumstances = Circumstances { timeout_secs, ..circumstances };
         let outcome = self.world.sandbox.run(&self.shown.root, &self.job(started, circumstances))?;
-        Ok(Answer {
+        if outcome.is_timeout && timeout_secs < own_secs {
+            return Ok(None);
+        }
+        Ok(Some(Answer {
             command,
             exit_code: outcome.exit_code,
             stdout: String::from_utf8_lossy(&outcome.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&outcome.stderr).into_owned(),
             timeout_secs: outcome.is_timeout.then_some(timeout_secs),
-        })
+        }))
     }
 
     fn job(&self, argv: Vec<String>, circumstances: Circumstances) -> Job {

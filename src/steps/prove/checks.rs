@@ -81,11 +81,26 @@ impl Task {
         }
     }
 
-    /// The items of a batch that `answers` say have failed; `None` where there are none.
-    pub(super) fn failed(&self, answers: &[Answer]) -> Option<Self> {
-        let failed: Vec<usize> =
-            answers.iter().enumerate().filter(|(_, answer)| answer.exit_code != 0).map(|(index, _)| index).collect();
-        (matches!(self, Self::Batch(_)) && !failed.is_empty()).then(|| self.only(&failed))
+    /// The numbers of the items of a batch that failed; none of a command's.
+    pub(super) fn failed(&self, answers: &[Option<Answer>]) -> Vec<usize> {
+        if matches!(self, Self::Command(_)) {
+            return Vec::new();
+        }
+        let has_failed = |answer: &Option<Answer>| answer.as_ref().is_some_and(|answer| answer.exit_code != 0);
+        (0..answers.len()).filter(|&index| has_failed(&answers[index])).collect()
+    }
+
+    /// The name of one of its items, or of the command.
+    pub(super) fn name(&self, item: usize) -> String {
+        match self {
+            Self::Command(command) => command.name.clone(),
+            Self::Batch(batch) => batch.items.get(item).map(|(name, _)| name.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Whether it has to succeed, whatever the untrimmed tree does.
+    pub(super) fn must(&self) -> bool {
+        matches!(self, Self::Command(command) if command.must)
     }
 }
 
@@ -131,7 +146,8 @@ pub(super) struct Batch {
     pub(super) timeout_secs: u64,
 }
 
-/// Everything that is asked: what is imported and loaded, lath's own commands, then the user's.
+/// All checks: imports and loads, then the commands that must succeed, because these must not miss their turn if the time
+/// is over, then the scripts.
 pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<Task> {
     let python = request.python.version.interpreter();
     let run = |scope: Scope, code: &str| {
@@ -161,6 +177,15 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<
         must: true,
         scope: Scope::Base,
     }));
+    for command in &request.checks {
+        tasks.push(Task::Command(Command {
+            name: command.clone(),
+            attempts: vec![shlex::split(command).unwrap_or_default()],
+            circumstances: Circumstances { has_loopback: true, ..Circumstances::within(ASKED_SECS) },
+            must: true,
+            scope: Scope::Image,
+        }));
+    }
     let is_asked = |script: &&InstalledScript| script.is_requested || request.runtime.scripts.contains(&script.name);
     for script in assembly.scripts.iter().filter(is_asked) {
         let with = |option: &str| vec![request.user_base.program(&script.name), option.to_owned()];
@@ -169,15 +194,6 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<
             attempts: vec![with("--version"), with("--help")],
             circumstances: Circumstances::within(DEFAULT_SECS),
             must: false,
-            scope: Scope::Image,
-        }));
-    }
-    for command in &request.checks {
-        tasks.push(Task::Command(Command {
-            name: command.clone(),
-            attempts: vec![shlex::split(command).unwrap_or_default()],
-            circumstances: Circumstances { has_loopback: true, ..Circumstances::within(ASKED_SECS) },
-            must: true,
             scope: Scope::Image,
         }));
     }

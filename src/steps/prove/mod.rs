@@ -10,6 +10,7 @@ mod machine;
 mod missing;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use thiserror::Error;
@@ -20,11 +21,13 @@ use self::compare::{Answer, Verdict, judge};
 use self::missing::{Missing, missing};
 use crate::model::assembly::Assembly;
 use crate::model::digest::Digest;
+use crate::model::event::{Event, Listener};
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Platform;
 use crate::model::receipt::ProofSummary;
 use crate::model::request::{Request, Volume};
 use crate::model::tree::{Origin, Tree};
+use crate::outside::deadline::Deadline;
 use crate::outside::sandbox::{Emulation, SandboxError};
 use crate::outside::store::{Stage, StoreError};
 use crate::outside::world::World;
@@ -43,8 +46,21 @@ pub(crate) enum ProveError {
     Foreign { platform: Platform, reason: String },
     #[error("cannot use `{path}` of {origin} on {platform}: it is made for another processor (ELF machine {machine})")]
     Machine { path: ImagePath, origin: Origin, platform: Platform, machine: u16 },
+    #[error(
+        "cannot promise that the image works: {} did not run before the time for all checks, {limit_secs} s, was over",
+        listed(checks)
+    )]
+    OutOfTime { checks: Vec<String>, limit_secs: u64 },
     #[error("cannot promise that the image works: {}", joined(.0))]
     Failed(Vec<Difference>),
+}
+
+/// The first names of a list that may be long, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
 fn joined(differences: &[Difference]) -> String {
@@ -88,10 +104,14 @@ pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Resu
         return Ok(proved);
     }
     let other_stage = Stage::new(&world.store);
-    let common = Common { subject, identity: &identity, request, emulation: &emulation, world };
+    let clock = Clock::start(request.proof_secs);
+    let common = Common { subject, identity: &identity, request, emulation: &emulation, clock: &clock, world };
     let slim = Side::new(common, subject.tree, slim_digest, subject.stage, false);
     let whole = Side::new(common, &whole, whole_digest, &other_stage, true);
     let mut summary = compare(&slim, &whole, &tasks)?;
+    if clock.is_over() {
+        return Ok(summary);
+    }
     if emulation != Emulation::Kernel {
         summary.notes.push(format!(
             "the checks of {} ran emulated; programs that they start themselves did not run, since the kernel knows no \
@@ -122,7 +142,41 @@ struct Common<'a> {
     identity: &'a str,
     request: &'a Request,
     emulation: &'a Emulation,
+    clock: &'a Clock,
     world: &'a World,
+}
+
+/// The time that all checks have together, and how far they are.
+struct Clock {
+    deadline: Deadline,
+    limit_secs: u64,
+    checks: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+impl Clock {
+    fn start(limit_secs: u64) -> Self {
+        let deadline = Deadline::after(limit_secs);
+        Self { deadline, limit_secs, checks: AtomicUsize::new(0), ended: AtomicUsize::new(0) }
+    }
+
+    fn plan(&self, checks: usize) {
+        self.checks.fetch_add(checks, Ordering::Relaxed);
+    }
+
+    fn tick(&self, listener: &dyn Listener) {
+        let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
+        listener.hear(Event::ProofProgress {
+            ended,
+            checks: self.checks.load(Ordering::Relaxed),
+            elapsed_secs: self.deadline.elapsed_secs(),
+            limit_secs: self.limit_secs,
+        });
+    }
+
+    fn is_over(&self) -> bool {
+        self.deadline.left_secs() == Some(0)
+    }
 }
 
 /// One of the two trees that are compared.
@@ -147,8 +201,9 @@ impl<'a> Side<'a> {
     /// The tree laid out.
     fn checkout(&self) -> Result<Checkout<'a>, ProveError> {
         let shown = self.stage.show(self.tree)?;
-        let Common { subject, request, emulation, world, .. } = self.common;
-        Ok(Checkout::new((self.tree, shown), subject.env, request, emulation.clone(), world))
+        let Common { subject, request, emulation, clock, world, .. } = self.common;
+        let checkout = Checkout::new((self.tree, shown), subject.env, request, emulation.clone(), world);
+        Ok(checkout.until(clock.deadline))
     }
 
     fn key(&self, task: &Task) -> Digest {
@@ -164,61 +219,96 @@ impl<'a> Side<'a> {
         self.common.world.store.note(ANSWERS, &self.key(task))
     }
 
-    /// The answers to all tasks: earlier ones, and the rest from the tree laid out.
-    fn answers(&self, tasks: &[Task]) -> Result<Vec<Vec<Answer>>, ProveError> {
+    /// The answers to all tasks: earlier ones, and the rest from the tree laid out. `None` is no answer: the time was over.
+    fn answers(&self, tasks: &[Task]) -> Result<Vec<Vec<Option<Answer>>>, ProveError> {
         let noted: Vec<Option<Vec<Answer>>> = tasks.iter().map(|task| self.noted(task)).collect();
+        let all = |answers: Vec<Answer>| answers.into_iter().map(Some).collect();
         if noted.iter().all(Option::is_some) {
-            return Ok(noted.into_iter().flatten().collect());
+            return Ok(noted.into_iter().flatten().map(all).collect());
         }
         let checkout = self.checkout()?;
-        let ask = |(task, noted): (_, Option<_>)| noted.map_or_else(|| self.ask(&checkout, task), Ok);
+        self.common.clock.plan(noted.iter().filter(|noted| noted.is_none()).count());
+        let ask =
+            |(task, noted): (_, Option<_>)| noted.map_or_else(|| self.ask(&checkout, task), |noted| Ok(all(noted)));
         tasks.par_iter().zip(noted).map(ask).collect()
     }
 
-    /// Asks, and keeps the answers where all are such that they will be the same tomorrow.
-    fn ask(&self, checkout: &Checkout<'a>, task: &Task) -> Result<Vec<Answer>, ProveError> {
+    /// Runs the checks of a task, and keeps the answers if all are such that they will be the same tomorrow.
+    fn ask(&self, checkout: &Checkout<'a>, task: &Task) -> Result<Vec<Option<Answer>>, ProveError> {
         let answers = checkout.ask(task)?;
-        // What was too slow today may not be, and what fails where it must not is worth another try.
+        self.common.clock.tick(self.common.world.listener.as_ref());
+        // A check that was too slow today may not be tomorrow, and one that fails and must not is worth another try.
         let lasts = |answer: &Answer| answer.timeout_secs.is_none() && (self.may_fail || answer.exit_code == 0);
-        if answers.iter().all(lasts) {
-            self.common.world.store.write_note(ANSWERS, &self.key(task), &answers)?;
+        let lasting: Option<Vec<&Answer>> =
+            answers.iter().map(|answer| answer.as_ref().filter(|answer| lasts(answer))).collect();
+        if let Some(lasting) = lasting {
+            self.common.world.store.write_note(ANSWERS, &self.key(task), &lasting)?;
         }
         Ok(answers)
     }
+
+    /// Runs one check once more. If the time is over, `earlier` stays the answer.
+    fn again(&self, task: &Task, item: usize, earlier: &Answer) -> Result<Answer, ProveError> {
+        let answers = self.checkout()?.ask(&task.only(&[item]))?;
+        Ok(answers.into_iter().next().flatten().unwrap_or_else(|| earlier.clone()))
+    }
 }
 
-/// Asks both trees what they have not answered before, as far as the cores go, and judges the answers. What imports or
-/// loads in the tree as it ships is as it should be; what does not is asked of the untrimmed one.
+/// The untrimmed tree's answers, by the numbers of the task and of the item.
+type Claims = BTreeMap<(usize, usize), Option<Answer>>;
+
+/// The answers of the untrimmed tree that a judgement needs: to every command, and to the imports and loads that failed in
+/// the tree as it ships. A module that loads there is as it should be.
+fn claims(
+    slim_failed: &[Vec<usize>],
+    whole: &Side<'_>,
+    tasks: &[Task],
+    commands: Vec<Vec<Option<Answer>>>,
+) -> Result<Claims, ProveError> {
+    let numbers =
+        tasks.iter().enumerate().filter(|(_, task)| matches!(task, Task::Command(_))).map(|(number, _)| number);
+    let mut claims: Claims =
+        numbers.zip(commands).map(|(number, answers)| ((number, 0), answers.into_iter().next().flatten())).collect();
+    let failed: Vec<(usize, &Vec<usize>)> =
+        slim_failed.iter().enumerate().filter(|(_, items)| !items.is_empty()).collect();
+    let asked: Vec<Task> = failed.iter().map(|(number, items)| tasks[*number].only(items)).collect();
+    for ((number, items), answers) in failed.into_iter().zip(whole.answers(&asked)?) {
+        claims.extend(items.iter().zip(answers).map(|(item, answer)| ((number, *item), answer)));
+    }
+    Ok(claims)
+}
+
+/// Runs all checks in both trees, as far as they have no answer yet and as the cores go, and judges the answers.
 fn compare<'a>(slim: &Side<'a>, whole: &Side<'a>, tasks: &[Task]) -> Result<ProofSummary, ProveError> {
     let is_trimmed = slim.digest != whole.digest;
     let is_claim = |task: &&Task| is_trimmed && matches!(task, Task::Command(_));
     let commands: Vec<Task> = tasks.iter().filter(is_claim).cloned().collect();
     let (found, claimed) = rayon::join(|| slim.answers(tasks), || whole.answers(&commands));
-    let (found, claimed) = (found?, claimed?);
-    let failed = tasks.iter().zip(&found).filter_map(|(task, answers)| task.failed(answers).filter(|_| is_trimmed));
-    let claimed_of_failed = whole.answers(&failed.collect::<Vec<Task>>())?;
-    let mut claimed = claimed.iter().flatten();
-    let mut claimed_of_failed = claimed_of_failed.iter().flatten();
-    let mut verdicts = Verdicts::new(slim.tree);
-    for (task, found) in tasks.iter().zip(&found) {
-        for (index, found) in found.iter().enumerate() {
-            let claim = match task {
-                _ if !is_trimmed => Some(found),
-                Task::Command(_) => claimed.next(),
-                Task::Batch(_) if found.exit_code == 0 => None,
-                Task::Batch(_) => claimed_of_failed.next(),
-            };
-            let Some(claim) = claim else {
-                verdicts.add(task, found, Verdict::Passed);
+    let found = found?;
+    let failed: Vec<Vec<usize>> = tasks.iter().zip(&found).map(|(task, answers)| task.failed(answers)).collect();
+    let claims = if is_trimmed { claims(&failed, whole, tasks, claimed?)? } else { Claims::new() };
+    let mut verdicts = Verdicts::new(slim.tree, slim.common.request.proof_secs);
+    for (number, (task, answers)) in tasks.iter().zip(&found).enumerate() {
+        for (item, found) in answers.iter().enumerate() {
+            let Some(found) = found else {
+                verdicts.add_unasked(task, item);
                 continue;
             };
-            let must = matches!(task, Task::Command(command) if command.must);
-            let again = |is_slim: bool| {
-                let side = if is_slim { slim } else { whole };
-                let answers = side.checkout()?.ask(&task.only(&[index]))?;
-                Ok::<_, ProveError>(answers.into_iter().next().unwrap_or_else(|| claim.clone()))
+            let is_sound = matches!(task, Task::Batch(_)) && found.exit_code == 0;
+            if is_sound {
+                verdicts.add(task, found, Verdict::Passed);
+                continue;
+            }
+            let claim = if is_trimmed { claims.get(&(number, item)).cloned().flatten() } else { Some(found.clone()) };
+            let Some(claim) = claim else {
+                verdicts.add_unasked(task, item);
+                continue;
             };
-            verdicts.add(task, found, judge(must, (found, claim), slim.tree, again)?);
+            let again = |is_slim: bool| {
+                let (side, earlier) = if is_slim { (slim, found) } else { (whole, &claim) };
+                side.again(task, item, earlier)
+            };
+            verdicts.add(task, found, judge(task.must(), (found, &claim), slim.tree, again)?);
         }
     }
     verdicts.summary()
@@ -236,17 +326,30 @@ struct Verdicts<'a> {
     /// What fails in both trees: the commands by what they say, in the order in which it was met.
     alike: Vec<(String, Vec<String>)>,
     differences: Vec<Difference>,
+    /// The checks that had no turn before the time was over, and the number of those that must succeed.
+    unasked: Vec<String>,
+    unasked_musts: usize,
+    limit_secs: u64,
 }
 
 impl<'a> Verdicts<'a> {
-    fn new(tree: &'a Tree) -> Self {
+    fn new(tree: &'a Tree, limit_secs: u64) -> Self {
         Self {
             tree,
             summary: ProofSummary::default(),
             counts: BTreeMap::new(),
             alike: Vec::new(),
             differences: Vec::new(),
+            unasked: Vec::new(),
+            unasked_musts: 0,
+            limit_secs,
         }
+    }
+
+    /// A check that did not run, or not in both trees.
+    fn add_unasked(&mut self, task: &Task, item: usize) {
+        self.unasked_musts += usize::from(task.must());
+        self.unasked.push(task.name(item));
     }
 
     fn add(&mut self, task: &Task, answer: &Answer, verdict: Verdict) {
@@ -285,6 +388,16 @@ impl<'a> Verdicts<'a> {
         if !self.differences.is_empty() {
             return Err(ProveError::Failed(self.differences));
         }
+        if self.unasked_musts > 0 {
+            return Err(ProveError::OutOfTime { checks: self.unasked, limit_secs: self.limit_secs });
+        }
+        if !self.unasked.is_empty() {
+            self.summary.not_run.push(format!(
+                "{}: the time for all checks, {} s, was over (`--proof-timeout` changes it)",
+                listed(&self.unasked),
+                self.limit_secs
+            ));
+        }
         for (told, commands) in self.alike {
             let fail = if commands.len() == 1 { "fails" } else { "fail" };
             self.summary.notes.push(format!("`{}` {fail} untrimmed too: {told}", commands.join("`, `")));
@@ -305,6 +418,13 @@ pub(crate) fn execute(
 ) -> Result<i32, ProveError> {
     let foreign = |reason| ProveError::Foreign { platform: subject.platform, reason };
     let emulation = world.sandbox.emulation(subject.platform.architecture).map_err(foreign)?;
+    for volume in volumes.iter().filter(|volume| world.sandbox.cannot_write_to(volume)) {
+        world.listener.hear(Event::Warning(format!(
+            "the program cannot write to `{}`: lath runs as root, and the program as a user without rights; open the folder \
+             to all users (`chmod -R o+w`), or run lath as an ordinary user who owns it",
+            volume.source.display()
+        )));
+    }
     let shown = subject.stage.show(subject.tree)?;
     Checkout::new((subject.tree, shown), subject.env, request, emulation, world).attach(argv, volumes)
 }

@@ -141,6 +141,7 @@ fn request(keep: Vec<String>) -> Request {
         copies: Vec::new(),
         checks: Vec::new(),
         verify: true,
+        proof_secs: 0,
         user_base: "/opt/app".parse().unwrap(),
         compression: Compression::Gzip(6),
         epoch_secs: 0,

@@ -1,0 +1,174 @@
+//! The namespaces and mounts of one job: a read-only root, memory for the places that programs write to, and the host
+//! files that the job names.
+
+use std::path::Path;
+
+use fs_err as fs;
+use hakoniwa::{Container, MountOptions, Namespace, Rlimit};
+use rustix::process::Resource;
+
+use super::{EMULATOR, Emulation, Job, Refusal};
+use crate::model::request::Volume;
+
+/// Of every mount. The kernel lets a user namespace add these and never remove them: a mount without them could not be
+/// made if the host's file system has them.
+const NO_PRIVILEGES: MountOptions = MountOptions::NOSUID.union(MountOptions::NODEV);
+
+/// The room of each place in memory: its bytes, and its files.
+const MEMORY: &str = "size=2g,nr_inodes=262144,mode=1777";
+
+const GIB: u64 = 1 << 30;
+
+/// What a check may take: far more than a healthy program needs, and less than what takes a machine down. Address space
+/// is not limited, because allocators and virtual machines reserve what they never touch; nor is processor time, because
+/// each check has a time after which it is ended.
+const LIMITS: [(Rlimit, Resource, u64); 4] = [
+    // Memory that it really writes to: two of the largest models that a test would load.
+    (Rlimit::Data, Resource::Data, 16 * GIB),
+    // A file, which is in memory here.
+    (Rlimit::Fsize, Resource::Fsize, GIB),
+    // Kernels before 5.14 count the user's processes outside, too.
+    (Rlimit::Nproc, Resource::Nproc, 4096),
+    (Rlimit::Core, Resource::Core, 0),
+];
+
+/// Describes the sandbox of `job` in the tree at `root`. If `is_mapped`, the process is root of a user namespace that
+/// already exists, and the program changes to its user later; otherwise the namespace is made for this job.
+pub(super) fn container(root: &Path, job: &Job, is_mapped: bool) -> Result<Container, Refusal> {
+    let mut container = Container::new();
+    container.rootdir(root);
+    container.unshare(Namespace::Ipc).unshare(Namespace::Uts);
+    if is_mapped {
+        container.share(Namespace::User);
+    } else {
+        container.uidmap(job.uid());
+        container.gidmap(job.uid());
+    }
+    container.hostname("lath");
+    if !job.is_own_run {
+        container.unshare(Namespace::Network);
+        limit(&mut container);
+    }
+    mount_all(&mut container, root, job)?;
+    Ok(container)
+}
+
+fn limit(container: &mut Container) {
+    for (limit, resource, wanted) in LIMITS {
+        // A limit that the host has set already cannot be raised.
+        let most = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        let value = wanted.min(most);
+        container.setrlimit(limit, value, value);
+    }
+}
+
+fn mount_all(container: &mut Container, root: &Path, job: &Job) -> Result<(), Refusal> {
+    container.devfsmount("/dev");
+    mount_memory(container, "/dev/shm");
+    for place in ["/tmp", "/var/tmp", "/home/app"].into_iter().filter(|place| !is_hidden(job, place)) {
+        refuse_links(root, place)?;
+        cover(container, root, place);
+    }
+    for (host, inside) in &job.writable {
+        refuse_links(root, inside)?;
+        let flags = MountOptions::BIND | MountOptions::NOEXEC | NO_PRIVILEGES;
+        container.mount(&host.to_string_lossy(), inside, "", flags, None);
+    }
+    for (host, inside) in &job.readable {
+        refuse_links(root, inside)?;
+        let flags = MountOptions::BIND | MountOptions::RDONLY | MountOptions::NOEXEC | NO_PRIVILEGES;
+        container.mount(&host.to_string_lossy(), inside, "", flags, None);
+    }
+    for (host, inside) in job.files.iter().filter(|(_, inside)| !is_hidden(job, inside)) {
+        mount_file(container, root, File { host, inside, options: MountOptions::empty() })?;
+    }
+    for (host, inside) in &job.documents {
+        mount_file(container, root, File { host, inside, options: MountOptions::NOEXEC })?;
+    }
+    for Volume { source, target, is_read_only } in &job.volumes {
+        refuse_links(root, target.as_str())?;
+        let read_only = if *is_read_only { MountOptions::RDONLY } else { MountOptions::empty() };
+        let flags = MountOptions::BIND | MountOptions::REC | NO_PRIVILEGES | read_only;
+        container.mount(&source.to_string_lossy(), target.as_str(), "", flags, None);
+    }
+    if let Emulation::Program(emulator) = &job.emulation {
+        mount_file(container, root, File { host: emulator, inside: EMULATOR, options: MountOptions::empty() })?;
+    }
+    Ok(())
+}
+
+/// Whether a folder of the user's hides what the image has at `path`, so that mount points would be made in that folder.
+fn is_hidden(job: &Job, path: &str) -> bool {
+    let folders = job.writable.iter().map(|(_, inside)| inside.as_str());
+    let volumes = job.volumes.iter().map(|volume| volume.target.as_str());
+    folders.chain(volumes).any(|place| Path::new(path).starts_with(place))
+}
+
+fn mount_memory(container: &mut Container, place: &str) {
+    container.mount("tmpfs", place, "tmpfs", NO_PRIVILEGES, Some(MEMORY.to_owned()));
+}
+
+/// Puts memory over `place`, and over that again the files that the tree has there, such as a user base. Mounts are made
+/// in the order of their targets, and the covered files are reached by way of `/dev`, which is memory too.
+fn cover(container: &mut Container, root: &Path, place: &str) {
+    let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES;
+    let (own, aside) = (root.join(&place[1..]), format!("/dev/covered{place}"));
+    mount_memory(container, place);
+    for entry in own.read_dir().into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
+            let name = entry.file_name();
+            container.mount(&own.to_string_lossy(), &aside, "", flags, None);
+            let source = root.join(&aside[1..]).join(&name);
+            container.mount(&source.to_string_lossy(), &format!("{place}/{}", name.to_string_lossy()), "", flags, None);
+        }
+    }
+}
+
+/// A file of the host, and its place in the image.
+struct File<'a> {
+    host: &'a Path,
+    inside: &'a str,
+    options: MountOptions,
+}
+
+/// Mounts `file`, read-only, over the file that the tree has there.
+fn mount_file(container: &mut Container, root: &Path, file: File<'_>) -> Result<(), Refusal> {
+    let File { host, inside, options } = file;
+    let here = root.join(inside.trim_start_matches('/'));
+    if fs::symlink_metadata(&here).is_ok_and(|metadata| metadata.is_symlink()) {
+        fs::remove_file(&here).map_err(|error| Refusal::Run { cause: error.to_string() })?;
+    }
+    refuse_links(root, inside)?;
+    let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES | options;
+    container.mount(&host.to_string_lossy(), inside, "", flags, None);
+    Ok(())
+}
+
+/// Mount points are made before the root is changed: a link in their paths would lead into the host.
+fn refuse_links(root: &Path, inside: &str) -> Result<(), Refusal> {
+    let mut here = root.to_owned();
+    for component in inside.split('/').filter(|component| !component.is_empty()) {
+        here.push(component);
+        if component == ".." || fs::symlink_metadata(&here).is_ok_and(|metadata| metadata.is_symlink()) {
+            return Err(Refusal::Link { path: inside.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_point_behind_a_link_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("var/tmp")).unwrap();
+        fs_err::os::unix::fs::symlink("/var", root.path().join("run")).unwrap();
+        refuse_links(root.path(), "/var/tmp").unwrap();
+        refuse_links(root.path(), "/not/there").unwrap();
+        for path in ["/run", "/run/x", "/var/../x"] {
+            assert!(matches!(refuse_links(root.path(), path), Err(Refusal::Link { .. })), "{path}");
+        }
+    }
+}
