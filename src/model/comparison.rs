@@ -69,7 +69,7 @@ impl Content {
         Self::Compilers,
     ];
 
-    /// Sorts a Debian package by its name and its section (Debian Policy, section 2.4).
+    /// Classifies a Debian package by its name and its section (Debian Policy, section 2.4).
     pub(crate) fn of_package(name: &str, section: &str) -> Self {
         const PIP: [&str; 6] = [
             "python3-pip",
