@@ -33,8 +33,8 @@ impl PlatformLock {
     }
 
     /// Returns whether the user requested a script. That is so if the user requested its distribution, or a
-    /// distribution with the script's own name that depends on the one with the script: `gitlint` depends on
-    /// `gitlint-core`.
+    /// distribution with the script's own name. The latter usually depends on the former: `gitlint` depends on
+    /// `gitlint-core`, which contains the script.
     pub(crate) fn requests_script(&self, distribution: &str, script: &str) -> bool {
         self.requests(distribution) || self.requests(&namesake(script))
     }
@@ -83,8 +83,8 @@ pub(crate) struct LockedDeb {
     pub(crate) url: String,
     pub(crate) digest: Digest,
     pub(crate) size_bytes: u64,
-    /// Why the package is included, one of: ``the interpreter``, `` `--with git` ``, `` `libfoo.so.1`, which wheel bar
-    /// needs ``, ``needed by python3.13``.
+    /// Why the package is included, for example: ``the interpreter``, `` `--with git` ``,
+    /// `` `libfoo.so.1`, which wheel bar needs ``, ``needed by python3.13``.
     pub(crate) reason: String,
     /// Whether every image with this Python contains it, and the user did not name it.
     pub(crate) is_base: bool,

@@ -170,8 +170,7 @@ pub(crate) struct BaseRequest {
     pub(crate) recommends: bool,
     /// The mirror of the main archive. `None` means the distribution's own.
     pub(crate) mirror: Option<String>,
-    /// The mirror of the security archive. `None` means `mirror` if it is set and contains that archive, or else the
-    /// distribution's own.
+    /// The mirror of the security archive. `None` means the distribution's own, even if `mirror` is set.
     pub(crate) security_mirror: Option<String>,
 }
 

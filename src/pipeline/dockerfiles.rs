@@ -45,7 +45,7 @@ pub(crate) fn build_dockerfile(
     Ok(build_by_engine(&dockerfile, wanted.mounts, (&engine, how), request, world)?)
 }
 
-/// Returns the values for a Dockerfile: the lock, and the start command from the wheels of its first platform.
+/// Returns the ingredients of a Dockerfile: the lock, and the start command from the wheels of its first platform.
 fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> Result<Ingredients, BuildError> {
     world.listener.hear(Event::Step("resolving".to_owned()));
     let mut uv = Vec::new();
@@ -58,7 +58,7 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
         Err(error) => {
             let names = error.without_wheels();
             let files = request.python.requirement_files.len() + request.python.constraint_files.len();
-            // The files are not copied into the Dockerfile, so pip could not read them.
+            // Requirements files are not part of the Dockerfile, so pip could not read them.
             if names.is_empty() || files > 0 {
                 return Err(Box::new(error).into());
             }

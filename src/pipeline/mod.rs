@@ -111,7 +111,7 @@ fn tree(
     let assembly = assemble(lock, &parts, request, world)?;
     let slim = trim(&assembly, lock, request, &world.store)?;
     let workshop = workshop(lock.platform, request, world)?;
-    // While Python compiles on other cores, this packs the files that do not depend on bytecode.
+    // While Python compiles, one core is free to pack the files that do not depend on bytecode.
     let (tree, packed) = rayon::join(
         || compile(slim.clone(), &assembly, request, workshop.as_ref(), (stage, world)),
         || pack_ahead(&slim, &requested(lock), request, world),

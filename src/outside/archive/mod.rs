@@ -142,7 +142,7 @@ pub(crate) struct AptLists {
 }
 
 impl Snapshot {
-    /// Returns a key. Two snapshots with the same key contain the same packages at the same URLs.
+    /// Returns a key. Two snapshots with the same key contain the same packages on the same mirrors.
     pub(crate) fn key(&self) -> Digest {
         let fields = self
             .indexes
@@ -248,7 +248,7 @@ impl Archive {
     }
 
     /// Returns how many files each package has, according to the archive's lists of all files. `None` if these are not
-    /// available, because some mirrors serve lists that are older than their Release.
+    /// available. That happens because some mirrors serve lists that are older than their Release.
     pub(crate) fn extents(
         &self,
         snapshot: &Snapshot,

@@ -252,7 +252,7 @@ impl Store {
         Ok(Box::new(file))
     }
 
-    /// Returns the path of the whole .deb or wheel if the store has it.
+    /// Returns the path of a whole .deb or wheel in the store. The file may not exist yet.
     pub(crate) fn parcel_path(&self, digest: &Digest) -> PathBuf {
         self.shelf("parcels", digest)
     }
@@ -334,7 +334,7 @@ impl Store {
         self.root.join("notes").join(shelf).join(key.to_string())
     }
 
-    /// Returns the path of a compressed piece of a layer if the store has it.
+    /// Returns the path of a compressed piece of a layer in the store. The file may not exist yet.
     pub(crate) fn segment_path(&self, key: &Digest) -> PathBuf {
         self.shelf("segments", key)
     }

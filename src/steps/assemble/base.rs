@@ -141,7 +141,8 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
     tree.insert(ImagePath::parse("/etc/ssl/certs/ca-certificates.crt")?, node);
     link_where_missing(tree, "/usr/lib/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")?;
     link_where_missing(tree, "/usr/lib/ssl/certs", "/etc/ssl/certs")?;
-    // Paths used by programs that were built for other distributions: those in Go and Rust, and the OpenSSL in wheels.
+    // Paths used by programs that were built for other distributions: programs in Go and Rust, and the OpenSSL in
+    // wheels.
     link_where_missing(tree, "/etc/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")?;
     link_where_missing(tree, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt")
 }

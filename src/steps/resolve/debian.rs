@@ -198,7 +198,7 @@ impl<'a> Closure<'a, '_> {
     }
 
     /// Returns the newest version that satisfies `relation` and the constraints of earlier attempts. If there is none,
-    /// tries the providers by name.
+    /// tries the providers in the order of their names.
     fn best(&self, relation: &Relation) -> Result<Option<Package<'a>>, RelationError> {
         let mut own = Vec::new();
         for package in self.index.versions(&relation.name) {

@@ -53,8 +53,8 @@ const SYSTEM: [&str; 20] = [
 ];
 
 /// The prefixes of Qt's library names. Most of these libraries load only together with others of the same build,
-/// because of the versions of their private symbols. If the wheel with Qt does not contain a library, no package of the
-/// system can replace it.
+/// because of the versions of their private symbols. If a file needs a Qt library that the wheel with Qt does not
+/// contain, the file is ignored, because no library of the system would fit.
 const QT: [&str; 2] = ["libQt5", "libQt6"];
 
 /// Qt's plugin that imitates GTK on a GNOME desktop. It would add GTK with all its dependencies.
@@ -144,7 +144,7 @@ fn unmet(wheels: &[(&str, Contents)]) -> BTreeMap<String, String> {
     needs
 }
 
-/// Returns whether `needed` is part of a Qt that the wheels contain.
+/// Returns whether `needed` belongs to a Qt that the wheels contain.
 fn is_of_own_qt(needed: &str, related: &[&Contents]) -> bool {
     let Some(stem) = QT.into_iter().find(|stem| needed.starts_with(stem)) else { return false };
     related.iter().flat_map(|contents| &contents.libraries).flat_map(Library::names).any(|name| name.starts_with(stem))

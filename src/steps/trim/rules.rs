@@ -133,7 +133,8 @@ fn is_usual_character_set(path: &ImagePath) -> bool {
     USUAL.contains(&path.file_name())
 }
 
-/// If the image contains a compiler, or the user named a package of headers, the user wants to compile in the image.
+/// If the image contains a compiler, or the user named a package of headers, we assume that the user wants to compile
+/// in the image.
 fn is_for_compilers(path: &ImagePath, package: &Package<'_>) -> bool {
     let is_wanted = package.image.has_compiler || package.name.ends_with("-dev");
     let is_such = any_within(path, &["/usr/include", "/usr/share/aclocal", "/usr/share/gir-1.0"])
@@ -155,8 +156,8 @@ fn is_compiler(path: &ImagePath) -> bool {
         })
 }
 
-/// `test`, `idlelib` and `turtledemo`, of which only a few files are not in a separate Debian package, and the
-/// extension modules of the tests.
+/// The extension modules of the tests, and `test`, `idlelib` and `turtledemo`. Debian puts the latter into separate
+/// packages, except for a few files.
 fn is_stdlib_test(path: &ImagePath) -> bool {
     let mut components = path.components();
     let is_stdlib = components.next() == Some("usr")
@@ -198,7 +199,7 @@ fn is_aside_of_git(path: &ImagePath, package: &Package<'_>) -> bool {
     is_of_git(path, package, &["git-daemon", "git-http-backend", "git-imap-send", "git-shell", "scalar"])
 }
 
-/// Programs that push by WebDAV and fetch packs by address, which git does only if it is configured to. Cloning,
+/// Programs that push by WebDAV and fetch packs by address. git uses them only if it is configured to. Cloning,
 /// fetching and pushing over http, also from plain servers, is done by `git-remote-http`.
 fn is_for_plain_servers(path: &ImagePath, package: &Package<'_>) -> bool {
     is_of_git(path, package, &["git-http-push", "git-http-fetch"])
