@@ -1,5 +1,5 @@
-//! The daemon of an engine: Docker's, or Podman's socket, which has the same API. Images are loaded into it by `POST
-//! /images/load`.
+//! The daemon of an engine: Docker's, or Podman's socket, which has the same API. `POST /images/load` loads images into
+//! it.
 
 use std::io::Read as _;
 use std::path::Path;

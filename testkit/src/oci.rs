@@ -1,7 +1,7 @@
 //! Checks an image from its bytes only, and lists its files.
 //!
-//! Source: the OCI image specification (image-layout.md, index, manifest, config, layer) and the layout of `docker
-//! save`, whose `manifest.json` may be in the same tar.
+//! Source: the OCI image specification (image-layout.md, index, manifest, config, layer) and the layout of
+//! `docker save`, whose `manifest.json` may be in the same tar.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

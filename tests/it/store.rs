@@ -17,7 +17,7 @@ fn slow() -> World {
     World::new(archive(), PyPi::new().built(&wheel))
 }
 
-/// Returns whether a step has begun, detected by the files that it writes.
+/// Detects by its effects whether a step has begun.
 type Mark = fn(&World) -> bool;
 
 fn start(world: &World, words: &str) -> Child {

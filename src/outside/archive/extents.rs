@@ -17,7 +17,7 @@ pub(crate) struct Extent {
     pub(crate) manuals: u64,
     /// Files below `/usr/share/locale`.
     pub(crate) translations: u64,
-    /// Files that end in `.py`, in any directory in which Python would compile them.
+    /// Files that end in `.py`, except those that count as documents, manuals or translations.
     pub(crate) modules: u64,
 }
 
