@@ -1,9 +1,9 @@
-//! The architecture, held by a test: which part of `src/` may name which.
+//! Tests the architecture: which part of `src/` may use which other part.
 
 use std::fs;
 use std::path::Path;
 
-/// Every part, and the parts it may name. A part that does not list itself keeps its own children strangers to one another.
+/// Every part, and the parts that it may use. If a part does not list itself, its children may not use one another.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("formats", &["model"]),
@@ -15,7 +15,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("lib", &["cli"]),
 ];
 
-/// What is wrong with one line of a file of `part`; `None` when nothing is.
+/// Returns the fault in one line of a file of `part`, if there is one.
 fn offence(part: &str, line: &str) -> Option<String> {
     let code = line.split("//").next().unwrap_or_default();
     if code.contains("super::super") {

@@ -1,20 +1,21 @@
-//! Binary packages of Debian, read as a stream: deb(5) and deb-control(5).
+//! Reads binary packages of Debian as a stream: deb(5) and deb-control(5).
 
 use std::io::{self, Read};
 
 use thiserror::Error;
 
-/// No data member may unpack to more than this.
+/// The most bytes that a data member may unpack to.
 const MAX_DATA_BYTES: u64 = 8 << 30;
-/// How many times its packed size a data member may unpack to. The densest of honest ones stay below 100.
+/// How many times its packed size a data member may unpack to. Even the densest honest packages stay below 100.
 const MAX_RATIO: u64 = 500;
-/// What may be unpacked at any ratio.
+/// A data member may unpack to this many bytes at any ratio.
 const RATIO_FREE_BYTES: u64 = 64 << 20;
-/// The control member may not unpack to more than this: it is held in memory.
+/// The most bytes that the control member may unpack to. It is limited because it is held in memory.
 const MAX_CONTROL_BYTES: u64 = 64 << 20;
-/// What xz may take to unpack. `xz -9`, the most that Debian's tools ask for, takes 65 MiB.
+/// The memory that xz may use to unpack. `xz -9`, the highest level that Debian's tools use, needs 65 MiB.
 const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;
-/// A tar consists of such blocks, and ends with two of zeros (POSIX, pax, "ustar Interchange Format"); one is tolerated.
+/// A tar consists of blocks of this size and ends with two blocks of zeros (POSIX, pax, "ustar Interchange Format").
+/// One block is accepted too.
 const TAR_BLOCK_BYTES: u64 = 512;
 
 #[derive(Debug, Error)]
@@ -37,18 +38,18 @@ pub(crate) enum DebError {
     Name { path: String },
 }
 
-/// One path of `data.tar`, as the archive spells it.
+/// One path of `data.tar`, spelled like in the archive.
 pub(crate) enum DebEntry<'a> {
     Directory,
     File(&'a mut dyn Read),
     Link(String),
-    /// A hard link to a path that came before.
+    /// A hard link to an earlier path.
     HardLink(String),
 }
 
-/// Reads the package: control files by name are returned, and each path of the data goes to `take` with its mode.
+/// Reads the package: returns the control files by name, and passes each path of the data to `take` with its mode.
 ///
-/// The caller's own errors pass through `E`.
+/// `E` also carries the errors of `take`.
 pub(crate) fn read<E: From<DebError>>(
     reader: impl Read,
     mut take: impl FnMut(String, u32, DebEntry<'_>) -> Result<(), E>,
@@ -78,7 +79,7 @@ pub(crate) fn read<E: From<DebError>>(
     Err(missing.into())
 }
 
-/// A member unpacked: fails where it grows beyond its limit, and knows whether its tar was ended.
+/// An unpacked member. Reading fails if it grows beyond its limit. [`Self::finish`] checks that its tar is complete.
 struct Unpacked<'a> {
     inner: Box<dyn Read + 'a>,
     limit_bytes: u64,
@@ -102,8 +103,8 @@ impl<'a> Unpacked<'a> {
         Ok(Self { inner, limit_bytes, read_bytes: 0 })
     }
 
-    /// Reads on to the end, which also verifies the checksums that come last, and says whether a tar whose last entry
-    /// ends at `end` was ended.
+    /// Reads to the end and returns whether the tar has an end marker after `end`, the offset at which its last entry
+    /// ends. Reading to the end also verifies the checksums, because they come last.
     fn finish(mut self, end: u64) -> io::Result<bool> {
         io::copy(&mut self, &mut io::sink())?;
         let is_whole = self.read_bytes.is_multiple_of(TAR_BLOCK_BYTES);
@@ -173,7 +174,7 @@ fn read_data<E: From<DebError>>(
     Ok(())
 }
 
-/// Where the blocks of an entry end, from the beginning of the tar.
+/// Returns the offset from the beginning of the tar at which the blocks of an entry end.
 fn end_of<R: Read>(entry: &tar::Entry<'_, R>) -> io::Result<u64> {
     let size_bytes = entry.header().entry_size()?;
     Ok(entry.raw_file_position().saturating_add(size_bytes).next_multiple_of(TAR_BLOCK_BYTES))
@@ -228,7 +229,7 @@ fn read_entry<E: From<DebError>>(
         }
         EntryType::Char | EntryType::Block => return Err(special("device").into()),
         EntryType::Fifo => return Err(special("pipe").into()),
-        // Global headers of pax say nothing that an image needs.
+        // Global pax headers contain nothing that an image needs.
         _ => {}
     }
     Ok(())
@@ -240,7 +241,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives at most three bytes at a time.
+    /// A reader that returns at most three bytes at a time.
     struct Sips<'a>(&'a [u8]);
 
     impl Read for Sips<'_> {
@@ -250,7 +251,7 @@ mod tests {
         }
     }
 
-    /// Control files by name, then a line a path.
+    /// Returns the names of the control files, then one line per path.
     fn listing(reader: impl Read) -> Result<Vec<String>, DebError> {
         let mut lines = Vec::new();
         let control = read(reader, |path, mode, entry| {
@@ -336,14 +337,14 @@ mod tests {
     fn what_was_cut_or_altered_never_panics_and_what_was_cut_is_refused() {
         for compression in [Compression::Xz, Compression::Zstd, Compression::Gzip] {
             let whole = demo().compression(compression).build();
-            // The last byte may be what pads the member to an even size.
+            // The last byte may be the padding that gives the member an even size.
             for length in 0..whole.len() - 1 {
                 assert!(listing(&whole[..length]).is_err(), "{compression:?} cut after {length} bytes");
             }
             for position in 0..whole.len() {
                 let mut altered = whole.clone();
                 altered[position] ^= 1 << (position % 8);
-                // A byte that nobody reads may change without harm: what counts is that this returns.
+                // A byte that is never read may change without harm. This test only checks that the call returns.
                 let _ = listing(altered.as_slice());
             }
         }

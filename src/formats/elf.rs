@@ -1,4 +1,4 @@
-//! ELF files as the dynamic loader sees them: machine, SONAME, what they need and where they look for it.
+//! ELF files as the dynamic loader sees them: machine, SONAME, needed libraries and their search paths.
 //!
 //! Source: System V ABI, chapters 4 and 5 (generic edition), read with the `object` crate.
 
@@ -7,7 +7,7 @@ use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
 use object::{Endianness, StringTable};
 use thiserror::Error;
 
-/// What lath asks of an ELF file.
+/// The facts about an ELF file that lath uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ElfFile {
     /// `e_machine`.
@@ -15,11 +15,11 @@ pub(crate) struct ElfFile {
     pub(crate) soname: Option<String>,
     /// `DT_NEEDED`, in the file's order.
     pub(crate) needed: Vec<String>,
-    /// `DT_RUNPATH`, or `DT_RPATH` where there is none; split at colons, `$ORIGIN` as it stands.
+    /// `DT_RUNPATH`, or `DT_RPATH` if there is no `DT_RUNPATH`. Split at colons; `$ORIGIN` is not expanded.
     pub(crate) search_paths: Vec<String>,
-    /// The path of the dynamic loader that a program asks for.
+    /// The path of the dynamic loader that a program names.
     pub(crate) interpreter: Option<String>,
-    /// Whether it has a dynamic section at all.
+    /// Whether the file has a dynamic section.
     pub(crate) is_dynamic: bool,
 }
 
@@ -31,10 +31,10 @@ pub(crate) enum ElfError {
     Malformed(#[source] object::Error),
 }
 
-/// Where `e_machine` ends.
+/// The offset at which `e_machine` ends.
 pub(crate) const MACHINE_END: u64 = 20;
 
-/// `e_machine` of the file that begins with `header`; `None` where that is no ELF file, or ends before.
+/// Returns `e_machine` of the file that begins with `header`. `None` if `header` is too short or not from an ELF file.
 pub(crate) fn machine(header: &[u8]) -> Option<u16> {
     const BIG_ENDIAN: u8 = 2;
     let field: [u8; 2] = header.get(18..20)?.try_into().ok()?;
@@ -42,7 +42,7 @@ pub(crate) fn machine(header: &[u8]) -> Option<u16> {
     is_elf.then(|| if header[5] == BIG_ENDIAN { u16::from_be_bytes(field) } else { u16::from_le_bytes(field) })
 }
 
-/// Reads what `bytes` say; `None` where they are no ELF file.
+/// Reads the facts from `bytes`. `None` if they are not an ELF file.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<ElfFile>, ElfError> {
     const CLASS: usize = 4;
     const CLASS_32: u8 = 1;
@@ -90,7 +90,7 @@ fn parse_wide(bytes: &[u8]) -> object::Result<ElfFile> {
 }
 
 fn object_error(message: &'static str) -> object::Error {
-    // The crate's error can be made only by its own readers: reading from nothing gives one.
+    // Only the readers of the `object` crate can create its error, so this reads from an empty slice to get one.
     match FileHeader64::<Endianness>::parse(b"".as_slice()) {
         Err(error) => error,
         Ok(_) => unreachable!("{message}"),
@@ -101,7 +101,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The string table that the dynamic section names by address, found through the segments that are loaded.
+/// Finds the string table that the dynamic section gives by address. The loaded segments map the address to an offset.
 fn dynamic_strings<'data>(
     entries: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::Dyn],
     segments: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::ProgramHeader],
@@ -120,7 +120,7 @@ fn dynamic_strings<'data>(
     Ok(StringTable::default())
 }
 
-/// Sections that no loader maps and no program looks at: symbols and debug information.
+/// Sections that no loader maps and no program reads: symbols and debug information.
 const DEAD_SECTIONS: &[&str] = &[
     ".symtab",
     ".strtab",
@@ -132,7 +132,7 @@ const DEAD_SECTIONS: &[&str] = &[
     ".gnu.build.attributes",
 ];
 
-/// The header of a section, of the 64-bit class and little-endian.
+/// A section header of the 64-bit class, little-endian.
 #[derive(Debug, Clone, Copy)]
 struct Section {
     name: u64,
@@ -149,10 +149,10 @@ const SECTION_BYTES: usize = 64;
 const SEGMENT_BYTES: usize = 56;
 const HEADER_BYTES: usize = 64;
 
-/// A program or library without the sections that it does not need to run, as `strip --strip-unneeded` makes it.
+/// Returns a program or library without the sections that are not needed to run it, like `strip --strip-unneeded`.
 ///
-/// Only the end of the file is cut: every byte that a segment or an allocated section holds stays where it is.
-/// `None` where nothing would be gained, or where the file holds anything that lath does not know to be dead.
+/// Only the end of the file is cut. Every byte of a segment or an allocated section stays at its offset. `None` if
+/// nothing would be gained, or if the file contains anything that lath cannot identify as unused.
 pub(crate) fn strip_debug(bytes: &[u8]) -> Option<Vec<u8>> {
     const LEAST_GAIN_BYTES: usize = 4096;
     const TYPE_EXEC: u64 = 2;
@@ -193,13 +193,13 @@ impl Section {
         self.flags & 2 != 0
     }
 
-    /// The offset after its last byte in the file.
+    /// Returns the offset after the section's last byte in the file.
     fn end(&self) -> Option<u64> {
         if self.kind == Self::KIND_NOBITS { Some(0) } else { self.offset.checked_add(self.size) }
     }
 }
 
-/// A little-endian number of `size` bytes; `None` where the file ends before.
+/// Reads a little-endian number of `size` bytes. `None` if the file ends before.
 fn number(bytes: &[u8], offset: usize, size: usize) -> Option<u64> {
     let field = bytes.get(offset..offset.checked_add(size)?)?;
     Some(field.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
@@ -229,7 +229,7 @@ fn sections(bytes: &[u8]) -> Option<Vec<Section>> {
         .collect()
 }
 
-/// The offset after the last byte that the program headers, a segment or an allocated section holds.
+/// Returns the offset after the last byte of the program headers, the segments and the allocated sections.
 fn live_end(bytes: &[u8], sections: &[Section]) -> Option<usize> {
     let start = number(bytes, 32, 8)?;
     let count = number(bytes, 56, 2)?;
@@ -247,7 +247,8 @@ fn live_end(bytes: &[u8], sections: &[Section]) -> Option<usize> {
     usize::try_from(end).ok().filter(|&end| end <= bytes.len())
 }
 
-/// Whether everything after `end` belongs to a section or is the table of sections: nobody appended data of their own.
+/// Returns whether everything after `end` is part of a section or of the section table. If not, other data was appended
+/// to the file.
 fn is_tail_known(bytes: &[u8], sections: &[Section], end: usize) -> Option<bool> {
     let table = number(bytes, 40, 8)?;
     let mut spans = vec![(table, table.checked_add((sections.len() * SECTION_BYTES) as u64)?)];
@@ -258,7 +259,7 @@ fn is_tail_known(bytes: &[u8], sections: &[Section], end: usize) -> Option<bool>
     let mut known = end;
     for (start, stop) in spans {
         let (start, stop) = (usize::try_from(start).ok()?, usize::try_from(stop).ok()?);
-        // Between sections lies only the padding of their alignment.
+        // Between sections there is only alignment padding.
         if start > known && bytes.get(known..start)?.iter().any(|&byte| byte != 0) {
             return Some(false);
         }
@@ -267,7 +268,8 @@ fn is_tail_known(bytes: &[u8], sections: &[Section], end: usize) -> Option<bool>
     Some(bytes.get(known..)?.is_empty())
 }
 
-/// The file up to `end`, a new table of names, and the headers of the `live` sections with their links renumbered.
+/// Builds the new file: the old one up to `end`, a new table of names, and the headers of the `live` sections with
+/// their links renumbered.
 fn rewrite(bytes: &[u8], sections: &[Section], live: &[(usize, &str)], end: usize) -> Option<Vec<u8>> {
     const OWN_NAME: &str = ".shstrtab";
     const KIND_STRTAB: u32 = 3;
@@ -285,7 +287,7 @@ fn rewrite(bytes: &[u8], sections: &[Section], live: &[(usize, &str)], end: usiz
             names.push(0);
         }
         raw[0..4].copy_from_slice(&position.to_le_bytes());
-        // A live section that leans on a dead one is a layout that lath does not know.
+        // If a live section depends on a dead one, lath does not know this layout.
         raw[40..44].copy_from_slice(&renumbered(section.link)?.to_le_bytes());
         let names_section = KINDS_WITH_SECTION_INFO.contains(&section.kind) || section.flags & FLAG_INFO_LINK != 0;
         if names_section {
@@ -335,7 +337,7 @@ mod tests {
         assert!(matches!(parse(b"\x7fELF\x01\x01"), Err(ElfError::NarrowClass)));
     }
 
-    /// The test's own program is linked with its symbols and line tables.
+    /// Returns the bytes of the test's own program, which is linked with symbols and line tables.
     fn unstripped() -> Vec<u8> {
         std::fs::read(std::env::current_exe().unwrap()).unwrap()
     }

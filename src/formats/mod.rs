@@ -1,4 +1,4 @@
-//! File formats of others: bytes to values and back, no I/O of their own.
+//! File formats that others defined: bytes to values and back, without I/O of their own.
 
 pub(crate) mod deb;
 pub(crate) mod deb822;

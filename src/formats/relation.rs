@@ -6,15 +6,15 @@ use std::fmt;
 use debversion::Version;
 use thiserror::Error;
 
-/// Alternatives, in order of preference; one of them must hold.
+/// Alternatives in order of preference. At least one of them must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alternatives(pub(crate) Vec<Relation>);
 
-/// One package, and which of its versions.
+/// A package name and the versions of it that are allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Relation {
     pub(crate) name: String,
-    /// `any` of `python3:any`, or an architecture.
+    /// `any` in `python3:any`, or an architecture.
     pub(crate) qualifier: Option<String>,
     pub(crate) version: Option<(Operator, String)>,
 }
@@ -38,7 +38,7 @@ pub(crate) enum RelationError {
 }
 
 impl Relation {
-    /// Says whether `version` of the package satisfies this relation.
+    /// Returns whether `version` of the package satisfies this relation.
     pub(crate) fn allows(&self, version: &str) -> Result<bool, RelationError> {
         let Some((operator, wanted)) = &self.version else { return Ok(true) };
         let order = compare(version, wanted)?;
@@ -69,7 +69,7 @@ impl fmt::Display for Relation {
     }
 }
 
-/// Orders two versions as dpkg does (deb-version(7)).
+/// Orders two versions like dpkg (deb-version(7)).
 pub(crate) fn compare(one: &str, other: &str) -> Result<Ordering, RelationError> {
     let parse = |text: &str| text.parse::<Version>().map_err(|_| RelationError::Version(text.to_owned()));
     Ok(parse(one)?.cmp(&parse(other)?))
@@ -106,7 +106,8 @@ fn parse_one(text: &str) -> Result<Relation, RelationError> {
 }
 
 fn parse_version(text: &str) -> Option<(Operator, String)> {
-    // The two-letter signs come first: `<` and `>` alone are obsolete and mean `<=` and `>=`.
+    // The two-letter signs come first because `<` and `>` are prefixes of them. A single `<` or `>` is obsolete and
+    // means `<=` or `>=`.
     const SIGNS: &[(&str, Operator)] = &[
         ("<<", Operator::Earlier),
         ("<=", Operator::EarlierOrEqual),

@@ -1,4 +1,5 @@
-//! What `docker save` and `podman save` write: a tar of documents and layers, a layer being a tar itself, at times compressed.
+//! Reads the output of `docker save` and `podman save`: a tar of documents and layers. Each layer is itself a tar,
+//! sometimes compressed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead as _, BufReader, Read, Write};
@@ -7,31 +8,31 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-/// The magic of a tar's header, and where it is (POSIX, "ustar Interchange Format").
+/// The magic of a tar header and its offset (POSIX, "ustar Interchange Format").
 const USTAR: (usize, &[u8]) = (257, b"ustar");
 const HEADER_BYTES: usize = 512;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// A layer's word for "this was removed" (image-spec, layer.md, "Whiteouts").
+/// Prefix of the file that marks a path as removed in a layer (image-spec, layer.md, "Whiteouts").
 const WHITEOUT: &str = ".wh.";
 const DPKG: &str = "var/lib/dpkg/";
 
-/// What an image holds, by its layers.
+/// The contents of an image, collected from its layers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SavedImage {
-    /// Files of all layers: path without a leading slash, and bytes summed over the layers that have it.
+    /// Files of all layers: the path without a leading slash, and the bytes summed over the layers that contain it.
     pub(crate) files: BTreeMap<String, u64>,
     /// Paths of the files that a container sees.
     pub(crate) present: BTreeSet<String>,
-    /// Of all layers, as gzip -6 leaves them.
+    /// The compressed size of all layers. A layer that was saved uncompressed counts with its size after gzip -6.
     pub(crate) compressed_bytes: u64,
     /// dpkg's lists of files, by package.
     pub(crate) package_lists: BTreeMap<String, String>,
-    /// dpkg's `status`, the newest.
+    /// dpkg's `status`, from the last layer that has it.
     pub(crate) status: String,
 }
 
 impl SavedImage {
-    /// Reads the whole of `reader`; no more than dpkg's texts is kept of contents.
+    /// Reads all of `reader`. Of the file contents, only dpkg's texts are kept.
     pub(crate) fn read(reader: impl Read) -> io::Result<Self> {
         let mut image = Self::default();
         let mut outer = tar::Archive::new(reader);
@@ -90,13 +91,13 @@ impl SavedImage {
 }
 
 fn is_tar(reader: &mut BufReader<impl Read>) -> io::Result<bool> {
-    // The buffer is larger than a header, and a pipe may give less than that at first.
+    // The buffer is larger than a header, but a pipe may return less than that at first.
     let buffered = reader.fill_buf()?;
     let (at, magic) = USTAR;
     Ok(buffered.len() >= HEADER_BYTES && buffered[at..].starts_with(magic))
 }
 
-/// Passes bytes on, and writes them elsewhere too.
+/// A reader that also writes a copy of all bytes that pass through it.
 struct Tee<R, W> {
     inner: R,
     copy: W,
@@ -110,7 +111,7 @@ impl<R: Read, W: Write> Read for Tee<R, W> {
     }
 }
 
-/// Counts.
+/// A writer that only counts bytes.
 struct Count(u64);
 
 impl Write for Count {

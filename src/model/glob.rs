@@ -1,6 +1,7 @@
-//! Patterns over image paths, as `--keep` takes them: `*` within a component, `**` across, `?` one character.
+//! Patterns for image paths, as used by `--keep`: `*` within a component, `**` across components, `?` for one
+//! character.
 
-/// Says whether `pattern` matches the whole of `path`.
+/// Returns whether `pattern` matches the whole of `path`.
 pub(crate) fn matches(pattern: &str, path: &str) -> bool {
     matches_bytes(pattern.as_bytes(), path.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! Paths inside an image, of a type that only its own check can make.
+//! Paths inside an image. Their type can only be created by its own check.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An absolute, normal path in an image: begins with `/`, no empty, `.` or `..` component, no whiteout, no NUL, no
-/// trailing slash except for the root itself. Joined to a directory on the host it can't lead outside.
+/// An absolute, normalised path in an image. It begins with `/` and has no empty, `.` or `..` component, no whiteout,
+/// no NUL and no trailing slash (except the root itself). If it is joined to a directory on the host, the result cannot
+/// lead outside of it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct ImagePath(String);
@@ -23,7 +24,7 @@ pub(crate) enum ImagePathError {
 }
 
 impl ImagePath {
-    /// Reads a path as archives write them: `./usr/bin`, `usr/bin/` and `/usr/bin` are the same.
+    /// Reads a path as archives write it: `./usr/bin`, `usr/bin/` and `/usr/bin` are the same.
     pub(crate) fn parse(text: &str) -> Result<Self, ImagePathError> {
         if text.contains(['\0', '\n', '\r']) {
             return Err(ImagePathError::Unspeakable(text.to_owned()));
@@ -47,17 +48,17 @@ impl ImagePath {
         Ok(Self(path))
     }
 
-    /// The root directory.
+    /// Returns the root directory.
     pub(crate) fn root() -> Self {
         Self("/".to_owned())
     }
 
-    /// Appends a relative path, which is checked as in [`ImagePath::parse`].
+    /// Appends a relative path, which is checked like in [`ImagePath::parse`].
     pub(crate) fn join(&self, relative: &str) -> Result<Self, ImagePathError> {
         Self::parse(&format!("{}/{relative}", self.0))
     }
 
-    /// Follows a symbolic link's `target` from the directory of the link; `..` stops at the root, as in a kernel.
+    /// Follows a symbolic link's `target` from the directory of the link. `..` stops at the root, like in the kernel.
     pub(crate) fn resolve_link(&self, target: &str) -> Self {
         let mut components: Vec<&str> = if target.starts_with('/') {
             Vec::new()
@@ -82,7 +83,7 @@ impl ImagePath {
         &self.0
     }
 
-    /// The path without its leading slash: `usr/bin`; empty for the root.
+    /// Returns the path without its leading slash: `usr/bin`. Empty for the root.
     pub(crate) fn relative(&self) -> &str {
         &self.0[1..]
     }
@@ -91,12 +92,12 @@ impl ImagePath {
         self.0.split('/').filter(|component| !component.is_empty())
     }
 
-    /// The last component; empty for the root.
+    /// Returns the last component. Empty for the root.
     pub(crate) fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The directory that holds this path; `None` for the root.
+    /// Returns the directory that contains this path. `None` for the root.
     pub(crate) fn parent(&self) -> Option<Self> {
         if self.0 == "/" {
             return None;
@@ -105,19 +106,19 @@ impl ImagePath {
         Some(Self(if parent.is_empty() { "/" } else { parent }.to_owned()))
     }
 
-    /// Says whether this path is `directory` or lies below it.
+    /// Returns whether this path is `directory` or is below it.
     pub(crate) fn is_within(&self, directory: &str) -> bool {
         self.0
             .strip_prefix(directory)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || directory.ends_with('/'))
     }
 
-    /// Whether this is where Python looks for a module's bytecode (PEP 3147).
+    /// Returns whether Python would load this file as the bytecode of a module (PEP 3147).
     pub(crate) fn is_bytecode(&self) -> bool {
         self.0.ends_with(".pyc") && self.0.contains("/__pycache__/")
     }
 
-    /// Where this path lies when the image's root is the host directory `root`.
+    /// Returns the path on the host if the host directory `root` is the image's root.
     pub(crate) fn under(&self, root: &Path) -> PathBuf {
         root.join(self.relative())
     }

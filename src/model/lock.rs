@@ -1,4 +1,4 @@
-//! The lock: every wheel and .deb that a request comes to, with URL and sha256, for every platform.
+//! The lock: every wheel and .deb that a request resolves to, with URL and sha256, for every platform.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,35 +11,36 @@ use crate::model::tree::Origin;
 pub(crate) struct Lock {
     pub(crate) python: PythonVersion,
     pub(crate) base: BaseRequest,
-    /// One for each platform asked for, in that order.
+    /// One for each requested platform, in that order.
     pub(crate) platforms: Vec<PlatformLock>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PlatformLock {
     pub(crate) platform: Platform,
-    /// By normalised name.
+    /// Sorted by normalised name.
     pub(crate) wheels: Vec<LockedWheel>,
-    /// By package name.
+    /// Sorted by package name.
     pub(crate) debs: Vec<LockedDeb>,
-    /// Programs that a package is known to call and that nothing brings: pointed out, not added.
+    /// Programs that a package is known to call but that no package contains. lath reports them and does not add them.
     pub(crate) hints: Vec<String>,
 }
 
 impl PlatformLock {
-    /// Whether the user asked for the distribution by name.
+    /// Returns whether the user requested the distribution by name.
     pub(crate) fn requests(&self, distribution: &str) -> bool {
         self.wheels.iter().any(|wheel| wheel.is_requested && wheel.name == distribution)
     }
 
-    /// Whether the user asked for a script: by its distribution, or by one of the script's own name that brings along
-    /// what carries it, as `gitlint` does `gitlint-core`.
+    /// Returns whether the user requested a script. That is so if the user requested its distribution, or a
+    /// distribution with the script's own name. The latter usually depends on the former: `gitlint` depends on
+    /// `gitlint-core`, which contains the script.
     pub(crate) fn requests_script(&self, distribution: &str, script: &str) -> bool {
         self.requests(distribution) || self.requests(&namesake(script))
     }
 }
 
-/// The normalised name of the distribution that bears a script's.
+/// Returns the normalised name of the distribution that has the same name as the script.
 pub(crate) fn namesake(script: &str) -> String {
     script.replace(['_', '.'], "-")
 }
@@ -54,23 +55,23 @@ pub(crate) struct LockedWheel {
     /// Without credentials and fragment.
     pub(crate) url: String,
     pub(crate) digest: Digest,
-    /// Where the index tells it.
+    /// Present if the index gives the size.
     pub(crate) size_bytes: Option<u64>,
-    /// Whether the user asked for it by name, and not another distribution.
+    /// Whether the user requested it by name. If not, another distribution depends on it.
     pub(crate) is_requested: bool,
     pub(crate) source: WheelSource,
 }
 
-/// Who named a wheel.
+/// The source of a wheel's location.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum WheelSource {
     /// An index lists it.
     #[default]
     Index,
-    /// A requirement has its URL (PEP 508, "Direct references").
+    /// A requirement contains its URL (PEP 508, "Direct references").
     Url,
-    /// A requirement has its path on this machine; its `url` begins with `file:` then.
+    /// A requirement contains its path on this machine. In that case its `url` begins with `file:`.
     Path,
 }
 
@@ -82,9 +83,10 @@ pub(crate) struct LockedDeb {
     pub(crate) url: String,
     pub(crate) digest: Digest,
     pub(crate) size_bytes: u64,
-    /// What asked for it: ``the interpreter``, `` `--with git` ``, `` `libfoo.so.1`, which wheel bar needs ``, ``needed by python3.13``.
+    /// Why the package is included, for example: ``the interpreter``, `` `--with git` ``,
+    /// `` `libfoo.so.1`, which wheel bar needs ``, ``needed by python3.13``.
     pub(crate) reason: String,
-    /// Whether every image of this Python has it, and the user did not name it.
+    /// Whether every image with this Python contains it, and the user did not name it.
     pub(crate) is_base: bool,
 }
 
@@ -95,19 +97,19 @@ impl LockedWheel {
 }
 
 impl LockedDeb {
-    /// How [`LockedDeb::reason`] begins for an essential package that another one's scripts run.
+    /// The prefix of [`LockedDeb::reason`] for an essential package that the scripts of another package run.
     pub(crate) const RUN_BY: &str = "run by scripts of ";
 
     pub(crate) fn origin(&self) -> Origin {
         Origin::Deb { name: self.name.clone(), version: self.version.clone() }
     }
 
-    /// Whether only another Debian package asked for it.
+    /// Returns whether the package is included only because another Debian package depends on it.
     pub(crate) fn is_dependency(&self) -> bool {
         self.reason.starts_with("needed by ")
     }
 
-    /// Whether a library of a wheel links against one of its own.
+    /// Returns whether a wheel's library links against a library of this package.
     pub(crate) fn is_needed_by_wheel(&self) -> bool {
         self.reason.contains(", which wheel ")
     }

@@ -1,4 +1,4 @@
-//! Our nouns: plain values that every other part may name. No I/O, no clock, no environment.
+//! Our nouns: plain values that every other part may use. No I/O, no clock, no environment.
 
 pub(crate) mod assembly;
 pub(crate) mod comparison;

@@ -1,12 +1,12 @@
-//! What to add to a request where something is missing that no metadata asks for: programs, by the Debian package that
-//! brings them, and modules, by the distribution that does.
+//! Hints for programs and modules that are missing because no metadata declares them: the Debian package that contains
+//! a program, and the distribution that contains a module.
 
-/// The Debian package that brings `program`, where it is known.
+/// Returns the Debian package that contains `program`, if known.
 pub(crate) fn package_of(program: &str) -> Option<&'static str> {
     PROGRAMS.iter().find(|(_, programs)| programs.split(' ').any(|known| known == program)).map(|(package, _)| *package)
 }
 
-/// How to bring a Debian package.
+/// Returns the hint that adds a Debian package.
 pub(crate) fn of_package(package: &str) -> String {
     match package {
         SHELL => "add it with `--shell`".to_owned(),
@@ -14,37 +14,37 @@ pub(crate) fn of_package(package: &str) -> String {
     }
 }
 
-/// How to bring `program`.
+/// Returns the hint that adds `program`, if its package is known.
 pub(crate) fn of_program(program: &str) -> Option<String> {
     package_of(program).map(of_package)
 }
 
-/// Every program of which the package is known.
+/// Returns every program whose package is known.
 pub(crate) fn programs() -> impl Iterator<Item = &'static str> {
     PROGRAMS.iter().flat_map(|(_, programs)| programs.split(' '))
 }
 
-/// How to bring `module`, for modules of the standard library that Debian has apart, and for setuptools', which many
-/// import and do not ask for.
+/// Returns the hint that adds `module`. Covers modules of the standard library that Debian packages separately, and
+/// those of setuptools, because many distributions import setuptools without declaring it.
 pub(crate) fn of_module(module: &str) -> Option<&'static str> {
     Some(match module.split('.').next()? {
         "_gdbm" => "add it with `--with python3-gdbm`",
         "_tkinter" | "tkinter" | "turtle" => "add it with `--with python3-tk`",
         "ensurepip" => "add it with `--with python3-venv`",
-        // Python gave up its own with 3.12.
+        // Python removed its own distutils in 3.12.
         "distutils" | "setuptools" => "ask for `setuptools`, too",
-        // Later ones have it no more.
+        // Newer versions of setuptools do not contain it.
         "pkg_resources" => "ask for `'setuptools<81'`, too",
         _ => return None,
     })
 }
 
-/// What `--shell` brings.
+/// The package that `--shell` adds.
 const SHELL: &str = "dash";
 
-/// Debian packages and programs of theirs, in every release alike.
+/// Debian packages and their programs, the same in every release.
 const PROGRAMS: &[(&str, &str)] = &[
-    // `ldd` is there, and is a script for bash.
+    // `ldd` is included because it is a bash script.
     ("bash", "bash ldd"),
     ("binutils", "ar as ld nm objcopy objdump ranlib readelf strings strip"),
     ("bzip2", "bunzip2 bzip2"),

@@ -1,4 +1,5 @@
-//! The request: what the user asked for, settled. Nothing below it sees an option that means "default".
+//! The request: the user's inputs and options, with all defaults resolved. No later code sees an option that means
+//! "default".
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,20 +14,20 @@ use crate::model::platform::{Architecture, Platform, PythonVersion};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    /// What goes in, Python half.
+    /// The inputs of the Python half.
     pub(crate) python: PythonRequest,
-    /// What goes in, Debian half.
+    /// The inputs of the Debian half.
     pub(crate) base: BaseRequest,
     /// At least one, in the order that the user gave, without duplicates.
     pub(crate) platforms: Vec<Platform>,
     pub(crate) trim: TrimLevel,
-    /// Globs of image paths that trim must leave.
+    /// Globs of image paths that trim must keep.
     pub(crate) keep: Vec<String>,
     pub(crate) bytecode: Bytecode,
-    /// Where wheels go (`PYTHONUSERBASE`).
+    /// The directory for wheels (`PYTHONUSERBASE`).
     pub(crate) user_base: UserBase,
     pub(crate) runtime: RuntimeRequest,
-    /// Host files that go in, in order.
+    /// Host files to copy into the image, in order.
     pub(crate) copies: Vec<Copied>,
     /// Commands that must exit with 0 in the finished image.
     pub(crate) checks: Vec<String>,
@@ -35,15 +36,15 @@ pub(crate) struct Request {
     /// How long all checks of a platform may take together, in seconds; 0 is no limit.
     pub(crate) proof_secs: u64,
     pub(crate) compression: Compression,
-    /// Seconds since 1970 for every time in the image (`SOURCE_DATE_EPOCH`).
+    /// Seconds since 1970, used for every time in the image (`SOURCE_DATE_EPOCH`).
     pub(crate) epoch_secs: u64,
-    /// The image's name, with its tag where one was given: `registry.example/tools/pre-commit:4.7.0`.
+    /// The image's name, with its tag if the user gave one: `registry.example/tools/pre-commit:4.7.0`.
     pub(crate) name: String,
     pub(crate) destinations: Vec<Destination>,
 }
 
-/// The directory that `PYTHONUSERBASE` names: executables in `bin`, libraries in `lib`. It stands in `PATH`, which knows
-/// no quoting, and in Python source.
+/// The directory that `PYTHONUSERBASE` names: executables in `bin`, libraries in `lib`. Only plain characters are
+/// allowed, because the path is written into `PATH`, which has no quoting, and into Python source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UserBase(ImagePath);
 
@@ -54,17 +55,17 @@ impl UserBase {
         &self.0
     }
 
-    /// Where its executables are.
+    /// Returns the directory of its executables.
     pub(crate) fn bin(&self) -> String {
         format!("{}/bin", self.0)
     }
 
-    /// The whole path of one of its executables.
+    /// Returns the full path of one of its executables.
     pub(crate) fn program(&self, name: &str) -> String {
         format!("{}/bin/{name}", self.0)
     }
 
-    /// The user site, where `version` looks for libraries.
+    /// Returns the user site, the directory in which Python `version` searches for libraries.
     pub(crate) fn site(&self, version: PythonVersion) -> String {
         format!("{}/lib/python{version}/site-packages", self.0)
     }
@@ -80,7 +81,7 @@ impl FromStr for UserBase {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        // What an engine mounts over, what belongs to packages, and the links that stand for the latter.
+        // Directories that an engine mounts over, directories that belong to packages, and the symbolic links to those.
         const TAKEN: [&str; 11] =
             ["/dev", "/proc", "/sys", "/run", "/etc", "/root", "/bin", "/sbin", "/lib", "/lib64", "/var/lib/dpkg"];
         let refuse = || ParseError::UserBase(text.to_owned());
@@ -97,8 +98,9 @@ impl FromStr for UserBase {
 }
 
 impl Request {
-    /// The request for the Python alone, of the same release, that compiles for `platform` on this machine; `None`
-    /// where the platform's own does, or nothing is compiled.
+    /// Returns the request for a bare Python of the same release for this machine, which compiles the bytecode for
+    /// `platform`. `None` if the platform's own Python can do it here, if nothing is compiled, or if lath does not
+    /// support this machine's architecture.
     pub(crate) fn workshop(&self, platform: Platform) -> Option<Self> {
         let host = Platform { architecture: Architecture::of_host()? };
         if host == platform || self.bytecode == Bytecode::None {
@@ -131,34 +133,34 @@ pub(crate) struct PythonRequest {
 }
 
 impl PythonRequest {
-    /// What is asked for, as it was typed.
+    /// Returns the requested requirements and requirement files, as typed.
     pub(crate) fn what(&self) -> (&[String], &[PathBuf]) {
         (&self.requirements, &self.requirement_files)
     }
 }
 
-/// Which versions that are not final may be taken.
+/// Which pre-release versions the resolver may choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Prereleases {
     Disallow,
     Allow,
-    /// Of what has no other version that fits, or is asked for by name with one.
+    /// For a package that has no other fitting version, or whose requirement names a pre-release version.
     IfNecessary,
-    /// Of what is asked for by name with one.
+    /// For a package whose requirement names a pre-release version.
     Explicit,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Indexes {
-    /// Takes the place of PyPI.
+    /// Replaces PyPI.
     pub(crate) default_index: Option<String>,
-    /// Searched before the default one, in order.
+    /// Searched before the default index, in order.
     pub(crate) extra: Vec<String>,
-    /// A date or an RFC 3339 time: files uploaded later don't exist.
+    /// A date or an RFC 3339 time. Files uploaded later are ignored.
     pub(crate) exclude_newer: Option<String>,
 }
 
-/// Where Python and its shared libraries come from.
+/// The distribution that Python and its shared libraries come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BaseRequest {
     pub(crate) distribution: Distribution,
@@ -166,11 +168,11 @@ pub(crate) struct BaseRequest {
     pub(crate) suite: String,
     /// Debian packages that the user adds.
     pub(crate) packages: Vec<String>,
-    /// Follow Recommends too.
+    /// Whether Recommends are followed too.
     pub(crate) recommends: bool,
-    /// The mirror of the main archive; `None` is the distribution's own.
+    /// The mirror of the main archive. `None` means the distribution's own.
     pub(crate) mirror: Option<String>,
-    /// The mirror of the security archive; `None` is the distribution's own, or `mirror`'s where that is set and holds it.
+    /// The mirror of the security archive. `None` means the distribution's own, even if `mirror` is set.
     pub(crate) security_mirror: Option<String>,
 }
 
@@ -199,7 +201,7 @@ pub(crate) enum TrimLevel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bytecode {
     None,
-    /// What the console scripts import when they start.
+    /// The modules that the console scripts import when they start.
     Start,
     All,
 }
@@ -207,10 +209,10 @@ pub(crate) enum Bytecode {
 /// How the image runs.
 #[derive(Debug, Clone)]
 pub(crate) struct RuntimeRequest {
-    /// The console scripts the image runs; empty when the user named none.
+    /// The console scripts that the image runs. Empty if the user named none.
     pub(crate) scripts: Vec<String>,
     pub(crate) entrypoint: Entrypoint,
-    /// Whether `/bin/sh` and its tools go in.
+    /// Whether `/bin/sh` and its tools are included.
     pub(crate) shell: bool,
     pub(crate) cmd: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
@@ -224,7 +226,7 @@ pub(crate) struct RuntimeRequest {
 }
 
 impl RuntimeRequest {
-    /// Who runs the image, without the group.
+    /// Returns the user that runs the image, without the group.
     pub(crate) fn uid(&self) -> &str {
         self.user.split(':').next().unwrap_or_default()
     }
@@ -236,14 +238,14 @@ pub(crate) enum Entrypoint {
     Shell,
 }
 
-/// A host file or folder and where it goes.
+/// A host file or directory, and its path in the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Copied {
     pub(crate) source: PathBuf,
     pub(crate) target: ImagePath,
 }
 
-/// A host file or folder that is seen, and may be written to, while the program runs.
+/// A host file or directory that is mounted while the program runs. It is writable unless `is_read_only` is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Volume {
     /// Absolute.
@@ -262,16 +264,16 @@ pub(crate) enum Compression {
     Zstd(u8),
 }
 
-/// Where an image goes, in skopeo's words.
+/// A destination of the image, in skopeo's syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
-    /// One tar that is an OCI layout and a Docker archive at once.
+    /// One tar that is both an OCI layout and a Docker archive.
     Archive(PathBuf),
-    /// `oci:PATH[:REFERENCE]`: an OCI layout in a folder, beside the images that it has under other names.
+    /// `oci:PATH[:REFERENCE]`: an OCI layout in a directory. Images with other names in this layout are kept.
     Oci { path: PathBuf, reference: Option<String> },
     /// `oci-archive:PATH[:REFERENCE]`: an OCI layout in a tar.
     OciArchive { path: PathBuf, reference: Option<String> },
-    /// `docker-archive:PATH[:NAME[:TAG]]`: what `docker save` writes.
+    /// `docker-archive:PATH[:NAME[:TAG]]`: the format of `docker save`.
     DockerArchive { path: PathBuf, name: Option<String> },
     /// `dir:PATH`: a plain root file system.
     Directory(PathBuf),
@@ -324,8 +326,8 @@ impl FromStr for Destination {
     }
 }
 
-/// Splits `PATH[:REFERENCE]` at the first colon, as skopeo does: such a path holds none. A reference is of the characters
-/// that image-spec, annotations.md, has for `org.opencontainers.image.ref.name`.
+/// Splits `PATH[:REFERENCE]` at the first colon, like skopeo, so the path cannot contain a colon. A reference consists
+/// of the characters that image-spec, annotations.md, allows for `org.opencontainers.image.ref.name`.
 fn named(text: &str) -> Option<(PathBuf, Option<String>)> {
     let (path, reference) = match text.split_once(':') {
         None => (text, None),
@@ -341,7 +343,8 @@ fn named(text: &str) -> Option<(PathBuf, Option<String>)> {
     is_whole.then(|| (path.into(), reference.map(str::to_owned)))
 }
 
-/// Whether engines and registries take `text` as a name, with a tag or without (distribution-spec, "Pulling manifests").
+/// Returns whether engines and registries accept `text` as a name, with or without a tag (distribution-spec, "Pulling
+/// manifests").
 pub(crate) fn is_image_name(text: &str) -> bool {
     let (path, tag) = match text.rsplit_once(':') {
         Some((path, tag)) if !tag.contains('/') => (path, Some(tag)),

@@ -1,4 +1,4 @@
-//! What stopped a pipeline: one variant a step, with its exit code and the ways out.
+//! The errors that stop a pipeline: one variant per step, with its exit code and hints.
 
 use thiserror::Error;
 
@@ -17,7 +17,7 @@ use crate::steps::resolve::ResolveError;
 use crate::steps::seal::SealError;
 use crate::steps::unpack::UnpackError;
 
-/// What stopped a build: one variant a step.
+/// An error that stopped a build: one variant per step.
 #[derive(Debug, Error)]
 pub(crate) enum BuildError {
     #[error(transparent)]
@@ -53,13 +53,13 @@ impl BuildError {
         match self {
             Self::Prove(ProveError::Failed(_) | ProveError::OutOfTime { .. })
             | Self::Engine(EngineError::Check { .. }) => 3,
-            // As shells have it.
+            // Like in shells.
             Self::Prove(ProveError::NotFound { .. }) => 127,
             _ => 1,
         }
     }
 
-    /// Ways out, beyond what the error says itself.
+    /// Returns hints in addition to the error's own text.
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
             Self::Resolve(error) => error.hints(),

@@ -1,4 +1,4 @@
-//! The order of the steps, on one page. Nothing else knows it.
+//! The order of the steps, on one page. No other module contains it.
 
 mod dockerfiles;
 mod failure;
@@ -33,7 +33,7 @@ pub(crate) use self::failure::BuildError;
 pub(crate) use crate::outside::sandbox::{SandboxSettings, serve_warden};
 pub(crate) use crate::outside::world::{World, WorldSettings};
 
-/// Opens the doors.
+/// Opens all doors to the outside.
 pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<World, WorldError> {
     World::open(settings, listener)
 }
@@ -57,7 +57,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
         let env = seal::environment(request);
         let subject =
             Subject { tree: &tree, stage: &stage, assembly: &assembly, platform: platform.platform, env: &env };
-        // Nothing unproved is emitted; what is packed meanwhile is in the store, and that is all.
+        // An image that fails its proof is not emitted. Layers that are packed at the same time only go to the store.
         let (proof, packed) =
             rayon::join(|| prove(&subject, request, world), || pack(&tree, &requested(platform), request, world));
         proofs.push(proof?);
@@ -93,7 +93,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     Ok(receipt)
 }
 
-/// Resolves, and opens the parcels that come meanwhile: the network leaves the cores idle.
+/// Resolves, and in parallel opens the parcels that have arrived, because the network leaves the cores idle.
 fn resolve_and_unpack(request: &Request, world: &World) -> Result<Lock, BuildError> {
     let lock = rayon::in_place_scope(|scope| {
         resolve(request, &|parcel| scope.spawn(move |_| unpack_ahead(&parcel, world)), world)
@@ -101,7 +101,7 @@ fn resolve_and_unpack(request: &Request, world: &World) -> Result<Lock, BuildErr
     Ok(lock.map_err(Box::new)?)
 }
 
-/// The whole tree of a platform, and the one that ships.
+/// Returns the whole tree of a platform, and the tree that ships.
 fn tree(
     lock: &PlatformLock,
     request: &Request,
@@ -111,7 +111,7 @@ fn tree(
     let assembly = assemble(lock, &parts, request, world)?;
     let slim = trim(&assembly, lock, request, &world.store)?;
     let workshop = workshop(lock.platform, request, world)?;
-    // While Python compiles, one core is free for what bytecode does not change.
+    // While Python compiles, one core is free to pack the files that do not depend on bytecode.
     let (tree, packed) = rayon::join(
         || compile(slim.clone(), &assembly, request, workshop.as_ref(), (stage, world)),
         || pack_ahead(&slim, &requested(lock), request, world),
@@ -120,7 +120,7 @@ fn tree(
     Ok((assembly, tree?))
 }
 
-/// The same release's Python for this machine, where it does not run that of `platform`.
+/// Returns a tree with the same release's Python for this machine, if the Python of `platform` does not run here.
 fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Option<Tree>, BuildError> {
     let Some(request) = request.workshop(platform) else { return Ok(None) };
     let lock = resolve(&request, &|_| (), world).map_err(Box::new)?;
@@ -129,8 +129,8 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
     Ok(Some(assemble(lock, &unpack(lock, world)?, &request, world)?.tree))
 }
 
-/// Makes the tree of the first platform and runs `command` in it, or what the image would start, with `volumes` mounted;
-/// returns its exit code.
+/// Makes the tree of the first platform, mounts `volumes` and runs `command` in it, or the image's own start command if
+/// `command` is empty. Returns the exit code.
 pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
     let lock = resolve_and_unpack(request, world)?;
     fetch(&lock, world)?;
@@ -148,12 +148,13 @@ fn requested(lock: &PlatformLock) -> Vec<String> {
     lock.wheels.iter().filter(|wheel| wheel.is_requested).map(|wheel| wheel.name.clone()).collect()
 }
 
-/// How much the cache in `dir` holds.
+/// Returns how much data the cache in `dir` contains.
 pub(crate) fn cache_amount(dir: &Path) -> Result<Amount, StoreError> {
     store::amount(dir)
 }
 
-/// Removes from the cache in `dir` what was not used for `unused_for`, or all of it, once no build is at work with it.
+/// Removes the entries of the cache in `dir` that were not used for `unused_for`, or all of them. It first waits until
+/// no build uses the cache.
 pub(crate) fn prune_cache(
     dir: &Path,
     unused_for: Option<Duration>,

@@ -1,4 +1,4 @@
-//! What a build came to, counted.
+//! Computes the receipt of a build.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::model::image::PlatformImage;
 use crate::model::receipt::{PlatformReceipt, ProofSummary};
 use crate::model::tree::Tree;
 
-/// The receipt of one platform: its bytes by origin, and those that trim took by reason.
+/// Returns the receipt of one platform: its bytes by origin, and the removed bytes by reason.
 pub(super) fn of_platform(
     platform: &PlatformImage,
     whole: &Tree,

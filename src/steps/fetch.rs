@@ -15,7 +15,7 @@ pub(crate) enum FetchError {
     Download(#[from] HttpError),
 }
 
-/// Brings the parcels of `lock` that the store lacks.
+/// Fetches the parcels of `lock` that are not in the store.
 pub(crate) fn fetch(lock: &Lock, world: &World) -> Result<(), FetchError> {
     // Platforms share parcels; each is fetched once.
     let mut downloads: BTreeMap<Digest, Download> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Layers -> image: config, manifest and index, as the OCI image specification 1.1 has them.
+//! Layers -> image: config, manifest and index, as defined by the OCI image specification 1.1.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,14 +32,14 @@ pub(crate) struct Share<'a> {
     pub(crate) assembly: &'a Assembly,
 }
 
-/// What an image starts: the entry point, and the arguments that a user's own replace.
+/// The command that an image starts: the entry point, and the default arguments that the user can replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Start {
     pub(crate) entrypoint: Vec<String>,
     pub(crate) cmd: Vec<String>,
 }
 
-/// Seals all platforms to one image. At least one share has to be there.
+/// Combines all platforms into one image. There must be at least one share.
 pub(crate) fn seal(shares: Vec<Share<'_>>, request: &Request) -> Result<Image, SealError> {
     let mut platforms = Vec::new();
     let programs = shares.first().map_or(&[][..], |share| &share.assembly.programs);
@@ -103,8 +103,9 @@ fn index(platforms: &[PlatformImage], annotations: &BTreeMap<String, String>) ->
     Ok(Document::new(INDEX, serde_json::to_vec(&index)?))
 }
 
-/// The pre-defined annotation keys (image-spec, annotations.md) as far as the requested distributions tell them, and the
-/// user's own over them. Of several, what can be told of one only is left out.
+/// Returns the pre-defined annotation keys (image-spec, annotations.md) with the metadata of the requested
+/// distributions. The user's own annotations have priority. If there are several distributions, keys that can only
+/// describe one are left out.
 fn annotations(programs: &[Program], request: &Request) -> BTreeMap<String, String> {
     let joined = |one: &dyn Fn(&Program) -> String| programs.iter().map(one).collect::<Vec<_>>().join(", ");
     let mut told = vec![("base.name", Some(format!("{}:{}", request.base.distribution, request.base.suite)))];
@@ -131,7 +132,7 @@ fn annotations(programs: &[Program], request: &Request) -> BTreeMap<String, Stri
     annotations
 }
 
-/// All licences as one SPDX expression; `None` where one is not known.
+/// Returns all licences as one SPDX expression. `None` if one of them is not known.
 fn licenses(programs: &[Program]) -> Option<String> {
     let all: Option<BTreeSet<&str>> = programs.iter().map(|program| program.licenses.as_deref()).collect();
     let in_brackets = |one: &str| if one.contains(" OR ") { format!("({one})") } else { one.to_owned() };
@@ -180,18 +181,19 @@ fn config(share: &Share<'_>, request: &Request, annotations: &BTreeMap<String, S
     }))
 }
 
-/// `NAME=VALUE`, the user's own over lath's.
+/// Returns the variables as `NAME=VALUE`. The user's own have priority over lath's.
 pub(crate) fn environment(request: &Request) -> Vec<String> {
     let path = request.user_base.bin() + ":/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
     let mut own = vec![
-        // An engine gives a user that the image does not know the root folder, where nothing can be written.
+        // If a user is not in the image's `/etc/passwd`, an engine sets HOME to the root directory, which is not
+        // writable.
         ("HOME", "/home/app".to_owned()),
         ("LANG", "C.UTF-8".to_owned()),
         ("PATH", path),
         ("PYTHONUSERBASE", request.user_base.to_string()),
     ];
     if !["0", "root"].contains(&request.runtime.uid()) {
-        // Whom `/etc/passwd` does not know has no name: `getpass.getuser()` asks this first.
+        // A user that is not in `/etc/passwd` has no name, but `getpass.getuser()` reads this variable first.
         own.push(("USER", "app".to_owned()));
     }
     let mut all: BTreeMap<String, String> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -199,18 +201,18 @@ pub(crate) fn environment(request: &Request) -> Vec<String> {
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
-/// The only script that bears the name of a distribution that was asked for: where two do, the user has asked for two
-/// programs.
+/// Returns the only script that has the same name as a requested distribution. If there are two, the user has requested
+/// two programs.
 fn namesake<'a>(scripts: &[&'a InstalledScript], requested: &[&str]) -> Option<&'a str> {
     let is_namesake = |script: &&&InstalledScript| requested.contains(&lock::namesake(&script.name).as_str());
     let mut namesakes = scripts.iter().filter(is_namesake);
     let first = namesakes.next()?;
-    // Two distributions may bring the same script.
+    // Two distributions may contain the same script.
     namesakes.all(|other| other.name == first.name).then_some(first.name.as_str())
 }
 
-/// What the image starts: the scripts that the user named, else the one that bears its distribution's name or is the
-/// only one; of several others none is guessed, and an image without any starts Python.
+/// Returns the command that the image starts: the script that the user named, or the only script, or the one with its
+/// distribution's name. If several scripts remain, lath does not guess. An image without scripts starts Python.
 pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, SealError> {
     let runtime = &request.runtime;
     let path = |name: &str| request.user_base.program(name);
@@ -237,7 +239,8 @@ pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, Sea
     if let Some(program) = program {
         return Ok(Start { entrypoint: vec![path(program)], cmd: runtime.cmd.clone() });
     }
-    // A menu: the command names the script, and without one the first that the user named answers, or Python.
+    // The image offers several programs. The command's first word selects one. Without a command, the first script that
+    // the user named starts, or Python.
     let python = vec![request.python.version.interpreter()];
     if runtime.scripts.is_empty() && requested.is_empty() {
         return Ok(Start { entrypoint: python, cmd: runtime.cmd.clone() });
@@ -284,7 +287,7 @@ mod tests {
         assert_eq!(namesake(&[&black, &isort], &["black", "isort"]), None);
         assert_eq!(namesake(&[&daemon], &["black"]), None);
         assert_eq!(namesake(&[&black, &script("black", "black-core")], &["black"]), Some("black"));
-        // Of a package that brings along what carries the script.
+        // The distribution with the script's name depends on the one that contains the script.
         let (community, core) = (script("ansible-community", "ansible"), script("ansible", "ansible-core"));
         assert_eq!(namesake(&[&community, &core], &["ansible"]), Some("ansible"));
     }

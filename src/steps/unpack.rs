@@ -1,4 +1,4 @@
-//! Parcels -> parts: every archive opened once, its contents in the store, its listing kept as a note.
+//! Parcels -> parts: opens every archive once, puts its contents into the store and its listing into the cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -19,7 +19,7 @@ use crate::model::tree::{Kind, Origin};
 use crate::outside::store::{PackWriter, Packed, Store, StoreError};
 use crate::outside::world::World;
 
-/// The shelf of notes; its number changes when [`Part`] does.
+/// The cache bucket of parts. Its number must change if [`Part`] changes.
 const SHELF: &str = "parts-2";
 
 #[derive(Debug, Error)]
@@ -51,7 +51,7 @@ pub(crate) enum PartError {
 }
 
 impl UnpackError {
-    /// Ways out, beyond what the error says itself.
+    /// Returns hints in addition to the error's own text.
     pub(crate) fn hints(&self) -> Vec<String> {
         let Self::Parcel { parcel, source } = self;
         match source {
@@ -77,7 +77,7 @@ pub(crate) fn unpack(lock: &PlatformLock, world: &World) -> Result<Vec<Part>, Un
     Ok(parts)
 }
 
-/// Opens a parcel before the others are there. What fails is opened again, and told, by [`unpack`].
+/// Opens a parcel before the others are fetched. If that fails, [`unpack`] opens it again and reports the error.
 pub(crate) fn unpack_ahead(parcel: &Parcel, world: &World) {
     let _ = match parcel {
         Parcel::Deb(deb) => deb_part(deb, &world.store),
@@ -96,15 +96,15 @@ fn wheel_part(wheel: &LockedWheel, store: &Store) -> Result<Part, UnpackError> {
     })
 }
 
-/// A note: what was found in a parcel, and the pack that holds what is small of it.
+/// Cache entry: the contents of a parcel, and the pack with its small files.
 #[derive(Serialize, Deserialize)]
 struct Opened {
     contents: PartContents,
     packed: Packed,
 }
 
-/// The note of an earlier opening, or what `open` finds in the parcel. Contents are in the store before the note is;
-/// after a machine lost its power they may be gone or cut short all the same, and the parcel is opened again.
+/// Returns the contents from the cache, or else those that `open` finds in the parcel. Contents are written before the
+/// cache entry, but a power failure may remove or truncate them anyway. In that case the parcel is opened again.
 fn noted(
     name: &str,
     parcel: &Digest,
@@ -134,7 +134,7 @@ fn noted(
     Ok(Part { parcel: *parcel, origin, contents })
 }
 
-/// Whether the store has every file of the part, and each whole.
+/// Returns whether the store has every file of the part, and each is complete.
 fn holds(contents: &PartContents, store: &Store) -> bool {
     let shelves: Vec<&[PartEntry]> = match contents {
         PartContents::Deb(deb) => vec![&deb.entries],
@@ -150,7 +150,7 @@ fn open(path: &Path) -> Result<std::io::BufReader<fs::File>, PartError> {
     Ok(std::io::BufReader::with_capacity(256 << 10, fs::File::open(path).map_err(PartError::Open)?))
 }
 
-/// Keeps the contents of the file `path`.
+/// Stores the contents of the file `path`.
 fn kept(path: &str, reader: &mut dyn Read, pack: &mut PackWriter<'_>) -> Result<(Digest, u64), PartError> {
     pack.put_reader(reader).map_err(|error| match error {
         StoreError::Incoming(source) => PartError::Contents { path: path.to_owned(), source },
@@ -177,7 +177,7 @@ fn read_deb(path: &Path, pack: &mut PackWriter<'_>) -> Result<DebPart, PartError
             }
         };
         match seen.insert(path.clone(), kind.clone()) {
-            // A tar may name a directory as often as it likes.
+            // A tar may contain the same directory several times.
             Some(Kind::Directory) if kind == Kind::Directory => return Ok(()),
             Some(_) => return Err(PartError::Twice { path }),
             None => {}
@@ -218,7 +218,7 @@ fn read_wheel(path: &Path, pack: &mut PackWriter<'_>) -> Result<WheelPart, PartE
     let mut seen: BTreeSet<(Scheme, String)> = BTreeSet::new();
     wheel.files(|scheme, path, is_executable, reader| {
         let path = ImagePath::parse(&path)?.relative().to_owned();
-        // `purelib` and `platlib` are one directory here.
+        // `purelib` and `platlib` are the same directory here.
         if !seen.insert((scheme, path.clone())) {
             return Err(PartError::Twice { path });
         }

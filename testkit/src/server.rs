@@ -1,6 +1,7 @@
-//! A small HTTP/1.1 server on loopback that answers from a map, remembers what was asked, and misbehaves on request.
+//! A small HTTP/1.1 server on loopback that serves a map of responses, records the requests, and misbehaves on request.
 //!
-//! Entity tags (RFC 9110, section 8.8.3), conditional requests (section 13) and ranges of one part (section 14).
+//! It supports entity tags (RFC 9110, section 8.8.3), conditional requests (section 13) and ranges of one part (section
+//! 14).
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -13,7 +14,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::digest::{base64, sha256_hex};
 
-/// What a path answers.
+/// The response to a path.
 #[derive(Debug, Clone)]
 pub struct Response {
     pub status: u16,
@@ -24,22 +25,22 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer 200 with an entity tag of its own, which takes ranges.
+    /// Creates a response with status 200 and an entity tag of its own. It supports ranges.
     pub fn ok(body: impl AsRef<[u8]>) -> Self {
         Self { status: 200, headers: Vec::new(), body: body.as_ref().into(), has_etag: true, takes_ranges: true }
     }
 
-    /// An answer of another status, without tag and ranges.
+    /// Creates a response with another status, without tag and ranges.
     pub fn status(status: u16, body: impl AsRef<[u8]>) -> Self {
         Self { status, has_etag: false, takes_ranges: false, ..Self::ok(body) }
     }
 
-    /// An answer 302 to `location`.
+    /// Creates a response 302 to `location`.
     pub fn redirect(location: &str) -> Self {
         Self::status(302, "").header("Location", location)
     }
 
-    /// What a proxy answers in place of what was asked for.
+    /// Creates the page that a proxy sends instead of the requested file.
     pub fn proxy_page() -> Self {
         Self::ok("<!DOCTYPE html>\n<html><body>Please log in.</body></html>\n").header("Content-Type", "text/html")
     }
@@ -65,16 +66,16 @@ impl Response {
 pub enum Fault {
     /// The next `times` requests get this status.
     Fail { times: u32, status: u16 },
-    /// The next `times` answers end after so many bytes of their body, the connection with them.
+    /// The next `times` responses end after this many bytes of their body, and the connection is closed.
     Cut { times: u32, after_bytes: usize },
-    /// The next `times` requests are never answered.
+    /// The next `times` requests never get a response.
     Hang { times: u32 },
-    /// The next `times` answers wait first.
+    /// The next `times` responses are delayed.
     Delay { times: u32, wait: Duration },
 }
 
 impl Fault {
-    /// Takes one off the count; says whether there was one left.
+    /// Reduces the count by one. Returns whether it was above zero.
     fn consume(&mut self) -> bool {
         let (Self::Fail { times, .. } | Self::Cut { times, .. } | Self::Hang { times } | Self::Delay { times, .. }) =
             self;
@@ -84,17 +85,17 @@ impl Fault {
     }
 }
 
-/// A request that came in.
+/// A received request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
-    /// Without the query, its percent signs decoded.
+    /// Without the query, and with percent signs decoded.
     pub path: String,
     pub query: String,
     /// Names in lower case.
     pub headers: BTreeMap<String, String>,
     pub body: Vec<u8>,
-    /// What it was answered; 0 when the answer never came.
+    /// The status of the response. 0 if there was no response.
     pub status: u16,
 }
 
@@ -103,12 +104,12 @@ struct Shared {
     routes: Mutex<BTreeMap<String, Response>>,
     faults: Mutex<BTreeMap<String, Fault>>,
     requests: Mutex<Vec<Request>>,
-    /// The value of `Authorization` that every request must bear.
+    /// The value of `Authorization` that every request must contain.
     authorization: Mutex<Option<String>>,
     is_closed: AtomicBool,
 }
 
-/// The server; it ends when dropped.
+/// The server. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -136,7 +137,7 @@ impl Server {
         Self { address, shared }
     }
 
-    /// A server that knows no path yet.
+    /// Starts a server that serves no path yet.
     pub fn empty() -> Self {
         Self::start(BTreeMap::new())
     }
@@ -145,17 +146,17 @@ impl Server {
         self.address.port()
     }
 
-    /// The URL of `path`, which begins with a slash.
+    /// Returns the URL of `path`, which begins with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// The same with credentials in it.
+    /// Returns the same URL with credentials.
     pub fn url_as(&self, user: &str, password: &str, path: &str) -> String {
         format!("http://{user}:{password}@{}{path}", self.address)
     }
 
-    /// Answers `path` with `response` from now on.
+    /// Serves `response` for `path` from now on.
     pub fn set(&self, path: &str, response: Response) {
         lock(&self.shared.routes).insert(path.to_owned(), response);
     }
@@ -164,12 +165,12 @@ impl Server {
         lock(&self.shared.routes).remove(path);
     }
 
-    /// What `path` answers now.
+    /// Returns the current response for `path`.
     pub fn get(&self, path: &str) -> Option<Response> {
         lock(&self.shared.routes).get(path).cloned()
     }
 
-    /// Every path that is answered.
+    /// Returns every path that has a response.
     pub fn paths(&self) -> Vec<String> {
         lock(&self.shared.routes).keys().cloned().collect()
     }
@@ -179,17 +180,17 @@ impl Server {
         lock(&self.shared.faults).insert(path.to_owned(), fault);
     }
 
-    /// Refuses every request without these credentials.
+    /// Rejects every request without these credentials.
     pub fn require_basic(&self, user: &str, password: &str) {
         *lock(&self.shared.authorization) = Some(format!("Basic {}", base64(format!("{user}:{password}").as_bytes())));
     }
 
-    /// Every request so far, in the order of their answers.
+    /// Returns all requests so far, in the order of their responses.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.requests).clone()
     }
 
-    /// The requests of one path.
+    /// Returns the requests for one path.
     pub fn requests_of(&self, path: &str) -> Vec<Request> {
         self.requests().into_iter().filter(|request| request.path == path).collect()
     }
@@ -202,12 +203,12 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.is_closed.store(true, Ordering::Relaxed);
-        // Wakes the thread that accepts; when it cannot be reached it is gone already.
+        // Wakes the thread that accepts connections. If it cannot be reached, it has already ended.
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
     }
 }
 
-/// The bytes to send, and whether the connection goes on after them.
+/// The bytes to send, and whether the connection is closed after them.
 struct Answer {
     status: u16,
     head: Vec<u8>,
@@ -241,7 +242,7 @@ impl Shared {
         let _ = stream.shutdown(Shutdown::Both);
     }
 
-    /// Holds the connection open until the server ends, at most `limit`.
+    /// Keeps the connection open until the server stops, at most for `limit`.
     fn wait_for_the_end(&self, limit: Duration) {
         let step = Duration::from_millis(20);
         let mut waited = Duration::ZERO;
@@ -251,7 +252,7 @@ impl Shared {
         }
     }
 
-    /// The answer to a request; `None` when none shall come.
+    /// Returns the response to a request. `None` if the request must not get one.
     fn answer(&self, request: &Request) -> Option<Answer> {
         let fault = lock(&self.faults).get_mut(&request.path).and_then(|fault| fault.consume().then_some(*fault));
         let mut response = self.response(request);
@@ -350,7 +351,7 @@ fn write_answer(request: &Request, response: &Response, cut: Option<usize>) -> A
     Answer { status, head: head.into_bytes(), body, is_last }
 }
 
-/// The first and last byte of a range of one part; `None` when it cannot be met.
+/// Returns the first and last byte of a range of one part. `None` if the range is invalid.
 fn parse_range(range: &str, length: usize) -> Option<(usize, usize)> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     let end = length.checked_sub(1)?;
@@ -383,7 +384,7 @@ fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    /// Sends one request; gives the status, the head in lower case, and the body until the end.
+    /// Sends one request. Returns the status, the head in lower case, and the body until the end.
     fn ask(server: &Server, path: &str, headers: &str) -> (u16, String, Vec<u8>) {
         let mut stream = TcpStream::connect(server.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(1500))).unwrap();

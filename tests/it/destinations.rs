@@ -1,4 +1,4 @@
-//! Where an image goes: each destination whole or as it was, and only what changed in new layers.
+//! The destinations of an image: each one is complete or unchanged, and only changed contents are in new layers.
 
 use testkit::{PyPi, WheelBuilder, oci};
 
@@ -9,7 +9,7 @@ fn a_layout_keeps_the_images_that_it_has_under_other_names() {
     let world = World::usual();
     stdout(world.build("tool -t one:1 -o oci:layout"));
     stdout(world.build("tool -o oci:layout:2 --label other=yes"));
-    // The same name again takes the same place.
+    // An image with the same name replaces the first one.
     stdout(world.build("tool -t one:1 -o oci:layout"));
     let image = oci::check(&world.path("layout")).unwrap();
     assert_eq!(image.names, ["2", "1"]);

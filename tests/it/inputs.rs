@@ -1,4 +1,4 @@
-//! What can go in beside names: wheels by path and URL, files of requirements, indexes that ask who one is.
+//! Inputs other than names: wheels by path and URL, requirements files, and indexes that require credentials.
 
 use testkit::server::{Response, Server};
 use testkit::{PyPi, WheelBuilder, oci};
@@ -8,7 +8,7 @@ use crate::world::{World, archive, tool};
 const FILE: &str = "tool-1.0-py3-none-any.whl";
 const DIST_INFO: &str = "opt/app/lib/python3.13/site-packages/tool-1.0.dist-info";
 
-/// Builds with `words` and gives what was said and the image.
+/// Builds with `words` and returns the messages and the image.
 fn built(world: &World, words: &str, environment: &[(&str, &str)]) -> (String, oci::Checked) {
     let output = world.build_with(words, environment);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -16,7 +16,7 @@ fn built(world: &World, words: &str, environment: &[(&str, &str)]) -> (String, o
     (said, oci::check(&world.path("tool.tar")).unwrap())
 }
 
-/// A world whose index knows `dependency` alone, and a wheel of `tool` that needs it.
+/// Returns a world whose index contains only `dependency`, and a wheel of `tool` that needs it.
 fn world_and_wheel() -> (World, Vec<u8>) {
     let dependency = WheelBuilder::new("dependency", "2.0").file("dependency.py", "");
     (World::new(archive(), PyPi::new().built(&dependency)), tool().requires("dependency>=1").build())
@@ -207,7 +207,8 @@ fn a_request_that_came_before_asks_for_all_pages_at_once_and_still_heeds_what_th
     let world = World::new(archive(), index);
     let digest = built(&world, "tool", &[]).1.digest;
     assert_eq!(built(&world, "tool", &[]).1.digest, digest);
-    // Another index knows a newer one; the names of before are a guess and no more.
+    // Another index has a newer `dependency`, and a `tool` that does not need it. The names from the last build are
+    // only prefetched.
     index = PyPi::new().built(&tool()).built(&dependency("2.0"));
     let other = index.serve();
     let (_, image) = built(&world, &format!("tool --default-index {}", other.url()), &[]);

@@ -1,4 +1,4 @@
-//! lath as its users run it, against a PyPI and a Debian archive on loopback.
+//! Runs lath like its users, against a PyPI and a Debian archive on loopback.
 
 mod build;
 mod compare;

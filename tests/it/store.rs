@@ -1,4 +1,4 @@
-//! The store among several processes, killed ones among them.
+//! The store with several processes at once, including killed ones.
 
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -8,7 +8,7 @@ use testkit::{Fault, PyPi};
 
 use crate::world::{World, archive, digest, stdout, tool};
 
-/// A world whose build takes a moment in each step.
+/// Returns a world whose build takes some time in each step.
 fn slow() -> World {
     let mut wheel = tool();
     for number in 0..200 {
@@ -17,14 +17,14 @@ fn slow() -> World {
     World::new(archive(), PyPi::new().built(&wheel))
 }
 
-/// Tells whether a step has begun, by what it leaves.
+/// Detects by its effects whether a step has begun.
 type Mark = fn(&World) -> bool;
 
 fn start(world: &World, words: &str) -> Child {
     world.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// The files below `dir`, however deep.
+/// Returns the files below `dir`, at any depth.
 fn files(dir: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in fs_err::read_dir(dir).into_iter().flatten().flatten() {

@@ -22,7 +22,7 @@ const ENTRIES: &[&str] = &[
     "pandas-excel",
     "pre-commit",
 ];
-/// Where executables are in an image, for a root file system, which has no configuration.
+/// The directories of executables in an image. They are needed for a root file system, because it has no configuration.
 const PATH: &str = "/opt/app/bin:/usr/local/bin:/usr/bin:/bin";
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -43,7 +43,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ENTRIES.iter().copied().flat_map(of_entry).collect()
 }
 
-/// What an entry's image is called.
+/// Returns the name of an entry's image.
 fn name(entry: &str) -> String {
     format!("corpus-{entry}")
 }
@@ -52,7 +52,7 @@ fn file(entry: &str) -> PathBuf {
     corpus_folder().join(format!("entries/{entry}.toml"))
 }
 
-/// The image of what the entry asks for.
+/// Returns the image with the requirements of the entry.
 fn built(entry: &str) -> Built {
     let table: toml::Table = std::fs::read_to_string(file(entry)).unwrap().parse().unwrap();
     let strings = |key: &str| -> Vec<String> { table[key].clone().try_into().unwrap() };

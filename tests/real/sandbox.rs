@@ -1,4 +1,4 @@
-//! Every program, built, proved and put to work in the sandbox: no engine, no root.
+//! Every program, built, proved and used in the sandbox, without engine and root.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -49,7 +49,7 @@ fn same_digest() {
     assert_eq!(said, format!("again.tar@{}\n", once.checked.digest));
 }
 
-/// The script that stands in for `ldconfig` tells ctypes what the program does.
+/// The script that replaces `ldconfig` gives ctypes the same results as the program.
 fn libraries() {
     let home = tempfile::tempdir().unwrap();
     let find = "import ctypes.util, os; find = ctypes.util.find_library; \
@@ -92,7 +92,7 @@ fn volumes() {
     let (code, left) = black("work:/src:ro");
     assert_ne!(code, Some(0));
     assert_eq!(left, untidy);
-    // Over the home it hides what the image has there, as in an engine, and nothing is made in it.
+    // A volume over the home directory hides the image's files there, like in an engine, and nothing is created in it.
     fs_err::write(built.folder.join("large"), vec![b'x'; 2 << 20]).unwrap();
     let words = ["run", "--offline", "--copy", "large:/home/app/own/large", "--volume", "work:/home/app", "black"];
     let list = ["--", "python3", "-c", "import os; print(os.listdir('/home/app'))"];
@@ -101,7 +101,7 @@ fn volumes() {
     assert_eq!(fs_err::read_dir(&work).unwrap().count(), 1);
 }
 
-/// psycopg2 brings its libraries in the wheel, but links the system's zlib.
+/// The wheel of psycopg2 contains its libraries, but links the system's zlib.
 fn closure() {
     let built = lath::built("psycopg2", &["psycopg2-binary"]);
     let platform = &built.metadata["platforms"][0];

@@ -1,12 +1,12 @@
-//! Where the archives of Debian and Ubuntu are served when the user names no mirror.
+//! The default mirrors of Debian's and Ubuntu's archives.
 
 use crate::model::digest::Digest;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
 
-/// Its security archive lies beside it: the same with `-security` after it.
+/// The security archive is at the same URL with `-security` appended.
 const DEBIAN: &str = "https://deb.debian.org/debian";
-// Canonical serves these without TLS; signatures hold them up.
+// Canonical serves these without TLS. Their integrity is protected by signatures.
 const UBUNTU: &str = "http://archive.ubuntu.com/ubuntu";
 const UBUNTU_SECURITY: &str = "http://security.ubuntu.com/ubuntu";
 const UBUNTU_PORTS: &str = "http://ports.ubuntu.com/ubuntu-ports";
@@ -16,24 +16,24 @@ const UBUNTU_PORTS: &str = "http://ports.ubuntu.com/ubuntu-ports";
 pub(super) struct Pocket {
     /// Without a trailing slash.
     pub(super) mirror: String,
-    /// As under `dists/`: `trixie-security`.
+    /// Like under `dists/`: `trixie-security`.
     pub(super) suite: String,
     pub(super) components: &'static [&'static str],
 }
 
 impl Pocket {
-    /// Where its InRelease lies.
+    /// Returns the URL of its InRelease file.
     pub(super) fn url(&self) -> String {
         format!("{}/dists/{}/InRelease", self.mirror, self.suite)
     }
 
-    /// What notes about it go by.
+    /// Returns the key of cache entries about it.
     pub(super) fn key(&self) -> Digest {
         Digest::of(self.url().as_bytes())
     }
 }
 
-/// The releases that are served there and have a Python 3 worth having, newest first.
+/// Returns the suites that are served there and have a useful Python 3, newest first.
 pub(super) fn suites(distribution: Distribution) -> &'static [&'static str] {
     match distribution {
         Distribution::Debian => &["trixie", "bookworm", "sid"],
@@ -41,7 +41,7 @@ pub(super) fn suites(distribution: Distribution) -> &'static [&'static str] {
     }
 }
 
-/// The suite itself, its updates and its security updates; `sid` has neither of the latter.
+/// Returns the suite itself, its updates and its security updates. `sid` has only the suite itself.
 pub(super) fn pockets(base: &BaseRequest, architecture: Architecture) -> Vec<Pocket> {
     let (main, security, components): (_, _, &'static [&'static str]) = match (base.distribution, architecture) {
         (Distribution::Debian, _) => (DEBIAN, format!("{DEBIAN}-security"), &["main"]),

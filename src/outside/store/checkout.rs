@@ -1,4 +1,4 @@
-//! Trees laid out, in memory or on disk, from the store's contents.
+//! Lays out trees from the store's contents, in memory or on disk.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,30 +14,31 @@ use super::{Store, StoreError};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Kind, Node, Tree};
 
-/// Whose the files of a tree are.
+/// How the files of a tree are created.
 #[derive(Clone, Copy)]
 enum Files<'a> {
     /// Hard links to the store's contents.
     Shared,
     /// Hard links to contents in memory.
     InMemory(&'a Memory),
-    /// Copies, with the owners that the tree names where this process may give files away.
+    /// Copies. If this process may change owners, they get the owners of the tree.
     Own,
 }
 
 impl Store {
-    /// Makes `tree` in the empty directory `root`: files are hard links to the store's contents, so whoever
-    /// runs something in there mounts it read-only.
+    /// Lays out `tree` in the empty directory `root`. Files are hard links to the store's contents, so the directory
+    /// must be mounted read-only if a program runs in it.
     pub(crate) fn check_out(&self, tree: &Tree, root: &Path) -> Result<(), StoreError> {
         self.lay_out(&Tree::default(), tree, root, Files::Shared)
     }
 
-    /// The same with files of their own, for somebody who may write to them; under root their owners are the tree's.
+    /// Does the same with separate copies of files, for programs that may write to them. If lath runs as root, they get
+    /// the owners of the tree.
     pub(crate) fn copy_out(&self, tree: &Tree, root: &Path) -> Result<(), StoreError> {
         self.lay_out(&Tree::default(), tree, root, Files::Own)
     }
 
-    /// Makes `tree` of `before`, which is at `root`.
+    /// Changes the directory `root`, which holds `before`, into `tree`. Touches only what differs.
     fn lay_out(&self, before: &Tree, tree: &Tree, root: &Path, files: Files<'_>) -> Result<(), StoreError> {
         let stays = |path: &ImagePath, node: &Node| {
             let old = before.nodes.get(path);
@@ -75,16 +76,16 @@ impl Store {
                 }
             }
             if may_give_away && node.owner != 0 {
-                // Root of a user namespace has nobody to give files to.
+                // Root in a user namespace cannot change the owner to an ID outside the namespace.
                 let _ = unix::lchown(&here, Some(node.owner), Some(node.owner));
             }
         }
-        // Modes come last and deepest first: a directory that may not be written is filled before.
+        // Modes are set last and deepest first, because a directory must be filled before it becomes read-only.
         for (path, node) in tree.nodes.iter().rev().filter(|(_, node)| sets_mode(node, files)) {
             if before.nodes.get(path).is_some_and(|old| old.kind == node.kind && old.mode == node.mode) {
                 continue;
             }
-            // Whoever cleans up goes into every directory.
+            // The owner keeps full access to every directory, because lath must be able to clean up.
             let more = if node.kind == Kind::Directory { 0o700 } else { 0 };
             let mode = std::fs::Permissions::from_mode(node.mode | more);
             let failed = |source| StoreError::CheckOut { path: path.clone(), source };
@@ -94,7 +95,7 @@ impl Store {
     }
 }
 
-/// Makes the file `path` with mode 0644, or 0755 where it is to be executed.
+/// Writes the file `path` with mode 0644, or 0755 if it is executable.
 pub(super) fn write(contents: &mut dyn io::Read, path: &Path, executable: bool) -> io::Result<()> {
     let mut file = fs::File::create(path)?;
     io::copy(&mut io::BufReader::with_capacity(128 << 10, contents), &mut file)?;
@@ -102,7 +103,8 @@ pub(super) fn write(contents: &mut dyn io::Read, path: &Path, executable: bool) 
     file.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
-/// One tree after the other in a folder, each made of the one before: what the trees of a build share is laid out once.
+/// A directory that holds one tree after the other. Each tree is made from the previous one, so the files that they
+/// share are laid out only once.
 #[derive(Debug)]
 pub(crate) struct Stage {
     store: Store,
@@ -115,19 +117,19 @@ struct Current {
     tree: Tree,
 }
 
-/// A tree laid out.
+/// A tree that is laid out.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shown {
     pub(crate) root: PathBuf,
-    /// Files of the store, and the image paths where they are to be mounted: what stands there is empty.
+    /// Files of the store, and the image paths at which they must be mounted. The files at these paths are empty.
     pub(crate) files: Vec<(PathBuf, String)>,
 }
 
-/// Where trees are shown.
+/// The directory that contains the trees.
 #[derive(Debug)]
 struct Home {
     folder: TempDir,
-    /// Where that is in memory.
+    /// Present if the directory is in memory.
     memory: Option<Arc<Memory>>,
 }
 
@@ -148,11 +150,11 @@ impl Stage {
         Self { store: store.clone(), current: Mutex::new(None) }
     }
 
-    /// `tree` laid out, as by [`Store::check_out`] but for what is to be mounted, until another is shown. Nobody may be
-    /// at work in the one before.
+    /// Lays out `tree`, reusing the directory of the previous one. Large files are left as placeholders to be mounted.
+    /// No process may still be running in the previous tree.
     pub(crate) fn show(&self, tree: &Tree) -> Result<Shown, StoreError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        // A change that breaks off leaves a folder that nobody uses again.
+        // If a change fails, its directory is not used again.
         let (home, before) = match current.take() {
             Some(Current { home, tree: before }) if home.memory.as_ref().is_none_or(|memory| memory.fits(tree)) => {
                 (home, before)
@@ -161,7 +163,7 @@ impl Stage {
         };
         let home = match self.change(&home, &before, tree) {
             Ok(()) => home,
-            // What memory no longer holds, the disk may.
+            // If the memory is full, there may still be space on the disk.
             Err(_) if home.memory.is_some() => {
                 let home = self.home_on_disk()?;
                 self.change(&home, &Tree::default(), tree)?;
@@ -174,7 +176,7 @@ impl Stage {
         Ok(shown)
     }
 
-    /// What is to be mounted where `tree` is shown in `home`.
+    /// Returns the files to mount if `tree` is laid out in `home`.
     fn mounted(&self, home: &Home, tree: &Tree) -> Result<Vec<(PathBuf, String)>, StoreError> {
         let Some(memory) = &home.memory else { return Ok(Vec::new()) };
         let file = |(path, node): (&ImagePath, &Node)| {
@@ -202,7 +204,7 @@ impl Stage {
     }
 }
 
-/// Contents lie in the store as 0644 and 0755, and a shared file's mode is the store's.
+/// The store contains files with mode 0644 and 0755, and a shared file keeps the store's mode.
 fn sets_mode(node: &Node, files: Files<'_>) -> bool {
     match node.kind {
         Kind::Directory => true,
@@ -309,7 +311,7 @@ mod tests {
         assert_eq!(std::fs::metadata(root.join("large")).unwrap().len(), 0);
     }
 
-    /// Every path below `dir` with its mode and what it holds.
+    /// Returns every path below `dir` with its mode and contents.
     fn listing(dir: &Path) -> Vec<String> {
         let mut lines = Vec::new();
         for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {

@@ -1,9 +1,9 @@
-//! The content-addressed cache on disk: parcels, file contents, segments of layers and small notes.
+//! The content-addressed cache on disk: parcels, file contents, segments of layers and small cache entries.
 //!
-//! Every write goes to a temporary file of the same file system and is renamed into place, so that a process that is
-//! killed leaves nothing half-written, and two processes may write the same thing at once. Whoever works with the store
-//! holds its lock together with others; who cleans it up holds it alone. A machine that loses its power may leave files
-//! cut short: sizes are compared on use (decision 0050).
+//! Every file is first written to a temporary file on the same file system and then renamed. Therefore a killed process
+//! leaves no incomplete files, and two processes may write the same file at once. Processes that use the store share
+//! its lock; a process that cleans it up has the lock exclusively. If the machine loses power, files may be truncated,
+//! so their sizes are compared when they are used (decision 0050).
 
 mod checkout;
 mod memory;
@@ -32,10 +32,10 @@ use crate::model::digest::{Digest, DigestWriter};
 use crate::model::image_path::ImagePath;
 use crate::outside::unfinished::Unfinished;
 
-/// The layout that this lath reads and writes.
+/// The version of the layout that this lath reads and writes.
 const VERSION: &str = "1";
 const SHELVES: [&str; 8] = ["files", "packs", "programs", "parcels", "partial", "segments", "notes", "locks"];
-/// A use is written down this often, so that [`prune`] knows what is in use.
+/// The use of a file is recorded at this interval, so that [`prune`] can find unused files.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ pub(crate) struct Store {
     desk: Arc<Desk>,
 }
 
-/// What a process has of a store while it works: a folder for what is not finished, and the lock.
+/// The state of a process that uses a store: a directory for unfinished files, and the lock.
 #[derive(Debug)]
 struct Desk {
     folder: TempDir,
@@ -75,7 +75,7 @@ pub(crate) enum StoreError {
 }
 
 impl StoreError {
-    /// Ways out, beyond what the error says itself.
+    /// Returns hints in addition to the error's own text.
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
             Self::Version { .. } => {
@@ -92,20 +92,20 @@ impl StoreError {
 pub(crate) struct StoreGuard(#[expect(dead_code, reason = "the lock lives as long as the file")] std::fs::File);
 
 impl Store {
-    /// Opens the store in `dir` and makes it where there is none. Waits while somebody cleans it up.
+    /// Opens the store in `dir`, and creates it if it does not exist. If another process is cleaning it up, waits.
     pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Open { root: dir.to_owned(), source };
         fs::create_dir_all(dir).map_err(failed)?;
         let root = fs::canonicalize(dir).map_err(failed)?;
         let lock = lock_file(&root).map_err(failed)?;
         if lock.try_lock().is_ok() {
-            // Nobody else is at work: what is unfinished was left by processes that were killed.
+            // No other process uses the store, so all unfinished files were left by killed processes.
             refuse_other_version(&root)?;
             sweep(&root);
             let _ = lock.unlock();
         }
         memory::sweep();
-        // A file system that knows no locks is taken as it is.
+        // If the file system does not support locks, the store is used without them.
         let _ = lock.lock_shared();
         refuse_other_version(&root)?;
         for shelf in SHELVES.into_iter().chain(["tmp"]) {
@@ -130,13 +130,13 @@ impl Store {
     fn shelf(&self, shelf: &str, digest: &Digest) -> PathBuf {
         let (shelf, name) = (self.root.join(shelf), digest.to_string());
         if shelf.ends_with("files") || shelf.ends_with("programs") {
-            // These may be many, and some file systems are slow with folders of so many.
+            // There may be many of these, and some file systems are slow with large directories.
             return shelf.join(&name[..2]).join(&name[2..]);
         }
         shelf.join(name)
     }
 
-    /// A new directory on the store's own file system, gone when it is dropped.
+    /// Creates a directory on the store's own file system. It is removed when the value is dropped.
     pub(crate) fn temporary_dir(&self) -> Result<TempDir, StoreError> {
         let path = self.desk.folder.path();
         TempDir::new_in(path).map_err(|source| StoreError::Write { path: path.to_owned(), source })
@@ -153,7 +153,7 @@ impl Store {
         place(file, path, 0o644)
     }
 
-    /// Keeps `bytes` as the content of a file.
+    /// Stores `bytes` as the content of a file.
     pub(crate) fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
         let path = self.shelf("files", &digest);
@@ -163,7 +163,7 @@ impl Store {
         Ok(digest)
     }
 
-    /// Keeps what `reader` gives as the content of a file; no more than a buffer of it is in memory.
+    /// Stores the output of `reader` as the content of a file. Only one buffer of it is in memory.
     pub(crate) fn put_reader(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         match beginning(reader)? {
             Beginning::All(bytes) => Ok((self.put(&bytes)?, bytes.len() as u64)),
@@ -171,7 +171,7 @@ impl Store {
         }
     }
 
-    /// The same for what is written while it is read.
+    /// Does the same for large contents: writes them while they are read.
     fn put_large(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         let mut file = self.temporary_file()?;
         let mut writer = DigestWriter::new(io::BufWriter::with_capacity(128 << 10, file.as_file_mut()));
@@ -195,7 +195,7 @@ impl Store {
         Ok((digest, size_bytes))
     }
 
-    /// A file with that content alone and mode 0644, or 0755 where it is to be executed.
+    /// Returns a file with only this content and with mode 0644, or 0755 if it is to be executed.
     fn contents_path(&self, digest: &Digest, executable: bool) -> Result<PathBuf, StoreError> {
         let plain = self.shelf("files", digest);
         let packed = self.place_of(digest);
@@ -216,7 +216,7 @@ impl Store {
         Ok(path)
     }
 
-    /// Whether the content is here, and of that size.
+    /// Returns whether the store has the content with this size.
     pub(crate) fn holds(&self, digest: &Digest, size_bytes: u64) -> bool {
         self.place_of(digest).is_some_and(|place| place.size_bytes == size_bytes)
             || is_whole(&self.shelf("files", digest), Some(size_bytes))
@@ -230,7 +230,7 @@ impl Store {
         fs::read(&path).map_err(|source| StoreError::Read { path, source })
     }
 
-    /// The first bytes of it, at most `length`.
+    /// Returns the first bytes of the content, at most `length`.
     pub(crate) fn read_start(&self, digest: &Digest, length: u64) -> Result<Vec<u8>, StoreError> {
         if let Some(place) = self.place_of(digest) {
             return self.read_packed(place.first(length));
@@ -242,7 +242,7 @@ impl Store {
         Ok(bytes)
     }
 
-    /// The same as [`Self::read`], of which a large content is in memory only a part at a time.
+    /// Does the same as [`Self::read`], but of a large content only a part is in memory at a time.
     pub(crate) fn reader(&self, digest: &Digest) -> Result<Box<dyn Read>, StoreError> {
         if let Some(place) = self.place_of(digest) {
             return Ok(Box::new(io::Cursor::new(self.read_packed(place)?)));
@@ -252,17 +252,17 @@ impl Store {
         Ok(Box::new(file))
     }
 
-    /// Where the whole .deb or wheel lies once it is here.
+    /// Returns the path of a whole .deb or wheel in the store. The file may not exist yet.
     pub(crate) fn parcel_path(&self, digest: &Digest) -> PathBuf {
         self.shelf("parcels", digest)
     }
 
-    /// Whether the parcel is here, and of that size where one is known.
+    /// Returns whether the store has the parcel, with this size if one is given.
     pub(crate) fn has_parcel(&self, digest: &Digest, size_bytes: Option<u64>) -> bool {
         is_whole(&self.parcel_path(digest), size_bytes)
     }
 
-    /// Removes a parcel whose bytes are no longer those that its digest names, and says whether that was so.
+    /// Removes a parcel if its bytes no longer match its digest, and returns whether it did.
     pub(crate) fn drop_damaged_parcel(&self, digest: &Digest) -> Result<bool, StoreError> {
         let path = self.parcel_path(digest);
         let unreadable = |source| StoreError::Read { path: path.clone(), source };
@@ -285,7 +285,7 @@ impl Store {
         fs::rename(temporary, &path).map_err(failed)
     }
 
-    /// Takes a file of the user's, a copy of it, and tells its sha256 and its size in bytes.
+    /// Stores a copy of a user's file and returns its sha256 and its size in bytes.
     pub(crate) fn copy_parcel(&self, path: &Path) -> Result<(Digest, u64), StoreError> {
         let unreadable = |source| StoreError::Read { path: path.to_owned(), source };
         let mut source = fs::File::open(path).map_err(unreadable)?;
@@ -301,12 +301,12 @@ impl Store {
         Ok((digest, size_bytes))
     }
 
-    /// Where a download in progress lies, so that the next process can go on with it.
+    /// Returns the path of a download in progress. Another process can continue it later.
     pub(crate) fn partial_path(&self, digest: &Digest) -> PathBuf {
         self.root.join("partial").join(digest.to_string())
     }
 
-    /// Waits for the advisory lock `name`, which other processes honour too.
+    /// Waits for the advisory lock `name`, which other processes use too.
     pub(crate) fn lock(&self, name: &str) -> Result<StoreGuard, StoreError> {
         let path = self.root.join("locks").join(name);
         let failed = |source| StoreError::Write { path: path.clone(), source };
@@ -316,7 +316,7 @@ impl Store {
         Ok(StoreGuard(file))
     }
 
-    /// A small document; one that is missing, unreadable or of another shape is `None`.
+    /// Reads a cache entry. `None` if it is missing, unreadable or in another format.
     pub(crate) fn note<T: DeserializeOwned>(&self, shelf: &str, key: &Digest) -> Option<T> {
         let path = self.note_path(shelf, key);
         let bytes = fs::read(&path).ok().filter(|_| is_whole(&path, None))?;
@@ -334,7 +334,7 @@ impl Store {
         self.root.join("notes").join(shelf).join(key.to_string())
     }
 
-    /// Where a compressed piece of a layer lies once it is here.
+    /// Returns the path of a compressed piece of a layer in the store. The file may not exist yet.
     pub(crate) fn segment_path(&self, key: &Digest) -> PathBuf {
         self.shelf("segments", key)
     }
@@ -343,7 +343,8 @@ impl Store {
         is_whole(&self.segment_path(key), None)
     }
 
-    /// Keeps a segment. Its key does not tell what its bytes have to be: they are on the disk before it has its name.
+    /// Stores a segment. Its key does not determine its bytes, so damage would not be detected. Therefore the bytes are
+    /// synced to disk before the file gets its name.
     pub(crate) fn put_segment(&self, key: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.segment_path(key);
         let failed = |source| StoreError::Write { path: path.clone(), source };
@@ -354,7 +355,7 @@ impl Store {
     }
 }
 
-/// Whether the file is there, and of that size where one is known. Writes down that it is used.
+/// Returns whether the file exists, with this size if one is given. Also records that it is used.
 fn is_whole(path: &Path, size_bytes: Option<u64>) -> bool {
     let Ok(metadata) = fs::metadata(path) else { return false };
     if size_bytes.is_some_and(|expected| metadata.len() != expected) {
@@ -364,13 +365,13 @@ fn is_whole(path: &Path, size_bytes: Option<u64>) -> bool {
     if is_older(&metadata, USE_NOTED_EVERY, now)
         && let Ok(file) = fs::File::open(path)
     {
-        // A store that cannot be written to forgets sooner, and that is all.
+        // If the store is read-only, the use is not recorded, and the file may only be pruned earlier.
         let _ = file.file().set_modified(now);
     }
     true
 }
 
-/// Gives `file` its mode and renames it to `path`, over whatever is there.
+/// Gives `file` its mode and renames it to `path`. Replaces any existing file.
 fn place(file: NamedTempFile, path: &Path, mode: u32) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| StoreError::Write { path: path.to_owned(), source };
@@ -378,7 +379,7 @@ fn place(file: NamedTempFile, path: &Path, mode: u32) -> Result<(), StoreError> 
     // Closed before it has its name: the kernel does not start a program that somebody may still write to (execve(2)).
     match file.into_temp_path().persist(path) {
         Ok(()) => Ok(()),
-        // Its folder is made by the first that belongs there.
+        // The directory is created together with its first file.
         Err(PathPersistError { error, path: temporary }) if error.kind() == io::ErrorKind::NotFound => {
             path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
             temporary.persist(path).map_err(|error| failed(error.error))

@@ -1,5 +1,5 @@
-//! Packs: the small contents of one parcel, or of one run of the compiler, one after the other in one file. Thousands
-//! of files would have to be made for them otherwise, which takes a file system longer than all else that unpacking does.
+//! Packs: the small contents of one parcel, or of one run of the compiler, one after the other in one file. Otherwise
+//! there would be thousands of files. Creating those would take longer than the rest of unpacking.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Read, Write};
@@ -13,15 +13,16 @@ use tempfile::NamedTempFile;
 use super::{Store, StoreError, is_whole, place};
 use crate::model::digest::Digest;
 
-/// Contents of at most this many bytes go into a pack; bigger ones are files of their own, to which trees on disk link.
+/// Contents of at most this many bytes go into a pack. Bigger ones are separate files, so that trees on disk can link
+/// to them.
 const SMALL_BYTES: usize = 128 << 10;
 
-/// What a pack holds: digests and sizes in bytes, in order, from its first byte to its last.
+/// The contents of a pack: digests and sizes in bytes, in order, from its first byte to its last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Packed(Vec<(Digest, u64)>);
 
 impl Packed {
-    /// The name of the pack, which tells what it holds.
+    /// Returns the name of the pack, which is computed from its contents.
     fn key(&self) -> Digest {
         let sizes: Vec<[u8; 8]> = self.0.iter().map(|(_, size_bytes)| size_bytes.to_le_bytes()).collect();
         let fields = self.0.iter().zip(&sizes).flat_map(|((digest, _), size)| [digest.as_bytes().as_slice(), size]);
@@ -33,7 +34,7 @@ impl Packed {
     }
 }
 
-/// Where a small content lies.
+/// The position of a small content.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pack: Digest,
@@ -47,14 +48,14 @@ impl Place {
     }
 }
 
-/// The packs that this process has opened, by what is in them.
+/// The contents of the packs that this process has opened.
 pub(super) type Places = BTreeMap<Digest, Place>;
 
-/// Takes contents, one after the other.
+/// Writes contents to a pack, one after the other.
 #[derive(Debug)]
 pub(crate) struct PackWriter<'a> {
     store: &'a Store,
-    /// Made for the first small content.
+    /// Created with the first small content.
     file: Option<BufWriter<NamedTempFile>>,
     known: BTreeSet<Digest>,
     packed: Packed,
@@ -65,7 +66,7 @@ impl Store {
         PackWriter { store: self, file: None, known: BTreeSet::new(), packed: Packed::default() }
     }
 
-    /// Whether the pack is here and whole: what is in it is held and can be read from now on.
+    /// Returns whether the pack exists and is complete. If so, its contents can be read from now on.
     pub(crate) fn open_pack(&self, packed: &Packed) -> bool {
         let pack = packed.key();
         if !packed.0.is_empty() && !is_whole(&self.shelf("packs", &pack), Some(packed.size_bytes())) {
@@ -96,7 +97,7 @@ impl Store {
 }
 
 impl PackWriter<'_> {
-    /// Keeps what `reader` gives as the content of a file.
+    /// Stores the output of `reader` as the content of a file.
     pub(crate) fn put_reader(&mut self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         let bytes = match beginning(reader)? {
             Beginning::All(bytes) => bytes,
@@ -115,7 +116,7 @@ impl PackWriter<'_> {
         Ok((digest, size_bytes))
     }
 
-    /// Gives the pack its name. What is in it can be read from now on.
+    /// Gives the pack its name. Its contents can be read from now on.
     pub(crate) fn finish(self) -> Result<Packed, StoreError> {
         if let Some(file) = self.file {
             let path = self.store.shelf("packs", &self.packed.key());
@@ -131,15 +132,15 @@ impl PackWriter<'_> {
     }
 }
 
-/// What a reader gives first.
+/// The beginning of a reader's output.
 pub(super) enum Beginning {
     /// Everything.
     All(Vec<u8>),
-    /// More than is small; the rest is in the reader.
+    /// More than a small content. The rest is still in the reader.
     Part(io::Cursor<Vec<u8>>),
 }
 
-/// Reads as much as is small.
+/// Reads at most slightly more than a small content.
 pub(super) fn beginning(reader: &mut dyn Read) -> Result<Beginning, StoreError> {
     let mut bytes = Vec::new();
     reader.take(SMALL_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(StoreError::Incoming)?;

@@ -1,4 +1,4 @@
-//! Files of Debian packages: usr-merged, with their alternatives and an entry for scanners, no maintainer script run.
+//! Files of Debian packages: usr-merged, with their alternatives and an entry for scanners. No maintainer script runs.
 
 use super::{AssembleError, accounts, write_text};
 use crate::model::assembly::Assembly;
@@ -10,7 +10,8 @@ use crate::outside::store::Store;
 /// Directories of the root that are links into `/usr` (usrmerge).
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 
-/// Packages whose `postinst` lath stands in for, or that only serves upgrades, other packages or a running system.
+/// Packages whose `postinst` can be ignored, because lath does the same itself or because it only serves upgrades,
+/// other packages or a running system.
 const KNOWN: [&str; 37] = [
     "base-files",
     "base-passwd",
@@ -62,7 +63,8 @@ pub(super) fn place(
     for entry in &deb.entries {
         let path = merged(entry)?;
         match (&entry.kind, assembly.tree.nodes.get(&path).map(|node| &node.kind)) {
-            // A directory that several packages share belongs to the first; one that is a link stays a link.
+            // If several packages share a directory, it belongs to the first one. If the path is already a link, it
+            // stays a link.
             (Kind::Directory, Some(Kind::Directory | Kind::Link { .. })) => {}
             (kind, _) => {
                 let mode = if *kind == Kind::Directory { entry.mode & 0o7777 } else { entry.mode & 0o1777 };
@@ -91,7 +93,7 @@ fn merged(entry: &PartEntry) -> Result<ImagePath, ImagePathError> {
     }
 }
 
-/// What to say of those packages whose `postinst` does what lath does not know of.
+/// Returns the note about packages whose `postinst` contains commands that lath does not know.
 pub(super) fn unknown_scripts(parts: &[Part]) -> Option<String> {
     let unknown: Vec<&str> = parts.iter().filter_map(with_unknown_script).collect();
     let have = if unknown.len() == 1 { "has a `postinst`" } else { "have each a `postinst`" };
@@ -111,8 +113,9 @@ fn is_known(name: &str) -> bool {
     is_python || KNOWN.contains(&name)
 }
 
-/// Whether a script does nothing but what lath does itself, or what only a running system or an upgrade needs: it makes
-/// alternatives and accounts, asks for triggers, registers services, talks to debconf, removes what older versions left.
+/// Returns whether a script only does things that lath does itself, or that only a running system or an upgrade needs.
+/// Such scripts set up alternatives and accounts, activate triggers, register services, use debconf, or remove files of
+/// older versions.
 fn is_idle(text: &str) -> bool {
     let joined = text.replace("\\\n", " ");
     joined.lines().map(str::trim).filter(|line| !line.starts_with('#')).all(is_idle_line)

@@ -1,4 +1,5 @@
-//! Parts -> tree: where each kind of file belongs, and the files that lath writes since no maintainer script ever runs.
+//! Parts -> tree: puts each file in its place, and writes the files that maintainer scripts would create, because these
+//! never run.
 
 mod accounts;
 mod alternatives;
@@ -39,7 +40,7 @@ pub(crate) enum AssembleError {
     Parent { path: ImagePath, origin: Origin, parent: ImagePath },
 }
 
-/// Makes the whole tree of one platform, before anything is trimmed.
+/// Builds the whole tree of one platform, before anything is trimmed.
 pub(crate) fn assemble(
     lock: &PlatformLock,
     parts: &[Part],
@@ -64,7 +65,7 @@ pub(crate) fn assemble(
             PartContents::Wheel(wheel) => wheels.push((&part.origin, wheel)),
         }
     }
-    // What the user asked for comes last, so that it has what others bring to the same place.
+    // Requested distributions come last, so that their files win over files of others at the same path.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
     for (origin, wheel) in &wheels {
         wheels::place(wheel, origin, lock, request, &mut assembly, store)?;
@@ -81,7 +82,7 @@ pub(crate) fn assemble(
     if let Some(workdir) = &request.runtime.workdir
         && assembly.tree.find(workdir.as_str()).is_none()
     {
-        // An engine would make it, but not where the root file system is read-only.
+        // An engine would create it, but it cannot if the root file system is read-only.
         assembly.tree.insert(workdir.clone(), Node::directory(Origin::Lath));
     }
     assembly.programs = programs::programs(lock, parts);
@@ -91,7 +92,7 @@ pub(crate) fn assemble(
     Ok(assembly)
 }
 
-/// Puts a text of lath's own into the tree.
+/// Adds a text file written by lath to the tree.
 fn write_text(tree: &mut Tree, path: &str, text: &str, store: &Store) -> Result<(), AssembleError> {
     let digest = store.put(text.as_bytes())?;
     let node = Node::file(digest, text.len() as u64, 0o644, Origin::Lath);
@@ -99,7 +100,7 @@ fn write_text(tree: &mut Tree, path: &str, text: &str, store: &Store) -> Result<
     Ok(())
 }
 
-/// Copies a file or a whole folder of the user's, without its owners and times.
+/// Copies a file or a whole directory of the user, without its owners and times.
 fn copy(copied: &Copied, tree: &mut Tree, store: &Store) -> Result<(), AssembleError> {
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| AssembleError::Copy { path: copied.source.clone(), source };
@@ -130,7 +131,7 @@ fn copy(copied: &Copied, tree: &mut Tree, store: &Store) -> Result<(), AssembleE
     Ok(())
 }
 
-/// A path below a file or a link could lead anywhere: no such tree is handed on.
+/// Refuses a tree with a path below a file or a link, because such a path could lead anywhere.
 fn check_parents(tree: &Tree) -> Result<(), AssembleError> {
     use crate::model::tree::Kind;
     for (path, node) in &tree.nodes {

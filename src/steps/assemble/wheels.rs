@@ -1,4 +1,4 @@
-//! Files of wheels in the user base: site-packages, scripts and data, as an installer would put them there
+//! Files of wheels in the user base: site-packages, scripts and data, placed like an installer does it
 //! (packaging.python.org, "Recording installed projects", "Entry points specification").
 
 use std::collections::BTreeMap;
@@ -58,8 +58,9 @@ pub(super) fn place(
     complete_record(wheel, &site, &record, locked, assembly, store)
 }
 
-/// Where two wheels bring the same path with different contents, one sentence a pair. As with pip, the one that is placed
-/// later has it. Told of what Python imports or a user runs; licences and the like are nobody's.
+/// Returns one warning for each pair of wheels that contain the same path with different contents. As with pip, the
+/// wheel that is placed later wins. Only modules and scripts are reported, because licences and similar files do not
+/// matter.
 pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)]) -> Vec<String> {
     let mut first: BTreeMap<&str, (&Origin, &Kind)> = BTreeMap::new();
     let mut pairs: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
@@ -128,7 +129,8 @@ fn record_line(path: &str, digest: &Digest, size_bytes: usize) -> String {
     format!("{path},sha256={},{size_bytes}\n", base64_url(digest.as_bytes()))
 }
 
-/// What an installer adds to dist-info: who installed it, whether it was asked for, where it came from, and all in RECORD.
+/// Adds the files of an installer to dist-info: the installer's name, whether the wheel was requested, its source, and
+/// a complete RECORD.
 fn complete_record(
     wheel: &WheelPart,
     site: &str,
@@ -161,8 +163,8 @@ fn complete_record(
     Ok(())
 }
 
-/// `direct_url.json` (packaging.python.org, "Recording the Direct URL Origin") of a wheel that a requirement names by
-/// URL. One of a file has none: it would tell where on the building machine the file lay.
+/// Returns `direct_url.json` (packaging.python.org, "Recording the Direct URL Origin") for a wheel that a requirement
+/// names by URL. A wheel given by path gets none, because that would reveal its path on the building machine.
 fn direct_url(wheel: &LockedWheel) -> Option<String> {
     let digest = wheel.digest.to_string();
     let origin = serde_json::json!({

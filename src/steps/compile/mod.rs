@@ -1,7 +1,7 @@
-//! Adds bytecode, made by the release's own Python in the sandbox: unchecked hash-based .pyc files (PEP 552), which carry
-//! no time and are read without looking at the source.
+//! Adds bytecode, compiled by the release's own Python in the sandbox. The .pyc files are unchecked hash-based (PEP
+//! 552): they contain no time, and Python loads them without reading the source.
 //!
-//! The same files come to the same bytecode on every machine (docs/decisions/0010-bytecode-is-the-same-everywhere.md).
+//! The same files give the same bytecode on every machine (docs/decisions/0010-bytecode-is-the-same-everywhere.md).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read as _};
@@ -22,10 +22,10 @@ use crate::outside::sandbox::{Job, SandboxError};
 use crate::outside::store::{Packed, Shown, Stage, StoreError};
 use crate::outside::world::World;
 
-/// Finds what start-up imports, and compiles; its own words tell how.
+/// The Python script that finds the modules imported at start-up and compiles them. Its docstring explains how.
 const DRIVER: &str = include_str!("driver.py");
 
-/// Where the image lies in the sandbox of the Python that compiles for it.
+/// The path of the image in the sandbox of the Python that compiles for it.
 const IMAGE: &str = "/run/lath-image";
 
 #[derive(Debug, Error)]
@@ -50,44 +50,44 @@ struct Compiled {
     size_bytes: u64,
 }
 
-/// A note: the bytecode of one tree, and where it is.
+/// Cache entry: the bytecode of one tree, and the packs that contain it.
 #[derive(Serialize, Deserialize)]
 struct Finished {
     compiled: Vec<Compiled>,
     packs: Vec<Packed>,
 }
 
-/// A note: what the next run for the same modules need not find out again.
+/// Cache entry: results that the next run with the same modules can reuse.
 #[derive(Serialize, Deserialize)]
 struct Last {
     files: Vec<Known>,
     packs: Vec<Packed>,
 }
 
-/// What is known of a file as long as it is as it was.
+/// The results for a file. They are valid as long as the file does not change.
 #[derive(Debug, Serialize, Deserialize)]
 struct Known {
     compiled: Compiled,
-    /// Of the source; `None` of a link, which is compiled each time.
+    /// The digest of the source. `None` for a link, which is compiled each time.
     source_digest: Option<Digest>,
     imports: Vec<String>,
-    /// The driver's own, of a file that a start goes through: what its functions name and import.
+    /// The driver's data about a file whose functions run at start-up: the names and imports in them.
     outline: serde_json::Value,
 }
 
-/// What the driver tells of a file.
+/// The driver's report about one file.
 #[derive(Debug, Deserialize)]
 struct Told {
     path: String,
-    /// Of the bytecode that it wrote; `None` where it was known before.
+    /// The size of the bytecode that it wrote. `None` if the bytecode was known before.
     size_bytes: Option<u64>,
     #[serde(default)]
     imports: Vec<String>,
     outline: serde_json::Value,
 }
 
-/// Adds bytecode as the request says. `workshop` is a tree of the same release whose Python this machine runs, where
-/// it does not run the tree's own. `stage` is left with the tree laid out.
+/// Adds the bytecode that the request wants. `workshop` is a tree of the same release whose Python runs on this
+/// machine. It is needed if the Python of `slim` does not run here. Afterwards, `stage` contains the tree.
 pub(crate) fn compile(
     mut slim: Tree,
     assembly: &Assembly,
@@ -119,7 +119,7 @@ pub(crate) fn compile(
     Ok(slim)
 }
 
-/// Puts bytecode beside its sources.
+/// Adds bytecode next to its sources.
 fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, version: PythonVersion, reason: &str) {
     let tag = format!("cpython-{}{}", version.major, version.minor);
     for one in compiled {
@@ -133,7 +133,8 @@ fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, ver
     }
 }
 
-/// What the scripts start, `MODULE:FUNCTION`: those of what was asked for, or that were asked for themselves.
+/// Returns the entry points of the scripts to start, as `MODULE:FUNCTION`. These are the scripts of requested
+/// distributions, and those that the user named.
 fn entry_points(assembly: &Assembly, request: &Request) -> Vec<String> {
     let is_started = |script: &&InstalledScript| script.is_requested || request.runtime.scripts.contains(&script.name);
     let target = |script: &InstalledScript| {
@@ -142,7 +143,7 @@ fn entry_points(assembly: &Assembly, request: &Request) -> Vec<String> {
     assembly.scripts.iter().filter(is_started).filter_map(target).collect()
 }
 
-/// The modules that Python would import of what was asked for, where no script starts.
+/// Returns the top-level modules of the requested distributions, used if there is no script to start.
 fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> {
     let libraries: BTreeSet<&str> = assembly.programs.iter().map(|program| program.name.as_str()).collect();
     let module = |(path, node): (&ImagePath, &Node)| {
@@ -161,11 +162,11 @@ struct Compilation<'a> {
     version: PythonVersion,
     /// `start` or `all`.
     mode: &'static str,
-    /// Where modules are looked for, in order.
+    /// The search path for modules.
     roots: String,
-    /// What start-up imports first.
+    /// The modules and entry points from which start-up begins.
     modules: Vec<String>,
-    /// All that a file's bytecode and imports rest on beside the file.
+    /// A digest of everything that affects bytecode and imports, except the file itself.
     ground: Digest,
     stage: &'a Stage,
     world: &'a World,
@@ -173,7 +174,7 @@ struct Compilation<'a> {
 
 impl<'a> Compilation<'a> {
     const LAST: &'static str = "bytecode-last-3";
-    /// So many packs of earlier runs are put into one.
+    /// If there are this many packs of earlier runs, they are merged into one.
     const PACKS: usize = 8;
 
     fn new(
@@ -202,7 +203,7 @@ impl<'a> Compilation<'a> {
         if self.mode == "all" { "`--bytecode all`" } else { "bytecode of what start-up imports" }
     }
 
-    /// What is to be compiled, whatever the files are.
+    /// Returns a key for the task that does not depend on the contents of the files.
     fn question(&self) -> Digest {
         Digest::of_fields([self.ground.as_bytes().as_slice(), format!("{:?}", self.modules).as_bytes()])
     }
@@ -219,7 +220,7 @@ impl<'a> Compilation<'a> {
         self.slim.nodes.get(source)?.digest().copied()
     }
 
-    /// Of what was compiled last time, the files that are as they were, and the packs that hold them.
+    /// Returns the results of the last run for files that have not changed, and the packs that contain them.
     fn known(&self) -> (BTreeMap<ImagePath, Known>, Vec<Packed>) {
         let last = self.world.store.note::<Last>(Self::LAST, &self.question()).filter(|last| self.opens(&last.packs));
         let Some(Last { files, packs }) = last else { return Default::default() };
@@ -239,7 +240,7 @@ impl<'a> Compilation<'a> {
             fs::create_dir(&path).map(|()| path).map_err(CompileError::Folder)
         };
         let work = folder("work")?;
-        // Python's own start is quicker with bytecode, too.
+        // Python itself also starts faster with bytecode.
         let mut tree = self.slim.clone();
         insert(&mut tree, known.values().map(|known| &known.compiled), self.version, self.reason());
         let image = self.stage.show(&tree)?;
@@ -257,7 +258,7 @@ impl<'a> Compilation<'a> {
         let all_told = self.drive(home, image, &work)?;
         let mut written = BufReader::new(fs::File::open(work.join("code")).map_err(CompileError::Folder)?);
         let mut pack = store.pack();
-        // Few packs are opened quickly, and what nobody needs any more goes.
+        // Merging keeps the number of packs small, so they open quickly. It also drops bytecode that is no longer used.
         let is_repacked = packs.len() >= Self::PACKS;
         let mut files = Vec::new();
         for told in all_told {
@@ -297,15 +298,15 @@ impl<'a> Compilation<'a> {
         Ok(Finished { compiled: files.into_iter().map(|known| known.compiled).collect(), packs })
     }
 
-    /// Runs the driver by the Python of the tree at `home`.
+    /// Runs the driver with the Python of the tree at `home`.
     fn drive(&self, home: Shown, image: Shown, work: &Path) -> Result<Vec<Told>, CompileError> {
-        // Without `site`, the process holds what the interpreter brings and nothing else.
+        // Without `site`, the process contains only the objects of the interpreter itself.
         let mut argv = vec![self.version.interpreter(), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned()];
         argv.extend([IMAGE.to_owned(), self.mode.to_owned(), self.roots.clone()]);
         argv.extend(self.modules.iter().cloned());
         let env =
             [("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("HOME", "/home/app"), ("LANG", "C.UTF-8")];
-        // Of the image, the driver reads sources alone.
+        // The driver reads only sources of the image.
         let sources = image.files.into_iter().filter(|(_, path)| path.ends_with(".py"));
         let of_image = sources.map(|(file, path)| (file, format!("{IMAGE}{path}")));
         let files = home.files.into_iter().chain(of_image).collect();

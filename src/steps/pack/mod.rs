@@ -1,7 +1,8 @@
-//! Tree -> layers: grouped by origin, deterministic tar, each piece compressed once and kept in the store.
+//! Tree -> layers: grouped by origin, written as deterministic tar. Each piece is compressed once and kept in the
+//! store.
 //!
-//! A layer's blob is the concatenation of its segments. What did not change is not read again: segments are known by
-//! what is in them, and a layer's digests by its segments.
+//! A layer's blob is the concatenation of its segments. Contents that did not change are not read again: the key of a
+//! segment depends on its contents, and a layer's digests are cached by its segments.
 
 mod group;
 mod segment;
@@ -31,7 +32,8 @@ pub(crate) enum PackError {
     Layer { title: String, source: io::Error },
 }
 
-/// Packs `tree`; `requested` are the distributions that the user named. Layers come from the bottom up.
+/// Packs `tree` and returns the layers from the bottom to the top. `requested` are the distributions that the user
+/// named.
 pub(crate) fn pack(
     tree: &Tree,
     requested: &[String],
@@ -41,7 +43,7 @@ pub(crate) fn pack(
     group(tree, requested).par_iter().map(|group| layer(group, request, &world.store)).collect()
 }
 
-/// Compresses the files of a tree that lacks its bytecode still: [`pack`] finds them in the store.
+/// Compresses the files of a tree that has no bytecode yet, so that [`pack`] finds them in the store.
 pub(crate) fn pack_ahead(tree: &Tree, requested: &[String], request: &Request, world: &World) -> Result<(), PackError> {
     let groups = group(tree, requested);
     let pieces: Vec<Piece<'_>> = groups
@@ -96,7 +98,8 @@ fn blob_digest(segments: &[Digest], store: &Store) -> io::Result<(Digest, u64)> 
     Ok((digest, size_bytes))
 }
 
-/// Of the bytes as a puller unpacks them, so that a segment that does not unpack is found here.
+/// Computes the digest and size of the uncompressed tar. It decompresses the segments like a client that pulls the
+/// image, so a segment that cannot be unpacked is detected here.
 fn diff_id(segments: &[Digest], compression: Compression, store: &Store) -> io::Result<(Digest, u64)> {
     let mut writer = DigestWriter::new(io::sink());
     for segment in segments {

@@ -1,6 +1,6 @@
-//! Segments: a share's tar, cut into pieces, each compressed once and kept in the store.
+//! Segments: the tar of a share, cut into pieces. Each piece is compressed once and kept in the store.
 //!
-//! A segment is one gzip member (RFC 1952, section 2.2) or zstd frame (RFC 8878, section 3.1), or several of them.
+//! A segment is one or more gzip members (RFC 1952, section 2.2) or zstd frames (RFC 8878, section 3.1).
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
@@ -13,21 +13,21 @@ use crate::model::request::{Compression, Request};
 use crate::model::tree::Kind;
 use crate::outside::store::Store;
 
-/// Changes whenever the bytes of a segment would, for the same nodes.
+/// The version of the segment format. It must change if the same nodes would give other bytes.
 const FORMAT: &str = "segment-3";
-/// How much tar is compressed at once, and so about what one thread holds in memory.
+/// How much tar is compressed at once. One thread holds about this much in memory.
 const CHUNK_BYTES: usize = 4 << 20;
-/// How many bytes of files a piece holds at least, unless it is the last: enough that the window (gzip's has 32 KiB)
-/// is mostly full, and little enough that all cores have work on a big distribution.
+/// The minimum size of the files in a piece, except the last piece. It is large enough that the compression window (32
+/// KiB in gzip) is mostly full, and small enough that a big distribution keeps all cores busy.
 const PIECE_BYTES: u64 = 4 << 20;
 
-/// Some of one share's paths.
+/// Consecutive paths of one share.
 pub(super) struct Piece<'a> {
     origin: &'a str,
     entries: &'a [Entry<'a>],
 }
 
-/// Cuts a share into pieces; where depends on nothing but the share.
+/// Cuts a share into pieces. The positions of the cuts depend only on the share.
 pub(super) fn pieces<'a>(share: &'a Share<'a>) -> Vec<Piece<'a>> {
     let (mut pieces, mut begin, mut bytes) = (Vec::new(), 0, 0);
     for (index, entry) in share.entries.iter().enumerate() {
@@ -40,7 +40,7 @@ pub(super) fn pieces<'a>(share: &'a Share<'a>) -> Vec<Piece<'a>> {
     pieces
 }
 
-/// The key of a piece's segment, which is made where the store lacks it.
+/// Returns the key of a piece's segment. If the store does not have the segment, creates it.
 pub(super) fn segment(piece: &Piece<'_>, request: &Request, store: &Store) -> Result<Digest, PackError> {
     let mut listing = format!("{FORMAT} {:?} {}\n", request.compression, request.epoch_secs);
     for Entry { path, node, link } in piece.entries {
@@ -68,7 +68,7 @@ pub(super) fn segment(piece: &Piece<'_>, request: &Request, store: &Store) -> Re
     Ok(key)
 }
 
-/// The segment that ends every layer.
+/// Returns the segment that ends every layer.
 pub(super) fn end(request: &Request, store: &Store) -> Result<Digest, PackError> {
     let key = Digest::of(format!("{FORMAT} end {:?}", request.compression).as_bytes());
     if !store.has_segment(&key) {
@@ -80,7 +80,7 @@ pub(super) fn end(request: &Request, store: &Store) -> Result<Digest, PackError>
     Ok(key)
 }
 
-/// Compresses what is written to it, a chunk at a time, each to a member or a frame of its own.
+/// A writer that compresses the data in chunks. Each chunk becomes a separate member or frame.
 struct Packer {
     compression: Compression,
     chunk: Vec<u8>,

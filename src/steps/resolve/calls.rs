@@ -1,15 +1,16 @@
-//! What well-known distributions call or open at run time and no wheel brings: pointed out, not added.
+//! Programs and libraries that well-known distributions use at run time but that no wheel contains. lath reports them
+//! and does not add them.
 
 use crate::model::lock::{LockedDeb, LockedWheel};
 use crate::model::remedies;
 
-/// A distribution, and the program or library that it reaches for.
+/// A distribution, and a program or library that it uses.
 struct Call {
     caller: &'static str,
     called: &'static str,
-    /// The Debian package that carries a library; that of a program is known by its name.
+    /// The Debian package that contains a library. `None` for a program, because its name determines the package.
     package: Option<&'static str>,
-    /// Distributions that bring their own.
+    /// Distributions that contain their own copy.
     spared_by: &'static [&'static str],
 }
 
@@ -75,10 +76,10 @@ const CALLS: [Call; 51] = [
     library("zbarlight", "libzbar.so.0", "libzbar0"),
 ];
 
-/// A sentence for each call of `wheels` that `debs` leave unanswered.
+/// Returns a sentence for each call of `wheels` whose program or library is not in `debs`.
 pub(super) fn unanswered(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<String> {
     let brings = |name: &str| wheels.iter().any(|wheel| wheel.name == name);
-    // Libraries that were renamed for 64-bit time have `t64` after their names.
+    // Packages that were renamed for 64-bit time have `t64` at the end of their names.
     let is_there = |package: &str| debs.iter().any(|deb| deb.name.trim_end_matches("t64") == package);
     let sentence = |Call { caller, called, package, spared_by }: &Call| {
         let package = package.or_else(|| remedies::package_of(called))?;

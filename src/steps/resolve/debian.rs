@@ -8,21 +8,21 @@ use crate::formats::relation::{self, Operator, Relation, RelationError};
 use crate::model::lock::LockedDeb;
 use crate::outside::archive::index::{Package, PackageIndex};
 
-/// How often the closure starts again with what it learnt of a version; more would be a circle.
+/// How often the closure restarts with a new version constraint. More restarts would mean an endless loop.
 const ATTEMPTS: usize = 50;
 
-/// A package that something asks for.
+/// A required package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) package: String,
-    /// In the words of [`LockedDeb::reason`].
+    /// In the form of [`LockedDeb::reason`].
     pub(super) reason: String,
 }
 
-/// A relation that is never followed, for what the package would do is done without it.
+/// A relation that is never followed, because the image does not need the package's function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Skip {
-    /// The package that asks; `*` is any.
+    /// The package with the relation. `*` is any package.
     pub(super) asker: &'static str,
     pub(super) package: &'static str,
 }
@@ -43,19 +43,19 @@ fn did_you_mean(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; near to it are `{}`", near.join("`, `")) }
 }
 
-/// A package that was taken, and why.
+/// A selected package, and the reason.
 struct Taken<'a> {
     package: Package<'a>,
     reason: String,
-    /// The package that asked for it; `None` where the request did.
+    /// The package that depends on it. `None` if the request contains it.
     asked_by: Option<String>,
 }
 
-/// One attempt at the closure.
+/// One attempt to compute the closure.
 struct Closure<'a, 'b> {
     index: &'a PackageIndex,
     skipped: &'b [Skip],
-    /// What earlier attempts learnt: relations that a package's version has to allow from the start.
+    /// Constraints from earlier attempts: relations that the version of a package must satisfy from the start.
     narrowed: &'b BTreeMap<String, Vec<Relation>>,
     taken: BTreeMap<&'a str, Taken<'a>>,
     queue: VecDeque<Package<'a>>,
@@ -63,7 +63,7 @@ struct Closure<'a, 'b> {
 
 /// Why an attempt ended early.
 enum Stop {
-    /// A package was taken in a version that this later relation does not allow.
+    /// The selected version of a package does not satisfy this later relation.
     TooWide(Relation),
     Failed(DebianError),
 }
@@ -74,7 +74,7 @@ impl From<DebianError> for Stop {
     }
 }
 
-/// Every package that `wanted` comes to, by name. What `skipped` names counts as there for whoever asks so.
+/// Returns every package that `wanted` leads to, sorted by name. A relation that `skipped` names counts as satisfied.
 pub(super) fn close(
     index: &PackageIndex,
     wanted: &[Wanted],
@@ -107,7 +107,7 @@ impl<'a> Closure<'a, '_> {
             let Some(package) = package else { return Err(self.unknown(one).into()) };
             self.take(package, one.reason.clone(), None);
         }
-        // What must be there is settled first, so that a recommendation never decides between alternatives of it.
+        // Dependencies are followed first, so that a recommendation never decides between their alternatives.
         let mut asked = 0;
         let mut order: Vec<Package<'a>> = Vec::new();
         loop {
@@ -131,7 +131,8 @@ impl<'a> Closure<'a, '_> {
         }
     }
 
-    /// Sees to it that one relation of each clause of `field` holds.
+    /// Adds packages so that one relation of each clause of `field` holds. Fails if that is impossible and `must` is
+    /// set.
     fn follow(&mut self, package: Package<'a>, field: &str, must: bool) -> Result<(), Stop> {
         let bad = |source| unreadable(package.name, source);
         for clause in relation::parse(field).map_err(bad)? {
@@ -184,7 +185,8 @@ impl<'a> Closure<'a, '_> {
         Ok(false)
     }
 
-    /// Whether the relation is one that is never followed, itself or through what the package provides.
+    /// Returns whether the relation is never followed. It may name a skipped package, or a virtual package that a
+    /// skipped package provides.
     fn is_skipped(&self, asker: &str, relation: &Relation) -> bool {
         let is_skipped = |name: &str| {
             let mut skips = self.skipped.iter().filter(|skip| skip.package == name);
@@ -195,7 +197,8 @@ impl<'a> Closure<'a, '_> {
                 && self.index.providers(&relation.name).iter().any(|provider| is_skipped(provider.name)))
     }
 
-    /// The newest version that `relation` and what was learnt allow, or else that of the first provider by name.
+    /// Returns the newest version that satisfies `relation` and the constraints of earlier attempts. If there is none,
+    /// tries the providers in the order of their names.
     fn best(&self, relation: &Relation) -> Result<Option<Package<'a>>, RelationError> {
         let mut own = Vec::new();
         for package in self.index.versions(&relation.name) {
@@ -249,7 +252,7 @@ impl<'a> Closure<'a, '_> {
         }
     }
 
-    /// Tells the way from the package whose relation fails to what the request asked for.
+    /// Describes the chain of dependencies from the package whose relation fails to the request.
     fn unsatisfied(&self, package: Package<'a>, relations: &[Relation]) -> DebianError {
         let mut chain = vec![format!("`{}`", package.name)];
         let mut at = self.taken.get(package.name);
@@ -283,7 +286,8 @@ fn unreadable(package: &str, source: RelationError) -> DebianError {
     DebianError::Relation { package: package.to_owned(), source }
 }
 
-/// Whether `package` provides what `relation` names; a versioned relation needs a versioned `Provides`.
+/// Returns whether `package` provides the package in `relation`. A relation with a version needs a `Provides` with a
+/// version.
 fn provides(package: &Package<'_>, relation: &Relation) -> Result<bool, RelationError> {
     if !package.provides.contains(&relation.name) {
         return Ok(false);
@@ -320,7 +324,7 @@ mod tests {
     use super::*;
     use crate::model::digest::Digest;
 
-    /// Lines of name, version, Depends, Recommends, Provides, with `;` between.
+    /// Builds an index from lines of name, version, Depends, Recommends and Provides, separated by `;`.
     fn index(lines: &[&str]) -> PackageIndex {
         let reduced: String = lines
             .iter()

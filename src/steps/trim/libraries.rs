@@ -1,6 +1,7 @@
-//! Shared libraries that nothing kept needs, character sets that nothing converts, and the loader's cache of the rest.
+//! Removes shared libraries that no kept file needs and character sets that no program converts, and rewrites the
+//! loader's cache.
 //!
-//! Only packages of the base lose libraries: what the user or a wheel asked for stays whole.
+//! Only packages of the base lose libraries. A package that the user or a wheel requires stays whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,8 +18,9 @@ use crate::outside::store::{Store, StoreError};
 const UNNEEDED: &str = "shared libraries that nothing kept needs";
 const UNMET: &str = "extension modules of the stdlib whose library is left out";
 
-/// Libraries that programs open by names of their own making, or that glibc opens itself: `pthread_cancel` opens
-/// libgcc_s, nsswitch opens libnss_*, and what was compiled against an old glibc opens the pieces that are libc's now.
+/// Libraries that programs open by names they build at run time, or that glibc opens itself. `pthread_cancel` opens
+/// libgcc_s, nsswitch opens libnss_*, and programs compiled against an old glibc open the libraries that are part of
+/// libc now.
 const OPENED_BY_NAME: [&str; 11] = [
     "ld-linux",
     "libanl",
@@ -33,8 +35,8 @@ const OPENED_BY_NAME: [&str; 11] = [
     "libutil",
 ];
 
-/// Takes out the base's libraries that no ELF file needs and nothing outside of the base names, and says of those that
-/// stay who needs them.
+/// Removes libraries of the base if no ELF file needs them and no file outside the base names them. For each library
+/// that stays, records which file needs it.
 pub(super) fn remove_unneeded(
     tree: &mut Tree,
     surveys: &BTreeMap<Origin, Survey>,
@@ -43,7 +45,7 @@ pub(super) fn remove_unneeded(
     architecture: Architecture,
 ) {
     let directory = format!("/usr/lib/{}", architecture.triplet());
-    // A library of the base, by each name that a loader may ask for.
+    // A library of the base, by each name under which a loader may look for it.
     let mut candidates: BTreeMap<&ImagePath, &[String]> = BTreeMap::new();
     let mut by_name: BTreeMap<&str, &ImagePath> = BTreeMap::new();
     let mut queue: Vec<(&str, String)> = Vec::new();
@@ -97,7 +99,7 @@ pub(super) fn remove_unneeded(
     }
 }
 
-/// Takes out the stdlib's extension modules that could not be loaded: the package that carries their library was left out.
+/// Removes extension modules of the stdlib that cannot be loaded because the package with their library was left out.
 pub(super) fn remove_unmet_modules(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>, base: &Base) {
     let names: BTreeSet<&str> = tree.nodes.keys().map(ImagePath::file_name).collect();
     let modules = surveys.iter().filter(|(origin, _)| base.has(origin)).flat_map(|(_, survey)| &survey.elf);
@@ -111,7 +113,7 @@ pub(super) fn remove_unmet_modules(tree: &mut Tree, surveys: &BTreeMap<Origin, S
     }
 }
 
-/// Takes out the character sets that are left, where nobody outside of the base converts with iconv.
+/// Removes the remaining character sets if no program outside the base converts with iconv.
 pub(super) fn remove_character_sets(
     tree: &mut Tree,
     surveys: &BTreeMap<Origin, Survey>,
@@ -133,7 +135,7 @@ pub(super) fn remove_character_sets(
     }
 }
 
-/// Writes the loader's cache anew, without the libraries that are gone, and returns those that are in it.
+/// Rewrites the loader's cache without the removed libraries, and returns the libraries that it still contains.
 pub(super) fn rewrite_cache(
     tree: &mut Tree,
     architecture: Architecture,
@@ -159,7 +161,7 @@ fn is_opened_by_name(file_name: &str) -> bool {
         .any(|name| if name.ends_with('_') || name.starts_with("ld-") { stem.starts_with(name) } else { stem == *name })
 }
 
-/// `libfoo-2.0` of `libfoo-2.0.so.1`.
+/// Returns `libfoo-2.0` for `libfoo-2.0.so.1`.
 fn stem(file_name: &str) -> &str {
     file_name.split_once(".so").map_or(file_name, |(stem, _)| stem)
 }

@@ -1,6 +1,7 @@
-//! Tree -> smaller tree: the level `standard`. Never a Python file of a distribution, nor data that this image could read.
+//! Tree -> smaller tree: the level `standard`. It never removes Python files of a distribution, or data that a program
+//! in this image could read.
 //!
-//! Each removal bears its rule's words, and each path that stays says why it is there: the user reads both.
+//! Each removed path has the text of its rule, and each kept path has the reason why it is kept. The user sees both.
 
 mod libraries;
 mod named;
@@ -23,11 +24,11 @@ use crate::model::request::{Request, TrimLevel};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::{Store, StoreError};
 
-/// Which packages nobody asked for, and may lose what nothing needs.
+/// The packages that the user did not request. They may lose files that nothing needs.
 struct Base {
-    /// There for the interpreter, or in every image.
+    /// Packages that the interpreter needs, or that are in every image.
     packages: BTreeSet<String>,
-    /// There because scripts of another package run their programs.
+    /// Helper packages: they are included because scripts of another package run their programs.
     aides: BTreeSet<String>,
 }
 
@@ -48,7 +49,7 @@ impl Base {
     }
 }
 
-/// Takes out what no program asks for at run time.
+/// Removes files that no program needs at run time.
 pub(crate) fn trim(
     whole: &Assembly,
     lock: &PlatformLock,
@@ -80,12 +81,12 @@ pub(crate) fn trim(
     Ok(tree)
 }
 
-/// Whether the user's `--keep` holds the path.
+/// Returns whether one of the user's `--keep` patterns matches the path.
 fn keeps(request: &Request, path: &ImagePath) -> bool {
     request.keep.iter().any(|keep| glob::matches(keep, path.as_str()))
 }
 
-/// Says of every path that nothing has said it of why it is there.
+/// Gives every kept path that has no reason yet the reason of its package.
 fn explain(tree: &mut Tree, lock: &PlatformLock, request: &Request) {
     let debs: BTreeMap<&str, &str> = lock.debs.iter().map(|deb| (deb.name.as_str(), deb.reason.as_str())).collect();
     let requested: BTreeSet<&str> =
@@ -108,8 +109,8 @@ fn explain(tree: &mut Tree, lock: &PlatformLock, request: &Request) {
     }
 }
 
-/// Takes symbols and debug information out of the extension modules of wheels. Libraries that a repair tool has put
-/// into `*.libs/` are left as they are: their layout is no linker's, and stripping has broken such files.
+/// Removes symbols and debug information from the extension modules of wheels. Libraries that a repair tool has put
+/// into `*.libs/` are not changed, because no linker produced their layout and stripping has broken such files.
 fn strip(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), StoreError> {
     const SHELF: &str = "stripped-2";
     let is_module = |path: &ImagePath, node: &Node| {
@@ -140,13 +141,13 @@ fn strip(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), StoreE
     })
 }
 
-/// Takes out the directories that trimming emptied, deepest first.
+/// Removes the directories that trimming has emptied, deepest first.
 fn remove_empty(tree: &mut Tree, whole: &Tree) {
     let mut filled: Vec<ImagePath> = tree.removed.keys().filter_map(ImagePath::parent).collect();
     filled.sort();
     filled.dedup();
     while let Some(directory) = filled.pop() {
-        // Between a directory and what is in it, names that go on with a letter before the slash may stand.
+        // Other paths may sort between a directory and its contents, because some characters sort before the slash.
         let mut after = tree.nodes.range(directory.clone()..).skip(1).map(|(path, _)| path);
         let is_empty = !after
             .by_ref()

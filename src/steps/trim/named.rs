@@ -1,4 +1,4 @@
-//! What of the base stays only where a file of what was asked for names it: pydoc's texts, and `ldconfig`.
+//! Removes parts of the base that are kept only if an application file mentions them: pydoc's topics and `ldconfig`.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::outside::store::{Store, StoreError};
 const TOPICS: &str = "texts of Python's interactive help";
 const LDCONFIG: &str = "ldconfig, where a script answers what ctypes asks it";
 
-/// What `/usr/sbin/ldconfig` is, in Debian and in Ubuntu, whose own name for it is a script's.
+/// The paths of the `ldconfig` program in Debian and in Ubuntu. In Ubuntu, `/usr/sbin/ldconfig` itself is a script.
 const PROGRAMS: [&str; 2] = ["/usr/sbin/ldconfig", "/usr/sbin/ldconfig.real"];
 
-/// Takes out the language reference that `help("if")` shows. Without it pydoc says that it is not there.
+/// Removes the language reference that `help("if")` shows. Without it, pydoc reports that the topic is not available.
 pub(super) fn remove_topics(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>, request: &Request) {
     let topics = format!("{}/pydoc_data/topics.py", request.python.version.stdlib());
     let Ok(topics) = ImagePath::parse(&topics) else { return };
@@ -26,8 +26,8 @@ pub(super) fn remove_topics(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>,
     }
 }
 
-/// Puts a script into the place of the static program of 1 MB, which has nothing left to do but to print the cache for
-/// `ctypes.util.find_library`: nobody writes a cache in an image that is finished.
+/// Replaces the static `ldconfig` program of 1 MB by a script. In a finished image no program writes a cache, so the
+/// only remaining task is to print the cache for `ctypes.util.find_library`.
 pub(super) fn replace_ldconfig(
     tree: &mut Tree,
     surveys: &BTreeMap<Origin, Survey>,
@@ -52,7 +52,7 @@ pub(super) fn replace_ldconfig(
     Ok(())
 }
 
-/// Python, isolated and without `site`: nothing of the user base is read for it.
+/// The interpreter runs isolated and without `site`, so it reads nothing from the user base.
 fn script(listing: &str, interpreter: &str) -> String {
     format!(
         "#!{interpreter} -IS\n\

@@ -1,4 +1,5 @@
-//! What the files of an origin need and name: read once for each origin's files, and kept as a note.
+//! Surveys the dependencies and names in the files of each origin. The result is kept in the cache, so files are read
+//! once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,21 +17,21 @@ use crate::outside::store::{Store, StoreError};
 /// The longest word that can be the name of a program or a library.
 const LONGEST_NAME: usize = 64;
 
-/// Words of a file that asks for `ldconfig`, which stays whole only then.
+/// Words that show that a file uses `ldconfig`. If no file contains one, a script replaces `ldconfig`.
 pub(super) const FOR_LDCONFIG: [&str; 2] = ["find_library", "ldconfig"];
-/// The word of one that asks for the texts of Python's help.
+/// The word in files that use the texts of Python's help.
 pub(super) const FOR_TOPICS: [&str; 1] = ["pydoc_data"];
-/// The word of one that fetches interpreters, for which virtualenv's wheels for every Python stay.
+/// The word in files that fetch interpreters. If a file contains it, virtualenv's wheels for every Python stay.
 pub(super) const FOR_SEEDS: [&str; 1] = ["python-build-standalone"];
 
-/// What one origin's files ask of the rest of the image.
+/// What the files of one origin need from the rest of the image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Survey {
     /// Its ELF files.
     pub(super) elf: BTreeMap<ImagePath, Linked>,
     /// Libraries that its files name: `libmagic`, for a text `libmagic.so.1` or a call `find_library("magic")`.
     pub(super) named_libraries: BTreeSet<String>,
-    /// Words of its text files that could be programs.
+    /// Words of its text files that could be names of programs.
     pub(super) words: BTreeSet<String>,
     /// Those of [`FOR_LDCONFIG`], [`FOR_TOPICS`] and [`FOR_SEEDS`] that occur in its files.
     pub(super) mentions: BTreeSet<String>,
@@ -45,13 +46,13 @@ pub(super) struct Linked {
     pub(super) needed: Vec<String>,
 }
 
-/// Whether a file of a wheel, of the user's, or of a package that the base lacks names one of `words`.
+/// Returns whether one of `words` occurs in a file of a wheel, of the user, or of a package outside the base.
 pub(super) fn is_mentioned(surveys: &BTreeMap<Origin, Survey>, words: &[&str]) -> bool {
     surveys.values().any(|survey| words.iter().any(|&word| survey.mentions.contains(word)))
 }
 
-/// The survey of every package, distribution and file of the user's, as `tree` has it. Of the base, only ELF files are of
-/// interest; what lath writes names everything that is there, and asks for nothing.
+/// Surveys every package, every distribution and the user's files in `tree`. In the base only ELF files are read. Files
+/// that lath wrote are left out because they name everything in the image but need none of it.
 pub(super) fn surveys(tree: &Tree, base: &Base, store: &Store) -> Result<BTreeMap<Origin, Survey>, StoreError> {
     let mut files: BTreeMap<&Origin, Vec<(&ImagePath, &Digest)>> = BTreeMap::new();
     for (path, node) in &tree.nodes {
@@ -67,10 +68,10 @@ pub(super) fn surveys(tree: &Tree, base: &Base, store: &Store) -> Result<BTreeMa
         .collect()
 }
 
-/// How much of an origin's files is of interest.
+/// How much of an origin's files is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
-    /// ELF files alone.
+    /// Only ELF files.
     Base,
     Package,
     Distribution,
@@ -85,7 +86,8 @@ impl Reading {
         }
     }
 
-    /// Whether a file could be a shell's to read: any text of a package, and of a distribution one that holds a script.
+    /// Returns whether a shell could read the file: any text of a package, and a text of a distribution if it contains
+    /// a script.
     fn is_script(self, bytes: &[u8]) -> bool {
         let is_text = memchr::memchr(0, bytes).is_none();
         match self {
@@ -105,7 +107,7 @@ fn survey(files: &[(&ImagePath, &Digest)], reading: Reading, store: &Store) -> R
     }
     let mut survey = Survey::default();
     for (path, digest) in files {
-        // A file of the base that could be no library is not even opened.
+        // Files of the base that cannot be a library or program are not even opened.
         if reading != Reading::Base
             || path.file_name().contains(".so")
             || path.is_within("/usr/bin")
@@ -126,7 +128,7 @@ impl Survey {
             self.mentions.extend(words.filter(|word| mentions(bytes, word)).map(|&word| word.to_owned()));
         }
         if bytes.starts_with(b"\x7fELF") {
-            // What cannot be read as ELF cannot be loaded either.
+            // A file that cannot be parsed as ELF cannot be loaded either.
             if let Ok(Some(ElfFile { soname, needed, .. })) = elf::parse(bytes) {
                 self.elf.insert(path.clone(), Linked { soname, needed });
             }
@@ -137,7 +139,7 @@ impl Survey {
     }
 }
 
-/// The libraries that a file names in any form that leads to `dlopen`, without what follows their first dot.
+/// Returns the libraries that a file names in any form that leads to `dlopen`, without the part after `.so`.
 fn named_libraries(bytes: &[u8]) -> BTreeSet<String> {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
     let mut names = BTreeSet::new();
@@ -164,7 +166,8 @@ fn named_libraries(bytes: &[u8]) -> BTreeSet<String> {
     names
 }
 
-/// Whether `word` stands in `bytes` as a whole name: `find_library_file` is no mention of `find_library`.
+/// Returns whether `word` occurs in `bytes` as a whole name. For example, `find_library_file` does not mention
+/// `find_library`.
 fn mentions(bytes: &[u8], word: &str) -> bool {
     let is_part = |byte: Option<&u8>| byte.is_some_and(|&byte| byte.is_ascii_alphanumeric() || byte == b'_');
     memmem::find_iter(bytes, word).any(|start| {
@@ -173,7 +176,7 @@ fn mentions(bytes: &[u8], word: &str) -> bool {
     })
 }
 
-/// The words of a text that could be the names of programs.
+/// Returns the words of a text that could be the names of programs.
 fn words(bytes: &[u8]) -> BTreeSet<String> {
     let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_+-.[".contains(byte);
     bytes

@@ -1,4 +1,4 @@
-//! Listings in, listings out.
+//! Tests of trim: listings in, listings out.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::model::request::{
 
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 
-/// An image in the making: files of packages, and what is asked of trim.
+/// An image under construction: files of packages, and the options of trim.
 struct Given {
     _home: tempfile::TempDir,
     store: Store,
@@ -32,7 +32,7 @@ impl Given {
         Self { _home: home, store, assembly: Assembly::default(), lock, keep: Vec::new() }
     }
 
-    /// A package, with why it is there: `base`, or what asked for it.
+    /// Adds a package with its reason: `base`, or the one that requires it.
     fn deb(mut self, name: &str, reason: &str, files: &[(&str, &[u8])]) -> Self {
         self.lock.debs.push(LockedDeb {
             name: name.to_owned(),
@@ -90,7 +90,7 @@ impl Given {
         trim(&self.assembly, &self.lock, &request(self.keep.clone()), &self.store).unwrap()
     }
 
-    /// What went and what stayed, without directories and digests.
+    /// Returns the removed and the kept paths, without directories and digests.
     fn trimmed(&self) -> String {
         let tree = self.trim();
         let mut lines: BTreeMap<String, String> = BTreeMap::new();

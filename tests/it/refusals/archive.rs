@@ -1,4 +1,4 @@
-//! An archive, an index or a way to them that cannot be trusted.
+//! Archives, indexes and connections that cannot be trusted.
 
 use testkit::{Fault, PyPi, Response};
 

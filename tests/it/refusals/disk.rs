@@ -1,4 +1,4 @@
-//! A disk that is full, or cannot be written to.
+//! A disk that is full or cannot be written to.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,7 +7,7 @@ use testkit::{PyPi, oci};
 
 use crate::world::{World, archive, skip, stdout, tool};
 
-/// Bytes that no compression makes smaller.
+/// Returns bytes that cannot be compressed.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let next = || {
@@ -17,7 +17,8 @@ fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// Runs `command` where `small`, a folder, is a disk of two megabytes; `None` where this machine cannot.
+/// Runs `command` with a disk of two megabytes mounted on the directory `small`. `None` if this machine does not allow
+/// that.
 fn on_a_small_disk(command: &Command, small: &Path) -> Option<Output> {
     let unshare = |script: &str| {
         let mut outer = Command::new("unshare");
@@ -52,7 +53,7 @@ fn assert_full(output: &Output) {
 fn a_full_disk_is_told_with_a_way_out_and_nothing_is_left_at_the_destination() {
     let large = tool().file("tool/noise", noise(3 << 20));
     let roomy = tool().file("tool/zeros", vec![0; 3 << 20]);
-    // The download, what is unpacked of it, and the image itself.
+    // The disk is full during the download, while unpacking, and while writing the image.
     for (wheel, words) in [(&large, "--cache-dir small"), (&roomy, "--cache-dir small"), (&large, "-o small/tool.tar")]
     {
         let world = World::new(archive(), PyPi::new().built(wheel));
@@ -62,7 +63,7 @@ fn a_full_disk_is_told_with_a_way_out_and_nothing_is_left_at_the_destination() {
         assert_full(&output);
         assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
         assert!(!world.path("tool.tar").exists());
-        // The same succeeds with room.
+        // The same build succeeds if there is enough space.
         let digest = stdout(world.build("tool")).trim().rsplit_once('@').unwrap().1.to_owned();
         assert_eq!(oci::check(&world.path("tool.tar")).unwrap().digest, digest);
     }

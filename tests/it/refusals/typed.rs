@@ -1,4 +1,4 @@
-//! What was typed, and what is not there.
+//! Wrong arguments and objects that do not exist.
 
 use super::assert_refused;
 use crate::world::World;
