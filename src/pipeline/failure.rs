@@ -1,5 +1,7 @@
 //! What stopped a pipeline: one variant a step, with its exit code and the ways out.
 
+use std::path::Path;
+
 use thiserror::Error;
 
 use crate::model::remedies;
@@ -55,6 +57,14 @@ impl BuildError {
             // As shells have it.
             Self::Prove(ProveError::NotFound { .. }) => 127,
             _ => 1,
+        }
+    }
+
+    /// The place of the user's that could not be written to, if that was the cause.
+    pub(crate) fn destination(&self) -> Option<&Path> {
+        match self {
+            Self::Emit(error) => error.destination(),
+            _ => None,
         }
     }
 
