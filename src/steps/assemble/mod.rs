@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use fs_err as fs;
 use thiserror::Error;
 
+use self::debs::Conflicts;
 use crate::formats::elf::ElfError;
 use crate::model::assembly::Assembly;
 use crate::model::image_path::{ImagePath, ImagePathError};
@@ -31,6 +32,8 @@ pub(crate) enum AssembleError {
     Path(#[from] ImagePathError),
     #[error("cannot read the library `{path}`")]
     Library { path: ImagePath, source: ElfError },
+    #[error("cannot put a file of {origin} into the image")]
+    Place { origin: Origin, source: ImagePathError },
     #[error("cannot copy `{path}` into the image")]
     Copy { path: PathBuf, source: std::io::Error },
     #[error("cannot copy `{path}` into the image: it is neither a file, a folder nor a link, or its name is not UTF-8")]
@@ -52,10 +55,11 @@ pub(crate) fn assemble(
     let mut alternatives = Vec::new();
     let mut accounts = Vec::new();
     let mut wheels = Vec::new();
+    let mut conflicts = Conflicts::of(parts);
     for part in parts {
         match &part.contents {
             PartContents::Deb(deb) => {
-                debs::place(deb, &part.origin, &mut assembly, store)?;
+                debs::place(deb, &part.origin, &mut conflicts, &mut assembly, store).map_err(of(&part.origin))?;
                 accounts.extend(accounts::of_package(deb));
                 if let Some(text) = deb.postinst() {
                     alternatives.extend(alternatives::of_script(text, &part.origin));
@@ -67,10 +71,11 @@ pub(crate) fn assemble(
     // What the user asked for comes last, so that it has what others bring to the same place.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
     for (origin, wheel) in &wheels {
-        wheels::place(wheel, origin, lock, request, &mut assembly, store)?;
+        wheels::place(wheel, origin, lock, request, &mut assembly, store).map_err(of(origin))?;
     }
     assembly.notes.extend(debs::unknown_scripts(parts));
-    assembly.notes.extend(wheels::overlaps(&wheels));
+    assembly.notes.extend(conflicts.notes());
+    assembly.notes.extend(wheels::overlaps(&wheels, &request.user_base, request.python.version));
     alternatives::link(&mut assembly.tree, &alternatives)?;
     base::write(&mut assembly.tree, request, store)?;
     accounts::write(&mut assembly.tree, &accounts, store)?;
@@ -89,6 +94,14 @@ pub(crate) fn assemble(
     assembly.scripts.dedup_by(|one, other| one.name == other.name);
     check_parents(&assembly.tree)?;
     Ok(assembly)
+}
+
+/// Names the parcel whose path is of no use.
+fn of(origin: &Origin) -> impl Fn(AssembleError) -> AssembleError {
+    |error| match error {
+        AssembleError::Path(source) => AssembleError::Place { origin: origin.clone(), source },
+        other => other,
+    }
 }
 
 /// Puts a text of lath's own into the tree.
@@ -111,7 +124,10 @@ fn copy(copied: &Copied, tree: &mut Tree, store: &Store) -> Result<(), AssembleE
         tree.insert(copied.target.clone(), Node::link(target, Origin::User));
     } else if metadata.is_file() {
         let mut file = fs::File::open(&copied.source).map_err(failed)?;
-        let (digest, size_bytes) = store.put_reader(&mut file)?;
+        let (digest, size_bytes) = store.put_reader(&mut file).map_err(|error| match error {
+            StoreError::Incoming(source) => failed(source),
+            other => other.into(),
+        })?;
         let mode = if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
         tree.insert(copied.target.clone(), Node::file(digest, size_bytes, mode, Origin::User));
     } else if metadata.is_dir() {
