@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 
 use crate::cli::clean::clean;
-use crate::pipeline::{BuildError, WorldError};
+use crate::pipeline::{self, BuildError, WorldError};
 
 /// A failure as the user reads it.
 #[derive(Debug)]
@@ -114,6 +114,8 @@ fn system_hint(error: &(dyn Error + 'static), full: &Full) -> Option<String> {
                 return Some(format!("the disk of `{path}` is full: make room there, or name another place"));
             }
         },
+        // So the system says that it starts no more threads or processes.
+        io::ErrorKind::WouldBlock => pipeline::THREADS_HINT,
         io::ErrorKind::FileTooLarge => {
             "a file may not be so large: raise the limit with `ulimit -f unlimited`, or use another file system"
         }

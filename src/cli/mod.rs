@@ -59,7 +59,7 @@ fn obey(arguments: Vec<OsString>) -> u8 {
 
 /// Help and the version go to stdout with exit code 0, errors to stderr with 2.
 fn show_usage(error: &clap::Error) -> u8 {
-    let printed = screen::written(error.print());
+    let printed = screen::written(screen::print_usage(error));
     match printed {
         Err(failure) if !error.use_stderr() => {
             Screen::plain().tell_failure(&failure);

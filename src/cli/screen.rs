@@ -196,6 +196,17 @@ pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
+/// Prints help, the version, or what is wrong with the words that were typed. If those hold characters that a terminal
+/// obeys, they are shown without colours.
+pub(super) fn print_usage(error: &clap::Error) -> io::Result<()> {
+    let text = error.render().to_string();
+    let shown = clean(&text);
+    if !error.use_stderr() || shown == text {
+        return error.print();
+    }
+    write!(anstream::stderr(), "{shown}")
+}
+
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -19,24 +19,49 @@ fn assert_failed(output: &Output, expected: &[&str]) {
     assert!(!said.contains("panicked"), "{said}");
 }
 
-#[test]
-fn too_few_threads_are_an_error_before_anything_is_fetched() {
+/// A build of `words` by an ordinary user, who has so many processes and threads; `None` if this machine cannot do that.
+fn with_threads(world: &World, count: u32, words: &str) -> Option<Command> {
     const USER: u32 = 65531;
-    let world = World::usual();
     std::fs::set_permissions(world.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let command = world.command("tool");
-    let Some(mut few) = limited(&command, &["--nproc=5"]) else { return };
+    let mut command = limited(&world.command(words), &[&format!("--nproc={count}")])?;
     if rustix::process::geteuid().is_root() {
         // Root is exempt from this limit.
-        few.uid(USER).gid(USER);
+        command.uid(USER).gid(USER);
         let may_run = Command::new(lath()).arg("--version").uid(USER).gid(USER).output();
         if !may_run.is_ok_and(|output| output.status.success()) {
-            return skip("a limit on threads: an ordinary user may not run the binary under test");
+            skip("a limit on threads: an ordinary user may not run the binary under test");
+            return None;
         }
     }
-    let output = few.output().unwrap();
+    Some(command)
+}
+
+#[test]
+fn too_few_threads_are_an_error_before_anything_is_fetched() {
+    let world = World::usual();
+    let Some(mut command) = with_threads(&world, 5, "tool") else { return };
+    let output = command.output().unwrap();
     assert_failed(&output, &["cannot start the threads of a build", "temporarily unavailable", "`ulimit -u`"]);
     assert!(world.pypi.server.requests().is_empty() && world.debian.server.requests().is_empty());
+}
+
+#[test]
+fn a_limit_of_any_size_ends_with_an_error_or_an_image() {
+    let (world, other) = (World::usual(), World::usual());
+    let files = [4, 8, 12, 16, 24, 32, 48, 64].map(|count| format!("--nofile={count}"));
+    let memory = [8, 32, 64, 96, 128, 192, 256].map(|megabytes: u64| format!("--data={}", megabytes << 20));
+    let limited = |limit: &String| limited(&world.command("tool"), &[limit]).map(|command| (limit.clone(), command));
+    let threads = |count: u32| with_threads(&other, count, "tool").map(|command| (format!("{count} threads"), command));
+    let commands = files.iter().chain(&memory).filter_map(limited);
+    let mut wrong = Vec::new();
+    for (limit, mut command) in commands.chain([12, 18, 19, 20, 22, 24, 28].into_iter().filter_map(threads)) {
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        if !matches!(output.status.code(), Some(0 | 1)) || said.is_empty() || said.contains("panicked") {
+            wrong.push(format!("{limit}: {:?} {said}", output.status));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -47,7 +72,7 @@ fn too_little_address_space_is_an_error_before_anything_is_fetched() {
     assert_failed(&output, &["cannot build with 409 MB of address space", "hint: raise the limit with `ulimit -v"]);
     assert!(world.pypi.server.requests().is_empty() && world.debian.server.requests().is_empty());
     // The least that lath accepts is enough.
-    let least = format!("--as={}", 1_u64 << 30);
+    let least = format!("--as={}", 2_u64 << 30);
     stdout(limited(&world.command("tool"), &[&least]).unwrap().output().unwrap());
 }
 
