@@ -1,5 +1,5 @@
-//! Text of others as it may be shown: a terminal obeys some characters instead of showing them, and others hide what a
-//! line says.
+//! Cleans text of others before it is shown, because a terminal obeys some characters instead of showing them, and others
+//! hide the text around them.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_obeys_is_shown_and_what_people_write_stays() {
+    fn characters_that_a_terminal_obeys_are_escaped_and_others_stay() {
         let table = [
             ("plain, ünïcödé, 漢字, \ttab\nline", "plain, ünïcödé, 漢字, \ttab\nline"),
             ("a\rb", "a\\rb"),

@@ -186,7 +186,7 @@ impl Downloads {
     }
 }
 
-/// What came of writing to stdout. A closed pipe is the reader's choice, as with `| head`, and no failure.
+/// The outcome of writing to stdout. A closed pipe is the reader's choice, as with `| head`, and no failure.
 pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     match outcome {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -196,8 +196,8 @@ pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
-/// Prints help, the version, or what is wrong with the words that were typed. If those hold characters that a terminal
-/// obeys, they are shown without colours.
+/// Prints help, the version, or the error in the words that were typed. If those hold characters that a terminal obeys,
+/// they are shown without colours.
 pub(super) fn print_usage(error: &clap::Error) -> io::Result<()> {
     let text = error.render().to_string();
     let shown = clean(&text);

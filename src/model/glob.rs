@@ -1,7 +1,7 @@
 //! Patterns over image paths, as `--keep` takes them: `*` within a component, `**` across, `?` one character.
 
-/// Whether `pattern` is one that can match: image paths are absolute. Other programs' signs (`[ab]`, `{a,b}`, `\`) would be
-/// taken for themselves, which nobody expects; `?` stands for one such character.
+/// Whether `pattern` is one that can match: image paths are absolute. The signs of other programs (`[ab]`, `{a,b}`, `\`) are
+/// refused, because they would be taken literally; `?` stands for one such character.
 pub(crate) fn is_pattern(pattern: &str) -> bool {
     let is_sign = |c: char| "[]{}\\".contains(c) || c.is_control();
     pattern.starts_with(['/', '*', '?']) && !pattern.contains(is_sign)

@@ -1,5 +1,5 @@
-//! Temporary files and folders beside a destination. Their names are known to be lath's, and their writer holds a lock on
-//! them: if a process gets the lock, the writer is dead, and the process may remove what it left.
+//! Temporary files and folders beside a destination. Their names show that they are lath's, and their writer holds a lock on
+//! them. If another process gets the lock, the writer is dead, and the process may remove the file or folder.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -90,7 +90,7 @@ impl StagingFolder {
 fn is_ours(file: &File, path: &Path) -> bool {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => false,
-        // On a file system without locks, nobody gets one: what a dead process leaves stays.
+        // On a file system without locks, no process gets one, and the files of dead processes stay.
         Ok(()) | Err(TryLockError::Error(_)) => is_same(file, path),
     }
 }
@@ -112,7 +112,8 @@ pub(crate) fn sweep(folder: &Path) {
     }
 }
 
-/// Opens a file or folder for its lock. A link or a pipe of that name is somebody else's, and is not followed or waited for.
+/// Opens a file or folder for its lock. A link or a pipe of that name is not lath's, and is not followed
+/// or waited for.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_dead_process_left_is_swept_and_what_is_being_written_is_not() {
+    fn files_of_a_dead_process_are_swept_and_those_of_a_living_one_are_not() {
         let home = tempfile::tempdir().unwrap();
         let path = |name: &str| home.path().join(name);
         fs::write(path(".tmp-lath-left"), "").unwrap();

@@ -82,7 +82,7 @@ fn try_threads(count: usize) -> io::Result<()> {
     })
 }
 
-/// Starts a thread that nobody waits for.
+/// Starts a thread that is not waited for.
 pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_for_want_of_a_thread_is_told_from_others() {
+    fn a_panic_because_of_a_missing_thread_is_no_bug() {
         let spawned = "failed to spawn thread: Os { code: 11, kind: WouldBlock, message: \"...\" }";
         assert!(is_thread_panic(spawned));
         assert!(is_thread_panic("OS can't spawn worker thread: Resource temporarily unavailable (os error 11)"));

@@ -140,7 +140,7 @@ fn several_scripts_are_a_menu() {
 #[test]
 fn a_metadata_file_that_cannot_be_written_is_refused_before_anything_is_fetched() {
     let world = World::usual();
-    std::fs::create_dir_all(world.path("folder/empty")).unwrap();
+    fs_err::create_dir_all(world.path("folder/empty")).unwrap();
     std::fs::write(world.path("a.tar"), "mine").unwrap();
     for (link, target) in [("link.json", "a.tar"), ("gone.json", "nowhere/m.json"), ("circle", "circle"), ("here", ".")]
     {

@@ -68,7 +68,7 @@ fn a_file_that_a_killed_build_left_is_removed_by_the_next_one_and_that_of_a_livi
     // As a killed process leaves them: nobody has a lock on them.
     for folder in &folders {
         std::fs::write(folder.join(".tmp-lath-dead"), "half").unwrap();
-        std::fs::create_dir_all(folder.join(".tmp-lath-tree/usr/bin")).unwrap();
+        fs_err::create_dir_all(folder.join(".tmp-lath-tree/usr/bin")).unwrap();
         std::fs::write(folder.join(".tmp-lath-tree/usr/bin/x"), "half").unwrap();
         std::fs::write(folder.join(".tmp-lath-living"), "half").unwrap();
     }

@@ -172,7 +172,7 @@ impl Store {
         }
     }
 
-    /// The same for what is written while it is read. Blocks of zeros become holes.
+    /// The same for contents that are written while they are read. Blocks of zeros become holes.
     fn put_large(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         const BLOCK: usize = 64 << 10;
         let mut file = self.temporary_file()?;
@@ -361,8 +361,8 @@ impl Store {
         self.write_segment(key, |file| file.write_all(bytes).map_err(failed))
     }
 
-    /// Keeps the segment that `write` writes. Its key does not tell what its bytes have to be: they are on the disk before
-    /// it has its name.
+    /// Keeps the segment that `write` writes. Its bytes cannot be compared with its key, so that they are on the disk
+    /// before it has its name.
     pub(crate) fn write_segment<E: From<StoreError>>(
         &self,
         key: &Digest,

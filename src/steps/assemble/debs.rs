@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_two_packages_goes_to_the_one_that_replaces_the_other_or_is_told() {
+    fn a_path_of_two_packages_goes_to_the_one_that_replaces_the_other_or_is_reported() {
         let (_home, store) = crate::outside::store::tests::store();
         let deb = |name: &str, replaces: &str, contents: &[u8]| {
             let file = Kind::File { digest: store.put(contents).unwrap(), size_bytes: contents.len() as u64 };

@@ -1,4 +1,4 @@
-//! A document beside the image: what was built as JSON, a Dockerfile, a picture.
+//! A document beside the image: the receipt as JSON, a Dockerfile, a picture.
 
 use std::path::{Path, PathBuf};
 

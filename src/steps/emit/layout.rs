@@ -76,7 +76,7 @@ pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
     try_to_write(path)
 }
 
-/// Whether the folder holds what a build has before its layout is whole: one that goes on, or one that was killed.
+/// Whether the folder is the beginning of a layout, of a build that goes on or of one that was killed.
 fn is_begun(path: &Path) -> bool {
     let is_own = |entry: fs::DirEntry| {
         let name = entry.file_name();

@@ -120,7 +120,7 @@ pub(crate) fn emit(
         Ok(())
     });
     if let Err(error) = staged {
-        // Folders that one destination made may hold what another has written.
+        // A folder that one destination made may hold the files of another, which go first.
         while ready.pop().is_some() {}
         return Err(error);
     }

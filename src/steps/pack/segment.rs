@@ -85,7 +85,7 @@ pub(super) fn end(request: &Request, store: &Store) -> Result<Digest, PackError>
     Ok(key)
 }
 
-/// Compresses what is written to it, a chunk at a time, each to a member or a frame of its own, and passes that on.
+/// Compresses the bytes that are written to it, a chunk at a time, each to a member or a frame of its own, and passes it on.
 struct Packer<W> {
     compression: Compression,
     chunk: Vec<u8>,
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_is_passed_on_as_it_comes_and_zeros_are_packed_once() {
+    fn packed_chunks_are_passed_on_at_once_and_zeros_are_packed_once() {
         let mut packer = Packer::new(Compression::Gzip(1), Vec::new());
         let mut lengths = vec![0];
         for chunk in [vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES], vec![1; CHUNK_BYTES], vec![0; CHUNK_BYTES]] {

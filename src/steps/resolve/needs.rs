@@ -240,7 +240,7 @@ fn contents(wheel: &LockedWheel, store: &Store) -> Result<Contents, NeedsError> 
     Ok(found)
 }
 
-/// Takes one file of a wheel if it is an ELF file, and returns the sha256 of what was read then.
+/// Takes one file of a wheel if it is an ELF file, and returns its sha256 then.
 fn library(
     scheme: Scheme,
     path: String,

@@ -151,7 +151,7 @@ impl Survey {
         Ok(())
     }
 
-    /// Takes what a piece of a file names.
+    /// Adds the names that occur in a piece of a file.
     fn scan(&mut self, piece: &[u8], reading: Reading, is_elf: bool) {
         // The holes of sparse files are large.
         if is_zero(piece) {

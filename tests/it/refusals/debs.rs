@@ -54,16 +54,16 @@ fn setuid_bits_owners_and_absolute_paths_do_not_reach_the_image() {
 }
 
 #[test]
-fn two_packages_with_the_same_path_are_told_unless_one_replaces_the_other() {
+fn two_packages_with_the_same_path_are_reported_unless_one_replaces_the_other() {
     let one = || DebBuilder::new("one", "1", "all").file("usr/bin/both", 0o755, "1");
     let two = || DebBuilder::new("two", "1", "all").file("bin/both", 0o755, "2");
-    for (two, is_told) in [(two(), true), (two().field("Replaces", "one (<< 2)"), false)] {
+    for (two, is_reported) in [(two(), true), (two().field("Replaces", "one (<< 2)"), false)] {
         let archive = crate::world::archive().deb(&one().build()).deb(&two.build());
         let world = crate::world::World::new(archive, testkit::PyPi::new().built(&crate::world::tool()));
         let output = world.build("tool --with one --with two");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let told = "`/usr/bin/both` of deb two took the place of what deb one has there";
-        assert!(output.status.success() && said.contains(told) == is_told, "{said}");
+        let note = "`/usr/bin/both` of deb two took the place of what deb one has there";
+        assert!(output.status.success() && said.contains(note) == is_reported, "{said}");
         assert_eq!(oci::check(&world.path("tool.tar")).unwrap().platforms[0].text("usr/bin/both"), Some("2"));
     }
 }

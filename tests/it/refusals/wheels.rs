@@ -48,7 +48,7 @@ fn what_is_no_wheel_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_wheel_that_writes_over_its_own_files_is_told() {
+fn a_wheel_that_writes_over_its_own_files_is_reported() {
     let wheel = tool().data("data", "lib/python3.13/site-packages/tool/__init__.py", "other");
     let world = World::new(archive(), PyPi::new().built(&wheel));
     let output = world.build("tool");
@@ -57,7 +57,7 @@ fn a_wheel_that_writes_over_its_own_files_is_told() {
 }
 
 #[test]
-fn what_a_server_says_cannot_steer_a_terminal() {
+fn the_words_of_a_server_cannot_steer_a_terminal() {
     let world = World::usual();
     let text = "gone\x1b[2J\u{202e}\u{9b}31m\rok";
     world.pypi.server.set("/simple/tool/", testkit::Response::ok(format!("<html>{text}</html>")));
