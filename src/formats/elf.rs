@@ -370,6 +370,37 @@ mod tests {
         assert!(matches!(parse(b"\x7fELF\x01\x01"), Err(ElfError::NarrowClass)));
     }
 
+    /// Counts the bytes that are read.
+    struct Counting(std::fs::File, u64);
+
+    impl Read for Counting {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.0.read(buffer)?;
+            self.1 += length as u64;
+            Ok(length)
+        }
+    }
+
+    impl Seek for Counting {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_by_its_headers_alone_and_says_the_same() {
+        let path = std::env::current_exe().unwrap();
+        let mut file = Counting(std::fs::File::open(&path).unwrap(), 0);
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(parse_file(&mut file).unwrap(), parse(&bytes).unwrap());
+        assert!(file.1 < 1 << 20 && file.1 < bytes.len() as u64, "{} of {} bytes", file.1, bytes.len());
+        for length in [4, 5, 20, 64, 100, 500] {
+            assert!(parse_file(io::Cursor::new(&bytes[..length])).is_err(), "{length}");
+        }
+        assert_eq!(parse_file(io::Cursor::new(b"#!/bin/sh")).unwrap(), None);
+        assert!(matches!(parse_file(io::Cursor::new(b"\x7fELF\x01\x01")), Err(ElfError::NarrowClass)));
+    }
+
     /// The test's own program is linked with its symbols and line tables.
     fn unstripped() -> Vec<u8> {
         std::fs::read(std::env::current_exe().unwrap()).unwrap()
