@@ -14,13 +14,13 @@ const DAY_SECS: u64 = 86_400;
 pub(super) fn main(action: &CacheAction, global: &Global, screen: &Screen) -> Result<(), Failure> {
     let dir = settings::cache_dir(global)?;
     match action {
-        CacheAction::Dir => screen.print(dir.display()),
+        CacheAction::Dir => screen.print(dir.display())?,
         CacheAction::Size { bytes } => {
             let amount = pipeline::cache_amount(&dir).map_err(|error| Failure::of(&error))?;
             if *bytes || !screen.is_terminal() {
-                screen.print(amount.bytes);
+                screen.print(amount.bytes)?;
             } else {
-                screen.print(megabytes(amount.bytes));
+                screen.print(megabytes(amount.bytes))?;
             }
         }
         CacheAction::Prune { older_than, all } => {

@@ -6,8 +6,6 @@ mod table;
 
 use std::sync::Arc;
 
-use fs_err as fs;
-
 use crate::cli::args::{Apt, Builder, Compare, Dockerfile, DockerfileStyle, Global};
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
@@ -23,19 +21,19 @@ pub(super) fn main(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> 
             "cannot write an image with `lath compare`: leave out `-t`, `-o`, `--load` and `--metadata-file`",
         ));
     }
+    compare.svg.as_deref().map_or(Ok(()), pipeline::refuse_document).map_err(|error| failed(&error))?;
     let comparison =
         if compare.measure { measured::measure(compare, global, screen)? } else { reckon(compare, global, screen)? };
     if let Some(path) = &compare.svg {
         let svg = chart::svg(&comparison).map_err(|error| Failure::of(&error))?;
-        fs::write(path, svg).map_err(|error| Failure::of(&error))?;
+        pipeline::write_document(path, &svg).map_err(|error| failed(&error))?;
     }
     if compare.json {
         let json = serde_json::to_string_pretty(&comparison).map_err(|error| Failure::of(&error))?;
-        screen.print(json);
+        screen.print(json)
     } else {
-        screen.print(table::table(&comparison));
+        screen.print(table::table(&comparison))
     }
-    Ok(())
 }
 
 /// All of it without an engine.
@@ -68,9 +66,9 @@ fn typed(compare: &Compare, way: Way) -> Dockerfile {
 
 fn open(settings: WorldSettings, screen: &Arc<Screen>) -> Result<World, Failure> {
     let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
-    pipeline::open(settings, listener).map_err(|error| Failure::of(&error))
+    pipeline::open(settings, listener).map_err(|error| Failure::of_world(&error))
 }
 
 fn failed(error: &BuildError) -> Failure {
-    Failure::of(error).with_hints(error.hints()).with_exit_code(error.exit_code())
+    Failure::of_build(error)
 }

@@ -1,6 +1,5 @@
 //! `lath dockerfile`.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,28 +53,24 @@ const WITHOUT_APT: [&str; 16] = [
 pub(super) fn main(typed: &Dockerfile, global: &Global, screen: &Arc<Screen>) -> Result<(), Failure> {
     let (request, wanted) = settle(typed)?;
     let how = engine_request(typed, &request)?;
+    let file = typed.build.output.first().filter(|file| *file != "-").map(Path::new);
+    file.map_or(Ok(()), pipeline::refuse_document).map_err(|error| Failure::of_build(&error))?;
     let settings = settings::world(&typed.build, global)?;
     let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
-    let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error))?;
-    let failed =
-        |error: pipeline::BuildError| Failure::of(&error).with_hints(error.hints()).with_exit_code(error.exit_code());
-    let file = typed.build.output.first().filter(|file| *file != "-").map(Path::new);
+    let world = pipeline::open(settings, listener).map_err(|error| Failure::of_world(&error))?;
+    let failed = |error: pipeline::BuildError| Failure::of_build(&error);
     if typed.is_built {
         let receipt = pipeline::build_dockerfile(&request, &wanted, &how, &world).map_err(failed)?;
         if let Some(file) = file {
             write(file, &receipt.dockerfile)?;
         }
         screen.say(summary(&request, &receipt));
-        screen.print(&request.name);
-        return Ok(());
+        return screen.print(&request.name);
     }
     let dockerfile = pipeline::dockerfile(&request, &wanted, &world).map_err(failed)?;
     match file {
         Some(file) => write(file, &dockerfile.text),
-        None => {
-            screen.print(dockerfile.text.trim_end());
-            Ok(())
-        }
+        None => screen.print(dockerfile.text.trim_end()),
     }
 }
 
@@ -205,18 +200,8 @@ fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
     Err(failure.with_exit_code(1).with_hints(vec![hint]))
 }
 
-/// Writes all of it or nothing.
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    let refuse = |error: std::io::Error| Failure::of(&error).with_message(format!("cannot write `{}`", file.display()));
-    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut written = tempfile::Builder::new().permissions(readable()).tempfile_in(folder).map_err(refuse)?;
-    written.write_all(text.as_bytes()).map_err(refuse)?;
-    written.persist(file).map(drop).map_err(|error| refuse(error.error))
-}
-
-/// As files usually are; the user's mask is applied to it.
-fn readable() -> std::fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+    pipeline::write_document(file, text).map_err(|error| Failure::of_build(&error))
 }
 
 fn summary(request: &Request, receipt: &EngineReceipt) -> String {

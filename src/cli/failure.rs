@@ -4,6 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::cli::clean::clean;
+use crate::pipeline::{self, BuildError, WorldError};
+
 /// A failure as the user reads it.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -19,8 +22,29 @@ impl Failure {
         Self { exit_code: 2, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
+    /// An outside that failed, with nothing but words to say so.
+    pub(super) fn outside(message: impl Into<String>, causes: Vec<String>) -> Self {
+        Self { exit_code: 1, message: message.into(), causes, hints: Vec::new() }
+    }
+
+    /// A build that failed.
+    pub(super) fn of_build(error: &BuildError) -> Self {
+        let full = error.destination().map_or(Full::Cache, |path| Full::Destination(path.display().to_string()));
+        Self::at(error, &full).with_hints(error.hints()).with_exit_code(error.exit_code())
+    }
+
+    /// A build that could not begin.
+    pub(super) fn of_world(error: &WorldError) -> Self {
+        Self::of(error).with_hints(error.hints())
+    }
+
     /// A request that cannot be met, or an outside that failed.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+        Self::at(error, &Full::Cache)
+    }
+
+    /// The same, where `full` is the disk that may be full.
+    fn at(error: &(dyn Error + 'static), full: &Full) -> Self {
         let mut causes: Vec<String> = Vec::new();
         let mut hints = Vec::new();
         let mut next = Some(error);
@@ -30,18 +54,12 @@ impl Failure {
             if text != message && causes.last() != Some(&text) {
                 causes.push(text);
             }
-            if let Some(hint) = system_hint(cause).filter(|hint| !hints.contains(hint)) {
+            if let Some(hint) = system_hint(cause, full).filter(|hint| !hints.contains(hint)) {
                 hints.push(hint);
             }
             next = cause.source();
         }
         Self { exit_code: 1, message, causes, hints }
-    }
-
-    /// Says what was attempted; what was said before becomes the cause.
-    pub(super) fn with_message(mut self, message: String) -> Self {
-        self.causes.insert(0, std::mem::replace(&mut self.message, message));
-        self
     }
 
     pub(super) fn with_exit_code(mut self, exit_code: u8) -> Self {
@@ -56,17 +74,18 @@ impl Failure {
 
     /// The text, its lines broken at `columns` where they are known.
     pub(super) fn text(&self, columns: Option<usize>) -> String {
-        let mut text = wrapped("error: ", &self.message, columns);
+        let wrapped = |label: &str, text: &str| wrapped(label, &clean(text), columns);
+        let mut text = wrapped("error: ", &self.message);
         for cause in &self.causes {
             text.push('\n');
-            text.push_str(&wrapped("  cause: ", cause.trim_end(), columns));
+            text.push_str(&wrapped("  cause: ", cause.trim_end()));
         }
         if !self.hints.is_empty() {
             text.push('\n');
         }
         for hint in &self.hints {
             text.push('\n');
-            text.push_str(&wrapped("hint: ", hint, columns));
+            text.push_str(&wrapped("hint: ", hint));
         }
         text
     }
@@ -78,11 +97,27 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What to do about an error of the system, whoever met it.
-fn system_hint(error: &(dyn Error + 'static)) -> Option<String> {
+/// The disk that an error is about, if it is full.
+enum Full {
+    Cache,
+    Destination(String),
+}
+
+/// What to do about an error of the system, whatever failed by it.
+fn system_hint(error: &(dyn Error + 'static), full: &Full) -> Option<String> {
     let hint = match error.downcast_ref::<io::Error>()?.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "the disk is full: `lath cache prune` removes what no build used of late, `--cache-dir DIR` moves the cache"
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => match full {
+            Full::Cache => {
+                "the disk is full: `lath cache prune` removes what no build used of late, `--cache-dir DIR` moves the cache"
+            }
+            Full::Destination(path) => {
+                return Some(format!("the disk of `{path}` is full: make room there, or name another place"));
+            }
+        },
+        // So the system says that it starts no more threads or processes.
+        io::ErrorKind::WouldBlock => pipeline::THREADS_HINT,
+        io::ErrorKind::FileTooLarge => {
+            "a file may not be so large: raise the limit with `ulimit -f unlimited`, or use another file system"
         }
         io::ErrorKind::ReadOnlyFilesystem => "that file system cannot be written to: name another place",
         _ => return None,

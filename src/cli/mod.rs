@@ -3,9 +3,11 @@
 mod args;
 mod build;
 mod cache;
+mod clean;
 mod compare;
 mod dockerfile;
 mod failure;
+mod panic;
 mod run;
 mod screen;
 mod settings;
@@ -25,13 +27,17 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     if pipeline::serve_warden(&arguments) {
         return 0;
     }
+    pipeline::survive_file_size_limit();
+    panic::caught(|| obey(arguments)).unwrap_or_else(|failure| {
+        Screen::plain().tell_failure(&failure);
+        failure.exit_code
+    })
+}
+
+fn obey(arguments: Vec<OsString>) -> u8 {
     let arguments = match Arguments::read(arguments) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version go to stdout with 0, all else to stderr with 2; a closed pipe is no fault.
-            let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(2);
-        }
+        Err(error) => return show_usage(&error),
     };
     let screen = Arc::new(Screen::new(&arguments.global));
     let outcome = match arguments.command {
@@ -40,10 +46,7 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Dockerfile(dockerfile) => dockerfile::main(&dockerfile, &arguments.global, &screen).map(|()| 0),
         Command::Compare(compare) => compare::main(&compare, &arguments.global, &screen).map(|()| 0),
         Command::Cache(cache) => cache::main(&cache.action, &arguments.global, &screen).map(|()| 0),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::described(), "lath", &mut screen.stdout());
-            Ok(0)
-        }
+        Command::Completions { shell } => screen.print(completions(shell).trim_end()).map(|()| 0),
     };
     match outcome {
         Ok(exit_code) => exit_code,
@@ -52,4 +55,23 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             failure.exit_code
         }
     }
+}
+
+/// Help and the version go to stdout with exit code 0, errors to stderr with 2.
+fn show_usage(error: &clap::Error) -> u8 {
+    let printed = screen::written(screen::print_usage(error));
+    match printed {
+        Err(failure) if !error.use_stderr() => {
+            Screen::plain().tell_failure(&failure);
+            failure.exit_code
+        }
+        _ => u8::try_from(error.exit_code()).unwrap_or(2),
+    }
+}
+
+/// The text that completes lath's command line in a shell.
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::described(), "lath", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }

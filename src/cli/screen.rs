@@ -1,13 +1,14 @@
-//! The screen: the only writer to stdout and stderr.
+//! The screen: the only writer to stdout and stderr. Everything that it shows to people is cleaned first.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io::{IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::args::{Color, Global};
+use crate::cli::clean::{clean, escaped};
 use crate::cli::failure::Failure;
 use crate::cli::summary::megabytes;
 use crate::model::event::{Event, Listener};
@@ -56,8 +57,15 @@ impl Screen {
         }
     }
 
-    pub(super) fn stdout(&self) -> impl Write {
-        anstream::stdout()
+    /// A screen without bars, for a failure that comes before or after everything else.
+    pub(super) fn plain() -> Self {
+        Self {
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+            downloads: Mutex::default(),
+            proof: Mutex::default(),
+            is_quiet: false,
+            is_verbose: false,
+        }
     }
 
     /// Whether people read what is printed.
@@ -65,10 +73,12 @@ impl Screen {
         std::io::stdout().is_terminal()
     }
 
-    /// A result: what scripts read.
-    pub(super) fn print(&self, line: impl Display) {
-        // A closed pipe is the reader's choice.
-        let _ = writeln!(anstream::stdout(), "{line}");
+    /// A result, as scripts read it. On a terminal, characters that it would obey are escaped.
+    pub(super) fn print(&self, line: impl Display) -> Result<(), Failure> {
+        let line = line.to_string();
+        let shown = if self.is_terminal() { escaped(&line) } else { line.as_str().into() };
+        let mut stdout = anstream::stdout();
+        written(writeln!(stdout, "{shown}").and_then(|()| stdout.flush()))
     }
 
     /// Something for people; nothing when quiet.
@@ -78,8 +88,15 @@ impl Screen {
         }
     }
 
+    /// One thing that happened. Lines after the first are indented, so that none of them looks like one of lath's own.
+    fn report(&self, label: &str, text: &str) {
+        self.say_anyway(format_args!("{label}{}", text.replace('\n', "\n  ")));
+    }
+
     fn say_anyway(&self, line: impl Display) {
+        let line = clean(&line.to_string());
         self.bars.suspend(|| {
+            // If stderr cannot be written to, there is no place to say so.
             let _ = writeln!(anstream::stderr(), "{line}");
         });
     }
@@ -110,12 +127,13 @@ impl Listener for Screen {
     fn hear(&self, event: Event) {
         let mut downloads = self.downloads.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Step(text) => self.say(text),
-            Event::Output(line) => self.say(format_args!("  {line}")),
-            Event::Note(text) => self.say(format_args!("note: {text}")),
-            Event::Warning(text) => self.say_anyway(format_args!("warning: {text}")),
-            Event::Detail(text) if self.is_verbose => self.say(format_args!("  {text}")),
+            Event::Warning(text) => self.report("warning: ", &text),
+            Event::Detail(text) if self.is_verbose => self.report("  ", &text),
             Event::Detail(_) => {}
+            Event::Step(_) | Event::Output(_) | Event::Note(_) if self.is_quiet => {}
+            Event::Step(text) => self.report("", &text),
+            Event::Output(line) => self.report("  ", &line),
+            Event::Note(text) => self.report("note: ", &text),
             Event::DownloadsPlanned { bytes } => downloads.plan(bytes, &self.bars),
             Event::DownloadsFinished { files, bytes } => {
                 if let Some(line) = downloads.finish_plan(files, bytes) {
@@ -177,7 +195,7 @@ impl Downloads {
             None => bars.add(bar),
         };
         bar.set_style(style("  {msg:40!} {bar:24} {bytes}/{total_bytes}"));
-        bar.set_message(name);
+        bar.set_message(clean(&name));
         self.each.insert(id, One { bar, bytes: 0 });
     }
 
@@ -190,6 +208,27 @@ impl Downloads {
         }
         one.bytes = bytes;
     }
+}
+
+/// The outcome of writing to stdout. A closed pipe is the reader's choice, as with `| head`, and no failure.
+pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
+    match outcome {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::outside("cannot write to standard output", vec![error.to_string()]))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints help, the version, or the error in the words that were typed. If those hold characters that a terminal obeys,
+/// they are shown without colours.
+pub(super) fn print_usage(error: &clap::Error) -> io::Result<()> {
+    let text = error.render().to_string();
+    let shown = clean(&text);
+    if !error.use_stderr() || shown == text {
+        return error.print();
+    }
+    write!(anstream::stderr(), "{shown}")
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::args::{Build, BytecodeKind, EntrypointForm, Global, Prerelease, Trim};
 use crate::cli::failure::Failure;
+use crate::model::glob;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
@@ -88,7 +89,7 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
             Trim::None => TrimLevel::None,
             Trim::Standard => TrimLevel::Standard,
         },
-        keep: build.keep.clone(),
+        keep: keep(build)?,
         bytecode: match build.bytecode {
             BytecodeKind::None => Bytecode::None,
             BytecodeKind::Start => Bytecode::Start,
@@ -104,6 +105,7 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
         epoch_secs: epoch_secs()?,
         name,
         destinations,
+        metadata_file: build.metadata_file.clone(),
     })
 }
 
@@ -173,10 +175,34 @@ fn platforms(build: &Build) -> Result<Vec<Platform>, Failure> {
     Ok(platforms)
 }
 
+/// The largest user and group id that engines take (`maxID` of github.com/moby/sys/user).
+const MAX_ID: u64 = 2_147_483_647;
+
+fn keep(build: &Build) -> Result<Vec<String>, Failure> {
+    match build.keep.iter().find(|pattern| !glob::is_pattern(pattern)) {
+        Some(pattern) => Err(usage(format!(
+            "cannot read the pattern `{pattern}` of `--keep`: write a path of the image with `*`, `**` and `?`, beginning \
+             with `/` or `*`"
+        ))),
+        None => Ok(build.keep.clone()),
+    }
+}
+
+fn workdir(text: &str) -> Result<ImagePath, Failure> {
+    if !text.starts_with('/') {
+        return Err(usage(format!("cannot start in `{text}`: write a path of the image that begins with `/`")));
+    }
+    ImagePath::parse(text).map_err(usage)
+}
+
 fn runtime(build: &Build) -> Result<RuntimeRequest, Failure> {
-    let is_id = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_id = |text: &str| is_digits(text) && text.parse::<u64>().is_ok_and(|id| id <= MAX_ID);
     if !build.user.split(':').all(is_id) || build.user.split(':').count() > 2 {
-        return Err(usage(format!("cannot run as `{}`: write `UID` or `UID:GID`, in digits", build.user)));
+        return Err(usage(format!(
+            "cannot run as `{}`: write `UID` or `UID:GID`, in digits, each at most {MAX_ID}",
+            build.user
+        )));
     }
     let mut expose = Vec::new();
     for port in &build.expose {
@@ -198,7 +224,7 @@ fn runtime(build: &Build) -> Result<RuntimeRequest, Failure> {
         labels: pairs("--label", &build.label)?,
         annotations: pairs("--annotation", &build.annotation)?,
         user: build.user.clone(),
-        workdir: build.workdir.as_deref().map(ImagePath::parse).transpose().map_err(usage)?,
+        workdir: build.workdir.as_deref().map(workdir).transpose()?,
         expose,
     })
 }
@@ -265,7 +291,7 @@ fn name_of_wheel(requirement: &str) -> Option<String> {
 fn checked_name(text: &str) -> Result<String, Failure> {
     if !is_image_name(text) {
         return Err(usage(format!(
-            "cannot name an image `{text}`: write `name`, `name:tag` or `host/name:tag`, in lower case"
+            "cannot name an image `{text}`: write `name`, `name:tag` or `host/name:tag`, in lower case, of at most 255 characters"
         )));
     }
     Ok(text.to_owned())
@@ -397,7 +423,14 @@ mod tests {
             ("x -t Big/Name", "cannot name an image `Big/Name`"),
             ("x --base alpine:3", "cannot use the base `alpine:3`"),
             ("x --copy nothing-here:/x", "cannot copy `nothing-here`"),
-            ("x --workdir ../up", "leads outside the image"),
+            ("x --workdir data", "cannot start in `data`"),
+            ("x --workdir /../up", "leads outside the image"),
+            ("x --keep [", "cannot read the pattern `[` of `--keep`"),
+            ("x --keep usr/bin/git", "cannot read the pattern `usr/bin/git`"),
+            ("x --user 4294967296", "cannot run as `4294967296`"),
+            ("x --user 0:2147483648", "cannot run as `0:2147483648`"),
+            ("x --user 1:", "cannot run as `1:`"),
+            ("x -t a:b:c", "cannot name an image `a:b:c`"),
             ("x --user-base base", "cannot use `base` as the user base"),
             ("x --user-base /a:b", "cannot use `/a:b` as the user base"),
             ("x --user-base /usr/../proc", "as the user base"),

@@ -2,9 +2,13 @@
 //!
 //! Source: System V ABI, chapters 4 and 5 (generic edition), read with the `object` crate.
 
-use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, FileHeader64, PT_INTERP, PT_LOAD};
+use std::io::{self, Read, Seek, SeekFrom};
+
+use object::elf::{
+    DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, FileHeader64, PT_DYNAMIC, PT_INTERP, PT_LOAD,
+};
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
-use object::{Endianness, StringTable};
+use object::{Endianness, ReadCache, ReadRef, StringTable};
 use thiserror::Error;
 
 /// The facts about an ELF file that lath uses.
@@ -29,9 +33,14 @@ pub(crate) enum ElfError {
     NarrowClass,
     #[error("cannot read the ELF file")]
     Malformed(#[source] object::Error),
+    #[error("cannot read the ELF file")]
+    Read(#[source] io::Error),
 }
 
-/// The offset at which `e_machine` ends.
+/// No table of a file may be larger than this, because it is held in memory. Those of the largest libraries have 20 MB.
+const MAX_TABLE_BYTES: u64 = 256 << 20;
+
+/// Where `e_machine` ends.
 pub(crate) const MACHINE_END: u64 = 20;
 
 /// Returns `e_machine` of the file that begins with `header`. `None` if `header` is too short or not from an ELF file.
@@ -44,32 +53,57 @@ pub(crate) fn machine(header: &[u8]) -> Option<u16> {
 
 /// Reads the facts from `bytes`. `None` if they are not an ELF file.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<ElfFile>, ElfError> {
-    const CLASS: usize = 4;
-    const CLASS_32: u8 = 1;
-    if !bytes.starts_with(b"\x7fELF") {
+    if !is_wide(bytes)? {
         return Ok(None);
-    }
-    if bytes.get(CLASS) == Some(&CLASS_32) {
-        return Err(ElfError::NarrowClass);
     }
     parse_wide(bytes).map(Some).map_err(ElfError::Malformed)
 }
 
-fn parse_wide(bytes: &[u8]) -> object::Result<ElfFile> {
-    let header = FileHeader64::<Endianness>::parse(bytes)?;
+/// The same for a file of any size: only its headers and the dynamic section are read.
+pub(crate) fn parse_file(mut file: impl Read + Seek) -> Result<Option<ElfFile>, ElfError> {
+    let mut start = Vec::new();
+    let read = file.rewind().and_then(|()| file.by_ref().take(MACHINE_END).read_to_end(&mut start));
+    read.and_then(|_| file.seek(SeekFrom::Start(0))).map_err(ElfError::Read)?;
+    if !is_wide(&start)? {
+        return Ok(None);
+    }
+    parse_wide(&ReadCache::new(file)).map(Some).map_err(ElfError::Malformed)
+}
+
+/// Whether the file that begins with `start` is an ELF file; one of 32 bits is an error.
+fn is_wide(start: &[u8]) -> Result<bool, ElfError> {
+    const CLASS: usize = 4;
+    const CLASS_32: u8 = 1;
+    match start.starts_with(b"\x7fELF") {
+        true if start.get(CLASS) == Some(&CLASS_32) => Err(ElfError::NarrowClass),
+        is_elf => Ok(is_elf),
+    }
+}
+
+fn parse_wide<'data>(data: impl ReadRef<'data>) -> object::Result<ElfFile> {
+    /// `e_phnum` of a file with so many segments that their number is elsewhere.
+    const MANY_SEGMENTS: u16 = 0xffff;
+    let header = FileHeader64::<Endianness>::parse(data)?;
     let endian = header.endian()?;
-    let segments = header.program_headers(endian, bytes)?;
+    if header.e_phnum(endian) == MANY_SEGMENTS {
+        return Err(object_error("no loader takes so many segments"));
+    }
+    let segments = header.program_headers(endian, data)?;
     let mut file = ElfFile { machine: header.e_machine(endian), ..ElfFile::default() };
     let mut rpath = None;
     let mut runpath = None;
     for segment in segments {
-        if segment.p_type(endian) == PT_INTERP {
-            let path = segment.data(endian, bytes).map_err(|()| object_error("the interpreter lies outside"))?;
+        let kind = segment.p_type(endian);
+        if matches!(kind, PT_INTERP | PT_DYNAMIC) && segment.p_filesz(endian) > MAX_TABLE_BYTES {
+            return Err(object_error("no loader takes a table of that size"));
+        }
+        if kind == PT_INTERP {
+            let path = segment.data(endian, data).map_err(|()| object_error("the interpreter lies outside"))?;
             file.interpreter = Some(text(path.strip_suffix(b"\0").unwrap_or(path)));
         }
-        let Some(entries) = segment.dynamic(endian, bytes)? else { continue };
+        let Some(entries) = segment.dynamic(endian, data)? else { continue };
         file.is_dynamic = true;
-        let strings = dynamic_strings(entries, segments, endian, bytes)?;
+        let strings = dynamic_strings(entries, segments, endian, data);
         for entry in entries {
             let tag = entry.tag(endian);
             if !matches!(tag, DT_NEEDED | DT_SONAME | DT_RPATH | DT_RUNPATH) {
@@ -106,18 +140,19 @@ fn dynamic_strings<'data>(
     entries: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::Dyn],
     segments: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::ProgramHeader],
     endian: Endianness,
-    bytes: &'data [u8],
-) -> object::Result<StringTable<'data>> {
+    data: impl ReadRef<'data>,
+) -> StringTable<'data> {
     let value = |tag| entries.iter().find(|entry| entry.tag(endian) == tag).map(|entry| entry.d_val(endian));
-    let (Some(address), Some(size)) = (value(DT_STRTAB), value(DT_STRSZ)) else {
-        return Ok(StringTable::default());
+    let (Some(address), Some(size)) = (value(DT_STRTAB), value(DT_STRSZ).filter(|size| *size <= MAX_TABLE_BYTES))
+    else {
+        return StringTable::default();
     };
-    for segment in segments.iter().filter(|segment| segment.p_type(endian) == PT_LOAD) {
-        if let Ok(Some(data)) = segment.data_range(endian, bytes, address, size) {
-            return Ok(StringTable::new(data, 0, data.len() as u64));
-        }
-    }
-    Ok(StringTable::default())
+    let table = segments.iter().filter(|segment| segment.p_type(endian) == PT_LOAD).find_map(|segment| {
+        let start = address.checked_sub(segment.p_vaddr(endian))?;
+        let is_inside = start.checked_add(size)? <= segment.p_filesz(endian);
+        data.read_bytes_at(segment.p_offset(endian).checked_add(start)?, size).ok().filter(|_| is_inside)
+    });
+    table.map_or_else(StringTable::default, |table| StringTable::new(table, 0, table.len() as u64))
 }
 
 /// Sections that no loader maps and no program reads: symbols and debug information.
@@ -337,7 +372,38 @@ mod tests {
         assert!(matches!(parse(b"\x7fELF\x01\x01"), Err(ElfError::NarrowClass)));
     }
 
-    /// Returns the bytes of the test's own program, which is linked with symbols and line tables.
+    /// Counts the bytes that are read.
+    struct Counting(std::fs::File, u64);
+
+    impl Read for Counting {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.0.read(buffer)?;
+            self.1 += length as u64;
+            Ok(length)
+        }
+    }
+
+    impl Seek for Counting {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_by_its_headers_alone_and_says_the_same() {
+        let path = std::env::current_exe().unwrap();
+        let mut file = Counting(std::fs::File::open(&path).unwrap(), 0);
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(parse_file(&mut file).unwrap(), parse(&bytes).unwrap());
+        assert!(file.1 < 1 << 20 && file.1 < bytes.len() as u64, "{} of {} bytes", file.1, bytes.len());
+        for length in [4, 5, 20, 64, 100, 500] {
+            assert!(parse_file(io::Cursor::new(&bytes[..length])).is_err(), "{length}");
+        }
+        assert_eq!(parse_file(io::Cursor::new(b"#!/bin/sh")).unwrap(), None);
+        assert!(matches!(parse_file(io::Cursor::new(b"\x7fELF\x01\x01")), Err(ElfError::NarrowClass)));
+    }
+
+    /// The test's own program is linked with its symbols and line tables.
     fn unstripped() -> Vec<u8> {
         std::fs::read(std::env::current_exe().unwrap()).unwrap()
     }

@@ -36,6 +36,8 @@ pub(crate) enum WheelError {
     Version(String),
     #[error("cannot use the wheel: the {algorithm} of `{file}` is not what its RECORD says")]
     Record { file: String, algorithm: &'static str },
+    #[error("cannot use the wheel: no script can be named `{}`, as its entry_points.txt has it", name.escape_debug())]
+    Script { name: String },
     #[error("cannot use the wheel: its RECORD {problem} `{file}`")]
     Listing { file: String, problem: &'static str },
 }
@@ -165,7 +167,7 @@ impl<R: Read + Seek> Wheel<R> {
         Ok(WheelHeader {
             is_purelib: field("Root-Is-Purelib").is_some_and(|value| value.eq_ignore_ascii_case("true")),
             metadata: self.text("METADATA")?.ok_or_else(|| self.missing("METADATA"))?,
-            console_scripts: entry_points(&self.text("entry_points.txt")?.unwrap_or_default()),
+            console_scripts: scripts(&self.text("entry_points.txt")?.unwrap_or_default())?,
             dist_info: self.dist_info.clone(),
         })
     }
@@ -296,6 +298,9 @@ fn check_name(name: &str, is_symlink: bool) -> Result<(), WheelError> {
 fn place(name: &str, data: &str) -> Result<(Scheme, String), WheelError> {
     let Some(rest) = name.strip_prefix(data) else { return Ok((Scheme::Site, name.to_owned())) };
     let (scheme, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if path.is_empty() {
+        return Err(WheelError::File { file: name.to_owned(), problem: "is a file and no folder of a scheme" });
+    }
     let scheme = match scheme {
         "purelib" | "platlib" => Scheme::Site,
         "scripts" => Scheme::Scripts,
@@ -335,7 +340,22 @@ pub(crate) fn base64_url(bytes: &[u8]) -> String {
     text
 }
 
-/// Returns the scripts of `entry_points.txt` (packaging.python.org, "Entry points specification").
+/// The scripts of `entry_points.txt`, each with a name that a file in a folder can have.
+fn scripts(text: &str) -> Result<Vec<(String, String, String)>, WheelError> {
+    const MAX_NAME_BYTES: usize = 255;
+    let is_name = |name: &str| {
+        !matches!(name, "" | "." | "..")
+            && name.len() <= MAX_NAME_BYTES
+            && !name.contains(|c: char| c == '/' || c.is_control())
+    };
+    let scripts = entry_points(text);
+    match scripts.iter().find(|(name, ..)| !is_name(name)) {
+        Some((name, ..)) => Err(WheelError::Script { name: name.chars().take(64).collect() }),
+        None => Ok(scripts),
+    }
+}
+
+/// The scripts of `entry_points.txt` (packaging.python.org, "Entry points specification").
 fn entry_points(text: &str) -> Vec<(String, String, String)> {
     let mut console = Vec::new();
     let mut gui = Vec::new();
@@ -448,6 +468,7 @@ mod tests {
             (demo().claims_size("demo/a.py", 9), "`demo/a.py` is not of the size that the archive tells"),
             (demo().claims_size("demo/a.py", u32::MAX - 1), "it unpacks to more than 200 times its size"),
             (demo().file("zeros", &zeros), "it unpacks to more than 200 times its size"),
+            (demo().raw_entry("demo-1.data/scripts", "x"), "`demo-1.data/scripts` is a file and no folder of a scheme"),
             (demo().file("other-2.dist-info/METADATA", ""), "it has 2 directories named `*.dist-info`"),
         ];
         for (wheel, message) in table {
@@ -499,5 +520,17 @@ mod tests {
         let expected = [("a", "m.n", "f.g"), ("g", "m", "h")];
         let expected: Vec<_> = expected.iter().map(|(a, b, c)| (a.to_string(), b.to_string(), c.to_string())).collect();
         assert_eq!(entry_points(text), expected);
+    }
+
+    #[test]
+    fn a_script_has_a_name_that_a_file_can_have() {
+        let (whole, long) = ("x".repeat(255), "x".repeat(256));
+        for name in ["tool", "tool.py", "..tool", "my tool", &whole] {
+            assert!(scripts(&format!("[console_scripts]\n{name} = a:b\n")).is_ok(), "{name}");
+        }
+        for name in ["", ".", "..", "a/b", "../x", "/x", "a\0b", "a\rb", "a\x1bb", &long] {
+            let error = scripts(&format!("[gui_scripts]\n{name} = a:b\n")).unwrap_err().to_string();
+            assert!(error.starts_with("cannot use the wheel: no script can be named `"), "{error}");
+        }
     }
 }

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An absolute, normalised path in an image. It begins with `/` and has no empty, `.` or `..` component, no whiteout,
-/// no NUL and no trailing slash (except the root itself). If it is joined to a directory on the host, the result cannot
-/// lead outside of it.
+/// An absolute, normal path in an image: begins with `/`, no empty, `.` or `..` component, no whiteout, no NUL, no
+/// trailing slash except for the root itself, and no longer than Linux takes it. Joined to a directory on the host it can't lead outside.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct ImagePath(String);
@@ -19,8 +18,20 @@ pub(crate) enum ImagePathError {
     Outside(String),
     #[error("cannot use the path {0:?}: it holds a NUL, a line break or bytes that are not UTF-8")]
     Unspeakable(String),
+    #[error("cannot use the path `{}…`: {}", start(.0), TOO_LONG)]
+    TooLong(String),
     #[error("cannot use the path `{0}`: in a layer, names that begin with `.wh.` remove other files")]
     Whiteout(String),
+}
+
+/// The most bytes of a name, and of a path with the NUL that ends it (limits.h(0p), `NAME_MAX` and `PATH_MAX` of Linux).
+const MAX_NAME_BYTES: usize = 255;
+const MAX_PATH_BYTES: usize = 4096;
+const TOO_LONG: &str = "Linux takes names of at most 255 bytes, and paths of at most 4095";
+
+/// The beginning of a path that is too long to be shown.
+fn start(path: &str) -> String {
+    path.chars().take(64).collect()
 }
 
 impl ImagePath {
@@ -36,6 +47,7 @@ impl ImagePath {
                 ".." => return Err(ImagePathError::Outside(text.to_owned())),
                 // OCI image specification, "Image Layer Filesystem Changeset", section "Whiteouts".
                 name if name.starts_with(".wh.") => return Err(ImagePathError::Whiteout(text.to_owned())),
+                name if name.len() > MAX_NAME_BYTES => return Err(ImagePathError::TooLong(text.to_owned())),
                 name => {
                     path.push('/');
                     path.push_str(name);
@@ -44,6 +56,9 @@ impl ImagePath {
         }
         if path.is_empty() {
             path.push('/');
+        }
+        if path.len() >= MAX_PATH_BYTES {
+            return Err(ImagePathError::TooLong(text.to_owned()));
         }
         Ok(Self(path))
     }
@@ -167,6 +182,17 @@ mod tests {
         for hostile in ["../etc/passwd", "/usr/../../etc", "a/..", "a\0b", "a\nb"] {
             assert!(ImagePath::parse(hostile).is_err(), "{hostile:?}");
         }
+    }
+
+    #[test]
+    fn a_path_is_as_long_as_linux_takes_it() {
+        let name = |length: usize| "ü".repeat(length / 2) + &"x".repeat(length % 2);
+        assert!(ImagePath::parse(&name(255)).is_ok());
+        let error = ImagePath::parse(&format!("a/{}", name(256))).unwrap_err().to_string();
+        assert!(error.starts_with("cannot use the path `a/ü") && error.len() < 300, "{error}");
+        let path = |length: usize| "/123456789".repeat(length / 10) + &"y".repeat(length % 10);
+        assert!(ImagePath::parse(&path(4095)).is_ok());
+        assert!(matches!(ImagePath::parse(&path(4096)), Err(ImagePathError::TooLong(_))));
     }
 
     #[test]

@@ -15,3 +15,4 @@ pub(crate) mod receipt;
 pub(crate) mod remedies;
 pub(crate) mod request;
 pub(crate) mod tree;
+pub(crate) mod zeros;

@@ -8,6 +8,8 @@ pub(crate) mod engine;
 pub(crate) mod http;
 pub(crate) mod pypi;
 pub(crate) mod sandbox;
+pub(crate) mod staging;
 pub(crate) mod store;
+pub(crate) mod threads;
 pub(crate) mod unfinished;
 pub(crate) mod world;

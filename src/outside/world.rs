@@ -16,6 +16,7 @@ use crate::outside::http::{Clients, Http, HttpError, HttpSettings};
 use crate::outside::pypi::Pypi;
 use crate::outside::sandbox::{Sandbox, SandboxSettings};
 use crate::outside::store::{Store, StoreError};
+use crate::outside::threads::{self, ThreadsError};
 use crate::outside::unfinished;
 
 /// How long a server may say nothing before it is asked again.
@@ -55,6 +56,8 @@ pub(crate) struct WorldSettings {
 #[derive(Debug, Error)]
 pub(crate) enum WorldError {
     #[error(transparent)]
+    Threads(#[from] ThreadsError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -68,6 +71,7 @@ impl WorldError {
     /// Ways out, beyond what the error says itself.
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
+            Self::Threads(error) => error.hints(),
             Self::Store(error) => error.hints(),
             Self::Keyring { .. } | Self::Keys { .. } => vec![
                 "a keyring is a file of public keys in binary form, as in `/usr/share/keyrings`; `gpg --dearmor` makes one of an armored file"
@@ -81,7 +85,8 @@ impl WorldError {
 impl World {
     /// Opens the doors; from here on, signals leave nothing half-written.
     pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<Self, WorldError> {
-        unfinished::watch_signals();
+        threads::prepare()?;
+        unfinished::watch_signals().map_err(ThreadsError::Threads)?;
         let keyring = match settings.keyring {
             None => None,
             Some(path) => {

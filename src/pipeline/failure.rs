@@ -1,5 +1,7 @@
 //! The errors that stop a pipeline: one variant per step, with its exit code and hints.
 
+use std::path::Path;
+
 use thiserror::Error;
 
 use crate::model::remedies;
@@ -59,7 +61,15 @@ impl BuildError {
         }
     }
 
-    /// Returns hints in addition to the error's own text.
+    /// The place of the user's that could not be written to, if that was the cause.
+    pub(crate) fn destination(&self) -> Option<&Path> {
+        match self {
+            Self::Emit(error) => error.destination(),
+            _ => None,
+        }
+    }
+
+    /// Ways out, beyond what the error says itself.
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
             Self::Resolve(error) => error.hints(),

@@ -16,10 +16,9 @@ use crate::model::receipt::Receipt;
 use crate::model::request::{Request, Volume};
 use crate::model::tree::Tree;
 use crate::outside::store::{self, Amount, Stage, StoreError};
-use crate::outside::world::WorldError;
 use crate::steps::assemble::assemble;
 use crate::steps::compile::compile;
-use crate::steps::emit::{emit, refuse_hopeless};
+use crate::steps::emit::{self, emit, named, refuse_hopeless};
 use crate::steps::fetch::fetch;
 use crate::steps::pack::{pack, pack_ahead};
 use crate::steps::prove::{Subject, execute, prove};
@@ -31,7 +30,9 @@ use crate::steps::unpack::{unpack, unpack_ahead};
 pub(crate) use self::dockerfiles::{build_dockerfile, compare, dockerfile, measure_dockerfile, time_own};
 pub(crate) use self::failure::BuildError;
 pub(crate) use crate::outside::sandbox::{SandboxSettings, serve_warden};
-pub(crate) use crate::outside::world::{World, WorldSettings};
+pub(crate) use crate::outside::threads::{HINT as THREADS_HINT, is_thread_panic};
+pub(crate) use crate::outside::unfinished::survive_file_size_limit;
+pub(crate) use crate::outside::world::{World, WorldError, WorldSettings};
 
 /// Opens all doors to the outside.
 pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<World, WorldError> {
@@ -68,12 +69,10 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     let shares = lock.platforms.iter().zip(&assemblies).zip(layers);
     let shares = shares.map(|((lock, assembly), layers)| Share { platform: lock.platform, layers, assembly });
     let image = seal(shares.collect(), request)?;
-    say("writing");
-    let destinations = emit(&image, &trees, request, world)?;
     let mut receipt = Receipt {
         name: request.name.clone(),
         digest: image.digest().0.prefixed(),
-        destinations,
+        destinations: named(&image, request),
         platforms: Vec::new(),
     };
     for (index, (lock, checks)) in lock.platforms.iter().zip(proofs).enumerate() {
@@ -90,6 +89,8 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
             hints,
         ));
     }
+    say("writing");
+    emit(&image, &trees, &receipt, request, world)?;
     Ok(receipt)
 }
 
@@ -148,7 +149,17 @@ fn requested(lock: &PlatformLock) -> Vec<String> {
     lock.wheels.iter().filter(|wheel| wheel.is_requested).map(|wheel| wheel.name.clone()).collect()
 }
 
-/// Returns how much data the cache in `dir` contains.
+/// Refuses a document that cannot be written, such as a picture, before anything is fetched.
+pub(crate) fn refuse_document(path: &Path) -> Result<(), BuildError> {
+    Ok(emit::refuse_document(path)?)
+}
+
+/// Writes a document, all of it or nothing.
+pub(crate) fn write_document(path: &Path, text: &str) -> Result<(), BuildError> {
+    Ok(emit::write_document(path, text)?)
+}
+
+/// How much the cache in `dir` holds.
 pub(crate) fn cache_amount(dir: &Path) -> Result<Amount, StoreError> {
     store::amount(dir)
 }

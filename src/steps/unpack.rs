@@ -19,8 +19,8 @@ use crate::model::tree::{Kind, Origin};
 use crate::outside::store::{PackWriter, Packed, Store, StoreError};
 use crate::outside::world::World;
 
-/// The cache bucket of parts. Its number must change if [`Part`] changes.
-const SHELF: &str = "parts-2";
+/// The shelf of notes; its number changes when [`Part`] does.
+const SHELF: &str = "parts-3";
 
 #[derive(Debug, Error)]
 pub(crate) enum UnpackError {
@@ -42,6 +42,8 @@ pub(crate) enum PartError {
     Store(#[from] StoreError),
     #[error("cannot use `{path}`: it is a hard link to `{target}`, which is no file that came before it")]
     HardLink { path: String, target: String },
+    #[error("cannot use `{path}`: it is a link to a path that no file can have")]
+    Target { path: String },
     #[error("cannot unpack `{path}`")]
     Contents { path: String, source: std::io::Error },
     #[error("cannot use `{path}`: it is there twice")]
@@ -59,7 +61,11 @@ impl UnpackError {
             PartError::Wheel(_) | PartError::Contents { .. } => vec![format!(
                 "the index serves `{parcel}` so: tell its maintainers, and ask for another version meanwhile"
             )],
-            PartError::Deb(_) | PartError::Path(_) | PartError::HardLink { .. } | PartError::Twice { .. } => {
+            PartError::Deb(_)
+            | PartError::Path(_)
+            | PartError::HardLink { .. }
+            | PartError::Target { .. }
+            | PartError::Twice { .. } => {
                 vec![format!("the archive or index serves `{parcel}` so: see that it is one that you trust")]
             }
             PartError::Open(_) | PartError::Store(_) => Vec::new(),
@@ -169,7 +175,8 @@ fn read_deb(path: &Path, pack: &mut PackWriter<'_>) -> Result<DebPart, PartError
                 let (digest, size_bytes) = kept(&path, reader, pack)?;
                 Kind::File { digest, size_bytes }
             }
-            DebEntry::Link(target) => Kind::Link { target },
+            DebEntry::Link(target) if is_target(&target) => Kind::Link { target },
+            DebEntry::Link(_) => return Err(PartError::Target { path }),
             DebEntry::HardLink(target) => {
                 let first = seen.get(ImagePath::parse(&target)?.relative());
                 let first = first.filter(|kind| **kind != Kind::Directory).cloned();
@@ -196,6 +203,12 @@ fn read_deb(path: &Path, pack: &mut PackWriter<'_>) -> Result<DebPart, PartError
         }
     }
     Ok(part)
+}
+
+/// Whether a symbolic link can hold the text (symlink(2)).
+fn is_target(target: &str) -> bool {
+    const MAX_PATH_BYTES: usize = 4096;
+    (1..MAX_PATH_BYTES).contains(&target.len()) && !target.contains('\0')
 }
 
 fn read_wheel(path: &Path, pack: &mut PackWriter<'_>) -> Result<WheelPart, PartError> {

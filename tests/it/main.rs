@@ -6,6 +6,7 @@ mod destinations;
 mod dockerfile;
 mod inputs;
 mod interrupt;
+mod limits;
 mod mirrors;
 mod platforms;
 mod refusals;

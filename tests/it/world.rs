@@ -126,7 +126,22 @@ impl World {
     }
 }
 
-/// Returns the binary under test.
+/// `command` under limits, as `prlimit` takes them; `None` on a machine without that program.
+pub(crate) fn limited(command: &Command, limits: &[&str]) -> Option<Command> {
+    if !Command::new("prlimit").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        skip("a limit: this machine has no `prlimit`");
+        return None;
+    }
+    let mut outer = Command::new("prlimit");
+    outer.args(limits).arg("--").arg(command.get_program()).args(command.get_args());
+    outer.current_dir(command.get_current_dir().unwrap()).env_clear();
+    for (name, value) in command.get_envs() {
+        outer.env(name, value.unwrap_or_default());
+    }
+    Some(outer)
+}
+
+/// The binary under test.
 pub(crate) fn lath() -> PathBuf {
     assert_cmd::cargo::cargo_bin("lath")
 }

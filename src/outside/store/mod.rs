@@ -10,7 +10,7 @@ mod memory;
 mod packs;
 mod upkeep;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::{Duration, SystemTime};
@@ -30,6 +30,7 @@ pub(crate) use self::upkeep::{Amount, amount, prune};
 use self::upkeep::{is_older, lock_file, refuse_other_version, sweep};
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::image_path::ImagePath;
+use crate::model::zeros::is_zero;
 use crate::outside::unfinished::Unfinished;
 
 /// The version of the layout that this lath reads and writes.
@@ -171,23 +172,23 @@ impl Store {
         }
     }
 
-    /// Does the same for large contents: writes them while they are read.
+    /// The same for contents that are written while they are read. Blocks of zeros become holes.
     fn put_large(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
+        const BLOCK: usize = 64 << 10;
         let mut file = self.temporary_file()?;
-        let mut writer = DigestWriter::new(io::BufWriter::with_capacity(128 << 10, file.as_file_mut()));
+        let mut writer = DigestWriter::new(Holed { file: file.as_file_mut() });
         let failed = |source| StoreError::Write { path: self.root.join("files"), source };
-        let mut chunk = vec![0; 64 << 10];
+        let mut block = Vec::with_capacity(BLOCK);
         loop {
-            match reader.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(length) => writer.write_all(&chunk[..length]).map_err(failed)?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(StoreError::Incoming(error)),
+            block.clear();
+            (&mut *reader).take(BLOCK as u64).read_to_end(&mut block).map_err(StoreError::Incoming)?;
+            if block.is_empty() {
+                break;
             }
+            writer.write_all(&block).map_err(failed)?;
         }
-        let (mut buffer, digest, size_bytes) = writer.finish();
-        buffer.flush().map_err(failed)?;
-        drop(buffer);
+        let (_, digest, size_bytes) = writer.finish();
+        file.as_file().set_len(size_bytes).map_err(failed)?;
         let path = self.shelf("files", &digest);
         if !is_whole(&path, Some(size_bytes)) {
             place(file, &path, 0o644)?;
@@ -242,8 +243,8 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Does the same as [`Self::read`], but of a large content only a part is in memory at a time.
-    pub(crate) fn reader(&self, digest: &Digest) -> Result<Box<dyn Read>, StoreError> {
+    /// The same as [`Self::read`], of which a large content is in memory only a part at a time.
+    pub(crate) fn reader(&self, digest: &Digest) -> Result<Box<dyn Contents>, StoreError> {
         if let Some(place) = self.place_of(digest) {
             return Ok(Box::new(io::Cursor::new(self.read_packed(place)?)));
         }
@@ -252,7 +253,18 @@ impl Store {
         Ok(Box::new(file))
     }
 
-    /// Returns the path of a whole .deb or wheel in the store. The file may not exist yet.
+    /// The file that holds the content if it is large, for errors.
+    pub(crate) fn contents_place(&self, digest: &Digest) -> PathBuf {
+        self.shelf("files", digest)
+    }
+
+    /// A place for contents that are needed for a moment: in memory, and on the store's file system if they are large.
+    pub(crate) fn spool(&self) -> tempfile::SpooledTempFile {
+        const IN_MEMORY_BYTES: usize = 16 << 20;
+        tempfile::spooled_tempfile_in(IN_MEMORY_BYTES, self.desk.folder.path())
+    }
+
+    /// Where the whole .deb or wheel lies once it is here.
     pub(crate) fn parcel_path(&self, digest: &Digest) -> PathBuf {
         self.shelf("parcels", digest)
     }
@@ -343,15 +355,51 @@ impl Store {
         is_whole(&self.segment_path(key), None)
     }
 
-    /// Stores a segment. Its key does not determine its bytes, so damage would not be detected. Therefore the bytes are
-    /// synced to disk before the file gets its name.
+    /// Keeps a segment.
     pub(crate) fn put_segment(&self, key: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
+        let failed = |source| StoreError::Write { path: self.segment_path(key), source };
+        self.write_segment(key, |file| file.write_all(bytes).map_err(failed))
+    }
+
+    /// Keeps the segment that `write` writes. Its bytes cannot be compared with its key, so that they are on the disk
+    /// before it has its name.
+    pub(crate) fn write_segment<E: From<StoreError>>(
+        &self,
+        key: &Digest,
+        write: impl FnOnce(&mut std::fs::File) -> Result<(), E>,
+    ) -> Result<(), E> {
         let path = self.segment_path(key);
-        let failed = |source| StoreError::Write { path: path.clone(), source };
         let mut file = self.temporary_file()?;
-        file.write_all(bytes).map_err(failed)?;
-        file.as_file().sync_data().map_err(failed)?;
-        place(file, &path, 0o644)
+        write(file.as_file_mut())?;
+        let synced = file.as_file().sync_data();
+        synced.map_err(|source| StoreError::Write { path: path.clone(), source })?;
+        Ok(place(file, &path, 0o644)?)
+    }
+}
+
+/// Contents that are open for reading.
+pub(crate) trait Contents: Read + Seek {}
+
+impl<T: Read + Seek> Contents for T {}
+
+/// Writes a file, with holes in place of blocks of zeros. Its length has to be set at the end.
+struct Holed<'a> {
+    file: &'a mut std::fs::File,
+}
+
+impl Write for Holed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A file system has holes of whole blocks only.
+        const BLOCK_BYTES: usize = 4096;
+        if bytes.len() >= BLOCK_BYTES && is_zero(bytes) {
+            self.file.seek(SeekFrom::Current(bytes.len() as i64))?;
+            return Ok(bytes.len());
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -389,10 +437,10 @@ fn place(file: NamedTempFile, path: &Path, mode: u32) -> Result<(), StoreError> 
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(super) fn store() -> (TempDir, Store) {
+    pub(crate) fn store() -> (TempDir, Store) {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(&home.path().join("store")).unwrap();
         (home, store)
@@ -426,6 +474,19 @@ pub(super) mod tests {
         store.put_reader(&mut b"#!/bin/sh\n".as_slice()).unwrap();
         assert!(store.holds(&digest, 10));
         assert_eq!(std::fs::read(store.contents_path(&digest, true).unwrap()).unwrap(), b"#!/bin/sh\n");
+    }
+
+    #[test]
+    fn a_large_content_is_kept_with_its_holes() {
+        use std::os::unix::fs::MetadataExt as _;
+        let (_home, store) = store();
+        let mut bytes = vec![0; 3 << 20];
+        bytes[1 << 20] = 1;
+        let (digest, size_bytes) = store.put_reader(&mut bytes.as_slice()).unwrap();
+        assert_eq!((digest, size_bytes), (Digest::of(&bytes), 3 << 20));
+        assert_eq!(store.read(&digest).unwrap(), bytes);
+        let blocks = std::fs::metadata(store.contents_place(&digest)).unwrap().blocks();
+        assert!(blocks * 512 < 1 << 20, "{blocks} blocks");
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn soname(
     if let Some(noted) = store.note::<Option<String>>(SHELF, digest) {
         return Ok(noted);
     }
-    let parsed = elf::parse(&store.read(digest)?);
+    let parsed = elf::parse_file(store.reader(digest)?);
     let file: Option<ElfFile> = parsed.map_err(|source| AssembleError::Library { path: path.clone(), source })?;
     let soname = file.filter(|file| file.machine == architecture.elf_machine()).and_then(|file| file.soname);
     store.write_note(SHELF, digest, &soname)?;

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use fs_err as fs;
 use thiserror::Error;
 
+use self::debs::Conflicts;
 use crate::formats::elf::ElfError;
 use crate::model::assembly::Assembly;
 use crate::model::image_path::{ImagePath, ImagePathError};
@@ -32,6 +33,8 @@ pub(crate) enum AssembleError {
     Path(#[from] ImagePathError),
     #[error("cannot read the library `{path}`")]
     Library { path: ImagePath, source: ElfError },
+    #[error("cannot put a file of {origin} into the image")]
+    Place { origin: Origin, source: ImagePathError },
     #[error("cannot copy `{path}` into the image")]
     Copy { path: PathBuf, source: std::io::Error },
     #[error("cannot copy `{path}` into the image: it is neither a file, a folder nor a link, or its name is not UTF-8")]
@@ -53,10 +56,11 @@ pub(crate) fn assemble(
     let mut alternatives = Vec::new();
     let mut accounts = Vec::new();
     let mut wheels = Vec::new();
+    let mut conflicts = Conflicts::of(parts);
     for part in parts {
         match &part.contents {
             PartContents::Deb(deb) => {
-                debs::place(deb, &part.origin, &mut assembly, store)?;
+                debs::place(deb, &part.origin, &mut conflicts, &mut assembly, store).map_err(of(&part.origin))?;
                 accounts.extend(accounts::of_package(deb));
                 if let Some(text) = deb.postinst() {
                     alternatives.extend(alternatives::of_script(text, &part.origin));
@@ -68,10 +72,11 @@ pub(crate) fn assemble(
     // Requested distributions come last, so that their files win over files of others at the same path.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
     for (origin, wheel) in &wheels {
-        wheels::place(wheel, origin, lock, request, &mut assembly, store)?;
+        wheels::place(wheel, origin, lock, request, &mut assembly, store).map_err(of(origin))?;
     }
     assembly.notes.extend(debs::unknown_scripts(parts));
-    assembly.notes.extend(wheels::overlaps(&wheels));
+    assembly.notes.extend(conflicts.notes());
+    assembly.notes.extend(wheels::overlaps(&wheels, &request.user_base, request.python.version));
     alternatives::link(&mut assembly.tree, &alternatives)?;
     base::write(&mut assembly.tree, request, store)?;
     accounts::write(&mut assembly.tree, &accounts, store)?;
@@ -92,7 +97,15 @@ pub(crate) fn assemble(
     Ok(assembly)
 }
 
-/// Adds a text file written by lath to the tree.
+/// Names the parcel whose path is of no use.
+fn of(origin: &Origin) -> impl Fn(AssembleError) -> AssembleError {
+    |error| match error {
+        AssembleError::Path(source) => AssembleError::Place { origin: origin.clone(), source },
+        other => other,
+    }
+}
+
+/// Puts a text of lath's own into the tree.
 fn write_text(tree: &mut Tree, path: &str, text: &str, store: &Store) -> Result<(), AssembleError> {
     let digest = store.put(text.as_bytes())?;
     let node = Node::file(digest, text.len() as u64, 0o644, Origin::Lath);
@@ -112,7 +125,10 @@ fn copy(copied: &Copied, tree: &mut Tree, store: &Store) -> Result<(), AssembleE
         tree.insert(copied.target.clone(), Node::link(target, Origin::User));
     } else if metadata.is_file() {
         let mut file = fs::File::open(&copied.source).map_err(failed)?;
-        let (digest, size_bytes) = store.put_reader(&mut file)?;
+        let (digest, size_bytes) = store.put_reader(&mut file).map_err(|error| match error {
+            StoreError::Incoming(source) => failed(source),
+            other => other.into(),
+        })?;
         let mode = if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
         tree.insert(copied.target.clone(), Node::file(digest, size_bytes, mode, Origin::User));
     } else if metadata.is_dir() {

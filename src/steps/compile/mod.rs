@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ pub(crate) enum CompileError {
     Sandbox(#[from] SandboxError),
     #[error("cannot compile Python files in the sandbox: the image's python exits with {exit_code}: {said}")]
     Python { exit_code: i32, said: String },
+    #[error("cannot write bytecode to `{path}`")]
+    Write { path: PathBuf, source: io::Error },
     #[error("cannot read what the image's python tells of its bytecode")]
     Told(#[from] serde_json::Error),
     #[error("cannot use a folder for the bytecode")]
@@ -153,6 +155,20 @@ fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> 
         (libraries.contains(name.as_str()) && !module.contains('/')).then(|| module.to_owned())
     };
     tree.nodes.iter().filter_map(module).collect()
+}
+
+/// The error of the system that kept Python from writing, if its traceback ends with one.
+fn unwritable(traceback: &str) -> Option<io::Error> {
+    let number = traceback.lines().last()?.strip_prefix("OSError: [Errno ")?.split(']').next()?.parse().ok()?;
+    let error = io::Error::from_raw_os_error(number);
+    let is_of_disk = matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge
+            | io::ErrorKind::ReadOnlyFilesystem
+    );
+    is_of_disk.then_some(error)
 }
 
 /// One run of the driver.
@@ -323,10 +339,32 @@ impl<'a> Compilation<'a> {
         let outcome = self.world.sandbox.run(&home.root, &job)?;
         if outcome.exit_code != 0 {
             let said = String::from_utf8_lossy(&outcome.stderr).trim().to_owned();
+            if let Some(source) = unwritable(&said) {
+                return Err(CompileError::Write { path: work.to_owned(), source });
+            }
             return Err(CompileError::Python { exit_code: outcome.exit_code, said });
         }
         let lines = fs::read_to_string(work.join("told")).map_err(CompileError::Folder)?;
         let told: Result<Vec<Told>, serde_json::Error> = lines.lines().map(serde_json::from_str).collect();
         Ok(told?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unwritable;
+
+    #[test]
+    fn a_traceback_that_ends_with_a_full_disk_is_an_error_of_the_disk() {
+        let traceback = |last: &str| format!("Traceback (most recent call last):\n  File \"<string>\", line 9\n{last}");
+        let kind = |last: &str| unwritable(&traceback(last)).map(|error| error.kind());
+        assert_eq!(kind("OSError: [Errno 28] No space left on device"), Some(std::io::ErrorKind::StorageFull));
+        assert_eq!(
+            kind("OSError: [Errno 122] Disk quota exceeded: '/work/code'"),
+            Some(std::io::ErrorKind::QuotaExceeded)
+        );
+        for last in ["ValueError: [Errno 28] x", "OSError: [Errno 5] Input/output error", "OSError: x", ""] {
+            assert_eq!(kind(last), None, "{last}");
+        }
     }
 }

@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 
 use super::blobs::blobs;
 use super::layout::{self, Name};
+use super::place::Place;
 use super::staged::StagedFile;
 use super::{EmitError, parent, try_to_write};
 use crate::formats::tarball;
 use crate::model::digest::Digest;
 use crate::model::image::Image;
+use crate::outside::staging;
 use crate::outside::store::Store;
 
 /// What an archive holds.
@@ -27,8 +29,9 @@ impl Form<'_> {
     pub(super) const OCI: Self = Self { for_docker: false, name: None };
 }
 
-pub(super) fn refuse(path: &Path) -> Result<(), EmitError> {
-    let refused = |problem| Err(EmitError::Refused { path: path.to_owned(), problem });
+pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
+    let path = &place.path;
+    let refused = |problem| Err(EmitError::Refused { path: path.clone(), problem });
     if path.is_dir() {
         return refused("there is a folder of that name");
     }
@@ -38,8 +41,9 @@ pub(super) fn refuse(path: &Path) -> Result<(), EmitError> {
     if !parent(path).is_dir() {
         return refused("the folder that should hold it is not there");
     }
+    staging::sweep(parent(path));
     try_to_write(parent(path)).map_err(|error| match error {
-        EmitError::Write { source, .. } => EmitError::Write { path: path.to_owned(), source },
+        EmitError::Write { source, .. } => EmitError::Write { path: path.clone(), source },
         other => other,
     })
 }

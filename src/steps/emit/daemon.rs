@@ -4,7 +4,9 @@ use tempfile::TempDir;
 
 use super::EmitError;
 use super::archive::{self, Form};
+use super::staged::StagedFile;
 use crate::model::image::Image;
+use crate::outside::store::StoreError;
 use crate::outside::world::World;
 
 const ARCHIVE: &str = "image.tar";
@@ -33,7 +35,12 @@ pub(super) fn stage<'a>(
 ) -> Result<Loading<'a>, EmitError> {
     let home = world.store.temporary_dir()?;
     let image = Image { name: name.to_owned(), ..image.clone() };
-    archive::stage(&home.path().join(ARCHIVE), &image, &Form::BOTH, epoch_secs, &world.store)?.publish()?;
+    let staged = archive::stage(&home.path().join(ARCHIVE), &image, &Form::BOTH, epoch_secs, &world.store);
+    staged.and_then(StagedFile::publish).map_err(|error| match error {
+        // The archive is the store's, and no place of the user's.
+        EmitError::Write { path, source } => StoreError::Write { path, source }.into(),
+        other => other,
+    })?;
     Ok(Loading { home, name: name.to_owned(), world })
 }
 

@@ -8,12 +8,18 @@ use fs_err as fs;
 use serde_json::{Value, json};
 
 use super::blobs::blobs;
+use super::place::Place;
 use super::staged::StagedFile;
 use super::{EmitError, is_filled, try_to_write};
 use crate::model::image::Image;
+use crate::model::request::qualified;
+use crate::outside::staging;
 use crate::outside::store::Store;
+use crate::outside::unfinished::NewFolders;
 
 pub(super) const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+/// Where the blobs are.
+const BLOBS: &str = "blobs/sha256";
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// What containerd calls the image on import: a name with its registry, which Docker and Kubernetes look for.
 const IMAGE_NAME: &str = "io.containerd.image.name";
@@ -50,20 +56,33 @@ impl Name {
 pub(super) struct StagedLayout {
     path: PathBuf,
     blobs: Vec<StagedFile>,
+    folders: NewFolders,
     entry: Value,
     reference: String,
 }
 
-pub(super) fn refuse(path: &Path) -> Result<(), EmitError> {
-    let refused = |problem| Err(EmitError::Refused { path: path.to_owned(), problem });
+pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
+    let path = &place.path;
+    let refused = |problem| Err(EmitError::Refused { path: path.clone(), problem });
     if path.exists() && !path.is_dir() {
         return refused("there is a file of that name");
     }
-    if is_filled(path) && !path.join("oci-layout").is_file() {
+    if is_filled(path) && !path.join("oci-layout").is_file() && !is_begun(path) {
         return refused("it is a folder with something else in it than an OCI layout");
     }
+    staging::sweep(path);
+    staging::sweep(&path.join(BLOBS));
     others(path, "")?;
     try_to_write(path)
+}
+
+/// Whether the folder is the beginning of a layout, of a build that goes on or of one that was killed.
+fn is_begun(path: &Path) -> bool {
+    let is_own = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        name == "blobs" || name.to_string_lossy().starts_with(staging::PREFIX)
+    };
+    fs::read_dir(path).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_own)))
 }
 
 /// Writes what the layout lacks of the image's blobs. What this needs to hold them is what a pull of it would be.
@@ -75,8 +94,8 @@ pub(super) fn stage(
 ) -> Result<StagedLayout, EmitError> {
     let failed = |source| EmitError::Write { path: path.to_owned(), source };
     let name = Name::of(&image.name, reference);
-    let directory = path.join("blobs/sha256");
-    fs::create_dir_all(&directory).map_err(failed)?;
+    let directory = path.join(BLOBS);
+    let folders = NewFolders::make(&directory).map_err(failed)?;
     let mut staged = Vec::new();
     for (digest, blob) in blobs(image) {
         let target = directory.join(digest.to_string());
@@ -87,7 +106,8 @@ pub(super) fn stage(
         io::copy(&mut blob.reader(store), file.writer()).map_err(failed)?;
         staged.push(file);
     }
-    Ok(StagedLayout { path: path.to_owned(), blobs: staged, entry: entry(image, &name), reference: name.reference })
+    let entry = entry(image, &name);
+    Ok(StagedLayout { path: path.to_owned(), blobs: staged, folders, entry, reference: name.reference })
 }
 
 impl StagedLayout {
@@ -99,6 +119,7 @@ impl StagedLayout {
         // Where a file system has no locks, the last one who writes has the word.
         let _ = folder.file().lock();
         self.blobs.into_iter().try_for_each(StagedFile::publish)?;
+        self.folders.keep();
         StagedFile::of(&self.path.join("oci-layout"), LAYOUT)?.publish()?;
         let mut manifests = others(&self.path, &self.reference)?;
         manifests.push(self.entry);
@@ -128,19 +149,6 @@ fn entry(image: &Image, name: &Name) -> Value {
         "size": document.bytes.len(),
         "annotations": { REF_NAME: name.reference, IMAGE_NAME: qualified(&name.image) },
     })
-}
-
-/// The registry that a name without one means to an engine.
-const DEFAULT_REGISTRY: &str = "docker.io";
-
-/// `tool:1` with the registry and the namespace that it stands for: engines take the first component for a registry where it has a dot or a
-/// colon, or is `localhost`.
-fn qualified(image: &str) -> String {
-    match image.split_once('/') {
-        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => image.to_owned(),
-        Some(_) => format!("{DEFAULT_REGISTRY}/{image}"),
-        None => format!("{DEFAULT_REGISTRY}/library/{image}"),
-    }
 }
 
 /// The entries of the layout in `path` that go by another name than `reference`; none where there is no layout.
@@ -177,15 +185,6 @@ mod tests {
         assert_eq!(name("host:5000/tool", Some("2")), "2 host:5000/tool:2");
         assert_eq!(name("tool", Some("other:2")), "other:2 other:2");
         assert_eq!(name("tool", Some("host:5000/other")), "host:5000/other host:5000/other:latest");
-    }
-
-    #[test]
-    fn a_name_is_qualified_as_docker_does_it() {
-        assert_eq!(qualified("tool:1"), format!("{DEFAULT_REGISTRY}/library/tool:1"));
-        assert_eq!(qualified("me/tool:1"), format!("{DEFAULT_REGISTRY}/me/tool:1"));
-        for name in ["registry.example/me/tool:1", "host:5000/tool:1", "localhost/tool:1"] {
-            assert_eq!(qualified(name), name);
-        }
     }
 
     #[test]

@@ -3,24 +3,20 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use super::{EmitError, parent};
-use crate::outside::unfinished::Unfinished;
+use crate::outside::staging::StagingFile;
 
 pub(super) struct StagedFile {
-    file: NamedTempFile,
-    unfinished: Unfinished,
+    file: StagingFile,
     path: PathBuf,
 }
 
 impl StagedFile {
-    /// Begins a file that is to replace whatever is at `path`.
+    /// Begins a file that is to replace the one at `path`, if there is one.
     pub(super) fn new(path: &Path) -> Result<Self, EmitError> {
-        let file = NamedTempFile::new_in(parent(path));
+        let file = StagingFile::new_in(parent(path));
         let file = file.map_err(|source| EmitError::Write { path: path.to_owned(), source })?;
-        let unfinished = Unfinished::new(file.path());
-        Ok(Self { file, unfinished, path: path.to_owned() })
+        Ok(Self { file, path: path.to_owned() })
     }
 
     /// The same with all of its bytes.
@@ -32,16 +28,11 @@ impl StagedFile {
     }
 
     pub(super) fn writer(&mut self) -> &mut std::fs::File {
-        self.file.as_file_mut()
+        self.file.writer()
     }
 
-    /// Gives the file an ordinary mode and its name.
+    /// Gives the file its name.
     pub(super) fn publish(self) -> Result<(), EmitError> {
-        use std::os::unix::fs::PermissionsExt as _;
-        let failed = |source| EmitError::Write { path: self.path.clone(), source };
-        self.file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(failed)?;
-        self.file.persist(&self.path).map_err(|error| failed(error.error))?;
-        drop(self.unfinished);
-        Ok(())
+        self.file.publish(&self.path).map_err(|source| EmitError::Write { path: self.path, source })
     }
 }

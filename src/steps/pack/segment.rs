@@ -11,6 +11,7 @@ use crate::formats::tarball;
 use crate::model::digest::Digest;
 use crate::model::request::{Compression, Request};
 use crate::model::tree::Kind;
+use crate::model::zeros::is_zero;
 use crate::outside::store::Store;
 
 /// The version of the segment format. It must change if the same nodes would give other bytes.
@@ -52,19 +53,21 @@ pub(super) fn segment(piece: &Piece<'_>, request: &Request, store: &Store) -> Re
         return Ok(key);
     }
     let failed = |source| PackError::Segment { origin: piece.origin.to_owned(), source };
-    let mut packer = Packer::new(request.compression);
-    for Entry { path, node, link } in piece.entries {
-        if let Some(first) = link {
-            tarball::write_hard_link(&mut packer, path, node, first, request.epoch_secs).map_err(failed)?;
-            continue;
+    store.write_segment(&key, |file| {
+        let mut packer = Packer::new(request.compression, file);
+        for Entry { path, node, link } in piece.entries {
+            if let Some(first) = link {
+                tarball::write_hard_link(&mut packer, path, node, first, request.epoch_secs).map_err(failed)?;
+                continue;
+            }
+            let mut contents: Box<dyn Read> = match &node.kind {
+                Kind::File { digest, .. } => store.reader(digest)?,
+                Kind::Directory | Kind::Link { .. } => Box::new(io::empty()),
+            };
+            tarball::write_node(&mut packer, path, node, request.epoch_secs, &mut contents).map_err(failed)?;
         }
-        let mut contents: Box<dyn Read> = match &node.kind {
-            Kind::File { digest, .. } => store.reader(digest)?,
-            Kind::Directory | Kind::Link { .. } => Box::new(io::empty()),
-        };
-        tarball::write_node(&mut packer, path, node, request.epoch_secs, &mut contents).map_err(failed)?;
-    }
-    store.put_segment(&key, &packer.finish().map_err(failed)?)?;
+        packer.finish().map(drop).map_err(failed)
+    })?;
     Ok(key)
 }
 
@@ -73,44 +76,47 @@ pub(super) fn end(request: &Request, store: &Store) -> Result<Digest, PackError>
     let key = Digest::of(format!("{FORMAT} end {:?}", request.compression).as_bytes());
     if !store.has_segment(&key) {
         let failed = |source| PackError::Segment { origin: "lath".to_owned(), source };
-        let mut packer = Packer::new(request.compression);
-        packer.write_all(&tarball::END).map_err(failed)?;
-        store.put_segment(&key, &packer.finish().map_err(failed)?)?;
+        store.write_segment(&key, |file| {
+            let mut packer = Packer::new(request.compression, file);
+            packer.write_all(&tarball::END).map_err(failed)?;
+            packer.finish().map(drop).map_err(failed)
+        })?;
     }
     Ok(key)
 }
 
-/// A writer that compresses the data in chunks. Each chunk becomes a separate member or frame.
-struct Packer {
+/// Compresses the bytes that are written to it, a chunk at a time, each to a member or a frame of its own, and passes it on.
+struct Packer<W> {
     compression: Compression,
     chunk: Vec<u8>,
-    packed: Vec<u8>,
+    /// A whole chunk of zeros, once one was compressed: sparse files have many.
+    zeros: Option<Vec<u8>>,
+    inner: W,
 }
 
-impl Packer {
-    fn new(compression: Compression) -> Self {
-        Self { compression, chunk: Vec::new(), packed: Vec::new() }
+impl<W: Write> Packer<W> {
+    fn new(compression: Compression, inner: W) -> Self {
+        Self { compression, chunk: Vec::new(), zeros: None, inner }
     }
 
-    fn finish(mut self) -> io::Result<Vec<u8>> {
+    fn finish(mut self) -> io::Result<W> {
         self.pack_chunk()?;
-        Ok(self.packed)
+        Ok(self.inner)
     }
 
     fn pack_chunk(&mut self) -> io::Result<()> {
         if self.chunk.is_empty() {
             return Ok(());
         }
-        match self.compression {
-            Compression::Gzip(level) => {
-                let level = libdeflater::CompressionLvl::new(level.into()).unwrap_or_default();
-                let mut compressor = libdeflater::Compressor::new(level);
-                let mut member = vec![0; compressor.gzip_compress_bound(self.chunk.len())];
-                let length = compressor.gzip_compress(&self.chunk, &mut member).map_err(io::Error::other)?;
-                self.packed.extend_from_slice(&member[..length]);
-            }
-            Compression::Zstd(level) => {
-                self.packed.extend(zstd::bulk::compress(&self.chunk, level.into())?);
+        let is_zeros = self.chunk.len() == CHUNK_BYTES && is_zero(&self.chunk);
+        match &self.zeros {
+            Some(packed) if is_zeros => self.inner.write_all(packed)?,
+            _ => {
+                let packed = pack(&self.chunk, self.compression)?;
+                self.inner.write_all(&packed)?;
+                if is_zeros {
+                    self.zeros = Some(packed);
+                }
             }
         }
         self.chunk.clear();
@@ -118,7 +124,21 @@ impl Packer {
     }
 }
 
-impl Write for Packer {
+fn pack(chunk: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
+    match compression {
+        Compression::Gzip(level) => {
+            let level = libdeflater::CompressionLvl::new(level.into()).unwrap_or_default();
+            let mut compressor = libdeflater::Compressor::new(level);
+            let mut member = vec![0; compressor.gzip_compress_bound(chunk.len())];
+            let length = compressor.gzip_compress(chunk, &mut member).map_err(io::Error::other)?;
+            member.truncate(length);
+            Ok(member)
+        }
+        Compression::Zstd(level) => zstd::bulk::compress(chunk, level.into()),
+    }
+}
+
+impl<W: Write> Write for Packer<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = CHUNK_BYTES - self.chunk.len();
         let taken = bytes.len().min(room);
@@ -162,7 +182,7 @@ mod tests {
     fn what_is_packed_in_several_chunks_is_unpacked_as_one_stream() {
         let bytes: Vec<u8> = (0..CHUNK_BYTES + 1000).map(|index| (index % 251) as u8).collect();
         for compression in [Compression::Gzip(1), Compression::Zstd(1)] {
-            let mut packer = Packer::new(compression);
+            let mut packer = Packer::new(compression, Vec::new());
             packer.write_all(&bytes).unwrap();
             let packed = packer.finish().unwrap();
             let mut unpacked = Vec::new();
@@ -176,5 +196,22 @@ mod tests {
             };
             assert!(unpacked == bytes, "{compression:?}");
         }
+    }
+
+    #[test]
+    fn packed_chunks_are_passed_on_at_once_and_zeros_are_packed_once() {
+        let mut packer = Packer::new(Compression::Gzip(1), Vec::new());
+        let mut lengths = vec![0];
+        for chunk in [vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES], vec![1; CHUNK_BYTES], vec![0; CHUNK_BYTES]] {
+            packer.write_all(&chunk).unwrap();
+            assert!(packer.chunk.is_empty());
+            lengths.push(packer.inner.len());
+        }
+        let members: Vec<usize> = lengths.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(members[0] > 0 && members[0] == members[1] && members[0] == members[3], "{members:?}");
+        let (packed, mut unpacked) = (packer.finish().unwrap(), Vec::new());
+        flate2::read::MultiGzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked.iter().map(|&byte| usize::from(byte)).sum::<usize>(), CHUNK_BYTES);
+        assert_eq!(unpacked.len(), 4 * CHUNK_BYTES);
     }
 }

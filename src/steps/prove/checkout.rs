@@ -176,7 +176,7 @@ impl<'a> Checkout<'a> {
         if self.emulation != Emulation::Kernel
             && let Some(digest) = self.tree.find(&found).and_then(|(_, node)| node.digest())
         {
-            started = interpreter(&self.world.store.read(digest)?);
+            started = interpreter(&self.world.store.read_start(digest, FIRST_LINE_BYTES)?);
         }
         started.push(found);
         started.extend(arguments.iter().cloned());
@@ -189,6 +189,9 @@ fn told(answer: &Answer, index: usize) -> Option<&str> {
     let lines = answer.stdout.lines();
     lines.filter_map(|line| line.split_once(' ')).find(|(number, _)| number.parse() == Ok(index)).map(|(_, said)| said)
 }
+
+/// The kernel reads so much of a script for its first line, at most (`BINPRM_BUF_SIZE` has 256 bytes).
+const FIRST_LINE_BYTES: u64 = 4096;
 
 /// The interpreter that a script names in its first line, and its argument.
 fn interpreter(bytes: &[u8]) -> Vec<String> {

@@ -179,11 +179,12 @@ fn resolve_platform(
     let base = packages.half(request, &BTreeMap::new())?;
     let debs: Vec<Download> = base.debs.iter().map(Download::of_deb).collect();
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            // If a download fails here, it is repeated, and the error reported, when all parcels are fetched.
+        let early = || {
             let arrived = |number: usize| arrived(Parcel::Deb(base.debs[number].clone()));
             let _ = world.http.download_each(&debs, &world.store, arrived);
-        });
+        };
+        // What fails here, or has no thread, is fetched with all parcels, and then its error is reported.
+        let _ = std::thread::Builder::new().spawn_scoped(scope, early);
         let wheels = wheels(answer, world)?;
         let downloads: Vec<Download> = wheels.iter().map(Download::of_wheel).collect();
         let arrived = |number: usize| arrived(Parcel::Wheel(wheels[number].clone()));
@@ -210,13 +211,14 @@ fn both_halves<'a>(
     let before: Vec<Expected> = world.store.note(BEFORE, &key).unwrap_or_default();
     let resolve = |facts: &BaseFacts| world.pypi.resolve(python, &facts.python, platform, facts.glibc, &before);
     std::thread::scope(|scope| {
-        let early = scope.spawn(|| resolve(&expected));
+        let early = std::thread::Builder::new().spawn_scoped(scope, || resolve(&expected));
         let snapshot =
             world.archive.snapshot(base, platform.architecture, &world.http, &world.store, world.now_secs)?;
         let mut packages = Packages { snapshot, index: None, world };
         let facts = packages.facts(base, python.version)?;
-        let early = early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let answer = if facts == expected { early } else { resolve(&facts) }?;
+        let early = early.ok().map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        // Without a thread, or if the base is another than expected, the wheels are chosen now.
+        let answer = early.filter(|_| facts == expected).unwrap_or_else(|| resolve(&facts))?;
         if answer.expected != before {
             world.store.write_note(BEFORE, &key, &answer.expected)?;
         }

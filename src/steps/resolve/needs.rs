@@ -1,7 +1,7 @@
 //! Libraries of the system that the ELF files of wheels need: `DT_NEEDED` entries that no wheel contains.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 
 use fs_err as fs;
 use rayon::prelude::*;
@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::formats::elf;
 use crate::formats::wheel::{Scheme, Wheel, WheelError};
-use crate::model::digest::Digest;
+use crate::model::digest::DigestWriter;
 use crate::model::lock::LockedWheel;
 use crate::model::platform::Platform;
 use crate::outside::store::{Store, StoreError};
@@ -234,33 +234,38 @@ fn contents(wheel: &LockedWheel, store: &Store) -> Result<Contents, NeedsError> 
     };
     let mut found = Contents { libraries: Vec::new(), requires: requires(&header.metadata) };
     if !is_pure {
-        archive.files(|scheme, path, _, reader| library(scheme, path, reader, &mut found)).map_err(unreadable)?;
+        archive
+            .files(|scheme, path, _, reader| library(scheme, path, reader, store, &mut found))
+            .map_err(unreadable)?;
     }
     store.write_note(SHELF, &wheel.digest, &found)?;
     Ok(found)
 }
 
-/// Records a file of a wheel if it is an ELF file, and in that case returns the sha256 of its bytes.
+/// Takes one file of a wheel if it is an ELF file, and returns its sha256 then.
 fn library(
     scheme: Scheme,
     path: String,
     reader: &mut dyn Read,
+    store: &Store,
     found: &mut Contents,
 ) -> Result<Option<[u8; 32]>, WheelError> {
-    let mut bytes = Vec::new();
+    let mut start = Vec::new();
     let failed = |source| WheelError::Read { file: path.clone(), source };
-    reader.take(4).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes != b"\x7fELF" {
+    reader.take(4).read_to_end(&mut start).map_err(failed)?;
+    if start != b"\x7fELF" {
         return Ok(None);
     }
-    reader.read_to_end(&mut bytes).map_err(failed)?;
+    let mut writer = DigestWriter::new(store.spool());
+    io::copy(&mut start.chain(reader), &mut writer).map_err(failed)?;
+    let (spool, digest, _) = writer.finish();
     let path = match scheme {
         Scheme::Site => format!("{SITE}/{path}"),
         Scheme::Scripts => format!("bin/{path}"),
         Scheme::Data | Scheme::Headers => path.clone(),
     };
-    // A file that cannot be parsed, or that has 32 bits, needs nothing that lath could add.
-    if let Ok(Some(file)) = elf::parse(&bytes) {
+    // One that cannot be read, or is of 32 bits, needs nothing that lath could bring.
+    if let Ok(Some(file)) = elf::parse_file(spool) {
         found.libraries.push(Library {
             path,
             machine: file.machine,
@@ -269,7 +274,7 @@ fn library(
             search_paths: file.search_paths,
         });
     }
-    Ok(Some(*Digest::of(&bytes).as_bytes()))
+    Ok(Some(*digest.as_bytes()))
 }
 
 /// Returns the names of `Requires-Dist`, normalised (packaging.python.org, "Core metadata", "Names and normalization").

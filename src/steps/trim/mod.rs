@@ -113,8 +113,11 @@ fn explain(tree: &mut Tree, lock: &PlatformLock, request: &Request) {
 /// into `*.libs/` are not changed, because no linker produced their layout and stripping has broken such files.
 fn strip(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), StoreError> {
     const SHELF: &str = "stripped-2";
+    // A module is in memory twice while it is stripped. The largest ones come stripped.
+    const LARGEST_BYTES: u64 = 512 << 20;
     let is_module = |path: &ImagePath, node: &Node| {
         matches!(node.origin, Origin::Wheel { .. })
+            && node.size_bytes() <= LARGEST_BYTES
             && path.file_name().ends_with(".so")
             && !path.components().any(|component| component.ends_with(".libs") || component == ".dylibs")
             && !keeps(request, path)

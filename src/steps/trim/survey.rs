@@ -2,6 +2,7 @@
 //! once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Seek};
 
 use memchr::memmem;
 use rayon::prelude::*;
@@ -12,7 +13,14 @@ use crate::formats::elf::{self, ElfFile};
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Kind, Origin, Tree};
+use crate::model::zeros::is_zero;
 use crate::outside::store::{Store, StoreError};
+
+/// So much of a file is in memory. A longer one is read piece by piece, and is no script of anybody's.
+const PIECE_BYTES: usize = 8 << 20;
+/// The end of a piece that is read again with the next one, because a name may lie across. A name that is cut there can be
+/// taken for a shorter one, which keeps more and never less.
+const OVERLAP_BYTES: usize = 256;
 
 /// The longest word that can be the name of a program or a library.
 const LONGEST_NAME: usize = 64;
@@ -99,7 +107,7 @@ impl Reading {
 }
 
 fn survey(files: &[(&ImagePath, &Digest)], reading: Reading, store: &Store) -> Result<Survey, StoreError> {
-    const SHELF: &str = "surveys-3";
+    const SHELF: &str = "surveys-4";
     let fields = files.iter().flat_map(|(path, digest)| [path.as_str().as_bytes(), digest.as_bytes().as_slice()]);
     let key = Digest::of_fields(fields.chain([format!("{reading:?}").as_bytes()]));
     if let Some(noted) = store.note(SHELF, &key) {
@@ -113,7 +121,9 @@ fn survey(files: &[(&ImagePath, &Digest)], reading: Reading, store: &Store) -> R
             || path.is_within("/usr/bin")
             || path.is_within("/usr/sbin")
         {
-            survey.read(path, &store.read(digest)?, reading);
+            let mut contents = store.reader(digest)?;
+            let read = survey.read(path, &mut contents, reading);
+            read.map_err(|source| StoreError::Read { path: store.contents_place(digest), source })?;
         }
     }
     store.write_note(SHELF, &key, &survey)?;
@@ -121,21 +131,40 @@ fn survey(files: &[(&ImagePath, &Digest)], reading: Reading, store: &Store) -> R
 }
 
 impl Survey {
-    fn read(&mut self, path: &ImagePath, bytes: &[u8], reading: Reading) {
+    fn read(&mut self, path: &ImagePath, mut contents: impl Read + Seek, reading: Reading) -> io::Result<()> {
+        let mut piece = Vec::new();
+        contents.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
+        let is_elf = piece.starts_with(b"\x7fELF");
+        let is_whole = piece.len() < PIECE_BYTES;
+        if !is_elf && is_whole && reading.is_script(&piece) {
+            self.words.extend(words(&piece));
+        }
+        let mut length = piece.len();
+        while length > 0 {
+            self.scan(&piece, reading, is_elf);
+            piece.drain(..piece.len().saturating_sub(OVERLAP_BYTES));
+            let more = (PIECE_BYTES - piece.len()) as u64;
+            length = contents.by_ref().take(more).read_to_end(&mut piece)?;
+        }
+        // A file that cannot be read as ELF cannot be loaded either.
+        if is_elf && let Ok(Some(ElfFile { soname, needed, .. })) = elf::parse_file(contents) {
+            self.elf.insert(path.clone(), Linked { soname, needed });
+        }
+        Ok(())
+    }
+
+    /// Adds the names that occur in a piece of a file.
+    fn scan(&mut self, piece: &[u8], reading: Reading, is_elf: bool) {
+        // The holes of sparse files are large.
+        if is_zero(piece) {
+            return;
+        }
         if reading != Reading::Base {
-            self.named_libraries.extend(named_libraries(bytes));
+            self.named_libraries.extend(named_libraries(piece));
             let words = FOR_LDCONFIG.iter().chain(&FOR_TOPICS).chain(&FOR_SEEDS);
-            self.mentions.extend(words.filter(|word| mentions(bytes, word)).map(|&word| word.to_owned()));
+            self.mentions.extend(words.filter(|word| mentions(piece, word)).map(|&word| word.to_owned()));
         }
-        if bytes.starts_with(b"\x7fELF") {
-            // A file that cannot be parsed as ELF cannot be loaded either.
-            if let Ok(Some(ElfFile { soname, needed, .. })) = elf::parse(bytes) {
-                self.elf.insert(path.clone(), Linked { soname, needed });
-            }
-            self.calls_iconv |= memmem::find(bytes, b"\0iconv_open\0").is_some();
-        } else if reading.is_script(bytes) {
-            self.words.extend(words(bytes));
-        }
+        self.calls_iconv |= is_elf && memmem::find(piece, b"\0iconv_open\0").is_some();
     }
 }
 
@@ -226,8 +255,22 @@ mod tests {
     fn the_tests_own_program_is_surveyed() {
         let mut survey = Survey::default();
         let path = ImagePath::parse("/bin/test").unwrap();
-        survey.read(&path, &std::fs::read(std::env::current_exe().unwrap()).unwrap(), Reading::Package);
+        survey.read(&path, std::fs::File::open(std::env::current_exe().unwrap()).unwrap(), Reading::Package).unwrap();
         assert!(survey.elf[&path].needed.iter().any(|name| name == "libc.so.6"));
         assert!(survey.words.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_longer_than_a_piece_names_the_same_wherever_a_name_lies() {
+        let path = ImagePath::parse("/data").unwrap();
+        let name = b" 'libacross.so.1' find_library ";
+        for shift in [0, 20, PIECE_BYTES - 40, PIECE_BYTES - 16, PIECE_BYTES - 3, PIECE_BYTES, 2 * PIECE_BYTES + 7] {
+            let mut bytes = vec![b' '; 2 * PIECE_BYTES + 100];
+            bytes[shift..shift + name.len()].copy_from_slice(name);
+            let mut survey = Survey::default();
+            survey.read(&path, io::Cursor::new(bytes), Reading::Distribution).unwrap();
+            assert!(survey.named_libraries.contains("libacross"), "{shift}");
+            assert!(survey.mentions.contains("find_library"), "{shift}");
+        }
     }
 }

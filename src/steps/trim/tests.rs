@@ -147,6 +147,7 @@ fn request(keep: Vec<String>) -> Request {
         epoch_secs: 0,
         name: String::new(),
         destinations: Vec::new(),
+        metadata_file: None,
     }
 }
 

@@ -24,7 +24,17 @@ fn what_is_not_there_is_named() {
 #[test]
 fn wrong_usage_has_exit_code_2() {
     let world = World::usual();
-    for words in ["", "tool --trim everything", "tool --platform linux/vax", "tool --env X", "tool --no-such-flag"] {
+    for words in [
+        "",
+        "tool --trim everything",
+        "tool --platform linux/vax",
+        "tool --env X",
+        "tool --no-such-flag",
+        "tool -t a:b:c",
+        "tool --user 4294967296",
+        "tool --keep [",
+        "tool --workdir data",
+    ] {
         let said = world.refusal(words);
         assert!(said.starts_with("exit 2\n"), "{words}: {said}");
     }
