@@ -139,17 +139,18 @@ fn sweep(parent: &Path) {
 mod tests {
     use super::*;
 
-    fn folders(text: &str) -> Vec<String> {
-        parents(text).into_iter().map(|parent| parent.folder.display().to_string()).collect()
+    fn folders(text: &str) -> Vec<PathBuf> {
+        parents(text).into_iter().map(|parent| parent.folder).collect()
     }
 
     #[test]
     fn a_group_is_made_beside_lath_s_own_and_in_version_1_below_it() {
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
         let two = "0::/user.slice/user-1000.slice/session-2.scope\n";
         let session = "/sys/fs/cgroup/user.slice/user-1000.slice";
-        assert_eq!(folders(two), [session.to_owned(), format!("{session}/session-2.scope")]);
-        assert_eq!(folders("0::/\n"), ["/sys/fs/cgroup"]);
+        assert_eq!(folders(two), paths(&[session, &format!("{session}/session-2.scope")]));
+        assert_eq!(folders("0::/\n"), paths(&["/sys/fs/cgroup"]));
         let one = "9:name=systemd:/\n8:pids:/\n4:memory,cpu:/job/7\n";
-        assert_eq!(folders(one), ["/sys/fs/cgroup/pids", "/sys/fs/cgroup/memory/job/7"]);
+        assert_eq!(folders(one), paths(&["/sys/fs/cgroup/pids", "/sys/fs/cgroup/memory/job/7"]));
     }
 }

@@ -5,29 +5,30 @@
 
 mod checkout;
 mod checks;
+mod clock;
 mod compare;
 mod machine;
 mod missing;
+mod verdicts;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use thiserror::Error;
 
 use self::checkout::Checkout;
 use self::checks::{Scope, Task};
+use self::clock::Clock;
 use self::compare::{Answer, Verdict, judge};
-use self::missing::{Missing, missing};
+use self::verdicts::{Verdicts, listed};
 use crate::model::assembly::Assembly;
 use crate::model::digest::Digest;
-use crate::model::event::{Event, Listener};
+use crate::model::event::Event;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Platform;
 use crate::model::receipt::ProofSummary;
 use crate::model::request::{Request, Volume};
 use crate::model::tree::{Origin, Tree};
-use crate::outside::deadline::Deadline;
 use crate::outside::sandbox::{Emulation, SandboxError};
 use crate::outside::store::{Stage, StoreError};
 use crate::outside::world::World;
@@ -53,14 +54,6 @@ pub(crate) enum ProveError {
     OutOfTime { checks: Vec<String>, limit_secs: u64 },
     #[error("cannot promise that the image works: {}", joined(.0))]
     Failed(Vec<Difference>),
-}
-
-/// The first names of a list that may be long, and how many more there are.
-fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
-    let more = names.len().saturating_sub(SHOWN);
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
 fn joined(differences: &[Difference]) -> String {
@@ -144,39 +137,6 @@ struct Common<'a> {
     emulation: &'a Emulation,
     clock: &'a Clock,
     world: &'a World,
-}
-
-/// The time that all checks have together, and how far they are.
-struct Clock {
-    deadline: Deadline,
-    limit_secs: u64,
-    checks: AtomicUsize,
-    ended: AtomicUsize,
-}
-
-impl Clock {
-    fn start(limit_secs: u64) -> Self {
-        let deadline = Deadline::after(limit_secs);
-        Self { deadline, limit_secs, checks: AtomicUsize::new(0), ended: AtomicUsize::new(0) }
-    }
-
-    fn plan(&self, checks: usize) {
-        self.checks.fetch_add(checks, Ordering::Relaxed);
-    }
-
-    fn tick(&self, listener: &dyn Listener) {
-        let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
-        listener.hear(Event::ProofProgress {
-            ended,
-            checks: self.checks.load(Ordering::Relaxed),
-            elapsed_secs: self.deadline.elapsed_secs(),
-            limit_secs: self.limit_secs,
-        });
-    }
-
-    fn is_over(&self) -> bool {
-        self.deadline.left_secs() == Some(0)
-    }
 }
 
 /// One of the two trees that are compared.
@@ -316,97 +276,6 @@ fn compare<'a>(slim: &Side<'a>, whole: &Side<'a>, tasks: &[Task]) -> Result<Proo
 
 /// The shelf of the trees' answers.
 const ANSWERS: &str = "answers-1";
-
-struct Verdicts<'a> {
-    /// The tree as it ships.
-    tree: &'a Tree,
-    summary: ProofSummary,
-    /// How many items of each kind passed.
-    counts: BTreeMap<&'static str, usize>,
-    /// What fails in both trees: the commands by what they say, in the order in which it was met.
-    alike: Vec<(String, Vec<String>)>,
-    differences: Vec<Difference>,
-    /// The checks that had no turn before the time was over, and the number of those that must succeed.
-    unasked: Vec<String>,
-    unasked_musts: usize,
-    limit_secs: u64,
-}
-
-impl<'a> Verdicts<'a> {
-    fn new(tree: &'a Tree, limit_secs: u64) -> Self {
-        Self {
-            tree,
-            summary: ProofSummary::default(),
-            counts: BTreeMap::new(),
-            alike: Vec::new(),
-            differences: Vec::new(),
-            unasked: Vec::new(),
-            unasked_musts: 0,
-            limit_secs,
-        }
-    }
-
-    /// A check that did not run, or not in both trees.
-    fn add_unasked(&mut self, task: &Task, item: usize) {
-        self.unasked_musts += usize::from(task.must());
-        self.unasked.push(task.name(item));
-    }
-
-    fn add(&mut self, task: &Task, answer: &Answer, verdict: Verdict) {
-        match verdict {
-            Verdict::Differs(difference) => return self.differences.push(difference),
-            Verdict::FailsAlike => return self.add_alike(answer),
-            Verdict::Restless => self
-                .summary
-                .notes
-                .push(format!("`{}` answers otherwise each time: compared by its exit code alone", answer.command)),
-            Verdict::Passed => {}
-        }
-        match task {
-            Task::Command(_) => self.summary.passed.push(answer.command.clone()),
-            Task::Batch(batch) => *self.counts.entry(batch.what).or_default() += 1,
-        }
-    }
-
-    fn add_alike(&mut self, answer: &Answer) {
-        let told = match missing(&answer.said(), self.tree) {
-            Some(Missing { line, remedy }) => format!("{line}; {remedy}"),
-            None => answer.last_line(),
-        };
-        let place = self.alike.iter().position(|(known, _)| *known == told).unwrap_or_else(|| {
-            self.alike.push((told, Vec::new()));
-            self.alike.len() - 1
-        });
-        let commands = &mut self.alike[place].1;
-        // Of a script whose imports fail, `--version` fails as well.
-        if !commands.iter().any(|known| answer.command.split(' ').next() == Some(known)) {
-            commands.push(answer.command.clone());
-        }
-    }
-
-    fn summary(mut self) -> Result<ProofSummary, ProveError> {
-        if !self.differences.is_empty() {
-            return Err(ProveError::Failed(self.differences));
-        }
-        if self.unasked_musts > 0 {
-            return Err(ProveError::OutOfTime { checks: self.unasked, limit_secs: self.limit_secs });
-        }
-        if !self.unasked.is_empty() {
-            self.summary.not_run.push(format!(
-                "{}: the time for all checks, {} s, was over (`--proof-timeout` changes it)",
-                listed(&self.unasked),
-                self.limit_secs
-            ));
-        }
-        for (told, commands) in self.alike {
-            let fail = if commands.len() == 1 { "fails" } else { "fail" };
-            self.summary.notes.push(format!("`{}` {fail} untrimmed too: {told}", commands.join("`, `")));
-            self.summary.failed_alike.extend(commands);
-        }
-        self.summary.passed.extend(self.counts.iter().map(|(what, count)| format!("{count} {what}")));
-        Ok(self.summary)
-    }
-}
 
 /// Runs `argv` in the tree with this process's own input and output, and returns its exit code.
 pub(crate) fn execute(
