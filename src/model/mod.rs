@@ -11,6 +11,7 @@ pub(crate) mod image_path;
 pub(crate) mod lock;
 pub(crate) mod part;
 pub(crate) mod platform;
+pub(crate) mod reason;
 pub(crate) mod receipt;
 pub(crate) mod remedies;
 pub(crate) mod request;

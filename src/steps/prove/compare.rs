@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::missing::{lacks, missing};
+use crate::model::reason::Removed;
 use crate::model::tree::Tree;
 
 /// What a tree said to one check.
@@ -63,7 +64,7 @@ pub(crate) struct Difference {
     claimed: Option<Box<Answer>>,
     found: Box<Answer>,
     /// What trimming removed and the command named: a path, and the reason.
-    removed: Vec<(String, String)>,
+    removed: Vec<(String, Removed)>,
     /// What would bring something that neither tree has.
     remedy: Option<String>,
 }
@@ -110,7 +111,7 @@ pub(super) fn judge<E>(
 
 /// What of the removed paths a program's words name: the path itself, a library's or another file's name, a module, or a
 /// program that was called.
-fn removed(said: &str, tree: &Tree) -> Vec<(String, String)> {
+fn removed(said: &str, tree: &Tree) -> Vec<(String, Removed)> {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@' | '~');
     let mut words: Vec<&str> = said
         .split(|c: char| !is_part(c))
@@ -135,7 +136,7 @@ fn removed(said: &str, tree: &Tree) -> Vec<(String, String)> {
     tree.removed
         .iter()
         .filter(|(path, _)| is_named(path.as_str()))
-        .map(|(path, removal)| (path.to_string(), removal.reason.clone()))
+        .map(|(path, removal)| (path.to_string(), removal.reason))
         .collect()
 }
 
@@ -269,7 +270,7 @@ mod tests {
         ] {
             let path = ImagePath::parse(path).unwrap();
             tree.insert(path.clone(), Node::file(Digest::of(b"x"), 1, 0o644, Origin::Lath));
-            tree.remove(&path, "a rule");
+            tree.remove(&path, Removed::Documentation);
         }
         let table = [
             ("[Errno 2] No such file or directory: '/usr/share/x/data.json'", "/usr/share/x/data.json"),
@@ -278,7 +279,7 @@ mod tests {
             ("ModuleNotFoundError: No module named 'test.support'", "/usr/lib/python3.13/test/support.py"),
         ];
         for (said, path) in table {
-            assert_eq!(removed(said, &tree), [(path.to_owned(), "a rule".to_owned())], "{said}");
+            assert_eq!(removed(said, &tree), [(path.to_owned(), Removed::Documentation)], "{said}");
         }
         assert_eq!(removed("Exit: nothing of the kind", &tree), []);
     }

@@ -83,6 +83,7 @@ fn is_called(line: &str, said: &str, program: &str) -> bool {
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
+    use crate::model::reason::Removed;
     use crate::model::tree::{Node, Origin};
 
     #[test]
@@ -124,7 +125,7 @@ mod tests {
         let path = ImagePath::parse("/usr/bin/git").unwrap();
         tree.insert(path.clone(), Node::file(Digest::of(b"x"), 1, 0o755, Origin::Lath));
         assert_eq!(missing(said, &tree), None);
-        tree.remove(&path, "a rule");
+        tree.remove(&path, Removed::Documentation);
         assert_eq!(missing(said, &tree), None);
     }
 

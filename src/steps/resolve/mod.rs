@@ -18,6 +18,7 @@ use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::lock::{Lock, LockedDeb, LockedWheel, Parcel, PlatformLock};
 use crate::model::platform::{Platform, PythonVersion};
+use crate::model::reason::Why;
 use crate::model::request::{BaseRequest, Entrypoint, Request, TrimLevel};
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
@@ -28,12 +29,12 @@ use crate::outside::world::World;
 
 /// Packages in every image in addition to the interpreter: certificates, time zones, C.UTF-8, names of ports and media
 /// types.
-const ALWAYS: [(&str, &str); 5] = [
-    ("ca-certificates", "TLS"),
-    ("libc-bin", "the C.UTF-8 locale"),
-    ("tzdata", "time zones"),
-    ("netbase", "names of ports and protocols"),
-    ("media-types", "the stdlib's `mimetypes`"),
+const ALWAYS: [(&str, Why); 5] = [
+    ("ca-certificates", Why::Certificates),
+    ("libc-bin", Why::Locale),
+    ("tzdata", Why::TimeZones),
+    ("netbase", Why::NetworkNames),
+    ("media-types", Why::MediaTypes),
 ];
 
 /// Packages that are skipped because they only configure others during installation, which lath does itself, or because
@@ -300,7 +301,7 @@ impl Packages<'_> {
     }
 
     fn half(&mut self, request: &Request, needs: &BTreeMap<String, String>) -> Result<DebianHalf, ResolveError> {
-        const SHELF: &str = "debian-half-3";
+        const SHELF: &str = "debian-half-4";
         let base_roots = base_roots(request);
         let mut wanted = [base_roots.clone(), additions(request)].concat();
         let skipped = skipped(request);
@@ -333,8 +334,8 @@ impl Packages<'_> {
             let guessed = || index.package_for_file(library).filter(|_| !is_certain);
             match index.package_for_soname(library).or_else(|| listed.get(library).cloned()).or_else(guessed) {
                 Some(package) => {
-                    let reason = format!("`{library}`, which wheel {wheel} needs");
-                    wanted.push(Wanted { package, reason });
+                    let why = Why::Library { soname: library.clone(), wheel: wheel.clone() };
+                    wanted.push(Wanted { package, why });
                 }
                 None => {
                     half.missing.insert(library.clone(), wheel.clone());
@@ -359,18 +360,14 @@ impl Packages<'_> {
     }
 }
 
-fn wanted(package: String, reason: &str) -> Wanted {
-    Wanted { package, reason: reason.to_owned() }
-}
-
 /// Returns the packages that every image has, even if the request does not name them.
 fn base_roots(request: &Request) -> Vec<Wanted> {
     let version = request.python.version;
     let mut roots = vec![
-        wanted(format!("python{version}-minimal"), "the interpreter"),
-        wanted(format!("libpython{version}-stdlib"), "the standard library"),
+        Wanted { package: format!("python{version}-minimal"), why: Why::Interpreter },
+        Wanted { package: format!("libpython{version}-stdlib"), why: Why::StandardLibrary },
     ];
-    roots.extend(ALWAYS.iter().map(|(package, reason)| wanted((*package).to_owned(), reason)));
+    roots.extend(ALWAYS.map(|(package, why)| Wanted { package: package.to_owned(), why }));
     roots
 }
 
@@ -378,11 +375,10 @@ fn base_roots(request: &Request) -> Vec<Wanted> {
 fn additions(request: &Request) -> Vec<Wanted> {
     let mut roots = Vec::new();
     if request.runtime.shell || request.runtime.entrypoint == Entrypoint::Shell {
-        roots.push(wanted("dash".to_owned(), "`--shell`"));
-        roots.push(wanted("coreutils".to_owned(), "`--shell`"));
+        roots.extend(["dash", "coreutils"].map(|package| Wanted { package: package.to_owned(), why: Why::Shell }));
     }
     for package in &request.base.packages {
-        roots.push(wanted(package.clone(), &format!("`--with {package}`")));
+        roots.push(Wanted { package: package.clone(), why: Why::Named { package: package.clone() } });
     }
     roots
 }
@@ -402,7 +398,7 @@ fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
     runs.flat_map(|(runner, packages)| {
         packages.iter().map(move |package| Wanted {
             package: (*package).to_owned(),
-            reason: format!("{}{runner}", LockedDeb::RUN_BY),
+            why: Why::ScriptsOf { package: (*runner).to_owned() },
         })
     })
     .collect()
