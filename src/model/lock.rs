@@ -85,6 +85,8 @@ pub(crate) struct LockedDeb {
     pub(crate) digest: Digest,
     pub(crate) size_bytes: u64,
     pub(crate) why: Why,
+    /// The packages of the lock that depend on it, sorted by name.
+    pub(crate) required_by: Vec<String>,
     /// Whether every image with this Python contains it, and the user did not name it.
     pub(crate) is_base: bool,
 }

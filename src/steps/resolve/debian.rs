@@ -1,6 +1,6 @@
 //! The closure of Debian packages: Depends and Pre-Depends, alternatives, virtual packages, versions.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use thiserror::Error;
 
@@ -86,7 +86,7 @@ pub(super) fn close(
         let mut closure =
             Closure { index, skipped, narrowed: &narrowed, taken: BTreeMap::new(), queue: VecDeque::new() };
         match closure.run(wanted, recommends) {
-            Ok(()) => return closure.taken.into_values().map(|taken| locked(&taken.package, taken.why)).collect(),
+            Ok(()) => return closure.locked(recommends),
             Err(Stop::Failed(error)) => return Err(error),
             Err(Stop::TooWide(relation)) => narrowed.entry(relation.name.clone()).or_default().push(relation),
         }
@@ -171,18 +171,50 @@ impl<'a> Closure<'a, '_> {
 
     fn is_satisfied(&self, relations: &[Relation]) -> Result<bool, RelationError> {
         for relation in relations {
-            if let Some(taken) = self.taken.get(relation.name.as_str())
-                && relation.allows(taken.package.version)?
-            {
+            if !self.satisfying(relation)?.is_empty() {
                 return Ok(true);
-            }
-            for taken in self.taken.values() {
-                if provides(&taken.package, relation)? {
-                    return Ok(true);
-                }
             }
         }
         Ok(false)
+    }
+
+    /// Returns the names of the taken packages that satisfy `relation`.
+    fn satisfying(&self, relation: &Relation) -> Result<Vec<&'a str>, RelationError> {
+        let mut names = Vec::new();
+        for taken in self.taken.values() {
+            let package = &taken.package;
+            let is_named = package.name == relation.name && relation.allows(package.version)?;
+            if is_named || provides(package, relation)? {
+                names.push(package.name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Returns the lock's entries, sorted by name.
+    fn locked(self, recommends: bool) -> Result<Vec<LockedDeb>, DebianError> {
+        let mut edges = self.edges(recommends)?;
+        let taken = self.taken.into_iter();
+        taken.map(|(name, taken)| locked(taken, edges.remove(name).unwrap_or_default())).collect()
+    }
+
+    /// Returns the names of the packages that depend on each taken package. If several taken packages satisfy one
+    /// clause, the edge leads to all of them.
+    fn edges(&self, recommends: bool) -> Result<BTreeMap<&'a str, BTreeSet<String>>, DebianError> {
+        let mut edges: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for Taken { package, .. } in self.taken.values() {
+            let bad = |source| unreadable(package.name, source);
+            let recommended = if recommends { package.recommends } else { "" };
+            for field in [package.pre_depends, package.depends, recommended] {
+                for relation in relation::parse(field).map_err(bad)?.iter().flat_map(|clause| &clause.0) {
+                    let names = self.satisfying(relation).map_err(bad)?;
+                    for name in names.into_iter().filter(|name| *name != package.name) {
+                        edges.entry(name).or_default().insert(package.name.to_owned());
+                    }
+                }
+            }
+        }
+        Ok(edges)
     }
 
     /// Returns whether the relation is never followed. It may name a skipped package, or a virtual package that a
@@ -305,7 +337,8 @@ fn provides(package: &Package<'_>, relation: &Relation) -> Result<bool, Relation
     Ok(false)
 }
 
-fn locked(package: &Package<'_>, why: Why) -> Result<LockedDeb, DebianError> {
+fn locked(taken: Taken<'_>, required_by: BTreeSet<String>) -> Result<LockedDeb, DebianError> {
+    let Taken { package, why, .. } = taken;
     let unusable = || DebianError::Index { package: package.name.to_owned() };
     Ok(LockedDeb {
         name: package.name.to_owned(),
@@ -315,6 +348,7 @@ fn locked(package: &Package<'_>, why: Why) -> Result<LockedDeb, DebianError> {
         digest: package.sha256.parse().map_err(|_| unusable())?,
         size_bytes: package.size.parse().map_err(|_| unusable())?,
         why,
+        required_by: required_by.into_iter().collect(),
         is_base: false,
     })
 }
@@ -352,6 +386,19 @@ mod tests {
     fn the_newest_version_is_taken_and_says_who_asked() {
         let lines = ["b;1", "a;1;b (>= 1)", "a;2;b (>= 1)"];
         assert_eq!(closed(&lines, &["a"], &[], false).unwrap(), ["a 2 `--shell`", "b 1 needed by a"]);
+    }
+
+    #[test]
+    fn a_locked_package_names_all_that_depend_on_it() {
+        let lines =
+            ["a;1;lib, x | y, v;r;own", "b;1;lib (>= 1), own;;own", "lib;1;b", "x;1", "y;1", "v-is;1;;;v", "r;1"];
+        let required_by = |recommends: bool| {
+            let wanted = ["a", "b", "y", "x"].map(|name| Wanted { package: name.to_owned(), why: Why::Shell });
+            let debs = close(&index(&lines), &wanted, &[], recommends).unwrap();
+            debs.into_iter().map(|deb| format!("{}: {}", deb.name, deb.required_by.join(" "))).collect::<Vec<_>>()
+        };
+        assert_eq!(required_by(false), ["a: b", "b: lib", "lib: a b", "v-is: a", "x: a", "y: a"]);
+        assert_eq!(required_by(true), ["a: b", "b: lib", "lib: a b", "r: a", "v-is: a", "x: a", "y: a"]);
     }
 
     #[test]

@@ -48,6 +48,7 @@ impl Given {
             digest: Digest::of(b""),
             size_bytes: 0,
             why,
+            required_by: Vec::new(),
             is_base: false,
         });
         self.files(&Origin::Deb { name: name.to_owned(), version: "1".to_owned() }, files)
