@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
+use crate::model::hint::Hint;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
 use crate::model::request::BaseRequest;
@@ -23,8 +24,9 @@ pub(crate) struct PlatformLock {
     pub(crate) wheels: Vec<LockedWheel>,
     /// Sorted by package name.
     pub(crate) debs: Vec<LockedDeb>,
-    /// Programs that a package is known to call but that no package contains. lath reports them and does not add them.
-    pub(crate) hints: Vec<String>,
+    /// Programs and libraries that a distribution is known to use but that no package of the lock contains. lath reports
+    /// them and does not add them.
+    pub(crate) hints: Vec<Hint>,
 }
 
 impl PlatformLock {

@@ -6,6 +6,7 @@ pub(crate) mod digest;
 pub(crate) mod dockerfile;
 pub(crate) mod event;
 pub(crate) mod glob;
+pub(crate) mod hint;
 pub(crate) mod image;
 pub(crate) mod image_path;
 pub(crate) mod lock;

@@ -83,7 +83,7 @@ impl BuildError {
             }
             Self::Prove(ProveError::NotFound { program }) => {
                 let name = program.rsplit_once("bin/").map_or(program.as_str(), |(_, name)| name);
-                remedies::of_program(name).into_iter().collect()
+                remedies::of_program(name).iter().map(ToString::to_string).collect()
             }
             Self::Fetch(FetchError::Download(error)) => error.hints(),
             Self::Unpack(error) => error.hints(),

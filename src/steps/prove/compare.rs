@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::missing::{lacks, missing};
+use crate::model::hint::Hint;
 use crate::model::reason::Removed;
 use crate::model::tree::Tree;
 
@@ -66,7 +67,7 @@ pub(crate) struct Difference {
     /// What trimming removed and the command named: a path, and the reason.
     removed: Vec<(String, Removed)>,
     /// What would bring something that neither tree has.
-    remedy: Option<String>,
+    hint: Option<Hint>,
 }
 
 /// Compares the answer of the `slim` tree with the `whole` one's; `again` asks once more, the slim tree by `true`.
@@ -78,9 +79,9 @@ pub(super) fn judge<E>(
 ) -> Result<Verdict, E> {
     let differs = |slim: &Answer, claimed: Option<&Answer>| {
         let removed = removed(&slim.said(), removed_from);
-        let remedy = missing(&slim.said(), removed_from).map(|missing| missing.remedy);
+        let hint = missing(&slim.said(), removed_from).map(|missing| missing.hint);
         let (check, claimed) = (slim.command.clone(), claimed.cloned().map(Box::new));
-        Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, remedy })
+        Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, hint })
     };
     // A machine that was busy may be less so now.
     let unhurried = if must && slim.timeout_secs.is_some() { Some(again(true)?) } else { None };
@@ -159,8 +160,8 @@ impl fmt::Display for Difference {
         for (path, reason) in &self.removed {
             write!(f, "\n  trimmed: `{path}` ({reason}); `--keep {path}` brings it back")?;
         }
-        if let Some(remedy) = &self.remedy {
-            write!(f, "\n  missing: {remedy}")?;
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  missing: {hint}")?;
         }
         Ok(())
     }

@@ -1,22 +1,23 @@
 //! What a program that failed says is not there, and what would bring it: a program that it calls, or a module.
 
+use crate::model::hint::{Addition, Hint};
 use crate::model::image_path::ImagePath;
 use crate::model::remedies;
 use crate::model::tree::Tree;
 
-/// What is missing in the image, and what brings it, as a sentence.
+/// What is missing in the image.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Missing<'a> {
     /// The line that told it.
     pub(super) line: &'a str,
-    pub(super) remedy: String,
+    pub(super) hint: Hint,
 }
 
 /// What `said` tells of a program or module that neither the image nor the untrimmed tree has, in a line that names it.
 pub(super) fn missing<'a>(said: &'a str, tree: &Tree) -> Option<Missing<'a>> {
     let of_line = |line: &'a str| {
-        let (what, remedy) = missing_module(line).or_else(|| missing_program(line, said, tree))?;
-        Some(Missing { line: line.trim(), remedy: format!("`{what}` is not in the image: {remedy}") })
+        let (name, add) = missing_module(line).or_else(|| missing_program(line, said, tree))?;
+        Some(Missing { line: line.trim(), hint: Hint::Absent { name: name.to_owned(), add } })
     };
     said.lines().find_map(of_line)
 }
@@ -27,14 +28,14 @@ pub(super) fn lacks(said: &str, program: &str) -> bool {
 }
 
 /// The module that `line` misses, and how to bring it.
-fn missing_module(line: &str) -> Option<(&str, String)> {
+fn missing_module(line: &str) -> Option<(&str, Addition)> {
     let (_, rest) = line.split_once("No module named '")?;
     let module = rest.split('\'').next()?;
-    Some((module, remedies::of_module(module)?.to_owned()))
+    Some((module, remedies::of_module(module)?))
 }
 
 /// The program that `line` of `said` misses, and how to bring it.
-fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<(&'static str, String)> {
+fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<(&'static str, Addition)> {
     if !is_of_lack(line) {
         return None;
     }
@@ -100,8 +101,9 @@ mod tests {
         ];
         for (line, program, words) in table {
             let said = format!("Traceback\n  {line}\nCalled from somewhere");
-            let remedy = format!("`{program}` is not in the image: add it with `{words}`");
-            assert_eq!(missing(&said, &Tree::default()), Some(Missing { line, remedy }));
+            let found = missing(&said, &Tree::default()).unwrap();
+            let words = format!("`{program}` is not in the image: add it with `{words}`");
+            assert_eq!((found.line, found.hint.to_string()), (line, words));
         }
         for said in [
             "No such file or directory: 'a/file.txt'",
@@ -133,7 +135,7 @@ mod tests {
     fn a_module_that_many_do_not_ask_for_is_known_by_its_distribution() {
         let said = "ModuleNotFoundError: No module named 'pkg_resources'";
         let remedy = "`pkg_resources` is not in the image: ask for `'setuptools<81'`, too";
-        assert_eq!(missing(said, &Tree::default()).unwrap().remedy, remedy);
+        assert_eq!(missing(said, &Tree::default()).unwrap().hint.to_string(), remedy);
         assert_eq!(missing("ModuleNotFoundError: No module named 'mine'", &Tree::default()), None);
     }
 }

@@ -16,6 +16,7 @@ use self::needs::NeedsError;
 use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
+use crate::model::hint::Hint;
 use crate::model::lock::{Lock, LockedDeb, LockedWheel, Parcel, PlatformLock};
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
@@ -140,19 +141,18 @@ struct DebianHalf {
 }
 
 impl DebianHalf {
-    /// Returns a sentence for each wheel with libraries for which no package was found.
-    fn uncarried(&self, suite: &str) -> Vec<String> {
-        let mut by_wheel: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    /// Returns a hint for each wheel with libraries for which no package was found.
+    fn uncarried(&self, suite: &str) -> Vec<Hint> {
+        let mut by_wheel: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (library, wheel) in &self.missing {
-            by_wheel.entry(wheel).or_default().push(library);
+            by_wheel.entry(wheel).or_default().push(library.clone());
         }
-        let sentence = |(wheel, libraries): (&str, Vec<&str>)| {
-            let (names, them) = (libraries.join("`, `"), if libraries.len() == 1 { "it" } else { "them" });
-            format!(
-                "{wheel} needs `{names}`, which no package of `{suite}` is known to carry: name {them} with `--with PACKAGE`"
-            )
+        let hint = |(wheel, sonames): (&str, Vec<String>)| Hint::Libraries {
+            wheel: wheel.to_owned(),
+            sonames,
+            suite: suite.to_owned(),
         };
-        by_wheel.into_iter().map(sentence).collect()
+        by_wheel.into_iter().map(hint).collect()
     }
 }
 
