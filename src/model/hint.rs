@@ -60,6 +60,18 @@ impl fmt::Display for Addition {
     }
 }
 
+/// An error that may know what to do about it.
+pub(crate) trait Hints: std::error::Error {
+    /// Returns hints in addition to the error's own text. An error that wraps others returns theirs.
+    fn hints(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl Hints for std::io::Error {}
+
+impl Hints for serde_json::Error {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

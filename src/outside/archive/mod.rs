@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use crate::formats::release::{IndexFile, Release, ReleaseError};
 use crate::model::digest::Digest;
+use crate::model::hint::Hints;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
 use crate::outside::archive::details::DetailIndex;
@@ -65,11 +66,11 @@ pub(crate) enum ArchiveError {
     Store(#[from] StoreError),
 }
 
-impl ArchiveError {
-    /// Returns hints in addition to the error's own text.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for ArchiveError {
+    fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Fetch { source, .. } => return source.hints(),
+            Self::Store(error) => return error.hints(),
             Self::NoSuite { suite, .. } if suite.ends_with("-security") => {
                 "name the mirror that has the security updates with `--security-mirror URL`".to_owned()
             }

@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Listener};
+use crate::model::hint::Hints;
 use crate::outside::credentials::{Credentials, public};
 use crate::outside::store::StoreError;
 

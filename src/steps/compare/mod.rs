@@ -13,6 +13,7 @@ use self::weigh::{Load, Scales};
 use crate::model::assembly::Assembly;
 use crate::model::comparison::{AptHabits, ComparedImage, Content, Way};
 use crate::model::event::Event;
+use crate::model::hint::Hints;
 use crate::model::image::Layer;
 use crate::model::lock::PlatformLock;
 use crate::model::reason::Why;
@@ -27,6 +28,15 @@ pub(crate) enum CompareError {
     Archive(#[from] ArchiveError),
     #[error("cannot compare with Dockerfiles on `{base}`: its archive has no `{package}`")]
     NoPackage { base: String, package: &'static str },
+}
+
+impl Hints for CompareError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Archive(error) => error.hints(),
+            Self::NoPackage { .. } => Vec::new(),
+        }
+    }
 }
 
 /// lath's own image of one platform, made by the build.

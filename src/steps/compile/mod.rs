@@ -14,6 +14,7 @@ use thiserror::Error;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
+use crate::model::hint::Hints;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, PythonVersion};
 use crate::model::reason::Kept;
@@ -43,6 +44,16 @@ pub(crate) enum CompileError {
     Told(#[from] serde_json::Error),
     #[error("cannot use a folder for the bytecode")]
     Folder(#[source] std::io::Error),
+}
+
+impl Hints for CompileError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Sandbox(error) => error.hints(),
+            Self::Store(error) => error.hints(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// A file's bytecode in the store.

@@ -16,7 +16,7 @@ use self::needs::NeedsError;
 use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
-use crate::model::hint::Hint;
+use crate::model::hint::{Hint, Hints};
 use crate::model::lock::{Lock, LockedDeb, LockedWheel, Parcel, PlatformLock};
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
@@ -111,15 +111,18 @@ impl ResolveError {
             _ => Vec::new(),
         }
     }
+}
 
-    /// Returns hints in addition to the error's own text.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for ResolveError {
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::Pypi(error) => error.hints(),
             Self::Archive(error) => error.hints(),
             Self::Fetch(error) | Self::Direct(DirectError::Fetch { source: error, .. }) => error.hints(),
-            Self::Store(error) => error.hints(),
-            _ => Vec::new(),
+            Self::Store(error)
+            | Self::Direct(DirectError::Take { source: error, .. })
+            | Self::Needs(NeedsError::Store(error)) => error.hints(),
+            Self::Debian(_) | Self::Direct(_) | Self::Needs(_) | Self::NoPython { .. } => Vec::new(),
         }
     }
 }
