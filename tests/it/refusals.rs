@@ -2,6 +2,7 @@
 
 mod archive;
 mod debs;
+mod dependencies;
 mod disk;
 mod typed;
 mod wheels;

@@ -5,9 +5,11 @@
 mod ahead;
 mod explain;
 mod indexes;
+mod lookahead;
 mod no_builds;
 mod requirements;
 mod target;
+mod wheel_metadata;
 mod wheels;
 
 use std::fmt;
@@ -19,11 +21,11 @@ use futures::future::Either;
 use thiserror::Error;
 use uv_cache::Cache;
 use uv_client::{BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient, RegistryClientBuilder};
-use uv_configuration::{BuildOptions, Excludes, NoBinary, NoBuild, Overrides};
+use uv_configuration::{BuildOptions, NoBinary, NoBuild};
 use uv_distribution::DistributionDatabase;
 use uv_distribution_types::{Index, Requirement, RequiresPython, Resolution};
 use uv_pypi_types::{Conflicts, ResolverMarkerEnvironment};
-use uv_requirements::{LookaheadResolver, RequirementsSpecification};
+use uv_requirements::RequirementsSpecification;
 use uv_resolver::{
     AllowedYanks, DefaultResolverProvider, FlatIndex, InMemoryIndex, Manifest, OptionsBuilder, Prerelease,
     PrereleaseMode, PythonRequirement, ResolveError, Resolver, ResolverEnvironment, ResolverOutput,
@@ -40,6 +42,7 @@ use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::requirements::Source;
 use crate::outside::pypi::target::Target;
+use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
 pub(crate) use crate::outside::pypi::wheels::{Answer, DirectWheel, Place};
@@ -67,6 +70,10 @@ pub(crate) enum PypiError {
     Requirement { requirement: String, source: Cause },
     #[error("cannot take `{requirement}`: {what} would have to be built, and lath takes wheels only")]
     FromSource { requirement: String, what: Source },
+    #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, {what} that would have to be built")]
+    RequiresSource { wheel: String, requirement: String, what: Source },
+    #[error("cannot follow the wheels that name one another by path or URL: there are more than {max}")]
+    TooManyWheels { max: usize },
     #[error("cannot take `{path}` as a requirement: it is a file of requirements")]
     RequirementsFile { path: String },
     #[error("cannot take `{requirement}`: there is no file `{path}`")]
@@ -103,6 +110,10 @@ impl PypiError {
             Self::FromSource { .. } => {
                 vec!["build its wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file".to_owned()]
             }
+            Self::RequiresSource { .. } => vec![
+                "lath takes wheels only: use a wheel that names its dependencies without URLs, or by URLs of wheels"
+                    .to_owned(),
+            ],
             Self::RequirementsFile { path } => vec![format!("`-r {path}` reads it")],
             _ => Vec::new(),
         }
@@ -204,8 +215,9 @@ impl Pypi {
         let context = NoBuilds::new(cache, locations);
         let hasher = requirements::hashes(&specification, target)?;
         let in_memory = InMemoryIndex::default();
-        let resolve = Resolve { client: &client, context: &context, target, in_memory, expected };
-        let requirements = requirements::named(&specification, &resolve.in_memory, &hasher, resolve.database()).await?;
+        let metadata = WheelMetadata::new(&client, &context);
+        let resolve = Resolve { client: &client, context: &context, metadata, target, in_memory, expected };
+        let requirements = requirements::named(&specification)?;
         let (outcome, hasher) = resolve.run(request, &specification, &requirements, hasher).await?;
         let output = match outcome {
             Ok(output) => output,
@@ -228,6 +240,8 @@ impl Pypi {
     fn base_client(&self) -> Result<BaseClientBuilder<'static>, PypiError> {
         let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
         let preview = uv_preview::Preview::default();
+        // Some of uv's code reads it from a global, and panics if there is none. It fails only if it is final already.
+        let _ = uv_preview::set(preview);
         let client = self.clients.client(CONNECT_TIMEOUT, READ_TIMEOUT).map_err(PypiError::Setup)?;
         let builder =
             BaseClientBuilder::new(connectivity, true, Vec::new(), preview, READ_TIMEOUT, CONNECT_TIMEOUT, RETRIES);
@@ -239,6 +253,7 @@ impl Pypi {
 struct Resolve<'a> {
     client: &'a RegistryClient,
     context: &'a NoBuilds,
+    metadata: WheelMetadata<'a>,
     target: &'a Target,
     in_memory: InMemoryIndex,
     expected: &'a [Expected],
@@ -261,21 +276,7 @@ impl<'a> Resolve<'a> {
         let target = self.target;
         let constraints = requirements::constraints(specification);
         let environment = ResolverEnvironment::specific(ResolverMarkerEnvironment::from(target.markers.clone()));
-        let (overrides, excludes) = (Overrides::default(), Excludes::default());
-        let lookahead = LookaheadResolver::new(
-            requirements,
-            &constraints,
-            &overrides,
-            &excludes,
-            &hasher,
-            &self.in_memory,
-            self.database(),
-        );
-        let unreadable = |error: uv_requirements::Error| PypiError::Requirement {
-            requirement: what(request).trim_matches('`').to_owned(),
-            source: told(error.into()),
-        };
-        let (lookaheads, hasher) = lookahead.resolve(&environment).await.map_err(unreadable)?;
+        let (lookaheads, hasher) = self.lookahead(requirements, &constraints, hasher).await?;
         let flat = self.flat_index(&hasher).await?;
         let options = OptionsBuilder::new()
             .exclude_newer(indexes::exclude_newer(&request.indexes)?)
@@ -299,7 +300,7 @@ impl<'a> Resolve<'a> {
             context.build_options(),
             context.capabilities(),
         );
-        let (ahead, questions) = Ahead::new(&provider, self.expected);
+        let (ahead, questions) = Ahead::new(&provider, &self.metadata, self.expected);
         let resolver = Resolver::new_custom_io(
             manifest,
             options,
@@ -317,7 +318,8 @@ impl<'a> Resolve<'a> {
             EmptyInstalledPackages,
         );
         let outcome = {
-            let (resolving, asking) = (std::pin::pin!(resolver.resolve()), std::pin::pin!(questions.ask(&provider)));
+            let (resolving, asking) =
+                (std::pin::pin!(resolver.resolve()), std::pin::pin!(questions.ask(&provider, &self.metadata)));
             match futures::future::select(resolving, asking).await {
                 Either::Left((outcome, _)) => outcome,
                 Either::Right(((), resolving)) => resolving.await,
