@@ -1,6 +1,7 @@
 //! Bad input and a bad outside: each refused by name, and nothing written.
 
 mod archive;
+mod circle;
 mod debs;
 mod dependencies;
 mod disk;

@@ -3,6 +3,7 @@
 //! Knows uv. Hands out only our own nouns: which wheels a request comes to on one platform.
 
 mod ahead;
+mod bounded;
 mod explain;
 mod indexes;
 mod lookahead;
@@ -20,7 +21,9 @@ use std::time::Duration;
 use futures::future::Either;
 use thiserror::Error;
 use uv_cache::Cache;
-use uv_client::{BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient, RegistryClientBuilder};
+use uv_client::{
+    BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient, RegistryClientBuilder, WrappedReqwestError,
+};
 use uv_configuration::{BuildOptions, NoBinary, NoBuild};
 use uv_distribution::DistributionDatabase;
 use uv_distribution_types::{Index, Requirement, RequiresPython, Resolution};
@@ -36,7 +39,7 @@ use crate::model::digest::Digest;
 use crate::model::platform::Platform;
 use crate::model::request::{Prereleases, PythonRequest};
 use crate::outside::credentials::{Credentials, public};
-use crate::outside::http::Clients;
+use crate::outside::http::{BodyError, CIRCLE_HINT, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
@@ -114,6 +117,9 @@ impl PypiError {
                 "lath takes wheels only: use a wheel that names its dependencies without URLs, or by URLs of wheels"
                     .to_owned(),
             ],
+            Self::Requirement { source, .. } | Self::Setup(source) => {
+                source.downcast_ref::<Told>().and_then(|told| told.hint.clone()).into_iter().collect()
+            }
             Self::RequirementsFile { path } => vec![format!("`-r {path}` reads it")],
             _ => Vec::new(),
         }
@@ -136,6 +142,7 @@ pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Told {
     text: String,
     cause: Option<Box<Self>>,
+    hint: Option<String>,
 }
 
 impl fmt::Display for Told {
@@ -154,9 +161,28 @@ impl Told {
     /// Each text rests on the next one.
     fn chained(texts: impl IntoIterator<Item = String, IntoIter: DoubleEndedIterator>) -> Self {
         let mut texts = texts.into_iter().rev();
-        let last = Self { text: texts.next().unwrap_or_default(), cause: None };
-        texts.fold(last, |cause, text| Self { text, cause: Some(Box::new(cause)) })
+        let last = Self { text: texts.next().unwrap_or_default(), cause: None, hint: None };
+        texts.fold(last, |cause, text| Self { text, cause: Some(Box::new(cause)), hint: None })
     }
+}
+
+/// What to do about an error of uv's that comes from the network.
+fn network_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let hint = BodyError::within(error).and_then(BodyError::hint);
+    hint.or_else(|| is_circle(error).then_some(CIRCLE_HINT)).map(str::to_owned)
+}
+
+/// Whether `error` is that redirects did not come to an end.
+fn is_circle(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let wrapped = cause.downcast_ref::<WrappedReqwestError>().and_then(WrappedReqwestError::inner);
+        if wrapped.or_else(|| cause.downcast_ref()).is_some_and(reqwest::Error::is_redirect) {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
 }
 
 /// What an error of uv's and its causes say, without the credentials that their URLs may bear.
@@ -167,7 +193,7 @@ fn told(error: Cause) -> Cause {
         texts.push(explain::plain(&one.to_string()));
         next = one.source();
     }
-    Box::new(Told::chained(texts))
+    Box::new(Told { hint: network_hint(error.as_ref()), ..Told::chained(texts) })
 }
 
 impl Pypi {
@@ -245,7 +271,9 @@ impl Pypi {
         let client = self.clients.client(CONNECT_TIMEOUT, READ_TIMEOUT).map_err(PypiError::Setup)?;
         let builder =
             BaseClientBuilder::new(connectivity, true, Vec::new(), preview, READ_TIMEOUT, CONNECT_TIMEOUT, RETRIES);
-        Ok(builder.custom_client(client))
+        // Tests of retries need not wait.
+        let builder = builder.no_retry_delay(cfg!(test)).custom_client(client);
+        Ok(builder.extra_middleware(bounded::middleware(&self.clients.bodies)))
     }
 }
 

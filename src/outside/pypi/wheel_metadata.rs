@@ -12,6 +12,7 @@ use uv_distribution_types::{BuiltDist, Dist, Name as _, RequestedDist};
 use uv_resolver::{MetadataResponse, ResolverProvider, WheelMetadataResult};
 use uv_types::BuildContext as _;
 
+use crate::outside::http::BodyError;
 use crate::outside::pypi::REQUESTS;
 use crate::outside::pypi::no_builds::NoBuilds;
 
@@ -48,6 +49,8 @@ impl<'a> WheelMetadata<'a> {
         };
         match read {
             Ok(metadata) => Ok(MetadataResponse::Found(metadata)),
+            // A server that sends too much is no reason to pass a version over.
+            Err(error) if BodyError::within(&error).is_some() => Err(error.into()),
             // uv would unpack the whole wheel into its cache, without any bound.
             Err(error) if error.is_http_streaming_unsupported() => Err(error.into()),
             Err(error) => match error.kind() {

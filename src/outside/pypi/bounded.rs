@@ -1,0 +1,174 @@
+//! Bounds for the answers that uv reads: a middleware that puts lath's own bodies in place of the client's.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt as _;
+use futures::future::BoxFuture;
+use http::Extensions;
+use reqwest::{Method, Request, Response, ResponseBuilderExt as _};
+use reqwest_middleware::{Next, Result};
+use uv_client::ExtraMiddleware;
+
+use crate::outside::http::{Bodies, Body, BodyError, kind_of};
+
+/// The middleware for uv's clients. It sees each answer after it was unpacked, and before uv reads it.
+pub(super) fn middleware(bodies: &Bodies) -> ExtraMiddleware {
+    ExtraMiddleware(vec![Arc::new(handler(bodies.clone()))])
+}
+
+type Outcome<'a> = BoxFuture<'a, Result<Response>>;
+
+fn handler(bodies: Bodies) -> impl for<'a> Fn(Request, &'a mut Extensions, Next<'a>) -> Outcome<'a> + Send + Sync {
+    move |request, extensions, next| {
+        let bodies = bodies.clone();
+        Box::pin(async move {
+            // An answer to HEAD has lengths and no body.
+            let has_body = request.method() != Method::HEAD;
+            let kind = kind_of(request.url().path());
+            let response = next.run(request, extensions).await?;
+            if !has_body {
+                return Ok(response);
+            }
+            Ok(with_body(response, |response| bodies.of_kind(kind, response)))
+        })
+    }
+}
+
+/// `response` with another body, made of its own.
+fn with_body(response: Response, bounded: impl FnOnce(Response) -> Body) -> Response {
+    let (url, status, version) = (response.url().clone(), response.status(), response.version());
+    let (headers, extensions) = (response.headers().clone(), response.extensions().clone());
+    // uv decides by the network's own errors whether to try again, so these stay as they are.
+    let chunks = bounded(response).into_stream().map_err(|error| -> Box<dyn std::error::Error + Send + Sync> {
+        match error {
+            BodyError::Network(error) => Box::new(error),
+            other => Box::new(other),
+        }
+    });
+    let mut answer = http::Response::new(reqwest::Body::wrap_stream(chunks));
+    (*answer.status_mut(), *answer.version_mut(), *answer.headers_mut()) = (status, version, headers);
+    *answer.extensions_mut() = extensions;
+    let url = http::Response::builder().url(url).body(()).map(|response| response.into_parts().0.extensions);
+    answer.extensions_mut().extend(url.unwrap_or_default());
+    Response::from(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::time::Duration;
+
+    use testkit::{Fault, PyPi, Response, WheelBuilder};
+
+    use crate::model::request::{Indexes, Prereleases, PythonRequest};
+    use crate::outside::http::{Bounds, Clients, Pace};
+    use crate::outside::pypi::{Pypi, PypiError};
+
+    const PAGE: &str = "/simple/tool/";
+    const METADATA: &str = "/files/tool-1.0-py3-none-any.whl.metadata";
+    const WHEEL: &str = "/files/tool-1.0-py3-none-any.whl";
+
+    /// Resolves `tool` by `index` with small bounds, and returns the error with its causes and hints.
+    fn refused(index: &testkit::pypi::PyPiServer) -> String {
+        let home = tempfile::tempdir().unwrap();
+        let bounds = Bounds {
+            page_bytes: 100_000,
+            metadata_bytes: 10_000,
+            documents_bytes: 1_000_000,
+            large_bytes: 1000,
+            parcel_bytes: 200_000,
+            pace: Pace { window: Duration::from_millis(30), least_bytes: 100 },
+        };
+        let pypi = Pypi {
+            cache_dir: home.path().to_owned(),
+            offline: false,
+            credentials: std::sync::Arc::default(),
+            clients: Clients::with_bounds(bounds),
+        };
+        let request = PythonRequest {
+            version: "3.13".parse().unwrap(),
+            requirements: vec!["tool".to_owned()],
+            requirement_files: Vec::new(),
+            constraint_files: Vec::new(),
+            prereleases: Prereleases::Disallow,
+            indexes: Indexes { default_index: Some(index.url()), ..Indexes::default() },
+        };
+        let error = pypi.resolve(&request, "3.13.5", "linux/amd64".parse().unwrap(), (2, 41), &[]).unwrap_err();
+        let PypiError::Resolve { source, advice, .. } = &error else { panic!("{error:?}") };
+        let mut said = error.to_string();
+        let mut next: Option<&dyn std::error::Error> = Some(source.as_ref());
+        while let Some(cause) = next {
+            said.push_str(&format!("\n{cause}"));
+            next = cause.source();
+        }
+        // Long lines are broken.
+        said.replace('\n', " ") + " hint: " + &advice.hints.join(" ")
+    }
+
+    /// Bytes that do not pack.
+    fn noise(length: u32) -> Vec<u8> {
+        (0..length).map(|number| number.wrapping_mul(number).wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()
+    }
+
+    fn index() -> testkit::pypi::PyPiServer {
+        PyPi::new().built(&WheelBuilder::new("tool", "1.0").file("tool.py", vec![7; 500_000])).serve()
+    }
+
+    fn assert_refused(index: &testkit::pypi::PyPiServer, path: &str, expected: &str) {
+        let said = refused(index);
+        for text in [expected, &index.server.url(path), "hint: "] {
+            assert!(said.contains(text), "{text} is missing in: {said}");
+        }
+    }
+
+    #[test]
+    fn a_page_or_metadata_without_an_end_is_refused_by_its_url_and_bound() {
+        for (path, bound) in [(PAGE, "it is larger than 100000 bytes"), (METADATA, "it is larger than 10000 bytes")] {
+            let index = index();
+            index.server.fault(path, Fault::Endless { times: u32::MAX });
+            assert_refused(&index, path, bound);
+            assert_eq!(index.server.requests_of(path).len(), 1, "another attempt would be as large");
+        }
+    }
+
+    #[test]
+    fn a_page_that_unpacks_beyond_its_bound_is_refused() {
+        let index = index();
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packed.write_all(&vec![b' '; 2_000_000]).unwrap();
+        let page = Response::ok(packed.finish().unwrap()).header("Content-Encoding", "gzip");
+        index.server.set(PAGE, page.header("Content-Type", "text/html"));
+        assert_refused(&index, PAGE, "it is larger than 100000 bytes");
+    }
+
+    #[test]
+    fn a_page_that_drips_is_tried_again_and_then_refused_as_too_slow() {
+        let index = index();
+        index.server.fault(PAGE, Fault::Drip { times: 1, wait: Duration::from_millis(15) });
+        index.server.fault(METADATA, Fault::Drip { times: u32::MAX, wait: Duration::from_millis(15) });
+        assert_refused(&index, METADATA, "it comes too slowly");
+        assert!(index.server.requests_of(PAGE).len() == 2 && index.server.requests_of(METADATA).len() > 1);
+    }
+
+    #[test]
+    fn a_wheel_whose_metadata_has_to_be_searched_for_is_bounded_too() {
+        let index = PyPi::new().built(&WheelBuilder::new("tool", "1.0").file("tool.py", noise(500_000)));
+        let index = index.without_metadata_file().serve();
+        let wheel = index.server.get(WHEEL).unwrap();
+        index.server.set(WHEEL, wheel.without_ranges());
+        index.server.fault(WHEEL, Fault::Endless { times: u32::MAX });
+        assert_refused(&index, WHEEL, "it is larger than 200000 bytes");
+    }
+
+    #[test]
+    fn pages_that_are_too_many_are_refused() {
+        let mut pages = PyPi::new();
+        for number in 0..100 {
+            let next = format!("tool{}", number + 1);
+            let name = if number == 0 { "tool".to_owned() } else { format!("tool{number}") };
+            pages = pages.built(&WheelBuilder::new(&name, "1.0").requires(&next));
+        }
+        let said = refused(&pages.serve());
+        assert!(said.contains("the pages and metadata of one build are larger than 1000000 bytes"), "{said}");
+    }
+}
