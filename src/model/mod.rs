@@ -14,4 +14,5 @@ pub(crate) mod platform;
 pub(crate) mod receipt;
 pub(crate) mod remedies;
 pub(crate) mod request;
+pub(crate) mod secret_text;
 pub(crate) mod tree;

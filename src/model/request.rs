@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
+use crate::model::secret_text::SecretText;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -119,7 +120,7 @@ impl Request {
 pub(crate) struct PythonRequest {
     pub(crate) version: PythonVersion,
     /// PEP 508 requirements, or paths and URLs of wheels, as typed.
-    pub(crate) requirements: Vec<String>,
+    pub(crate) requirements: Vec<SecretText>,
     /// `-r` files.
     pub(crate) requirement_files: Vec<PathBuf>,
     /// `--constraint` files.
@@ -130,7 +131,7 @@ pub(crate) struct PythonRequest {
 
 impl PythonRequest {
     /// What is asked for, as it was typed.
-    pub(crate) fn what(&self) -> (&[String], &[PathBuf]) {
+    pub(crate) fn what(&self) -> (&[SecretText], &[PathBuf]) {
         (&self.requirements, &self.requirement_files)
     }
 }
@@ -149,9 +150,9 @@ pub(crate) enum Prereleases {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Indexes {
     /// Takes the place of PyPI.
-    pub(crate) default_index: Option<String>,
+    pub(crate) default_index: Option<SecretText>,
     /// Searched before the default one, in order.
-    pub(crate) extra: Vec<String>,
+    pub(crate) extra: Vec<SecretText>,
     /// A date or an RFC 3339 time: files uploaded later don't exist.
     pub(crate) exclude_newer: Option<String>,
 }
@@ -167,9 +168,9 @@ pub(crate) struct BaseRequest {
     /// Follow Recommends too.
     pub(crate) recommends: bool,
     /// The mirror of the main archive; `None` is the distribution's own.
-    pub(crate) mirror: Option<String>,
+    pub(crate) mirror: Option<SecretText>,
     /// The mirror of the security archive; `None` is the distribution's own, or `mirror`'s where that is set and holds it.
-    pub(crate) security_mirror: Option<String>,
+    pub(crate) security_mirror: Option<SecretText>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -111,8 +111,8 @@ struct Shared {
     routes: Mutex<BTreeMap<String, Response>>,
     faults: Mutex<BTreeMap<String, Fault>>,
     requests: Mutex<Vec<Request>>,
-    /// The value of `Authorization` that every request must bear.
-    authorization: Mutex<Option<String>>,
+    /// The values of `Authorization` of which every request must bear one.
+    authorizations: Mutex<Vec<String>>,
     is_closed: AtomicBool,
 }
 
@@ -187,9 +187,10 @@ impl Server {
         lock(&self.shared.faults).insert(path.to_owned(), fault);
     }
 
-    /// Refuses every request without these credentials.
+    /// Refuses every request without these credentials, or those of an earlier call.
     pub fn require_basic(&self, user: &str, password: &str) {
-        *lock(&self.shared.authorization) = Some(format!("Basic {}", base64(format!("{user}:{password}").as_bytes())));
+        let value = format!("Basic {}", base64(format!("{user}:{password}").as_bytes()));
+        lock(&self.shared.authorizations).push(value);
     }
 
     /// Every request so far, in the order of their answers.
@@ -294,8 +295,9 @@ impl Shared {
     }
 
     fn response(&self, request: &Request) -> Response {
-        let authorization = lock(&self.authorization).clone();
-        if authorization.is_some() && request.headers.get("authorization") != authorization.as_ref() {
+        let authorizations = lock(&self.authorizations).clone();
+        let is_known = request.headers.get("authorization").is_some_and(|value| authorizations.contains(value));
+        if !authorizations.is_empty() && !is_known {
             return Response::status(401, "").header("WWW-Authenticate", "Basic realm=\"test\"");
         }
         let routes = lock(&self.routes);

@@ -19,6 +19,7 @@ use crate::formats::release::{IndexFile, Release, ReleaseError};
 use crate::model::digest::Digest;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
+use crate::model::secret_text::SecretText;
 use crate::outside::archive::details::DetailIndex;
 use crate::outside::archive::extents::Extent;
 use crate::outside::archive::index::PackageIndex;
@@ -42,6 +43,8 @@ pub(crate) struct Archive {
 pub(crate) enum ArchiveError {
     #[error("cannot read the archive's `{suite}`")]
     Fetch { suite: String, source: HttpError },
+    #[error("cannot use the mirror `{mirror}`: it is no URL that begins with `http://` or `https://`")]
+    Mirror { mirror: SecretText },
     #[error("cannot find the suite `{suite}` in the archive `{mirror}`")]
     NoSuite { suite: String, mirror: String, distribution: Distribution },
     #[error("cannot trust the archive's `{suite}`")]
@@ -177,7 +180,7 @@ impl Archive {
                 &own
             }
         };
-        let pockets = mirrors::pockets(base, architecture);
+        let pockets = mirrors::pockets(base, architecture, http.credentials())?;
         // Without a network nothing newer is to be had, and what the store holds was in date when it came.
         let not_after = (!http.is_offline()).then_some(now_secs);
         let mut indexes = Vec::new();

@@ -12,7 +12,7 @@ use reqwest::Response;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::outside::credentials::public;
+use crate::model::secret_text::public;
 
 const MIB: u64 = 1 << 20;
 /// Every answer with a page or metadata counts as this at least, so that a server cannot send small ones for ever.

@@ -14,7 +14,7 @@ use super::{Http, HttpError, file, network, unread};
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::event::Event;
 use crate::model::lock::{LockedDeb, LockedWheel};
-use crate::outside::credentials::public;
+use crate::model::secret_text::public;
 use crate::outside::store::Store;
 
 /// A parcel to fetch.

@@ -18,10 +18,11 @@ use tokio::runtime::Runtime;
 
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Listener};
-use crate::outside::credentials::{Credentials, public};
+use crate::model::secret_text::public;
+use crate::outside::credentials::Credentials;
 use crate::outside::store::StoreError;
 
-pub(crate) use crate::outside::http::body::{Bodies, Body, BodyError, kind_of};
+pub(crate) use crate::outside::http::body::{Bodies, Body, BodyError, Kind, kind_of};
 #[cfg(test)]
 pub(crate) use crate::outside::http::body::{Bounds, Pace};
 pub(crate) use crate::outside::http::clients::Clients;
@@ -160,6 +161,10 @@ impl Http {
     /// Whether the network may be asked.
     pub(crate) fn is_offline(&self) -> bool {
         self.settings.offline
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.settings.credentials
     }
 
     /// Fetches a document of at most `max_bytes`.

@@ -19,7 +19,7 @@ use uv_resolver::{
     DefaultResolverProvider, MetadataResponse, PackageVersionsResult, ResolverProvider, WheelMetadataResult,
 };
 
-use crate::outside::credentials::public;
+use crate::model::secret_text::without_credentials;
 use crate::outside::pypi::REQUESTS;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
@@ -41,10 +41,11 @@ pub(crate) struct Expected {
 impl Expected {
     pub(super) fn of(dist: &RegistryBuiltDist) -> Option<Self> {
         let RegistryBuiltWheel { filename, file, index, .. } = dist.best_wheel();
+        let url = file.url.to_url().ok()?;
         Some(Self {
             name: filename.name.to_string(),
             file_name: filename.to_string(),
-            url: public(file.url.to_url().ok()?.as_str()),
+            url: without_credentials(&url).into(),
             index: index.without_credentials().to_string(),
             has_metadata: file.dist_info_metadata,
         })
@@ -158,7 +159,7 @@ impl ResolverProvider for Ahead<'_> {
     async fn get_or_build_wheel_metadata<'io>(&'io self, dist: &'io Dist) -> WheelMetadataResult {
         if let Dist::Built(BuiltDist::Registry(registry)) = dist
             && let Ok(url) = registry.best_wheel().file.url.to_url()
-            && let Some(answer) = taken(&self.metadata, &public(url.as_str())).await
+            && let Some(answer) = taken(&self.metadata, &without_credentials(&url).into()).await
         {
             return answer;
         }

@@ -1,15 +1,19 @@
-//! Bounds for the answers that uv reads: a middleware that puts lath's own bodies in place of the client's.
+//! Bounds for the answers that uv reads: a middleware that puts lath's own bodies in place of the client's. It also sees
+//! that uv keeps no page with passwords in it.
 
 use std::sync::Arc;
 
+use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt as _;
 use futures::future::BoxFuture;
+use futures::stream::Stream;
 use http::Extensions;
+use http::header::{CACHE_CONTROL, HeaderValue};
 use reqwest::{Method, Request, Response, ResponseBuilderExt as _};
 use reqwest_middleware::{Next, Result};
 use uv_client::ExtraMiddleware;
 
-use crate::outside::http::{Bodies, Body, BodyError, kind_of};
+use crate::outside::http::{Bodies, Body, BodyError, Kind, kind_of};
 
 /// The middleware for uv's clients. It sees each answer after it was unpacked, and before uv reads it.
 pub(super) fn middleware(bodies: &Bodies) -> ExtraMiddleware {
@@ -29,28 +33,68 @@ fn handler(bodies: Bodies) -> impl for<'a> Fn(Request, &'a mut Extensions, Next<
             if !has_body {
                 return Ok(response);
             }
-            Ok(with_body(response, |response| bodies.of_kind(kind, response)))
+            if kind != Kind::Page {
+                let head = head(&response);
+                return Ok(with_body(head, bodies.of_kind(kind, response).into_stream()));
+            }
+            let mut head = head(&response);
+            let (page, error) = whole(bodies.of_kind(kind, response)).await;
+            if names_password(&page) {
+                head.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            }
+            let chunks = std::iter::once(Ok(page)).chain(error.map(Err));
+            Ok(with_body(head, futures::stream::iter(chunks.collect::<Vec<_>>())))
         })
     }
 }
 
-/// `response` with another body, made of its own.
-fn with_body(response: Response, bounded: impl FnOnce(Response) -> Body) -> Response {
-    let (url, status, version) = (response.url().clone(), response.status(), response.version());
-    let (headers, extensions) = (response.headers().clone(), response.extensions().clone());
+/// Status, headers and URL of `response`.
+fn head(response: &Response) -> http::Response<()> {
+    let mut head = http::Response::new(());
+    (*head.status_mut(), *head.version_mut()) = (response.status(), response.version());
+    *head.headers_mut() = response.headers().clone();
+    *head.extensions_mut() = response.extensions().clone();
+    let url = http::Response::builder().url(response.url().clone()).body(());
+    head.extensions_mut().extend(url.map(|response| response.into_parts().0.extensions).unwrap_or_default());
+    head
+}
+
+fn with_body(head: http::Response<()>, chunks: impl Stream<Item = Chunk> + Send + 'static) -> Response {
     // uv decides by the network's own errors whether to try again, so these stay as they are.
-    let chunks = bounded(response).into_stream().map_err(|error| -> Box<dyn std::error::Error + Send + Sync> {
+    let chunks = chunks.map_err(|error| -> Box<dyn std::error::Error + Send + Sync> {
         match error {
             BodyError::Network(error) => Box::new(error),
             other => Box::new(other),
         }
     });
-    let mut answer = http::Response::new(reqwest::Body::wrap_stream(chunks));
-    (*answer.status_mut(), *answer.version_mut(), *answer.headers_mut()) = (status, version, headers);
-    *answer.extensions_mut() = extensions;
-    let url = http::Response::builder().url(url).body(()).map(|response| response.into_parts().0.extensions);
-    answer.extensions_mut().extend(url.unwrap_or_default());
-    Response::from(answer)
+    Response::from(head.map(|()| reqwest::Body::wrap_stream(chunks)))
+}
+
+type Chunk = std::result::Result<Bytes, BodyError>;
+
+/// A page as far as it came, and the error that ended it. uv holds it as a whole as well.
+async fn whole(mut body: Body) -> (Bytes, Option<BodyError>) {
+    let mut page = BytesMut::new();
+    loop {
+        match body.next().await {
+            Ok(Some(chunk)) => page.extend_from_slice(&chunk),
+            Ok(None) => return (page.freeze(), None),
+            Err(error) => return (page.freeze(), Some(error)),
+        }
+    }
+}
+
+/// Whether a URL in a page bears credentials: uv would write it to its cache. An `@` that HTML or JSON spells otherwise
+/// counts as one, wherever it is.
+fn names_password(page: &[u8]) -> bool {
+    const SPELLINGS: [&[u8]; 5] = [b"\\u0040", b"&#64;", b"&#x40;", b"&#X40;", b"&commat;"];
+    // JSON may write a slash as `\/`.
+    let starts = memchr::memmem::find_iter(page, b"//").map(|at| at + 2);
+    let escaped = memchr::memmem::find_iter(page, b"/\\/").map(|at| at + 3);
+    let is_authority =
+        |byte: &&u8| !matches!(byte, b'/' | b'?' | b'#' | b'\\' | b'"' | b'\'' | b'<' | b'>' | b' ' | b'\n');
+    let bears = |start: usize| page[start..].iter().take_while(is_authority).any(|byte| *byte == b'@');
+    starts.chain(escaped).any(bears) || SPELLINGS.iter().any(|spelling| memchr::memmem::find(page, spelling).is_some())
 }
 
 #[cfg(test)]
@@ -87,11 +131,11 @@ mod tests {
         };
         let request = PythonRequest {
             version: "3.13".parse().unwrap(),
-            requirements: vec!["tool".to_owned()],
+            requirements: vec!["tool".into()],
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),
             prereleases: Prereleases::Disallow,
-            indexes: Indexes { default_index: Some(index.url()), ..Indexes::default() },
+            indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
         };
         let error = pypi.resolve(&request, "3.13.5", "linux/amd64".parse().unwrap(), (2, 41), &[]).unwrap_err();
         let PypiError::Resolve { source, advice, .. } = &error else { panic!("{error:?}") };
@@ -118,6 +162,22 @@ mod tests {
         let said = refused(index);
         for text in [expected, &index.server.url(path), "hint: "] {
             assert!(said.contains(text), "{text} is missing in: {said}");
+        }
+    }
+
+    #[test]
+    fn a_page_with_a_password_in_it_is_recognised_however_it_is_written() {
+        let table = [
+            (r#"<a href="https://me:secret@h/x.whl">"#, true),
+            (r#""url":"https:\/\/token@h\/x.whl""#, true),
+            (r#""url":"https://me:secret\u0040h/x.whl""#, true),
+            (r#"<a href="https://me:secret&#64;h/x.whl">"#, true),
+            (r#"<a href="//me:secret@h/x.whl">"#, true),
+            (r#"<a href="https://h/@scope/x.whl">x@1</a> <a href="../x">"#, false),
+            (r#""url":"https:\/\/h\/@x.whl", "by": "me@h""#, false),
+        ];
+        for (page, expected) in table {
+            assert_eq!(super::names_password(page.as_bytes()), expected, "{page}");
         }
     }
 

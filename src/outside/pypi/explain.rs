@@ -11,7 +11,7 @@ use uv_pep440::Version;
 use uv_resolver::{NoSolutionError, ResolveError};
 use uv_types::BuildContext as _;
 
-use crate::outside::credentials::public;
+use crate::model::secret_text::public;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::{Advice, Cause, Told, network_hint};

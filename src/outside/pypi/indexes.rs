@@ -5,7 +5,8 @@ use uv_requirements::RequirementsSpecification;
 use uv_resolver::ExcludeNewer;
 
 use crate::model::request::Indexes;
-use crate::outside::credentials::{Credentials, public};
+use crate::model::secret_text::SecretText;
+use crate::outside::credentials::Credentials;
 use crate::outside::pypi::{PypiError, told};
 
 /// The indexes of the command line and of requirements files. What credentials their URLs bear is remembered.
@@ -31,8 +32,9 @@ pub(super) fn locations(
     Ok(IndexLocations::new(all, flat, specification.no_index))
 }
 
-fn index_url(text: &str) -> Result<IndexUrl, PypiError> {
-    IndexUrl::parse(text, None).map_err(|error| PypiError::Index { index: public(text), source: told(error.into()) })
+fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {
+    IndexUrl::parse(text.exposed(), None)
+        .map_err(|error| PypiError::Index { index: text.to_string(), source: told(error.into()) })
 }
 
 pub(super) fn exclude_newer(indexes: &Indexes) -> Result<ExcludeNewer, PypiError> {
@@ -48,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_password_never_reaches_an_error() {
-        let error = index_url("https://me:secret@[nonsense/simple").unwrap_err();
+        let error = index_url(&"https://me:secret@[nonsense/simple".into()).unwrap_err();
         assert!(!format!("{error:?} {error}").contains("secret"), "{error:?}");
     }
 

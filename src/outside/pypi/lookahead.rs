@@ -14,7 +14,7 @@ use uv_distribution_types::{Dist, Identifier as _, Requirement, RequirementSourc
 use uv_resolver::MetadataResponse;
 use uv_types::{HashStrategy, RequestedRequirements};
 
-use crate::outside::credentials::public;
+use crate::model::secret_text::public;
 use crate::outside::pypi::requirements::refuse_source;
 use crate::outside::pypi::{Cause, PypiError, REQUESTS, Resolve, told};
 

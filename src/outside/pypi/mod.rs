@@ -38,7 +38,7 @@ use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 use crate::model::digest::Digest;
 use crate::model::platform::Platform;
 use crate::model::request::{Prereleases, PythonRequest};
-use crate::outside::credentials::{Credentials, public};
+use crate::outside::credentials::Credentials;
 use crate::outside::http::{BodyError, CIRCLE_HINT, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
@@ -380,6 +380,6 @@ fn prereleases(wanted: Prereleases) -> PrereleaseMode {
 /// The requirements of `request`, for an error.
 fn what(request: &PythonRequest) -> String {
     let files = request.requirement_files.iter().map(|path| path.display().to_string());
-    let all: Vec<String> = request.requirements.iter().cloned().chain(files).collect();
-    all.iter().map(|one| format!("`{}`", public(one))).collect::<Vec<_>>().join(", ")
+    let all = request.requirements.iter().map(ToString::to_string).chain(files);
+    all.map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ")
 }

@@ -13,7 +13,7 @@ use uv_requirements::{RequirementsSource, RequirementsSpecification};
 use uv_types::HashStrategy;
 
 use crate::model::request::PythonRequest;
-use crate::outside::credentials::public;
+use crate::model::secret_text::public;
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::{Cause, PypiError, told};
 
@@ -45,9 +45,10 @@ pub(super) async fn read(
     let unreadable = |what: &str, error| PypiError::Requirement { requirement: public(what), source: told(error) };
     let mut sources = Vec::new();
     for requirement in &request.requirements {
+        let requirement = requirement.exposed();
         refuse_other_files(requirement)?;
         let source = RequirementsSource::from_package(requirement);
-        sources.push((requirement.clone(), source.map_err(|error| unreadable(requirement, error.into()))?));
+        sources.push((requirement.to_owned(), source.map_err(|error| unreadable(requirement, error.into()))?));
     }
     for path in &request.requirement_files {
         let name = path.display().to_string();

@@ -41,9 +41,9 @@ pub(super) fn pins(ingredients: &Ingredients, has_hashes: bool) -> Vec<String> {
     pinned(wheels, lock, has_hashes).iter().map(|pin| shell_word(pin)).collect()
 }
 
-/// The requirements as the user typed them.
+/// The requirements as the user typed them, without credentials.
 pub(super) fn requirements(request: &Request) -> Vec<String> {
-    request.python.requirements.iter().map(|requirement| shell_word(requirement)).collect()
+    request.python.requirements.iter().map(|requirement| shell_word(&requirement.to_string())).collect()
 }
 
 /// uv itself at its version.
