@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
-use url::Url;
+use url::{Position, Url};
 
 /// A URL, or a text with URLs in it, that may contain credentials. However it is printed or serialised, they are left out.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
@@ -17,6 +17,24 @@ impl SecretText {
     pub(crate) fn exposed(&self) -> &str {
         &self.0
     }
+
+    /// The URL that it is; `None` also if nobody can say where its password ends.
+    pub(crate) fn url(&self) -> Option<Url> {
+        Url::parse(&self.0).ok().filter(is_plain)
+    }
+}
+
+/// Whether it is plain where the credentials of `url` end. An `@` after its host may end a password with a slash in it,
+/// and then the host is part of that password.
+pub(crate) fn is_plain(url: &Url) -> bool {
+    let rest = &url[Position::BeforePath..];
+    let has_credentials = !url.username().is_empty() || url.password().is_some();
+    !rest.contains('@') || !has_credentials && !ends_password(rest)
+}
+
+/// Whether an `@` comes after a colon.
+fn ends_password(path: &str) -> bool {
+    path.split_once(':').is_some_and(|(_, after)| after.contains('@'))
 }
 
 impl<T: Into<String>> From<T> for SecretText {
@@ -77,8 +95,7 @@ fn push_public(word: &str, shown: &mut String) {
     let Some(last) = body.rfind('@') else { return shown.push_str(word) };
     let (authority, path) = body.split_at(body.find(['/', '?', '#', '\\']).unwrap_or(body.len()));
     // An `@` after a host is a version or a scope, but after a colon it may end a password with a slash in it.
-    let may_be_password = path.split_once(':').is_some_and(|(_, after)| after.contains('@'));
-    let is_free = !scheme.is_empty() && !authority.contains('@') && is_host(authority) && !may_be_password;
+    let is_free = !scheme.is_empty() && !authority.contains('@') && is_host(authority) && !ends_password(path);
     shown.push_str(scheme);
     shown.push_str(if is_free { body } else { &body[last + 1..] });
 }
@@ -129,6 +146,22 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(public(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_one_only_if_its_credentials_are_plain() {
+        let table = [
+            ("https://me:secret@h/simple", true),
+            ("https://h/@scope/x", true),
+            ("https://me:se%2Fc%40ret@h/simple", true),
+            ("https://us@er/sec:ret@h/", false),
+            ("https://me:se@cret/more@h/", false),
+            ("https://me:sec/ret@h/", false),
+            ("me/simple", false),
+        ];
+        for (text, expected) in table {
+            assert_eq!(SecretText::from(text).url().is_some(), expected, "{text}");
         }
     }
 

@@ -8,6 +8,10 @@ use uv_netrc::Netrc;
 
 use crate::model::secret_text::without_credentials;
 
+/// What to do about a URL with a password whose end is not plain.
+pub(crate) const PERCENT_HINT: &str =
+    "special characters of a password are written with percent signs: `%40` for `@`, `%2F` for `/`, `%3A` for `:`";
+
 /// Knows who is who to which server. Shows nothing of it when it is printed.
 #[derive(Default)]
 pub(crate) struct Credentials {

@@ -1,13 +1,18 @@
 //! `Packages` indexes, reduced to what resolving asks: one line a package, looked into only when it is asked for.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader};
+
+use liblzma::stream::{CONCATENATED, Stream};
 
 use crate::formats::deb822::paragraphs;
+use crate::outside::archive::lines::Bounded;
 use crate::outside::archive::sonames;
 
-/// No index may unpack to more than this.
-const MAX_INDEX_BYTES: u64 = 1 << 30;
+/// No index may unpack to more than this. Ubuntu's largest has 80 MB.
+const MAX_INDEX_BYTES: u64 = 512 << 20;
+/// What unpacking xz may take; `xz -9` needs 65 MiB.
+const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;
 
 /// The fields that are kept, in the order of a reduced line.
 const FIELDS: [&str; 10] = [
@@ -59,7 +64,7 @@ pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
 /// The same to lines of the values of `fields`.
 pub(super) fn reduce_to<const N: usize>(fields: [&str; N], packed: &[u8], is_gzip: bool) -> io::Result<String> {
     let mut text = String::new();
-    for paragraph in paragraphs(unpacked(packed, is_gzip)) {
+    for paragraph in paragraphs(unpacked(packed, is_gzip)?) {
         for (position, value) in paragraph?.fields(fields).into_iter().enumerate() {
             if position > 0 {
                 text.push('\t');
@@ -80,13 +85,14 @@ pub(super) fn reduce_to<const N: usize>(fields: [&str; N], packed: &[u8], is_gzi
 }
 
 /// The text of `Packages.xz`, or `Packages.gz`, as it unpacks.
-fn unpacked(packed: &[u8], is_gzip: bool) -> impl BufRead {
+fn unpacked(packed: &[u8], is_gzip: bool) -> io::Result<impl BufRead> {
     let unpacked: Box<dyn io::Read> = if is_gzip {
         Box::new(flate2::read::MultiGzDecoder::new(packed))
     } else {
-        Box::new(liblzma::read::XzDecoder::new_multi_decoder(packed))
+        let stream = Stream::new_stream_decoder(MAX_XZ_MEMORY_BYTES, CONCATENATED)?;
+        Box::new(liblzma::read::XzDecoder::new_stream(packed, stream))
     };
-    BufReader::with_capacity(1 << 20, unpacked.take(MAX_INDEX_BYTES))
+    Ok(BufReader::with_capacity(1 << 20, Bounded::new(unpacked, MAX_INDEX_BYTES)))
 }
 
 impl PackageIndex {

@@ -1,7 +1,5 @@
 //! Where the archives of Debian and Ubuntu are served when the user names no mirror.
 
-use url::Url;
-
 use crate::model::digest::Digest;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
@@ -48,7 +46,7 @@ pub(super) fn suites(distribution: Distribution) -> &'static [&'static str] {
 
 /// The address of a mirror, without credentials; these are sent to its server alone.
 fn address(mirror: &SecretText, credentials: &Credentials) -> Option<String> {
-    let url = Url::parse(mirror.exposed()).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let url = mirror.url().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     credentials.remember(mirror.exposed());
     Some(without_credentials(&url).as_str().trim_end_matches('/').to_owned())
 }

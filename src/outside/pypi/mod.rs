@@ -38,7 +38,7 @@ use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 use crate::model::digest::Digest;
 use crate::model::platform::Platform;
 use crate::model::request::{Prereleases, PythonRequest};
-use crate::outside::credentials::Credentials;
+use crate::outside::credentials::{Credentials, PERCENT_HINT};
 use crate::outside::http::{BodyError, CIRCLE_HINT, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
@@ -80,11 +80,13 @@ pub(crate) enum PypiError {
     #[error("cannot take `{path}` as a requirement: it is a file of requirements")]
     RequirementsFile { path: String },
     #[error("cannot take `{requirement}`: there is no file `{path}`")]
-    NoSuchFile { requirement: String, path: PathBuf },
+    NoSuchFile { requirement: String, path: String },
     #[error("cannot read the hashes of the requirements")]
     Hashes(#[source] Cause),
     #[error("cannot use the index `{index}`")]
     Index { index: String, source: Cause },
+    #[error("cannot use the index `{index}`: it is neither a path nor a plain URL of http, https or file")]
+    IndexUrl { index: String },
     #[error("cannot read `{date}` as a date for `--exclude-newer`")]
     ExcludeNewer { date: String, source: Cause },
     #[error("cannot set up the Python resolver")]
@@ -113,6 +115,7 @@ impl PypiError {
             Self::FromSource { .. } => {
                 vec!["build its wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file".to_owned()]
             }
+            Self::IndexUrl { .. } => vec![PERCENT_HINT.to_owned()],
             Self::RequiresSource { .. } => vec![
                 "lath takes wheels only: use a wheel that names its dependencies without URLs, or by URLs of wheels"
                     .to_owned(),

@@ -144,7 +144,10 @@ pub(super) fn refuse_source(requirement: &str, source: &RequirementSource) -> Re
 
 fn refuse_file(requirement: &str, path: &Path, extension: DistExtension) -> Result<(), PypiError> {
     if !path.is_file() {
-        return Err(PypiError::NoSuchFile { requirement: public(requirement), path: path.to_owned() });
+        return Err(PypiError::NoSuchFile {
+            requirement: public(requirement),
+            path: public(&path.display().to_string()),
+        });
     }
     refuse_extension(requirement, extension)
 }
