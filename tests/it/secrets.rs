@@ -162,6 +162,26 @@ fn a_build_that_fails_says_no_password_either() {
 }
 
 #[test]
+fn a_redirect_of_an_index_or_a_mirror_to_another_server_takes_no_password_along() {
+    let Servers { world, others: _others, direct: _direct, words } = servers();
+    let elsewhere = Server::empty();
+    for (server, path) in [
+        (&world.pypi.server, "/simple/tool/".to_owned()),
+        (&world.pypi.server, "/files/tool-1.0-py3-none-any.whl".to_owned()),
+        (&world.debian.server, world.debian.in_release_path()),
+    ] {
+        elsewhere.set(&path, server.get(&path).unwrap());
+        server.set(&path, Response::redirect(&elsewhere.url(&path)));
+    }
+    let netrc = world.path("netrc").display().to_string();
+    let said = world.build_with(&words, &[("NETRC", &netrc)]);
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let seen = elsewhere.requests();
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert!(seen.iter().all(|request| !request.headers.contains_key("authorization")), "{seen:?}");
+}
+
+#[test]
 fn a_url_that_is_malformed_is_refused_without_its_password() {
     let world = World::usual();
     let urls = [

@@ -139,6 +139,11 @@ impl Bodies {
         size_bytes.unwrap_or(u64::MAX).min(self.bounds.parcel_bytes)
     }
 
+    /// The bound of the metadata of a wheel.
+    pub(crate) fn metadata_bytes(&self) -> u64 {
+        self.bounds.metadata_bytes
+    }
+
     /// The body of `response`, of a kind with a bound of its own.
     pub(crate) fn of_kind(&self, kind: Kind, response: Response) -> Body {
         let max_bytes = match kind {
@@ -191,13 +196,13 @@ impl Body {
         let chunk = chunk.map_err(BodyError::Network)?;
         let bytes = chunk.len() as u64;
         self.check_pace(bytes)?;
-        let first = self.have_bytes == 0;
+        let is_first = self.have_bytes == 0;
         self.have_bytes += bytes;
         if self.have_bytes > self.max_bytes {
             return Err(BodyError::TooLarge { url: self.url.clone(), max_bytes: self.max_bytes });
         }
         if let Some(documents) = &self.documents {
-            let counted = if first { bytes.max(LEAST_DOCUMENT_BYTES) } else { bytes };
+            let counted = if is_first { bytes.max(LEAST_DOCUMENT_BYTES) } else { bytes };
             let max_bytes = documents.bounds.documents_bytes;
             if documents.documents.fetch_add(counted, Ordering::Relaxed).saturating_add(counted) > max_bytes {
                 return Err(BodyError::TooMany { url: self.url.clone(), max_bytes });

@@ -114,6 +114,10 @@ mod tests {
 
     /// Resolves `tool` by `index` with small bounds, and returns the error with its causes and hints.
     fn refused(index: &testkit::pypi::PyPiServer) -> String {
+        refused_of(index, "tool")
+    }
+
+    fn refused_of(index: &testkit::pypi::PyPiServer, requirement: &str) -> String {
         let home = tempfile::tempdir().unwrap();
         let bounds = Bounds {
             page_bytes: 100_000,
@@ -131,14 +135,16 @@ mod tests {
         };
         let request = PythonRequest {
             version: "3.13".parse().unwrap(),
-            requirements: vec!["tool".into()],
+            requirements: vec![requirement.into()],
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),
             prereleases: Prereleases::Disallow,
             indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
         };
         let error = pypi.resolve(&request, "3.13.5", "linux/amd64".parse().unwrap(), (2, 41), &[]).unwrap_err();
-        let PypiError::Resolve { source, advice, .. } = &error else { panic!("{error:?}") };
+        let (PypiError::Resolve { source, .. } | PypiError::Requirement { source, .. }) = &error else {
+            panic!("{error:?}")
+        };
         let mut said = error.to_string();
         let mut next: Option<&dyn std::error::Error> = Some(source.as_ref());
         while let Some(cause) = next {
@@ -146,7 +152,7 @@ mod tests {
             next = cause.source();
         }
         // Long lines are broken.
-        said.replace('\n', " ") + " hint: " + &advice.hints.join(" ")
+        said.replace('\n', " ") + " hint: " + &error.hints().join(" ")
     }
 
     /// Bytes that do not pack.
@@ -218,6 +224,16 @@ mod tests {
         index.server.set(WHEEL, wheel.without_ranges());
         index.server.fault(WHEEL, Fault::Endless { times: u32::MAX });
         assert_refused(&index, WHEEL, "it is larger than 200000 bytes");
+    }
+
+    #[test]
+    fn a_wheel_by_path_whose_metadata_unpacks_beyond_the_bound_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("tool-1.0-py3-none-any.whl");
+        let long = WheelBuilder::new("tool", "1.0").metadata_line(&format!("Summary: {}", "x".repeat(20_000)));
+        std::fs::write(&path, long.build()).unwrap();
+        let said = refused_of(&index(), path.to_str().unwrap());
+        assert!(said.contains("it is larger than 10000 bytes") && said.contains("hint: no honest"), "{said}");
     }
 
     #[test]

@@ -244,7 +244,7 @@ impl Pypi {
         let context = NoBuilds::new(cache, locations);
         let hasher = requirements::hashes(&specification, target)?;
         let in_memory = InMemoryIndex::default();
-        let metadata = WheelMetadata::new(&client, &context);
+        let metadata = WheelMetadata::new(&client, &context, self.clients.bodies.metadata_bytes());
         let resolve = Resolve { client: &client, context: &context, metadata, target, in_memory, expected };
         let requirements = requirements::named(&specification)?;
         let (outcome, hasher) = resolve.run(request, &specification, &requirements, hasher).await?;
