@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::Stream;
+use futures::{StreamExt as _, TryStreamExt as _};
 use http::Extensions;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use reqwest::{Method, Request, Response, ResponseBuilderExt as _};
@@ -38,12 +38,18 @@ fn handler(bodies: Bodies) -> impl for<'a> Fn(Request, &'a mut Extensions, Next<
                 return Ok(with_body(head, bodies.of_kind(kind, response).into_stream()));
             }
             let mut head = head(&response);
-            let (page, error) = whole(bodies.of_kind(kind, response)).await;
+            let mut body = bodies.of_kind(kind, response);
+            let (page, error) = whole(&mut body).await;
             if names_password(&page) {
                 head.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             }
-            let chunks = std::iter::once(Ok(page)).chain(error.map(Err));
-            Ok(with_body(head, futures::stream::iter(chunks.collect::<Vec<_>>())))
+            let chunks: Vec<Chunk> = std::iter::once(Ok(page)).chain(error.map(Err)).collect();
+            // A large page keeps its place among the few that are in memory until uv has taken it.
+            let chunks = futures::stream::iter(chunks).map(move |chunk| {
+                let _place = &body;
+                chunk
+            });
+            Ok(with_body(head, chunks))
         })
     }
 }
@@ -73,7 +79,7 @@ fn with_body(head: http::Response<()>, chunks: impl Stream<Item = Chunk> + Send 
 type Chunk = std::result::Result<Bytes, BodyError>;
 
 /// A page as far as it came, and the error that ended it. uv holds it as a whole as well.
-async fn whole(mut body: Body) -> (Bytes, Option<BodyError>) {
+async fn whole(body: &mut Body) -> (Bytes, Option<BodyError>) {
     let mut page = BytesMut::new();
     loop {
         match body.next().await {
