@@ -7,6 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::model::request::UserBase;
+use crate::model::secret_text::SecretText;
 
 const VARIABLES: &str =
     "Every option has a variable: LATH_ and its name, such as LATH_EXCLUDE_NEWER; where it may repeat, a line each.";
@@ -230,7 +231,7 @@ pub(super) enum Apt {
 pub(super) struct Build {
     /// What goes in: requirements as pip takes them, `pre-commit` or `httpx[http2]>=0.28`
     #[arg(value_name = "REQUIREMENT", required_unless_present = "requirements")]
-    pub(super) requirement: Vec<String>,
+    pub(super) requirement: Vec<SecretText>,
     /// A file of requirements
     #[arg(long, short, value_name = "FILE", help_heading = "What goes in")]
     pub(super) requirements: Vec<PathBuf>,
@@ -334,16 +335,16 @@ pub(super) struct Build {
     pub(super) prerelease: Prerelease,
     /// A further index of Python packages
     #[arg(long, value_name = "URL", value_delimiter = ' ', help_heading = "How")]
-    pub(super) index: Vec<String>,
+    pub(super) index: Vec<SecretText>,
     /// The index of Python packages
     #[arg(long, value_name = "URL", help_heading = "How")]
-    pub(super) default_index: Option<String>,
+    pub(super) default_index: Option<SecretText>,
     /// Where the Debian archive is fetched from
     #[arg(long, value_name = "URL", help_heading = "How")]
-    pub(super) mirror: Option<String>,
+    pub(super) mirror: Option<SecretText>,
     /// Where its security updates are fetched from
     #[arg(long, value_name = "URL", help_heading = "How")]
-    pub(super) security_mirror: Option<String>,
+    pub(super) security_mirror: Option<SecretText>,
     /// Keys that the archive has to be signed by, instead of Debian's
     #[arg(long, value_name = "FILE", help_heading = "How")]
     pub(super) keyring: Option<PathBuf>,

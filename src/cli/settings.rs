@@ -272,6 +272,7 @@ pub(super) fn volumes(texts: &[String]) -> Result<Vec<Volume>, Failure> {
 fn default_name(build: &Build) -> Result<String, Failure> {
     let unnamed = || usage("cannot name the image by its requirement: name it with `-t NAME`");
     let first = build.requirement.first().ok_or_else(unnamed)?;
+    let first = first.exposed();
     if let Some(name) = name_of_wheel(first) {
         return checked_name(&name).map_err(|_| unnamed());
     }

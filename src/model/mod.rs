@@ -14,5 +14,6 @@ pub(crate) mod platform;
 pub(crate) mod receipt;
 pub(crate) mod remedies;
 pub(crate) mod request;
+pub(crate) mod secret_text;
 pub(crate) mod tree;
 pub(crate) mod zeros;
