@@ -1,8 +1,8 @@
-//! The system calls that a sandboxed program may not make: those that Docker's default profile refuses to a container
-//! without capabilities.
+//! The system calls that a sandboxed program may not make. They are those that Docker's default profile refuses to a
+//! container without capabilities.
 //!
-//! The kernel refuses most of them for want of privileges anyway. But each has had faults that gave such a program more
-//! than it should have, and no healthy one needs them.
+//! The kernel refuses most of them anyway, because the program has no privileges. But each of them has had faults that
+//! gave such a program more rights than it should have, and no correct program needs them.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_add_key,
     libc::SYS_keyctl,
     libc::SYS_request_key,
-    // Programs in the kernel, and looks into it.
+    // Programs that run in the kernel, and calls that read its state.
     libc::SYS_bpf,
     libc::SYS_fanotify_init,
     libc::SYS_io_uring_enter,
@@ -64,7 +64,7 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_swapoff,
     libc::SYS_swapon,
     libc::SYS_vhangup,
-    // Where memory lies on machines with several processors' own memories.
+    // The placement of memory on machines on which processors have memory of their own.
     libc::SYS_mbind,
     libc::SYS_migrate_pages,
     libc::SYS_move_pages,
@@ -86,11 +86,11 @@ const DENIED_HERE: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const DENIED_HERE: &[libc::c_long] = &[];
 
-/// Refused with `ENOSYS`: the C library then uses `clone`, the arguments of which a filter can read.
+/// Refused with `ENOSYS`. The C library then uses `clone`, whose arguments a filter can read.
 const UNKNOWN: &[libc::c_long] = &[libc::SYS_clone3];
 
-/// The numbers after the last call that was there when this list was made (`mseal`, Linux 6.10): a call that nobody has
-/// judged yet is refused with `ENOSYS`, so that programs do without.
+/// The numbers after the last call that existed when this list was made (`mseal`, Linux 6.10). A newer call is not
+/// judged yet. It is refused with `ENOSYS`, so that programs work without it.
 const NEWER: std::ops::RangeInclusive<libc::c_long> = 463..=560;
 
 /// Flags of `clone` that make namespaces (clone(2)).
@@ -104,7 +104,7 @@ const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWUTS,
 ];
 
-/// Compiles the filters for this machine's processor. All of them hold, and the strictest answer counts.
+/// Compiles the filters for this machine's processor. All of them are in force, and the strictest result counts.
 pub(super) fn filters() -> Result<Vec<BpfProgram>, BackendError> {
     let errno = |number: i32| SeccompAction::Errno(number.unsigned_abs());
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
@@ -122,7 +122,7 @@ pub(super) fn filters() -> Result<Vec<BpfProgram>, BackendError> {
     Ok(vec![filter(denied, errno(libc::EPERM))?, filter(unknown, errno(libc::ENOSYS))?])
 }
 
-/// One rule for each flag: one that is set is enough.
+/// Returns one rule for each flag, so that one flag that is set is enough.
 fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
     let rule = |flag: &i32| {
         let flag = u64::from(flag.unsigned_abs());
@@ -132,7 +132,7 @@ fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
     NAMESPACES.iter().map(rule).collect()
 }
 
-/// Sockets to the host of a virtual machine, and into the kernel's ciphers.
+/// Sockets to the host of a virtual machine, and sockets to the kernel's ciphers.
 fn socket_family(family: i32) -> Result<SeccompRule, BackendError> {
     let family = u64::from(family.unsigned_abs());
     SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, family)?])
