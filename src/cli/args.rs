@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The arguments of the command line, as clap reads them. Doc comments of the fields are the help texts.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,22 +23,24 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads what was typed, the program's name first, and the variables of what was not.
+    /// Reads the arguments, starting with the program's name, and the environment variables of options that were not
+    /// given.
     pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut command = Self::described();
         let matches = command.try_get_matches_from_mut(words)?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
     }
 
-    /// The whole command line, for whoever reads it or completes it.
+    /// The whole command line, for help and for shell completions.
     pub(super) fn described() -> clap::Command {
         with_variables(Self::command())
     }
 }
 
-/// Gives every option its variable. Help tells the rule once, and no variable's value: one may hold a password.
+/// Gives every option an environment variable. The help explains the rule once, and shows no values, because one may be
+/// a password.
 fn with_variables(command: clap::Command) -> clap::Command {
-    // A line break may be a part of these.
+    // The values of these options may contain line breaks.
     const OF_ONE_VALUE: [&str; 2] = ["check", "cmd"];
     let with_variable = |arg: clap::Arg| {
         let Some(name) = arg.get_long().filter(|name| !["help", "version"].contains(name)) else { return arg };
