@@ -1,20 +1,21 @@
-//! Cleans text of others before it is shown, because a terminal obeys some characters instead of showing them, and others
-//! hide the text around them.
+//! Cleans foreign text before it is shown, because a terminal interprets some characters instead of showing them, and
+//! others hide the text around them.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A line is shown to so many characters, and a few more if that is its end.
+/// A longer line is cut to this many characters, unless it has only a few more.
 const LINE_CHARACTERS: usize = 4096;
 const MORE_CHARACTERS: usize = 64;
 
-/// `text` with every character that a terminal obeys written as an escape, and long lines cut. Line breaks and tabs stay.
+/// Returns `text` with every character that a terminal interprets replaced by an escape, and with long lines cut. Line
+/// breaks and tabs are kept.
 pub(super) fn clean(text: &str) -> String {
     let lines: Vec<Cow<'_, str>> = text.split('\n').map(|line| cut(line.strip_suffix('\r').unwrap_or(line))).collect();
     lines.iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// The same for text that scripts may read too: no line is cut.
+/// The same for text that scripts may read as well: no line is cut.
 pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
@@ -31,8 +32,8 @@ pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Controls (C0, DEL, C1), the characters that turn the direction of a line around (Unicode Standard Annex 9, section 2),
-/// line and paragraph separators, and those that are not seen at all.
+/// Control characters (C0, DEL, C1), characters that change the direction of text (Unicode Standard Annex 9, section
+/// 2), line and paragraph separators, and invisible characters.
 fn is_obeyed(character: char) -> bool {
     let is_break = matches!(character, '\n' | '\t');
     let is_hidden = matches!(

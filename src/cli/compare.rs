@@ -36,7 +36,7 @@ pub(super) fn main(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> 
     }
 }
 
-/// All of it without an engine.
+/// Makes the comparison by computing it, without an engine.
 fn reckon(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<Comparison, Failure> {
     let (request, _) = dockerfile::settle(&typed(compare, Way::Lath))?;
     let habits = match compare.apt {
@@ -47,7 +47,7 @@ fn reckon(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<Co
     pipeline::compare(&request, habits, &world).map_err(|error| failed(&error))
 }
 
-/// One of the ways, as if it had been typed for `lath dockerfile`.
+/// Returns the arguments of `lath dockerfile` for one of the ways.
 fn typed(compare: &Compare, way: Way) -> Dockerfile {
     let mut build = compare.build.clone();
     build.tag = Some(format!("lath-compare-{way}"));

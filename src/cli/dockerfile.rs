@@ -17,7 +17,7 @@ use crate::model::event::Listener;
 use crate::model::request::{Distribution, Request, UserBase};
 use crate::pipeline;
 
-/// Names and numbers of releases, as tags of base images begin with.
+/// Names and numbers of releases, with which the tags of base images begin.
 const RELEASES: [(Distribution, &str, &str); 9] = [
     (Distribution::Debian, "bookworm", "12"),
     (Distribution::Debian, "trixie", "13"),
@@ -30,7 +30,7 @@ const RELEASES: [(Distribution, &str, &str); 9] = [
     (Distribution::Ubuntu, "resolute", "26.04"),
 ];
 
-/// Bases that are known to have another package manager than apt, or none.
+/// Base images that have another package manager than apt, or none.
 const WITHOUT_APT: [&str; 16] = [
     "alpine",
     "almalinux",
@@ -74,7 +74,7 @@ pub(super) fn main(typed: &Dockerfile, global: &Global, screen: &Arc<Screen>) ->
     }
 }
 
-/// Settles what was typed.
+/// Turns the arguments into settled values.
 pub(super) fn settle(typed: &Dockerfile) -> Result<(Request, DockerfileRequest), Failure> {
     let mut build = typed.build.clone();
     if build.load || build.metadata_file.is_some() {
@@ -145,8 +145,9 @@ pub(super) fn engine_request(typed: &Dockerfile, request: &Request) -> Result<En
     Ok(EngineRequest { programs, mounts: mounts(typed.builder), certificates, uses_cache: !typed.no_cache })
 }
 
-/// The release that a base image's name tells: `ubuntu:22.04`, `mirror.example/library/debian:bookworm-slim`. With
-/// `is_told` the user has told it.
+/// Returns the release that the name of a base image contains: `ubuntu:22.04`,
+/// `mirror.example/library/debian:bookworm-slim`. `is_told` means that the user has given it with `--base`; then the
+/// result is `None`.
 fn release(from: &str, is_told: bool) -> Result<Option<String>, Failure> {
     if from.is_empty() || from.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'$\\".contains(c)) {
         return Err(usage(format!("cannot start from `{from}`: it is no name of an image")));
@@ -182,7 +183,8 @@ fn release(from: &str, is_told: bool) -> Result<Option<String>, Failure> {
     }
 }
 
-/// Refuses a Python that the release does not call `python3`: apt would install another one than the lock is for.
+/// Refuses a Python that is not the release's own `python3`, because apt would install another one than the lock is
+/// for.
 fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
     let suite = &request.base.suite;
     let Some((own, _, _)) = settings::BASES.iter().find(|(_, _, known)| known == suite) else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! What is told when something failed: the error, its causes, and a way out.
+//! The report of a failure: the error, its causes, and hints.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +8,7 @@ use crate::cli::clean::clean;
 use crate::model::hint::Hints;
 use crate::pipeline::{self, BuildError};
 
-/// A failure as the user reads it.
+/// A failure as it is shown to the user.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) exit_code: u8,
@@ -18,12 +18,12 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// Wrong usage: what was typed means nothing.
+    /// A wrong usage: the arguments are not valid.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self { exit_code: 2, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
-    /// An outside that failed, with nothing but words to say so.
+    /// A failure of something outside for which there is only text.
     pub(super) fn outside(message: impl Into<String>, causes: Vec<String>) -> Self {
         Self { exit_code: 1, message: message.into(), causes, hints: Vec::new() }
     }
@@ -34,12 +34,12 @@ impl Failure {
         Self::at(error, &full).with_exit_code(error.exit_code())
     }
 
-    /// A request that cannot be met, or an outside that failed.
+    /// A request that cannot be met, or a failure of something outside.
     pub(super) fn of(error: &(impl Hints + 'static)) -> Self {
         Self::at(error, &Full::Cache)
     }
 
-    /// Does the same. `full` is the disk that the error is about if a disk is full.
+    /// The same. `full` is the disk that may be full.
     fn at(error: &(impl Hints + 'static), full: &Full) -> Self {
         let mut causes: Vec<String> = Vec::new();
         let mut hints = Vec::new();
@@ -72,7 +72,7 @@ impl Failure {
         self
     }
 
-    /// The text, its lines broken at `columns` where they are known.
+    /// Returns the text. Its lines are broken at `columns` if that is known.
     pub(super) fn text(&self, columns: Option<usize>) -> String {
         let wrapped = |label: &str, text: &str| wrapped(label, &clean(text), columns);
         let mut text = wrapped("error: ", &self.message);
@@ -103,7 +103,7 @@ enum Full {
     Destination(String),
 }
 
-/// What to do about an error of the system, whatever failed by it.
+/// Returns the hint for an error of the operating system, if there is one.
 fn system_hint(error: &(dyn Error + 'static), full: &Full) -> Option<String> {
     let hint = match error.downcast_ref::<io::Error>()?.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => match full {
@@ -114,7 +114,7 @@ fn system_hint(error: &(dyn Error + 'static), full: &Full) -> Option<String> {
                 return Some(format!("the disk of `{path}` is full: make room there, or name another place"));
             }
         },
-        // So the system says that it starts no more threads or processes.
+        // The system reports this error if it cannot start more threads or processes.
         io::ErrorKind::WouldBlock => pipeline::THREADS_HINT,
         io::ErrorKind::FileTooLarge => {
             "a file may not be so large: raise the limit with `ulimit -f unlimited`, or use another file system"
@@ -125,11 +125,11 @@ fn system_hint(error: &(dyn Error + 'static), full: &Full) -> Option<String> {
     Some(hint.to_owned())
 }
 
-/// `label` and `text`, lines after the first below the text's beginning. Words are never broken, nor is what stands
-/// in backticks.
+/// Returns `label` and `text`. Lines after the first are indented to the beginning of the text. Words and text in
+/// backticks are never broken.
 fn wrapped(label: &str, text: &str, columns: Option<usize>) -> String {
     let indent = " ".repeat(label.len());
-    // Where so little is left, breaking lines makes nothing better.
+    // If fewer columns are left, broken lines are not easier to read.
     let width = columns.map(|columns| columns.saturating_sub(label.len() + 1)).filter(|width| *width >= 30);
     let mut lines: Vec<String> = Vec::new();
     for line in text.split('\n') {
@@ -149,7 +149,7 @@ fn wrapped(label: &str, text: &str, columns: Option<usize>) -> String {
     format!("{label}{}", lines.join(&format!("\n{indent}")))
 }
 
-/// The line in pieces that stay whole, each with the blanks after it.
+/// Splits a line into pieces that are never broken, each with the blanks after it.
 fn words(line: &str) -> Vec<&str> {
     let (mut pieces, mut start, mut is_quoted, mut was_blank) = (Vec::new(), 0, false, false);
     for (at, character) in line.char_indices() {

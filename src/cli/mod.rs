@@ -1,4 +1,4 @@
-//! The command line: what was typed, and what is shown.
+//! The command line: arguments, and output.
 
 mod args;
 mod build;
@@ -20,8 +20,9 @@ use crate::cli::args::{Arguments, Command};
 use crate::cli::screen::Screen;
 use crate::pipeline;
 
-/// Does what `arguments` say, the program's name first, and returns the exit code: 0 done; 1 the request cannot be met,
-/// or the outside failed; 2 wrong usage; 3 built, but it does not run as promised; 70 a fault of lath's own.
+/// Runs the command in `arguments`, which begin with the program's name, and returns the exit code: 0 done; 1 the
+/// request cannot be met, or something outside failed; 2 wrong usage; 3 built, but it does not run as promised; 70 a
+/// bug in lath.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if pipeline::serve_warden(&arguments) {
@@ -57,7 +58,7 @@ fn obey(arguments: Vec<OsString>) -> u8 {
     }
 }
 
-/// Help and the version go to stdout with exit code 0, errors to stderr with 2.
+/// Help and the version are written to stdout with exit code 0, errors to stderr with 2.
 fn show_usage(error: &clap::Error) -> u8 {
     let printed = screen::written(screen::print_usage(error));
     match printed {
@@ -69,7 +70,7 @@ fn show_usage(error: &clap::Error) -> u8 {
     }
 }
 
-/// The text that completes lath's command line in a shell.
+/// Returns the script that completes lath's command line in a shell.
 fn completions(shell: clap_complete::Shell) -> String {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Arguments::described(), "lath", &mut text);

@@ -1,4 +1,4 @@
-//! The end of a panic: a message that a user can report, and an exit code, in place of a backtrace.
+//! Replaces the backtrace of a panic by a message that a user can report, and an exit code.
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Mutex, PoisonError};
@@ -6,20 +6,20 @@ use std::sync::{Mutex, PoisonError};
 use crate::cli::failure::Failure;
 use crate::pipeline;
 
-/// A bug of lath's (`EX_SOFTWARE` of sysexits.h).
+/// The exit code for a bug in lath (`EX_SOFTWARE` of sysexits.h).
 const BUG: u8 = 70;
 
-/// The first panic: others follow from it.
+/// The first panic. Later ones are consequences of it.
 static FIRST: Mutex<Option<Panic>> = Mutex::new(None);
 
 #[derive(Debug, Clone)]
 struct Panic {
     message: String,
-    /// `src/steps/pack/mod.rs:12`.
+    /// For example `src/steps/pack/mod.rs:12`.
     place: String,
 }
 
-/// Does `work`. If it panics, or a thread that it waits for does, the panic comes back as a failure.
+/// Runs `work`. If it panics, or if a thread that it waits for panics, the panic is returned as a failure.
 pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -45,7 +45,7 @@ impl Panic {
         Self { message: "a panic without a message".to_owned(), place: String::new() }
     }
 
-    /// A thread that cannot be started is a limit of the machine's; everything else is a bug.
+    /// A thread that cannot be started is a limit of the machine. Everything else is a bug.
     fn failure(self) -> Failure {
         if pipeline::is_thread_panic(&self.message) {
             return Failure::outside("cannot go on: a thread cannot be started", vec![self.message])
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_a_bug_with_exit_code_70_and_a_want_of_threads_is_not() {
-        // Both in one test, because the hook is the process's.
+        // Both cases are in one test, because the hook belongs to the process.
         let failure = caught(|| std::thread::scope(|scope| scope.spawn(|| panic!("one is not two")).join().unwrap()));
         let failure = failure.unwrap_err();
         let text = failure.to_string();

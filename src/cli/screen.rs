@@ -1,4 +1,4 @@
-//! The screen: the only writer to stdout and stderr. Everything that it shows to people is cleaned first.
+//! The screen: the only writer to stdout and stderr. All text for people is cleaned first.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -13,21 +13,21 @@ use crate::cli::failure::Failure;
 use crate::cli::summary::megabytes;
 use crate::model::event::{Event, Listener};
 
-/// Shows a build: bars on a terminal, lines elsewhere, nothing when asked to be quiet.
+/// Shows a build: progress bars on a terminal, lines otherwise, and nothing with `--quiet`.
 pub(super) struct Screen {
     bars: MultiProgress,
     downloads: Mutex<Downloads>,
-    /// There while checks run.
+    /// Present while checks run.
     proof: Mutex<Option<ProgressBar>>,
     is_quiet: bool,
     is_verbose: bool,
 }
 
-/// The downloads that go on.
+/// The current downloads.
 #[derive(Default)]
 struct Downloads {
     each: BTreeMap<u64, One>,
-    /// Of all that is planned; there while something is.
+    /// The bar for all planned downloads. Present while there are any.
     whole: Option<ProgressBar>,
     plans: usize,
     fetched_files: usize,
@@ -57,7 +57,7 @@ impl Screen {
         }
     }
 
-    /// A screen without bars, for a failure that comes before or after everything else.
+    /// A screen without progress bars, for a failure before or after everything else.
     pub(super) fn plain() -> Self {
         Self {
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
@@ -68,12 +68,12 @@ impl Screen {
         }
     }
 
-    /// Whether people read what is printed.
+    /// Whether stdout is a terminal, so that a person reads it.
     pub(super) fn is_terminal(&self) -> bool {
         std::io::stdout().is_terminal()
     }
 
-    /// A result, as scripts read it. On a terminal, characters that it would obey are escaped.
+    /// Prints a result for scripts. On a terminal, characters that it would interpret are escaped.
     pub(super) fn print(&self, line: impl Display) -> Result<(), Failure> {
         let line = line.to_string();
         let shown = if self.is_terminal() { escaped(&line) } else { line.as_str().into() };
@@ -81,14 +81,14 @@ impl Screen {
         written(writeln!(stdout, "{shown}").and_then(|()| stdout.flush()))
     }
 
-    /// Something for people; nothing when quiet.
+    /// Prints a line for people, unless `--quiet` is set.
     pub(super) fn say(&self, line: impl Display) {
         if !self.is_quiet {
             self.say_anyway(line);
         }
     }
 
-    /// One thing that happened. Lines after the first are indented, so that none of them looks like one of lath's own.
+    /// Reports one event. Lines after the first are indented, so that none of them looks like a line of lath's own.
     fn report(&self, label: &str, text: &str) {
         self.say_anyway(format_args!("{label}{}", text.replace('\n', "\n  ")));
     }
@@ -96,7 +96,7 @@ impl Screen {
     fn say_anyway(&self, line: impl Display) {
         let line = clean(&line.to_string());
         self.bars.suspend(|| {
-            // If stderr cannot be written to, there is no place to say so.
+            // If stderr cannot be written to, there is no other place to report this.
             let _ = writeln!(anstream::stderr(), "{line}");
         });
     }
@@ -172,7 +172,7 @@ impl Downloads {
         whole.inc_length(bytes);
     }
 
-    /// What to say once nothing is planned any more.
+    /// Returns the line for the end of all planned downloads. `None` if some are still planned.
     fn finish_plan(&mut self, files: usize, bytes: u64) -> Option<String> {
         self.fetched_files += files;
         self.fetched_bytes += bytes;
@@ -203,14 +203,15 @@ impl Downloads {
         let Some(one) = self.each.get_mut(&id) else { return };
         one.bar.set_position(bytes);
         if let Some(whole) = &self.whole {
-            // A download that starts again takes back what it had.
+            // If a download starts again, its earlier bytes no longer count.
             whole.set_position((whole.position() + bytes).saturating_sub(one.bytes));
         }
         one.bytes = bytes;
     }
 }
 
-/// The outcome of writing to stdout. A closed pipe is the reader's choice, as with `| head`, and no failure.
+/// Returns the failure of a write to stdout. A closed pipe is not a failure, because the reader has closed it, as `head`
+/// does.
 pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     match outcome {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -220,8 +221,8 @@ pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
-/// Prints help, the version, or the error in the words that were typed. If those hold characters that a terminal obeys,
-/// they are shown without colours.
+/// Prints help, the version, or an error that quotes the arguments. If the arguments contain characters that a terminal
+/// interprets, the text is printed without colours.
 pub(super) fn print_usage(error: &clap::Error) -> io::Result<()> {
     let text = error.render().to_string();
     let shown = clean(&text);

@@ -1,4 +1,4 @@
-//! Typed + environment -> request. The only reader of the environment and of the clock.
+//! Arguments, environment and the time of day -> request, and settings of the world.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -17,7 +17,7 @@ use crate::model::request::{
 };
 use crate::pipeline::{SandboxSettings, WorldSettings};
 
-/// Which release has which Python as its own; the first is the default.
+/// The Python version of each release. The first is the default.
 pub(super) const BASES: [(&str, Distribution, &str); 5] = [
     ("3.13", Distribution::Debian, "trixie"),
     ("3.11", Distribution::Debian, "bookworm"),
@@ -34,20 +34,20 @@ fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(usage)
 }
 
-/// `NAME=VALUE` into both.
+/// Splits `NAME=VALUE`.
 fn pairs(option: &str, texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let mut pairs = BTreeMap::new();
     for text in texts {
         match text.split_once('=') {
             Some((name, value)) if !name.is_empty() => pairs.insert(name.to_owned(), value.to_owned()),
-            // The whole text may be a secret that was pasted at the wrong place.
+            // The whole text may be a secret that the user pasted at the wrong place.
             _ => return Err(usage(format!("cannot read the value of `{option}`: write it as `NAME=VALUE`"))),
         };
     }
     Ok(pairs)
 }
 
-/// Settles what was typed.
+/// Turns the arguments into a request.
 pub(super) fn request(build: &Build) -> Result<Request, Failure> {
     let (version, base) = base(build)?;
     let name = match &build.tag {
@@ -229,7 +229,7 @@ fn runtime(build: &Build) -> Result<RuntimeRequest, Failure> {
     })
 }
 
-/// `SRC:DST` into both: a place of this machine, and an absolute one of the image.
+/// Splits `SRC:DST`: a path of this machine, and an absolute path in the image.
 fn places(text: &str) -> Option<(&str, &str)> {
     text.rsplit_once(':').filter(|(source, target)| !source.is_empty() && target.starts_with('/'))
 }
@@ -248,7 +248,7 @@ fn copies(build: &Build) -> Result<Vec<Copied>, Failure> {
     Ok(copies)
 }
 
-/// `SRC:DST` or `SRC:DST:ro`, as engines read it; relative to the current folder.
+/// Splits `SRC:DST` or `SRC:DST:ro`, as engines do. SRC is relative to the current folder.
 pub(super) fn volumes(texts: &[String]) -> Result<Vec<Volume>, Failure> {
     let mut volumes = Vec::new();
     for text in texts {
@@ -272,6 +272,7 @@ pub(super) fn volumes(texts: &[String]) -> Result<Vec<Volume>, Failure> {
 fn default_name(build: &Build) -> Result<String, Failure> {
     let unnamed = || usage("cannot name the image by its requirement: name it with `-t NAME`");
     let first = build.requirement.first().ok_or_else(unnamed)?;
+    let first = first.exposed();
     if let Some(name) = name_of_wheel(first) {
         return checked_name(&name).map_err(|_| unnamed());
     }
@@ -280,14 +281,15 @@ fn default_name(build: &Build) -> Result<String, Failure> {
     checked_name(&name.to_lowercase()).map_err(|_| unnamed())
 }
 
-/// The name in the file name of a wheel that a path or a URL leads to: `./dist/My_Tool-1.0-py3-none-any.whl`.
+/// Returns the name in the file name of a wheel, which is given by a path or a URL:
+/// `./dist/My_Tool-1.0-py3-none-any.whl`.
 fn name_of_wheel(requirement: &str) -> Option<String> {
     let place = requirement.trim().split(['#', '?', ' ']).next()?;
     let file = place.strip_suffix(".whl")?.rsplit('/').next()?;
     Some(file.split('-').next()?.to_lowercase().replace('_', "-"))
 }
 
-/// A name as registries take it (distribution-spec, "Pulling manifests"), with a tag or without.
+/// Checks a name by the rules of registries (distribution-spec, "Pulling manifests"), with or without a tag.
 fn checked_name(text: &str) -> Result<String, Failure> {
     if !is_image_name(text) {
         return Err(usage(format!(
@@ -332,7 +334,7 @@ pub(super) fn world(build: &Build, global: &Global) -> Result<WorldSettings, Fai
     })
 }
 
-/// What the host has for the sandbox: emulators on its `PATH`, the certificates that it trusts, its proxies.
+/// The parts of the host that the sandbox uses: emulators on its `PATH`, the certificates that it trusts, its proxies.
 fn sandbox() -> SandboxSettings {
     const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
     let names = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
@@ -343,12 +345,12 @@ fn sandbox() -> SandboxSettings {
     }
 }
 
-/// Five minutes for lath's own checks, and for each of the user's the time that it may take, once in each tree.
+/// Five minutes for lath's own checks, and for each `--check` its own time limit twice, because it runs in both trees.
 fn default_proof_secs(checks: usize) -> u64 {
     300 + 240 * checks as u64
 }
 
-/// Commands that a shell could read.
+/// Returns the checks if a shell could parse them.
 fn checks(build: &Build) -> Result<Vec<String>, Failure> {
     let unreadable = |check: &&String| shlex::split(check).is_none_or(|words| words.is_empty());
     match build.check.iter().find(unreadable) {

@@ -16,5 +16,6 @@ pub(crate) mod reason;
 pub(crate) mod receipt;
 pub(crate) mod remedies;
 pub(crate) mod request;
+pub(crate) mod secret_text;
 pub(crate) mod tree;
 pub(crate) mod zeros;

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
+use crate::model::secret_text::SecretText;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -125,7 +126,7 @@ impl Request {
 pub(crate) struct PythonRequest {
     pub(crate) version: PythonVersion,
     /// PEP 508 requirements, or paths and URLs of wheels, as typed.
-    pub(crate) requirements: Vec<String>,
+    pub(crate) requirements: Vec<SecretText>,
     /// `-r` files.
     pub(crate) requirement_files: Vec<PathBuf>,
     /// `--constraint` files.
@@ -136,7 +137,7 @@ pub(crate) struct PythonRequest {
 
 impl PythonRequest {
     /// Returns the requested requirements and requirement files, as typed.
-    pub(crate) fn what(&self) -> (&[String], &[PathBuf]) {
+    pub(crate) fn what(&self) -> (&[SecretText], &[PathBuf]) {
         (&self.requirements, &self.requirement_files)
     }
 }
@@ -155,9 +156,9 @@ pub(crate) enum Prereleases {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Indexes {
     /// Replaces PyPI.
-    pub(crate) default_index: Option<String>,
+    pub(crate) default_index: Option<SecretText>,
     /// Searched before the default index, in order.
-    pub(crate) extra: Vec<String>,
+    pub(crate) extra: Vec<SecretText>,
     /// A date or an RFC 3339 time. Files uploaded later are ignored.
     pub(crate) exclude_newer: Option<String>,
 }
@@ -173,9 +174,9 @@ pub(crate) struct BaseRequest {
     /// Whether Recommends are followed too.
     pub(crate) recommends: bool,
     /// The mirror of the main archive. `None` means the distribution's own.
-    pub(crate) mirror: Option<String>,
+    pub(crate) mirror: Option<SecretText>,
     /// The mirror of the security archive. `None` means the distribution's own, even if `mirror` is set.
-    pub(crate) security_mirror: Option<String>,
+    pub(crate) security_mirror: Option<SecretText>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! Doors: all that can fail for reasons not ours.
+//! Doors: everything that can fail for reasons that are not ours.
 
 pub(crate) mod archive;
 pub(crate) mod credentials;

@@ -1,5 +1,5 @@
-//! Temporary files and folders beside a destination. Their names show that they are lath's, and their writer holds a lock on
-//! them. If another process gets the lock, the writer is dead, and the process may remove the file or folder.
+//! Temporary files and folders beside a destination. Their names show that lath made them, and their writer holds a
+//! lock on them. If another process gets the lock, the writer is dead, and that process may remove the file or folder.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -12,9 +12,10 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 
 use crate::outside::unfinished::Unfinished;
 
-/// How the names begin.
+/// The prefix of the names.
 pub(crate) const PREFIX: &str = ".tmp-lath-";
-/// So often another process may take a new path for one that was left, before its writer has locked it.
+/// How often a new path may be removed by another process, which takes it for one of a dead process, before its writer
+/// has locked it.
 const ATTEMPTS: usize = 10;
 
 /// A file that is written beside its destination.
@@ -36,7 +37,7 @@ pub(crate) struct StagingFolder {
 impl StagingFile {
     pub(crate) fn new_in(folder: &Path) -> io::Result<Self> {
         for _ in 0..ATTEMPTS {
-            // As files usually are: the user's mask is applied to it.
+            // The usual mode of files; the user's umask is applied to it.
             let mode = std::fs::Permissions::from_mode(0o666);
             let file = Builder::new().prefix(PREFIX).permissions(mode).tempfile_in(folder)?;
             let unfinished = Unfinished::new(file.path());
@@ -51,7 +52,7 @@ impl StagingFile {
         self.file.as_file_mut()
     }
 
-    /// Gives the file its name, over the file that has it.
+    /// Gives the file its name. A file with that name is replaced.
     pub(crate) fn publish(self, path: &Path) -> io::Result<()> {
         self.file.persist(path).map_err(|error| error.error)?;
         drop(self.unfinished);
@@ -76,26 +77,27 @@ impl StagingFolder {
         self.folder.path()
     }
 
-    /// Gives the folder its name; an empty folder of that name is replaced.
+    /// Gives the folder its name. An empty folder with that name is replaced.
     pub(crate) fn publish(self, path: &Path) -> io::Result<()> {
         fs::rename(self.folder.path(), path)?;
-        // Its old name is no longer there to be removed.
+        // The old name no longer exists, so it must not be removed.
         let _ = self.folder.keep();
         drop(self.unfinished);
         Ok(())
     }
 }
 
-/// Locks a new path, and says whether it is still there: [`sweep`] may have come before the lock.
+/// Locks a new path. Returns whether it still exists, because [`sweep`] may have removed it before it was locked.
 fn is_ours(file: &File, path: &Path) -> bool {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => false,
-        // On a file system without locks, no process gets one, and the files of dead processes stay.
+        // On a file system without locks, no process gets one, and the files of dead processes are kept.
         Ok(()) | Err(TryLockError::Error(_)) => is_same(file, path),
     }
 }
 
-/// Removes the files and folders in `folder` that dead processes of this user left. What cannot be removed does no harm.
+/// Removes the files and folders in `folder` that dead processes of this user left. If one cannot be removed, this does
+/// no harm.
 pub(crate) fn sweep(folder: &Path) {
     let user = rustix::process::geteuid().as_raw();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -112,8 +114,8 @@ pub(crate) fn sweep(folder: &Path) {
     }
 }
 
-/// Opens a file or folder for its lock. A link or a pipe of that name is not lath's, and is not followed
-/// or waited for.
+/// Opens a file or folder to lock it. If a link or a pipe has such a name, lath did not make it. The link is not
+/// followed, and opening the pipe does not wait.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))

@@ -1,4 +1,4 @@
-//! Files and folders that are not finished: forgotten once they are, removed if a signal ends the process before.
+//! Files and folders that are not finished. If a signal ends the process, they are removed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,15 +23,15 @@ const TERMINATE: i32 = 15;
 /// The signal for a file that grows beyond `ulimit -f`.
 const FILE_SIZE: i32 = 25;
 
-/// How much of a path goes.
+/// How much of a path is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Removal {
     Whole,
-    /// The folder itself, if nothing is in it.
+    /// Only the folder itself, if it is empty.
     IfEmpty,
 }
 
-/// Stands for one path that has to go if the process is ended now.
+/// A path that must be removed if the process is ended. Dropping the value means that the path is finished.
 #[derive(Debug)]
 pub(crate) struct Unfinished(PathBuf);
 
@@ -53,13 +53,13 @@ impl Drop for Unfinished {
     }
 }
 
-/// Folders that were made for something that is not in them yet. Those that are still empty are removed on drop, and if a
-/// signal ends the process.
+/// Folders that were made for files that are not in them yet. On drop, and if a signal ends the process, those that are
+/// still empty are removed.
 #[derive(Debug, Default)]
 pub(crate) struct NewFolders(Vec<Unfinished>);
 
 impl NewFolders {
-    /// Makes `folder` and the folders above it that are missing.
+    /// Makes `folder` and the missing folders above it.
     pub(crate) fn make(folder: &Path) -> io::Result<Self> {
         let mut made = Self::default();
         let missing = folder.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
@@ -67,7 +67,7 @@ impl NewFolders {
         for path in missing.into_iter().rev() {
             match fs::create_dir(path) {
                 Ok(()) => made.0.push(Unfinished::with(path, Removal::IfEmpty)),
-                // Another process made it meanwhile, and it belongs to that one.
+                // Another process made it in the meantime, and it belongs to that process.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
                 Err(error) => return Err(error),
             }
@@ -75,7 +75,7 @@ impl NewFolders {
         Ok(made)
     }
 
-    /// Leaves the folders, because they are filled now.
+    /// Keeps the folders, because they are filled now.
     pub(crate) fn keep(mut self) {
         self.0.clear();
     }
@@ -89,7 +89,8 @@ impl Drop for NewFolders {
     }
 }
 
-/// While one lives, signals are left to the code that passes them on to the program that has the terminal.
+/// While a value of this type exists, lath does not act on signals. The code that runs the program in the foreground
+/// passes them on.
 #[derive(Debug)]
 pub(crate) struct Foreground(());
 
@@ -106,8 +107,8 @@ impl Drop for Foreground {
     }
 }
 
-/// From now on, a file that grows beyond the limit of `ulimit -f` fails with an error (EFBIG). The signal that the kernel
-/// sends as well would end the process without a word.
+/// From now on, a file that grows beyond the limit of `ulimit -f` fails with an error (EFBIG). Without this, the
+/// kernel's signal for it would end the process without a message.
 pub(crate) fn survive_file_size_limit() {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     let _entered = runtime.enter();
@@ -115,8 +116,8 @@ pub(crate) fn survive_file_size_limit() {
     let _ = signal(SignalKind::from_raw(FILE_SIZE));
 }
 
-/// From now on, SIGHUP, SIGINT and SIGTERM remove unfinished paths and end the process with 128 and the signal's number,
-/// like a shell. Programs in the sandbox end with their parent.
+/// From now on, SIGHUP, SIGINT and SIGTERM remove unfinished paths and end the process with 128 plus the signal's
+/// number, as in a shell. Programs in the sandbox end with their parent.
 ///
 /// If a signal is ignored, as SIGHUP is under `nohup`, it stays ignored.
 pub(crate) fn watch_signals() -> io::Result<()> {
@@ -133,7 +134,7 @@ pub(crate) fn watch_signals() -> io::Result<()> {
     let streams = streams?;
     drop(entered);
     threads::start("signals", move || wait(&runtime, streams))?;
-    // A second caller at this very moment starts a second watch, which does no harm.
+    // If another thread calls this at the same moment, a second watch starts, which does no harm.
     let _ = WATCH.set(());
     Ok(())
 }
@@ -159,11 +160,11 @@ fn wait(runtime: &tokio::runtime::Runtime, streams: Vec<(i32, Signal)>) {
         None
     });
     let Some(number) = number else { return };
-    // The lock stays held: nobody begins anything new.
+    // The lock stays held, so that no new path is added.
     let paths = PATHS.lock().unwrap_or_else(PoisonError::into_inner);
-    // A folder comes after what is in it.
+    // A folder is removed after its contents.
     for (path, removal) in paths.iter().rev() {
-        // Other threads may still put something there.
+        // Other threads may still write there.
         let _ = (0..ATTEMPTS).find(|_| is_gone(path, *removal));
     }
     exit(number);
@@ -174,7 +175,7 @@ async fn next(number: i32, mut stream: Signal) -> (i32, Signal) {
     (number, stream)
 }
 
-/// Removes the path, and says whether nothing is left to do.
+/// Removes the path. Returns whether there is nothing left to do.
 fn is_gone(path: &Path, removal: Removal) -> bool {
     if removal == Removal::IfEmpty {
         let _ = fs::remove_dir(path);

@@ -20,7 +20,7 @@ use crate::outside::store::{Store, StoreError};
 use crate::outside::threads::{self, ThreadsError};
 use crate::outside::unfinished;
 
-/// How long a server may say nothing before it is asked again.
+/// How long a server may send nothing before the request is repeated.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
@@ -31,25 +31,25 @@ pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) daemon: Daemon,
     pub(crate) listener: Arc<dyn Listener>,
-    /// Seconds since 1970, as the build began.
+    /// Seconds since 1970 at the beginning of the build.
     pub(crate) now_secs: u64,
 }
 
-/// What the command line says of the world.
+/// The settings of the world, from the command line and the environment.
 #[derive(Debug, Clone)]
 pub(crate) struct WorldSettings {
     pub(crate) cache_dir: PathBuf,
     pub(crate) offline: bool,
     /// Downloads at once.
     pub(crate) jobs: usize,
-    /// As in `DOCKER_HOST`.
+    /// The value of `DOCKER_HOST`.
     pub(crate) docker_host: Option<String>,
-    /// Where a user's own daemons have their sockets, as in `XDG_RUNTIME_DIR`.
+    /// The folder with the sockets of the user's own daemons (`XDG_RUNTIME_DIR`).
     pub(crate) runtime_dir: Option<PathBuf>,
     pub(crate) sandbox: SandboxSettings,
-    /// Where names and passwords of hosts are kept (netrc).
+    /// The file with names and passwords for hosts (netrc).
     pub(crate) netrc: Option<PathBuf>,
-    /// A file of keys to trust instead of those that lath carries.
+    /// A file of keys to trust instead of those that lath contains.
     pub(crate) keyring: Option<PathBuf>,
     pub(crate) now_secs: u64,
 }
@@ -83,7 +83,7 @@ impl Hints for WorldError {
 }
 
 impl World {
-    /// Opens the doors; from here on, signals leave nothing half-written.
+    /// Opens the doors. From now on, signals leave nothing half-written.
     pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<Self, WorldError> {
         threads::prepare()?;
         unfinished::watch_signals().map_err(ThreadsError::Threads)?;

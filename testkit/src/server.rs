@@ -72,13 +72,21 @@ pub enum Fault {
     Hang { times: u32 },
     /// The next `times` responses are delayed.
     Delay { times: u32, wait: Duration },
+    /// The next `times` answers repeat their body for ever.
+    Endless { times: u32 },
+    /// The next `times` answers wait before each byte of their body, which never ends.
+    Drip { times: u32, wait: Duration },
 }
 
 impl Fault {
     /// Reduces the count by one. Returns whether it was above zero.
     fn consume(&mut self) -> bool {
-        let (Self::Fail { times, .. } | Self::Cut { times, .. } | Self::Hang { times } | Self::Delay { times, .. }) =
-            self;
+        let (Self::Fail { times, .. }
+        | Self::Cut { times, .. }
+        | Self::Hang { times }
+        | Self::Delay { times, .. }
+        | Self::Endless { times }
+        | Self::Drip { times, .. }) = self;
         let has_left = *times > 0;
         *times = times.saturating_sub(1);
         has_left
@@ -105,7 +113,7 @@ struct Shared {
     faults: Mutex<BTreeMap<String, Fault>>,
     requests: Mutex<Vec<Request>>,
     /// The value of `Authorization` that every request must contain.
-    authorization: Mutex<Option<String>>,
+    authorizations: Mutex<Vec<String>>,
     is_closed: AtomicBool,
 }
 
@@ -182,7 +190,8 @@ impl Server {
 
     /// Rejects every request without these credentials.
     pub fn require_basic(&self, user: &str, password: &str) {
-        *lock(&self.shared.authorization) = Some(format!("Basic {}", base64(format!("{user}:{password}").as_bytes())));
+        let value = format!("Basic {}", base64(format!("{user}:{password}").as_bytes()));
+        lock(&self.shared.authorizations).push(value);
     }
 
     /// Returns all requests so far, in the order of their responses.
@@ -214,6 +223,8 @@ struct Answer {
     head: Vec<u8>,
     body: Vec<u8>,
     is_last: bool,
+    /// The wait before each piece of the body, and its length, if the body is repeated until the client has enough.
+    endless: Option<(Duration, usize)>,
 }
 
 impl Shared {
@@ -234,7 +245,11 @@ impl Shared {
                 break;
             };
             let mut writer = stream;
-            let is_sent = writer.write_all(&answer.head).and_then(|()| writer.write_all(&answer.body)).is_ok();
+            let body = if answer.endless.is_some() { &[] } else { answer.body.as_slice() };
+            let is_sent = writer.write_all(&answer.head).and_then(|()| writer.write_all(body)).is_ok();
+            if let Some((wait, length)) = answer.endless.filter(|_| is_sent) {
+                self.repeat(stream, &answer.body, wait, length);
+            }
             if answer.is_last || !is_sent {
                 break;
             }
@@ -242,7 +257,17 @@ impl Shared {
         let _ = stream.shutdown(Shutdown::Both);
     }
 
-    /// Keeps the connection open until the server stops, at most for `limit`.
+    /// Sends `body` again and again, in pieces of `length` bytes, until the client or the server ends.
+    fn repeat(&self, mut stream: &TcpStream, body: &[u8], wait: Duration, length: usize) {
+        for piece in body.chunks(length.max(1)).cycle() {
+            std::thread::sleep(wait);
+            if self.is_closed.load(Ordering::Relaxed) || stream.write_all(piece).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Holds the connection open until the server ends, at most `limit`.
     fn wait_for_the_end(&self, limit: Duration) {
         let step = Duration::from_millis(20);
         let mut waited = Duration::ZERO;
@@ -256,20 +281,24 @@ impl Shared {
     fn answer(&self, request: &Request) -> Option<Answer> {
         let fault = lock(&self.faults).get_mut(&request.path).and_then(|fault| fault.consume().then_some(*fault));
         let mut response = self.response(request);
-        let mut cut = None;
+        let (mut cut, mut endless) = (None, None);
         match fault {
             Some(Fault::Fail { status, .. }) => response = Response::status(status, "as the test asked\n"),
             Some(Fault::Hang { .. }) => return None,
             Some(Fault::Cut { after_bytes, .. }) => cut = Some(after_bytes),
             Some(Fault::Delay { wait, .. }) => std::thread::sleep(wait),
+            Some(Fault::Endless { .. }) => endless = Some((Duration::ZERO, 64 << 10)),
+            Some(Fault::Drip { wait, .. }) => endless = Some((wait, 1)),
             None => {}
         }
-        Some(write_answer(request, &response, cut))
+        let answer = write_answer(request, &response, cut);
+        Some(if endless.is_some() { without_end(answer, endless) } else { answer })
     }
 
     fn response(&self, request: &Request) -> Response {
-        let authorization = lock(&self.authorization).clone();
-        if authorization.is_some() && request.headers.get("authorization") != authorization.as_ref() {
+        let authorizations = lock(&self.authorizations).clone();
+        let is_known = request.headers.get("authorization").is_some_and(|value| authorizations.contains(value));
+        if !authorizations.is_empty() && !is_known {
             return Response::status(401, "").header("WWW-Authenticate", "Basic realm=\"test\"");
         }
         let routes = lock(&self.routes);
@@ -348,7 +377,16 @@ fn write_answer(request: &Request, response: &Response, cut: Option<usize>) -> A
         body.clear();
     }
     body.truncate(cut.unwrap_or(usize::MAX));
-    Answer { status, head: head.into_bytes(), body, is_last }
+    Answer { status, head: head.into_bytes(), body, is_last, endless: None }
+}
+
+/// The same answer with a body that has no length and no end.
+fn without_end(answer: Answer, endless: Option<(Duration, usize)>) -> Answer {
+    let head = String::from_utf8_lossy(&answer.head);
+    let mut lines: Vec<&str> = head.lines().filter(|line| !line.is_empty()).collect();
+    lines.retain(|line| !line.starts_with("Content-Length") && !line.starts_with("Connection"));
+    let head = format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n"));
+    Answer { head: head.into_bytes(), is_last: true, endless, ..answer }
 }
 
 /// Returns the first and last byte of a range of one part. `None` if the range is invalid.

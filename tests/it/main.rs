@@ -11,6 +11,7 @@ mod mirrors;
 mod platforms;
 mod refusals;
 mod same;
+mod secrets;
 mod store;
 mod variables;
 mod world;

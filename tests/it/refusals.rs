@@ -1,7 +1,9 @@
 //! Bad input and bad servers: each error names its object, and nothing is written.
 
 mod archive;
+mod circle;
 mod debs;
+mod dependencies;
 mod disk;
 mod typed;
 mod wheels;

@@ -67,7 +67,12 @@ impl World {
         if !words.contains("--default-index") {
             command.args(["--default-index", &self.pypi.url()]);
         }
-        command.args(["--mirror", &self.debian.url(), "--security-mirror", &self.debian.security_url()]);
+        if !words.contains("--mirror") {
+            command.args(["--mirror", &self.debian.url()]);
+        }
+        if !words.contains("--security-mirror") {
+            command.args(["--security-mirror", &self.debian.security_url()]);
+        }
         command.args(words.split_whitespace());
         command
     }
@@ -102,7 +107,12 @@ impl World {
         if !words.contains("--default-index") {
             command.args(["--default-index", &self.pypi.url()]);
         }
-        command.args(["--mirror", &self.debian.url(), "--security-mirror", &self.debian.security_url()]);
+        if !words.contains("--mirror") {
+            command.args(["--mirror", &self.debian.url()]);
+        }
+        if !words.contains("--security-mirror") {
+            command.args(["--security-mirror", &self.debian.security_url()]);
+        }
         command.args(words.split_whitespace()).output().unwrap()
     }
 

@@ -179,7 +179,9 @@ calls = {
     "mount": (165 if x86 else 40, (0, 0, 0, 0, 0), errno.EPERM),
     "unshare": (272 if x86 else 97, (0x10000000,), errno.EPERM),
     "setns": (308 if x86 else 268, (-1, 0), errno.EPERM),
+    "typing into a terminal": (16 if x86 else 29, (0, 0x5412, 0), errno.EPERM),
     "clone3": (435, (0, 0), errno.ENOSYS),
+    "x32": ((0x40000000 if x86 else 480) + 250, (0, -3, 0), errno.ENOSYS),
     "a call that is not there yet": (480, (), errno.ENOSYS),
     "socket of the host's": (41 if x86 else 198, (40, 1, 0), errno.EPERM),
 }

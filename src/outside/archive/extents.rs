@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead};
 
+use crate::outside::archive::lines::read_line;
+
 /// How many paths of each kind a package has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
@@ -54,11 +56,7 @@ impl Extent {
 pub(super) fn reduce(mut reader: impl BufRead) -> io::Result<String> {
     let mut found: HashMap<String, (Extent, String)> = HashMap::new();
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
+    while read_line(&mut reader, &mut line)? {
         let text = String::from_utf8_lossy(&line);
         let Some((path, packages)) = text.trim_end().rsplit_once([' ', '\t']) else { continue };
         let path = path.trim_end();

@@ -2,13 +2,18 @@
 //! is needed.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader};
+
+use liblzma::stream::{CONCATENATED, Stream};
 
 use crate::formats::deb822::paragraphs;
+use crate::outside::archive::lines::Bounded;
 use crate::outside::archive::sonames;
 
-/// The most bytes that an index may unpack to.
-const MAX_INDEX_BYTES: u64 = 1 << 30;
+/// No index may unpack to more than this. Ubuntu's largest has 80 MB.
+const MAX_INDEX_BYTES: u64 = 512 << 20;
+/// What unpacking xz may take; `xz -9` needs 65 MiB.
+const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;
 
 /// The fields that are kept, in the order of a reduced line.
 const FIELDS: [&str; 10] = [
@@ -60,7 +65,7 @@ pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
 /// Does the same for any list of `fields`.
 pub(super) fn reduce_to<const N: usize>(fields: [&str; N], packed: &[u8], is_gzip: bool) -> io::Result<String> {
     let mut text = String::new();
-    for paragraph in paragraphs(unpacked(packed, is_gzip)) {
+    for paragraph in paragraphs(unpacked(packed, is_gzip)?) {
         for (position, value) in paragraph?.fields(fields).into_iter().enumerate() {
             if position > 0 {
                 text.push('\t');
@@ -82,13 +87,14 @@ pub(super) fn reduce_to<const N: usize>(fields: [&str; N], packed: &[u8], is_gzi
 }
 
 /// Returns a reader for the unpacked text of `Packages.xz` or `Packages.gz`.
-fn unpacked(packed: &[u8], is_gzip: bool) -> impl BufRead {
+fn unpacked(packed: &[u8], is_gzip: bool) -> io::Result<impl BufRead> {
     let unpacked: Box<dyn io::Read> = if is_gzip {
         Box::new(flate2::read::MultiGzDecoder::new(packed))
     } else {
-        Box::new(liblzma::read::XzDecoder::new_multi_decoder(packed))
+        let stream = Stream::new_stream_decoder(MAX_XZ_MEMORY_BYTES, CONCATENATED)?;
+        Box::new(liblzma::read::XzDecoder::new_stream(packed, stream))
     };
-    BufReader::with_capacity(1 << 20, unpacked.take(MAX_INDEX_BYTES))
+    Ok(BufReader::with_capacity(1 << 20, Bounded::new(unpacked, MAX_INDEX_BYTES)))
 }
 
 impl PackageIndex {

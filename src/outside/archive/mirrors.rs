@@ -3,6 +3,9 @@
 use crate::model::digest::Digest;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
+use crate::model::secret_text::{SecretText, without_credentials};
+use crate::outside::archive::ArchiveError;
+use crate::outside::credentials::Credentials;
 
 /// The security archive is at the same URL with `-security` appended.
 const DEBIAN: &str = "https://deb.debian.org/debian";
@@ -41,22 +44,35 @@ pub(super) fn suites(distribution: Distribution) -> &'static [&'static str] {
     }
 }
 
-/// Returns the suite itself, its updates and its security updates. `sid` has only the suite itself.
-pub(super) fn pockets(base: &BaseRequest, architecture: Architecture) -> Vec<Pocket> {
+/// The address of a mirror, without credentials; these are sent to its server alone.
+fn address(mirror: &SecretText, credentials: &Credentials) -> Option<String> {
+    let url = mirror.url().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    credentials.remember(mirror.exposed());
+    Some(without_credentials(&url).as_str().trim_end_matches('/').to_owned())
+}
+
+/// The suite itself, its updates and its security updates; `sid` has neither of the latter.
+pub(super) fn pockets(
+    base: &BaseRequest,
+    architecture: Architecture,
+    credentials: &Credentials,
+) -> Result<Vec<Pocket>, ArchiveError> {
     let (main, security, components): (_, _, &'static [&'static str]) = match (base.distribution, architecture) {
         (Distribution::Debian, _) => (DEBIAN, format!("{DEBIAN}-security"), &["main"]),
         (Distribution::Ubuntu, Architecture::Amd64) => (UBUNTU, UBUNTU_SECURITY.to_owned(), &["main", "universe"]),
         (Distribution::Ubuntu, Architecture::Arm64) => (UBUNTU_PORTS, UBUNTU_PORTS.to_owned(), &["main", "universe"]),
     };
-    let mirror =
-        |own: &Option<String>, default: &str| own.as_deref().unwrap_or(default).trim_end_matches('/').to_owned();
-    let main = mirror(&base.mirror, main);
-    let security = mirror(&base.security_mirror, &security);
+    let mirror = |own: &Option<SecretText>, default: &str| match own {
+        Some(own) => address(own, credentials).ok_or_else(|| ArchiveError::Mirror { mirror: own.clone() }),
+        None => Ok(default.to_owned()),
+    };
+    let main = mirror(&base.mirror, main)?;
+    let security = mirror(&base.security_mirror, &security)?;
     let pocket = |mirror: &String, suite: String| Pocket { mirror: mirror.clone(), suite, components };
     let mut pockets = vec![pocket(&main, base.suite.clone())];
     if !matches!(base.suite.as_str(), "sid" | "unstable") {
         pockets.push(pocket(&main, format!("{}-updates", base.suite)));
         pockets.push(pocket(&security, format!("{}-security", base.suite)));
     }
-    pockets
+    Ok(pockets)
 }

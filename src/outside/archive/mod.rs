@@ -4,12 +4,13 @@
 pub(crate) mod details;
 pub(crate) mod extents;
 pub(crate) mod index;
+mod lines;
 mod mirrors;
 pub(crate) mod signature;
 mod sonames;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader};
 
 use flate2::read::MultiGzDecoder;
 use rayon::prelude::*;
@@ -21,18 +22,23 @@ use crate::model::digest::Digest;
 use crate::model::hint::Hints;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
+use crate::model::secret_text::SecretText;
 use crate::outside::archive::details::DetailIndex;
 use crate::outside::archive::extents::Extent;
 use crate::outside::archive::index::PackageIndex;
+use crate::outside::archive::lines::Bounded;
 use crate::outside::archive::mirrors::Pocket;
 use crate::outside::archive::signature::{Keyring, SignatureError};
+use crate::outside::credentials::PERCENT_HINT;
 use crate::outside::http::{Conditional, Download, Http, HttpError};
 use crate::outside::store::{Store, StoreError};
 
 /// The cache bucket with the InRelease of each pocket.
 const RELEASES: &str = "releases-1";
 const MAX_RELEASE_BYTES: u64 = 8 << 20;
-/// The most bytes that a list of all files may unpack to. Ubuntu's has 830 MB.
+/// What an index may have before it is unpacked; it is held in memory.
+const MAX_PACKED_BYTES: u64 = 128 << 20;
+/// What a list of all files may unpack to. Ubuntu's has 830 MB.
 const MAX_CONTENTS_BYTES: u64 = 8 << 30;
 
 /// Access to archives, with the keys to trust.
@@ -44,6 +50,8 @@ pub(crate) struct Archive {
 pub(crate) enum ArchiveError {
     #[error("cannot read the archive's `{suite}`")]
     Fetch { suite: String, source: HttpError },
+    #[error("cannot use the mirror `{mirror}`: it is no plain URL of http or https")]
+    Mirror { mirror: SecretText },
     #[error("cannot find the suite `{suite}` in the archive `{mirror}`")]
     NoSuite { suite: String, mirror: String, distribution: Distribution },
     #[error("cannot trust the archive's `{suite}`")]
@@ -71,6 +79,7 @@ impl Hints for ArchiveError {
         let hint = match self {
             Self::Fetch { source, .. } => return source.hints(),
             Self::Store(error) => return error.hints(),
+            Self::Mirror { .. } => PERCENT_HINT.to_owned(),
             Self::NoSuite { suite, .. } if suite.ends_with("-security") => {
                 "name the mirror that has the security updates with `--security-mirror URL`".to_owned()
             }
@@ -180,7 +189,7 @@ impl Archive {
                 &own
             }
         };
-        let pockets = mirrors::pockets(base, architecture);
+        let pockets = mirrors::pockets(base, architecture, http.credentials())?;
         // Without a network there is no newer file, and the file in the store was valid when it was fetched.
         let not_after = (!http.is_offline()).then_some(now_secs);
         let mut indexes = Vec::new();
@@ -326,9 +335,10 @@ fn reduced(
 ) -> Result<Vec<String>, ArchiveError> {
     let missing: Vec<&SignedIndex> =
         indexes.iter().filter(|index| !store.has_segment(&index.reduced_key(form))).collect();
-    let requests: Vec<_> = missing.iter().map(|index| (index.url.clone(), None, index.file.1)).collect();
+    let bound = |index: &SignedIndex| index.file.1.min(MAX_PACKED_BYTES);
+    let requests: Vec<_> = missing.iter().map(|index| (index.url.clone(), None, bound(index))).collect();
     for (index, answer) in missing.into_iter().zip(http.get_all_if_changed(&requests)) {
-        let (digest, size_bytes) = index.file;
+        let (digest, size_bytes) = (index.file.0, bound(index));
         let failed = |source| ArchiveError::Fetch { suite: index.path.clone(), source };
         let packed = match answer {
             Ok(Conditional::Changed { bytes, .. }) => bytes,
@@ -374,7 +384,7 @@ fn reduced_contents(
     fetched.map_err(|source| ArchiveError::Fetch { suite: contents.path.clone(), source })?;
     let parcel = store.parcel_path(&digest);
     let file = fs_err::File::open(&parcel).map_err(unreadable)?;
-    let mut unpacked = BufReader::with_capacity(128 << 10, MultiGzDecoder::new(file).take(MAX_CONTENTS_BYTES));
+    let mut unpacked = BufReader::with_capacity(128 << 10, Bounded::new(MultiGzDecoder::new(file), MAX_CONTENTS_BYTES));
     let reduced = reduce(&mut unpacked).map_err(unreadable)?;
     store.put_segment(&key, reduced.as_bytes())?;
     // The whole list is not needed again. If it cannot be removed, that does no harm.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 
 use crate::model::platform::Architecture;
+use crate::outside::archive::lines::read_line;
 
 /// Libraries whose packages do not follow Policy's naming rule, sorted.
 const EXCEPTIONS: &[(&str, &str)] = &[
@@ -111,12 +112,8 @@ pub(super) fn reduce(mut reader: impl BufRead, architecture: Architecture) -> io
     let folders = [format!("usr/lib/{triplet}/"), format!("lib/{triplet}/"), "usr/lib/".to_owned(), "lib/".to_owned()];
     let mut found = BTreeSet::new();
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line)? == 0 {
-            return Ok(found.into_iter().collect());
-        }
-        // A file name need not be UTF-8, but the name of a library that another file needs always is.
+    while read_line(&mut reader, &mut line)? {
+        // A file name need not be UTF-8; that of a library which somebody needs is.
         let Ok(text) = str::from_utf8(&line) else { continue };
         let Some((path, packages)) = text.trim_end().rsplit_once([' ', '\t']) else { continue };
         let path = path.trim_end();
@@ -131,6 +128,7 @@ pub(super) fn reduce(mut reader: impl BufRead, architecture: Architecture) -> io
             found.insert(format!("{name}\t{}{rank}\t{package}\n", u8::from(is_for_builders)));
         }
     }
+    Ok(found.into_iter().collect())
 }
 
 /// Returns the packages of a library in the output of [`reduce`], the most likely first.

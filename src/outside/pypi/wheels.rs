@@ -10,7 +10,8 @@ use uv_types::HashStrategy;
 
 use crate::model::digest::Digest;
 use crate::model::lock::{LockedWheel, WheelSource};
-use crate::outside::credentials::{Credentials, public};
+use crate::model::secret_text::{public, without_credentials};
+use crate::outside::credentials::Credentials;
 use crate::outside::pypi::ahead::Expected;
 use crate::outside::pypi::{PypiError, told};
 
@@ -90,7 +91,7 @@ pub(super) fn answer(
                 credentials.remember(wheel.url.to_url().as_str());
                 let mut location = url::Url::from(wheel.location.as_ref().clone());
                 location.set_fragment(None);
-                let place = Place::Url(public(location.as_str()));
+                let place = Place::Url(without_credentials(&location).into());
                 answer.direct.push(direct(&wheel.filename, place, is_requested, &policy));
             }
             Dist::Built(BuiltDist::Path(wheel)) => {
@@ -128,7 +129,7 @@ fn of_index(
         name: wheel.filename.name.to_string(),
         version: wheel.filename.version.to_string(),
         file_name,
-        url: public(url.as_str()),
+        url: without_credentials(&url).into(),
         digest,
         size_bytes: wheel.file.size,
         is_requested,

@@ -1,5 +1,5 @@
-//! A control group (cgroups(7)) for all sandboxed programs of a build, if lath may make one: together they get a part of
-//! the machine's memory and no more processes than any healthy check needs.
+//! A control group (cgroups(7)) for all sandboxed programs of a build, if lath may make one. Together they get a part
+//! of the machine's memory, and no more processes than any correct check needs.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,22 +7,22 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 const MOUNT: &str = "/sys/fs/cgroup";
-/// How the names of these groups begin; the number of lath's process follows.
+/// The prefix of the names of these groups. The number of lath's process follows.
 const PREFIX: &str = "lath-";
-/// The file that every group has, and that takes the numbers of processes.
+/// The file in every group that takes the numbers of processes.
 const PROCESSES: &str = "cgroup.procs";
 /// Processes and threads.
 const TASKS: u64 = 8192;
 
-/// The groups that were made: one in version 2, one per controller in version 1. Removed when this is dropped, which must
-/// be after the last process in them ended.
+/// The groups that were made: one in version 2, one per controller in version 1. They are removed when this is dropped,
+/// which must be after the last process in them has ended.
 #[derive(Debug)]
 pub(super) struct Group {
     folders: Vec<PathBuf>,
 }
 
 impl Group {
-    /// Makes the group; `None` if lath may not, or if the machine has no control groups.
+    /// Makes the group. `None` if lath may not make one, or if the machine has no control groups.
     pub(super) fn make() -> Option<Self> {
         let text = fs::read_to_string("/proc/self/cgroup").ok()?;
         let limits = [("memory", memory_bytes()?), ("pids", TASKS)];
@@ -50,7 +50,7 @@ impl Group {
         (!group.folders.is_empty()).then_some(group)
     }
 
-    /// Puts a process, and all that it starts from now on, into the group.
+    /// Puts a process into the group, with all processes that it starts from now on.
     pub(super) fn add(&self, process: u32) -> bool {
         self.folders.iter().all(|folder| set(&folder.join(PROCESSES), &process.to_string()))
     }
@@ -59,19 +59,19 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         for folder in &self.folders {
-            // One that still has a process is removed by the next build.
+            // If a group still has a process, the next build removes it.
             let _ = fs::remove_dir(folder);
         }
     }
 }
 
-/// Writes to a file that the kernel made, and says whether it took the value.
+/// Writes to a file of the kernel. Returns whether the kernel accepted the value.
 fn set(file: &Path, value: &str) -> bool {
     let opened = fs::OpenOptions::new().write(true).open(file);
     opened.is_ok_and(|mut file| file.write_all(value.as_bytes()).is_ok())
 }
 
-/// A group that may get a child.
+/// A group in which lath may make a child.
 #[derive(Debug, PartialEq, Eq)]
 struct Parent {
     folder: PathBuf,
@@ -93,8 +93,8 @@ impl Parent {
     }
 }
 
-/// The places to try, best first, by the text of `/proc/self/cgroup`. In version 2 that is a sibling of lath's own group,
-/// because a group with processes has no limits for its children.
+/// Returns the groups to try, best first, from the text of `/proc/self/cgroup`. In version 2 this is the parent of
+/// lath's own group, because a group with processes cannot limit its children.
 fn parents(text: &str) -> Vec<Parent> {
     let mut parents = Vec::new();
     for line in text.lines() {
@@ -117,14 +117,14 @@ fn parents(text: &str) -> Vec<Parent> {
     parents
 }
 
-/// Three quarters of the machine's memory: what checks take must not end other processes.
+/// Three quarters of the machine's memory, so that checks do not make the kernel end other processes.
 fn memory_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next())?;
     Some(total.parse::<u64>().ok()? * 1024 / 4 * 3)
 }
 
-/// Removes the groups that killed processes left. The kernel refuses it if something still runs in one.
+/// Removes the groups that killed processes left. The kernel refuses this if a process in the group is still running.
 fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -1,5 +1,6 @@
-//! The last steps before a sandboxed program starts. They run in its own process, which is still root of its namespaces:
-//! hide the kernel's own files, give up the host's keys and every id but the program's, and refuse system calls.
+//! The last steps before a sandboxed program starts. They run in the program's own process, which is still root of its
+//! namespaces. They hide the kernel's own files, give up the host's keys and every id except the program's, and refuse
+//! system calls.
 
 use std::ffi::CString;
 use std::path::Path;
@@ -12,11 +13,12 @@ use seccompiler::BpfProgram;
 
 use super::{COMPLAINT, NOT_STARTED, loopback};
 
-/// Files of the kernel that may be read, and not written to: its settings, devices and drivers.
+/// Files of the kernel that may be read, but not written to: its settings, devices and drivers.
 const READ_ONLY: [&str; 6] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/pressure", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// Files of the kernel that nobody sees, because they tell of the host: its memory, keys, timers, hardware.
+/// Files of the kernel that are hidden, because they contain information about the host: its memory, keys, timers,
+/// hardware.
 const HIDDEN: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",
@@ -32,27 +34,27 @@ const HIDDEN: [&str; 12] = [
     "/sys/firmware",
 ];
 
-/// The same as of every mount here, and nothing in it is a program.
+/// The same flags as for every mount here. In addition, no file in it can be run as a program.
 const NO_PROGRAMS: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
-/// A program, and what is done before it starts.
+/// A program, and the steps before it starts.
 pub(super) struct Confinement {
     pub(super) program: CString,
     pub(super) argv: Vec<CString>,
     pub(super) env: Vec<CString>,
-    /// The user to become, if the process is still root of its user namespace.
+    /// The user to change to, if the process is still root of its user namespace.
     pub(super) user: Option<u32>,
     pub(super) has_loopback: bool,
     pub(super) filters: Arc<Vec<BpfProgram>>,
 }
 
 impl Confinement {
-    /// Starts the program in the place of this process. Returns only if that fails: with the exit code that says so, and
-    /// the reason on the standard error.
+    /// Starts the program in place of this process. Returns only if this fails. Then the reason is on standard error,
+    /// and the result is the exit code for it.
     pub(super) fn enter(&self) -> i32 {
         let Err(complaint) = self.prepare().and_then(|()| self.start());
         let line = [COMPLAINT, complaint.as_bytes(), b"\n"].concat();
-        // Nobody is left to report a failure to.
+        // There is no other way to report this failure.
         let _ = rustix::io::write(rustix::stdio::stderr(), &line);
         NOT_STARTED
     }
@@ -94,7 +96,7 @@ fn hide_kernel_files() -> Result<(), String> {
             mount_bind("/dev/null", path).map_err(failed(path))?;
         }
     }
-    // Its device files work all the same, and nobody can fill it.
+    // Its device files still work, and no program can fill it.
     remount_read_only("/dev", MountFlags::NOSUID | MountFlags::NOEXEC).map_err(failed("/dev"))
 }
 
@@ -102,22 +104,22 @@ fn remount_read_only(path: &str, flags: MountFlags) -> rustix::io::Result<()> {
     mount_remount(path, MountFlags::BIND | MountFlags::RDONLY | flags, c"")
 }
 
-/// Takes a new session keyring in the place of the host's (session-keyring(7)). If the kernel has none or refuses, the
-/// filter keeps the program away from the old one all the same.
+/// Replaces the host's session keyring by a new one (session-keyring(7)). If the kernel has no keyrings or refuses, the
+/// filter still keeps the program away from the old one.
 #[expect(unsafe_code, reason = "no crate that lath has wraps keyctl(2)")]
 fn leave_keyring() {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
-    // SAFETY: both arguments are numbers; a null name asks for an anonymous keyring.
+    // SAFETY: both arguments are numbers. A null name requests an anonymous keyring.
     unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0usize) };
 }
 
-/// Changes to a user without groups. This process has one thread, so that the calls for threads are enough.
+/// Changes to a user without groups. The process has only one thread, so the calls that change one thread are enough.
 fn become_user(user: u32) -> rustix::io::Result<()> {
     set_thread_groups(&[])?;
     let group = Gid::from_raw(user);
     set_thread_res_gid(group, group, group)?;
     let user = Uid::from_raw(user);
     set_thread_res_uid(user, user, user)?;
-    // The kernel forgot it with the change of the user (PR_SET_PDEATHSIG(2const)).
+    // The kernel forgot this setting when the user changed (PR_SET_PDEATHSIG(2const)).
     set_parent_process_death_signal(Some(Signal::KILL))
 }

@@ -1,4 +1,4 @@
-//! The namespaces and mounts of one job: a read-only root, memory for the places that programs write to, and the host
+//! The namespaces and mounts of one job: a read-only root, places in memory that programs may write to, and the host
 //! files that the job names.
 
 use std::path::Path;
@@ -10,29 +10,30 @@ use rustix::process::Resource;
 use super::{EMULATOR, Emulation, Job, Refusal};
 use crate::model::request::Volume;
 
-/// Of every mount. The kernel lets a user namespace add these and never remove them: a mount without them could not be
-/// made if the host's file system has them.
+/// Flags for every mount. A user namespace may add these but never remove them, so mounting without them fails if the
+/// host's file system has them.
 const NO_PRIVILEGES: MountOptions = MountOptions::NOSUID.union(MountOptions::NODEV);
 
-/// The room of each place in memory: its bytes, and its files.
+/// The limits of each place in memory: its bytes, and its files.
 const MEMORY: &str = "size=2g,nr_inodes=262144,mode=1777";
 
 const GIB: u64 = 1 << 30;
 
-/// What a check may take: far more than a healthy program needs, and less than what takes a machine down. Address space
-/// is not limited, because allocators and virtual machines reserve what they never touch; nor is processor time, because
-/// each check has a time after which it is ended.
+/// The limits of a check. They allow far more than a correct program needs, but less than would stop the machine.
+/// Address space is not limited, because allocators and virtual machines reserve memory that they never use. Processor
+/// time is not limited, because each check has a time limit.
 const LIMITS: [(Rlimit, Resource, u64); 4] = [
-    // Memory that it really writes to: two of the largest models that a test would load.
+    // The memory that it really writes to: twice the largest model that a test would load.
     (Rlimit::Data, Resource::Data, 16 * GIB),
-    // A file, which is in memory here.
+    // The size of a file. Files of a check are in memory.
     (Rlimit::Fsize, Resource::Fsize, GIB),
-    // Kernels before 5.14 count the user's processes outside, too.
+    // Kernels before 5.14 also count the user's processes outside of the sandbox.
     (Rlimit::Nproc, Resource::Nproc, 4096),
     (Rlimit::Core, Resource::Core, 0),
 ];
 
 /// Describes the sandbox of `job` in the tree at `root`. If `is_mapped`, the process is root of a user namespace that
+/// already exists, and the program changes to its user later. Otherwise the namespace is made for this job.
 /// already exists, and the program changes to its user later; otherwise the namespace is made for this job.
 pub(super) fn container(root: &Path, job: &Job, is_mapped: bool) -> Result<Container, Refusal> {
     let mut container = Container::new();
@@ -55,7 +56,7 @@ pub(super) fn container(root: &Path, job: &Job, is_mapped: bool) -> Result<Conta
 
 fn limit(container: &mut Container) {
     for (limit, resource, wanted) in LIMITS {
-        // A limit that the host has set already cannot be raised.
+        // A limit that the host has set cannot be raised.
         let most = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
         let value = wanted.min(most);
         container.setrlimit(limit, value, value);
@@ -97,7 +98,7 @@ fn mount_all(container: &mut Container, root: &Path, job: &Job) -> Result<(), Re
     Ok(())
 }
 
-/// Whether a folder of the user's hides what the image has at `path`, so that mount points would be made in that folder.
+/// Whether a folder of the user covers the image's files at `path`. Then mount points would be made in that folder.
 fn is_hidden(job: &Job, path: &str) -> bool {
     let folders = job.writable.iter().map(|(_, inside)| inside.as_str());
     let volumes = job.volumes.iter().map(|volume| volume.target.as_str());
@@ -108,8 +109,9 @@ fn mount_memory(container: &mut Container, place: &str) {
     container.mount("tmpfs", place, "tmpfs", NO_PRIVILEGES, Some(MEMORY.to_owned()));
 }
 
-/// Puts memory over `place`, and over that again the files that the tree has there, such as a user base. Mounts are made
-/// in the order of their targets, and the covered files are reached by way of `/dev`, which is memory too.
+/// Mounts memory over `place`, and then mounts the tree's own files in it again, for example a user base. Mounts are
+/// made in the order of their targets. The covered files are reached through a mount below `/dev`, which is in memory
+/// too.
 fn cover(container: &mut Container, root: &Path, place: &str) {
     let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES;
     let (own, aside) = (root.join(&place[1..]), format!("/dev/covered{place}"));
@@ -124,14 +126,14 @@ fn cover(container: &mut Container, root: &Path, place: &str) {
     }
 }
 
-/// A file of the host, and its place in the image.
+/// A file of the host, and its path in the image.
 struct File<'a> {
     host: &'a Path,
     inside: &'a str,
     options: MountOptions,
 }
 
-/// Mounts `file`, read-only, over the file that the tree has there.
+/// Mounts `file` read-only over the file of the tree at that path.
 fn mount_file(container: &mut Container, root: &Path, file: File<'_>) -> Result<(), Refusal> {
     let File { host, inside, options } = file;
     let here = root.join(inside.trim_start_matches('/'));
@@ -144,7 +146,8 @@ fn mount_file(container: &mut Container, root: &Path, file: File<'_>) -> Result<
     Ok(())
 }
 
-/// Mount points are made before the root is changed: a link in their paths would lead into the host.
+/// Refuses links in the path of a mount point. Mount points are made before the root is changed, so a link would lead
+/// to a path of the host.
 fn refuse_links(root: &Path, inside: &str) -> Result<(), Refusal> {
     let mut here = root.to_owned();
     for component in inside.split('/').filter(|component| !component.is_empty()) {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
+    SeccompRule, TargetArch, sock_filter,
 };
 
 /// Refused with `EPERM`, as Docker does.
@@ -86,12 +86,12 @@ const DENIED_HERE: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const DENIED_HERE: &[libc::c_long] = &[];
 
-/// Refused with `ENOSYS`: the C library then uses `clone`, the arguments of which a filter can read.
-const UNKNOWN: &[libc::c_long] = &[libc::SYS_clone3];
+/// The last call that existed when this list was made (`mseal`, Linux 6.10). A later one has not been judged yet, so it is
+/// refused with `ENOSYS` and programs do without. The calls of the x32 ABI have higher numbers and go the same way.
+const LAST: u32 = 462;
 
-/// The numbers after the last call that was there when this list was made (`mseal`, Linux 6.10): a call that nobody has
-/// judged yet is refused with `ENOSYS`, so that programs do without.
-const NEWER: std::ops::RangeInclusive<libc::c_long> = 463..=560;
+/// Refused with `ENOSYS` because a filter cannot read its arguments. The C library then uses `clone`.
+const CLONE3: u32 = 435;
 
 /// Flags of `clone` that make namespaces (clone(2)).
 const NAMESPACES: [i32; 7] = [
@@ -104,22 +104,39 @@ const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWUTS,
 ];
 
+/// Requests of ioctl(2) that write into the input of a terminal (`TIOCSTI`, `TIOCLINUX`): a program of `lath run` has the
+/// user's, and could type commands for the shell.
+const TERMINAL_INPUT: [u64; 2] = [0x5412, 0x541C];
+
 /// Compiles the filters for this machine's processor. All of them hold, and the strictest answer counts.
 pub(super) fn filters() -> Result<Vec<BpfProgram>, BackendError> {
     let errno = |number: i32| SeccompAction::Errno(number.unsigned_abs());
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
-    let filter = |rules, action| {
-        let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, arch)?;
-        BpfProgram::try_from(filter)
-    };
     let always = |calls: &[libc::c_long]| calls.iter().map(|&call| (call, Vec::new())).collect::<BTreeMap<_, _>>();
     let mut denied = always(DENIED);
     denied.extend(always(DENIED_HERE));
     denied.insert(libc::SYS_clone, namespaces()?);
-    denied.insert(libc::SYS_socket, vec![socket_family(libc::AF_VSOCK)?, socket_family(libc::AF_ALG)?]);
-    let mut unknown = always(UNKNOWN);
-    unknown.extend(NEWER.map(|call| (call, Vec::new())));
-    Ok(vec![filter(denied, errno(libc::EPERM))?, filter(unknown, errno(libc::ENOSYS))?])
+    let families = [libc::AF_VSOCK, libc::AF_ALG].map(|family| argument(0, u64::from(family.unsigned_abs())));
+    denied.insert(libc::SYS_socket, families.into_iter().collect::<Result<_, _>>()?);
+    let requests = TERMINAL_INPUT.map(|request| argument(1, request));
+    denied.insert(libc::SYS_ioctl, requests.into_iter().collect::<Result<_, _>>()?);
+    let denied = SeccompFilter::new(denied, SeccompAction::Allow, errno(libc::EPERM), arch)?;
+    Ok(vec![BpfProgram::try_from(denied)?, unknown()])
+}
+
+/// A filter of a few instructions (seccomp(2)), because a range of numbers is not among the conditions of a rule.
+fn unknown() -> BpfProgram {
+    /// The offset of the number in `struct seccomp_data`.
+    const NUMBER: u32 = 0;
+    let step = |code: u32, jt: u8, jf: u8, k: u32| sock_filter { code: code as u16, jt, jf, k };
+    let refused = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+    vec![
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, NUMBER),
+        step(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K, 1, 0, LAST),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, CLONE3),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, refused),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ]
 }
 
 /// One rule for each flag: one that is set is enough.
@@ -132,10 +149,9 @@ fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
     NAMESPACES.iter().map(rule).collect()
 }
 
-/// Sockets to the host of a virtual machine, and into the kernel's ciphers.
-fn socket_family(family: i32) -> Result<SeccompRule, BackendError> {
-    let family = u64::from(family.unsigned_abs());
-    SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, family)?])
+/// A rule for calls that have `value` as the argument with that number.
+fn argument(number: u8, value: u64) -> Result<SeccompRule, BackendError> {
+    SeccompRule::new(vec![SeccompCondition::new(number, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?])
 }
 
 #[cfg(test)]
@@ -148,6 +164,6 @@ mod tests {
         const MOST: usize = 4096;
         let filters = filters().unwrap();
         assert_eq!(filters.len(), 2);
-        assert!(filters.iter().all(|filter| (10..MOST).contains(&filter.len())));
+        assert!((DENIED.len()..MOST).contains(&filters[0].len()));
     }
 }

@@ -1,8 +1,8 @@
 //! The user of the host who owns the sandboxed processes.
 //!
-//! If an ordinary user starts lath, it is that user. If root does, it must not be root: root of the host may write the
-//! kernel's settings below `/proc/sys`, and no limit of processes holds for it. So the program gets an id that nobody
-//! uses, in a user namespace (user_namespaces(7)) that maps all other ids to themselves.
+//! If an ordinary user starts lath, it is that user. If root starts lath, it must not be root, because root of the host
+//! may write the kernel's settings below `/proc/sys`, and limits of processes do not apply to root. So the program gets
+//! an unused id, in a user namespace (user_namespaces(7)) that maps all other ids to themselves.
 
 use std::ops::Range;
 
@@ -10,9 +10,9 @@ use fs_err as fs;
 
 /// Ids in a range that systemd's "Users, Groups, UIDs and GIDs on systemd Systems" lists as unused.
 const UNUSED: Range<u32> = 2_000_000_000..2_000_001_000;
-/// The last id of systems (`SYS_UID_MAX` in login.defs(5)).
+/// The last id for users of the system (`SYS_UID_MAX` in login.defs(5)).
 const LAST_SYSTEM_ID: u32 = 999;
-/// `nobody`, and the id that many system calls read as "none" with 16 bits.
+/// `nobody`, and the id that many system calls with 16-bit ids read as "none".
 const NOBODY: [u32; 2] = [65_534, 65_535];
 
 /// The reason why root cannot run anything.
@@ -49,7 +49,7 @@ struct Host {
     groups: Vec<Range<u32>>,
     /// Whether root is an ordinary user outside of the namespace, and no other user exists here.
     is_fake_root: bool,
-    /// Ids that somebody has, or may give to containers.
+    /// Ids of existing users and groups, and ids that they may give to containers.
     taken: Vec<Range<u32>>,
 }
 
@@ -62,7 +62,7 @@ impl Host {
         Ok(Some(Maps { users: map(&self.users, inside, outside), groups: map(&self.groups, inside, outside) }))
     }
 
-    /// The first id that nobody uses: of the range for it, or else from the highest ids downwards.
+    /// Returns the first unused id: from the range for unused ids, or else from the highest id downwards.
     fn unused(&self, inside: u32) -> Option<u32> {
         const TRIED: usize = 70_000;
         let has = |ranges: &[Range<u32>], id: u32| ranges.iter().any(|range| range.contains(&id));
@@ -79,7 +79,7 @@ impl Host {
     }
 }
 
-/// The ids that `map` (user_namespaces(7), "User and group ID mappings") has, in order.
+/// Returns the ids in `map` (user_namespaces(7), "User and group ID mappings"), in order.
 fn ranges(map: &str) -> Vec<Range<u32>> {
     let range = |line: &str| {
         let mut numbers = line.split_whitespace().map(str::parse::<u32>);
@@ -91,7 +91,7 @@ fn ranges(map: &str) -> Vec<Range<u32>> {
     ranges
 }
 
-/// Whether `map` has root alone, who is an ordinary user outside, as `unshare --map-root-user` makes it.
+/// Whether `map` contains only root, who is an ordinary user outside. `unshare --map-root-user` makes such a map.
 fn is_fake_root(map: &str) -> bool {
     let fields: Vec<&str> = map.split_whitespace().collect();
     matches!(fields.as_slice(), ["0", outside, "1"] if *outside != "0")
@@ -114,7 +114,7 @@ fn map(ranges: &[Range<u32>], inside: u32, outside: u32) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The ids of this system's users and groups, and those that it set aside for containers (subuid(5), subgid(5)).
+/// Returns the ids of this system's users and groups, and those that it reserves for containers (subuid(5), subgid(5)).
 fn taken() -> Vec<Range<u32>> {
     let mut taken = Vec::new();
     for file in ["/etc/passwd", "/etc/group"] {

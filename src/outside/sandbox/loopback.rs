@@ -1,4 +1,4 @@
-//! The loopback interface of a sandbox, which a new network namespace has switched off (network_namespaces(7)).
+//! The loopback interface of a sandbox. In a new network namespace it is switched off (network_namespaces(7)).
 
 use std::io;
 
@@ -13,7 +13,8 @@ pub(super) fn switch_on() -> io::Result<()> {
     Ok(())
 }
 
-/// Sets the flag `IFF_UP` of the first interface (netlink(7), rtnetlink(7)): a header of 16 bytes, and an `ifinfomsg` of 16.
+/// The message that sets the flag `IFF_UP` of the first interface (netlink(7), rtnetlink(7)): a header of 16 bytes, and
+/// an `ifinfomsg` of 16.
 fn request() -> Vec<u8> {
     const RTM_NEWLINK: u16 = 16;
     const NLM_F_REQUEST_AND_ACK: u16 = 1 | 4;
@@ -22,7 +23,7 @@ fn request() -> Vec<u8> {
     bytes.extend(32u32.to_ne_bytes());
     bytes.extend(RTM_NEWLINK.to_ne_bytes());
     bytes.extend(NLM_F_REQUEST_AND_ACK.to_ne_bytes());
-    // The sequence number 1, and the kernel as the receiver.
+    // The sequence number is 1, and the receiver is the kernel.
     bytes.extend([1u32, 0].map(u32::to_ne_bytes).as_flattened());
     // Any family and type; the loopback interface is the first of its namespace.
     bytes.extend([0u32, 1, IFF_UP, IFF_UP].map(u32::to_ne_bytes).as_flattened());

@@ -1,9 +1,9 @@
-//! The sandbox: runs a program in a tree on disk without root and without an engine, by namespaces of the kernel.
+//! The sandbox: runs a program in a tree on disk without root and without an engine, in namespaces of the kernel.
 //!
-//! The root is read-only, `/proc` is fresh and shows nothing of the host that could be changed, `/dev` is small, and
-//! `/tmp`, `/var/tmp` and the home are in memory. The program has no capabilities and cannot get any, some system calls
-//! are refused, and there is no network but loopback unless it is the user's own run. If lath runs as root, the program
-//! is an unprivileged user of the host (docs/security.md).
+//! The root is read-only. `/proc` is new and shows nothing of the host that could be changed. `/dev` is small, and
+//! `/tmp`, `/var/tmp` and the home are in memory. The program has no capabilities and cannot get any, and some system
+//! calls are refused. There is no network except loopback, unless it is the user's own run. If lath runs as root, the
+//! program is an unprivileged user of the host (docs/security.md).
 
 mod cgroup;
 mod confine;
@@ -35,33 +35,35 @@ use crate::model::platform::Architecture;
 use crate::model::request::Volume;
 use crate::outside::unfinished::Foreground;
 
-/// The user of the program if the image says root, or nothing: root of a sandbox would keep its capabilities.
+/// The user of the program if the image's user is root or is not set, because root of a sandbox would keep its
+/// capabilities.
 const USER: u32 = 65532;
 
-/// Where the user's own run finds the certificates that the host trusts.
+/// The path of the host's trusted certificates in the user's own run.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// The emulator of another processor, as the sandbox sees it.
+/// The path of the emulator for another processor in the sandbox.
 const EMULATOR: &str = "/run/lath-emulator";
 
-/// How much of each output is kept; the rest is read and forgotten.
+/// How much of each output is kept. The rest is read and discarded.
 const OUTPUT_BYTES: u64 = 1 << 20;
 
-/// What the host has that a sandbox can use.
+/// The parts of the host that a sandbox can use.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SandboxSettings {
-    /// Where programs are looked for, as in `PATH`.
+    /// The folders with programs, from `PATH`.
     pub(crate) search_path: Vec<PathBuf>,
-    /// The bundle of certificates that the host's programs trust (`SSL_CERT_FILE`), if it is not the usual one.
+    /// The bundle of certificates that the host's programs trust (`SSL_CERT_FILE`), if it is not the default one.
     pub(crate) certificates: Option<PathBuf>,
-    /// Variables that name proxies.
+    /// Environment variables for proxies.
     pub(crate) proxies: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Sandbox {
     settings: SandboxSettings,
-    /// By the user of their jobs. Started when the first job needs one, because most builds that change nothing have none.
+    /// The wardens, by the user of their jobs. Each is started with its first job, because most builds that change
+    /// nothing have no jobs.
     wardens: Mutex<BTreeMap<u32, Arc<Warden>>>,
 }
 
@@ -77,7 +79,7 @@ pub(crate) enum SandboxError {
     Link { path: String },
 }
 
-/// Why a warden did not run a job.
+/// The reason why a warden did not run a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Refusal {
     Unavailable { reason: String },
@@ -116,25 +118,25 @@ pub(crate) struct Job {
     /// The program's absolute path, and its arguments.
     pub(crate) argv: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
-    /// The folder that it starts in.
+    /// The folder in which it starts.
     pub(crate) cwd: String,
-    /// The user that it runs as; 0 stands for lath's ordinary user.
+    /// The user of the program; 0 means lath's default user.
     pub(crate) uid: u32,
-    /// Host folders and the image paths where they can be written to.
+    /// Host folders that are mounted writable, and their image paths.
     pub(crate) writable: Vec<(PathBuf, String)>,
-    /// Host folders and the image paths where they can be read.
+    /// Host folders that are mounted read-only, and their image paths.
     pub(crate) readable: Vec<(PathBuf, String)>,
-    /// Host files and the image paths where they belong, with the mode that they have.
+    /// Host files that keep their mode, and their image paths.
     pub(crate) files: Vec<(PathBuf, String)>,
-    /// Host files that are only read, and the image paths where they belong.
+    /// Host files that the program only reads, and their image paths.
     pub(crate) documents: Vec<(PathBuf, String)>,
-    /// The folders that the user mounts: programs in there may be started, too.
+    /// The folders that the user mounts. Programs in them may be started as well.
     pub(crate) volumes: Vec<Volume>,
-    /// Whether it may talk to itself by the loopback interface, if it is without the host's network.
+    /// Whether it may use the loopback interface, if it does not have the host's network.
     pub(crate) has_loopback: bool,
-    /// Whether it is the user's own run: with the host's network, and without limits.
+    /// Whether it is the user's own run, which has the host's network and no limits.
     pub(crate) is_own_run: bool,
-    /// Seconds; 0 is no limit.
+    /// The time limit in seconds; 0 means no limit.
     pub(crate) timeout_secs: u64,
     pub(crate) emulation: Emulation,
 }
@@ -151,16 +153,16 @@ impl Job {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    /// The program's own, 127 if it could not be started, or 128 and the number of the signal that ended it.
+    /// The program's exit code, 127 if it could not be started, or 128 plus the number of the signal that ended it.
     pub(crate) exit_code: i32,
-    /// The first part of it, no more than a mebibyte.
+    /// The first part of the output, at most one mebibyte.
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
     pub(crate) is_timeout: bool,
 }
 
-/// The exit code of a sandbox that could not start its program, and the first words of the reason. hakoniwa has a word of
-/// its own for the steps before lath's.
+/// The exit code if a sandbox could not start its program, and the prefix of the reason. hakoniwa has a prefix of its
+/// own for the steps before lath's.
 const NOT_STARTED: i32 = 125;
 const COMPLAINT: &[u8] = b"lath-sandbox: ";
 const COMPLAINTS: [&[u8]; 2] = [COMPLAINT, b"hakoniwa: "];
@@ -171,12 +173,12 @@ impl Sandbox {
         Self { settings, wardens: Mutex::default() }
     }
 
-    /// How this machine runs programs of that architecture; the error is the reason why it does not.
+    /// Returns how this machine runs programs of that architecture. The error is the reason why it does not.
     pub(crate) fn emulation(&self, architecture: Architecture) -> Result<Emulation, String> {
         emulator::find(architecture, &self.settings.search_path)
     }
 
-    /// Runs `job` in the tree at `root`, its input empty and its output kept.
+    /// Runs `job` in the tree at `root` with empty input, and keeps its output.
     pub(crate) fn run(&self, root: &Path, job: &Job) -> Result<Outcome, SandboxError> {
         let failed = |source| SandboxError::Io { program: job.program(), source };
         let refused = |refusal| SandboxError::of(refusal, job);
@@ -188,7 +190,7 @@ impl Sandbox {
         let begun = Instant::now();
         let streams = [null.as_fd(), other_stdout.as_fd(), other_stderr.as_fd()];
         let answer = warden.give(&order, streams).map_err(refused)?;
-        // The warden's descriptors of these are the last ones now, so that the output ends with the job.
+        // Only the warden has these descriptors now, so that the output ends with the job.
         drop((other_stdout, other_stderr));
         let (stdout, stderr) = std::thread::scope(|scope| {
             let reader = std::thread::Builder::new().spawn_scoped(scope, move || keep(stderr)).map_err(failed)?;
@@ -205,7 +207,7 @@ impl Sandbox {
         Ok(Outcome { exit_code, stdout, stderr, is_timeout })
     }
 
-    /// Whether a program could not write to `volume` although it should: if root runs lath, the program is neither root nor
+    /// Whether the program will not be able to write to `volume`. If root runs lath, the program is neither root nor
     /// the owner of the folder.
     pub(crate) fn cannot_write_to(&self, volume: &Volume) -> bool {
         use std::os::unix::fs::PermissionsExt as _;
@@ -226,7 +228,7 @@ impl Sandbox {
 
     /// Runs `job` with this process's own input, output and network, passes signals on, and returns its exit code.
     pub(crate) fn attach(&self, root: &Path, job: &Job) -> Result<i32, SandboxError> {
-        // If the kernel or the host refuses something, that is reported before the program's own output begins.
+        // If the kernel or the host refuses something, it is reported before the program's own output begins.
         let probe = Job { argv: vec!["/.lath-probe".to_owned()], ..job.clone() };
         self.run(root, &probe)?;
         let job = self.own_run(job);
@@ -248,11 +250,11 @@ impl Sandbox {
         Ok(ended.map_err(failed)?.map_err(refused)?.exit_code)
     }
 
-    /// The job with the host's network, names and certificates.
+    /// Returns the job with the host's network, host names and certificates.
     fn own_run(&self, job: &Job) -> Job {
         let mut job = Job { is_own_run: true, ..job.clone() };
         for file in ["/etc/resolv.conf", "/etc/hosts"] {
-            // Names are looked up as on the host.
+            // The program looks up names in the same way as the host.
             if Path::new(file).exists() {
                 job.documents.push((PathBuf::from(file), file.to_owned()));
             }
@@ -270,7 +272,7 @@ impl Sandbox {
     }
 }
 
-/// Says what it means that a sandbox came as far as the program's own process and no further.
+/// Handles a sandbox that reached the program's own process but could not start the program.
 fn not_started(complaint: &[u8]) -> Result<Outcome, SandboxError> {
     let reason = String::from_utf8_lossy(complaint).trim().to_owned();
     if !reason.starts_with("execve(") && !reason.starts_with("chdir(") {
@@ -279,10 +281,10 @@ fn not_started(complaint: &[u8]) -> Result<Outcome, SandboxError> {
     Ok(Outcome { exit_code: NOT_FOUND, stdout: Vec::new(), stderr: reason.into_bytes(), is_timeout: false })
 }
 
-/// Reads to the end and keeps the beginning.
+/// Reads to the end, and keeps only the beginning.
 fn keep(mut pipe: PipeReader) -> Vec<u8> {
     let mut kept = Vec::new();
-    // An output that breaks off is judged by what it gave, and by the exit code.
+    // If reading fails, the output so far and the exit code are used.
     let _ = pipe.by_ref().take(OUTPUT_BYTES).read_to_end(&mut kept);
     let _ = io::copy(&mut pipe, &mut io::sink());
     kept

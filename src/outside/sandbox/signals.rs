@@ -1,7 +1,7 @@
-//! Signals that reach lath while a program of the user's runs in the sandbox.
+//! Signals that reach lath while a program of the user runs in the sandbox.
 //!
-//! The program is the first process of its namespace, and the kernel gives such a one only the signals that it has
-//! asked for. What would end any other program ends it here, too.
+//! The program is the first process of its namespace, and the kernel sends such a process only the signals for which it
+//! has a handler. lath ends it if a signal would end any other program.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _};
@@ -17,10 +17,10 @@ use super::Refusal;
 const INTERRUPT: i32 = 2;
 const QUIT: i32 = 3;
 
-/// What is passed on: hang-up, interrupt, quit, the two of the user's, and terminate.
+/// The signals that are passed on: hang-up, interrupt, quit, the two user-defined signals, and terminate.
 const PASSED: [i32; 6] = [1, INTERRUPT, QUIT, 10, 12, 15];
 
-/// Begins something by `begin`, then passes signals that reach this process on by `deliver` until `end` has a result.
+/// Calls `begin`. Then it passes signals that reach this process to `deliver`, until `end` returns a result.
 pub(super) fn relay<B, T>(
     begin: impl FnOnce() -> B,
     mut end: impl FnMut(&mut B) -> Option<T>,
@@ -28,7 +28,7 @@ pub(super) fn relay<B, T>(
 ) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
-    // A handler, not an ignored signal: a program inherits the signals that are ignored.
+    // A handler, not an ignored signal, because a program inherits ignored signals.
     let mut streams = Vec::new();
     for number in PASSED {
         streams.push((number, signal(SignalKind::from_raw(number))?));
@@ -43,7 +43,7 @@ pub(super) fn relay<B, T>(
         if let Some(result) = end(&mut begun) {
             return Ok(result);
         }
-        // The kernel reports a child's end by a signal too; a pause that is no longer than this keeps it simple.
+        // The kernel also reports the end of a child by a signal, but a short pause is simpler.
         const PAUSE: Duration = Duration::from_millis(10);
         let next = runtime.block_on(async { tokio::time::timeout(PAUSE, received.recv()).await });
         if let Ok(Some(number)) = next {
@@ -52,20 +52,20 @@ pub(super) fn relay<B, T>(
     }
 }
 
-/// Sends a signal to another process of lath's, which passes it on. A terminal sends its own signals to both.
+/// Sends a signal to another process of lath, which passes it on. A terminal sends its own signals to both.
 pub(super) fn send(process: u32, number: i32) {
     if matches!(number, INTERRUPT | QUIT) && io::stdin().is_terminal() {
         return;
     }
     let process = i32::try_from(process).ok().and_then(Pid::from_raw);
     if let (Some(process), Some(signal)) = (process, Signal::from_named_raw(number)) {
-        // It may have ended meanwhile.
+        // The process may have ended in the meantime.
         let _ = kill_process(process, signal);
     }
 }
 
-/// Runs `command`, passes signals on, and returns how it ended. `has_terminal` says that a terminal sends its signals to
-/// the program itself.
+/// Runs `command`, passes signals on, and returns how it ended. `has_terminal` means that a terminal also sends its
+/// signals directly to the program.
 pub(super) fn run_forwarding(command: &mut hakoniwa::Command, has_terminal: bool) -> Result<ExitStatus, Refusal> {
     let failed = |error: String| Refusal::Run { cause: error };
     let ended_by = Cell::new(None);
@@ -93,7 +93,7 @@ pub(super) fn run_forwarding(command: &mut hakoniwa::Command, has_terminal: bool
     })
 }
 
-/// Gives the signal to the program; whether it was ended for having nothing to say to it.
+/// Passes the signal to the program. Returns whether the program was ended because it has no handler for it.
 fn pass(warden: u32, number: i32, has_terminal: bool) -> bool {
     let Some(program) = only_child(warden) else { return false };
     let status = fs::read_to_string(format!("/proc/{program}/status")).unwrap_or_default();
@@ -101,10 +101,10 @@ fn pass(warden: u32, number: i32, has_terminal: bool) -> bool {
     match disposition(&status, number) {
         Disposition::Ignores => false,
         Disposition::Asks => {
-            // A terminal has sent these to the program already.
+            // The terminal has already sent these to the program.
             let is_sent = matches!(number, INTERRUPT | QUIT) && has_terminal;
             if let Some(signal) = Signal::from_named_raw(number).filter(|_| !is_sent) {
-                // It may have ended meanwhile.
+                // The program may have ended in the meantime.
                 let _ = kill_process(pid, signal);
             }
             false
@@ -120,7 +120,7 @@ enum Disposition {
     Ends,
 }
 
-/// What `/proc/PID/status` says (proc_pid_status(5), `SigIgn` and `SigCgt`).
+/// Reads how a process handles a signal from `/proc/PID/status` (proc_pid_status(5), `SigIgn` and `SigCgt`).
 fn disposition(status: &str, number: i32) -> Disposition {
     let has = |field: &str| {
         let mask = status.lines().find_map(|line| line.strip_prefix(field));
@@ -134,7 +134,7 @@ fn disposition(status: &str, number: i32) -> Disposition {
     }
 }
 
-/// The program's process: the only child of the one that hakoniwa waits in.
+/// Returns the program's process: the only child of the process in which hakoniwa waits.
 fn only_child(warden: u32) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{warden}/task/{warden}/children")).ok()?;
     children.split_whitespace().next()?.parse().ok()

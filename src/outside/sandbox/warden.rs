@@ -1,8 +1,9 @@
-//! The warden: lath started anew as a small process that runs the jobs of a build in sandboxes.
+//! The warden: lath, started again as a small process that runs the jobs of a build in sandboxes.
 //!
-//! It is a process of its own for three reasons. Only a process with one thread may enter a user namespace. A process
-//! that never opens a program for writing cannot hand such a descriptor to a job while another starts that program
-//! (`ETXTBSY` of execve(2)). And a small process forks quickly. It ends when lath does, and its jobs end with it.
+//! It is a separate process for three reasons. Only a process with one thread may enter a user namespace. A process
+//! that never opens a program for writing cannot pass such a descriptor to a job while another job starts that program
+//! (`ETXTBSY` of execve(2)). And a small process forks quickly. The warden ends when lath ends, and its jobs end with
+//! it.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -28,13 +29,13 @@ use super::{Job, Refusal};
 
 /// The first argument of a warden. The second is [`MAPPED`] or [`PLAIN`].
 const WORD: &str = "--sandbox-warden";
-/// It makes a user namespace, which lath fills.
+/// The warden makes a user namespace, and lath writes its id maps.
 const MAPPED: &str = "mapped";
 const PLAIN: &str = "plain";
-/// A warden says this when it is ready for the next step; anything else is the reason why it is not.
+/// A warden sends this when it is ready for the next step. Any other text is the reason why it is not.
 const READY: &str = "ready";
 
-/// What a job gets from lath beside its order: the socket for the answer, standard input, output and error.
+/// The descriptors that lath sends with each job: the socket for the answer, standard input, output and error.
 pub(super) const DESCRIPTORS: usize = 4;
 
 /// A job and the tree that it runs in.
@@ -47,23 +48,23 @@ pub(super) struct Order {
 /// How a job ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Ended {
-    /// The program's own, 128 and the number of the signal that ended it, or [`super::NOT_STARTED`].
+    /// The program's exit code, 128 plus the number of the signal that ended it, or [`super::NOT_STARTED`].
     pub(super) exit_code: i32,
 }
 
-/// A running warden, as lath sees it.
+/// A running warden, seen from lath.
 #[derive(Debug)]
 pub(super) struct Warden {
     child: Mutex<Child>,
     socket: UnixStream,
     process: u32,
-    /// Removed after the process ended.
+    /// Removed after the process has ended.
     _group: Option<Group>,
 }
 
 impl Warden {
-    /// Starts one for jobs with the user `user` inside. One for the user's own run shares lath's terminal; all others are
-    /// in a process group of their own, out of reach of the terminal's signals.
+    /// Starts a warden for jobs whose user in the sandbox is `user`. The warden for the user's own run shares lath's
+    /// terminal. All others are in a process group of their own, so that the terminal's signals do not reach them.
     pub(super) fn start(user: u32, is_own_run: bool) -> Result<Self, Refusal> {
         let unavailable = |error: io::Error| Refusal::Unavailable { reason: format!("its process: {error}") };
         let maps = identity::maps(user).map_err(|reason| Refusal::Unavailable { reason })?;
@@ -77,10 +78,10 @@ impl Warden {
         let group = if is_own_run { None } else { Group::make() };
         let child = command.spawn().map_err(unavailable)?;
         let process = child.id();
-        // From here on, dropping the warden ends the process.
+        // From here on, the process ends when the warden is dropped.
         let warden = Self { child: Mutex::new(child), socket, process, _group: group };
         if let Some(group) = &warden._group {
-            // A group that does not take the process limits nothing, which the other limits make up for.
+            // If the group does not accept the process, it limits nothing, but the other limits still apply.
             let _ = group.add(process);
         }
         if let Some(maps) = maps {
@@ -97,7 +98,7 @@ impl Warden {
     fn expect_ready(&self) -> Result<(), Refusal> {
         let mut line = Vec::new();
         let mut byte = [0];
-        // Byte by byte: nothing of the next message may be taken.
+        // Reads single bytes, because the next message must not be read.
         while (&self.socket).read(&mut byte).is_ok_and(|length| length == 1) && byte != *b"\n" {
             line.extend(byte);
         }
@@ -108,7 +109,7 @@ impl Warden {
         }
     }
 
-    /// Hands over a job with its standard streams, and returns the socket that the answer comes from.
+    /// Sends a job with its standard streams. Returns the socket from which the answer comes.
     pub(super) fn give(&self, order: &Order, streams: [BorrowedFd<'_>; 3]) -> Result<UnixStream, Refusal> {
         let failed = |error: io::Error| Refusal::Run { cause: error.to_string() };
         let words = serde_json::to_vec(order).map_err(|error| failed(error.into()))?;
@@ -132,13 +133,13 @@ impl Warden {
     }
 }
 
-/// Whether the answer to a job has come, or cannot come any more.
+/// Whether the answer to a job has arrived, or can no longer arrive.
 pub(super) fn has_answered(socket: &UnixStream) -> bool {
     let mut poll = [PollFd::new(socket, PollFlags::IN)];
     rustix::event::poll(&mut poll, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
-/// Reads the answer to a job, which comes once the job has ended.
+/// Reads the answer to a job, which arrives when the job has ended.
 pub(super) fn answer(mut socket: &UnixStream) -> Result<Ended, Refusal> {
     let mut bytes = Vec::new();
     let read = socket.read_to_end(&mut bytes);
@@ -150,20 +151,21 @@ pub(super) fn answer(mut socket: &UnixStream) -> Result<Ended, Refusal> {
 impl Drop for Warden {
     fn drop(&mut self) {
         if let Ok(child) = self.child.get_mut() {
-            // It has no job any more, or none that somebody waits for.
+            // It has no more jobs whose answers are needed.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// The kernel takes each map once, and only from a process that may change its ids (user_namespaces(7)).
+/// Writes the id maps. The kernel accepts each map once, and only from a process that may change its ids
+/// (user_namespaces(7)).
 fn write_maps(process: u32, maps: &Maps) -> io::Result<()> {
     fs::write(format!("/proc/{process}/uid_map"), &maps.users)?;
     fs::write(format!("/proc/{process}/gid_map"), &maps.groups)
 }
 
-/// Works as a warden if `arguments` say so, until lath ends; `false` if they do not.
+/// Runs as a warden until lath ends, if `arguments` request it. Returns `false` if they do not.
 pub(crate) fn serve(arguments: &[OsString]) -> bool {
     let [_, word, kind] = arguments else { return false };
     if word != WORD {
@@ -184,7 +186,7 @@ pub(crate) fn serve(arguments: &[OsString]) -> bool {
     true
 }
 
-/// Makes a user namespace and waits until lath has filled its maps.
+/// Makes a user namespace, and waits until lath has written its id maps.
 fn enter_namespace(socket: &UnixStream) -> Result<(), String> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER)
         .map_err(|error| format!("unshare(CLONE_NEWUSER) => {error}"))?;
@@ -194,7 +196,7 @@ fn enter_namespace(socket: &UnixStream) -> Result<(), String> {
     if line.is_empty() { Err("lath ended".to_owned()) } else { Ok(()) }
 }
 
-/// Runs each job in a thread of its own, until no more can come.
+/// Runs each job in a thread of its own, until lath ends.
 fn take_orders(socket: &UnixStream, workshop: &Workshop) {
     std::thread::scope(|scope| {
         while let Some([answer, streams @ ..]) = next(socket) {
@@ -208,7 +210,7 @@ fn take_orders(socket: &UnixStream, workshop: &Workshop) {
                 reply(&other, |_| Err(Refusal::Unavailable { reason }));
             }
         }
-        // Nobody waits for the jobs that still run. They end with this process.
+        // The answers to jobs that still run are not needed. These jobs end with this process.
         exit()
     });
 }
@@ -218,7 +220,7 @@ fn exit() -> ! {
     std::process::exit(0)
 }
 
-/// Reads the order from `socket`, and writes there how it ended.
+/// Reads the order from `socket`, runs it, and writes to `socket` how it ended.
 fn reply(mut socket: &UnixStream, run: impl FnOnce(&Order) -> Result<Ended, Refusal>) {
     let mut bytes = Vec::new();
     let read = socket.read_to_end(&mut bytes).map_err(|error| error.to_string());
@@ -227,11 +229,11 @@ fn reply(mut socket: &UnixStream, run: impl FnOnce(&Order) -> Result<Ended, Refu
         Ok(order) => run(&order),
         Err(cause) => Err(Refusal::Run { cause }),
     };
-    // If nobody reads it, lath has ended.
+    // If this cannot be written, lath has ended.
     let _ = socket.write_all(&serde_json::to_vec(&ended).unwrap_or_default());
 }
 
-/// The descriptors of the next job; `None` if lath has ended.
+/// Returns the descriptors of the next job. `None` if lath has ended.
 fn next(socket: &UnixStream) -> Option<[OwnedFd; DESCRIPTORS]> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);

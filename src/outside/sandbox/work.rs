@@ -1,4 +1,4 @@
-//! What a warden does with a job: it makes the sandbox, starts the program in it and waits for its end.
+//! Runs a job in a warden: makes the sandbox, starts the program in it and waits for its end.
 
 use std::ffi::CString;
 use std::io::IsTerminal as _;
@@ -14,12 +14,13 @@ use super::container::container;
 use super::warden::{Ended, Order};
 use super::{EMULATOR, Emulation, Job, NOT_STARTED, Refusal, filter, signals};
 
-/// What all jobs of a warden share.
+/// The values that all jobs of a warden share.
 pub(super) struct Workshop {
     /// Whether this process is root of a user namespace in which the program's user exists.
     is_mapped: bool,
     filters: Arc<Vec<BpfProgram>>,
-    /// Held while a sandbox is set up: hakoniwa makes and removes a folder in the root, which several may share.
+    /// Locked while a sandbox is set up, because hakoniwa makes and removes a folder in the root, and several sandboxes
+    /// may have the same root.
     setup: Mutex<()>,
 }
 
@@ -82,13 +83,13 @@ impl Workshop {
 
 #[expect(unsafe_code, reason = "hakoniwa's only way to do something in the new process before its program starts")]
 fn from_closure(container: &Container, enter: impl Fn() -> i32 + Send + Sync + 'static) -> hakoniwa::Command {
-    // SAFETY: the closure runs after a fork. A lock that another thread held then would never be released, so that the
-    // closure takes none: it allocates (the C library's allocator is made for forks) and makes system calls.
+    // SAFETY: the closure runs after a fork. If another thread held a lock at that time, it would never be released. So
+    // the closure takes no locks: it allocates (the C library's allocator supports forks) and makes system calls.
     unsafe { container.command_from_closure(enter) }
 }
 
-/// Makes the program's user the owner of the folders that the job writes to, and of the pipes that it prints to: a program
-/// may open `/dev/stdout` by its name. Engines do the same.
+/// Makes the program's user the owner of the folders that the job writes to, and of the pipes that it prints to.
+/// Without this, a program could not open `/dev/stdout` by its name. Engines do the same.
 fn give_away(job: &Job, streams: &[OwnedFd]) -> std::io::Result<()> {
     let id = job.uid();
     for (folder, _) in &job.writable {

@@ -44,7 +44,7 @@ pub(super) fn pins(ingredients: &Ingredients, has_hashes: bool) -> Vec<String> {
 
 /// Returns the requirements as the user typed them.
 pub(super) fn requirements(request: &Request) -> Vec<String> {
-    request.python.requirements.iter().map(|requirement| shell_word(requirement)).collect()
+    request.python.requirements.iter().map(|requirement| shell_word(&requirement.to_string())).collect()
 }
 
 /// Returns uv itself with its version.

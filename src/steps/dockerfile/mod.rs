@@ -18,7 +18,6 @@ use crate::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, In
 use crate::model::lock::{Lock, WheelSource};
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Distribution, Entrypoint, Request};
-use crate::outside::credentials::public;
 
 /// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
@@ -68,7 +67,7 @@ pub(crate) fn dockerfile(
 /// Returns the request for uv itself, for the same platforms and from the same indexes.
 pub(crate) fn request_for_uv(request: &Request) -> Request {
     let mut tool = request.clone();
-    tool.python.requirements = vec!["uv".to_owned()];
+    tool.python.requirements = vec!["uv".into()];
     tool.python.requirement_files = Vec::new();
     tool.python.constraint_files = Vec::new();
     tool.base.packages = Vec::new();
@@ -118,13 +117,19 @@ impl Page<'_> {
         matches!(self.wanted.style, Style::Recipe | Style::Fat) || self.request.runtime.entrypoint == Entrypoint::Shell
     }
 
-    /// Writes comments that describe the image and how to build it.
+    /// The requirements as they were typed, without credentials.
+    fn asked(&self) -> String {
+        let asked: Vec<String> = self.request.python.requirements.iter().map(ToString::to_string).collect();
+        asked.join(", ")
+    }
+
+    /// What it is, and how it is built.
     fn head(&self, text: &mut Text) {
         let asked: Vec<String> = self.ingredients.lock.platforms[..1]
             .iter()
             .flat_map(|half| half.wheels.iter().filter(|wheel| wheel.is_requested))
             .map(|wheel| format!("{} {}", wheel.name, wheel.version))
-            .chain(self.is_unpinned().then(|| self.request.python.requirements.join(", ")))
+            .chain(self.is_unpinned().then(|| self.asked()))
             .collect();
         let platforms: Vec<String> =
             self.ingredients.lock.platforms.iter().map(|half| half.platform.to_string()).collect();
@@ -195,8 +200,8 @@ impl Page<'_> {
         let default = indexes.default_index.iter().map(|url| ("--index-url", url));
         let mut options = Vec::new();
         for (option, url) in default.chain(indexes.extra.iter().map(|url| ("--extra-index-url", url))) {
-            options.push(format!("{option} {}", shell_word(&public(url))));
-            let parsed = url::Url::parse(url).ok().filter(|url| url.scheme() == "http");
+            options.push(format!("{option} {}", shell_word(&url.to_string())));
+            let parsed = url::Url::parse(url.exposed()).ok().filter(|url| url.scheme() == "http");
             if let Some(host) = parsed.as_ref().and_then(url::Url::host_str) {
                 options.push(format!("--trusted-host {}", shell_word(host)));
             }

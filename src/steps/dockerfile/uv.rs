@@ -1,9 +1,9 @@
 //! The first stage with uv. uv is installed from the index, like any other distribution.
 
+use super::Page;
 use super::contents::uv_pins;
 use super::lean::{installed, write_pins};
 use super::text::{Text, folded, listed, shell_word};
-use super::{Page, public};
 
 /// Installs uv with pip, then everything else with uv.
 pub(super) fn install(page: &Page<'_>, text: &mut Text) {
@@ -41,7 +41,8 @@ fn command(page: &Page<'_>) -> String {
     let indexes = &page.request.python.indexes;
     let default = indexes.default_index.iter().map(|url| ("--default-index", url));
     let indexes = default.chain(indexes.extra.iter().map(|url| ("--index", url)));
-    let indexes: Vec<String> = indexes.map(|(option, url)| format!("{option} {}", shell_word(&public(url)))).collect();
+    let indexes: Vec<String> =
+        indexes.map(|(option, url)| format!("{option} {}", shell_word(&url.to_string()))).collect();
     let install = listed(&folded(&format!("{trusted}uv pip install"), &words), &indexes);
     format!("{install} {}", installed(page))
 }

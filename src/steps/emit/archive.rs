@@ -1,4 +1,4 @@
-//! One tar that is an OCI layout, and beside that what `docker save` writes, so that every engine loads it.
+//! One tar that is an OCI layout and also contains the documents of `docker save`, so that every engine loads it.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -16,11 +16,11 @@ use crate::model::image::Image;
 use crate::outside::staging;
 use crate::outside::store::Store;
 
-/// What an archive holds.
+/// The contents of an archive.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form<'a> {
     pub(super) for_docker: bool,
-    /// What the image is called in there, where that is not its own name.
+    /// The image's name in the archive, if it differs from the image's own name.
     pub(super) name: Option<&'a str>,
 }
 
@@ -78,7 +78,8 @@ pub(super) fn stage(
     Ok(file)
 }
 
-/// `manifest.json` of `docker save`, for engines that know no OCI layout. They take one platform: the first.
+/// `manifest.json` of `docker save`, for engines that do not support OCI layouts. It can describe only one platform:
+/// the first.
 fn docker_manifest(image: &Image, name: &Name) -> Value {
     let first = &image.platforms[0];
     let blob = |digest: &Digest| format!("blobs/sha256/{digest}");

@@ -1,4 +1,4 @@
-//! The daemon of an engine: it is sent the archive that loads everywhere.
+//! The daemon of an engine. It gets the archive that every engine loads.
 
 use tempfile::TempDir;
 
@@ -11,7 +11,7 @@ use crate::outside::world::World;
 
 const ARCHIVE: &str = "image.tar";
 
-/// An archive that lies ready in the store.
+/// An archive in the store that is ready to be loaded.
 pub(super) struct Loading<'a> {
     home: TempDir,
     name: String,
@@ -37,7 +37,7 @@ pub(super) fn stage<'a>(
     let image = Image { name: name.to_owned(), ..image.clone() };
     let staged = archive::stage(&home.path().join(ARCHIVE), &image, &Form::BOTH, epoch_secs, &world.store);
     staged.and_then(StagedFile::publish).map_err(|error| match error {
-        // The archive is the store's, and no place of the user's.
+        // The archive is a file of the store, and not a destination of the user.
         EmitError::Write { path, source } => StoreError::Write { path, source }.into(),
         other => other,
     })?;

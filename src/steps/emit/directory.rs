@@ -1,4 +1,4 @@
-//! A plain root file system in a folder: nothing in it is linked to the store.
+//! A plain root file system in a folder. No file in it is a link to the store.
 
 use std::path::{Path, PathBuf};
 
@@ -48,7 +48,7 @@ pub(super) fn stage(path: &Path, trees: &[Tree], store: &Store) -> Result<Staged
 }
 
 impl StagedDirectory {
-    /// Gives the folder its name; an empty one of that name is replaced.
+    /// Gives the folder its name. An empty folder with that name is replaced.
     pub(super) fn publish(self) -> Result<(), EmitError> {
         let published = self.folder.publish(&self.path);
         published.map_err(|source| EmitError::Write { path: self.path, source })?;

@@ -1,4 +1,4 @@
-//! A document beside the image: the receipt as JSON, a Dockerfile, a picture.
+//! A document that is written in addition to the image: the receipt as JSON, a Dockerfile, a picture.
 
 use std::path::{Path, PathBuf};
 
@@ -9,14 +9,14 @@ use super::place::Place;
 use super::staged::StagedFile;
 use super::{EmitError, archive};
 
-/// A document that is ready to take its name.
+/// A document that is ready to get its name.
 pub(super) enum StagedDocument {
     File(StagedFile),
-    /// A pipe or a device, such as `/dev/stderr`, is written to as it is.
+    /// A pipe or a device, such as `/dev/stderr`, is written to directly.
     Stream(PathBuf, Vec<u8>),
 }
 
-/// Refuses a path that no file can be written to.
+/// Refuses a path that cannot be written to as a file.
 pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
     if !is_stream(&place.path) {
         return archive::refuse(place);

@@ -1,5 +1,5 @@
-//! An OCI layout in a folder (image-spec, image-layout.md): the image is added to those that are there, and takes the
-//! place of the one that has its name.
+//! An OCI layout in a folder (image-spec, image-layout.md). The image is added to the other images, and replaces the
+//! one with the same name.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,14 @@ use crate::outside::store::Store;
 use crate::outside::unfinished::NewFolders;
 
 pub(super) const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
-/// Where the blobs are.
+/// The folder of the blobs.
 const BLOBS: &str = "blobs/sha256";
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// What containerd calls the image on import: a name with its registry, which Docker and Kubernetes look for.
+/// The annotation with the image's name when containerd imports it: a name with its registry, which Docker and
+/// Kubernetes look for.
 const IMAGE_NAME: &str = "io.containerd.image.name";
 
-/// What an image is called: in an index by its reference, in an engine by its whole name.
+/// The names of an image: the reference in an index, and the whole name in an engine.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) reference: String,
@@ -32,7 +33,7 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// `wanted` is a whole name, or a tag of `own`.
+    /// `wanted` is a whole name, or a tag for the name `own`.
     pub(super) fn of(own: &str, wanted: Option<&str>) -> Self {
         let start = own.rfind('/').map_or(0, |slash| slash + 1);
         let (repository, tag) = match own[start..].find(':') {
@@ -52,7 +53,7 @@ impl Name {
     }
 }
 
-/// Everything of a layout that is written before its folder is touched.
+/// The files of a layout that are written before the ones that it already contains are changed.
 pub(super) struct StagedLayout {
     path: PathBuf,
     blobs: Vec<StagedFile>,
@@ -76,7 +77,7 @@ pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
     try_to_write(path)
 }
 
-/// Whether the folder is the beginning of a layout, of a build that goes on or of one that was killed.
+/// Whether the folder is the beginning of a layout, from a running build or from one that was killed.
 fn is_begun(path: &Path) -> bool {
     let is_own = |entry: fs::DirEntry| {
         let name = entry.file_name();
@@ -85,7 +86,8 @@ fn is_begun(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_own)))
 }
 
-/// Writes what the layout lacks of the image's blobs. What this needs to hold them is what a pull of it would be.
+/// Writes the blobs of the image that the layout does not contain. This needs as much space as a pull of the image
+/// would transfer.
 pub(super) fn stage(
     path: &Path,
     reference: Option<&str>,
@@ -111,12 +113,12 @@ pub(super) fn stage(
 }
 
 impl StagedLayout {
-    /// Gives the blobs their names, and names the image last, so that the layout is whole at any moment. Others that
+    /// Gives the blobs their names, and the image last, so that the layout is complete at any moment. Other builds that
     /// write to it wait.
     pub(super) fn publish(self) -> Result<(), EmitError> {
         let failed = |source| EmitError::Write { path: self.path.clone(), source };
         let folder = fs::File::open(&self.path).map_err(failed)?;
-        // Where a file system has no locks, the last one who writes has the word.
+        // If a file system has no locks, the last writer wins.
         let _ = folder.file().lock();
         self.blobs.into_iter().try_for_each(StagedFile::publish)?;
         self.folders.keep();
@@ -127,7 +129,7 @@ impl StagedLayout {
     }
 }
 
-/// The layout's `index.json`: `manifests` and the image.
+/// Returns the layout's `index.json` with `manifests` and the image.
 pub(super) fn index(mut manifests: Vec<Value>, image: &Image, name: &Name) -> Value {
     manifests.push(entry(image, name));
     document(manifests)
@@ -151,7 +153,7 @@ fn entry(image: &Image, name: &Name) -> Value {
     })
 }
 
-/// The entries of the layout in `path` that go by another name than `reference`; none where there is no layout.
+/// Returns the entries of the layout in `path` with other names than `reference`. None if there is no layout.
 fn others(path: &Path, reference: &str) -> Result<Vec<Value>, EmitError> {
     let file = path.join("index.json");
     let bytes = match fs::read(&file) {

@@ -1,5 +1,5 @@
-//! Image -> destinations, one file per kind. Everything is written beside its destination first; only when all of it is
-//! whole do they take their names, so that a build that fails leaves every destination as it was.
+//! Image -> destinations, one file per kind. Everything is written beside its destination first, and gets its name only
+//! after all of it is complete. So a build that fails leaves every destination unchanged.
 
 mod archive;
 mod blobs;
@@ -60,7 +60,7 @@ pub(crate) enum EmitError {
 }
 
 impl EmitError {
-    /// The place of the user's that could not be written to.
+    /// The path of the user that could not be written to.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Write { path, .. } | Self::Fill { path, .. } => Some(path),
@@ -88,7 +88,7 @@ impl Hints for EmitError {
     }
 }
 
-/// A destination that is written and has not got its name yet.
+/// A destination that is written but does not have its name yet.
 enum Ready<'a> {
     File(StagedFile),
     Layout(StagedLayout),
@@ -97,7 +97,7 @@ enum Ready<'a> {
     Document(StagedDocument),
 }
 
-/// Each destination as the user would type it, with the image's digest.
+/// Returns each destination as the user would type it, with the image's digest.
 pub(crate) fn named(image: &Image, request: &Request) -> Vec<String> {
     let digest = image.digest().0.prefixed();
     request.destinations.iter().map(|destination| format!("{destination}@{digest}")).collect()
@@ -123,7 +123,7 @@ pub(crate) fn emit(
         Ok(())
     });
     if let Err(error) = staged {
-        // A folder that one destination made may hold the files of another, which go first.
+        // A folder that one destination made may contain the files of another, so these are removed first.
         while ready.pop().is_some() {}
         return Err(error);
     }
@@ -163,7 +163,7 @@ fn stage<'a>(
     }
 }
 
-/// Refuses every destination that cannot be written, before anything is fetched.
+/// Refuses every destination that cannot be written, before anything is downloaded.
 pub(crate) fn refuse_hopeless(request: &Request, world: &World) -> Result<(), EmitError> {
     let mut claims = Claims::default();
     let is_zstd = matches!(request.compression, Compression::Zstd(_));
@@ -205,12 +205,12 @@ pub(crate) fn refuse_hopeless(request: &Request, world: &World) -> Result<(), Em
     Ok(())
 }
 
-/// Refuses a document that cannot be written, before anything is fetched.
+/// Refuses a document that cannot be written, before anything is downloaded.
 pub(crate) fn refuse_document(path: &Path) -> Result<(), EmitError> {
     document::refuse(&Place::of(path)?)
 }
 
-/// Writes a document, all of it or nothing.
+/// Writes a document completely, or not at all.
 pub(crate) fn write_document(path: &Path, text: &str) -> Result<(), EmitError> {
     document::stage(&Place::of(path)?, text.as_bytes().to_vec())?.publish()
 }
@@ -227,10 +227,10 @@ enum Shape {
 }
 
 impl Claims {
-    /// Adds a place, if no other destination takes it.
+    /// Adds a place, unless another destination uses it.
     fn add(&mut self, place: Place, shape: Shape) -> Result<(), EmitError> {
         for (other, other_shape) in &self.0 {
-            // Two images of one build under two names belong into one layout.
+            // Two images of one build with two names may go to the same layout.
             let is_shared = [shape, *other_shape] == [Shape::Layout; 2];
             if place.is_same(other) && !is_shared {
                 return Err(match place.typed == other.typed {
@@ -253,7 +253,7 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// Tries whether something can be written in `folder`, or in the first folder above it that is there.
+/// Tries to write a file in `folder`, or in the nearest folder above it that exists.
 fn try_to_write(folder: &Path) -> Result<(), EmitError> {
     let there = folder.ancestors().find(|above| above.as_os_str().is_empty() || above.exists());
     let there = there.filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
@@ -261,7 +261,7 @@ fn try_to_write(folder: &Path) -> Result<(), EmitError> {
     tried.map(drop).map_err(|source| EmitError::Write { path: folder.to_owned(), source })
 }
 
-/// Whether `path` is a folder with something in it.
+/// Whether `path` is a folder that is not empty.
 fn is_filled(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
 }

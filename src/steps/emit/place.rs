@@ -1,4 +1,4 @@
-//! Where a destination really is: links are followed, and two spellings of one path are found out.
+//! The real path of a destination. Links are followed, and two spellings of one path are detected.
 
 use std::path::{Path, PathBuf};
 
@@ -6,33 +6,33 @@ use fs_err as fs;
 
 use super::EmitError;
 
-/// More links than this in a row lead in a circle (`MAXSYMLINKS` of Linux).
+/// More links than this in a row form a circle (`MAXSYMLINKS` of Linux).
 const MOST_LINKS: usize = 40;
 
-/// A place that is written to.
+/// A place that lath writes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     /// As the user typed it.
     pub(super) typed: PathBuf,
-    /// The same with the link followed, if it is one.
+    /// The same path, with the link followed if it is one.
     pub(super) path: PathBuf,
-    /// Absolute and without links, so that each place has one.
+    /// The absolute path without links. It is unique for each place.
     identity: PathBuf,
 }
 
 impl Place {
-    /// Follows `typed` to the file that it stands for, which need not be there. Like `cp`, lath writes to the target of a
-    /// link.
+    /// Follows `typed` to the file that it names, which may be missing. Like `cp`, lath writes to the target of a link.
     pub(super) fn of(typed: &Path) -> Result<Self, EmitError> {
         let failed = |source| EmitError::Write { path: typed.to_owned(), source };
         let mut path = typed.to_owned();
         for _ in 0..MOST_LINKS {
-            // What a process has open is no place for a file beside it.
+            // A path of a file that a process has open is not followed, because no file can be made beside it.
             let Some(target) = fs::read_link(&path).ok().filter(|_| !path.starts_with("/proc")) else {
                 let identity = identity(&path).map_err(failed)?;
                 return Ok(Self { typed: typed.to_owned(), path, identity });
             };
-            // Some systems follow no link that another user made in a shared folder (proc_sys_fs(5), `protected_symlinks`).
+            // Some systems do not follow a link that another user made in a shared folder (proc_sys_fs(5),
+            // `protected_symlinks`).
             if let Err(error) = fs::metadata(&path)
                 && error.kind() == std::io::ErrorKind::PermissionDenied
             {
@@ -43,7 +43,7 @@ impl Place {
         Err(EmitError::Refused { path: typed.to_owned(), problem: "it is a link that leads in a circle" })
     }
 
-    /// Whether the user named a link to the place, other than one to a file that a process has open.
+    /// Whether the user named a link, except one to a file that a process has open.
     pub(super) fn is_link(&self) -> bool {
         self.typed != self.path && !self.path.starts_with("/proc")
     }
@@ -52,13 +52,13 @@ impl Place {
         self.identity == other.identity
     }
 
-    /// Whether this is a place in `folder`.
+    /// Whether this place is in `folder`.
     pub(super) fn is_in(&self, folder: &Self) -> bool {
         self.identity != folder.identity && self.identity.starts_with(&folder.identity)
     }
 }
 
-/// The path without links and dots, of which the end need not be there.
+/// Returns the path without links and dots. Its end may be missing.
 fn identity(path: &Path) -> std::io::Result<PathBuf> {
     let absolute = std::path::absolute(path)?;
     if absolute.starts_with("/proc") {

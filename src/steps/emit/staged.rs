@@ -1,4 +1,4 @@
-//! A file that is written beside its destination and takes its place once it is whole.
+//! A file that is written beside its destination and gets its name after it is complete.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ pub(super) struct StagedFile {
 }
 
 impl StagedFile {
-    /// Begins a file that is to replace the one at `path`, if there is one.
+    /// Begins a file for `path`. A file with that name is replaced later.
     pub(super) fn new(path: &Path) -> Result<Self, EmitError> {
         let file = StagingFile::new_in(parent(path));
         let file = file.map_err(|source| EmitError::Write { path: path.to_owned(), source })?;
         Ok(Self { file, path: path.to_owned() })
     }
 
-    /// The same with all of its bytes.
+    /// Begins a file, and writes all of its bytes.
     pub(super) fn of(path: &Path, bytes: &[u8]) -> Result<Self, EmitError> {
         let mut staged = Self::new(path)?;
         let written = staged.writer().write_all(bytes);

@@ -1,4 +1,4 @@
-//! A tree laid out, for as long as something runs in it.
+//! A tree that is laid out so that programs can run in it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::outside::sandbox::{Emulation, Job};
 use crate::outside::store::Shown;
 use crate::outside::world::World;
 
-/// How much longer an emulated program may take: qemu's user mode runs Python at a tenth of its speed.
+/// How many times longer an emulated program may take. qemu's user mode runs Python at a tenth of its speed.
 const EMULATED: u64 = 15;
 
 pub(super) struct Checkout<'a> {
@@ -27,7 +27,7 @@ pub(super) struct Checkout<'a> {
 }
 
 impl<'a> Checkout<'a> {
-    /// `tree` laid out, and what the image says of how its programs run.
+    /// `env` and `request` contain the image's settings for its programs.
     pub(super) fn new(
         (tree, shown): (&'a Tree, Shown),
         env: &[String],
@@ -35,7 +35,7 @@ impl<'a> Checkout<'a> {
         emulation: Emulation,
         world: &'a World,
     ) -> Self {
-        // The user's own run may take as long as it likes.
+        // The user's own run has no time limit.
         let deadline = Deadline::after(0);
         let variables: BTreeMap<String, String> = env
             .iter()
@@ -47,7 +47,7 @@ impl<'a> Checkout<'a> {
         Self { tree, shown, env: variables, cwd, uid, emulation, deadline, world }
     }
 
-    /// The same, in which no check begins after `deadline`, or ends after it.
+    /// The same, but each check must begin and end before `deadline`.
     pub(super) fn until(self, deadline: Deadline) -> Self {
         Self { deadline, ..self }
     }
@@ -62,7 +62,8 @@ impl<'a> Checkout<'a> {
             .attach(&self.shown.root, &Job { volumes: volumes.to_vec(), ..self.job(argv, Circumstances::within(0)) })?)
     }
 
-    /// The answers to a task: one to a command, one to each item of a batch. `None` is no answer: the time was over.
+    /// Returns the results of a task: one for a command, one for each item of a batch. `None` means that the time was
+    /// over.
     pub(super) fn ask(&self, task: &Task) -> Result<Vec<Option<Answer>>, ProveError> {
         match task {
             Task::Command(command) => Ok(vec![self.ask_command(command)?]),
@@ -70,8 +71,8 @@ impl<'a> Checkout<'a> {
         }
     }
 
-    /// The answer of the first attempt that succeeds, or of the first. One that did not end may be a server, which
-    /// other words would only start again.
+    /// Returns the result of the first attempt that succeeds, or else of the first attempt. If an attempt did not end,
+    /// it may be a server, and other arguments would only start it again.
     fn ask_command(&self, command: &Command) -> Result<Option<Answer>, ProveError> {
         let mut first = None;
         for argv in &command.attempts {
@@ -84,7 +85,8 @@ impl<'a> Checkout<'a> {
         Ok(first)
     }
 
-    /// All items share a process; one that fails in there, or that it did not come to, is asked again on its own.
+    /// All items share a process. If one fails, or if the process does not reach it, it runs again in a process of its
+    /// own.
     fn ask_batch(&self, batch: &Batch) -> Result<Vec<Option<Answer>>, ProveError> {
         let Some(shared) = self.drive(batch, &batch.items)? else { return Ok(vec![None; batch.items.len()]) };
         let mut answers = Vec::new();
@@ -104,7 +106,7 @@ impl<'a> Checkout<'a> {
         Ok(Some(match told(&alone, 0) {
             Some("") => Answer { command, ..Answer::default() },
             Some(error) => Answer { command, exit_code: 1, stderr: error.to_owned(), ..Answer::default() },
-            // It took the process down, or held it up.
+            // It ended the process, or made it hang.
             None if alone.exit_code == 0 => {
                 Answer { command, exit_code: 1, stderr: "it ends the process".to_owned(), ..Answer::default() }
             }
@@ -117,7 +119,7 @@ impl<'a> Checkout<'a> {
         self.run(batch.what, &argv, Circumstances::within(batch.timeout_secs))
     }
 
-    /// Runs `argv`; `None` if the time of the whole proof was over before its own was.
+    /// Runs `argv`. `None` if the time for the whole proof ended before the time for this command.
     fn run(&self, name: &str, argv: &[String], circumstances: Circumstances) -> Result<Option<Answer>, ProveError> {
         let command = words(name, argv);
         let Some(started) = self.startable(argv)? else {
@@ -160,8 +162,8 @@ impl<'a> Checkout<'a> {
         }
     }
 
-    /// The command with its program's whole path, as `PATH` has it; `None` where there is no such program. An emulator
-    /// starts programs only, so that a script's interpreter is named to it.
+    /// Returns the command with the whole path of its program, which is found through `PATH`. `None` if there is no
+    /// such program. An emulator can only start programs, so for a script the interpreter is added.
     fn startable(&self, argv: &[String]) -> Result<Option<Vec<String>>, ProveError> {
         let Some((program, arguments)) = argv.split_first() else { return Ok(None) };
         let path = self.env.get("PATH").map_or("", String::as_str);
@@ -184,23 +186,23 @@ impl<'a> Checkout<'a> {
     }
 }
 
-/// What was told of the item with that number; `None` where the process did not come to it.
+/// Returns the report on the item with that number. `None` if the process did not reach it.
 fn told(answer: &Answer, index: usize) -> Option<&str> {
     let lines = answer.stdout.lines();
     lines.filter_map(|line| line.split_once(' ')).find(|(number, _)| number.parse() == Ok(index)).map(|(_, said)| said)
 }
 
-/// The kernel reads so much of a script for its first line, at most (`BINPRM_BUF_SIZE` has 256 bytes).
+/// The kernel reads at most this much of a script for its first line (`BINPRM_BUF_SIZE` has 256 bytes).
 const FIRST_LINE_BYTES: u64 = 4096;
 
-/// The interpreter that a script names in its first line, and its argument.
+/// Returns the interpreter in the first line of a script, and its argument.
 fn interpreter(bytes: &[u8]) -> Vec<String> {
     let Some(rest) = bytes.strip_prefix(b"#!") else { return Vec::new() };
     let line = rest.split(|&byte| byte == b'\n').next().unwrap_or_default();
     String::from_utf8_lossy(line).trim().splitn(2, char::is_whitespace).map(|word| word.trim().to_owned()).collect()
 }
 
-/// A command as a person would type it: lath's own programs by their names.
+/// Returns the command as a person would type it. lath's own checks of programs are shown with the program's name.
 fn words(name: &str, argv: &[String]) -> String {
     match argv {
         [program, option] if program.ends_with(&format!("/bin/{name}")) && option.starts_with("--") => {

@@ -1,29 +1,29 @@
-//! What is asked of a tree: commands with an answer, and lists of things to import or to load.
+//! The checks of a tree: commands that run, and lists of modules and libraries that are imported or loaded.
 
 use super::compare::Answer;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::request::Request;
 use crate::model::tree::{Kind, Tree};
 
-/// How long one of lath's own checks may take. A script that does not know `--version` may start a server instead.
+/// The time limit of one of lath's own checks. A script that does not support `--version` may start a server instead.
 const DEFAULT_SECS: u64 = 20;
 
-/// How long one of the user's checks may take.
+/// The time limit of one of the user's checks.
 const ASKED_SECS: u64 = 120;
 
-/// How many things one process imports or loads: enough to share what they share, and few enough for every core.
+/// How many items one process imports or loads. A larger number shares more imports; a smaller one uses more cores.
 const BATCH: usize = 24;
 
-/// What every image's Python must do, with a cleared environment and without the user base.
+/// The check for every image's Python. It runs with a cleared environment and without the user base.
 const PYTHON: &str = "import ssl, sqlite3, zoneinfo, decimal, ctypes, sys
 assert ssl.create_default_context().cert_store_stats()['x509'] > 0, 'no certificates'
 assert sys.getfilesystemencoding() == 'utf-8', sys.getfilesystemencoding()
 zoneinfo.ZoneInfo('Europe/Berlin')
 ";
 
-/// Imports entry points as `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may be a module that
-/// nobody has imported), and loads libraries by path, and tells of each at once: `NUMBER ERROR`.
-/// What they print themselves is thrown away; a thread that they leave behind keeps nobody waiting.
+/// Imports entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may be a
+/// module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. Their
+/// own output is discarded, and a thread that they leave running does not delay the end.
 const DRIVER: &str = r#"
 import ctypes, operator, os, sys
 items, sys.argv[1:] = sys.argv[1:], []
@@ -47,17 +47,17 @@ for number, item in enumerate(items):
 os._exit(0)
 "#;
 
-/// Something to ask, of which the trimmed and the untrimmed tree have to give the same account.
+/// A check. The trimmed and the untrimmed tree must give the same result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Task {
     Command(Command),
     Batch(Batch),
 }
 
-/// What an answer rests on.
+/// The files that a result depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// On all but the user base: Python runs isolated, and reads nothing there.
+    /// All files except the user base: Python runs isolated, and reads nothing there.
     Base,
     Image,
 }
@@ -70,7 +70,7 @@ impl Task {
         }
     }
 
-    /// The task with those items of a batch alone; a command as it is.
+    /// Returns the task with only those items of a batch. A command is returned unchanged.
     pub(super) fn only(&self, indexes: &[usize]) -> Self {
         match self {
             Self::Command(_) => self.clone(),
@@ -81,7 +81,7 @@ impl Task {
         }
     }
 
-    /// The numbers of the items of a batch that failed; none of a command's.
+    /// Returns the numbers of the items of a batch that failed. Empty for a command.
     pub(super) fn failed(&self, answers: &[Option<Answer>]) -> Vec<usize> {
         if matches!(self, Self::Command(_)) {
             return Vec::new();
@@ -90,7 +90,7 @@ impl Task {
         (0..answers.len()).filter(|&index| has_failed(&answers[index])).collect()
     }
 
-    /// The name of one of its items, or of the command.
+    /// Returns the name of one of the items, or of the command.
     pub(super) fn name(&self, item: usize) -> String {
         match self {
             Self::Command(command) => command.name.clone(),
@@ -98,19 +98,19 @@ impl Task {
         }
     }
 
-    /// Whether it has to succeed, whatever the untrimmed tree does.
+    /// Whether it must succeed, even if it fails in the untrimmed tree.
     pub(super) fn must(&self) -> bool {
         matches!(self, Self::Command(command) if command.must)
     }
 }
 
-/// A command, or several of which the first that succeeds counts.
+/// A command, or several. The first that succeeds counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Command {
     pub(super) name: String,
     pub(super) attempts: Vec<Vec<String>>,
     pub(super) circumstances: Circumstances,
-    /// Whether it has to succeed, whatever the untrimmed tree does.
+    /// Whether it must succeed, even if it fails in the untrimmed tree.
     pub(super) must: bool,
     pub(super) scope: Scope,
 }
@@ -118,36 +118,36 @@ pub(super) struct Command {
 /// How a command runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Circumstances {
-    /// Whether with a cleared environment.
+    /// Whether the environment is cleared.
     pub(super) is_cleared: bool,
-    /// Whether a server in there can be asked by its client.
+    /// Whether a client and a server in the sandbox can talk to each other.
     pub(super) has_loopback: bool,
-    /// 0 is no limit.
+    /// 0 means no limit.
     pub(super) timeout_secs: u64,
 }
 
 impl Circumstances {
-    /// The usual ones, with that many seconds.
+    /// The default circumstances, with this time limit.
     pub(super) fn within(timeout_secs: u64) -> Self {
         Self { is_cleared: false, has_loopback: false, timeout_secs }
     }
 }
 
-/// Things that one process imports or loads, one after the other.
+/// Modules or libraries that one process imports or loads, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Batch {
-    /// Python and its arguments, up to the items.
+    /// Python and its arguments before the items.
     pub(super) driver: Vec<String>,
-    /// What each is called, and how it is given to the driver.
+    /// The name of each item, and its argument for the driver.
     pub(super) items: Vec<(String, String)>,
-    /// What they are, for the summary.
+    /// The kind of the items, for the summary.
     pub(super) what: &'static str,
     pub(super) scope: Scope,
     pub(super) timeout_secs: u64,
 }
 
-/// All checks: imports and loads, then the commands that must succeed, because these must not miss their turn if the time
-/// is over, then the scripts.
+/// Returns all checks. Imports and loads are first. Then come the commands that must succeed, so that they run before
+/// the time is over. The scripts are last.
 pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<Task> {
     let python = request.python.version.interpreter();
     let run = |scope: Scope, code: &str| {
@@ -200,7 +200,7 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<
     tasks
 }
 
-/// The entry points of every distribution's console scripts.
+/// Returns the entry points of every distribution's console scripts.
 fn entry_points(assembly: &Assembly) -> Vec<(String, String)> {
     let target = |script: &InstalledScript| {
         let (module, attribute) = (script.module.as_ref()?, script.attribute.as_ref()?);
@@ -209,7 +209,7 @@ fn entry_points(assembly: &Assembly) -> Vec<(String, String)> {
     assembly.scripts.iter().filter_map(target).collect()
 }
 
-/// The extension modules in `directory`.
+/// Returns the extension modules in `directory`.
 fn modules(tree: &Tree, directory: &str) -> Vec<(String, String)> {
     let is_module = |name: &str| name.ends_with(".so") && (name.contains(".cpython-") || name.contains(".abi3."));
     tree.nodes

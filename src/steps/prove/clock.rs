@@ -1,11 +1,11 @@
-//! The time that all checks of a proof have together.
+//! The time limit for all checks of a proof together.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::model::event::{Event, Listener};
 use crate::outside::deadline::Deadline;
 
-/// The time that all checks have together, and how far they are.
+/// The time limit for all checks together, and their progress.
 pub(super) struct Clock {
     pub(super) deadline: Deadline,
     limit_secs: u64,

@@ -1,7 +1,8 @@
-//! Runs every check in the sandbox, in the tree as it ships and in the untrimmed one: exit code and output must agree.
+//! Runs every check in the sandbox, in the trimmed and in the untrimmed tree. Exit code and output must agree.
 //!
-//! What answers otherwise each time is asked twice and then compared by its exit code. What fails in both trees is the
-//! program's own failure, which is told and not hidden. Answers are kept by the digest of what they rest on.
+//! If a result differs from run to run, the check runs twice and only exit codes are compared. If a check fails in both
+//! trees, the program itself is at fault, and lath reports it. Results are cached by the digest of the files that they
+//! depend on.
 
 mod checkout;
 mod checks;
@@ -82,11 +83,11 @@ fn joined(differences: &[Difference]) -> String {
     differences.iter().map(Difference::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// What is proved: a tree as it ships, with what is known of it.
+/// The input of a proof: the trimmed tree, and facts about it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub(crate) tree: &'a Tree,
-    /// Where trees are laid out to run something in them.
+    /// The stage in which trees are laid out, so that programs can run in them.
     pub(crate) stage: &'a Stage,
     /// The untrimmed tree, and the programs in it.
     pub(crate) assembly: &'a Assembly,
@@ -95,7 +96,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) env: &'a [String],
 }
 
-/// Refuses files of another processor, and runs every check. An earlier proof of the same trees and checks counts.
+/// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, that
+/// result is used.
 pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Result<ProofSummary, ProveError> {
     const SHELF: &str = "proofs-4";
     let skipped = |reason: String| ProofSummary { not_run: vec![reason], ..ProofSummary::default() };
@@ -138,7 +140,8 @@ pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Resu
     Ok(summary)
 }
 
-/// The untrimmed tree with the bytecode of the one that ships, so that neither compiles what the other does not.
+/// Returns the untrimmed tree with the bytecode of the trimmed one, so that neither compiles files that the other does
+/// not.
 fn untrimmed(subject: &Subject) -> Tree {
     let mut whole = subject.assembly.tree.clone();
     for (path, node) in &subject.tree.nodes {
@@ -149,11 +152,11 @@ fn untrimmed(subject: &Subject) -> Tree {
     whole
 }
 
-/// What both sides of a comparison share.
+/// The values that both sides of a comparison share.
 #[derive(Clone, Copy)]
 struct Common<'a> {
     subject: &'a Subject<'a>,
-    /// All that a program sees beside the tree.
+    /// Everything except the tree that a program can see.
     identity: &'a str,
     request: &'a Request,
     emulation: &'a Emulation,
@@ -166,10 +169,10 @@ struct Side<'a> {
     common: Common<'a>,
     tree: &'a Tree,
     digest: Digest,
-    /// Of all paths but those of the user base.
+    /// The digest of all paths outside of the user base.
     base_digest: Digest,
     stage: &'a Stage,
-    /// Whether a failure is this tree's last word.
+    /// Whether a failure may be cached.
     may_fail: bool,
 }
 
@@ -180,7 +183,7 @@ impl<'a> Side<'a> {
         Self { common, tree, digest, base_digest, stage, may_fail }
     }
 
-    /// The tree laid out.
+    /// Lays out the tree.
     fn checkout(&self) -> Result<Checkout<'a>, ProveError> {
         let shown = self.stage.show(self.tree)?;
         let Common { subject, request, emulation, clock, world, .. } = self.common;
@@ -196,12 +199,13 @@ impl<'a> Side<'a> {
         Digest::of_fields([digest.as_bytes().as_slice(), format!("{task:?} {}", self.common.identity).as_bytes()])
     }
 
-    /// What a tree of the same files answered before.
+    /// Returns the cached result for a tree with the same files.
     fn noted(&self, task: &Task) -> Option<Vec<Answer>> {
         self.common.world.store.note(ANSWERS, &self.key(task))
     }
 
-    /// The answers to all tasks: earlier ones, and the rest from the tree laid out. `None` is no answer: the time was over.
+    /// Returns the results of all tasks. Those that are not cached are made in the laid-out tree. `None` means that the
+    /// time was over.
     fn answers(&self, tasks: &[Task]) -> Result<Vec<Vec<Option<Answer>>>, ProveError> {
         let noted: Vec<Option<Vec<Answer>>> = tasks.iter().map(|task| self.noted(task)).collect();
         let all = |answers: Vec<Answer>| answers.into_iter().map(Some).collect();
@@ -215,11 +219,12 @@ impl<'a> Side<'a> {
         tasks.par_iter().zip(noted).map(ask).collect()
     }
 
-    /// Runs the checks of a task, and keeps the answers if all are such that they will be the same tomorrow.
+    /// Runs the checks of a task, and caches the results if a later run would give the same.
     fn ask(&self, checkout: &Checkout<'a>, task: &Task) -> Result<Vec<Option<Answer>>, ProveError> {
         let answers = checkout.ask(task)?;
         self.common.clock.tick(self.common.world.listener.as_ref());
-        // A check that was too slow today may not be tomorrow, and one that fails and must not is worth another try.
+        // A check that exceeded its time may not do so the next time, and a failure in the trimmed tree is worth
+        // another try.
         let lasts = |answer: &Answer| answer.timeout_secs.is_none() && (self.may_fail || answer.exit_code == 0);
         let lasting: Option<Vec<&Answer>> =
             answers.iter().map(|answer| answer.as_ref().filter(|answer| lasts(answer))).collect();
@@ -229,18 +234,18 @@ impl<'a> Side<'a> {
         Ok(answers)
     }
 
-    /// Runs one check once more. If the time is over, `earlier` stays the answer.
+    /// Runs one check once more. If the time is over, returns `earlier`.
     fn again(&self, task: &Task, item: usize, earlier: &Answer) -> Result<Answer, ProveError> {
         let answers = self.checkout()?.ask(&task.only(&[item]))?;
         Ok(answers.into_iter().next().flatten().unwrap_or_else(|| earlier.clone()))
     }
 }
 
-/// The untrimmed tree's answers, by the numbers of the task and of the item.
+/// The results of the untrimmed tree, by the numbers of the task and of the item.
 type Claims = BTreeMap<(usize, usize), Option<Answer>>;
 
-/// The answers of the untrimmed tree that a judgement needs: to every command, and to the imports and loads that failed in
-/// the tree as it ships. A module that loads there is as it should be.
+/// Returns the results of the untrimmed tree that are needed for the comparison: of all commands, and of the imports
+/// and loads that failed in the trimmed tree. If a module loads in the trimmed tree, it has passed.
 fn claims(
     slim_failed: &[Vec<usize>],
     whole: &Side<'_>,
@@ -260,7 +265,7 @@ fn claims(
     Ok(claims)
 }
 
-/// Runs all checks in both trees, as far as they have no answer yet and as the cores go, and judges the answers.
+/// Runs all checks that have no cached result in both trees, in parallel, and compares the results.
 fn compare<'a>(slim: &Side<'a>, whole: &Side<'a>, tasks: &[Task]) -> Result<ProofSummary, ProveError> {
     let is_trimmed = slim.digest != whole.digest;
     let is_claim = |task: &&Task| is_trimmed && matches!(task, Task::Command(_));
@@ -296,7 +301,7 @@ fn compare<'a>(slim: &Side<'a>, whole: &Side<'a>, tasks: &[Task]) -> Result<Proo
     verdicts.summary()
 }
 
-/// The shelf of the trees' answers.
+/// The cache bucket for the results of single checks.
 const ANSWERS: &str = "answers-1";
 
 /// Runs `argv` in the tree with this process's own input and output, and returns its exit code.

@@ -1,4 +1,4 @@
-//! The judgements on all checks, and the summary of the proof that they come to.
+//! The verdicts on all checks, and the summary of the proof that is made from them.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use crate::model::receipt::ProofSummary;
 use crate::model::tree::Tree;
 
 pub(super) struct Verdicts<'a> {
-    /// The tree as it ships.
+    /// The trimmed tree.
     tree: &'a Tree,
     summary: ProofSummary,
     /// How many items of each kind passed.
     counts: BTreeMap<&'static str, usize>,
-    /// What fails in both trees: the commands by what they say, in the order in which it was met.
+    /// The commands that fail in both trees, grouped by their output, in the order in which they were found.
     alike: Vec<(String, Vec<String>)>,
     differences: Vec<Difference>,
-    /// The checks that had no turn before the time was over, and the number of those that must succeed.
+    /// The checks that did not run before the time was over, and how many of them must succeed.
     unasked: Vec<String>,
     unasked_musts: usize,
     limit_secs: u64,
@@ -38,7 +38,7 @@ impl<'a> Verdicts<'a> {
         }
     }
 
-    /// A check that did not run, or not in both trees.
+    /// Adds a check that did not run, or not in both trees.
     pub(super) fn add_unasked(&mut self, task: &Task, item: usize) {
         self.unasked_musts += usize::from(task.must());
         self.unasked.push(task.name(item));
@@ -70,7 +70,7 @@ impl<'a> Verdicts<'a> {
             self.alike.len() - 1
         });
         let commands = &mut self.alike[place].1;
-        // Of a script whose imports fail, `--version` fails as well.
+        // If the imports of a script fail, its `--version` fails as well.
         if !commands.iter().any(|known| answer.command.split(' ').next() == Some(known)) {
             commands.push(answer.command.clone());
         }
@@ -100,7 +100,7 @@ impl<'a> Verdicts<'a> {
     }
 }
 
-/// The first names of a list that may be long, and how many more there are.
+/// Returns the first names of a list that may be long, and how many more there are.
 pub(super) fn listed(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
