@@ -62,6 +62,8 @@ pub(crate) struct LockedWheel {
     pub(crate) size_bytes: Option<u64>,
     /// Whether the user requested it by name. If not, another distribution depends on it.
     pub(crate) is_requested: bool,
+    /// The distributions of the lock that depend on it, sorted by name.
+    pub(crate) required_by: Vec<String>,
     pub(crate) source: WheelSource,
 }
 

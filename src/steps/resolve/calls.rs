@@ -109,6 +109,7 @@ mod tests {
             digest: Digest::of(b""),
             size_bytes: None,
             is_requested: true,
+            required_by: Vec::new(),
             source: WheelSource::Index,
         }
     }

@@ -68,6 +68,7 @@ impl Given {
             digest: Digest::of(b""),
             size_bytes: None,
             is_requested: true,
+            required_by: Vec::new(),
             source: WheelSource::default(),
         });
         self
