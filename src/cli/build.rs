@@ -13,7 +13,7 @@ pub(super) fn main(build: &Build, global: &Global, screen: &Arc<Screen>) -> Resu
     let request = settings::request(build)?;
     let settings = settings::world(build, global)?;
     let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
-    let world = pipeline::open(settings, listener).map_err(|error| Failure::of_world(&error))?;
+    let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error))?;
     let receipt = pipeline::build(&request, &world).map_err(|error| Failure::of_build(&error))?;
     screen.say(summary::summary(&receipt, &request.destinations));
     for destination in &receipt.destinations {

@@ -66,7 +66,7 @@ fn typed(compare: &Compare, way: Way) -> Dockerfile {
 
 fn open(settings: WorldSettings, screen: &Arc<Screen>) -> Result<World, Failure> {
     let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
-    pipeline::open(settings, listener).map_err(|error| Failure::of_world(&error))
+    pipeline::open(settings, listener).map_err(|error| Failure::of(&error))
 }
 
 fn failed(error: &BuildError) -> Failure {

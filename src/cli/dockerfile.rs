@@ -57,7 +57,7 @@ pub(super) fn main(typed: &Dockerfile, global: &Global, screen: &Arc<Screen>) ->
     file.map_or(Ok(()), pipeline::refuse_document).map_err(|error| Failure::of_build(&error))?;
     let settings = settings::world(&typed.build, global)?;
     let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
-    let world = pipeline::open(settings, listener).map_err(|error| Failure::of_world(&error))?;
+    let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error))?;
     let failed = |error: pipeline::BuildError| Failure::of_build(&error);
     if typed.is_built {
         let receipt = pipeline::build_dockerfile(&request, &wanted, &how, &world).map_err(failed)?;

@@ -5,7 +5,8 @@ use std::fmt;
 use std::io;
 
 use crate::cli::clean::clean;
-use crate::pipeline::{self, BuildError, WorldError};
+use crate::model::hint::Hints;
+use crate::pipeline::{self, BuildError};
 
 /// A failure as it is shown to the user.
 #[derive(Debug)]
@@ -30,36 +31,30 @@ impl Failure {
     /// A build that failed.
     pub(super) fn of_build(error: &BuildError) -> Self {
         let full = error.destination().map_or(Full::Cache, |path| Full::Destination(path.display().to_string()));
-        Self::at(error, &full).with_hints(error.hints()).with_exit_code(error.exit_code())
-    }
-
-    /// A world that could not be opened, before a build.
-    pub(super) fn of_world(error: &WorldError) -> Self {
-        Self::of(error).with_hints(error.hints())
+        Self::at(error, &full).with_exit_code(error.exit_code())
     }
 
     /// A request that cannot be met, or a failure of something outside.
-    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+    pub(super) fn of(error: &(impl Hints + 'static)) -> Self {
         Self::at(error, &Full::Cache)
     }
 
     /// The same. `full` is the disk that may be full.
-    fn at(error: &(dyn Error + 'static), full: &Full) -> Self {
+    fn at(error: &(impl Hints + 'static), full: &Full) -> Self {
         let mut causes: Vec<String> = Vec::new();
         let mut hints = Vec::new();
-        let mut next = Some(error);
+        let mut next: Option<&(dyn Error + 'static)> = Some(error);
         let message = error.to_string();
         while let Some(cause) = next {
             let text = cause.to_string();
             if text != message && causes.last() != Some(&text) {
                 causes.push(text);
             }
-            if let Some(hint) = system_hint(cause, full).filter(|hint| !hints.contains(hint)) {
-                hints.push(hint);
-            }
+            hints.extend(system_hint(cause, full));
             next = cause.source();
         }
-        Self { exit_code: 1, message, causes, hints }
+        hints.extend(error.hints());
+        Self { exit_code: 1, message, causes, hints: Vec::new() }.with_hints(hints)
     }
 
     pub(super) fn with_exit_code(mut self, exit_code: u8) -> Self {
@@ -67,8 +62,13 @@ impl Failure {
         self
     }
 
+    /// Adds hints. Each is shown once.
     pub(super) fn with_hints(mut self, hints: Vec<String>) -> Self {
-        self.hints.extend(hints);
+        for hint in hints {
+            if !self.hints.contains(&hint) {
+                self.hints.push(hint);
+            }
+        }
         self
     }
 
@@ -176,6 +176,18 @@ mod tests {
     #[error("cannot write `{0}`")]
     struct Write(&'static str, #[source] io::Error);
 
+    impl Hints for Write {}
+
+    #[derive(Debug, Error)]
+    #[error("cannot read `{0}`")]
+    struct Read(&'static str);
+
+    impl Hints for Read {
+        fn hints(&self) -> Vec<String> {
+            vec![format!("name another file than `{}`", self.0)]
+        }
+    }
+
     #[test]
     fn a_failure_is_told_with_its_cause_and_a_way_out_apart() {
         let error = Write("a.tar", io::ErrorKind::StorageFull.into());
@@ -184,6 +196,13 @@ mod tests {
         assert_eq!(lines[..3], ["error: cannot write `a.tar`", "  cause: no storage space", ""]);
         assert!(lines[3].starts_with("hint: the disk is full: `lath cache prune`"), "{text}");
         assert_eq!(lines[4..], ["hint: try `b.tar`"]);
+    }
+
+    #[test]
+    fn the_hints_of_an_error_are_shown_and_each_of_them_once() {
+        let error = Read("a");
+        let text = Failure::of(&error).with_hints(error.hints()).to_string();
+        assert_eq!(text, "error: cannot read `a`\n\nhint: name another file than `a`");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The summary after a build: the size of the image and of its parts, the removed files, the proof, and how to run the
 //! image.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::model::receipt::{PlatformReceipt, Receipt};
@@ -31,11 +30,12 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
         megabytes(receipt.compressed_bytes),
         counted(receipt.layers.len(), "layer"),
     );
-    section(&mut text, "where the bytes are", &by_size(&receipt.bytes_by_origin), ORIGINS);
+    let origins = receipt.bytes_by_origin.iter().map(|(origin, bytes)| (origin.as_str(), *bytes));
+    section(&mut text, "where the bytes are", &by_size(origins), ORIGINS);
     let layers: Vec<(&str, u64)> =
         receipt.layers.iter().map(|layer| (layer.title.as_str(), layer.files_bytes)).collect();
     section(&mut text, "layers, from the bottom", &layers, layers.len());
-    let removed = by_size(&receipt.removed_bytes_by_reason);
+    let removed = by_size(receipt.removed_bytes_by_reason.iter().map(|(reason, bytes)| (reason.words(), *bytes)));
     let total: u64 = removed.iter().map(|(_, bytes)| bytes).sum();
     if total > 0 {
         section(&mut text, &format!("left out, {} in all", megabytes(total)), &removed, removed.len());
@@ -96,8 +96,8 @@ fn way_to_run(name: &str, destination: &Destination) -> Option<String> {
     }
 }
 
-fn by_size(bytes: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
-    let mut sorted: Vec<(&str, u64)> = bytes.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+fn by_size<'a>(rows: impl Iterator<Item = (&'a str, u64)>) -> Vec<(&'a str, u64)> {
+    let mut sorted: Vec<(&str, u64)> = rows.collect();
     sorted.sort_by_key(|(name, bytes)| (std::cmp::Reverse(*bytes), *name));
     sorted
 }

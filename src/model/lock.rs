@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
+use crate::model::hint::Hint;
 use crate::model::platform::{Platform, PythonVersion};
+use crate::model::reason::Why;
 use crate::model::request::BaseRequest;
 use crate::model::tree::Origin;
 
@@ -22,8 +24,9 @@ pub(crate) struct PlatformLock {
     pub(crate) wheels: Vec<LockedWheel>,
     /// Sorted by package name.
     pub(crate) debs: Vec<LockedDeb>,
-    /// Programs that a package is known to call but that no package contains. lath reports them and does not add them.
-    pub(crate) hints: Vec<String>,
+    /// Programs and libraries that a distribution is known to use but that no package of the lock contains. lath reports
+    /// them and does not add them.
+    pub(crate) hints: Vec<Hint>,
 }
 
 impl PlatformLock {
@@ -59,6 +62,8 @@ pub(crate) struct LockedWheel {
     pub(crate) size_bytes: Option<u64>,
     /// Whether the user requested it by name. If not, another distribution depends on it.
     pub(crate) is_requested: bool,
+    /// The distributions of the lock that depend on it, sorted by name.
+    pub(crate) required_by: Vec<String>,
     pub(crate) source: WheelSource,
 }
 
@@ -83,9 +88,9 @@ pub(crate) struct LockedDeb {
     pub(crate) url: String,
     pub(crate) digest: Digest,
     pub(crate) size_bytes: u64,
-    /// Why the package is included, for example: ``the interpreter``, `` `--with git` ``,
-    /// `` `libfoo.so.1`, which wheel bar needs ``, ``needed by python3.13``.
-    pub(crate) reason: String,
+    pub(crate) why: Why,
+    /// The packages of the lock that depend on it, sorted by name.
+    pub(crate) required_by: Vec<String>,
     /// Whether every image with this Python contains it, and the user did not name it.
     pub(crate) is_base: bool,
 }
@@ -97,21 +102,8 @@ impl LockedWheel {
 }
 
 impl LockedDeb {
-    /// The prefix of [`LockedDeb::reason`] for an essential package that the scripts of another package run.
-    pub(crate) const RUN_BY: &str = "run by scripts of ";
-
     pub(crate) fn origin(&self) -> Origin {
         Origin::Deb { name: self.name.clone(), version: self.version.clone() }
-    }
-
-    /// Returns whether the package is included only because another Debian package depends on it.
-    pub(crate) fn is_dependency(&self) -> bool {
-        self.reason.starts_with("needed by ")
-    }
-
-    /// Returns whether a wheel's library links against a library of this package.
-    pub(crate) fn is_needed_by_wheel(&self) -> bool {
-        self.reason.contains(", which wheel ")
     }
 }
 

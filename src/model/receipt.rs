@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::model::image::Layer;
 use crate::model::platform::Platform;
+use crate::model::reason::Removed;
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Receipt {
@@ -27,8 +28,8 @@ pub(crate) struct PlatformReceipt {
     pub(crate) layers: Vec<Layer>,
     /// Bytes of files by origin, as displayed by `Origin`.
     pub(crate) bytes_by_origin: BTreeMap<String, u64>,
-    /// Bytes that trim removed, by reason.
-    pub(crate) removed_bytes_by_reason: BTreeMap<String, u64>,
+    /// Bytes that trim removed, by reason. In JSON, the keys are the ids of the reasons.
+    pub(crate) removed_bytes_by_reason: BTreeMap<Removed, u64>,
     pub(crate) checks: ProofSummary,
     /// The entry point in exec form.
     pub(crate) entrypoint: Vec<String>,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
+use crate::model::reason::{Kept, Removed};
 
 /// The source of a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,21 +53,21 @@ pub(crate) struct Node {
     /// The numeric ID of the owner. The group has the same ID.
     pub(crate) owner: u32,
     pub(crate) origin: Origin,
-    /// Why the path is kept. Empty until trim sets it.
-    pub(crate) reason: String,
+    /// Why the path is kept. `None` until trim sets it.
+    pub(crate) kept: Option<Kept>,
 }
 
 impl Node {
     pub(crate) fn directory(origin: Origin) -> Self {
-        Self { kind: Kind::Directory, mode: 0o755, owner: 0, origin, reason: String::new() }
+        Self { kind: Kind::Directory, mode: 0o755, owner: 0, origin, kept: None }
     }
 
     pub(crate) fn link(target: impl Into<String>, origin: Origin) -> Self {
-        Self { kind: Kind::Link { target: target.into() }, mode: 0o777, owner: 0, origin, reason: String::new() }
+        Self { kind: Kind::Link { target: target.into() }, mode: 0o777, owner: 0, origin, kept: None }
     }
 
     pub(crate) fn file(digest: Digest, size_bytes: u64, mode: u32, origin: Origin) -> Self {
-        Self { kind: Kind::File { digest, size_bytes }, mode, owner: 0, origin, reason: String::new() }
+        Self { kind: Kind::File { digest, size_bytes }, mode, owner: 0, origin, kept: None }
     }
 
     pub(crate) fn size_bytes(&self) -> u64 {
@@ -94,8 +95,7 @@ impl Node {
 pub(crate) struct Removal {
     pub(crate) size_bytes: u64,
     pub(crate) origin: Origin,
-    /// The rule, named like in the user interface: `documentation`.
-    pub(crate) reason: String,
+    pub(crate) reason: Removed,
 }
 
 /// Returns the nodes that have the same contents, mode and owner as an earlier node of the same Debian package, each
@@ -142,9 +142,9 @@ impl Tree {
     }
 
     /// Removes a path and records the reason.
-    pub(crate) fn remove(&mut self, path: &ImagePath, reason: &str) {
+    pub(crate) fn remove(&mut self, path: &ImagePath, reason: Removed) {
         if let Some(node) = self.nodes.remove(path) {
-            let removal = Removal { size_bytes: node.size_bytes(), origin: node.origin, reason: reason.to_owned() };
+            let removal = Removal { size_bytes: node.size_bytes(), origin: node.origin, reason };
             self.removed.insert(path.clone(), removal);
         }
     }
@@ -224,8 +224,8 @@ impl Tree {
                 Kind::Link { target } => ("link", format!(" -> {target}")),
             };
             let mut line = format!("{kind} {:04o} {} {path}{tail}  {}", node.mode, node.owner, node.origin);
-            if !node.reason.is_empty() {
-                let _ = write!(line, "  kept: {}", node.reason);
+            if let Some(kept) = &node.kept {
+                let _ = write!(line, "  kept: {kept}");
             }
             lines.insert(path, line);
         }

@@ -8,6 +8,8 @@ use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 use rustix::process::{Resource, getrlimit};
 use thiserror::Error;
 
+use crate::model::hint::Hints;
+
 /// So many threads a build has at most besides those of rayon's pool: two for the network and some for its files and for
 /// names, the resolver, the archive, the downloads, the sandbox's output.
 const BESIDE_POOL: usize = 16;
@@ -28,9 +30,8 @@ pub(crate) enum ThreadsError {
     AddressSpace { limit_bytes: u64 },
 }
 
-impl ThreadsError {
-    /// What to do about it, beyond what the error says itself.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for ThreadsError {
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::AddressSpace { .. } => vec!["raise the limit with `ulimit -v unlimited`".to_owned()],
             // What the system says has its own hint.

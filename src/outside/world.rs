@@ -8,6 +8,7 @@ use fs_err as fs;
 use thiserror::Error;
 
 use crate::model::event::Listener;
+use crate::model::hint::Hints;
 use crate::outside::archive::Archive;
 use crate::outside::archive::signature::{Keyring, SignatureError};
 use crate::outside::credentials::Credentials;
@@ -67,9 +68,8 @@ pub(crate) enum WorldError {
     Keys { path: PathBuf, source: SignatureError },
 }
 
-impl WorldError {
-    /// Hints that are not already in the error.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for WorldError {
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::Threads(error) => error.hints(),
             Self::Store(error) => error.hints(),
@@ -77,7 +77,7 @@ impl WorldError {
                 "a keyring is a file of public keys in binary form, as in `/usr/share/keyrings`; `gpg --dearmor` makes one of an armored file"
                     .to_owned(),
             ],
-            Self::Http(_) => Vec::new(),
+            Self::Http(error) => error.hints(),
         }
     }
 }

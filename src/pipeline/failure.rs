@@ -4,7 +4,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::model::remedies;
+use crate::model::hint::Hints;
 use crate::outside::engine::EngineError;
 use crate::outside::store::StoreError;
 use crate::steps::assemble::AssembleError;
@@ -68,28 +68,53 @@ impl BuildError {
             _ => None,
         }
     }
+}
 
-    /// Ways out, beyond what the error says itself.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for BuildError {
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::Resolve(error) => error.hints(),
-            Self::Engine(error) => error.hints(),
-            Self::Prove(ProveError::Sandbox(error)) | Self::Compile(CompileError::Sandbox(error)) => error.hints(),
-            Self::Prove(ProveError::OutOfTime { .. }) => {
-                vec!["`--proof-timeout SECONDS` gives them more time, and 0 all the time that they need".to_owned()]
-            }
-            Self::Prove(ProveError::Failed(_)) => {
-                vec!["`--trim none` tells whether trimming is the cause; `--no-verify` builds all the same".to_owned()]
-            }
-            Self::Prove(ProveError::NotFound { program }) => {
-                let name = program.rsplit_once("bin/").map_or(program.as_str(), |(_, name)| name);
-                remedies::of_program(name).into_iter().collect()
-            }
-            Self::Fetch(FetchError::Download(error)) => error.hints(),
+            Self::Fetch(error) => error.hints(),
             Self::Unpack(error) => error.hints(),
+            Self::Assemble(error) => error.hints(),
+            Self::Trim(error) => error.hints(),
+            Self::Compile(error) => error.hints(),
+            Self::Prove(error) => error.hints(),
+            Self::Pack(error) => error.hints(),
+            Self::Seal(error) => error.hints(),
             Self::Emit(error) => error.hints(),
-            Self::Seal(SealError::Script { .. }) => vec!["name one of them with `-c NAME`".to_owned()],
-            _ => Vec::new(),
+            Self::Engine(error) => error.hints(),
+            Self::Compare(error) => error.hints(),
+            // Its texts say all that there is to say.
+            Self::Dockerfile(_) => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::outside::archive::ArchiveError;
+
+    #[test]
+    fn an_error_of_any_step_keeps_the_hints_of_the_error_that_it_wraps() {
+        let store = || StoreError::Open { root: "/cache".into(), source: io::ErrorKind::PermissionDenied.into() };
+        let expected = store().hints();
+        assert_eq!(expected.len(), 1);
+        let errors: [BuildError; 8] = [
+            store().into(),
+            Box::new(ResolveError::from(store())).into(),
+            AssembleError::from(store()).into(),
+            CompileError::from(store()).into(),
+            ProveError::from(store()).into(),
+            PackError::from(store()).into(),
+            EmitError::from(store()).into(),
+            CompareError::from(ArchiveError::from(store())).into(),
+        ];
+        for error in errors {
+            assert_eq!(error.hints(), expected, "{error:?}");
         }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     };
     for (index, (lock, checks)) in lock.platforms.iter().zip(proofs).enumerate() {
         let start = seal::start(&assemblies[index], request)?;
-        let mut hints = lock.hints.clone();
+        let mut hints: Vec<String> = lock.hints.iter().map(ToString::to_string).collect();
         hints.extend(assemblies[index].notes.clone());
         let entrypoint = [start.entrypoint, start.cmd].concat();
         receipt.platforms.push(receipt::of_platform(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::model::digest::Digest;
+use crate::model::hint::Hints;
 use crate::model::lock::Lock;
 use crate::outside::http::{Download, HttpError};
 use crate::outside::world::World;
@@ -13,6 +14,13 @@ use crate::outside::world::World;
 pub(crate) enum FetchError {
     #[error("cannot fetch every parcel")]
     Download(#[from] HttpError),
+}
+
+impl Hints for FetchError {
+    fn hints(&self) -> Vec<String> {
+        let Self::Download(error) = self;
+        error.hints()
+    }
 }
 
 /// Fetches the parcels of `lock` that are not in the store.

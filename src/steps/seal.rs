@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use crate::model::assembly::{Assembly, InstalledScript, Program};
+use crate::model::hint::Hints;
 use crate::model::image::{Document, Image, Layer, PlatformImage};
 use crate::model::lock;
 use crate::model::platform::Platform;
@@ -23,6 +24,15 @@ pub(crate) enum SealError {
     Epoch { epoch_secs: u64, source: jiff::Error },
     #[error("cannot write a document of the image")]
     Document(#[from] serde_json::Error),
+}
+
+impl Hints for SealError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Script { .. } => vec!["name one of them with `-c NAME`".to_owned()],
+            Self::Epoch { .. } | Self::Document(_) => Vec::new(),
+        }
+    }
 }
 
 /// One platform's share of an image.

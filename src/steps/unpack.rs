@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::formats::deb::{self, DebEntry, DebError};
 use crate::formats::wheel::{Scheme, Wheel, WheelError};
 use crate::model::digest::Digest;
+use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::{LockedDeb, LockedWheel, Parcel, PlatformLock};
 use crate::model::part::{ConsoleScript, DebPart, Part, PartContents, PartEntry, WheelPart};
@@ -52,9 +53,8 @@ pub(crate) enum PartError {
     Damaged(#[source] Box<Self>),
 }
 
-impl UnpackError {
-    /// Returns hints in addition to the error's own text.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for UnpackError {
+    fn hints(&self) -> Vec<String> {
         let Self::Parcel { parcel, source } = self;
         match source {
             PartError::Damaged(_) => vec!["run the same again: it is fetched anew".to_owned()],
@@ -68,7 +68,8 @@ impl UnpackError {
             | PartError::Twice { .. } => {
                 vec![format!("the archive or index serves `{parcel}` so: see that it is one that you trust")]
             }
-            PartError::Open(_) | PartError::Store(_) => Vec::new(),
+            PartError::Store(error) => error.hints(),
+            PartError::Open(_) => Vec::new(),
         }
     }
 }

@@ -176,3 +176,14 @@ fn options_that_write_an_image_are_refused() {
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
 }
+
+#[test]
+fn every_command_shows_the_hint_of_a_world_that_cannot_be_opened() {
+    let world = world();
+    fs_err::write(world.path("keys"), "-----BEGIN PGP PUBLIC KEY BLOCK-----\n").unwrap();
+    for output in [world.build("tool"), world.dockerfile("tool"), compare(&world, "tool")] {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("keyring `keys`") && said.matches("`gpg --dearmor`").count() == 1, "{said}");
+    }
+}

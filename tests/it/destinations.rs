@@ -180,6 +180,7 @@ fn the_metadata_is_written_with_the_image_or_to_a_stream() {
     let said = stdout(world.build("tool --metadata-file m.json"));
     let told: serde_json::Value = serde_json::from_slice(&std::fs::read(world.path("m.json")).unwrap()).unwrap();
     assert_eq!(told["destinations"][0].as_str(), Some(said.trim()));
+    assert_eq!(told["platforms"][0]["removed_bytes_by_reason"], serde_json::json!({ "documentation": 4 }));
     let output = world.build("tool -q --metadata-file /dev/stderr");
     let streamed = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(serde_json::from_str::<serde_json::Value>(&streamed).ok(), Some(told), "{streamed}");

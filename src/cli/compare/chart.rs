@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::cli::compare::table::megabytes;
 use crate::model::comparison::{ComparedImage, Comparison, Content};
+use crate::model::hint::Hints;
 
 const WIDTH: u32 = 860;
 const HEIGHT: u32 = 330;
@@ -41,6 +42,8 @@ const STYLE: &str = "<style>text{fill:#59636e}text[font-weight]{fill:#1f2328}\
 #[derive(Debug, Error)]
 #[error("cannot draw the comparison")]
 pub(super) struct ChartError(#[source] Box<dyn Error + Send + Sync>);
+
+impl Hints for ChartError {}
 
 /// Draws `comparison`.
 pub(super) fn svg(comparison: &Comparison) -> Result<String, ChartError> {

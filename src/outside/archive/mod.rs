@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use crate::formats::release::{IndexFile, Release, ReleaseError};
 use crate::model::digest::Digest;
+use crate::model::hint::Hints;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
 use crate::model::secret_text::SecretText;
@@ -73,11 +74,11 @@ pub(crate) enum ArchiveError {
     Store(#[from] StoreError),
 }
 
-impl ArchiveError {
-    /// Returns hints in addition to the error's own text.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for ArchiveError {
+    fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Fetch { source, .. } => return source.hints(),
+            Self::Store(error) => return error.hints(),
             Self::Mirror { .. } => PERCENT_HINT.to_owned(),
             Self::NoSuite { suite, .. } if suite.ends_with("-security") => {
                 "name the mirror that has the security updates with `--security-mirror URL`".to_owned()

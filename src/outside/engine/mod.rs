@@ -15,6 +15,7 @@ use thiserror::Error;
 use self::program::Ended;
 use crate::model::dockerfile::{ContainerCheck, EngineProgram, Mounts};
 use crate::model::event::Listener;
+use crate::model::hint::Hints;
 
 /// The time limit for requests that the engine can answer by itself.
 const QUESTION: Duration = Duration::from_secs(60);
@@ -71,9 +72,8 @@ pub(crate) enum EngineError {
     Size { program: &'static str, tag: String, how: String, said: String },
 }
 
-impl EngineError {
-    /// Returns hints in addition to the error's own text.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for EngineError {
+    fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::None { .. } => {
                 "start Docker, or install podman or buildah; `lath build` and `lath run` need no engine at all"

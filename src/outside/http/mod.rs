@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Listener};
+use crate::model::hint::Hints;
 use crate::model::secret_text::public;
 use crate::outside::credentials::Credentials;
 use crate::outside::store::StoreError;

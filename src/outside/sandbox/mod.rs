@@ -30,6 +30,7 @@ use thiserror::Error;
 pub(crate) use self::emulator::Emulation;
 pub(crate) use self::warden::serve as serve_warden;
 use self::warden::{Order, Warden};
+use crate::model::hint::Hints;
 use crate::model::platform::Architecture;
 use crate::model::request::Volume;
 use crate::outside::unfinished::Foreground;
@@ -87,8 +88,17 @@ enum Refusal {
 }
 
 impl SandboxError {
-    /// Hints that are not already in the error.
-    pub(crate) fn hints(&self) -> Vec<String> {
+    fn of(refusal: Refusal, job: &Job) -> Self {
+        match refusal {
+            Refusal::Unavailable { reason } => Self::Unavailable { reason },
+            Refusal::Run { cause } => Self::Run { program: job.program(), cause },
+            Refusal::Link { path } => Self::Link { path },
+        }
+    }
+}
+
+impl Hints for SandboxError {
+    fn hints(&self) -> Vec<String> {
         let without = "build with `--no-verify --bytecode none` and try the image in an engine";
         let hint = match self {
             Self::Unavailable { reason } if reason == identity::ONLY_ROOT => {
@@ -99,14 +109,6 @@ impl SandboxError {
             ),
         };
         vec![hint]
-    }
-
-    fn of(refusal: Refusal, job: &Job) -> Self {
-        match refusal {
-            Refusal::Unavailable { reason } => Self::Unavailable { reason },
-            Refusal::Run { cause } => Self::Run { program: job.program(), cause },
-            Refusal::Link { path } => Self::Link { path },
-        }
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) use self::packs::{PackWriter, Packed};
 pub(crate) use self::upkeep::{Amount, amount, prune};
 use self::upkeep::{is_older, lock_file, refuse_other_version, sweep};
 use crate::model::digest::{Digest, DigestWriter};
+use crate::model::hint::Hints;
 use crate::model::image_path::ImagePath;
 use crate::model::zeros::is_zero;
 use crate::outside::unfinished::Unfinished;
@@ -75,9 +76,8 @@ pub(crate) enum StoreError {
     CheckOut { path: ImagePath, source: io::Error },
 }
 
-impl StoreError {
-    /// Returns hints in addition to the error's own text.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for StoreError {
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::Version { .. } => {
                 vec!["empty it with `lath cache prune --all`, or use another with `--cache-dir DIR`".to_owned()]

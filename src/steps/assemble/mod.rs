@@ -17,6 +17,7 @@ use thiserror::Error;
 use self::debs::Conflicts;
 use crate::formats::elf::ElfError;
 use crate::model::assembly::Assembly;
+use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::PlatformLock;
 use crate::model::part::{Part, PartContents};
@@ -41,6 +42,15 @@ pub(crate) enum AssembleError {
     CopyKind { path: PathBuf },
     #[error("cannot put `{path}` of {origin} into the image: `{parent}` is no directory there")]
     Parent { path: ImagePath, origin: Origin, parent: ImagePath },
+}
+
+impl Hints for AssembleError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Store(error) => error.hints(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// Builds the whole tree of one platform, before anything is trimmed.

@@ -132,13 +132,7 @@ fn put_all(
 ) -> Result<(), AssembleError> {
     for entry in entries {
         let path = ImagePath::parse(&format!("{directory}/{}", entry.path))?;
-        let node = Node {
-            kind: entry.kind.clone(),
-            mode: entry.mode,
-            owner: 0,
-            origin: origin.clone(),
-            reason: String::new(),
-        };
+        let node = Node { kind: entry.kind.clone(), mode: entry.mode, owner: 0, origin: origin.clone(), kept: None };
         assembly.tree.insert(path, node);
     }
     Ok(())

@@ -13,8 +13,10 @@ use self::weigh::{Load, Scales};
 use crate::model::assembly::Assembly;
 use crate::model::comparison::{AptHabits, ComparedImage, Content, Way};
 use crate::model::event::Event;
+use crate::model::hint::Hints;
 use crate::model::image::Layer;
 use crate::model::lock::PlatformLock;
+use crate::model::reason::Why;
 use crate::model::request::Request;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::archive::ArchiveError;
@@ -26,6 +28,15 @@ pub(crate) enum CompareError {
     Archive(#[from] ArchiveError),
     #[error("cannot compare with Dockerfiles on `{base}`: its archive has no `{package}`")]
     NoPackage { base: String, package: &'static str },
+}
+
+impl Hints for CompareError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Archive(error) => error.hints(),
+            Self::NoPackage { .. } => Vec::new(),
+        }
+    }
 }
 
 /// lath's own image of one platform, made by the build.
@@ -63,8 +74,8 @@ pub(crate) fn compare(
     }
     let scales = Scales { details: &details, extents: extents.as_ref(), lists: &snapshot.lists, habits };
     let system = apt::bootstrap(&index, &details);
-    let extra = names(own.lock, |reason| reason.starts_with("`--with ") || reason.contains(", which wheel "));
-    let grown = names(own.lock, |reason| !reason.starts_with("needed by "));
+    let extra = names(own.lock, |why| matches!(why, Why::Named { .. } | Why::Library { .. }));
+    let grown = names(own.lock, |why| !matches!(why, Why::Dependency { .. }));
     let with = |first: &[&str], more: &[String]| {
         let first = first.iter().map(|name| (*name).to_owned());
         first.chain(more.iter().cloned()).collect::<Vec<String>>()
@@ -81,8 +92,8 @@ pub(crate) fn compare(
 }
 
 /// Returns the Debian packages of the lock whose reason satisfies `is_wanted`.
-fn names(lock: &PlatformLock, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
-    lock.debs.iter().filter(|deb| is_wanted(&deb.reason)).map(|deb| deb.name.clone()).collect()
+fn names(lock: &PlatformLock, is_wanted: impl Fn(&Why) -> bool) -> Vec<String> {
+    lock.debs.iter().filter(|deb| is_wanted(&deb.why)).map(|deb| deb.name.clone()).collect()
 }
 
 /// Computes a base image with everything that apt adds to it and leaves behind, and the user base that pip writes.

@@ -14,8 +14,10 @@ use thiserror::Error;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
+use crate::model::hint::Hints;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, PythonVersion};
+use crate::model::reason::Kept;
 use crate::model::request::{Bytecode, Request};
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::sandbox::{Job, SandboxError};
@@ -42,6 +44,16 @@ pub(crate) enum CompileError {
     Told(#[from] serde_json::Error),
     #[error("cannot use a folder for the bytecode")]
     Folder(#[source] std::io::Error),
+}
+
+impl Hints for CompileError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Sandbox(error) => error.hints(),
+            Self::Store(error) => error.hints(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// A file's bytecode in the store.
@@ -117,12 +129,12 @@ pub(crate) fn compile(
         }
     };
     let reason = job.reason();
-    insert(&mut slim, finished.compiled.iter(), request.python.version, reason);
+    insert(&mut slim, finished.compiled.iter(), request.python.version, &reason);
     Ok(slim)
 }
 
 /// Adds bytecode next to its sources.
-fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, version: PythonVersion, reason: &str) {
+fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, version: PythonVersion, reason: &Kept) {
     let tag = format!("cpython-{}{}", version.major, version.minor);
     for one in compiled {
         let Some(source) = tree.nodes.get(&one.source) else { continue };
@@ -130,7 +142,7 @@ fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, ver
         let stem = one.source.file_name().trim_end_matches(".py");
         let Ok(path) = directory.join(&format!("__pycache__/{stem}.{tag}.pyc")) else { continue };
         let node =
-            Node { reason: reason.to_owned(), ..Node::file(one.digest, one.size_bytes, 0o644, source.origin.clone()) };
+            Node { kept: Some(reason.clone()), ..Node::file(one.digest, one.size_bytes, 0o644, source.origin.clone()) };
         tree.insert(path, node);
     }
 }
@@ -215,8 +227,8 @@ impl<'a> Compilation<'a> {
         Self { slim, workshop, version, mode, roots, modules, ground, stage, world }
     }
 
-    fn reason(&self) -> &'static str {
-        if self.mode == "all" { "`--bytecode all`" } else { "bytecode of what start-up imports" }
+    fn reason(&self) -> Kept {
+        if self.mode == "all" { Kept::AllBytecode } else { Kept::StartUpBytecode }
     }
 
     /// Returns a key for the task that does not depend on the contents of the files.
@@ -258,7 +270,7 @@ impl<'a> Compilation<'a> {
         let work = folder("work")?;
         // Python itself also starts faster with bytecode.
         let mut tree = self.slim.clone();
-        insert(&mut tree, known.values().map(|known| &known.compiled), self.version, self.reason());
+        insert(&mut tree, known.values().map(|known| &known.compiled), self.version, &self.reason());
         let image = self.stage.show(&tree)?;
         let home = match self.workshop {
             None => image.clone(),

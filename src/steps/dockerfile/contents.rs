@@ -8,6 +8,7 @@ use crate::model::dockerfile::Ingredients;
 use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{Part, PartContents};
 use crate::model::platform::{Architecture, Platform};
+use crate::model::reason::Why;
 use crate::model::request::Request;
 use crate::model::tree::Origin;
 
@@ -103,14 +104,15 @@ fn machine(architecture: Architecture) -> &'static str {
 /// Returns the Debian packages that the user added or that the wheels' libraries need. They are installed in the stage
 /// that runs the program.
 pub(super) fn extra_packages(ingredients: &Ingredients, request: &Request) -> Vec<String> {
-    packages(ingredients, |deb| request.base.packages.contains(&deb.name) || deb.is_needed_by_wheel())
+    let is_library = |deb: &LockedDeb| matches!(deb.why, Why::Library { .. });
+    packages(ingredients, |deb| request.base.packages.contains(&deb.name) || is_library(deb))
 }
 
 /// Returns the Debian packages from which lath builds its own image, without the interpreter and without packages that
 /// are only dependencies.
 pub(super) fn lean_packages(ingredients: &Ingredients) -> Vec<String> {
     let interpreter = format!("python{}-minimal", ingredients.lock.python);
-    packages(ingredients, |deb| !deb.is_dependency() && deb.name != interpreter)
+    packages(ingredients, |deb| !matches!(deb.why, Why::Dependency { .. }) && deb.name != interpreter)
 }
 
 fn packages(ingredients: &Ingredients, is_wanted: impl Fn(&LockedDeb) -> bool) -> Vec<String> {

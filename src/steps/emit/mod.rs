@@ -24,6 +24,7 @@ use self::layout::StagedLayout;
 use self::place::Place;
 use self::staged::StagedFile;
 use crate::model::event::Event;
+use crate::model::hint::Hints;
 use crate::model::image::Image;
 use crate::model::receipt::Receipt;
 use crate::model::request::{Compression, Destination, Request};
@@ -59,8 +60,17 @@ pub(crate) enum EmitError {
 }
 
 impl EmitError {
-    /// Hints that are not already in the error.
-    pub(crate) fn hints(&self) -> Vec<String> {
+    /// The path of the user that could not be written to.
+    pub(crate) fn destination(&self) -> Option<&Path> {
+        match self {
+            Self::Write { path, .. } | Self::Fill { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+}
+
+impl Hints for EmitError {
+    fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Daemon { source: DaemonError::Load { .. } | DaemonError::Read(_), .. } => return Vec::new(),
             Self::Daemon { .. } => {
@@ -71,17 +81,10 @@ impl EmitError {
             Self::Refused { .. } | Self::Twice { .. } | Self::Same { .. } | Self::Inside { .. } => {
                 "name another place with `-o DEST`, or another file"
             }
-            _ => return Vec::new(),
+            Self::Fill { source: error, .. } | Self::Store(error) => return error.hints(),
+            Self::Write { .. } | Self::Index { .. } | Self::Document(_) => return Vec::new(),
         };
         vec![hint.to_owned()]
-    }
-
-    /// The path of the user that could not be written to.
-    pub(crate) fn destination(&self) -> Option<&Path> {
-        match self {
-            Self::Write { path, .. } | Self::Fill { path, .. } => Some(path),
-            _ => None,
-        }
     }
 }
 

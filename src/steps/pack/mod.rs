@@ -16,6 +16,7 @@ use thiserror::Error;
 use self::group::{Entry, Group, group};
 use self::segment::Piece;
 use crate::model::digest::{Digest, DigestWriter};
+use crate::model::hint::Hints;
 use crate::model::image::{BlobDigest, DiffId, Layer};
 use crate::model::request::{Compression, Request};
 use crate::model::tree::Tree;
@@ -30,6 +31,15 @@ pub(crate) enum PackError {
     Segment { origin: String, source: io::Error },
     #[error("cannot read a piece of the layer `{title}` again")]
     Layer { title: String, source: io::Error },
+}
+
+impl Hints for PackError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Store(error) => error.hints(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// Packs `tree` and returns the layers from the bottom to the top. `requested` are the distributions that the user

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::missing::{lacks, missing};
+use crate::model::hint::Hint;
+use crate::model::reason::Removed;
 use crate::model::tree::Tree;
 
 /// The result of one check in one tree.
@@ -64,9 +66,9 @@ pub(crate) struct Difference {
     claimed: Option<Box<Answer>>,
     found: Box<Answer>,
     /// The removed paths that the output contains, each with the reason.
-    removed: Vec<(String, String)>,
+    removed: Vec<(String, Removed)>,
     /// A hint, if something is missing in both trees.
-    remedy: Option<String>,
+    hint: Option<Hint>,
 }
 
 /// Compares the result of the `slim` tree with that of the `whole` one. `again` runs the check once more; `true` means
@@ -79,9 +81,9 @@ pub(super) fn judge<E>(
 ) -> Result<Verdict, E> {
     let differs = |slim: &Answer, claimed: Option<&Answer>| {
         let removed = removed(&slim.said(), removed_from);
-        let remedy = missing(&slim.said(), removed_from).map(|missing| missing.remedy);
+        let hint = missing(&slim.said(), removed_from).map(|missing| missing.hint);
         let (check, claimed) = (slim.command.clone(), claimed.cloned().map(Box::new));
-        Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, remedy })
+        Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, hint })
     };
     // A busy machine may be less busy now.
     let unhurried = if must && slim.timeout_secs.is_some() { Some(again(true)?) } else { None };
@@ -112,7 +114,7 @@ pub(super) fn judge<E>(
 
 /// Returns the removed paths that the output names. It may contain the path, the name of a library or another file, a
 /// module, or a program that was called.
-fn removed(said: &str, tree: &Tree) -> Vec<(String, String)> {
+fn removed(said: &str, tree: &Tree) -> Vec<(String, Removed)> {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@' | '~');
     let mut words: Vec<&str> = said
         .split(|c: char| !is_part(c))
@@ -137,7 +139,7 @@ fn removed(said: &str, tree: &Tree) -> Vec<(String, String)> {
     tree.removed
         .iter()
         .filter(|(path, _)| is_named(path.as_str()))
-        .map(|(path, removal)| (path.to_string(), removal.reason.clone()))
+        .map(|(path, removal)| (path.to_string(), removal.reason))
         .collect()
 }
 
@@ -160,8 +162,8 @@ impl fmt::Display for Difference {
         for (path, reason) in &self.removed {
             write!(f, "\n  trimmed: `{path}` ({reason}); `--keep {path}` brings it back")?;
         }
-        if let Some(remedy) = &self.remedy {
-            write!(f, "\n  missing: {remedy}")?;
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  missing: {hint}")?;
         }
         Ok(())
     }
@@ -271,7 +273,7 @@ mod tests {
         ] {
             let path = ImagePath::parse(path).unwrap();
             tree.insert(path.clone(), Node::file(Digest::of(b"x"), 1, 0o644, Origin::Lath));
-            tree.remove(&path, "a rule");
+            tree.remove(&path, Removed::Documentation);
         }
         let table = [
             ("[Errno 2] No such file or directory: '/usr/share/x/data.json'", "/usr/share/x/data.json"),
@@ -280,7 +282,7 @@ mod tests {
             ("ModuleNotFoundError: No module named 'test.support'", "/usr/lib/python3.13/test/support.py"),
         ];
         for (said, path) in table {
-            assert_eq!(removed(said, &tree), [(path.to_owned(), "a rule".to_owned())], "{said}");
+            assert_eq!(removed(said, &tree), [(path.to_owned(), Removed::Documentation)], "{said}");
         }
         assert_eq!(removed("Exit: nothing of the kind", &tree), []);
     }

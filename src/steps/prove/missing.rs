@@ -1,22 +1,23 @@
 //! Finds out from the output of a failed program which program or module is missing, and how to add it.
 
+use crate::model::hint::{Addition, Hint};
 use crate::model::image_path::ImagePath;
 use crate::model::remedies;
 use crate::model::tree::Tree;
 
-/// A missing program or module, and a hint, as a sentence.
+/// A missing program or module, and a hint.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Missing<'a> {
     /// The line of the output that reports it.
     pub(super) line: &'a str,
-    pub(super) remedy: String,
+    pub(super) hint: Hint,
 }
 
 /// Returns the program or module that, as a line of `said` reports, is missing in the image and in the untrimmed tree.
 pub(super) fn missing<'a>(said: &'a str, tree: &Tree) -> Option<Missing<'a>> {
     let of_line = |line: &'a str| {
-        let (what, remedy) = missing_module(line).or_else(|| missing_program(line, said, tree))?;
-        Some(Missing { line: line.trim(), remedy: format!("`{what}` is not in the image: {remedy}") })
+        let (name, add) = missing_module(line).or_else(|| missing_program(line, said, tree))?;
+        Some(Missing { line: line.trim(), hint: Hint::Absent { name: name.to_owned(), add } })
     };
     said.lines().find_map(of_line)
 }
@@ -27,14 +28,14 @@ pub(super) fn lacks(said: &str, program: &str) -> bool {
 }
 
 /// Returns the module that `line` reports as missing, and how to add it.
-fn missing_module(line: &str) -> Option<(&str, String)> {
+fn missing_module(line: &str) -> Option<(&str, Addition)> {
     let (_, rest) = line.split_once("No module named '")?;
     let module = rest.split('\'').next()?;
-    Some((module, remedies::of_module(module)?.to_owned()))
+    Some((module, remedies::of_module(module)?))
 }
 
 /// Returns the program that `line` of `said` reports as missing, and how to add it.
-fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<(&'static str, String)> {
+fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<(&'static str, Addition)> {
     if !is_of_lack(line) {
         return None;
     }
@@ -85,6 +86,7 @@ fn is_called(line: &str, said: &str, program: &str) -> bool {
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
+    use crate::model::reason::Removed;
     use crate::model::tree::{Node, Origin};
 
     #[test]
@@ -101,8 +103,9 @@ mod tests {
         ];
         for (line, program, words) in table {
             let said = format!("Traceback\n  {line}\nCalled from somewhere");
-            let remedy = format!("`{program}` is not in the image: add it with `{words}`");
-            assert_eq!(missing(&said, &Tree::default()), Some(Missing { line, remedy }));
+            let found = missing(&said, &Tree::default()).unwrap();
+            let words = format!("`{program}` is not in the image: add it with `{words}`");
+            assert_eq!((found.line, found.hint.to_string()), (line, words));
         }
         for said in [
             "No such file or directory: 'a/file.txt'",
@@ -126,7 +129,7 @@ mod tests {
         let path = ImagePath::parse("/usr/bin/git").unwrap();
         tree.insert(path.clone(), Node::file(Digest::of(b"x"), 1, 0o755, Origin::Lath));
         assert_eq!(missing(said, &tree), None);
-        tree.remove(&path, "a rule");
+        tree.remove(&path, Removed::Documentation);
         assert_eq!(missing(said, &tree), None);
     }
 
@@ -134,7 +137,7 @@ mod tests {
     fn a_module_that_many_do_not_ask_for_is_known_by_its_distribution() {
         let said = "ModuleNotFoundError: No module named 'pkg_resources'";
         let remedy = "`pkg_resources` is not in the image: ask for `'setuptools<81'`, too";
-        assert_eq!(missing(said, &Tree::default()).unwrap().remedy, remedy);
+        assert_eq!(missing(said, &Tree::default()).unwrap().hint.to_string(), remedy);
         assert_eq!(missing("ModuleNotFoundError: No module named 'mine'", &Tree::default()), None);
     }
 }

@@ -25,9 +25,11 @@ use self::verdicts::{Verdicts, listed};
 use crate::model::assembly::Assembly;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
+use crate::model::hint::Hints;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Platform;
 use crate::model::receipt::ProofSummary;
+use crate::model::remedies;
 use crate::model::request::{Request, Volume};
 use crate::model::tree::{Origin, Tree};
 use crate::outside::sandbox::{Emulation, SandboxError};
@@ -55,6 +57,26 @@ pub(crate) enum ProveError {
     OutOfTime { checks: Vec<String>, limit_secs: u64 },
     #[error("cannot promise that the image works: {}", joined(.0))]
     Failed(Vec<Difference>),
+}
+
+impl Hints for ProveError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Store(error) => error.hints(),
+            Self::Sandbox(error) => error.hints(),
+            Self::NotFound { program } => {
+                let name = program.rsplit_once("bin/").map_or(program.as_str(), |(_, name)| name);
+                remedies::of_program(name).iter().map(ToString::to_string).collect()
+            }
+            Self::OutOfTime { .. } => {
+                vec!["`--proof-timeout SECONDS` gives them more time, and 0 all the time that they need".to_owned()]
+            }
+            Self::Failed(_) => {
+                vec!["`--trim none` tells whether trimming is the cause; `--no-verify` builds all the same".to_owned()]
+            }
+            Self::Foreign { .. } | Self::Machine { .. } => Vec::new(),
+        }
+    }
 }
 
 fn joined(differences: &[Difference]) -> String {

@@ -62,7 +62,7 @@ impl<'a> Verdicts<'a> {
 
     fn add_alike(&mut self, answer: &Answer) {
         let told = match missing(&answer.said(), self.tree) {
-            Some(Missing { line, remedy }) => format!("{line}; {remedy}"),
+            Some(Missing { line, hint }) => format!("{line}; {hint}"),
             None => answer.last_line(),
         };
         let place = self.alike.iter().position(|(known, _)| *known == told).unwrap_or_else(|| {

@@ -16,8 +16,10 @@ use self::needs::NeedsError;
 use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
+use crate::model::hint::{Hint, Hints};
 use crate::model::lock::{Lock, LockedDeb, LockedWheel, Parcel, PlatformLock};
 use crate::model::platform::{Platform, PythonVersion};
+use crate::model::reason::Why;
 use crate::model::request::{BaseRequest, Entrypoint, Request, TrimLevel};
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
@@ -28,12 +30,12 @@ use crate::outside::world::World;
 
 /// Packages in every image in addition to the interpreter: certificates, time zones, C.UTF-8, names of ports and media
 /// types.
-const ALWAYS: [(&str, &str); 5] = [
-    ("ca-certificates", "TLS"),
-    ("libc-bin", "the C.UTF-8 locale"),
-    ("tzdata", "time zones"),
-    ("netbase", "names of ports and protocols"),
-    ("media-types", "the stdlib's `mimetypes`"),
+const ALWAYS: [(&str, Why); 5] = [
+    ("ca-certificates", Why::Certificates),
+    ("libc-bin", Why::Locale),
+    ("tzdata", Why::TimeZones),
+    ("netbase", Why::NetworkNames),
+    ("media-types", Why::MediaTypes),
 ];
 
 /// Packages that are skipped because they only configure others during installation, which lath does itself, or because
@@ -109,15 +111,18 @@ impl ResolveError {
             _ => Vec::new(),
         }
     }
+}
 
-    /// Returns hints in addition to the error's own text.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for ResolveError {
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::Pypi(error) => error.hints(),
             Self::Archive(error) => error.hints(),
             Self::Fetch(error) | Self::Direct(DirectError::Fetch { source: error, .. }) => error.hints(),
-            Self::Store(error) => error.hints(),
-            _ => Vec::new(),
+            Self::Store(error)
+            | Self::Direct(DirectError::Take { source: error, .. })
+            | Self::Needs(NeedsError::Store(error)) => error.hints(),
+            Self::Debian(_) | Self::Direct(_) | Self::Needs(_) | Self::NoPython { .. } => Vec::new(),
         }
     }
 }
@@ -139,19 +144,18 @@ struct DebianHalf {
 }
 
 impl DebianHalf {
-    /// Returns a sentence for each wheel with libraries for which no package was found.
-    fn uncarried(&self, suite: &str) -> Vec<String> {
-        let mut by_wheel: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    /// Returns a hint for each wheel with libraries for which no package was found.
+    fn uncarried(&self, suite: &str) -> Vec<Hint> {
+        let mut by_wheel: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (library, wheel) in &self.missing {
-            by_wheel.entry(wheel).or_default().push(library);
+            by_wheel.entry(wheel).or_default().push(library.clone());
         }
-        let sentence = |(wheel, libraries): (&str, Vec<&str>)| {
-            let (names, them) = (libraries.join("`, `"), if libraries.len() == 1 { "it" } else { "them" });
-            format!(
-                "{wheel} needs `{names}`, which no package of `{suite}` is known to carry: name {them} with `--with PACKAGE`"
-            )
+        let hint = |(wheel, sonames): (&str, Vec<String>)| Hint::Libraries {
+            wheel: wheel.to_owned(),
+            sonames,
+            suite: suite.to_owned(),
         };
-        by_wheel.into_iter().map(sentence).collect()
+        by_wheel.into_iter().map(hint).collect()
     }
 }
 
@@ -300,7 +304,7 @@ impl Packages<'_> {
     }
 
     fn half(&mut self, request: &Request, needs: &BTreeMap<String, String>) -> Result<DebianHalf, ResolveError> {
-        const SHELF: &str = "debian-half-3";
+        const SHELF: &str = "debian-half-4";
         let base_roots = base_roots(request);
         let mut wanted = [base_roots.clone(), additions(request)].concat();
         let skipped = skipped(request);
@@ -333,8 +337,8 @@ impl Packages<'_> {
             let guessed = || index.package_for_file(library).filter(|_| !is_certain);
             match index.package_for_soname(library).or_else(|| listed.get(library).cloned()).or_else(guessed) {
                 Some(package) => {
-                    let reason = format!("`{library}`, which wheel {wheel} needs");
-                    wanted.push(Wanted { package, reason });
+                    let why = Why::Library { soname: library.clone(), wheel: wheel.clone() };
+                    wanted.push(Wanted { package, why });
                 }
                 None => {
                     half.missing.insert(library.clone(), wheel.clone());
@@ -359,18 +363,14 @@ impl Packages<'_> {
     }
 }
 
-fn wanted(package: String, reason: &str) -> Wanted {
-    Wanted { package, reason: reason.to_owned() }
-}
-
 /// Returns the packages that every image has, even if the request does not name them.
 fn base_roots(request: &Request) -> Vec<Wanted> {
     let version = request.python.version;
     let mut roots = vec![
-        wanted(format!("python{version}-minimal"), "the interpreter"),
-        wanted(format!("libpython{version}-stdlib"), "the standard library"),
+        Wanted { package: format!("python{version}-minimal"), why: Why::Interpreter },
+        Wanted { package: format!("libpython{version}-stdlib"), why: Why::StandardLibrary },
     ];
-    roots.extend(ALWAYS.iter().map(|(package, reason)| wanted((*package).to_owned(), reason)));
+    roots.extend(ALWAYS.map(|(package, why)| Wanted { package: package.to_owned(), why }));
     roots
 }
 
@@ -378,11 +378,10 @@ fn base_roots(request: &Request) -> Vec<Wanted> {
 fn additions(request: &Request) -> Vec<Wanted> {
     let mut roots = Vec::new();
     if request.runtime.shell || request.runtime.entrypoint == Entrypoint::Shell {
-        roots.push(wanted("dash".to_owned(), "`--shell`"));
-        roots.push(wanted("coreutils".to_owned(), "`--shell`"));
+        roots.extend(["dash", "coreutils"].map(|package| Wanted { package: package.to_owned(), why: Why::Shell }));
     }
     for package in &request.base.packages {
-        roots.push(wanted(package.clone(), &format!("`--with {package}`")));
+        roots.push(Wanted { package: package.clone(), why: Why::Named { package: package.clone() } });
     }
     roots
 }
@@ -402,7 +401,7 @@ fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
     runs.flat_map(|(runner, packages)| {
         packages.iter().map(move |package| Wanted {
             package: (*package).to_owned(),
-            reason: format!("{}{runner}", LockedDeb::RUN_BY),
+            why: Why::ScriptsOf { package: (*runner).to_owned() },
         })
     })
     .collect()

@@ -5,18 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rules::{CHARACTER_SETS, is_gconv};
+use super::rules::is_gconv;
 use super::survey::Survey;
 use super::{Base, keeps};
 use crate::formats::ldcache::{self, Library};
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Architecture;
+use crate::model::reason::{Kept, Removed};
 use crate::model::request::Request;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::{Store, StoreError};
-
-const UNNEEDED: &str = "shared libraries that nothing kept needs";
-const UNMET: &str = "extension modules of the stdlib whose library is left out";
 
 /// Libraries that programs open by names they build at run time, or that glibc opens itself. `pthread_cancel` opens
 /// libgcc_s, nsswitch opens libnss_*, and programs compiled against an old glibc open the libraries that are part of
@@ -48,7 +46,7 @@ pub(super) fn remove_unneeded(
     // A library of the base, by each name under which a loader may look for it.
     let mut candidates: BTreeMap<&ImagePath, &[String]> = BTreeMap::new();
     let mut by_name: BTreeMap<&str, &ImagePath> = BTreeMap::new();
-    let mut queue: Vec<(&str, String)> = Vec::new();
+    let mut queue: Vec<(&str, &ImagePath)> = Vec::new();
     for (origin, survey) in surveys {
         for (path, linked) in &survey.elf {
             let is_here = path.parent().is_some_and(|parent| parent.as_str() == directory);
@@ -58,7 +56,7 @@ pub(super) fn remove_unneeded(
                 by_name.insert(path.file_name(), path);
                 by_name.extend(linked.soname.as_deref().map(|soname| (soname, path)));
             } else {
-                queue.extend(linked.needed.iter().map(|needed| (needed.as_str(), path.to_string())));
+                queue.extend(linked.needed.iter().map(|needed| (needed.as_str(), path)));
             }
         }
     }
@@ -66,18 +64,18 @@ pub(super) fn remove_unneeded(
     let named: BTreeMap<&str, &Origin> = named
         .flat_map(|(origin, survey)| survey.named_libraries.iter().map(move |name| (name.as_str(), origin)))
         .collect();
-    let mut reasons: BTreeMap<ImagePath, String> = BTreeMap::new();
-    for path in candidates.keys() {
+    let mut reasons: BTreeMap<ImagePath, Kept> = BTreeMap::new();
+    for (path, needed) in &candidates {
         if let Some(origin) = named.get(stem(path.file_name())) {
-            reasons.insert((*path).clone(), format!("named in files of {origin}"));
-            queue.extend(candidates[path].iter().map(|needed| (needed.as_str(), path.to_string())));
+            reasons.insert((*path).clone(), Kept::NamedBy { origin: (*origin).clone() });
+            queue.extend(needed.iter().map(|needed| (needed.as_str(), *path)));
         }
     }
     while let Some((name, asker)) = queue.pop() {
-        let Some(path) = by_name.get(name) else { continue };
-        if !reasons.contains_key(*path) {
-            reasons.insert((*path).clone(), format!("needed by {asker}"));
-            queue.extend(candidates[path].iter().map(|needed| (needed.as_str(), path.to_string())));
+        let Some(path) = by_name.get(name).copied() else { continue };
+        if !reasons.contains_key(path) {
+            reasons.insert(path.clone(), Kept::NeededBy { path: asker.clone() });
+            queue.extend(candidates[path].iter().map(|needed| (needed.as_str(), path)));
         }
     }
     let going: BTreeSet<ImagePath> =
@@ -90,11 +88,11 @@ pub(super) fn remove_unneeded(
         .map(|(path, _)| path.clone())
         .collect();
     for path in links.iter().chain(&going) {
-        tree.remove(path, UNNEEDED);
+        tree.remove(path, Removed::UnneededLibraries);
     }
     for (path, reason) in reasons {
         if let Some(node) = tree.nodes.get_mut(&path) {
-            node.reason = reason;
+            node.kept = Some(reason);
         }
     }
 }
@@ -109,7 +107,7 @@ pub(super) fn remove_unmet_modules(tree: &mut Tree, surveys: &BTreeMap<Origin, S
         .map(|(path, _)| path.clone())
         .collect();
     for path in unmet {
-        tree.remove(&path, UNMET);
+        tree.remove(&path, Removed::UnmetModules);
     }
 }
 
@@ -131,7 +129,7 @@ pub(super) fn remove_character_sets(
         .map(|(path, _)| path.clone())
         .collect();
     for path in going {
-        tree.remove(&path, CHARACTER_SETS);
+        tree.remove(&path, Removed::CharacterSets);
     }
 }
 

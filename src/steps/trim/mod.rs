@@ -1,7 +1,7 @@
 //! Tree -> smaller tree: the level `standard`. It never removes Python files of a distribution, or data that a program
 //! in this image could read.
 //!
-//! Each removed path has the text of its rule, and each kept path has the reason why it is kept. The user sees both.
+//! Each removed path has the reason of its rule, and each kept path has the reason why it is kept. The user sees both.
 
 mod libraries;
 mod named;
@@ -20,6 +20,7 @@ use crate::model::digest::Digest;
 use crate::model::glob;
 use crate::model::image_path::ImagePath;
 use crate::model::lock::{LockedDeb, PlatformLock};
+use crate::model::reason::{Kept, Removed, Why};
 use crate::model::request::{Request, TrimLevel};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::{Store, StoreError};
@@ -37,7 +38,7 @@ impl Base {
         let names = |is_such: fn(&LockedDeb) -> bool| {
             lock.debs.iter().filter(|deb| is_such(deb)).map(|deb| deb.name.clone()).collect()
         };
-        Self { packages: names(|deb| deb.is_base), aides: names(|deb| deb.reason.starts_with(LockedDeb::RUN_BY)) }
+        Self { packages: names(|deb| deb.is_base), aides: names(|deb| matches!(deb.why, Why::ScriptsOf { .. })) }
     }
 
     fn has(&self, origin: &Origin) -> bool {
@@ -88,24 +89,23 @@ fn keeps(request: &Request, path: &ImagePath) -> bool {
 
 /// Gives every kept path that has no reason yet the reason of its package.
 fn explain(tree: &mut Tree, lock: &PlatformLock, request: &Request) {
-    let debs: BTreeMap<&str, &str> = lock.debs.iter().map(|deb| (deb.name.as_str(), deb.reason.as_str())).collect();
+    let debs: BTreeMap<&str, &Why> = lock.debs.iter().map(|deb| (deb.name.as_str(), &deb.why)).collect();
     let requested: BTreeSet<&str> =
         lock.wheels.iter().filter(|wheel| wheel.is_requested).map(|wheel| wheel.name.as_str()).collect();
     for (path, node) in &mut tree.nodes {
         if keeps(request, path) {
-            node.reason = "`--keep`".to_owned();
+            node.kept = Some(Kept::Pattern);
         }
-        if !node.reason.is_empty() {
+        if node.kept.is_some() {
             continue;
         }
-        let reason = match &node.origin {
-            Origin::Deb { name, .. } => debs.get(name.as_str()).copied().unwrap_or("in the base"),
-            Origin::Wheel { name, .. } if requested.contains(name.as_str()) => "asked for",
-            Origin::Wheel { .. } => "needed by what was asked for",
-            Origin::Lath => "in every image",
-            Origin::User => "`--copy`",
-        };
-        node.reason = reason.to_owned();
+        node.kept = Some(match &node.origin {
+            Origin::Deb { name, .. } => debs.get(name.as_str()).map_or(Kept::Base, |why| Kept::Package((*why).clone())),
+            Origin::Wheel { name, .. } if requested.contains(name.as_str()) => Kept::Requested,
+            Origin::Wheel { .. } => Kept::Required,
+            Origin::Lath => Kept::EveryImage,
+            Origin::User => Kept::Copied,
+        });
     }
 }
 
@@ -158,7 +158,7 @@ fn remove_empty(tree: &mut Tree, whole: &Tree) {
             .any(|next| next.is_within(directory.as_str()));
         let is_deb = whole.nodes.get(&directory).is_some_and(|node| matches!(node.origin, Origin::Deb { .. }));
         if is_empty && is_deb && tree.nodes.contains_key(&directory) {
-            tree.remove(&directory, "emptied by the rules above");
+            tree.remove(&directory, Removed::EmptiedDirectories);
             if let Some(parent) = directory.parent() {
                 let at = filled.partition_point(|other| *other < parent);
                 if filled.get(at) != Some(&parent) {

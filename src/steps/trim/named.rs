@@ -7,12 +7,10 @@ use super::survey::{FOR_LDCONFIG, FOR_TOPICS, Survey, is_mentioned};
 use crate::formats::ldcache::{self, Library};
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Architecture;
+use crate::model::reason::Removed;
 use crate::model::request::Request;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::store::{Store, StoreError};
-
-const TOPICS: &str = "texts of Python's interactive help";
-const LDCONFIG: &str = "ldconfig, where a script answers what ctypes asks it";
 
 /// The paths of the `ldconfig` program in Debian and in Ubuntu. In Ubuntu, `/usr/sbin/ldconfig` itself is a script.
 const PROGRAMS: [&str; 2] = ["/usr/sbin/ldconfig", "/usr/sbin/ldconfig.real"];
@@ -22,7 +20,7 @@ pub(super) fn remove_topics(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>,
     let topics = format!("{}/pydoc_data/topics.py", request.python.version.stdlib());
     let Ok(topics) = ImagePath::parse(&topics) else { return };
     if !is_mentioned(surveys, &FOR_TOPICS) && !keeps(request, &topics) {
-        tree.remove(&topics, TOPICS);
+        tree.remove(&topics, Removed::HelpTopics);
     }
 }
 
@@ -44,7 +42,7 @@ pub(super) fn replace_ldconfig(
         return Ok(());
     }
     for path in &programs {
-        tree.remove(path, LDCONFIG);
+        tree.remove(path, Removed::Ldconfig);
     }
     let script = script(&ldcache::listing(libraries, architecture), &request.python.version.interpreter());
     let digest = store.put(script.as_bytes())?;

@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use super::survey::Survey;
 use super::{Base, keeps};
 use crate::model::image_path::ImagePath;
+use crate::model::reason::Removed;
 use crate::model::request::Request;
 use crate::model::tree::{Kind, Node, Origin, Tree};
-
-const UNNAMED: &str = "programs of essential packages that no script names";
 
 /// A package with at most this many programs keeps all of them, because they are probably the reason for the
 /// dependency.
@@ -44,6 +43,6 @@ pub(super) fn remove_unnamed(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>
         .cloned()
         .collect();
     for path in going {
-        tree.remove(&path, UNNAMED);
+        tree.remove(&path, Removed::UnnamedPrograms);
     }
 }

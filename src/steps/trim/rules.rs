@@ -3,11 +3,12 @@
 
 use super::Base;
 use crate::model::image_path::ImagePath;
+use crate::model::reason::Removed;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 
 /// A rule: the files that it removes from Debian packages, and the reason shown to the user.
 struct Rule {
-    reason: &'static str,
+    reason: Removed,
     takes: fn(&ImagePath, &Package<'_>) -> bool,
 }
 
@@ -25,31 +26,26 @@ struct Image {
     has_bundle: bool,
 }
 
-pub(super) const CHARACTER_SETS: &str = "character sets for iconv";
-
 /// In order: the first rule that matches a path gives the reason. All rules concern Debian packages only.
 const RULES: [Rule; 14] = [
-    Rule { reason: "documentation", takes: |path, _| is_documentation(path) },
-    Rule { reason: "manuals", takes: |path, _| any_within(path, &["/usr/share/man", "/usr/share/info"]) },
-    Rule { reason: "locales but C.UTF-8", takes: is_locale },
-    Rule { reason: CHARACTER_SETS, takes: |path, _| is_gconv(path) && !is_usual_character_set(path) },
-    Rule { reason: "headers and static libraries", takes: is_for_compilers },
-    Rule { reason: "files for packagers and desktops", takes: |path, _| any_within(path, &FOR_PACKAGERS) },
-    Rule { reason: "files for init systems, cron and apt", takes: |path, _| any_within(path, &FOR_SERVICES) },
-    Rule { reason: "the stdlib's own tests and its IDE", takes: |path, _| is_stdlib_test(path) },
-    Rule { reason: "programs of libc's maintenance", takes: |path, _| is_libc_maintenance(path) },
-    Rule { reason: "second copies of time zones, with and without leap seconds", takes: is_second_time_zone },
-    Rule { reason: "certificates that the bundle holds", takes: is_bundled_certificate },
-    Rule { reason: "perl's modules, with no perl to read them", takes: is_for_perl },
-    Rule { reason: "git's servers and its tools for mail and huge repositories", takes: is_aside_of_git },
-    Rule { reason: "git's tools for servers that do not know git", takes: is_for_plain_servers },
+    Rule { reason: Removed::Documentation, takes: |path, _| is_documentation(path) },
+    Rule { reason: Removed::Manuals, takes: |path, _| any_within(path, &["/usr/share/man", "/usr/share/info"]) },
+    Rule { reason: Removed::Locales, takes: is_locale },
+    Rule { reason: Removed::CharacterSets, takes: |path, _| is_gconv(path) && !is_usual_character_set(path) },
+    Rule { reason: Removed::CompilerFiles, takes: is_for_compilers },
+    Rule { reason: Removed::PackagerFiles, takes: |path, _| any_within(path, &FOR_PACKAGERS) },
+    Rule { reason: Removed::ServiceFiles, takes: |path, _| any_within(path, &FOR_SERVICES) },
+    Rule { reason: Removed::StdlibTests, takes: |path, _| is_stdlib_test(path) },
+    Rule { reason: Removed::LibcMaintenance, takes: |path, _| is_libc_maintenance(path) },
+    Rule { reason: Removed::SecondTimeZones, takes: is_second_time_zone },
+    Rule { reason: Removed::BundledCertificates, takes: is_bundled_certificate },
+    Rule { reason: Removed::PerlModules, takes: is_for_perl },
+    Rule { reason: Removed::GitServers, takes: is_aside_of_git },
+    Rule { reason: Removed::GitPlainServers, takes: is_for_plain_servers },
 ];
 
-/// The reason for files of wheels that are for another system than the image's.
-const WINDOWS: &str = "programs that start scripts on Windows";
-
 /// Returns each path of `tree` that a rule removes, with the reason.
-pub(super) fn taken(tree: &Tree, base: &Base) -> Vec<(ImagePath, &'static str)> {
+pub(super) fn taken(tree: &Tree, base: &Base) -> Vec<(ImagePath, Removed)> {
     let image = Image {
         has_compiler: tree.nodes.keys().any(is_compiler),
         has_perl: tree.find("/usr/bin/perl").is_some(),
@@ -59,7 +55,7 @@ pub(super) fn taken(tree: &Tree, base: &Base) -> Vec<(ImagePath, &'static str)> 
         let name = match &node.origin {
             _ if node.kind == Kind::Directory => return None,
             Origin::Deb { name, .. } => name,
-            Origin::Wheel { .. } => return is_windows_launcher(path).then_some(WINDOWS),
+            Origin::Wheel { .. } => return is_windows_launcher(path).then_some(Removed::WindowsLaunchers),
             Origin::Lath | Origin::User => return None,
         };
         let package = Package { name, is_base: base.has(&node.origin), image: &image };

@@ -8,12 +8,12 @@ use super::survey::{FOR_SEEDS, Survey, is_mentioned};
 use crate::model::image_path::ImagePath;
 use crate::model::lock::PlatformLock;
 use crate::model::platform::PythonVersion;
+use crate::model::reason::Removed;
 use crate::model::request::Request;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::store::{Store, StoreError};
 
 const VIRTUALENV: &str = "virtualenv";
-const SEEDS: &str = "virtualenv's wheels for another Python than the image's";
 
 /// The module that lists which of the wheels next to it is for which Python.
 const TABLE: &str = "/virtualenv/seed/wheels/embed/__init__.py";
@@ -43,7 +43,7 @@ pub(super) fn remove_foreign(
     let is_going = |path: &ImagePath| tree.nodes.get(path).is_some_and(is_of_virtualenv) && !keeps(request, path);
     let paths = wheels.iter().filter_map(|wheel| directory.join(wheel).ok());
     for path in paths.filter(is_going).collect::<Vec<ImagePath>>() {
-        tree.remove(&path, SEEDS);
+        tree.remove(&path, Removed::ForeignSeeds);
     }
     Ok(())
 }
