@@ -8,16 +8,14 @@ use std::ops::Range;
 
 use fs_err as fs;
 
+use super::Refusal;
+
 /// Ids in a range that systemd's "Users, Groups, UIDs and GIDs on systemd Systems" lists as unused.
 const UNUSED: Range<u32> = 2_000_000_000..2_000_001_000;
 /// The last id for users of the system (`SYS_UID_MAX` in login.defs(5)).
 const LAST_SYSTEM_ID: u32 = 999;
 /// `nobody`, and the id that many system calls with 16-bit ids read as "none".
 const NOBODY: [u32; 2] = [65_534, 65_535];
-
-/// The reason why root cannot run anything.
-pub(super) const ONLY_ROOT: &str =
-    "lath runs as root, and this user namespace has no other user that programs in the sandbox could run as";
 
 /// The contents of `uid_map` and of `gid_map` of the new namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +26,12 @@ pub(super) struct Maps {
 
 /// Returns the maps for a program that has the id `inside` in the sandbox, if lath runs as root; `None` for an ordinary
 /// user. The error is the reason why root cannot run anything here.
-pub(super) fn maps(inside: u32) -> Result<Option<Maps>, String> {
+pub(super) fn maps(inside: u32) -> Result<Option<Maps>, Refusal> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
-    let read = |name: &str| fs::read_to_string(name).map_err(|error| error.to_string());
+    let read =
+        |name: &str| fs::read_to_string(name).map_err(|error| Refusal::Unavailable { reason: error.to_string() });
     let host = Host {
         users: ranges(&read("/proc/self/uid_map")?),
         groups: ranges(&read("/proc/self/gid_map")?),
@@ -54,11 +53,11 @@ struct Host {
 }
 
 impl Host {
-    fn maps(&self, inside: u32) -> Result<Option<Maps>, String> {
+    fn maps(&self, inside: u32) -> Result<Option<Maps>, Refusal> {
         if self.is_fake_root {
             return Ok(None);
         }
-        let outside = self.unused(inside).ok_or(ONLY_ROOT)?;
+        let outside = self.unused(inside).ok_or(Refusal::OnlyRoot)?;
         Ok(Some(Maps { users: map(&self.users, inside, outside), groups: map(&self.groups, inside, outside) }))
     }
 
@@ -164,8 +163,7 @@ mod tests {
 
     #[test]
     fn root_without_any_other_user_is_refused_if_it_is_root_outside_as_well() {
-        let error = host("0 0 1\n", &[]).maps(65_532).unwrap_err();
-        assert!(error.contains("lath runs as root"), "{error}");
+        assert_eq!(host("0 0 1\n", &[]).maps(65_532), Err(Refusal::OnlyRoot));
         assert_eq!(host("0 1000 1\n", &[]).maps(65_532), Ok(None));
     }
 

@@ -71,6 +71,10 @@ pub(crate) struct Sandbox {
 pub(crate) enum SandboxError {
     #[error("cannot run anything in a sandbox: {reason}")]
     Unavailable { reason: String },
+    #[error(
+        "cannot run anything in a sandbox: lath runs as root, and this user namespace has no other user that programs in the sandbox could run as"
+    )]
+    OnlyRoot,
     #[error("cannot run `{program}` in the sandbox: {cause}")]
     Run { program: String, cause: String },
     #[error("cannot run `{program}` in the sandbox")]
@@ -83,6 +87,7 @@ pub(crate) enum SandboxError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Refusal {
     Unavailable { reason: String },
+    OnlyRoot,
     Run { cause: String },
     Link { path: String },
 }
@@ -91,6 +96,7 @@ impl SandboxError {
     fn of(refusal: Refusal, job: &Job) -> Self {
         match refusal {
             Refusal::Unavailable { reason } => Self::Unavailable { reason },
+            Refusal::OnlyRoot => Self::OnlyRoot,
             Refusal::Run { cause } => Self::Run { program: job.program(), cause },
             Refusal::Link { path } => Self::Link { path },
         }
@@ -101,7 +107,7 @@ impl Hints for SandboxError {
     fn hints(&self) -> Vec<String> {
         let without = "build with `--no-verify --bytecode none` and try the image in an engine";
         let hint = match self {
-            Self::Unavailable { reason } if reason == identity::ONLY_ROOT => {
+            Self::OnlyRoot => {
                 format!("run lath as an ordinary user, or as root of a namespace that has more users; or {without}")
             }
             _ => format!(

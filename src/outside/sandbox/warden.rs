@@ -67,7 +67,7 @@ impl Warden {
     /// terminal. All others are in a process group of their own, so that the terminal's signals do not reach them.
     pub(super) fn start(user: u32, is_own_run: bool) -> Result<Self, Refusal> {
         let unavailable = |error: io::Error| Refusal::Unavailable { reason: format!("its process: {error}") };
-        let maps = identity::maps(user).map_err(|reason| Refusal::Unavailable { reason })?;
+        let maps = identity::maps(user)?;
         let (socket, other_end) = UnixStream::pair().map_err(unavailable)?;
         let mut command = Command::new("/proc/self/exe");
         command.args([WORD, if maps.is_some() { MAPPED } else { PLAIN }]);
