@@ -444,6 +444,57 @@ impl FromStr for Compression {
 }
 
 #[cfg(test)]
+impl Request {
+    /// Returns a request with empty lists and the defaults of the command line, for tests to change.
+    pub(crate) fn example() -> Self {
+        Self {
+            python: PythonRequest {
+                version: PythonVersion { major: 3, minor: 13 },
+                requirements: Vec::new(),
+                requirement_files: Vec::new(),
+                constraint_files: Vec::new(),
+                prereleases: Prereleases::IfNecessary,
+                indexes: Indexes::default(),
+            },
+            base: BaseRequest {
+                distribution: Distribution::Debian,
+                suite: "trixie".to_owned(),
+                packages: Vec::new(),
+                recommends: false,
+                mirror: None,
+                security_mirror: None,
+            },
+            platforms: Vec::new(),
+            trim: TrimLevel::Standard,
+            keep: Vec::new(),
+            bytecode: Bytecode::None,
+            user_base: UserBase(ImagePath::parse(UserBase::DEFAULT).unwrap()),
+            runtime: RuntimeRequest {
+                scripts: Vec::new(),
+                entrypoint: Entrypoint::Exec,
+                shell: false,
+                cmd: Vec::new(),
+                env: BTreeMap::new(),
+                labels: BTreeMap::new(),
+                annotations: BTreeMap::new(),
+                user: "65532:65532".to_owned(),
+                workdir: None,
+                expose: Vec::new(),
+            },
+            copies: Vec::new(),
+            checks: Vec::new(),
+            verify: true,
+            proof_secs: 0,
+            compression: Compression::Gzip(6),
+            epoch_secs: 0,
+            name: "tool".to_owned(),
+            destinations: Vec::new(),
+            metadata_file: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
