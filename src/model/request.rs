@@ -36,7 +36,7 @@ pub(crate) struct Request {
     /// How long all checks of a platform may take together, in seconds; 0 is no limit.
     pub(crate) proof_secs: u64,
     pub(crate) compression: Compression,
-    /// Seconds since 1970, used for every time in the image (`SOURCE_DATE_EPOCH`).
+    /// Seconds since 1970, used for every time in the image (`SOURCE_DATE_EPOCH`). At most `MAX_EPOCH_SECS`.
     pub(crate) epoch_secs: u64,
     /// The image's name, with its tag if the user gave one: `registry.example/tools/pre-commit:4.7.0`.
     pub(crate) name: String,
@@ -100,6 +100,11 @@ impl FromStr for UserBase {
 }
 
 impl Request {
+    /// The latest time that all parts of an image can hold: a tar header has eleven octal digits for it (2242-03-16).
+    /// A pax record could hold later times, but not every engine can set them: containerd counts nanoseconds in 64 bits,
+    /// which end in 2262.
+    pub(crate) const MAX_EPOCH_SECS: u64 = 0o77_777_777_777;
+
     /// Returns the request for a bare Python of the same release for this machine, which compiles the bytecode for
     /// `platform`. `None` if the platform's own Python can do it here, if nothing is compiled, or if lath does not
     /// support this machine's architecture.

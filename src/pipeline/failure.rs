@@ -22,6 +22,8 @@ use crate::steps::unpack::UnpackError;
 /// An error that stopped a build: one variant per step.
 #[derive(Debug, Error)]
 pub(crate) enum BuildError {
+    #[error("cannot build an image for no platform")]
+    NoPlatform,
     #[error(transparent)]
     Resolve(#[from] Box<ResolveError>),
     #[error(transparent)]
