@@ -1,7 +1,7 @@
 //! The first stage with uv. uv is installed from the index, like any other distribution.
 
 use super::contents::uv_pins;
-use super::lean::{installed, write_pins};
+use super::pins::{installed, write_pins};
 use super::text::{Text, folded, listed, shell_word};
 use super::{Page, public};
 
