@@ -300,11 +300,16 @@ fn checked_name(text: &str) -> Result<String, Failure> {
 }
 
 fn epoch_secs() -> Result<u64, Failure> {
-    match std::env::var("SOURCE_DATE_EPOCH") {
-        Err(_) => Ok(0),
-        Ok(text) => text.trim().parse().map_err(|_| {
-            usage(format!("cannot read SOURCE_DATE_EPOCH `{text}`: it is a number of seconds since 1970"))
-        }),
+    const LAST: u64 = Request::MAX_EPOCH_SECS;
+    let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") else { return Ok(0) };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.trim().parse() {
+        Ok(secs) if secs <= LAST => Ok(secs),
+        // A number that is too large for the type is also out of range.
+        _ if is_number(text.trim()) => Err(usage(format!(
+            "cannot use SOURCE_DATE_EPOCH `{text}`: an image can hold times up to {LAST} (2242-03-16)"
+        ))),
+        _ => Err(usage(format!("cannot read SOURCE_DATE_EPOCH `{text}`: it is a number of seconds since 1970"))),
     }
 }
 

@@ -86,7 +86,12 @@ fn pad(writer: &mut dyn Write, size_bytes: u64) -> io::Result<()> {
 }
 
 fn write_entry(writer: &mut dyn Write, entry: &Entry<'_>) -> io::Result<()> {
-    const MAX_SIZE: u64 = 0o77_777_777_777;
+    /// The largest number in the header's fields of eleven octal digits.
+    const MAX: u64 = 0o77_777_777_777;
+    if entry.epoch_secs > MAX {
+        let problem = format!("{} seconds since 1970 do not fit into a tar header", entry.epoch_secs);
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+    }
     let mut records = Vec::new();
     if entry.name.len() > 100 || !entry.name.is_ascii() {
         records.extend(pax_record("path", entry.name));
@@ -94,7 +99,7 @@ fn write_entry(writer: &mut dyn Write, entry: &Entry<'_>) -> io::Result<()> {
     if entry.link.len() > 100 || !entry.link.is_ascii() {
         records.extend(pax_record("linkpath", entry.link));
     }
-    if entry.size_bytes > MAX_SIZE {
+    if entry.size_bytes > MAX {
         records.extend(pax_record("size", &entry.size_bytes.to_string()));
     }
     if !records.is_empty() {
@@ -143,7 +148,7 @@ fn text(field: &mut [u8], value: &str) {
 fn octal(field: &mut [u8], value: u64) {
     let digits = field.len() - 1;
     let wide = format!("{value:0digits$o}");
-    // Values that do not fit are written to a preceding pax record.
+    // If a size does not fit, a preceding pax record contains the whole value.
     field[..digits].copy_from_slice(&wide.as_bytes()[wide.len() - digits..]);
 }
 
@@ -180,6 +185,16 @@ mod tests {
         assert_eq!(seen[0], ("tmp/".to_owned(), (0o1777, 0, 7, 0, String::new())));
         assert_eq!(seen[1], (long[1..].to_owned(), (0o755, 65532, 7, 0, "hi".to_owned())));
         assert_eq!(seen[2], ("link".to_owned(), (0o777, 0, 7, 120, String::new())));
+    }
+
+    #[test]
+    fn a_time_that_does_not_fit_is_an_error_and_the_last_that_fits_is_read_again() {
+        let last = 0o77_777_777_777;
+        let mut bytes = Vec::new();
+        write_file(&mut bytes, "x", 0, last, &mut io::empty()).unwrap();
+        let header = tar::Archive::new(bytes.as_slice()).entries().unwrap().next().unwrap().unwrap().header().clone();
+        assert_eq!(header.mtime().unwrap(), last);
+        assert!(write_file(&mut Vec::new(), "x", 0, last + 1, &mut io::empty()).is_err());
     }
 
     #[test]

@@ -76,3 +76,28 @@ impl Image {
         }
     }
 }
+
+#[cfg(test)]
+impl Image {
+    /// Returns an image with one platform and one layer, for tests. Its documents are no JSON.
+    pub(crate) fn example() -> Self {
+        use crate::model::platform::Architecture;
+        let layer = Layer {
+            title: "base".to_owned(),
+            digest: BlobDigest(Digest::of(b"layer")),
+            diff_id: DiffId(Digest::of(b"tar")),
+            media_type: "application/vnd.oci.image.layer.v1.tar+gzip".to_owned(),
+            size_bytes: 5,
+            tar_bytes: 2048,
+            files_bytes: 1000,
+            segments: Vec::new(),
+        };
+        let platform = PlatformImage {
+            platform: Platform { architecture: Architecture::Amd64 },
+            layers: vec![layer],
+            config: Document::new("application/vnd.oci.image.config.v1+json", b"config".to_vec()),
+            manifest: Document::new("application/vnd.oci.image.manifest.v1+json", b"manifest".to_vec()),
+        };
+        Self { name: "team/tool:1".to_owned(), platforms: vec![platform], index: None }
+    }
+}

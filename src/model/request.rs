@@ -37,7 +37,7 @@ pub(crate) struct Request {
     /// How long all checks of a platform may take together, in seconds; 0 is no limit.
     pub(crate) proof_secs: u64,
     pub(crate) compression: Compression,
-    /// Seconds since 1970, used for every time in the image (`SOURCE_DATE_EPOCH`).
+    /// Seconds since 1970, used for every time in the image (`SOURCE_DATE_EPOCH`). At most `MAX_EPOCH_SECS`.
     pub(crate) epoch_secs: u64,
     /// The image's name, with its tag if the user gave one: `registry.example/tools/pre-commit:4.7.0`.
     pub(crate) name: String,
@@ -101,6 +101,11 @@ impl FromStr for UserBase {
 }
 
 impl Request {
+    /// The latest time that all parts of an image can hold: a tar header has eleven octal digits for it (2242-03-16).
+    /// A pax record could hold later times, but not every engine can set them: containerd counts nanoseconds in 64 bits,
+    /// which end in 2262.
+    pub(crate) const MAX_EPOCH_SECS: u64 = 0o77_777_777_777;
+
     /// Returns the request for a bare Python of the same release for this machine, which compiles the bytecode for
     /// `platform`. `None` if the platform's own Python can do it here, if nothing is compiled, or if lath does not
     /// support this machine's architecture.
@@ -440,6 +445,57 @@ impl FromStr for Compression {
             ("gzip", level) if (1..=12).contains(&level.unwrap_or(6)) => Ok(Self::Gzip(level.unwrap_or(6))),
             ("zstd", level) if (1..=19).contains(&level.unwrap_or(9)) => Ok(Self::Zstd(level.unwrap_or(9))),
             _ => Err(refuse()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Request {
+    /// Returns a request with empty lists and the defaults of the command line, for tests to change.
+    pub(crate) fn example() -> Self {
+        Self {
+            python: PythonRequest {
+                version: PythonVersion { major: 3, minor: 13 },
+                requirements: Vec::new(),
+                requirement_files: Vec::new(),
+                constraint_files: Vec::new(),
+                prereleases: Prereleases::IfNecessary,
+                indexes: Indexes::default(),
+            },
+            base: BaseRequest {
+                distribution: Distribution::Debian,
+                suite: "trixie".to_owned(),
+                packages: Vec::new(),
+                recommends: false,
+                mirror: None,
+                security_mirror: None,
+            },
+            platforms: Vec::new(),
+            trim: TrimLevel::Standard,
+            keep: Vec::new(),
+            bytecode: Bytecode::None,
+            user_base: UserBase(ImagePath::parse(UserBase::DEFAULT).unwrap()),
+            runtime: RuntimeRequest {
+                scripts: Vec::new(),
+                entrypoint: Entrypoint::Exec,
+                shell: false,
+                cmd: Vec::new(),
+                env: BTreeMap::new(),
+                labels: BTreeMap::new(),
+                annotations: BTreeMap::new(),
+                user: "65532:65532".to_owned(),
+                workdir: None,
+                expose: Vec::new(),
+            },
+            copies: Vec::new(),
+            checks: Vec::new(),
+            verify: true,
+            proof_secs: 0,
+            compression: Compression::Gzip(6),
+            epoch_secs: 0,
+            name: "tool".to_owned(),
+            destinations: Vec::new(),
+            metadata_file: None,
         }
     }
 }

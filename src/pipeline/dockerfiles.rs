@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{BuildError, requested, resolve_and_unpack, tree};
+use super::{BuildError, first, requested, resolve_and_unpack, tree};
 use crate::model::assembly::Assembly;
 use crate::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
 use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style};
@@ -84,7 +84,7 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
 pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, BuildError> {
     let lock = resolve_and_unpack(request, world)?;
     fetch(&lock, world)?;
-    let half = &lock.platforms[0];
+    let half = first(&lock)?;
     let stage = Stage::new(&world.store);
     let (assembly, tree) = tree(half, request, (&stage, world))?;
     let env = seal::environment(request);

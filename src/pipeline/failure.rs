@@ -22,6 +22,8 @@ use crate::steps::unpack::UnpackError;
 /// An error that stopped a build: one variant per step.
 #[derive(Debug, Error)]
 pub(crate) enum BuildError {
+    #[error("cannot build an image for no platform")]
+    NoPlatform,
     #[error(transparent)]
     Resolve(#[from] Box<ResolveError>),
     #[error(transparent)]
@@ -73,6 +75,7 @@ impl BuildError {
 impl Hints for BuildError {
     fn hints(&self) -> Vec<String> {
         match self {
+            Self::NoPlatform => Vec::new(),
             Self::Resolve(error) => error.hints(),
             Self::Fetch(error) => error.hints(),
             Self::Unpack(error) => error.hints(),

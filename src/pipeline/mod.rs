@@ -45,6 +45,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     refuse_hopeless(request, world)?;
     say("resolving");
     let lock = resolve_and_unpack(request, world)?;
+    first(&lock)?;
     say("fetching");
     fetch(&lock, world)?;
     let mut assemblies = Vec::new();
@@ -110,6 +111,8 @@ fn tree(
 ) -> Result<(Assembly, Tree), BuildError> {
     let parts = unpack(lock, world)?;
     let assembly = assemble(lock, &parts, request, world)?;
+    // A script that is not there is refused now, because compiling and packing take long.
+    seal::start(&assembly, request)?;
     let slim = trim(&assembly, lock, request, &world.store)?;
     let workshop = workshop(lock.platform, request, world)?;
     // While Python compiles, one core is free to pack the files that do not depend on bytecode.
@@ -135,7 +138,7 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
 pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
     let lock = resolve_and_unpack(request, world)?;
     fetch(&lock, world)?;
-    let Some(platform) = lock.platforms.first() else { return Ok(0) };
+    let platform = first(&lock)?;
     let stage = Stage::new(&world.store);
     let (assembly, tree) = tree(platform, request, (&stage, world))?;
     let start = seal::start(&assembly, request)?;
@@ -143,6 +146,11 @@ pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], wor
     let env = seal::environment(request);
     let subject = Subject { tree: &tree, stage: &stage, assembly: &assembly, platform: platform.platform, env: &env };
     Ok(execute(&subject, &argv, volumes, request, world)?)
+}
+
+/// Returns the first platform. The callers rely on it: without any platform, a run would succeed and run nothing.
+fn first(lock: &Lock) -> Result<&PlatformLock, BuildError> {
+    lock.platforms.first().ok_or(BuildError::NoPlatform)
 }
 
 fn requested(lock: &PlatformLock) -> Vec<String> {
@@ -172,4 +180,17 @@ pub(crate) fn prune_cache(
     on_wait: impl FnOnce(),
 ) -> Result<Amount, StoreError> {
     store::prune(&dir.join("store"), &[dir.join("pypi")], unused_for, on_wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_without_platforms_is_refused() {
+        let Request { python, base, .. } = Request::example();
+        let lock = Lock { python: python.version, base, platforms: Vec::new() };
+        let error = first(&lock).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.exit_code()), ("cannot build an image for no platform", 1));
+    }
 }

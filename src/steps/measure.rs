@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::formats::deb822::paragraphs;
-use crate::formats::saved_image::SavedImage;
+use crate::formats::oci::saved_image::SavedImage;
 use crate::model::comparison::{BuildTimes, ComparedImage, Content, Contents, Way};
 use crate::model::dockerfile::ContainerCheck;
 use crate::outside::engine::{Engine, EngineError};

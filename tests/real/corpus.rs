@@ -1,6 +1,6 @@
 //! The checks of the corpus, in an engine and in a root file system.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use libtest_mimic::Trial;
@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use crate::containers::Loaded;
 use crate::lath::{self, Built};
 use crate::needs::Need::{Corpus, Engine, Namespaces, Registries, Root};
-use crate::needs::{corpus_folder, trial};
+use crate::needs::trial;
 
 /// The entries that run in every test run; `benches/corpus` runs all.
 const ENTRIES: &[&str] = &[
@@ -48,8 +48,12 @@ fn name(entry: &str) -> String {
     format!("corpus-{entry}")
 }
 
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
+}
+
 fn file(entry: &str) -> PathBuf {
-    corpus_folder().join(format!("entries/{entry}.toml"))
+    folder().join(format!("entries/{entry}.toml"))
 }
 
 /// Returns the image with the requirements of the entry.
@@ -64,7 +68,7 @@ fn built(entry: &str) -> Built {
 
 fn passes(entry: &str, how: &[&str]) {
     let mut command = Command::new("python3");
-    command.arg(corpus_folder().join("run.py")).args(how).arg(file(entry));
+    command.arg(folder().join("run.py")).args(how).arg(file(entry));
     let said = lath::stdout_of(command, "");
     let last = said.lines().last().unwrap_or_default();
     assert!(last.ends_with(" passed, 0 failed") && !last.starts_with("0 "), "{said}");

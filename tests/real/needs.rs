@@ -1,6 +1,5 @@
 //! The needs of tests, each probed once, and the handling of missing ones.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -25,7 +24,7 @@ pub(crate) enum Need {
     Umoci,
     /// qemu-user, for the processor that this machine does not have.
     Emulator,
-    /// `../shared/corpus`, next to the repository.
+    /// Python 3.11 with `tomllib`, which runs the checks in `tests/corpus`.
     Corpus,
     /// The programs that serve a git repository over https.
     GitServer,
@@ -55,10 +54,7 @@ impl Need {
                 let machine = if cfg!(target_arch = "aarch64") { "x86_64" } else { "aarch64" };
                 answers(&format!("qemu-{machine}-static"), &["--version"], "qemu-user-static")
             }
-            Self::Corpus => match corpus_folder().join("run.py").is_file() {
-                true => answers("python3", &["-c", "import tomllib"], "Python 3.11 for the corpus"),
-                false => Some("needs the corpus: `../shared/corpus` is not beside the repository".to_owned()),
-            },
+            Self::Corpus => answers("python3", &["-c", "import tomllib"], "Python 3.11 for the corpus"),
             Self::GitServer => answers("git", &["--version"], "git")
                 .or_else(|| answers("openssl", &["version"], "openssl"))
                 .or_else(|| answers("python3", &["--version"], "Python 3")),
@@ -68,10 +64,6 @@ impl Need {
             },
         }
     }
-}
-
-pub(crate) fn corpus_folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus")
 }
 
 /// Returns a test named `name` that needs `needs`.

@@ -309,7 +309,7 @@ impl Archive {
                 break;
             }
             let libraries = |list: &mut dyn BufRead| sonames::reduce(list, snapshot.architecture);
-            let reduced = reduced_contents(contents, "sonames-1", &libraries, http, store)?;
+            let reduced = reduced_contents(contents, "packages-of-sonames-1", &libraries, http, store)?;
             for soname in sonames {
                 if let Some(package) = sonames::packages_of(&reduced, soname).find(|name| index.has(name)) {
                     found.entry(soname.clone()).or_insert_with(|| package.to_owned());
@@ -484,9 +484,13 @@ fn in_releases(
             (Ok(Conditional::Unchanged) | Err(HttpError::Offline { .. }), Some(release)) => {
                 Fetched { release, is_new: false, before: None }
             }
+            // The request named no entity tag, so the response is wrong. A proxy may have sent it for someone else's tag.
+            // The same request again is the only remedy; its error contains the status.
             (Ok(Conditional::Unchanged), None) => {
-                let source = HttpError::Offline { url: pocket.url() };
-                return Err(ArchiveError::Fetch { suite: pocket.url(), source });
+                let bytes = http.get(&pocket.url(), MAX_RELEASE_BYTES);
+                let bytes = bytes.map_err(|source| ArchiveError::Fetch { suite: pocket.url(), source })?;
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                Fetched { release: KeptRelease { etag: None, text }, is_new: true, before: None }
             }
             (Err(HttpError::Status { status, .. }), _) if status.as_u16() == 404 => {
                 let (suite, mirror) = (pocket.suite.clone(), pocket.mirror.clone());

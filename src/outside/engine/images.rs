@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Engine, EngineError, QUESTION, program};
-use crate::formats::saved_image::SavedImage;
+use crate::formats::oci::saved_image::SavedImage;
 use crate::model::dockerfile::{ContainerCheck, EngineProgram};
 
 /// The time limit for transferring an image of some hundreds of megabytes.

@@ -133,7 +133,8 @@ struct File<'a> {
     options: MountOptions,
 }
 
-/// Mounts `file` read-only over the file of the tree at that path.
+/// Mounts `file`, read-only, over the file that the tree has there. A link there is removed, and the stage is not told:
+/// only the user's own run mounts files over links, and it is the last program in its tree.
 fn mount_file(container: &mut Container, root: &Path, file: File<'_>) -> Result<(), Refusal> {
     let File { host, inside, options } = file;
     let here = root.join(inside.trim_start_matches('/'));

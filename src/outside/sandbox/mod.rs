@@ -12,6 +12,7 @@ mod emulator;
 mod filter;
 mod identity;
 mod loopback;
+mod order;
 mod signals;
 mod warden;
 mod work;
@@ -28,8 +29,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub(crate) use self::emulator::Emulation;
+use self::order::Order;
+use self::warden::Warden;
 pub(crate) use self::warden::serve as serve_warden;
-use self::warden::{Order, Warden};
 use crate::model::hint::Hints;
 use crate::model::platform::Architecture;
 use crate::model::request::Volume;

@@ -11,7 +11,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
@@ -20,12 +19,12 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
 };
-use serde::{Deserialize, Serialize};
 
+use super::Refusal;
 use super::cgroup::Group;
 use super::identity::{self, Maps};
+use super::order::{Ended, Order};
 use super::work::Workshop;
-use super::{Job, Refusal};
 
 /// The first argument of a warden. The second is [`MAPPED`] or [`PLAIN`].
 const WORD: &str = "--sandbox-warden";
@@ -38,21 +37,7 @@ const READY: &str = "ready";
 /// The descriptors that lath sends with each job: the socket for the answer, standard input, output and error.
 pub(super) const DESCRIPTORS: usize = 4;
 
-/// A job and the tree that it runs in.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Order {
-    pub(super) root: PathBuf,
-    pub(super) job: Job,
-}
-
-/// How a job ended.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Ended {
-    /// The program's exit code, 128 plus the number of the signal that ended it, or [`super::NOT_STARTED`].
-    pub(super) exit_code: i32,
-}
-
-/// A running warden, seen from lath.
+/// A running warden, as lath sees it.
 #[derive(Debug)]
 pub(super) struct Warden {
     child: Mutex<Child>,

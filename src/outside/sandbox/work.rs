@@ -11,7 +11,7 @@ use seccompiler::BpfProgram;
 
 use super::confine::Confinement;
 use super::container::container;
-use super::warden::{Ended, Order};
+use super::order::{Ended, Order};
 use super::{EMULATOR, Emulation, Job, NOT_STARTED, Refusal, filter, signals};
 
 /// The values that all jobs of a warden share.

@@ -1,6 +1,5 @@
 //! Lays out trees from the store's contents, in memory or on disk.
 
-use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +9,7 @@ use fs_err::os::unix::fs as unix;
 use tempfile::TempDir;
 
 use super::memory::Memory;
+use super::write::write;
 use super::{Store, StoreError};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Kind, Node, Tree};
@@ -93,14 +93,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// Writes the file `path` with mode 0644, or 0755 if it is executable.
-pub(super) fn write(contents: &mut dyn io::Read, path: &Path, executable: bool) -> io::Result<()> {
-    let mut file = fs::File::create(path)?;
-    io::copy(&mut io::BufReader::with_capacity(128 << 10, contents), &mut file)?;
-    let mode = if executable { 0o755 } else { 0o644 };
-    file.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
 /// A directory that holds one tree after the other. Each tree is made from the previous one, so the files that they

@@ -11,7 +11,7 @@ use fs_err as fs;
 use rustix::fs::StatVfsMountFlags;
 use tempfile::TempDir;
 
-use super::checkout::write;
+use super::write::write;
 use super::{Store, StoreError};
 use crate::model::digest::Digest;
 use crate::model::tree::{Kind, Node, Tree};

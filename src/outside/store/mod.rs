@@ -9,6 +9,7 @@ mod checkout;
 mod memory;
 mod packs;
 mod upkeep;
+mod write;
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};

@@ -8,6 +8,8 @@ use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -183,6 +185,17 @@ fn unwritable(traceback: &str) -> Option<io::Error> {
     is_of_disk.then_some(error)
 }
 
+/// Opens a file that the sandbox has written. Its program could have made a link to a file of the host instead, or a
+/// pipe that never ends.
+fn open_written(path: &Path) -> io::Result<fs::File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is not a file", path.display()))),
+    }
+}
+
 /// One run of the driver.
 struct Compilation<'a> {
     slim: &'a Tree,
@@ -284,7 +297,7 @@ impl<'a> Compilation<'a> {
             known.iter().map(|(path, one)| (path.as_str(), (&one.imports, &one.outline))).collect();
         fs::write(work.join("known.json"), serde_json::to_vec(&facts)?).map_err(CompileError::Folder)?;
         let all_told = self.drive(home, image, &work)?;
-        let mut written = BufReader::new(fs::File::open(work.join("code")).map_err(CompileError::Folder)?);
+        let mut written = BufReader::new(open_written(&work.join("code")).map_err(CompileError::Folder)?);
         let mut pack = store.pack();
         // Merging keeps the number of packs small, so they open quickly. It also drops bytecode that is no longer used.
         let is_repacked = packs.len() >= Self::PACKS;
@@ -356,7 +369,9 @@ impl<'a> Compilation<'a> {
             }
             return Err(CompileError::Python { exit_code: outcome.exit_code, said });
         }
-        let lines = fs::read_to_string(work.join("told")).map_err(CompileError::Folder)?;
+        let mut lines = String::new();
+        let told = open_written(&work.join("told")).and_then(|mut file| file.read_to_string(&mut lines));
+        told.map_err(CompileError::Folder)?;
         let told: Result<Vec<Told>, serde_json::Error> = lines.lines().map(serde_json::from_str).collect();
         Ok(told?)
     }
@@ -364,7 +379,22 @@ impl<'a> Compilation<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::unwritable;
+    use fs_err as fs;
+
+    use super::{open_written, unwritable};
+
+    #[test]
+    fn a_link_or_a_pipe_in_place_of_a_written_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("told"), "{}").unwrap();
+        fs_err::os::unix::fs::symlink(path("told"), path("link")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), rustix::fs::Mode::RWXU).unwrap();
+        assert!(open_written(&path("told")).is_ok());
+        for name in ["link", "pipe", "missing", "."] {
+            assert!(open_written(&path(name)).is_err(), "{name}");
+        }
+    }
 
     #[test]
     fn a_traceback_that_ends_with_a_full_disk_is_an_error_of_the_disk() {

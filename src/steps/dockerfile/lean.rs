@@ -1,7 +1,8 @@
 //! The recipe done carefully: hashes, no recommended packages, no leftovers, no root.
 
-use super::contents::{lean_packages, modules, pins, requirements};
-use super::text::{Text, exec_form, folded, listed, pair, shell_word};
+use super::contents::{lean_packages, modules};
+use super::pins::{installed, write_pins};
+use super::text::{Text, exec_form, folded, pair, shell_word};
 use super::{COMPILERS, DockerfileError, Page, uv};
 use crate::model::dockerfile::Style;
 use crate::model::request::Bytecode;
@@ -69,18 +70,6 @@ fn install(page: &Page<'_>, text: &mut Text) {
         options.push("--no-cache-dir");
     }
     text.run(&mounts, &[format!("{} {}", page.pip_install(&options), installed(page))]);
-}
-
-/// Writes the requirements with their hashes to a file in the first stage.
-pub(super) fn write_pins(page: &Page<'_>, text: &mut Text) {
-    text.why("Every distribution at the version and with the hash that lath resolved.");
-    let write_pins = listed("printf '%s\\n'", &pins(page.ingredients, true));
-    text.run(&[], &[format!("{write_pins} \\\n      > /tmp/requirements.txt")]);
-}
-
-/// Returns the arguments that name the distributions: the file with the pins, or the requirements that the user typed.
-pub(super) fn installed(page: &Page<'_>) -> String {
-    if page.is_unpinned() { requirements(page.request).join(" ") } else { "-r /tmp/requirements.txt".to_owned() }
 }
 
 /// Installs the interpreter and the libraries, and removes everything that apt leaves behind.

@@ -6,6 +6,7 @@
 mod contents;
 mod fat;
 mod lean;
+mod pins;
 mod recipe;
 mod text;
 mod uv;

@@ -2,7 +2,7 @@
 
 use super::Page;
 use super::contents::uv_pins;
-use super::lean::{installed, write_pins};
+use super::pins::{installed, write_pins};
 use super::text::{Text, folded, listed, shell_word};
 
 /// Installs uv with pip, then everything else with uv.

@@ -1,29 +1,25 @@
 //! An OCI layout in a folder (image-spec, image-layout.md). The image is added to the other images, and replaces the
 //! one with the same name.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use serde_json::{Value, json};
 
 use super::blobs::blobs;
 use super::place::Place;
 use super::staged::StagedFile;
 use super::{EmitError, is_filled, try_to_write};
+use crate::formats::oci::{self, Descriptor, ImageLayout, Index};
 use crate::model::image::Image;
 use crate::model::request::qualified;
 use crate::outside::staging;
 use crate::outside::store::Store;
 use crate::outside::unfinished::NewFolders;
 
-pub(super) const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
-/// The folder of the blobs.
+/// The directory of the blobs.
 const BLOBS: &str = "blobs/sha256";
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// The annotation with the image's name when containerd imports it: a name with its registry, which Docker and
-/// Kubernetes look for.
-const IMAGE_NAME: &str = "io.containerd.image.name";
 
 /// The names of an image: the reference in an index, and the whole name in an engine.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,7 +54,7 @@ pub(super) struct StagedLayout {
     path: PathBuf,
     blobs: Vec<StagedFile>,
     folders: NewFolders,
-    entry: Value,
+    entry: Descriptor,
     reference: String,
 }
 
@@ -73,7 +69,7 @@ pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
     }
     staging::sweep(path);
     staging::sweep(&path.join(BLOBS));
-    others(path, "")?;
+    read_index(path)?;
     try_to_write(path)
 }
 
@@ -122,59 +118,90 @@ impl StagedLayout {
         let _ = folder.file().lock();
         self.blobs.into_iter().try_for_each(StagedFile::publish)?;
         self.folders.keep();
-        StagedFile::of(&self.path.join("oci-layout"), LAYOUT)?.publish()?;
-        let mut manifests = others(&self.path, &self.reference)?;
-        manifests.push(self.entry);
-        StagedFile::of(&self.path.join("index.json"), &serde_json::to_vec(&document(manifests))?)?.publish()
+        let layout = serde_json::to_vec(&ImageLayout::default())?;
+        StagedFile::of(&self.path.join("oci-layout"), &layout)?.publish()?;
+        let mut index = read_index(&self.path)?;
+        put(&mut index, self.entry, &self.reference);
+        StagedFile::of(&self.path.join("index.json"), &serde_json::to_vec(&index)?)?.publish()
     }
 }
 
-/// Returns the layout's `index.json` with `manifests` and the image.
-pub(super) fn index(mut manifests: Vec<Value>, image: &Image, name: &Name) -> Value {
-    manifests.push(entry(image, name));
-    document(manifests)
+/// Returns the `index.json` of a new layout with the image.
+pub(super) fn index(image: &Image, name: &Name) -> Index {
+    Index::new(vec![entry(image, name)], BTreeMap::new())
 }
 
-fn document(manifests: Vec<Value>) -> Value {
-    json!({
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.index.v1+json",
-        "manifests": manifests,
-    })
-}
-
-fn entry(image: &Image, name: &Name) -> Value {
+fn entry(image: &Image, name: &Name) -> Descriptor {
     let document = image.index.as_ref().unwrap_or(&image.platforms[0].manifest);
-    json!({
-        "mediaType": document.media_type,
-        "digest": document.digest.0.prefixed(),
-        "size": document.bytes.len(),
-        "annotations": { REF_NAME: name.reference, IMAGE_NAME: qualified(&name.image) },
-    })
+    let annotations = BTreeMap::from([
+        (oci::REF_NAME.to_owned(), name.reference.clone()),
+        (oci::IMAGE_NAME.to_owned(), qualified(&name.image)),
+    ]);
+    Descriptor { annotations, ..Descriptor::of(document) }
 }
 
-/// Returns the entries of the layout in `path` with other names than `reference`. None if there is no layout.
-fn others(path: &Path, reference: &str) -> Result<Vec<Value>, EmitError> {
+/// Adds `entry` to the index of a layout. It replaces the entries with the same name, and all others stay as they are.
+fn put(index: &mut Index, entry: Descriptor, reference: &str) {
+    index.manifests.retain(|other| other.annotations.get(oci::REF_NAME).is_none_or(|name| name != reference));
+    index.manifests.push(entry);
+}
+
+/// Reads the index of the layout in `path`. If there is no layout yet, the index is empty.
+fn read_index(path: &Path) -> Result<Index, EmitError> {
     let file = path.join("index.json");
     let bytes = match fs::read(&file) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index::new(Vec::new(), BTreeMap::new())),
         Err(source) => return Err(EmitError::Write { path: path.to_owned(), source }),
     };
-    #[derive(serde::Deserialize)]
-    struct Index {
-        #[serde(default)]
-        manifests: Vec<Value>,
-    }
-    let index: Index =
-        serde_json::from_slice(&bytes).map_err(|source| EmitError::Index { path: path.to_owned(), source })?;
-    let is_other = |entry: &Value| entry["annotations"][REF_NAME] != reference;
-    Ok(index.manifests.into_iter().filter(is_other).collect())
+    serde_json::from_slice(&bytes).map_err(|source| EmitError::Index { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An entry of another program, with fields that lath does not know.
+    const OTHER: &str = r#"{
+        "mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 7, "digest": "sha512:ab",
+        "artifactType": "application/x", "urls": ["https://x"], "data": "e30=", "x-own": {"z": 1, "a": [null]},
+        "platform": {"os": "windows", "os.version": "10.0", "architecture": "amd64", "variant": "v8"},
+        "annotations": {"org.opencontainers.image.ref.name": "other", "b": "2", "a": "1"}
+    }"#;
+
+    #[test]
+    fn the_documents_of_a_layout_have_these_bytes() {
+        let (image, name) = (Image::example(), Name::of("team/tool:1", None));
+        assert_eq!(serde_json::to_string(&ImageLayout::default()).unwrap(), r#"{"imageLayoutVersion":"1.0.0"}"#);
+        assert_eq!(
+            serde_json::to_string(&index(&image, &name)).unwrap(),
+            concat!(
+                r#"{"manifests":[{"annotations":{"io.containerd.image.name":"docker.io/team/tool:1","#,
+                r#""org.opencontainers.image.ref.name":"1"},"#,
+                r#""digest":"sha256:05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f","#,
+                r#""mediaType":"application/vnd.oci.image.manifest.v1+json","size":8}],"#,
+                r#""mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2}"#,
+            )
+        );
+    }
+
+    #[test]
+    fn an_image_is_added_to_the_index_of_others_without_a_change_to_their_entries() {
+        let text = |entry: &str| {
+            format!(r#"{{"schemaVersion":2,"manifests":[OTHER,{entry}],"annotations":{{"own":"kept"}},"x-own":1}}"#)
+                .replace("OTHER", OTHER)
+        };
+        let home = tempfile::tempdir().unwrap();
+        let old = r#"{"mediaType":"m","digest":"sha256:00","size":1,"annotations":{"org.opencontainers.image.ref.name":"1"}}"#;
+        std::fs::write(home.path().join("index.json"), text(old)).unwrap();
+        let (image, name) = (Image::example(), Name::of("team/tool:1", None));
+        let mut index = read_index(home.path()).unwrap();
+        put(&mut index, entry(&image, &name), &name.reference);
+        let new = serde_json::to_string(&entry(&image, &name)).unwrap();
+        let mut expected: serde_json::Value = text(&new).parse().unwrap();
+        expected["mediaType"] = oci::INDEX.into();
+        assert_eq!(serde_json::to_value(&index).unwrap(), expected);
+    }
 
     #[test]
     fn a_reference_is_a_tag_of_the_image_or_a_whole_name() {
@@ -192,8 +219,8 @@ mod tests {
     #[test]
     fn an_index_that_is_none_is_refused_and_a_missing_one_is_empty() {
         let home = tempfile::tempdir().unwrap();
-        assert_eq!(others(home.path(), "x").unwrap(), Vec::<Value>::new());
+        assert_eq!(read_index(home.path()).unwrap(), Index::new(Vec::new(), BTreeMap::new()));
         std::fs::write(home.path().join("index.json"), "{").unwrap();
-        assert!(matches!(others(home.path(), "x"), Err(EmitError::Index { .. })));
+        assert!(matches!(read_index(home.path()), Err(EmitError::Index { .. })));
     }
 }

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use self::group::{Entry, Group, group};
 use self::segment::Piece;
+use crate::formats::oci;
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::hint::Hints;
 use crate::model::image::{BlobDigest, DiffId, Layer};
@@ -76,8 +77,8 @@ fn layer(group: &Group<'_>, request: &Request, store: &Store) -> Result<Layer, P
     segments.push(segment::end(request, store)?);
     let key = Digest::of_fields(segments.iter().map(|segment| segment.as_bytes().as_slice()));
     let media_type = match request.compression {
-        Compression::Gzip(_) => "application/vnd.oci.image.layer.v1.tar+gzip",
-        Compression::Zstd(_) => "application/vnd.oci.image.layer.v1.tar+zstd",
+        Compression::Gzip(_) => oci::LAYER_GZIP,
+        Compression::Zstd(_) => oci::LAYER_ZSTD,
     };
     if let Some(noted) = store.note::<Layer>(SHELF, &key) {
         return Ok(Layer { title: title.clone(), files_bytes, ..noted });

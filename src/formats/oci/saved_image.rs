@@ -1,5 +1,8 @@
 //! Reads the output of `docker save` and `podman save`: a tar of documents and layers. Each layer is itself a tar,
 //! sometimes compressed.
+//!
+//! The archive may contain the layers in any order: Docker sorts them by digest since version 25. Their real order is in
+//! `manifest.json`, which may come after them, so each layer is read on its own and the layers are joined at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead as _, BufReader, Read, Write};
@@ -8,10 +11,14 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
+use super::DockerManifest;
+
 /// The magic of a tar header and its offset (POSIX, "ustar Interchange Format").
 const USTAR: (usize, &[u8]) = (257, b"ustar");
 const HEADER_BYTES: usize = 512;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// The file with the order of the layers.
+const MANIFEST: &str = "manifest.json";
 /// Prefix of the file that marks a path as removed in a layer (image-spec, layer.md, "Whiteouts").
 const WHITEOUT: &str = ".wh.";
 const DPKG: &str = "var/lib/dpkg/";
@@ -31,63 +38,108 @@ pub(crate) struct SavedImage {
     pub(crate) status: String,
 }
 
+/// The contents of one layer.
+#[derive(Debug, Default)]
+struct Layer {
+    /// The path of the layer in the archive.
+    name: String,
+    files: BTreeMap<String, u64>,
+    /// Paths of lower layers that this one removes.
+    removed: Vec<String>,
+    compressed_bytes: u64,
+    package_lists: BTreeMap<String, String>,
+    status: Option<String>,
+}
+
 impl SavedImage {
     /// Reads all of `reader`. Of the file contents, only dpkg's texts are kept.
     pub(crate) fn read(reader: impl Read) -> io::Result<Self> {
-        let mut image = Self::default();
+        let mut layers = Vec::new();
+        let mut manifests: Vec<DockerManifest> = Vec::new();
         let mut outer = tar::Archive::new(reader);
         for entry in outer.entries()? {
             let entry = entry?;
             if !entry.header().entry_type().is_file() {
                 continue;
             }
+            let name = plain(&entry.path()?.to_string_lossy());
             let packed_bytes = entry.size();
             let mut entry = BufReader::with_capacity(1 << 16, entry);
-            if entry.fill_buf()?.starts_with(&GZIP) {
+            if name == MANIFEST {
+                manifests = serde_json::from_reader(entry)?;
+            } else if entry.fill_buf()?.starts_with(&GZIP) {
                 let mut unpacked = BufReader::with_capacity(1 << 16, MultiGzDecoder::new(entry));
                 if is_tar(&mut unpacked)? {
-                    image.layer(unpacked)?;
-                    image.compressed_bytes += packed_bytes;
+                    layers.push(Layer { compressed_bytes: packed_bytes, ..Layer::read(name, unpacked)? });
                 }
             } else if is_tar(&mut entry)? {
                 let mut tee = Tee { inner: entry, copy: GzEncoder::new(Count(0), Compression::new(6)) };
-                image.layer(&mut tee)?;
+                let layer = Layer::read(name, &mut tee)?;
                 io::copy(&mut tee, &mut io::sink())?;
-                image.compressed_bytes += tee.copy.finish()?.0;
+                layers.push(Layer { compressed_bytes: tee.copy.finish()?.0, ..layer });
             }
         }
+        let order: Vec<String> = manifests.into_iter().flat_map(|image| image.layers).collect();
+        // The sort is stable, so layers that no manifest names keep the order of the archive.
+        layers.sort_by_key(|layer| order.iter().position(|name| *name == layer.name).unwrap_or(usize::MAX));
+        let mut image = Self::default();
+        layers.into_iter().for_each(|layer| image.add(layer));
         Ok(image)
     }
 
-    fn layer(&mut self, reader: impl Read) -> io::Result<()> {
-        let mut layer = tar::Archive::new(reader);
-        for entry in layer.entries()? {
+    /// Adds the layer above those that were added before.
+    fn add(&mut self, layer: Layer) {
+        for gone in layer.removed {
+            let below = format!("{gone}/");
+            self.present.retain(|path| *path != gone && !path.starts_with(&below));
+        }
+        for (path, size_bytes) in layer.files {
+            *self.files.entry(path.clone()).or_default() += size_bytes;
+            self.present.insert(path);
+        }
+        for (package, list) in layer.package_lists {
+            self.package_lists.entry(package).or_default().push_str(&list);
+        }
+        self.status = layer.status.unwrap_or_else(|| std::mem::take(&mut self.status));
+        self.compressed_bytes += layer.compressed_bytes;
+    }
+}
+
+impl Layer {
+    fn read(name: String, reader: impl Read) -> io::Result<Self> {
+        let mut layer = Self { name, ..Self::default() };
+        let mut archive = tar::Archive::new(reader);
+        for entry in archive.entries()? {
             let mut entry = entry?;
-            let path = entry.path()?.to_string_lossy().trim_start_matches("./").trim_start_matches('/').to_owned();
+            let path = plain(&entry.path()?.to_string_lossy());
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
             if let Some(removed) = name.strip_prefix(WHITEOUT) {
                 let gone = if folder.is_empty() { removed.to_owned() } else { format!("{folder}/{removed}") };
-                let below = format!("{gone}/");
-                self.present.retain(|path| *path != gone && !path.starts_with(&below));
+                layer.removed.push(gone);
                 continue;
             }
             if !entry.header().entry_type().is_file() {
                 continue;
             }
-            *self.files.entry(path.clone()).or_default() += entry.size();
-            self.present.insert(path.clone());
+            *layer.files.entry(path.clone()).or_default() += entry.size();
             let Some(known) = path.strip_prefix(DPKG) else { continue };
             let list = known.strip_prefix("info/").and_then(|name| name.strip_suffix(".list"));
             if known == "status" {
-                self.status.clear();
-                entry.read_to_string(&mut self.status)?;
+                let mut status = String::new();
+                entry.read_to_string(&mut status)?;
+                layer.status = Some(status);
             } else if let Some(package) = list {
                 let name = package.split(':').next().unwrap_or_default().to_owned();
-                entry.read_to_string(self.package_lists.entry(name).or_default())?;
+                entry.read_to_string(layer.package_lists.entry(name).or_default())?;
             }
         }
-        Ok(())
+        Ok(layer)
     }
+}
+
+/// Returns a path of a tar without a leading slash or `./`.
+fn plain(path: &str) -> String {
+    path.trim_start_matches("./").trim_start_matches('/').to_owned()
 }
 
 fn is_tar(reader: &mut BufReader<impl Read>) -> io::Result<bool> {
@@ -160,6 +212,18 @@ mod tests {
         assert_eq!(image.package_lists["bash"], "/bin/bash\n");
         assert_eq!(image.status, "Package: dash\n");
         assert!(image.compressed_bytes > packed.len() as u64);
+    }
+
+    #[test]
+    fn the_manifest_orders_the_layers_and_not_the_archive() {
+        let below = archive(&[("a", b"1"), ("var/lib/dpkg/status", b"Package: bash\n")]);
+        let above = archive(&[(".wh.a", b""), ("b", b"1"), ("var/lib/dpkg/status", b"Package: dash\n")]);
+        let manifest = br#"[{"Config": "c", "RepoTags": null, "Layers": ["blobs/sha256/9", "blobs/sha256/1"]}]"#;
+        let saved =
+            archive(&[("blobs/sha256/1", &above), ("blobs/sha256/9", &below), ("manifest.json", manifest.as_slice())]);
+        let image = SavedImage::read(saved.as_slice()).unwrap();
+        assert!(!image.present.contains("a") && image.present.contains("b"));
+        assert_eq!(image.status, "Package: dash\n");
     }
 
     #[test]
