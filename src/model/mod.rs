@@ -10,6 +10,7 @@ pub(crate) mod hint;
 pub(crate) mod image;
 pub(crate) mod image_path;
 pub(crate) mod lock;
+pub(crate) mod origin;
 pub(crate) mod part;
 pub(crate) mod platform;
 pub(crate) mod reason;

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::image_path::ImagePath;
-use crate::model::tree::Origin;
+use crate::model::origin::Origin;
 
 /// Why a Debian package is in the lock. If there are several reasons, the first one that led to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -2,38 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
+pub(crate) use crate::model::origin::Origin;
 use crate::model::reason::{Kept, Removed};
-
-/// The source of a path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "kind")]
-pub(crate) enum Origin {
-    /// A Debian package.
-    Deb { name: String, version: String },
-    /// A Python distribution.
-    Wheel { name: String, version: String },
-    /// lath itself, which writes the files that a maintainer script or an installer would have written.
-    Lath,
-    /// A file of the user (`--copy`).
-    User,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Deb { name, .. } => write!(f, "deb {name}"),
-            Self::Wheel { name, .. } => write!(f, "wheel {name}"),
-            Self::Lath => f.write_str("lath"),
-            Self::User => f.write_str("user"),
-        }
-    }
-}
 
 /// The type of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
