@@ -74,6 +74,8 @@ pub enum Fault {
     Delay { times: u32, wait: Duration },
     /// The next `times` answers repeat their body for ever.
     Endless { times: u32 },
+    /// The next `times` answers with a range give the whole another length than it has.
+    LieAboutLength { times: u32 },
     /// The next `times` answers wait before each byte of their body, which never ends.
     Drip { times: u32, wait: Duration },
 }
@@ -86,6 +88,7 @@ impl Fault {
         | Self::Hang { times }
         | Self::Delay { times, .. }
         | Self::Endless { times }
+        | Self::LieAboutLength { times }
         | Self::Drip { times, .. }) = self;
         let has_left = *times > 0;
         *times = times.saturating_sub(1);
@@ -289,9 +292,13 @@ impl Shared {
             Some(Fault::Delay { wait, .. }) => std::thread::sleep(wait),
             Some(Fault::Endless { .. }) => endless = Some((Duration::ZERO, 64 << 10)),
             Some(Fault::Drip { wait, .. }) => endless = Some((wait, 1)),
-            None => {}
+            Some(Fault::LieAboutLength { .. }) | None => {}
         }
-        let answer = write_answer(request, &response, cut);
+        let mut answer = write_answer(request, &response, cut);
+        if matches!(fault, Some(Fault::LieAboutLength { .. })) && answer.status == 206 {
+            let (whole, head) = (response.body.len(), String::from_utf8_lossy(&answer.head));
+            answer.head = head.replace(&format!("/{whole}\r\n"), &format!("/{}\r\n", whole + 1)).into_bytes();
+        }
         Some(if endless.is_some() { without_end(answer, endless) } else { answer })
     }
 

@@ -22,6 +22,8 @@ pub struct WheelBuilder {
     /// Lines of RECORD that have no file.
     record_lines: Vec<String>,
     has_record: bool,
+    /// The wrong size that the zip gives for METADATA.
+    claimed_metadata_size: Option<u32>,
 }
 
 #[derive(Debug, Clone)]
@@ -49,6 +51,7 @@ impl WheelBuilder {
             unrecorded: BTreeSet::new(),
             record_lines: Vec::new(),
             has_record: true,
+            claimed_metadata_size: None,
         }
     }
 
@@ -142,6 +145,12 @@ impl WheelBuilder {
         self
     }
 
+    /// Wrong: the zip gives `size` for METADATA, which has another size.
+    pub fn claims_metadata_size(mut self, size: u32) -> Self {
+        self.claimed_metadata_size = Some(size);
+        self
+    }
+
     /// Returns the file name of this wheel on an index.
     pub fn file_name(&self) -> String {
         format!("{}-{}-{}.whl", self.escaped_name(), self.version, self.tag)
@@ -161,6 +170,7 @@ impl WheelBuilder {
     pub fn build(&self) -> Vec<u8> {
         let dist_info = format!("{}-{}.dist-info", self.escaped_name(), self.version);
         let mut entries = self.entries.clone();
+        let metadata = entries.len();
         let mut add = |name: &str, text: String| {
             entries.push(Entry::new(&format!("{dist_info}/{name}"), text.as_bytes(), 0o100_644))
         };
@@ -174,6 +184,7 @@ impl WheelBuilder {
             let record = self.record(&entries, &record_path);
             entries.push(Entry::new(&record_path, record.as_bytes(), 0o100_644));
         }
+        entries[metadata].claimed_size = self.claimed_metadata_size;
         write_zip(&entries)
     }
 

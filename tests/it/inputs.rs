@@ -214,3 +214,39 @@ fn a_request_that_came_before_asks_for_all_pages_at_once_and_still_heeds_what_th
     let (_, image) = built(&world, &format!("tool --default-index {}", other.url()), &[]);
     assert!(!image.platforms[0].files.keys().any(|path| path.contains("dependency-")), "{}", image.digest);
 }
+
+#[test]
+fn an_index_without_metadata_files_is_read_in_ranges_and_a_bomb_in_it_is_refused() {
+    let dependency = WheelBuilder::new("dependency", "2.0").file("dependency.py", vec![7; 1_000_000]);
+    let index = PyPi::new().built(&tool().requires("dependency")).without_metadata_file();
+    let world = World::new(archive(), index.built(&dependency).without_metadata_file());
+    let server = &world.pypi().server;
+    let path = |name: &str| format!("/files/{name}");
+    let asked = |path: &str| -> Vec<(String, bool)> {
+        let requests = server.requests_of(path).into_iter();
+        requests.map(|request| (request.method, request.headers.contains_key("range"))).collect()
+    };
+    let (_, first) = built(&world, "tool", &[]);
+    assert!(first.platforms[0].files.keys().any(|path| path.ends_with("site-packages/dependency.py")));
+    for name in [FILE, "dependency-2.0-py3-none-any.whl"] {
+        // The last one is the download of the wheel, which is fetched once.
+        let expected =
+            [("HEAD", false), ("GET", true), ("GET", false)].map(|(method, range)| (method.to_owned(), range));
+        assert_eq!(asked(&path(name)), expected, "{name}");
+    }
+    server.forget_requests();
+    let (_, again) = built(&world, "tool", &[]);
+    assert_eq!(first.digest, again.digest);
+    assert!(asked(&path(FILE)).iter().all(|(method, _)| method == "HEAD"), "{:?}", asked(&path(FILE)));
+
+    fs_err::remove_file(world.path("tool.tar")).unwrap();
+    let bomb = tool().metadata_line(&format!("Summary: {}", "x".repeat(20 << 20)));
+    server.set(&path(FILE), Response::ok(bomb.build()));
+    let said = world.refusal("tool");
+    // Long lines are broken.
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for text in [&path(FILE), "it is larger than 16777216 bytes", " hint: no honest wheel"] {
+        assert!(words.contains(text), "{text:?} is missing in:\n{said}");
+    }
+    assert!(!world.path("tool.tar").exists());
+}

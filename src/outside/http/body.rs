@@ -87,6 +87,10 @@ pub(crate) enum BodyError {
     TooLarge { url: String, max_bytes: u64 },
     #[error("cannot read `{url}`: the pages and metadata of one build are larger than {max_bytes} bytes")]
     TooMany { url: String, max_bytes: u64 },
+    #[error("cannot read `METADATA` in `{wheel}`: it is larger than {max_bytes} bytes")]
+    LargeMetadata { wheel: String, max_bytes: u64 },
+    #[error("cannot read `METADATA` in `{wheel}`: it takes more than {max_requests} requests or {max_bytes} bytes")]
+    ScatteredMetadata { wheel: String, max_requests: u32, max_bytes: u64 },
     #[error("cannot read `{url}`: it comes too slowly")]
     TooSlow {
         url: String,
@@ -121,6 +125,9 @@ impl BodyError {
             Self::TooLarge { .. } => {
                 Some("no honest index or archive sends so much: see that the URL is right, or use another server")
             }
+            Self::LargeMetadata { .. } | Self::ScatteredMetadata { .. } => {
+                Some("no honest wheel describes itself at such length: see that its URL or path is right")
+            }
             Self::TooMany { .. } => {
                 Some("name versions more narrowly, so that fewer pages are read, or see whether the index is honest")
             }
@@ -151,8 +158,13 @@ impl Bodies {
             Kind::Metadata => self.bounds.metadata_bytes,
             Kind::Parcel => self.bounds.parcel_bytes,
         };
-        let documents = (kind != Kind::Parcel).then(|| self.clone());
-        Body { documents, ..self.of(response, max_bytes) }
+        let document = (kind != Kind::Parcel).then(|| self.document(response.url().as_str()));
+        Body { document, ..self.of(response, max_bytes) }
+    }
+
+    /// A document of which nothing has been read yet.
+    pub(crate) fn document(&self, url: &str) -> Document {
+        Document { url: public(url), bodies: self.clone(), have_bytes: 0, permit: None }
     }
 
     /// The body of `response`, which may have `max_bytes`.
@@ -161,8 +173,7 @@ impl Bodies {
             url: public(response.url().as_str()),
             max_bytes,
             pace: self.bounds.pace,
-            documents: None,
-            permit: None,
+            document: None,
             have_bytes: 0,
             waited: Duration::ZERO,
             window_bytes: 0,
@@ -171,14 +182,43 @@ impl Bodies {
     }
 }
 
+/// A page or metadata while it is in memory. It counts towards the sum of all documents.
+pub(crate) struct Document {
+    url: String,
+    bodies: Bodies,
+    have_bytes: u64,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Document {
+    #[cfg(test)]
+    pub(crate) fn have_bytes(&self) -> u64 {
+        self.have_bytes
+    }
+
+    /// Counts `bytes` that were read. Waits if the document becomes large and too many others are.
+    pub(crate) async fn add(&mut self, bytes: u64) -> Result<(), BodyError> {
+        let counted = if self.have_bytes == 0 { bytes.max(LEAST_DOCUMENT_BYTES) } else { bytes };
+        self.have_bytes += bytes;
+        let max_bytes = self.bodies.bounds.documents_bytes;
+        if self.bodies.documents.fetch_add(counted, Ordering::Relaxed).saturating_add(counted) > max_bytes {
+            return Err(BodyError::TooMany { url: self.url.clone(), max_bytes });
+        }
+        if self.have_bytes > self.bodies.bounds.large_bytes && self.permit.is_none() {
+            // The semaphore is never closed. An error would only mean that nothing waits.
+            self.permit = Arc::clone(&self.bodies.large).acquire_owned().await.ok();
+        }
+        Ok(())
+    }
+}
+
 /// A body while it is read.
 pub(crate) struct Body {
     url: String,
     max_bytes: u64,
     pace: Pace,
-    /// The sums that it counts towards, if it is a document.
-    documents: Option<Bodies>,
-    permit: Option<OwnedSemaphorePermit>,
+    /// What it counts as, if it is a document.
+    document: Option<Document>,
     have_bytes: u64,
     /// For how long it was waited for in this window, and what came in it. The time that its reader takes is not the server's.
     waited: Duration,
@@ -196,21 +236,12 @@ impl Body {
         let chunk = chunk.map_err(BodyError::Network)?;
         let bytes = chunk.len() as u64;
         self.check_pace(bytes)?;
-        let is_first = self.have_bytes == 0;
         self.have_bytes += bytes;
         if self.have_bytes > self.max_bytes {
             return Err(BodyError::TooLarge { url: self.url.clone(), max_bytes: self.max_bytes });
         }
-        if let Some(documents) = &self.documents {
-            let counted = if is_first { bytes.max(LEAST_DOCUMENT_BYTES) } else { bytes };
-            let max_bytes = documents.bounds.documents_bytes;
-            if documents.documents.fetch_add(counted, Ordering::Relaxed).saturating_add(counted) > max_bytes {
-                return Err(BodyError::TooMany { url: self.url.clone(), max_bytes });
-            }
-            if self.have_bytes > documents.bounds.large_bytes && self.permit.is_none() {
-                // Never closed; an error would only mean that it is not waited for.
-                self.permit = Arc::clone(&documents.large).acquire_owned().await.ok();
-            }
+        if let Some(document) = &mut self.document {
+            document.add(bytes).await?;
         }
         Ok(Some(chunk))
     }

@@ -23,7 +23,7 @@ use crate::model::secret_text::public;
 use crate::outside::credentials::Credentials;
 use crate::outside::store::StoreError;
 
-pub(crate) use crate::outside::http::body::{Bodies, Body, BodyError, Kind, kind_of};
+pub(crate) use crate::outside::http::body::{Bodies, Body, BodyError, Document, Kind, kind_of};
 #[cfg(test)]
 pub(crate) use crate::outside::http::body::{Bounds, Pace};
 pub(crate) use crate::outside::http::clients::Clients;
@@ -273,9 +273,10 @@ fn network(url: &str, source: reqwest::Error) -> HttpError {
 fn unread(url: &str, error: BodyError) -> HttpError {
     match error {
         BodyError::Network(source) => network(url, source),
-        BodyError::TooLarge { max_bytes, .. } | BodyError::TooMany { max_bytes, .. } => {
-            HttpError::TooLarge { url: public(url), max_bytes }
-        }
+        BodyError::TooLarge { max_bytes, .. }
+        | BodyError::TooMany { max_bytes, .. }
+        | BodyError::LargeMetadata { max_bytes, .. }
+        | BodyError::ScatteredMetadata { max_bytes, .. } => HttpError::TooLarge { url: public(url), max_bytes },
         BodyError::TooSlow { source, .. } => HttpError::TooSlow { url: public(url), source },
     }
 }

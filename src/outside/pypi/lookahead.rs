@@ -10,6 +10,7 @@ use std::sync::Arc;
 use futures::{StreamExt as _, TryStreamExt as _};
 use uv_configuration::Constraints;
 use uv_distribution::Metadata;
+use uv_distribution_filename::DistExtension;
 use uv_distribution_types::{Dist, Identifier as _, Requirement, RequirementSource};
 use uv_resolver::MetadataResponse;
 use uv_types::{HashStrategy, RequestedRequirements};
@@ -22,7 +23,15 @@ use crate::outside::pypi::{Cause, PypiError, REQUESTS, Resolve, told};
 const MAX_WHEELS: usize = 1000;
 
 /// A requirement, and the wheel that has it. The user's own have none.
-type Asked = (Requirement, Option<String>);
+type Asked = (Requirement, Option<Requiring>);
+
+/// A wheel that requires another one.
+#[derive(Clone)]
+struct Requiring {
+    wheel: String,
+    /// Whether the wheel itself is a file on this machine. Only such a wheel may require files.
+    is_local: bool,
+}
 
 impl Resolve<'_> {
     /// The requirements of all wheels that are named by path or URL, beginning with `requirements`, and the hashes with
@@ -42,8 +51,8 @@ impl Resolve<'_> {
         let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
         while !queue.is_empty() {
             let mut wheels = Vec::new();
-            for (requirement, wheel) in queue.drain(..) {
-                refuse(&requirement, wheel.as_deref())?;
+            for (requirement, requiring) in queue.drain(..) {
+                refuse(&requirement, requiring.as_ref())?;
                 let dist = wheel_of(&requirement).map_err(|error| unreadable(&requirement, error.into()))?;
                 if let Some(dist) = dist.filter(|_| seen.insert(requirement.clone())) {
                     wheels.push((requirement, dist));
@@ -53,23 +62,32 @@ impl Resolve<'_> {
                 return Err(PypiError::TooManyWheels { max: MAX_WHEELS });
             }
             let read = futures::stream::iter(wheels).map(|(requirement, dist)| self.requested_by(requirement, dist));
-            let read: Vec<RequestedRequirements> = read.buffered(REQUESTS).try_collect().await?;
-            for requested in read {
+            let read: Vec<(RequestedRequirements, bool)> = read.buffered(REQUESTS).try_collect().await?;
+            for (requested, is_local) in read {
                 let hashes = hasher.augment_with_requirements(requested.requirements().iter());
                 hasher = hashes.map_err(|error| PypiError::Hashes(told(error.into())))?;
                 let wheel = format!("{} {}", requested.package(), requested.version());
                 let applied = constraints.apply(requested.requirements().iter().map(Cow::Borrowed));
                 let needed =
                     applied.filter(|requirement| requirement.evaluate_markers(Some(markers), requested.extras()));
-                queue.extend(needed.map(|requirement| (requirement.into_owned(), Some(wheel.clone()))));
+                queue.extend(needed.map(|requirement| {
+                    // What the wheel does not name itself comes from the user's constraints.
+                    let is_local = is_local || !requested.requirements().contains(&requirement);
+                    (requirement.into_owned(), Some(Requiring { wheel: wheel.clone(), is_local }))
+                }));
                 found.push(requested);
             }
         }
         Ok((found, hasher))
     }
 
-    /// The requirements of the wheel `dist`, which `requirement` names. uv finds its metadata in memory from here on.
-    async fn requested_by(&self, requirement: Requirement, dist: Dist) -> Result<RequestedRequirements, PypiError> {
+    /// The requirements of the wheel `dist`, which `requirement` names, and whether it is a file on this machine. uv finds
+    /// its metadata in memory from here on.
+    async fn requested_by(
+        &self,
+        requirement: Requirement,
+        dist: Dist,
+    ) -> Result<(RequestedRequirements, bool), PypiError> {
         let not_a_wheel = || PypiError::NotAWheel { distribution: public(&dist.to_string()) };
         let read = self.metadata.of(&dist).await.ok_or_else(not_a_wheel)?;
         let archive = read.map_err(|error| unreadable(&requirement, error.into()))?;
@@ -82,17 +100,26 @@ impl Resolve<'_> {
             false => needed,
         };
         let needed = Box::into_iter(requires_dist).map(itself).collect();
-        Ok(RequestedRequirements::new(name, version, requirement.extras.clone(), needed, false))
+        let is_local = matches!(requirement.source, RequirementSource::Path { .. });
+        Ok((RequestedRequirements::new(name, version, requirement.extras.clone(), needed, false), is_local))
     }
 }
 
-/// Refuses a requirement that would have to be built. Such a requirement of a wheel must not even be fetched.
-fn refuse(requirement: &Requirement, wheel: Option<&str>) -> Result<(), PypiError> {
-    match (refuse_source(&requirement.to_string(), &requirement.source), wheel) {
-        (Err(PypiError::FromSource { requirement, what }), Some(wheel)) => {
-            Err(PypiError::RequiresSource { wheel: wheel.to_owned(), requirement, what })
-        }
-        (outcome, _) => outcome,
+/// Refuses a requirement that would have to be built. Such a requirement of a wheel must not even be fetched. Also refuses
+/// a file on this machine if a wheel from elsewhere requires it: its author does not decide what is read here.
+fn refuse(requirement: &Requirement, requiring: Option<&Requiring>) -> Result<(), PypiError> {
+    let Some(Requiring { wheel, is_local }) = requiring else {
+        return refuse_source(&requirement.to_string(), &requirement.source);
+    };
+    let wheel = wheel.clone();
+    if let RequirementSource::Path { ext: DistExtension::Wheel, .. } = &requirement.source
+        && !is_local
+    {
+        return Err(PypiError::RequiresLocal { wheel, requirement: public(&requirement.to_string()) });
+    }
+    match refuse_source(&requirement.to_string(), &requirement.source) {
+        Err(PypiError::FromSource { requirement, what }) => Err(PypiError::RequiresSource { wheel, requirement, what }),
+        outcome => outcome,
     }
 }
 

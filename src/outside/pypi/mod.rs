@@ -7,7 +7,10 @@ mod bounded;
 mod explain;
 mod indexes;
 mod lookahead;
+mod metadata_entry;
 mod no_builds;
+mod ranges;
+mod remote_wheel;
 mod requirements;
 mod target;
 mod wheel_metadata;
@@ -75,6 +78,8 @@ pub(crate) enum PypiError {
     FromSource { requirement: String, what: Source },
     #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, {what} that would have to be built")]
     RequiresSource { wheel: String, requirement: String, what: Source },
+    #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, a file on this machine")]
+    RequiresLocal { wheel: String, requirement: String },
     #[error("cannot follow the wheels that name one another by path or URL: there are more than {max}")]
     TooManyWheels { max: usize },
     #[error("cannot take `{path}` as a requirement: it is a file of requirements")]
@@ -123,6 +128,11 @@ impl PypiError {
             Self::Requirement { source, .. } | Self::Setup(source) => {
                 source.downcast_ref::<Told>().and_then(|told| told.hint.clone()).into_iter().collect()
             }
+            Self::RequiresLocal { .. } => vec![
+                "only a wheel that is named by path may require files: if this one is meant, name the file as well and \
+                 use a wheel that requires it by name"
+                    .to_owned(),
+            ],
             Self::RequirementsFile { path } => vec![format!("`-r {path}` reads it")],
             _ => Vec::new(),
         }
@@ -244,7 +254,7 @@ impl Pypi {
         let context = NoBuilds::new(cache, locations);
         let hasher = requirements::hashes(&specification, target)?;
         let in_memory = InMemoryIndex::default();
-        let metadata = WheelMetadata::new(&client, &context, self.clients.bodies.metadata_bytes());
+        let metadata = WheelMetadata::new(&client, &context, &self.clients.bodies);
         let resolve = Resolve { client: &client, context: &context, metadata, target, in_memory, expected };
         let requirements = requirements::named(&specification)?;
         let (outcome, hasher) = resolve.run(request, &specification, &requirements, hasher).await?;

@@ -131,3 +131,24 @@ fn a_source_in_files_of_requirements_or_constraints_or_of_an_index_is_refused_as
         trap.assert_refused(&words, &["cannot resolve `tool`", "`evil @ "]);
     }
 }
+
+#[test]
+fn a_wheel_on_this_machine_is_for_the_user_to_name_and_for_wheels_by_path() {
+    let trap = Trap::new();
+    let local = "local-1.0-py3-none-any.whl";
+    trap.write(local, &WheelBuilder::new("local", "1.0").file("local.py", ""));
+    let url = format!("file://{}", trap.world.path(local).display());
+    let wheel = tool(&format!("local @ {url}"));
+    trap.server.set(&format!("/{WHEEL}"), Response::ok(wheel.build()));
+    let by_url = trap.server.url(&format!("/{WHEEL}"));
+    let expected = ["cannot use the wheel `tool 1.0`: it requires `local @ ", "a file on this machine", "\n\nhint: "];
+    trap.assert_refused(&by_url, &expected);
+
+    let trap = Trap { world: World::new(archive(), PyPi::new().built(&wheel)), ..trap };
+    let said = trap.world.refusal("tool");
+    assert!(said.starts_with("exit 1\n") && said.contains("`local`"), "{said}");
+
+    trap.write(WHEEL, &wheel);
+    let built = trap.world.build(&format!("./{WHEEL}"));
+    assert!(built.status.success(), "{built:?}");
+}
