@@ -9,8 +9,9 @@ use fs_err as fs;
 use fs_err::os::unix::fs as unix;
 use tempfile::TempDir;
 
+use super::error::StoreError;
+use super::handle::Store;
 use super::memory::Memory;
-use super::{Store, StoreError};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Kind, Node, Tree};
 

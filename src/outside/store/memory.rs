@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,9 @@ use rustix::fs::StatVfsMountFlags;
 use tempfile::TempDir;
 
 use super::checkout::write;
-use super::{Store, StoreError};
+use super::error::StoreError;
+use super::files::private_dir;
+use super::handle::Store;
 use crate::model::digest::Digest;
 use crate::model::tree::{Kind, Node, Tree};
 use crate::outside::unfinished::Unfinished;
@@ -56,7 +58,7 @@ pub(super) struct Memory {
 impl Memory {
     /// Returns the directory if `tree` fits into memory and programs can be executed there.
     pub(super) fn for_tree(tree: &Tree, store: &Store) -> Option<Arc<Self>> {
-        let mounts = may_start_programs(&store.root);
+        let mounts = may_start_programs(store.root());
         if !fits(tree, mounts) {
             return None;
         }
@@ -179,12 +181,6 @@ fn may_be_cleared(groups: &str) -> bool {
     is_ordinary && Path::new("/run/systemd/sessions").exists() && !groups.contains("/user.slice/")
 }
 
-/// Creates a directory in `parent` that other users can neither read nor write.
-pub(super) fn private_dir(prefix: &str, parent: &Path) -> io::Result<TempDir> {
-    let mode = std::fs::Permissions::from_mode(0o700);
-    tempfile::Builder::new().prefix(prefix).permissions(mode).tempdir_in(parent)
-}
-
 /// Removes this user's directories in memory that killed processes left. No process has a lock on them.
 pub(super) fn sweep() {
     sweep_in(Path::new(MEMORY));
@@ -208,6 +204,8 @@ fn sweep_in(memory: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::model::image_path::ImagePath;
     use crate::model::tree::Origin;
