@@ -5,6 +5,7 @@
 //! its lock; a process that cleans it up has the lock exclusively. If the machine loses power, files may be truncated,
 //! so their sizes are compared when they are used (decision 0050).
 
+mod bucket;
 mod checkout;
 mod contents;
 mod entries;
@@ -19,6 +20,7 @@ mod segments;
 pub(crate) mod tests;
 mod upkeep;
 
+pub(crate) use self::bucket::{Bucket, Form};
 pub(crate) use self::checkout::{Shown, Stage};
 pub(crate) use self::error::StoreError;
 pub(crate) use self::handle::Store;

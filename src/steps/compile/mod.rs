@@ -19,7 +19,7 @@ use crate::model::platform::{Architecture, PythonVersion};
 use crate::model::request::{Bytecode, Request};
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::sandbox::{Job, SandboxError};
-use crate::outside::store::{Packed, Shown, Stage, StoreError};
+use crate::outside::store::{Bucket, Packed, Shown, Stage, StoreError};
 use crate::outside::world::World;
 
 /// The Python script that finds the modules imported at start-up and compiles them. Its docstring explains how.
@@ -97,7 +97,6 @@ pub(crate) fn compile(
     workshop: Option<&Tree>,
     (stage, world): (&Stage, &World),
 ) -> Result<Tree, CompileError> {
-    const SHELF: &str = "bytecode-6";
     if request.bytecode == Bytecode::None {
         return Ok(slim);
     }
@@ -108,11 +107,11 @@ pub(crate) fn compile(
     }
     let job = Compilation::new(&slim, assembly, request, workshop, (stage, world));
     let key = Digest::of_fields([slim.digest().as_bytes().as_slice(), job.question().as_bytes()]);
-    let finished = match world.store.note::<Finished>(SHELF, &key) {
+    let finished = match world.store.entry::<Finished>(Bucket::Bytecode, &key) {
         Some(noted) if job.opens(&noted.packs) && noted.compiled.iter().all(|one| job.holds(one)) => noted,
         _ => {
             let finished = job.run()?;
-            world.store.write_note(SHELF, &key, &finished)?;
+            world.store.write_entry(Bucket::Bytecode, &key, &finished)?;
             finished
         }
     };
@@ -189,7 +188,6 @@ struct Compilation<'a> {
 }
 
 impl<'a> Compilation<'a> {
-    const LAST: &'static str = "bytecode-last-3";
     /// If there are this many packs of earlier runs, they are merged into one.
     const PACKS: usize = 8;
 
@@ -238,7 +236,11 @@ impl<'a> Compilation<'a> {
 
     /// Returns the results of the last run for files that have not changed, and the packs that contain them.
     fn known(&self) -> (BTreeMap<ImagePath, Known>, Vec<Packed>) {
-        let last = self.world.store.note::<Last>(Self::LAST, &self.question()).filter(|last| self.opens(&last.packs));
+        let last = self
+            .world
+            .store
+            .entry::<Last>(Bucket::LastBytecode, &self.question())
+            .filter(|last| self.opens(&last.packs));
         let Some(Last { files, packs }) = last else { return Default::default() };
         let files = files.into_iter().filter(|known| {
             let digest = self.source_digest(&known.compiled.source);
@@ -309,7 +311,7 @@ impl<'a> Compilation<'a> {
         }
         packs.push(pack.finish()?);
         let last = Last { files, packs };
-        store.write_note(Self::LAST, &self.question(), &last)?;
+        store.write_entry(Bucket::LastBytecode, &self.question(), &last)?;
         let Last { files, packs } = last;
         Ok(Finished { compiled: files.into_iter().map(|known| known.compiled).collect(), packs })
     }

@@ -12,10 +12,8 @@ use crate::model::digest::Digest;
 use crate::model::request::{Compression, Request};
 use crate::model::tree::Kind;
 use crate::model::zeros::is_zero;
-use crate::outside::store::Store;
+use crate::outside::store::{Form, Store};
 
-/// The version of the segment format. It must change if the same nodes would give other bytes.
-const FORMAT: &str = "segment-3";
 /// How much tar is compressed at once. One thread holds about this much in memory.
 const CHUNK_BYTES: usize = 4 << 20;
 /// The minimum size of the files in a piece, except the last piece. It is large enough that the compression window (32
@@ -43,7 +41,8 @@ pub(super) fn pieces<'a>(share: &'a Share<'a>) -> Vec<Piece<'a>> {
 
 /// Returns the key of a piece's segment. If the store does not have the segment, creates it.
 pub(super) fn segment(piece: &Piece<'_>, request: &Request, store: &Store) -> Result<Digest, PackError> {
-    let mut listing = format!("{FORMAT} {:?} {}\n", request.compression, request.epoch_secs);
+    let format = Form::Tar.name();
+    let mut listing = format!("{format} {:?} {}\n", request.compression, request.epoch_secs);
     for Entry { path, node, link } in piece.entries {
         // Writing to a String cannot fail.
         let _ = writeln!(listing, "{path} {:o} {} {:?} {link:?}", node.mode, node.owner, node.kind);
@@ -73,7 +72,7 @@ pub(super) fn segment(piece: &Piece<'_>, request: &Request, store: &Store) -> Re
 
 /// Returns the segment that ends every layer.
 pub(super) fn end(request: &Request, store: &Store) -> Result<Digest, PackError> {
-    let key = Digest::of(format!("{FORMAT} end {:?}", request.compression).as_bytes());
+    let key = Digest::of(format!("{} end {:?}", Form::Tar.name(), request.compression).as_bytes());
     if !store.has_segment(&key) {
         let failed = |source| PackError::Segment { origin: "lath".to_owned(), source };
         store.write_segment(&key, |file| {

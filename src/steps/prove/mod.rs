@@ -31,7 +31,7 @@ use crate::model::receipt::ProofSummary;
 use crate::model::request::{Request, Volume};
 use crate::model::tree::{Origin, Tree};
 use crate::outside::sandbox::{Emulation, SandboxError};
-use crate::outside::store::{Stage, StoreError};
+use crate::outside::store::{Bucket, Stage, StoreError};
 use crate::outside::world::World;
 
 pub(crate) use self::compare::Difference;
@@ -77,7 +77,6 @@ pub(crate) struct Subject<'a> {
 /// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, that
 /// result is used.
 pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Result<ProofSummary, ProveError> {
-    const SHELF: &str = "proofs-4";
     let skipped = |reason: String| ProofSummary { not_run: vec![reason], ..ProofSummary::default() };
     machine::refuse_foreign(subject.tree, subject.platform, &request.user_base, &world.store)?;
     if !request.verify {
@@ -95,7 +94,7 @@ pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Resu
     let identity = format!("{:?} {:?} {}", subject.env, request.runtime.workdir, request.runtime.user);
     let question = format!("{tasks:?} {identity}");
     let key = Digest::of_fields([slim_digest.as_bytes().as_slice(), whole_digest.as_bytes(), question.as_bytes()]);
-    if let Some(proved) = world.store.note(SHELF, &key) {
+    if let Some(proved) = world.store.entry(Bucket::Proofs, &key) {
         return Ok(proved);
     }
     let other_stage = Stage::new(&world.store);
@@ -114,7 +113,7 @@ pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Resu
             subject.platform
         ));
     }
-    world.store.write_note(SHELF, &key, &summary)?;
+    world.store.write_entry(Bucket::Proofs, &key, &summary)?;
     Ok(summary)
 }
 
@@ -179,7 +178,7 @@ impl<'a> Side<'a> {
 
     /// Returns the cached result for a tree with the same files.
     fn noted(&self, task: &Task) -> Option<Vec<Answer>> {
-        self.common.world.store.note(ANSWERS, &self.key(task))
+        self.common.world.store.entry(Bucket::Answers, &self.key(task))
     }
 
     /// Returns the results of all tasks. Those that are not cached are made in the laid-out tree. `None` means that the
@@ -207,7 +206,7 @@ impl<'a> Side<'a> {
         let lasting: Option<Vec<&Answer>> =
             answers.iter().map(|answer| answer.as_ref().filter(|answer| lasts(answer))).collect();
         if let Some(lasting) = lasting {
-            self.common.world.store.write_note(ANSWERS, &self.key(task), &lasting)?;
+            self.common.world.store.write_entry(Bucket::Answers, &self.key(task), &lasting)?;
         }
         Ok(answers)
     }
@@ -278,9 +277,6 @@ fn compare<'a>(slim: &Side<'a>, whole: &Side<'a>, tasks: &[Task]) -> Result<Proo
     }
     verdicts.summary()
 }
-
-/// The cache bucket for the results of single checks.
-const ANSWERS: &str = "answers-1";
 
 /// Runs `argv` in the tree with this process's own input and output, and returns its exit code.
 pub(crate) fn execute(

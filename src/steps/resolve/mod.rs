@@ -23,7 +23,7 @@ use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
 use crate::outside::http::{Download, HttpError};
 use crate::outside::pypi::{Answer, Expected, PypiError};
-use crate::outside::store::StoreError;
+use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
 
 /// Packages in every image in addition to the interpreter: certificates, time zones, C.UTF-8, names of ports and media
@@ -208,7 +208,7 @@ fn both_halves<'a>(
     let expected = BaseFacts::expected(base, python.version);
     // Prefetches the pages that the same request used last time. The choice still depends only on the current pages.
     let key = Digest::of(format!("{:?} {platform} {}", python.what(), python.version).as_bytes());
-    let before: Vec<Expected> = world.store.note(BEFORE, &key).unwrap_or_default();
+    let before: Vec<Expected> = world.store.entry(Bucket::IndexPages, &key).unwrap_or_default();
     let resolve = |facts: &BaseFacts| world.pypi.resolve(python, &facts.python, platform, facts.glibc, &before);
     std::thread::scope(|scope| {
         let early = std::thread::Builder::new().spawn_scoped(scope, || resolve(&expected));
@@ -220,14 +220,11 @@ fn both_halves<'a>(
         // Without a thread, or if the base is another than expected, the wheels are chosen now.
         let answer = early.filter(|_| facts == expected).unwrap_or_else(|| resolve(&facts))?;
         if answer.expected != before {
-            world.store.write_note(BEFORE, &key, &answer.expected)?;
+            world.store.write_entry(Bucket::IndexPages, &key, &answer.expected)?;
         }
         Ok((packages, answer))
     })
 }
-
-/// The cache bucket of the pages that each request used last time.
-const BEFORE: &str = "before-1";
 
 /// Returns the wheels of one platform, sorted by name.
 fn wheels(answer: Answer, world: &World) -> Result<Vec<LockedWheel>, ResolveError> {
@@ -272,9 +269,8 @@ impl Packages<'_> {
     }
 
     fn facts(&mut self, base: &BaseRequest, version: PythonVersion) -> Result<BaseFacts, ResolveError> {
-        const SHELF: &str = "base-facts-1";
         let key = Digest::of_fields([self.snapshot.key().as_bytes().as_slice(), version.to_string().as_bytes()]);
-        if let Some(facts) = self.world.store.note(SHELF, &key) {
+        if let Some(facts) = self.world.store.entry(Bucket::BaseFacts, &key) {
             return Ok(facts);
         }
         let index = self.index()?;
@@ -295,18 +291,17 @@ impl Packages<'_> {
         let mut numbers = libc.split('.').map(|number| number.parse().unwrap_or(0));
         let glibc = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         let facts = BaseFacts { python: upstream(python), glibc };
-        self.world.store.write_note(SHELF, &key, &facts)?;
+        self.world.store.write_entry(Bucket::BaseFacts, &key, &facts)?;
         Ok(facts)
     }
 
     fn half(&mut self, request: &Request, needs: &BTreeMap<String, String>) -> Result<DebianHalf, ResolveError> {
-        const SHELF: &str = "debian-half-3";
         let base_roots = base_roots(request);
         let mut wanted = [base_roots.clone(), additions(request)].concat();
         let skipped = skipped(request);
         let question = format!("{wanted:?} {} {needs:?} {skipped:?} {ESSENTIAL:?}", request.base.recommends);
         let key = Digest::of_fields([self.snapshot.key().as_bytes().as_slice(), question.as_bytes()]);
-        if let Some(half) = self.world.store.note(SHELF, &key) {
+        if let Some(half) = self.world.store.entry(Bucket::DebianHalves, &key) {
             return Ok(half);
         }
         let world = self.world;
@@ -353,7 +348,7 @@ impl Packages<'_> {
         }
         // A result is not cached if the list was not available, because a later attempt may succeed.
         if is_certain {
-            self.world.store.write_note(SHELF, &key, &half)?;
+            self.world.store.write_entry(Bucket::DebianHalves, &key, &half)?;
         }
         Ok(half)
     }
