@@ -60,7 +60,7 @@ impl Store {
     }
 
     /// Returns a file with only this content and with mode 0644, or 0755 if it is to be executed.
-    pub(super) fn contents_path(&self, digest: &Digest, executable: bool) -> Result<PathBuf, StoreError> {
+    pub(crate) fn contents_path(&self, digest: &Digest, executable: bool) -> Result<PathBuf, StoreError> {
         let plain = self.path_in("files", digest);
         let packed = self.place_of(digest);
         if !executable && packed.is_none() {

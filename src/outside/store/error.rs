@@ -5,8 +5,6 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::model::image_path::ImagePath;
-
 /// The version of the layout that this lath reads and writes.
 pub(super) const VERSION: &str = "1";
 
@@ -24,8 +22,6 @@ pub(crate) enum StoreError {
     Remove { path: PathBuf, source: io::Error },
     #[error("cannot read what is to be kept")]
     Incoming(#[source] io::Error),
-    #[error("cannot check out `{path}`")]
-    CheckOut { path: ImagePath, source: io::Error },
 }
 
 impl StoreError {

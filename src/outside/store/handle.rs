@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
@@ -11,7 +11,6 @@ use tempfile::{NamedTempFile, TempDir};
 
 use super::error::{StoreError, VERSION};
 use super::files::{place, private_dir};
-use super::memory::{self, Memory};
 use super::upkeep::{lock_file, refuse_other_version, sweep};
 use crate::model::digest::Digest;
 use crate::outside::unfinished::Unfinished;
@@ -30,7 +29,6 @@ pub(crate) struct Store {
 pub(super) struct Desk {
     pub(super) folder: TempDir,
     pub(super) places: RwLock<Places>,
-    pub(super) memory: Mutex<Weak<Memory>>,
     #[expect(dead_code, reason = "while this lives, a signal handler removes the folder")]
     unfinished: Unfinished,
     #[expect(dead_code, reason = "the lock lives as long as the file")]
@@ -71,7 +69,6 @@ impl Store {
             sweep(&root);
             let _ = lock.unlock();
         }
-        memory::sweep();
         // If the file system does not support locks, the store is used without them.
         let _ = lock.lock_shared();
         refuse_other_version(&root)?;
@@ -80,7 +77,7 @@ impl Store {
         }
         let folder = private_dir("", &root.join("tmp")).map_err(failed)?;
         let unfinished = Unfinished::new(folder.path());
-        let desk = Desk { folder, places: RwLock::default(), memory: Mutex::default(), unfinished, lock };
+        let desk = Desk { folder, places: RwLock::default(), unfinished, lock };
         let store = Self { root, desk: Arc::new(desk) };
         let version = store.root.join("version");
         if !version.exists() {
@@ -89,6 +86,7 @@ impl Store {
         Ok(store)
     }
 
+    /// Returns the store's directory, without links.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }

@@ -6,13 +6,11 @@
 //! so their sizes are compared when they are used (decision 0050).
 
 mod bucket;
-mod checkout;
 mod contents;
 mod entries;
 mod error;
 mod files;
 mod handle;
-mod memory;
 mod packs;
 mod parcels;
 mod segments;
@@ -21,8 +19,8 @@ pub(crate) mod tests;
 mod upkeep;
 
 pub(crate) use self::bucket::{Bucket, Form};
-pub(crate) use self::checkout::{Shown, Stage};
 pub(crate) use self::error::StoreError;
+pub(crate) use self::files::private_dir;
 pub(crate) use self::handle::Store;
 pub(crate) use self::packs::{PackWriter, Packed};
 pub(crate) use self::upkeep::{Amount, amount, prune};

@@ -9,7 +9,6 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 
 use super::error::{StoreError, VERSION};
 use super::files::is_older;
-use super::memory;
 
 /// An unfinished download is removed if no process has continued it for this long.
 const PARTIAL_KEPT: Duration = Duration::from_secs(7 * 86_400);
@@ -58,7 +57,6 @@ pub(crate) fn prune(
         refuse_other_version(store)?;
     }
     sweep(store);
-    memory::sweep();
     let (mut removed, now) = (Amount::default(), SystemTime::now());
     let mut remove = |path: &Path, metadata: &std::fs::Metadata| {
         // The lock file stays, because processes that wait for the lock have it open.

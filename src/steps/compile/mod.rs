@@ -19,7 +19,8 @@ use crate::model::platform::{Architecture, PythonVersion};
 use crate::model::request::{Bytecode, Request};
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::sandbox::{Job, SandboxError};
-use crate::outside::store::{Bucket, Packed, Shown, Stage, StoreError};
+use crate::outside::stage::{Shown, Stage, StageError, check_out};
+use crate::outside::store::{Bucket, Packed, StoreError};
 use crate::outside::world::World;
 
 /// The Python script that finds the modules imported at start-up and compiles them. Its docstring explains how.
@@ -32,6 +33,8 @@ const IMAGE: &str = "/run/lath-image";
 pub(crate) enum CompileError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Stage(#[from] StageError),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error("cannot compile Python files in the sandbox: the image's python exits with {exit_code}: {said}")]
@@ -95,7 +98,7 @@ pub(crate) fn compile(
     assembly: &Assembly,
     request: &Request,
     workshop: Option<&Tree>,
-    (stage, world): (&Stage, &World),
+    (stage, world): (&mut Stage, &World),
 ) -> Result<Tree, CompileError> {
     if request.bytecode == Bytecode::None {
         return Ok(slim);
@@ -105,12 +108,12 @@ pub(crate) fn compile(
         world.listener.hear(Event::Warning(text.to_owned()));
         return Ok(slim);
     }
-    let job = Compilation::new(&slim, assembly, request, workshop, (stage, world));
+    let job = Compilation::new(&slim, assembly, request, workshop, world);
     let key = Digest::of_fields([slim.digest().as_bytes().as_slice(), job.question().as_bytes()]);
     let finished = match world.store.entry::<Finished>(Bucket::Bytecode, &key) {
         Some(noted) if job.opens(&noted.packs) && noted.compiled.iter().all(|one| job.holds(one)) => noted,
         _ => {
-            let finished = job.run()?;
+            let finished = job.run(stage)?;
             world.store.write_entry(Bucket::Bytecode, &key, &finished)?;
             finished
         }
@@ -183,7 +186,6 @@ struct Compilation<'a> {
     modules: Vec<String>,
     /// A digest of everything that affects bytecode and imports, except the file itself.
     ground: Digest,
-    stage: &'a Stage,
     world: &'a World,
 }
 
@@ -196,7 +198,7 @@ impl<'a> Compilation<'a> {
         assembly: &'a Assembly,
         request: &Request,
         workshop: Option<&'a Tree>,
-        (stage, world): (&'a Stage, &'a World),
+        world: &'a World,
     ) -> Self {
         let version = request.python.version;
         let site = request.user_base.site(version);
@@ -210,7 +212,7 @@ impl<'a> Compilation<'a> {
         let mode = if request.bytecode == Bytecode::All { "all" } else { "start" };
         let interpreter = workshop.unwrap_or(slim).find(&version.interpreter()).and_then(|(_, node)| node.digest());
         let ground = Digest::of(format!("{mode} {roots} {interpreter:?} {DRIVER}").as_bytes());
-        Self { slim, workshop, version, mode, roots, modules, ground, stage, world }
+        Self { slim, workshop, version, mode, roots, modules, ground, world }
     }
 
     fn reason(&self) -> &'static str {
@@ -249,7 +251,7 @@ impl<'a> Compilation<'a> {
         (files.map(|known| (known.compiled.source.clone(), known)).collect(), packs)
     }
 
-    fn run(&self) -> Result<Finished, CompileError> {
+    fn run(&self, stage: &mut Stage) -> Result<Finished, CompileError> {
         let store = &self.world.store;
         let (mut known, mut packs) = self.known();
         let desk = store.temporary_dir()?;
@@ -261,13 +263,14 @@ impl<'a> Compilation<'a> {
         // Python itself also starts faster with bytecode.
         let mut tree = self.slim.clone();
         insert(&mut tree, known.values().map(|known| &known.compiled), self.version, self.reason());
-        let image = self.stage.show(&tree)?;
+        let image = stage.show(&tree)?;
+        let workshop_root;
         let home = match self.workshop {
             None => image.clone(),
             Some(workshop) => {
-                let root = folder("workshop")?;
-                store.check_out(workshop, &root)?;
-                Shown { root, files: Vec::new() }
+                workshop_root = folder("workshop")?;
+                check_out(store, workshop, &workshop_root)?;
+                Shown { root: &workshop_root, files: Vec::new() }
             }
         };
         let facts: BTreeMap<&str, _> =
@@ -317,7 +320,7 @@ impl<'a> Compilation<'a> {
     }
 
     /// Runs the driver with the Python of the tree at `home`.
-    fn drive(&self, home: Shown, image: Shown, work: &Path) -> Result<Vec<Told>, CompileError> {
+    fn drive(&self, home: Shown<'_>, image: Shown<'_>, work: &Path) -> Result<Vec<Told>, CompileError> {
         // Without `site`, the process contains only the objects of the interpreter itself.
         let mut argv = vec![self.version.interpreter(), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned()];
         argv.extend([IMAGE.to_owned(), self.mode.to_owned(), self.roots.clone()]);
@@ -333,12 +336,12 @@ impl<'a> Compilation<'a> {
             env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             cwd: "/tmp".to_owned(),
             writable: vec![(work.to_owned(), "/work".to_owned())],
-            readable: vec![(image.root, IMAGE.to_owned())],
+            readable: vec![(image.root.to_owned(), IMAGE.to_owned())],
             files,
             timeout_secs: 600,
             ..Job::default()
         };
-        let outcome = self.world.sandbox.run(&home.root, &job)?;
+        let outcome = self.world.sandbox.run(home.root, &job)?;
         if outcome.exit_code != 0 {
             let said = String::from_utf8_lossy(&outcome.stderr).trim().to_owned();
             if let Some(source) = unwritable(&said) {

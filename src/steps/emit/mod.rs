@@ -29,6 +29,7 @@ use crate::model::receipt::Receipt;
 use crate::model::request::{Compression, Destination, Request};
 use crate::model::tree::Tree;
 use crate::outside::daemon::DaemonError;
+use crate::outside::stage::StageError;
 use crate::outside::store::StoreError;
 use crate::outside::world::World;
 
@@ -45,7 +46,7 @@ pub(crate) enum EmitError {
     #[error("cannot write `{path}`: it lies in `{folder}`, which is written too")]
     Inside { path: PathBuf, folder: PathBuf },
     #[error("cannot fill `{path}`")]
-    Fill { path: PathBuf, source: StoreError },
+    Fill { path: PathBuf, source: StageError },
     #[error("cannot add to the layout `{path}`: its index.json is none")]
     Index { path: PathBuf, source: serde_json::Error },
     #[error("cannot load `{name}`")]
