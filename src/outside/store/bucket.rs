@@ -64,18 +64,18 @@ impl Bucket {
             Self::VerifiedReleases => "verified-1",
             Self::ListsOutOfReach => "lists-out-of-reach-1",
             Self::BaseFacts => "base-facts-1",
-            Self::DebianHalves => "debian-half-3",
-            Self::IndexPages => "before-1",
+            Self::DebianHalves => "debian-half-4",
+            Self::IndexPages => "index-pages-1",
             Self::Libraries => "libraries-2",
             Self::UnpinnedWheels => "unpinned-1",
             Self::Parts => "parts-3",
             Self::LibrarySonames => "library-sonames-1",
-            Self::Surveys => "surveys-4",
+            Self::Surveys => "surveys-5",
             Self::Stripped => "stripped-2",
-            Self::Bytecode => "bytecode-6",
-            Self::LastBytecode => "bytecode-last-3",
-            Self::Proofs => "proofs-4",
-            Self::Answers => "answers-1",
+            Self::Bytecode => "bytecode-7",
+            Self::LastBytecode => "bytecode-last-4",
+            Self::Proofs => "proofs-5",
+            Self::Answers => "answers-2",
             Self::Layers => "layers-1",
         }
     }
@@ -88,6 +88,8 @@ pub(crate) enum Form {
     /// The compressed tar of some paths of a layer. Key: the paths with their nodes, the compression and the time. New
     /// version: other bytes for the same nodes.
     Tar,
+    /// The end of a layer. Key: the compression. New version: other bytes.
+    TarEnd,
     /// The part of a `Packages` that resolving needs. Key: the digest of the index. New version: another reduced form.
     Packages,
     /// The part of a `Packages` that only comparisons need. Key and version as for [`Self::Packages`].
@@ -102,11 +104,46 @@ impl Form {
     /// Returns the name, for keys.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Tar => "segment-3",
+            Self::Tar => "segment-4",
+            Self::TarEnd => "segment-end-4",
             Self::Packages => "packages-1",
             Self::PackageDetails => "details-1",
             Self::Extents => "extents-1",
             Self::Sonames => "sonames-1",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_buckets_and_no_two_forms_have_the_same_name() {
+        let buckets = [
+            Bucket::Releases,
+            Bucket::VerifiedReleases,
+            Bucket::ListsOutOfReach,
+            Bucket::BaseFacts,
+            Bucket::DebianHalves,
+            Bucket::IndexPages,
+            Bucket::Libraries,
+            Bucket::UnpinnedWheels,
+            Bucket::Parts,
+            Bucket::LibrarySonames,
+            Bucket::Surveys,
+            Bucket::Stripped,
+            Bucket::Bytecode,
+            Bucket::LastBytecode,
+            Bucket::Proofs,
+            Bucket::Answers,
+            Bucket::Layers,
+        ];
+        let forms = [Form::Tar, Form::TarEnd, Form::Packages, Form::PackageDetails, Form::Extents, Form::Sonames];
+        let names: BTreeSet<&str> =
+            buckets.into_iter().map(Bucket::name).chain(forms.into_iter().map(Form::name)).collect();
+        assert_eq!(names.len(), buckets.len() + forms.len());
     }
 }

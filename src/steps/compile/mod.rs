@@ -173,6 +173,15 @@ fn unwritable(traceback: &str) -> Option<io::Error> {
     is_of_disk.then_some(error)
 }
 
+/// Everything that affects bytecode and imports, except the modules and the files.
+#[derive(Serialize)]
+struct Ground<'a> {
+    mode: &'a str,
+    roots: &'a str,
+    interpreter: Option<&'a Digest>,
+    driver: &'a str,
+}
+
 /// One run of the driver.
 struct Compilation<'a> {
     slim: &'a Tree,
@@ -184,7 +193,7 @@ struct Compilation<'a> {
     roots: String,
     /// The modules and entry points from which start-up begins.
     modules: Vec<String>,
-    /// A digest of everything that affects bytecode and imports, except the file itself.
+    /// The digest of the [`Ground`].
     ground: Digest,
     world: &'a World,
 }
@@ -211,7 +220,8 @@ impl<'a> Compilation<'a> {
         let roots = format!("{}:{site}:/usr/lib/python3/dist-packages", version.stdlib());
         let mode = if request.bytecode == Bytecode::All { "all" } else { "start" };
         let interpreter = workshop.unwrap_or(slim).find(&version.interpreter()).and_then(|(_, node)| node.digest());
-        let ground = Digest::of(format!("{mode} {roots} {interpreter:?} {DRIVER}").as_bytes());
+        let ground = Ground { mode, roots: &roots, interpreter, driver: DRIVER };
+        let ground = Digest::of_key(&ground);
         Self { slim, workshop, version, mode, roots, modules, ground, world }
     }
 
@@ -221,7 +231,7 @@ impl<'a> Compilation<'a> {
 
     /// Returns a key for the task that does not depend on the contents of the files.
     fn question(&self) -> Digest {
-        Digest::of_fields([self.ground.as_bytes().as_slice(), format!("{:?}", self.modules).as_bytes()])
+        Digest::of_key(&(self.ground, &self.modules))
     }
 
     fn opens(&self, packs: &[Packed]) -> bool {
@@ -238,12 +248,10 @@ impl<'a> Compilation<'a> {
 
     /// Returns the results of the last run for files that have not changed, and the packs that contain them.
     fn known(&self) -> (BTreeMap<ImagePath, Known>, Vec<Packed>) {
-        let last = self
-            .world
-            .store
-            .entry::<Last>(Bucket::LastBytecode, &self.question())
-            .filter(|last| self.opens(&last.packs));
-        let Some(Last { files, packs }) = last else { return Default::default() };
+        let last: Option<Last> = self.world.store.entry(Bucket::LastBytecode, &self.question());
+        let Some(Last { files, packs }) = last.filter(|last| self.opens(&last.packs)) else {
+            return Default::default();
+        };
         let files = files.into_iter().filter(|known| {
             let digest = self.source_digest(&known.compiled.source);
             digest.is_some() && digest == known.source_digest && self.holds(&known.compiled)
@@ -253,7 +261,7 @@ impl<'a> Compilation<'a> {
 
     fn run(&self, stage: &mut Stage) -> Result<Finished, CompileError> {
         let store = &self.world.store;
-        let (mut known, mut packs) = self.known();
+        let (known, packs) = self.known();
         let desk = store.temporary_dir()?;
         let folder = |name: &str| {
             let path = desk.path().join(name);
@@ -277,6 +285,18 @@ impl<'a> Compilation<'a> {
             known.iter().map(|(path, one)| (path.as_str(), (&one.imports, &one.outline))).collect();
         fs::write(work.join("known.json"), serde_json::to_vec(&facts)?).map_err(CompileError::Folder)?;
         let all_told = self.drive(home, image, &work)?;
+        self.keep(all_told, known, packs, &work)
+    }
+
+    /// Keeps the bytecode that the driver wrote into the folder `work`, together with the results that were known before.
+    fn keep(
+        &self,
+        all_told: Vec<Told>,
+        mut known: BTreeMap<ImagePath, Known>,
+        mut packs: Vec<Packed>,
+        work: &Path,
+    ) -> Result<Finished, CompileError> {
+        let store = &self.world.store;
         let mut written = BufReader::new(fs::File::open(work.join("code")).map_err(CompileError::Folder)?);
         let mut pack = store.pack();
         // Merging keeps the number of packs small, so they open quickly. It also drops bytecode that is no longer used.

@@ -15,10 +15,11 @@ mod verdicts;
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+use serde::Serialize;
 use thiserror::Error;
 
 use self::checkout::Checkout;
-use self::checks::{Scope, Task};
+use self::checks::{Scope, Task, TaskKey};
 use self::clock::Clock;
 use self::compare::{Answer, Verdict, judge};
 use self::verdicts::{Verdicts, listed};
@@ -77,6 +78,32 @@ pub(crate) struct Subject<'a> {
     pub(crate) env: &'a [String],
 }
 
+/// Everything except the tree that a program can see.
+#[derive(Clone, Copy, Serialize)]
+struct Identity<'a> {
+    /// The image's environment, each `NAME=VALUE`.
+    env: &'a [String],
+    workdir: Option<&'a ImagePath>,
+    user: &'a str,
+}
+
+/// The key of a proof: everything that its summary depends on.
+#[derive(Serialize)]
+struct ProofKey<'a> {
+    slim: Digest,
+    whole: Digest,
+    tasks: Vec<TaskKey<'a>>,
+    identity: Identity<'a>,
+}
+
+/// The key of the results of one task. The digest is that of the files that the task depends on.
+#[derive(Serialize)]
+struct AnswerKey<'a> {
+    tree: Digest,
+    task: TaskKey<'a>,
+    identity: Identity<'a>,
+}
+
 /// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, that
 /// result is used.
 pub(crate) fn prove(subject: &mut Subject<'_>, request: &Request, world: &World) -> Result<ProofSummary, ProveError> {
@@ -94,15 +121,20 @@ pub(crate) fn prove(subject: &mut Subject<'_>, request: &Request, world: &World)
     let tasks = checks::tasks(subject.tree, subject.assembly, request);
     let whole = untrimmed(subject);
     let (slim_digest, whole_digest) = rayon::join(|| subject.tree.digest(), || whole.digest());
-    let identity = format!("{:?} {:?} {}", subject.env, request.runtime.workdir, request.runtime.user);
-    let question = format!("{tasks:?} {identity}");
-    let key = Digest::of_fields([slim_digest.as_bytes().as_slice(), whole_digest.as_bytes(), question.as_bytes()]);
+    let runtime = &request.runtime;
+    let identity = Identity { env: subject.env, workdir: runtime.workdir.as_ref(), user: &runtime.user };
+    let key = Digest::of_key(&ProofKey {
+        slim: slim_digest,
+        whole: whole_digest,
+        tasks: tasks.iter().map(Task::key).collect(),
+        identity,
+    });
     if let Some(proved) = world.store.entry(Bucket::Proofs, &key) {
         return Ok(proved);
     }
     let mut other_stage = world.stages.stage();
     let clock = Clock::start(request.proof_secs);
-    let common = Common { env: subject.env, identity: &identity, request, emulation: &emulation, clock: &clock, world };
+    let common = Common { identity, request, emulation: &emulation, clock: &clock, world };
     let slim = Side::new(common, subject.tree, slim_digest, false);
     let whole = Side::new(common, &whole, whole_digest, true);
     let mut slim = Staged { side: slim, stage: &mut *subject.stage };
@@ -137,10 +169,7 @@ fn untrimmed(subject: &Subject<'_>) -> Tree {
 /// The values that both sides of a comparison share.
 #[derive(Clone, Copy)]
 struct Common<'a> {
-    /// The image's environment, each `NAME=VALUE`.
-    env: &'a [String],
-    /// Everything except the tree that a program can see.
-    identity: &'a str,
+    identity: Identity<'a>,
     request: &'a Request,
     emulation: &'a Emulation,
     clock: &'a Clock,
@@ -172,8 +201,8 @@ impl<'a> Side<'a> {
         'a: 's,
     {
         let shown = stage.show(self.tree)?;
-        let Common { env, request, emulation, clock, world, .. } = self.common;
-        let checkout = Checkout::new((self.tree, shown), env, request, emulation.clone(), world);
+        let Common { identity, request, emulation, clock, world, .. } = self.common;
+        let checkout = Checkout::new((self.tree, shown), identity.env, request, emulation.clone(), world);
         Ok(checkout.until(clock.deadline))
     }
 
@@ -182,7 +211,7 @@ impl<'a> Side<'a> {
             Scope::Base => &self.base_digest,
             Scope::Image => &self.digest,
         };
-        Digest::of_fields([digest.as_bytes().as_slice(), format!("{task:?} {}", self.common.identity).as_bytes()])
+        Digest::of_key(&AnswerKey { tree: *digest, task: task.key(), identity: self.common.identity })
     }
 
     /// Returns the cached result for a tree with the same files.

@@ -5,6 +5,7 @@ mod debian;
 mod direct;
 mod needs;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use crate::model::event::Event;
 use crate::model::lock::{Lock, LockedDeb, LockedWheel, Parcel, PlatformLock};
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::request::{BaseRequest, Entrypoint, Request, TrimLevel};
+use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
 use crate::outside::http::{Download, HttpError};
@@ -197,6 +199,15 @@ fn resolve_platform(
     })
 }
 
+/// The key of the pages that a request used last time.
+#[derive(Serialize)]
+struct PagesKey<'a> {
+    requirements: &'a [SecretText],
+    requirement_files: Vec<Cow<'a, str>>,
+    platform: Platform,
+    python: PythonVersion,
+}
+
 /// Returns the archive's packages and the chosen wheels. Both are requested in parallel, so the wheels are chosen for
 /// the expected Python and glibc of the base. If the base has others, the wheels are resolved again.
 fn both_halves<'a>(
@@ -207,7 +218,12 @@ fn both_halves<'a>(
     let (base, python) = (&request.base, &request.python);
     let expected = BaseFacts::expected(base, python.version);
     // Prefetches the pages that the same request used last time. The choice still depends only on the current pages.
-    let key = Digest::of(format!("{:?} {platform} {}", python.what(), python.version).as_bytes());
+    let key = Digest::of_key(&PagesKey {
+        requirements: &python.requirements,
+        requirement_files: python.requirement_files.iter().map(|path| path.to_string_lossy()).collect(),
+        platform,
+        python: python.version,
+    });
     let before: Vec<Expected> = world.store.entry(Bucket::IndexPages, &key).unwrap_or_default();
     let resolve = |facts: &BaseFacts| world.pypi.resolve(python, &facts.python, platform, facts.glibc, &before);
     std::thread::scope(|scope| {
@@ -250,6 +266,36 @@ impl BaseFacts {
             None => Self { python: format!("{version}.0"), glibc: (2, 36) },
         }
     }
+}
+
+/// The key of a resolved Debian half: everything that it depends on.
+#[derive(Serialize)]
+struct HalfKey<'a> {
+    snapshot: Digest,
+    /// The packages with their reasons, because the half contains these.
+    wanted: Vec<(&'a str, &'a str)>,
+    recommends: bool,
+    needs: &'a BTreeMap<String, String>,
+    skipped: Vec<(&'a str, &'a str)>,
+    essential: &'a [(&'a str, &'a [&'a str])],
+}
+
+/// Returns the key of the half for these packages and libraries.
+fn half_key(
+    snapshot: Digest,
+    request: &Request,
+    wanted: &[Wanted],
+    needs: &BTreeMap<String, String>,
+    skipped: &[Skip],
+) -> Digest {
+    Digest::of_key(&HalfKey {
+        snapshot,
+        wanted: wanted.iter().map(|one| (one.package.as_str(), one.reason.as_str())).collect(),
+        recommends: request.base.recommends,
+        needs,
+        skipped: skipped.iter().map(|skip| (skip.asker, skip.package)).collect(),
+        essential: &ESSENTIAL,
+    })
 }
 
 /// The archive's packages. They are read only if the cache has no entry for a question.
@@ -299,8 +345,7 @@ impl Packages<'_> {
         let base_roots = base_roots(request);
         let mut wanted = [base_roots.clone(), additions(request)].concat();
         let skipped = skipped(request);
-        let question = format!("{wanted:?} {} {needs:?} {skipped:?} {ESSENTIAL:?}", request.base.recommends);
-        let key = Digest::of_fields([self.snapshot.key().as_bytes().as_slice(), question.as_bytes()]);
+        let key = half_key(self.snapshot.key(), request, &wanted, needs, &skipped);
         if let Some(half) = self.world.store.entry(Bucket::DebianHalves, &key) {
             return Ok(half);
         }

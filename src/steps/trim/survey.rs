@@ -94,6 +94,15 @@ impl Reading {
         }
     }
 
+    /// Returns the name, for keys.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Package => "package",
+            Self::Distribution => "distribution",
+        }
+    }
+
     /// Returns whether a shell could read the file: any text of a package, and a text of a distribution if it contains
     /// a script.
     fn is_script(self, bytes: &[u8]) -> bool {
@@ -108,7 +117,7 @@ impl Reading {
 
 fn survey(files: &[(&ImagePath, &Digest)], reading: Reading, store: &Store) -> Result<Survey, StoreError> {
     let fields = files.iter().flat_map(|(path, digest)| [path.as_str().as_bytes(), digest.as_bytes().as_slice()]);
-    let key = Digest::of_fields(fields.chain([format!("{reading:?}").as_bytes()]));
+    let key = Digest::of_fields(fields.chain([reading.name().as_bytes()]));
     if let Some(noted) = store.entry(Bucket::Surveys, &key) {
         return Ok(noted);
     }
