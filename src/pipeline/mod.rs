@@ -173,6 +173,7 @@ pub(crate) fn prune_cache(
     unused_for: Option<Duration>,
     on_wait: impl FnOnce(),
 ) -> Result<Amount, StoreError> {
+    let removed = store::prune(&dir.join("store"), &[dir.join("pypi")], unused_for, on_wait)?;
     stage::sweep();
-    store::prune(&dir.join("store"), &[dir.join("pypi")], unused_for, on_wait)
+    Ok(removed)
 }
