@@ -38,6 +38,15 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
+    /// Computes a key from the JSON of `value`, which must have been written to be a key: it contains everything that a
+    /// result depends on, and no map whose keys are not texts.
+    pub(crate) fn of_key(value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(json) => Self::of(&json),
+            Err(error) => unreachable!("a key that is no JSON: {error}"),
+        }
+    }
+
     /// Returns the form used in OCI documents: `sha256:` and the digits.
     pub(crate) fn prefixed(&self) -> String {
         format!("sha256:{self}")

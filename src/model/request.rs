@@ -140,13 +140,6 @@ pub(crate) struct PythonRequest {
     pub(crate) indexes: Indexes,
 }
 
-impl PythonRequest {
-    /// Returns the requested requirements and requirement files, as typed.
-    pub(crate) fn what(&self) -> (&[SecretText], &[PathBuf]) {
-        (&self.requirements, &self.requirement_files)
-    }
-}
-
 /// Which pre-release versions the resolver may choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Prereleases {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -181,17 +180,25 @@ impl Tree {
 
     /// Returns the digest of the paths for which `counts` is true.
     pub(crate) fn digest_of(&self, counts: impl Fn(&ImagePath) -> bool) -> Digest {
-        let mut text = String::new();
-        for (path, node) in self.nodes.iter().filter(|(path, _)| counts(path)) {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{path} {:o} {} {:?}", node.mode, node.owner, node.kind);
+        /// The fields of a node that count.
+        #[derive(Serialize)]
+        struct NodeKey<'a> {
+            path: &'a ImagePath,
+            mode: u32,
+            owner: u32,
+            kind: &'a Kind,
         }
-        Digest::of(text.as_bytes())
+        let counted = self.nodes.iter().filter(|(path, _)| counts(path));
+        let nodes: Vec<NodeKey<'_>> = counted
+            .map(|(path, node)| NodeKey { path, mode: node.mode, owner: node.owner, kind: &node.kind })
+            .collect();
+        Digest::of_key(&nodes)
     }
 
     /// Returns the tree as text for tests and people, one line per path, including removed paths.
     #[cfg(test)]
     pub(crate) fn listing(&self) -> String {
+        use std::fmt::Write as _;
         let mut lines: BTreeMap<&ImagePath, String> = BTreeMap::new();
         for (path, node) in &self.nodes {
             let (kind, tail) = match &node.kind {

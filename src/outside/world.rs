@@ -16,6 +16,7 @@ use crate::outside::daemon::Daemon;
 use crate::outside::http::{Clients, Http, HttpError, HttpSettings};
 use crate::outside::pypi::Pypi;
 use crate::outside::sandbox::{Sandbox, SandboxSettings};
+use crate::outside::stage::Stages;
 use crate::outside::store::{Store, StoreError};
 use crate::outside::threads::{self, ThreadsError};
 use crate::outside::unfinished;
@@ -25,6 +26,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
     pub(crate) store: Store,
+    pub(crate) stages: Stages,
     pub(crate) http: Http,
     pub(crate) pypi: Pypi,
     pub(crate) archive: Archive,
@@ -103,8 +105,10 @@ impl World {
             clients: clients.clone(),
             credentials: Arc::clone(&credentials),
         };
+        let store = Store::open(&settings.cache_dir.join("store"))?;
         Ok(Self {
-            store: Store::open(&settings.cache_dir.join("store"))?,
+            stages: Stages::open(&store),
+            store,
             http: Http::new(http, Arc::clone(&listener))?,
             pypi: Pypi { cache_dir: settings.cache_dir.join("pypi"), offline: settings.offline, credentials, clients },
             archive: Archive::new(keyring),

@@ -9,7 +9,6 @@ use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, Eng
 use crate::model::event::Event;
 use crate::model::lock::PlatformLock;
 use crate::model::request::{Entrypoint, Request};
-use crate::outside::store::Stage;
 use crate::outside::world::World;
 use crate::steps::build_by_engine::{build_by_engine, suit};
 use crate::steps::compare::{Own, compare as reckon};
@@ -85,11 +84,12 @@ pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Re
     let lock = resolve_and_unpack(request, world)?;
     fetch(&lock, world)?;
     let half = first(&lock)?;
-    let stage = Stage::new(&world.store);
-    let (assembly, tree) = tree(half, request, (&stage, world))?;
+    let mut stage = world.stages.stage();
+    let (assembly, tree) = tree(half, request, (&mut stage, world))?;
     let env = seal::environment(request);
-    let subject = Subject { tree: &tree, stage: &stage, assembly: &assembly, platform: half.platform, env: &env };
-    prove(&subject, request, world)?;
+    let mut subject =
+        Subject { tree: &tree, stage: &mut stage, assembly: &assembly, platform: half.platform, env: &env };
+    prove(&mut subject, request, world)?;
     let layers = pack(&tree, &requested(half), request, world)?;
     let own = Own { lock: half, assembly: &assembly, tree: &tree, layers: &layers };
     Ok(Comparison {

@@ -15,7 +15,8 @@ use crate::model::platform::Platform;
 use crate::model::receipt::Receipt;
 use crate::model::request::{Request, Volume};
 use crate::model::tree::Tree;
-use crate::outside::store::{self, Amount, Stage, StoreError};
+use crate::outside::stage::{self, Stage};
+use crate::outside::store::{self, Amount, StoreError};
 use crate::steps::assemble::assemble;
 use crate::steps::compile::compile;
 use crate::steps::emit::{self, emit, named, refuse_hopeless};
@@ -54,14 +55,14 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     let mut proofs = Vec::new();
     say("assembling and proving");
     for platform in &lock.platforms {
-        let stage = Stage::new(&world.store);
-        let (assembly, tree) = tree(platform, request, (&stage, world))?;
+        let mut stage = world.stages.stage();
+        let (assembly, tree) = tree(platform, request, (&mut stage, world))?;
         let env = seal::environment(request);
-        let subject =
-            Subject { tree: &tree, stage: &stage, assembly: &assembly, platform: platform.platform, env: &env };
+        let mut subject =
+            Subject { tree: &tree, stage: &mut stage, assembly: &assembly, platform: platform.platform, env: &env };
         // An image that fails its proof is not emitted. Layers that are packed at the same time only go to the store.
         let (proof, packed) =
-            rayon::join(|| prove(&subject, request, world), || pack(&tree, &requested(platform), request, world));
+            rayon::join(|| prove(&mut subject, request, world), || pack(&tree, &requested(platform), request, world));
         proofs.push(proof?);
         layers.push(packed?);
         assemblies.push(assembly);
@@ -107,7 +108,7 @@ fn resolve_and_unpack(request: &Request, world: &World) -> Result<Lock, BuildErr
 fn tree(
     lock: &PlatformLock,
     request: &Request,
-    (stage, world): (&Stage, &World),
+    (stage, world): (&mut Stage, &World),
 ) -> Result<(Assembly, Tree), BuildError> {
     let parts = unpack(lock, world)?;
     let assembly = assemble(lock, &parts, request, world)?;
@@ -139,13 +140,14 @@ pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], wor
     let lock = resolve_and_unpack(request, world)?;
     fetch(&lock, world)?;
     let platform = first(&lock)?;
-    let stage = Stage::new(&world.store);
-    let (assembly, tree) = tree(platform, request, (&stage, world))?;
+    let mut stage = world.stages.stage();
+    let (assembly, tree) = tree(platform, request, (&mut stage, world))?;
     let start = seal::start(&assembly, request)?;
     let argv = if command.is_empty() { [start.entrypoint, start.cmd].concat() } else { command.to_vec() };
     let env = seal::environment(request);
-    let subject = Subject { tree: &tree, stage: &stage, assembly: &assembly, platform: platform.platform, env: &env };
-    Ok(execute(&subject, &argv, volumes, request, world)?)
+    let mut subject =
+        Subject { tree: &tree, stage: &mut stage, assembly: &assembly, platform: platform.platform, env: &env };
+    Ok(execute(&mut subject, &argv, volumes, request, world)?)
 }
 
 /// Returns the first platform. The callers rely on it: without any platform, a run would succeed and run nothing.
@@ -179,7 +181,9 @@ pub(crate) fn prune_cache(
     unused_for: Option<Duration>,
     on_wait: impl FnOnce(),
 ) -> Result<Amount, StoreError> {
-    store::prune(&dir.join("store"), &[dir.join("pypi")], unused_for, on_wait)
+    let removed = store::prune(&dir.join("store"), &[dir.join("pypi")], unused_for, on_wait)?;
+    stage::sweep();
+    Ok(removed)
 }
 
 #[cfg(test)]

@@ -17,11 +17,8 @@ use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::{LockedDeb, LockedWheel, Parcel, PlatformLock};
 use crate::model::part::{ConsoleScript, DebPart, Part, PartContents, PartEntry, WheelPart};
 use crate::model::tree::{Kind, Origin};
-use crate::outside::store::{PackWriter, Packed, Store, StoreError};
+use crate::outside::store::{Bucket, PackWriter, Packed, Store, StoreError};
 use crate::outside::world::World;
-
-/// The shelf of notes; its number changes when [`Part`] does.
-const SHELF: &str = "parts-3";
 
 #[derive(Debug, Error)]
 pub(crate) enum UnpackError {
@@ -120,7 +117,7 @@ fn noted(
     open: impl Fn(&Path, &mut PackWriter<'_>) -> Result<PartContents, PartError>,
 ) -> Result<Part, UnpackError> {
     let failed = |source| UnpackError::Parcel { parcel: name.to_owned(), source };
-    let noted = store.note::<Opened>(SHELF, parcel);
+    let noted = store.entry::<Opened>(Bucket::Parts, parcel);
     if let Some(Opened { contents, .. }) =
         noted.filter(|noted| store.open_pack(&noted.packed) && holds(&noted.contents, store))
     {
@@ -134,7 +131,7 @@ fn noted(
         })?;
     let keep = || {
         let opened = Opened { contents, packed: pack.finish()? };
-        store.write_note(SHELF, parcel, &opened)?;
+        store.write_entry(Bucket::Parts, parcel, &opened)?;
         Ok(opened.contents)
     };
     let contents = keep().map_err(|error: StoreError| failed(error.into()))?;

@@ -31,10 +31,8 @@ use crate::outside::archive::mirrors::Pocket;
 use crate::outside::archive::signature::{Keyring, SignatureError};
 use crate::outside::credentials::PERCENT_HINT;
 use crate::outside::http::{Conditional, Download, Http, HttpError};
-use crate::outside::store::{Store, StoreError};
+use crate::outside::store::{Bucket, Form, Store, StoreError};
 
-/// The cache bucket with the InRelease of each pocket.
-const RELEASES: &str = "releases-1";
 const MAX_RELEASE_BYTES: u64 = 8 << 20;
 /// What an index may have before it is unpacked; it is held in memory.
 const MAX_PACKED_BYTES: u64 = 128 << 20;
@@ -209,7 +207,7 @@ impl Archive {
             let before = fetched.before.as_ref().and_then(|before| trusted(before).ok());
             match before.filter(|before| before.release.date_secs > current.release.date_secs) {
                 Some(newer) => current = newer,
-                None if fetched.is_new => store.write_note(RELEASES, &pocket.key(), &fetched.release)?,
+                None if fetched.is_new => store.write_entry(Bucket::Releases, &pocket.key(), &fetched.release)?,
                 None => {}
             }
             let Trusted { release, text_bytes } = current;
@@ -265,17 +263,19 @@ impl Archive {
         (http, store): (&Http, &Store),
         now_secs: u64,
     ) -> Result<Option<BTreeMap<String, Extent>>, ArchiveError> {
-        const SHELF: &str = "lists-out-of-reach-1";
         const DAY_SECS: u64 = 24 * 60 * 60;
         let lists: Vec<&SignedIndex> = snapshot.contents.iter().chain(&snapshot.contents_of_all).collect();
         let key = Digest::of_fields(lists.iter().map(|list| list.file.0.as_bytes().as_slice()));
         // These lists have tens of megabytes, so after a failure they are tried again only after a day.
-        if store.note(SHELF, &key).is_some_and(|tried_secs: u64| tried_secs.saturating_add(DAY_SECS) > now_secs) {
+        if store
+            .entry(Bucket::ListsOutOfReach, &key)
+            .is_some_and(|tried_secs: u64| tried_secs.saturating_add(DAY_SECS) > now_secs)
+        {
             return Ok(None);
         }
         let reduced: Result<Vec<String>, ArchiveError> = lists
             .par_iter()
-            .map(|list| reduced_contents(list, "extents-1", &|text| extents::reduce(text), http, store))
+            .map(|list| reduced_contents(list, Form::Extents, &|text| extents::reduce(text), http, store))
             .collect();
         match reduced {
             Ok(reduced) if !reduced.is_empty() => {
@@ -286,7 +286,7 @@ impl Archive {
                 Ok(Some(whole))
             }
             Err(ArchiveError::Fetch { source: HttpError::Status { .. } | HttpError::Digest { .. }, .. }) => {
-                store.write_note(SHELF, &key, &now_secs)?;
+                store.write_entry(Bucket::ListsOutOfReach, &key, &now_secs)?;
                 Ok(None)
             }
             Ok(_) | Err(ArchiveError::Fetch { .. }) => Ok(None),
@@ -309,7 +309,7 @@ impl Archive {
                 break;
             }
             let libraries = |list: &mut dyn BufRead| sonames::reduce(list, snapshot.architecture);
-            let reduced = reduced_contents(contents, "packages-of-sonames-1", &libraries, http, store)?;
+            let reduced = reduced_contents(contents, Form::Sonames, &libraries, http, store)?;
             for soname in sonames {
                 if let Some(package) = sonames::packages_of(&reduced, soname).find(|name| index.has(name)) {
                     found.entry(soname.clone()).or_insert_with(|| package.to_owned());
@@ -320,11 +320,11 @@ impl Archive {
     }
 }
 
-/// A reduced form of `Packages`: its name with a version, and the function that creates it.
-type Reduction = (&'static str, fn(&[u8], bool) -> std::io::Result<String>);
+/// A reduced form of `Packages`, and the function that creates it.
+type Reduction = (Form, fn(&[u8], bool) -> std::io::Result<String>);
 
-const PACKAGES: Reduction = ("packages-1", index::reduce);
-const DETAILS: Reduction = ("details-1", details::reduce);
+const PACKAGES: Reduction = (Form::Packages, index::reduce);
+const DETAILS: Reduction = (Form::PackageDetails, details::reduce);
 
 /// Returns the reduced texts of the indexes. Indexes that are not in the store are fetched, all in parallel, and kept.
 fn reduced(
@@ -364,13 +364,13 @@ fn reduced(
 /// Returns a list of all files in the reduced form `form`, from the store or from the network.
 fn reduced_contents(
     contents: &SignedIndex,
-    form: &str,
+    form: Form,
     reduce: &(dyn Fn(&mut dyn BufRead) -> std::io::Result<String> + Sync),
     http: &Http,
     store: &Store,
 ) -> Result<String, ArchiveError> {
     let (digest, size_bytes) = contents.file;
-    let key = Digest::of_fields([form.as_bytes(), digest.as_bytes()]);
+    let key = Digest::of_fields([form.name().as_bytes(), digest.as_bytes()]);
     let unreadable = |source| ArchiveError::IndexText { path: contents.path.clone(), source };
     if store.has_segment(&key) {
         return fs_err::read_to_string(store.segment_path(&key)).map_err(unreadable);
@@ -393,8 +393,8 @@ fn reduced_contents(
 }
 
 impl SignedIndex {
-    fn reduced_key(&self, form: &str) -> Digest {
-        Digest::of_fields([form.as_bytes(), self.file.0.as_bytes()])
+    fn reduced_key(&self, form: Form) -> Digest {
+        Digest::of_fields([form.name().as_bytes(), self.file.0.as_bytes()])
     }
 
     /// Returns the URL of the file under its own name, for mirrors that do not serve files by digest.
@@ -445,14 +445,13 @@ struct Trusted {
 /// Verifies the signature of a release. If the same keys have verified these bytes before, the result comes from the
 /// cache.
 fn trusted(kept: &KeptRelease, keyring: &Keyring, suite: &str, store: &Store) -> Result<Trusted, ArchiveError> {
-    const SHELF: &str = "verified-1";
     let key = Digest::of_fields([keyring.digest().as_bytes().as_slice(), kept.text.as_bytes()]);
-    let text = match store.note::<String>(SHELF, &key) {
+    let text = match store.entry::<String>(Bucket::VerifiedReleases, &key) {
         Some(text) => text,
         None => {
             let text = keyring.verified_text(&kept.text);
             let text = text.map_err(|source| ArchiveError::Signature { suite: suite.to_owned(), source })?;
-            store.write_note(SHELF, &key, &text)?;
+            store.write_entry(Bucket::VerifiedReleases, &key, &text)?;
             text
         }
     };
@@ -468,7 +467,8 @@ fn in_releases(
     http: &Http,
     store: &Store,
 ) -> Result<Vec<Fetched>, ArchiveError> {
-    let kept: Vec<Option<KeptRelease>> = pockets.iter().map(|pocket| store.note(RELEASES, &pocket.key())).collect();
+    let kept: Vec<Option<KeptRelease>> =
+        pockets.iter().map(|pocket| store.entry(Bucket::Releases, &pocket.key())).collect();
     let requests: Vec<(String, Option<String>, u64)> = pockets
         .iter()
         .zip(&kept)

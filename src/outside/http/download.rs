@@ -15,7 +15,7 @@ use crate::model::digest::{Digest, DigestWriter};
 use crate::model::event::Event;
 use crate::model::lock::{LockedDeb, LockedWheel};
 use crate::model::secret_text::public;
-use crate::outside::store::Store;
+use crate::outside::store::{Bucket, Store};
 
 /// A parcel to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,10 +134,10 @@ impl Http {
     /// Fetches a wheel whose sha256 nobody promised, and tells it with the size in bytes. Where the server knows entity
     /// tags, what the store took before is taken again only when it changed.
     pub(crate) fn download_unpinned(&self, name: &str, url: &str, store: &Store) -> Result<(Digest, u64), HttpError> {
-        const SHELF: &str = "unpinned-1";
         let key = Digest::of(public(url).as_bytes());
-        let seen: Option<Seen> =
-            store.note(SHELF, &key).filter(|seen: &Seen| store.has_parcel(&seen.digest, Some(seen.size_bytes)));
+        let seen: Option<Seen> = store
+            .entry(Bucket::UnpinnedWheels, &key)
+            .filter(|seen: &Seen| store.has_parcel(&seen.digest, Some(seen.size_bytes)));
         if let Some(seen) = seen.as_ref().filter(|_| self.settings.offline) {
             return Ok((seen.digest, seen.size_bytes));
         }
@@ -150,7 +150,7 @@ impl Http {
             return seen.map(|seen| (seen.digest, seen.size_bytes)).ok_or_else(unasked);
         };
         store.adopt_parcel(&partial, &new.digest)?;
-        store.write_note(SHELF, &key, &new)?;
+        store.write_entry(Bucket::UnpinnedWheels, &key, &new)?;
         Ok((new.digest, new.size_bytes))
     }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 
-use super::{StoreError, VERSION, memory};
+use super::error::{StoreError, VERSION};
+use super::files::is_older;
 
 /// An unfinished download is removed if no process has continued it for this long.
 const PARTIAL_KEPT: Duration = Duration::from_secs(7 * 86_400);
@@ -56,7 +57,6 @@ pub(crate) fn prune(
         refuse_other_version(store)?;
     }
     sweep(store);
-    memory::sweep();
     let (mut removed, now) = (Amount::default(), SystemTime::now());
     let mut remove = |path: &Path, metadata: &std::fs::Metadata| {
         // The lock file stays, because processes that wait for the lock have it open.
@@ -135,10 +135,6 @@ pub(super) fn sweep(root: &Path) {
     }
 }
 
-pub(super) fn is_older(metadata: &std::fs::Metadata, limit: Duration, now: SystemTime) -> bool {
-    metadata.modified().is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age > limit))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,7 +166,7 @@ mod tests {
         let (_home, store) = store();
         let (old, used) = (store.put(b"old").unwrap(), store.put(b"used").unwrap());
         for digest in [&old, &used] {
-            age(&store.shelf("files", digest), 40);
+            age(&store.path_in("files", digest), 40);
         }
         age(&store.root().join("version"), 40);
         assert!(store.holds(&used, 4));

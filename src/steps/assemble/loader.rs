@@ -9,7 +9,7 @@ use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Architecture;
 use crate::model::tree::{Kind, Node, Origin, Tree};
-use crate::outside::store::Store;
+use crate::outside::store::{Bucket, Store};
 
 /// Writes `/etc/ld.so.cache` for the directories that `ld.so.conf` names, and creates missing links for SONAMEs.
 pub(super) fn write_cache(tree: &mut Tree, architecture: Architecture, store: &Store) -> Result<(), AssembleError> {
@@ -75,13 +75,12 @@ fn soname(
     architecture: Architecture,
     store: &Store,
 ) -> Result<Option<String>, AssembleError> {
-    const SHELF: &str = "sonames-1";
-    if let Some(noted) = store.note::<Option<String>>(SHELF, digest) {
+    if let Some(noted) = store.entry::<Option<String>>(Bucket::LibrarySonames, digest) {
         return Ok(noted);
     }
     let parsed = elf::parse_file(store.reader(digest)?);
     let file: Option<ElfFile> = parsed.map_err(|source| AssembleError::Library { path: path.clone(), source })?;
     let soname = file.filter(|file| file.machine == architecture.elf_machine()).and_then(|file| file.soname);
-    store.write_note(SHELF, digest, &soname)?;
+    store.write_entry(Bucket::LibrarySonames, digest, &soname)?;
     Ok(soname)
 }

@@ -23,7 +23,8 @@ use crate::model::reason::Kept;
 use crate::model::request::{Bytecode, Request};
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::sandbox::{Job, SandboxError};
-use crate::outside::store::{Packed, Shown, Stage, StoreError};
+use crate::outside::stage::{Shown, Stage, StageError, check_out};
+use crate::outside::store::{Bucket, Packed, StoreError};
 use crate::outside::world::World;
 
 /// The Python script that finds the modules imported at start-up and compiles them. Its docstring explains how.
@@ -36,6 +37,8 @@ const IMAGE: &str = "/run/lath-image";
 pub(crate) enum CompileError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Stage(#[from] StageError),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error("cannot compile Python files in the sandbox: the image's python exits with {exit_code}: {said}")]
@@ -109,9 +112,8 @@ pub(crate) fn compile(
     assembly: &Assembly,
     request: &Request,
     workshop: Option<&Tree>,
-    (stage, world): (&Stage, &World),
+    (stage, world): (&mut Stage, &World),
 ) -> Result<Tree, CompileError> {
-    const SHELF: &str = "bytecode-6";
     if request.bytecode == Bytecode::None {
         return Ok(slim);
     }
@@ -120,13 +122,13 @@ pub(crate) fn compile(
         world.listener.hear(Event::Warning(text.to_owned()));
         return Ok(slim);
     }
-    let job = Compilation::new(&slim, assembly, request, workshop, (stage, world));
+    let job = Compilation::new(&slim, assembly, request, workshop, world);
     let key = Digest::of_fields([slim.digest().as_bytes().as_slice(), job.question().as_bytes()]);
-    let finished = match world.store.note::<Finished>(SHELF, &key) {
+    let finished = match world.store.entry::<Finished>(Bucket::Bytecode, &key) {
         Some(noted) if job.opens(&noted.packs) && noted.compiled.iter().all(|one| job.holds(one)) => noted,
         _ => {
-            let finished = job.run()?;
-            world.store.write_note(SHELF, &key, &finished)?;
+            let finished = job.run(stage)?;
+            world.store.write_entry(Bucket::Bytecode, &key, &finished)?;
             finished
         }
     };
@@ -196,6 +198,15 @@ fn open_written(path: &Path) -> io::Result<fs::File> {
     }
 }
 
+/// Everything that affects bytecode and imports, except the modules and the files.
+#[derive(Serialize)]
+struct Ground<'a> {
+    mode: &'a str,
+    roots: &'a str,
+    interpreter: Option<&'a Digest>,
+    driver: &'a str,
+}
+
 /// One run of the driver.
 struct Compilation<'a> {
     slim: &'a Tree,
@@ -207,14 +218,12 @@ struct Compilation<'a> {
     roots: String,
     /// The modules and entry points from which start-up begins.
     modules: Vec<String>,
-    /// A digest of everything that affects bytecode and imports, except the file itself.
+    /// The digest of the [`Ground`].
     ground: Digest,
-    stage: &'a Stage,
     world: &'a World,
 }
 
 impl<'a> Compilation<'a> {
-    const LAST: &'static str = "bytecode-last-3";
     /// If there are this many packs of earlier runs, they are merged into one.
     const PACKS: usize = 8;
 
@@ -223,7 +232,7 @@ impl<'a> Compilation<'a> {
         assembly: &'a Assembly,
         request: &Request,
         workshop: Option<&'a Tree>,
-        (stage, world): (&'a Stage, &'a World),
+        world: &'a World,
     ) -> Self {
         let version = request.python.version;
         let site = request.user_base.site(version);
@@ -236,8 +245,9 @@ impl<'a> Compilation<'a> {
         let roots = format!("{}:{site}:/usr/lib/python3/dist-packages", version.stdlib());
         let mode = if request.bytecode == Bytecode::All { "all" } else { "start" };
         let interpreter = workshop.unwrap_or(slim).find(&version.interpreter()).and_then(|(_, node)| node.digest());
-        let ground = Digest::of(format!("{mode} {roots} {interpreter:?} {DRIVER}").as_bytes());
-        Self { slim, workshop, version, mode, roots, modules, ground, stage, world }
+        let ground = Ground { mode, roots: &roots, interpreter, driver: DRIVER };
+        let ground = Digest::of_key(&ground);
+        Self { slim, workshop, version, mode, roots, modules, ground, world }
     }
 
     fn reason(&self) -> Kept {
@@ -246,7 +256,7 @@ impl<'a> Compilation<'a> {
 
     /// Returns a key for the task that does not depend on the contents of the files.
     fn question(&self) -> Digest {
-        Digest::of_fields([self.ground.as_bytes().as_slice(), format!("{:?}", self.modules).as_bytes()])
+        Digest::of_key(&(self.ground, &self.modules))
     }
 
     fn opens(&self, packs: &[Packed]) -> bool {
@@ -263,8 +273,10 @@ impl<'a> Compilation<'a> {
 
     /// Returns the results of the last run for files that have not changed, and the packs that contain them.
     fn known(&self) -> (BTreeMap<ImagePath, Known>, Vec<Packed>) {
-        let last = self.world.store.note::<Last>(Self::LAST, &self.question()).filter(|last| self.opens(&last.packs));
-        let Some(Last { files, packs }) = last else { return Default::default() };
+        let last: Option<Last> = self.world.store.entry(Bucket::LastBytecode, &self.question());
+        let Some(Last { files, packs }) = last.filter(|last| self.opens(&last.packs)) else {
+            return Default::default();
+        };
         let files = files.into_iter().filter(|known| {
             let digest = self.source_digest(&known.compiled.source);
             digest.is_some() && digest == known.source_digest && self.holds(&known.compiled)
@@ -272,9 +284,9 @@ impl<'a> Compilation<'a> {
         (files.map(|known| (known.compiled.source.clone(), known)).collect(), packs)
     }
 
-    fn run(&self) -> Result<Finished, CompileError> {
+    fn run(&self, stage: &mut Stage) -> Result<Finished, CompileError> {
         let store = &self.world.store;
-        let (mut known, mut packs) = self.known();
+        let (known, packs) = self.known();
         let desk = store.temporary_dir()?;
         let folder = |name: &str| {
             let path = desk.path().join(name);
@@ -284,19 +296,32 @@ impl<'a> Compilation<'a> {
         // Python itself also starts faster with bytecode.
         let mut tree = self.slim.clone();
         insert(&mut tree, known.values().map(|known| &known.compiled), self.version, &self.reason());
-        let image = self.stage.show(&tree)?;
+        let image = stage.show(&tree)?;
+        let workshop_root;
         let home = match self.workshop {
             None => image.clone(),
             Some(workshop) => {
-                let root = folder("workshop")?;
-                store.check_out(workshop, &root)?;
-                Shown { root, files: Vec::new() }
+                workshop_root = folder("workshop")?;
+                check_out(store, workshop, &workshop_root)?;
+                Shown { root: &workshop_root, files: Vec::new() }
             }
         };
         let facts: BTreeMap<&str, _> =
             known.iter().map(|(path, one)| (path.as_str(), (&one.imports, &one.outline))).collect();
         fs::write(work.join("known.json"), serde_json::to_vec(&facts)?).map_err(CompileError::Folder)?;
         let all_told = self.drive(home, image, &work)?;
+        self.keep(all_told, known, packs, &work)
+    }
+
+    /// Keeps the bytecode that the driver wrote into the folder `work`, together with the results that were known before.
+    fn keep(
+        &self,
+        all_told: Vec<Told>,
+        mut known: BTreeMap<ImagePath, Known>,
+        mut packs: Vec<Packed>,
+        work: &Path,
+    ) -> Result<Finished, CompileError> {
+        let store = &self.world.store;
         let mut written = BufReader::new(open_written(&work.join("code")).map_err(CompileError::Folder)?);
         let mut pack = store.pack();
         // Merging keeps the number of packs small, so they open quickly. It also drops bytecode that is no longer used.
@@ -334,13 +359,13 @@ impl<'a> Compilation<'a> {
         }
         packs.push(pack.finish()?);
         let last = Last { files, packs };
-        store.write_note(Self::LAST, &self.question(), &last)?;
+        store.write_entry(Bucket::LastBytecode, &self.question(), &last)?;
         let Last { files, packs } = last;
         Ok(Finished { compiled: files.into_iter().map(|known| known.compiled).collect(), packs })
     }
 
     /// Runs the driver with the Python of the tree at `home`.
-    fn drive(&self, home: Shown, image: Shown, work: &Path) -> Result<Vec<Told>, CompileError> {
+    fn drive(&self, home: Shown<'_>, image: Shown<'_>, work: &Path) -> Result<Vec<Told>, CompileError> {
         // Without `site`, the process contains only the objects of the interpreter itself.
         let mut argv = vec![self.version.interpreter(), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned()];
         argv.extend([IMAGE.to_owned(), self.mode.to_owned(), self.roots.clone()]);
@@ -356,12 +381,12 @@ impl<'a> Compilation<'a> {
             env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             cwd: "/tmp".to_owned(),
             writable: vec![(work.to_owned(), "/work".to_owned())],
-            readable: vec![(image.root, IMAGE.to_owned())],
+            readable: vec![(image.root.to_owned(), IMAGE.to_owned())],
             files,
             timeout_secs: 600,
             ..Job::default()
         };
-        let outcome = self.world.sandbox.run(&home.root, &job)?;
+        let outcome = self.world.sandbox.run(home.root, &job)?;
         if outcome.exit_code != 0 {
             let said = String::from_utf8_lossy(&outcome.stderr).trim().to_owned();
             if let Some(source) = unwritable(&said) {

@@ -8,8 +8,9 @@ use super::place::Place;
 use super::{EmitError, is_filled, parent, try_to_write};
 use crate::model::request::Request;
 use crate::model::tree::Tree;
+use crate::outside::stage::{StageError, copy_out};
 use crate::outside::staging::{self, StagingFolder};
-use crate::outside::store::{Store, StoreError};
+use crate::outside::store::Store;
 use crate::outside::unfinished::NewFolders;
 
 /// A folder that is filled beside its destination.
@@ -38,9 +39,9 @@ pub(super) fn stage(path: &Path, trees: &[Tree], store: &Store) -> Result<Staged
     let above = NewFolders::make(parent(path)).map_err(failed)?;
     let folder = StagingFolder::new_in(parent(path)).map_err(failed)?;
     for tree in trees {
-        store.copy_out(tree, folder.path()).map_err(|error| match error {
-            StoreError::CheckOut { .. } => EmitError::Fill { path: path.to_owned(), source: error },
-            other => other.into(),
+        copy_out(store, tree, folder.path()).map_err(|error| match error {
+            StageError::CheckOut { .. } => EmitError::Fill { path: path.to_owned(), source: error },
+            StageError::Store(error) => error.into(),
         })?;
     }
     fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).map_err(failed)?;

@@ -30,6 +30,7 @@ use crate::model::receipt::Receipt;
 use crate::model::request::{Compression, Destination, Request};
 use crate::model::tree::Tree;
 use crate::outside::daemon::DaemonError;
+use crate::outside::stage::StageError;
 use crate::outside::store::StoreError;
 use crate::outside::world::World;
 
@@ -46,7 +47,7 @@ pub(crate) enum EmitError {
     #[error("cannot write `{path}`: it lies in `{folder}`, which is written too")]
     Inside { path: PathBuf, folder: PathBuf },
     #[error("cannot fill `{path}`")]
-    Fill { path: PathBuf, source: StoreError },
+    Fill { path: PathBuf, source: StageError },
     #[error("cannot add to the layout `{path}`: its index.json is none")]
     Index { path: PathBuf, source: serde_json::Error },
     #[error("cannot load `{name}`")]
@@ -81,7 +82,8 @@ impl Hints for EmitError {
             Self::Refused { .. } | Self::Twice { .. } | Self::Same { .. } | Self::Inside { .. } => {
                 "name another place with `-o DEST`, or another file"
             }
-            Self::Fill { source: error, .. } | Self::Store(error) => return error.hints(),
+            Self::Fill { source: error, .. } => return error.hints(),
+            Self::Store(error) => return error.hints(),
             Self::Write { .. } | Self::Index { .. } | Self::Document(_) => return Vec::new(),
         };
         vec![hint.to_owned()]

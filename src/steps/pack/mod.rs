@@ -21,7 +21,7 @@ use crate::model::hint::Hints;
 use crate::model::image::{BlobDigest, DiffId, Layer};
 use crate::model::request::{Compression, Request};
 use crate::model::tree::Tree;
-use crate::outside::store::{Store, StoreError};
+use crate::outside::store::{Bucket, Store, StoreError};
 use crate::outside::world::World;
 
 #[derive(Debug, Error)]
@@ -67,7 +67,6 @@ pub(crate) fn pack_ahead(tree: &Tree, requested: &[String], request: &Request, w
 }
 
 fn layer(group: &Group<'_>, request: &Request, store: &Store) -> Result<Layer, PackError> {
-    const SHELF: &str = "layers-1";
     let title = &group.title;
     let files_bytes = group.shares.iter().flat_map(|share| &share.entries).map(Entry::size_bytes).sum();
     let pieces: Vec<Piece<'_>> = group.shares.iter().flat_map(segment::pieces).collect();
@@ -80,7 +79,7 @@ fn layer(group: &Group<'_>, request: &Request, store: &Store) -> Result<Layer, P
         Compression::Gzip(_) => oci::LAYER_GZIP,
         Compression::Zstd(_) => oci::LAYER_ZSTD,
     };
-    if let Some(noted) = store.note::<Layer>(SHELF, &key) {
+    if let Some(noted) = store.entry::<Layer>(Bucket::Layers, &key) {
         return Ok(Layer { title: title.clone(), files_bytes, ..noted });
     }
     let failed = |source| PackError::Layer { title: title.clone(), source };
@@ -96,7 +95,7 @@ fn layer(group: &Group<'_>, request: &Request, store: &Store) -> Result<Layer, P
         files_bytes,
         segments,
     };
-    store.write_note(SHELF, &key, &layer)?;
+    store.write_entry(Bucket::Layers, &key, &layer)?;
     Ok(layer)
 }
 

@@ -2,20 +2,20 @@
 //!
 //! A segment is one or more gzip members (RFC 1952, section 2.2) or zstd frames (RFC 8878, section 3.1).
 
-use std::fmt::Write as _;
 use std::io::{self, Read, Write};
+
+use serde::Serialize;
 
 use super::PackError;
 use super::group::{Entry, Share};
 use crate::formats::tarball;
 use crate::model::digest::Digest;
+use crate::model::image_path::ImagePath;
 use crate::model::request::{Compression, Request};
 use crate::model::tree::Kind;
 use crate::model::zeros::is_zero;
-use crate::outside::store::Store;
+use crate::outside::store::{Form, Store};
 
-/// The version of the segment format. It must change if the same nodes would give other bytes.
-const FORMAT: &str = "segment-3";
 /// How much tar is compressed at once. One thread holds about this much in memory.
 const CHUNK_BYTES: usize = 4 << 20;
 /// The minimum size of the files in a piece, except the last piece. It is large enough that the compression window (32
@@ -26,6 +26,24 @@ const PIECE_BYTES: u64 = 4 << 20;
 pub(super) struct Piece<'a> {
     origin: &'a str,
     entries: &'a [Entry<'a>],
+}
+
+/// The key of a segment: everything that its bytes depend on.
+#[derive(Serialize)]
+struct SegmentKey<'a> {
+    form: &'static str,
+    compression: Compression,
+    epoch_secs: u64,
+    entries: Vec<EntryKey<'a>>,
+}
+
+#[derive(Serialize)]
+struct EntryKey<'a> {
+    path: &'a ImagePath,
+    mode: u32,
+    owner: u32,
+    kind: &'a Kind,
+    hard_link_to: Option<&'a ImagePath>,
 }
 
 /// Cuts a share into pieces. The positions of the cuts depend only on the share.
@@ -42,13 +60,20 @@ pub(super) fn pieces<'a>(share: &'a Share<'a>) -> Vec<Piece<'a>> {
 }
 
 /// Returns the key of a piece's segment. If the store does not have the segment, creates it.
-pub(super) fn segment(piece: &Piece<'_>, request: &Request, store: &Store) -> Result<Digest, PackError> {
-    let mut listing = format!("{FORMAT} {:?} {}\n", request.compression, request.epoch_secs);
-    for Entry { path, node, link } in piece.entries {
-        // Writing to a String cannot fail.
-        let _ = writeln!(listing, "{path} {:o} {} {:?} {link:?}", node.mode, node.owner, node.kind);
-    }
-    let key = Digest::of(listing.as_bytes());
+pub(super) fn segment<'a>(piece: &Piece<'a>, request: &Request, store: &Store) -> Result<Digest, PackError> {
+    let key = |entry: &'a Entry<'a>| EntryKey {
+        path: entry.path,
+        mode: entry.node.mode,
+        owner: entry.node.owner,
+        kind: &entry.node.kind,
+        hard_link_to: entry.link,
+    };
+    let key = Digest::of_key(&SegmentKey {
+        form: Form::Tar.name(),
+        compression: request.compression,
+        epoch_secs: request.epoch_secs,
+        entries: piece.entries.iter().map(key).collect(),
+    });
     if store.has_segment(&key) {
         return Ok(key);
     }
@@ -73,7 +98,7 @@ pub(super) fn segment(piece: &Piece<'_>, request: &Request, store: &Store) -> Re
 
 /// Returns the segment that ends every layer.
 pub(super) fn end(request: &Request, store: &Store) -> Result<Digest, PackError> {
-    let key = Digest::of(format!("{FORMAT} end {:?}", request.compression).as_bytes());
+    let key = Digest::of_key(&(Form::TarEnd.name(), request.compression));
     if !store.has_segment(&key) {
         let failed = |source| PackError::Segment { origin: "lath".to_owned(), source };
         store.write_segment(&key, |file| {

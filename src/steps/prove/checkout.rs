@@ -9,7 +9,7 @@ use crate::model::request::{Request, Volume};
 use crate::model::tree::Tree;
 use crate::outside::deadline::Deadline;
 use crate::outside::sandbox::{Emulation, Job};
-use crate::outside::store::Shown;
+use crate::outside::stage::Shown;
 use crate::outside::world::World;
 
 /// How many times longer an emulated program may take. qemu's user mode runs Python at a tenth of its speed.
@@ -17,7 +17,7 @@ const EMULATED: u64 = 15;
 
 pub(super) struct Checkout<'a> {
     tree: &'a Tree,
-    shown: Shown,
+    shown: Shown<'a>,
     env: BTreeMap<String, String>,
     cwd: String,
     uid: u32,
@@ -29,7 +29,7 @@ pub(super) struct Checkout<'a> {
 impl<'a> Checkout<'a> {
     /// `env` and `request` contain the image's settings for its programs.
     pub(super) fn new(
-        (tree, shown): (&'a Tree, Shown),
+        (tree, shown): (&'a Tree, Shown<'a>),
         env: &[String],
         request: &Request,
         emulation: Emulation,
@@ -59,7 +59,7 @@ impl<'a> Checkout<'a> {
         Ok(self
             .world
             .sandbox
-            .attach(&self.shown.root, &Job { volumes: volumes.to_vec(), ..self.job(argv, Circumstances::within(0)) })?)
+            .attach(self.shown.root, &Job { volumes: volumes.to_vec(), ..self.job(argv, Circumstances::within(0)) })?)
     }
 
     /// Returns the results of a task: one for a command, one for each item of a batch. `None` means that the time was
@@ -134,7 +134,7 @@ impl<'a> Checkout<'a> {
             return Ok(None);
         }
         let circumstances = Circumstances { timeout_secs, ..circumstances };
-        let outcome = self.world.sandbox.run(&self.shown.root, &self.job(started, circumstances))?;
+        let outcome = self.world.sandbox.run(self.shown.root, &self.job(started, circumstances))?;
         if outcome.is_timeout && timeout_secs < own_secs {
             return Ok(None);
         }

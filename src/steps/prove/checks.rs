@@ -1,5 +1,7 @@
 //! The checks of a tree: commands that run, and lists of modules and libraries that are imported or loaded.
 
+use serde::Serialize;
+
 use super::compare::Answer;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::request::Request;
@@ -54,8 +56,31 @@ pub(super) enum Task {
     Batch(Batch),
 }
 
+/// A task as a part of a key: everything that its result depends on, except the tree.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TaskKey<'a> {
+    Command {
+        name: &'a str,
+        attempts: &'a [Vec<String>],
+        is_cleared: bool,
+        has_loopback: bool,
+        timeout_secs: u64,
+        must: bool,
+        scope: Scope,
+    },
+    Batch {
+        driver: &'a [String],
+        items: &'a [(String, String)],
+        what: &'a str,
+        scope: Scope,
+        timeout_secs: u64,
+    },
+}
+
 /// The files that a result depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Scope {
     /// All files except the user base: Python runs isolated, and reads nothing there.
     Base,
@@ -67,6 +92,18 @@ impl Task {
         match self {
             Self::Command(command) => command.scope,
             Self::Batch(batch) => batch.scope,
+        }
+    }
+
+    pub(super) fn key(&self) -> TaskKey<'_> {
+        match self {
+            Self::Command(Command { name, attempts, circumstances, must, scope }) => {
+                let Circumstances { is_cleared, has_loopback, timeout_secs } = *circumstances;
+                TaskKey::Command { name, attempts, is_cleared, has_loopback, timeout_secs, must: *must, scope: *scope }
+            }
+            Self::Batch(Batch { driver, items, what, scope, timeout_secs }) => {
+                TaskKey::Batch { driver, items, what, scope: *scope, timeout_secs: *timeout_secs }
+            }
         }
     }
 

@@ -77,7 +77,7 @@ pub(super) fn judge<E>(
     must: bool,
     (slim, whole): (&Answer, &Answer),
     removed_from: &Tree,
-    again: impl Fn(bool) -> Result<Answer, E>,
+    mut again: impl FnMut(bool) -> Result<Answer, E>,
 ) -> Result<Verdict, E> {
     let differs = |slim: &Answer, claimed: Option<&Answer>| {
         let removed = removed(&slim.said(), removed_from);

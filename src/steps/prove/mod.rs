@@ -15,10 +15,11 @@ mod verdicts;
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+use serde::Serialize;
 use thiserror::Error;
 
 use self::checkout::Checkout;
-use self::checks::{Scope, Task};
+use self::checks::{Scope, Task, TaskKey};
 use self::clock::Clock;
 use self::compare::{Answer, Verdict, judge};
 use self::verdicts::{Verdicts, listed};
@@ -33,7 +34,8 @@ use crate::model::remedies;
 use crate::model::request::{Request, Volume};
 use crate::model::tree::{Origin, Tree};
 use crate::outside::sandbox::{Emulation, SandboxError};
-use crate::outside::store::{Stage, StoreError};
+use crate::outside::stage::{Stage, StageError};
+use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
 
 pub(crate) use self::compare::Difference;
@@ -42,6 +44,8 @@ pub(crate) use self::compare::Difference;
 pub(crate) enum ProveError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Stage(#[from] StageError),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error("cannot find `{program}` in the image")]
@@ -63,6 +67,7 @@ impl Hints for ProveError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Store(error) => error.hints(),
+            Self::Stage(error) => error.hints(),
             Self::Sandbox(error) => error.hints(),
             Self::NotFound { program } => {
                 let name = program.rsplit_once("bin/").map_or(program.as_str(), |(_, name)| name);
@@ -84,11 +89,11 @@ fn joined(differences: &[Difference]) -> String {
 }
 
 /// The input of a proof: the trimmed tree, and facts about it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Subject<'a> {
     pub(crate) tree: &'a Tree,
     /// The stage in which trees are laid out, so that programs can run in them.
-    pub(crate) stage: &'a Stage,
+    pub(crate) stage: &'a mut Stage,
     /// The untrimmed tree, and the programs in it.
     pub(crate) assembly: &'a Assembly,
     pub(crate) platform: Platform,
@@ -96,10 +101,35 @@ pub(crate) struct Subject<'a> {
     pub(crate) env: &'a [String],
 }
 
+/// Everything except the tree that a program can see.
+#[derive(Clone, Copy, Serialize)]
+struct Identity<'a> {
+    /// The image's environment, each `NAME=VALUE`.
+    env: &'a [String],
+    workdir: Option<&'a ImagePath>,
+    user: &'a str,
+}
+
+/// The key of a proof: everything that its summary depends on.
+#[derive(Serialize)]
+struct ProofKey<'a> {
+    slim: Digest,
+    whole: Digest,
+    tasks: Vec<TaskKey<'a>>,
+    identity: Identity<'a>,
+}
+
+/// The key of the results of one task. The digest is that of the files that the task depends on.
+#[derive(Serialize)]
+struct AnswerKey<'a> {
+    tree: Digest,
+    task: TaskKey<'a>,
+    identity: Identity<'a>,
+}
+
 /// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, that
 /// result is used.
-pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Result<ProofSummary, ProveError> {
-    const SHELF: &str = "proofs-4";
+pub(crate) fn prove(subject: &mut Subject<'_>, request: &Request, world: &World) -> Result<ProofSummary, ProveError> {
     let skipped = |reason: String| ProofSummary { not_run: vec![reason], ..ProofSummary::default() };
     machine::refuse_foreign(subject.tree, subject.platform, &request.user_base, &world.store)?;
     if !request.verify {
@@ -114,18 +144,25 @@ pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Resu
     let tasks = checks::tasks(subject.tree, subject.assembly, request);
     let whole = untrimmed(subject);
     let (slim_digest, whole_digest) = rayon::join(|| subject.tree.digest(), || whole.digest());
-    let identity = format!("{:?} {:?} {}", subject.env, request.runtime.workdir, request.runtime.user);
-    let question = format!("{tasks:?} {identity}");
-    let key = Digest::of_fields([slim_digest.as_bytes().as_slice(), whole_digest.as_bytes(), question.as_bytes()]);
-    if let Some(proved) = world.store.note(SHELF, &key) {
+    let runtime = &request.runtime;
+    let identity = Identity { env: subject.env, workdir: runtime.workdir.as_ref(), user: &runtime.user };
+    let key = Digest::of_key(&ProofKey {
+        slim: slim_digest,
+        whole: whole_digest,
+        tasks: tasks.iter().map(Task::key).collect(),
+        identity,
+    });
+    if let Some(proved) = world.store.entry(Bucket::Proofs, &key) {
         return Ok(proved);
     }
-    let other_stage = Stage::new(&world.store);
+    let mut other_stage = world.stages.stage();
     let clock = Clock::start(request.proof_secs);
-    let common = Common { subject, identity: &identity, request, emulation: &emulation, clock: &clock, world };
-    let slim = Side::new(common, subject.tree, slim_digest, subject.stage, false);
-    let whole = Side::new(common, &whole, whole_digest, &other_stage, true);
-    let mut summary = compare(&slim, &whole, &tasks)?;
+    let common = Common { identity, request, emulation: &emulation, clock: &clock, world };
+    let slim = Side::new(common, subject.tree, slim_digest, false);
+    let whole = Side::new(common, &whole, whole_digest, true);
+    let mut slim = Staged { side: slim, stage: &mut *subject.stage };
+    let mut whole = Staged { side: whole, stage: &mut other_stage };
+    let mut summary = compare(&mut slim, &mut whole, &tasks)?;
     if clock.is_over() {
         return Ok(summary);
     }
@@ -136,13 +173,13 @@ pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Resu
             subject.platform
         ));
     }
-    world.store.write_note(SHELF, &key, &summary)?;
+    world.store.write_entry(Bucket::Proofs, &key, &summary)?;
     Ok(summary)
 }
 
 /// Returns the untrimmed tree with the bytecode of the trimmed one, so that neither compiles files that the other does
 /// not.
-fn untrimmed(subject: &Subject) -> Tree {
+fn untrimmed(subject: &Subject<'_>) -> Tree {
     let mut whole = subject.assembly.tree.clone();
     for (path, node) in &subject.tree.nodes {
         if path.is_bytecode() && !whole.nodes.contains_key(path) {
@@ -155,9 +192,7 @@ fn untrimmed(subject: &Subject) -> Tree {
 /// The values that both sides of a comparison share.
 #[derive(Clone, Copy)]
 struct Common<'a> {
-    subject: &'a Subject<'a>,
-    /// Everything except the tree that a program can see.
-    identity: &'a str,
+    identity: Identity<'a>,
     request: &'a Request,
     emulation: &'a Emulation,
     clock: &'a Clock,
@@ -165,29 +200,32 @@ struct Common<'a> {
 }
 
 /// One of the two trees that are compared.
+#[derive(Clone, Copy)]
 struct Side<'a> {
     common: Common<'a>,
     tree: &'a Tree,
     digest: Digest,
     /// The digest of all paths outside of the user base.
     base_digest: Digest,
-    stage: &'a Stage,
     /// Whether a failure may be cached.
     may_fail: bool,
 }
 
 impl<'a> Side<'a> {
-    fn new(common: Common<'a>, tree: &'a Tree, digest: Digest, stage: &'a Stage, may_fail: bool) -> Self {
+    fn new(common: Common<'a>, tree: &'a Tree, digest: Digest, may_fail: bool) -> Self {
         let user_base = common.request.user_base.path().as_str();
         let base_digest = tree.digest_of(|path| !path.is_within(user_base));
-        Self { common, tree, digest, base_digest, stage, may_fail }
+        Self { common, tree, digest, base_digest, may_fail }
     }
 
-    /// Lays out the tree.
-    fn checkout(&self) -> Result<Checkout<'a>, ProveError> {
-        let shown = self.stage.show(self.tree)?;
-        let Common { subject, request, emulation, clock, world, .. } = self.common;
-        let checkout = Checkout::new((self.tree, shown), subject.env, request, emulation.clone(), world);
+    /// Lays out the tree on `stage`.
+    fn checkout<'s>(&self, stage: &'s mut Stage) -> Result<Checkout<'s>, ProveError>
+    where
+        'a: 's,
+    {
+        let shown = stage.show(self.tree)?;
+        let Common { identity, request, emulation, clock, world, .. } = self.common;
+        let checkout = Checkout::new((self.tree, shown), identity.env, request, emulation.clone(), world);
         Ok(checkout.until(clock.deadline))
     }
 
@@ -196,31 +234,16 @@ impl<'a> Side<'a> {
             Scope::Base => &self.base_digest,
             Scope::Image => &self.digest,
         };
-        Digest::of_fields([digest.as_bytes().as_slice(), format!("{task:?} {}", self.common.identity).as_bytes()])
+        Digest::of_key(&AnswerKey { tree: *digest, task: task.key(), identity: self.common.identity })
     }
 
     /// Returns the cached result for a tree with the same files.
     fn noted(&self, task: &Task) -> Option<Vec<Answer>> {
-        self.common.world.store.note(ANSWERS, &self.key(task))
-    }
-
-    /// Returns the results of all tasks. Those that are not cached are made in the laid-out tree. `None` means that the
-    /// time was over.
-    fn answers(&self, tasks: &[Task]) -> Result<Vec<Vec<Option<Answer>>>, ProveError> {
-        let noted: Vec<Option<Vec<Answer>>> = tasks.iter().map(|task| self.noted(task)).collect();
-        let all = |answers: Vec<Answer>| answers.into_iter().map(Some).collect();
-        if noted.iter().all(Option::is_some) {
-            return Ok(noted.into_iter().flatten().map(all).collect());
-        }
-        let checkout = self.checkout()?;
-        self.common.clock.plan(noted.iter().filter(|noted| noted.is_none()).count());
-        let ask =
-            |(task, noted): (_, Option<_>)| noted.map_or_else(|| self.ask(&checkout, task), |noted| Ok(all(noted)));
-        tasks.par_iter().zip(noted).map(ask).collect()
+        self.common.world.store.entry(Bucket::Answers, &self.key(task))
     }
 
     /// Runs the checks of a task, and caches the results if a later run would give the same.
-    fn ask(&self, checkout: &Checkout<'a>, task: &Task) -> Result<Vec<Option<Answer>>, ProveError> {
+    fn ask(&self, checkout: &Checkout<'_>, task: &Task) -> Result<Vec<Option<Answer>>, ProveError> {
         let answers = checkout.ask(task)?;
         self.common.clock.tick(self.common.world.listener.as_ref());
         // A check that exceeded its time may not do so the next time, and a failure in the trimmed tree is worth
@@ -229,14 +252,38 @@ impl<'a> Side<'a> {
         let lasting: Option<Vec<&Answer>> =
             answers.iter().map(|answer| answer.as_ref().filter(|answer| lasts(answer))).collect();
         if let Some(lasting) = lasting {
-            self.common.world.store.write_note(ANSWERS, &self.key(task), &lasting)?;
+            self.common.world.store.write_entry(Bucket::Answers, &self.key(task), &lasting)?;
         }
         Ok(answers)
     }
+}
+
+/// One of the two trees, and the stage on which it is laid out.
+struct Staged<'a> {
+    side: Side<'a>,
+    stage: &'a mut Stage,
+}
+
+impl Staged<'_> {
+    /// Returns the results of all tasks. Those that are not cached are made in the laid-out tree. `None` means that the
+    /// time was over.
+    fn answers(&mut self, tasks: &[Task]) -> Result<Vec<Vec<Option<Answer>>>, ProveError> {
+        let side = self.side;
+        let noted: Vec<Option<Vec<Answer>>> = tasks.iter().map(|task| side.noted(task)).collect();
+        let all = |answers: Vec<Answer>| answers.into_iter().map(Some).collect();
+        if noted.iter().all(Option::is_some) {
+            return Ok(noted.into_iter().flatten().map(all).collect());
+        }
+        let checkout = side.checkout(self.stage)?;
+        side.common.clock.plan(noted.iter().filter(|noted| noted.is_none()).count());
+        let ask =
+            |(task, noted): (_, Option<_>)| noted.map_or_else(|| side.ask(&checkout, task), |noted| Ok(all(noted)));
+        tasks.par_iter().zip(noted).map(ask).collect()
+    }
 
     /// Runs one check once more. If the time is over, returns `earlier`.
-    fn again(&self, task: &Task, item: usize, earlier: &Answer) -> Result<Answer, ProveError> {
-        let answers = self.checkout()?.ask(&task.only(&[item]))?;
+    fn again(&mut self, task: &Task, item: usize, earlier: &Answer) -> Result<Answer, ProveError> {
+        let answers = self.side.checkout(self.stage)?.ask(&task.only(&[item]))?;
         Ok(answers.into_iter().next().flatten().unwrap_or_else(|| earlier.clone()))
     }
 }
@@ -248,7 +295,7 @@ type Claims = BTreeMap<(usize, usize), Option<Answer>>;
 /// and loads that failed in the trimmed tree. If a module loads in the trimmed tree, it has passed.
 fn claims(
     slim_failed: &[Vec<usize>],
-    whole: &Side<'_>,
+    whole: &mut Staged<'_>,
     tasks: &[Task],
     commands: Vec<Vec<Option<Answer>>>,
 ) -> Result<Claims, ProveError> {
@@ -266,15 +313,16 @@ fn claims(
 }
 
 /// Runs all checks that have no cached result in both trees, in parallel, and compares the results.
-fn compare<'a>(slim: &Side<'a>, whole: &Side<'a>, tasks: &[Task]) -> Result<ProofSummary, ProveError> {
-    let is_trimmed = slim.digest != whole.digest;
+fn compare(slim: &mut Staged<'_>, whole: &mut Staged<'_>, tasks: &[Task]) -> Result<ProofSummary, ProveError> {
+    let is_trimmed = slim.side.digest != whole.side.digest;
     let is_claim = |task: &&Task| is_trimmed && matches!(task, Task::Command(_));
     let commands: Vec<Task> = tasks.iter().filter(is_claim).cloned().collect();
     let (found, claimed) = rayon::join(|| slim.answers(tasks), || whole.answers(&commands));
     let found = found?;
     let failed: Vec<Vec<usize>> = tasks.iter().zip(&found).map(|(task, answers)| task.failed(answers)).collect();
     let claims = if is_trimmed { claims(&failed, whole, tasks, claimed?)? } else { Claims::new() };
-    let mut verdicts = Verdicts::new(slim.tree, slim.common.request.proof_secs);
+    let tree = slim.side.tree;
+    let mut verdicts = Verdicts::new(tree, slim.side.common.request.proof_secs);
     for (number, (task, answers)) in tasks.iter().zip(&found).enumerate() {
         for (item, found) in answers.iter().enumerate() {
             let Some(found) = found else {
@@ -292,21 +340,17 @@ fn compare<'a>(slim: &Side<'a>, whole: &Side<'a>, tasks: &[Task]) -> Result<Proo
                 continue;
             };
             let again = |is_slim: bool| {
-                let (side, earlier) = if is_slim { (slim, found) } else { (whole, &claim) };
-                side.again(task, item, earlier)
+                if is_slim { slim.again(task, item, found) } else { whole.again(task, item, &claim) }
             };
-            verdicts.add(task, found, judge(task.must(), (found, &claim), slim.tree, again)?);
+            verdicts.add(task, found, judge(task.must(), (found, &claim), tree, again)?);
         }
     }
     verdicts.summary()
 }
 
-/// The cache bucket for the results of single checks.
-const ANSWERS: &str = "answers-1";
-
 /// Runs `argv` in the tree with this process's own input and output, and returns its exit code.
 pub(crate) fn execute(
-    subject: &Subject,
+    subject: &mut Subject<'_>,
     argv: &[String],
     volumes: &[Volume],
     request: &Request,

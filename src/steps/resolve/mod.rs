@@ -5,6 +5,7 @@ mod debian;
 mod direct;
 mod needs;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -21,11 +22,12 @@ use crate::model::lock::{Lock, LockedDeb, LockedWheel, Parcel, PlatformLock};
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
 use crate::model::request::{BaseRequest, Entrypoint, Request, TrimLevel};
+use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
 use crate::outside::http::{Download, HttpError};
 use crate::outside::pypi::{Answer, Expected, PypiError};
-use crate::outside::store::StoreError;
+use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
 
 /// Packages in every image in addition to the interpreter: certificates, time zones, C.UTF-8, names of ports and media
@@ -201,6 +203,15 @@ fn resolve_platform(
     })
 }
 
+/// The key of the pages that a request used last time.
+#[derive(Serialize)]
+struct PagesKey<'a> {
+    requirements: &'a [SecretText],
+    requirement_files: Vec<Cow<'a, str>>,
+    platform: Platform,
+    python: PythonVersion,
+}
+
 /// Returns the archive's packages and the chosen wheels. Both are requested in parallel, so the wheels are chosen for
 /// the expected Python and glibc of the base. If the base has others, the wheels are resolved again.
 fn both_halves<'a>(
@@ -211,8 +222,13 @@ fn both_halves<'a>(
     let (base, python) = (&request.base, &request.python);
     let expected = BaseFacts::expected(base, python.version);
     // Prefetches the pages that the same request used last time. The choice still depends only on the current pages.
-    let key = Digest::of(format!("{:?} {platform} {}", python.what(), python.version).as_bytes());
-    let before: Vec<Expected> = world.store.note(BEFORE, &key).unwrap_or_default();
+    let key = Digest::of_key(&PagesKey {
+        requirements: &python.requirements,
+        requirement_files: python.requirement_files.iter().map(|path| path.to_string_lossy()).collect(),
+        platform,
+        python: python.version,
+    });
+    let before: Vec<Expected> = world.store.entry(Bucket::IndexPages, &key).unwrap_or_default();
     let resolve = |facts: &BaseFacts| world.pypi.resolve(python, &facts.python, platform, facts.glibc, &before);
     std::thread::scope(|scope| {
         let early = std::thread::Builder::new().spawn_scoped(scope, || resolve(&expected));
@@ -224,14 +240,11 @@ fn both_halves<'a>(
         // Without a thread, or if the base is another than expected, the wheels are chosen now.
         let answer = early.filter(|_| facts == expected).unwrap_or_else(|| resolve(&facts))?;
         if answer.expected != before {
-            world.store.write_note(BEFORE, &key, &answer.expected)?;
+            world.store.write_entry(Bucket::IndexPages, &key, &answer.expected)?;
         }
         Ok((packages, answer))
     })
 }
-
-/// The cache bucket of the pages that each request used last time.
-const BEFORE: &str = "before-1";
 
 /// Returns the wheels of one platform, sorted by name.
 fn wheels(answer: Answer, world: &World) -> Result<Vec<LockedWheel>, ResolveError> {
@@ -259,6 +272,36 @@ impl BaseFacts {
     }
 }
 
+/// The key of a resolved Debian half: everything that it depends on.
+#[derive(Serialize)]
+struct HalfKey<'a> {
+    snapshot: Digest,
+    /// The packages with their reasons, because the half contains these.
+    wanted: Vec<(&'a str, &'a Why)>,
+    recommends: bool,
+    needs: &'a BTreeMap<String, String>,
+    skipped: Vec<(&'a str, &'a str)>,
+    essential: &'a [(&'a str, &'a [&'a str])],
+}
+
+/// Returns the key of the half for these packages and libraries.
+fn half_key(
+    snapshot: Digest,
+    request: &Request,
+    wanted: &[Wanted],
+    needs: &BTreeMap<String, String>,
+    skipped: &[Skip],
+) -> Digest {
+    Digest::of_key(&HalfKey {
+        snapshot,
+        wanted: wanted.iter().map(|one| (one.package.as_str(), &one.why)).collect(),
+        recommends: request.base.recommends,
+        needs,
+        skipped: skipped.iter().map(|skip| (skip.asker, skip.package)).collect(),
+        essential: &ESSENTIAL,
+    })
+}
+
 /// The archive's packages. They are read only if the cache has no entry for a question.
 struct Packages<'a> {
     snapshot: Snapshot,
@@ -276,9 +319,8 @@ impl Packages<'_> {
     }
 
     fn facts(&mut self, base: &BaseRequest, version: PythonVersion) -> Result<BaseFacts, ResolveError> {
-        const SHELF: &str = "base-facts-1";
         let key = Digest::of_fields([self.snapshot.key().as_bytes().as_slice(), version.to_string().as_bytes()]);
-        if let Some(facts) = self.world.store.note(SHELF, &key) {
+        if let Some(facts) = self.world.store.entry(Bucket::BaseFacts, &key) {
             return Ok(facts);
         }
         let index = self.index()?;
@@ -299,18 +341,16 @@ impl Packages<'_> {
         let mut numbers = libc.split('.').map(|number| number.parse().unwrap_or(0));
         let glibc = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         let facts = BaseFacts { python: upstream(python), glibc };
-        self.world.store.write_note(SHELF, &key, &facts)?;
+        self.world.store.write_entry(Bucket::BaseFacts, &key, &facts)?;
         Ok(facts)
     }
 
     fn half(&mut self, request: &Request, needs: &BTreeMap<String, String>) -> Result<DebianHalf, ResolveError> {
-        const SHELF: &str = "debian-half-4";
         let base_roots = base_roots(request);
         let mut wanted = [base_roots.clone(), additions(request)].concat();
         let skipped = skipped(request);
-        let question = format!("{wanted:?} {} {needs:?} {skipped:?} {ESSENTIAL:?}", request.base.recommends);
-        let key = Digest::of_fields([self.snapshot.key().as_bytes().as_slice(), question.as_bytes()]);
-        if let Some(half) = self.world.store.note(SHELF, &key) {
+        let key = half_key(self.snapshot.key(), request, &wanted, needs, &skipped);
+        if let Some(half) = self.world.store.entry(Bucket::DebianHalves, &key) {
             return Ok(half);
         }
         let world = self.world;
@@ -357,7 +397,7 @@ impl Packages<'_> {
         }
         // A result is not cached if the list was not available, because a later attempt may succeed.
         if is_certain {
-            self.world.store.write_note(SHELF, &key, &half)?;
+            self.world.store.write_entry(Bucket::DebianHalves, &key, &half)?;
         }
         Ok(half)
     }

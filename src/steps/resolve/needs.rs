@@ -13,7 +13,7 @@ use crate::formats::wheel::{Scheme, Wheel, WheelError};
 use crate::model::digest::DigestWriter;
 use crate::model::lock::LockedWheel;
 use crate::model::platform::Platform;
-use crate::outside::store::{Store, StoreError};
+use crate::outside::store::{Bucket, Store, StoreError};
 
 #[derive(Debug, Error)]
 pub(crate) enum NeedsError {
@@ -217,8 +217,7 @@ fn is_extension_module(path: &str) -> bool {
 
 /// Returns the wheel's libraries and requirements, from the cache if the wheel was read before.
 fn contents(wheel: &LockedWheel, store: &Store) -> Result<Contents, NeedsError> {
-    const SHELF: &str = "libraries-2";
-    if let Some(noted) = store.note(SHELF, &wheel.digest) {
+    if let Some(noted) = store.entry(Bucket::Libraries, &wheel.digest) {
         return Ok(noted);
     }
     let unreadable = |source| NeedsError::Wheel { wheel: wheel.file_name.clone(), source };
@@ -238,7 +237,7 @@ fn contents(wheel: &LockedWheel, store: &Store) -> Result<Contents, NeedsError> 
             .files(|scheme, path, _, reader| library(scheme, path, reader, store, &mut found))
             .map_err(unreadable)?;
     }
-    store.write_note(SHELF, &wheel.digest, &found)?;
+    store.write_entry(Bucket::Libraries, &wheel.digest, &found)?;
     Ok(found)
 }
 

@@ -23,7 +23,7 @@ use crate::model::lock::{LockedDeb, PlatformLock};
 use crate::model::reason::{Kept, Removed, Why};
 use crate::model::request::{Request, TrimLevel};
 use crate::model::tree::{Kind, Node, Origin, Tree};
-use crate::outside::store::{Store, StoreError};
+use crate::outside::store::{Bucket, Store, StoreError};
 
 /// The packages that the user did not request. They may lose files that nothing needs.
 struct Base {
@@ -112,7 +112,6 @@ fn explain(tree: &mut Tree, lock: &PlatformLock, request: &Request) {
 /// Removes symbols and debug information from the extension modules of wheels. Libraries that a repair tool has put
 /// into `*.libs/` are not changed, because no linker produced their layout and stripping has broken such files.
 fn strip(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), StoreError> {
-    const SHELF: &str = "stripped-2";
     // A module is in memory twice while it is stripped. The largest ones come stripped.
     const LARGEST_BYTES: u64 = 512 << 20;
     let is_module = |path: &ImagePath, node: &Node| {
@@ -126,14 +125,14 @@ fn strip(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), StoreE
         tree.nodes.iter_mut().filter(|(path, node)| is_module(path, node)).map(|(_, node)| node).collect();
     modules.par_iter_mut().try_for_each(|node| {
         let Kind::File { digest, size_bytes } = &mut node.kind else { return Ok(()) };
-        let stripped: Option<(Digest, u64)> = match store.note::<Option<(Digest, u64)>>(SHELF, digest) {
+        let stripped: Option<(Digest, u64)> = match store.entry::<Option<(Digest, u64)>>(Bucket::Stripped, digest) {
             Some(noted) if noted.is_none_or(|(digest, size_bytes)| store.holds(&digest, size_bytes)) => noted,
             _ => {
                 let stripped = match elf::strip_debug(&store.read(digest)?) {
                     Some(bytes) => Some((store.put(&bytes)?, bytes.len() as u64)),
                     None => None,
                 };
-                store.write_note(SHELF, digest, &stripped)?;
+                store.write_entry(Bucket::Stripped, digest, &stripped)?;
                 stripped
             }
         };

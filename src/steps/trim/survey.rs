@@ -14,7 +14,7 @@ use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Kind, Origin, Tree};
 use crate::model::zeros::is_zero;
-use crate::outside::store::{Store, StoreError};
+use crate::outside::store::{Bucket, Store, StoreError};
 
 /// So much of a file is in memory. A longer one is read piece by piece, and is no script of anybody's.
 const PIECE_BYTES: usize = 8 << 20;
@@ -94,6 +94,15 @@ impl Reading {
         }
     }
 
+    /// Returns the name, for keys.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Package => "package",
+            Self::Distribution => "distribution",
+        }
+    }
+
     /// Returns whether a shell could read the file: any text of a package, and a text of a distribution if it contains
     /// a script.
     fn is_script(self, bytes: &[u8]) -> bool {
@@ -107,10 +116,9 @@ impl Reading {
 }
 
 fn survey(files: &[(&ImagePath, &Digest)], reading: Reading, store: &Store) -> Result<Survey, StoreError> {
-    const SHELF: &str = "surveys-4";
     let fields = files.iter().flat_map(|(path, digest)| [path.as_str().as_bytes(), digest.as_bytes().as_slice()]);
-    let key = Digest::of_fields(fields.chain([format!("{reading:?}").as_bytes()]));
-    if let Some(noted) = store.note(SHELF, &key) {
+    let key = Digest::of_fields(fields.chain([reading.name().as_bytes()]));
+    if let Some(noted) = store.entry(Bucket::Surveys, &key) {
         return Ok(noted);
     }
     let mut survey = Survey::default();
@@ -126,7 +134,7 @@ fn survey(files: &[(&ImagePath, &Digest)], reading: Reading, store: &Store) -> R
             read.map_err(|source| StoreError::Read { path: store.contents_place(digest), source })?;
         }
     }
-    store.write_note(SHELF, &key, &survey)?;
+    store.write_entry(Bucket::Surveys, &key, &survey)?;
     Ok(survey)
 }
 

@@ -3,18 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use fs_err as fs;
 use rustix::fs::StatVfsMountFlags;
 use tempfile::TempDir;
 
 use super::write::write;
-use super::{Store, StoreError};
 use crate::model::digest::Digest;
 use crate::model::tree::{Kind, Node, Tree};
+use crate::outside::store::{Store, StoreError, private_dir};
 use crate::outside::unfinished::Unfinished;
 
 /// The directory of POSIX shared memory on Linux (shm_overview(7)), which is nearly always a tmpfs.
@@ -44,7 +44,7 @@ pub(super) struct Memory {
     placeholder: PathBuf,
     /// Whether contents are mounted at all.
     mounts: bool,
-    #[expect(dead_code, reason = "the folder is known to whoever ends the process as long as this lives")]
+    #[expect(dead_code, reason = "while this lives, a signal handler removes the folder")]
     unfinished: Unfinished,
     #[expect(
         dead_code,
@@ -54,19 +54,9 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Returns the directory if `tree` fits into memory and programs can be executed there.
-    pub(super) fn for_tree(tree: &Tree, store: &Store) -> Option<Arc<Self>> {
-        let mounts = may_start_programs(&store.root);
-        if !fits(tree, mounts) {
-            return None;
-        }
-        let mut known = store.desk.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(memory) = known.upgrade() {
-            return Some(memory);
-        }
-        let memory = Arc::new(Self::new_in(Path::new(MEMORY), mounts)?);
-        *known = Arc::downgrade(&memory);
-        Some(memory)
+    /// Creates the directory. `None` if that is not possible.
+    pub(super) fn new(mounts: bool) -> Option<Self> {
+        Self::new_in(Path::new(MEMORY), mounts)
     }
 
     fn new_in(memory: &Path, mounts: bool) -> Option<Self> {
@@ -115,7 +105,7 @@ impl Memory {
 }
 
 /// Returns whether `tree` can be laid out in memory. If `mounts` is set, large files do not count.
-fn fits(tree: &Tree, mounts: bool) -> bool {
+pub(super) fn fits(tree: &Tree, mounts: bool) -> bool {
     let size_bytes = size_bytes(tree, mounts);
     let wanted = size_bytes * TIMES;
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -136,6 +126,11 @@ fn size_bytes(tree: &Tree, mounts: bool) -> u64 {
 
 fn is_large(node: &Node) -> bool {
     matches!(node.kind, Kind::File { size_bytes, .. } if size_bytes >= MOUNTED_BYTES)
+}
+
+/// Returns whether contents of the store can be mounted into trees, which is so if programs can be executed from there.
+pub(super) fn can_mount(store: &Store) -> bool {
+    may_start_programs(store.root())
 }
 
 /// Returns whether programs can be executed from the file system that contains `path`.
@@ -179,14 +174,8 @@ fn may_be_cleared(groups: &str) -> bool {
     is_ordinary && Path::new("/run/systemd/sessions").exists() && !groups.contains("/user.slice/")
 }
 
-/// Creates a directory in `parent` that other users can neither read nor write.
-pub(super) fn private_dir(prefix: &str, parent: &Path) -> io::Result<TempDir> {
-    let mode = std::fs::Permissions::from_mode(0o700);
-    tempfile::Builder::new().prefix(prefix).permissions(mode).tempdir_in(parent)
-}
-
 /// Removes this user's directories in memory that killed processes left. No process has a lock on them.
-pub(super) fn sweep() {
+pub(crate) fn sweep() {
     sweep_in(Path::new(MEMORY));
 }
 
@@ -208,6 +197,8 @@ fn sweep_in(memory: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::model::image_path::ImagePath;
     use crate::model::tree::Origin;
