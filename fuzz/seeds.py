@@ -320,6 +320,8 @@ seed("saved_image", "sparse", saved([("1/layer.tar", SPARSE)]))
 ENTRY = '{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:00","size":7,"annotations":%s}'
 INDEX = '{"schemaVersion":2,"manifests":[%s]}'
 seed("oci_layout", "two", INDEX % ",".join(ENTRY % f'{{"org.opencontainers.image.ref.name":"{name}"}}' for name in ("latest", "other")))
+FIELDS = 'null,"platform":{"os":"linux","architecture":"arm64","variant":"v8"},"data":"e30=","x-own":{"a":[null,1]}'
+seed("oci_layout", "fields", '{"manifests":[%s],"annotations":{"a":"b"},"x-own":1}' % (ENTRY % FIELDS))
 seed("oci_layout", "bare", INDEX % ('"odd",1e3,' + ENTRY % "null"))
 
 # requirements

@@ -1,4 +1,4 @@
-//! The binary: all it does is in the library.
+//! The binary. All of its code is in the library.
 
 use std::process::ExitCode;
 

@@ -1,9 +1,10 @@
-//! The architecture, held by a test: which part of `src/` may name which.
+//! Tests the architecture: which part of `src/` may use which other part, and that no files use one another in a circle.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Every part, and the parts it may name. A part that does not list itself keeps its own children strangers to one another.
+/// Every part, and the parts that it may use. If a part does not list itself, its children may not use one another.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("formats", &["model"]),
@@ -15,61 +16,376 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("lib", &["cli"]),
 ];
 
-/// What is wrong with one line of a file of `part`; `None` when nothing is.
-fn offence(part: &str, line: &str) -> Option<String> {
-    let code = line.split("//").next().unwrap_or_default();
-    if code.contains("super::super") {
-        return Some("climbs two floors".to_owned());
-    }
-    let allowed = MAY_NAME.iter().find(|(name, _)| *name == part).map(|(_, allowed)| *allowed)?;
-    for rest in code.split("crate::").skip(1) {
-        if rest.starts_with('{') {
-            return Some("groups its imports".to_owned());
-        }
-        let word: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        if MAY_NAME.iter().any(|(name, _)| *name == word) && !allowed.contains(&word.as_str()) {
-            return Some(format!("`{part}` may not name `{word}`"));
-        }
-    }
-    None
+/// A module of `src/` and its code, without comments and the contents of strings.
+#[derive(Debug)]
+struct Module {
+    /// `["outside", "store", "packs"]`, for a `mod.rs` the path of its folder.
+    path: Vec<String>,
+    /// Whether it is a `mod.rs`.
+    is_root: bool,
+    code: String,
 }
 
-fn collect(part: &str, path: &Path, offences: &mut Vec<String>) {
-    if path.is_dir() {
-        for entry in fs::read_dir(path).unwrap() {
-            collect(part, &entry.unwrap().path(), offences);
-        }
-        return;
+impl Module {
+    fn new(file: &str, text: &str) -> Self {
+        let mut path: Vec<String> = file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+        let is_root = path.last().is_some_and(|last| last == "mod");
+        path.truncate(path.len() - usize::from(is_root));
+        Self { path, is_root, code: code_of(text) }
     }
-    let text = fs::read_to_string(path).unwrap();
-    for (index, line) in text.lines().enumerate() {
-        if let Some(what) = offence(part, line) {
-            offences.push(format!("{}:{}: {what}: {}", path.display(), index + 1, line.trim()));
+
+    fn part(&self) -> &str {
+        &self.path[0]
+    }
+
+    /// Returns what the module's own code names, without its tests, as full paths with their lines. In the tests,
+    /// `super` is the module itself.
+    fn names(&self) -> Vec<(usize, Vec<String>)> {
+        let own = self.code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let mut names = Vec::new();
+        for (at, path) in paths(own) {
+            let base = match path[0].as_str() {
+                "super" => &self.path[..self.path.len() - 1],
+                "self" => &self.path[..],
+                _ => &[],
+            };
+            names.push((line_of(own, at), [base, &path[1..]].concat()));
+        }
+        names
+    }
+}
+
+/// Blanks comments and the contents of strings and characters. Lines and positions stay.
+fn code_of(text: &str) -> String {
+    let mut code = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let is_word = code.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let length = match first {
+            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            '"' => string(rest, 1),
+            'b' if !is_word && rest.starts_with("b\"") => string(rest, 2),
+            'r' | 'b' if !is_word && raw_string(rest).is_some() => raw_string(rest).unwrap_or(1),
+            '\'' => character(rest),
+            _ => {
+                code.push(first);
+                rest = &rest[first.len_utf8()..];
+                continue;
+            }
+        };
+        code.extend(rest[..length].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+        rest = &rest[length..];
+    }
+    code
+}
+
+/// Returns the length of the string whose contents begin at `start`.
+fn string(text: &str, start: usize) -> usize {
+    let mut is_escaped = false;
+    for (at, c) in text.char_indices().skip(start) {
+        match c {
+            '"' if !is_escaped => return at + 1,
+            _ => is_escaped = c == '\\' && !is_escaped,
         }
     }
+    text.len()
+}
+
+/// Returns the length of the raw string at the beginning of `text`, if there is one.
+fn raw_string(text: &str) -> Option<usize> {
+    let opening = text.strip_prefix('b').unwrap_or(text).strip_prefix('r')?;
+    let hashes = opening.len() - opening.trim_start_matches('#').len();
+    opening[hashes..].strip_prefix('"')?;
+    let start = text.len() - opening.len() + hashes + 1;
+    let end = format!("\"{}", "#".repeat(hashes));
+    Some(text[start..].find(&end).map_or(text.len(), |at| start + at + end.len()))
+}
+
+/// Returns the length of the character literal at the beginning of `text`, or of the quote of a lifetime.
+fn character(text: &str) -> usize {
+    let mut inside = text.char_indices().skip(1);
+    match inside.next() {
+        // The character after the backslash is part of the escape, also if it is a quote.
+        Some((_, '\\')) => text.get(3..).and_then(|rest| rest.find('\'')).map_or(1, |end| end + 4),
+        _ => inside.next().filter(|(_, c)| *c == '\'').map_or(1, |(at, _)| at + 1),
+    }
+}
+
+/// Returns all paths in `code` that begin with `crate`, `super` or `self`, with their positions. Groups are expanded.
+fn paths(code: &str) -> Vec<(usize, Vec<String>)> {
+    let mut found = Vec::new();
+    for first in ["crate", "super", "self"] {
+        for (at, _) in code.match_indices(&format!("{first}::")) {
+            let before = code[..at].chars().next_back();
+            if before.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != ':') {
+                let mut expanded = Vec::new();
+                expand(&code[at..], &[], &mut expanded);
+                found.extend(expanded.into_iter().map(|path| (at, path)));
+            }
+        }
+    }
+    found
+}
+
+/// Adds the paths at the beginning of `text`, each after `prefix`. Returns the text after them.
+fn expand<'a>(text: &'a str, prefix: &[String], found: &mut Vec<Vec<String>>) -> &'a str {
+    let mut path = prefix.to_vec();
+    let mut rest = text.trim_start();
+    loop {
+        let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        match (&rest[..length], rest.strip_prefix('{')) {
+            ("", Some(group)) => {
+                rest = group;
+                while !rest.is_empty() && !rest.starts_with('}') {
+                    let after = expand(rest, &path, found);
+                    rest = after.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
+                    if rest.len() == after.len() && !rest.starts_with('}') {
+                        // `name as other`: the new name is of no interest.
+                        rest = &rest[rest.find([',', '}']).unwrap_or(rest.len())..];
+                        rest = rest.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
+                    }
+                }
+                return rest.get(1..).unwrap_or_default();
+            }
+            ("", None) => {
+                path.push(if rest.starts_with('*') { "*" } else { "" }.to_owned());
+                found.push(path);
+                return rest.strip_prefix('*').unwrap_or(rest);
+            }
+            (word, _) => path.push(word.to_owned()),
+        }
+        let Some(next) = rest[length..].strip_prefix("::") else {
+            found.push(path);
+            return rest[length..].trim_start_matches(' ');
+        };
+        rest = next;
+    }
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text[..at].matches('\n').count() + 1
+}
+
+/// Returns the faults of a module: names that the floor plan does not allow, with their lines.
+fn offences(module: &Module, modules: &[Module]) -> Vec<(usize, String)> {
+    let part = module.part();
+    let allowed = MAY_NAME.iter().find(|(name, _)| *name == part).map_or(&[][..], |(_, allowed)| allowed);
+    let mut found = Vec::new();
+    for (at, _) in module.code.match_indices("super::super") {
+        found.push((line_of(&module.code, at), "climbs two floors".to_owned()));
+    }
+    for (at, _) in module.code.match_indices("crate::{") {
+        found.push((line_of(&module.code, at), "groups its imports".to_owned()));
+    }
+    for (at, path) in paths(&module.code) {
+        let word = path.get(1).map(String::as_str).unwrap_or_default();
+        if path[0] == "crate" && MAY_NAME.iter().any(|(name, _)| *name == word) && !allowed.contains(&word) {
+            found.push((line_of(&module.code, at), format!("`{part}` may not name `{word}`")));
+        }
+    }
+    // A module of a part that does not list itself can also reach its siblings by `super`.
+    if !allowed.contains(&part) && module.path.len() > 1 {
+        for (line, path) in module.names().into_iter().filter(|(_, path)| path.len() > 1 && path[0] == part) {
+            let is_own = path[1] == module.path[1];
+            let is_sibling = path[1] == "*" || modules.iter().any(|other| other.path.starts_with(&path[..2]));
+            if is_sibling && !is_own {
+                found.push((line, format!("`{}` may not name its sibling `{}`", module.path[1], path[1])));
+            }
+        }
+    }
+    found
+}
+
+/// Returns the modules that each module uses. A `mod.rs` does not count: it and its children belong together.
+fn uses(modules: &[Module]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for module in modules.iter().filter(|module| !module.is_root) {
+        for (_, path) in module.names() {
+            let used =
+                modules.iter().filter(|other| path.starts_with(&other.path)).max_by_key(|other| other.path.len());
+            if let Some(used) = used.filter(|used| !used.is_root && used.path != module.path) {
+                uses.entry(module.path.join("/")).or_default().insert(used.path.join("/"));
+            }
+        }
+    }
+    uses
+}
+
+/// Returns the children of a part that each child uses, whichever file of theirs it is.
+fn uses_of_children(modules: &[Module], part: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for module in modules.iter().filter(|module| module.path.len() > 1 && module.part() == part) {
+        for (_, path) in module.names().into_iter().filter(|(_, path)| path.len() > 1) {
+            let is_child = modules.iter().any(|other| other.path == path[..2]);
+            if is_child && path[0] == part && path[1] != module.path[1] {
+                uses.entry(module.path[1].clone()).or_default().insert(path[1].clone());
+            }
+        }
+    }
+    uses
+}
+
+/// Returns a circle of `uses`, as the names on it, if there is one.
+fn circle(uses: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<&str>> {
+    fn visit<'a>(
+        name: &'a str,
+        uses: &'a BTreeMap<String, BTreeSet<String>>,
+        way: &mut Vec<&'a str>,
+        done: &mut BTreeSet<&'a str>,
+    ) -> Option<Vec<&'a str>> {
+        if let Some(start) = way.iter().position(|earlier| *earlier == name) {
+            return Some([&way[start..], &[name]].concat());
+        }
+        if !done.insert(name) {
+            return None;
+        }
+        way.push(name);
+        let found = uses.get(name).into_iter().flatten().find_map(|next| visit(next, uses, way, done));
+        way.pop();
+        found
+    }
+    let mut done = BTreeSet::new();
+    uses.keys().find_map(|name| visit(name, uses, &mut Vec::new(), &mut done))
+}
+
+fn collect(folder: &Path, src: &Path, modules: &mut Vec<Module>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, src, modules);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let file = path.strip_prefix(src).unwrap().to_str().unwrap();
+            modules.push(Module::new(file, &fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+fn modules_of_lath() -> Vec<Module> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut modules = Vec::new();
+    collect(&src, &src, &mut modules);
+    modules
+}
+
+fn modules(files: &[(&str, &str)]) -> Vec<Module> {
+    files.iter().map(|(file, text)| Module::new(file, text)).collect()
 }
 
 #[test]
 fn every_part_names_only_what_the_floor_plan_allows() {
+    let modules = modules_of_lath();
+    let mut found = Vec::new();
+    for module in &modules {
+        let file = module.path.join("/");
+        if !MAY_NAME.iter().any(|(name, _)| *name == module.part()) {
+            found.push(format!("{file}: the floor plan has no such part"));
+        }
+        found.extend(offences(module, &modules).into_iter().map(|(line, what)| format!("src/{file}:{line}: {what}")));
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn no_files_use_one_another_in_a_circle() {
+    let all = modules_of_lath();
+    assert_eq!(circle(&uses(&all)), None);
+    for (part, _) in MAY_NAME {
+        assert_eq!(circle(&uses_of_children(&all, part)), None, "in `{part}`");
+    }
+}
+
+#[test]
+fn every_format_of_the_cache_has_a_name_of_its_own() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut offences = Vec::new();
-    for entry in fs::read_dir(&src).unwrap() {
-        let path = entry.unwrap().path();
-        let part = path.file_stem().unwrap().to_string_lossy().into_owned();
-        if MAY_NAME.iter().any(|(name, _)| *name == part) {
-            collect(&part, &path, &mut offences);
-        } else {
-            offences.push(format!("{}: the floor plan has no such part", path.display()));
+    let mut files = Vec::new();
+    let mut folders = vec![src];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }
-    assert!(offences.is_empty(), "\n{}", offences.join("\n"));
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    for text in files.iter().map(|file| fs::read_to_string(file).unwrap()) {
+        for word in text.split('"').filter(|word| is_format(word)) {
+            *names.entry(word.to_owned()).or_default() += 1;
+        }
+    }
+    assert!(names.contains_key("segment-3"), "{names:?}");
+    names.retain(|_, times| *times > 1);
+    assert!(names.is_empty(), "two formats have the same name: {names:?}");
+}
+
+/// Whether `word` is a name with a version, such as `parts-3`.
+fn is_format(word: &str) -> bool {
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let is_number = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    // An encoding of text, in calls of Python.
+    word != "utf-8" && word.rsplit_once('-').is_some_and(|(name, number)| is_name(name) && is_number(number))
 }
 
 #[test]
 fn an_arrow_that_runs_backwards_is_an_offence() {
-    assert!(offence("model", "use crate::steps::fetch;").is_some());
-    assert!(offence("formats", "use crate::formats::deb;").is_some());
-    assert!(offence("steps", "use crate::{model, outside};").is_some());
-    assert!(offence("cli", "use super::super::pipeline;").is_some());
-    assert!(offence("steps", "use crate::outside::store::Store; // crate::cli").is_none());
+    let has_offence = |file: &str, text: &str| {
+        let modules =
+            modules(&[(file, text), ("steps/fetch.rs", ""), ("steps/emit/place.rs", ""), ("formats/deb.rs", "")]);
+        !offences(&modules[0], &modules).is_empty()
+    };
+    for (file, text) in [
+        ("model/x.rs", "use crate::steps::fetch;"),
+        ("formats/x.rs", "use crate::formats::deb;"),
+        ("steps/x.rs", "use crate::{model, outside};"),
+        ("cli/x/y.rs", "use super::super::pipeline;"),
+        ("model/x.rs", "let url = \"http://host\"; crate::steps::fetch();"),
+        ("model/x.rs", "let quote = '\"'; crate::steps::fetch(); let other = '\"';"),
+        ("steps/x.rs", "use super::fetch;"),
+        ("steps/x.rs", "use super::{\n    fetch::fetch,\n};"),
+        ("steps/x.rs", "use super::*;"),
+        ("steps/x/mod.rs", "use super::fetch::fetch;"),
+        ("formats/x.rs", "fn f() { super::deb::read() }"),
+    ] {
+        assert!(has_offence(file, text), "{file}: {text}");
+    }
+    for (file, text) in [
+        ("steps/x.rs", "use crate::outside::store::Store; // crate::cli"),
+        ("steps/x.rs", "let text = \"crate::cli\"; let raw = r#\"crate::cli \" \"#;"),
+        ("steps/x.rs", "fn f<'a>(x: &'a str) {} // crate::cli"),
+        ("steps/emit/x.rs", "use super::place::Place;"),
+        ("steps/x.rs", "#[cfg(test)]\nmod tests {\n    use super::*;\n}"),
+        ("outside/x.rs", "use crate::outside::store::Store;"),
+    ] {
+        assert!(!has_offence(file, text), "{file}: {text}");
+    }
+}
+
+#[test]
+fn a_circle_is_found_by_any_way_of_writing_it() {
+    let circle_of = |files: &[(&str, &str)]| {
+        let modules = modules(files);
+        let (files, children) = (uses(&modules), uses_of_children(&modules, "outside"));
+        circle(&files).or_else(|| circle(&children)).map(|names| names.join(" > "))
+    };
+    let one = ("outside/a/one.rs", "use super::two::Two;");
+    let expected = Some("outside/a/one > outside/a/two > outside/a/one".to_owned());
+    for text in [
+        "use crate::outside::a::one::One;",
+        "use super::{Root, one::{One as Other, self}};",
+        "fn f() { super::one::f() }",
+    ] {
+        assert_eq!(circle_of(&[one, ("outside/a/two.rs", text)]), expected, "{text}");
+    }
+    // Doors count as a whole, with their `mod.rs`.
+    let doors = [
+        ("outside/a/mod.rs", "use crate::outside::b::B;"),
+        ("outside/b/mod.rs", ""),
+        ("outside/b/x.rs", "use crate::outside::a::A;"),
+    ];
+    assert_eq!(circle_of(&doors), Some("a > b > a".to_owned()));
+    // A folder and its own children belong together.
+    assert_eq!(
+        circle_of(&[("outside/a/mod.rs", "use self::one::One;"), ("outside/a/one.rs", "use super::Root;")]),
+        None
+    );
+    assert_eq!(circle_of(&[one, ("outside/a/two.rs", "// super::one")]), None);
 }

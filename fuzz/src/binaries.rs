@@ -1,13 +1,16 @@
 //! Targets for the binary formats of the dynamic loader.
 
 use std::collections::BTreeSet;
+use std::io::Cursor;
 
 use crate::formats::{elf, ldcache};
 use crate::model::platform::Architecture;
 
-/// ELF files: what the loader needs, and the removal of sections that no program needs.
+/// ELF files: the facts that the loader needs, and the removal of sections that no program needs.
 pub fn elf(bytes: &[u8]) {
     let file = elf::parse(bytes);
+    let by_headers = elf::parse_file(Cursor::new(bytes));
+    assert_eq!(by_headers.ok(), file.as_ref().ok().cloned(), "a file is read by its headers alone like as a whole");
     if let Ok(Some(file)) = &file {
         assert_eq!(elf::machine(bytes), Some(file.machine));
         let names = file.needed.iter().chain(&file.search_paths).chain(&file.soname).chain(&file.interpreter);
@@ -19,7 +22,7 @@ pub fn elf(bytes: &[u8]) {
     assert!(stripped.len() < bytes.len());
     assert_eq!(elf::parse(&stripped).ok(), file.ok());
     for (start, end) in segments(bytes) {
-        // The header itself is rewritten: it names the new table of sections.
+        // The header is rewritten, because it contains the offset of the new table of sections.
         let start = start.max(HEADER_BYTES);
         assert_eq!(stripped.get(start..end.max(start)), bytes.get(start..end.max(start)), "{start}..{end}");
     }

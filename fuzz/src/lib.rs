@@ -1,7 +1,7 @@
-//! Fuzz targets for the formats that lath reads: one function per target, each takes the bytes that the fuzzer made.
+//! Fuzz targets for the formats that lath reads: one function per target, which gets the bytes from the fuzzer.
 //!
-//! A target checks more than "does not panic": what is read and written again reads the same, no path leads outside
-//! the image, nothing unpacks to more than its limit, and a reader that gives a few bytes at a time changes nothing.
+//! A target checks more than the absence of panics. If a value is written and read again, it is the same. No path leads
+//! outside the image. Nothing unpacks to more than its limit. A reader that returns a few bytes at a time changes nothing.
 //!
 //! lath's modules are private to its crate, so this crate includes their files by path.
 

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use uv_client::{BaseClientBuilder, Connectivity};
 use uv_requirements_txt::{RequirementsTxt, SourceCache};
 
-/// Files of requirements, the way `lath build -r` reads them. Files that they name are looked for in no folder.
+/// Files of requirements, like `lath build -r` reads them. The folder of the files that they name does not exist.
 pub fn requirements(bytes: &[u8]) {
     const FOLDER: &str = "/nonexistent/folder";
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
@@ -13,7 +13,7 @@ pub fn requirements(bytes: &[u8]) {
         tokio::runtime::Builder::new_current_thread().build().expect("a runtime without timers needs nothing")
     });
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    // `-r /dev/zero` would be read for ever: that is a file of the user's own, and not what this target is for.
+    // `-r /dev/zero` would be read for ever. This target is not about such files, because the user wrote the line.
     if text.contains("/dev/") || text.contains("/proc/") {
         return;
     }

@@ -1,13 +1,15 @@
 //! Targets for text formats: Debian's control files and Release files, and documents of OCI layouts.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::BufReader;
 use std::sync::OnceLock;
 
 use crate::formats::deb822::{self, Paragraph};
+use crate::formats::oci::{self, Descriptor, Index};
+use crate::formats::relation;
 use crate::formats::release::Release;
-use crate::formats::{oci_layout, relation};
 use crate::signature::Keyring;
 
 const FIELDS: [&str; 6] = ["Package", "Version", "Depends", "Provides", "Description", "Size"];
@@ -41,13 +43,13 @@ pub fn control(bytes: &[u8]) {
     }
 }
 
-/// Reads a relation field: what is shown of it reads the same, and its versions have an order.
+/// Reads a relation field: its text reads the same, and its versions have an order.
 fn relations(field: &str) {
     let Ok(clauses) = relation::parse(field) else { return };
     for relation in clauses.iter().flat_map(|clause| &clause.0) {
         let shown = relation.to_string();
         let again = relation::parse(&shown).unwrap_or_else(|error| panic!("{shown:?}: {error}"));
-        // The text leaves out the qualifier.
+        // The text does not contain the qualifier.
         let expected = relation::Relation { qualifier: None, ..relation.clone() };
         assert_eq!(again, [relation::Alternatives(vec![expected])]);
         if let Some((_, version)) = &relation.version {
@@ -67,7 +69,7 @@ fn versions_in_order(one: &str, other: &str) {
     assert_eq!(order, dpkg_order(one, other), "{one:?} and {other:?}");
 }
 
-/// dpkg's own comparison (`lib/dpkg/version.c`), written after its source.
+/// dpkg's own comparison, which follows its source (`lib/dpkg/version.c`).
 fn dpkg_order(one: &str, other: &str) -> Ordering {
     let split = |text: &str| -> (u64, String, String) {
         let (epoch, rest) = text.split_once(':').unwrap_or(("0", text));
@@ -115,7 +117,7 @@ fn part_order(mut one: &[u8], mut other: &[u8]) -> Ordering {
     Ordering::Equal
 }
 
-/// Release files: what is read, written again, reads the same.
+/// Release files: if the values are written and read again, they are the same.
 pub fn release(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(release) = Release::parse(text) else { return };
@@ -136,7 +138,7 @@ pub fn release(bytes: &[u8]) {
 /// A real file that Debian signed.
 const SIGNED: &str = include_str!("../../tests/data/trixie-security.InRelease");
 
-/// InRelease files: no other text than the one that Debian signed comes out of them.
+/// InRelease files: they give either no text or the text that Debian signed.
 pub fn in_release(bytes: &[u8]) {
     static DEBIAN: OnceLock<(Keyring, String)> = OnceLock::new();
     let (keyring, signed) = DEBIAN.get_or_init(|| {
@@ -150,19 +152,17 @@ pub fn in_release(bytes: &[u8]) {
     }
 }
 
-/// `index.json` of an OCI layout: the images that keep their place when another one is added.
+/// `index.json` of an OCI layout: an image is added, and all other fields and images stay as they are.
 pub fn oci_layout(bytes: &[u8]) {
-    const REFERENCE: &str = "latest";
-    let Ok(others) = oci_layout::others(bytes, REFERENCE) else { return };
-    for entry in &others {
-        assert!(entry["annotations"][oci_layout::REF_NAME] != REFERENCE);
-    }
-    // A fraction may lose its last digit, and no field of a descriptor is one.
-    if others.iter().any(has_fraction) {
+    let Ok(mut index) = serde_json::from_slice::<Index>(bytes) else { return };
+    // serde_json may change the last digit of a fraction, and no field of a descriptor is a fraction.
+    if has_fraction(&serde_json::to_value(&index).expect("an index has a text")) {
         return;
     }
-    let written = serde_json::to_vec(&oci_layout::index(others.clone())).expect("a value has a text");
-    assert_eq!(oci_layout::others(&written, REFERENCE).expect("what was written is an index"), others);
+    let annotations = BTreeMap::from([(oci::REF_NAME.to_owned(), "latest".to_owned())]);
+    index.manifests.push(Descriptor { annotations, media_type: oci::MANIFEST.to_owned(), ..Descriptor::default() });
+    let written = serde_json::to_vec(&index).expect("an index has a text");
+    assert_eq!(serde_json::from_slice::<Index>(&written).expect("what was written is an index"), index);
 }
 
 fn has_fraction(value: &serde_json::Value) -> bool {

@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The arguments of the command line, as clap reads them. Doc comments of the fields are the help texts.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,9 +7,9 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::model::request::UserBase;
+use crate::model::secret_text::SecretText;
 
-const VARIABLES: &str =
-    "Every option has a variable: LATH_ and its name, such as LATH_EXCLUDE_NEWER; where it may repeat, a line each.";
+const VARIABLES: &str = "Every option can also be set by an environment variable, such as LATH_EXCLUDE_NEWER. Separate repeated values by newlines.";
 
 /// Makes the smallest container image in which a Python program still does its whole job.
 #[derive(Debug, Parser)]
@@ -22,22 +22,24 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads what was typed, the program's name first, and the variables of what was not.
+    /// Reads the arguments, starting with the program's name, and the environment variables of options that were not
+    /// given.
     pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut command = Self::described();
         let matches = command.try_get_matches_from_mut(words)?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
     }
 
-    /// The whole command line, for whoever reads it or completes it.
+    /// The whole command line, for help and for shell completions.
     pub(super) fn described() -> clap::Command {
         with_variables(Self::command())
     }
 }
 
-/// Gives every option its variable. Help tells the rule once, and no variable's value: one may hold a password.
+/// Gives every option an environment variable. The help explains the rule once, and shows no values, because one may be
+/// a password.
 fn with_variables(command: clap::Command) -> clap::Command {
-    // A line break may be a part of these.
+    // The values of these options may contain line breaks.
     const OF_ONE_VALUE: [&str; 2] = ["check", "cmd"];
     let with_variable = |arg: clap::Arg| {
         let Some(name) = arg.get_long().filter(|name| !["help", "version"].contains(name)) else { return arg };
@@ -56,13 +58,13 @@ fn with_variables(command: clap::Command) -> clap::Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(super) struct Global {
-    /// Where downloads and finished pieces are kept [default: lath's folder in the user's cache]
+    /// The folder for downloads and intermediate results [default: `lath` in the user's cache folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) cache_dir: Option<PathBuf>,
-    /// Say nothing but errors
+    /// Show only errors and warnings
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
-    /// Say more
+    /// Show details
     #[arg(long, short, global = true, conflicts_with = "quiet")]
     pub(super) verbose: bool,
     /// When to use colour
@@ -83,11 +85,11 @@ pub(super) enum Command {
     Build(Box<Build>),
     /// Build, then run a command in the sandbox; no engine is needed
     Run(Box<Run>),
-    /// Write a Dockerfile for the same, and build it where asked to
+    /// Write a Dockerfile for the same image, and with `--build` build it
     Dockerfile(Box<Dockerfile>),
-    /// Put the image beside those that Dockerfiles would make: their sizes, and what only the bigger ones carry
+    /// Compare the image with images from Dockerfiles: their sizes, and the files that only they contain
     Compare(Box<Compare>),
-    /// Look at the cache, or make it smaller
+    /// Show the cache, or remove from it
     Cache(Cache),
     /// Print completions for a shell
     Completions { shell: clap_complete::Shell },
@@ -101,17 +103,17 @@ pub(super) struct Cache {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CacheAction {
-    /// Print where it is
+    /// Print its path
     Dir,
-    /// Print how large it is: in bytes, or for people where stdout is a terminal
+    /// Print its size: in bytes, or rounded if stdout is a terminal
     Size {
-        /// Print bytes on a terminal too
+        /// Print bytes on a terminal, too
         #[arg(long)]
         bytes: bool,
     },
-    /// Remove what no build has used for a while; waits for builds at work
+    /// Remove the files that no build has used recently; waits for running builds
     Prune {
-        /// How many days it went unused
+        /// Remove files that were not used for this many days
         #[arg(long, value_name = "DAYS", default_value = "30")]
         older_than: u64,
         /// Remove everything
@@ -124,38 +126,38 @@ pub(super) enum CacheAction {
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) build: Build,
-    /// A file or folder of this machine that the program sees and may write to, or with `:ro` read
+    /// Mount a file or folder of this machine; `:ro` makes it read-only
     #[arg(long, value_name = "SRC:DST[:ro]", help_heading = "The run")]
     pub(super) volume: Vec<String>,
-    /// The command and its arguments [default: what the image would start]
+    /// The command and its arguments [default: the image's entry point]
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Dockerfile {
-    /// How it goes about it
+    /// How the Dockerfile installs the packages
     #[arg(long, value_name = "STYLE", default_value = "recipe", help_heading = "The Dockerfile")]
     pub(super) style: DockerfileStyle,
-    /// One stage with everything in it, for comparison
+    /// Write one stage with everything in it, for comparison
     #[arg(long, conflicts_with = "style", help_heading = "The Dockerfile")]
     pub(super) fat: bool,
-    /// The base image: any of Debian's or Ubuntu's, or one that has apt [default: the release itself]
+    /// The base image, which must have apt [default: the image of the release]
     #[arg(long, value_name = "IMAGE", help_heading = "The Dockerfile")]
     pub(super) from: Option<String>,
-    /// Certificates that pip and apt trust while building; they are not left in the image
+    /// Certificates that pip and apt trust during the build; the image does not contain them
     #[arg(long, value_name = "FILE", help_heading = "The Dockerfile")]
     pub(super) ca: Option<PathBuf>,
-    /// What builds it: `classic` keeps out all that needs BuildKit's mounts
+    /// The builder: `classic` avoids everything that needs BuildKit
     #[arg(long, value_name = "BUILDER", default_value = "auto", help_heading = "The Dockerfile")]
     pub(super) builder: Builder,
-    /// Build it, run its checks, and tell its size
+    /// Build it, run its checks, and report its size
     #[arg(long = "build", help_heading = "The Dockerfile")]
     pub(super) is_built: bool,
-    /// The engine that builds [default: the first that is there]
+    /// The engine that builds [default: the first that is installed]
     #[arg(long, value_name = "ENGINE", requires = "is_built", help_heading = "The Dockerfile")]
     pub(super) engine: Option<EngineName>,
-    /// Build without what the engine has built before
+    /// Do not use the engine's build cache
     #[arg(long, requires = "is_built", help_heading = "The Dockerfile")]
     pub(super) no_cache: bool,
     #[command(flatten)]
@@ -164,9 +166,9 @@ pub(super) struct Dockerfile {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum DockerfileStyle {
-    /// Two stages, as by hand
+    /// Two stages, as people write them by hand
     Recipe,
-    /// The same with care: hashes, nothing left over, no root
+    /// The same with hashes, without caches, and not run by root
     Lean,
     /// Lean, with uv
     Uv,
@@ -174,7 +176,7 @@ pub(super) enum DockerfileStyle {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Builder {
-    /// What the engine has, and BuildKit without one
+    /// The builder of the engine, or BuildKit if there is no engine
     Auto,
     Buildkit,
     Classic,
@@ -191,28 +193,28 @@ pub(super) enum EngineName {
 pub(super) struct Compare {
     #[command(flatten)]
     pub(super) build: Build,
-    /// Build all of them by an engine, one after the other, twice each, and time their check
+    /// Build each image with an engine, twice, and measure its size, the build time and the time of its check
     #[arg(long, help_heading = "The comparison")]
     pub(super) measure: bool,
-    /// The base image of the Dockerfiles [default: the release itself]
+    /// The base image of the Dockerfiles [default: the image of the release]
     #[arg(long, value_name = "IMAGE", help_heading = "The comparison")]
     pub(super) from: Option<String>,
-    /// Certificates that pip and apt trust while building; they are not left in the images
+    /// Certificates that pip and apt trust during the builds; the images do not contain them
     #[arg(long, value_name = "FILE", help_heading = "The comparison")]
     pub(super) ca: Option<PathBuf>,
-    /// The engine that builds: `docker` or `podman` [default: the first that is there]
+    /// The engine that builds: `docker` or `podman` [default: the first that is installed]
     #[arg(long, value_name = "ENGINE", requires = "measure", help_heading = "The comparison")]
     pub(super) engine: Option<EngineName>,
     /// Print JSON
     #[arg(long, help_heading = "The comparison")]
     pub(super) json: bool,
-    /// Draw it to a file
+    /// Write a picture to a file
     #[arg(long, value_name = "FILE", help_heading = "The comparison")]
     pub(super) svg: Option<PathBuf>,
-    /// How the Dockerfiles' base keeps what apt fetches: as the distribution's own image, or as debootstrap leaves it
+    /// Whether the base image removes apt's downloads: like the distribution's own images, or like debootstrap
     #[arg(
         long,
-        value_name = "HABITS",
+        value_name = "WHICH",
         default_value = "official",
         conflicts_with = "measure",
         help_heading = "The comparison"
@@ -228,57 +230,57 @@ pub(super) enum Apt {
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Build {
-    /// What goes in: requirements as pip takes them, `pre-commit` or `httpx[http2]>=0.28`
+    /// Python packages to install, as for pip: `pre-commit` or `httpx[http2]>=0.28`
     #[arg(value_name = "REQUIREMENT", required_unless_present = "requirements")]
-    pub(super) requirement: Vec<String>,
-    /// A file of requirements
+    pub(super) requirement: Vec<SecretText>,
+    /// A requirements file
     #[arg(long, short, value_name = "FILE", help_heading = "What goes in")]
     pub(super) requirements: Vec<PathBuf>,
-    /// A file that narrows versions without asking for anything
+    /// A constraints file: it limits versions and installs nothing
     #[arg(long, value_name = "FILE", help_heading = "What goes in")]
     pub(super) constraint: Vec<PathBuf>,
     /// A Debian package to add, such as `git`
     #[arg(long, value_name = "PACKAGE", help_heading = "What goes in")]
     pub(super) with: Vec<String>,
-    /// Take the packages that Debian packages recommend, too
+    /// Also install the packages that Debian packages recommend
     #[arg(long, help_heading = "What goes in")]
     pub(super) recommends: bool,
-    /// The version of Python [default: that of the base, 3.13]
+    /// The version of Python [default: the version of the release, 3.13]
     #[arg(long, value_name = "VERSION", help_heading = "What goes in")]
     pub(super) python: Option<String>,
-    /// Where Python comes from, such as `debian:trixie` [default: the release that has the Python]
+    /// The release that Python comes from, such as `debian:trixie` [default: the release that has the Python version]
     #[arg(long, value_name = "RELEASE", help_heading = "What goes in")]
     pub(super) base: Option<String>,
-    /// What the image runs on [default: the machine's own]
+    /// The platforms of the image, such as `linux/arm64` [default: this machine's]
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',', help_heading = "What goes in")]
     pub(super) platform: Vec<String>,
     /// A file or folder to copy into the image
     #[arg(long, value_name = "SRC:DST", help_heading = "What goes in")]
     pub(super) copy: Vec<String>,
 
-    /// How much to leave out
+    /// How much to remove
     #[arg(long, value_name = "LEVEL", default_value = "standard", help_heading = "How small")]
     pub(super) trim: Trim,
-    /// Paths of the image that stay whatever trimming says, such as `/usr/share/doc/**`
+    /// Paths of the image that trimming must keep, such as `/usr/share/doc/**`
     #[arg(long, value_name = "GLOB", help_heading = "How small")]
     pub(super) keep: Vec<String>,
-    /// Which Python files are compiled: what start-up imports, all, or none
+    /// Which Python files are compiled: the modules that a start imports, all, or none
     #[arg(long, value_name = "WHICH", default_value = "start", help_heading = "How small")]
     pub(super) bytecode: BytecodeKind,
-    /// Bring `/bin/sh` and its tools
+    /// Add `/bin/sh` and its tools
     #[arg(long, help_heading = "How small")]
     pub(super) shell: bool,
 
-    /// The console script that the image runs; several make a menu, chosen from by the first argument
+    /// The console script that the image runs; if there are several, the first argument chooses one
     #[arg(long, short = 'c', value_name = "NAME", help_heading = "The image")]
     pub(super) script: Vec<String>,
-    /// Where the packages go: `PYTHONUSERBASE` in the image
+    /// The folder for the packages in the image, which is its `PYTHONUSERBASE`
     #[arg(long, value_name = "PATH", default_value = UserBase::DEFAULT, help_heading = "The image")]
     pub(super) user_base: String,
-    /// Whether arguments are the program's own, or a line for a shell
+    /// Whether arguments go to the program, or are a line for a shell
     #[arg(long, value_name = "FORM", default_value = "exec", help_heading = "The image")]
     pub(super) entrypoint: EntrypointForm,
-    /// An argument that stands where the user gives none
+    /// Default argument, used if the container is started without any
     #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true, help_heading = "The image")]
     pub(super) cmd: Vec<String>,
     /// An environment variable
@@ -290,13 +292,13 @@ pub(super) struct Build {
     /// An annotation of the manifest
     #[arg(long, value_name = "NAME=VALUE", help_heading = "The image")]
     pub(super) annotation: Vec<String>,
-    /// Who runs it: `UID` or `UID:GID`
+    /// The user that runs the program: `UID` or `UID:GID`
     #[arg(long, value_name = "USER", default_value = "65532:65532", help_heading = "The image")]
     pub(super) user: String,
-    /// Where it starts
+    /// The working directory
     #[arg(long, value_name = "PATH", help_heading = "The image")]
     pub(super) workdir: Option<String>,
-    /// A port that it serves, such as `8080/tcp`
+    /// A port that the program serves, such as `8080/tcp`
     #[arg(long, value_name = "PORT", help_heading = "The image")]
     pub(super) expose: Vec<String>,
 
@@ -306,48 +308,51 @@ pub(super) struct Build {
     /// `PATH.tar`, `oci:DIR[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME]`, `docker-daemon:NAME` or `dir:DIR`; may repeat [default: ./NAME.tar]
     #[arg(long, short, value_name = "DEST", help_heading = "Where to")]
     pub(super) output: Vec<String>,
-    /// Load the image into Docker or Podman: what `DOCKER_HOST` names, else the first socket that answers
+    /// Load the image into Docker or Podman: the daemon in `DOCKER_HOST`, or else the first socket that answers
     #[arg(long, help_heading = "Where to")]
     pub(super) load: bool,
-    /// Write what was built to a file, as JSON
+    /// Write a description of the image to a file, as JSON
     #[arg(long, value_name = "FILE", help_heading = "Where to")]
     pub(super) metadata_file: Option<PathBuf>,
 
     /// A command that must succeed in the finished image; may repeat
     #[arg(long, value_name = "COMMAND", help_heading = "Proof")]
     pub(super) check: Vec<String>,
-    /// Run no check, neither lath's own nor those of `--check`
+    /// Run no checks
     #[arg(long, conflicts_with = "check", help_heading = "Proof")]
     pub(super) no_verify: bool,
+    /// How long all checks may take together; 0 is no limit [default: 300, and 240 more for each `--check`]
+    #[arg(long, value_name = "SECONDS", help_heading = "Proof")]
+    pub(super) proof_timeout: Option<u64>,
 
-    /// Use only what the cache holds
+    /// Use no network, only the cache
     #[arg(long, help_heading = "How")]
     pub(super) offline: bool,
-    /// Ignore files that were uploaded after that date
+    /// Ignore files that were uploaded after this date
     #[arg(long, value_name = "DATE", help_heading = "How")]
     pub(super) exclude_newer: Option<String>,
-    /// Which versions that are not final may be taken
+    /// Which pre-releases may be chosen
     #[arg(long, value_name = "WHICH", default_value = "if-necessary", help_heading = "How")]
     pub(super) prerelease: Prerelease,
-    /// A further index of Python packages
+    /// An additional index of Python packages
     #[arg(long, value_name = "URL", value_delimiter = ' ', help_heading = "How")]
-    pub(super) index: Vec<String>,
-    /// The index of Python packages
+    pub(super) index: Vec<SecretText>,
+    /// The index of Python packages, in place of PyPI
     #[arg(long, value_name = "URL", help_heading = "How")]
-    pub(super) default_index: Option<String>,
-    /// Where the Debian archive is fetched from
+    pub(super) default_index: Option<SecretText>,
+    /// The mirror of the Debian or Ubuntu archive
     #[arg(long, value_name = "URL", help_heading = "How")]
-    pub(super) mirror: Option<String>,
-    /// Where its security updates are fetched from
+    pub(super) mirror: Option<SecretText>,
+    /// The mirror of its security updates
     #[arg(long, value_name = "URL", help_heading = "How")]
-    pub(super) security_mirror: Option<String>,
-    /// Keys that the archive has to be signed by, instead of Debian's
+    pub(super) security_mirror: Option<SecretText>,
+    /// The keys that must have signed the archive, in place of Debian's and Ubuntu's
     #[arg(long, value_name = "FILE", help_heading = "How")]
     pub(super) keyring: Option<PathBuf>,
-    /// Downloads at once
+    /// The number of parallel downloads
     #[arg(long, short, value_name = "N", default_value = "16", help_heading = "How")]
     pub(super) jobs: usize,
-    /// `gzip` or `zstd`, with `:LEVEL`
+    /// The compression of layers: `gzip` or `zstd`, with an optional `:LEVEL`
     #[arg(long, value_name = "KIND", default_value = "gzip:6", help_heading = "How")]
     pub(super) compression: String,
 }

@@ -14,20 +14,19 @@ const DAY_SECS: u64 = 86_400;
 pub(super) fn main(action: &CacheAction, global: &Global, screen: &Screen) -> Result<(), Failure> {
     let dir = settings::cache_dir(global)?;
     match action {
-        CacheAction::Dir => screen.print(dir.display()),
+        CacheAction::Dir => screen.print(dir.display())?,
         CacheAction::Size { bytes } => {
             let amount = pipeline::cache_amount(&dir).map_err(|error| Failure::of(&error))?;
             if *bytes || !screen.is_terminal() {
-                screen.print(amount.bytes);
+                screen.print(amount.bytes)?;
             } else {
-                screen.print(megabytes(amount.bytes));
+                screen.print(megabytes(amount.bytes))?;
             }
         }
         CacheAction::Prune { older_than, all } => {
             let unused_for = (!all).then(|| Duration::from_secs(older_than.saturating_mul(DAY_SECS)));
             let on_wait = || screen.say("waiting for builds that are at work with the cache");
-            let removed = pipeline::prune_cache(&dir, unused_for, on_wait)
-                .map_err(|error| Failure::of(&error).with_hints(error.hints()))?;
+            let removed = pipeline::prune_cache(&dir, unused_for, on_wait).map_err(|error| Failure::of(&error))?;
             let (files, what) = (removed.files, if removed.files == 1 { "file" } else { "files" });
             screen.say(format_args!("removed {files} {what}, {}, of `{}`", megabytes(removed.bytes), dir.display()));
         }

@@ -6,8 +6,6 @@ mod table;
 
 use std::sync::Arc;
 
-use fs_err as fs;
-
 use crate::cli::args::{Apt, Builder, Compare, Dockerfile, DockerfileStyle, Global};
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
@@ -23,22 +21,22 @@ pub(super) fn main(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> 
             "cannot write an image with `lath compare`: leave out `-t`, `-o`, `--load` and `--metadata-file`",
         ));
     }
+    compare.svg.as_deref().map_or(Ok(()), pipeline::refuse_document).map_err(|error| failed(&error))?;
     let comparison =
         if compare.measure { measured::measure(compare, global, screen)? } else { reckon(compare, global, screen)? };
     if let Some(path) = &compare.svg {
         let svg = chart::svg(&comparison).map_err(|error| Failure::of(&error))?;
-        fs::write(path, svg).map_err(|error| Failure::of(&error))?;
+        pipeline::write_document(path, &svg).map_err(|error| failed(&error))?;
     }
     if compare.json {
         let json = serde_json::to_string_pretty(&comparison).map_err(|error| Failure::of(&error))?;
-        screen.print(json);
+        screen.print(json)
     } else {
-        screen.print(table::table(&comparison));
+        screen.print(table::table(&comparison))
     }
-    Ok(())
 }
 
-/// All of it without an engine.
+/// Makes the comparison by computing it, without an engine.
 fn reckon(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<Comparison, Failure> {
     let (request, _) = dockerfile::settle(&typed(compare, Way::Lath))?;
     let habits = match compare.apt {
@@ -49,7 +47,7 @@ fn reckon(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<Co
     pipeline::compare(&request, habits, &world).map_err(|error| failed(&error))
 }
 
-/// One of the ways, as if it had been typed for `lath dockerfile`.
+/// Returns the arguments of `lath dockerfile` for one of the ways.
 fn typed(compare: &Compare, way: Way) -> Dockerfile {
     let mut build = compare.build.clone();
     build.tag = Some(format!("lath-compare-{way}"));
@@ -72,5 +70,5 @@ fn open(settings: WorldSettings, screen: &Arc<Screen>) -> Result<World, Failure>
 }
 
 fn failed(error: &BuildError) -> Failure {
-    Failure::of(error).with_hints(error.hints()).with_exit_code(error.exit_code())
+    Failure::of_build(error)
 }

@@ -1,6 +1,5 @@
 //! `lath dockerfile`.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use crate::model::event::Listener;
 use crate::model::request::{Distribution, Request, UserBase};
 use crate::pipeline;
 
-/// Names and numbers of releases, as tags of base images begin with.
+/// Names and numbers of releases, with which the tags of base images begin.
 const RELEASES: [(Distribution, &str, &str); 9] = [
     (Distribution::Debian, "bookworm", "12"),
     (Distribution::Debian, "trixie", "13"),
@@ -31,7 +30,7 @@ const RELEASES: [(Distribution, &str, &str); 9] = [
     (Distribution::Ubuntu, "resolute", "26.04"),
 ];
 
-/// Bases that are known to have another package manager than apt, or none.
+/// Base images that have another package manager than apt, or none.
 const WITHOUT_APT: [&str; 16] = [
     "alpine",
     "almalinux",
@@ -54,32 +53,28 @@ const WITHOUT_APT: [&str; 16] = [
 pub(super) fn main(typed: &Dockerfile, global: &Global, screen: &Arc<Screen>) -> Result<(), Failure> {
     let (request, wanted) = settle(typed)?;
     let how = engine_request(typed, &request)?;
+    let file = typed.build.output.first().filter(|file| *file != "-").map(Path::new);
+    file.map_or(Ok(()), pipeline::refuse_document).map_err(|error| Failure::of_build(&error))?;
     let settings = settings::world(&typed.build, global)?;
     let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
     let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error))?;
-    let failed =
-        |error: pipeline::BuildError| Failure::of(&error).with_hints(error.hints()).with_exit_code(error.exit_code());
-    let file = typed.build.output.first().filter(|file| *file != "-").map(Path::new);
+    let failed = |error: pipeline::BuildError| Failure::of_build(&error);
     if typed.is_built {
         let receipt = pipeline::build_dockerfile(&request, &wanted, &how, &world).map_err(failed)?;
         if let Some(file) = file {
             write(file, &receipt.dockerfile)?;
         }
         screen.say(summary(&request, &receipt));
-        screen.print(&request.name);
-        return Ok(());
+        return screen.print(&request.name);
     }
     let dockerfile = pipeline::dockerfile(&request, &wanted, &world).map_err(failed)?;
     match file {
         Some(file) => write(file, &dockerfile.text),
-        None => {
-            screen.print(dockerfile.text.trim_end());
-            Ok(())
-        }
+        None => screen.print(dockerfile.text.trim_end()),
     }
 }
 
-/// Settles what was typed.
+/// Turns the arguments into settled values.
 pub(super) fn settle(typed: &Dockerfile) -> Result<(Request, DockerfileRequest), Failure> {
     let mut build = typed.build.clone();
     if build.load || build.metadata_file.is_some() {
@@ -150,8 +145,9 @@ pub(super) fn engine_request(typed: &Dockerfile, request: &Request) -> Result<En
     Ok(EngineRequest { programs, mounts: mounts(typed.builder), certificates, uses_cache: !typed.no_cache })
 }
 
-/// The release that a base image's name tells: `ubuntu:22.04`, `mirror.example/library/debian:bookworm-slim`. With
-/// `is_told` the user has told it.
+/// Returns the release that the name of a base image contains: `ubuntu:22.04`,
+/// `mirror.example/library/debian:bookworm-slim`. `is_told` means that the user has given it with `--base`; then the
+/// result is `None`.
 fn release(from: &str, is_told: bool) -> Result<Option<String>, Failure> {
     if from.is_empty() || from.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'$\\".contains(c)) {
         return Err(usage(format!("cannot start from `{from}`: it is no name of an image")));
@@ -187,7 +183,8 @@ fn release(from: &str, is_told: bool) -> Result<Option<String>, Failure> {
     }
 }
 
-/// Refuses a Python that the release does not call `python3`: apt would install another one than the lock is for.
+/// Refuses a Python that is not the release's own `python3`, because apt would install another one than the lock is
+/// for.
 fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
     let suite = &request.base.suite;
     let Some((own, _, _)) = settings::BASES.iter().find(|(_, _, known)| known == suite) else { return Ok(()) };
@@ -205,18 +202,8 @@ fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
     Err(failure.with_exit_code(1).with_hints(vec![hint]))
 }
 
-/// Writes all of it or nothing.
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    let refuse = |error: std::io::Error| Failure::of(&error).with_message(format!("cannot write `{}`", file.display()));
-    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut written = tempfile::Builder::new().permissions(readable()).tempfile_in(folder).map_err(refuse)?;
-    written.write_all(text.as_bytes()).map_err(refuse)?;
-    written.persist(file).map(drop).map_err(|error| refuse(error.error))
-}
-
-/// As files usually are; the user's mask is applied to it.
-fn readable() -> std::fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+    pipeline::write_document(file, text).map_err(|error| Failure::of_build(&error))
 }
 
 fn summary(request: &Request, receipt: &EngineReceipt) -> String {

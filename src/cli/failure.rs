@@ -1,10 +1,14 @@
-//! What is told when something failed: the error, its causes, and a way out.
+//! The report of a failure: the error, its causes, and hints.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// A failure as the user reads it.
+use crate::cli::clean::clean;
+use crate::model::hint::Hints;
+use crate::pipeline::{self, BuildError};
+
+/// A failure as it is shown to the user.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) exit_code: u8,
@@ -14,34 +18,43 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// Wrong usage: what was typed means nothing.
+    /// A wrong usage: the arguments are not valid.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self { exit_code: 2, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
-    /// A request that cannot be met, or an outside that failed.
-    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+    /// A failure of something outside for which there is only text.
+    pub(super) fn outside(message: impl Into<String>, causes: Vec<String>) -> Self {
+        Self { exit_code: 1, message: message.into(), causes, hints: Vec::new() }
+    }
+
+    /// A build that failed.
+    pub(super) fn of_build(error: &BuildError) -> Self {
+        let full = error.destination().map_or(Full::Cache, |path| Full::Destination(path.display().to_string()));
+        Self::at(error, &full).with_exit_code(error.exit_code())
+    }
+
+    /// A request that cannot be met, or a failure of something outside.
+    pub(super) fn of(error: &(impl Hints + 'static)) -> Self {
+        Self::at(error, &Full::Cache)
+    }
+
+    /// The same. `full` is the disk that may be full.
+    fn at(error: &(impl Hints + 'static), full: &Full) -> Self {
         let mut causes: Vec<String> = Vec::new();
         let mut hints = Vec::new();
-        let mut next = Some(error);
+        let mut next: Option<&(dyn Error + 'static)> = Some(error);
         let message = error.to_string();
         while let Some(cause) = next {
             let text = cause.to_string();
             if text != message && causes.last() != Some(&text) {
                 causes.push(text);
             }
-            if let Some(hint) = system_hint(cause).filter(|hint| !hints.contains(hint)) {
-                hints.push(hint);
-            }
+            hints.extend(system_hint(cause, full));
             next = cause.source();
         }
-        Self { exit_code: 1, message, causes, hints }
-    }
-
-    /// Says what was attempted; what was said before becomes the cause.
-    pub(super) fn with_message(mut self, message: String) -> Self {
-        self.causes.insert(0, std::mem::replace(&mut self.message, message));
-        self
+        hints.extend(error.hints());
+        Self { exit_code: 1, message, causes, hints: Vec::new() }.with_hints(hints)
     }
 
     pub(super) fn with_exit_code(mut self, exit_code: u8) -> Self {
@@ -49,24 +62,30 @@ impl Failure {
         self
     }
 
+    /// Adds hints. Each is shown once.
     pub(super) fn with_hints(mut self, hints: Vec<String>) -> Self {
-        self.hints.extend(hints);
+        for hint in hints {
+            if !self.hints.contains(&hint) {
+                self.hints.push(hint);
+            }
+        }
         self
     }
 
-    /// The text, its lines broken at `columns` where they are known.
+    /// Returns the text. Its lines are broken at `columns` if that is known.
     pub(super) fn text(&self, columns: Option<usize>) -> String {
-        let mut text = wrapped("error: ", &self.message, columns);
+        let wrapped = |label: &str, text: &str| wrapped(label, &clean(text), columns);
+        let mut text = wrapped("error: ", &self.message);
         for cause in &self.causes {
             text.push('\n');
-            text.push_str(&wrapped("  cause: ", cause.trim_end(), columns));
+            text.push_str(&wrapped("  cause: ", cause.trim_end()));
         }
         if !self.hints.is_empty() {
             text.push('\n');
         }
         for hint in &self.hints {
             text.push('\n');
-            text.push_str(&wrapped("hint: ", hint, columns));
+            text.push_str(&wrapped("hint: ", hint));
         }
         text
     }
@@ -78,11 +97,27 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What to do about an error of the system, whoever met it.
-fn system_hint(error: &(dyn Error + 'static)) -> Option<String> {
+/// The disk that an error is about, if it is full.
+enum Full {
+    Cache,
+    Destination(String),
+}
+
+/// Returns the hint for an error of the operating system, if there is one.
+fn system_hint(error: &(dyn Error + 'static), full: &Full) -> Option<String> {
     let hint = match error.downcast_ref::<io::Error>()?.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "the disk is full: `lath cache prune` removes what no build used of late, `--cache-dir DIR` moves the cache"
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => match full {
+            Full::Cache => {
+                "the disk is full: `lath cache prune` removes what no build used of late, `--cache-dir DIR` moves the cache"
+            }
+            Full::Destination(path) => {
+                return Some(format!("the disk of `{path}` is full: make room there, or name another place"));
+            }
+        },
+        // The system reports this error if it cannot start more threads or processes.
+        io::ErrorKind::WouldBlock => pipeline::THREADS_HINT,
+        io::ErrorKind::FileTooLarge => {
+            "a file may not be so large: raise the limit with `ulimit -f unlimited`, or use another file system"
         }
         io::ErrorKind::ReadOnlyFilesystem => "that file system cannot be written to: name another place",
         _ => return None,
@@ -90,11 +125,11 @@ fn system_hint(error: &(dyn Error + 'static)) -> Option<String> {
     Some(hint.to_owned())
 }
 
-/// `label` and `text`, lines after the first below the text's beginning. Words are never broken, nor is what stands
-/// in backticks.
+/// Returns `label` and `text`. Lines after the first are indented to the beginning of the text. Words and text in
+/// backticks are never broken.
 fn wrapped(label: &str, text: &str, columns: Option<usize>) -> String {
     let indent = " ".repeat(label.len());
-    // Where so little is left, breaking lines makes nothing better.
+    // If fewer columns are left, broken lines are not easier to read.
     let width = columns.map(|columns| columns.saturating_sub(label.len() + 1)).filter(|width| *width >= 30);
     let mut lines: Vec<String> = Vec::new();
     for line in text.split('\n') {
@@ -114,7 +149,7 @@ fn wrapped(label: &str, text: &str, columns: Option<usize>) -> String {
     format!("{label}{}", lines.join(&format!("\n{indent}")))
 }
 
-/// The line in pieces that stay whole, each with the blanks after it.
+/// Splits a line into pieces that are never broken, each with the blanks after it.
 fn words(line: &str) -> Vec<&str> {
     let (mut pieces, mut start, mut is_quoted, mut was_blank) = (Vec::new(), 0, false, false);
     for (at, character) in line.char_indices() {
@@ -141,6 +176,18 @@ mod tests {
     #[error("cannot write `{0}`")]
     struct Write(&'static str, #[source] io::Error);
 
+    impl Hints for Write {}
+
+    #[derive(Debug, Error)]
+    #[error("cannot read `{0}`")]
+    struct Read(&'static str);
+
+    impl Hints for Read {
+        fn hints(&self) -> Vec<String> {
+            vec![format!("name another file than `{}`", self.0)]
+        }
+    }
+
     #[test]
     fn a_failure_is_told_with_its_cause_and_a_way_out_apart() {
         let error = Write("a.tar", io::ErrorKind::StorageFull.into());
@@ -149,6 +196,13 @@ mod tests {
         assert_eq!(lines[..3], ["error: cannot write `a.tar`", "  cause: no storage space", ""]);
         assert!(lines[3].starts_with("hint: the disk is full: `lath cache prune`"), "{text}");
         assert_eq!(lines[4..], ["hint: try `b.tar`"]);
+    }
+
+    #[test]
+    fn the_hints_of_an_error_are_shown_and_each_of_them_once() {
+        let error = Read("a");
+        let text = Failure::of(&error).with_hints(error.hints()).to_string();
+        assert_eq!(text, "error: cannot read `a`\n\nhint: name another file than `a`");
     }
 
     #[test]

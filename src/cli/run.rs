@@ -23,8 +23,7 @@ pub(super) fn main(run: &Run, global: &Global, screen: &Arc<Screen>) -> Result<u
     let volumes = settings::volumes(&run.volume)?;
     let settings = settings::world(build, global)?;
     let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
-    let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error).with_hints(error.hints()))?;
-    let code = pipeline::run(&request, &run.command, &volumes, &world)
-        .map_err(|error| Failure::of(&error).with_hints(error.hints()).with_exit_code(error.exit_code()))?;
+    let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error))?;
+    let code = pipeline::run(&request, &run.command, &volumes, &world).map_err(|error| Failure::of_build(&error))?;
     Ok(u8::try_from(code).unwrap_or(1))
 }

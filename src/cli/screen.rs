@@ -1,30 +1,33 @@
-//! The screen: the only writer to stdout and stderr.
+//! The screen: the only writer to stdout and stderr. All text for people is cleaned first.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io::{IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::args::{Color, Global};
+use crate::cli::clean::{clean, escaped};
 use crate::cli::failure::Failure;
 use crate::cli::summary::megabytes;
 use crate::model::event::{Event, Listener};
 
-/// Shows a build: bars on a terminal, lines elsewhere, nothing when asked to be quiet.
+/// Shows a build: progress bars on a terminal, lines otherwise, and nothing with `--quiet`.
 pub(super) struct Screen {
     bars: MultiProgress,
     downloads: Mutex<Downloads>,
+    /// Present while checks run.
+    proof: Mutex<Option<ProgressBar>>,
     is_quiet: bool,
     is_verbose: bool,
 }
 
-/// The downloads that go on.
+/// The current downloads.
 #[derive(Default)]
 struct Downloads {
     each: BTreeMap<u64, One>,
-    /// Of all that is planned; there while something is.
+    /// The bar for all planned downloads. Present while there are any.
     whole: Option<ProgressBar>,
     plans: usize,
     fetched_files: usize,
@@ -48,37 +51,70 @@ impl Screen {
         Self {
             bars: MultiProgress::with_draw_target(target),
             downloads: Mutex::default(),
+            proof: Mutex::default(),
             is_quiet: global.quiet,
             is_verbose: global.verbose,
         }
     }
 
-    pub(super) fn stdout(&self) -> impl Write {
-        anstream::stdout()
+    /// A screen without progress bars, for a failure before or after everything else.
+    pub(super) fn plain() -> Self {
+        Self {
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+            downloads: Mutex::default(),
+            proof: Mutex::default(),
+            is_quiet: false,
+            is_verbose: false,
+        }
     }
 
-    /// Whether people read what is printed.
+    /// Whether stdout is a terminal, so that a person reads it.
     pub(super) fn is_terminal(&self) -> bool {
         std::io::stdout().is_terminal()
     }
 
-    /// A result: what scripts read.
-    pub(super) fn print(&self, line: impl Display) {
-        // A closed pipe is the reader's choice.
-        let _ = writeln!(anstream::stdout(), "{line}");
+    /// Prints a result for scripts. On a terminal, characters that it would interpret are escaped.
+    pub(super) fn print(&self, line: impl Display) -> Result<(), Failure> {
+        let line = line.to_string();
+        let shown = if self.is_terminal() { escaped(&line) } else { line.as_str().into() };
+        let mut stdout = anstream::stdout();
+        written(writeln!(stdout, "{shown}").and_then(|()| stdout.flush()))
     }
 
-    /// Something for people; nothing when quiet.
+    /// Prints a line for people, unless `--quiet` is set.
     pub(super) fn say(&self, line: impl Display) {
         if !self.is_quiet {
             self.say_anyway(line);
         }
     }
 
+    /// Reports one event. Lines after the first are indented, so that none of them looks like a line of lath's own.
+    fn report(&self, label: &str, text: &str) {
+        self.say_anyway(format_args!("{label}{}", text.replace('\n', "\n  ")));
+    }
+
     fn say_anyway(&self, line: impl Display) {
+        let line = clean(&line.to_string());
         self.bars.suspend(|| {
+            // If stderr cannot be written to, there is no other place to report this.
             let _ = writeln!(anstream::stderr(), "{line}");
         });
+    }
+
+    fn show_proof(&self, ended: usize, checks: usize, message: String) {
+        let mut proof = self.proof.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = proof.get_or_insert_with(|| {
+            let bar = self.bars.add(ProgressBar::new(0));
+            bar.set_style(style("  {msg:40!} {bar:24} {pos}/{len}"));
+            bar
+        });
+        bar.set_length(checks as u64);
+        bar.set_position(ended as u64);
+        bar.set_message(message);
+        if ended == checks {
+            bar.finish_and_clear();
+            *proof = None;
+        }
     }
 
     pub(super) fn tell_failure(&self, failure: &Failure) {
@@ -91,12 +127,13 @@ impl Listener for Screen {
     fn hear(&self, event: Event) {
         let mut downloads = self.downloads.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Step(text) => self.say(text),
-            Event::Output(line) => self.say(format_args!("  {line}")),
-            Event::Note(text) => self.say(format_args!("note: {text}")),
-            Event::Warning(text) => self.say_anyway(format_args!("warning: {text}")),
-            Event::Detail(text) if self.is_verbose => self.say(format_args!("  {text}")),
+            Event::Warning(text) => self.report("warning: ", &text),
+            Event::Detail(text) if self.is_verbose => self.report("  ", &text),
             Event::Detail(_) => {}
+            Event::Step(_) | Event::Output(_) | Event::Note(_) if self.is_quiet => {}
+            Event::Step(text) => self.report("", &text),
+            Event::Output(line) => self.report("  ", &line),
+            Event::Note(text) => self.report("note: ", &text),
             Event::DownloadsPlanned { bytes } => downloads.plan(bytes, &self.bars),
             Event::DownloadsFinished { files, bytes } => {
                 if let Some(line) = downloads.finish_plan(files, bytes) {
@@ -108,6 +145,10 @@ impl Listener for Screen {
                     self.say(format_args!("  fetching {name}"));
                 }
                 downloads.start(id, name, total, &self.bars);
+            }
+            Event::ProofProgress { ended, checks, elapsed_secs, limit_secs } => {
+                let limit = if limit_secs == 0 { String::new() } else { format!(" of at most {limit_secs}") };
+                self.show_proof(ended, checks, format!("checks, {elapsed_secs} s{limit}"));
             }
             Event::DownloadProgress { id, bytes } => downloads.progress(id, bytes),
             Event::DownloadFinished { id } => {
@@ -131,7 +172,7 @@ impl Downloads {
         whole.inc_length(bytes);
     }
 
-    /// What to say once nothing is planned any more.
+    /// Returns the line for the end of all planned downloads. `None` if some are still planned.
     fn finish_plan(&mut self, files: usize, bytes: u64) -> Option<String> {
         self.fetched_files += files;
         self.fetched_bytes += bytes;
@@ -154,7 +195,7 @@ impl Downloads {
             None => bars.add(bar),
         };
         bar.set_style(style("  {msg:40!} {bar:24} {bytes}/{total_bytes}"));
-        bar.set_message(name);
+        bar.set_message(clean(&name));
         self.each.insert(id, One { bar, bytes: 0 });
     }
 
@@ -162,11 +203,33 @@ impl Downloads {
         let Some(one) = self.each.get_mut(&id) else { return };
         one.bar.set_position(bytes);
         if let Some(whole) = &self.whole {
-            // A download that starts again takes back what it had.
+            // If a download starts again, its earlier bytes no longer count.
             whole.set_position((whole.position() + bytes).saturating_sub(one.bytes));
         }
         one.bytes = bytes;
     }
+}
+
+/// Returns the failure of a write to stdout. A closed pipe is not a failure, because the reader has closed it, as `head`
+/// does.
+pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
+    match outcome {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::outside("cannot write to standard output", vec![error.to_string()]))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints help, the version, or an error that quotes the arguments. If the arguments contain characters that a terminal
+/// interprets, the text is printed without colours.
+pub(super) fn print_usage(error: &clap::Error) -> io::Result<()> {
+    let text = error.render().to_string();
+    let shown = clean(&text);
+    if !error.use_stderr() || shown == text {
+        return error.print();
+    }
+    write!(anstream::stderr(), "{shown}")
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -1,4 +1,4 @@
-//! Typed + environment -> request. The only reader of the environment and of the clock.
+//! Arguments, environment and the time of day -> request, and settings of the world.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::args::{Build, BytecodeKind, EntrypointForm, Global, Prerelease, Trim};
 use crate::cli::failure::Failure;
+use crate::model::glob;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
@@ -16,7 +17,7 @@ use crate::model::request::{
 };
 use crate::pipeline::{SandboxSettings, WorldSettings};
 
-/// Which release has which Python as its own; the first is the default.
+/// The Python version of each release. The first is the default.
 pub(super) const BASES: [(&str, Distribution, &str); 5] = [
     ("3.13", Distribution::Debian, "trixie"),
     ("3.11", Distribution::Debian, "bookworm"),
@@ -33,20 +34,20 @@ fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(usage)
 }
 
-/// `NAME=VALUE` into both.
+/// Splits `NAME=VALUE`.
 fn pairs(option: &str, texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let mut pairs = BTreeMap::new();
     for text in texts {
         match text.split_once('=') {
             Some((name, value)) if !name.is_empty() => pairs.insert(name.to_owned(), value.to_owned()),
-            // The whole text may be a secret that was pasted at the wrong place.
+            // The whole text may be a secret that the user pasted at the wrong place.
             _ => return Err(usage(format!("cannot read the value of `{option}`: write it as `NAME=VALUE`"))),
         };
     }
     Ok(pairs)
 }
 
-/// Settles what was typed.
+/// Turns the arguments into a request.
 pub(super) fn request(build: &Build) -> Result<Request, Failure> {
     let (version, base) = base(build)?;
     let name = match &build.tag {
@@ -88,7 +89,7 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
             Trim::None => TrimLevel::None,
             Trim::Standard => TrimLevel::Standard,
         },
-        keep: build.keep.clone(),
+        keep: keep(build)?,
         bytecode: match build.bytecode {
             BytecodeKind::None => Bytecode::None,
             BytecodeKind::Start => Bytecode::Start,
@@ -99,10 +100,12 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
         copies: copies(build)?,
         checks: checks(build)?,
         verify: !build.no_verify,
+        proof_secs: build.proof_timeout.unwrap_or_else(|| default_proof_secs(build.check.len())),
         compression: parsed(&build.compression)?,
         epoch_secs: epoch_secs()?,
         name,
         destinations,
+        metadata_file: build.metadata_file.clone(),
     })
 }
 
@@ -172,10 +175,34 @@ fn platforms(build: &Build) -> Result<Vec<Platform>, Failure> {
     Ok(platforms)
 }
 
+/// The largest user and group id that engines take (`maxID` of github.com/moby/sys/user).
+const MAX_ID: u64 = 2_147_483_647;
+
+fn keep(build: &Build) -> Result<Vec<String>, Failure> {
+    match build.keep.iter().find(|pattern| !glob::is_pattern(pattern)) {
+        Some(pattern) => Err(usage(format!(
+            "cannot read the pattern `{pattern}` of `--keep`: write a path of the image with `*`, `**` and `?`, beginning \
+             with `/` or `*`"
+        ))),
+        None => Ok(build.keep.clone()),
+    }
+}
+
+fn workdir(text: &str) -> Result<ImagePath, Failure> {
+    if !text.starts_with('/') {
+        return Err(usage(format!("cannot start in `{text}`: write a path of the image that begins with `/`")));
+    }
+    ImagePath::parse(text).map_err(usage)
+}
+
 fn runtime(build: &Build) -> Result<RuntimeRequest, Failure> {
-    let is_id = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_id = |text: &str| is_digits(text) && text.parse::<u64>().is_ok_and(|id| id <= MAX_ID);
     if !build.user.split(':').all(is_id) || build.user.split(':').count() > 2 {
-        return Err(usage(format!("cannot run as `{}`: write `UID` or `UID:GID`, in digits", build.user)));
+        return Err(usage(format!(
+            "cannot run as `{}`: write `UID` or `UID:GID`, in digits, each at most {MAX_ID}",
+            build.user
+        )));
     }
     let mut expose = Vec::new();
     for port in &build.expose {
@@ -197,12 +224,12 @@ fn runtime(build: &Build) -> Result<RuntimeRequest, Failure> {
         labels: pairs("--label", &build.label)?,
         annotations: pairs("--annotation", &build.annotation)?,
         user: build.user.clone(),
-        workdir: build.workdir.as_deref().map(ImagePath::parse).transpose().map_err(usage)?,
+        workdir: build.workdir.as_deref().map(workdir).transpose()?,
         expose,
     })
 }
 
-/// `SRC:DST` into both: a place of this machine, and an absolute one of the image.
+/// Splits `SRC:DST`: a path of this machine, and an absolute path in the image.
 fn places(text: &str) -> Option<(&str, &str)> {
     text.rsplit_once(':').filter(|(source, target)| !source.is_empty() && target.starts_with('/'))
 }
@@ -221,7 +248,7 @@ fn copies(build: &Build) -> Result<Vec<Copied>, Failure> {
     Ok(copies)
 }
 
-/// `SRC:DST` or `SRC:DST:ro`, as engines read it; relative to the current folder.
+/// Splits `SRC:DST` or `SRC:DST:ro`, as engines do. SRC is relative to the current folder.
 pub(super) fn volumes(texts: &[String]) -> Result<Vec<Volume>, Failure> {
     let mut volumes = Vec::new();
     for text in texts {
@@ -245,6 +272,7 @@ pub(super) fn volumes(texts: &[String]) -> Result<Vec<Volume>, Failure> {
 fn default_name(build: &Build) -> Result<String, Failure> {
     let unnamed = || usage("cannot name the image by its requirement: name it with `-t NAME`");
     let first = build.requirement.first().ok_or_else(unnamed)?;
+    let first = first.exposed();
     if let Some(name) = name_of_wheel(first) {
         return checked_name(&name).map_err(|_| unnamed());
     }
@@ -253,29 +281,35 @@ fn default_name(build: &Build) -> Result<String, Failure> {
     checked_name(&name.to_lowercase()).map_err(|_| unnamed())
 }
 
-/// The name in the file name of a wheel that a path or a URL leads to: `./dist/My_Tool-1.0-py3-none-any.whl`.
+/// Returns the name in the file name of a wheel, which is given by a path or a URL:
+/// `./dist/My_Tool-1.0-py3-none-any.whl`.
 fn name_of_wheel(requirement: &str) -> Option<String> {
     let place = requirement.trim().split(['#', '?', ' ']).next()?;
     let file = place.strip_suffix(".whl")?.rsplit('/').next()?;
     Some(file.split('-').next()?.to_lowercase().replace('_', "-"))
 }
 
-/// A name as registries take it (distribution-spec, "Pulling manifests"), with a tag or without.
+/// Checks a name by the rules of registries (distribution-spec, "Pulling manifests"), with or without a tag.
 fn checked_name(text: &str) -> Result<String, Failure> {
     if !is_image_name(text) {
         return Err(usage(format!(
-            "cannot name an image `{text}`: write `name`, `name:tag` or `host/name:tag`, in lower case"
+            "cannot name an image `{text}`: write `name`, `name:tag` or `host/name:tag`, in lower case, of at most 255 characters"
         )));
     }
     Ok(text.to_owned())
 }
 
 fn epoch_secs() -> Result<u64, Failure> {
-    match std::env::var("SOURCE_DATE_EPOCH") {
-        Err(_) => Ok(0),
-        Ok(text) => text.trim().parse().map_err(|_| {
-            usage(format!("cannot read SOURCE_DATE_EPOCH `{text}`: it is a number of seconds since 1970"))
-        }),
+    const LAST: u64 = Request::MAX_EPOCH_SECS;
+    let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") else { return Ok(0) };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.trim().parse() {
+        Ok(secs) if secs <= LAST => Ok(secs),
+        // A number that is too large for the type is also out of range.
+        _ if is_number(text.trim()) => Err(usage(format!(
+            "cannot use SOURCE_DATE_EPOCH `{text}`: an image can hold times up to {LAST} (2242-03-16)"
+        ))),
+        _ => Err(usage(format!("cannot read SOURCE_DATE_EPOCH `{text}`: it is a number of seconds since 1970"))),
     }
 }
 
@@ -305,7 +339,7 @@ pub(super) fn world(build: &Build, global: &Global) -> Result<WorldSettings, Fai
     })
 }
 
-/// What the host has for the sandbox: emulators on its `PATH`, the certificates that it trusts, its proxies.
+/// The parts of the host that the sandbox uses: emulators on its `PATH`, the certificates that it trusts, its proxies.
 fn sandbox() -> SandboxSettings {
     const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
     let names = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
@@ -316,7 +350,12 @@ fn sandbox() -> SandboxSettings {
     }
 }
 
-/// Commands that a shell could read.
+/// Five minutes for lath's own checks, and for each `--check` its own time limit twice, because it runs in both trees.
+fn default_proof_secs(checks: usize) -> u64 {
+    300 + 240 * checks as u64
+}
+
+/// Returns the checks if a shell could parse them.
 fn checks(build: &Build) -> Result<Vec<String>, Failure> {
     let unreadable = |check: &&String| shlex::split(check).is_none_or(|words| words.is_empty());
     match build.check.iter().find(unreadable) {
@@ -391,7 +430,14 @@ mod tests {
             ("x -t Big/Name", "cannot name an image `Big/Name`"),
             ("x --base alpine:3", "cannot use the base `alpine:3`"),
             ("x --copy nothing-here:/x", "cannot copy `nothing-here`"),
-            ("x --workdir ../up", "leads outside the image"),
+            ("x --workdir data", "cannot start in `data`"),
+            ("x --workdir /../up", "leads outside the image"),
+            ("x --keep [", "cannot read the pattern `[` of `--keep`"),
+            ("x --keep usr/bin/git", "cannot read the pattern `usr/bin/git`"),
+            ("x --user 4294967296", "cannot run as `4294967296`"),
+            ("x --user 0:2147483648", "cannot run as `0:2147483648`"),
+            ("x --user 1:", "cannot run as `1:`"),
+            ("x -t a:b:c", "cannot name an image `a:b:c`"),
             ("x --user-base base", "cannot use `base` as the user base"),
             ("x --user-base /a:b", "cannot use `/a:b` as the user base"),
             ("x --user-base /usr/../proc", "as the user base"),

@@ -1,14 +1,14 @@
-//! What is said after a build: how large it is, where the bytes are, what was left out, what was proved, how to run it.
+//! The summary after a build: the size of the image and of its parts, the removed files, the proof, and how to run the
+//! image.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::model::receipt::{PlatformReceipt, Receipt};
 use crate::model::request::Destination;
 
-/// How many origins are told by name.
+/// How many origins are listed by name.
 const ORIGINS: usize = 8;
-/// What is smaller than this is not worth a line of its own.
+/// Smaller amounts do not get a line of their own.
 const LEAST_BYTES: u64 = 50_000;
 
 /// The summary of a build that was written to `destinations`.
@@ -30,11 +30,12 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
         megabytes(receipt.compressed_bytes),
         counted(receipt.layers.len(), "layer"),
     );
-    section(&mut text, "where the bytes are", &by_size(&receipt.bytes_by_origin), ORIGINS);
+    let origins = receipt.bytes_by_origin.iter().map(|(origin, bytes)| (origin.as_str(), *bytes));
+    section(&mut text, "where the bytes are", &by_size(origins), ORIGINS);
     let layers: Vec<(&str, u64)> =
         receipt.layers.iter().map(|layer| (layer.title.as_str(), layer.files_bytes)).collect();
     section(&mut text, "layers, from the bottom", &layers, layers.len());
-    let removed = by_size(&receipt.removed_bytes_by_reason);
+    let removed = by_size(receipt.removed_bytes_by_reason.iter().map(|(reason, bytes)| (reason.words(), *bytes)));
     let total: u64 = removed.iter().map(|(_, bytes)| bytes).sum();
     if total > 0 {
         section(&mut text, &format!("left out, {} in all", megabytes(total)), &removed, removed.len());
@@ -55,15 +56,16 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
     text
 }
 
-/// The failed check of what the image runs. Some programs know neither `--version` nor `--help`, and are well.
+/// Returns the failed check of the image's own program. Some programs support neither `--version` nor `--help`, and are
+/// all right.
 fn failed_start(receipt: &PlatformReceipt) -> Option<&String> {
     let (_, name) = receipt.entrypoint.first()?.rsplit_once('/')?;
     receipt.checks.failed_alike.iter().find(|check| check.split(' ').next() == Some(name))
 }
 
-/// A heading and the largest of `rows`; the rest of them, and small ones, in one line.
+/// Returns a heading and the largest of `rows`. The others, and small ones, share one line.
 fn section(text: &mut String, heading: &str, rows: &[(&str, u64)], most: usize) {
-    // Writing to a String cannot fail, here and below.
+    // Writing to a String cannot fail. The same holds below.
     let _ = write!(text, "\n  {heading}");
     let is_shown = |(index, (_, bytes)): &(usize, &(&str, u64))| *index < most && *bytes >= LEAST_BYTES;
     let (shown, rest): (Vec<_>, Vec<_>) = rows.iter().enumerate().partition(is_shown);
@@ -80,7 +82,7 @@ fn line(text: &mut String, label: &str, words: &str) {
     let _ = write!(text, "\n{label}: {words}");
 }
 
-/// What to type to run the image from where it was written; nothing for a plain folder.
+/// Returns the command that runs the image from the place where it was written. `None` for a plain folder.
 fn way_to_run(name: &str, destination: &Destination) -> Option<String> {
     match destination {
         Destination::Archive(path) => Some(format!("docker load -i {} && docker run --rm {name}", path.display())),
@@ -94,8 +96,8 @@ fn way_to_run(name: &str, destination: &Destination) -> Option<String> {
     }
 }
 
-fn by_size(bytes: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
-    let mut sorted: Vec<(&str, u64)> = bytes.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+fn by_size<'a>(rows: impl Iterator<Item = (&'a str, u64)>) -> Vec<(&'a str, u64)> {
+    let mut sorted: Vec<(&str, u64)> = rows.collect();
     sorted.sort_by_key(|(name, bytes)| (std::cmp::Reverse(*bytes), *name));
     sorted
 }

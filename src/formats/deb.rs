@@ -1,4 +1,4 @@
-//! Binary packages of Debian, read as a stream: deb(5) and deb-control(5).
+//! Reads binary packages of Debian as a stream: deb(5) and deb-control(5).
 
 use std::io::{self, Read};
 
@@ -6,17 +6,18 @@ use thiserror::Error;
 
 use super::{Headers, each_entry};
 
-/// No data member may unpack to more than this.
+/// The most bytes that a data member may unpack to.
 const MAX_DATA_BYTES: u64 = 8 << 30;
-/// How many times its packed size a data member may unpack to. The densest of honest ones stay below 100.
+/// How many times its packed size a data member may unpack to. Even the densest honest packages stay below 100.
 const MAX_RATIO: u64 = 500;
-/// What may be unpacked at any ratio.
+/// A data member may unpack to this many bytes at any ratio.
 const RATIO_FREE_BYTES: u64 = 64 << 20;
-/// The control member may not unpack to more than this: it is held in memory.
+/// The most bytes that the control member may unpack to. It is limited because it is held in memory.
 const MAX_CONTROL_BYTES: u64 = 64 << 20;
-/// What xz may take to unpack. `xz -9`, the most that Debian's tools ask for, takes 65 MiB.
+/// The memory that xz may use to unpack. `xz -9`, the highest level that Debian's tools use, needs 65 MiB.
 const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;
-/// A tar consists of such blocks, and ends with two of zeros (POSIX, pax, "ustar Interchange Format"); one is tolerated.
+/// A tar consists of blocks of this size and ends with two blocks of zeros (POSIX, pax, "ustar Interchange Format").
+/// One block is accepted too.
 const TAR_BLOCK_BYTES: u64 = 512;
 
 #[derive(Debug, Error)]
@@ -37,22 +38,22 @@ pub(crate) enum DebError {
     Special { path: String, kind: &'static str },
     #[error("cannot read `{path}`: its name is not UTF-8")]
     Name { path: String },
-    #[error("cannot unpack `{path}`: the target of the link is empty or holds a NUL")]
+    #[error("cannot unpack `{path}`: the target of the link is empty, too long or contains a NUL")]
     Target { path: String },
 }
 
-/// One path of `data.tar`, as the archive spells it.
+/// One path of `data.tar`, spelled like in the archive.
 pub(crate) enum DebEntry<'a> {
     Directory,
     File(&'a mut dyn Read),
     Link(String),
-    /// A hard link to a path that came before.
+    /// A hard link to an earlier path.
     HardLink(String),
 }
 
-/// Reads the package: control files by name are returned, and each path of the data goes to `take` with its mode.
+/// Reads the package: returns the control files by name, and passes each path of the data to `take` with its mode.
 ///
-/// The caller's own errors pass through `E`.
+/// `E` also carries the errors of `take`.
 pub(crate) fn read<E: From<DebError>>(
     reader: impl Read,
     mut take: impl FnMut(String, u32, DebEntry<'_>) -> Result<(), E>,
@@ -81,10 +82,11 @@ pub(crate) fn read<E: From<DebError>>(
     Err(missing.into())
 }
 
-/// The members of an ar archive, one after the other. deb(5) has short names only.
+/// Reads the members of an ar archive, one after the other. Only short names are supported, because deb(5) has no others.
 ///
-/// The extensions for long names reserve the memory that a header asks for, and no package needs them.
+/// The extensions for long names make a reader reserve as much memory as a header claims, and no package needs them.
 struct Members<R> {
+    /// The bytes of the current member.
     current: io::Take<R>,
     /// Whether a byte of padding follows the current member.
     is_padded: bool,
@@ -100,7 +102,7 @@ impl<R: Read> Members<R> {
         Ok(members)
     }
 
-    /// The name and the size of the next member, whose bytes are in `current`; `None` at the end.
+    /// Goes to the next member and returns its name and its size. `None` at the end.
     fn next(&mut self) -> io::Result<Option<(String, u64)>> {
         const HEADER_BYTES: usize = 60;
         const NAME_BYTES: usize = 16;
@@ -126,7 +128,7 @@ impl<R: Read> Members<R> {
         Ok(Some((name, size_bytes)))
     }
 
-    /// The next `most` bytes, or as many as there are.
+    /// Reads the next `most` bytes, or fewer if the archive ends before.
     fn read(&mut self, most: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.current.set_limit(most);
@@ -135,7 +137,7 @@ impl<R: Read> Members<R> {
     }
 }
 
-/// A member unpacked: fails where it grows beyond its limit, and knows whether its tar was ended.
+/// An unpacked member. Reading fails if it grows beyond its limit. [`Self::finish`] checks that its tar is complete.
 struct Unpacked<'a> {
     inner: Box<dyn Read + 'a>,
     limit_bytes: u64,
@@ -159,8 +161,8 @@ impl<'a> Unpacked<'a> {
         Ok(Self { inner, limit_bytes, read_bytes: 0 })
     }
 
-    /// Reads on to the end, which also verifies the checksums that come last, and says whether a tar whose last entry
-    /// ends at `end` was ended.
+    /// Reads to the end and returns whether the tar has an end marker after `end`, the offset at which its last entry
+    /// ends. Reading to the end also verifies the checksums, because they come last.
     fn finish(mut self, end: u64) -> io::Result<bool> {
         io::copy(&mut self, &mut io::sink())?;
         let is_whole = self.read_bytes.is_multiple_of(TAR_BLOCK_BYTES);
@@ -233,9 +235,16 @@ fn read_data<E: From<DebError>>(
     Ok(())
 }
 
-/// Where the blocks of an entry end, from the beginning of the tar.
+/// Returns whether a link can have this target (symlink(2); limits.h(0p), `PATH_MAX` of Linux with its NUL).
+fn is_target(target: &str) -> bool {
+    const MAX_PATH_BYTES: usize = 4096;
+    (1..MAX_PATH_BYTES).contains(&target.len()) && !target.contains('\0')
+}
+
+/// Returns the offset from the beginning of the tar at which the blocks of an entry end.
 fn end_of<R: Read>(entry: &tar::Entry<'_, R>) -> io::Result<u64> {
-    // A pax record may tell another size than the header; that of a sparse file counts its holes.
+    // A pax record may declare another size than the header. The size of a sparse file includes its holes, so only
+    // the header has its size in the tar.
     let is_sparse = entry.header().entry_type().is_gnu_sparse();
     let size_bytes = if is_sparse { entry.header().entry_size()? } else { entry.size() };
     let end = entry.raw_file_position().checked_add(size_bytes);
@@ -275,13 +284,12 @@ fn read_entry<E: From<DebError>>(
     let target = || -> Result<String, DebError> {
         let bytes = entry.link_name_bytes().unwrap_or_default();
         let target = String::from_utf8(bytes.into_owned()).map_err(|_| DebError::Name { path: path.clone() })?;
-        let is_target = !target.is_empty() && !target.contains('\0');
-        if is_target { Ok(target) } else { Err(DebError::Target { path: path.clone() }) }
+        if is_target(&target) { Ok(target) } else { Err(DebError::Target { path: path.clone() }) }
     };
     match kind {
         EntryType::Directory => take(path, mode, DebEntry::Directory)?,
         EntryType::Regular | EntryType::Continuous => take(path, mode, DebEntry::File(entry))?,
-        // Its holes take no space in the package and as much as it likes on the disk. dpkg refuses it as well.
+        // Its holes take no space in the package, but can take any space on the disk. dpkg refuses such files too.
         EntryType::GNUSparse => return Err(special("sparse file").into()),
         EntryType::Symlink => {
             let target = target()?;
@@ -293,7 +301,7 @@ fn read_entry<E: From<DebError>>(
         }
         EntryType::Char | EntryType::Block => return Err(special("device").into()),
         EntryType::Fifo => return Err(special("pipe").into()),
-        // Global headers of pax say nothing that an image needs.
+        // Global pax headers contain nothing that an image needs.
         _ => {}
     }
     Ok(())
@@ -305,7 +313,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives at most three bytes at a time.
+    /// A reader that returns at most three bytes at a time.
     struct Sips<'a>(&'a [u8]);
 
     impl Read for Sips<'_> {
@@ -315,7 +323,7 @@ mod tests {
         }
     }
 
-    /// Control files by name, then a line a path.
+    /// Returns the names of the control files, then one line per path.
     fn listing(reader: impl Read) -> Result<Vec<String>, DebError> {
         let mut lines = Vec::new();
         let control = read(reader, |path, mode, entry| {
@@ -389,7 +397,7 @@ mod tests {
         [header.as_bytes(), bytes, padding].concat()
     }
 
-    /// An entry of a tar: its header, after a change, and its contents.
+    /// Returns an entry of a tar: its header, to which `change` is applied, and its contents.
     fn entry(path: &str, kind: tar::EntryType, contents: &[u8], change: impl Fn(&mut tar::GnuHeader)) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_path(path).unwrap();
@@ -403,7 +411,7 @@ mod tests {
         bytes
     }
 
-    /// A package whose data is these entries of a tar.
+    /// Returns a package whose data member consists of these entries of a tar.
     fn package_of(entries: &[Vec<u8>]) -> Vec<u8> {
         let control = [entry("control", tar::EntryType::Regular, b"Package: demo\n", |_| {}), vec![0; 1024]].concat();
         let data = [entries.concat(), vec![0; 1024]].concat();
@@ -441,10 +449,17 @@ mod tests {
     }
 
     #[test]
-    fn a_link_without_a_target_is_refused() {
+    fn a_link_whose_target_is_empty_or_too_long_is_refused() {
         for kind in [tar::EntryType::Symlink, tar::EntryType::Link] {
-            let said = refusal(&package_of(&[entry("x", kind, b"", |_| {})]), "a link");
-            assert!(said.starts_with("cannot unpack `x`: the target of the link is empty"), "{said}");
+            let to = |length| {
+                let target = entry("././@LongLink", tar::EntryType::GNULongLink, &vec![b'n'; length], |_| {});
+                package_of(&[target, entry("x", kind, b"", |_| {})])
+            };
+            assert!(listing(to(4095).as_slice()).is_ok());
+            for package in [package_of(&[entry("x", kind, b"", |_| {})]), to(4096)] {
+                let said = refusal(&package, "a link");
+                assert!(said.starts_with("cannot unpack `x`: the target of the link is empty, too long or"), "{said}");
+            }
         }
     }
 
@@ -490,14 +505,14 @@ mod tests {
     fn what_was_cut_or_altered_never_panics_and_what_was_cut_is_refused() {
         for compression in [Compression::Xz, Compression::Zstd, Compression::Gzip] {
             let whole = demo().compression(compression).build();
-            // The last byte may be what pads the member to an even size.
+            // The last byte may be the padding that gives the member an even size.
             for length in 0..whole.len() - 1 {
                 assert!(listing(&whole[..length]).is_err(), "{compression:?} cut after {length} bytes");
             }
             for position in 0..whole.len() {
                 let mut altered = whole.clone();
                 altered[position] ^= 1 << (position % 8);
-                // A byte that nobody reads may change without harm: what counts is that this returns.
+                // A byte that is never read may change without harm. This test only checks that the call returns.
                 let _ = listing(altered.as_slice());
             }
         }

@@ -1,18 +1,20 @@
-//! Paragraphs of Debian control files: `Field: value` lines, continued by lines that begin with a blank (deb822(5)).
+//! Paragraphs of Debian control files: `Field: value` lines. Lines that begin with a blank continue the field
+//! (deb822(5)).
 
 use std::io::{self, BufRead};
 
-/// One paragraph as it stands, without the empty line that ends it.
+/// The unchanged text of one paragraph, without the empty line that ends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Paragraph(String);
 
 impl Paragraph {
-    /// The value of a field, by its name in any case; continuation lines as they are. `None` where it is missing.
+    /// Returns the value of a field, with its continuation lines unchanged. The case of `name` does not matter. `None`
+    /// if the field is missing.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.fields([name])[0]
     }
 
-    /// The values of several fields, found in one pass.
+    /// Returns the values of several fields, found in one pass.
     pub(crate) fn fields<const N: usize>(&self, names: [&str; N]) -> [Option<&str>; N] {
         let mut values = [None; N];
         let mut missing = N;
@@ -35,13 +37,13 @@ impl Paragraph {
         values
     }
 
-    /// Where the line that begins at `start` ends, behind its line break.
+    /// Returns the offset after the line break of the line that begins at `start`.
     fn line_end(&self, start: usize) -> usize {
         memchr::memchr(b'\n', &self.0.as_bytes()[start..]).map_or(self.0.len(), |length| start + length + 1)
     }
 }
 
-/// The paragraphs of `reader`, one after the other: no more than one is in memory.
+/// Reads the paragraphs of `reader` one after the other. Only one is in memory at a time.
 pub(crate) fn paragraphs(mut reader: impl BufRead) -> impl Iterator<Item = io::Result<Paragraph>> {
     std::iter::from_fn(move || {
         let mut text = String::new();

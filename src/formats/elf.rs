@@ -1,13 +1,17 @@
-//! ELF files as the dynamic loader sees them: machine, SONAME, what they need and where they look for it.
+//! ELF files as the dynamic loader sees them: machine, SONAME, needed libraries and their search paths.
 //!
 //! Source: System V ABI, chapters 4 and 5 (generic edition), read with the `object` crate.
 
-use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, FileHeader64, PT_INTERP, PT_LOAD};
+use std::io::{self, Read, Seek, SeekFrom};
+
+use object::elf::{
+    DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, FileHeader64, PT_DYNAMIC, PT_INTERP, PT_LOAD,
+};
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
-use object::{Endianness, StringTable};
+use object::{Endianness, ReadCache, ReadRef, StringTable};
 use thiserror::Error;
 
-/// What lath asks of an ELF file.
+/// The facts about an ELF file that lath uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ElfFile {
     /// `e_machine`.
@@ -15,11 +19,11 @@ pub(crate) struct ElfFile {
     pub(crate) soname: Option<String>,
     /// `DT_NEEDED`, in the file's order.
     pub(crate) needed: Vec<String>,
-    /// `DT_RUNPATH`, or `DT_RPATH` where there is none; split at colons, `$ORIGIN` as it stands.
+    /// `DT_RUNPATH`, or `DT_RPATH` if there is no `DT_RUNPATH`. Split at colons; `$ORIGIN` is not expanded.
     pub(crate) search_paths: Vec<String>,
-    /// The path of the dynamic loader that a program asks for.
+    /// The path of the dynamic loader that a program names.
     pub(crate) interpreter: Option<String>,
-    /// Whether it has a dynamic section at all.
+    /// Whether the file has a dynamic section.
     pub(crate) is_dynamic: bool,
 }
 
@@ -29,18 +33,23 @@ pub(crate) enum ElfError {
     NarrowClass,
     #[error("cannot read the ELF file")]
     Malformed(#[from] object::Error),
+    #[error("cannot read the ELF file")]
+    Read(#[source] io::Error),
     #[error("cannot read the ELF file: the names in it are longer than any loader needs")]
     Names,
 }
 
-/// What the names that a file asks for may come to. All of its entries may name the same long text, so that a small
-/// file would take all memory. An honest file names some dozens of libraries.
+/// No table of a file may be larger than this, because it is held in memory. Those of the largest libraries have 20 MB.
+const MAX_TABLE_BYTES: u64 = 256 << 20;
+
+/// The most bytes that all names of a file may have together. All entries may point to the same long text, so without
+/// this limit a small file could fill the memory. Honest files name a few dozen libraries.
 const MAX_NAMES_BYTES: usize = 1 << 20;
 
 /// Where `e_machine` ends.
 pub(crate) const MACHINE_END: u64 = 20;
 
-/// `e_machine` of the file that begins with `header`; `None` where that is no ELF file, or ends before.
+/// Returns `e_machine` of the file that begins with `header`. `None` if `header` is too short or not from an ELF file.
 pub(crate) fn machine(header: &[u8]) -> Option<u16> {
     const BIG_ENDIAN: u8 = 2;
     let field: [u8; 2] = header.get(18..20)?.try_into().ok()?;
@@ -48,23 +57,44 @@ pub(crate) fn machine(header: &[u8]) -> Option<u16> {
     is_elf.then(|| if header[5] == BIG_ENDIAN { u16::from_be_bytes(field) } else { u16::from_le_bytes(field) })
 }
 
-/// Reads what `bytes` say; `None` where they are no ELF file.
+/// Reads the facts from `bytes`. `None` if they are not an ELF file.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<ElfFile>, ElfError> {
-    const CLASS: usize = 4;
-    const CLASS_32: u8 = 1;
-    if !bytes.starts_with(b"\x7fELF") {
+    if !is_wide(bytes)? {
         return Ok(None);
-    }
-    if bytes.get(CLASS) == Some(&CLASS_32) {
-        return Err(ElfError::NarrowClass);
     }
     parse_wide(bytes).map(Some)
 }
 
-fn parse_wide(bytes: &[u8]) -> Result<ElfFile, ElfError> {
-    let header = FileHeader64::<Endianness>::parse(bytes)?;
+/// The same for a file of any size: only its headers and the dynamic section are read.
+pub(crate) fn parse_file(mut file: impl Read + Seek) -> Result<Option<ElfFile>, ElfError> {
+    let mut start = Vec::new();
+    let read = file.rewind().and_then(|()| file.by_ref().take(MACHINE_END).read_to_end(&mut start));
+    read.and_then(|_| file.seek(SeekFrom::Start(0))).map_err(ElfError::Read)?;
+    if !is_wide(&start)? {
+        return Ok(None);
+    }
+    parse_wide(&ReadCache::new(file)).map(Some)
+}
+
+/// Whether the file that begins with `start` is an ELF file; one of 32 bits is an error.
+fn is_wide(start: &[u8]) -> Result<bool, ElfError> {
+    const CLASS: usize = 4;
+    const CLASS_32: u8 = 1;
+    match start.starts_with(b"\x7fELF") {
+        true if start.get(CLASS) == Some(&CLASS_32) => Err(ElfError::NarrowClass),
+        is_elf => Ok(is_elf),
+    }
+}
+
+fn parse_wide<'data>(data: impl ReadRef<'data>) -> Result<ElfFile, ElfError> {
+    /// `e_phnum` of a file with so many segments that their number is elsewhere.
+    const MANY_SEGMENTS: u16 = 0xffff;
+    let header = FileHeader64::<Endianness>::parse(data)?;
     let endian = header.endian()?;
-    let segments = header.program_headers(endian, bytes)?;
+    if header.e_phnum(endian) == MANY_SEGMENTS {
+        return Err(object_error("no loader takes so many segments").into());
+    }
+    let segments = header.program_headers(endian, data)?;
     let mut file = ElfFile { machine: header.e_machine(endian), ..ElfFile::default() };
     let mut rpath = None;
     let mut runpath = None;
@@ -78,17 +108,24 @@ fn parse_wide(bytes: &[u8]) -> Result<ElfFile, ElfError> {
         }
     };
     for segment in segments {
-        if segment.p_type(endian) == PT_INTERP {
-            let path = segment.data(endian, bytes).map_err(|()| object_error("the interpreter lies outside"))?;
+        let kind = segment.p_type(endian);
+        if kind == PT_INTERP {
+            if segment.p_filesz(endian) > MAX_NAMES_BYTES as u64 {
+                return Err(ElfError::Names);
+            }
+            let path = segment.data(endian, data).map_err(|()| object_error("the interpreter lies outside"))?;
             file.interpreter = Some(text(path.strip_suffix(b"\0").unwrap_or(path))?);
         }
-        // A loader reads one dynamic section.
-        if file.is_dynamic {
+        // A loader uses only one dynamic section.
+        if kind != PT_DYNAMIC || file.is_dynamic {
             continue;
         }
-        let Some(entries) = segment.dynamic(endian, bytes)? else { continue };
+        if segment.p_filesz(endian) > MAX_TABLE_BYTES {
+            return Err(object_error("no loader takes a table of that size").into());
+        }
+        let Some(entries) = segment.dynamic(endian, data)? else { continue };
         file.is_dynamic = true;
-        let strings = dynamic_strings(entries, segments, endian, bytes)?;
+        let strings = dynamic_strings(entries, segments, endian, data);
         for entry in entries {
             let tag = entry.tag(endian);
             if !matches!(tag, DT_NEEDED | DT_SONAME | DT_RPATH | DT_RUNPATH) {
@@ -109,33 +146,34 @@ fn parse_wide(bytes: &[u8]) -> Result<ElfFile, ElfError> {
 }
 
 fn object_error(message: &'static str) -> object::Error {
-    // The crate's error can be made only by its own readers: reading from nothing gives one.
+    // Only the readers of the `object` crate can create its error, so this reads from an empty slice to get one.
     match FileHeader64::<Endianness>::parse(b"".as_slice()) {
         Err(error) => error,
         Ok(_) => unreachable!("{message}"),
     }
 }
 
-/// The string table that the dynamic section names by address, found through the segments that are loaded.
+/// Finds the string table that the dynamic section gives by address. The loaded segments map the address to an offset.
 fn dynamic_strings<'data>(
     entries: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::Dyn],
     segments: &[<FileHeader64<Endianness> as object::read::elf::FileHeader>::ProgramHeader],
     endian: Endianness,
-    bytes: &'data [u8],
-) -> object::Result<StringTable<'data>> {
+    data: impl ReadRef<'data>,
+) -> StringTable<'data> {
     let value = |tag| entries.iter().find(|entry| entry.tag(endian) == tag).map(|entry| entry.d_val(endian));
-    let (Some(address), Some(size)) = (value(DT_STRTAB), value(DT_STRSZ)) else {
-        return Ok(StringTable::default());
+    let (Some(address), Some(size)) = (value(DT_STRTAB), value(DT_STRSZ).filter(|size| *size <= MAX_TABLE_BYTES))
+    else {
+        return StringTable::default();
     };
-    for segment in segments.iter().filter(|segment| segment.p_type(endian) == PT_LOAD) {
-        if let Ok(Some(data)) = segment.data_range(endian, bytes, address, size) {
-            return Ok(StringTable::new(data, 0, data.len() as u64));
-        }
-    }
-    Ok(StringTable::default())
+    let table = segments.iter().filter(|segment| segment.p_type(endian) == PT_LOAD).find_map(|segment| {
+        let start = address.checked_sub(segment.p_vaddr(endian))?;
+        let is_inside = start.checked_add(size)? <= segment.p_filesz(endian);
+        data.read_bytes_at(segment.p_offset(endian).checked_add(start)?, size).ok().filter(|_| is_inside)
+    });
+    table.map_or_else(StringTable::default, |table| StringTable::new(table, 0, table.len() as u64))
 }
 
-/// Sections that no loader maps and no program looks at: symbols and debug information.
+/// Sections that no loader maps and no program reads: symbols and debug information.
 const DEAD_SECTIONS: &[&str] = &[
     ".symtab",
     ".strtab",
@@ -147,7 +185,7 @@ const DEAD_SECTIONS: &[&str] = &[
     ".gnu.build.attributes",
 ];
 
-/// The header of a section, of the 64-bit class and little-endian.
+/// A section header of the 64-bit class, little-endian.
 #[derive(Debug, Clone, Copy)]
 struct Section {
     name: u64,
@@ -164,10 +202,10 @@ const SECTION_BYTES: usize = 64;
 const SEGMENT_BYTES: usize = 56;
 const HEADER_BYTES: usize = 64;
 
-/// A program or library without the sections that it does not need to run, as `strip --strip-unneeded` makes it.
+/// Returns a program or library without the sections that are not needed to run it, like `strip --strip-unneeded`.
 ///
-/// Only the end of the file is cut: every byte that a segment or an allocated section holds stays where it is.
-/// `None` where nothing would be gained, or where the file holds anything that lath does not know to be dead.
+/// Only the end of the file is cut. Every byte of a segment or an allocated section stays at its offset. `None` if
+/// nothing would be gained, or if the file contains anything that lath cannot identify as unused.
 pub(crate) fn strip_debug(bytes: &[u8]) -> Option<Vec<u8>> {
     const LEAST_GAIN_BYTES: usize = 4096;
     const TYPE_EXEC: u64 = 2;
@@ -208,13 +246,13 @@ impl Section {
         self.flags & 2 != 0
     }
 
-    /// The offset after its last byte in the file.
+    /// Returns the offset after the section's last byte in the file.
     fn end(&self) -> Option<u64> {
         if self.kind == Self::KIND_NOBITS { Some(0) } else { self.offset.checked_add(self.size) }
     }
 }
 
-/// A little-endian number of `size` bytes; `None` where the file ends before.
+/// Reads a little-endian number of `size` bytes. `None` if the file ends before.
 fn number(bytes: &[u8], offset: usize, size: usize) -> Option<u64> {
     let field = bytes.get(offset..offset.checked_add(size)?)?;
     Some(field.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
@@ -244,14 +282,14 @@ fn sections(bytes: &[u8]) -> Option<Vec<Section>> {
         .collect()
 }
 
-/// The offset after the last byte that the program headers, a segment or an allocated section holds.
+/// Returns the offset after the last byte of the program headers, the segments and the allocated sections.
 fn live_end(bytes: &[u8], sections: &[Section]) -> Option<usize> {
     let start = number(bytes, 32, 8)?;
     let count = number(bytes, 56, 2)?;
     if number(bytes, 54, 2)? != SEGMENT_BYTES as u64 || count == 0 {
         return None;
     }
-    // The header is rewritten, and must hold nothing else.
+    // The header is rewritten, so it must not contain the table of segments.
     if start < HEADER_BYTES as u64 {
         return None;
     }
@@ -266,7 +304,8 @@ fn live_end(bytes: &[u8], sections: &[Section]) -> Option<usize> {
     usize::try_from(end).ok().filter(|&end| end <= bytes.len())
 }
 
-/// Whether everything after `end` belongs to a section or is the table of sections: nobody appended data of their own.
+/// Returns whether everything after `end` is part of a section or of the section table. If not, other data was appended
+/// to the file.
 fn is_tail_known(bytes: &[u8], sections: &[Section], end: usize) -> Option<bool> {
     let table = number(bytes, 40, 8)?;
     let mut spans = vec![(table, table.checked_add((sections.len() * SECTION_BYTES) as u64)?)];
@@ -277,7 +316,7 @@ fn is_tail_known(bytes: &[u8], sections: &[Section], end: usize) -> Option<bool>
     let mut known = end;
     for (start, stop) in spans {
         let (start, stop) = (usize::try_from(start).ok()?, usize::try_from(stop).ok()?);
-        // Between sections lies only the padding of their alignment.
+        // Between sections there is only alignment padding.
         if start > known && bytes.get(known..start)?.iter().any(|&byte| byte != 0) {
             return Some(false);
         }
@@ -286,7 +325,8 @@ fn is_tail_known(bytes: &[u8], sections: &[Section], end: usize) -> Option<bool>
     Some(bytes.get(known..)?.is_empty())
 }
 
-/// The file up to `end`, a new table of names, and the headers of the `live` sections with their links renumbered.
+/// Builds the new file: the old one up to `end`, a new table of names, and the headers of the `live` sections with
+/// their links renumbered.
 fn rewrite(bytes: &[u8], sections: &[Section], live: &[(usize, &str)], end: usize) -> Option<Vec<u8>> {
     const OWN_NAME: &str = ".shstrtab";
     const KIND_STRTAB: u32 = 3;
@@ -304,7 +344,7 @@ fn rewrite(bytes: &[u8], sections: &[Section], live: &[(usize, &str)], end: usiz
             names.push(0);
         }
         raw[0..4].copy_from_slice(&position.to_le_bytes());
-        // A live section that leans on a dead one is a layout that lath does not know.
+        // If a live section depends on a dead one, lath does not know this layout.
         raw[40..44].copy_from_slice(&renumbered(section.link)?.to_le_bytes());
         let names_section = KINDS_WITH_SECTION_INFO.contains(&section.kind) || section.flags & FLAG_INFO_LINK != 0;
         if names_section {
@@ -354,7 +394,7 @@ mod tests {
         assert!(matches!(parse(b"\x7fELF\x01\x01"), Err(ElfError::NarrowClass)));
     }
 
-    /// A library whose `count` needed libraries all have the same name, of `length` letters.
+    /// Returns a library whose `count` needed libraries all have the same name of `length` letters.
     fn library_that_needs(count: u64, length: usize) -> Vec<u8> {
         const STRINGS: u64 = 64 + 2 * 56;
         let strings = [&[0], vec![b'n'; length].as_slice(), &[0]].concat();
@@ -382,6 +422,7 @@ mod tests {
         let hostile = library_that_needs(400, 6000);
         assert!(hostile.len() < 20_000);
         assert!(matches!(parse(&hostile), Err(ElfError::Names)));
+        assert!(matches!(parse_file(io::Cursor::new(&hostile)), Err(ElfError::Names)));
     }
 
     #[test]
@@ -390,6 +431,37 @@ mod tests {
         assert!(strip_debug(&bytes).is_some());
         bytes[32] = 32;
         assert_eq!(strip_debug(&bytes), None);
+    }
+
+    /// Counts the bytes that are read.
+    struct Counting(std::fs::File, u64);
+
+    impl Read for Counting {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.0.read(buffer)?;
+            self.1 += length as u64;
+            Ok(length)
+        }
+    }
+
+    impl Seek for Counting {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_by_its_headers_alone_and_says_the_same() {
+        let path = std::env::current_exe().unwrap();
+        let mut file = Counting(std::fs::File::open(&path).unwrap(), 0);
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(parse_file(&mut file).unwrap(), parse(&bytes).unwrap());
+        assert!(file.1 < 1 << 20 && file.1 < bytes.len() as u64, "{} of {} bytes", file.1, bytes.len());
+        for length in [4, 5, 20, 64, 100, 500] {
+            assert!(parse_file(io::Cursor::new(&bytes[..length])).is_err(), "{length}");
+        }
+        assert_eq!(parse_file(io::Cursor::new(b"#!/bin/sh")).unwrap(), None);
+        assert!(matches!(parse_file(io::Cursor::new(b"\x7fELF\x01\x01")), Err(ElfError::NarrowClass)));
     }
 
     /// The test's own program is linked with its symbols and line tables.

@@ -1,7 +1,7 @@
-//! `/etc/ld.so.cache`: which file the dynamic loader opens for a SONAME.
+//! `/etc/ld.so.cache`: maps each SONAME to the file that the dynamic loader opens for it.
 //!
-//! Source: glibc, `sysdeps/generic/dl-cache.h` (`struct cache_file_new`), the format `glibc-ld.so.cache1.1`; the order of
-//! entries is that of `_dl_cache_libcmp`, descending, for the loader searches by bisection.
+//! Source: glibc, `sysdeps/generic/dl-cache.h` (`struct cache_file_new`), the format `glibc-ld.so.cache1.1`. Entries
+//! are in the order of `_dl_cache_libcmp`, descending, because the loader uses binary search.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -9,16 +9,16 @@ use std::collections::BTreeSet;
 use crate::model::platform::Architecture;
 
 const MAGIC: &[u8; 20] = b"glibc-ld.so.cache1.1";
-/// The header: magic, two 32-bit counts, flags with padding, the extension's offset, three unused words.
+/// The size of the header: magic, two 32-bit counts, flags with padding, the extension's offset, three unused words.
 const HEADER_BYTES: usize = 48;
 const ENTRY_BYTES: usize = 24;
-/// What the names of a cache may come to. All of its entries may name the same text, so that a small file would take
-/// all memory.
+/// The most bytes that all names of a cache may have together. All entries may point to the same text, so without this
+/// limit a small file could fill the memory.
 const MAX_NAMES_BYTES: usize = 16 << 20;
 /// `cache_file_new_flags_endian_little`.
 const LITTLE_ENDIAN: u8 = 2;
 
-/// A library as the cache knows it.
+/// One library of the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Library {
     pub(crate) soname: String,
@@ -26,9 +26,9 @@ pub(crate) struct Library {
     pub(crate) path: String,
 }
 
-/// Writes the cache of `libraries` for `architecture`; of two with the same SONAME, the first given wins.
+/// Writes the cache of `libraries` for `architecture`. If two libraries have the same SONAME, the first one wins.
 pub(crate) fn write(libraries: &[Library], architecture: Architecture) -> Vec<u8> {
-    // Names that compare as equal need not be the same, such as `liba1` and `liba01`.
+    // Different names may compare as equal, such as `liba1` and `liba01`, so the sort alone does not find duplicates.
     let mut known = BTreeSet::new();
     let mut sorted: Vec<&Library> = libraries.iter().filter(|library| known.insert(&library.soname)).collect();
     sorted.sort_by(|one, other| compare(&other.soname, &one.soname));
@@ -61,7 +61,7 @@ pub(crate) fn write(libraries: &[Library], architecture: Architecture) -> Vec<u8
     bytes
 }
 
-/// The libraries of a cache that [`write`] made, in its order; `None` where it is no such cache.
+/// Returns the libraries of a cache that [`write`] made, in its order. `None` if `bytes` are not such a cache.
 pub(crate) fn read(bytes: &[u8]) -> Option<Vec<Library>> {
     let number = |at: usize| {
         let word = bytes.get(at..at.checked_add(4)?)?;
@@ -83,7 +83,8 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Vec<Library>> {
         .collect()
 }
 
-/// What `ldconfig -p` prints of a cache of `libraries` for `architecture`, but for the line that names the program's version.
+/// Returns the output of `ldconfig -p` for a cache of `libraries` for `architecture`, without the line that names the
+/// version of ldconfig.
 ///
 /// Source: glibc, `elf/cache.c`, `print_cache` and `print_entry`.
 pub(crate) fn listing(libraries: &[Library], architecture: Architecture) -> String {
@@ -95,12 +96,12 @@ pub(crate) fn listing(libraries: &[Library], architecture: Architecture) -> Stri
     format!("{} libs found in cache `/etc/ld.so.cache'\n{}", libraries.len(), entries.collect::<String>())
 }
 
-/// An offset or a count. The cache of an image's few hundred libraries is far from 4 GiB.
+/// Encodes an offset or a count. An image has a few hundred libraries, so its cache stays far below 4 GiB.
 fn word(value: usize) -> [u8; 4] {
     u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes()
 }
 
-/// `FLAG_ELF_LIBC6` (3) with the architecture's own bits.
+/// `FLAG_ELF_LIBC6` (3) combined with the architecture's own bits.
 fn flags(architecture: Architecture) -> u32 {
     match architecture {
         Architecture::Amd64 => 0x0303,
@@ -108,7 +109,7 @@ fn flags(architecture: Architecture) -> u32 {
     }
 }
 
-/// glibc's `_dl_cache_libcmp`: numbers inside of names compare as numbers, and a digit comes after anything else.
+/// glibc's `_dl_cache_libcmp`: numbers inside names compare as numbers, and a digit sorts after any other character.
 fn compare(one: &str, other: &str) -> Ordering {
     let (mut left, mut right) = (one.as_bytes(), other.as_bytes());
     while let Some(&first) = left.first() {
@@ -147,7 +148,7 @@ mod tests {
         Library { soname: soname.to_owned(), path: path.to_owned() }
     }
 
-    /// The entries as a loader sees them: SONAME and path.
+    /// Returns the entries as a loader sees them: SONAME and path.
     fn shown(bytes: &[u8]) -> Vec<String> {
         read(bytes).unwrap().into_iter().map(|library| format!("{} {}", library.soname, library.path)).collect()
     }

@@ -1,7 +1,7 @@
-//! Core metadata of a distribution (packaging.python.org, "Core metadata specifications"): what it says of itself.
+//! Core metadata of a distribution (packaging.python.org, "Core metadata specifications").
 
-/// SPDX identifiers that an old `License` field may hold, and the classifiers that mean one of them and no other.
-/// `BSD License` and `Apache Software License` do not say which version.
+/// SPDX identifiers that an old `License` field may contain, each with the classifier that means exactly this license.
+/// `BSD License` and `Apache Software License` are not listed because they do not give the version.
 const LICENSES: [(&str, &str); 19] = [
     ("0BSD", "Zero-Clause BSD (0BSD)"),
     ("AGPL-3.0-only", "GNU Affero General Public License v3"),
@@ -24,18 +24,19 @@ const LICENSES: [(&str, &str); 19] = [
     ("Zlib", ""),
 ];
 
-/// The fields that lath tells on.
+/// The metadata fields that lath passes on to the user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Metadata {
     pub(crate) summary: Option<String>,
-    /// An SPDX expression, where the distribution leaves no doubt.
+    /// An SPDX expression, if the license is unambiguous.
     pub(crate) licenses: Option<String>,
     pub(crate) homepage: Option<String>,
     pub(crate) source: Option<String>,
     pub(crate) documentation: Option<String>,
 }
 
-/// Reads the fields before the description. What cannot be read is left out: nobody's program runs worse for it.
+/// Reads the fields before the description. Fields that cannot be read are left out, because no program depends on
+/// them.
 pub(crate) fn read(text: &str) -> Metadata {
     let mut metadata = Metadata::default();
     let (mut license, mut classified) = (None, Vec::new());
@@ -66,7 +67,8 @@ pub(crate) fn read(text: &str) -> Metadata {
     metadata
 }
 
-/// `Name: value` up to the empty line, continuation lines joined by spaces; values that say nothing are left out.
+/// Reads `Name: value` lines up to the first empty line and joins continuation lines by spaces. Leaves out empty and
+/// `UNKNOWN` values.
 fn fields(text: &str) -> Vec<(&str, String)> {
     let mut fields: Vec<(&str, String)> = Vec::new();
     for line in text.lines().take_while(|line| !line.trim_end().is_empty()) {
@@ -83,7 +85,7 @@ fn fields(text: &str) -> Vec<(&str, String)> {
     fields
 }
 
-/// Where a label's URL goes (packaging.python.org, "Well-known Project URLs in Metadata").
+/// Returns the field that stores the URL with this label (packaging.python.org, "Well-known Project URLs in Metadata").
 fn place<'a>(metadata: &'a mut Metadata, label: &str) -> Option<&'a mut Option<String>> {
     let plain: String =
         label.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();

@@ -1,15 +1,14 @@
-//! File formats of others: bytes to values and back, no I/O of their own. Here is what the formats that consist of tars
-//! share.
+//! File formats that others defined: bytes to values and back, without I/O of their own. This file contains the code that
+//! the formats that consist of tars share.
 
 pub(crate) mod deb;
 pub(crate) mod deb822;
 pub(crate) mod elf;
 pub(crate) mod ldcache;
 pub(crate) mod metadata;
-pub(crate) mod oci_layout;
+pub(crate) mod oci;
 pub(crate) mod relation;
 pub(crate) mod release;
-pub(crate) mod saved_image;
 pub(crate) mod tarball;
 pub(crate) mod wheel;
 
@@ -17,13 +16,14 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-/// What the headers of one entry may come to. The `tar` crate holds long names and pax records in memory.
+/// The most bytes that the headers of one entry may have. They are limited because the `tar` crate holds long names and
+/// pax records in memory.
 const MAX_HEADERS_BYTES: u64 = 1 << 20;
 
-/// Hands each entry of the tar in `reader` to `take`, and gives the reader back.
+/// Passes each entry of the tar in `reader` to `take`, and returns the reader.
 ///
-/// Fails if the headers of an entry are larger than any honest tar's: a name of a gigabyte takes little space when it
-/// is compressed.
+/// Fails if the headers of an entry are larger than those of any honest tar, because a name of a gigabyte takes little
+/// space if it is compressed.
 fn each_entry<R: Read, E>(
     reader: R,
     failed: impl Fn(io::Error) -> E,
@@ -35,7 +35,7 @@ fn each_entry<R: Read, E>(
         let mut entry = entry.map_err(&failed)?;
         left_bytes.set(u64::MAX);
         take(&mut entry)?;
-        // The holes of a sparse file are no bytes of the tar, so it is skipped by the size that it has there.
+        // The tar does not contain the holes of a sparse file, so the file is skipped by its size in the tar.
         let unread_bytes = if entry.header().entry_type().is_gnu_sparse() {
             entry.header().entry_size().map_err(&failed)?
         } else {
@@ -47,7 +47,7 @@ fn each_entry<R: Read, E>(
     Ok(archive.into_inner().inner)
 }
 
-/// A reader that stops when the headers of an entry take more than their limit.
+/// A reader that fails if the headers of an entry are larger than their limit.
 struct Headers<R> {
     inner: R,
     left_bytes: Rc<Cell<u64>>,
@@ -83,7 +83,7 @@ mod tests {
                 bytes,
                 |error| error,
                 |entry| {
-                    // Of each file, one byte is read.
+                    // Only one byte of each file is read here.
                     entry.read_exact(&mut [0])?;
                     names.push(String::from_utf8_lossy(&entry.path_bytes()).into_owned());
                     Ok(())

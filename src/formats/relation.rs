@@ -5,15 +5,15 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// Alternatives, in order of preference; one of them must hold.
+/// Alternatives in order of preference. At least one of them must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alternatives(pub(crate) Vec<Relation>);
 
-/// One package, and which of its versions.
+/// A package name and the versions of it that are allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Relation {
     pub(crate) name: String,
-    /// `any` of `python3:any`, or an architecture.
+    /// `any` in `python3:any`, or an architecture.
     pub(crate) qualifier: Option<String>,
     pub(crate) version: Option<(Operator, String)>,
 }
@@ -37,7 +37,7 @@ pub(crate) enum RelationError {
 }
 
 impl Relation {
-    /// Says whether `version` of the package satisfies this relation.
+    /// Returns whether `version` of the package satisfies this relation.
     pub(crate) fn allows(&self, version: &str) -> Result<bool, RelationError> {
         let Some((operator, wanted)) = &self.version else { return Ok(true) };
         let order = compare(version, wanted)?;
@@ -68,7 +68,7 @@ impl fmt::Display for Relation {
     }
 }
 
-/// Orders two versions as dpkg does (deb-version(7)).
+/// Orders two versions like dpkg (deb-version(7)).
 pub(crate) fn compare(one: &str, other: &str) -> Result<Ordering, RelationError> {
     let split = |text| split_version(text).ok_or_else(|| RelationError::Version(String::from(text)));
     let (one, other) = (split(one)?, split(other)?);
@@ -76,15 +76,15 @@ pub(crate) fn compare(one: &str, other: &str) -> Result<Ordering, RelationError>
     Ok(one.epoch.cmp(&other.epoch).then_with(upstream).then_with(|| compare_parts(one.revision, other.revision)))
 }
 
-/// A version by its parts.
+/// The parts of a version.
 struct Version<'a> {
     epoch: u32,
     upstream: &'a str,
-    /// Empty if there is none, which is the same as `0`.
+    /// Empty if the version has no revision, which is equal to the revision `0`.
     revision: &'a str,
 }
 
-/// `[EPOCH:]UPSTREAM[-REVISION]`; `None` if dpkg would refuse it.
+/// Splits `[EPOCH:]UPSTREAM[-REVISION]`. `None` if dpkg would refuse the version.
 fn split_version(text: &str) -> Option<Version<'_>> {
     const MARKS: &[u8] = b".+~-:";
     let is_valid = |part: &str, marks: &[u8]| {
@@ -99,7 +99,7 @@ fn split_version(text: &str) -> Option<Version<'_>> {
     is_whole.then(|| Version { epoch, upstream, revision: revision.unwrap_or_default() })
 }
 
-/// Words and numbers by turns; numbers compare as numbers of any length, and no number is the same as zero.
+/// Compares words and numbers in turn. Numbers may have any length, and a missing number is equal to zero.
 fn compare_parts(mut one: &str, mut other: &str) -> Ordering {
     while !one.is_empty() || !other.is_empty() {
         let (word, number, rest) = take_part(one);
@@ -114,7 +114,7 @@ fn compare_parts(mut one: &str, mut other: &str) -> Ordering {
     Ordering::Equal
 }
 
-/// A word, the number after it without its leading zeros, and the rest.
+/// Returns the first word of `text`, the number after it without leading zeros, and the rest.
 fn take_part(text: &str) -> (&str, &str, &str) {
     let word_end = text.find(|letter: char| letter.is_ascii_digit()).unwrap_or(text.len());
     let (word, rest) = text.split_at(word_end);
@@ -123,7 +123,8 @@ fn take_part(text: &str) -> (&str, &str, &str) {
     (word, number.trim_start_matches('0'), rest)
 }
 
-/// `~` comes before the end of a word, the end before letters, and letters before all other characters.
+/// Compares two words: `~` sorts before the end of a word, the end before letters, and letters before all other
+/// characters.
 fn compare_words(one: &str, other: &str) -> Ordering {
     let weight = |letter: Option<&u8>| match letter {
         Some(b'~') => -1,
@@ -167,7 +168,8 @@ fn parse_one(text: &str) -> Result<Relation, RelationError> {
 }
 
 fn parse_version(text: &str) -> Option<(Operator, String)> {
-    // The two-letter signs come first: `<` and `>` alone are obsolete and mean `<=` and `>=`.
+    // The two-letter signs come first because `<` and `>` are prefixes of them. A single `<` or `>` is obsolete and
+    // means `<=` or `>=`.
     const SIGNS: &[(&str, Operator)] = &[
         ("<<", Operator::Earlier),
         ("<=", Operator::EarlierOrEqual),

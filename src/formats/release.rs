@@ -1,4 +1,5 @@
-//! `Release` files of Debian archives: what a suite is, until when it holds, and the digests of its indexes.
+//! `Release` files of Debian archives: the names of a suite, how long the file is valid, and the digests of its
+//! indexes.
 //!
 //! Source: the Debian wiki's "DebianRepository/Format", section "Release files".
 
@@ -14,15 +15,15 @@ use crate::model::digest::Digest;
 pub(crate) struct Release {
     pub(crate) suite: String,
     pub(crate) codename: String,
-    /// When it was made, in seconds since 1970; absent where it does not say.
+    /// When the file was made, in seconds since 1970. `None` if the file has no date.
     pub(crate) date_secs: Option<i64>,
-    /// Seconds since 1970; absent where the archive promises none (Ubuntu's).
+    /// Seconds since 1970. `None` if the archive sets no expiry, like Ubuntu's.
     pub(crate) valid_until_secs: Option<i64>,
     pub(crate) architectures: Vec<String>,
     pub(crate) components: Vec<String>,
-    /// Whether indexes are also served under the name of their digest.
+    /// Whether each index is also served under a path that contains its digest.
     pub(crate) acquires_by_hash: bool,
-    /// By path below the suite's folder: `main/binary-amd64/Packages.xz`.
+    /// By path below the suite's directory: `main/binary-amd64/Packages.xz`.
     pub(crate) indexes: BTreeMap<String, IndexFile>,
 }
 
@@ -43,7 +44,7 @@ pub(crate) enum ReleaseError {
 }
 
 impl Release {
-    /// Reads the text of a Release file. Sections of weaker digests than SHA256 are passed over.
+    /// Reads the text of a Release file. Only SHA256 digests are used; the sections of other digests are skipped.
     pub(crate) fn parse(text: &str) -> Result<Self, ReleaseError> {
         let mut fields: BTreeMap<&str, &str> = BTreeMap::new();
         let mut indexes = BTreeMap::new();
@@ -90,7 +91,7 @@ fn parse_index(line: &str) -> Option<(String, IndexFile)> {
     words.next().is_none().then_some((path, IndexFile { digest, size_bytes }))
 }
 
-/// Reads `Mon, 30 Nov 2026 02:09:33 UTC`, the one form that archives write; `+0000` and `GMT` are the same.
+/// Reads `Mon, 30 Nov 2026 02:09:33 UTC`, the only form that archives write. `GMT` and `+0000` mean the same as `UTC`.
 fn parse_date(text: &str) -> Result<i64, ReleaseError> {
     let refuse = || ReleaseError::Date(text.to_owned());
     let zoneless = ["UTC", "GMT", "+0000"].iter().find_map(|zone| text.strip_suffix(zone)).ok_or_else(refuse)?;

@@ -1,4 +1,4 @@
-//! Deterministic tar: ustar headers (POSIX.1-2017, pax, "ustar Interchange Format"), with a pax record where a path, a
+//! Deterministic tar: ustar headers (POSIX.1-2017, pax, "ustar Interchange Format"), with a pax record if a path, a
 //! link or a number does not fit.
 
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ const BLOCK: usize = 512;
 /// The end of an archive: two blocks of zeros.
 pub(crate) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 
-/// Writes one path; `contents` is read for files only and must give exactly the node's size.
+/// Writes one path. `contents` is read only for files and must return exactly as many bytes as the node's size.
 pub(crate) fn write_node(
     writer: &mut dyn Write,
     path: &ImagePath,
@@ -36,7 +36,7 @@ pub(crate) fn write_node(
     Ok(())
 }
 
-/// Writes a file that has its bytes from `first`, an entry that came before it.
+/// Writes `path` as a hard link to `first`, an earlier entry with the same bytes.
 pub(crate) fn write_hard_link(
     writer: &mut dyn Write,
     path: &ImagePath,
@@ -49,7 +49,7 @@ pub(crate) fn write_hard_link(
     write_entry(writer, &entry)
 }
 
-/// Writes a file that is no part of a tree: a blob, a document.
+/// Writes a file that is not part of a tree, such as a blob or a document.
 pub(crate) fn write_file(
     writer: &mut dyn Write,
     name: &str,
@@ -86,7 +86,9 @@ fn pad(writer: &mut dyn Write, size_bytes: u64) -> io::Result<()> {
 }
 
 fn write_entry(writer: &mut dyn Write, entry: &Entry<'_>) -> io::Result<()> {
+    /// The largest number in the header's fields of seven octal digits.
     const MAX_OWNER: u32 = 0o7_777_777;
+    /// The largest number in the header's fields of eleven octal digits.
     const MAX_NUMBER: u64 = 0o77_777_777_777;
     let mut records = Vec::new();
     if entry.name.len() > 100 || !entry.name.is_ascii() {
@@ -115,7 +117,7 @@ fn write_entry(writer: &mut dyn Write, entry: &Entry<'_>) -> io::Result<()> {
     writer.write_all(&header(entry))
 }
 
-/// `LENGTH KEY=VALUE\n`, where LENGTH counts itself.
+/// Formats `LENGTH KEY=VALUE\n`. LENGTH includes its own digits.
 fn pax_record(key: &str, value: &str) -> Vec<u8> {
     let rest = key.len() + value.len() + 3;
     let mut length = rest + 1;
@@ -142,7 +144,7 @@ fn header(entry: &Entry<'_>) -> [u8; BLOCK] {
     block
 }
 
-/// As much of `value` as fits; a pax record before tells the whole.
+/// Writes as much of `value` as fits. If it does not fit, a preceding pax record contains the whole value.
 fn text(field: &mut [u8], value: &str) {
     let length = value.len().min(field.len());
     field[..length].copy_from_slice(&value.as_bytes()[..length]);
@@ -151,7 +153,7 @@ fn text(field: &mut [u8], value: &str) {
 fn octal(field: &mut [u8], value: u64) {
     let digits = field.len() - 1;
     let wide = format!("{value:0digits$o}");
-    // What does not fit is told by a pax record before.
+    // If a number does not fit, a preceding pax record contains the whole value.
     field[..digits].copy_from_slice(&wide.as_bytes()[wide.len() - digits..]);
 }
 
@@ -204,6 +206,19 @@ mod tests {
         let records: Vec<_> = entry.pax_extensions().unwrap().unwrap().map(Result::unwrap).collect();
         let mtime = records.iter().find(|record| record.key() == Ok("mtime")).unwrap();
         assert_eq!(mtime.value(), Ok(epoch_secs.to_string().as_str()));
+    }
+
+    #[test]
+    fn the_last_time_that_fits_into_a_header_is_read_again() {
+        let last = 0o77_777_777_777;
+        let mut bytes = Vec::new();
+        write_file(&mut bytes, "x", 0, last, &mut io::empty()).unwrap();
+        let header = tar::Archive::new(bytes.as_slice()).entries().unwrap().next().unwrap().unwrap().header().clone();
+        assert_eq!(header.mtime().unwrap(), last);
+        // One second more needs a record, which is one more block with its own header.
+        let mut later = Vec::new();
+        write_file(&mut later, "x", 0, last + 1, &mut io::empty()).unwrap();
+        assert_eq!(later.len(), bytes.len() + 2 * BLOCK);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Wheels: the binary distribution format (packaging.python.org, "Binary distribution format"), read and verified.
+//! Reads and verifies wheels (packaging.python.org, "Binary distribution format").
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Seek};
@@ -7,15 +7,15 @@ use sha2::digest::DynDigest;
 use thiserror::Error;
 use zip::ZipArchive;
 
-/// No file of a wheel may be larger than this, and all together no larger than four times as much.
+/// The maximum size of one file of a wheel. All files together may have four times this size.
 const MAX_FILE_BYTES: u64 = 4 << 30;
-/// How many times its size a wheel may unpack to. The densest of honest ones stay below 30.
+/// How many times its size a wheel may unpack to. Even the densest honest wheels stay below 30.
 const MAX_RATIO: u64 = 200;
-/// What may be unpacked at any ratio.
+/// A wheel may unpack to this many bytes at any ratio.
 const RATIO_FREE_BYTES: u64 = 64 << 20;
-/// How many entries a wheel may have. The largest of honest ones have some ten thousands.
+/// How many entries a wheel may have. The largest honest wheels have a few tens of thousands.
 const MAX_ENTRIES: usize = 500_000;
-/// No document of dist-info may be larger than this.
+/// The maximum size of a document in dist-info.
 const MAX_TEXT_BYTES: u64 = 64 << 20;
 
 #[derive(Debug, Error)]
@@ -36,21 +36,23 @@ pub(crate) enum WheelError {
     Version(String),
     #[error("cannot use the wheel: the {algorithm} of `{file}` is not what its RECORD says")]
     Record { file: String, algorithm: &'static str },
+    #[error("cannot use the wheel: no script can be named `{}`, as its entry_points.txt has it", name.escape_debug())]
+    Script { name: String },
     #[error("cannot use the wheel: its RECORD {problem} `{file}`")]
     Listing { file: String, problem: &'static str },
 }
 
-/// Where a file of a wheel goes.
+/// The place that a file of a wheel is installed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scheme {
-    /// site-packages: `purelib` and `platlib`, which are one directory here.
+    /// site-packages: `purelib` and `platlib`, which are the same directory here.
     Site,
     Scripts,
     Data,
     Headers,
 }
 
-/// What a wheel says of itself.
+/// The metadata of a wheel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WheelHeader {
     pub(crate) dist_info: String,
@@ -64,13 +66,13 @@ pub(crate) struct WheelHeader {
 /// A wheel that is open for reading.
 pub(crate) struct Wheel<R> {
     archive: ZipArchive<R>,
-    /// As the archive orders them; those of directories end in a slash.
+    /// In the order of the archive. Names of directories end in a slash.
     names: Vec<String>,
     dist_info: String,
     record: BTreeMap<String, Recorded>,
 }
 
-/// What RECORD says of a file: a digest that the specification takes (sha256 or better), in URL-safe base64.
+/// A digest that RECORD gives for a file: sha256 or better, as the specification requires, in URL-safe base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Recorded {
     algorithm: &'static str,
@@ -78,7 +80,7 @@ struct Recorded {
 }
 
 impl<R: Read + Seek> Wheel<R> {
-    /// Opens the wheel, checks all names and sizes in it, and that RECORD lists its files and no others.
+    /// Opens the wheel, checks all names and sizes in it, and checks that RECORD lists exactly its files.
     pub(crate) fn open(reader: R) -> Result<Self, WheelError> {
         let mut archive = ZipArchive::new(reader).map_err(WheelError::Archive)?;
         let names = checked_names(&mut archive)?;
@@ -96,8 +98,8 @@ impl<R: Read + Seek> Wheel<R> {
         Ok(wheel)
     }
 
-    /// Keeps what RECORD says; every file has to be in it, and every line has to stand for a file
-    /// (Binary distribution format, "The .dist-info directory", 8).
+    /// Stores the digests of RECORD. Every file must be listed in it, and every line must name a file (Binary
+    /// distribution format, "The .dist-info directory", 8).
     fn check_listing(&mut self, record: &str) -> Result<(), WheelError> {
         let refuse = |file: &str, problem| Err(WheelError::Listing { file: file.to_owned(), problem });
         let held: BTreeSet<&str> = self.names.iter().map(String::as_str).collect();
@@ -126,7 +128,7 @@ impl<R: Read + Seek> Wheel<R> {
         Ok(())
     }
 
-    /// Whether this is RECORD or a signature over it, which RECORD cannot vouch for.
+    /// Returns whether `name` is RECORD or a signature of it. RECORD cannot contain the digests of these files.
     fn is_record(&self, name: &str) -> bool {
         let own = name.strip_prefix(self.dist_info.as_str()).unwrap_or_default();
         matches!(own, "/RECORD" | "/RECORD.jws" | "/RECORD.p7s")
@@ -136,7 +138,7 @@ impl<R: Read + Seek> Wheel<R> {
         WheelError::File { file: format!("{}/{name}", self.dist_info), problem: "is missing" }
     }
 
-    /// A file of dist-info as text.
+    /// Returns a file of dist-info as text.
     fn text(&mut self, name: &str) -> Result<Option<String>, WheelError> {
         let path = format!("{}/{name}", self.dist_info);
         let Some(index) = self.archive.index_for_name(&path) else { return Ok(None) };
@@ -162,21 +164,16 @@ impl<R: Read + Seek> Wheel<R> {
         if !version.starts_with("1.") {
             return Err(WheelError::Version(version));
         }
-        let console_scripts = entry_points(&self.text("entry_points.txt")?.unwrap_or_default());
-        if !console_scripts.iter().all(|(name, _, _)| is_file_name(name)) {
-            let file = format!("{}/entry_points.txt", self.dist_info);
-            return Err(WheelError::File { file, problem: "gives a script a name that no file can have" });
-        }
         Ok(WheelHeader {
             is_purelib: field("Root-Is-Purelib").is_some_and(|value| value.eq_ignore_ascii_case("true")),
             metadata: self.text("METADATA")?.ok_or_else(|| self.missing("METADATA"))?,
-            console_scripts,
+            console_scripts: scripts(&self.text("entry_points.txt")?.unwrap_or_default())?,
             dist_info: self.dist_info.clone(),
         })
     }
 
-    /// Hands each file to `keep` with its path as the wheel spells it, whether it may be executed, and its bytes;
-    /// `keep` answers with the sha256 of what it read, which has to be RECORD's, or with `None` where it read only a part.
+    /// Passes each file to `keep`: its path as spelled in the wheel, whether it is executable, and its bytes. `keep`
+    /// returns the sha256 of the bytes, which must match RECORD, or `None` if it read only a part.
     pub(crate) fn files<E: From<WheelError>>(
         &mut self,
         mut keep: impl FnMut(Scheme, String, bool, &mut dyn Read) -> Result<Option<[u8; 32]>, E>,
@@ -193,7 +190,7 @@ impl<R: Read + Seek> Wheel<R> {
             let (scheme, path) = place(&name, &data)?;
             let recorded = self.record.get(&name);
             let told_bytes = file.size();
-            // One byte more than promised is enough to be found out.
+            // One byte more than the archive promises is enough to detect a wrong size.
             let mut reader = Watched::new(file.take(told_bytes.saturating_add(1)), recorded);
             let sha256 = keep(scheme, path, is_executable, &mut reader)?;
             let (read_bytes, stronger) = reader.finish();
@@ -212,7 +209,7 @@ impl<R: Read + Seek> Wheel<R> {
     }
 }
 
-/// Counts what is read, and computes the digest that RECORD has where that is not sha256.
+/// A reader that counts bytes and, if RECORD has another digest than sha256, computes that digest.
 struct Watched<R> {
     inner: R,
     read_bytes: u64,
@@ -245,7 +242,7 @@ impl<R: Read> Read for Watched<R> {
     }
 }
 
-/// The names of all entries, once none of them and none of their sizes is hostile.
+/// Returns the names of all entries, after it has checked that no name and no size is hostile.
 fn checked_names<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<Vec<String>, WheelError> {
     if archive.len() > MAX_ENTRIES {
         return Err(WheelError::Bomb("it has more entries than any wheel needs"));
@@ -260,7 +257,8 @@ fn checked_names<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<Vec<Stri
     let (mut total_bytes, mut packed_bytes) = (0_u64, 0_u64);
     for index in 0..archive.len() {
         let file = archive.by_index_raw(index).map_err(WheelError::Archive)?;
-        // The bit that says UTF-8 is often forgotten; names in other encodings are not of this century.
+        // Many tools forget to set the bit that marks a name as UTF-8, so the bit is ignored. Other encodings are
+        // obsolete.
         let name = match str::from_utf8(file.name_raw()) {
             Ok(name) => name.to_owned(),
             Err(_) => {
@@ -297,15 +295,11 @@ fn check_name(name: &str, is_symlink: bool) -> Result<(), WheelError> {
     Ok(())
 }
 
-/// Whether a file of a folder can have this name in an image, where `.wh.` begins the names of removed files.
-fn is_file_name(name: &str) -> bool {
-    !matches!(name, "" | "." | "..") && !name.starts_with(".wh.") && !name.contains(['/', '\\', '\0', '\n', '\r'])
-}
-
 fn place(name: &str, data: &str) -> Result<(Scheme, String), WheelError> {
     let Some(rest) = name.strip_prefix(data) else { return Ok((Scheme::Site, name.to_owned())) };
     let refuse = |problem| WheelError::File { file: name.to_owned(), problem };
-    let (scheme, path) = rest.split_once('/').ok_or_else(|| refuse("is a file in the place of a folder"))?;
+    let split = rest.split_once('/').filter(|(_, path)| !path.is_empty());
+    let (scheme, path) = split.ok_or_else(|| refuse("is a file in the place of a folder"))?;
     let scheme = match scheme {
         "purelib" | "platlib" => Scheme::Site,
         "scripts" => Scheme::Scripts,
@@ -316,7 +310,7 @@ fn place(name: &str, data: &str) -> Result<(Scheme, String), WheelError> {
     Ok((scheme, path.to_owned()))
 }
 
-/// `path,sha256=...,size`, the path quoted where it holds a comma or a quote.
+/// Reads `path,sha256=...,size`. The path is quoted if it contains a comma or a quote.
 fn record_line(line: &str) -> (String, Option<Recorded>) {
     let line = line.trim_end();
     let (rest, _size) = line.rsplit_once(',').unwrap_or((line, ""));
@@ -332,7 +326,7 @@ fn record_line(line: &str) -> (String, Option<Recorded>) {
     (path, recorded)
 }
 
-/// URL-safe base64 without padding, as RECORD has it (RFC 4648, section 5).
+/// Encodes URL-safe base64 without padding, like RECORD (RFC 4648, section 5).
 pub(crate) fn base64_url(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
@@ -343,6 +337,23 @@ pub(crate) fn base64_url(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// The scripts of `entry_points.txt`, each with a name that a file in a folder of an image can have. In a layer, names
+/// that begin with `.wh.` remove other files.
+fn scripts(text: &str) -> Result<Vec<(String, String, String)>, WheelError> {
+    const MAX_NAME_BYTES: usize = 255;
+    let is_name = |name: &str| {
+        !matches!(name, "" | "." | "..")
+            && name.len() <= MAX_NAME_BYTES
+            && !name.starts_with(".wh.")
+            && !name.contains(|c: char| matches!(c, '/' | '\\') || c.is_control())
+    };
+    let scripts = entry_points(text);
+    match scripts.iter().find(|(name, ..)| !is_name(name)) {
+        Some((name, ..)) => Err(WheelError::Script { name: name.chars().take(64).collect() }),
+        None => Ok(scripts),
+    }
 }
 
 /// The scripts of `entry_points.txt` (packaging.python.org, "Entry points specification").
@@ -361,7 +372,7 @@ fn entry_points(text: &str) -> Vec<(String, String, String)> {
             _ => continue,
         };
         let Some((name, target)) = line.split_once('=') else { continue };
-        // Extras after the target are allowed and without meaning.
+        // Extras after the target are allowed but have no effect.
         let target = target.split('[').next().unwrap_or_default();
         if let Some((module, attribute)) = target.split_once(':') {
             list.push((name.trim().to_owned(), module.trim().to_owned(), attribute.trim().to_owned()));
@@ -379,7 +390,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives at most three bytes at a time.
+    /// A reader that returns at most three bytes at a time.
     struct Sips(Cursor<Vec<u8>>);
 
     impl Read for Sips {
@@ -459,9 +470,9 @@ mod tests {
             (demo().claims_size("demo/a.py", u32::MAX - 1), "it unpacks to more than 200 times its size"),
             (demo().file("zeros", &zeros), "it unpacks to more than 200 times its size"),
             (demo().raw_entry("demo-1.data/scripts", "x"), "`demo-1.data/scripts` is a file in the place of a folder"),
-            (demo().script("", "demo:main"), "`demo-1.dist-info/entry_points.txt` gives a script a name that no file"),
-            (demo().script("../evil", "demo:main"), "gives a script a name that no file can have"),
-            (demo().script("a\0b", "demo:main"), "gives a script a name that no file can have"),
+            (demo().script("", "demo:main"), "no script can be named ``, as its entry_points.txt has it"),
+            (demo().script("../evil", "demo:main"), "no script can be named `../evil`"),
+            (demo().script("a\0b", "demo:main"), "no script can be named `a\\0b`"),
             (demo().file("other-2.dist-info/METADATA", ""), "it has 2 directories named `*.dist-info`"),
         ];
         for (wheel, message) in table {
@@ -502,7 +513,7 @@ mod tests {
         for position in 0..whole.len() {
             let mut altered = whole.clone();
             altered[position] ^= 1 << (position % 8);
-            // A date or an attribute may change without harm: what counts is that this returns.
+            // A date or an attribute may change without harm. This test only checks that the call returns.
             let _ = read(Cursor::new(altered));
         }
     }
@@ -513,5 +524,17 @@ mod tests {
         let expected = [("a", "m.n", "f.g"), ("g", "m", "h")];
         let expected: Vec<_> = expected.iter().map(|(a, b, c)| (a.to_string(), b.to_string(), c.to_string())).collect();
         assert_eq!(entry_points(text), expected);
+    }
+
+    #[test]
+    fn a_script_has_a_name_that_a_file_can_have() {
+        let (whole, long) = ("x".repeat(255), "x".repeat(256));
+        for name in ["tool", "tool.py", "..tool", "my tool", &whole] {
+            assert!(scripts(&format!("[console_scripts]\n{name} = a:b\n")).is_ok(), "{name}");
+        }
+        for name in ["", ".", "..", "a/b", "../x", "/x", "a\0b", "a\rb", "a\x1bb", "a\\b", ".wh.a", &long] {
+            let error = scripts(&format!("[gui_scripts]\n{name} = a:b\n")).unwrap_err().to_string();
+            assert!(error.starts_with("cannot use the wheel: no script can be named `"), "{error}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What assemble hands on: the whole tree, and the programs in it.
+//! The result of assemble: the whole tree, and the programs in it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,15 +7,15 @@ use crate::model::tree::Tree;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Assembly {
     pub(crate) tree: Tree,
-    /// By name.
+    /// Sorted by name.
     pub(crate) scripts: Vec<InstalledScript>,
-    /// What the user asked for by name, by name.
+    /// The distributions that the user named, sorted by name.
     pub(crate) programs: Vec<Program>,
-    /// What the user should know: a maintainer script that lath does not know.
+    /// Messages for the user, such as a maintainer script that lath does not support.
     pub(crate) notes: Vec<String>,
 }
 
-/// A requested distribution, and what it says of itself.
+/// A requested distribution and its metadata.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Program {
     /// Normalised.
@@ -35,9 +35,9 @@ pub(crate) struct InstalledScript {
     pub(crate) name: String,
     /// The normalised name of its distribution.
     pub(crate) distribution: String,
-    /// The entry point's module; `None` for a script that came as a file.
+    /// The entry point's module. `None` if the wheel contains the script as a file.
     pub(crate) module: Option<String>,
     pub(crate) attribute: Option<String>,
-    /// Whether the user asked for it: [`crate::model::lock::PlatformLock::requests_script`].
+    /// Whether the user requested it: [`crate::model::lock::PlatformLock::requests_script`].
     pub(crate) is_requested: bool,
 }

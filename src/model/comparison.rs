@@ -1,19 +1,19 @@
-//! Four images of the same program side by side: what each weighs, and what that weight is.
+//! A comparison of four images of the same program: their sizes, and the contents that make them up.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 
-/// The four ways to the same program.
+/// The four ways to make an image of the same program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Way {
     /// One stage with everything in it.
     Fat,
-    /// Two stages, as by hand.
+    /// Two stages, as written by hand.
     Recipe,
-    /// Two stages with care.
+    /// Two stages, carefully minimised.
     Lean,
     /// lath's own image.
     Lath,
@@ -30,7 +30,7 @@ impl fmt::Display for Way {
     }
 }
 
-/// What bytes of an image are there for.
+/// The purpose of bytes in an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Content {
@@ -39,12 +39,12 @@ pub(crate) enum Content {
     /// The interpreter and its standard library.
     Python,
     Bytecode,
-    /// Libraries and programs of Debian that are none of the others.
+    /// Libraries and programs of Debian that fit none of the other kinds.
     System,
     Shell,
     Documentation,
     Translations,
-    /// apt, dpkg, and what they know of packages.
+    /// apt, dpkg and their databases of packages.
     PackageManager,
     AptLists,
     AptCaches,
@@ -69,7 +69,7 @@ impl Content {
         Self::Compilers,
     ];
 
-    /// Sorts a Debian package by its name and its section (Debian Policy, section 2.4).
+    /// Classifies a Debian package by its name and its section (Debian Policy, section 2.4).
     pub(crate) fn of_package(name: &str, section: &str) -> Self {
         const PIP: [&str; 6] = [
             "python3-pip",
@@ -102,7 +102,7 @@ impl Content {
             || ["libgcc-", "libasan", "libtsan", "liblsan", "libubsan", "libhwasan", "libcc1", "libgprofng", "libitm"]
                 .iter()
                 .any(|start| name.starts_with(start) && name != "libgcc-s1");
-        // gcc's bare base is a folder that every library of gcc's needs.
+        // gcc's `-base` package is only a directory that every library of gcc depends on.
         let is_compiler = is_compiler && !name.ends_with("-base");
         match name {
             _ if PIP.contains(&name) => Self::Pip,
@@ -114,7 +114,7 @@ impl Content {
         }
     }
 
-    /// Sorts a file by where it is, where that alone tells; `path` without a leading slash.
+    /// Classifies a file by its path, given without a leading slash. `None` if the path is not enough to decide.
     pub(crate) fn of_path(path: &str) -> Option<Self> {
         const PLACES: [(&str, Content); 9] = [
             ("usr/share/doc/", Content::Documentation),
@@ -153,25 +153,27 @@ impl fmt::Display for Content {
     }
 }
 
-/// Bytes by what they are there for.
+/// Number of bytes by purpose.
 pub(crate) type Contents = BTreeMap<Content, u64>;
 
-/// How the base of the Dockerfiles keeps what apt fetches.
+/// How the base image of the Dockerfiles configures apt's caches and lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum AptHabits {
-    /// As debootstrap leaves a system: packages stay in the cache, lists and descriptions unpacked, one pocket.
+    /// The state after debootstrap: packages stay in the cache, lists and descriptions are uncompressed, one pocket is
+    /// used.
     Plain,
-    /// As Debian's and Ubuntu's images are configured: no caches, no descriptions, lists compressed, all pockets.
+    /// The configuration of Debian's and Ubuntu's official images: no caches, no descriptions, compressed lists, all
+    /// pockets.
     Official,
 }
 
 /// Times of a build that really ran, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct BuildTimes {
-    /// Nothing cached but the base.
+    /// A build with nothing cached except the base image.
     pub(crate) uncached_ms: u64,
-    /// Again, with the caches that the first build left.
+    /// A second build, with the caches that the first one left.
     pub(crate) cached_ms: u64,
 }
 
@@ -179,24 +181,24 @@ pub(crate) struct BuildTimes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ComparedImage {
     pub(crate) way: Way,
-    /// Whether it was built and weighed, or reckoned from the archive.
+    /// Whether the image was built and measured. If not, its sizes are computed from the archive's metadata.
     pub(crate) is_measured: bool,
-    /// Of all files of all layers, as `docker images` tells it.
+    /// The size of all files of all layers, like `docker images` reports it.
     pub(crate) raw_bytes: u64,
-    /// Of the layers compressed with gzip, as a registry keeps them.
+    /// The size of the layers compressed with gzip, like a registry stores them.
     pub(crate) compressed_bytes: u64,
     pub(crate) files: u64,
     pub(crate) debian_packages: u64,
     pub(crate) distributions: u64,
     pub(crate) contents: Contents,
-    /// Where it was built here.
+    /// Present if the image was built on this machine.
     pub(crate) build: Option<BuildTimes>,
-    /// The check's whole time in a container, the engine's share included; median.
+    /// The median time of the check in a container, including the time that the engine takes.
     pub(crate) start_ms: Option<u64>,
 }
 
 impl ComparedImage {
-    /// What this image has more of than `smaller`, the heaviest first.
+    /// Returns the contents that take more bytes in this image than in `smaller`, the largest difference first.
     pub(crate) fn surplus(&self, smaller: &Self) -> Vec<(Content, u64)> {
         let more = |(content, bytes): (&Content, &u64)| {
             let has = smaller.contents.get(content).copied().unwrap_or(0);
@@ -208,7 +210,7 @@ impl ComparedImage {
     }
 }
 
-/// All of them.
+/// The compared images, and the circumstances of the comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Comparison {
     /// The program and its version: `pre-commit 4.7.0`.
@@ -218,9 +220,9 @@ pub(crate) struct Comparison {
     /// `linux/amd64`.
     pub(crate) platform: String,
     pub(crate) habits: AptHabits,
-    /// What `start_ms` is the time of; `None` where nothing ran.
+    /// The check that `start_ms` measures. `None` if nothing was run.
     pub(crate) check: Option<String>,
-    /// From the fattest way on.
+    /// In the order of [`Way`], starting with `Fat`.
     pub(crate) images: Vec<ComparedImage>,
 }
 

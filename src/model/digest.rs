@@ -27,7 +27,8 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Computes a key from several fields; each is length-prefixed, so that no two lists of fields collide.
+    /// Computes a key from several fields. Each field is prefixed by its length, so that no two lists of fields
+    /// collide.
     pub(crate) fn of_fields<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hasher = Sha256::new();
         for field in fields {
@@ -37,7 +38,16 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
-    /// The form used in OCI documents: `sha256:` and the digits.
+    /// Computes a key from the JSON of `value`, which must have been written to be a key: it contains everything that a
+    /// result depends on, and no map whose keys are not texts.
+    pub(crate) fn of_key(value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(json) => Self::of(&json),
+            Err(error) => unreachable!("a key that is no JSON: {error}"),
+        }
+    }
+
+    /// Returns the form used in OCI documents: `sha256:` and the digits.
     pub(crate) fn prefixed(&self) -> String {
         format!("sha256:{self}")
     }
@@ -93,7 +103,7 @@ impl<W: Write> DigestWriter<W> {
         Self { inner, hasher: Sha256::new(), size_bytes: 0 }
     }
 
-    /// Gives back the inner writer, the digest and the number of bytes that passed.
+    /// Returns the inner writer, the digest and the number of bytes that passed.
     pub(crate) fn finish(self) -> (W, Digest, u64) {
         (self.inner, Digest(self.hasher.finalize().into()), self.size_bytes)
     }

@@ -1,4 +1,4 @@
-//! What a Dockerfile is asked to be, and what it is written from.
+//! The request for a Dockerfile, and the values that it is written from.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,15 +7,16 @@ use crate::model::assembly::InstalledScript;
 use crate::model::lock::{Lock, LockedWheel};
 use crate::model::request::UserBase;
 
-/// The user base of the recipe, where the user named none.
+/// The user base in the recipe style if the user named none.
 pub(crate) const RECIPE_USER_BASE: &str = "/tmp/theuserbase";
 
-/// How a Dockerfile goes about it.
+/// The style of a Dockerfile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// Two stages, as by hand: `pip install --user`, then two folders and `python3-minimal` on a clean base.
+    /// Two stages, as written by hand: `pip install --user`, then two directories and `python3-minimal` on a clean
+    /// base.
     Recipe,
-    /// The same idea with care: hashes, nothing recommended, nothing left over, no root.
+    /// The same idea done carefully: hashes, no recommended packages, no leftovers, no root.
     Lean,
     /// Lean, with uv in the first stage.
     Uv,
@@ -23,62 +24,62 @@ pub(crate) enum Style {
     Fat,
 }
 
-/// What the builder can do for a `RUN`.
+/// The kinds of `RUN --mount` that the builder supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mounts {
     /// `RUN --mount=type=cache` and `type=secret`: BuildKit, Podman, Buildah.
     Known,
-    /// Docker's classic builder: neither.
+    /// Neither of them: Docker's classic builder.
     Unknown,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DockerfileRequest {
     pub(crate) style: Style,
-    /// What `FROM` names, by digest where one is known: `debian:trixie`, `ubuntu:22.04@sha256:...`.
+    /// The image after `FROM`, with its digest if known: `debian:trixie`, `ubuntu:22.04@sha256:...`.
     pub(crate) from: String,
-    /// Where executables and libraries go (`PYTHONUSERBASE`).
+    /// The directory for executables and libraries (`PYTHONUSERBASE`).
     pub(crate) user_base: UserBase,
     pub(crate) mounts: Mounts,
-    /// Whether certificates are brought in: as the secret `ca`, or as the file `ca.crt` of the build context.
+    /// Whether the build adds certificates, from the secret `ca` or from the file `ca.crt` of the build context.
     pub(crate) has_certificates: bool,
 }
 
-/// What a Dockerfile is written from: what the request came to.
+/// The values that a Dockerfile is written from: the result of resolving the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ingredients {
     pub(crate) lock: Lock,
-    /// Distributions of which no wheel fits. Where there are any nothing could be resolved without building: the lock has
-    /// no wheels then, and pip resolves while it builds the image.
+    /// Distributions that have no fitting wheel. If there are any, the request cannot be resolved without building. In
+    /// that case the lock has no wheels, and pip resolves while it builds the image.
     pub(crate) without_wheels: Vec<String>,
-    /// uv itself for each platform of the lock; empty where the style does not need it.
+    /// uv itself for each platform of the lock. Empty if the style does not use uv.
     pub(crate) uv: Vec<LockedWheel>,
-    /// The console scripts of the wheels, by name.
+    /// The console scripts of the wheels, sorted by name.
     pub(crate) scripts: Vec<InstalledScript>,
-    /// In exec form; empty where no script was named and there are several.
+    /// In exec form. Empty if there are several scripts and the user named none.
     pub(crate) entrypoint: Vec<String>,
     pub(crate) cmd: Vec<String>,
 }
 
-/// The Dockerfile, and what its image is asked once it is built.
+/// The Dockerfile, and the checks of the image that is built from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dockerfile {
     pub(crate) text: String,
     pub(crate) checks: Vec<ContainerCheck>,
 }
 
-/// A command that has to succeed in a container.
+/// A command that must succeed in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ContainerCheck {
-    /// As a user would type it inside: `pre-commit --version`.
+    /// The command as a user would type it inside the container: `pre-commit --version`.
     pub(crate) name: String,
-    /// Takes the place of the image's own entry point.
+    /// Replaces the image's own entry point.
     pub(crate) entrypoint: Option<String>,
-    /// What follows the image's name; the first that succeeds is enough.
+    /// Arguments after the image's name, one list per attempt. The check passes if one attempt succeeds.
     pub(crate) attempts: Vec<Vec<String>>,
 }
 
-/// A program that builds Dockerfiles and runs what came of them.
+/// A program that builds Dockerfiles and runs the resulting images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EngineProgram {
     Docker,
@@ -102,22 +103,22 @@ impl EngineProgram {
 /// How a Dockerfile is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EngineRequest {
-    /// The first that answers builds.
+    /// The first program that responds is used for the build.
     pub(crate) programs: Vec<EngineProgram>,
-    /// What the Dockerfile has to be written for; without a choice, what the engine's builder can do.
+    /// The mount support that the Dockerfile must be written for. `None` means that of the engine's builder.
     pub(crate) mounts: Option<Mounts>,
-    /// A file of certificates.
+    /// A file with certificates.
     pub(crate) certificates: Option<PathBuf>,
     pub(crate) uses_cache: bool,
 }
 
-/// What an engine made of a Dockerfile.
+/// The result of building a Dockerfile with an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EngineReceipt {
     pub(crate) program: EngineProgram,
     pub(crate) dockerfile: String,
     pub(crate) build: Duration,
-    /// All layers together, unpacked.
+    /// The size of all layers together, unpacked.
     pub(crate) size_bytes: u64,
     /// The checks that passed.
     pub(crate) checks: Vec<String>,

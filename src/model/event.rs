@@ -1,26 +1,26 @@
-//! What happens during a build, for whoever shows it.
+//! Events of a build, reported to the code that displays them.
 
-/// One thing that happened.
+/// One event.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     /// A step begins: a verb and its object, `resolving pre-commit`.
     Step(String),
-    /// So many bytes are to be downloaded, beside what was planned before.
+    /// This many bytes will be downloaded, in addition to those planned before.
     DownloadsPlanned {
         bytes: u64,
     },
-    /// What one plan came to.
+    /// All downloads of one plan are finished: their totals.
     DownloadsFinished {
         files: usize,
         bytes: u64,
     },
-    /// A download begins; `total` in bytes where it is known.
+    /// A download begins. `total` is in bytes, if known.
     DownloadStarted {
         id: u64,
         name: String,
         total: Option<u64>,
     },
-    /// `bytes` are there so far.
+    /// The number of bytes downloaded so far.
     DownloadProgress {
         id: u64,
         bytes: u64,
@@ -28,22 +28,29 @@ pub(crate) enum Event {
     DownloadFinished {
         id: u64,
     },
-    /// Something the user should know, and nothing failed.
+    /// So many of the checks have ended; `limit_secs` is 0 if there is no limit.
+    ProofProgress {
+        ended: usize,
+        checks: usize,
+        elapsed_secs: u64,
+        limit_secs: u64,
+    },
+    /// A message for the user although nothing failed.
     Note(String),
     /// Something may be wrong.
     Warning(String),
-    /// A line of a program that works for lath, as it came.
+    /// One unchanged line of output from a program that lath runs.
     Output(String),
-    /// Told with `--verbose` only.
+    /// Shown only with `--verbose`.
     Detail(String),
 }
 
-/// Who listens.
+/// The receiver of events.
 pub(crate) trait Listener: Send + Sync {
     fn hear(&self, event: Event);
 }
 
-/// Hears nothing.
+/// A listener that ignores all events.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Silence;

@@ -1,4 +1,12 @@
-//! Patterns over image paths, as `--keep` takes them: `*` within a component, `**` across, `?` one character.
+//! Patterns for image paths, as used by `--keep`: `*` within a component, `**` across components, `?` for one
+//! character.
+
+/// Whether `pattern` is one that can match: image paths are absolute. The signs of other programs (`[ab]`, `{a,b}`, `\`) are
+/// refused, because they would be taken literally; `?` stands for one such character.
+pub(crate) fn is_pattern(pattern: &str) -> bool {
+    let is_sign = |c: char| "[]{}\\".contains(c) || c.is_control();
+    pattern.starts_with(['/', '*', '?']) && !pattern.contains(is_sign)
+}
 
 /// Says whether `pattern` matches the whole of `path`.
 pub(crate) fn matches(pattern: &str, path: &str) -> bool {
@@ -21,7 +29,7 @@ fn matches_bytes(pattern: &[u8], path: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{is_pattern, matches};
 
     #[test]
     fn a_star_stays_in_its_component_and_two_cross() {
@@ -30,5 +38,15 @@ mod tests {
         assert!(matches("/usr/**.so", "/usr/lib/libz.so"));
         assert!(matches("**/man1/*", "/usr/share/man/man1/git.1.gz"));
         assert!(matches("/usr/?ib", "/usr/lib"));
+    }
+
+    #[test]
+    fn a_pattern_that_matches_nothing_or_means_something_else_is_none() {
+        for pattern in ["/usr/bin/git", "**/*.so", "*", "/usr/bin/?"] {
+            assert!(is_pattern(pattern), "{pattern}");
+        }
+        for pattern in ["", "[", "usr/bin", "/usr/[ab]", "/usr/{a,b}", "/a\\*", "/a\n"] {
+            assert!(!is_pattern(pattern), "{pattern:?}");
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! Layers and images, in the words of the OCI image specification.
+//! Layers and images, in the terms of the OCI image specification.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
 use crate::model::platform::Platform;
 
-/// The digest of a blob as it is stored and sent: of a layer, the compressed bytes.
+/// The digest of a blob as it is stored and sent. For a layer, that is the digest of the compressed bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct BlobDigest(pub(crate) Digest);
@@ -15,21 +15,21 @@ pub(crate) struct BlobDigest(pub(crate) Digest);
 #[serde(transparent)]
 pub(crate) struct DiffId(pub(crate) Digest);
 
-/// A layer whose blob is the concatenation of segments that lie in the store.
+/// A layer whose blob is the concatenation of segments in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layer {
-    /// What it holds, for people: `debian base`, `numpy`.
+    /// A description for people: `debian base`, `numpy`.
     pub(crate) title: String,
     pub(crate) digest: BlobDigest,
     pub(crate) diff_id: DiffId,
     pub(crate) media_type: String,
-    /// Of the compressed blob.
+    /// The size of the compressed blob.
     pub(crate) size_bytes: u64,
-    /// Of the tar.
+    /// The size of the tar.
     pub(crate) tar_bytes: u64,
     /// The sum of its files' sizes.
     pub(crate) files_bytes: u64,
-    /// Keys of the store's segments, in order; joined they are the blob.
+    /// Keys of the store's segments, in order. Joined, they are the blob.
     pub(crate) segments: Vec<Digest>,
 }
 
@@ -48,7 +48,7 @@ impl Document {
     }
 }
 
-/// The image of one platform, sealed.
+/// The sealed image of one platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlatformImage {
     pub(crate) platform: Platform,
@@ -60,19 +60,44 @@ pub(crate) struct PlatformImage {
 /// Everything that a destination needs, for every platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Image {
-    /// As in the request.
+    /// The name in the request.
     pub(crate) name: String,
     pub(crate) platforms: Vec<PlatformImage>,
-    /// Present when there are several platforms.
+    /// Present if there are several platforms.
     pub(crate) index: Option<Document>,
 }
 
 impl Image {
-    /// What identifies the image: the index's digest, or the only manifest's.
+    /// Returns the digest that identifies the image: the index's, or that of the only manifest.
     pub(crate) fn digest(&self) -> BlobDigest {
         match &self.index {
             Some(index) => index.digest,
             None => self.platforms[0].manifest.digest,
         }
+    }
+}
+
+#[cfg(test)]
+impl Image {
+    /// Returns an image with one platform and one layer, for tests. Its documents are no JSON.
+    pub(crate) fn example() -> Self {
+        use crate::model::platform::Architecture;
+        let layer = Layer {
+            title: "base".to_owned(),
+            digest: BlobDigest(Digest::of(b"layer")),
+            diff_id: DiffId(Digest::of(b"tar")),
+            media_type: "application/vnd.oci.image.layer.v1.tar+gzip".to_owned(),
+            size_bytes: 5,
+            tar_bytes: 2048,
+            files_bytes: 1000,
+            segments: Vec::new(),
+        };
+        let platform = PlatformImage {
+            platform: Platform { architecture: Architecture::Amd64 },
+            layers: vec![layer],
+            config: Document::new("application/vnd.oci.image.config.v1+json", b"config".to_vec()),
+            manifest: Document::new("application/vnd.oci.image.manifest.v1+json", b"manifest".to_vec()),
+        };
+        Self { name: "team/tool:1".to_owned(), platforms: vec![platform], index: None }
     }
 }

@@ -1,4 +1,4 @@
-//! Paths inside an image, of a type that only its own check can make.
+//! Paths inside an image. Their type can only be created by its own check.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// An absolute, normal path in an image: begins with `/`, no empty, `.` or `..` component, no whiteout, no NUL, no
-/// trailing slash except for the root itself. Joined to a directory on the host it can't lead outside.
+/// trailing slash except for the root itself, and no longer than Linux takes it. Joined to a directory on the host it can't lead outside.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct ImagePath(String);
@@ -18,12 +18,24 @@ pub(crate) enum ImagePathError {
     Outside(String),
     #[error("cannot use the path {0:?}: it holds a NUL, a line break or bytes that are not UTF-8")]
     Unspeakable(String),
+    #[error("cannot use the path `{}…`: {}", start(.0), TOO_LONG)]
+    TooLong(String),
     #[error("cannot use the path `{0}`: in a layer, names that begin with `.wh.` remove other files")]
     Whiteout(String),
 }
 
+/// The most bytes of a name, and of a path with the NUL that ends it (limits.h(0p), `NAME_MAX` and `PATH_MAX` of Linux).
+const MAX_NAME_BYTES: usize = 255;
+const MAX_PATH_BYTES: usize = 4096;
+const TOO_LONG: &str = "Linux takes names of at most 255 bytes, and paths of at most 4095";
+
+/// The beginning of a path that is too long to be shown.
+fn start(path: &str) -> String {
+    path.chars().take(64).collect()
+}
+
 impl ImagePath {
-    /// Reads a path as archives write them: `./usr/bin`, `usr/bin/` and `/usr/bin` are the same.
+    /// Reads a path as archives write it: `./usr/bin`, `usr/bin/` and `/usr/bin` are the same.
     pub(crate) fn parse(text: &str) -> Result<Self, ImagePathError> {
         if text.contains(['\0', '\n', '\r']) {
             return Err(ImagePathError::Unspeakable(text.to_owned()));
@@ -35,6 +47,7 @@ impl ImagePath {
                 ".." => return Err(ImagePathError::Outside(text.to_owned())),
                 // OCI image specification, "Image Layer Filesystem Changeset", section "Whiteouts".
                 name if name.starts_with(".wh.") => return Err(ImagePathError::Whiteout(text.to_owned())),
+                name if name.len() > MAX_NAME_BYTES => return Err(ImagePathError::TooLong(text.to_owned())),
                 name => {
                     path.push('/');
                     path.push_str(name);
@@ -44,20 +57,23 @@ impl ImagePath {
         if path.is_empty() {
             path.push('/');
         }
+        if path.len() >= MAX_PATH_BYTES {
+            return Err(ImagePathError::TooLong(text.to_owned()));
+        }
         Ok(Self(path))
     }
 
-    /// The root directory.
+    /// Returns the root directory.
     pub(crate) fn root() -> Self {
         Self("/".to_owned())
     }
 
-    /// Appends a relative path, which is checked as in [`ImagePath::parse`].
+    /// Appends a relative path, which is checked like in [`ImagePath::parse`].
     pub(crate) fn join(&self, relative: &str) -> Result<Self, ImagePathError> {
         Self::parse(&format!("{}/{relative}", self.0))
     }
 
-    /// Follows a symbolic link's `target` from the directory of the link; `..` stops at the root, as in a kernel.
+    /// Follows a symbolic link's `target` from the directory of the link. `..` stops at the root, like in the kernel.
     pub(crate) fn resolve_link(&self, target: &str) -> Self {
         let mut components: Vec<&str> = if target.starts_with('/') {
             Vec::new()
@@ -82,7 +98,7 @@ impl ImagePath {
         &self.0
     }
 
-    /// The path without its leading slash: `usr/bin`; empty for the root.
+    /// Returns the path without its leading slash: `usr/bin`. Empty for the root.
     pub(crate) fn relative(&self) -> &str {
         &self.0[1..]
     }
@@ -91,12 +107,12 @@ impl ImagePath {
         self.0.split('/').filter(|component| !component.is_empty())
     }
 
-    /// The last component; empty for the root.
+    /// Returns the last component. Empty for the root.
     pub(crate) fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The directory that holds this path; `None` for the root.
+    /// Returns the directory that contains this path. `None` for the root.
     pub(crate) fn parent(&self) -> Option<Self> {
         if self.0 == "/" {
             return None;
@@ -105,19 +121,19 @@ impl ImagePath {
         Some(Self(if parent.is_empty() { "/" } else { parent }.to_owned()))
     }
 
-    /// Says whether this path is `directory` or lies below it.
+    /// Returns whether this path is `directory` or is below it.
     pub(crate) fn is_within(&self, directory: &str) -> bool {
         self.0
             .strip_prefix(directory)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || directory.ends_with('/'))
     }
 
-    /// Whether this is where Python looks for a module's bytecode (PEP 3147).
+    /// Returns whether Python would load this file as the bytecode of a module (PEP 3147).
     pub(crate) fn is_bytecode(&self) -> bool {
         self.0.ends_with(".pyc") && self.0.contains("/__pycache__/")
     }
 
-    /// Where this path lies when the image's root is the host directory `root`.
+    /// Returns the path on the host if the host directory `root` is the image's root.
     pub(crate) fn under(&self, root: &Path) -> PathBuf {
         root.join(self.relative())
     }
@@ -166,6 +182,17 @@ mod tests {
         for hostile in ["../etc/passwd", "/usr/../../etc", "a/..", "a\0b", "a\nb"] {
             assert!(ImagePath::parse(hostile).is_err(), "{hostile:?}");
         }
+    }
+
+    #[test]
+    fn a_path_is_as_long_as_linux_takes_it() {
+        let name = |length: usize| "ü".repeat(length / 2) + &"x".repeat(length % 2);
+        assert!(ImagePath::parse(&name(255)).is_ok());
+        let error = ImagePath::parse(&format!("a/{}", name(256))).unwrap_err().to_string();
+        assert!(error.starts_with("cannot use the path `a/ü") && error.len() < 300, "{error}");
+        let path = |length: usize| "/123456789".repeat(length / 10) + &"y".repeat(length % 10);
+        assert!(ImagePath::parse(&path(4095)).is_ok());
+        assert!(matches!(ImagePath::parse(&path(4096)), Err(ImagePathError::TooLong(_))));
     }
 
     #[test]

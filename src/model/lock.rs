@@ -1,9 +1,11 @@
-//! The lock: every wheel and .deb that a request comes to, with URL and sha256, for every platform.
+//! The lock: every wheel and .deb that a request resolves to, with URL and sha256, for every platform.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
+use crate::model::hint::Hint;
 use crate::model::platform::{Platform, PythonVersion};
+use crate::model::reason::Why;
 use crate::model::request::BaseRequest;
 use crate::model::tree::Origin;
 
@@ -11,35 +13,37 @@ use crate::model::tree::Origin;
 pub(crate) struct Lock {
     pub(crate) python: PythonVersion,
     pub(crate) base: BaseRequest,
-    /// One for each platform asked for, in that order.
+    /// One for each requested platform, in that order.
     pub(crate) platforms: Vec<PlatformLock>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PlatformLock {
     pub(crate) platform: Platform,
-    /// By normalised name.
+    /// Sorted by normalised name.
     pub(crate) wheels: Vec<LockedWheel>,
-    /// By package name.
+    /// Sorted by package name.
     pub(crate) debs: Vec<LockedDeb>,
-    /// Programs that a package is known to call and that nothing brings: pointed out, not added.
-    pub(crate) hints: Vec<String>,
+    /// Programs and libraries that a distribution is known to use but that no package of the lock contains. lath reports
+    /// them and does not add them.
+    pub(crate) hints: Vec<Hint>,
 }
 
 impl PlatformLock {
-    /// Whether the user asked for the distribution by name.
+    /// Returns whether the user requested the distribution by name.
     pub(crate) fn requests(&self, distribution: &str) -> bool {
         self.wheels.iter().any(|wheel| wheel.is_requested && wheel.name == distribution)
     }
 
-    /// Whether the user asked for a script: by its distribution, or by one of the script's own name that brings along
-    /// what carries it, as `gitlint` does `gitlint-core`.
+    /// Returns whether the user requested a script. That is so if the user requested its distribution, or a
+    /// distribution with the script's own name. The latter usually depends on the former: `gitlint` depends on
+    /// `gitlint-core`, which contains the script.
     pub(crate) fn requests_script(&self, distribution: &str, script: &str) -> bool {
         self.requests(distribution) || self.requests(&namesake(script))
     }
 }
 
-/// The normalised name of the distribution that bears a script's.
+/// Returns the normalised name of the distribution that has the same name as the script.
 pub(crate) fn namesake(script: &str) -> String {
     script.replace(['_', '.'], "-")
 }
@@ -54,23 +58,25 @@ pub(crate) struct LockedWheel {
     /// Without credentials and fragment.
     pub(crate) url: String,
     pub(crate) digest: Digest,
-    /// Where the index tells it.
+    /// Present if the index gives the size.
     pub(crate) size_bytes: Option<u64>,
-    /// Whether the user asked for it by name, and not another distribution.
+    /// Whether the user requested it by name. If not, another distribution depends on it.
     pub(crate) is_requested: bool,
+    /// The distributions of the lock that depend on it, sorted by name.
+    pub(crate) required_by: Vec<String>,
     pub(crate) source: WheelSource,
 }
 
-/// Who named a wheel.
+/// The source of a wheel's location.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum WheelSource {
     /// An index lists it.
     #[default]
     Index,
-    /// A requirement has its URL (PEP 508, "Direct references").
+    /// A requirement contains its URL (PEP 508, "Direct references").
     Url,
-    /// A requirement has its path on this machine; its `url` begins with `file:` then.
+    /// A requirement contains its path on this machine. In that case its `url` begins with `file:`.
     Path,
 }
 
@@ -82,9 +88,10 @@ pub(crate) struct LockedDeb {
     pub(crate) url: String,
     pub(crate) digest: Digest,
     pub(crate) size_bytes: u64,
-    /// What asked for it: ``the interpreter``, `` `--with git` ``, `` `libfoo.so.1`, which wheel bar needs ``, ``needed by python3.13``.
-    pub(crate) reason: String,
-    /// Whether every image of this Python has it, and the user did not name it.
+    pub(crate) why: Why,
+    /// The packages of the lock that depend on it, sorted by name.
+    pub(crate) required_by: Vec<String>,
+    /// Whether every image with this Python contains it, and the user did not name it.
     pub(crate) is_base: bool,
 }
 
@@ -95,21 +102,8 @@ impl LockedWheel {
 }
 
 impl LockedDeb {
-    /// How [`LockedDeb::reason`] begins for an essential package that another one's scripts run.
-    pub(crate) const RUN_BY: &str = "run by scripts of ";
-
     pub(crate) fn origin(&self) -> Origin {
         Origin::Deb { name: self.name.clone(), version: self.version.clone() }
-    }
-
-    /// Whether only another Debian package asked for it.
-    pub(crate) fn is_dependency(&self) -> bool {
-        self.reason.starts_with("needed by ")
-    }
-
-    /// Whether a library of a wheel links against one of its own.
-    pub(crate) fn is_needed_by_wheel(&self) -> bool {
-        self.reason.contains(", which wheel ")
     }
 }
 

@@ -1,4 +1,4 @@
-//! A part: a parcel opened. A listing of its files, contents by digest.
+//! A part is an opened parcel: a list of its files, with their contents by digest.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,22 +21,22 @@ pub(crate) enum PartContents {
     Wheel(WheelPart),
 }
 
-/// A path of an archive, as the archive spells it after the check of [`crate::model::image_path::ImagePath`]:
-/// relative, without a leading slash.
+/// A path of an archive as the archive spells it, after the check of [`crate::model::image_path::ImagePath`]: relative,
+/// without a leading slash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PartEntry {
     pub(crate) path: String,
     pub(crate) kind: Kind,
-    /// Permission bits, setuid, setgid and sticky among them.
+    /// Permission bits, including setuid, setgid and sticky.
     pub(crate) mode: u32,
 }
 
-/// What a .deb holds (deb(5)).
+/// The contents of a .deb (deb(5)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DebPart {
-    /// The control paragraph, as in the package.
+    /// The control paragraph, unchanged.
     pub(crate) control: String,
-    /// Maintainer scripts and triggers present in the control member, by name, with their text.
+    /// Maintainer scripts and triggers of the control member, by name, with their text.
     pub(crate) scripts: Vec<(String, String)>,
     /// `conffiles`, `md5sums` and other control files that dpkg keeps, by name.
     pub(crate) control_files: Vec<(String, String)>,
@@ -44,13 +44,13 @@ pub(crate) struct DebPart {
 }
 
 impl DebPart {
-    /// The text of the script that runs once the package is unpacked.
+    /// Returns the text of the script that runs after the package is unpacked.
     pub(crate) fn postinst(&self) -> Option<&str> {
         self.scripts.iter().find(|(script, _)| script == "postinst").map(|(_, text)| text.as_str())
     }
 }
 
-/// What a wheel holds (PEP 427), sorted by where it goes.
+/// The contents of a wheel (PEP 427), sorted by their place of installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WheelPart {
     /// `Root-Is-Purelib`.
@@ -61,7 +61,7 @@ pub(crate) struct WheelPart {
     pub(crate) metadata: String,
     /// Files of the root, for site-packages.
     pub(crate) site: Vec<PartEntry>,
-    /// Files of `.data/scripts`, by name alone; the first line `#!python` still as it was.
+    /// Files of `.data/scripts`, by file name. A first line `#!python` is not replaced yet.
     pub(crate) scripts: Vec<PartEntry>,
     /// Files of `.data/data`, relative to the prefix.
     pub(crate) data: Vec<PartEntry>,

@@ -1,4 +1,4 @@
-//! What an image is made for: the processor, and the Python it carries.
+//! The target of an image: its processor, and its version of Python.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A processor architecture, in the words of the OCI image specification (Go's `GOARCH`).
+/// A processor architecture, named like in the OCI image specification (Go's `GOARCH`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Architecture {
@@ -15,7 +15,7 @@ pub(crate) enum Architecture {
 }
 
 impl Architecture {
-    /// The architecture of the machine that builds, where lath knows it.
+    /// Returns the architecture of the machine that builds, if lath supports it.
     pub(crate) fn of_host() -> Option<Self> {
         match std::env::consts::ARCH {
             "x86_64" => Some(Self::Amd64),
@@ -24,7 +24,7 @@ impl Architecture {
         }
     }
 
-    /// OCI's and Debian's name, which agree for these: `amd64`.
+    /// Returns the name in OCI and Debian, which is the same for these architectures: `amd64`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Amd64 => "amd64",
@@ -32,7 +32,7 @@ impl Architecture {
         }
     }
 
-    /// The kernel's name, as in wheel tags and `uname -m`: `x86_64`.
+    /// Returns the kernel's name, as in wheel tags and `uname -m`: `x86_64`.
     pub(crate) fn machine(self) -> &'static str {
         match self {
             Self::Amd64 => "x86_64",
@@ -40,7 +40,7 @@ impl Architecture {
         }
     }
 
-    /// Debian's multiarch triplet: `x86_64-linux-gnu`.
+    /// Returns Debian's multiarch triplet: `x86_64-linux-gnu`.
     pub(crate) fn triplet(self) -> &'static str {
         match self {
             Self::Amd64 => "x86_64-linux-gnu",
@@ -48,7 +48,7 @@ impl Architecture {
         }
     }
 
-    /// `e_machine` of its ELF files.
+    /// Returns `e_machine` of its ELF files.
     pub(crate) fn elf_machine(self) -> u16 {
         match self {
             Self::Amd64 => 62,
@@ -57,7 +57,7 @@ impl Architecture {
     }
 }
 
-/// What an image runs on. The operating system is always linux.
+/// The platform that an image runs on. The operating system is always linux.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Platform {
     pub(crate) architecture: Architecture,
@@ -95,12 +95,12 @@ pub(crate) struct PythonVersion {
 }
 
 impl PythonVersion {
-    /// Where Debian and Ubuntu have the interpreter.
+    /// Returns the path of the interpreter in Debian and Ubuntu.
     pub(crate) fn interpreter(self) -> String {
         format!("/usr/bin/python{self}")
     }
 
-    /// Where they have the standard library.
+    /// Returns the path of the standard library in Debian and Ubuntu.
     pub(crate) fn stdlib(self) -> String {
         format!("/usr/lib/python{self}")
     }

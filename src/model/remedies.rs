@@ -1,50 +1,54 @@
-//! What to add to a request where something is missing that no metadata asks for: programs, by the Debian package that
-//! brings them, and modules, by the distribution that does.
+//! What to add for programs and modules that are missing because no metadata declares them: the Debian package that
+//! contains a program, and the distribution that contains a module.
 
-/// The Debian package that brings `program`, where it is known.
+use crate::model::hint::Addition;
+
+/// Returns the Debian package that contains `program`, if known.
 pub(crate) fn package_of(program: &str) -> Option<&'static str> {
     PROGRAMS.iter().find(|(_, programs)| programs.split(' ').any(|known| known == program)).map(|(package, _)| *package)
 }
 
-/// How to bring a Debian package.
-pub(crate) fn of_package(package: &str) -> String {
+/// Returns the addition that contains a Debian package.
+pub(crate) fn of_package(package: &str) -> Addition {
     match package {
-        SHELL => "add it with `--shell`".to_owned(),
-        package => format!("add it with `--with {package}`"),
+        SHELL => Addition::Shell,
+        package => Addition::Package(package.to_owned()),
     }
 }
 
-/// How to bring `program`.
-pub(crate) fn of_program(program: &str) -> Option<String> {
+/// Returns the addition that contains `program`, if its package is known.
+pub(crate) fn of_program(program: &str) -> Option<Addition> {
     package_of(program).map(of_package)
 }
 
-/// Every program of which the package is known.
+/// Returns every program whose package is known.
 pub(crate) fn programs() -> impl Iterator<Item = &'static str> {
     PROGRAMS.iter().flat_map(|(_, programs)| programs.split(' '))
 }
 
-/// How to bring `module`, for modules of the standard library that Debian has apart, and for setuptools', which many
-/// import and do not ask for.
-pub(crate) fn of_module(module: &str) -> Option<&'static str> {
+/// Returns the addition that contains `module`. Covers modules of the standard library that Debian packages separately, and
+/// those of setuptools, because many distributions import setuptools without declaring it.
+pub(crate) fn of_module(module: &str) -> Option<Addition> {
+    let package = |name: &str| Addition::Package(name.to_owned());
+    let requirement = |text: &str| Addition::Requirement(text.to_owned());
     Some(match module.split('.').next()? {
-        "_gdbm" => "add it with `--with python3-gdbm`",
-        "_tkinter" | "tkinter" | "turtle" => "add it with `--with python3-tk`",
-        "ensurepip" => "add it with `--with python3-venv`",
-        // Python gave up its own with 3.12.
-        "distutils" | "setuptools" => "ask for `setuptools`, too",
-        // Later ones have it no more.
-        "pkg_resources" => "ask for `'setuptools<81'`, too",
+        "_gdbm" => package("python3-gdbm"),
+        "_tkinter" | "tkinter" | "turtle" => package("python3-tk"),
+        "ensurepip" => package("python3-venv"),
+        // Python removed its own distutils in 3.12.
+        "distutils" | "setuptools" => requirement("setuptools"),
+        // Newer versions of setuptools do not contain it.
+        "pkg_resources" => requirement("setuptools<81"),
         _ => return None,
     })
 }
 
-/// What `--shell` brings.
+/// The package that `--shell` adds.
 const SHELL: &str = "dash";
 
-/// Debian packages and programs of theirs, in every release alike.
+/// Debian packages and their programs, the same in every release.
 const PROGRAMS: &[(&str, &str)] = &[
-    // `ldd` is there, and is a script for bash.
+    // `ldd` is included because it is a bash script.
     ("bash", "bash ldd"),
     ("binutils", "ar as ld nm objcopy objdump ranlib readelf strings strip"),
     ("bzip2", "bunzip2 bzip2"),
@@ -125,18 +129,19 @@ mod tests {
     }
 
     #[test]
-    fn remedies_name_the_words_of_the_command_line() {
+    fn programs_and_modules_have_their_additions() {
+        let package = |name: &str| Some(Addition::Package(name.to_owned()));
         let table = [
-            ("sh", Some("add it with `--shell`")),
-            ("uname", Some("add it with `--with coreutils`")),
-            ("psql", Some("add it with `--with postgresql-client`")),
+            ("sh", Some(Addition::Shell)),
+            ("uname", package("coreutils")),
+            ("psql", package("postgresql-client")),
             ("frobnicate", None),
         ];
-        for (program, remedy) in table {
-            assert_eq!(of_program(program).as_deref(), remedy, "{program}");
+        for (program, addition) in table {
+            assert_eq!(of_program(program), addition, "{program}");
         }
-        assert_eq!(of_module("pkg_resources.extern"), Some("ask for `'setuptools<81'`, too"));
-        assert_eq!(of_module("tkinter.ttk"), Some("add it with `--with python3-tk`"));
+        assert_eq!(of_module("pkg_resources.extern"), Some(Addition::Requirement("setuptools<81".to_owned())));
+        assert_eq!(of_module("tkinter.ttk"), package("python3-tk"));
         assert_eq!(of_module("frobnicate"), None);
     }
 }

@@ -1,4 +1,5 @@
-//! The request: what the user asked for, settled. Nothing below it sees an option that means "default".
+//! The request: the user's inputs and options, with all defaults resolved. No later code sees an option that means
+//! "default".
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,38 +11,43 @@ use thiserror::Error;
 
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
+use crate::model::secret_text::SecretText;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    /// What goes in, Python half.
+    /// The inputs of the Python half.
     pub(crate) python: PythonRequest,
-    /// What goes in, Debian half.
+    /// The inputs of the Debian half.
     pub(crate) base: BaseRequest,
     /// At least one, in the order that the user gave, without duplicates.
     pub(crate) platforms: Vec<Platform>,
     pub(crate) trim: TrimLevel,
-    /// Globs of image paths that trim must leave.
+    /// Globs of image paths that trim must keep.
     pub(crate) keep: Vec<String>,
     pub(crate) bytecode: Bytecode,
-    /// Where wheels go (`PYTHONUSERBASE`).
+    /// The directory for wheels (`PYTHONUSERBASE`).
     pub(crate) user_base: UserBase,
     pub(crate) runtime: RuntimeRequest,
-    /// Host files that go in, in order.
+    /// Host files to copy into the image, in order.
     pub(crate) copies: Vec<Copied>,
     /// Commands that must exit with 0 in the finished image.
     pub(crate) checks: Vec<String>,
     /// Whether the default checks and `checks` run.
     pub(crate) verify: bool,
+    /// How long all checks of a platform may take together, in seconds; 0 is no limit.
+    pub(crate) proof_secs: u64,
     pub(crate) compression: Compression,
-    /// Seconds since 1970 for every time in the image (`SOURCE_DATE_EPOCH`).
+    /// Seconds since 1970, used for every time in the image (`SOURCE_DATE_EPOCH`). At most `MAX_EPOCH_SECS`.
     pub(crate) epoch_secs: u64,
-    /// The image's name, with its tag where one was given: `registry.example/tools/pre-commit:4.7.0`.
+    /// The image's name, with its tag if the user gave one: `registry.example/tools/pre-commit:4.7.0`.
     pub(crate) name: String,
     pub(crate) destinations: Vec<Destination>,
+    /// The file for the receipt, as JSON.
+    pub(crate) metadata_file: Option<PathBuf>,
 }
 
-/// The directory that `PYTHONUSERBASE` names: executables in `bin`, libraries in `lib`. It stands in `PATH`, which knows
-/// no quoting, and in Python source.
+/// The directory that `PYTHONUSERBASE` names: executables in `bin`, libraries in `lib`. Only plain characters are
+/// allowed, because the path is written into `PATH`, which has no quoting, and into Python source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UserBase(ImagePath);
 
@@ -52,17 +58,17 @@ impl UserBase {
         &self.0
     }
 
-    /// Where its executables are.
+    /// Returns the directory of its executables.
     pub(crate) fn bin(&self) -> String {
         format!("{}/bin", self.0)
     }
 
-    /// The whole path of one of its executables.
+    /// Returns the full path of one of its executables.
     pub(crate) fn program(&self, name: &str) -> String {
         format!("{}/bin/{name}", self.0)
     }
 
-    /// The user site, where `version` looks for libraries.
+    /// Returns the user site, the directory in which Python `version` searches for libraries.
     pub(crate) fn site(&self, version: PythonVersion) -> String {
         format!("{}/lib/python{version}/site-packages", self.0)
     }
@@ -78,7 +84,7 @@ impl FromStr for UserBase {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        // What an engine mounts over, what belongs to packages, and the links that stand for the latter.
+        // Directories that an engine mounts over, directories that belong to packages, and the symbolic links to those.
         const TAKEN: [&str; 11] =
             ["/dev", "/proc", "/sys", "/run", "/etc", "/root", "/bin", "/sbin", "/lib", "/lib64", "/var/lib/dpkg"];
         let refuse = || ParseError::UserBase(text.to_owned());
@@ -95,8 +101,14 @@ impl FromStr for UserBase {
 }
 
 impl Request {
-    /// The request for the Python alone, of the same release, that compiles for `platform` on this machine; `None`
-    /// where the platform's own does, or nothing is compiled.
+    /// The latest time that all parts of an image can hold: a tar header has eleven octal digits for it (2242-03-16).
+    /// A pax record could hold later times, but not every engine can set them: containerd counts nanoseconds in 64 bits,
+    /// which end in 2262.
+    pub(crate) const MAX_EPOCH_SECS: u64 = 0o77_777_777_777;
+
+    /// Returns the request for a bare Python of the same release for this machine, which compiles the bytecode for
+    /// `platform`. `None` if the platform's own Python can do it here, if nothing is compiled, or if lath does not
+    /// support this machine's architecture.
     pub(crate) fn workshop(&self, platform: Platform) -> Option<Self> {
         let host = Platform { architecture: Architecture::of_host()? };
         if host == platform || self.bytecode == Bytecode::None {
@@ -119,7 +131,7 @@ impl Request {
 pub(crate) struct PythonRequest {
     pub(crate) version: PythonVersion,
     /// PEP 508 requirements, or paths and URLs of wheels, as typed.
-    pub(crate) requirements: Vec<String>,
+    pub(crate) requirements: Vec<SecretText>,
     /// `-r` files.
     pub(crate) requirement_files: Vec<PathBuf>,
     /// `--constraint` files.
@@ -128,35 +140,28 @@ pub(crate) struct PythonRequest {
     pub(crate) indexes: Indexes,
 }
 
-impl PythonRequest {
-    /// What is asked for, as it was typed.
-    pub(crate) fn what(&self) -> (&[String], &[PathBuf]) {
-        (&self.requirements, &self.requirement_files)
-    }
-}
-
-/// Which versions that are not final may be taken.
+/// Which pre-release versions the resolver may choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Prereleases {
     Disallow,
     Allow,
-    /// Of what has no other version that fits, or is asked for by name with one.
+    /// For a package that has no other fitting version, or whose requirement names a pre-release version.
     IfNecessary,
-    /// Of what is asked for by name with one.
+    /// For a package whose requirement names a pre-release version.
     Explicit,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Indexes {
-    /// Takes the place of PyPI.
-    pub(crate) default_index: Option<String>,
-    /// Searched before the default one, in order.
-    pub(crate) extra: Vec<String>,
-    /// A date or an RFC 3339 time: files uploaded later don't exist.
+    /// Replaces PyPI.
+    pub(crate) default_index: Option<SecretText>,
+    /// Searched before the default index, in order.
+    pub(crate) extra: Vec<SecretText>,
+    /// A date or an RFC 3339 time. Files uploaded later are ignored.
     pub(crate) exclude_newer: Option<String>,
 }
 
-/// Where Python and its shared libraries come from.
+/// The distribution that Python and its shared libraries come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BaseRequest {
     pub(crate) distribution: Distribution,
@@ -164,12 +169,12 @@ pub(crate) struct BaseRequest {
     pub(crate) suite: String,
     /// Debian packages that the user adds.
     pub(crate) packages: Vec<String>,
-    /// Follow Recommends too.
+    /// Whether Recommends are followed too.
     pub(crate) recommends: bool,
-    /// The mirror of the main archive; `None` is the distribution's own.
-    pub(crate) mirror: Option<String>,
-    /// The mirror of the security archive; `None` is the distribution's own, or `mirror`'s where that is set and holds it.
-    pub(crate) security_mirror: Option<String>,
+    /// The mirror of the main archive. `None` means the distribution's own.
+    pub(crate) mirror: Option<SecretText>,
+    /// The mirror of the security archive. `None` means the distribution's own, even if `mirror` is set.
+    pub(crate) security_mirror: Option<SecretText>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,7 +202,7 @@ pub(crate) enum TrimLevel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bytecode {
     None,
-    /// What the console scripts import when they start.
+    /// The modules that the console scripts import when they start.
     Start,
     All,
 }
@@ -205,10 +210,10 @@ pub(crate) enum Bytecode {
 /// How the image runs.
 #[derive(Debug, Clone)]
 pub(crate) struct RuntimeRequest {
-    /// The console scripts the image runs; empty when the user named none.
+    /// The console scripts that the image runs. Empty if the user named none.
     pub(crate) scripts: Vec<String>,
     pub(crate) entrypoint: Entrypoint,
-    /// Whether `/bin/sh` and its tools go in.
+    /// Whether `/bin/sh` and its tools are included.
     pub(crate) shell: bool,
     pub(crate) cmd: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
@@ -222,7 +227,7 @@ pub(crate) struct RuntimeRequest {
 }
 
 impl RuntimeRequest {
-    /// Who runs the image, without the group.
+    /// Returns the user that runs the image, without the group.
     pub(crate) fn uid(&self) -> &str {
         self.user.split(':').next().unwrap_or_default()
     }
@@ -234,15 +239,15 @@ pub(crate) enum Entrypoint {
     Shell,
 }
 
-/// A host file or folder and where it goes.
+/// A host file or directory, and its path in the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Copied {
     pub(crate) source: PathBuf,
     pub(crate) target: ImagePath,
 }
 
-/// A host file or folder that is seen, and may be written to, while the program runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A host file or directory that is mounted while the program runs. It is writable unless `is_read_only` is set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Volume {
     /// Absolute.
     pub(crate) source: PathBuf,
@@ -260,16 +265,16 @@ pub(crate) enum Compression {
     Zstd(u8),
 }
 
-/// Where an image goes, in skopeo's words.
+/// A destination of the image, in skopeo's syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
-    /// One tar that is an OCI layout and a Docker archive at once.
+    /// One tar that is both an OCI layout and a Docker archive.
     Archive(PathBuf),
-    /// `oci:PATH[:REFERENCE]`: an OCI layout in a folder, beside the images that it has under other names.
+    /// `oci:PATH[:REFERENCE]`: an OCI layout in a directory. Images with other names in this layout are kept.
     Oci { path: PathBuf, reference: Option<String> },
     /// `oci-archive:PATH[:REFERENCE]`: an OCI layout in a tar.
     OciArchive { path: PathBuf, reference: Option<String> },
-    /// `docker-archive:PATH[:NAME[:TAG]]`: what `docker save` writes.
+    /// `docker-archive:PATH[:NAME[:TAG]]`: the format of `docker save`.
     DockerArchive { path: PathBuf, name: Option<String> },
     /// `dir:PATH`: a plain root file system.
     Directory(PathBuf),
@@ -322,8 +327,8 @@ impl FromStr for Destination {
     }
 }
 
-/// Splits `PATH[:REFERENCE]` at the first colon, as skopeo does: such a path holds none. A reference is of the characters
-/// that image-spec, annotations.md, has for `org.opencontainers.image.ref.name`.
+/// Splits `PATH[:REFERENCE]` at the first colon, like skopeo, so the path cannot contain a colon. A reference consists
+/// of the characters that image-spec, annotations.md, allows for `org.opencontainers.image.ref.name`.
 fn named(text: &str) -> Option<(PathBuf, Option<String>)> {
     let (path, reference) = match text.split_once(':') {
         None => (text, None),
@@ -339,24 +344,67 @@ fn named(text: &str) -> Option<(PathBuf, Option<String>)> {
     is_whole.then(|| (path.into(), reference.map(str::to_owned)))
 }
 
+/// A name may have so many characters, with its registry and without its tag (`RepositoryNameTotalLengthMax` of
+/// github.com/distribution/reference, which engines read names by).
+const MAX_NAME_CHARACTERS: usize = 255;
+/// The registry and the namespace that a name without them has for an engine.
+const DEFAULT_REGISTRY: &str = "docker.io/";
+const DEFAULT_NAMESPACE: &str = "library/";
+
 /// Whether engines and registries take `text` as a name, with a tag or without (distribution-spec, "Pulling manifests").
 pub(crate) fn is_image_name(text: &str) -> bool {
-    let (path, tag) = match text.rsplit_once(':') {
-        Some((path, tag)) if !tag.contains('/') => (path, Some(tag)),
+    let (name, tag) = match text.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
         _ => (text, None),
     };
-    let is_component = |component: &str| {
-        let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        component.starts_with(is_edge)
-            && component.ends_with(is_edge)
-            && component.chars().all(|c| is_edge(c) || matches!(c, '-' | '_' | '.' | ':'))
+    let (registry, path) = match name.split_once('/') {
+        Some((first, rest)) if is_registry(first) => (Some(first), rest),
+        _ => (None, name),
     };
-    let is_tag = |tag: &str| {
-        (1..=128).contains(&tag.len())
-            && !tag.starts_with(['-', '.'])
-            && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    qualified(name).len() <= MAX_NAME_CHARACTERS
+        && registry.is_none_or(is_host)
+        && path.split('/').all(is_component)
+        // Engines take these for the digest of an image.
+        && !(path.len() == 64 && path.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        && tag.is_none_or(is_tag)
+}
+
+/// `tool:1` with the registry and the namespace that it stands for.
+pub(crate) fn qualified(name: &str) -> String {
+    match name.split_once('/') {
+        Some((first, _)) if is_registry(first) => name.to_owned(),
+        Some(_) => format!("{DEFAULT_REGISTRY}{name}"),
+        None => format!("{DEFAULT_REGISTRY}{DEFAULT_NAMESPACE}{name}"),
+    }
+}
+
+/// Whether engines take the first component of a name for a registry.
+fn is_registry(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost"
+}
+
+/// `registry.example:5000`.
+fn is_host(text: &str) -> bool {
+    let (host, port) = text.split_once(':').unwrap_or((text, "1"));
+    let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_label = |label: &str| {
+        label.starts_with(is_edge) && label.ends_with(is_edge) && label.chars().all(|c| is_edge(c) || c == '-')
     };
-    path.split('/').all(is_component) && tag.is_none_or(is_tag)
+    host.split('.').all(is_label) && port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
+fn is_component(component: &str) -> bool {
+    let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_separator = |text: &str| matches!(text, "" | "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
+    component.starts_with(is_edge) && component.ends_with(is_edge) && component.split(is_edge).all(is_separator)
+}
+
+/// `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`
+fn is_tag(tag: &str) -> bool {
+    (1..=128).contains(&tag.len())
+        && !tag.starts_with(['-', '.'])
+        && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
 impl fmt::Display for Destination {
@@ -395,6 +443,57 @@ impl FromStr for Compression {
 }
 
 #[cfg(test)]
+impl Request {
+    /// Returns a request with empty lists and the defaults of the command line, for tests to change.
+    pub(crate) fn example() -> Self {
+        Self {
+            python: PythonRequest {
+                version: PythonVersion { major: 3, minor: 13 },
+                requirements: Vec::new(),
+                requirement_files: Vec::new(),
+                constraint_files: Vec::new(),
+                prereleases: Prereleases::IfNecessary,
+                indexes: Indexes::default(),
+            },
+            base: BaseRequest {
+                distribution: Distribution::Debian,
+                suite: "trixie".to_owned(),
+                packages: Vec::new(),
+                recommends: false,
+                mirror: None,
+                security_mirror: None,
+            },
+            platforms: Vec::new(),
+            trim: TrimLevel::Standard,
+            keep: Vec::new(),
+            bytecode: Bytecode::None,
+            user_base: UserBase(ImagePath::parse(UserBase::DEFAULT).unwrap()),
+            runtime: RuntimeRequest {
+                scripts: Vec::new(),
+                entrypoint: Entrypoint::Exec,
+                shell: false,
+                cmd: Vec::new(),
+                env: BTreeMap::new(),
+                labels: BTreeMap::new(),
+                annotations: BTreeMap::new(),
+                user: "65532:65532".to_owned(),
+                workdir: None,
+                expose: Vec::new(),
+            },
+            copies: Vec::new(),
+            checks: Vec::new(),
+            verify: true,
+            proof_secs: 0,
+            compression: Compression::Gzip(6),
+            epoch_secs: 0,
+            name: "tool".to_owned(),
+            destinations: Vec::new(),
+            metadata_file: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -428,6 +527,65 @@ mod tests {
             ["oci:", "oci::x", "oci:x:", "oci:x:/y", "docker-archive:d:Big", "docker-daemon:Big", "docker://x", "y:z"]
         {
             assert!(text.parse::<Destination>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_that_engines_and_registries_take() {
+        let long = |length: usize| "x".repeat(length);
+        let good = [
+            "tool",
+            "tool:1",
+            "a/b__c/d.e-f--g:V_1.0-x",
+            "host.example:5000/a/b:1",
+            "localhost/tool",
+            "localhost:5000/tool",
+            "127.0.0.1:5000/x",
+            &long(237),
+            &format!("h.example/{}", long(245)),
+            &format!("tool:{}", long(128)),
+        ];
+        for name in good {
+            assert!(is_image_name(name), "{name}");
+        }
+        let bad = [
+            "",
+            "a:b:c",
+            "a:b/c",
+            "Tool",
+            "a//b",
+            "/a",
+            "a/",
+            "a..b",
+            "a___b",
+            "-a",
+            "a-",
+            "a._b",
+            "tool:",
+            "tool:-1",
+            "tool:a+b",
+            "tool:ä",
+            "host.example:port/x",
+            "host.example:99999/x",
+            "host..example/x",
+            "a/b:c/d",
+            &long(238),
+            &long(300),
+            &format!("h.example/{}", long(246)),
+            &format!("tool:{}", long(129)),
+            &"0a".repeat(32),
+        ];
+        for name in bad {
+            assert!(!is_image_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_qualified_as_docker_does_it() {
+        assert_eq!(qualified("tool:1"), "docker.io/library/tool:1");
+        assert_eq!(qualified("me/tool:1"), "docker.io/me/tool:1");
+        for name in ["registry.example/me/tool:1", "host:5000/tool:1", "localhost/tool:1"] {
+            assert_eq!(qualified(name), name);
         }
     }
 

@@ -1,40 +1,16 @@
-//! The file system of an image as a plain value: one node a path, contents by digest. No disk.
+//! The file system of an image as a plain value: one node per path, contents by digest. Nothing is on disk.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
+pub(crate) use crate::model::origin::Origin;
+use crate::model::reason::{Kept, Removed};
 
-/// Where a path came from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "kind")]
-pub(crate) enum Origin {
-    /// A Debian package.
-    Deb { name: String, version: String },
-    /// A Python distribution.
-    Wheel { name: String, version: String },
-    /// lath itself: what a maintainer script or an installer would have written.
-    Lath,
-    /// A file of the user's own (`--copy`).
-    User,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Deb { name, .. } => write!(f, "deb {name}"),
-            Self::Wheel { name, .. } => write!(f, "wheel {name}"),
-            Self::Lath => f.write_str("lath"),
-            Self::User => f.write_str("user"),
-        }
-    }
-}
-
-/// What a path is.
+/// The type of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "type")]
 pub(crate) enum Kind {
@@ -49,24 +25,24 @@ pub(crate) struct Node {
     pub(crate) kind: Kind,
     /// Permission bits: `0o755`.
     pub(crate) mode: u32,
-    /// The owner's numeric id, which is the group's too.
+    /// The numeric ID of the owner. The group has the same ID.
     pub(crate) owner: u32,
     pub(crate) origin: Origin,
-    /// Why the path is kept, once trim has said so; empty before.
-    pub(crate) reason: String,
+    /// Why the path is kept. `None` until trim sets it.
+    pub(crate) kept: Option<Kept>,
 }
 
 impl Node {
     pub(crate) fn directory(origin: Origin) -> Self {
-        Self { kind: Kind::Directory, mode: 0o755, owner: 0, origin, reason: String::new() }
+        Self { kind: Kind::Directory, mode: 0o755, owner: 0, origin, kept: None }
     }
 
     pub(crate) fn link(target: impl Into<String>, origin: Origin) -> Self {
-        Self { kind: Kind::Link { target: target.into() }, mode: 0o777, owner: 0, origin, reason: String::new() }
+        Self { kind: Kind::Link { target: target.into() }, mode: 0o777, owner: 0, origin, kept: None }
     }
 
     pub(crate) fn file(digest: Digest, size_bytes: u64, mode: u32, origin: Origin) -> Self {
-        Self { kind: Kind::File { digest, size_bytes }, mode, owner: 0, origin, reason: String::new() }
+        Self { kind: Kind::File { digest, size_bytes }, mode, owner: 0, origin, kept: None }
     }
 
     pub(crate) fn size_bytes(&self) -> u64 {
@@ -76,7 +52,7 @@ impl Node {
         }
     }
 
-    /// The digest of the contents, where this is a file.
+    /// Returns the digest of the contents, if this is a file.
     pub(crate) fn digest(&self) -> Option<&Digest> {
         match &self.kind {
             Kind::File { digest, .. } => Some(digest),
@@ -89,17 +65,17 @@ impl Node {
     }
 }
 
-/// A path that was taken out, and why.
+/// A removed path, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Removal {
     pub(crate) size_bytes: u64,
     pub(crate) origin: Origin,
-    /// The rule, in the user's words: `documentation`.
-    pub(crate) reason: String,
+    pub(crate) reason: Removed,
 }
 
-/// Of `nodes`, those that have the same contents, mode and owner as an earlier one of the same Debian package, each with
-/// that one's path: packages carry them as hard links, and nothing in an image tells a copy from a link.
+/// Returns the nodes that have the same contents, mode and owner as an earlier node of the same Debian package, each
+/// with the path of that node. Packages contain such files as hard links, and in an image a copy cannot be
+/// distinguished from a link.
 pub(crate) fn hard_links<'a>(
     nodes: impl Iterator<Item = (&'a ImagePath, &'a Node)>,
 ) -> BTreeMap<&'a ImagePath, &'a ImagePath> {
@@ -119,7 +95,7 @@ pub(crate) fn hard_links<'a>(
     links
 }
 
-/// Every path of an image, and every path that trim took out of it.
+/// Every path of an image, and every path that trim removed from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tree {
     pub(crate) nodes: BTreeMap<ImagePath, Node>,
@@ -127,7 +103,7 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Adds `node` and the directories above it that are missing (0755, root, of the node's origin).
+    /// Adds `node` and any missing parent directories (0755, root, with the node's origin).
     pub(crate) fn insert(&mut self, path: ImagePath, node: Node) {
         let mut above = path.parent();
         while let Some(parent) = above {
@@ -140,15 +116,16 @@ impl Tree {
         self.nodes.insert(path, node);
     }
 
-    /// Takes a path out and keeps the reason.
-    pub(crate) fn remove(&mut self, path: &ImagePath, reason: &str) {
+    /// Removes a path and records the reason.
+    pub(crate) fn remove(&mut self, path: &ImagePath, reason: Removed) {
         if let Some(node) = self.nodes.remove(path) {
-            let removal = Removal { size_bytes: node.size_bytes(), origin: node.origin, reason: reason.to_owned() };
+            let removal = Removal { size_bytes: node.size_bytes(), origin: node.origin, reason };
             self.removed.insert(path.clone(), removal);
         }
     }
 
-    /// Follows links in every component of `path`, as a kernel does; `None` when it leads nowhere or in a circle.
+    /// Follows links in every component of `path`, like the kernel. `None` if the path does not exist or the links form
+    /// a circle.
     pub(crate) fn canonical(&self, path: &ImagePath) -> Option<ImagePath> {
         let mut current = path.clone();
         'again: for _ in 0..40 {
@@ -177,42 +154,51 @@ impl Tree {
         None
     }
 
-    /// The node that `path` leads to, links followed.
+    /// Returns the node at `path` after following links.
     pub(crate) fn find(&self, path: &str) -> Option<(ImagePath, &Node)> {
         let canonical = self.canonical(&ImagePath::parse(path).ok()?)?;
         let node = self.nodes.get(&canonical)?;
         Some((canonical, node))
     }
 
-    /// The bytes of all files; those of hard links once.
+    /// Returns the size of all files. Hard links count once.
     pub(crate) fn size_bytes(&self) -> u64 {
         let twice: u64 = self.hard_links().keys().map(|path| self.nodes[*path].size_bytes()).sum();
         self.nodes.values().map(Node::size_bytes).sum::<u64>() - twice
     }
 
-    /// The files that ship as hard links, each with the path that it is a link to.
+    /// Returns the files that ship as hard links, each with the path that it links to.
     pub(crate) fn hard_links(&self) -> BTreeMap<&ImagePath, &ImagePath> {
         hard_links(self.nodes.iter())
     }
 
-    /// A key for everything that ships: paths, kinds, modes, owners and contents; not origins nor reasons.
+    /// Returns a key for everything that ships: paths, kinds, modes, owners and contents. Origins and reasons do not
+    /// count.
     pub(crate) fn digest(&self) -> Digest {
         self.digest_of(|_| true)
     }
 
-    /// The digest of the paths that count.
+    /// Returns the digest of the paths for which `counts` is true.
     pub(crate) fn digest_of(&self, counts: impl Fn(&ImagePath) -> bool) -> Digest {
-        let mut text = String::new();
-        for (path, node) in self.nodes.iter().filter(|(path, _)| counts(path)) {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{path} {:o} {} {:?}", node.mode, node.owner, node.kind);
+        /// The fields of a node that count.
+        #[derive(Serialize)]
+        struct NodeKey<'a> {
+            path: &'a ImagePath,
+            mode: u32,
+            owner: u32,
+            kind: &'a Kind,
         }
-        Digest::of(text.as_bytes())
+        let counted = self.nodes.iter().filter(|(path, _)| counts(path));
+        let nodes: Vec<NodeKey<'_>> = counted
+            .map(|(path, node)| NodeKey { path, mode: node.mode, owner: node.owner, kind: &node.kind })
+            .collect();
+        Digest::of_key(&nodes)
     }
 
-    /// The tree as text, one line a path, removed ones included: what tests compare and people read.
+    /// Returns the tree as text for tests and people, one line per path, including removed paths.
     #[cfg(test)]
     pub(crate) fn listing(&self) -> String {
+        use std::fmt::Write as _;
         let mut lines: BTreeMap<&ImagePath, String> = BTreeMap::new();
         for (path, node) in &self.nodes {
             let (kind, tail) = match &node.kind {
@@ -221,8 +207,8 @@ impl Tree {
                 Kind::Link { target } => ("link", format!(" -> {target}")),
             };
             let mut line = format!("{kind} {:04o} {} {path}{tail}  {}", node.mode, node.owner, node.origin);
-            if !node.reason.is_empty() {
-                let _ = write!(line, "  kept: {}", node.reason);
+            if let Some(kept) = &node.kept {
+                let _ = write!(line, "  kept: {kept}");
             }
             lines.insert(path, line);
         }

@@ -6,6 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use url::Url;
 use uv_netrc::Netrc;
 
+use crate::model::secret_text::without_credentials;
+
+/// What to do about a URL with a password whose end is not plain.
+pub(crate) const PERCENT_HINT: &str =
+    "special characters of a password are written with percent signs: `%40` for `@`, `%2F` for `/`, `%3A` for `:`";
+
 /// Knows who is who to which server. Shows nothing of it when it is printed.
 #[derive(Default)]
 pub(crate) struct Credentials {
@@ -40,9 +46,9 @@ impl Credentials {
 
     /// Remembers the credentials of `url` where it bears any: they are shown to its server, and to no other.
     pub(crate) fn remember(&self, url: &str) {
-        let Ok(mut url) = Url::parse(url) else { return };
+        let Ok(url) = Url::parse(url) else { return };
         let Some(login) = login_of(&url) else { return };
-        strip(&mut url);
+        let mut url = without_credentials(&url);
         url.set_query(None);
         url.set_fragment(None);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,33 +71,6 @@ impl Credentials {
         let entry = self.netrc.as_ref()?.hosts.get(url.host_str()?)?;
         Some(Login { user: entry.login.clone(), password: entry.password.clone() })
     }
-}
-
-/// A URL, or a text that speaks of some, as it may be shown: without the names and passwords in them.
-pub(crate) fn public(text: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("://") {
-        let (before, after) = rest.split_at(start + 3);
-        shown.push_str(before);
-        let ends_word = |c: char| c.is_whitespace() || matches!(c, '`' | '"' | '\'' | '<' | '>');
-        let word = &after[..after.find(ends_word).unwrap_or(after.len())];
-        let authority = &word[..word.find(['/', '?', '#']).unwrap_or(word.len())];
-        // A password with a slash in it ends the authority early, and what is left is no URL.
-        let scheme = &before
-            [before.rfind(|c: char| !c.is_ascii_alphanumeric() && !"+-.:/".contains(c)).map_or(0, |at| at + 1)..];
-        let is_url = authority.contains('@') || Url::parse(&format!("{scheme}{word}")).is_ok();
-        let secret = if is_url { authority.rfind('@') } else { word.rfind('@') };
-        rest = &after[secret.map_or(0, |at| at + 1)..];
-    }
-    shown.push_str(rest);
-    shown
-}
-
-fn strip(url: &mut Url) {
-    // Neither fails on a URL with a host, and one without a host carries no password.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
 }
 
 fn login_of(url: &Url) -> Option<Login> {
@@ -150,20 +129,5 @@ mod tests {
         assert_eq!(user(&credentials, "https://host.example/x").as_deref(), Some("me:secret"));
         assert_eq!(user(&credentials, "https://other.example/x"), None);
         assert_eq!(user(&Credentials::with_netrc(Some(&home.path().join("none"))), "https://host.example/x"), None);
-    }
-
-    #[test]
-    fn what_is_shown_has_no_password() {
-        let table = [
-            ("https://me:secret@index.example/simple", "https://index.example/simple"),
-            ("x @ https://me:se@cret@h/x.whl and http://u@v/", "x @ https://h/x.whl and http://v/"),
-            ("`https://me:sec/ret@h/x.whl`", "`https://h/x.whl`"),
-            ("https://me:secret@[nonsense/simple", "https://[nonsense/simple"),
-            ("git+https://host/a/b@v1", "git+https://host/a/b@v1"),
-            ("/some/file@2", "/some/file@2"),
-        ];
-        for (text, expected) in table {
-            assert_eq!(public(text), expected);
-        }
     }
 }

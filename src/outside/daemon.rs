@@ -1,5 +1,5 @@
-//! The daemon of an engine (Docker's, or Podman's socket, which speaks the same API): images are loaded into it by
-//! `POST /images/load`.
+//! The daemon of an engine: Docker's, or Podman's socket, which has the same API. `POST /images/load` loads images into
+//! it.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -12,20 +12,20 @@ use futures::StreamExt as _;
 use thiserror::Error;
 
 const CHUNK_BYTES: usize = 1 << 20;
-/// A daemon that lives answers at once; one that hangs would hang the build.
+/// A running daemon responds at once. Without this limit, a daemon that hangs would block the build.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// Docker 23.0, the first that reads zstd layers.
+/// The API of Docker 23.0, the first version that reads zstd layers.
 const ZSTD_SINCE: (u32, u32) = (1, 42);
 
-/// Knows where a daemon may listen.
+/// The addresses at which a daemon may listen.
 #[derive(Debug, Clone)]
 pub(crate) struct Daemon {
-    /// As in `DOCKER_HOST`, the first that answers is taken.
+    /// In the form of `DOCKER_HOST`. The first one that responds is used.
     hosts: Vec<String>,
     is_named: bool,
 }
 
-/// Who answered.
+/// The engine that responded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Engine {
     /// `Docker 20.10.24`.
@@ -54,7 +54,8 @@ fn listed(hosts: &[String]) -> String {
 }
 
 impl Daemon {
-    /// `host` as in `DOCKER_HOST`; without one, the sockets of Docker and Podman, the user's own among them.
+    /// Creates the list from `host`, in the form of `DOCKER_HOST`. Without `host`, uses the sockets of Docker and
+    /// Podman, including those of the user.
     pub(crate) fn new(host: Option<String>, runtime_dir: Option<&Path>) -> Self {
         if let Some(host) = host {
             return Self { hosts: vec![host], is_named: true };
@@ -69,12 +70,12 @@ impl Daemon {
         Self { hosts: sockets.into_iter().flatten().map(|path| format!("unix://{path}")).collect(), is_named: false }
     }
 
-    /// Asks the daemon who it is.
+    /// Requests the name and version of the daemon.
     pub(crate) fn ask(&self) -> Result<Engine, DaemonError> {
         block_on(async { self.answering().await.map(|(_, _, engine)| engine) })
     }
 
-    /// Sends an archive as `docker load` does.
+    /// Sends an archive, like `docker load`.
     pub(crate) fn load(&self, archive: &Path) -> Result<(), DaemonError> {
         let file = fs::File::open(archive).map_err(DaemonError::Read)?;
         let chunks = futures::stream::unfold(file, |mut file| async move {
@@ -96,7 +97,7 @@ impl Daemon {
         })
     }
 
-    /// The first daemon that answers; where none does, why the first that should have did not.
+    /// Returns the first daemon that responds. If there is none, returns the error of the first one that exists.
     async fn answering(&self) -> Result<(Docker, &str, Engine), DaemonError> {
         let mut failure = None;
         for host in &self.hosts {
@@ -127,7 +128,7 @@ async fn connect(host: &str) -> Result<(Docker, Engine), DaemonError> {
     Ok((docker, Engine { name: format!("{name} {}", version.version.unwrap_or_default()), reads_zstd }))
 }
 
-/// `1.41` as two numbers, to be compared.
+/// Parses `1.41` into two numbers that can be compared.
 fn api(text: &str) -> (u32, u32) {
     let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
     (major.parse().unwrap_or_default(), minor.parse().unwrap_or_default())
@@ -145,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    /// A daemon that says `version` to whoever asks once.
+    /// Starts a daemon that responds to one request with `version`.
     fn serve(dir: &Path, name: &str, version: &'static str) -> String {
         let path = dir.join(name);
         let listener = UnixListener::bind(&path).unwrap();
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn the_first_socket_that_answers_is_taken() {
         let home = tempfile::tempdir().unwrap();
-        // A socket that nobody listens on any more.
+        // A socket without a listener.
         drop(UnixListener::bind(home.path().join("dead")).unwrap());
         let dead = format!("unix://{}", home.path().join("dead").display());
         let old = serve(home.path(), "docker", r#"{"Version":"20.10.24","ApiVersion":"1.41"}"#);

@@ -1,12 +1,16 @@
-//! Doors: all that can fail for reasons not ours.
+//! Doors: everything that can fail for reasons that are not ours.
 
 pub(crate) mod archive;
 pub(crate) mod credentials;
 pub(crate) mod daemon;
+pub(crate) mod deadline;
 pub(crate) mod engine;
 pub(crate) mod http;
 pub(crate) mod pypi;
 pub(crate) mod sandbox;
+pub(crate) mod stage;
+pub(crate) mod staging;
 pub(crate) mod store;
+pub(crate) mod threads;
 pub(crate) mod unfinished;
 pub(crate) mod world;

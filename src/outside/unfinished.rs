@@ -1,26 +1,48 @@
-//! Files and folders that are not finished: forgotten once they are, removed when a signal ends the process before.
+//! Files and folders that are not finished. If a signal ends the process, they are removed.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use fs_err as fs;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-static PATHS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+use crate::outside::threads;
+
+static PATHS: Mutex<BTreeMap<PathBuf, Removal>> = Mutex::new(BTreeMap::new());
 static PROGRAMS: AtomicUsize = AtomicUsize::new(0);
-static WATCH: Once = Once::new();
-/// How often what is unfinished is removed before it is left.
+static WATCH: OnceLock<()> = OnceLock::new();
+/// How often lath tries to remove an unfinished path before it gives up.
 const ATTEMPTS: usize = 20;
+/// The signals that end a process, by the numbers that all of Linux's processors share (signal(7)).
+const HANGUP: i32 = 1;
+const INTERRUPT: i32 = 2;
+const TERMINATE: i32 = 15;
+/// The signal for a file that grows beyond `ulimit -f`.
+const FILE_SIZE: i32 = 25;
 
-/// Stands for one path that has to go if the process is ended now.
+/// How much of a path is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Removal {
+    Whole,
+    /// Only the folder itself, if it is empty.
+    IfEmpty,
+}
+
+/// A path that must be removed if the process is ended. Dropping the value means that the path is finished.
 #[derive(Debug)]
 pub(crate) struct Unfinished(PathBuf);
 
 impl Unfinished {
+    /// A file, or a folder with everything in it.
     pub(crate) fn new(path: &Path) -> Self {
-        PATHS.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        Self::with(path, Removal::Whole)
+    }
+
+    fn with(path: &Path, removal: Removal) -> Self {
+        PATHS.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), removal);
         Self(path.to_owned())
     }
 }
@@ -31,7 +53,44 @@ impl Drop for Unfinished {
     }
 }
 
-/// While one lives, signals are left to whoever passes them on to the program that has the terminal.
+/// Folders that were made for files that are not in them yet. On drop, and if a signal ends the process, those that are
+/// still empty are removed.
+#[derive(Debug, Default)]
+pub(crate) struct NewFolders(Vec<Unfinished>);
+
+impl NewFolders {
+    /// Makes `folder` and the missing folders above it.
+    pub(crate) fn make(folder: &Path) -> io::Result<Self> {
+        let mut made = Self::default();
+        let missing = folder.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+        let missing: Vec<&Path> = missing.collect();
+        for path in missing.into_iter().rev() {
+            match fs::create_dir(path) {
+                Ok(()) => made.0.push(Unfinished::with(path, Removal::IfEmpty)),
+                // Another process made it in the meantime, and it belongs to that process.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(made)
+    }
+
+    /// Keeps the folders, because they are filled now.
+    pub(crate) fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for NewFolders {
+    fn drop(&mut self) {
+        for folder in self.0.drain(..).rev() {
+            let _ = fs::remove_dir(&folder.0);
+        }
+    }
+}
+
+/// While a value of this type exists, lath does not act on signals. The code that runs the program in the foreground
+/// passes them on.
 #[derive(Debug)]
 pub(crate) struct Foreground(());
 
@@ -48,44 +107,112 @@ impl Drop for Foreground {
     }
 }
 
-/// From now on, SIGINT and SIGTERM remove what is unfinished and end the process with 128 and the signal's number,
-/// as shells tell it. Programs in the sandbox end with their parent.
-pub(crate) fn watch_signals() {
-    WATCH.call_once(|| {
-        // Without a thread or a runtime the signals do what they always do.
-        let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(wait);
-    });
+/// From now on, a file that grows beyond the limit of `ulimit -f` fails with an error (EFBIG). Without this, the
+/// kernel's signal for it would end the process without a message.
+pub(crate) fn survive_file_size_limit() {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    let _entered = runtime.enter();
+    // The handler stays when the stream is dropped.
+    let _ = signal(SignalKind::from_raw(FILE_SIZE));
 }
 
-fn wait() {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+/// From now on, SIGHUP, SIGINT and SIGTERM remove unfinished paths and end the process with 128 plus the signal's
+/// number, as in a shell. Programs in the sandbox end with their parent.
+///
+/// If a signal is ignored, as SIGHUP is under `nohup`, it stays ignored.
+pub(crate) fn watch_signals() -> io::Result<()> {
+    if WATCH.get().is_some() {
+        return Ok(());
+    }
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let numbers: Vec<i32> =
+        [HANGUP, INTERRUPT, TERMINATE].into_iter().filter(|number| !is_ignored(&status, *number)).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let entered = runtime.enter();
+    let streams: io::Result<Vec<(i32, Signal)>> =
+        numbers.into_iter().map(|number| Ok((number, signal(SignalKind::from_raw(number))?))).collect();
+    let streams = streams?;
+    drop(entered);
+    threads::start("signals", move || wait(&runtime, streams))?;
+    // If another thread calls this at the same moment, a second watch starts, which does no harm.
+    let _ = WATCH.set(());
+    Ok(())
+}
+
+/// Whether `/proc/PID/status` says that the signal is ignored (proc_pid_status(5), `SigIgn`).
+fn is_ignored(status: &str, number: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (number - 1) & 1 == 1
+}
+
+fn wait(runtime: &tokio::runtime::Runtime, streams: Vec<(i32, Signal)>) {
     let number = runtime.block_on(async {
-        let kinds = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-        let (Ok(mut interrupt), Ok(mut terminate)) = kinds else { return None };
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => if PROGRAMS.load(Ordering::Relaxed) == 0 { return Some(2) },
-                _ = terminate.recv() => if PROGRAMS.load(Ordering::Relaxed) == 0 { return Some(15) },
+        let mut waits: Vec<_> = streams.into_iter().map(|(number, stream)| Box::pin(next(number, stream))).collect();
+        while !waits.is_empty() {
+            let ((number, stream), _, others) = futures::future::select_all(waits).await;
+            if PROGRAMS.load(Ordering::Relaxed) == 0 {
+                return Some(number);
             }
+            waits = others;
+            waits.push(Box::pin(next(number, stream)));
         }
+        None
     });
     let Some(number) = number else { return };
-    // The lock stays held: nobody begins anything new.
+    // The lock stays held, so that no new path is added.
     let paths = PATHS.lock().unwrap_or_else(PoisonError::into_inner);
-    for path in paths.iter() {
-        // Other threads may still put something there.
-        let _ = (0..ATTEMPTS).find(|_| is_gone(path));
+    // A folder is removed after its contents.
+    for (path, removal) in paths.iter().rev() {
+        // Other threads may still write there.
+        let _ = (0..ATTEMPTS).find(|_| is_gone(path, *removal));
     }
     exit(number);
 }
 
-/// Removes the path, and says whether nothing is there any more.
-fn is_gone(path: &Path) -> bool {
+async fn next(number: i32, mut stream: Signal) -> (i32, Signal) {
+    stream.recv().await;
+    (number, stream)
+}
+
+/// Removes the path. Returns whether there is nothing left to do.
+fn is_gone(path: &Path, removal: Removal) -> bool {
+    if removal == Removal::IfEmpty {
+        let _ = fs::remove_dir(path);
+        return true;
+    }
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     removed.is_ok() || path.symlink_metadata().is_err()
 }
 
-#[expect(clippy::exit, reason = "a signal ends the process, whatever its threads are at")]
+#[expect(clippy::exit, reason = "a signal ends the process, whatever its threads are doing")]
 fn exit(signal: i32) -> ! {
     std::process::exit(128 + signal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_folders_go_if_they_stay_empty_and_stay_if_they_are_filled() {
+        let home = tempfile::tempdir().unwrap();
+        let deep = home.path().join("a/b/c");
+        drop(NewFolders::make(&deep).unwrap());
+        assert!(!home.path().join("a").exists());
+        let made = NewFolders::make(&deep).unwrap();
+        fs::write(home.path().join("a/mine"), "").unwrap();
+        drop(made);
+        assert!(home.path().join("a/mine").exists() && !home.path().join("a/b").exists());
+        NewFolders::make(&deep).unwrap().keep();
+        drop(NewFolders::make(&deep).unwrap());
+        assert!(deep.is_dir(), "it was there before");
+    }
+
+    #[test]
+    fn a_signal_that_nohup_ignores_stays_ignored() {
+        let status = "Name:\tlath\nSigBlk:\t0000000000000003\nSigIgn:\t0000000000001001\n";
+        assert!(is_ignored(status, HANGUP) && !is_ignored(status, INTERRUPT) && !is_ignored(status, TERMINATE));
+        assert!(!is_ignored("", HANGUP));
+    }
 }

@@ -8,6 +8,7 @@ use fs_err as fs;
 use thiserror::Error;
 
 use crate::model::event::Listener;
+use crate::model::hint::Hints;
 use crate::outside::archive::Archive;
 use crate::outside::archive::signature::{Keyring, SignatureError};
 use crate::outside::credentials::Credentials;
@@ -15,45 +16,50 @@ use crate::outside::daemon::Daemon;
 use crate::outside::http::{Clients, Http, HttpError, HttpSettings};
 use crate::outside::pypi::Pypi;
 use crate::outside::sandbox::{Sandbox, SandboxSettings};
+use crate::outside::stage::Stages;
 use crate::outside::store::{Store, StoreError};
+use crate::outside::threads::{self, ThreadsError};
 use crate::outside::unfinished;
 
-/// How long a server may say nothing before it is asked again.
+/// How long a server may send nothing before the request is repeated.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
     pub(crate) store: Store,
+    pub(crate) stages: Stages,
     pub(crate) http: Http,
     pub(crate) pypi: Pypi,
     pub(crate) archive: Archive,
     pub(crate) sandbox: Sandbox,
     pub(crate) daemon: Daemon,
     pub(crate) listener: Arc<dyn Listener>,
-    /// Seconds since 1970, as the build began.
+    /// Seconds since 1970 at the beginning of the build.
     pub(crate) now_secs: u64,
 }
 
-/// What the command line says of the world.
+/// The settings of the world, from the command line and the environment.
 #[derive(Debug, Clone)]
 pub(crate) struct WorldSettings {
     pub(crate) cache_dir: PathBuf,
     pub(crate) offline: bool,
     /// Downloads at once.
     pub(crate) jobs: usize,
-    /// As in `DOCKER_HOST`.
+    /// The value of `DOCKER_HOST`.
     pub(crate) docker_host: Option<String>,
-    /// Where a user's own daemons have their sockets, as in `XDG_RUNTIME_DIR`.
+    /// The folder with the sockets of the user's own daemons (`XDG_RUNTIME_DIR`).
     pub(crate) runtime_dir: Option<PathBuf>,
     pub(crate) sandbox: SandboxSettings,
-    /// Where names and passwords of hosts are kept (netrc).
+    /// The file with names and passwords for hosts (netrc).
     pub(crate) netrc: Option<PathBuf>,
-    /// A file of keys to trust instead of those that lath carries.
+    /// A file of keys to trust instead of those that lath contains.
     pub(crate) keyring: Option<PathBuf>,
     pub(crate) now_secs: u64,
 }
 
 #[derive(Debug, Error)]
 pub(crate) enum WorldError {
+    #[error(transparent)]
+    Threads(#[from] ThreadsError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -64,24 +70,25 @@ pub(crate) enum WorldError {
     Keys { path: PathBuf, source: SignatureError },
 }
 
-impl WorldError {
-    /// Ways out, beyond what the error says itself.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for WorldError {
+    fn hints(&self) -> Vec<String> {
         match self {
+            Self::Threads(error) => error.hints(),
             Self::Store(error) => error.hints(),
             Self::Keyring { .. } | Self::Keys { .. } => vec![
                 "a keyring is a file of public keys in binary form, as in `/usr/share/keyrings`; `gpg --dearmor` makes one of an armored file"
                     .to_owned(),
             ],
-            Self::Http(_) => Vec::new(),
+            Self::Http(error) => error.hints(),
         }
     }
 }
 
 impl World {
-    /// Opens the doors; from here on, signals leave nothing half-written.
+    /// Opens the doors. From now on, signals leave nothing half-written.
     pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<Self, WorldError> {
-        unfinished::watch_signals();
+        threads::prepare()?;
+        unfinished::watch_signals().map_err(ThreadsError::Threads)?;
         let keyring = match settings.keyring {
             None => None,
             Some(path) => {
@@ -98,8 +105,10 @@ impl World {
             clients: clients.clone(),
             credentials: Arc::clone(&credentials),
         };
+        let store = Store::open(&settings.cache_dir.join("store"))?;
         Ok(Self {
-            store: Store::open(&settings.cache_dir.join("store"))?,
+            stages: Stages::open(&store),
+            store,
             http: Http::new(http, Arc::clone(&listener))?,
             pypi: Pypi { cache_dir: settings.cache_dir.join("pypi"), offline: settings.offline, credentials, clients },
             archive: Archive::new(keyring),

@@ -1,15 +1,14 @@
-//! The same steps on other ways: to a Dockerfile, by an engine, and side by side.
+//! The other uses of the steps: to write a Dockerfile, to build it with an engine, and to compare images.
 
 use std::path::Path;
 
-use super::{BuildError, requested, resolve_and_unpack, tree};
+use super::{BuildError, first, requested, resolve_and_unpack, tree};
 use crate::model::assembly::Assembly;
 use crate::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
 use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style};
 use crate::model::event::Event;
 use crate::model::lock::PlatformLock;
 use crate::model::request::{Entrypoint, Request};
-use crate::outside::store::Stage;
 use crate::outside::world::World;
 use crate::steps::build_by_engine::{build_by_engine, suit};
 use crate::steps::compare::{Own, compare as reckon};
@@ -22,7 +21,7 @@ use crate::steps::resolve::resolve;
 use crate::steps::seal;
 use crate::steps::unpack::unpack;
 
-/// Writes the Dockerfile of `request`: pinned from the resolve that a build has.
+/// Writes the Dockerfile of `request`. Its versions are pinned by the same resolve step as in a build.
 pub(crate) fn dockerfile(
     request: &Request,
     wanted: &DockerfileRequest,
@@ -32,7 +31,7 @@ pub(crate) fn dockerfile(
     Ok(dockerfile::dockerfile(&ingredients, request, wanted)?)
 }
 
-/// Writes the Dockerfile as it suits the engine that is there, and has it built and checked.
+/// Writes the Dockerfile for the available engine, and lets the engine build and check it.
 pub(crate) fn build_dockerfile(
     request: &Request,
     wanted: &DockerfileRequest,
@@ -45,7 +44,7 @@ pub(crate) fn build_dockerfile(
     Ok(build_by_engine(&dockerfile, wanted.mounts, (&engine, how), request, world)?)
 }
 
-/// What a Dockerfile is written from: the lock, and what the wheels of its first platform start.
+/// Returns the ingredients of a Dockerfile: the lock, and the start command from the wheels of its first platform.
 fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> Result<Ingredients, BuildError> {
     world.listener.hear(Event::Step("resolving".to_owned()));
     let mut uv = Vec::new();
@@ -58,7 +57,7 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
         Err(error) => {
             let names = error.without_wheels();
             let files = request.python.requirement_files.len() + request.python.constraint_files.len();
-            // Files are not in the Dockerfile, so that pip could not read them.
+            // Requirements files are not part of the Dockerfile, so pip could not read them.
             if names.is_empty() || files > 0 {
                 return Err(Box::new(error).into());
             }
@@ -79,16 +78,18 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     Ok(Ingredients { lock, without_wheels: Vec::new(), uv, scripts, entrypoint, cmd })
 }
 
-/// Puts lath's image of the first platform beside what Dockerfiles would make of the same request. Nothing is emitted.
+/// Compares lath's image of the first platform with the images that Dockerfiles for the same request would produce.
+/// Nothing is emitted.
 pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, BuildError> {
     let lock = resolve_and_unpack(request, world)?;
     fetch(&lock, world)?;
-    let half = &lock.platforms[0];
-    let stage = Stage::new(&world.store);
-    let (assembly, tree) = tree(half, request, (&stage, world))?;
+    let half = first(&lock)?;
+    let mut stage = world.stages.stage();
+    let (assembly, tree) = tree(half, request, (&mut stage, world))?;
     let env = seal::environment(request);
-    let subject = Subject { tree: &tree, stage: &stage, assembly: &assembly, platform: half.platform, env: &env };
-    prove(&subject, request, world)?;
+    let mut subject =
+        Subject { tree: &tree, stage: &mut stage, assembly: &assembly, platform: half.platform, env: &env };
+    prove(&mut subject, request, world)?;
     let layers = pack(&tree, &requested(half), request, world)?;
     let own = Own { lock: half, assembly: &assembly, tree: &tree, layers: &layers };
     Ok(Comparison {
@@ -101,7 +102,8 @@ pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Re
     })
 }
 
-/// Has the Dockerfile of `way` built, without what the engine has built before and with it, and measures what came of it.
+/// Builds the Dockerfile of `way` twice, first without the engine's build cache and then with it, and measures the
+/// image.
 pub(crate) fn measure_dockerfile(
     way: Way,
     request: &Request,
@@ -125,7 +127,8 @@ pub(crate) fn measure_dockerfile(
     Ok(measured?)
 }
 
-/// Loads lath's own image from `archive` into the engine and times its check there. What the check is goes before the time.
+/// Loads lath's own image from `archive` into the engine and times its check there. Returns the name of the check and
+/// the time.
 pub(crate) fn time_own(
     request: &Request,
     wanted: &DockerfileRequest,
@@ -140,7 +143,7 @@ pub(crate) fn time_own(
     Ok(Some((check.name, time?)))
 }
 
-/// What was asked for, with versions.
+/// Returns the requested distributions with their versions.
 fn program(lock: &PlatformLock) -> String {
     let requested = lock.wheels.iter().filter(|wheel| wheel.is_requested);
     requested.map(|wheel| format!("{} {}", wheel.name, wheel.version)).collect::<Vec<_>>().join(", ")

@@ -1,8 +1,10 @@
-//! What stopped a pipeline: one variant a step, with its exit code and the ways out.
+//! The errors that stop a pipeline: one variant per step, with its exit code and hints.
+
+use std::path::Path;
 
 use thiserror::Error;
 
-use crate::model::remedies;
+use crate::model::hint::Hints;
 use crate::outside::engine::EngineError;
 use crate::outside::store::StoreError;
 use crate::steps::assemble::AssembleError;
@@ -17,9 +19,11 @@ use crate::steps::resolve::ResolveError;
 use crate::steps::seal::SealError;
 use crate::steps::unpack::UnpackError;
 
-/// What stopped a build: one variant a step.
+/// An error that stopped a build: one variant per step.
 #[derive(Debug, Error)]
 pub(crate) enum BuildError {
+    #[error("cannot build an image for no platform")]
+    NoPlatform,
     #[error(transparent)]
     Resolve(#[from] Box<ResolveError>),
     #[error(transparent)]
@@ -51,35 +55,69 @@ pub(crate) enum BuildError {
 impl BuildError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Prove(ProveError::Failed(_)) | Self::Engine(EngineError::Check { .. }) => 3,
-            // As shells have it.
+            Self::Prove(ProveError::Failed(_) | ProveError::OutOfTime { .. })
+            | Self::Engine(EngineError::Check { .. }) => 3,
+            // Like in shells.
             Self::Prove(ProveError::NotFound { .. }) => 127,
             _ => 1,
         }
     }
 
-    /// Ways out, beyond what the error says itself.
-    pub(crate) fn hints(&self) -> Vec<String> {
+    /// The place of the user's that could not be written to, if that was the cause.
+    pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
+            Self::Emit(error) => error.destination(),
+            _ => None,
+        }
+    }
+}
+
+impl Hints for BuildError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NoPlatform => Vec::new(),
             Self::Resolve(error) => error.hints(),
-            Self::Engine(error) => error.hints(),
-            Self::Prove(ProveError::Sandbox(_)) | Self::Compile(CompileError::Sandbox(_)) => vec![
-                "the sandbox needs user namespaces: switch them on (`sysctl user.max_user_namespaces`), or build with \
-                 `--no-verify --bytecode none` and try the image in an engine"
-                    .to_owned(),
-            ],
-            Self::Prove(ProveError::Failed(_)) => {
-                vec!["`--trim none` tells whether trimming is the cause; `--no-verify` builds all the same".to_owned()]
-            }
-            Self::Prove(ProveError::NotFound { program }) => {
-                let name = program.rsplit_once("bin/").map_or(program.as_str(), |(_, name)| name);
-                remedies::of_program(name).into_iter().collect()
-            }
-            Self::Fetch(FetchError::Download(error)) => error.hints(),
+            Self::Fetch(error) => error.hints(),
             Self::Unpack(error) => error.hints(),
+            Self::Assemble(error) => error.hints(),
+            Self::Trim(error) => error.hints(),
+            Self::Compile(error) => error.hints(),
+            Self::Prove(error) => error.hints(),
+            Self::Pack(error) => error.hints(),
+            Self::Seal(error) => error.hints(),
             Self::Emit(error) => error.hints(),
-            Self::Seal(SealError::Script { .. }) => vec!["name one of them with `-c NAME`".to_owned()],
-            _ => Vec::new(),
+            Self::Engine(error) => error.hints(),
+            Self::Compare(error) => error.hints(),
+            // Its texts say all that there is to say.
+            Self::Dockerfile(_) => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::outside::archive::ArchiveError;
+
+    #[test]
+    fn an_error_of_any_step_keeps_the_hints_of_the_error_that_it_wraps() {
+        let store = || StoreError::Open { root: "/cache".into(), source: io::ErrorKind::PermissionDenied.into() };
+        let expected = store().hints();
+        assert_eq!(expected.len(), 1);
+        let errors: [BuildError; 8] = [
+            store().into(),
+            Box::new(ResolveError::from(store())).into(),
+            AssembleError::from(store()).into(),
+            CompileError::from(store()).into(),
+            ProveError::from(store()).into(),
+            PackError::from(store()).into(),
+            EmitError::from(store()).into(),
+            CompareError::from(ArchiveError::from(store())).into(),
+        ];
+        for error in errors {
+            assert_eq!(error.hints(), expected, "{error:?}");
         }
     }
 }

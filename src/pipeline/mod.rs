@@ -1,4 +1,4 @@
-//! The order of the steps, on one page. Nothing else knows it.
+//! The order of the steps, on one page. No other module contains it.
 
 mod dockerfiles;
 mod failure;
@@ -15,11 +15,11 @@ use crate::model::platform::Platform;
 use crate::model::receipt::Receipt;
 use crate::model::request::{Request, Volume};
 use crate::model::tree::Tree;
-use crate::outside::store::{self, Amount, Stage, StoreError};
-use crate::outside::world::WorldError;
+use crate::outside::stage::{self, Stage};
+use crate::outside::store::{self, Amount, StoreError};
 use crate::steps::assemble::assemble;
 use crate::steps::compile::compile;
-use crate::steps::emit::{emit, refuse_hopeless};
+use crate::steps::emit::{self, emit, named, refuse_hopeless};
 use crate::steps::fetch::fetch;
 use crate::steps::pack::{pack, pack_ahead};
 use crate::steps::prove::{Subject, execute, prove};
@@ -30,10 +30,12 @@ use crate::steps::unpack::{unpack, unpack_ahead};
 
 pub(crate) use self::dockerfiles::{build_dockerfile, compare, dockerfile, measure_dockerfile, time_own};
 pub(crate) use self::failure::BuildError;
-pub(crate) use crate::outside::sandbox::{SandboxSettings, serve_loopback};
-pub(crate) use crate::outside::world::{World, WorldSettings};
+pub(crate) use crate::outside::sandbox::{SandboxSettings, serve_warden};
+pub(crate) use crate::outside::threads::{HINT as THREADS_HINT, is_thread_panic};
+pub(crate) use crate::outside::unfinished::survive_file_size_limit;
+pub(crate) use crate::outside::world::{World, WorldError, WorldSettings};
 
-/// Opens the doors.
+/// Opens all doors to the outside.
 pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<World, WorldError> {
     World::open(settings, listener)
 }
@@ -44,6 +46,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     refuse_hopeless(request, world)?;
     say("resolving");
     let lock = resolve_and_unpack(request, world)?;
+    first(&lock)?;
     say("fetching");
     fetch(&lock, world)?;
     let mut assemblies = Vec::new();
@@ -52,14 +55,14 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     let mut proofs = Vec::new();
     say("assembling and proving");
     for platform in &lock.platforms {
-        let stage = Stage::new(&world.store);
-        let (assembly, tree) = tree(platform, request, (&stage, world))?;
+        let mut stage = world.stages.stage();
+        let (assembly, tree) = tree(platform, request, (&mut stage, world))?;
         let env = seal::environment(request);
-        let subject =
-            Subject { tree: &tree, stage: &stage, assembly: &assembly, platform: platform.platform, env: &env };
-        // Nothing unproved is emitted; what is packed meanwhile is in the store, and that is all.
+        let mut subject =
+            Subject { tree: &tree, stage: &mut stage, assembly: &assembly, platform: platform.platform, env: &env };
+        // An image that fails its proof is not emitted. Layers that are packed at the same time only go to the store.
         let (proof, packed) =
-            rayon::join(|| prove(&subject, request, world), || pack(&tree, &requested(platform), request, world));
+            rayon::join(|| prove(&mut subject, request, world), || pack(&tree, &requested(platform), request, world));
         proofs.push(proof?);
         layers.push(packed?);
         assemblies.push(assembly);
@@ -68,17 +71,15 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     let shares = lock.platforms.iter().zip(&assemblies).zip(layers);
     let shares = shares.map(|((lock, assembly), layers)| Share { platform: lock.platform, layers, assembly });
     let image = seal(shares.collect(), request)?;
-    say("writing");
-    let destinations = emit(&image, &trees, request, world)?;
     let mut receipt = Receipt {
         name: request.name.clone(),
         digest: image.digest().0.prefixed(),
-        destinations,
+        destinations: named(&image, request),
         platforms: Vec::new(),
     };
     for (index, (lock, checks)) in lock.platforms.iter().zip(proofs).enumerate() {
         let start = seal::start(&assemblies[index], request)?;
-        let mut hints = lock.hints.clone();
+        let mut hints: Vec<String> = lock.hints.iter().map(ToString::to_string).collect();
         hints.extend(assemblies[index].notes.clone());
         let entrypoint = [start.entrypoint, start.cmd].concat();
         receipt.platforms.push(receipt::of_platform(
@@ -90,10 +91,12 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
             hints,
         ));
     }
+    say("writing");
+    emit(&image, &trees, &receipt, request, world)?;
     Ok(receipt)
 }
 
-/// Resolves, and opens the parcels that come meanwhile: the network leaves the cores idle.
+/// Resolves, and in parallel opens the parcels that have arrived, because the network leaves the cores idle.
 fn resolve_and_unpack(request: &Request, world: &World) -> Result<Lock, BuildError> {
     let lock = rayon::in_place_scope(|scope| {
         resolve(request, &|parcel| scope.spawn(move |_| unpack_ahead(&parcel, world)), world)
@@ -101,17 +104,19 @@ fn resolve_and_unpack(request: &Request, world: &World) -> Result<Lock, BuildErr
     Ok(lock.map_err(Box::new)?)
 }
 
-/// The whole tree of a platform, and the one that ships.
+/// Returns the whole tree of a platform, and the tree that ships.
 fn tree(
     lock: &PlatformLock,
     request: &Request,
-    (stage, world): (&Stage, &World),
+    (stage, world): (&mut Stage, &World),
 ) -> Result<(Assembly, Tree), BuildError> {
     let parts = unpack(lock, world)?;
     let assembly = assemble(lock, &parts, request, world)?;
+    // A script that is not there is refused now, because compiling and packing take long.
+    seal::start(&assembly, request)?;
     let slim = trim(&assembly, lock, request, &world.store)?;
     let workshop = workshop(lock.platform, request, world)?;
-    // While Python compiles, one core is free for what bytecode does not change.
+    // While Python compiles, one core is free to pack the files that do not depend on bytecode.
     let (tree, packed) = rayon::join(
         || compile(slim.clone(), &assembly, request, workshop.as_ref(), (stage, world)),
         || pack_ahead(&slim, &requested(lock), request, world),
@@ -120,7 +125,7 @@ fn tree(
     Ok((assembly, tree?))
 }
 
-/// The same release's Python for this machine, where it does not run that of `platform`.
+/// Returns a tree with the same release's Python for this machine, if the Python of `platform` does not run here.
 fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Option<Tree>, BuildError> {
     let Some(request) = request.workshop(platform) else { return Ok(None) };
     let lock = resolve(&request, &|_| (), world).map_err(Box::new)?;
@@ -129,23 +134,39 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
     Ok(Some(assemble(lock, &unpack(lock, world)?, &request, world)?.tree))
 }
 
-/// Makes the tree of the first platform and runs `command` in it, or what the image would start, with `volumes` mounted;
-/// returns its exit code.
+/// Makes the tree of the first platform, mounts `volumes` and runs `command` in it, or the image's own start command if
+/// `command` is empty. Returns the exit code.
 pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
     let lock = resolve_and_unpack(request, world)?;
     fetch(&lock, world)?;
-    let Some(platform) = lock.platforms.first() else { return Ok(0) };
-    let stage = Stage::new(&world.store);
-    let (assembly, tree) = tree(platform, request, (&stage, world))?;
+    let platform = first(&lock)?;
+    let mut stage = world.stages.stage();
+    let (assembly, tree) = tree(platform, request, (&mut stage, world))?;
     let start = seal::start(&assembly, request)?;
     let argv = if command.is_empty() { [start.entrypoint, start.cmd].concat() } else { command.to_vec() };
     let env = seal::environment(request);
-    let subject = Subject { tree: &tree, stage: &stage, assembly: &assembly, platform: platform.platform, env: &env };
-    Ok(execute(&subject, &argv, volumes, request, world)?)
+    let mut subject =
+        Subject { tree: &tree, stage: &mut stage, assembly: &assembly, platform: platform.platform, env: &env };
+    Ok(execute(&mut subject, &argv, volumes, request, world)?)
+}
+
+/// Returns the first platform. The callers rely on it: without any platform, a run would succeed and run nothing.
+fn first(lock: &Lock) -> Result<&PlatformLock, BuildError> {
+    lock.platforms.first().ok_or(BuildError::NoPlatform)
 }
 
 fn requested(lock: &PlatformLock) -> Vec<String> {
     lock.wheels.iter().filter(|wheel| wheel.is_requested).map(|wheel| wheel.name.clone()).collect()
+}
+
+/// Refuses a document that cannot be written, such as a picture, before anything is fetched.
+pub(crate) fn refuse_document(path: &Path) -> Result<(), BuildError> {
+    Ok(emit::refuse_document(path)?)
+}
+
+/// Writes a document, all of it or nothing.
+pub(crate) fn write_document(path: &Path, text: &str) -> Result<(), BuildError> {
+    Ok(emit::write_document(path, text)?)
 }
 
 /// How much the cache in `dir` holds.
@@ -153,11 +174,27 @@ pub(crate) fn cache_amount(dir: &Path) -> Result<Amount, StoreError> {
     store::amount(dir)
 }
 
-/// Removes from the cache in `dir` what was not used for `unused_for`, or all of it, once no build is at work with it.
+/// Removes the entries of the cache in `dir` that were not used for `unused_for`, or all of them. It first waits until
+/// no build uses the cache.
 pub(crate) fn prune_cache(
     dir: &Path,
     unused_for: Option<Duration>,
     on_wait: impl FnOnce(),
 ) -> Result<Amount, StoreError> {
-    store::prune(&dir.join("store"), &[dir.join("pypi")], unused_for, on_wait)
+    let removed = store::prune(&dir.join("store"), &[dir.join("pypi")], unused_for, on_wait)?;
+    stage::sweep();
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_without_platforms_is_refused() {
+        let Request { python, base, .. } = Request::example();
+        let lock = Lock { python: python.version, base, platforms: Vec::new() };
+        let error = first(&lock).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.exit_code()), ("cannot build an image for no platform", 1));
+    }
 }

@@ -1,12 +1,13 @@
-//! What a build came to, counted.
+//! Computes the receipt of a build.
 
 use std::collections::BTreeMap;
 
 use crate::model::image::PlatformImage;
+use crate::model::reason::Removed;
 use crate::model::receipt::{PlatformReceipt, ProofSummary};
 use crate::model::tree::Tree;
 
-/// The receipt of one platform: its bytes by origin, and those that trim took by reason.
+/// Returns the receipt of one platform: its bytes by origin, and the removed bytes by reason.
 pub(super) fn of_platform(
     platform: &PlatformImage,
     whole: &Tree,
@@ -20,16 +21,16 @@ pub(super) fn of_platform(
     for (_, node) in tree.nodes.iter().filter(|(path, _)| !links.contains_key(path)) {
         *bytes_by_origin.entry(node.origin.to_string()).or_default() += node.size_bytes();
     }
-    let mut removed_bytes_by_reason: BTreeMap<String, u64> = BTreeMap::new();
+    let mut removed_bytes_by_reason: BTreeMap<Removed, u64> = BTreeMap::new();
     for (path, node) in &whole.nodes {
         let ships = tree.nodes.get(path).map_or(node.size_bytes(), |shipped| shipped.size_bytes());
         let stripped = node.size_bytes().saturating_sub(ships);
         if stripped > 0 {
-            *removed_bytes_by_reason.entry("symbols and debug information".to_owned()).or_default() += stripped;
+            *removed_bytes_by_reason.entry(Removed::Symbols).or_default() += stripped;
         }
     }
     for removal in tree.removed.values() {
-        *removed_bytes_by_reason.entry(removal.reason.clone()).or_default() += removal.size_bytes;
+        *removed_bytes_by_reason.entry(removal.reason).or_default() += removal.size_bytes;
     }
     PlatformReceipt {
         platform: platform.platform,

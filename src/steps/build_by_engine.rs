@@ -1,4 +1,4 @@
-//! Dockerfile -> image, by an engine: built, asked whether it works, and weighed.
+//! Dockerfile -> image, by an engine: builds it, checks that it works, and measures its size.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,8 @@ use crate::model::request::Request;
 use crate::outside::engine::{BuildJob, Engine, EngineError};
 use crate::outside::world::World;
 
-/// The engine that is there, and the wish as it suits it: mounts that its builder knows, the base by the digest that it knows.
+/// Finds an engine and adapts the request to it: uses cache mounts only if its builder supports them, and pins the base
+/// image to the digest that the engine has.
 pub(crate) fn suit(
     wanted: &DockerfileRequest,
     how: &EngineRequest,
@@ -27,7 +28,7 @@ pub(crate) fn suit(
     Ok((engine, wanted))
 }
 
-/// Builds `dockerfile` under the request's name, runs its checks, and asks for its size.
+/// Builds `dockerfile` under the request's name, runs its checks, and reads its size.
 pub(crate) fn build_by_engine(
     dockerfile: &Dockerfile,
     mounts: Mounts,

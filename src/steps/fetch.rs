@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::model::digest::Digest;
+use crate::model::hint::Hints;
 use crate::model::lock::Lock;
 use crate::outside::http::{Download, HttpError};
 use crate::outside::world::World;
@@ -15,7 +16,14 @@ pub(crate) enum FetchError {
     Download(#[from] HttpError),
 }
 
-/// Brings the parcels of `lock` that the store lacks.
+impl Hints for FetchError {
+    fn hints(&self) -> Vec<String> {
+        let Self::Download(error) = self;
+        error.hints()
+    }
+}
+
+/// Fetches the parcels of `lock` that are not in the store.
 pub(crate) fn fetch(lock: &Lock, world: &World) -> Result<(), FetchError> {
     // Platforms share parcels; each is fetched once.
     let mut downloads: BTreeMap<Digest, Download> = BTreeMap::new();

@@ -1,17 +1,17 @@
-//! An image that an engine has -> what it weighs and how fast it starts: nothing is reckoned.
+//! An image in an engine -> its size and start time, all measured.
 
 use std::collections::BTreeMap;
 
 use crate::formats::deb822::paragraphs;
-use crate::formats::saved_image::SavedImage;
+use crate::formats::oci::saved_image::SavedImage;
 use crate::model::comparison::{BuildTimes, ComparedImage, Content, Contents, Way};
 use crate::model::dockerfile::ContainerCheck;
 use crate::outside::engine::{Engine, EngineError};
 
-/// How often a start is timed.
+/// How often the start is timed.
 const ROUNDS: usize = 7;
 
-/// Weighs the image `tag` and times `check` in it. `user_base` is where the program is.
+/// Measures the image `tag` and times `check` in it. `user_base` is the directory of the program.
 pub(crate) fn measure(
     way: Way,
     (engine, tag): (&Engine, &str),
@@ -38,13 +38,13 @@ pub(crate) fn measure(
     })
 }
 
-/// The time of `check` in a container, in milliseconds; median.
+/// Returns the median time of `check` in a container, in milliseconds.
 pub(crate) fn start(engine: &Engine, tag: &str, check: &ContainerCheck) -> Result<u64, EngineError> {
     let time = engine.time(tag, check, ROUNDS)?;
     Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Sorts every file by its place, or else by the package that has it.
+/// Classifies every file by its path, or else by the package that contains it.
 fn contents(saved: &SavedImage, program: &str) -> Contents {
     let mut sections: BTreeMap<String, String> = BTreeMap::new();
     for paragraph in paragraphs(saved.status.as_bytes()).map_while(Result::ok) {
@@ -68,7 +68,7 @@ fn contents(saved: &SavedImage, program: &str) -> Contents {
     contents
 }
 
-/// A path as it is where `/bin` and `/lib` lead into `/usr`; packages may still name the links.
+/// Returns a path in the form after usrmerge. Packages may still list the paths of the links `/bin` and `/lib`.
 fn merged(path: &str) -> String {
     let path = path.trim_start_matches('/');
     let is_linked = ["bin/", "sbin/", "lib/", "lib64/"].iter().any(|start| path.starts_with(start));

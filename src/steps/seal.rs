@@ -1,19 +1,19 @@
-//! Layers -> image: config, manifest and index, as the OCI image specification 1.1 has them.
+//! Layers -> image: config, manifest and index, as defined by the OCI image specification 1.1.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+use crate::formats::oci::{self, Config, Descriptor, Empty, Execution, History, Index, Manifest, RootFs};
 use crate::model::assembly::{Assembly, InstalledScript, Program};
+use crate::model::hint::Hints;
 use crate::model::image::{Document, Image, Layer, PlatformImage};
 use crate::model::lock;
 use crate::model::platform::Platform;
 use crate::model::request::{Entrypoint, Request};
 
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// The operating system of every image.
+const OS: &str = "linux";
 
 #[derive(Debug, Error)]
 pub(crate) enum SealError {
@@ -25,6 +25,15 @@ pub(crate) enum SealError {
     Document(#[from] serde_json::Error),
 }
 
+impl Hints for SealError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Script { .. } => vec!["name one of them with `-c NAME`".to_owned()],
+            Self::Epoch { .. } | Self::Document(_) => Vec::new(),
+        }
+    }
+}
+
 /// One platform's share of an image.
 pub(crate) struct Share<'a> {
     pub(crate) platform: Platform,
@@ -32,14 +41,14 @@ pub(crate) struct Share<'a> {
     pub(crate) assembly: &'a Assembly,
 }
 
-/// What an image starts: the entry point, and the arguments that a user's own replace.
+/// The command that an image starts: the entry point, and the default arguments that the user can replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Start {
     pub(crate) entrypoint: Vec<String>,
     pub(crate) cmd: Vec<String>,
 }
 
-/// Seals all platforms to one image. At least one share has to be there.
+/// Combines all platforms into one image. There must be at least one share.
 pub(crate) fn seal(shares: Vec<Share<'_>>, request: &Request) -> Result<Image, SealError> {
     let mut platforms = Vec::new();
     let programs = shares.first().map_or(&[][..], |share| &share.assembly.programs);
@@ -47,64 +56,42 @@ pub(crate) fn seal(shares: Vec<Share<'_>>, request: &Request) -> Result<Image, S
     for share in shares {
         platforms.push(seal_platform(share, request)?);
     }
-    let index = if platforms.len() > 1 { Some(index(&platforms, &annotations)?) } else { None };
+    let index = if platforms.len() > 1 { Some(index(&platforms, annotations)?) } else { None };
     Ok(Image { name: request.name.clone(), platforms, index })
 }
 
 fn seal_platform(share: Share<'_>, request: &Request) -> Result<PlatformImage, SealError> {
     let annotations = annotations(&share.assembly.programs, request);
-    let config = Document::new(CONFIG, serde_json::to_vec(&config(&share, request, &annotations)?)?);
-    let layers: Vec<Value> = share
-        .layers
-        .iter()
-        .map(|layer| {
-            json!({
-                "mediaType": layer.media_type,
-                "digest": layer.digest.0.prefixed(),
-                "size": layer.size_bytes,
-                "annotations": { "org.opencontainers.image.title": layer.title },
-            })
-        })
-        .collect();
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": descriptor(&config),
-        "layers": layers,
-        "annotations": annotations,
-    });
-    let manifest = Document::new(MANIFEST, serde_json::to_vec(&manifest)?);
+    let config = Document::new(oci::CONFIG, serde_json::to_vec(&config(&share, request, &annotations)?)?);
+    let layers = share.layers.iter().map(descriptor).collect();
+    let manifest = Manifest::new(Descriptor::of(&config), layers, annotations);
+    let manifest = Document::new(oci::MANIFEST, serde_json::to_vec(&manifest)?);
     Ok(PlatformImage { platform: share.platform, layers: share.layers, config, manifest })
 }
 
-fn descriptor(document: &Document) -> Value {
-    json!({
-        "mediaType": document.media_type,
-        "digest": document.digest.0.prefixed(),
-        "size": document.bytes.len(),
-    })
+fn descriptor(layer: &Layer) -> Descriptor {
+    Descriptor {
+        annotations: BTreeMap::from([(oci::TITLE.to_owned(), layer.title.clone())]),
+        digest: layer.digest.0.prefixed(),
+        media_type: layer.media_type.clone(),
+        size: layer.size_bytes,
+        ..Descriptor::default()
+    }
 }
 
-fn index(platforms: &[PlatformImage], annotations: &BTreeMap<String, String>) -> Result<Document, SealError> {
-    let manifests: Vec<Value> = platforms
-        .iter()
-        .map(|image| {
-            let mut descriptor = descriptor(&image.manifest);
-            descriptor["platform"] = json!({ "architecture": image.platform.architecture.name(), "os": "linux" });
-            descriptor
-        })
-        .collect();
-    let index = json!({
-        "schemaVersion": 2,
-        "mediaType": INDEX,
-        "manifests": manifests,
-        "annotations": annotations,
-    });
-    Ok(Document::new(INDEX, serde_json::to_vec(&index)?))
+fn index(platforms: &[PlatformImage], annotations: BTreeMap<String, String>) -> Result<Document, SealError> {
+    let of_platform = |image: &PlatformImage| {
+        let architecture = image.platform.architecture.name().to_owned();
+        let platform = oci::Platform { architecture, os: OS.to_owned(), ..oci::Platform::default() };
+        Descriptor { platform: Some(platform), ..Descriptor::of(&image.manifest) }
+    };
+    let index = Index::new(platforms.iter().map(of_platform).collect(), annotations);
+    Ok(Document::new(oci::INDEX, serde_json::to_vec(&index)?))
 }
 
-/// The pre-defined annotation keys (image-spec, annotations.md) as far as the requested distributions tell them, and the
-/// user's own over them. Of several, what can be told of one only is left out.
+/// Returns the pre-defined annotation keys (image-spec, annotations.md) with the metadata of the requested
+/// distributions. The user's own annotations have priority. If there are several distributions, keys that can only
+/// describe one are left out.
 fn annotations(programs: &[Program], request: &Request) -> BTreeMap<String, String> {
     let joined = |one: &dyn Fn(&Program) -> String| programs.iter().map(one).collect::<Vec<_>>().join(", ");
     let mut told = vec![("base.name", Some(format!("{}:{}", request.base.distribution, request.base.suite)))];
@@ -131,67 +118,71 @@ fn annotations(programs: &[Program], request: &Request) -> BTreeMap<String, Stri
     annotations
 }
 
-/// All licences as one SPDX expression; `None` where one is not known.
+/// Returns all licences as one SPDX expression. `None` if one of them is not known.
 fn licenses(programs: &[Program]) -> Option<String> {
     let all: Option<BTreeSet<&str>> = programs.iter().map(|program| program.licenses.as_deref()).collect();
     let in_brackets = |one: &str| if one.contains(" OR ") { format!("({one})") } else { one.to_owned() };
     Some(all?.into_iter().map(in_brackets).collect::<Vec<_>>().join(" AND "))
 }
 
-fn config(share: &Share<'_>, request: &Request, annotations: &BTreeMap<String, String>) -> Result<Value, SealError> {
+fn config(share: &Share<'_>, request: &Request, annotations: &BTreeMap<String, String>) -> Result<Config, SealError> {
     let epoch_secs = request.epoch_secs;
     let created = i64::try_from(epoch_secs).unwrap_or(i64::MAX);
     let created =
         jiff::Timestamp::from_second(created).map_err(|source| SealError::Epoch { epoch_secs, source })?.to_string();
-    let start = start(share.assembly, request)?;
+    let history = |layer: &Layer| History {
+        created: Some(created.clone()),
+        created_by: format!("lath: {}", layer.title),
+        ..History::default()
+    };
+    Ok(Config {
+        architecture: share.platform.architecture.name().to_owned(),
+        config: execution(share.assembly, request, annotations)?,
+        created: Some(created.clone()),
+        history: share.layers.iter().map(history).collect(),
+        os: OS.to_owned(),
+        rootfs: RootFs {
+            diff_ids: share.layers.iter().map(|layer| layer.diff_id.0.prefixed()).collect(),
+            ..RootFs::default()
+        },
+        ..Config::default()
+    })
+}
+
+fn execution(
+    assembly: &Assembly,
+    request: &Request,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Execution, SealError> {
+    let Start { entrypoint, cmd } = start(assembly, request)?;
     let runtime = &request.runtime;
     let mut labels = annotations.clone();
     labels.extend(runtime.labels.clone());
-    let mut run = Map::new();
-    run.insert("User".to_owned(), json!(runtime.user));
-    run.insert("Env".to_owned(), json!(environment(request)));
-    if !start.entrypoint.is_empty() {
-        run.insert("Entrypoint".to_owned(), json!(start.entrypoint));
-    }
-    if !start.cmd.is_empty() {
-        run.insert("Cmd".to_owned(), json!(start.cmd));
-    }
-    if let Some(workdir) = &runtime.workdir {
-        run.insert("WorkingDir".to_owned(), json!(workdir.as_str()));
-    }
-    if !runtime.expose.is_empty() {
-        let ports: BTreeMap<&str, Value> = runtime.expose.iter().map(|port| (port.as_str(), json!({}))).collect();
-        run.insert("ExposedPorts".to_owned(), json!(ports));
-    }
-    run.insert("Labels".to_owned(), json!(labels));
-    let diff_ids: Vec<String> = share.layers.iter().map(|layer| layer.diff_id.0.prefixed()).collect();
-    let history: Vec<Value> = share
-        .layers
-        .iter()
-        .map(|layer| json!({ "created": created, "created_by": format!("lath: {}", layer.title) }))
-        .collect();
-    Ok(json!({
-        "created": created,
-        "architecture": share.platform.architecture.name(),
-        "os": "linux",
-        "config": run,
-        "rootfs": { "type": "layers", "diff_ids": diff_ids },
-        "history": history,
-    }))
+    Ok(Execution {
+        cmd,
+        entrypoint,
+        env: environment(request),
+        exposed_ports: runtime.expose.iter().map(|port| (port.clone(), Empty {})).collect(),
+        labels,
+        user: runtime.user.clone(),
+        working_dir: runtime.workdir.as_ref().map(ToString::to_string),
+        ..Execution::default()
+    })
 }
 
-/// `NAME=VALUE`, the user's own over lath's.
+/// Returns the variables as `NAME=VALUE`. The user's own have priority over lath's.
 pub(crate) fn environment(request: &Request) -> Vec<String> {
     let path = request.user_base.bin() + ":/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
     let mut own = vec![
-        // An engine gives a user that the image does not know the root folder, where nothing can be written.
+        // If a user is not in the image's `/etc/passwd`, an engine sets HOME to the root directory, which is not
+        // writable.
         ("HOME", "/home/app".to_owned()),
         ("LANG", "C.UTF-8".to_owned()),
         ("PATH", path),
         ("PYTHONUSERBASE", request.user_base.to_string()),
     ];
     if !["0", "root"].contains(&request.runtime.uid()) {
-        // Whom `/etc/passwd` does not know has no name: `getpass.getuser()` asks this first.
+        // A user that is not in `/etc/passwd` has no name, but `getpass.getuser()` reads this variable first.
         own.push(("USER", "app".to_owned()));
     }
     let mut all: BTreeMap<String, String> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -199,18 +190,18 @@ pub(crate) fn environment(request: &Request) -> Vec<String> {
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
-/// The only script that bears the name of a distribution that was asked for: where two do, the user has asked for two
-/// programs.
+/// Returns the only script that has the same name as a requested distribution. If there are two, the user has requested
+/// two programs.
 fn namesake<'a>(scripts: &[&'a InstalledScript], requested: &[&str]) -> Option<&'a str> {
     let is_namesake = |script: &&&InstalledScript| requested.contains(&lock::namesake(&script.name).as_str());
     let mut namesakes = scripts.iter().filter(is_namesake);
     let first = namesakes.next()?;
-    // Two distributions may bring the same script.
+    // Two distributions may contain the same script.
     namesakes.all(|other| other.name == first.name).then_some(first.name.as_str())
 }
 
-/// What the image starts: the scripts that the user named, else the one that bears its distribution's name or is the
-/// only one; of several others none is guessed, and an image without any starts Python.
+/// Returns the command that the image starts: the script that the user named, or the only script, or the one with its
+/// distribution's name. If several scripts remain, lath does not guess. An image without scripts starts Python.
 pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, SealError> {
     let runtime = &request.runtime;
     let path = |name: &str| request.user_base.program(name);
@@ -237,7 +228,8 @@ pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, Sea
     if let Some(program) = program {
         return Ok(Start { entrypoint: vec![path(program)], cmd: runtime.cmd.clone() });
     }
-    // A menu: the command names the script, and without one the first that the user named answers, or Python.
+    // The image offers several programs. The command's first word selects one. Without a command, the first script that
+    // the user named starts, or Python.
     let python = vec![request.python.version.interpreter()];
     if runtime.scripts.is_empty() && requested.is_empty() {
         return Ok(Start { entrypoint: python, cmd: runtime.cmd.clone() });
@@ -249,6 +241,10 @@ pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, Sea
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::image::{BlobDigest, DiffId};
+    use crate::model::image_path::ImagePath;
+    use crate::model::platform::Architecture;
 
     fn program(name: &str, licenses: Option<&str>) -> Program {
         Program {
@@ -257,6 +253,148 @@ mod tests {
             licenses: licenses.map(str::to_owned),
             ..Program::default()
         }
+    }
+
+    fn layer(title: &str, number: u8) -> Layer {
+        Layer {
+            title: title.to_owned(),
+            digest: BlobDigest(Digest::of(&[number])),
+            diff_id: DiffId(Digest::of(&[number, number])),
+            media_type: "application/vnd.oci.image.layer.v1.tar+gzip".to_owned(),
+            size_bytes: 100 + u64::from(number),
+            tar_bytes: 2048,
+            files_bytes: 1000,
+            segments: Vec::new(),
+        }
+    }
+
+    fn assembly() -> Assembly {
+        let script = InstalledScript {
+            name: "tool".to_owned(),
+            distribution: "tool".to_owned(),
+            module: Some("tool".to_owned()),
+            attribute: Some("main".to_owned()),
+            is_requested: true,
+        };
+        let program = Program { summary: Some("\"Quoted\" & <ünï>".to_owned()), ..program("tool", Some("MIT")) };
+        Assembly { scripts: vec![script], programs: vec![program], ..Assembly::default() }
+    }
+
+    fn sealed(request: &Request, architectures: &[Architecture]) -> Image {
+        let assembly = assembly();
+        let share = |architecture: &Architecture| Share {
+            platform: Platform { architecture: *architecture },
+            layers: vec![layer("base", 1), layer("program", 2)],
+            assembly: &assembly,
+        };
+        seal(architectures.iter().map(share).collect(), request).unwrap()
+    }
+
+    fn text(document: &Document) -> &str {
+        std::str::from_utf8(&document.bytes).unwrap()
+    }
+
+    #[test]
+    fn the_documents_of_a_request_with_every_option_have_these_bytes() {
+        let mut request = Request { epoch_secs: 1_700_000_000, ..Request::example() };
+        request.runtime.cmd = vec!["--help".to_owned()];
+        request.runtime.workdir = Some(ImagePath::parse("/data").unwrap());
+        request.runtime.expose = vec!["8080/tcp".to_owned(), "53/udp".to_owned()];
+        request.runtime.env.insert("A".to_owned(), "1".to_owned());
+        request.runtime.labels.insert("zone".to_owned(), "x".to_owned());
+        request.runtime.annotations.insert("Mine".to_owned(), "y".to_owned());
+        let image = sealed(&request, &[Architecture::Amd64, Architecture::Arm64]);
+        assert_eq!(
+            text(&image.platforms[0].config),
+            concat!(
+                r#"{"architecture":"amd64","config":{"Cmd":["--help"],"Entrypoint":["/opt/app/bin/tool"],"Env":["A=1","#,
+                r#""HOME=/home/app","LANG=C.UTF-8","#,
+                r#""PATH=/opt/app/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin","#,
+                r#""PYTHONUSERBASE=/opt/app","USER=app"],"ExposedPorts":{"53/udp":{},"8080/tcp":{}},"#,
+                r#""Labels":{"Mine":"y","org.opencontainers.image.base.name":"debian:trixie","#,
+                r#""org.opencontainers.image.description":"\"Quoted\" & <ünï>","#,
+                r#""org.opencontainers.image.licenses":"MIT","org.opencontainers.image.title":"tool","#,
+                r#""org.opencontainers.image.version":"1","zone":"x"},"User":"65532:65532","WorkingDir":"/data"},"#,
+                r#""created":"2023-11-14T22:13:20Z","history":[{"created":"2023-11-14T22:13:20Z","#,
+                r#""created_by":"lath: base"},{"created":"2023-11-14T22:13:20Z","created_by":"lath: program"}],"#,
+                r#""os":"linux","#,
+                r#""rootfs":{"diff_ids":["sha256:9dcf97a184f32623d11a73124ceb99a5709b083721e878a16d78f596718ba7b2","#,
+                r#""sha256:50cff72c8e550546d661ec235431888fb2f9f7bada40c17020d47f6ccc117aae"],"type":"layers"}}"#,
+            )
+        );
+        assert_eq!(
+            text(&image.platforms[0].manifest),
+            concat!(
+                r#"{"annotations":{"Mine":"y","org.opencontainers.image.base.name":"debian:trixie","#,
+                r#""org.opencontainers.image.description":"\"Quoted\" & <ünï>","#,
+                r#""org.opencontainers.image.licenses":"MIT","org.opencontainers.image.title":"tool","#,
+                r#""org.opencontainers.image.version":"1"},"#,
+                r#""config":{"digest":"sha256:dd5d5dba1ce73e7730df4f7e7e326bac8186fce59121c18c7bdd77fb761ffe10","#,
+                r#""mediaType":"application/vnd.oci.image.config.v1+json","size":976},"#,
+                r#""layers":[{"annotations":{"org.opencontainers.image.title":"base"},"#,
+                r#""digest":"sha256:4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a","#,
+                r#""mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":101},"#,
+                r#"{"annotations":{"org.opencontainers.image.title":"program"},"#,
+                r#""digest":"sha256:dbc1b4c900ffe48d575b5da5c638040125f65db0fe3e24494b76ea986457d986","#,
+                r#""mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":102}],"#,
+                r#""mediaType":"application/vnd.oci.image.manifest.v1+json","schemaVersion":2}"#,
+            )
+        );
+        assert_eq!(
+            text(image.index.as_ref().unwrap()),
+            concat!(
+                r#"{"annotations":{"Mine":"y","org.opencontainers.image.base.name":"debian:trixie","#,
+                r#""org.opencontainers.image.description":"\"Quoted\" & <ünï>","#,
+                r#""org.opencontainers.image.licenses":"MIT","org.opencontainers.image.title":"tool","#,
+                r#""org.opencontainers.image.version":"1"},"#,
+                r#""manifests":[{"digest":"sha256:5e2d0e866cc0b2702c6286b9a2edce1fde0d20be0c51a089b58be64b91499746","#,
+                r#""mediaType":"application/vnd.oci.image.manifest.v1+json","platform":{"architecture":"amd64","#,
+                r#""os":"linux"},"size":933},"#,
+                r#"{"digest":"sha256:798db0baa324ce138cf0ba0245043cdfa7e6613a4f418819f67561df1c128f76","#,
+                r#""mediaType":"application/vnd.oci.image.manifest.v1+json","platform":{"architecture":"arm64","#,
+                r#""os":"linux"},"size":933}],"mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2}"#,
+            )
+        );
+    }
+
+    #[test]
+    fn the_documents_of_a_bare_request_have_these_bytes() {
+        let image = sealed(&Request::example(), &[Architecture::Amd64]);
+        assert_eq!(
+            text(&image.platforms[0].config),
+            concat!(
+                r#"{"architecture":"amd64","config":{"Entrypoint":["/opt/app/bin/tool"],"Env":["HOME=/home/app","#,
+                r#""LANG=C.UTF-8","PATH=/opt/app/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin","#,
+                r#""PYTHONUSERBASE=/opt/app","USER=app"],"#,
+                r#""Labels":{"org.opencontainers.image.base.name":"debian:trixie","#,
+                r#""org.opencontainers.image.description":"\"Quoted\" & <ünï>","#,
+                r#""org.opencontainers.image.licenses":"MIT","org.opencontainers.image.title":"tool","#,
+                r#""org.opencontainers.image.version":"1"},"User":"65532:65532"},"created":"1970-01-01T00:00:00Z","#,
+                r#""history":[{"created":"1970-01-01T00:00:00Z","created_by":"lath: base"},"#,
+                r#"{"created":"1970-01-01T00:00:00Z","created_by":"lath: program"}],"os":"linux","#,
+                r#""rootfs":{"diff_ids":["sha256:9dcf97a184f32623d11a73124ceb99a5709b083721e878a16d78f596718ba7b2","#,
+                r#""sha256:50cff72c8e550546d661ec235431888fb2f9f7bada40c17020d47f6ccc117aae"],"type":"layers"}}"#,
+            )
+        );
+        assert_eq!(
+            text(&image.platforms[0].manifest),
+            concat!(
+                r#"{"annotations":{"org.opencontainers.image.base.name":"debian:trixie","#,
+                r#""org.opencontainers.image.description":"\"Quoted\" & <ünï>","#,
+                r#""org.opencontainers.image.licenses":"MIT","org.opencontainers.image.title":"tool","#,
+                r#""org.opencontainers.image.version":"1"},"#,
+                r#""config":{"digest":"sha256:069c2e7751d168311f6733da84d59d0f2cb7885cd1bb1ece4cf3a73c8b5a504f","#,
+                r#""mediaType":"application/vnd.oci.image.config.v1+json","size":867},"#,
+                r#""layers":[{"annotations":{"org.opencontainers.image.title":"base"},"#,
+                r#""digest":"sha256:4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a","#,
+                r#""mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":101},"#,
+                r#"{"annotations":{"org.opencontainers.image.title":"program"},"#,
+                r#""digest":"sha256:dbc1b4c900ffe48d575b5da5c638040125f65db0fe3e24494b76ea986457d986","#,
+                r#""mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":102}],"#,
+                r#""mediaType":"application/vnd.oci.image.manifest.v1+json","schemaVersion":2}"#,
+            )
+        );
+        assert_eq!(image.index, None);
     }
 
     #[test]
@@ -284,7 +422,7 @@ mod tests {
         assert_eq!(namesake(&[&black, &isort], &["black", "isort"]), None);
         assert_eq!(namesake(&[&daemon], &["black"]), None);
         assert_eq!(namesake(&[&black, &script("black", "black-core")], &["black"]), Some("black"));
-        // Of a package that brings along what carries the script.
+        // The distribution with the script's name depends on the one that contains the script.
         let (community, core) = (script("ansible-community", "ansible"), script("ansible", "ansible-core"));
         assert_eq!(namesake(&[&community, &core], &["ansible"]), Some("ansible"));
     }

@@ -1,4 +1,4 @@
-//! Parcels -> parts: every archive opened once, its contents in the store, its listing kept as a note.
+//! Parcels -> parts: opens every archive once, puts its contents into the store and its listing into the cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -12,15 +12,13 @@ use thiserror::Error;
 use crate::formats::deb::{self, DebEntry, DebError};
 use crate::formats::wheel::{Scheme, Wheel, WheelError};
 use crate::model::digest::Digest;
+use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::{LockedDeb, LockedWheel, Parcel, PlatformLock};
 use crate::model::part::{ConsoleScript, DebPart, Part, PartContents, PartEntry, WheelPart};
 use crate::model::tree::{Kind, Origin};
-use crate::outside::store::{PackWriter, Packed, Store, StoreError};
+use crate::outside::store::{Bucket, PackWriter, Packed, Store, StoreError};
 use crate::outside::world::World;
-
-/// The shelf of notes; its number changes when [`Part`] does.
-const SHELF: &str = "parts-2";
 
 #[derive(Debug, Error)]
 pub(crate) enum UnpackError {
@@ -50,9 +48,8 @@ pub(crate) enum PartError {
     Damaged(#[source] Box<Self>),
 }
 
-impl UnpackError {
-    /// Ways out, beyond what the error says itself.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for UnpackError {
+    fn hints(&self) -> Vec<String> {
         let Self::Parcel { parcel, source } = self;
         match source {
             PartError::Damaged(_) => vec!["run the same again: it is fetched anew".to_owned()],
@@ -62,7 +59,8 @@ impl UnpackError {
             PartError::Deb(_) | PartError::Path(_) | PartError::HardLink { .. } | PartError::Twice { .. } => {
                 vec![format!("the archive or index serves `{parcel}` so: see that it is one that you trust")]
             }
-            PartError::Open(_) | PartError::Store(_) => Vec::new(),
+            PartError::Store(error) => error.hints(),
+            PartError::Open(_) => Vec::new(),
         }
     }
 }
@@ -77,7 +75,7 @@ pub(crate) fn unpack(lock: &PlatformLock, world: &World) -> Result<Vec<Part>, Un
     Ok(parts)
 }
 
-/// Opens a parcel before the others are there. What fails is opened again, and told, by [`unpack`].
+/// Opens a parcel before the others are fetched. If that fails, [`unpack`] opens it again and reports the error.
 pub(crate) fn unpack_ahead(parcel: &Parcel, world: &World) {
     let _ = match parcel {
         Parcel::Deb(deb) => deb_part(deb, &world.store),
@@ -96,15 +94,15 @@ fn wheel_part(wheel: &LockedWheel, store: &Store) -> Result<Part, UnpackError> {
     })
 }
 
-/// A note: what was found in a parcel, and the pack that holds what is small of it.
+/// Cache entry: the contents of a parcel, and the pack with its small files.
 #[derive(Serialize, Deserialize)]
 struct Opened {
     contents: PartContents,
     packed: Packed,
 }
 
-/// The note of an earlier opening, or what `open` finds in the parcel. Contents are in the store before the note is;
-/// after a machine lost its power they may be gone or cut short all the same, and the parcel is opened again.
+/// Returns the contents from the cache, or else those that `open` finds in the parcel. Contents are written before the
+/// cache entry, but a power failure may remove or truncate them anyway. In that case the parcel is opened again.
 fn noted(
     name: &str,
     parcel: &Digest,
@@ -113,7 +111,7 @@ fn noted(
     open: impl Fn(&Path, &mut PackWriter<'_>) -> Result<PartContents, PartError>,
 ) -> Result<Part, UnpackError> {
     let failed = |source| UnpackError::Parcel { parcel: name.to_owned(), source };
-    let noted = store.note::<Opened>(SHELF, parcel);
+    let noted = store.entry::<Opened>(Bucket::Parts, parcel);
     if let Some(Opened { contents, .. }) =
         noted.filter(|noted| store.open_pack(&noted.packed) && holds(&noted.contents, store))
     {
@@ -127,14 +125,14 @@ fn noted(
         })?;
     let keep = || {
         let opened = Opened { contents, packed: pack.finish()? };
-        store.write_note(SHELF, parcel, &opened)?;
+        store.write_entry(Bucket::Parts, parcel, &opened)?;
         Ok(opened.contents)
     };
     let contents = keep().map_err(|error: StoreError| failed(error.into()))?;
     Ok(Part { parcel: *parcel, origin, contents })
 }
 
-/// Whether the store has every file of the part, and each whole.
+/// Returns whether the store has every file of the part, and each is complete.
 fn holds(contents: &PartContents, store: &Store) -> bool {
     let shelves: Vec<&[PartEntry]> = match contents {
         PartContents::Deb(deb) => vec![&deb.entries],
@@ -150,7 +148,7 @@ fn open(path: &Path) -> Result<std::io::BufReader<fs::File>, PartError> {
     Ok(std::io::BufReader::with_capacity(256 << 10, fs::File::open(path).map_err(PartError::Open)?))
 }
 
-/// Keeps the contents of the file `path`.
+/// Stores the contents of the file `path`.
 fn kept(path: &str, reader: &mut dyn Read, pack: &mut PackWriter<'_>) -> Result<(Digest, u64), PartError> {
     pack.put_reader(reader).map_err(|error| match error {
         StoreError::Incoming(source) => PartError::Contents { path: path.to_owned(), source },
@@ -177,7 +175,7 @@ fn read_deb(path: &Path, pack: &mut PackWriter<'_>) -> Result<DebPart, PartError
             }
         };
         match seen.insert(path.clone(), kind.clone()) {
-            // A tar may name a directory as often as it likes.
+            // A tar may contain the same directory several times.
             Some(Kind::Directory) if kind == Kind::Directory => return Ok(()),
             Some(_) => return Err(PartError::Twice { path }),
             None => {}
@@ -218,7 +216,7 @@ fn read_wheel(path: &Path, pack: &mut PackWriter<'_>) -> Result<WheelPart, PartE
     let mut seen: BTreeSet<(Scheme, String)> = BTreeSet::new();
     wheel.files(|scheme, path, is_executable, reader| {
         let path = ImagePath::parse(&path)?.relative().to_owned();
-        // `purelib` and `platlib` are one directory here.
+        // `purelib` and `platlib` are the same directory here.
         if !seen.insert((scheme, path.clone())) {
             return Err(PartError::Twice { path });
         }

@@ -1,6 +1,6 @@
-//! Debian packages in memory, honest and hostile, and what an archive needs to know of one.
+//! Builds Debian packages in memory, honest and hostile, and reads the data of a package that an archive needs.
 //!
-//! Both the ar container (deb(5)) and the tar headers are written by hand: a library refuses the names that a
+//! Both the ar container (deb(5)) and the tar headers are written by hand, because a library refuses the names that a
 //! hostile package has.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ pub enum Compression {
     None,
 }
 
-/// A package to be: `DebBuilder::new("libdemo1", "1.0-1", "amd64").file("usr/lib/libdemo.so.1", 0o644, b"").build()`.
+/// A future package: `DebBuilder::new("libdemo1", "1.0-1", "amd64").file("usr/lib/libdemo.so.1", 0o644, b"").build()`.
 #[derive(Debug, Clone)]
 pub struct DebBuilder {
     fields: Vec<(String, String)>,
@@ -28,7 +28,7 @@ pub struct DebBuilder {
 
 #[derive(Debug, Clone)]
 struct Entry {
-    /// As the tar has it, unchecked.
+    /// As written to the tar, unchecked.
     path: String,
     /// The type flag of the tar header (POSIX ustar, section "typeflag").
     flag: u8,
@@ -39,7 +39,7 @@ struct Entry {
 }
 
 impl DebBuilder {
-    /// A package without files; `arch` is `amd64`, `arm64` or `all`.
+    /// Creates a package without files. `arch` is `amd64`, `arm64` or `all`.
     pub fn new(name: &str, version: &str, arch: &str) -> Self {
         let fields = [("Package", name), ("Version", version), ("Architecture", arch)];
         Self {
@@ -70,7 +70,7 @@ impl DebBuilder {
         self.field("Provides", names)
     }
 
-    /// Any field of the control paragraph; one that is there is replaced.
+    /// Sets any field of the control paragraph. Replaces the field if it exists.
     pub fn field(mut self, name: &str, value: &str) -> Self {
         self.fields.retain(|(existing, _)| existing != name);
         self.fields.push((name.to_owned(), value.to_owned()));
@@ -81,34 +81,34 @@ impl DebBuilder {
         self.entry(path, b'0', mode, "", bytes.as_ref())
     }
 
-    /// A folder that is more than the parent of a file.
+    /// Adds a directory of its own. Parent directories of files are added automatically.
     pub fn dir(self, path: &str, mode: u32) -> Self {
         self.entry(&format!("{}/", path.trim_end_matches('/')), b'5', mode, "", b"")
     }
 
-    /// A symbolic link.
+    /// Adds a symbolic link.
     pub fn link(self, path: &str, target: &str) -> Self {
         self.entry(path, b'2', 0o777, target, b"")
     }
 
-    /// A hard link to another path of the package, as the tar names it: `./usr/bin/a`.
+    /// Adds a hard link to another path of the package, spelled as in the tar: `./usr/bin/a`.
     pub fn hard_link(self, path: &str, target: &str) -> Self {
         self.entry(path, b'1', 0o644, target, b"")
     }
 
-    /// The owner of what was added last, in place of root.
+    /// Sets the owner of the last entry, which is root otherwise.
     pub fn owned_by(mut self, uid: u32, gid: u32) -> Self {
         self.entries.last_mut().expect("an entry was added before").owner = (uid, gid);
         self
     }
 
-    /// A maintainer script: `preinst`, `postinst`, `prerm`, `postrm` or `config`.
+    /// Adds a maintainer script: `preinst`, `postinst`, `prerm`, `postrm` or `config`.
     pub fn script(mut self, name: &str, text: &str) -> Self {
         self.control_files.push((name.to_owned(), 0o755, text.as_bytes().to_vec()));
         self
     }
 
-    /// Another file of `control.tar`: `conffiles`, `triggers`, `shlibs`, `md5sums`.
+    /// Adds another file of `control.tar`: `conffiles`, `triggers`, `shlibs`, `md5sums`.
     pub fn control_file(mut self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.control_files.push((name.to_owned(), 0o644, bytes.as_ref().to_vec()));
         self
@@ -129,30 +129,30 @@ impl DebBuilder {
         self.entry(path, b'6', 0o666, "", b"")
     }
 
-    /// Wrong: a file under exactly this name, with no `./` before it: `../evil`, `/etc/passwd`, `./a/.wh.b`.
+    /// Wrong: a file with exactly this name, without a prefix `./`: `../evil`, `/etc/passwd`, `./a/.wh.b`.
     pub fn raw_entry(mut self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.entries.push(Entry { path: path.to_owned(), ..Entry::new(b'0', 0o644, bytes.as_ref()) });
         self
     }
 
-    /// Wrong: no entries for the folders above the files.
+    /// Wrong: no entries for the parent directories of the files.
     pub fn without_parents(mut self) -> Self {
         self.has_parents = false;
         self
     }
 
-    /// Wrong: the ar header of the data member tells a size that is off by `difference` bytes.
+    /// Wrong: the ar header of the data member gives a size that is wrong by `difference` bytes.
     pub fn lies_about_size(mut self, difference: i64) -> Self {
         self.lie = difference;
         self
     }
 
-    /// The name that an archive's pool serves this package under; an epoch is left out.
+    /// Returns the file name of this package in an archive's pool, without the epoch.
     pub fn file_name(&self) -> String {
         pool_name(&self.paragraph())
     }
 
-    /// The control paragraph.
+    /// Returns the control paragraph.
     pub fn paragraph(&self) -> String {
         self.fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
     }
@@ -201,7 +201,7 @@ impl Entry {
     }
 }
 
-/// Puts the folders above each entry before it, as dpkg-deb does.
+/// Adds the parent directories of each entry before it, like dpkg-deb.
 fn with_parents(entries: &[Entry]) -> Vec<Entry> {
     let mut seen: BTreeSet<String> =
         entries.iter().filter(|entry| entry.flag == b'5').map(|entry| entry.path.clone()).collect();
@@ -232,7 +232,7 @@ fn write_member(deb: &mut Vec<u8>, name: &str, bytes: &[u8], lie: i64) {
     }
 }
 
-/// Writes a GNU tar; names over 100 bytes go to entries of their own.
+/// Writes a GNU tar. Names over 100 bytes get entries of their own.
 fn write_tar(entries: &[Entry]) -> Vec<u8> {
     let mut tar = Vec::new();
     for entry in entries {
@@ -270,7 +270,7 @@ fn write_tar_entry(tar: &mut Vec<u8>, entry: &Entry) {
     tar.resize(tar.len().next_multiple_of(512), 0);
 }
 
-/// Compresses as an archive or a package would.
+/// Compresses bytes like an archive or a package.
 pub fn compress(bytes: &[u8], compression: Compression) -> Vec<u8> {
     const MEMORY: &str = "memory takes every byte";
     match compression {
@@ -289,28 +289,28 @@ pub fn compress(bytes: &[u8], compression: Compression) -> Vec<u8> {
     }
 }
 
-/// What an archive's indexes tell of a package.
+/// The data about a package in an archive's indexes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DebSummary {
-    /// The control paragraph, each line ended.
+    /// The control paragraph. Each line has a line break.
     pub paragraph: String,
-    /// Paths without `./` that are no folders; empty when the data member cannot be read.
+    /// Paths without `./`, except directories. Empty if the data member cannot be read.
     pub paths: Vec<String>,
 }
 
 impl DebSummary {
-    /// A field's value on its first line.
+    /// Returns the first line of a field's value.
     pub fn field(&self, name: &str) -> Option<&str> {
         field_of(&self.paragraph, name)
     }
 
-    /// The package's name in a pool.
+    /// Returns the package's file name in a pool.
     pub fn file_name(&self) -> String {
         pool_name(&self.paragraph)
     }
 }
 
-/// Reads a package; `None` when no control paragraph is to be found.
+/// Reads a package. `None` if it has no control paragraph.
 pub fn summarize(deb: &[u8]) -> Option<DebSummary> {
     let mut paragraph = None;
     let mut paths = Vec::new();
@@ -356,7 +356,7 @@ fn read_tar<T>(bytes: &[u8], name: &str, mut pick: impl FnMut(&str, &mut TarEntr
 
 fn text_of(entry: &mut TarEntry<'_, '_>) -> String {
     let mut text = String::new();
-    // What is no text is an empty paragraph to an archive.
+    // If the file is not text, an archive treats it as an empty paragraph.
     let _ = entry.read_to_string(&mut text);
     text
 }

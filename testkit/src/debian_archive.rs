@@ -1,7 +1,8 @@
-//! A fake Debian archive on loopback: suites with their pockets, signed, with compressed indexes under their digests.
+//! A fake Debian archive on loopback: suites with their pockets, signed, with compressed indexes that are also served
+//! by digest.
 //!
-//! Source: the Debian wiki's "DebianRepository/Format". The main archive lies at `/debian`, that of security fixes
-//! at `/debian-security`, as on the real mirrors.
+//! Source: the Debian wiki's "DebianRepository/Format". The main archive is at `/debian`, the archive of security fixes
+//! at `/debian-security`, like on the real mirrors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -21,7 +22,7 @@ use crate::server::{Response, Server};
 
 const DAY_SECS: i64 = 86_400;
 
-/// The parts that a suite is served in.
+/// The parts of a suite, each served separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pocket {
     /// `trixie`
@@ -32,7 +33,7 @@ pub enum Pocket {
     Security,
 }
 
-/// What the archive does with its signatures.
+/// How the archive signs its releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Signing {
     Honest,
@@ -41,13 +42,13 @@ enum Signing {
     TamperedAfterwards,
 }
 
-/// An archive to be: `DebianArchive::new("trixie").deb(&bytes).serve()`.
+/// A future archive: `DebianArchive::new("trixie").deb(&bytes).serve()`.
 #[derive(Debug, Clone)]
 pub struct DebianArchive {
     suite: String,
     architectures: Vec<String>,
     debs: Vec<(Pocket, Vec<u8>)>,
-    /// Paragraphs that no .deb stands behind.
+    /// Paragraphs without a .deb.
     paragraphs: Vec<(Pocket, String)>,
     valid_until_secs: Option<i64>,
     has_valid_until: bool,
@@ -57,12 +58,12 @@ pub struct DebianArchive {
     is_on_one_mirror: bool,
     date_secs: Option<i64>,
     has_wrong_index_hash: bool,
-    /// Names of packages whose sha256 in the index is not that of the bytes.
+    /// Names of packages whose sha256 in the index does not match their bytes.
     wrong_debs: BTreeSet<String>,
 }
 
 impl DebianArchive {
-    /// An honest archive without packages, for amd64 and arm64, valid for a week.
+    /// Creates an honest archive without packages, for amd64 and arm64, valid for a week.
     pub fn new(suite: &str) -> Self {
         Self {
             suite: suite.to_owned(),
@@ -91,43 +92,43 @@ impl DebianArchive {
         self
     }
 
-    /// Adds a paragraph to the index that no .deb stands behind.
+    /// Adds a paragraph to the index that has no .deb.
     pub fn paragraph(mut self, paragraph: &str) -> Self {
         self.paragraphs.push((Pocket::Release, format!("{}\n", paragraph.trim_end())));
         self
     }
 
-    /// The end of validity, in seconds since 1970; a past one makes the archive expired.
+    /// Sets the end of validity, in seconds since 1970. If it is in the past, the archive has expired.
     pub fn valid_until(mut self, secs: i64) -> Self {
         self.valid_until_secs = Some(secs);
         self
     }
 
-    /// No end of validity, as Ubuntu and old releases have it.
+    /// Leaves out the end of validity, like Ubuntu and old releases.
     pub fn without_valid_until(mut self) -> Self {
         self.has_valid_until = false;
         self
     }
 
-    /// Indexes are only served under their names.
+    /// Serves indexes only by name.
     pub fn without_by_hash(mut self) -> Self {
         self.has_by_hash = false;
         self
     }
 
-    /// Indexes are only compressed with gzip, as old archives have them.
+    /// Compresses indexes only with gzip, like old archives.
     pub fn without_xz(mut self) -> Self {
         self.has_xz = false;
         self
     }
 
-    /// The security fixes lie beside the release, as on Ubuntu's mirrors.
+    /// Serves the security fixes from the same directory as the release, like Ubuntu's mirrors.
     pub fn on_one_mirror(mut self) -> Self {
         self.is_on_one_mirror = true;
         self
     }
 
-    /// When the release was made, in seconds since 1970, in place of an hour ago.
+    /// Sets the date of the release, in seconds since 1970. The default is an hour ago.
     pub fn dated(mut self, secs: i64) -> Self {
         self.date_secs = Some(secs);
         self
@@ -139,7 +140,7 @@ impl DebianArchive {
         self
     }
 
-    /// Wrong: signed well, by a key that the keyring does not have.
+    /// Wrong: signed correctly, but with a key that is not in the keyring.
     pub fn signed_by_another_key(mut self) -> Self {
         self.signing = Signing::ByAnotherKey;
         self
@@ -157,7 +158,7 @@ impl DebianArchive {
         self
     }
 
-    /// Wrong: the index tells another sha256 of the package `name` than its bytes have.
+    /// Wrong: the index gives another sha256 for the package `name` than that of its bytes.
     pub fn with_wrong_deb_hash(mut self, name: &str) -> Self {
         self.wrong_debs.insert(name.to_owned());
         self
@@ -213,7 +214,7 @@ impl DebianArchive {
         for (name, bytes) in &indexes {
             server.set(&format!("{folder}/{name}"), Response::ok(bytes));
             if self.has_by_hash {
-                // A digest that is wrong names a file too, or the lie would be a mere 404.
+                // The file is also served under the wrong digest. Otherwise the client would only get a 404.
                 let digest = self.told_index_digest(bytes);
                 let parent = name.rsplit_once('/').map_or("", |(parent, _)| parent);
                 server.set(&format!("{folder}/{parent}/by-hash/SHA256/{digest}"), Response::ok(bytes));
@@ -272,43 +273,43 @@ impl DebianArchive {
     }
 }
 
-/// The running archive; it ends when dropped.
+/// The running archive. It stops when it is dropped.
 #[derive(Debug)]
 pub struct DebianServer {
-    /// For faults and for what was asked.
+    /// For setting faults and for reading the received requests.
     pub server: Server,
     suite: String,
 }
 
 impl DebianServer {
-    /// The mirror of the release and its updates.
+    /// Returns the mirror of the release and its updates.
     pub fn url(&self) -> String {
         self.server.url("/debian")
     }
 
-    /// The mirror of the security fixes.
+    /// Returns the mirror of the security fixes.
     pub fn security_url(&self) -> String {
         self.server.url("/debian-security")
     }
 
-    /// The keyring that its signatures hold under, in binary form.
+    /// Returns the keyring that verifies its signatures, in binary form.
     pub fn keyring(&self) -> Vec<u8> {
         keyring()
     }
 
-    /// The path of the release's `InRelease`, for faults.
+    /// Returns the path of the release's `InRelease`, for setting faults.
     pub fn in_release_path(&self) -> String {
         format!("/debian/dists/{}/InRelease", self.suite)
     }
 
-    /// The path of a package, for faults; the first whose file name begins so.
+    /// Returns the path of a package, for setting faults. If several file names begin with `name`, returns the first.
     pub fn deb_path(&self, name: &str) -> Option<String> {
         let begin = format!("/{name}_");
         self.server.paths().into_iter().find(|path| path.contains("/pool/") && path.contains(&begin))
     }
 }
 
-/// The keyring of the test key, the same for every archive of the process and from run to run.
+/// Returns the keyring of the test key, which is the same for every archive of the process and in every run.
 pub fn keyring() -> Vec<u8> {
     SignedPublicKey::from(test_key().clone()).to_bytes().expect("memory takes every byte")
 }
@@ -323,8 +324,8 @@ fn stranger_key() -> &'static SignedSecretKey {
     KEY.get_or_init(|| make_key("Stranger <stranger@example.org>", 2))
 }
 
-/// An Ed25519 key out of a seed, in the form that GnuPG reads too; made in 2023, so that the signatures of today
-/// are younger.
+/// Makes an Ed25519 key from a seed, in a form that GnuPG can read too. Its date is in 2023, so that signatures made
+/// today are newer.
 fn make_key(user: &str, seed: u64) -> SignedSecretKey {
     let parameters = SecretKeyParamsBuilder::default()
         .key_type(KeyType::Ed25519Legacy)
@@ -351,7 +352,7 @@ fn pool_path(summary: &DebSummary) -> String {
     format!("pool/main/{shelf}/{source}/{}", summary.file_name())
 }
 
-/// The text of `Contents-ARCH`: a path and the packages that have it, a line.
+/// Returns the text of `Contents-ARCH`: one line per path, with the packages that contain it.
 fn contents_of<'a>(packages: impl Iterator<Item = &'a DebSummary>) -> String {
     let mut owners: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for package in packages {
@@ -368,7 +369,7 @@ fn now_secs() -> i64 {
     i64::try_from(since.as_secs()).expect("the clock is before the year 292277026596")
 }
 
-/// A date as `Release` files write it: `Mon, 30 Nov 2026 02:09:33 UTC`.
+/// Formats a date like in `Release` files: `Mon, 30 Nov 2026 02:09:33 UTC`.
 ///
 /// The civil date is Howard Hinnant's `civil_from_days`.
 fn rfc_2822(secs: i64) -> String {

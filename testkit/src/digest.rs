@@ -1,19 +1,19 @@
-//! Digests of bytes, in the forms that the formats write them.
+//! Digests of bytes, in the notations that file formats use.
 
 use sha2::{Digest as _, Sha256};
 
-/// The sha256 of `bytes` in lower-case hex.
+/// Returns the sha256 of `bytes` in lower-case hex.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// The sha256 of `bytes` as a wheel's RECORD writes it: base64 with the URL's alphabet, without padding.
+/// Returns the sha256 of `bytes` in the notation of a wheel's RECORD: URL-safe base64 without padding.
 pub fn record_digest(bytes: &[u8]) -> String {
     let encoded = base64(&Sha256::digest(bytes));
     format!("sha256={}", encoded.trim_end_matches('=').replace('+', "-").replace('/', "_"))
 }
 
-/// Base64 with padding (RFC 4648, section 4).
+/// Encodes base64 with padding (RFC 4648, section 4).
 pub fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();

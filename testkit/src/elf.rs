@@ -1,4 +1,4 @@
-//! ELF files of a few hundred bytes: what a loader reads, and nothing to run.
+//! Builds ELF files of a few hundred bytes. They contain the data that a loader reads, but no code.
 
 const DT_NULL: u64 = 0;
 const DT_NEEDED: u64 = 1;
@@ -9,12 +9,12 @@ const DT_SONAME: u64 = 14;
 /// `EM_X86_64`.
 pub const X86_64: u16 = 62;
 
-/// A shared library or program of x86-64 that has the SONAME and needs the libraries that are told.
+/// Builds a shared library or program for x86-64 with the given SONAME and needed libraries.
 pub fn elf(soname: Option<&str>, needed: &[&str]) -> Vec<u8> {
     elf_for(X86_64, soname, needed)
 }
 
-/// The same for another processor (`e_machine`).
+/// Does the same for another processor (`e_machine`).
 pub fn elf_for(machine: u16, soname: Option<&str>, needed: &[&str]) -> Vec<u8> {
     const HEADER_BYTES: usize = 64;
     const SEGMENT_BYTES: usize = 56;

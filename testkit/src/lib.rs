@@ -1,7 +1,7 @@
-//! What lath's tests stand on: builders of wheels and .debs, fakes of PyPI and of a Debian archive on loopback,
-//! and a validator of images.
+//! The base of lath's tests: builders of wheels and .debs, fakes of PyPI and of a Debian archive on loopback, and a
+//! validator of images.
 //!
-//! Written without a line of lath's, so that the two cannot be wrong in the same way.
+//! It contains no code of lath, so that both cannot be wrong in the same way.
 
 pub mod deb;
 pub mod debian_archive;

@@ -1,7 +1,7 @@
-//! Checks an image from its bytes alone, and lists its files.
+//! Checks an image from its bytes only, and lists its files.
 //!
 //! Source: the OCI image specification (image-layout.md, index, manifest, config, layer) and the layout of
-//! `docker save`, whose `manifest.json` may lie in the same tar.
+//! `docker save`, whose `manifest.json` may be in the same tar.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,9 +20,9 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 /// A valid image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
-    /// The digest of the index's only image or index: what identifies the image.
+    /// The digest that identifies the image: that of the only manifest or index in `index.json`.
     pub digest: String,
-    /// The names that the index gives it (`org.opencontainers.image.ref.name`).
+    /// The names of the image in the index (`org.opencontainers.image.ref.name`).
     pub names: Vec<String>,
     /// The tags of Docker's `manifest.json`.
     pub docker_tags: Vec<String>,
@@ -38,7 +38,7 @@ pub struct CheckedPlatform {
     pub config: Value,
     /// The sizes of the layers' blobs.
     pub layer_sizes: Vec<u64>,
-    /// What the layers come to, by path without a slash at its ends.
+    /// The file system that results from the layers, by path without slashes at its ends.
     pub files: BTreeMap<String, File>,
 }
 
@@ -53,7 +53,7 @@ pub struct File {
     pub mtime: u64,
     /// The bytes of a regular file.
     pub bytes: Vec<u8>,
-    /// Which layer it came with, from 0.
+    /// The layer that contains it, counted from 0.
     pub layer: usize,
 }
 
@@ -66,7 +66,7 @@ pub enum Kind {
 }
 
 impl CheckedPlatform {
-    /// One line a path: kind, mode, owner, path. For snapshots.
+    /// Returns one line per path for snapshots: kind, mode, owner, path.
     pub fn listing(&self) -> String {
         let line = |(path, file): (&String, &File)| {
             let (kind, target) = match &file.kind {
@@ -80,14 +80,14 @@ impl CheckedPlatform {
         self.files.iter().map(line).collect()
     }
 
-    /// The text of a file; `None` when it is not there or no text.
+    /// Returns the text of a file. `None` if the file does not exist or is not text.
     pub fn text(&self, path: &str) -> Option<&str> {
         std::str::from_utf8(&self.files.get(path.trim_matches('/'))?.bytes).ok()
     }
 }
 
 impl Checked {
-    /// Everything that the image consists of, a line each.
+    /// Returns everything that the image consists of, one item per line.
     fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("digest {}", self.digest)];
         for platform in &self.platforms {
@@ -102,7 +102,7 @@ impl Checked {
         lines
     }
 
-    /// What this image has and `other` has not, line by line, and the other way round; empty where they are the same.
+    /// Returns the lines that only this image or only `other` has. Empty if both are the same.
     pub fn difference(&self, other: &Self) -> String {
         let (mine, others) = (self.lines(), other.lines());
         let only = |these: &[String], those: &[String], sign: char| -> String {
@@ -113,7 +113,7 @@ impl Checked {
     }
 }
 
-/// Checks the image layout in the folder or tar at `path`. Gives every offence at once.
+/// Checks the image layout in the directory or tar at `path`. Reports all errors at once.
 pub fn check(path: &Path) -> Result<Checked, Vec<String>> {
     let blobs = if path.is_dir() { read_folder(path) } else { read_tar(path) };
     let mut checker = Checker { files: blobs.map_err(|problem| vec![problem])?, ..Checker::default() };
@@ -163,7 +163,7 @@ fn read_tar(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
         }
     }
     for (name, target) in links {
-        // Docker's own archives name a layer of an older one by `../ID/layer.tar`.
+        // In Docker's own archives, one layer may link to an older one by `../ID/layer.tar`.
         let bytes = files.get(target.trim_start_matches("../")).cloned();
         files.insert(name.clone(), bytes.ok_or_else(|| format!("`{name}` links to `{target}`, which is not there"))?);
     }
@@ -174,7 +174,7 @@ fn read_tar(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
 struct Checker {
     files: BTreeMap<String, Vec<u8>>,
     problems: Vec<String>,
-    /// Blobs that a descriptor named.
+    /// Blobs that a descriptor names.
     named: BTreeSet<String>,
 }
 
@@ -340,7 +340,7 @@ impl Checker {
         Ok(())
     }
 
-    /// Checks Docker's half, where there is one: it must come to the same configs and layers.
+    /// Checks Docker's half, if there is one. It must have the same configs and layers.
     fn check_docker(&mut self, platforms: &[CheckedPlatform]) -> Vec<String> {
         if !self.files.contains_key("manifest.json") {
             return Vec::new();
@@ -379,7 +379,7 @@ impl Checker {
         parsed.ok()
     }
 
-    /// The blob that a descriptor names, its digest and size checked.
+    /// Returns the blob that a descriptor names, and checks its digest and size.
     fn blob(&mut self, descriptor: &Value) -> Option<Vec<u8>> {
         let digest = text(&descriptor["digest"]).to_owned();
         let Some(hex) = digest.strip_prefix("sha256:") else {
@@ -409,7 +409,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The ending of the media type that the bytes call for, and the tar in them.
+/// Returns the media type's ending that the bytes require, and the tar in them.
 fn decompressed(blob: &[u8]) -> (&'static str, std::io::Result<Vec<u8>>) {
     let mut bytes = Vec::new();
     if blob.starts_with(&[0x1f, 0x8b]) {
@@ -466,7 +466,7 @@ mod tests {
         descriptor
     }
 
-    /// A layout of one layer for amd64, with Docker's half.
+    /// Builds a layout with one layer for amd64, with Docker's half.
     fn layout(tar: &[u8], packed: Vec<u8>, media_type: &str) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::new();
         let layer = blob(&mut files, media_type, packed);

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::digest::sha256_hex;
 use crate::server::{Response, Server};
 
-/// An index to be: `PyPi::new().wheel("demo-1.0-py3-none-any.whl", &bytes).serve()`.
+/// A future index: `PyPi::new().wheel("demo-1.0-py3-none-any.whl", &bytes).serve()`.
 ///
-/// The methods that say more about a file speak of the one added last.
+/// The methods that set details of a file apply to the file that was added last.
 #[derive(Debug, Clone)]
 pub struct PyPi {
     files: Vec<IndexedFile>,
@@ -23,7 +23,7 @@ struct IndexedFile {
     name: String,
     bytes: Vec<u8>,
     sha256: String,
-    /// The text of METADATA where the wheel has one.
+    /// The text of METADATA, if the wheel has one.
     metadata: Option<String>,
     requires_python: Option<String>,
     uploaded: Option<String>,
@@ -37,12 +37,12 @@ impl Default for PyPi {
 }
 
 impl PyPi {
-    /// An index without a package, which answers JSON.
+    /// Creates an index without packages that responds with JSON.
     pub fn new() -> Self {
         Self { files: Vec::new(), is_html: false, credentials: None }
     }
 
-    /// Adds a file; what belongs to one package is told by the names.
+    /// Adds a file. The package that it belongs to follows from its name.
     pub fn wheel(mut self, file_name: &str, bytes: &[u8]) -> Self {
         let metadata = metadata_of(bytes);
         let requires_python = metadata.as_deref().and_then(|text| field_of(text, "Requires-Python"));
@@ -58,7 +58,7 @@ impl PyPi {
         self
     }
 
-    /// Adds what a builder makes, under its own name.
+    /// Adds the wheel of a builder under its own name.
     pub fn built(self, wheel: &crate::WheelBuilder) -> Self {
         self.wheel(&wheel.file_name(), &wheel.build())
     }
@@ -68,37 +68,37 @@ impl PyPi {
         self.wheel(file_name, bytes)
     }
 
-    /// When the last file was uploaded: `2024-01-31T00:00:00Z`. Only JSON tells it.
+    /// Sets the upload time of the last file: `2024-01-31T00:00:00Z`. Only JSON pages contain it.
     pub fn uploaded(mut self, time: &str) -> Self {
         self.last().uploaded = Some(time.to_owned());
         self
     }
 
-    /// The last file is yanked.
+    /// Marks the last file as yanked.
     pub fn yanked(mut self, why: &str) -> Self {
         self.last().yanked = Some(why.to_owned());
         self
     }
 
-    /// Wrong: the index tells another sha256 of the last file than its bytes have.
+    /// Wrong: the index gives another sha256 for the last file than that of its bytes.
     pub fn with_wrong_sha256(mut self) -> Self {
         self.last().sha256 = sha256_hex(b"other bytes");
         self
     }
 
-    /// The last file has no metadata file beside it, as on older indexes.
+    /// Removes the metadata file of the last file, like on older indexes.
     pub fn without_metadata_file(mut self) -> Self {
         self.last().metadata = None;
         self
     }
 
-    /// Answers HTML, as plain indexes do, in place of JSON.
+    /// Responds with HTML instead of JSON, like plain indexes.
     pub fn html(mut self) -> Self {
         self.is_html = true;
         self
     }
 
-    /// Refuses whoever does not bear these credentials.
+    /// Rejects all requests without these credentials.
     pub fn protected(mut self, user: &str, password: &str) -> Self {
         self.credentials = Some((user.to_owned(), password.to_owned()));
         self
@@ -131,21 +131,21 @@ impl PyPi {
     }
 }
 
-/// The running index; it ends when dropped.
+/// The running index. It stops when it is dropped.
 #[derive(Debug)]
 pub struct PyPiServer {
-    /// For faults and for what was asked.
+    /// For setting faults and for reading the received requests.
     pub server: Server,
     credentials: Option<(String, String)>,
 }
 
 impl PyPiServer {
-    /// The URL for `--index`, without credentials.
+    /// Returns the URL for `--index`, without credentials.
     pub fn url(&self) -> String {
         self.server.url("/simple/")
     }
 
-    /// The same with the credentials in it, where the index asks for some.
+    /// Returns the same URL with the credentials, if the index requires any.
     pub fn url_with_credentials(&self) -> String {
         match &self.credentials {
             Some((user, password)) => self.server.url_as(user, password, "/simple/"),
@@ -153,13 +153,13 @@ impl PyPiServer {
         }
     }
 
-    /// The path of a file, for faults: `/files/demo-1.0-py3-none-any.whl`.
+    /// Returns the path of a file, for setting faults: `/files/demo-1.0-py3-none-any.whl`.
     pub fn file_path(&self, file_name: &str) -> String {
         format!("/files/{file_name}")
     }
 }
 
-/// The normalized name (PEP 503) of the package that a file belongs to.
+/// Returns the normalised name (PEP 503) of the package that a file belongs to.
 fn package_of(file_name: &str) -> String {
     let name = if file_name.ends_with(".whl") {
         file_name.split('-').next().unwrap_or_default()
@@ -226,7 +226,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// The METADATA of a wheel; `None` when there is none or the bytes are no wheel.
+/// Returns the METADATA of a wheel. `None` if there is none, or if the bytes are not a wheel.
 fn metadata_of(bytes: &[u8]) -> Option<String> {
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).ok()?;
     let path = archive.file_names().flatten().find(|name| name.ends_with(".dist-info/METADATA"))?.into_owned();

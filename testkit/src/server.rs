@@ -1,6 +1,7 @@
-//! A small HTTP/1.1 server on loopback that answers from a map, remembers what was asked, and misbehaves on request.
+//! A small HTTP/1.1 server on loopback that serves a map of responses, records the requests, and misbehaves on request.
 //!
-//! Entity tags (RFC 9110, section 8.8.3), conditional requests (section 13) and ranges of one part (section 14).
+//! It supports entity tags (RFC 9110, section 8.8.3), conditional requests (section 13) and ranges of one part (section
+//! 14).
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -13,7 +14,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::digest::{base64, sha256_hex};
 
-/// What a path answers.
+/// The response to a path.
 #[derive(Debug, Clone)]
 pub struct Response {
     pub status: u16,
@@ -24,22 +25,22 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer 200 with an entity tag of its own, which takes ranges.
+    /// Creates a response with status 200 and an entity tag of its own. It supports ranges.
     pub fn ok(body: impl AsRef<[u8]>) -> Self {
         Self { status: 200, headers: Vec::new(), body: body.as_ref().into(), has_etag: true, takes_ranges: true }
     }
 
-    /// An answer of another status, without tag and ranges.
+    /// Creates a response with another status, without tag and ranges.
     pub fn status(status: u16, body: impl AsRef<[u8]>) -> Self {
         Self { status, has_etag: false, takes_ranges: false, ..Self::ok(body) }
     }
 
-    /// An answer 302 to `location`.
+    /// Creates a response 302 to `location`.
     pub fn redirect(location: &str) -> Self {
         Self::status(302, "").header("Location", location)
     }
 
-    /// What a proxy answers in place of what was asked for.
+    /// Creates the page that a proxy sends instead of the requested file.
     pub fn proxy_page() -> Self {
         Self::ok("<!DOCTYPE html>\n<html><body>Please log in.</body></html>\n").header("Content-Type", "text/html")
     }
@@ -65,36 +66,47 @@ impl Response {
 pub enum Fault {
     /// The next `times` requests get this status.
     Fail { times: u32, status: u16 },
-    /// The next `times` answers end after so many bytes of their body, the connection with them.
+    /// The next `times` responses end after this many bytes of their body, and the connection is closed.
     Cut { times: u32, after_bytes: usize },
-    /// The next `times` requests are never answered.
+    /// The next `times` requests never get a response.
     Hang { times: u32 },
-    /// The next `times` answers wait first.
+    /// The next `times` responses are delayed.
     Delay { times: u32, wait: Duration },
+    /// The next `times` answers repeat their body for ever.
+    Endless { times: u32 },
+    /// The next `times` answers with a range give the whole another length than it has.
+    LieAboutLength { times: u32 },
+    /// The next `times` answers wait before each byte of their body, which never ends.
+    Drip { times: u32, wait: Duration },
 }
 
 impl Fault {
-    /// Takes one off the count; says whether there was one left.
+    /// Reduces the count by one. Returns whether it was above zero.
     fn consume(&mut self) -> bool {
-        let (Self::Fail { times, .. } | Self::Cut { times, .. } | Self::Hang { times } | Self::Delay { times, .. }) =
-            self;
+        let (Self::Fail { times, .. }
+        | Self::Cut { times, .. }
+        | Self::Hang { times }
+        | Self::Delay { times, .. }
+        | Self::Endless { times }
+        | Self::LieAboutLength { times }
+        | Self::Drip { times, .. }) = self;
         let has_left = *times > 0;
         *times = times.saturating_sub(1);
         has_left
     }
 }
 
-/// A request that came in.
+/// A received request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
-    /// Without the query, its percent signs decoded.
+    /// Without the query, and with percent signs decoded.
     pub path: String,
     pub query: String,
     /// Names in lower case.
     pub headers: BTreeMap<String, String>,
     pub body: Vec<u8>,
-    /// What it was answered; 0 when the answer never came.
+    /// The status of the response. 0 if there was no response.
     pub status: u16,
 }
 
@@ -103,12 +115,12 @@ struct Shared {
     routes: Mutex<BTreeMap<String, Response>>,
     faults: Mutex<BTreeMap<String, Fault>>,
     requests: Mutex<Vec<Request>>,
-    /// The value of `Authorization` that every request must bear.
-    authorization: Mutex<Option<String>>,
+    /// The value of `Authorization` that every request must contain.
+    authorizations: Mutex<Vec<String>>,
     is_closed: AtomicBool,
 }
 
-/// The server; it ends when dropped.
+/// The server. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -136,7 +148,7 @@ impl Server {
         Self { address, shared }
     }
 
-    /// A server that knows no path yet.
+    /// Starts a server that serves no path yet.
     pub fn empty() -> Self {
         Self::start(BTreeMap::new())
     }
@@ -145,17 +157,17 @@ impl Server {
         self.address.port()
     }
 
-    /// The URL of `path`, which begins with a slash.
+    /// Returns the URL of `path`, which begins with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// The same with credentials in it.
+    /// Returns the same URL with credentials.
     pub fn url_as(&self, user: &str, password: &str, path: &str) -> String {
         format!("http://{user}:{password}@{}{path}", self.address)
     }
 
-    /// Answers `path` with `response` from now on.
+    /// Serves `response` for `path` from now on.
     pub fn set(&self, path: &str, response: Response) {
         lock(&self.shared.routes).insert(path.to_owned(), response);
     }
@@ -164,12 +176,12 @@ impl Server {
         lock(&self.shared.routes).remove(path);
     }
 
-    /// What `path` answers now.
+    /// Returns the current response for `path`.
     pub fn get(&self, path: &str) -> Option<Response> {
         lock(&self.shared.routes).get(path).cloned()
     }
 
-    /// Every path that is answered.
+    /// Returns every path that has a response.
     pub fn paths(&self) -> Vec<String> {
         lock(&self.shared.routes).keys().cloned().collect()
     }
@@ -179,17 +191,18 @@ impl Server {
         lock(&self.shared.faults).insert(path.to_owned(), fault);
     }
 
-    /// Refuses every request without these credentials.
+    /// Rejects every request without these credentials.
     pub fn require_basic(&self, user: &str, password: &str) {
-        *lock(&self.shared.authorization) = Some(format!("Basic {}", base64(format!("{user}:{password}").as_bytes())));
+        let value = format!("Basic {}", base64(format!("{user}:{password}").as_bytes()));
+        lock(&self.shared.authorizations).push(value);
     }
 
-    /// Every request so far, in the order of their answers.
+    /// Returns all requests so far, in the order of their responses.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.requests).clone()
     }
 
-    /// The requests of one path.
+    /// Returns the requests for one path.
     pub fn requests_of(&self, path: &str) -> Vec<Request> {
         self.requests().into_iter().filter(|request| request.path == path).collect()
     }
@@ -202,17 +215,19 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.is_closed.store(true, Ordering::Relaxed);
-        // Wakes the thread that accepts; when it cannot be reached it is gone already.
+        // Wakes the thread that accepts connections. If it cannot be reached, it has already ended.
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
     }
 }
 
-/// The bytes to send, and whether the connection goes on after them.
+/// The bytes to send, and whether the connection is closed after them.
 struct Answer {
     status: u16,
     head: Vec<u8>,
     body: Vec<u8>,
     is_last: bool,
+    /// The wait before each piece of the body, and its length, if the body is repeated until the client has enough.
+    endless: Option<(Duration, usize)>,
 }
 
 impl Shared {
@@ -233,12 +248,26 @@ impl Shared {
                 break;
             };
             let mut writer = stream;
-            let is_sent = writer.write_all(&answer.head).and_then(|()| writer.write_all(&answer.body)).is_ok();
+            let body = if answer.endless.is_some() { &[] } else { answer.body.as_slice() };
+            let is_sent = writer.write_all(&answer.head).and_then(|()| writer.write_all(body)).is_ok();
+            if let Some((wait, length)) = answer.endless.filter(|_| is_sent) {
+                self.repeat(stream, &answer.body, wait, length);
+            }
             if answer.is_last || !is_sent {
                 break;
             }
         }
         let _ = stream.shutdown(Shutdown::Both);
+    }
+
+    /// Sends `body` again and again, in pieces of `length` bytes, until the client or the server ends.
+    fn repeat(&self, mut stream: &TcpStream, body: &[u8], wait: Duration, length: usize) {
+        for piece in body.chunks(length.max(1)).cycle() {
+            std::thread::sleep(wait);
+            if self.is_closed.load(Ordering::Relaxed) || stream.write_all(piece).is_err() {
+                return;
+            }
+        }
     }
 
     /// Holds the connection open until the server ends, at most `limit`.
@@ -251,24 +280,32 @@ impl Shared {
         }
     }
 
-    /// The answer to a request; `None` when none shall come.
+    /// Returns the response to a request. `None` if the request must not get one.
     fn answer(&self, request: &Request) -> Option<Answer> {
         let fault = lock(&self.faults).get_mut(&request.path).and_then(|fault| fault.consume().then_some(*fault));
         let mut response = self.response(request);
-        let mut cut = None;
+        let (mut cut, mut endless) = (None, None);
         match fault {
             Some(Fault::Fail { status, .. }) => response = Response::status(status, "as the test asked\n"),
             Some(Fault::Hang { .. }) => return None,
             Some(Fault::Cut { after_bytes, .. }) => cut = Some(after_bytes),
             Some(Fault::Delay { wait, .. }) => std::thread::sleep(wait),
-            None => {}
+            Some(Fault::Endless { .. }) => endless = Some((Duration::ZERO, 64 << 10)),
+            Some(Fault::Drip { wait, .. }) => endless = Some((wait, 1)),
+            Some(Fault::LieAboutLength { .. }) | None => {}
         }
-        Some(write_answer(request, &response, cut))
+        let mut answer = write_answer(request, &response, cut);
+        if matches!(fault, Some(Fault::LieAboutLength { .. })) && answer.status == 206 {
+            let (whole, head) = (response.body.len(), String::from_utf8_lossy(&answer.head));
+            answer.head = head.replace(&format!("/{whole}\r\n"), &format!("/{}\r\n", whole + 1)).into_bytes();
+        }
+        Some(if endless.is_some() { without_end(answer, endless) } else { answer })
     }
 
     fn response(&self, request: &Request) -> Response {
-        let authorization = lock(&self.authorization).clone();
-        if authorization.is_some() && request.headers.get("authorization") != authorization.as_ref() {
+        let authorizations = lock(&self.authorizations).clone();
+        let is_known = request.headers.get("authorization").is_some_and(|value| authorizations.contains(value));
+        if !authorizations.is_empty() && !is_known {
             return Response::status(401, "").header("WWW-Authenticate", "Basic realm=\"test\"");
         }
         let routes = lock(&self.routes);
@@ -347,10 +384,19 @@ fn write_answer(request: &Request, response: &Response, cut: Option<usize>) -> A
         body.clear();
     }
     body.truncate(cut.unwrap_or(usize::MAX));
-    Answer { status, head: head.into_bytes(), body, is_last }
+    Answer { status, head: head.into_bytes(), body, is_last, endless: None }
 }
 
-/// The first and last byte of a range of one part; `None` when it cannot be met.
+/// The same answer with a body that has no length and no end.
+fn without_end(answer: Answer, endless: Option<(Duration, usize)>) -> Answer {
+    let head = String::from_utf8_lossy(&answer.head);
+    let mut lines: Vec<&str> = head.lines().filter(|line| !line.is_empty()).collect();
+    lines.retain(|line| !line.starts_with("Content-Length") && !line.starts_with("Connection"));
+    let head = format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n"));
+    Answer { head: head.into_bytes(), is_last: true, endless, ..answer }
+}
+
+/// Returns the first and last byte of a range of one part. `None` if the range is invalid.
 fn parse_range(range: &str, length: usize) -> Option<(usize, usize)> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     let end = length.checked_sub(1)?;
@@ -383,7 +429,7 @@ fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    /// Sends one request; gives the status, the head in lower case, and the body until the end.
+    /// Sends one request. Returns the status, the head in lower case, and the body until the end.
     fn ask(server: &Server, path: &str, headers: &str) -> (u16, String, Vec<u8>) {
         let mut stream = TcpStream::connect(server.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(1500))).unwrap();

@@ -1,14 +1,14 @@
-//! Wheels in memory: honest ones with few words, and every kind of wrong one.
+//! Builds wheels in memory: honest ones with little code, and every kind of wrong one.
 //!
-//! The zip is written by hand, because a library refuses the names and sizes that a hostile wheel has.
-//! Sources: the binary distribution format (packaging.python.org) and PKWARE's APPNOTE, section 4.3.
+//! The zip is written by hand, because a library refuses the names and sizes that a hostile wheel has. Sources: the
+//! binary distribution format (packaging.python.org) and PKWARE's APPNOTE, section 4.3.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use crate::digest::record_digest;
 
-/// A wheel to be: `WheelBuilder::new("demo", "1.0").script("demo", "demo:main").build()`.
+/// A future wheel: `WheelBuilder::new("demo", "1.0").script("demo", "demo:main").build()`.
 #[derive(Debug, Clone)]
 pub struct WheelBuilder {
     name: String,
@@ -19,25 +19,27 @@ pub struct WheelBuilder {
     entries: Vec<Entry>,
     /// Entries that RECORD does not list.
     unrecorded: BTreeSet<String>,
-    /// Lines of RECORD that no file stands for.
+    /// Lines of RECORD that have no file.
     record_lines: Vec<String>,
     has_record: bool,
+    /// The wrong size that the zip gives for METADATA.
+    claimed_metadata_size: Option<u32>,
 }
 
 #[derive(Debug, Clone)]
 struct Entry {
     path: String,
     bytes: Vec<u8>,
-    /// The file mode with its type, as Unix has it: `0o100644`.
+    /// The Unix file mode with the file type: `0o100644`.
     mode: u32,
-    /// What the zip says of the size in place of the truth.
+    /// The wrong size that the zip gives.
     claimed_size: Option<u32>,
     is_recorded: bool,
     recorded_as: Option<Vec<u8>>,
 }
 
 impl WheelBuilder {
-    /// A pure wheel (`py3-none-any`) without any file but its metadata.
+    /// Creates a pure wheel (`py3-none-any`) without any file except its metadata.
     pub fn new(name: &str, version: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -49,54 +51,55 @@ impl WheelBuilder {
             unrecorded: BTreeSet::new(),
             record_lines: Vec::new(),
             has_record: true,
+            claimed_metadata_size: None,
         }
     }
 
-    /// The compatibility tag: `cp313-cp313-manylinux_2_28_x86_64`.
+    /// Sets the compatibility tag: `cp313-cp313-manylinux_2_28_x86_64`.
     pub fn tag(mut self, tag: &str) -> Self {
         tag.clone_into(&mut self.tag);
         self
     }
 
-    /// A file of site-packages, mode 0644.
+    /// Adds a file of site-packages, mode 0644.
     pub fn file(self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.entry(path, bytes.as_ref(), 0o100_644)
     }
 
-    /// A file of site-packages with the execute bits.
+    /// Adds a file of site-packages with the execute bits.
     pub fn executable(self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.entry(path, bytes.as_ref(), 0o100_755)
     }
 
-    /// A console script: `.script("demo", "demo.cli:main")`.
+    /// Adds a console script: `.script("demo", "demo.cli:main")`.
     pub fn script(self, name: &str, target: &str) -> Self {
         self.entry_point("console_scripts", name, target)
     }
 
-    /// An entry point of any group.
+    /// Adds an entry point of any group.
     pub fn entry_point(mut self, group: &str, name: &str, target: &str) -> Self {
         self.scripts.push((group.to_owned(), name.to_owned(), target.to_owned()));
         self
     }
 
-    /// A file of the `.data` folder; `scheme` is `scripts`, `data`, `headers`, `purelib` or `platlib`.
+    /// Adds a file of the `.data` directory. `scheme` is `scripts`, `data`, `headers`, `purelib` or `platlib`.
     pub fn data(self, scheme: &str, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         let mode = if scheme == "scripts" { 0o100_755 } else { 0o100_644 };
         let path = format!("{}-{}.data/{scheme}/{path}", self.escaped_name(), self.version);
         self.entry(&path, bytes.as_ref(), mode)
     }
 
-    /// A `Requires-Dist` line.
+    /// Adds a `Requires-Dist` line.
     pub fn requires(self, requirement: &str) -> Self {
         self.metadata_line(&format!("Requires-Dist: {requirement}"))
     }
 
-    /// A `Requires-Python` line.
+    /// Adds a `Requires-Python` line.
     pub fn requires_python(self, specifiers: &str) -> Self {
         self.metadata_line(&format!("Requires-Python: {specifiers}"))
     }
 
-    /// A whole line of METADATA's header.
+    /// Adds a whole line to METADATA's header.
     pub fn metadata_line(mut self, line: &str) -> Self {
         self.metadata.push(line.to_owned());
         self
@@ -108,13 +111,13 @@ impl WheelBuilder {
         self
     }
 
-    /// Wrong: RECORD tells the digest and size of `other` for `path`.
+    /// Wrong: RECORD gives the digest and size of `other` for `path`.
     pub fn recorded_as(mut self, path: &str, other: impl AsRef<[u8]>) -> Self {
         self.last_named(path).recorded_as = Some(other.as_ref().to_vec());
         self
     }
 
-    /// Wrong: a line of RECORD that stands for no file.
+    /// Wrong: a line of RECORD that has no file.
     pub fn record_line(mut self, line: &str) -> Self {
         self.record_lines.push(line.to_owned());
         self
@@ -126,28 +129,34 @@ impl WheelBuilder {
         self
     }
 
-    /// Wrong: an entry under exactly this name (`../evil`, `/etc/passwd`, a name twice), listed in RECORD too.
+    /// Wrong: an entry with exactly this name (`../evil`, `/etc/passwd`, a name twice), listed in RECORD too.
     pub fn raw_entry(self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.file(path, bytes)
     }
 
-    /// Wrong: a symbolic link, as Info-ZIP writes one.
+    /// Wrong: a symbolic link, in the form that Info-ZIP writes.
     pub fn link(self, path: &str, target: &str) -> Self {
         self.entry(path, target.as_bytes(), 0o120_777)
     }
 
-    /// Wrong: the zip tells `size` for the entry `path`, which is of another size.
+    /// Wrong: the zip gives `size` for the entry `path`, which has another size.
     pub fn claims_size(mut self, path: &str, size: u32) -> Self {
         self.last_named(path).claimed_size = Some(size);
         self
     }
 
-    /// The name that an index serves this wheel under.
+    /// Wrong: the zip gives `size` for METADATA, which has another size.
+    pub fn claims_metadata_size(mut self, size: u32) -> Self {
+        self.claimed_metadata_size = Some(size);
+        self
+    }
+
+    /// Returns the file name of this wheel on an index.
     pub fn file_name(&self) -> String {
         format!("{}-{}-{}.whl", self.escaped_name(), self.version, self.tag)
     }
 
-    /// The text of METADATA.
+    /// Returns the text of METADATA.
     pub fn metadata(&self) -> String {
         let mut text = format!("Metadata-Version: 2.1\nName: {}\nVersion: {}\n", self.name, self.version);
         for line in &self.metadata {
@@ -161,6 +170,7 @@ impl WheelBuilder {
     pub fn build(&self) -> Vec<u8> {
         let dist_info = format!("{}-{}.dist-info", self.escaped_name(), self.version);
         let mut entries = self.entries.clone();
+        let metadata = entries.len();
         let mut add = |name: &str, text: String| {
             entries.push(Entry::new(&format!("{dist_info}/{name}"), text.as_bytes(), 0o100_644))
         };
@@ -174,6 +184,7 @@ impl WheelBuilder {
             let record = self.record(&entries, &record_path);
             entries.push(Entry::new(&record_path, record.as_bytes(), 0o100_644));
         }
+        entries[metadata].claimed_size = self.claimed_metadata_size;
         write_zip(&entries)
     }
 
@@ -247,12 +258,12 @@ impl Entry {
     }
 }
 
-/// A field of RECORD, which is CSV.
+/// Returns a field of RECORD, which is CSV.
 fn quoted(path: &str) -> String {
     if path.contains([',', '"', '\n']) { format!("\"{}\"", path.replace('"', "\"\"")) } else { path.to_owned() }
 }
 
-/// Writes deflated entries in the order given, all of 1 January 1980.
+/// Writes deflated entries in the given order, all dated 1 January 1980.
 fn write_zip(entries: &[Entry]) -> Vec<u8> {
     let mut archive = Vec::new();
     let mut directory = Vec::new();
@@ -279,7 +290,7 @@ fn write_zip(entries: &[Entry]) -> Vec<u8> {
         archive.extend(&packed);
 
         directory.extend(b"PK\x01\x02");
-        // Made by Unix, whose modes are the upper half of the external attributes.
+        // Made by Unix, so the upper half of the external attributes contains the mode.
         directory.extend(0x0314u16.to_le_bytes());
         directory.extend(&common);
         directory.extend([0; 6]);

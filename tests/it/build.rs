@@ -1,4 +1,4 @@
-//! `lath build`, when all is well.
+//! `lath build` in the case of success.
 
 use testkit::oci;
 

@@ -1,4 +1,4 @@
-//! `lath compare` without an engine: what it reckons, what it prints and draws, what it refuses.
+//! `lath compare` without an engine: the computed sizes, the output, the chart and the refusals.
 
 use std::process::{Command, Output};
 
@@ -7,7 +7,8 @@ use testkit::{DebBuilder, DebianArchive, PyPi};
 
 use crate::world::{World, archive, lath, stdout, tool};
 
-/// The ordinary archive, and what a Dockerfile would install: a system with apt, Python's packages, pip and a compiler.
+/// The usual archive, and the packages that a Dockerfile would install: a system with apt, Python's packages, pip and a
+/// compiler.
 fn whole_archive() -> DebianArchive {
     let package = |name: &str, section: &str, kib: &str| {
         DebBuilder::new(name, "1", "all").field("Section", section).field("Installed-Size", kib)
@@ -29,7 +30,7 @@ fn world() -> World {
     World::new(whole_archive(), PyPi::new().built(&tool()))
 }
 
-/// Runs `lath compare` as [`World::command`] runs `lath build`.
+/// Runs `lath compare` in the same way as [`World::command`] runs `lath build`.
 fn compare(world: &World, words: &str) -> Output {
     let build = world.command(words);
     let mut command = Command::new(lath());
@@ -58,7 +59,7 @@ fn four_images_are_told_from_the_fattest_on_and_only_the_fat_one_has_compilers()
     for image in &images[1..] {
         assert_eq!(bytes(image, "compilers") + bytes(image, "pip"), 0, "{comparison:#}");
     }
-    // base-files, dash, apt; python3-minimal with what it recommends.
+    // base-files, dash, apt; python3-minimal with its recommended packages.
     assert_eq!(images[1]["debian_packages"], 3 + 3);
     assert_eq!(images[3]["is_measured"], true);
     assert_eq!(images[0]["is_measured"], false);
@@ -93,7 +94,7 @@ fn a_table_is_printed_and_a_picture_drawn_and_no_image_is_written() {
     let svg = fs_err::read_to_string(world.path("sizes.svg")).unwrap();
     assert!(svg.starts_with("<svg ") && svg.contains("prefers-color-scheme:dark"), "{svg}");
     assert!(!world.path("tool.tar").exists() && !world.path("compare.tar").exists());
-    // The same question has the same answer, without a network too.
+    // The same request gives the same output, even without a network.
     assert_eq!(stdout(compare(&world, "tool --offline")), said);
 }
 
@@ -123,7 +124,7 @@ fn a_base_without_apt_or_without_the_python_is_refused() {
     assert!(said.contains("error: cannot install python 3.12 on `debian:trixie`: its `python3` is 3.13\n"), "{said}");
 }
 
-/// Runs `lath compare tool --measure` with `docker` being that script, or with no engine at all.
+/// Runs `lath compare tool --measure` with `docker` as this script, or without any engine.
 fn measure(docker: Option<&str>, words: &str) -> String {
     let world = world();
     let engines = world.path("engines");
@@ -174,4 +175,15 @@ fn options_that_write_an_image_are_refused() {
     let output = compare(&world(), "tool -o tool.tar");
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn every_command_shows_the_hint_of_a_world_that_cannot_be_opened() {
+    let world = world();
+    fs_err::write(world.path("keys"), "-----BEGIN PGP PUBLIC KEY BLOCK-----\n").unwrap();
+    for output in [world.build("tool"), world.dockerfile("tool"), compare(&world, "tool")] {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("keyring `keys`") && said.matches("`gpg --dearmor`").count() == 1, "{said}");
+    }
 }

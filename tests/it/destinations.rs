@@ -1,4 +1,4 @@
-//! Where an image goes: each destination whole or as it was, and only what changed in new layers.
+//! The destinations of an image: each one is complete or unchanged, and only changed contents are in new layers.
 
 use testkit::{PyPi, WheelBuilder, oci};
 
@@ -9,7 +9,7 @@ fn a_layout_keeps_the_images_that_it_has_under_other_names() {
     let world = World::usual();
     stdout(world.build("tool -t one:1 -o oci:layout"));
     stdout(world.build("tool -o oci:layout:2 --label other=yes"));
-    // The same name again takes the same place.
+    // An image with the same name replaces the first one.
     stdout(world.build("tool -t one:1 -o oci:layout"));
     let image = oci::check(&world.path("layout")).unwrap();
     assert_eq!(image.names, ["2", "1"]);
@@ -135,4 +135,87 @@ fn several_scripts_are_a_menu() {
     assert_eq!(start("menu.tar"), r#"null ["/opt/app/bin/other"]"#, "the first answers where nothing is typed");
     stdout(world.build("suite"));
     assert_eq!(start("suite.tar"), r#"["/opt/app/bin/suite"] null"#, "what brings along the script of its name");
+}
+
+#[test]
+fn a_metadata_file_that_cannot_be_written_is_refused_before_anything_is_fetched() {
+    let world = World::usual();
+    fs_err::create_dir_all(world.path("folder/empty")).unwrap();
+    std::fs::write(world.path("a.tar"), "mine").unwrap();
+    for (link, target) in [("link.json", "a.tar"), ("gone.json", "nowhere/m.json"), ("circle", "circle"), ("here", ".")]
+    {
+        fs_err::os::unix::fs::symlink(target, world.path(link)).unwrap();
+    }
+    let table = [
+        (
+            "--metadata-file nowhere/m.json",
+            "cannot write `nowhere/m.json`: the folder that should hold it is not there",
+        ),
+        ("--metadata-file folder", "cannot write `folder`: there is a folder of that name"),
+        ("-o a.tar --metadata-file a.tar", "cannot write `a.tar`: it is named twice"),
+        (
+            "-o a.tar --metadata-file ./folder/../a.tar",
+            "cannot write `a.tar` and `./folder/../a.tar`: they are the same",
+        ),
+        ("-o a.tar --metadata-file here/a.tar", "cannot write `a.tar` and `here/a.tar`: they are the same file"),
+        ("-o a.tar --metadata-file link.json", "cannot write `a.tar` and `link.json`: they are the same file"),
+        ("-o a.tar -o oci-archive:link.json", "cannot write `a.tar` and `link.json`: they are the same file"),
+        ("-o new.tar --metadata-file gone.json", "nowhere/m.json`: the folder that should hold it is not there"),
+        ("-o circle", "cannot write `circle`: it is a link that leads in a circle"),
+        ("-o dir:folder/empty --metadata-file folder/empty/m.json", "it lies in `folder/empty`, which is written too"),
+        ("-o oci:l --metadata-file l/index.json", "cannot write `l/index.json`"),
+    ];
+    for (words, expected) in table {
+        let said = world.refusal(&format!("tool {words}"));
+        assert!(said.starts_with("exit 1\n") && said.contains(expected), "{words}: {said}");
+    }
+    assert!(world.debian.server.requests().is_empty() && world.pypi.server.requests().is_empty());
+    assert_eq!(std::fs::read_to_string(world.path("a.tar")).unwrap(), "mine");
+    assert!(!world.path("l").exists() && !world.path("new.tar").exists());
+}
+
+#[test]
+fn the_metadata_is_written_with_the_image_or_to_a_stream() {
+    let world = World::usual();
+    let said = stdout(world.build("tool --metadata-file m.json"));
+    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(world.path("m.json")).unwrap()).unwrap();
+    assert_eq!(told["destinations"][0].as_str(), Some(said.trim()));
+    assert_eq!(told["platforms"][0]["removed_bytes_by_reason"], serde_json::json!({ "documentation": 4 }));
+    let output = world.build("tool -q --metadata-file /dev/stderr");
+    let streamed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&streamed).ok(), Some(told), "{streamed}");
+}
+
+#[test]
+fn a_link_is_followed_as_by_cp_also_to_a_file_that_is_not_there() {
+    let world = World::usual();
+    std::fs::create_dir(world.path("real")).unwrap();
+    std::fs::write(world.path("real/old.tar"), "old").unwrap();
+    for (link, target) in
+        [("a.tar", "real/old.tar"), ("b.tar", "real/new.tar"), ("layout", "real/l"), ("root", "real/r")]
+    {
+        fs_err::os::unix::fs::symlink(target, world.path(link)).unwrap();
+    }
+    let output = world.build("tool -o a.tar -o b.tar -o oci:layout -o dir:root");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    stdout(output);
+    assert!(said.contains("note: `a.tar` is a link: `real/old.tar` is written\n"), "{said}");
+    for link in ["a.tar", "b.tar", "layout", "root"] {
+        assert!(world.path(link).symlink_metadata().unwrap().is_symlink(), "{link}");
+    }
+    for image in ["real/old.tar", "real/new.tar", "real/l"] {
+        oci::check(&world.path(image)).unwrap();
+    }
+    assert!(world.path("real/r/usr/bin").is_dir());
+}
+
+#[test]
+fn a_build_that_fails_at_one_destination_leaves_no_empty_folders_of_another() {
+    let world = World::usual();
+    let mut command = world.command("tool -o oci:new/layout -o oci:new/layout:2 -o dir:new/root");
+    stdout(world.build("tool"));
+    let Some(mut small) = crate::world::limited(&command, &["--fsize=20"]) else { return };
+    assert_eq!(small.output().unwrap().status.code(), Some(1));
+    assert!(!world.path("new").exists());
+    stdout(command.output().unwrap());
 }

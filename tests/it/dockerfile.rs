@@ -1,4 +1,4 @@
-//! `lath dockerfile`: the texts, and engines that are there, are not, fail or die.
+//! `lath dockerfile`: its texts, and engines that work, are missing, fail or crash.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
@@ -8,13 +8,13 @@ use testkit::{PyPi, WheelBuilder};
 
 use crate::world::{World, archive, tool};
 
-/// Exit code, stdout and stderr.
+/// Returns exit code, stdout and stderr.
 fn told(output: Output) -> (i32, String, String) {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// The Dockerfile, with what differs from run to run left out.
+/// Returns the Dockerfile without the parts that differ from run to run.
 fn text(world: &World, words: &str) -> String {
     let (code, stdout, stderr) = told(world.dockerfile(words));
     assert_eq!(code, 0, "{stderr}");
@@ -30,7 +30,7 @@ fn text(world: &World, words: &str) -> String {
     text
 }
 
-/// Puts a program into the folder of engines: a script for a shell.
+/// Adds a shell script to the directory of engines.
 fn engine(world: &World, name: &str, script: &str) {
     fs::create_dir_all(world.path("engines")).unwrap();
     let path = world.path("engines").join(name);
@@ -38,7 +38,7 @@ fn engine(world: &World, name: &str, script: &str) {
     fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A Docker that answers everything and writes down what it was asked.
+/// A Docker that accepts every command and writes its arguments to a file.
 const DOCKER: &str = r#"echo "$@" >> asked
 case "$1 $2" in
   "version "*) echo 28.2.2 20.10.24 ;;
@@ -197,7 +197,7 @@ fn a_classic_builder_gets_no_mounts_and_no_style_has_heredocs_or_a_frontend() {
         let plain = text(&world, &format!("tool {style} --ca ca.pem --builder classic"));
         assert!(!plain.contains("--mount"), "{plain}");
         assert!(plain.contains("COPY ca.crt /ca.crt"), "{plain}");
-        // The file is in a stage that does not ship: another one begins after it.
+        // The file is in a stage that does not ship, because another stage begins after it.
         let after = plain.split("COPY ca.crt").nth(1).unwrap();
         assert!(after.contains("\nFROM ") && !after.split("\nFROM ").nth(1).unwrap().contains("ca.crt "), "{plain}");
         let secret = text(&world, &format!("tool {style} --ca ca.pem --builder buildkit"));
@@ -288,7 +288,7 @@ fn no_engine_is_told_with_what_was_tried() {
     ] {
         assert!(stderr.contains(expected), "{expected:?} is missing in:\n{stderr}");
     }
-    // Nothing was resolved for it.
+    // Nothing was resolved before this refusal.
     assert!(!stderr.contains("resolving"), "{stderr}");
 }
 
@@ -301,7 +301,7 @@ fn an_engine_without_buildkit_is_not_given_its_mounts() {
         code == 1 && stderr.contains("cannot build with the mounts of BuildKit: `docker` has only its classic builder")
     );
     assert!(stderr.contains("hint: install Docker's plugin `buildx`"), "{stderr}");
-    // An older client has it inside.
+    // An older client contains it.
     engine(&world, "docker", &DOCKER.replace("28.2.2 20.10.24", "20.10.24 20.10.24"));
     let (code, _, stderr) = told(world.dockerfile("tool --style lean --build -o Dockerfile"));
     assert_eq!(code, 0, "{stderr}");
@@ -356,13 +356,13 @@ fn what_has_no_wheel_is_named_and_gets_compilers() {
             assert!(folded.contains(expected), "{style}: {expected:?} is missing in:\n{text}");
         }
         assert!(!text.contains("--require-hashes") && !text.contains("--no-deps"), "{text}");
-        // The compilers do not ship but in the fat image.
+        // Only the fat image ships the compilers.
         let last = text.rsplit("\nFROM ").next().unwrap();
         assert_eq!(last.contains("build-essential"), style == "--fat", "{text}");
     }
     let lean = text(&world, "oldie -c oldie --style lean");
     assert!(lean.contains("ENTRYPOINT [\"/opt/app/bin/oldie\"]"), "{lean}");
-    // What is not there at all is still an error.
+    // A distribution that does not exist is still an error.
     let (code, stdout, stderr) = told(world.dockerfile("nothing-like-it"));
     assert!((code, stdout.as_str()) == (1, "") && stderr.contains("nothing-like-it"), "{stderr}");
 }

@@ -1,4 +1,4 @@
-//! What can go in beside names: wheels by path and URL, files of requirements, indexes that ask who one is.
+//! Inputs other than names: wheels by path and URL, requirements files, and indexes that require credentials.
 
 use testkit::server::{Response, Server};
 use testkit::{PyPi, WheelBuilder, oci};
@@ -8,7 +8,7 @@ use crate::world::{World, archive, tool};
 const FILE: &str = "tool-1.0-py3-none-any.whl";
 const DIST_INFO: &str = "opt/app/lib/python3.13/site-packages/tool-1.0.dist-info";
 
-/// Builds with `words` and gives what was said and the image.
+/// Builds with `words` and returns the messages and the image.
 fn built(world: &World, words: &str, environment: &[(&str, &str)]) -> (String, oci::Checked) {
     let output = world.build_with(words, environment);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -16,7 +16,7 @@ fn built(world: &World, words: &str, environment: &[(&str, &str)]) -> (String, o
     (said, oci::check(&world.path("tool.tar")).unwrap())
 }
 
-/// A world whose index knows `dependency` alone, and a wheel of `tool` that needs it.
+/// Returns a world whose index contains only `dependency`, and a wheel of `tool` that needs it.
 fn world_and_wheel() -> (World, Vec<u8>) {
     let dependency = WheelBuilder::new("dependency", "2.0").file("dependency.py", "");
     (World::new(archive(), PyPi::new().built(&dependency)), tool().requires("dependency>=1").build())
@@ -207,9 +207,46 @@ fn a_request_that_came_before_asks_for_all_pages_at_once_and_still_heeds_what_th
     let world = World::new(archive(), index);
     let digest = built(&world, "tool", &[]).1.digest;
     assert_eq!(built(&world, "tool", &[]).1.digest, digest);
-    // Another index knows a newer one; the names of before are a guess and no more.
+    // Another index has a newer `dependency`, and a `tool` that does not need it. The names from the last build are
+    // only prefetched.
     index = PyPi::new().built(&tool()).built(&dependency("2.0"));
     let other = index.serve();
     let (_, image) = built(&world, &format!("tool --default-index {}", other.url()), &[]);
     assert!(!image.platforms[0].files.keys().any(|path| path.contains("dependency-")), "{}", image.digest);
+}
+
+#[test]
+fn an_index_without_metadata_files_is_read_in_ranges_and_a_bomb_in_it_is_refused() {
+    let dependency = WheelBuilder::new("dependency", "2.0").file("dependency.py", vec![7; 1_000_000]);
+    let index = PyPi::new().built(&tool().requires("dependency")).without_metadata_file();
+    let world = World::new(archive(), index.built(&dependency).without_metadata_file());
+    let server = &world.pypi().server;
+    let path = |name: &str| format!("/files/{name}");
+    let asked = |path: &str| -> Vec<(String, bool)> {
+        let requests = server.requests_of(path).into_iter();
+        requests.map(|request| (request.method, request.headers.contains_key("range"))).collect()
+    };
+    let (_, first) = built(&world, "tool", &[]);
+    assert!(first.platforms[0].files.keys().any(|path| path.ends_with("site-packages/dependency.py")));
+    for name in [FILE, "dependency-2.0-py3-none-any.whl"] {
+        // The last one is the download of the wheel, which is fetched once.
+        let expected =
+            [("HEAD", false), ("GET", true), ("GET", false)].map(|(method, range)| (method.to_owned(), range));
+        assert_eq!(asked(&path(name)), expected, "{name}");
+    }
+    server.forget_requests();
+    let (_, again) = built(&world, "tool", &[]);
+    assert_eq!(first.digest, again.digest);
+    assert!(asked(&path(FILE)).iter().all(|(method, _)| method == "HEAD"), "{:?}", asked(&path(FILE)));
+
+    fs_err::remove_file(world.path("tool.tar")).unwrap();
+    let bomb = tool().metadata_line(&format!("Summary: {}", "x".repeat(20 << 20)));
+    server.set(&path(FILE), Response::ok(bomb.build()));
+    let said = world.refusal("tool");
+    // Long lines are broken.
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for text in [&path(FILE), "it is larger than 16777216 bytes", " hint: no honest wheel"] {
+        assert!(words.contains(text), "{text:?} is missing in:\n{said}");
+    }
+    assert!(!world.path("tool.tar").exists());
 }

@@ -1,4 +1,4 @@
-//! lath as its users run it, against a PyPI and a Debian archive on loopback.
+//! Runs lath like its users, against a PyPI and a Debian archive on loopback.
 
 mod build;
 mod compare;
@@ -6,10 +6,12 @@ mod destinations;
 mod dockerfile;
 mod inputs;
 mod interrupt;
+mod limits;
 mod mirrors;
 mod platforms;
 mod refusals;
 mod same;
+mod secrets;
 mod store;
 mod variables;
 mod world;

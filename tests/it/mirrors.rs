@@ -19,7 +19,7 @@ fn indexes_of_gzip_and_mirrors_without_names_by_digest_serve_as_well() {
     for archive in archives {
         stdout(served(archive).build("tool"));
     }
-    // The names by digest are promised, and the mirror does not carry them.
+    // The Release file promises paths by digest, but the mirror does not have them.
     let world = served(archive());
     for path in world.debian.server.paths().iter().filter(|path| path.contains("/by-hash/")) {
         world.debian.server.remove(path);
@@ -68,7 +68,7 @@ fn a_mirror_that_falls_behind_does_not_take_back_what_it_said() {
     stdout(world.build("tool -o again.tar"));
     let image = oci::check(&world.path("again.tar")).unwrap();
     assert_eq!(image.platforms[0].text("usr/share/netbase/x"), Some("fixed"));
-    // Somebody who never saw the newer one cannot know.
+    // With a new cache, lath cannot detect that the mirror is stale.
     for path in stale.server.paths() {
         world.debian.server.set(&path, stale.server.get(&path).unwrap());
     }

@@ -1,4 +1,4 @@
-//! Files of another processor, wherever they come from.
+//! Files for another processor, from any source.
 
 use testkit::{DebBuilder, PyPi};
 

@@ -1,4 +1,4 @@
-//! The store among several processes, killed ones among them.
+//! The store with several processes at once, including killed ones.
 
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -8,7 +8,7 @@ use testkit::{Fault, PyPi};
 
 use crate::world::{World, archive, digest, stdout, tool};
 
-/// A world whose build takes a moment in each step.
+/// Returns a world whose build takes some time in each step.
 fn slow() -> World {
     let mut wheel = tool();
     for number in 0..200 {
@@ -17,14 +17,14 @@ fn slow() -> World {
     World::new(archive(), PyPi::new().built(&wheel))
 }
 
-/// Tells whether a step has begun, by what it leaves.
+/// Detects by its effects whether a step has begun.
 type Mark = fn(&World) -> bool;
 
 fn start(world: &World, words: &str) -> Child {
     world.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// The files below `dir`, however deep.
+/// Returns the files below `dir`, at any depth.
 fn files(dir: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in fs_err::read_dir(dir).into_iter().flatten().flatten() {
@@ -48,7 +48,7 @@ fn a_build_that_was_killed_at_any_step_leaves_a_store_that_the_next_one_can_use(
             files(&world.path("cache/store/partial")).len() + files(&world.path("cache/store/parcels")).len() > 1
         }),
         ("unpacking", |world| files(&world.path("cache/store/packs")).len() > 4),
-        ("unpacked", |world| world.path("cache/store/notes/parts-2").exists()),
+        ("unpacked", |world| world.path("cache/store/notes/parts-3").exists()),
         ("packing", |world| files(&world.path("cache/store/segments")).len() > 4),
         ("writing", |world| world.leftovers().iter().any(|path| path.parent() == Some(&world.path("")))),
     ];
@@ -100,7 +100,7 @@ fn contents_that_a_crash_cut_short_are_made_again() {
 fn a_parcel_whose_bytes_changed_is_removed_and_the_next_build_succeeds() {
     let world = World::usual();
     stdout(world.build("tool"));
-    let _ = fs_err::remove_dir_all(world.path("cache/store/notes/parts-2"));
+    let _ = fs_err::remove_dir_all(world.path("cache/store/notes/parts-3"));
     let parcels = files(&world.path("cache/store/parcels"));
     let is_deb = |path: &&std::path::PathBuf| fs_err::read(path).unwrap().starts_with(b"!<arch>");
     let parcel = parcels.iter().find(is_deb).unwrap();

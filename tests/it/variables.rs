@@ -1,4 +1,4 @@
-//! Every option has a variable.
+//! Every option can also be set by an environment variable.
 
 use testkit::oci;
 

@@ -1,4 +1,4 @@
-//! A small world: an archive with what a base consists of, an index with one tool, and a cache of its own.
+//! A small world: an archive with the packages of a base, an index with one tool, and a separate cache.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 use testkit::{DebBuilder, DebianArchive, PyPi, WheelBuilder};
 
-/// The packages that every image has, as small as can be.
+/// Returns an archive with the packages that every image contains, as small as possible.
 pub(crate) fn archive() -> DebianArchive {
     let mut archive = DebianArchive::new("trixie");
     for (architecture, triplet) in [("amd64", "x86_64-linux-gnu"), ("arm64", "aarch64-linux-gnu")] {
@@ -30,7 +30,7 @@ pub(crate) fn tool() -> WheelBuilder {
     WheelBuilder::new("tool", "1.0").file("tool/__init__.py", "def main():\n    return 0\n").script("tool", "tool:main")
 }
 
-/// Where lath runs: a folder, with servers that live as long.
+/// The environment of lath: a directory, and servers that run as long as this value exists.
 pub(crate) struct World {
     home: TempDir,
     pub(crate) debian: testkit::debian_archive::DebianServer,
@@ -44,12 +44,12 @@ impl World {
         Self { home, debian, pypi }
     }
 
-    /// The ordinary archive and index.
+    /// Returns a world with the usual archive and index.
     pub(crate) fn usual() -> Self {
         Self::new(archive(), PyPi::new().built(&tool()))
     }
 
-    /// The index.
+    /// Returns the index.
     pub(crate) fn pypi(&self) -> &testkit::pypi::PyPiServer {
         &self.pypi
     }
@@ -58,7 +58,7 @@ impl World {
         self.home.path().join(name)
     }
 
-    /// `lath build` with `words`, without bytecode and proof: this Python is none.
+    /// Returns `lath build` with `words`, without bytecode and proof, because this Python is not a real one.
     pub(crate) fn command(&self, words: &str) -> Command {
         let mut command = Command::new(lath());
         command.current_dir(self.home.path()).env_clear().env("LATH_CACHE_DIR", "cache");
@@ -67,7 +67,12 @@ impl World {
         if !words.contains("--default-index") {
             command.args(["--default-index", &self.pypi.url()]);
         }
-        command.args(["--mirror", &self.debian.url(), "--security-mirror", &self.debian.security_url()]);
+        if !words.contains("--mirror") {
+            command.args(["--mirror", &self.debian.url()]);
+        }
+        if !words.contains("--security-mirror") {
+            command.args(["--security-mirror", &self.debian.security_url()]);
+        }
         command.args(words.split_whitespace());
         command
     }
@@ -76,7 +81,7 @@ impl World {
         self.command(words).output().unwrap()
     }
 
-    /// The same with variables in the environment.
+    /// Does the same with additional environment variables.
     pub(crate) fn build_with(&self, words: &str, environment: &[(&str, &str)]) -> Output {
         self.command(words).envs(environment.iter().copied()).output().unwrap()
     }
@@ -88,7 +93,7 @@ impl World {
         command.args(words.split_whitespace()).output().unwrap()
     }
 
-    /// Runs `lath dockerfile` with `words`; programs are those of the folder `engines` alone.
+    /// Runs `lath dockerfile` with `words`. Only programs in the directory `engines` are on the PATH.
     pub(crate) fn dockerfile(&self, words: &str) -> Output {
         let mut command = assert_cmd::Command::cargo_bin("lath").unwrap();
         command.current_dir(self.home.path()).env_clear().env("LATH_CACHE_DIR", "cache");
@@ -102,7 +107,12 @@ impl World {
         if !words.contains("--default-index") {
             command.args(["--default-index", &self.pypi.url()]);
         }
-        command.args(["--mirror", &self.debian.url(), "--security-mirror", &self.debian.security_url()]);
+        if !words.contains("--mirror") {
+            command.args(["--mirror", &self.debian.url()]);
+        }
+        if !words.contains("--security-mirror") {
+            command.args(["--security-mirror", &self.debian.security_url()]);
+        }
         command.args(words.split_whitespace()).output().unwrap()
     }
 
@@ -110,14 +120,14 @@ impl World {
         self.pypi.url()
     }
 
-    /// What lath said when it refused, with the exit code before.
+    /// Returns lath's messages when it refuses, preceded by the exit code.
     pub(crate) fn refusal(&self, words: &str) -> String {
         let output = self.build(words);
         assert!(output.stdout.is_empty(), "{output:?}");
         format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     }
 
-    /// Every path that a build has left half-done: beside the destinations, and in the store.
+    /// Returns every unfinished path that a build has left, next to the destinations and in the store.
     pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
         let entries = |path: PathBuf| fs_err::read_dir(path).into_iter().flatten().map(|entry| entry.unwrap().path());
         let beside = entries(self.home.path().to_owned())
@@ -126,24 +136,39 @@ impl World {
     }
 }
 
+/// `command` under limits, as `prlimit` takes them; `None` on a machine without that program.
+pub(crate) fn limited(command: &Command, limits: &[&str]) -> Option<Command> {
+    if !Command::new("prlimit").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        skip("a limit: this machine has no `prlimit`");
+        return None;
+    }
+    let mut outer = Command::new("prlimit");
+    outer.args(limits).arg("--").arg(command.get_program()).args(command.get_args());
+    outer.current_dir(command.get_current_dir().unwrap()).env_clear();
+    for (name, value) in command.get_envs() {
+        outer.env(name, value.unwrap_or_default());
+    }
+    Some(outer)
+}
+
 /// The binary under test.
 pub(crate) fn lath() -> PathBuf {
     assert_cmd::cargo::cargo_bin("lath")
 }
 
-/// What a build that succeeded wrote to stdout.
+/// Returns the stdout of a build that must have succeeded.
 pub(crate) fn stdout(output: Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The digest of a build that succeeded.
+/// Returns the digest of a build that must have succeeded.
 pub(crate) fn digest(output: Output) -> String {
     let said = stdout(output);
     said.trim().rsplit_once('@').unwrap_or_else(|| panic!("no digest in {said:?}")).1.to_owned()
 }
 
-/// Says that a test lacks what it needs.
+/// Reports that the requirements of a test are missing.
 #[expect(clippy::print_stderr, reason = "whoever reads the test's output has to know")]
 pub(crate) fn skip(why: &str) {
     eprintln!("skipped: {why}");

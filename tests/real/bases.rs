@@ -1,4 +1,4 @@
-//! Base images made from Debian's archive, as debootstrap makes them.
+//! Base images made from Debian's archive by debootstrap.
 
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,15 +9,16 @@ pub(crate) fn docker(words: &[&str]) -> Output {
     Command::new("docker").args(words).output().unwrap()
 }
 
-/// The engine to itself, from a build to the removal of what was built: an engine's classic builder takes up images in between
-/// of other builds, and loses them when the image of such a build is removed.
+/// Reserves the engine for one test, from a build until its image is removed. The classic builder may reuse
+/// intermediate images of other builds, and they disappear if the image of such a build is removed.
 pub(crate) fn builder() -> MutexGuard<'static, ()> {
     static BUILDING: Mutex<()> = Mutex::new(());
-    // A test that failed leaves nothing half-done here.
+    // A test that failed leaves nothing unfinished here.
     BUILDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The smallest Debian of a release with apt, without lists and packages, as an image of the engine, made once; its name.
+/// Makes the smallest Debian of a release with apt, without lists and packages, as an image of the engine. It is made
+/// once. Returns its name.
 pub(crate) fn base(suite: &str) -> String {
     static MAKING: Mutex<()> = Mutex::new(());
     let _making = MAKING.lock();

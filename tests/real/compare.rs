@@ -1,4 +1,4 @@
-//! `lath compare` against a real engine, on bases made from Debian's archive: what is reckoned is near to what is measured.
+//! `lath compare` with a real engine, on bases made from Debian's archive: computed sizes are close to measured ones.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 const PROGRAMS: [&str; 3] = ["pre-commit", "httpie", "yamllint"];
 
-/// Words that bring in the certificates which this machine trusts.
+/// Returns the options that add the certificates which this machine trusts.
 fn certificates() -> Vec<String> {
     let file = std::env::var("SSL_CERT_FILE").unwrap_or_default();
     if file.is_empty() { Vec::new() } else { vec!["--ca".to_owned(), file] }
@@ -29,7 +29,7 @@ fn run(home: &Path, words: &[&str]) -> String {
     succeeded(lath::command(home, &words).env_remove("LATH_BASE").output().unwrap())
 }
 
-/// Says by how much `reckoned` is off, in percent.
+/// Returns the deviation of `reckoned` in percent.
 fn percent_off(reckoned: u64, measured: u64) -> f64 {
     (reckoned as f64 / measured as f64 - 1.0) * 100.0
 }
@@ -74,7 +74,7 @@ fn everything_is_built_weighed_and_timed() {
         let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{image:#}"));
         assert_eq!(image["is_measured"], true);
         assert!(number(&image["start_ms"]) > 0 && number(&image["build"]["uncached_ms"]) > 0);
-        // What the layers' listings come to is what the engine counts.
+        // The sum of the layers' files matches the size that the engine reports.
         let sum: u64 = image["contents"].as_object().unwrap().values().map(number).sum();
         assert!(percent_off(sum, number(&image["raw_bytes"])).abs() < 1.0, "{image:#}");
         assert!(number(&image["compressed_bytes"]) < number(&image["raw_bytes"]));

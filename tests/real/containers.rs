@@ -1,4 +1,5 @@
-//! Every program's image in a real Docker engine: without a network, not as root; for its own user with a read-only root.
+//! Every program's image in a real Docker engine: without a network, not as root, and for its own user with a read-only
+//! root.
 
 use std::process::Command;
 
@@ -34,12 +35,12 @@ impl Loaded {
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        // What is left behind where this fails is an image with a name of ours.
+        // If this fails, the image is left behind under a name that only these tests use.
         let _ = docker(&["image", "rm", "-f", &self.tag]).output();
     }
 }
 
-/// Who an image runs as, and somebody whom it knows nothing of.
+/// The user that an image runs as, and a user that is not in the image.
 const OWN: &str = "65532";
 const STRANGER: &str = "4711";
 
@@ -53,13 +54,13 @@ fn does_its_work(program: &Program) {
             works(&image, job, who, job.argv);
         }
     }
-    // The first job can be done with an environment that holds nothing.
+    // The first job also works with an empty environment.
     let first = &program.jobs[0];
     let cleared = format!("import os, shutil; argv = {:?}; os.execve(shutil.which(argv[0]), argv, {{}})", first.argv);
     works(&image, first, OWN, &["python3", "-c", &cleared]);
 }
 
-/// Runs `argv` as `user` in a fresh container of `image`, and holds what it prints against `job`.
+/// Runs `argv` as `user` in a new container of `image`, and compares the output with `job`.
 fn works(image: &Loaded, job: &Job, user: &str, argv: &[&str]) {
     let mut words = vec!["run", "--rm", "-i", "--network", "none"];
     let who = format!("{user}:{user}");

@@ -1,6 +1,6 @@
 //! The checks of the corpus, in an engine and in a root file system.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use libtest_mimic::Trial;
@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use crate::containers::Loaded;
 use crate::lath::{self, Built};
 use crate::needs::Need::{Corpus, Engine, Namespaces, Registries, Root};
-use crate::needs::{corpus_folder, trial};
+use crate::needs::trial;
 
 /// The entries that run in every test run; `benches/corpus` runs all.
 const ENTRIES: &[&str] = &[
@@ -22,7 +22,7 @@ const ENTRIES: &[&str] = &[
     "pandas-excel",
     "pre-commit",
 ];
-/// Where executables are in an image, for a root file system, which has no configuration.
+/// The directories of executables in an image. They are needed for a root file system, because it has no configuration.
 const PATH: &str = "/opt/app/bin:/usr/local/bin:/usr/bin:/bin";
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -43,16 +43,20 @@ pub(crate) fn trials() -> Vec<Trial> {
     ENTRIES.iter().copied().flat_map(of_entry).collect()
 }
 
-/// What an entry's image is called.
+/// Returns the name of an entry's image.
 fn name(entry: &str) -> String {
     format!("corpus-{entry}")
 }
 
-fn file(entry: &str) -> PathBuf {
-    corpus_folder().join(format!("entries/{entry}.toml"))
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
 }
 
-/// The image of what the entry asks for.
+fn file(entry: &str) -> PathBuf {
+    folder().join(format!("entries/{entry}.toml"))
+}
+
+/// Returns the image with the requirements of the entry.
 fn built(entry: &str) -> Built {
     let table: toml::Table = std::fs::read_to_string(file(entry)).unwrap().parse().unwrap();
     let strings = |key: &str| -> Vec<String> { table[key].clone().try_into().unwrap() };
@@ -64,7 +68,7 @@ fn built(entry: &str) -> Built {
 
 fn passes(entry: &str, how: &[&str]) {
     let mut command = Command::new("python3");
-    command.arg(corpus_folder().join("run.py")).args(how).arg(file(entry));
+    command.arg(folder().join("run.py")).args(how).arg(file(entry));
     let said = lath::stdout_of(command, "");
     let last = said.lines().last().unwrap_or_default();
     assert!(last.ends_with(" passed, 0 failed") && !last.starts_with("0 "), "{said}");

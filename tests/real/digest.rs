@@ -1,4 +1,4 @@
-//! Same lock, same digest, with packages of the real registries: bytecode is compiled, and modules are of machine code.
+//! The same lock gives the same digest with packages of the real registries, with compiled bytecode and native modules.
 
 use std::process::Command;
 
@@ -28,7 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     })]
 }
 
-/// The image `name` that a build comes to, with `before` said to the shell first and the variables set.
+/// Returns the image `name` of a build that runs after the shell command `before`, with the variables set.
 fn image(before: &str, variables: &[(&str, &str)], words: &str, name: &str) -> oci::Checked {
     let home = lath::folder().join("digest");
     let asked: Vec<&str> = ["build", "httpie", "cryptography", "-t", "same", "-c", "http"]

@@ -1,5 +1,5 @@
-//! `lath dockerfile --build` with a real engine, on a base made from Debian's archive: every style builds and works, leaves
-//! no certificate behind, and installs the files that lath's own image has.
+//! `lath dockerfile --build` with a real engine, on a base made from Debian's archive. Every style builds and works,
+//! leaves no certificate behind, and installs the same files as lath's own image.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,13 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials_of![&[Registries, Namespaces, Engine, Debootstrap, Root]; every_style_builds_works_and_leaves_no_certificate, the_user_base_of_lean_and_of_the_own_image_hold_the_same_files]
 }
 
-/// Programs, and what they have to do in every image.
+/// Programs, and the command that must work in every image.
 const PROGRAMS: [(&str, &str); 2] =
     [("pre-commit", "pre-commit sample-config"), ("httpie", "http --ignore-stdin --offline POST example.org a=b")];
 
 const STYLES: [&[&str]; 4] = [&["--style", "recipe"], &["--style", "lean"], &["--style", "uv"], &["--fat"]];
 
-/// Has the Dockerfile of `program` on the base `from` built, with the certificates that this machine trusts.
+/// Builds the Dockerfile of `program` on the base `from`, with the certificates that this machine trusts.
 fn build(home: &Path, (program, from): (&str, &str), words: &[&str], tag: &str) -> Output {
     let mut all = vec!["dockerfile", program, "--from", from, "--build", "--engine", "docker", "-t", tag];
     all.extend(words);
@@ -56,15 +56,15 @@ fn every_style_builds_works_and_leaves_no_certificate() {
     }
 }
 
-/// What an installer writes in its own way, by the path in the user base.
+/// Returns whether the path in the user base is a file whose contents depend on the installer.
 fn is_installers(path: &str) -> bool {
     let is_of_dist_info = path.contains(".dist-info/")
         && ["INSTALLER", "RECORD", "REQUESTED"].iter().any(|name| path.ends_with(&format!("/{name}")));
-    // pip gives itself one script more, after the Python's version.
+    // pip adds another script for itself, named after the Python version.
     is_of_dist_info || path == "bin/pip3.11"
 }
 
-/// Every file of the user base but bytecode and an installer's own, with its bytes.
+/// Collects every file of the user base with its bytes, except bytecode and the files that depend on the installer.
 fn files(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path: PathBuf = entry.unwrap().path();
@@ -90,7 +90,7 @@ fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
         succeeded(Command::new("sh").args(["-ec", copied, &tag]).current_dir(home.path()).output().unwrap());
         succeeded(docker(&["rmi", &tag]));
         drop(own_builder);
-        // Untrimmed: `standard` strips symbols from extension modules.
+        // Untrimmed, because `standard` strips symbols from extension modules.
         let words = ["build", program, "--base", "debian:bookworm", "--trim", "none", "--no-verify", "-o", "dir:own"];
         succeeded(lath::run(home.path(), &words));
         let (mut lean, mut own) = (BTreeMap::new(), BTreeMap::new());
@@ -100,7 +100,7 @@ fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
         assert!(lean.len() > 300, "{}", lean.len());
         assert_eq!(names(&lean), names(&own));
         for (name, bytes) in &lean {
-            // The few lines of a console script are each installer's own.
+            // The few lines of a console script differ between installers.
             assert!(name.starts_with("bin/") || own[name] == *bytes, "`{name}` of {program} differs");
         }
         fs::remove_dir_all(home.path().join("lean")).unwrap();

@@ -1,4 +1,4 @@
-//! The image in real engines: what lath wrote is loaded, run and unpacked by others.
+//! The image in real engines: other tools load, run and unpack the files that lath wrote.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! git in an image, from a server that speaks https as real ones do: loopback, a certificate of our own.
+//! git in an image, with a server that uses https like real ones, on loopback and with a certificate of our own.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::needs::Need::{GitServer, Namespaces, Registries};
 use crate::needs::trials_of;
 use crate::programs::PROGRAMS;
 
-/// Serves the repositories of its folder by git's smart protocol (gitprotocol-http), and prints its port.
+/// Serves the repositories of its directory with git's smart protocol (gitprotocol-http), and prints its port.
 const SERVER: &str = r#"
 import gzip, http.server, ssl, subprocess
 
@@ -48,7 +48,7 @@ print(server.server_port, flush=True)
 server.serve_forever()
 "#;
 
-/// Clones the hook's repository, then has pre-commit install it from there and run it over two files.
+/// Clones the hook's repository. Then pre-commit installs it from there and runs it on two files.
 const WORK: &str = r#"
 import os, pathlib, subprocess, sys
 url = sys.argv[1]

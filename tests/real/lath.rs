@@ -1,4 +1,4 @@
-//! Runs lath: one cache for all tests of a run, every program built once, the network tried again.
+//! Runs lath: one cache for all tests of a run, every program built once, network errors retried.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -14,11 +14,11 @@ use testkit::oci;
 pub(crate) const NOT_NEWER: &str = "2026-11-20T00:00:00Z";
 /// The Debian release of every image here.
 const BASE: &str = "debian:trixie";
-/// What stands in the causes of an error where no server was reached.
+/// A text in the causes of an error if no server could be reached.
 const UNREACHED: &str = "error sending request";
 const TRIES: u32 = 3;
 
-/// The folder of this run: the cache, and what is built.
+/// Returns the directory of this run, which contains the cache and all built images.
 pub(crate) fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -31,12 +31,12 @@ pub(crate) fn folder() -> &'static Path {
     })
 }
 
-/// The cache of this run.
+/// Returns the cache of this run.
 pub(crate) fn cache() -> PathBuf {
     folder().join("cache")
 }
 
-/// lath in `home`, with the cache of this run.
+/// Returns a command for lath in `home`, with the cache of this run.
 pub(crate) fn command(home: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lath"));
     command.current_dir(home).args(words);
@@ -45,7 +45,7 @@ pub(crate) fn command(home: &Path, words: &[&str]) -> Command {
     command
 }
 
-/// Runs lath in `home`, and again where no server was reached.
+/// Runs lath in `home`, and repeats it if no server could be reached.
 pub(crate) fn run(home: &Path, words: &[&str]) -> Output {
     let mut output = command(home, words).output().unwrap();
     for pause_secs in (1..TRIES).map(|tried| u64::from(5 * tried)) {
@@ -58,7 +58,7 @@ pub(crate) fn run(home: &Path, words: &[&str]) -> Output {
     output
 }
 
-/// What `command` prints when it is given `input`; it has to end well.
+/// Returns the output of `command` with the given `input`. The command must succeed.
 pub(crate) fn stdout_of(mut command: Command, input: &str) -> String {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -67,7 +67,7 @@ pub(crate) fn stdout_of(mut command: Command, input: &str) -> String {
     stdout(&command, child.wait_with_output().unwrap())
 }
 
-/// What `command` printed; it has to have ended well.
+/// Returns the output of `command`, which must have succeeded.
 pub(crate) fn stdout(command: &Command, output: Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -75,18 +75,18 @@ pub(crate) fn stdout(command: &Command, output: Output) -> String {
     printed.into_owned()
 }
 
-/// What a program printed that has to have ended well.
+/// Returns the stdout of a program that must have succeeded.
 pub(crate) fn succeeded(output: Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// An image that was built: `image.tar`, `layout` and `root` in one folder.
+/// A built image: `image.tar`, `layout` and `root` in one directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Built {
     pub(crate) folder: PathBuf,
     pub(crate) checked: oci::Checked,
-    /// What `--metadata-file` holds.
+    /// The contents of the file from `--metadata-file`.
     pub(crate) metadata: serde_json::Value,
 }
 
@@ -104,7 +104,7 @@ impl Built {
     }
 }
 
-/// The image called `name` of what `words` ask for, which is built once in a run.
+/// Returns the image with the name `name` and the arguments `words`. It is built once per run.
 pub(crate) fn built(name: &str, words: &[&str]) -> Built {
     static BUILT: Mutex<BTreeMap<String, Arc<OnceLock<Built>>>> = Mutex::new(BTreeMap::new());
     let slot = Arc::clone(BUILT.lock().unwrap().entry(name.to_owned()).or_default());
@@ -126,12 +126,12 @@ fn build(name: &str, asked: &[&str]) -> Built {
     Built { folder: home, checked, metadata }
 }
 
-/// What the image of `name` is called in an engine. No image but ours is called so.
+/// Returns the tag of the image of `name` in an engine. Only these tests use such tags.
 pub(crate) fn tag(name: &str) -> String {
     format!("lath-test/{name}:latest")
 }
 
-/// Nothing where both registries are reached. Any other failure is for the tests to find.
+/// Returns `None` if both registries can be reached. Any other failure is left for the tests to find.
 pub(crate) fn registries_missing() -> Option<String> {
     let home = folder().join("probe");
     fs_err::create_dir_all(&home).unwrap();

@@ -1,11 +1,12 @@
-//! lath against the real Python index and the real Debian archive, with the sandbox, a Docker engine, skopeo, umoci and
-//! the corpus as judges.
+//! lath against the real Python index and the real Debian archive. The sandbox, a Docker engine, skopeo, umoci and the
+//! corpus check its results.
 //!
-//! What a test needs of the machine is said beside its name. Where that is missing the test is reported as ignored, with
-//! the reason; where `LATH_REQUIRE_ALL` is set it fails (docs/decisions/0060-tests-name-what-they-need.md).
+//! The needs of a test are listed next to its name. If the machine lacks one of them, the test is reported as ignored,
+//! with the reason. If `LATH_REQUIRE_ALL` is set, it fails instead (docs/decisions/0060-tests-name-what-they-need.md).
 
 mod bases;
 mod compare;
+mod confinement;
 mod containers;
 mod corpus;
 mod digest;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let groups = [
         sandbox::trials(),
         proof::trials(),
+        confinement::trials(),
         git::trials(),
         refusals::trials(),
         engine::trials(),

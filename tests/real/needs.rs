@@ -1,6 +1,5 @@
-//! What a test needs of the machine, looked at once, and what happens where it is missing.
+//! The needs of tests, each probed once, and the handling of missing ones.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -8,33 +7,33 @@ use libtest_mimic::{Completion, Trial};
 
 use crate::lath;
 
-/// Set where nothing may be skipped, as in CI.
+/// Set if no test may be skipped, like in CI.
 const REQUIRE_ALL: &str = "LATH_REQUIRE_ALL";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// The real Python index and the real Debian archive.
     Registries,
-    /// User, mount, pid and network namespaces for whoever runs the tests.
+    /// User, mount, pid and network namespaces for the user that runs the tests.
     Namespaces,
-    /// A Docker engine that answers.
+    /// A Docker engine that responds.
     Engine,
-    /// What makes base images from the archive.
+    /// The tool that makes base images from the archive.
     Debootstrap,
     Skopeo,
     Umoci,
-    /// qemu-user, for the processor that is not the machine's.
+    /// qemu-user, for the processor that this machine does not have.
     Emulator,
-    /// `../shared/corpus`, beside the repository.
+    /// Python 3.11 with `tomllib`, which runs the checks in `tests/corpus`.
     Corpus,
-    /// What serves a git repository over https.
+    /// The programs that serve a git repository over https.
     GitServer,
     /// Root, to change into a root file system.
     Root,
 }
 
 impl Need {
-    /// Why it is missing, or nothing.
+    /// Returns why it is missing. `None` if it is present.
     fn missing(self) -> Option<String> {
         static PROBED: [OnceLock<Option<String>>; 10] = [const { OnceLock::new() }; 10];
         PROBED[self as usize].get_or_init(|| self.probe()).clone()
@@ -55,10 +54,7 @@ impl Need {
                 let machine = if cfg!(target_arch = "aarch64") { "x86_64" } else { "aarch64" };
                 answers(&format!("qemu-{machine}-static"), &["--version"], "qemu-user-static")
             }
-            Self::Corpus => match corpus_folder().join("run.py").is_file() {
-                true => answers("python3", &["-c", "import tomllib"], "Python 3.11 for the corpus"),
-                false => Some("needs the corpus: `../shared/corpus` is not beside the repository".to_owned()),
-            },
+            Self::Corpus => answers("python3", &["-c", "import tomllib"], "Python 3.11 for the corpus"),
             Self::GitServer => answers("git", &["--version"], "git")
                 .or_else(|| answers("openssl", &["version"], "openssl"))
                 .or_else(|| answers("python3", &["--version"], "Python 3")),
@@ -70,11 +66,7 @@ impl Need {
     }
 }
 
-pub(crate) fn corpus_folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus")
-}
-
-/// A test under `name` that needs `needs`.
+/// Returns a test named `name` that needs `needs`.
 pub(crate) fn trial(name: impl Into<String>, needs: &'static [Need], body: impl FnOnce() + Send + 'static) -> Trial {
     Trial::ignorable_test(name, move || {
         let missing: Vec<String> = needs.iter().filter_map(|need| need.missing()).collect();
@@ -89,7 +81,7 @@ pub(crate) fn trial(name: impl Into<String>, needs: &'static [Need], body: impl 
     })
 }
 
-/// The trials of functions under their own names, which all need the same.
+/// Returns tests for functions under their own names, which all have the same needs.
 macro_rules! trials_of {
     ($needs:expr; $($test:ident),* $(,)?) => {
         vec![$($crate::needs::trial(stringify!($test), $needs, $test)),*]
@@ -97,7 +89,7 @@ macro_rules! trials_of {
 }
 pub(crate) use trials_of;
 
-/// Nothing where `program` ends well, else that `what` is needed, with what the program said.
+/// Returns `None` if `program` succeeds. If not, returns a message with the missing `what` and the program's output.
 fn answers(program: &str, words: &[&str], what: &str) -> Option<String> {
     let said = match Command::new(program).args(words).output() {
         Ok(output) if output.status.success() => return None,
@@ -107,8 +99,8 @@ fn answers(program: &str, words: &[&str], what: &str) -> Option<String> {
     Some(format!("needs {what}: `{program}` says {said:?}"))
 }
 
-/// Who runs the tests, as the kernel says.
-fn own_uid() -> Option<u32> {
+/// Returns the user that runs the tests, according to the kernel.
+pub(crate) fn own_uid() -> Option<u32> {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata("/proc/self").ok().map(|own| own.uid())
 }

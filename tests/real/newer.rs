@@ -1,7 +1,7 @@
 //! The image in the engines of Debian's current release: Docker with both of its stores, containerd and Podman.
 //!
-//! They come from the archive into a root file system of their own and run in namespaces of their own, beside whatever
-//! engine the machine has.
+//! They are installed from the archive into a separate root file system and run in separate namespaces, independent of
+//! any engine on the machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -23,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 const SUITE: &str = "trixie";
 const PACKAGES: &str = "ca-certificates,containerd,docker.io,iptables,podman,runc";
 
-/// Makes the root its own, with the devices and the control groups of the machine, and becomes the program.
+/// Makes `$root` the root directory, with the machine's devices and control groups, and then executes the program.
 const ENTER: &str = r#"
 root=$0
 mount --rbind "$root" "$root"
@@ -36,7 +36,7 @@ umount -l /old
 exec "$@"
 "#;
 
-/// The root file system with the engines, made once.
+/// Returns the root file system with the engines, which is made once.
 fn root() -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     let _making = MAKING.lock();
@@ -51,7 +51,8 @@ fn root() -> PathBuf {
     root
 }
 
-/// `words` in `root`, with mounts, a network and processes of its own: nothing is left of it when it ends.
+/// Returns a command that runs `words` in `root` with separate mounts, network and processes. When it ends, nothing of
+/// it is left.
 fn inside(root: &Path, words: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "--net", "--pid", "--fork", "--kill-child"]);
@@ -60,15 +61,15 @@ fn inside(root: &Path, words: &[&str]) -> Command {
     command
 }
 
-/// An engine that is at work until this value ends.
+/// An engine that runs until this value is dropped.
 struct Docker {
     daemon: Child,
     socket: String,
 }
 
 impl Docker {
-    /// Starts the engine of `root` with its images in a folder called `store`, which is empty at first. Names are short,
-    /// for the path of a socket has 108 bytes (unix(7)).
+    /// Starts the engine of `root` with its images in a directory named `store`, which is empty at first. Names are
+    /// short, because the path of a socket is limited to 108 bytes (unix(7)).
     fn start(root: &Path, store: &str, is_containerds: bool) -> Self {
         let config = format!("/etc/docker/{store}.json");
         let features = serde_json::json!({ "features": { "containerd-snapshotter": is_containerds } });
@@ -115,7 +116,7 @@ impl Docker {
 
 impl Drop for Docker {
     fn drop(&mut self) {
-        // All that runs in there ends with it.
+        // All processes in the namespaces end with it.
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }

@@ -1,4 +1,4 @@
-//! Real programs, and commands of their real work.
+//! Real programs, and commands from their real use.
 
 use crate::lath::{self, Built};
 
@@ -9,12 +9,13 @@ pub(crate) struct Program {
     requirements: &'static [&'static str],
     /// Debian packages that it calls.
     with: &'static [&'static str],
-    /// What has to be on `PATH`.
+    /// Programs that must be on `PATH`.
     pub(crate) executables: &'static [&'static str],
     pub(crate) jobs: &'static [Job],
 }
 
-/// A command and what it has to print. It may write to `/tmp` and its home alone, and is without a network in an engine.
+/// A command and the output that it must print. It may write only to `/tmp` and its home, and has no network in an
+/// engine.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) argv: &'static [&'static str],
@@ -23,7 +24,7 @@ pub(crate) struct Job {
 }
 
 impl Program {
-    /// What `lath build` and `lath run` are told of it.
+    /// Returns the arguments of `lath build` and `lath run` for it.
     pub(crate) fn words(&self) -> Vec<&'static str> {
         self.requirements.iter().copied().chain(self.with.iter().flat_map(|package| ["--with", *package])).collect()
     }
@@ -152,7 +153,7 @@ assert subprocess.run(["pre-commit", "run", "--all-files"]).returncode == 1
 
 const TOWNS: &str = "town,year\nOslo,1040\nTurku,1229\n";
 
-/// A server of the standard library, asked by httpie.
+/// A server from the standard library, and httpie as its client.
 const ROUND_TRIP: &str = r#"
 import http.server, subprocess, threading
 class Hello(http.server.BaseHTTPRequestHandler):
@@ -167,7 +168,7 @@ threading.Thread(target=server.serve_forever, daemon=True).start()
 subprocess.run(["http", "--ignore-stdin", "--all", "--print=hb", f"127.0.0.1:{server.server_port}/"], check=True)
 "#;
 
-/// Linear algebra, groups, a time zone's change of the clock, and a table that was written and read.
+/// Linear algebra, groups, a time zone's daylight-saving change, and a table that is written and read back.
 const TABLES: &str = r#"
 import io, numpy as np, pandas as pd
 print("solved", np.linalg.solve(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([7.0, 11.0])).round(9).tolist())

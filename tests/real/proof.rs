@@ -46,7 +46,7 @@ impl Own {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin("lath"));
         command.current_dir(self.home()).env("LATH_CACHE_DIR", lath::cache());
-        // Options come first: after `--` all is the program's.
+        // Options come first, because everything after `--` belongs to the program.
         command.arg(words[0]).args(["--default-index", &self.index.url()]).args(&words[1..]);
         command
     }
@@ -55,14 +55,14 @@ impl Own {
         self.command(words).output().unwrap()
     }
 
-    /// What lath says when all is well.
+    /// Returns lath's messages. The command must succeed.
     fn summary(&self, words: &[&str]) -> String {
         let output = self.lath(words);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stderr).unwrap()
     }
 
-    /// Runs a line of Python by `lath run` in the sandbox.
+    /// Runs a line of Python in the sandbox with `lath run`.
     fn python(&self, code: &str) -> Output {
         let mut command = self.command(&["run", "tool"]);
         command.args(["--", "python3", "-c", code]).output().unwrap()
@@ -173,10 +173,10 @@ def main():
 "#;
     let own = Own::new(&[tool(source)]);
     own.summary(&["build", "tool", "--check", "tool"]);
-    // A user of one's own is the one who runs the checks; root is not.
+    // The user that `--user` names also runs the checks, except if it is root.
     own.summary(&["build", "tool", "--user", "1000", "--check", "python3 -c 'import os; assert os.getuid() == 1000'"]);
     own.summary(&["build", "tool", "--user", "0", "--check", "tool"]);
-    // A server in there is asked by its client, and nobody outside is.
+    // A client in the sandbox can reach a server in the sandbox, but no server outside.
     let asks_itself =
         "import socket\ns = socket.create_server(('127.0.0.1', 0))\nsocket.create_connection(s.getsockname())";
     own.summary(&["build", "tool", "--check", &format!("python3 -c \"{asks_itself}\"")]);
@@ -186,7 +186,7 @@ def main():
     assert!(output.status.code() == Some(3) && said.contains("Network is unreachable"), "{said}");
 }
 
-/// The bytecode of `tool` that the image has, by module.
+/// Returns the bytecode of `tool` in the image, by module.
 fn bytecode(wheel: WheelBuilder) -> Vec<String> {
     let own = Own::new(&[wheel]);
     own.summary(&["build", "tool"]);
@@ -208,7 +208,7 @@ fn what_a_start_goes_through_has_bytecode_and_what_it_may_come_to_later_has_none
         .file("hook.py", "")
         .file("hook.pth", "import os; enabled = True; enabled and __import__('hook')\n");
     assert_eq!(bytecode(wheel), ["hook", "tool/__init__", "tool/core", "tool/deep"]);
-    // Without a script Python starts, and imports what was asked for.
+    // Without a script, Python starts and imports the requested distribution.
     let library =
         WheelBuilder::new("tool", "1.0").file("tool/__init__.py", "import tool.core").file("tool/core.py", "");
     assert_eq!(bytecode(library.file("tool/later.py", "")), ["tool/__init__", "tool/core"]);
@@ -232,7 +232,7 @@ fn bytecode_of_a_changed_program_is_what_a_fresh_cache_makes() {
     let (warm, cold) = (&changed[9], build("10.0", "fresh"));
     assert_eq!(cold.difference(warm), "");
     assert_ne!(cold.difference(&changed[8]), "");
-    // Of Debian's this one is a link to `/etc`.
+    // In Debian, this file is a link to `/etc`.
     let customize = "usr/lib/python3.13/__pycache__/sitecustomize.cpython-313.pyc";
     assert!(warm.platforms[0].files.contains_key(customize));
 }
@@ -281,7 +281,7 @@ time.sleep(60)";
 fn a_host_without_user_namespaces_is_told_what_to_do() {
     let own = Own::new(&[tool(FINE)]);
     succeeds(&own.lath(&["build", "tool", "--no-verify", "--bytecode", "none"]));
-    // A namespace in which no further one can be made.
+    // A namespace in which no other namespace can be created.
     let inside = |words: &[&str]| {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "sh", "-c"]);

@@ -1,4 +1,4 @@
-//! What is refused, with words from the real registries.
+//! Errors that involve the real registries.
 
 use libtest_mimic::Trial;
 
@@ -19,7 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What lath said when it refused with `exit_code`, and wrote nothing.
+/// Returns lath's messages if it refuses with `exit_code` and writes nothing.
 fn refusal(folder: &str, words: &[&str], exit_code: i32) -> String {
     let home = lath::folder().join(folder);
     fs_err::create_dir_all(&home).unwrap();

@@ -1,10 +1,14 @@
-//! Every program, built, proved and put to work in the sandbox: no engine, no root.
+//! Every program, built, proved and used in the sandbox, without engine and root.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use libtest_mimic::Trial;
 
 use crate::lath::{self, Built};
 use crate::needs::Need::{Namespaces, Registries};
-use crate::needs::trial;
+use crate::needs::{own_uid, trial};
 use crate::programs::{PROGRAMS, Program};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -45,7 +49,7 @@ fn same_digest() {
     assert_eq!(said, format!("again.tar@{}\n", once.checked.digest));
 }
 
-/// The script that stands in for `ldconfig` tells ctypes what the program does.
+/// The script that replaces `ldconfig` gives ctypes the same results as the program.
 fn libraries() {
     let home = tempfile::tempdir().unwrap();
     let find = "import ctypes.util, os; find = ctypes.util.find_library; \
@@ -62,17 +66,33 @@ fn volumes() {
     let work = built.folder.join("work");
     fs_err::create_dir_all(&work).unwrap();
     let (file, untidy) = (work.join("x.py"), "x  =  1\n");
+    // If root runs lath, the program is somebody else, as in an engine: the folder has to be open to all.
+    let open_to = |others: u32| {
+        let mode = |path: &Path, mode: u32| fs_err::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        mode(&work, 0o755 | others);
+        mode(&file, 0o644 | others);
+    };
     let black = |volume: &str| {
         fs_err::write(&file, untidy).unwrap();
+        open_to(0o022);
         let words = ["run", "--offline", "--volume", volume, "--workdir", "/src", "black", "--", "black", "-q", "x.py"];
         let ended = lath::command(&built.folder, &words).output().unwrap();
         (ended.status.code(), fs_err::read_to_string(&file).unwrap())
     };
     assert_eq!(black("work:/src"), (Some(0), "x = 1\n".to_owned()));
+    if own_uid() == Some(0) {
+        open_to(0);
+        let words =
+            ["run", "--offline", "--volume", "work:/src", "black", "--", "python3", "-c", "open('/src/x.py', 'a')"];
+        let ended = lath::command(&built.folder, &words).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(!ended.status.success() && said.contains("PermissionError"), "{said}");
+        assert!(said.contains("warning: the program cannot write to `") && said.contains("work`: "), "{said}");
+    }
     let (code, left) = black("work:/src:ro");
     assert_ne!(code, Some(0));
     assert_eq!(left, untidy);
-    // Over the home it hides what the image has there, as in an engine, and nothing is made in it.
+    // A volume over the home directory hides the image's files there, like in an engine, and nothing is created in it.
     fs_err::write(built.folder.join("large"), vec![b'x'; 2 << 20]).unwrap();
     let words = ["run", "--offline", "--copy", "large:/home/app/own/large", "--volume", "work:/home/app", "black"];
     let list = ["--", "python3", "-c", "import os; print(os.listdir('/home/app'))"];
@@ -81,7 +101,7 @@ fn volumes() {
     assert_eq!(fs_err::read_dir(&work).unwrap().count(), 1);
 }
 
-/// psycopg2 brings its libraries in the wheel, but links the system's zlib.
+/// The wheel of psycopg2 contains its libraries, but links the system's zlib.
 fn closure() {
     let built = lath::built("psycopg2", &["psycopg2-binary"]);
     let platform = &built.metadata["platforms"][0];

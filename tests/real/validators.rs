@@ -1,4 +1,4 @@
-//! Images as tools that are not ours read them: skopeo and umoci.
+//! Other tools read the images: skopeo and umoci.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     PROGRAMS.iter().flat_map(of_program).collect()
 }
 
-/// skopeo reads the archive in both of its formats, and the layout; the OCI ones keep their digest.
+/// skopeo reads both formats of the archive, and the layout. The OCI formats keep their digest.
 fn skopeo(program: &Program) {
     let built = program.built();
     let (archive, layout) = (built.archive(), built.layout());
@@ -47,7 +47,7 @@ fn skopeo(program: &Program) {
     }
 }
 
-/// umoci unpacks the layout to the paths that the image holds, no more and no fewer.
+/// umoci unpacks the layout to exactly the paths that the image contains.
 fn umoci(program: &Program) {
     let built = program.built();
     let bundle = built.folder.join("bundle");

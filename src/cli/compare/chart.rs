@@ -1,4 +1,4 @@
-//! A comparison as a picture: one bar an image, its parts by what they are there for. It stands on light and on dark pages.
+//! A comparison as a picture: one bar per image, with its contents as parts. It is readable on light and on dark pages.
 
 use std::error::Error;
 
@@ -8,21 +8,23 @@ use thiserror::Error;
 
 use crate::cli::compare::table::megabytes;
 use crate::model::comparison::{ComparedImage, Comparison, Content};
+use crate::model::hint::Hints;
 
 const WIDTH: u32 = 860;
 const HEIGHT: u32 = 330;
 const FONT: &str = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Liberation Sans', sans-serif";
-/// Ink for pages of which nothing is known.
+/// The text colour if the colours of the page are unknown.
 const INK: RGBColor = RGBColor(89, 99, 110);
 
-/// Where the bars begin and end, and how far one is from the next, in pixels.
+/// The beginning and the end of the bars, and the distance from one to the next, in pixels.
 const LEFT: i32 = 86;
 const RIGHT: i32 = 700;
 const TOP: i32 = 64;
 const STRIDE: i32 = 50;
 const THICKNESS: i32 = 30;
 
-/// What is told apart by colour: words, colour, contents. The colours are Okabe and Ito's, whom all eyes can follow.
+/// The parts that have a colour of their own: words, colour, contents. The colours are those of Okabe and Ito, which
+/// people with colour blindness can distinguish.
 const GROUPS: [(&str, RGBColor, &[Content]); 7] = [
     ("program", RGBColor(0, 114, 178), &[Content::Program]),
     ("Python", RGBColor(86, 180, 233), &[Content::Python, Content::Bytecode]),
@@ -33,7 +35,7 @@ const GROUPS: [(&str, RGBColor, &[Content]); 7] = [
     ("pip and compilers", RGBColor(213, 94, 0), &[Content::Pip, Content::Compilers]),
 ];
 
-/// Readers that know the page's colours take these inks.
+/// Programs that know the colours of the page use these text colours.
 const STYLE: &str = "<style>text{fill:#59636e}text[font-weight]{fill:#1f2328}\
     @media(prefers-color-scheme:dark){text{fill:#9198a1}text[font-weight]{fill:#f0f6fc}}</style>";
 
@@ -41,11 +43,13 @@ const STYLE: &str = "<style>text{fill:#59636e}text[font-weight]{fill:#1f2328}\
 #[error("cannot draw the comparison")]
 pub(super) struct ChartError(#[source] Box<dyn Error + Send + Sync>);
 
+impl Hints for ChartError {}
+
 /// Draws `comparison`.
 pub(super) fn svg(comparison: &Comparison) -> Result<String, ChartError> {
     let mut text = String::new();
     draw(comparison, &mut text).map_err(|error| ChartError(error.to_string().into()))?;
-    // The drawing opens with its own tag; the style belongs right behind it.
+    // The drawing begins with its own tag. The style must follow it directly.
     let (open, rest) = text.split_once(">\n").unwrap_or((&text, ""));
     Ok(format!("{open}>\n{STYLE}\n{rest}"))
 }
@@ -68,7 +72,7 @@ fn draw(comparison: &Comparison, text: &mut String) -> Result<(), Box<dyn Error>
 
 type Page<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
-/// One image, its name before and its sizes behind.
+/// Draws one image, with its name on the left and its sizes on the right.
 fn bar(page: &Page<'_>, image: &ComparedImage, (top, largest): (i32, u64)) -> Result<(), Box<dyn Error>> {
     let middle = top + THICKNESS / 2;
     let name = ink(15, FontStyle::Bold, HPos::Right, VPos::Center);
@@ -104,7 +108,7 @@ fn legend(page: &Page<'_>, top: i32) -> Result<(), Box<dyn Error>> {
 }
 
 fn ink(pixels: i32, style: FontStyle, horizontal: HPos, vertical: VPos) -> TextStyle<'static> {
-    // The backend takes a size for that of a whole line.
+    // The backend takes a size as the height of a whole line.
     const LINE_OF_FONT: f64 = 1.24;
     let font = FontDesc::new(FontFamily::Name(FONT), f64::from(pixels) * LINE_OF_FONT, style);
     font.color(&INK).pos(Pos::new(horizontal, vertical))

@@ -1,4 +1,4 @@
-//! `lath compare --measure`: every way built for real, one after the other, by the same engine.
+//! `lath compare --measure`: the same engine builds every way, one after the other.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,7 +34,7 @@ pub(super) fn measure(compare: &Compare, global: &Global, screen: &Arc<Screen>) 
     let folder = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
     let archive = folder.path().join("lath.tar");
     request.destinations = vec![Destination::Archive(archive.clone())];
-    // A cache of its own, so that the first build finds nothing.
+    // lath has an empty cache of its own, so that the first build does not find anything.
     let mut cold = settings::world(&compare.build, global)?;
     cold.cache_dir = folder.path().join("cache");
     let cold = open(cold, screen)?;
@@ -51,13 +51,13 @@ pub(super) fn measure(compare: &Compare, global: &Global, screen: &Arc<Screen>) 
     Ok(comparison)
 }
 
-/// Those engines that hand images out.
+/// Keeps only the engines that can export images.
 fn engine(mut how: EngineRequest) -> EngineRequest {
     how.programs.retain(|program| *program != EngineProgram::Buildah);
     how
 }
 
-/// How long lath takes for its image, in milliseconds.
+/// Returns the time that lath needs for its image, in milliseconds.
 fn timed(request: &Request, world: &World) -> Result<u64, Failure> {
     let began = Instant::now();
     pipeline::build(request, world).map_err(|error| failed(&error))?;

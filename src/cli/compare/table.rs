@@ -1,10 +1,10 @@
-//! A comparison as text: a table, bars, and what only the bigger images carry.
+//! A comparison as text: a table, bars, and the extra contents of the larger images.
 
 use crate::model::comparison::{ComparedImage, Comparison};
 
 /// The longest bar, in characters.
 const BAR_WIDTH: u64 = 50;
-/// Less than this is not worth a line.
+/// Smaller amounts do not get a line.
 const WORTH_TELLING_BYTES: u64 = 50_000;
 
 pub(super) fn table(comparison: &Comparison) -> String {
@@ -57,7 +57,7 @@ fn row(image: &ComparedImage) -> String {
     )
 }
 
-/// A bar of the raw size, the part that is pulled darker.
+/// Draws a bar of the raw size. The part of the compressed size is darker.
 fn bar(image: &ComparedImage, largest: u64) -> String {
     let width = |bytes: u64| usize::try_from((bytes * BAR_WIDTH).div_ceil(largest)).unwrap_or(0);
     let (whole, pulled) = (width(image.raw_bytes), width(image.compressed_bytes));
@@ -76,7 +76,7 @@ pub(super) mod tests {
     use super::*;
     use crate::model::comparison::{AptHabits, BuildTimes, Content, Way};
 
-    /// A comparison of two images, the smaller one measured.
+    /// A comparison of two images, of which the smaller one is measured.
     pub(in crate::cli::compare) fn comparison() -> Comparison {
         let fat = ComparedImage {
             way: Way::Fat,

@@ -1,5 +1,5 @@
-//! What `Packages` tells of a package beyond what resolving asks: for whoever weighs an installation, in a file of its own,
-//! so that a build reads no more than it needs.
+//! The fields of `Packages` that resolving does not need, used to estimate the size of an installation. They are kept
+//! in a separate file, so that a build reads no more than it needs.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,12 +9,12 @@ use crate::outside::archive::index::reduce_to;
 /// The fields that are kept, in the order of a reduced line.
 const FIELDS: [&str; 6] = ["Package", "Version", "Installed-Size", "Section", "Priority", "Essential"];
 
-/// What the archive tells of one version of a package.
+/// The archive's data about one version of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Details<'a> {
-    /// `Installed-Size`: KiB, each file rounded up and one for each directory and link (deb-substvars(5)).
+    /// `Installed-Size`: KiB, with each file rounded up and one KiB for each directory and link (deb-substvars(5)).
     pub(crate) installed_kib: u64,
-    /// `libdevel`, `universe/python`; empty where none is told.
+    /// `libdevel`, `universe/python`. Empty if the package has no section.
     pub(crate) section: &'a str,
     /// `Priority: required` (Debian Policy, section 2.5).
     pub(crate) is_required: bool,
@@ -26,7 +26,7 @@ pub(crate) struct Details<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct DetailIndex {
     files: Vec<String>,
-    /// Where lines begin: file and offset, by package name.
+    /// The positions of lines as file and offset, by package name.
     names: BTreeMap<String, Vec<(usize, usize)>>,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
 }
 
 impl DetailIndex {
-    /// The details of one reduced file, for tests of whoever looks into them.
+    /// Returns the details of one reduced file, for tests in other modules.
     #[cfg(test)]
     pub(crate) fn of_reduced(reduced: String) -> Self {
         let mut index = Self::default();
@@ -54,12 +54,12 @@ impl DetailIndex {
         self.files.push(reduced);
     }
 
-    /// The details of that version of the package.
+    /// Returns the details of this version of the package.
     pub(crate) fn of(&self, name: &str, version: &str) -> Option<Details<'_>> {
         self.names.get(name)?.iter().find_map(|at| self.line(*at).filter(|(of, _)| *of == version).map(|(_, it)| it))
     }
 
-    /// Names of the packages that a system cannot be without: required ones and essential ones, in order.
+    /// Returns the names of the packages that every system must have, sorted: required ones and essential ones.
     pub(crate) fn indispensable(&self) -> Vec<&str> {
         let is_indispensable = |at: &(usize, usize)| {
             self.line(*at).is_some_and(|(_, details)| details.is_required || details.is_essential)

@@ -1,7 +1,10 @@
-//! The archive's lists of all files, reduced to how many files of which kind each package has: sizes are not told there.
+//! Reduces the archive's lists of all files to the number of files of each kind per package. The lists do not contain
+//! sizes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead};
+
+use crate::outside::archive::lines::read_line;
 
 /// How many paths of each kind a package has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -9,14 +12,14 @@ pub(crate) struct Extent {
     /// Files and links.
     pub(crate) files: u64,
     pub(crate) directories: u64,
-    /// The lengths of all paths of files, summed, in bytes.
+    /// The sum of the lengths of all file paths, in bytes.
     pub(crate) path_bytes: u64,
     /// Files below `/usr/share/doc` and `/usr/share/info`.
     pub(crate) documents: u64,
     pub(crate) manuals: u64,
     /// Files below `/usr/share/locale`.
     pub(crate) translations: u64,
-    /// Files that end in `.py`, wherever Python would compile them.
+    /// Files that end in `.py`, except those that count as documents, manuals or translations.
     pub(crate) modules: u64,
 }
 
@@ -26,7 +29,8 @@ impl Extent {
     fn count(&mut self, path: &str, last: &str) {
         self.files += 1;
         self.path_bytes += path.len() as u64;
-        // The list is sorted: what this path does not share with the one before is new.
+        // The list is sorted, so the components that this path does not share with the previous one are new
+        // directories.
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
         let mut known = last.rsplit_once('/').map_or("", |(directory, _)| directory).split('/');
         let mut is_shared = !last.is_empty();
@@ -48,15 +52,11 @@ impl Extent {
     }
 }
 
-/// Reduces a list of all files (`Contents-amd64`) to sorted lines of package and [`Extent`], with tabs between.
+/// Reduces a list of all files (`Contents-amd64`) to sorted, tab-separated lines of package and [`Extent`].
 pub(super) fn reduce(mut reader: impl BufRead) -> io::Result<String> {
     let mut found: HashMap<String, (Extent, String)> = HashMap::new();
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
+    while read_line(&mut reader, &mut line)? {
         let text = String::from_utf8_lossy(&line);
         let Some((path, packages)) = text.trim_end().rsplit_once([' ', '\t']) else { continue };
         let path = path.trim_end();
@@ -79,7 +79,7 @@ pub(super) fn reduce(mut reader: impl BufRead) -> io::Result<String> {
     Ok(lines.concat())
 }
 
-/// Reads what [`reduce`] made.
+/// Reads the output of [`reduce`].
 pub(super) fn read(reduced: &str, into: &mut BTreeMap<String, Extent>) {
     for line in reduced.lines() {
         let mut columns = line.split('\t');

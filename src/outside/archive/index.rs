@@ -1,13 +1,19 @@
-//! `Packages` indexes, reduced to what resolving asks: one line a package, looked into only when it is asked for.
+//! `Packages` indexes, reduced to the fields that resolving needs: one line per package, which is parsed only when it
+//! is needed.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader};
+
+use liblzma::stream::{CONCATENATED, Stream};
 
 use crate::formats::deb822::paragraphs;
+use crate::outside::archive::lines::Bounded;
 use crate::outside::archive::sonames;
 
-/// No index may unpack to more than this.
-const MAX_INDEX_BYTES: u64 = 1 << 30;
+/// No index may unpack to more than this. Ubuntu's largest has 80 MB.
+const MAX_INDEX_BYTES: u64 = 512 << 20;
+/// What unpacking xz may take; `xz -9` needs 65 MiB.
+const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;
 
 /// The fields that are kept, in the order of a reduced line.
 const FIELDS: [&str; 10] = [
@@ -28,9 +34,9 @@ const FIELDS: [&str; 10] = [
 pub(crate) struct PackageIndex {
     /// Mirror and reduced text of each file.
     files: Vec<(String, String)>,
-    /// Where lines begin: file and offset, by package name.
+    /// The positions of lines as file and offset, by package name.
     names: HashMap<String, Vec<(usize, usize)>>,
-    /// The same by the names that a package provides.
+    /// The same, by the names that a package provides.
     provided: HashMap<String, Vec<(usize, usize)>>,
 }
 
@@ -56,15 +62,16 @@ pub(super) fn reduce(packed: &[u8], is_gzip: bool) -> io::Result<String> {
     reduce_to(FIELDS, packed, is_gzip)
 }
 
-/// The same to lines of the values of `fields`.
+/// Does the same for any list of `fields`.
 pub(super) fn reduce_to<const N: usize>(fields: [&str; N], packed: &[u8], is_gzip: bool) -> io::Result<String> {
     let mut text = String::new();
-    for paragraph in paragraphs(unpacked(packed, is_gzip)) {
+    for paragraph in paragraphs(unpacked(packed, is_gzip)?) {
         for (position, value) in paragraph?.fields(fields).into_iter().enumerate() {
             if position > 0 {
                 text.push('\t');
             }
-            // A folded field becomes one line: line breaks and tabs are mere blanks in all of these.
+            // A folded field becomes one line, because line breaks and tabs mean the same as blanks in all of these
+            // fields.
             let value = value.unwrap_or_default();
             let mut start = 0;
             for end in memchr::memchr3_iter(b'\t', b'\n', b'\r', value.as_bytes()) {
@@ -79,18 +86,19 @@ pub(super) fn reduce_to<const N: usize>(fields: [&str; N], packed: &[u8], is_gzi
     Ok(text)
 }
 
-/// The text of `Packages.xz`, or `Packages.gz`, as it unpacks.
-fn unpacked(packed: &[u8], is_gzip: bool) -> impl BufRead {
+/// Returns a reader for the unpacked text of `Packages.xz` or `Packages.gz`.
+fn unpacked(packed: &[u8], is_gzip: bool) -> io::Result<impl BufRead> {
     let unpacked: Box<dyn io::Read> = if is_gzip {
         Box::new(flate2::read::MultiGzDecoder::new(packed))
     } else {
-        Box::new(liblzma::read::XzDecoder::new_multi_decoder(packed))
+        let stream = Stream::new_stream_decoder(MAX_XZ_MEMORY_BYTES, CONCATENATED)?;
+        Box::new(liblzma::read::XzDecoder::new_stream(packed, stream))
     };
-    BufReader::with_capacity(1 << 20, unpacked.take(MAX_INDEX_BYTES))
+    Ok(BufReader::with_capacity(1 << 20, Bounded::new(unpacked, MAX_INDEX_BYTES)))
 }
 
 impl PackageIndex {
-    /// The packages of one reduced file, for tests of whoever looks into an index.
+    /// Returns the packages of one reduced file, for tests in other modules.
     #[cfg(test)]
     pub(crate) fn of_reduced(mirror: &str, reduced: String) -> Self {
         let mut index = Self::default();
@@ -115,12 +123,12 @@ impl PackageIndex {
         self.files.push((mirror.to_owned(), reduced));
     }
 
-    /// Every version of the package, in the order of the pockets.
+    /// Returns every version of the package, in the order of the pockets.
     pub(crate) fn versions(&self, name: &str) -> Vec<Package<'_>> {
         self.names.get(name).map_or_else(Vec::new, |places| places.iter().filter_map(|at| self.package(*at)).collect())
     }
 
-    /// Every package that provides `name`.
+    /// Returns every package that provides `name`.
     pub(crate) fn providers(&self, name: &str) -> Vec<Package<'_>> {
         let places = self.provided.get(name);
         places.map_or_else(Vec::new, |places| places.iter().filter_map(|at| self.package(*at)).collect())
@@ -148,18 +156,19 @@ impl PackageIndex {
         self.names.contains_key(name)
     }
 
-    /// The package that carries a shared library, by the names that such packages have. `None` does not mean that
-    /// there is none: the archive's list of files knows.
+    /// Returns the package that contains a shared library, found by the usual names of such packages. If this returns
+    /// `None`, there may still be one; the archive's list of files has the answer.
     pub(crate) fn package_for_soname(&self, soname: &str) -> Option<String> {
         sonames::candidates(soname).into_iter().find(|name| self.has(name))
     }
 
-    /// The package that most likely carries a library of which the very file is asked for: that of the link beside it.
+    /// Returns the package that most likely contains a library that is needed by its full file name: the package of the
+    /// link next to it.
     pub(crate) fn package_for_file(&self, library: &str) -> Option<String> {
         self.package_for_soname(&sonames::link_beside(library)?)
     }
 
-    /// The names that are nearest to one that no package has, at most three.
+    /// Returns at most three package names that are similar to a name that no package has.
     pub(crate) fn near(&self, name: &str) -> Vec<String> {
         let allowed = (name.len() / 3).clamp(1, 4);
         let mut near: Vec<(usize, &str)> = self
@@ -174,7 +183,7 @@ impl PackageIndex {
     }
 }
 
-/// Levenshtein's distance.
+/// Computes the Levenshtein distance.
 fn distance(one: &[u8], other: &[u8]) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (index, byte) in one.iter().enumerate() {

@@ -1,14 +1,16 @@
-//! The Debian half's door: archives of Debian and Ubuntu, trusted by signature and never by mirror.
+//! The door to the Debian half: archives of Debian and Ubuntu. They are trusted by their signatures, never by the
+//! mirror.
 
 pub(crate) mod details;
 pub(crate) mod extents;
 pub(crate) mod index;
+mod lines;
 mod mirrors;
 pub(crate) mod signature;
 mod sonames;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader};
 
 use flate2::read::MultiGzDecoder;
 use rayon::prelude::*;
@@ -17,23 +19,27 @@ use thiserror::Error;
 
 use crate::formats::release::{IndexFile, Release, ReleaseError};
 use crate::model::digest::Digest;
+use crate::model::hint::Hints;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
+use crate::model::secret_text::SecretText;
 use crate::outside::archive::details::DetailIndex;
 use crate::outside::archive::extents::Extent;
 use crate::outside::archive::index::PackageIndex;
+use crate::outside::archive::lines::Bounded;
 use crate::outside::archive::mirrors::Pocket;
 use crate::outside::archive::signature::{Keyring, SignatureError};
+use crate::outside::credentials::PERCENT_HINT;
 use crate::outside::http::{Conditional, Download, Http, HttpError};
-use crate::outside::store::{Store, StoreError};
+use crate::outside::store::{Bucket, Form, Store, StoreError};
 
-/// The shelf of notes that keeps each pocket's InRelease.
-const RELEASES: &str = "releases-1";
 const MAX_RELEASE_BYTES: u64 = 8 << 20;
+/// What an index may have before it is unpacked; it is held in memory.
+const MAX_PACKED_BYTES: u64 = 128 << 20;
 /// What a list of all files may unpack to. Ubuntu's has 830 MB.
 const MAX_CONTENTS_BYTES: u64 = 8 << 30;
 
-/// Knows which keys to trust.
+/// Access to archives, with the keys to trust.
 pub(crate) struct Archive {
     keyring: Option<Keyring>,
 }
@@ -42,6 +48,8 @@ pub(crate) struct Archive {
 pub(crate) enum ArchiveError {
     #[error("cannot read the archive's `{suite}`")]
     Fetch { suite: String, source: HttpError },
+    #[error("cannot use the mirror `{mirror}`: it is no plain URL of http or https")]
+    Mirror { mirror: SecretText },
     #[error("cannot find the suite `{suite}` in the archive `{mirror}`")]
     NoSuite { suite: String, mirror: String, distribution: Distribution },
     #[error("cannot trust the archive's `{suite}`")]
@@ -64,11 +72,12 @@ pub(crate) enum ArchiveError {
     Store(#[from] StoreError),
 }
 
-impl ArchiveError {
-    /// Ways out, beyond what the error says itself.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for ArchiveError {
+    fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Fetch { source, .. } => return source.hints(),
+            Self::Store(error) => return error.hints(),
+            Self::Mirror { .. } => PERCENT_HINT.to_owned(),
             Self::NoSuite { suite, .. } if suite.ends_with("-security") => {
                 "name the mirror that has the security updates with `--security-mirror URL`".to_owned()
             }
@@ -101,14 +110,14 @@ impl ArchiveError {
     }
 }
 
-/// An InRelease as it was last fetched.
+/// An InRelease file from the last fetch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct KeptRelease {
     etag: Option<String>,
     text: String,
 }
 
-/// One index that a signed Release vouches for.
+/// One index whose digest is in a signed Release.
 #[derive(Debug, Clone)]
 pub(crate) struct SignedIndex {
     pub(crate) mirror: String,
@@ -117,20 +126,21 @@ pub(crate) struct SignedIndex {
     file: (Digest, u64),
 }
 
-/// What the archive holds at this moment, by its signed Release files. Cheap: no package has been looked at.
+/// The current contents of the archive according to its signed Release files. Cheap to create, because no package is
+/// read.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) indexes: Vec<SignedIndex>,
     architecture: Architecture,
     /// The lists of all files.
     contents: Vec<SignedIndex>,
-    /// The lists of the files of packages for every architecture, where they have one of their own.
+    /// The lists of files of packages for every architecture, if the archive has separate ones.
     contents_of_all: Vec<SignedIndex>,
-    /// What `apt-get update` would leave, for each pocket in order.
+    /// The files that `apt-get update` would leave, for each pocket in order.
     pub(crate) lists: Vec<AptLists>,
 }
 
-/// The sizes of what `apt-get update` fetches of one pocket, in bytes, unpacked.
+/// The sizes of the files that `apt-get update` fetches from one pocket, in bytes, unpacked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct AptLists {
     pub(crate) release: u64,
@@ -140,7 +150,7 @@ pub(crate) struct AptLists {
 }
 
 impl Snapshot {
-    /// Two snapshots with the same key hold the same packages at the same places.
+    /// Returns a key. Two snapshots with the same key contain the same packages on the same mirrors.
     pub(crate) fn key(&self) -> Digest {
         let fields = self
             .indexes
@@ -177,8 +187,8 @@ impl Archive {
                 &own
             }
         };
-        let pockets = mirrors::pockets(base, architecture);
-        // Without a network nothing newer is to be had, and what the store holds was in date when it came.
+        let pockets = mirrors::pockets(base, architecture, http.credentials())?;
+        // Without a network there is no newer file, and the file in the store was valid when it was fetched.
         let not_after = (!http.is_offline()).then_some(now_secs);
         let mut indexes = Vec::new();
         let mut contents = Vec::new();
@@ -192,11 +202,12 @@ impl Archive {
                 Ok::<_, ArchiveError>(trusted)
             };
             let mut current = trusted(&fetched.release)?;
-            // A mirror that falls behind, or is made to, does not take back what it said: as apt has it.
+            // If a mirror serves an older Release than the one we have, keep ours. The mirror may be stale, or this may
+            // be a downgrade attack; apt does the same.
             let before = fetched.before.as_ref().and_then(|before| trusted(before).ok());
             match before.filter(|before| before.release.date_secs > current.release.date_secs) {
                 Some(newer) => current = newer,
-                None if fetched.is_new => store.write_note(RELEASES, &pocket.key(), &fetched.release)?,
+                None if fetched.is_new => store.write_entry(Bucket::Releases, &pocket.key(), &fetched.release)?,
                 None => {}
             }
             let Trusted { release, text_bytes } = current;
@@ -210,7 +221,8 @@ impl Archive {
                 let file = &release.indexes[&path];
                 indexes.push(signed_index(pocket, &release, path, file));
             }
-            // Debian has such a list for each component, Ubuntu one for all; those of updates are empty or huge.
+            // Debian has one such list per component, Ubuntu one for all. The lists of updates are skipped because they
+            // are empty or huge.
             let name = format!("Contents-{}.gz", architecture.name());
             for path in [format!("main/{name}"), name] {
                 if let Some(file) = release.indexes.get(&path).filter(|_| pocket.suite == base.suite) {
@@ -225,7 +237,7 @@ impl Archive {
         Ok(Snapshot { indexes, architecture, contents, contents_of_all, lists })
     }
 
-    /// Reads the packages of a snapshot, from the network where the store has not seen them yet.
+    /// Reads the packages of a snapshot. Indexes that are not in the store are fetched.
     pub(crate) fn load(&self, snapshot: &Snapshot, http: &Http, store: &Store) -> Result<PackageIndex, ArchiveError> {
         let mut whole = PackageIndex::default();
         for (index, reduced) in snapshot.indexes.iter().zip(reduced(&snapshot.indexes, PACKAGES, http, store)?) {
@@ -234,7 +246,7 @@ impl Archive {
         Ok(whole)
     }
 
-    /// Reads what the archive tells of its packages beyond what resolving asks.
+    /// Reads the data about packages that resolving does not need.
     pub(crate) fn details(&self, snapshot: &Snapshot, http: &Http, store: &Store) -> Result<DetailIndex, ArchiveError> {
         let mut whole = DetailIndex::default();
         for reduced in reduced(&snapshot.indexes, DETAILS, http, store)? {
@@ -243,25 +255,27 @@ impl Archive {
         Ok(whole)
     }
 
-    /// How many files each package has, by the archive's lists of all files; `None` where they cannot be had: mirrors
-    /// have been seen whose lists are older than their Release.
+    /// Returns how many files each package has, according to the archive's lists of all files. `None` if these are not
+    /// available. That happens because some mirrors serve lists that are older than their Release.
     pub(crate) fn extents(
         &self,
         snapshot: &Snapshot,
         (http, store): (&Http, &Store),
         now_secs: u64,
     ) -> Result<Option<BTreeMap<String, Extent>>, ArchiveError> {
-        const SHELF: &str = "lists-out-of-reach-1";
         const DAY_SECS: u64 = 24 * 60 * 60;
         let lists: Vec<&SignedIndex> = snapshot.contents.iter().chain(&snapshot.contents_of_all).collect();
         let key = Digest::of_fields(lists.iter().map(|list| list.file.0.as_bytes().as_slice()));
-        // They are tens of megabytes: in vain is enough once a day.
-        if store.note(SHELF, &key).is_some_and(|tried_secs: u64| tried_secs.saturating_add(DAY_SECS) > now_secs) {
+        // These lists have tens of megabytes, so after a failure they are tried again only after a day.
+        if store
+            .entry(Bucket::ListsOutOfReach, &key)
+            .is_some_and(|tried_secs: u64| tried_secs.saturating_add(DAY_SECS) > now_secs)
+        {
             return Ok(None);
         }
         let reduced: Result<Vec<String>, ArchiveError> = lists
             .par_iter()
-            .map(|list| reduced_contents(list, "extents-1", &|text| extents::reduce(text), http, store))
+            .map(|list| reduced_contents(list, Form::Extents, &|text| extents::reduce(text), http, store))
             .collect();
         match reduced {
             Ok(reduced) if !reduced.is_empty() => {
@@ -272,7 +286,7 @@ impl Archive {
                 Ok(Some(whole))
             }
             Err(ArchiveError::Fetch { source: HttpError::Status { .. } | HttpError::Digest { .. }, .. }) => {
-                store.write_note(SHELF, &key, &now_secs)?;
+                store.write_entry(Bucket::ListsOutOfReach, &key, &now_secs)?;
                 Ok(None)
             }
             Ok(_) | Err(ArchiveError::Fetch { .. }) => Ok(None),
@@ -280,7 +294,8 @@ impl Archive {
         }
     }
 
-    /// Finds packages of shared libraries in the archive's list of all files. Those that none holds are left out.
+    /// Finds the packages of shared libraries in the archive's list of all files. Libraries that no package contains
+    /// are left out.
     pub(crate) fn packages_for_sonames(
         &self,
         (snapshot, index): (&Snapshot, &PackageIndex),
@@ -294,7 +309,7 @@ impl Archive {
                 break;
             }
             let libraries = |list: &mut dyn BufRead| sonames::reduce(list, snapshot.architecture);
-            let reduced = reduced_contents(contents, "sonames-1", &libraries, http, store)?;
+            let reduced = reduced_contents(contents, Form::Sonames, &libraries, http, store)?;
             for soname in sonames {
                 if let Some(package) = sonames::packages_of(&reduced, soname).find(|name| index.has(name)) {
                     found.entry(soname.clone()).or_insert_with(|| package.to_owned());
@@ -305,13 +320,13 @@ impl Archive {
     }
 }
 
-/// A reduced form of `Packages`: its name with a version, and what makes it.
-type Reduction = (&'static str, fn(&[u8], bool) -> std::io::Result<String>);
+/// A reduced form of `Packages`, and the function that creates it.
+type Reduction = (Form, fn(&[u8], bool) -> std::io::Result<String>);
 
-const PACKAGES: Reduction = ("packages-1", index::reduce);
-const DETAILS: Reduction = ("details-1", details::reduce);
+const PACKAGES: Reduction = (Form::Packages, index::reduce);
+const DETAILS: Reduction = (Form::PackageDetails, details::reduce);
 
-/// The reduced texts of the indexes. Those that the store lacks are fetched, all at once, and kept.
+/// Returns the reduced texts of the indexes. Indexes that are not in the store are fetched, all in parallel, and kept.
 fn reduced(
     indexes: &[SignedIndex],
     (form, reduce): Reduction,
@@ -320,9 +335,10 @@ fn reduced(
 ) -> Result<Vec<String>, ArchiveError> {
     let missing: Vec<&SignedIndex> =
         indexes.iter().filter(|index| !store.has_segment(&index.reduced_key(form))).collect();
-    let requests: Vec<_> = missing.iter().map(|index| (index.url.clone(), None, index.file.1)).collect();
+    let bound = |index: &SignedIndex| index.file.1.min(MAX_PACKED_BYTES);
+    let requests: Vec<_> = missing.iter().map(|index| (index.url.clone(), None, bound(index))).collect();
     for (index, answer) in missing.into_iter().zip(http.get_all_if_changed(&requests)) {
-        let (digest, size_bytes) = index.file;
+        let (digest, size_bytes) = (index.file.0, bound(index));
         let failed = |source| ArchiveError::Fetch { suite: index.path.clone(), source };
         let packed = match answer {
             Ok(Conditional::Changed { bytes, .. }) => bytes,
@@ -345,16 +361,16 @@ fn reduced(
     indexes.iter().map(read).collect()
 }
 
-/// A list of all files in the reduced form `form`, from the store, or fetched and reduced.
+/// Returns a list of all files in the reduced form `form`, from the store or from the network.
 fn reduced_contents(
     contents: &SignedIndex,
-    form: &str,
+    form: Form,
     reduce: &(dyn Fn(&mut dyn BufRead) -> std::io::Result<String> + Sync),
     http: &Http,
     store: &Store,
 ) -> Result<String, ArchiveError> {
     let (digest, size_bytes) = contents.file;
-    let key = Digest::of_fields([form.as_bytes(), digest.as_bytes()]);
+    let key = Digest::of_fields([form.name().as_bytes(), digest.as_bytes()]);
     let unreadable = |source| ArchiveError::IndexText { path: contents.path.clone(), source };
     if store.has_segment(&key) {
         return fs_err::read_to_string(store.segment_path(&key)).map_err(unreadable);
@@ -368,26 +384,27 @@ fn reduced_contents(
     fetched.map_err(|source| ArchiveError::Fetch { suite: contents.path.clone(), source })?;
     let parcel = store.parcel_path(&digest);
     let file = fs_err::File::open(&parcel).map_err(unreadable)?;
-    let mut unpacked = BufReader::with_capacity(128 << 10, MultiGzDecoder::new(file).take(MAX_CONTENTS_BYTES));
+    let mut unpacked = BufReader::with_capacity(128 << 10, Bounded::new(MultiGzDecoder::new(file), MAX_CONTENTS_BYTES));
     let reduced = reduce(&mut unpacked).map_err(unreadable)?;
     store.put_segment(&key, reduced.as_bytes())?;
-    // Nobody asks for the whole list again; that it stays where it cannot be removed does no harm.
+    // The whole list is not needed again. If it cannot be removed, that does no harm.
     let _ = fs_err::remove_file(parcel);
     Ok(reduced)
 }
 
 impl SignedIndex {
-    fn reduced_key(&self, form: &str) -> Digest {
-        Digest::of_fields([form.as_bytes(), self.file.0.as_bytes()])
+    fn reduced_key(&self, form: Form) -> Digest {
+        Digest::of_fields([form.name().as_bytes(), self.file.0.as_bytes()])
     }
 
-    /// Where the file lies under its own name, for mirrors that do not carry names by digest.
+    /// Returns the URL of the file under its own name, for mirrors that do not serve files by digest.
     fn plain_url(&self) -> String {
         format!("{}/dists/{}", self.mirror, self.path)
     }
 }
 
-/// What apt would keep of a pocket, by the sizes that its Release tells of unpacked indexes.
+/// Returns the sizes of the lists that apt would keep of a pocket. The Release contains the sizes of the unpacked
+/// indexes.
 fn apt_lists(pocket: &Pocket, architecture: Architecture, release: &Release, release_bytes: usize) -> AptLists {
     let size = |path: String| release.indexes.get(&path).map_or(0, |file| file.size_bytes);
     let components = || pocket.components.iter();
@@ -409,32 +426,32 @@ fn signed_index(pocket: &Pocket, release: &Release, path: String, file: &IndexFi
     SignedIndex { mirror: pocket.mirror.clone(), url, path, file: (file.digest, file.size_bytes) }
 }
 
-/// What the server answered, or what was kept of an earlier answer.
+/// The server's response, or a file from an earlier response.
 struct Fetched {
     release: KeptRelease,
-    /// Whether it is worth keeping, once it has proved to be good.
+    /// Whether it must be stored after it was verified.
     is_new: bool,
-    /// What was kept until now, where something else came.
+    /// The stored file, if the server sent a different one.
     before: Option<KeptRelease>,
 }
 
 /// A release that a key of the keyring has signed.
 struct Trusted {
     release: Release,
-    /// How long the signed text is.
+    /// The length of the signed text.
     text_bytes: usize,
 }
 
-/// Verifies a release by its signature, or finds that these bytes were verified by these keys before.
+/// Verifies the signature of a release. If the same keys have verified these bytes before, the result comes from the
+/// cache.
 fn trusted(kept: &KeptRelease, keyring: &Keyring, suite: &str, store: &Store) -> Result<Trusted, ArchiveError> {
-    const SHELF: &str = "verified-1";
     let key = Digest::of_fields([keyring.digest().as_bytes().as_slice(), kept.text.as_bytes()]);
-    let text = match store.note::<String>(SHELF, &key) {
+    let text = match store.entry::<String>(Bucket::VerifiedReleases, &key) {
         Some(text) => text,
         None => {
             let text = keyring.verified_text(&kept.text);
             let text = text.map_err(|source| ArchiveError::Signature { suite: suite.to_owned(), source })?;
-            store.write_note(SHELF, &key, &text)?;
+            store.write_entry(Bucket::VerifiedReleases, &key, &text)?;
             text
         }
     };
@@ -443,14 +460,15 @@ fn trusted(kept: &KeptRelease, keyring: &Keyring, suite: &str, store: &Store) ->
     Ok(Trusted { release, text_bytes: text.len() })
 }
 
-/// The InRelease of each pocket: all asked for at once, each only sent when it changed.
+/// Fetches the InRelease of each pocket, all in parallel. The server sends only those that have changed.
 fn in_releases(
     pockets: &[Pocket],
     distribution: Distribution,
     http: &Http,
     store: &Store,
 ) -> Result<Vec<Fetched>, ArchiveError> {
-    let kept: Vec<Option<KeptRelease>> = pockets.iter().map(|pocket| store.note(RELEASES, &pocket.key())).collect();
+    let kept: Vec<Option<KeptRelease>> =
+        pockets.iter().map(|pocket| store.entry(Bucket::Releases, &pocket.key())).collect();
     let requests: Vec<(String, Option<String>, u64)> = pockets
         .iter()
         .zip(&kept)
@@ -466,9 +484,13 @@ fn in_releases(
             (Ok(Conditional::Unchanged) | Err(HttpError::Offline { .. }), Some(release)) => {
                 Fetched { release, is_new: false, before: None }
             }
+            // The request named no entity tag, so the response is wrong. A proxy may have sent it for someone else's tag.
+            // The same request again is the only remedy; its error contains the status.
             (Ok(Conditional::Unchanged), None) => {
-                let source = HttpError::Offline { url: pocket.url() };
-                return Err(ArchiveError::Fetch { suite: pocket.url(), source });
+                let bytes = http.get(&pocket.url(), MAX_RELEASE_BYTES);
+                let bytes = bytes.map_err(|source| ArchiveError::Fetch { suite: pocket.url(), source })?;
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                Fetched { release: KeptRelease { etag: None, text }, is_new: true, before: None }
             }
             (Err(HttpError::Status { status, .. }), _) if status.as_u16() == 404 => {
                 let (suite, mirror) = (pocket.suite.clone(), pocket.mirror.clone());
@@ -486,7 +508,8 @@ fn judge(
     not_after: Option<u64>,
     suite: &str,
 ) -> Result<(), ArchiveError> {
-    // All pockets of an Ubuntu suite bear the same codename: one served in another's place would go unnoticed.
+    // All pockets of an Ubuntu suite have the same codename, so it would not reveal that one pocket was served in place
+    // of another.
     let is_asked =
         release.suite == pocket.suite || (distribution == Distribution::Debian && release.codename == pocket.suite);
     if !is_asked {

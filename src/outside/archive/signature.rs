@@ -1,4 +1,4 @@
-//! `InRelease` files: a clear-signed text (RFC 9580, section 7) that one key of a keyring must have signed.
+//! Verifies `InRelease` files: a clear-signed text (RFC 9580, section 7) that one key of a keyring must have signed.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::model::digest::Digest;
 
-/// The keys that a distribution signs its archive with.
+/// The keys with which a distribution signs its archive.
 pub(crate) struct Keyring {
     keys: Vec<SignedPublicKey>,
     digest: Digest,
@@ -38,17 +38,17 @@ pub(crate) enum SignatureError {
 }
 
 impl Keyring {
-    /// The keyring that lath carries for Debian's archives.
+    /// Returns lath's built-in keyring for Debian's archives.
     pub(crate) fn debian() -> Result<Self, SignatureError> {
         Self::read(DEBIAN)
     }
 
-    /// The keyring that lath carries for Ubuntu's archives.
+    /// Returns lath's built-in keyring for Ubuntu's archives.
     pub(crate) fn ubuntu() -> Result<Self, SignatureError> {
         Self::read(UBUNTU)
     }
 
-    /// Reads a binary keyring, as `/usr/share/keyrings` holds them.
+    /// Reads a binary keyring in the format of the files in `/usr/share/keyrings`.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, SignatureError> {
         let failed = |error| SignatureError::Keyring(Box::new(error));
         let keys = SignedPublicKey::from_bytes_many(io::BufReader::new(bytes)).map_err(failed)?;
@@ -59,12 +59,12 @@ impl Keyring {
         Ok(Self { keys, digest: Digest::of(bytes) })
     }
 
-    /// Of the bytes that the keys were read from.
+    /// Returns the digest of the bytes from which the keys were read.
     pub(crate) fn digest(&self) -> &Digest {
         &self.digest
     }
 
-    /// Gives the text of `in_release` that a key of this keyring has signed, and nothing of what stands around it.
+    /// Returns the text of `in_release` that a key of this keyring has signed, without anything around it.
     pub(crate) fn verified_text(&self, in_release: &str) -> Result<String, SignatureError> {
         const BEGIN: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
         const END: &str = "-----END PGP SIGNATURE-----";
@@ -84,7 +84,8 @@ impl Keyring {
         Ok(text.replace("\r\n", "\n"))
     }
 
-    /// Says whether a key or a bound signing subkey made `signature` over `text`. Digests that collide are not taken.
+    /// Returns whether a key or a bound signing subkey made `signature` over `text`. Hash algorithms with known
+    /// collisions are rejected.
     fn has_signed(&self, signature: &Signature, text: &[u8]) -> bool {
         let is_strong =
             matches!(signature.hash_alg(), Some(HashAlgorithm::Sha256 | HashAlgorithm::Sha384 | HashAlgorithm::Sha512));
@@ -107,7 +108,7 @@ impl Keyring {
 mod tests {
     use super::*;
 
-    /// As the security archive served it on a day of November 2026.
+    /// From the security archive, on a day in November 2026.
     const IN_RELEASE: &str = include_str!("../../../tests/data/trixie-security.InRelease");
 
     #[test]

@@ -1,11 +1,13 @@
-//! Which package holds a shared library: by Debian's naming rule, by its exceptions, or by the archive's list of files.
+//! Finds the package of a shared library: by Debian's naming rule, by its exceptions, or by the archive's list of
+//! files.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 
 use crate::model::platform::Architecture;
+use crate::outside::archive::lines::read_line;
 
-/// Libraries whose packages are named otherwise than Policy's rule says, sorted.
+/// Libraries whose packages do not follow Policy's naming rule, sorted.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("libBrokenLocale.so.1", "libc6"),
     ("libEGL.so.1", "libegl1"),
@@ -61,8 +63,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("libz.so.1", "zlib1g"),
 ];
 
-/// The names that a package of this library could have, likeliest first (Debian Policy, section 8.1). Libraries that
-/// were renamed for 64-bit time have `t64` after their names.
+/// Returns the possible names of a library's package, the most likely first (Debian Policy, section 8.1). Packages that
+/// were renamed for 64-bit time have `t64` at the end of their names.
 pub(super) fn candidates(soname: &str) -> Vec<String> {
     let with_t64 = |name: String| [format!("{name}t64"), name];
     if soname.starts_with("ld-linux") {
@@ -84,37 +86,33 @@ pub(super) fn candidates(soname: &str) -> Vec<String> {
     if stem.starts_with("libpython") && version == "1.0" {
         return vec![stem.to_owned()];
     }
-    // A hyphen where the name ends in a digit; some leave it out, and some set it everywhere.
+    // There is a hyphen if the name ends in a digit. Some packages leave it out, and some always use it.
     let names = match (version, stem.ends_with(|last: char| last.is_ascii_digit())) {
         ("", _) => vec![stem.to_owned()],
         (_, true) => vec![format!("{stem}-{version}"), format!("{stem}{version}")],
         (_, false) => vec![format!("{stem}{version}"), format!("{stem}-{version}")],
     };
-    // `libatk-1.0.so.0` is in `libatk1.0-0`: the older way with a version that is part of the name.
+    // `libatk-1.0.so.0` is in `libatk1.0-0`: the older form, with a version that is part of the name.
     let joined = stem.rsplit_once('-').filter(|(_, end)| end.starts_with(|first: char| first.is_ascii_digit()));
     let joined = joined.map(|(start, end)| format!("{start}{end}-{version}")).filter(|_| !version.is_empty());
     names.into_iter().chain(joined).flat_map(with_t64).collect()
 }
 
-/// The SONAME whose link lies beside the file `library`, most likely: `libgomp.so.1` beside `libgomp.so.1.0.0`.
+/// Returns the SONAME whose link is most likely next to the file `library`: `libgomp.so.1` for `libgomp.so.1.0.0`.
 pub(super) fn link_beside(library: &str) -> Option<String> {
     let (stem, version) = library.split_once(".so.")?;
     let (first, _) = version.split_once('.')?;
     Some(format!("{stem}.so.{first}"))
 }
 
-/// Reduces a list of all files (`Contents-amd64`) to sorted lines of library, tab, rank, tab, package: the libraries
-/// that the dynamic loader finds by name. No more than a line of `reader` and the result are in memory.
+/// Reduces a list of all files (`Contents-amd64`) to sorted lines of library, tab, rank, tab, package. Only libraries
+/// that the dynamic loader finds by name are included. Only one line of `reader` and the result are in memory.
 pub(super) fn reduce(mut reader: impl BufRead, architecture: Architecture) -> io::Result<String> {
     let triplet = architecture.triplet();
     let folders = [format!("usr/lib/{triplet}/"), format!("lib/{triplet}/"), "usr/lib/".to_owned(), "lib/".to_owned()];
     let mut found = BTreeSet::new();
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line)? == 0 {
-            return Ok(found.into_iter().collect());
-        }
+    while read_line(&mut reader, &mut line)? {
         // A file name need not be UTF-8; that of a library which somebody needs is.
         let Ok(text) = str::from_utf8(&line) else { continue };
         let Some((path, packages)) = text.trim_end().rsplit_once([' ', '\t']) else { continue };
@@ -125,14 +123,15 @@ pub(super) fn reduce(mut reader: impl BufRead, architecture: Architecture) -> io
             continue;
         }
         for package in packages.split(',').filter_map(|place| place.rsplit('/').next()) {
-            // Those hold libraries too, but for other than running programs.
+            // These packages contain libraries too, but not for running programs.
             let is_for_builders = ["-dev", "-dbg", "-dbgsym", "-cross"].iter().any(|end| package.ends_with(end));
             found.insert(format!("{name}\t{}{rank}\t{package}\n", u8::from(is_for_builders)));
         }
     }
+    Ok(found.into_iter().collect())
 }
 
-/// The packages of a library in what [`reduce`] made, likeliest first.
+/// Returns the packages of a library in the output of [`reduce`], the most likely first.
 pub(super) fn packages_of<'a>(reduced: &'a str, soname: &str) -> impl Iterator<Item = &'a str> {
     reduced.lines().filter_map(move |line| {
         let (_, package) = line.strip_prefix(soname)?.strip_prefix('\t')?.split_once('\t')?;

@@ -1,4 +1,4 @@
-//! What an engine does with images that are there: hands them out, takes them in, times them, forgets them.
+//! Works with the images of an engine: saves, loads, times and removes them.
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Engine, EngineError, QUESTION, program};
-use crate::formats::saved_image::SavedImage;
+use crate::formats::oci::saved_image::SavedImage;
 use crate::model::dockerfile::{ContainerCheck, EngineProgram};
 
-/// For an image of some hundreds of megabytes to pass.
+/// The time limit for transferring an image of some hundreds of megabytes.
 const TRANSFER: Duration = Duration::from_secs(600);
 
 impl Engine {
-    /// Reads the layers of the image as `docker save` writes them.
+    /// Reads the layers of the image from the output of `docker save`.
     pub(crate) fn saved(&self, tag: &str) -> Result<SavedImage, EngineError> {
         let program = self.program.name();
         let start = |source| EngineError::Start { program, source };
@@ -41,7 +41,7 @@ impl Engine {
         }
     }
 
-    /// Takes the image of an archive in.
+    /// Loads the image of an archive.
     pub(crate) fn load(&self, archive: &Path) -> Result<(), EngineError> {
         let program = self.program.name();
         let ended = program::run(Command::new(program).args(["load", "--input"]).arg(archive), TRANSFER, None)
@@ -52,7 +52,8 @@ impl Engine {
         Err(EngineError::Load { program, how: ended.how(), said: ended.tail })
     }
 
-    /// How long `check` takes in a container, the engine's own share included: the median of `rounds`, after one that warms up.
+    /// Measures how long `check` takes in a container, including the engine's own time. Returns the median of `rounds`,
+    /// after one warm-up.
     pub(crate) fn time(&self, tag: &str, check: &ContainerCheck, rounds: usize) -> Result<Duration, EngineError> {
         self.check(tag, check)?;
         let mut times = Vec::new();
@@ -65,7 +66,8 @@ impl Engine {
         Ok(times[times.len() / 2])
     }
 
-    /// Forgets the image's name, and its layers where no other has them. That it stays does no harm.
+    /// Removes the image's name, and its layers if no other image has them. If this fails, the image stays, which does
+    /// no harm.
     pub(crate) fn forget(&self, tag: &str) {
         let mut command = Command::new(self.program.name());
         let _ = program::run(command.args(["image", "rm", tag]), QUESTION, None);

@@ -1,5 +1,5 @@
-//! An engine as a program: `docker`, `podman` or `buildah`, whichever is there. It builds Dockerfiles, runs what came of
-//! them, and tells sizes.
+//! An engine as a program: the first available one of `docker`, `podman` and `buildah`. It builds Dockerfiles, runs the
+//! images and reports sizes.
 
 mod images;
 mod program;
@@ -15,15 +15,16 @@ use thiserror::Error;
 use self::program::Ended;
 use crate::model::dockerfile::{ContainerCheck, EngineProgram, Mounts};
 use crate::model::event::Listener;
+use crate::model::hint::Hints;
 
-/// For questions that an engine answers by itself.
+/// The time limit for requests that the engine can answer by itself.
 const QUESTION: Duration = Duration::from_secs(60);
-/// For a check in a container.
+/// The time limit for a check in a container.
 const CHECK: Duration = Duration::from_secs(300);
-/// For a build, which may compile what it installs.
+/// The time limit for a build, which may compile the packages that it installs.
 const BUILD: Duration = Duration::from_secs(4 * 3600);
 
-/// The first Docker client without a BuildKit of its own: from here on it is the plugin `buildx`.
+/// The first Docker client without built-in BuildKit. Since this version BuildKit is the plugin `buildx`.
 const DOCKER_WITH_BUILDX: u32 = 23;
 /// The first Podman and Buildah with cache mounts: major, minor.
 const PODMAN_WITH_MOUNTS: (u32, u32) = (4, 0);
@@ -34,12 +35,12 @@ const BUILDAH_WITH_MOUNTS: (u32, u32) = (1, 24);
 enum DockerBuilder {
     /// The plugin.
     Buildx,
-    /// Inside the client, switched on by `DOCKER_BUILDKIT=1`.
+    /// Built into the client, and activated by `DOCKER_BUILDKIT=1`.
     BuildKit,
     Classic,
 }
 
-/// An engine that answered.
+/// An engine that responded.
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
     program: EngineProgram,
@@ -71,9 +72,8 @@ pub(crate) enum EngineError {
     Size { program: &'static str, tag: String, how: String, said: String },
 }
 
-impl EngineError {
-    /// Ways out, beyond what the error says itself.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for EngineError {
+    fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::None { .. } => {
                 "start Docker, or install podman or buildah; `lath build` and `lath run` need no engine at all"
@@ -96,23 +96,23 @@ impl EngineError {
     }
 }
 
-/// What is to be built.
+/// The inputs of a build.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BuildJob<'a> {
     /// The Dockerfile.
     pub(crate) text: &'a str,
     pub(crate) tag: &'a str,
-    /// What the Dockerfile is written for.
+    /// The mount support that the Dockerfile is written for.
     pub(crate) mounts: Mounts,
-    /// A file of certificates: the secret `ca`, or `ca.crt` of the context where mounts are not used.
+    /// A file with certificates: the secret `ca`, or `ca.crt` in the context if mounts are not used.
     pub(crate) certificates: Option<&'a Path>,
-    /// Files and folders that the Dockerfile copies, relative to the current folder.
+    /// Files and directories that the Dockerfile copies, relative to the current directory.
     pub(crate) copies: &'a [PathBuf],
     pub(crate) uses_cache: bool,
 }
 
 impl Engine {
-    /// The first of `programs` that answers.
+    /// Returns the first of `programs` that responds.
     pub(crate) fn find(programs: &[EngineProgram]) -> Result<Self, EngineError> {
         let mut tried = Vec::new();
         for program in programs {
@@ -124,11 +124,11 @@ impl Engine {
         Err(EngineError::None { tried })
     }
 
-    /// Asks a program for its version, and what it can do; the error is half a sentence.
+    /// Requests a program's version and its features. The error is the second half of a sentence.
     fn ask(program: EngineProgram) -> Result<Self, String> {
         let version = match program {
             EngineProgram::Docker => {
-                // The server's version is asked for too, so that an engine that does not run is noticed.
+                // The server's version is requested too, to detect an engine that is not running.
                 let both = answer("docker", &["version", "--format", "{{.Client.Version}} {{.Server.Version}}"])?;
                 both.split(' ').next().unwrap_or_default().to_owned()
             }
@@ -156,12 +156,12 @@ impl Engine {
         self.program
     }
 
-    /// What its builder can do for a `RUN`.
+    /// Returns the kinds of mounts that its builder supports.
     pub(crate) fn mounts(&self) -> Mounts {
         self.mounts
     }
 
-    /// Builds, says everything that the engine says, and returns how long it took.
+    /// Builds the image, passes on all output of the engine, and returns the time it took.
     pub(crate) fn build(&self, job: &BuildJob<'_>, listener: &dyn Listener) -> Result<Duration, EngineError> {
         let program = self.program.name();
         let context = self.context(job).map_err(|source| EngineError::Context { program, source })?;
@@ -198,7 +198,7 @@ impl Engine {
         })
     }
 
-    /// A folder with the Dockerfile and what it copies.
+    /// Creates a directory with the Dockerfile and the files that it copies.
     fn context(&self, job: &BuildJob<'_>) -> io::Result<tempfile::TempDir> {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("Dockerfile"), job.text)?;
@@ -241,7 +241,7 @@ impl Engine {
         program::run(command.arg(tag).args(arguments), CHECK, None).map_err(start)
     }
 
-    /// Buildah runs commands in working containers, which know the image's user and variables but not its entry point.
+    /// Buildah runs commands in working containers. These use the image's user and variables but not its entry point.
     fn run_by_buildah(&self, tag: &str, entrypoint: Option<&str>, arguments: &[String]) -> io::Result<Ended> {
         let ask = |words: &[&str]| program::run(Command::new("buildah").args(words), QUESTION, None);
         let made = ask(&["from", "--pull-never", tag])?;
@@ -259,12 +259,12 @@ impl Engine {
         }
         argv.extend(arguments.iter().cloned());
         let ended = program::run(Command::new("buildah").args(["run", &container, "--"]).args(argv), CHECK, None);
-        // A container that stays costs space and nothing else.
+        // If the container is not removed, it only takes space.
         let _ = ask(&["rm", &container]);
         ended
     }
 
-    /// The size of all layers together, unpacked.
+    /// Returns the size of all layers together, unpacked.
     pub(crate) fn size_bytes(&self, tag: &str) -> Result<u64, EngineError> {
         let program = self.program.name();
         let words: [&str; 4] = match self.program {
@@ -279,20 +279,20 @@ impl Engine {
         }
     }
 
-    /// The digest under which a registry knows `image`, where the engine has it from one.
+    /// Returns the digest of `image` in a registry, if the engine got it from one.
     pub(crate) fn digest(&self, image: &str) -> Option<String> {
         if self.program == EngineProgram::Buildah {
             return None;
         }
         let words = ["image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", image];
         let known = answer(self.program.name(), &words).ok()?;
-        // What was made here has a digest too, under a name that no registry serves.
+        // Images that were built here have a digest too, but under a name that no registry serves.
         let (_, digest) = known.lines().find(|name| !name.starts_with("localhost/"))?.split_once('@')?;
         Some(digest.trim().to_owned())
     }
 }
 
-/// What a program answers to a question, or half a sentence on why it does not.
+/// Returns a program's output, or half a sentence with the reason why there is none.
 fn answer(program: &str, words: &[&str]) -> Result<String, String> {
     match program::run(Command::new(program).args(words), QUESTION, None) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err("is not installed".to_owned()),
@@ -305,20 +305,20 @@ fn answer(program: &str, words: &[&str]) -> Result<String, String> {
     }
 }
 
-/// The entry point that `buildah inspect` tells; its templates know no JSON.
+/// Returns the entry point from the output of `buildah inspect`. Buildah's templates cannot output JSON.
 fn entrypoint_of(inspected: &str) -> Vec<String> {
     let document: serde_json::Value = serde_json::from_str(inspected).unwrap_or_default();
     let words = document.pointer("/OCIv1/config/Entrypoint").and_then(serde_json::Value::as_array);
     words.into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
 }
 
-/// `20.10.24+dfsg1` to (20, 10).
+/// Parses `20.10.24+dfsg1` into (20, 10).
 fn numbers(version: &str) -> (u32, u32) {
     let mut numbers = version.trim_start_matches('v').split('.').map(|number| number.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
-/// `181234567` or `181 MB`, decimal as engines count.
+/// Parses `181234567` or `181 MB`. Units are decimal, like in the engines.
 fn bytes(text: &str) -> Option<u64> {
     let text = text.lines().next()?.trim();
     let Some((number, unit)) = text.split_once(' ') else { return text.parse().ok() };
@@ -332,7 +332,7 @@ fn bytes(text: &str) -> Option<u64> {
     number.parse::<f64>().ok().map(|number| (number * scale).round() as u64)
 }
 
-/// Copies a file, or a folder with all in it; links as what they are.
+/// Copies a file, or a directory with its contents. Links are copied as links.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent)?;

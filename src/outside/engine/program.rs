@@ -1,4 +1,4 @@
-//! A program beside lath: what it says is heard line by line while it runs, and its end is waited for.
+//! Runs a program, passes on its output line by line, and waits for its end.
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read};
@@ -8,21 +8,21 @@ use std::time::{Duration, Instant};
 
 use crate::model::event::{Event, Listener};
 
-/// Lines of a failed program that an error repeats.
+/// The number of last lines of a failed program that an error repeats.
 const TAIL_LINES: usize = 20;
 
-/// Bytes of one line that are kept; a program that writes without line breaks does not fill the memory.
+/// The maximum length of a line in bytes. Without a limit, a program that writes no line breaks could fill the memory.
 const LINE_BYTES: u64 = 1 << 16;
 
 const POLL: Duration = Duration::from_millis(20);
 
-/// How a program ended, and what it said last.
+/// How a program ended, and its last output.
 #[derive(Debug, Clone)]
 pub(super) struct Ended {
     pub(super) status: Option<ExitStatus>,
     /// Everything on stdout, trimmed.
     pub(super) stdout: String,
-    /// The last lines of both.
+    /// The last lines of stdout and stderr.
     pub(super) tail: String,
 }
 
@@ -31,7 +31,7 @@ impl Ended {
         self.status.is_some_and(|status| status.success())
     }
 
-    /// In words: `ended with exit code 1`.
+    /// Describes the end: `ended with exit code 1`.
     pub(super) fn how(&self) -> String {
         match self.status.map(|status| status.code()) {
             None => "did not end in time".to_owned(),
@@ -41,7 +41,7 @@ impl Ended {
     }
 }
 
-/// Runs `command` with an empty input, for at most `limit`; what it says goes to `listener` as it comes.
+/// Runs `command` with an empty input, for at most `limit`. Passes its output to `listener` while it runs.
 pub(super) fn run(command: &mut Command, limit: Duration, listener: Option<&dyn Listener>) -> std::io::Result<Ended> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -54,7 +54,7 @@ pub(super) fn run(command: &mut Command, limit: Duration, listener: Option<&dyn 
             match child.try_wait() {
                 Ok(Some(status)) => break Ok(Some(status)),
                 Ok(None) if began.elapsed() > limit => {
-                    // It may have ended by itself in the meantime; either way it is over.
+                    // It may have ended by itself in the meantime, so an error is ignored.
                     let _ = child.kill();
                     break child.wait().map(|_| None);
                 }
@@ -70,7 +70,7 @@ pub(super) fn run(command: &mut Command, limit: Duration, listener: Option<&dyn 
     Ok(Ended { status: status?, stdout: said, tail: Vec::from(tail).join("\n") })
 }
 
-/// Reads lines to the end, and returns them.
+/// Reads lines to the end, and returns them if there is no listener.
 fn hear(pipe: impl Read, tail: &Mutex<VecDeque<String>>, listener: Option<&dyn Listener>) -> String {
     let mut reader = BufReader::new(pipe);
     let mut all = String::new();
@@ -81,7 +81,7 @@ fn hear(pipe: impl Read, tail: &Mutex<VecDeque<String>>, listener: Option<&dyn L
             Ok(_) => {}
         }
         let line = String::from_utf8_lossy(&bytes);
-        // What a bar wrote over itself is of no interest.
+        // Of a progress bar that overwrites itself, only the last state is kept.
         let line = line.trim_end().rsplit('\r').next().unwrap_or_default().to_owned();
         if line.is_empty() {
             continue;

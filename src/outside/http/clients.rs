@@ -15,6 +15,10 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls_platform_verifier::Verifier;
 use tokio::sync::OnceCell;
 
+use crate::outside::http::body::Bodies;
+#[cfg(test)]
+use crate::outside::http::body::Bounds;
+
 /// What a host's name stands for, once that is known.
 type Known = Arc<OnceCell<Vec<SocketAddr>>>;
 
@@ -25,6 +29,8 @@ type SetupError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Clients {
     names: Names,
+    /// The bounds of what the clients read.
+    pub(crate) bodies: Bodies,
     /// Made for the first of them: the system's certificates are hundreds of files.
     tls: Arc<Mutex<Option<ClientConfig>>>,
 }
@@ -46,6 +52,12 @@ impl Resolve for Names {
 }
 
 impl Clients {
+    /// The same with bounds of one's own.
+    #[cfg(test)]
+    pub(crate) fn with_bounds(bounds: Bounds) -> Self {
+        Self { bodies: Bodies::new(bounds), ..Self::default() }
+    }
+
     /// A client as all of lath's are: it trusts what the system trusts, and `SSL_CERT_FILE`. It belongs to the runtime
     /// that it is first used on.
     pub(crate) fn client(&self, connect: Duration, read: Duration) -> Result<Client, SetupError> {

@@ -10,12 +10,12 @@ use reqwest::header::{CONTENT_RANGE, ETAG, IF_NONE_MATCH, RANGE};
 use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::{Http, HttpError, file, network};
+use super::{Http, HttpError, file, network, unread};
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::event::Event;
 use crate::model::lock::{LockedDeb, LockedWheel};
-use crate::outside::credentials::public;
-use crate::outside::store::Store;
+use crate::model::secret_text::public;
+use crate::outside::store::{Bucket, Store};
 
 /// A parcel to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,10 +134,10 @@ impl Http {
     /// Fetches a wheel whose sha256 nobody promised, and tells it with the size in bytes. Where the server knows entity
     /// tags, what the store took before is taken again only when it changed.
     pub(crate) fn download_unpinned(&self, name: &str, url: &str, store: &Store) -> Result<(Digest, u64), HttpError> {
-        const SHELF: &str = "unpinned-1";
         let key = Digest::of(public(url).as_bytes());
-        let seen: Option<Seen> =
-            store.note(SHELF, &key).filter(|seen: &Seen| store.has_parcel(&seen.digest, Some(seen.size_bytes)));
+        let seen: Option<Seen> = store
+            .entry(Bucket::UnpinnedWheels, &key)
+            .filter(|seen: &Seen| store.has_parcel(&seen.digest, Some(seen.size_bytes)));
         if let Some(seen) = seen.as_ref().filter(|_| self.settings.offline) {
             return Ok((seen.digest, seen.size_bytes));
         }
@@ -150,7 +150,7 @@ impl Http {
             return seen.map(|seen| (seen.digest, seen.size_bytes)).ok_or_else(unasked);
         };
         store.adopt_parcel(&partial, &new.digest)?;
-        store.write_note(SHELF, &key, &new)?;
+        store.write_entry(Bucket::UnpinnedWheels, &key, &new)?;
         Ok((new.digest, new.size_bytes))
     }
 
@@ -177,7 +177,8 @@ impl Http {
         // Who knows what the bytes of an earlier attempt belong to.
         partial.start_again().map_err(keep)?;
         let id = self.started(name, response.content_length());
-        let filled = self.fill(id, url, response, &mut partial, u64::MAX).await;
+        let max_bytes = self.settings.clients.bodies.parcel_bytes(None);
+        let filled = self.fill(id, url, response, &mut partial, max_bytes).await;
         self.listener.hear(Event::DownloadFinished { id });
         filled?;
         let size_bytes = partial.have_bytes;
@@ -240,7 +241,8 @@ impl Http {
             response = self.request(url).send().await.map_err(|source| network(url, source))?;
         }
         let response = file(url, response)?;
-        self.fill(id, url, response, &mut partial, item.size_bytes.unwrap_or(u64::MAX)).await.inspect_err(|error| {
+        let max_bytes = self.settings.clients.bodies.parcel_bytes(item.size_bytes);
+        self.fill(id, url, response, &mut partial, max_bytes).await.inspect_err(|error| {
             if matches!(error, HttpError::TooLarge { .. }) {
                 let _ = fs::remove_file(path);
             }
@@ -264,12 +266,12 @@ impl Http {
         partial: &mut Partial,
         max_bytes: u64,
     ) -> Result<(), HttpError> {
-        let mut body = response.bytes_stream();
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|source| network(url, source))?;
-            if partial.have_bytes + chunk.len() as u64 > max_bytes {
-                return Err(HttpError::TooLarge { url: public(url), max_bytes });
-            }
+        let mut body = self.settings.clients.bodies.of(response, max_bytes.saturating_sub(partial.have_bytes));
+        let unread = |error| match unread(url, error) {
+            HttpError::TooLarge { url, .. } => HttpError::TooLarge { url, max_bytes },
+            other => other,
+        };
+        while let Some(chunk) = body.next().await.map_err(unread)? {
             partial.append(&chunk).map_err(|source| HttpError::Keep { url: public(url), source })?;
             self.listener.hear(Event::DownloadProgress { id, bytes: partial.have_bytes });
         }
@@ -298,7 +300,7 @@ mod tests {
 
     use super::*;
     use crate::model::event::Silence;
-    use crate::outside::http::{Clients, HttpSettings};
+    use crate::outside::http::{Bounds, Clients, HttpSettings, Pace};
 
     const PATH: &str = "/x.whl";
 
@@ -392,6 +394,44 @@ mod tests {
             bench.assert_fetched();
             assert!(bench.ranges().len() > 1, "{fault:?}");
         }
+    }
+
+    #[test]
+    fn a_body_without_an_end_is_refused_by_its_bound_and_one_that_drips_is_tried_again() {
+        let mut bench = Bench::new();
+        let bounds = Bounds {
+            parcel_bytes: 400_000,
+            pace: Pace { window: Duration::from_millis(30), least_bytes: 100 },
+            ..Bounds::default()
+        };
+        bench.http.settings.clients = Clients::with_bounds(bounds);
+        let undeclared = Download { size_bytes: None, ..bench.item() };
+        bench.server.fault(PATH, Fault::Endless { times: u32::MAX });
+        let attempts = [
+            (bench.fetch(&undeclared).unwrap_err(), "it is larger than 400000 bytes"),
+            (bench.fetch(&bench.item()).unwrap_err(), "it is larger than 300000 bytes"),
+            (bench.http.get(&bench.server.url(PATH), 1000).unwrap_err(), "it is larger than 1000 bytes"),
+            (
+                bench.http.download_unpinned("x", &bench.server.url(PATH), &bench.store).unwrap_err(),
+                "it is larger than 400000 bytes",
+            ),
+        ];
+        for (error, message) in attempts {
+            assert!(error.to_string().contains(message) && !error.hints().is_empty(), "{error:?}");
+        }
+        bench.server.fault(PATH, Fault::Drip { times: 1, wait: Duration::from_millis(15) });
+        bench.assert_fetched();
+        bench.server.fault(PATH, Fault::Drip { times: u32::MAX, wait: Duration::from_millis(15) });
+        let error = bench.http.get(&bench.server.url(PATH), 1000).unwrap_err();
+        assert!(error.to_string().contains("it comes too slowly") && !error.hints().is_empty(), "{error:?}");
+    }
+
+    #[test]
+    fn a_redirect_that_leads_back_to_itself_is_reported_as_one() {
+        let bench = Bench::new();
+        bench.server.set("/round", Response::redirect(&bench.server.url("/round")));
+        let error = bench.fetch(&Download { url: bench.server.url("/round"), ..bench.item() }).unwrap_err();
+        assert!(error.hints()[0].contains("in a circle"), "{error:?}");
     }
 
     #[test]

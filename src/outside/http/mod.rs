@@ -3,6 +3,7 @@
 //! Asynchronous inside, plain calls outside. Trusts what the system trusts, and `SSL_CERT_FILE`; honours the usual
 //! variables for proxies.
 
+mod body;
 mod clients;
 mod download;
 
@@ -10,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use thiserror::Error;
@@ -18,9 +18,14 @@ use tokio::runtime::Runtime;
 
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Listener};
-use crate::outside::credentials::{Credentials, public};
+use crate::model::hint::Hints;
+use crate::model::secret_text::public;
+use crate::outside::credentials::Credentials;
 use crate::outside::store::StoreError;
 
+pub(crate) use crate::outside::http::body::{Bodies, Body, BodyError, Document, Kind, kind_of};
+#[cfg(test)]
+pub(crate) use crate::outside::http::body::{Bounds, Pace};
 pub(crate) use crate::outside::http::clients::Clients;
 pub(crate) use crate::outside::http::download::Download;
 
@@ -31,6 +36,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(300);
 /// The longest pause that a server may ask for (RFC 9110, section 10.2.3).
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+pub(crate) const CIRCLE_HINT: &str =
+    "the server sends requests round in a circle: see that the URL is right, or use another server";
 
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSettings {
@@ -79,6 +87,8 @@ pub(crate) enum HttpError {
     Short { url: String, expected: u64, found: u64 },
     #[error("cannot fetch `{url}`: it is larger than {max_bytes} bytes")]
     TooLarge { url: String, max_bytes: u64 },
+    #[error("cannot fetch `{url}`: it comes too slowly")]
+    TooSlow { url: String, source: std::io::Error },
     #[error("cannot use `{url}`: its sha256 is {found}, and {expected} was promised")]
     Digest { url: String, expected: Digest, found: Digest },
     #[error("cannot keep what `{url}` sends")]
@@ -95,6 +105,7 @@ impl HttpError {
             Self::Network { source, .. } if tells_of_a_certificate(source) => {
                 "where a proxy signs with a certificate of its own, name the bundle that has it with `SSL_CERT_FILE=FILE`"
             }
+            Self::Network { source, .. } if source.is_redirect() => CIRCLE_HINT,
             Self::Network { .. } => {
                 "see that the host can be reached from here; a proxy is named by `HTTPS_PROXY`, exceptions by `NO_PROXY`"
             }
@@ -108,6 +119,7 @@ impl HttpError {
             Self::Digest { .. } | Self::TooLarge { .. } | Self::Short { .. } => {
                 "a proxy or a mirror serves other bytes than were published: use another, or try again later"
             }
+            Self::TooSlow { .. } => "try again later or with fewer `--jobs`, or use a mirror that is nearer",
             Self::Store(error) => return error.hints(),
             _ => return Vec::new(),
         };
@@ -122,6 +134,7 @@ impl HttpError {
                 status.is_server_error()
                     || matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
             }
+            Self::TooSlow { .. } => true,
             _ => false,
         }
     }
@@ -149,6 +162,10 @@ impl Http {
     /// Whether the network may be asked.
     pub(crate) fn is_offline(&self) -> bool {
         self.settings.offline
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.settings.credentials
     }
 
     /// Fetches a document of at most `max_bytes`.
@@ -196,12 +213,9 @@ impl Http {
         let response = successful(url, response)?;
         let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut bytes = Vec::new();
-        let mut body = response.bytes_stream();
-        while let Some(chunk) = body.next().await {
-            bytes.extend_from_slice(&chunk.map_err(|source| network(url, source))?);
-            if bytes.len() as u64 > max_bytes {
-                return Err(HttpError::TooLarge { url: public(url), max_bytes });
-            }
+        let mut body = self.settings.clients.bodies.of(response, max_bytes);
+        while let Some(chunk) = body.next().await.map_err(|error| unread(url, error))? {
+            bytes.extend_from_slice(&chunk);
         }
         Ok(Conditional::Changed { bytes, etag })
     }
@@ -254,6 +268,17 @@ fn pause(headers: &HeaderMap) -> Option<Duration> {
 
 fn network(url: &str, source: reqwest::Error) -> HttpError {
     HttpError::Network { url: public(url), source: source.without_url() }
+}
+
+fn unread(url: &str, error: BodyError) -> HttpError {
+    match error {
+        BodyError::Network(source) => network(url, source),
+        BodyError::TooLarge { max_bytes, .. }
+        | BodyError::TooMany { max_bytes, .. }
+        | BodyError::LargeMetadata { max_bytes, .. }
+        | BodyError::ScatteredMetadata { max_bytes, .. } => HttpError::TooLarge { url: public(url), max_bytes },
+        BodyError::TooSlow { source, .. } => HttpError::TooSlow { url: public(url), source },
+    }
 }
 
 fn tells_of_a_certificate(error: &dyn std::error::Error) -> bool {

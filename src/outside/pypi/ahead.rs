@@ -19,9 +19,10 @@ use uv_resolver::{
     DefaultResolverProvider, MetadataResponse, PackageVersionsResult, ResolverProvider, WheelMetadataResult,
 };
 
-use crate::outside::credentials::public;
+use crate::model::secret_text::without_credentials;
 use crate::outside::pypi::REQUESTS;
 use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 type Provider<'a> = DefaultResolverProvider<'a, NoBuilds>;
 
@@ -40,10 +41,11 @@ pub(crate) struct Expected {
 impl Expected {
     pub(super) fn of(dist: &RegistryBuiltDist) -> Option<Self> {
         let RegistryBuiltWheel { filename, file, index, .. } = dist.best_wheel();
+        let url = file.url.to_url().ok()?;
         Some(Self {
             name: filename.name.to_string(),
             file_name: filename.to_string(),
-            url: public(file.url.to_url().ok()?.as_str()),
+            url: without_credentials(&url).into(),
             index: index.without_credentials().to_string(),
             has_metadata: file.dist_info_metadata,
         })
@@ -76,9 +78,10 @@ impl Expected {
 /// What is under way, by what it is of.
 type Waiting<K, V> = Mutex<HashMap<K, Receiver<V>>>;
 
-/// uv's own provider, and what is under way.
+/// uv's own provider of pages, lath's of metadata, and what is under way.
 pub(super) struct Ahead<'a> {
     provider: &'a Provider<'a>,
+    wheels: &'a WheelMetadata<'a>,
     pages: Waiting<PackageName, PackageVersionsResult>,
     /// By URL.
     metadata: Waiting<String, WheelMetadataResult>,
@@ -91,7 +94,11 @@ pub(super) struct Questions {
 }
 
 impl<'a> Ahead<'a> {
-    pub(super) fn new(provider: &'a Provider<'a>, expected: &[Expected]) -> (Self, Questions) {
+    pub(super) fn new(
+        provider: &'a Provider<'a>,
+        wheels: &'a WheelMetadata<'a>,
+        expected: &[Expected],
+    ) -> (Self, Questions) {
         let (mut pages, mut metadata) = (HashMap::new(), HashMap::new());
         let mut questions = Questions { pages: Vec::new(), metadata: Vec::new() };
         for wheel in expected {
@@ -106,19 +113,19 @@ impl<'a> Ahead<'a> {
                 questions.metadata.push((dist, sender));
             }
         }
-        (Self { provider, pages: Mutex::new(pages), metadata: Mutex::new(metadata) }, questions)
+        (Self { provider, wheels, pages: Mutex::new(pages), metadata: Mutex::new(metadata) }, questions)
     }
 }
 
 impl Questions {
     /// Asks all of them. What the resolver does not come to after all is thrown away, its errors with it.
-    pub(super) async fn ask(self, provider: &Provider<'_>) {
+    pub(super) async fn ask(self, provider: &Provider<'_>, wheels: &WheelMetadata<'_>) {
         let page = |(name, sender): (PackageName, Sender<PackageVersionsResult>)| async move {
             let _ = sender.send(provider.get_package_versions(&name, None).await);
         };
         let metadata = |(dist, sender): (Dist, Sender<WheelMetadataResult>)| async move {
             // Whoever needs what did not come asks for it with all that is known of it.
-            let answer = provider.get_or_build_wheel_metadata(&dist).await;
+            let answer = wheels.answer(&dist, provider).await;
             if matches!(answer, Ok(MetadataResponse::Found(_))) {
                 let _ = sender.send(answer);
             }
@@ -152,11 +159,11 @@ impl ResolverProvider for Ahead<'_> {
     async fn get_or_build_wheel_metadata<'io>(&'io self, dist: &'io Dist) -> WheelMetadataResult {
         if let Dist::Built(BuiltDist::Registry(registry)) = dist
             && let Ok(url) = registry.best_wheel().file.url.to_url()
-            && let Some(answer) = taken(&self.metadata, &public(url.as_str())).await
+            && let Some(answer) = taken(&self.metadata, &without_credentials(&url).into()).await
         {
             return answer;
         }
-        self.provider.get_or_build_wheel_metadata(dist).await
+        self.wheels.answer(dist, self.provider).await
     }
 
     async fn get_installed_metadata<'io>(&'io self, dist: &'io InstalledDist) -> WheelMetadataResult {

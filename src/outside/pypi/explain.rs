@@ -11,10 +11,10 @@ use uv_pep440::Version;
 use uv_resolver::{NoSolutionError, ResolveError};
 use uv_types::BuildContext as _;
 
-use crate::outside::credentials::public;
+use crate::model::secret_text::public;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::target::Target;
-use crate::outside::pypi::{Advice, Cause, Told};
+use crate::outside::pypi::{Advice, Cause, Told, network_hint};
 
 /// Columns that a line of an explanation takes at most.
 const WIDTH: usize = 100;
@@ -55,6 +55,7 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
     let hints = error.hints().into_iter().map(|hint| without_foreign_options(&plain(&hint)));
     let mut hints: Vec<String> =
         hints.filter(|hint| !DROPPED_HINTS.iter().any(|dropped| hint.starts_with(dropped))).collect();
+    hints.extend(network_hint(error));
     let ResolveError::NoSolution(no_solution) = error else {
         return Explanation { cause: chain(error), advice: Advice { hints, without_wheels: Vec::new() } };
     };

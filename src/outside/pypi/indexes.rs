@@ -1,11 +1,13 @@
 //! Where distributions are looked for: indexes, their order, and up to which date.
 
+use url::Url;
 use uv_distribution_types::{ExcludeNewerValue, Index, IndexLocations, IndexUrl};
 use uv_requirements::RequirementsSpecification;
 use uv_resolver::ExcludeNewer;
 
 use crate::model::request::Indexes;
-use crate::outside::credentials::{Credentials, public};
+use crate::model::secret_text::{SecretText, is_plain, public};
+use crate::outside::credentials::Credentials;
 use crate::outside::pypi::{PypiError, told};
 
 /// The indexes of the command line and of requirements files. What credentials their URLs bear is remembered.
@@ -26,13 +28,27 @@ pub(super) fn locations(
     }
     let flat: Vec<Index> = specification.find_links.iter().cloned().map(Index::from_find_links).collect();
     for index in all.iter().chain(&flat) {
+        if !is_of_index(index.url.url()) {
+            return Err(PypiError::IndexUrl { index: public(index.url.url().as_str()) });
+        }
         credentials.remember(index.url.url().as_str());
     }
     Ok(IndexLocations::new(all, flat, specification.no_index))
 }
 
-fn index_url(text: &str) -> Result<IndexUrl, PypiError> {
-    IndexUrl::parse(text, None).map_err(|error| PypiError::Index { index: public(text), source: told(error.into()) })
+fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {
+    let refused = || PypiError::IndexUrl { index: text.to_string() };
+    // uv would take a URL of an unknown kind for a path.
+    if Url::parse(text.exposed()).is_ok_and(|url| !is_of_index(&url)) || text.exposed().starts_with("//") {
+        return Err(refused());
+    }
+    let index = IndexUrl::parse(text.exposed(), None);
+    index.map_err(|error| PypiError::Index { index: text.to_string(), source: told(error.into()) })
+}
+
+/// Whether an index can be there, and it is plain where its credentials end.
+fn is_of_index(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https" | "file") && is_plain(url)
 }
 
 pub(super) fn exclude_newer(indexes: &Indexes) -> Result<ExcludeNewer, PypiError> {
@@ -48,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_password_never_reaches_an_error() {
-        let error = index_url("https://me:secret@[nonsense/simple").unwrap_err();
+        let error = index_url(&"https://me:secret@[nonsense/simple".into()).unwrap_err();
         assert!(!format!("{error:?} {error}").contains("secret"), "{error:?}");
     }
 

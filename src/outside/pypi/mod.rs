@@ -3,11 +3,17 @@
 //! Knows uv. Hands out only our own nouns: which wheels a request comes to on one platform.
 
 mod ahead;
+mod bounded;
 mod explain;
 mod indexes;
+mod lookahead;
+mod metadata_entry;
 mod no_builds;
+mod ranges;
+mod remote_wheel;
 mod requirements;
 mod target;
+mod wheel_metadata;
 mod wheels;
 
 use std::fmt;
@@ -18,12 +24,14 @@ use std::time::Duration;
 use futures::future::Either;
 use thiserror::Error;
 use uv_cache::Cache;
-use uv_client::{BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient, RegistryClientBuilder};
-use uv_configuration::{BuildOptions, Excludes, NoBinary, NoBuild, Overrides};
+use uv_client::{
+    BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient, RegistryClientBuilder, WrappedReqwestError,
+};
+use uv_configuration::{BuildOptions, NoBinary, NoBuild};
 use uv_distribution::DistributionDatabase;
 use uv_distribution_types::{Index, Requirement, RequiresPython, Resolution};
 use uv_pypi_types::{Conflicts, ResolverMarkerEnvironment};
-use uv_requirements::{LookaheadResolver, RequirementsSpecification};
+use uv_requirements::RequirementsSpecification;
 use uv_resolver::{
     AllowedYanks, DefaultResolverProvider, FlatIndex, InMemoryIndex, Manifest, OptionsBuilder, Prerelease,
     PrereleaseMode, PythonRequirement, ResolveError, Resolver, ResolverEnvironment, ResolverOutput,
@@ -33,13 +41,14 @@ use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 use crate::model::digest::Digest;
 use crate::model::platform::Platform;
 use crate::model::request::{Prereleases, PythonRequest};
-use crate::outside::credentials::{Credentials, public};
-use crate::outside::http::Clients;
+use crate::outside::credentials::{Credentials, PERCENT_HINT};
+use crate::outside::http::{BodyError, CIRCLE_HINT, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::requirements::Source;
 use crate::outside::pypi::target::Target;
+use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
 pub(crate) use crate::outside::pypi::wheels::{Answer, DirectWheel, Place};
@@ -67,14 +76,22 @@ pub(crate) enum PypiError {
     Requirement { requirement: String, source: Cause },
     #[error("cannot take `{requirement}`: {what} would have to be built, and lath takes wheels only")]
     FromSource { requirement: String, what: Source },
+    #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, {what} that would have to be built")]
+    RequiresSource { wheel: String, requirement: String, what: Source },
+    #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, a file on this machine")]
+    RequiresLocal { wheel: String, requirement: String },
+    #[error("cannot follow the wheels that name one another by path or URL: there are more than {max}")]
+    TooManyWheels { max: usize },
     #[error("cannot take `{path}` as a requirement: it is a file of requirements")]
     RequirementsFile { path: String },
     #[error("cannot take `{requirement}`: there is no file `{path}`")]
-    NoSuchFile { requirement: String, path: PathBuf },
+    NoSuchFile { requirement: String, path: String },
     #[error("cannot read the hashes of the requirements")]
     Hashes(#[source] Cause),
     #[error("cannot use the index `{index}`")]
     Index { index: String, source: Cause },
+    #[error("cannot use the index `{index}`: it is neither a path nor a plain URL of http, https or file")]
+    IndexUrl { index: String },
     #[error("cannot read `{date}` as a date for `--exclude-newer`")]
     ExcludeNewer { date: String, source: Cause },
     #[error("cannot set up the Python resolver")]
@@ -103,6 +120,19 @@ impl PypiError {
             Self::FromSource { .. } => {
                 vec!["build its wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file".to_owned()]
             }
+            Self::IndexUrl { .. } => vec![PERCENT_HINT.to_owned()],
+            Self::RequiresSource { .. } => vec![
+                "lath takes wheels only: use a wheel that names its dependencies without URLs, or by URLs of wheels"
+                    .to_owned(),
+            ],
+            Self::Requirement { source, .. } | Self::Setup(source) => {
+                source.downcast_ref::<Told>().and_then(|told| told.hint.clone()).into_iter().collect()
+            }
+            Self::RequiresLocal { .. } => vec![
+                "only a wheel that is named by path may require files: if this one is meant, name the file as well and \
+                 use a wheel that requires it by name"
+                    .to_owned(),
+            ],
             Self::RequirementsFile { path } => vec![format!("`-r {path}` reads it")],
             _ => Vec::new(),
         }
@@ -125,6 +155,7 @@ pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Told {
     text: String,
     cause: Option<Box<Self>>,
+    hint: Option<String>,
 }
 
 impl fmt::Display for Told {
@@ -143,9 +174,28 @@ impl Told {
     /// Each text rests on the next one.
     fn chained(texts: impl IntoIterator<Item = String, IntoIter: DoubleEndedIterator>) -> Self {
         let mut texts = texts.into_iter().rev();
-        let last = Self { text: texts.next().unwrap_or_default(), cause: None };
-        texts.fold(last, |cause, text| Self { text, cause: Some(Box::new(cause)) })
+        let last = Self { text: texts.next().unwrap_or_default(), cause: None, hint: None };
+        texts.fold(last, |cause, text| Self { text, cause: Some(Box::new(cause)), hint: None })
     }
+}
+
+/// What to do about an error of uv's that comes from the network.
+fn network_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let hint = BodyError::within(error).and_then(BodyError::hint);
+    hint.or_else(|| is_circle(error).then_some(CIRCLE_HINT)).map(str::to_owned)
+}
+
+/// Whether `error` is that redirects did not come to an end.
+fn is_circle(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let wrapped = cause.downcast_ref::<WrappedReqwestError>().and_then(WrappedReqwestError::inner);
+        if wrapped.or_else(|| cause.downcast_ref()).is_some_and(reqwest::Error::is_redirect) {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
 }
 
 /// What an error of uv's and its causes say, without the credentials that their URLs may bear.
@@ -156,7 +206,7 @@ fn told(error: Cause) -> Cause {
         texts.push(explain::plain(&one.to_string()));
         next = one.source();
     }
-    Box::new(Told::chained(texts))
+    Box::new(Told { hint: network_hint(error.as_ref()), ..Told::chained(texts) })
 }
 
 impl Pypi {
@@ -204,8 +254,9 @@ impl Pypi {
         let context = NoBuilds::new(cache, locations);
         let hasher = requirements::hashes(&specification, target)?;
         let in_memory = InMemoryIndex::default();
-        let resolve = Resolve { client: &client, context: &context, target, in_memory, expected };
-        let requirements = requirements::named(&specification, &resolve.in_memory, &hasher, resolve.database()).await?;
+        let metadata = WheelMetadata::new(&client, &context, &self.clients.bodies);
+        let resolve = Resolve { client: &client, context: &context, metadata, target, in_memory, expected };
+        let requirements = requirements::named(&specification)?;
         let (outcome, hasher) = resolve.run(request, &specification, &requirements, hasher).await?;
         let output = match outcome {
             Ok(output) => output,
@@ -228,10 +279,14 @@ impl Pypi {
     fn base_client(&self) -> Result<BaseClientBuilder<'static>, PypiError> {
         let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
         let preview = uv_preview::Preview::default();
+        // Some of uv's code reads it from a global, and panics if there is none. It fails only if it is final already.
+        let _ = uv_preview::set(preview);
         let client = self.clients.client(CONNECT_TIMEOUT, READ_TIMEOUT).map_err(PypiError::Setup)?;
         let builder =
             BaseClientBuilder::new(connectivity, true, Vec::new(), preview, READ_TIMEOUT, CONNECT_TIMEOUT, RETRIES);
-        Ok(builder.custom_client(client))
+        // Tests of retries need not wait.
+        let builder = builder.no_retry_delay(cfg!(test)).custom_client(client);
+        Ok(builder.extra_middleware(bounded::middleware(&self.clients.bodies)))
     }
 }
 
@@ -239,6 +294,7 @@ impl Pypi {
 struct Resolve<'a> {
     client: &'a RegistryClient,
     context: &'a NoBuilds,
+    metadata: WheelMetadata<'a>,
     target: &'a Target,
     in_memory: InMemoryIndex,
     expected: &'a [Expected],
@@ -261,21 +317,7 @@ impl<'a> Resolve<'a> {
         let target = self.target;
         let constraints = requirements::constraints(specification);
         let environment = ResolverEnvironment::specific(ResolverMarkerEnvironment::from(target.markers.clone()));
-        let (overrides, excludes) = (Overrides::default(), Excludes::default());
-        let lookahead = LookaheadResolver::new(
-            requirements,
-            &constraints,
-            &overrides,
-            &excludes,
-            &hasher,
-            &self.in_memory,
-            self.database(),
-        );
-        let unreadable = |error: uv_requirements::Error| PypiError::Requirement {
-            requirement: what(request).trim_matches('`').to_owned(),
-            source: told(error.into()),
-        };
-        let (lookaheads, hasher) = lookahead.resolve(&environment).await.map_err(unreadable)?;
+        let (lookaheads, hasher) = self.lookahead(requirements, &constraints, hasher).await?;
         let flat = self.flat_index(&hasher).await?;
         let options = OptionsBuilder::new()
             .exclude_newer(indexes::exclude_newer(&request.indexes)?)
@@ -299,7 +341,7 @@ impl<'a> Resolve<'a> {
             context.build_options(),
             context.capabilities(),
         );
-        let (ahead, questions) = Ahead::new(&provider, self.expected);
+        let (ahead, questions) = Ahead::new(&provider, &self.metadata, self.expected);
         let resolver = Resolver::new_custom_io(
             manifest,
             options,
@@ -317,7 +359,8 @@ impl<'a> Resolve<'a> {
             EmptyInstalledPackages,
         );
         let outcome = {
-            let (resolving, asking) = (std::pin::pin!(resolver.resolve()), std::pin::pin!(questions.ask(&provider)));
+            let (resolving, asking) =
+                (std::pin::pin!(resolver.resolve()), std::pin::pin!(questions.ask(&provider, &self.metadata)));
             match futures::future::select(resolving, asking).await {
                 Either::Left((outcome, _)) => outcome,
                 Either::Right(((), resolving)) => resolving.await,
@@ -350,6 +393,6 @@ fn prereleases(wanted: Prereleases) -> PrereleaseMode {
 /// The requirements of `request`, for an error.
 fn what(request: &PythonRequest) -> String {
     let files = request.requirement_files.iter().map(|path| path.display().to_string());
-    let all: Vec<String> = request.requirements.iter().cloned().chain(files).collect();
-    all.iter().map(|one| format!("`{}`", public(one))).collect::<Vec<_>>().join(", ")
+    let all = request.requirements.iter().map(ToString::to_string).chain(files);
+    all.map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ")
 }

@@ -5,18 +5,17 @@ use std::path::Path;
 
 use uv_client::BaseClientBuilder;
 use uv_configuration::{Constraints, HashCheckingMode};
-use uv_distribution_filename::DistExtension;
-use uv_distribution_types::{Requirement, RequirementSource, UnresolvedRequirement};
+use uv_distribution_filename::{DistExtension, WheelFilename, WheelFilenameError};
+use uv_distribution_types::{RemoteSource as _, Requirement, RequirementSource, UnresolvedRequirement};
+use uv_pep508::VersionOrUrl;
 use uv_pypi_types::{ParsedUrl, ResolverMarkerEnvironment};
-use uv_requirements::{NamedRequirementsResolver, RequirementsSource, RequirementsSpecification};
-use uv_resolver::InMemoryIndex;
+use uv_requirements::{RequirementsSource, RequirementsSpecification};
 use uv_types::HashStrategy;
 
 use crate::model::request::PythonRequest;
-use crate::outside::credentials::public;
-use crate::outside::pypi::no_builds::NoBuilds;
+use crate::model::secret_text::public;
 use crate::outside::pypi::target::Target;
-use crate::outside::pypi::{PypiError, told};
+use crate::outside::pypi::{Cause, PypiError, told};
 
 /// What has to be built before it can be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +45,10 @@ pub(super) async fn read(
     let unreadable = |what: &str, error| PypiError::Requirement { requirement: public(what), source: told(error) };
     let mut sources = Vec::new();
     for requirement in &request.requirements {
+        let requirement = requirement.exposed();
         refuse_other_files(requirement)?;
         let source = RequirementsSource::from_package(requirement);
-        sources.push((requirement.clone(), source.map_err(|error| unreadable(requirement, error.into()))?));
+        sources.push((requirement.to_owned(), source.map_err(|error| unreadable(requirement, error.into()))?));
     }
     for path in &request.requirement_files {
         let name = path.display().to_string();
@@ -90,33 +90,31 @@ fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
     Ok(())
 }
 
-/// The requirements with a name each: that of a wheel's file is in its own. What has to be built is refused.
-pub(super) async fn named(
-    specification: &RequirementsSpecification,
-    in_memory: &InMemoryIndex,
-    hasher: &HashStrategy,
-    database: uv_distribution::DistributionDatabase<'_, NoBuilds>,
-) -> Result<Vec<Requirement>, PypiError> {
+/// The requirements, each with a name: the one of a wheel is in its file name. Refuses those that would have to be built.
+pub(super) fn named(specification: &RequirementsSpecification) -> Result<Vec<Requirement>, PypiError> {
     let mut requirements = Vec::new();
-    let mut unnamed = Vec::new();
     for entry in &specification.requirements {
-        match &entry.requirement {
-            UnresolvedRequirement::Named(requirement) => requirements.push(requirement.clone()),
-            UnresolvedRequirement::Unnamed(requirement) => {
-                let shown = requirement.url.verbatim.given().unwrap_or(&requirement.to_string()).to_owned();
-                refuse_unnamed(&shown, &requirement.url.parsed_url)?;
-                unnamed.push(requirement.clone());
+        let requirement = match &entry.requirement {
+            UnresolvedRequirement::Named(requirement) => requirement.clone(),
+            UnresolvedRequirement::Unnamed(unnamed) => {
+                let shown = unnamed.url.verbatim.given().unwrap_or(&unnamed.to_string()).to_owned();
+                refuse_unnamed(&shown, &unnamed.url.parsed_url)?;
+                let unreadable =
+                    |error: Cause| PypiError::Requirement { requirement: public(&shown), source: told(error) };
+                let file_name = unnamed.url.verbatim.filename().map_err(|error| unreadable(error.into()))?;
+                let wheel: WheelFilename =
+                    file_name.parse().map_err(|error: WheelFilenameError| unreadable(error.into()))?;
+                Requirement::from(uv_pep508::Requirement {
+                    name: wheel.name,
+                    extras: unnamed.extras.clone(),
+                    version_or_url: Some(VersionOrUrl::Url(unnamed.url.clone())),
+                    marker: unnamed.marker,
+                    origin: unnamed.origin.clone(),
+                })
             }
-        }
-    }
-    let resolver = NamedRequirementsResolver::new(hasher, in_memory, database);
-    let unreadable = |error: uv_requirements::Error| {
-        let names: Vec<String> = unnamed.iter().map(|one| public(&one.to_string())).collect();
-        PypiError::Requirement { requirement: names.join("`, `"), source: told(error.into()) }
-    };
-    requirements.extend(resolver.resolve(unnamed.iter().cloned()).await.map_err(unreadable)?);
-    for requirement in &requirements {
+        };
         refuse_source(&requirement.to_string(), &requirement.source)?;
+        requirements.push(requirement);
     }
     Ok(requirements)
 }
@@ -132,7 +130,7 @@ fn refuse_unnamed(requirement: &str, url: &ParsedUrl) -> Result<(), PypiError> {
 }
 
 /// Refuses what is no wheel and no name.
-fn refuse_source(requirement: &str, source: &RequirementSource) -> Result<(), PypiError> {
+pub(super) fn refuse_source(requirement: &str, source: &RequirementSource) -> Result<(), PypiError> {
     match source {
         RequirementSource::Registry { .. } => Ok(()),
         RequirementSource::Path { install_path, ext, .. } => refuse_file(requirement, install_path, *ext),
@@ -146,7 +144,10 @@ fn refuse_source(requirement: &str, source: &RequirementSource) -> Result<(), Py
 
 fn refuse_file(requirement: &str, path: &Path, extension: DistExtension) -> Result<(), PypiError> {
     if !path.is_file() {
-        return Err(PypiError::NoSuchFile { requirement: public(requirement), path: path.to_owned() });
+        return Err(PypiError::NoSuchFile {
+            requirement: public(requirement),
+            path: public(&path.display().to_string()),
+        });
     }
     refuse_extension(requirement, extension)
 }

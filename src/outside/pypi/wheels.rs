@@ -1,16 +1,18 @@
 //! What uv chose, in our nouns: the wheels of an index with their digests, and those that a requirement names itself.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use uv_distribution_types::{
-    BuiltDist, Diagnostic as _, Dist, HashPolicy, Name as _, RegistryBuiltDist, Resolution, ResolvedDist,
+    BuiltDist, Diagnostic as _, Dist, HashPolicy, Name as _, Node, RegistryBuiltDist, Resolution, ResolvedDist,
 };
 use uv_pypi_types::{HashAlgorithm, HashDigest};
 use uv_types::HashStrategy;
 
 use crate::model::digest::Digest;
 use crate::model::lock::{LockedWheel, WheelSource};
-use crate::outside::credentials::{Credentials, public};
+use crate::model::secret_text::{public, without_credentials};
+use crate::outside::credentials::Credentials;
 use crate::outside::pypi::ahead::Expected;
 use crate::outside::pypi::{PypiError, told};
 
@@ -37,6 +39,8 @@ pub(crate) struct DirectWheel {
     /// What its sha256 has to be, one of these; anything where there is none.
     pub(crate) allowed: Vec<Digest>,
     pub(crate) is_requested: bool,
+    /// The distributions that depend on it, sorted by name.
+    pub(crate) required_by: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +68,7 @@ impl DirectWheel {
             digest,
             size_bytes,
             is_requested: self.is_requested,
+            required_by: self.required_by.clone(),
             source,
         }
     }
@@ -90,7 +95,7 @@ pub(super) fn answer(
                 credentials.remember(wheel.url.to_url().as_str());
                 let mut location = url::Url::from(wheel.location.as_ref().clone());
                 location.set_fragment(None);
-                let place = Place::Url(public(location.as_str()));
+                let place = Place::Url(without_credentials(&location).into());
                 answer.direct.push(direct(&wheel.filename, place, is_requested, &policy));
             }
             Dist::Built(BuiltDist::Path(wheel)) => {
@@ -100,12 +105,38 @@ pub(super) fn answer(
             other => return Err(PypiError::NotAWheel { distribution: public(&other.to_string()) }),
         }
     }
+    let mut edges = edges(resolution);
+    for wheel in &mut answer.wheels {
+        wheel.required_by = edges.remove(&wheel.name).unwrap_or_default();
+    }
+    for wheel in &mut answer.direct {
+        wheel.required_by = edges.remove(&wheel.name).unwrap_or_default();
+    }
     answer.wheels.sort_by(|one, other| one.name.cmp(&other.name));
     answer.expected.sort();
     answer.direct.sort_by(|one, other| one.name.cmp(&other.name));
     answer.warnings = resolution.diagnostics().iter().map(|diagnostic| public(&diagnostic.message())).collect();
     answer.warnings.sort();
     Ok(answer)
+}
+
+/// Returns the names of the distributions that depend on each distribution, also through an extra.
+fn edges(resolution: &Resolution) -> BTreeMap<String, Vec<String>> {
+    let graph = resolution.graph();
+    let name = |node: Option<&Node>| match node {
+        Some(Node::Dist { dist, .. }) => Some(dist.name().to_string()),
+        Some(Node::Root) | None => None,
+    };
+    let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for edge in graph.raw_edges() {
+        let ends = (name(graph.node_weight(edge.source())), name(graph.node_weight(edge.target())));
+        if let (Some(asker), Some(required)) = ends
+            && asker != required
+        {
+            edges.entry(required).or_default().insert(asker);
+        }
+    }
+    edges.into_iter().map(|(required, askers)| (required, askers.into_iter().collect())).collect()
 }
 
 fn of_index(
@@ -128,10 +159,11 @@ fn of_index(
         name: wheel.filename.name.to_string(),
         version: wheel.filename.version.to_string(),
         file_name,
-        url: public(url.as_str()),
+        url: without_credentials(&url).into(),
         digest,
         size_bytes: wheel.file.size,
         is_requested,
+        required_by: Vec::new(),
         source: WheelSource::Index,
     })
 }
@@ -149,10 +181,51 @@ fn direct(
         place,
         allowed: sha256s(policy.digests()).collect(),
         is_requested,
+        required_by: Vec::new(),
     }
 }
 
 fn sha256s(hashes: &[HashDigest]) -> impl Iterator<Item = Digest> {
     let sha256s = hashes.iter().filter(|hash| hash.algorithm() == HashAlgorithm::Sha256);
     sha256s.filter_map(|hash| hash.digest.parse::<Digest>().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::{PyPi, WheelBuilder};
+
+    use crate::model::platform::{Architecture, Platform, PythonVersion};
+    use crate::model::request::{Indexes, Prereleases, PythonRequest};
+    use crate::outside::pypi::Pypi;
+
+    #[test]
+    fn a_wheel_names_all_that_depend_on_it_also_through_an_extra() {
+        let wheel = |name: &str| WheelBuilder::new(name, "1");
+        let index = PyPi::new()
+            .built(&wheel("tool").requires("Lib_A").requires("b[more]").requires("no; sys_platform == 'win32'"))
+            .built(&wheel("lib-a").requires("b"))
+            .built(&wheel("b").metadata_line("Provides-Extra: more").requires("c; extra == 'more'"))
+            .built(&wheel("c").requires("b"))
+            .serve();
+        let home = tempfile::tempdir().unwrap();
+        let pypi = Pypi {
+            cache_dir: home.path().to_owned(),
+            offline: false,
+            credentials: Default::default(),
+            clients: Default::default(),
+        };
+        let version = PythonVersion { major: 3, minor: 13 };
+        let request = PythonRequest {
+            version,
+            requirements: vec!["tool".into()],
+            requirement_files: Vec::new(),
+            constraint_files: Vec::new(),
+            prereleases: Prereleases::IfNecessary,
+            indexes: Indexes { default_index: Some(index.url().as_str().into()), ..Indexes::default() },
+        };
+        let platform = Platform { architecture: Architecture::Amd64 };
+        let answer = pypi.resolve(&request, "3.13.5", platform, (2, 41), &[]).unwrap();
+        let lines = answer.wheels.iter().map(|wheel| format!("{}: {}", wheel.name, wheel.required_by.join(" ")));
+        assert_eq!(lines.collect::<Vec<_>>(), ["b: c lib-a tool", "c: b", "lib-a: tool", "tool: "]);
+    }
 }

@@ -1,17 +1,19 @@
-//! How programs of another processor run here: by the kernel's own registration (binfmt_misc), or by qemu's user mode
-//! emulator, which is brought into the sandbox.
+//! Runs programs of another processor: by the kernel's own registration (binfmt_misc), or by qemu's user mode emulator,
+//! which is mounted into the sandbox.
 
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use serde::{Deserialize, Serialize};
 
 use crate::formats::elf;
 use crate::model::platform::Architecture;
 
 /// How a program is started.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Emulation {
-    /// By the kernel: it is the machine's own, or the kernel holds an emulator open, and child processes run too.
+    /// By the kernel, because the program is for this machine's processor, or because the kernel keeps an emulator
+    /// open. Child processes run as well.
     #[default]
     Kernel,
     /// By this static emulator. Processes that the program starts are not emulated.
@@ -20,7 +22,7 @@ pub(crate) enum Emulation {
 
 const REGISTRATIONS: &str = "/proc/sys/fs/binfmt_misc";
 
-/// Finds the way; the error is the reason why there is none.
+/// Finds the way to run such programs. The error is the reason why there is none.
 pub(super) fn find(architecture: Architecture, search_path: &[PathBuf]) -> Result<Emulation, String> {
     if Architecture::of_host() == Some(architecture) {
         return Ok(Emulation::Kernel);
@@ -44,8 +46,8 @@ pub(super) fn find(architecture: Architecture, search_path: &[PathBuf]) -> Resul
     Err(reason)
 }
 
-/// What a registration says (the kernel's Documentation/admin-guide/binfmt-misc.rst): whether it works in every root,
-/// by the flag `F`, and the emulator's path.
+/// Reads a registration (the kernel's Documentation/admin-guide/binfmt-misc.rst). Returns whether it works in every
+/// root, which the flag `F` means, and the emulator's path.
 fn registration(text: &str) -> (bool, Option<PathBuf>) {
     let is_enabled = text.lines().next() == Some("enabled");
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);

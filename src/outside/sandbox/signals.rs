@@ -1,77 +1,110 @@
-//! Signals that reach lath while a program of the user's runs in the sandbox.
+//! Signals that reach lath while a program of the user runs in the sandbox.
 //!
-//! The program is the first process of its namespace, and the kernel gives such a one only the signals that it has
-//! asked for. What would end any other program ends it here, too.
+//! The program is the first process of its namespace, and the kernel sends such a process only the signals for which it
+//! has a handler. lath ends it if a signal would end any other program.
 
-use std::io::IsTerminal as _;
+use std::cell::Cell;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use fs_err as fs;
-use hakoniwa::ExitStatus;
+use hakoniwa::{Child, ExitStatus};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::SandboxError;
-use crate::outside::unfinished::Foreground;
+use super::Refusal;
 
 const INTERRUPT: i32 = 2;
 const QUIT: i32 = 3;
 
-/// What is passed on: hang-up, interrupt, quit, the two of the user's, and terminate.
+/// The signals that are passed on: hang-up, interrupt, quit, the two user-defined signals, and terminate.
 const PASSED: [i32; 6] = [1, INTERRUPT, QUIT, 10, 12, 15];
 
-/// Runs `command`, passes signals on, and returns what it came to.
-pub(super) fn run_forwarding(command: &mut hakoniwa::Command, program: &str) -> Result<ExitStatus, SandboxError> {
-    let _foreground = Foreground::new();
-    let io = |source| SandboxError::Io { program: program.to_owned(), source };
-    let failed = |source| SandboxError::Run { program: program.to_owned(), source };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io)?;
+/// Calls `begin`. Then it passes signals that reach this process to `deliver`, until `end` returns a result.
+pub(super) fn relay<B, T>(
+    begin: impl FnOnce() -> B,
+    mut end: impl FnMut(&mut B) -> Option<T>,
+    mut deliver: impl FnMut(i32),
+) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
-    // A handler, not an ignored signal: what is ignored stays so in the program.
+    // A handler, not an ignored signal, because a program inherits ignored signals.
     let mut streams = Vec::new();
     for number in PASSED {
-        streams.push((number, signal(SignalKind::from_raw(number)).map_err(io)?));
+        streams.push((number, signal(SignalKind::from_raw(number))?));
     }
-    let mut child = command.spawn().map_err(failed)?;
-    let warden = child.id();
+    let mut begun = begin();
     let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
     for (number, mut stream) in streams {
         let sender = sender.clone();
         runtime.spawn(async move { while stream.recv().await.is_some() && sender.send(number).is_ok() {} });
     }
-    let mut ended_by = None;
     loop {
-        if let Some(status) = child.try_wait().map_err(failed)? {
-            return Ok(match ended_by {
-                Some(number) if status.code == 128 + Signal::KILL.as_raw() => {
-                    ExitStatus { code: 128 + number, ..status }
-                }
-                _ => status,
-            });
+        if let Some(result) = end(&mut begun) {
+            return Ok(result);
         }
-        // The kernel tells of the child's end by a signal too; a pause that is no longer than this keeps it simple.
+        // The kernel also reports the end of a child by a signal, but a short pause is simpler.
         const PAUSE: Duration = Duration::from_millis(10);
         let next = runtime.block_on(async { tokio::time::timeout(PAUSE, received.recv()).await });
-        if let Ok(Some(number)) = next
-            && pass(warden, number)
-        {
-            ended_by = Some(number);
+        if let Ok(Some(number)) = next {
+            deliver(number);
         }
     }
 }
 
-/// Gives the signal to the program; whether it was ended for having nothing to say to it.
-fn pass(warden: u32, number: i32) -> bool {
+/// Sends a signal to another process of lath, which passes it on. A terminal sends its own signals to both.
+pub(super) fn send(process: u32, number: i32) {
+    if matches!(number, INTERRUPT | QUIT) && io::stdin().is_terminal() {
+        return;
+    }
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    if let (Some(process), Some(signal)) = (process, Signal::from_named_raw(number)) {
+        // The process may have ended in the meantime.
+        let _ = kill_process(process, signal);
+    }
+}
+
+/// Runs `command`, passes signals on, and returns how it ended. `has_terminal` means that a terminal also sends its
+/// signals directly to the program.
+pub(super) fn run_forwarding(command: &mut hakoniwa::Command, has_terminal: bool) -> Result<ExitStatus, Refusal> {
+    let failed = |error: String| Refusal::Run { cause: error };
+    let ended_by = Cell::new(None);
+    let warden = Cell::new(0);
+    let status = relay(
+        || {
+            let child = command.spawn().map_err(|error| error.to_string())?;
+            warden.set(child.id());
+            Ok(child)
+        },
+        |child: &mut Result<Child, String>| match child {
+            Ok(child) => child.try_wait().map_err(|error| error.to_string()).transpose(),
+            Err(error) => Some(Err(std::mem::take(error))),
+        },
+        |number| {
+            if pass(warden.get(), number, has_terminal) {
+                ended_by.set(Some(number));
+            }
+        },
+    );
+    let status = status.map_err(|error| failed(error.to_string()))?.map_err(failed)?;
+    Ok(match ended_by.get() {
+        Some(number) if status.code == 128 + Signal::KILL.as_raw() => ExitStatus { code: 128 + number, ..status },
+        _ => status,
+    })
+}
+
+/// Passes the signal to the program. Returns whether the program was ended because it has no handler for it.
+fn pass(warden: u32, number: i32, has_terminal: bool) -> bool {
     let Some(program) = only_child(warden) else { return false };
     let status = fs::read_to_string(format!("/proc/{program}/status")).unwrap_or_default();
     let Some(pid) = i32::try_from(program).ok().and_then(Pid::from_raw) else { return false };
     match disposition(&status, number) {
         Disposition::Ignores => false,
         Disposition::Asks => {
-            // A terminal has sent these to the program already.
-            let is_sent = matches!(number, INTERRUPT | QUIT) && std::io::stdin().is_terminal();
+            // The terminal has already sent these to the program.
+            let is_sent = matches!(number, INTERRUPT | QUIT) && has_terminal;
             if let Some(signal) = Signal::from_named_raw(number).filter(|_| !is_sent) {
-                // It may have ended meanwhile.
+                // The program may have ended in the meantime.
                 let _ = kill_process(pid, signal);
             }
             false
@@ -87,7 +120,7 @@ enum Disposition {
     Ends,
 }
 
-/// What `/proc/PID/status` says (proc_pid_status(5), `SigIgn` and `SigCgt`).
+/// Reads how a process handles a signal from `/proc/PID/status` (proc_pid_status(5), `SigIgn` and `SigCgt`).
 fn disposition(status: &str, number: i32) -> Disposition {
     let has = |field: &str| {
         let mask = status.lines().find_map(|line| line.strip_prefix(field));
@@ -101,7 +134,7 @@ fn disposition(status: &str, number: i32) -> Disposition {
     }
 }
 
-/// The program's process: the only child of the one that hakoniwa waits in.
+/// Returns the program's process: the only child of the process in which hakoniwa waits.
 fn only_child(warden: u32) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{warden}/task/{warden}/children")).ok()?;
     children.split_whitespace().next()?.parse().ok()

@@ -1,27 +1,25 @@
-//! Packs: the small contents of one parcel, or of one run of the compiler, one after the other in one file. Thousands
-//! of files would have to be made for them otherwise, which takes a file system longer than all else that unpacking does.
+//! Packs: the small contents of one parcel, or of one run of the compiler, one after the other in one file. Otherwise
+//! there would be thousands of files. Creating those would take longer than the rest of unpacking.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::FileExt as _;
+use std::collections::BTreeSet;
+use std::io::{BufWriter, Read, Write};
 use std::sync::PoisonError;
 
-use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::{Store, StoreError, is_whole, place};
+use super::contents::{Beginning, beginning};
+use super::error::StoreError;
+use super::files::{is_whole, place};
+use super::handle::{Place, Store};
 use crate::model::digest::Digest;
 
-/// Contents of at most this many bytes go into a pack; bigger ones are files of their own, to which trees on disk link.
-const SMALL_BYTES: usize = 128 << 10;
-
-/// What a pack holds: digests and sizes in bytes, in order, from its first byte to its last.
+/// The contents of a pack: digests and sizes in bytes, in order, from its first byte to its last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Packed(Vec<(Digest, u64)>);
 
 impl Packed {
-    /// The name of the pack, which tells what it holds.
+    /// Returns the name of the pack, which is computed from its contents.
     fn key(&self) -> Digest {
         let sizes: Vec<[u8; 8]> = self.0.iter().map(|(_, size_bytes)| size_bytes.to_le_bytes()).collect();
         let fields = self.0.iter().zip(&sizes).flat_map(|((digest, _), size)| [digest.as_bytes().as_slice(), size]);
@@ -33,28 +31,11 @@ impl Packed {
     }
 }
 
-/// Where a small content lies.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    pack: Digest,
-    offset: u64,
-    pub(super) size_bytes: u64,
-}
-
-impl Place {
-    pub(super) fn first(self, length: u64) -> Self {
-        Self { size_bytes: self.size_bytes.min(length), ..self }
-    }
-}
-
-/// The packs that this process has opened, by what is in them.
-pub(super) type Places = BTreeMap<Digest, Place>;
-
-/// Takes contents, one after the other.
+/// Writes contents to a pack, one after the other.
 #[derive(Debug)]
 pub(crate) struct PackWriter<'a> {
     store: &'a Store,
-    /// Made for the first small content.
+    /// Created with the first small content.
     file: Option<BufWriter<NamedTempFile>>,
     known: BTreeSet<Digest>,
     packed: Packed,
@@ -65,10 +46,10 @@ impl Store {
         PackWriter { store: self, file: None, known: BTreeSet::new(), packed: Packed::default() }
     }
 
-    /// Whether the pack is here and whole: what is in it is held and can be read from now on.
+    /// Returns whether the pack exists and is complete. If so, its contents can be read from now on.
     pub(crate) fn open_pack(&self, packed: &Packed) -> bool {
         let pack = packed.key();
-        if !packed.0.is_empty() && !is_whole(&self.shelf("packs", &pack), Some(packed.size_bytes())) {
+        if !packed.0.is_empty() && !is_whole(&self.path_in("packs", &pack), Some(packed.size_bytes())) {
             return false;
         }
         let mut places = self.desk.places.write().unwrap_or_else(PoisonError::into_inner);
@@ -79,24 +60,10 @@ impl Store {
         }
         true
     }
-
-    pub(super) fn place_of(&self, digest: &Digest) -> Option<Place> {
-        self.desk.places.read().unwrap_or_else(PoisonError::into_inner).get(digest).copied()
-    }
-
-    pub(super) fn read_packed(&self, place: Place) -> Result<Vec<u8>, StoreError> {
-        let path = self.shelf("packs", &place.pack);
-        let failed = |source| StoreError::Read { path: path.clone(), source };
-        let length = usize::try_from(place.size_bytes).map_err(|error| failed(io::Error::other(error)))?;
-        let mut bytes = vec![0; length];
-        let file = fs::File::open(&path).map_err(failed)?;
-        file.file().read_exact_at(&mut bytes, place.offset).map_err(failed)?;
-        Ok(bytes)
-    }
 }
 
 impl PackWriter<'_> {
-    /// Keeps what `reader` gives as the content of a file.
+    /// Stores the output of `reader` as the content of a file.
     pub(crate) fn put_reader(&mut self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         let bytes = match beginning(reader)? {
             Beginning::All(bytes) => bytes,
@@ -108,17 +75,17 @@ impl PackWriter<'_> {
                 Some(file) => file,
                 None => self.file.insert(BufWriter::with_capacity(256 << 10, self.store.temporary_file()?)),
             };
-            let failed = |source| StoreError::Write { path: self.store.root.join("packs"), source };
+            let failed = |source| StoreError::Write { path: self.store.root().join("packs"), source };
             file.write_all(&bytes).map_err(failed)?;
             self.packed.0.push((digest, size_bytes));
         }
         Ok((digest, size_bytes))
     }
 
-    /// Gives the pack its name. What is in it can be read from now on.
+    /// Gives the pack its name. Its contents can be read from now on.
     pub(crate) fn finish(self) -> Result<Packed, StoreError> {
         if let Some(file) = self.file {
-            let path = self.store.shelf("packs", &self.packed.key());
+            let path = self.store.path_in("packs", &self.packed.key());
             let file = file
                 .into_inner()
                 .map_err(|error| StoreError::Write { path: path.clone(), source: error.into_error() })?;
@@ -131,24 +98,10 @@ impl PackWriter<'_> {
     }
 }
 
-/// What a reader gives first.
-pub(super) enum Beginning {
-    /// Everything.
-    All(Vec<u8>),
-    /// More than is small; the rest is in the reader.
-    Part(io::Cursor<Vec<u8>>),
-}
-
-/// Reads as much as is small.
-pub(super) fn beginning(reader: &mut dyn Read) -> Result<Beginning, StoreError> {
-    let mut bytes = Vec::new();
-    reader.take(SMALL_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(StoreError::Incoming)?;
-    Ok(if bytes.len() > SMALL_BYTES { Beginning::Part(io::Cursor::new(bytes)) } else { Beginning::All(bytes) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outside::store::contents::SMALL_BYTES;
     use crate::outside::store::tests::store;
 
     fn parcel(store: &Store, contents: &[&[u8]]) -> (Packed, Vec<Digest>) {
@@ -182,7 +135,7 @@ mod tests {
     fn a_pack_that_was_cut_short_is_not_opened_and_written_again() {
         let (_home, store) = store();
         let (packed, _) = parcel(&store, &[b"one", b"two"]);
-        let path = store.shelf("packs", &packed.key());
+        let path = store.path_in("packs", &packed.key());
         std::fs::write(&path, "on").unwrap();
         let other = Store::open(store.root()).unwrap();
         assert!(!other.open_pack(&packed));

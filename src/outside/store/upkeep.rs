@@ -1,4 +1,4 @@
-//! What keeps a store sound and small: its lock, its version, what killed processes left, and what nobody used.
+//! Keeps a store valid and small: its lock, its version, leftovers of killed processes, and unused files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,19 +7,21 @@ use std::time::{Duration, SystemTime};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 
-use super::{StoreError, VERSION, memory};
+use super::error::{StoreError, VERSION};
+use super::files::is_older;
 
-/// A download that nobody went on with for so long is given up.
+/// An unfinished download is removed if no process has continued it for this long.
 const PARTIAL_KEPT: Duration = Duration::from_secs(7 * 86_400);
 
-/// How much there is, or was.
+/// A number of files and their size.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Amount {
     pub(crate) files: u64,
     pub(crate) bytes: u64,
 }
 
-/// What lies below `dir`; nothing where there is no such directory. Hard links of one file count once.
+/// Returns the amount of data below `dir`. It is zero if there is no such directory. Hard links to the same file count
+/// once.
 pub(crate) fn amount(dir: &Path) -> Result<Amount, StoreError> {
     use std::os::unix::fs::MetadataExt as _;
     let (mut amount, mut seen) = (Amount::default(), std::collections::BTreeSet::new());
@@ -33,8 +35,8 @@ pub(crate) fn amount(dir: &Path) -> Result<Amount, StoreError> {
     Ok(amount)
 }
 
-/// Removes what was not used for `unused_for` from the store in `store` and the other caches beside it, or all of it.
-/// Waits until nobody works with the store, and calls `on_wait` before.
+/// Removes the files that were not used for `unused_for`, or all files, from the store in `store` and from the other
+/// caches next to it. If other processes use the store, calls `on_wait` and waits until they have finished.
 pub(crate) fn prune(
     store: &Path,
     others: &[PathBuf],
@@ -55,10 +57,9 @@ pub(crate) fn prune(
         refuse_other_version(store)?;
     }
     sweep(store);
-    memory::sweep();
     let (mut removed, now) = (Amount::default(), SystemTime::now());
     let mut remove = |path: &Path, metadata: &std::fs::Metadata| {
-        // The file of the lock stays: whoever waits for it holds it open.
+        // The lock file stays, because processes that wait for the lock have it open.
         let is_ground = path.parent() == Some(store)
             && path.file_name().is_some_and(|name| name == "lock" || name == "version" && unused_for.is_some());
         let is_unused = unused_for.is_none_or(|limit| is_older(metadata, limit, now));
@@ -76,7 +77,7 @@ pub(crate) fn prune(
     Ok(removed)
 }
 
-/// Shows each file below `dir` to `visit`.
+/// Calls `visit` for each file below `dir`.
 fn walk(dir: &Path, visit: &mut dyn FnMut(&Path, &std::fs::Metadata) -> io::Result<()>) -> Result<(), StoreError> {
     let failed = |source| StoreError::Read { path: dir.to_owned(), source };
     let entries = match fs::read_dir(dir) {
@@ -86,7 +87,7 @@ fn walk(dir: &Path, visit: &mut dyn FnMut(&Path, &std::fs::Metadata) -> io::Resu
     };
     for entry in entries {
         let path = entry.map_err(failed)?.path();
-        // What another process removed meanwhile is gone, and that is all.
+        // Another process may have removed the file in the meantime.
         let metadata = match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             metadata => metadata.map_err(failed)?,
@@ -112,7 +113,7 @@ pub(super) fn lock_file(root: &Path) -> io::Result<std::fs::File> {
 
 pub(super) fn refuse_other_version(root: &Path) -> Result<(), StoreError> {
     match fs::read_to_string(root.join("version")) {
-        // One that was cut short when the machine lost its power says nothing.
+        // A version file that was truncated by a power failure is empty, so it is accepted.
         Ok(found) if found.trim() == VERSION || found.trim().is_empty() => Ok(()),
         Ok(found) => Err(StoreError::Version { root: root.to_owned(), found: found.trim().to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -120,7 +121,7 @@ pub(super) fn refuse_other_version(root: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Removes what killed processes left. What cannot be removed does no harm.
+/// Removes the leftovers of killed processes. If one cannot be removed, that does no harm.
 pub(super) fn sweep(root: &Path) {
     let now = SystemTime::now();
     for entry in fs::read_dir(root.join("tmp")).into_iter().flatten().flatten() {
@@ -132,10 +133,6 @@ pub(super) fn sweep(root: &Path) {
             let _ = fs::remove_file(entry.path());
         }
     }
-}
-
-pub(super) fn is_older(metadata: &std::fs::Metadata, limit: Duration, now: SystemTime) -> bool {
-    metadata.modified().is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age > limit))
 }
 
 #[cfg(test)]
@@ -169,7 +166,7 @@ mod tests {
         let (_home, store) = store();
         let (old, used) = (store.put(b"old").unwrap(), store.put(b"used").unwrap());
         for digest in [&old, &used] {
-            age(&store.shelf("files", digest), 40);
+            age(&store.path_in("files", digest), 40);
         }
         age(&store.root().join("version"), 40);
         assert!(store.holds(&used, 4));

@@ -1,4 +1,5 @@
-//! `/etc/passwd` and `/etc/group`: Debian's own accounts, those that packages make, and who runs the program.
+//! `/etc/passwd` and `/etc/group`: Debian's own accounts, those that packages create, and the user that runs the
+//! program.
 
 use std::collections::BTreeSet;
 
@@ -8,15 +9,15 @@ use crate::model::part::DebPart;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::store::Store;
 
-/// Who runs the program, when the user says nothing else.
+/// The user that runs the program by default.
 pub(super) const USER: u32 = 65532;
 
-/// Where accounts of packages begin (Debian policy, 9.2.2).
+/// The first ID for accounts of packages (Debian policy, 9.2.2).
 const FIRST_SYSTEM_ID: u32 = 100;
 
 const NOLOGIN: &str = "/usr/sbin/nologin";
 
-/// Users of base-passwd: name, id, group's id, home.
+/// Users of base-passwd: name, ID, group ID, home.
 const USERS: [(&str, u32, u32, &str); 18] = [
     ("daemon", 1, 1, "/usr/sbin"),
     ("bin", 2, 2, "/bin"),
@@ -38,7 +39,7 @@ const USERS: [(&str, u32, u32, &str); 18] = [
     ("app", USER, USER, "/home/app"),
 ];
 
-/// Groups of base-passwd, and the one of who runs the program.
+/// Groups of base-passwd, and the group of the default user.
 const GROUPS: [(&str, u32); 39] = [
     ("root", 0),
     ("daemon", 1),
@@ -81,16 +82,16 @@ const GROUPS: [(&str, u32); 39] = [
     ("app", USER),
 ];
 
-/// An account that a package makes.
+/// An account that a package creates.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Account {
     pub(super) name: String,
-    /// `None` is a group without a user.
+    /// `None` for a group without a user.
     pub(super) home: Option<String>,
     creates_home: bool,
 }
 
-/// Writes both files, with the accounts of `packages` numbered in order, and makes their homes.
+/// Writes both files, numbers the accounts of `packages` in order, and creates their home directories.
 pub(super) fn write(tree: &mut Tree, packages: &[Account], store: &Store) -> Result<(), AssembleError> {
     let mut passwd = format!("root:x:0:0:root:/root:{NOLOGIN}\n");
     let mut group = String::new();
@@ -123,7 +124,7 @@ pub(super) fn write(tree: &mut Tree, packages: &[Account], store: &Store) -> Res
     write_text(tree, "/etc/group", &group, store)
 }
 
-/// The accounts that a package's `postinst` makes in literal words.
+/// Returns the accounts that a package's `postinst` or `preinst` creates by literal names.
 pub(super) fn of_package(deb: &DebPart) -> Vec<Account> {
     let scripts = deb.scripts.iter().filter(|(name, _)| name == "postinst" || name == "preinst");
     scripts.flat_map(|(_, text)| of_script(text)).collect()
@@ -134,7 +135,7 @@ fn of_script(text: &str) -> Vec<Account> {
     joined.lines().flat_map(|line| line.split([';', '|', '&'])).filter_map(of_command).collect()
 }
 
-/// The account that one command makes: `adduser`, `addgroup`, `useradd` or `groupadd` with a literal name.
+/// Returns the account that one command creates: `adduser`, `addgroup`, `useradd` or `groupadd` with a literal name.
 pub(super) fn of_command(command: &str) -> Option<Account> {
     const WITH_VALUE: [&str; 14] = [
         "--home",
@@ -175,7 +176,7 @@ pub(super) fn of_command(command: &str) -> Option<Account> {
         } else if !word.starts_with('-') && account.name.is_empty() {
             word.clone_into(&mut account.name);
         } else if !word.starts_with('-') {
-            // `adduser USER GROUP` makes nothing.
+            // `adduser USER GROUP` creates no account.
             return None;
         }
     }
@@ -188,7 +189,7 @@ pub(super) fn of_command(command: &str) -> Option<Account> {
     Some(account)
 }
 
-/// The words of a command, quotes taken off.
+/// Splits a command into words and removes the quotes.
 fn words(command: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

@@ -1,4 +1,5 @@
-//! Links that `update-alternatives` would have made: name -> `/etc/alternatives/name` -> the one of highest priority.
+//! Links that `update-alternatives` would create: name -> `/etc/alternatives/name` -> the alternative of highest
+//! priority.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ struct Linked {
     target: String,
 }
 
-/// The alternatives that a script installs in literal words.
+/// Returns the alternatives that a script installs with literal arguments.
 pub(super) fn of_script(script: &str, origin: &Origin) -> Vec<Alternative> {
     let joined = script.replace("\\\n", " ");
     let mut found = Vec::new();
@@ -44,7 +45,7 @@ pub(super) fn of_script(script: &str, origin: &Origin) -> Vec<Alternative> {
     found
 }
 
-/// Makes the links of those that win; of two with the same priority, the first.
+/// Creates the links of the alternatives with the highest priority. If two have the same priority, the first one wins.
 pub(super) fn link(tree: &mut Tree, alternatives: &[Alternative]) -> Result<(), AssembleError> {
     let mut best: BTreeMap<&str, &Alternative> = BTreeMap::new();
     for alternative in alternatives.iter().filter(|one| tree.find(&one.master.target).is_some()) {
@@ -67,7 +68,7 @@ pub(super) fn link(tree: &mut Tree, alternatives: &[Alternative]) -> Result<(), 
     Ok(())
 }
 
-/// Where a link at the root lies after usrmerge.
+/// Returns the path of a root-level link after usrmerge.
 fn merged(link: &str) -> Result<ImagePath, AssembleError> {
     let is_merged = ["/bin/", "/sbin/", "/lib/"].iter().any(|directory| link.starts_with(directory));
     Ok(ImagePath::parse(&if is_merged { format!("/usr{link}") } else { link.to_owned() })?)

@@ -1,4 +1,4 @@
-//! The ground that every image stands on: links, accounts, certificates, and how Python finds the user base.
+//! The files that every image needs: links, accounts, certificates, and the setup by which Python finds the user base.
 
 use super::accounts::USER;
 use super::{AssembleError, write_text};
@@ -10,7 +10,7 @@ use crate::outside::store::Store;
 const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n\
     protocols: files\nservices: files\nethers: files\nrpc: files\n";
 
-/// Suite, version and the name by which its distribution calls it; a suite without a version is not released yet.
+/// Suite, version, and the distribution's name for the release. A suite without a version is not released yet.
 const RELEASES: [(&str, &str, &str); 9] = [
     ("bullseye", "11", "bullseye"),
     ("bookworm", "12", "bookworm"),
@@ -23,7 +23,8 @@ const RELEASES: [(&str, &str, &str); 9] = [
     ("sid", "", "forky/sid"),
 ];
 
-/// What has to be there before any package: the links of usrmerge, mount points, `/tmp` and the user's home.
+/// Creates the paths that must exist before any package: the links of usrmerge, mount points, `/tmp` and the user's
+/// home.
 pub(super) fn lay_ground(tree: &mut Tree, request: &Request) -> Result<(), AssembleError> {
     tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
     for name in ["bin", "sbin", "lib", "lib64"] {
@@ -44,13 +45,13 @@ pub(super) fn lay_ground(tree: &mut Tree, request: &Request) -> Result<(), Assem
         tree.insert(ImagePath::parse(path)?, Node { mode, ..Node::directory(Origin::Lath) });
     }
     tree.insert(ImagePath::parse(&request.user_base.bin())?, Node::directory(Origin::Lath));
-    // Whoever runs the image has this home, and may write there.
+    // Any user that runs the image has this home directory and may write to it.
     let home = Node { mode: 0o1777, owner: USER, ..Node::directory(Origin::Lath) };
     tree.insert(ImagePath::parse("/home/app")?, home);
     Ok(())
 }
 
-/// What maintainer scripts and an installer would have written, where no package brought it.
+/// Writes the files that maintainer scripts and an installer would have written, if no package contains them.
 pub(super) fn write(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), AssembleError> {
     write_text(tree, "/etc/nsswitch.conf", NSSWITCH, store)?;
     if tree.find("/etc/os-release").is_none() {
@@ -60,7 +61,7 @@ pub(super) fn write(tree: &mut Tree, request: &Request, store: &Store) -> Result
     if tree.find("/etc/debian_version").is_none() && request.base.distribution == Distribution::Debian {
         write_text(tree, "/etc/debian_version", &debian_version(request), store)?;
     }
-    // Ubuntu's `ldconfig` is a script for a shell that may not be there.
+    // Ubuntu's `ldconfig` is a shell script, but the image may not have a shell.
     if tree.find("/usr/sbin/ldconfig.real").is_some() {
         tree.insert(ImagePath::parse("/usr/sbin/ldconfig")?, Node::link("ldconfig.real", Origin::Lath));
     }
@@ -78,7 +79,7 @@ fn link_where_missing(tree: &mut Tree, path: &str, target: &str) -> Result<(), A
     Ok(())
 }
 
-/// os-release(5), as the distribution's own base-files has it.
+/// Returns os-release(5), like the distribution's own base-files.
 fn os_release(request: &Request) -> String {
     let suite = &request.base.suite;
     let known = RELEASES.iter().find(|(known, ..)| known == suite);
@@ -109,7 +110,7 @@ fn os_release(request: &Request) -> String {
     )
 }
 
-/// `/etc/debian_version`, by which some scanners know the release.
+/// Returns `/etc/debian_version`, by which some scanners identify the release.
 fn debian_version(request: &Request) -> String {
     let known = RELEASES.iter().find(|(suite, ..)| *suite == request.base.suite);
     match known {
@@ -119,7 +120,7 @@ fn debian_version(request: &Request) -> String {
     }
 }
 
-/// The bundle that `update-ca-certificates` makes, at the places where OpenSSL and others look.
+/// Writes the bundle that `update-ca-certificates` creates, with links at the paths that OpenSSL and others use.
 fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleError> {
     let mut bundle = Vec::new();
     for (path, node) in &tree.nodes {
@@ -140,12 +141,14 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
     tree.insert(ImagePath::parse("/etc/ssl/certs/ca-certificates.crt")?, node);
     link_where_missing(tree, "/usr/lib/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")?;
     link_where_missing(tree, "/usr/lib/ssl/certs", "/etc/ssl/certs")?;
-    // Where programs look that were built for other distributions: Go's, Rust's, and OpenSSL's in wheels.
+    // Paths used by programs that were built for other distributions: programs in Go and Rust, and the OpenSSL in
+    // wheels.
     link_where_missing(tree, "/etc/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")?;
     link_where_missing(tree, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt")
 }
 
-/// The links to the interpreter, and the path file by which it finds the user base with a cleared environment too.
+/// Writes the links to the interpreter and a path file. With the path file, Python finds the user base even if the
+/// environment is cleared.
 fn write_python(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), AssembleError> {
     let version = request.python.version;
     link_where_missing(tree, "/usr/bin/python3", &version.interpreter())?;
@@ -155,8 +158,8 @@ fn write_python(tree: &mut Tree, request: &Request, store: &Store) -> Result<(),
     if !tree.nodes.contains_key(&site_path) {
         tree.insert(site_path, Node::directory(Origin::Lath));
     }
-    // With a cleared environment the user base is told here, for whoever looks for data in it too. Where the user site
-    // is on the path already, its path files have been read and are not read twice.
+    // If the environment is cleared, this line sets the user base, also for programs that look for data in it. If the
+    // user site is already in `sys.path`, its path files have been read and must not be read twice.
     let text = format!(
         "import os, site, sys; os.environ.setdefault('PYTHONUSERBASE', '{base}') == '{base}' and \
          (setattr(site, 'USER_BASE', '{base}'), setattr(site, 'USER_SITE', '{site}')); \

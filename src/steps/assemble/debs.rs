@@ -1,6 +1,10 @@
-//! Files of Debian packages: usr-merged, with their alternatives and an entry for scanners, no maintainer script run.
+//! Files of Debian packages: usr-merged, with their alternatives and an entry for scanners. No maintainer script runs.
+
+use std::collections::BTreeMap;
 
 use super::{AssembleError, accounts, write_text};
+use crate::formats::deb822;
+use crate::formats::relation::{self, Relation};
 use crate::model::assembly::Assembly;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::part::{DebPart, Part, PartContents, PartEntry};
@@ -10,7 +14,8 @@ use crate::outside::store::Store;
 /// Directories of the root that are links into `/usr` (usrmerge).
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 
-/// Packages whose `postinst` lath stands in for, or that only serves upgrades, other packages or a running system.
+/// Packages whose `postinst` can be ignored, because lath does the same itself or because it only serves upgrades,
+/// other packages or a running system.
 const KNOWN: [&str; 37] = [
     "base-files",
     "base-passwd",
@@ -51,25 +56,102 @@ const KNOWN: [&str; 37] = [
     "util-linux",
 ];
 
+/// Paths that several packages have, with different contents.
+#[derive(Default)]
+pub(super) struct Conflicts {
+    /// `Replaces` of each package, by its name (Debian Policy, section 7.6.1).
+    replaces: BTreeMap<String, Vec<Relation>>,
+    /// The paths of the pairs of packages of which neither replaces the other, the one that was placed first before.
+    paths: BTreeMap<(String, String), Vec<ImagePath>>,
+}
+
+/// Which of two packages has a path.
+#[derive(Debug, PartialEq, Eq)]
+enum Owner {
+    Earlier,
+    Later,
+    /// The later one, without a word of either package.
+    Unsettled,
+}
+
+impl Conflicts {
+    pub(super) fn of(parts: &[Part]) -> Self {
+        let mut replaces = BTreeMap::new();
+        for part in parts {
+            let (Origin::Deb { name, .. }, PartContents::Deb(deb)) = (&part.origin, &part.contents) else { continue };
+            let paragraph = deb822::paragraphs(deb.control.as_bytes()).next().and_then(Result::ok);
+            let field = paragraph.as_ref().and_then(|paragraph| paragraph.field("Replaces")).unwrap_or_default();
+            // A field that cannot be read replaces nothing.
+            let relations = relation::parse(field).unwrap_or_default().into_iter().flat_map(|clause| clause.0);
+            replaces.insert(name.clone(), relations.collect());
+        }
+        Self { replaces, paths: BTreeMap::new() }
+    }
+
+    fn replaces(&self, one: &Origin, other: &Origin) -> bool {
+        let (Origin::Deb { name, .. }, Origin::Deb { name: other, version }) = (one, other) else { return false };
+        let relations = self.replaces.get(name).into_iter().flatten();
+        relations.filter(|relation| relation.name == *other).any(|relation| relation.allows(version).unwrap_or(false))
+    }
+
+    fn owner(&self, earlier: &Origin, later: &Origin) -> Owner {
+        match (self.replaces(earlier, later), self.replaces(later, earlier)) {
+            (_, true) => Owner::Later,
+            (true, false) => Owner::Earlier,
+            (false, false) => Owner::Unsettled,
+        }
+    }
+
+    /// One sentence for each pair of packages.
+    pub(super) fn notes(self) -> Vec<String> {
+        let sentence = |((earlier, later), paths): ((String, String), Vec<ImagePath>)| {
+            let more = match paths.len() - 1 {
+                0 => String::new(),
+                1 => " and another file".to_owned(),
+                more => format!(" and {more} more files"),
+            };
+            format!(
+                "`{}`{more} of {later} took the place of what {earlier} has there, and neither package says that it \
+                 replaces the other",
+                paths[0]
+            )
+        };
+        self.paths.into_iter().map(sentence).collect()
+    }
+}
+
 /// Adds the package's files, alternatives and metadata.
 pub(super) fn place(
     deb: &DebPart,
     origin: &Origin,
+    conflicts: &mut Conflicts,
     assembly: &mut Assembly,
     store: &Store,
 ) -> Result<(), AssembleError> {
     let Origin::Deb { name, .. } = origin else { return Ok(()) };
     for entry in &deb.entries {
         let path = merged(entry)?;
-        match (&entry.kind, assembly.tree.nodes.get(&path).map(|node| &node.kind)) {
+        let there = assembly.tree.nodes.get(&path);
+        match (&entry.kind, there.map(|node| &node.kind)) {
             // A directory that several packages share belongs to the first; one that is a link stays a link.
-            (Kind::Directory, Some(Kind::Directory | Kind::Link { .. })) => {}
-            (kind, _) => {
-                let mode = if *kind == Kind::Directory { entry.mode & 0o7777 } else { entry.mode & 0o1777 };
-                let node = Node { kind: kind.clone(), mode, owner: 0, origin: origin.clone(), reason: String::new() };
-                assembly.tree.insert(path, node);
+            (Kind::Directory, Some(Kind::Directory | Kind::Link { .. })) => continue,
+            (Kind::File { .. } | Kind::Link { .. }, Some(Kind::File { .. } | Kind::Link { .. })) => {
+                let other = there.filter(|node| node.kind != entry.kind).map(|node| &node.origin);
+                let other = other.filter(|other| matches!(other, Origin::Deb { .. }) && *other != origin);
+                match other.map(|other| (conflicts.owner(other, origin), other)) {
+                    Some((Owner::Earlier, _)) => continue,
+                    Some((Owner::Unsettled, other)) => {
+                        let pair = (other.to_string(), origin.to_string());
+                        conflicts.paths.entry(pair).or_default().push(path.clone());
+                    }
+                    Some((Owner::Later, _)) | None => {}
+                }
             }
+            _ => {}
         }
+        let mode = if entry.kind == Kind::Directory { entry.mode & 0o7777 } else { entry.mode & 0o1777 };
+        let node = Node { kind: entry.kind.clone(), mode, owner: 0, origin: origin.clone(), kept: None };
+        assembly.tree.insert(path, node);
     }
     // The form that scanners read in images without a package manager.
     let status = deb.control.trim_end().to_owned() + "\n";
@@ -91,7 +173,7 @@ fn merged(entry: &PartEntry) -> Result<ImagePath, ImagePathError> {
     }
 }
 
-/// What to say of those packages whose `postinst` does what lath does not know of.
+/// Returns the note about packages whose `postinst` contains commands that lath does not know.
 pub(super) fn unknown_scripts(parts: &[Part]) -> Option<String> {
     let unknown: Vec<&str> = parts.iter().filter_map(with_unknown_script).collect();
     let have = if unknown.len() == 1 { "has a `postinst`" } else { "have each a `postinst`" };
@@ -111,8 +193,9 @@ fn is_known(name: &str) -> bool {
     is_python || KNOWN.contains(&name)
 }
 
-/// Whether a script does nothing but what lath does itself, or what only a running system or an upgrade needs: it makes
-/// alternatives and accounts, asks for triggers, registers services, talks to debconf, removes what older versions left.
+/// Returns whether a script only does things that lath does itself, or that only a running system or an upgrade needs.
+/// Such scripts set up alternatives and accounts, activate triggers, register services, use debconf, or remove files of
+/// older versions.
 fn is_idle(text: &str) -> bool {
     let joined = text.replace("\\\n", " ");
     joined.lines().map(str::trim).filter(|line| !line.starts_with('#')).all(is_idle_line)
@@ -211,5 +294,51 @@ mod tests {
         assert!(!is_idle("case x in\n configure) make-cache ;;\nesac\n"));
         assert!(!is_idle("if [ -x /usr/bin/x ]; then x --cache; fi\n"));
         assert!(!is_idle("#!/bin/sh\nset -e\ngdk-pixbuf-query-loaders > /usr/lib/loaders.cache\n"));
+    }
+
+    #[test]
+    fn a_path_of_two_packages_goes_to_the_one_that_replaces_the_other_or_is_reported() {
+        let (_home, store) = crate::outside::store::tests::store();
+        let deb = |name: &str, replaces: &str, contents: &[u8]| {
+            let file = Kind::File { digest: store.put(contents).unwrap(), size_bytes: contents.len() as u64 };
+            let entry = |path: &str, kind: &Kind| PartEntry { path: path.to_owned(), kind: kind.clone(), mode: 0o755 };
+            let part = DebPart {
+                control: format!("Package: {name}\nReplaces: {replaces}\nVersion: 1.0\n"),
+                scripts: Vec::new(),
+                control_files: Vec::new(),
+                // The one before usrmerge, the other after it.
+                entries: vec![
+                    entry("usr/bin", &Kind::Directory),
+                    entry(if name == "a" { "bin/x" } else { "usr/bin/x" }, &file),
+                ],
+            };
+            let origin = Origin::Deb { name: name.to_owned(), version: "1.0".to_owned() };
+            Part {
+                parcel: crate::model::digest::Digest::of(name.as_bytes()),
+                origin,
+                contents: PartContents::Deb(part),
+            }
+        };
+        let table = [
+            (deb("a", "", b"1"), deb("b", "", b"1"), "b", 0),
+            (deb("a", "", b"1"), deb("b", "a", b"2"), "b", 0),
+            (deb("a", "b (<= 1.0)", b"1"), deb("b", "", b"2"), "a", 0),
+            (deb("a", "b (<< 1.0)", b"1"), deb("b", "", b"2"), "b", 1),
+            (deb("a", "", b"1"), deb("b", "c, d", b"2"), "b", 1),
+        ];
+        for (first, second, owner, notes) in table {
+            let parts = [first, second];
+            let (mut conflicts, mut assembly) = (Conflicts::of(&parts), Assembly::default());
+            for Part { origin, contents, .. } in &parts {
+                let PartContents::Deb(deb) = contents else { unreachable!() };
+                place(deb, origin, &mut conflicts, &mut assembly, &store).unwrap();
+            }
+            let node = &assembly.tree.nodes[&ImagePath::parse("/usr/bin/x").unwrap()];
+            assert_eq!(node.origin.to_string(), format!("deb {owner}"));
+            let told = conflicts.notes();
+            assert_eq!(told.len(), notes, "{told:?}");
+            let sentence = "`/usr/bin/x` of deb b took the place of what deb a has there, and neither package says";
+            assert!(told.iter().all(|note| note.starts_with(sentence)), "{told:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! `ld.so.cache` for the libraries of the tree, as `ldconfig` would write it.
+//! Writes `ld.so.cache` for the libraries of the tree, like `ldconfig`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,9 +9,9 @@ use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Architecture;
 use crate::model::tree::{Kind, Node, Origin, Tree};
-use crate::outside::store::Store;
+use crate::outside::store::{Bucket, Store};
 
-/// Writes `/etc/ld.so.cache` for the directories that `ld.so.conf` names, and links for SONAMEs that lack one.
+/// Writes `/etc/ld.so.cache` for the directories that `ld.so.conf` names, and creates missing links for SONAMEs.
 pub(super) fn write_cache(tree: &mut Tree, architecture: Architecture, store: &Store) -> Result<(), AssembleError> {
     let mut libraries: BTreeMap<String, String> = BTreeMap::new();
     let mut links: BTreeMap<ImagePath, String> = BTreeMap::new();
@@ -24,7 +24,7 @@ pub(super) fn write_cache(tree: &mut Tree, architecture: Architecture, store: &S
             let Kind::File { digest, .. } = &node.kind else { continue };
             let soname = if is_library { soname(path, digest, architecture, store)? } else { None };
             let Some(soname) = soname.filter(|soname| !soname.contains('/')) else { continue };
-            // The loader opens the SONAME's path; where there is none, ldconfig makes it.
+            // The loader opens the path of the SONAME. If it does not exist, ldconfig creates it.
             let link = ImagePath::parse(&format!("{directory}/{soname}"))?;
             libraries.entry(soname).or_insert_with(|| link.as_str().to_owned());
             if !tree.nodes.contains_key(&link) {
@@ -43,8 +43,8 @@ pub(super) fn write_cache(tree: &mut Tree, architecture: Architecture, store: &S
     Ok(())
 }
 
-/// Where ldconfig looks: what the files of `ld.so.conf.d` name, in their order, then the loader's own directories. Those at
-/// the root lie below `/usr`.
+/// Returns the directories that ldconfig searches: those named in the files of `ld.so.conf.d`, in their order, then the
+/// loader's own. Directories in the root's `/lib` are changed to those in `/usr/lib`.
 fn directories(tree: &Tree, architecture: Architecture, store: &Store) -> Result<Vec<String>, AssembleError> {
     let triplet = architecture.triplet();
     let mut directories = Vec::new();
@@ -68,20 +68,19 @@ fn directories(tree: &Tree, architecture: Architecture, store: &Store) -> Result
     Ok(directories)
 }
 
-/// The SONAME of a library, from an earlier reading where there is one.
+/// Returns the SONAME of a library, from the cache if the library was read before.
 fn soname(
     path: &ImagePath,
     digest: &Digest,
     architecture: Architecture,
     store: &Store,
 ) -> Result<Option<String>, AssembleError> {
-    const SHELF: &str = "sonames-1";
-    if let Some(noted) = store.note::<Option<String>>(SHELF, digest) {
+    if let Some(noted) = store.entry::<Option<String>>(Bucket::LibrarySonames, digest) {
         return Ok(noted);
     }
-    let parsed = elf::parse(&store.read(digest)?);
+    let parsed = elf::parse_file(store.reader(digest)?);
     let file: Option<ElfFile> = parsed.map_err(|source| AssembleError::Library { path: path.clone(), source })?;
     let soname = file.filter(|file| file.machine == architecture.elf_machine()).and_then(|file| file.soname);
-    store.write_note(SHELF, digest, &soname)?;
+    store.write_entry(Bucket::LibrarySonames, digest, &soname)?;
     Ok(soname)
 }

@@ -1,4 +1,5 @@
-//! Parts -> tree: where each kind of file belongs, and the files that lath writes since no maintainer script ever runs.
+//! Parts -> tree: puts each file in its place, and writes the files that maintainer scripts would create, because these
+//! never run.
 
 mod accounts;
 mod alternatives;
@@ -13,8 +14,10 @@ use std::path::PathBuf;
 use fs_err as fs;
 use thiserror::Error;
 
+use self::debs::Conflicts;
 use crate::formats::elf::ElfError;
 use crate::model::assembly::Assembly;
+use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::PlatformLock;
 use crate::model::part::{Part, PartContents};
@@ -31,6 +34,8 @@ pub(crate) enum AssembleError {
     Path(#[from] ImagePathError),
     #[error("cannot read the library `{path}`")]
     Library { path: ImagePath, source: ElfError },
+    #[error("cannot put a file of {origin} into the image")]
+    Place { origin: Origin, source: ImagePathError },
     #[error("cannot copy `{path}` into the image")]
     Copy { path: PathBuf, source: std::io::Error },
     #[error("cannot copy `{path}` into the image: it is neither a file, a folder nor a link, or its name is not UTF-8")]
@@ -39,7 +44,16 @@ pub(crate) enum AssembleError {
     Parent { path: ImagePath, origin: Origin, parent: ImagePath },
 }
 
-/// Makes the whole tree of one platform, before anything is trimmed.
+impl Hints for AssembleError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Store(error) => error.hints(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Builds the whole tree of one platform, before anything is trimmed.
 pub(crate) fn assemble(
     lock: &PlatformLock,
     parts: &[Part],
@@ -52,10 +66,11 @@ pub(crate) fn assemble(
     let mut alternatives = Vec::new();
     let mut accounts = Vec::new();
     let mut wheels = Vec::new();
+    let mut conflicts = Conflicts::of(parts);
     for part in parts {
         match &part.contents {
             PartContents::Deb(deb) => {
-                debs::place(deb, &part.origin, &mut assembly, store)?;
+                debs::place(deb, &part.origin, &mut conflicts, &mut assembly, store).map_err(of(&part.origin))?;
                 accounts.extend(accounts::of_package(deb));
                 if let Some(text) = deb.postinst() {
                     alternatives.extend(alternatives::of_script(text, &part.origin));
@@ -64,13 +79,14 @@ pub(crate) fn assemble(
             PartContents::Wheel(wheel) => wheels.push((&part.origin, wheel)),
         }
     }
-    // What the user asked for comes last, so that it has what others bring to the same place.
+    // Requested distributions come last, so that their files win over files of others at the same path.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
     for (origin, wheel) in &wheels {
-        wheels::place(wheel, origin, lock, request, &mut assembly, store)?;
+        wheels::place(wheel, origin, lock, request, &mut assembly, store).map_err(of(origin))?;
     }
     assembly.notes.extend(debs::unknown_scripts(parts));
-    assembly.notes.extend(wheels::overlaps(&wheels));
+    assembly.notes.extend(conflicts.notes());
+    assembly.notes.extend(wheels::overlaps(&wheels, &request.user_base, request.python.version));
     alternatives::link(&mut assembly.tree, &alternatives)?;
     base::write(&mut assembly.tree, request, store)?;
     accounts::write(&mut assembly.tree, &accounts, store)?;
@@ -81,7 +97,7 @@ pub(crate) fn assemble(
     if let Some(workdir) = &request.runtime.workdir
         && assembly.tree.find(workdir.as_str()).is_none()
     {
-        // An engine would make it, but not where the root file system is read-only.
+        // An engine would create it, but it cannot if the root file system is read-only.
         assembly.tree.insert(workdir.clone(), Node::directory(Origin::Lath));
     }
     assembly.programs = programs::programs(lock, parts);
@@ -89,6 +105,14 @@ pub(crate) fn assemble(
     assembly.scripts.dedup_by(|one, other| one.name == other.name);
     check_parents(&assembly.tree)?;
     Ok(assembly)
+}
+
+/// Names the parcel whose path is of no use.
+fn of(origin: &Origin) -> impl Fn(AssembleError) -> AssembleError {
+    |error| match error {
+        AssembleError::Path(source) => AssembleError::Place { origin: origin.clone(), source },
+        other => other,
+    }
 }
 
 /// Puts a text of lath's own into the tree.
@@ -99,7 +123,7 @@ fn write_text(tree: &mut Tree, path: &str, text: &str, store: &Store) -> Result<
     Ok(())
 }
 
-/// Copies a file or a whole folder of the user's, without its owners and times.
+/// Copies a file or a whole directory of the user, without its owners and times.
 fn copy(copied: &Copied, tree: &mut Tree, store: &Store) -> Result<(), AssembleError> {
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| AssembleError::Copy { path: copied.source.clone(), source };
@@ -111,7 +135,10 @@ fn copy(copied: &Copied, tree: &mut Tree, store: &Store) -> Result<(), AssembleE
         tree.insert(copied.target.clone(), Node::link(target, Origin::User));
     } else if metadata.is_file() {
         let mut file = fs::File::open(&copied.source).map_err(failed)?;
-        let (digest, size_bytes) = store.put_reader(&mut file)?;
+        let (digest, size_bytes) = store.put_reader(&mut file).map_err(|error| match error {
+            StoreError::Incoming(source) => failed(source),
+            other => other.into(),
+        })?;
         let mode = if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
         tree.insert(copied.target.clone(), Node::file(digest, size_bytes, mode, Origin::User));
     } else if metadata.is_dir() {
@@ -130,7 +157,7 @@ fn copy(copied: &Copied, tree: &mut Tree, store: &Store) -> Result<(), AssembleE
     Ok(())
 }
 
-/// A path below a file or a link could lead anywhere: no such tree is handed on.
+/// Refuses a tree with a path below a file or a link, because such a path could lead anywhere.
 fn check_parents(tree: &Tree) -> Result<(), AssembleError> {
     use crate::model::tree::Kind;
     for (path, node) in &tree.nodes {

@@ -1,4 +1,4 @@
-//! What the requested distributions say of themselves, for the image's annotations.
+//! Metadata of the requested distributions, for the image's annotations.
 
 use crate::formats::metadata;
 use crate::model::assembly::Program;
@@ -6,7 +6,7 @@ use crate::model::lock::PlatformLock;
 use crate::model::part::{Part, PartContents};
 use crate::model::tree::Origin;
 
-/// The distributions that the user asked for, by name.
+/// Returns the distributions that the user requested, sorted by name.
 pub(super) fn programs(lock: &PlatformLock, parts: &[Part]) -> Vec<Program> {
     let mut programs = Vec::new();
     for part in parts {

@@ -1,7 +1,8 @@
-//! Files of wheels in the user base: site-packages, scripts and data, as an installer would put them there
+//! Files of wheels in the user base: site-packages, scripts and data, placed like an installer does it
 //! (packaging.python.org, "Recording installed projects", "Entry points specification").
 
 use std::collections::BTreeMap;
+use std::io::{self, Read as _, Seek as _};
 
 use super::{AssembleError, write_text};
 use crate::formats::wheel::base64_url;
@@ -10,9 +11,10 @@ use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
 use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{ConsoleScript, PartEntry, WheelPart};
-use crate::model::request::Request;
+use crate::model::platform::PythonVersion;
+use crate::model::request::{Request, UserBase};
 use crate::model::tree::{Kind, Node, Origin};
-use crate::outside::store::Store;
+use crate::outside::store::{Store, StoreError};
 
 /// Adds one wheel's files and scripts.
 pub(super) fn place(
@@ -34,22 +36,23 @@ pub(super) fn place(
     put_all(&wheel.headers, &format!("{base}/include/python{version}/{name}"), origin, assembly)?;
     let mut written = Vec::new();
     for entry in &wheel.scripts {
-        let Kind::File { digest, .. } = &entry.kind else { continue };
-        let bytes = with_interpreter(store.read(digest)?, &interpreter);
-        written.push((entry.path.clone(), bytes, None));
+        let Kind::File { digest, size_bytes } = &entry.kind else { continue };
+        let rewritten = with_interpreter(digest, &interpreter, store)?;
+        let (digest, size_bytes) = rewritten.unwrap_or((*digest, *size_bytes));
+        written.push((&entry.path, digest, size_bytes, None));
     }
     for script in &wheel.console_scripts {
-        written.push((script.name.clone(), script_text(script, &interpreter).into_bytes(), Some(script)));
+        let text = script_text(script, &interpreter);
+        written.push((&script.name, store.put(text.as_bytes())?, text.len() as u64, Some(script)));
     }
     let mut record = String::new();
-    for (script, bytes, entry_point) in written {
-        let digest = store.put(&bytes)?;
-        let path = ImagePath::parse(&base.program(&script))?;
-        record.push_str(&record_line(&format!("../../../bin/{script}"), &digest, bytes.len()));
-        assembly.tree.insert(path, Node::file(digest, bytes.len() as u64, 0o755, origin.clone()));
+    for (script, digest, size_bytes, entry_point) in written {
+        let path = ImagePath::parse(&base.program(script))?;
+        record.push_str(&record_line(&format!("../../../bin/{script}"), &digest, size_bytes));
+        assembly.tree.insert(path, Node::file(digest, size_bytes, 0o755, origin.clone()));
         assembly.scripts.push(InstalledScript {
-            is_requested: lock.requests_script(name, &script),
-            name: script,
+            is_requested: lock.requests_script(name, script),
+            name: script.clone(),
             distribution: name.clone(),
             module: entry_point.map(|script| script.module.clone()),
             attribute: entry_point.map(|script| script.attribute.clone()),
@@ -58,31 +61,67 @@ pub(super) fn place(
     complete_record(wheel, &site, &record, locked, assembly, store)
 }
 
-/// Where two wheels bring the same path with different contents, one sentence a pair. As with pip, the one that is placed
-/// later has it. Told of what Python imports or a user runs; licences and the like are nobody's.
-pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)]) -> Vec<String> {
-    let mut first: BTreeMap<&str, (&Origin, &Kind)> = BTreeMap::new();
+/// One sentence for each pair of wheels that bring the same path with different contents, and for each wheel that brings a
+/// path twice, such as by its `data`. As with pip, the file that is placed later is in the image. Between two wheels only
+/// files count that Python imports or a user runs: licences and the like do no harm.
+pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)], base: &UserBase, version: PythonVersion) -> Vec<String> {
+    let bin = base.program("");
+    let mut first: BTreeMap<String, (&Origin, String)> = BTreeMap::new();
     let mut pairs: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
     for (origin, wheel) in wheels {
-        let is_code = |entry: &&PartEntry| [".py", ".so", ".pth"].iter().any(|ending| entry.path.ends_with(ending));
-        for entry in wheel.site.iter().filter(is_code).chain(&wheel.scripts) {
-            if let Some((other, kind)) = first.insert(&entry.path, (origin, &entry.kind))
-                && other != *origin
-                && *kind != entry.kind
+        for Placed { path, shown, contents } in placed(wheel, base, version) {
+            let is_code = [".py", ".so", ".pth"].iter().any(|ending| shown.ends_with(ending)) || path.starts_with(&bin);
+            if let Some((other, before)) = first.insert(path, (origin, contents.clone()))
+                && before != contents
+                && (is_code || other == *origin)
             {
-                pairs.entry((other.to_string(), origin.to_string())).or_default().push(&entry.path);
+                pairs.entry((other.to_string(), origin.to_string())).or_default().push(shown);
             }
         }
     }
-    let tell = |((earlier, later), paths): ((String, String), Vec<&str>)| {
+    let sentence = |((earlier, later), paths): ((String, String), Vec<&str>)| {
         let more = match paths.len() - 1 {
             0 => String::new(),
             1 => " and another file".to_owned(),
             more => format!(" and {more} more files"),
         };
+        if earlier == later {
+            return format!(
+                "`{}`{more} of {later} took the place of its own file there, with other contents",
+                paths[0]
+            );
+        }
         format!("`{}`{more} of {later} took the place of what {earlier} brings there, with other contents", paths[0])
     };
-    pairs.into_iter().map(tell).collect()
+    pairs.into_iter().map(sentence).collect()
+}
+
+/// A file of a wheel, and where it goes in the image.
+struct Placed<'a> {
+    path: String,
+    /// As the wheel has it.
+    shown: &'a str,
+    /// The same for the same contents.
+    contents: String,
+}
+
+/// What [`place`] puts into the image, in its order; headers have a folder for each wheel.
+fn placed<'a>(wheel: &'a WheelPart, base: &UserBase, version: PythonVersion) -> Vec<Placed<'a>> {
+    let folders = [(base.site(version), &wheel.site), (base.to_string(), &wheel.data), (base.bin(), &wheel.scripts)];
+    let mut all = Vec::new();
+    for (folder, entries) in folders {
+        all.extend(entries.iter().map(|entry| Placed {
+            path: format!("{folder}/{}", entry.path),
+            shown: &entry.path,
+            contents: format!("{:?}", entry.kind),
+        }));
+    }
+    all.extend(wheel.console_scripts.iter().map(|script| Placed {
+        path: base.program(&script.name),
+        shown: &script.name,
+        contents: format!("{}:{}", script.module, script.attribute),
+    }));
+    all
 }
 
 fn put_all(
@@ -93,27 +132,25 @@ fn put_all(
 ) -> Result<(), AssembleError> {
     for entry in entries {
         let path = ImagePath::parse(&format!("{directory}/{}", entry.path))?;
-        let node = Node {
-            kind: entry.kind.clone(),
-            mode: entry.mode,
-            owner: 0,
-            origin: origin.clone(),
-            reason: String::new(),
-        };
+        let node = Node { kind: entry.kind.clone(), mode: entry.mode, owner: 0, origin: origin.clone(), kept: None };
         assembly.tree.insert(path, node);
     }
     Ok(())
 }
 
-/// Replaces the first line `#!python` or `#!pythonw` (Binary distribution format, "Installing a wheel", 2.4).
-fn with_interpreter(bytes: Vec<u8>, interpreter: &str) -> Vec<u8> {
-    if !bytes.starts_with(b"#!python") {
-        return bytes;
+/// Replaces the first line `#!python` or `#!pythonw` (Binary distribution format, "Installing a wheel", 2.4). Returns the
+/// digest and the size of the new contents; `None` if the file has no such line.
+fn with_interpreter(digest: &Digest, interpreter: &str, store: &Store) -> Result<Option<(Digest, u64)>, AssembleError> {
+    const FIRST_LINE_BYTES: u64 = 4096;
+    let start = store.read_start(digest, FIRST_LINE_BYTES)?;
+    if !start.starts_with(b"#!python") {
+        return Ok(None);
     }
-    let line_end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
-    let mut text = format!("#!{interpreter}").into_bytes();
-    text.extend_from_slice(&bytes[line_end..]);
-    text
+    let line_end = start.iter().position(|byte| *byte == b'\n').unwrap_or(start.len());
+    let mut rest = store.reader(digest)?;
+    let skipped = rest.seek(io::SeekFrom::Start(line_end as u64));
+    skipped.map_err(|source| StoreError::Read { path: store.contents_place(digest), source })?;
+    Ok(Some(store.put_reader(&mut format!("#!{interpreter}").as_bytes().chain(rest))?))
 }
 
 fn script_text(script: &ConsoleScript, interpreter: &str) -> String {
@@ -124,11 +161,12 @@ fn script_text(script: &ConsoleScript, interpreter: &str) -> String {
     )
 }
 
-fn record_line(path: &str, digest: &Digest, size_bytes: usize) -> String {
+fn record_line(path: &str, digest: &Digest, size_bytes: u64) -> String {
     format!("{path},sha256={},{size_bytes}\n", base64_url(digest.as_bytes()))
 }
 
-/// What an installer adds to dist-info: who installed it, whether it was asked for, where it came from, and all in RECORD.
+/// Adds the files of an installer to dist-info: the installer's name, whether the wheel was requested, its source, and
+/// a complete RECORD.
 fn complete_record(
     wheel: &WheelPart,
     site: &str,
@@ -146,7 +184,7 @@ fn complete_record(
     own.extend(locked.and_then(direct_url).map(|text| ("direct_url.json", text)));
     for (name, text) in own {
         write_text(&mut assembly.tree, &format!("{site}/{dist_info}/{name}"), &text, store)?;
-        lines.push_str(&record_line(&format!("{dist_info}/{name}"), &Digest::of(text.as_bytes()), text.len()));
+        lines.push_str(&record_line(&format!("{dist_info}/{name}"), &Digest::of(text.as_bytes()), text.len() as u64));
     }
     let record = ImagePath::parse(&format!("{site}/{dist_info}/RECORD"))?;
     let Some(node) = assembly.tree.nodes.get_mut(&record) else { return Ok(()) };
@@ -161,8 +199,8 @@ fn complete_record(
     Ok(())
 }
 
-/// `direct_url.json` (packaging.python.org, "Recording the Direct URL Origin") of a wheel that a requirement names by
-/// URL. One of a file has none: it would tell where on the building machine the file lay.
+/// Returns `direct_url.json` (packaging.python.org, "Recording the Direct URL Origin") for a wheel that a requirement
+/// names by URL. A wheel given by path gets none, because that would reveal its path on the building machine.
 fn direct_url(wheel: &LockedWheel) -> Option<String> {
     let digest = wheel.digest.to_string();
     let origin = serde_json::json!({
@@ -183,12 +221,6 @@ mod tests {
         let text = script_text(&script, "/usr/bin/python3.13");
         assert!(text.starts_with("#!/usr/bin/python3.13\n"), "{text}");
         assert!(text.contains("from a.b import Main\n") && text.contains("sys.exit(Main.run())"), "{text}");
-    }
-
-    #[test]
-    fn a_wheels_own_script_gets_the_interpreter() {
-        assert_eq!(with_interpreter(b"#!python\nx".to_vec(), "/p"), b"#!/p\nx");
-        assert_eq!(with_interpreter(b"#!/bin/sh\nx".to_vec(), "/p"), b"#!/bin/sh\nx");
     }
 
     #[test]
@@ -215,11 +247,33 @@ mod tests {
         let space: (&str, &[u8]) = ("google/__init__.py", b"");
         let first = wheel(&[("cv2/__init__.py", b"1"), ("cv2/cv2.so", b"1"), space, ("LICENSE", b"1")]);
         let second = wheel(&[("cv2/__init__.py", b"2"), ("cv2/cv2.so", b"2"), space, ("LICENSE", b"2")]);
+        let overlaps = |wheels: &[(&Origin, &WheelPart)]| {
+            overlaps(wheels, &UserBase::DEFAULT.parse().unwrap(), "3.13".parse().unwrap())
+        };
         assert_eq!(
             overlaps(&[(&one, &first), (&other, &second)]),
             ["`cv2/__init__.py` and another file of wheel opencv-python-headless took the place of what wheel \
               opencv-python brings there, with other contents"]
         );
         assert_eq!(overlaps(&[(&one, &first), (&other, &first)]), Vec::<String>::new());
+        let site = "lib/python3.13/site-packages";
+        let twice = WheelPart { data: wheel(&[(&format!("{site}/LICENSE"), b"3")]).site, ..first.clone() };
+        assert_eq!(
+            overlaps(&[(&one, &twice)]),
+            [format!(
+                "`{site}/LICENSE` of wheel opencv-python took the place of its own file there, with other contents"
+            )]
+        );
+        let script = |module: &str| ConsoleScript {
+            name: "tool".to_owned(),
+            module: module.to_owned(),
+            attribute: "main".to_owned(),
+        };
+        let with_script = |module: &str| WheelPart { console_scripts: vec![script(module)], ..wheel(&[]) };
+        let (tool, same, by_data) = (with_script("a"), with_script("b"), wheel(&[]));
+        let by_data = WheelPart { data: wheel(&[("bin/tool", b"4")]).site, ..by_data };
+        assert_eq!(overlaps(&[(&one, &tool), (&other, &tool)]), Vec::<String>::new());
+        assert_eq!(overlaps(&[(&one, &tool), (&other, &same)]).len(), 1);
+        assert_eq!(overlaps(&[(&one, &tool), (&other, &by_data)]).len(), 1);
     }
 }

@@ -1,7 +1,8 @@
-//! What debootstrap and apt-get would install: the same packages, by the same rules.
+//! Computes which packages debootstrap and apt-get would install, by the same rules.
 //!
-//! debootstrap(8) takes what is required or essential, `apt`, and what these depend on. `apt-get install` follows Depends and
-//! Pre-Depends, then Recommends, always to the first alternative that can be had, unless one is there already.
+//! debootstrap(8) installs all required and essential packages, `apt`, and their dependencies. `apt-get install`
+//! follows Depends and Pre-Depends, then Recommends. It always takes the first available alternative, unless one of
+//! them is already installed.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +10,18 @@ use crate::formats::relation::{self, Relation};
 use crate::outside::archive::details::DetailIndex;
 use crate::outside::archive::index::{Package, PackageIndex};
 
-/// debootstrap takes this where the archive has it, instead of the package that would move files about.
+/// If the archive has the second package, debootstrap installs it instead of the first one, which would move files.
 const MERGED: (&str, &str) = ("usrmerge", "usr-is-merged");
 
 /// Packages by name.
 pub(super) type Installed<'a> = BTreeMap<&'a str, Package<'a>>;
 
-/// What `debootstrap --variant=minbase` makes a system of.
+/// Returns the packages of a system that `debootstrap --variant=minbase` creates.
 pub(super) fn bootstrap<'a>(index: &'a PackageIndex, details: &DetailIndex) -> Installed<'a> {
     let mut apt = Apt { index, installed: Installed::new(), recommends: false };
     let names: Vec<&str> = details.indispensable().into_iter().chain(["apt"]).collect();
-    // All of them come first: an alternative among them is the one that is taken.
+    // All of these packages are added first. If one of them is an alternative of a relation, the relation is satisfied
+    // by it.
     for name in &names {
         if let Some(package) = newest(index.versions(name)) {
             apt.installed.insert(package.name, package);
@@ -31,7 +33,7 @@ pub(super) fn bootstrap<'a>(index: &'a PackageIndex, details: &DetailIndex) -> I
     apt.installed
 }
 
-/// What `apt-get install` of `names` adds to `present`, in the order of their names. Unknown names are passed over.
+/// Returns the packages that `apt-get install` of `names` adds to `present`, sorted by name. Unknown names are skipped.
 pub(super) fn install<'a>(
     index: &'a PackageIndex,
     present: &Installed<'a>,
@@ -61,11 +63,11 @@ impl<'a> Apt<'a> {
         }
     }
 
-    /// Sees to what `package` asks for, its dependencies before its recommendations.
+    /// Adds the packages that `package` needs, first its dependencies and then its recommendations.
     fn follow(&mut self, package: Package<'a>) {
         let recommended = if self.recommends { package.recommends } else { "" };
         for field in [package.pre_depends, package.depends, recommended] {
-            // A field that cannot be read asks for nothing: here sizes are reckoned, and nothing is installed.
+            // A field that cannot be read is treated as empty, because this only estimates sizes and installs nothing.
             for clause in relation::parse(field).unwrap_or_default() {
                 if clause.0.iter().any(|relation| self.is_met(relation)) {
                     continue;
@@ -104,7 +106,7 @@ fn newest(versions: Vec<Package<'_>>) -> Option<Package<'_>> {
 mod tests {
     use super::*;
 
-    /// Lines of name, Depends, Recommends, Provides, with `;` between.
+    /// Builds an index from lines of name, Depends, Recommends and Provides, separated by `;`.
     fn index(lines: &[&str]) -> PackageIndex {
         let reduced = lines.iter().map(|line| {
             let mut fields: Vec<&str> = line.split(';').map(str::trim).collect();

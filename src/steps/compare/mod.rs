@@ -1,4 +1,5 @@
-//! The same program as fat, recipe and lean Dockerfiles would have it, and as lath has it, reckoned without building the former.
+//! Compares the same program in images of the fat, recipe and lean Dockerfiles and in lath's image. The Dockerfiles are
+//! not built; the sizes of their images are computed.
 
 mod apt;
 mod weigh;
@@ -12,8 +13,10 @@ use self::weigh::{Load, Scales};
 use crate::model::assembly::Assembly;
 use crate::model::comparison::{AptHabits, ComparedImage, Content, Way};
 use crate::model::event::Event;
+use crate::model::hint::Hints;
 use crate::model::image::Layer;
 use crate::model::lock::PlatformLock;
+use crate::model::reason::Why;
 use crate::model::request::Request;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::archive::ArchiveError;
@@ -27,18 +30,27 @@ pub(crate) enum CompareError {
     NoPackage { base: String, package: &'static str },
 }
 
-/// lath's own image of one platform, as the build made it.
+impl Hints for CompareError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Archive(error) => error.hints(),
+            Self::NoPackage { .. } => Vec::new(),
+        }
+    }
+}
+
+/// lath's own image of one platform, made by the build.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Own<'a> {
     pub(crate) lock: &'a PlatformLock,
-    /// Whole, before trimming: what an installer would have written.
+    /// The whole tree before trimming, with everything that an installer would write.
     pub(crate) assembly: &'a Assembly,
-    /// As it ships.
+    /// The tree that ships.
     pub(crate) tree: &'a Tree,
     pub(crate) layers: &'a [Layer],
 }
 
-/// Reckons all four ways, from the fattest on.
+/// Computes all four ways, starting with the fat one.
 pub(crate) fn compare(
     own: Own<'_>,
     request: &Request,
@@ -62,8 +74,8 @@ pub(crate) fn compare(
     }
     let scales = Scales { details: &details, extents: extents.as_ref(), lists: &snapshot.lists, habits };
     let system = apt::bootstrap(&index, &details);
-    let extra = names(own.lock, |reason| reason.starts_with("`--with ") || reason.contains(", which wheel "));
-    let grown = names(own.lock, |reason| !reason.starts_with("needed by "));
+    let extra = names(own.lock, |why| matches!(why, Why::Named { .. } | Why::Library { .. }));
+    let grown = names(own.lock, |why| !matches!(why, Why::Dependency { .. }));
     let with = |first: &[&str], more: &[String]| {
         let first = first.iter().map(|name| (*name).to_owned());
         first.chain(more.iter().cloned()).collect::<Vec<String>>()
@@ -79,12 +91,12 @@ pub(crate) fn compare(
     ])
 }
 
-/// Debian packages of the lock that are there for such a reason.
-fn names(lock: &PlatformLock, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
-    lock.debs.iter().filter(|deb| is_wanted(&deb.reason)).map(|deb| deb.name.clone()).collect()
+/// Returns the Debian packages of the lock whose reason satisfies `is_wanted`.
+fn names(lock: &PlatformLock, is_wanted: impl Fn(&Why) -> bool) -> Vec<String> {
+    lock.debs.iter().filter(|deb| is_wanted(&deb.why)).map(|deb| deb.name.clone()).collect()
 }
 
-/// A base, what apt adds to it and leaves behind, and the user base that pip makes.
+/// Computes a base image with everything that apt adds to it and leaves behind, and the user base that pip writes.
 fn with_leftovers(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, own: Own<'_>) -> Load {
     let mut load = base_and_packages(scales, system, added);
     for package in added.values() {
@@ -97,7 +109,8 @@ fn with_leftovers(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed
     load
 }
 
-/// The same with nothing left behind; of the standard library only what start-up imports is compiled, as lath does it.
+/// Does the same without leftovers. Of the standard library, only the modules imported at start-up are compiled, like
+/// in lath's image.
 fn careful(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, own: Own<'_>) -> Load {
     let mut load = base_and_packages(scales, system, added);
     let source = put_program(own, &mut load);
@@ -119,13 +132,13 @@ fn base_and_packages(scales: &Scales<'_>, system: &Installed<'_>, added: &Instal
     for package in system.values().chain(added.values()) {
         scales.put_package(package, &mut load);
     }
-    // The base has its own books, and the layer on it writes them anew.
+    // The base has its own databases of packages, and the layer above writes them again.
     scales.put_bookkeeping(system.len() as u64, &mut load);
     scales.put_bookkeeping((system.len() + added.len()) as u64, &mut load);
     load
 }
 
-/// Puts the files of the wheels on, and returns bytes and number of those that can be compiled.
+/// Adds the files of the wheels. Returns the bytes and the number of files that can be compiled.
 fn put_program(own: Own<'_>, load: &mut Load) -> (u64, u64) {
     let (mut bytes, mut source) = (0, (0, 0));
     for (path, node) in &own.assembly.tree.nodes {
@@ -139,7 +152,7 @@ fn put_program(own: Own<'_>, load: &mut Load) -> (u64, u64) {
             source.1 += 1;
         }
     }
-    // A wheel is compressed by the same algorithm as a layer.
+    // A wheel is compressed with the same algorithm as a layer.
     let packed: u64 = own.lock.wheels.iter().map(|wheel| wheel.size_bytes.unwrap_or(0)).sum();
     load.add_both(Content::Program, bytes, packed);
     source
@@ -160,7 +173,7 @@ fn image(way: Way, load: Load, own: Own<'_>) -> ComparedImage {
     }
 }
 
-/// lath's own image is there: nothing of it is reckoned.
+/// Returns the values of lath's own image. They are exact because the image exists.
 fn ours(scales: &Scales<'_>, own: Own<'_>) -> ComparedImage {
     let mut contents = BTreeMap::new();
     let mut files = 0;

@@ -1,7 +1,9 @@
-//! What packages and apt's leftovers weigh, by rules that were read off systems made by debootstrap and apt (bookworm and trixie).
+//! Estimates the sizes of packages and of apt's leftovers. The rules were derived from systems made by debootstrap and
+//! apt (bookworm and trixie).
 //!
-//! The archive tells `Installed-Size` of a package and lists its files without their sizes; what a kind of file weighs on
-//! average, and how well it compresses, is told here. docs/decisions/0080-reckoned-sizes.md has the measurements.
+//! The archive gives the `Installed-Size` of each package and lists its files, but without their sizes. This module has
+//! the average size of each kind of file, and how well it compresses. docs/decisions/0080-reckoned-sizes.md has the
+//! measurements.
 
 use std::collections::BTreeMap;
 
@@ -11,38 +13,40 @@ use crate::outside::archive::details::DetailIndex;
 use crate::outside::archive::extents::Extent;
 use crate::outside::archive::index::Package;
 
-/// `Installed-Size` rounds every file up to a KiB: half of one, on average.
+/// `Installed-Size` rounds every file up to a KiB. On average, that adds half a KiB.
 const ROUNDED_UP_BYTES: u64 = 512;
-/// And it takes a directory for a KiB, which no layer counts.
+/// It also counts one KiB per directory, but the size of a layer includes no directories.
 const DIRECTORY_BYTES: u64 = 1024;
 
 const DOCUMENT_BYTES: u64 = 17_000;
 const MANUAL_BYTES: u64 = 3_000;
 const TRANSLATION_BYTES: u64 = 56_000;
 
-/// A compiled module: of the standard library, of a package in `dist-packages`, and beside a byte of source.
+/// The size of a compiled module of the standard library and of a package in `dist-packages`, and its ratio to the
+/// source.
 const STDLIB_BYTECODE_BYTES: u64 = 19_000;
 const PACKAGE_BYTECODE_BYTES: u64 = 14_000;
 const BYTECODE_OF_SOURCE_PERCENT: u64 = 108;
 
-/// What dpkg keeps of a package: twice its paths with a digest beside each, scripts and triggers; and its paragraph of `status`.
+/// The data that dpkg keeps for each package: its paths twice, with one digest each, scripts and triggers, and its
+/// paragraph of `status`.
 const DPKG_FILE_BYTES: u64 = 40;
 const DPKG_PACKAGE_BYTES: u64 = 2_200;
 const DPKG_PACKAGE_FILES: u64 = 4;
 const STATUS_BYTES: u64 = 1_100;
 
-/// debconf's templates, which every installation writes anew, with a copy of the last ones.
+/// debconf's templates. Every installation writes them again and keeps a copy of the previous ones.
 const DEBCONF_BYTES: u64 = 1_600_000;
-/// Logs, the loader's caches, certificates in one file, `/etc/passwd` and the like.
+/// Logs, the loader's caches, the certificate bundle, `/etc/passwd` and similar files.
 const GENERATED_BYTES: u64 = 350_000;
 const GENERATED_FILES: u64 = 100;
 
-/// apt's two caches, each by the size of the lists of packages they were made from.
+/// The size of each of apt's two caches, in percent of the lists of packages that they are made from.
 const APT_CACHE_PERCENT: u64 = 81;
-/// A list of packages kept as LZ4.
+/// The size of a list of packages that is stored as LZ4.
 const LZ4_PERCENT: u64 = 37;
 
-/// What gzip leaves of a content, in percent.
+/// Returns the size after gzip of a kind of content, in percent.
 fn gzip_percent(content: Content) -> u64 {
     match content {
         Content::Program => 45,
@@ -61,7 +65,7 @@ fn gzip_percent(content: Content) -> u64 {
 const ARCHIVED_PERCENT: u64 = 100;
 const LZ4_GZIPPED_PERCENT: u64 = 72;
 
-/// What lies on the scales.
+/// The sum of the contents of one image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Load {
     pub(super) contents: Contents,
@@ -79,7 +83,7 @@ impl Load {
         self.add_both(content, bytes, bytes * percent / 100);
     }
 
-    /// Puts on what is known in both sizes.
+    /// Adds contents whose compressed size is known too.
     pub(super) fn add_both(&mut self, content: Content, bytes: u64, compressed_bytes: u64) {
         *self.contents.entry(content).or_default() += bytes;
         self.compressed_bytes += compressed_bytes;
@@ -90,10 +94,10 @@ impl Load {
     }
 }
 
-/// What the archive tells of its packages.
+/// The archive's data about its packages.
 pub(super) struct Scales<'a> {
     pub(super) details: &'a DetailIndex,
-    /// `None` where the archive's lists of files cannot be had.
+    /// `None` if the archive's lists of files are not available.
     pub(super) extents: Option<&'a BTreeMap<String, Extent>>,
     pub(super) lists: &'a [AptLists],
     pub(super) habits: AptHabits,
@@ -115,7 +119,7 @@ impl Scales<'_> {
         }
     }
 
-    /// Puts an installed package on, without what its scripts make.
+    /// Adds an installed package, without the files that its scripts create.
     pub(super) fn put_package(&self, package: &Package<'_>, load: &mut Load) {
         let kib = self.details.of(package.name, package.version).map_or(0, |details| details.installed_kib);
         let extent = self.extent(package);
@@ -125,7 +129,8 @@ impl Scales<'_> {
             (Content::Documentation, extent.documents * DOCUMENT_BYTES + extent.manuals * MANUAL_BYTES),
             (Content::Translations, extent.translations * TRANSLATION_BYTES),
         ];
-        // What is documentation by its files cannot be more than there is: a package may be documentation and no more.
+        // The estimate for documentation cannot exceed the package's size, because a package may consist only of
+        // documentation.
         for (content, bytes) in kinds {
             let share = bytes.min(rest);
             load.add(content, share);
@@ -138,7 +143,7 @@ impl Scales<'_> {
         load.add(Content::PackageManager, known);
     }
 
-    /// Puts the bytecode on that the scripts of Python's packages make of `package`.
+    /// Adds the bytecode that the scripts of Python's packages compile for `package`.
     pub(super) fn put_bytecode(&self, package: &Package<'_>, load: &mut Load) {
         let modules = self.extent(package).modules;
         let is_stdlib = package.name.starts_with("libpython3");
@@ -149,15 +154,15 @@ impl Scales<'_> {
         }
     }
 
-    /// Puts on what an installation writes anew in its own layer: dpkg's `status` of `packages` in all, debconf's
-    /// database, logs and caches of the loader.
+    /// Adds the data that an installation writes again in its own layer: dpkg's `status` with `packages` entries,
+    /// debconf's database, logs and the loader's caches.
     pub(super) fn put_bookkeeping(&self, packages: u64, load: &mut Load) {
         load.add(Content::PackageManager, 2 * packages * STATUS_BYTES + DEBCONF_BYTES);
         load.add(Content::System, GENERATED_BYTES);
         load.files += GENERATED_FILES;
     }
 
-    /// Puts on what apt leaves behind of its lists and caches.
+    /// Adds the lists and caches that apt leaves behind.
     pub(super) fn put_leftovers<'p>(&self, packages: impl Iterator<Item = &'p Package<'p>>, load: &mut Load) {
         match self.habits {
             AptHabits::Plain => {
@@ -182,7 +187,7 @@ impl Scales<'_> {
     }
 }
 
-/// What a package of that size holds on average.
+/// Estimates the contents of a package from its size, by averages.
 fn guess(name: &str, content: Content, kib: u64) -> Extent {
     const DOCUMENTS: u64 = 5;
     const PATH_BYTES: u64 = 45;
@@ -202,7 +207,7 @@ fn guess(name: &str, content: Content, kib: u64) -> Extent {
     Extent { files, directories, path_bytes: files * PATH_BYTES, documents: DOCUMENTS, manuals, translations, modules }
 }
 
-/// What pip makes of so many bytes of source.
+/// Returns the size of the bytecode that pip compiles from this many bytes of source.
 pub(super) fn bytecode_of_source(bytes: u64) -> u64 {
     bytes * BYTECODE_OF_SOURCE_PERCENT / 100
 }

@@ -1,4 +1,4 @@
-//! What a Dockerfile installs, out of the lock: pinned distributions and Debian packages.
+//! The contents that a Dockerfile installs according to the lock: pinned distributions and Debian packages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,13 +8,14 @@ use crate::model::dockerfile::Ingredients;
 use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{Part, PartContents};
 use crate::model::platform::{Architecture, Platform};
+use crate::model::reason::Why;
 use crate::model::request::Request;
 use crate::model::tree::Origin;
 
-/// Packages that every base with apt has.
+/// Packages that every base with apt contains.
 const IN_EVERY_BASE: [&str; 4] = ["libc6", "libc-bin", "dash", "coreutils"];
 
-/// The console scripts and other executables of opened wheels, by name.
+/// Returns the console scripts and other executables of opened wheels, sorted by name.
 pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScript> {
     let mut scripts = BTreeSet::new();
     for part in parts {
@@ -33,20 +34,20 @@ pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScrip
     scripts.into_iter().collect()
 }
 
-/// Every distribution at its version, as pip and uv take it, one a word for a shell; with the hashes of all platforms
-/// where `has_hashes`.
+/// Returns every distribution with its version in the syntax of pip and uv, one shell word per entry. If `has_hashes`
+/// is set, the hashes of all platforms are included.
 pub(super) fn pins(ingredients: &Ingredients, has_hashes: bool) -> Vec<String> {
     let lock = &ingredients.lock;
     let wheels = lock.platforms.iter().map(|half| (half.platform, half.wheels.as_slice()));
     pinned(wheels, lock, has_hashes).iter().map(|pin| shell_word(pin)).collect()
 }
 
-/// The requirements as the user typed them.
+/// Returns the requirements as the user typed them.
 pub(super) fn requirements(request: &Request) -> Vec<String> {
-    request.python.requirements.iter().map(|requirement| shell_word(requirement)).collect()
+    request.python.requirements.iter().map(|requirement| shell_word(&requirement.to_string())).collect()
 }
 
-/// uv itself at its version.
+/// Returns uv itself with its version.
 pub(super) fn uv_pins(ingredients: &Ingredients) -> Vec<String> {
     let lock = &ingredients.lock;
     let wheels =
@@ -54,7 +55,7 @@ pub(super) fn uv_pins(ingredients: &Ingredients) -> Vec<String> {
     pinned(wheels, lock, true).iter().map(|pin| shell_word(pin)).collect()
 }
 
-/// Where a version of a distribution goes, and what its files may be.
+/// The platforms of one version of a distribution, and the allowed hashes of its files.
 #[derive(Default)]
 struct Pinned {
     platforms: BTreeSet<Platform>,
@@ -92,7 +93,7 @@ fn pinned<'a>(
     pins.collect()
 }
 
-/// As `uname -m` and PEP 508's `platform_machine` have it.
+/// Returns the name used by `uname -m` and by PEP 508's `platform_machine`.
 fn machine(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::Amd64 => "x86_64",
@@ -100,15 +101,18 @@ fn machine(architecture: Architecture) -> &'static str {
     }
 }
 
-/// Debian packages that the user added or that the wheels' libraries need: they go where the program runs.
+/// Returns the Debian packages that the user added or that the wheels' libraries need. They are installed in the stage
+/// that runs the program.
 pub(super) fn extra_packages(ingredients: &Ingredients, request: &Request) -> Vec<String> {
-    packages(ingredients, |deb| request.base.packages.contains(&deb.name) || deb.is_needed_by_wheel())
+    let is_library = |deb: &LockedDeb| matches!(deb.why, Why::Library { .. });
+    packages(ingredients, |deb| request.base.packages.contains(&deb.name) || is_library(deb))
 }
 
-/// Every Debian package that lath's own image is grown from, beside the interpreter and what dependencies bring.
+/// Returns the Debian packages from which lath builds its own image, without the interpreter and without packages that
+/// are only dependencies.
 pub(super) fn lean_packages(ingredients: &Ingredients) -> Vec<String> {
     let interpreter = format!("python{}-minimal", ingredients.lock.python);
-    packages(ingredients, |deb| !deb.is_dependency() && deb.name != interpreter)
+    packages(ingredients, |deb| !matches!(deb.why, Why::Dependency { .. }) && deb.name != interpreter)
 }
 
 fn packages(ingredients: &Ingredients, is_wanted: impl Fn(&LockedDeb) -> bool) -> Vec<String> {
@@ -120,7 +124,7 @@ fn packages(ingredients: &Ingredients, is_wanted: impl Fn(&LockedDeb) -> bool) -
     names.into_iter().map(str::to_owned).collect()
 }
 
-/// The modules that the program's start imports, so far as its entry points tell.
+/// Returns the modules that the program imports at start-up, according to its entry points.
 pub(super) fn modules(ingredients: &Ingredients) -> Vec<String> {
     let is_run = |name: &str| {
         ingredients.entrypoint.iter().chain(&ingredients.cmd).any(|word| word.ends_with(&format!("/{name}")))

@@ -5,7 +5,7 @@ use super::recipe::{finish, install};
 use super::text::Text;
 use super::{DockerfileError, Page};
 
-/// What a base has as its PATH; a copy of a whole stage loses it.
+/// The PATH of a base image. It is lost if a whole stage is copied.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {

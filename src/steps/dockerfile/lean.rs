@@ -1,12 +1,13 @@
-//! The recipe with care: hashes, nothing recommended, nothing left over, no root.
+//! The recipe done carefully: hashes, no recommended packages, no leftovers, no root.
 
-use super::contents::{lean_packages, modules, pins, requirements};
-use super::text::{Text, exec_form, folded, listed, pair, shell_word};
+use super::contents::{lean_packages, modules};
+use super::pins::{installed, write_pins};
+use super::text::{Text, exec_form, folded, pair, shell_word};
 use super::{COMPILERS, DockerfileError, Page, uv};
 use crate::model::dockerfile::Style;
 use crate::model::request::Bytecode;
 
-/// What an installation writes beside the packages, and no image needs.
+/// Files that an installation writes in addition to the packages and that no image needs.
 const LEFT_OVER: [&str; 5] = [
     "/var/log/apt",
     "/var/log/dpkg.log",
@@ -46,7 +47,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     run_time(page, text)
 }
 
-/// The distributions by pip, into the user base.
+/// Installs the distributions with pip into the user base.
 fn install(page: &Page<'_>, text: &mut Text) {
     let mut options = vec!["--user", "--ignore-installed"];
     if !page.is_unpinned() {
@@ -71,19 +72,7 @@ fn install(page: &Page<'_>, text: &mut Text) {
     text.run(&mounts, &[format!("{} {}", page.pip_install(&options), installed(page))]);
 }
 
-/// The requirements with their hashes, in a file of the first stage.
-pub(super) fn write_pins(page: &Page<'_>, text: &mut Text) {
-    text.why("Every distribution at the version and with the hash that lath resolved.");
-    let write_pins = listed("printf '%s\\n'", &pins(page.ingredients, true));
-    text.run(&[], &[format!("{write_pins} \\\n      > /tmp/requirements.txt")]);
-}
-
-/// What is installed: the file of pins, or what the user typed.
-pub(super) fn installed(page: &Page<'_>) -> String {
-    if page.is_unpinned() { requirements(page.request).join(" ") } else { "-r /tmp/requirements.txt".to_owned() }
-}
-
-/// The interpreter and the libraries, and nothing that apt leaves behind.
+/// Installs the interpreter and the libraries, and removes everything that apt leaves behind.
 fn system(page: &Page<'_>, text: &mut Text) {
     let packages = [vec!["python3-minimal".to_owned()], lean_packages(page.ingredients)].concat();
     text.why("The interpreter with its standard library, certificates, time zones, and what wheels' libraries need.");
@@ -101,8 +90,9 @@ fn system(page: &Page<'_>, text: &mut Text) {
     text.run(&apt_mounts(page, "ship"), &commands);
 }
 
-/// apt's lists and archives, where no layer keeps them. Each stage has its own: BuildKit builds stages side by side, and
-/// Buildah 1.28 lets go of the last lock of a `RUN` alone (its issue 4342), so that a second stage would wait for ever.
+/// Returns cache mounts for apt's lists and archives, so that no layer contains them. Each stage has its own, because
+/// BuildKit builds stages in parallel. Also, Buildah 1.28 releases only the last lock of a `RUN` (its issue 4342), so
+/// with shared mounts a second stage would wait forever.
 fn apt_mounts(page: &Page<'_>, stage: &str) -> Vec<String> {
     let mut mounts = page.secret_mounts();
     if page.has_mounts() {
@@ -114,7 +104,7 @@ fn apt_mounts(page: &Page<'_>, stage: &str) -> Vec<String> {
     mounts
 }
 
-/// A user for the program, unless it runs as root.
+/// Adds a user for the program, unless it runs as root.
 fn account(page: &Page<'_>, text: &mut Text) {
     let (user, group) = ids(page);
     if user == "0" {
@@ -128,7 +118,7 @@ fn account(page: &Page<'_>, text: &mut Text) {
     text.run(&[], &[add_group, add_user]);
 }
 
-/// The user's and the group's number.
+/// Returns the IDs of the user and the group.
 fn ids<'a>(page: &'a Page<'_>) -> (&'a str, &'a str) {
     let user = page.request.runtime.user.as_str();
     user.split_once(':').unwrap_or((user, user))
@@ -168,7 +158,7 @@ fn run_time(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     Ok(())
 }
 
-/// The pre-defined keys (image-spec, annotations.md) that the lock knows.
+/// Writes the pre-defined keys (image-spec, annotations.md) whose values the lock contains.
 fn labels(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let (name, digest) = page.wanted.from.split_once('@').unwrap_or((&page.wanted.from, ""));
     let mut known = vec![("base.name", name.to_owned())];

@@ -1,11 +1,12 @@
-//! Lock and style -> Dockerfile: text alone, the same for the same lock; nothing is fetched or asked here.
+//! Lock and style -> Dockerfile. The result is only text, and it is the same for the same lock. This step does no I/O.
 //!
-//! One file a style. All of them are plain enough for every builder: requirements are written by `printf`, since heredocs
-//! need BuildKit, and mounts appear only where the builder knows them.
+//! One file per style. All styles work with every builder. Requirements are written by `printf`, because heredocs need
+//! BuildKit, and mounts are used only if the builder supports them.
 
 mod contents;
 mod fat;
 mod lean;
+mod pins;
 mod recipe;
 mod text;
 mod uv;
@@ -18,18 +19,17 @@ use crate::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, In
 use crate::model::lock::{Lock, WheelSource};
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Distribution, Entrypoint, Request};
-use crate::outside::credentials::public;
 
-/// The first Python that Debian and Ubuntu mark as theirs (PEP 668).
+/// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
 
-/// What builds extension modules.
+/// The packages that are needed to build extension modules.
 const COMPILERS: [&str; 2] = ["build-essential", "python3-dev"];
 
-/// Where certificates are seen as a secret.
+/// The path at which certificates are mounted as a secret.
 const SECRET: &str = "/run/secrets/ca";
 
-/// Where certificates are in a stage that does not ship.
+/// The path of the certificates in a stage that does not ship.
 const COPIED: &str = "/ca.crt";
 
 #[derive(Debug, Error)]
@@ -65,24 +65,24 @@ pub(crate) fn dockerfile(
     Ok(Dockerfile { text: text.finish(), checks: page.checks() })
 }
 
-/// The request for uv itself, for the same platforms and from the same indexes.
+/// Returns the request for uv itself, for the same platforms and from the same indexes.
 pub(crate) fn request_for_uv(request: &Request) -> Request {
     let mut tool = request.clone();
-    tool.python.requirements = vec!["uv".to_owned()];
+    tool.python.requirements = vec!["uv".into()];
     tool.python.requirement_files = Vec::new();
     tool.python.constraint_files = Vec::new();
     tool.base.packages = Vec::new();
     tool
 }
 
-/// The request for the Debian half alone.
+/// Returns the request for the Debian half only.
 pub(crate) fn request_without_wheels(request: &Request) -> Request {
     let mut debian = request.clone();
     debian.python.requirements = Vec::new();
     debian
 }
 
-/// Ingredients where no wheel of `names` fits: the Debian half, and the program that the user named.
+/// Returns the ingredients if no wheel of `names` fits: the Debian half, and the program that the user named.
 pub(crate) fn from_source(
     lock: Lock,
     names: Vec<String>,
@@ -97,7 +97,7 @@ pub(crate) fn from_source(
     Ingredients { lock, without_wheels: names, uv: Vec::new(), scripts: Vec::new(), entrypoint, cmd }
 }
 
-/// What every style looks at.
+/// The values that every style uses.
 struct Page<'a> {
     ingredients: &'a Ingredients,
     request: &'a Request,
@@ -113,9 +113,15 @@ impl Page<'_> {
         self.wanted.mounts == Mounts::Known
     }
 
-    /// Whether the image's entry point is a shell that takes one line.
+    /// Returns whether the image's entry point is a shell that takes one line.
     fn is_shell(&self) -> bool {
         matches!(self.wanted.style, Style::Recipe | Style::Fat) || self.request.runtime.entrypoint == Entrypoint::Shell
+    }
+
+    /// The requirements as they were typed, without credentials.
+    fn asked(&self) -> String {
+        let asked: Vec<String> = self.request.python.requirements.iter().map(ToString::to_string).collect();
+        asked.join(", ")
     }
 
     /// What it is, and how it is built.
@@ -124,7 +130,7 @@ impl Page<'_> {
             .iter()
             .flat_map(|half| half.wheels.iter().filter(|wheel| wheel.is_requested))
             .map(|wheel| format!("{} {}", wheel.name, wheel.version))
-            .chain(self.is_unpinned().then(|| self.request.python.requirements.join(", ")))
+            .chain(self.is_unpinned().then(|| self.asked()))
             .collect();
         let platforms: Vec<String> =
             self.ingredients.lock.platforms.iter().map(|half| half.platform.to_string()).collect();
@@ -151,7 +157,7 @@ impl Page<'_> {
         text.gap();
     }
 
-    /// Whether pip resolves, and not the lock.
+    /// Returns whether pip resolves the versions, instead of using those of the lock.
     fn is_unpinned(&self) -> bool {
         !self.ingredients.without_wheels.is_empty()
     }
@@ -160,7 +166,7 @@ impl Page<'_> {
         self.wanted.has_certificates || matches!(self.wanted.style, Style::Lean | Style::Uv)
     }
 
-    /// The certificates of the first stage, where they cannot be a secret.
+    /// Copies the certificates into the first stage if they cannot be a secret.
     fn copy_certificates(&self, text: &mut Text) {
         if self.wanted.has_certificates && !self.has_mounts() {
             text.why("Certificates for pip and apt: this stage does not ship, and they stay in it.");
@@ -168,35 +174,35 @@ impl Page<'_> {
         }
     }
 
-    /// Where a stage that installs finds the certificates.
+    /// Returns the path of the certificates in a stage that installs.
     fn certificates(&self) -> Option<&'static str> {
         self.wanted.has_certificates.then_some(if self.has_mounts() { SECRET } else { COPIED })
     }
 
-    /// Mounts of a `RUN` that reaches the network.
+    /// Returns the mounts of a `RUN` that accesses the network.
     fn secret_mounts(&self) -> Vec<String> {
         match self.certificates() {
-            // Readable by all: apt fetches as a user of its own.
+            // Readable by all users, because apt fetches as a user of its own.
             Some(SECRET) => vec![format!("type=secret,id=ca,target={SECRET},mode=0444")],
             _ => Vec::new(),
         }
     }
 
-    /// `apt-get update` and `apt-get install`; `options` go to the latter.
+    /// Returns `apt-get update` and `apt-get install` commands. `options` are passed to the latter.
     fn apt(&self, options: &str, packages: &[String], certificates: Option<&str>) -> Vec<String> {
         let trusted = certificates.map(|path| format!(" -o Acquire::https::CAInfo={path}")).unwrap_or_default();
         let install = format!("DEBIAN_FRONTEND=noninteractive apt-get{trusted} install -y{options}");
         vec![format!("apt-get{trusted} update"), folded(&install, packages)]
     }
 
-    /// Where pip looks, one option a word.
+    /// Returns pip's options for the indexes, one per entry.
     fn pip_indexes(&self) -> Vec<String> {
         let indexes = &self.request.python.indexes;
         let default = indexes.default_index.iter().map(|url| ("--index-url", url));
         let mut options = Vec::new();
         for (option, url) in default.chain(indexes.extra.iter().map(|url| ("--extra-index-url", url))) {
-            options.push(format!("{option} {}", shell_word(&public(url))));
-            let parsed = url::Url::parse(url).ok().filter(|url| url.scheme() == "http");
+            options.push(format!("{option} {}", shell_word(&url.to_string())));
+            let parsed = url::Url::parse(url.exposed()).ok().filter(|url| url.scheme() == "http");
             if let Some(host) = parsed.as_ref().and_then(url::Url::host_str) {
                 options.push(format!("--trusted-host {}", shell_word(host)));
             }
@@ -208,7 +214,7 @@ impl Page<'_> {
         self.python() >= FIRST_EXTERNALLY_MANAGED
     }
 
-    /// `PIP_CERT=... pip install` and its options, without what is installed.
+    /// Returns `PIP_CERT=... pip install` and its options, without the distributions to install.
     fn pip_install(&self, options: &[&str]) -> String {
         let trusted = self.certificates().map(|path| format!("PIP_CERT={path} ")).unwrap_or_default();
         let mut words: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
@@ -218,7 +224,7 @@ impl Page<'_> {
         listed(&folded(&format!("{trusted}pip install"), &words), &self.pip_indexes())
     }
 
-    /// Variables that the user set, then labels, files, folder and ports.
+    /// Writes labels, the user's variables, files, the working directory and ports.
     fn settings(&self, text: &mut Text) -> Result<(), DockerfileError> {
         let runtime = &self.request.runtime;
         let mut labels = runtime.annotations.clone();
@@ -255,7 +261,8 @@ impl Page<'_> {
         self.request.bytecode != Bytecode::None
     }
 
-    /// What the finished image is asked: the program's version, or its help where it has none, and the user's checks.
+    /// Returns the checks of the finished image: the program's version, or its help if it has no version, and the
+    /// user's checks.
     fn checks(&self) -> Vec<ContainerCheck> {
         if !self.request.verify {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! The recipe: what installs is never in what ships.
+//! The recipe: two stages, so that the tools for installation are never in the image that ships.
 
 use super::contents::{extra_packages, pins, requirements};
 use super::text::{Text, exec_form, folded, listed};
@@ -19,7 +19,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     text.line(format!("ENV PYTHONUSERBASE={user_base}"));
     text.why("All that stage one installed for the program.");
     let folders: &[&str] = match (page.is_unpinned(), page.ingredients.scripts.as_slice()) {
-        // What there will be is not known.
+        // The contents of the user base are not known in advance.
         (true, _) => &["/"],
         (false, []) => &["/lib/"],
         (false, _) => &["/bin/", "/lib/"],
@@ -42,7 +42,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     finish(page, text)
 }
 
-/// Python, pip and the program, into the user base.
+/// Installs Python, pip and the program into the user base.
 pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     let mut packages = vec!["python3".to_owned(), "python3-pip".to_owned()];
     text.why(
@@ -74,7 +74,7 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     text.run(&page.secret_mounts(), &[listed(&page.pip_install(&options), &words)]);
 }
 
-/// What the image is when it runs.
+/// Writes the settings with which the image runs.
 pub(super) fn finish(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     page.settings(text)?;
     text.why("The executables of the user base are found by name.");

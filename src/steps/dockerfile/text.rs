@@ -1,10 +1,10 @@
-//! The text of a Dockerfile: instructions with a reason above each, long ones folded.
+//! The text of a Dockerfile: each instruction has a comment with its reason above it, and long instructions are folded.
 //!
-//! Only what every builder knows: no heredocs, no `# syntax=` line.
+//! Only syntax that every builder supports: no heredocs, no `# syntax=` line.
 
 use super::DockerfileError;
 
-/// Columns after which a list of words is folded.
+/// A list of words is folded at this column.
 const WIDTH: usize = 100;
 
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// Why the next instruction is there.
+    /// Adds the reason for the next instruction.
     pub(super) fn why(&mut self, reason: &str) -> &mut Self {
         self.lines.push(format!("# {reason}"));
         self
@@ -28,7 +28,7 @@ impl Text {
         self.line("")
     }
 
-    /// `RUN` with its mounts, and commands of which each has to succeed before the next begins.
+    /// Adds a `RUN` with its mounts. Each command must succeed before the next one begins.
     pub(super) fn run(&mut self, mounts: &[String], commands: &[String]) -> &mut Self {
         let mut words: Vec<String> = mounts.iter().map(|mount| format!("--mount={mount}")).collect();
         words.push(commands.join(" \\\n    && "));
@@ -42,7 +42,7 @@ impl Text {
     }
 }
 
-/// A command and its words, folded into lines of at most about [`WIDTH`] columns.
+/// Returns a command and its words, folded into lines of at most about [`WIDTH`] columns.
 pub(super) fn folded(command: &str, words: &[String]) -> String {
     let mut lines = vec![command.to_owned()];
     for word in words {
@@ -57,7 +57,7 @@ pub(super) fn folded(command: &str, words: &[String]) -> String {
     lines.join(" \\\n")
 }
 
-/// A command and its words, one a line.
+/// Returns a command and its words, one word per line.
 pub(super) fn listed(command: &str, words: &[String]) -> String {
     let mut text = command.to_owned();
     for word in words {
@@ -67,7 +67,7 @@ pub(super) fn listed(command: &str, words: &[String]) -> String {
     text
 }
 
-/// A word for a POSIX shell.
+/// Quotes a word for a POSIX shell.
 pub(super) fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:=+/@%".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
@@ -76,7 +76,7 @@ pub(super) fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// `NAME="value"`, as `ENV` and `LABEL` take it: nothing of the value is a variable.
+/// Returns `NAME="value"` in the syntax of `ENV` and `LABEL`. Variables in the value are not expanded.
 pub(super) fn pair(name: &str, value: &str) -> Result<String, DockerfileError> {
     if name.contains(char::is_whitespace) || value.contains(['\n', '\r']) || name.contains(['"', '\\', '$']) {
         return Err(DockerfileError::Unwritable { name: name.trim().to_owned() });
@@ -84,7 +84,7 @@ pub(super) fn pair(name: &str, value: &str) -> Result<String, DockerfileError> {
     Ok(format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$")))
 }
 
-/// The exec form of an instruction's arguments: JSON.
+/// Returns the exec form of an instruction's arguments: JSON.
 pub(super) fn exec_form(words: &[String]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| serde_json::Value::from(word.as_str()).to_string()).collect();
     format!("[{}]", quoted.join(", "))

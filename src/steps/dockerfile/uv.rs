@@ -1,11 +1,11 @@
-//! The first stage with uv: it comes from the index, as any other distribution.
+//! The first stage with uv. uv is installed from the index, like any other distribution.
 
+use super::Page;
 use super::contents::uv_pins;
-use super::lean::{installed, write_pins};
+use super::pins::{installed, write_pins};
 use super::text::{Text, folded, listed, shell_word};
-use super::{Page, public};
 
-/// Installs uv by pip, then everything else by uv.
+/// Installs uv with pip, then everything else with uv.
 pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     text.why("uv, by its version and hash.");
     let write_uv = listed("printf '%s\\n'", &uv_pins(page.ingredients));
@@ -41,7 +41,8 @@ fn command(page: &Page<'_>) -> String {
     let indexes = &page.request.python.indexes;
     let default = indexes.default_index.iter().map(|url| ("--default-index", url));
     let indexes = default.chain(indexes.extra.iter().map(|url| ("--index", url)));
-    let indexes: Vec<String> = indexes.map(|(option, url)| format!("{option} {}", shell_word(&public(url)))).collect();
+    let indexes: Vec<String> =
+        indexes.map(|(option, url)| format!("{option} {}", shell_word(&url.to_string()))).collect();
     let install = listed(&folded(&format!("{trusted}uv pip install"), &words), &indexes);
     format!("{install} {}", installed(page))
 }

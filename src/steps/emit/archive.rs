@@ -1,24 +1,25 @@
-//! One tar that is an OCI layout, and beside that what `docker save` writes, so that every engine loads it.
+//! One tar that is an OCI layout and also contains the documents of `docker save`, so that every engine loads it.
 
 use std::io::{self, Write};
 use std::path::Path;
 
-use serde_json::{Value, json};
-
 use super::blobs::blobs;
 use super::layout::{self, Name};
+use super::place::Place;
 use super::staged::StagedFile;
 use super::{EmitError, parent, try_to_write};
+use crate::formats::oci::{DockerManifest, ImageLayout};
 use crate::formats::tarball;
 use crate::model::digest::Digest;
 use crate::model::image::Image;
+use crate::outside::staging;
 use crate::outside::store::Store;
 
-/// What an archive holds.
+/// The contents of an archive.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form<'a> {
     pub(super) for_docker: bool,
-    /// What the image is called in there, where that is not its own name.
+    /// The image's name in the archive, if it differs from the image's own name.
     pub(super) name: Option<&'a str>,
 }
 
@@ -27,8 +28,9 @@ impl Form<'_> {
     pub(super) const OCI: Self = Self { for_docker: false, name: None };
 }
 
-pub(super) fn refuse(path: &Path) -> Result<(), EmitError> {
-    let refused = |problem| Err(EmitError::Refused { path: path.to_owned(), problem });
+pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
+    let path = &place.path;
+    let refused = |problem| Err(EmitError::Refused { path: path.clone(), problem });
     if path.is_dir() {
         return refused("there is a folder of that name");
     }
@@ -38,8 +40,9 @@ pub(super) fn refuse(path: &Path) -> Result<(), EmitError> {
     if !parent(path).is_dir() {
         return refused("the folder that should hold it is not there");
     }
+    staging::sweep(parent(path));
     try_to_write(parent(path)).map_err(|error| match error {
-        EmitError::Write { source, .. } => EmitError::Write { path: path.to_owned(), source },
+        EmitError::Write { source, .. } => EmitError::Write { path: path.clone(), source },
         other => other,
     })
 }
@@ -55,10 +58,12 @@ pub(super) fn stage(
     let name = Name::of(&image.name, form.name);
     let mut file = StagedFile::new(path)?;
     let mut writer = io::BufWriter::with_capacity(1 << 20, file.writer());
-    let index = layout::index(Vec::new(), image, &name);
-    let mut documents = vec![("oci-layout", layout::LAYOUT.to_vec()), ("index.json", serde_json::to_vec(&index)?)];
+    let mut documents = vec![
+        ("oci-layout", serde_json::to_vec(&ImageLayout::default())?),
+        ("index.json", serde_json::to_vec(&layout::index(image, &name))?),
+    ];
     if form.for_docker {
-        documents.push(("manifest.json", serde_json::to_vec(&docker_manifest(image, &name))?));
+        documents.push(("manifest.json", serde_json::to_vec(&docker_manifests(image, &name))?));
     }
     for (name, bytes) in &documents {
         tarball::write_file(&mut writer, name, bytes.len() as u64, epoch_secs, &mut bytes.as_slice())
@@ -74,10 +79,29 @@ pub(super) fn stage(
     Ok(file)
 }
 
-/// `manifest.json` of `docker save`, for engines that know no OCI layout. They take one platform: the first.
-fn docker_manifest(image: &Image, name: &Name) -> Value {
+/// Returns the `manifest.json` of `docker save`, for engines that cannot read an OCI layout. They read one platform,
+/// which is the first.
+fn docker_manifests(image: &Image, name: &Name) -> [DockerManifest; 1] {
     let first = &image.platforms[0];
     let blob = |digest: &Digest| format!("blobs/sha256/{digest}");
-    let layers: Vec<String> = first.layers.iter().map(|layer| blob(&layer.digest.0)).collect();
-    json!([{ "Config": blob(&first.config.digest.0), "RepoTags": [name.image], "Layers": layers }])
+    let layers = first.layers.iter().map(|layer| blob(&layer.digest.0)).collect();
+    [DockerManifest { config: blob(&first.config.digest.0), layers, repo_tags: vec![name.image.clone()] }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_for_docker_has_these_bytes() {
+        let (image, name) = (Image::example(), Name::of("team/tool:1", None));
+        assert_eq!(
+            serde_json::to_string(&docker_manifests(&image, &name)).unwrap(),
+            concat!(
+                r#"[{"Config":"blobs/sha256/b79606fb3afea5bd1609ed40b622142f1c98125abcfe89a76a661b0e8e343910","#,
+                r#""Layers":["blobs/sha256/dac1d7cfa95021764849fd102524e141488c5e3a90f861dbb5a12d9ac8584f85"],"#,
+                r#""RepoTags":["team/tool:1"]}]"#,
+            )
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! The blobs of an image by digest: its documents, and its layers as the segments that they are joined from.
+//! The blobs of an image by digest: its documents, and its layers. A layer is joined from its segments.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,7 +30,7 @@ impl Blob<'_> {
     }
 }
 
-/// Every blob of the image, each once.
+/// Returns every blob of the image once.
 pub(super) fn blobs(image: &Image) -> BTreeMap<Digest, Blob<'_>> {
     let mut blobs = BTreeMap::new();
     for platform in &image.platforms {

@@ -1,15 +1,17 @@
-//! The daemon of an engine: it is sent the archive that loads everywhere.
+//! The daemon of an engine. It gets the archive that every engine loads.
 
 use tempfile::TempDir;
 
 use super::EmitError;
 use super::archive::{self, Form};
+use super::staged::StagedFile;
 use crate::model::image::Image;
+use crate::outside::store::StoreError;
 use crate::outside::world::World;
 
 const ARCHIVE: &str = "image.tar";
 
-/// An archive that lies ready in the store.
+/// An archive in the store that is ready to be loaded.
 pub(super) struct Loading<'a> {
     home: TempDir,
     name: String,
@@ -33,7 +35,12 @@ pub(super) fn stage<'a>(
 ) -> Result<Loading<'a>, EmitError> {
     let home = world.store.temporary_dir()?;
     let image = Image { name: name.to_owned(), ..image.clone() };
-    archive::stage(&home.path().join(ARCHIVE), &image, &Form::BOTH, epoch_secs, &world.store)?.publish()?;
+    let staged = archive::stage(&home.path().join(ARCHIVE), &image, &Form::BOTH, epoch_secs, &world.store);
+    staged.and_then(StagedFile::publish).map_err(|error| match error {
+        // The archive is a file of the store, and not a destination of the user.
+        EmitError::Write { path, source } => StoreError::Write { path, source }.into(),
+        other => other,
+    })?;
     Ok(Loading { home, name: name.to_owned(), world })
 }
 

@@ -1,53 +1,59 @@
-//! A plain root file system in a folder: nothing in it is linked to the store.
+//! A plain root file system in a folder. No file in it is a link to the store.
 
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use tempfile::TempDir;
 
+use super::place::Place;
 use super::{EmitError, is_filled, parent, try_to_write};
 use crate::model::request::Request;
 use crate::model::tree::Tree;
+use crate::outside::stage::{StageError, copy_out};
+use crate::outside::staging::{self, StagingFolder};
 use crate::outside::store::Store;
-use crate::outside::unfinished::Unfinished;
+use crate::outside::unfinished::NewFolders;
 
 /// A folder that is filled beside its destination.
 pub(super) struct StagedDirectory {
-    folder: TempDir,
-    unfinished: Unfinished,
+    folder: StagingFolder,
+    above: NewFolders,
     path: PathBuf,
 }
 
-pub(super) fn refuse(path: &Path, request: &Request) -> Result<(), EmitError> {
-    let refused = |problem| Err(EmitError::Refused { path: path.to_owned(), problem });
+pub(super) fn refuse(place: &Place, request: &Request) -> Result<(), EmitError> {
+    let path = &place.path;
+    let refused = |problem| Err(EmitError::Refused { path: path.clone(), problem });
     if is_filled(path) || (path.exists() && !path.is_dir()) {
         return refused("it is there already and not an empty folder");
     }
     if request.platforms.len() > 1 {
         return refused("a root file system holds one platform, and several were asked for");
     }
+    staging::sweep(parent(path));
     try_to_write(parent(path))
 }
 
 pub(super) fn stage(path: &Path, trees: &[Tree], store: &Store) -> Result<StagedDirectory, EmitError> {
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| EmitError::Write { path: path.to_owned(), source };
-    fs::create_dir_all(parent(path)).map_err(failed)?;
-    let folder = TempDir::new_in(parent(path)).map_err(failed)?;
-    let unfinished = Unfinished::new(folder.path());
+    let above = NewFolders::make(parent(path)).map_err(failed)?;
+    let folder = StagingFolder::new_in(parent(path)).map_err(failed)?;
     for tree in trees {
-        store.copy_out(tree, folder.path())?;
+        copy_out(store, tree, folder.path()).map_err(|error| match error {
+            StageError::CheckOut { .. } => EmitError::Fill { path: path.to_owned(), source: error },
+            StageError::Store(error) => error.into(),
+        })?;
     }
     fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
-    Ok(StagedDirectory { folder, unfinished, path: path.to_owned() })
+    Ok(StagedDirectory { folder, above, path: path.to_owned() })
 }
 
 impl StagedDirectory {
-    /// Gives the folder its name; an empty one of that name is replaced.
+    /// Gives the folder its name. An empty folder with that name is replaced.
     pub(super) fn publish(self) -> Result<(), EmitError> {
-        let renamed = fs::rename(self.folder.path(), &self.path);
-        renamed.map_err(|source| EmitError::Write { path: self.path.clone(), source })?;
-        drop(self.unfinished);
+        let published = self.folder.publish(&self.path);
+        published.map_err(|source| EmitError::Write { path: self.path, source })?;
+        self.above.keep();
         Ok(())
     }
 }

@@ -1,24 +1,27 @@
-//! An OCI layout in a folder (image-spec, image-layout.md): the image is added to those that are there, and takes the
-//! place of the one that has its name.
+//! An OCI layout in a folder (image-spec, image-layout.md). The image is added to the other images, and replaces the
+//! one with the same name.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use serde_json::{Value, json};
 
 use super::blobs::blobs;
+use super::place::Place;
 use super::staged::StagedFile;
 use super::{EmitError, is_filled, try_to_write};
-use crate::formats::oci_layout::{self, REF_NAME};
+use crate::formats::oci::{self, Descriptor, ImageLayout, Index};
 use crate::model::image::Image;
+use crate::model::request::qualified;
+use crate::outside::staging;
 use crate::outside::store::Store;
+use crate::outside::unfinished::NewFolders;
 
-pub(super) const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
-/// What containerd calls the image on import: a name with its registry, which Docker and Kubernetes look for.
-const IMAGE_NAME: &str = "io.containerd.image.name";
+/// The directory of the blobs.
+const BLOBS: &str = "blobs/sha256";
 
-/// What an image is called: in an index by its reference, in an engine by its whole name.
+/// The names of an image: the reference in an index, and the whole name in an engine.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) reference: String,
@@ -26,7 +29,7 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// `wanted` is a whole name, or a tag of `own`.
+    /// `wanted` is a whole name, or a tag for the name `own`.
     pub(super) fn of(own: &str, wanted: Option<&str>) -> Self {
         let start = own.rfind('/').map_or(0, |slash| slash + 1);
         let (repository, tag) = match own[start..].find(':') {
@@ -46,27 +49,41 @@ impl Name {
     }
 }
 
-/// Everything of a layout that is written before its folder is touched.
+/// The files of a layout that are written before the ones that it already contains are changed.
 pub(super) struct StagedLayout {
     path: PathBuf,
     blobs: Vec<StagedFile>,
-    entry: Value,
+    folders: NewFolders,
+    entry: Descriptor,
     reference: String,
 }
 
-pub(super) fn refuse(path: &Path) -> Result<(), EmitError> {
-    let refused = |problem| Err(EmitError::Refused { path: path.to_owned(), problem });
+pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
+    let path = &place.path;
+    let refused = |problem| Err(EmitError::Refused { path: path.clone(), problem });
     if path.exists() && !path.is_dir() {
         return refused("there is a file of that name");
     }
-    if is_filled(path) && !path.join("oci-layout").is_file() {
+    if is_filled(path) && !path.join("oci-layout").is_file() && !is_begun(path) {
         return refused("it is a folder with something else in it than an OCI layout");
     }
-    others(path, "")?;
+    staging::sweep(path);
+    staging::sweep(&path.join(BLOBS));
+    read_index(path)?;
     try_to_write(path)
 }
 
-/// Writes what the layout lacks of the image's blobs. What this needs to hold them is what a pull of it would be.
+/// Whether the folder is the beginning of a layout, from a running build or from one that was killed.
+fn is_begun(path: &Path) -> bool {
+    let is_own = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        name == "blobs" || name.to_string_lossy().starts_with(staging::PREFIX)
+    };
+    fs::read_dir(path).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_own)))
+}
+
+/// Writes the blobs of the image that the layout does not contain. This needs as much space as a pull of the image
+/// would transfer.
 pub(super) fn stage(
     path: &Path,
     reference: Option<&str>,
@@ -75,8 +92,8 @@ pub(super) fn stage(
 ) -> Result<StagedLayout, EmitError> {
     let failed = |source| EmitError::Write { path: path.to_owned(), source };
     let name = Name::of(&image.name, reference);
-    let directory = path.join("blobs/sha256");
-    fs::create_dir_all(&directory).map_err(failed)?;
+    let directory = path.join(BLOBS);
+    let folders = NewFolders::make(&directory).map_err(failed)?;
     let mut staged = Vec::new();
     for (digest, blob) in blobs(image) {
         let target = directory.join(digest.to_string());
@@ -87,68 +104,104 @@ pub(super) fn stage(
         io::copy(&mut blob.reader(store), file.writer()).map_err(failed)?;
         staged.push(file);
     }
-    Ok(StagedLayout { path: path.to_owned(), blobs: staged, entry: entry(image, &name), reference: name.reference })
+    let entry = entry(image, &name);
+    Ok(StagedLayout { path: path.to_owned(), blobs: staged, folders, entry, reference: name.reference })
 }
 
 impl StagedLayout {
-    /// Gives the blobs their names, and names the image last, so that the layout is whole at any moment. Others that
+    /// Gives the blobs their names, and the image last, so that the layout is complete at any moment. Other builds that
     /// write to it wait.
     pub(super) fn publish(self) -> Result<(), EmitError> {
         let failed = |source| EmitError::Write { path: self.path.clone(), source };
         let folder = fs::File::open(&self.path).map_err(failed)?;
-        // Where a file system has no locks, the last one who writes has the word.
+        // If a file system has no locks, the last writer wins.
         let _ = folder.file().lock();
         self.blobs.into_iter().try_for_each(StagedFile::publish)?;
-        StagedFile::of(&self.path.join("oci-layout"), LAYOUT)?.publish()?;
-        let mut manifests = others(&self.path, &self.reference)?;
-        manifests.push(self.entry);
-        StagedFile::of(&self.path.join("index.json"), &serde_json::to_vec(&oci_layout::index(manifests))?)?.publish()
+        self.folders.keep();
+        let layout = serde_json::to_vec(&ImageLayout::default())?;
+        StagedFile::of(&self.path.join("oci-layout"), &layout)?.publish()?;
+        let mut index = read_index(&self.path)?;
+        put(&mut index, self.entry, &self.reference);
+        StagedFile::of(&self.path.join("index.json"), &serde_json::to_vec(&index)?)?.publish()
     }
 }
 
-/// The layout's `index.json`: `manifests` and the image.
-pub(super) fn index(mut manifests: Vec<Value>, image: &Image, name: &Name) -> Value {
-    manifests.push(entry(image, name));
-    oci_layout::index(manifests)
+/// Returns the `index.json` of a new layout with the image.
+pub(super) fn index(image: &Image, name: &Name) -> Index {
+    Index::new(vec![entry(image, name)], BTreeMap::new())
 }
 
-fn entry(image: &Image, name: &Name) -> Value {
+fn entry(image: &Image, name: &Name) -> Descriptor {
     let document = image.index.as_ref().unwrap_or(&image.platforms[0].manifest);
-    json!({
-        "mediaType": document.media_type,
-        "digest": document.digest.0.prefixed(),
-        "size": document.bytes.len(),
-        "annotations": { REF_NAME: name.reference, IMAGE_NAME: qualified(&name.image) },
-    })
+    let annotations = BTreeMap::from([
+        (oci::REF_NAME.to_owned(), name.reference.clone()),
+        (oci::IMAGE_NAME.to_owned(), qualified(&name.image)),
+    ]);
+    Descriptor { annotations, ..Descriptor::of(document) }
 }
 
-/// The registry that a name without one means to an engine.
-const DEFAULT_REGISTRY: &str = "docker.io";
-
-/// `tool:1` with the registry and the namespace that it stands for: engines take the first component for a registry where it has a dot or a
-/// colon, or is `localhost`.
-fn qualified(image: &str) -> String {
-    match image.split_once('/') {
-        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => image.to_owned(),
-        Some(_) => format!("{DEFAULT_REGISTRY}/{image}"),
-        None => format!("{DEFAULT_REGISTRY}/library/{image}"),
-    }
+/// Adds `entry` to the index of a layout. It replaces the entries with the same name, and all others stay as they are.
+fn put(index: &mut Index, entry: Descriptor, reference: &str) {
+    index.manifests.retain(|other| other.annotations.get(oci::REF_NAME).is_none_or(|name| name != reference));
+    index.manifests.push(entry);
 }
 
-/// The entries of the layout in `path` that go by another name than `reference`; none where there is no layout.
-fn others(path: &Path, reference: &str) -> Result<Vec<Value>, EmitError> {
+/// Reads the index of the layout in `path`. If there is no layout yet, the index is empty.
+fn read_index(path: &Path) -> Result<Index, EmitError> {
     let file = path.join("index.json");
     let bytes = match fs::read(&file) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index::new(Vec::new(), BTreeMap::new())),
         Err(source) => return Err(EmitError::Write { path: path.to_owned(), source }),
     };
-    oci_layout::others(&bytes, reference).map_err(|source| EmitError::Index { path: path.to_owned(), source })
+    serde_json::from_slice(&bytes).map_err(|source| EmitError::Index { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An entry of another program, with fields that lath does not know.
+    const OTHER: &str = r#"{
+        "mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 7, "digest": "sha512:ab",
+        "artifactType": "application/x", "urls": ["https://x"], "data": "e30=", "x-own": {"z": 1, "a": [null]},
+        "platform": {"os": "windows", "os.version": "10.0", "architecture": "amd64", "variant": "v8"},
+        "annotations": {"org.opencontainers.image.ref.name": "other", "b": "2", "a": "1"}
+    }"#;
+
+    #[test]
+    fn the_documents_of_a_layout_have_these_bytes() {
+        let (image, name) = (Image::example(), Name::of("team/tool:1", None));
+        assert_eq!(serde_json::to_string(&ImageLayout::default()).unwrap(), r#"{"imageLayoutVersion":"1.0.0"}"#);
+        assert_eq!(
+            serde_json::to_string(&index(&image, &name)).unwrap(),
+            concat!(
+                r#"{"manifests":[{"annotations":{"io.containerd.image.name":"docker.io/team/tool:1","#,
+                r#""org.opencontainers.image.ref.name":"1"},"#,
+                r#""digest":"sha256:05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f","#,
+                r#""mediaType":"application/vnd.oci.image.manifest.v1+json","size":8}],"#,
+                r#""mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2}"#,
+            )
+        );
+    }
+
+    #[test]
+    fn an_image_is_added_to_the_index_of_others_without_a_change_to_their_entries() {
+        let text = |entry: &str| {
+            format!(r#"{{"schemaVersion":2,"manifests":[OTHER,{entry}],"annotations":{{"own":"kept"}},"x-own":1}}"#)
+                .replace("OTHER", OTHER)
+        };
+        let home = tempfile::tempdir().unwrap();
+        let old = r#"{"mediaType":"m","digest":"sha256:00","size":1,"annotations":{"org.opencontainers.image.ref.name":"1"}}"#;
+        std::fs::write(home.path().join("index.json"), text(old)).unwrap();
+        let (image, name) = (Image::example(), Name::of("team/tool:1", None));
+        let mut index = read_index(home.path()).unwrap();
+        put(&mut index, entry(&image, &name), &name.reference);
+        let new = serde_json::to_string(&entry(&image, &name)).unwrap();
+        let mut expected: serde_json::Value = text(&new).parse().unwrap();
+        expected["mediaType"] = oci::INDEX.into();
+        assert_eq!(serde_json::to_value(&index).unwrap(), expected);
+    }
 
     #[test]
     fn a_reference_is_a_tag_of_the_image_or_a_whole_name() {
@@ -164,19 +217,23 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_qualified_as_docker_does_it() {
-        assert_eq!(qualified("tool:1"), format!("{DEFAULT_REGISTRY}/library/tool:1"));
-        assert_eq!(qualified("me/tool:1"), format!("{DEFAULT_REGISTRY}/me/tool:1"));
-        for name in ["registry.example/me/tool:1", "host:5000/tool:1", "localhost/tool:1"] {
-            assert_eq!(qualified(name), name);
-        }
-    }
-
-    #[test]
     fn an_index_that_is_none_is_refused_and_a_missing_one_is_empty() {
         let home = tempfile::tempdir().unwrap();
-        assert_eq!(others(home.path(), "x").unwrap(), Vec::<Value>::new());
-        std::fs::write(home.path().join("index.json"), "{").unwrap();
-        assert!(matches!(others(home.path(), "x"), Err(EmitError::Index { .. })));
+        assert_eq!(read_index(home.path()).unwrap(), Index::new(Vec::new(), BTreeMap::new()));
+        for text in [
+            "{",
+            "[",
+            "[]",
+            "[[]]",
+            "[[], [], \"m\", 2]",
+            "null",
+            "1",
+            "\"\"",
+            r#"{"manifests":{}}"#,
+            r#"{"manifests":[[]]}"#,
+        ] {
+            std::fs::write(home.path().join("index.json"), text).unwrap();
+            assert!(matches!(read_index(home.path()), Err(EmitError::Index { .. })), "{text}");
+        }
     }
 }

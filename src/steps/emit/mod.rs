@@ -1,14 +1,15 @@
-//! Image -> destinations, one file per kind. Everything is written beside its destination first; only when all of it is
-//! whole do they take their names, so that a build that fails leaves every destination as it was.
+//! Image -> destinations, one file per kind. Everything is written beside its destination first, and gets its name only
+//! after all of it is complete. So a build that fails leaves every destination unchanged.
 
 mod archive;
 mod blobs;
 mod daemon;
 mod directory;
+mod document;
 mod layout;
+mod place;
 mod staged;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,13 +19,18 @@ use thiserror::Error;
 use self::archive::Form;
 use self::daemon::Loading;
 use self::directory::StagedDirectory;
+use self::document::StagedDocument;
 use self::layout::StagedLayout;
+use self::place::Place;
 use self::staged::StagedFile;
 use crate::model::event::Event;
+use crate::model::hint::Hints;
 use crate::model::image::Image;
+use crate::model::receipt::Receipt;
 use crate::model::request::{Compression, Destination, Request};
 use crate::model::tree::Tree;
 use crate::outside::daemon::DaemonError;
+use crate::outside::stage::StageError;
 use crate::outside::store::StoreError;
 use crate::outside::world::World;
 
@@ -36,6 +42,12 @@ pub(crate) enum EmitError {
     Refused { path: PathBuf, problem: &'static str },
     #[error("cannot write `{path}`: it is named twice")]
     Twice { path: PathBuf },
+    #[error("cannot write `{path}` and `{other}`: they are the same file")]
+    Same { path: PathBuf, other: PathBuf },
+    #[error("cannot write `{path}`: it lies in `{folder}`, which is written too")]
+    Inside { path: PathBuf, folder: PathBuf },
+    #[error("cannot fill `{path}`")]
+    Fill { path: PathBuf, source: StageError },
     #[error("cannot add to the layout `{path}`: its index.json is none")]
     Index { path: PathBuf, source: serde_json::Error },
     #[error("cannot load `{name}`")]
@@ -49,8 +61,17 @@ pub(crate) enum EmitError {
 }
 
 impl EmitError {
-    /// Ways out, beyond what the error says itself.
-    pub(crate) fn hints(&self) -> Vec<String> {
+    /// The path of the user that could not be written to.
+    pub(crate) fn destination(&self) -> Option<&Path> {
+        match self {
+            Self::Write { path, .. } | Self::Fill { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+}
+
+impl Hints for EmitError {
+    fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Daemon { source: DaemonError::Load { .. } | DaemonError::Read(_), .. } => return Vec::new(),
             Self::Daemon { .. } => {
@@ -58,37 +79,63 @@ impl EmitError {
                  DOCKER_HOST; without any, write a file with `-o NAME.tar` and load it where there is one"
             }
             Self::Zstd { .. } => "leave out `--compression zstd`: every engine reads gzip",
-            Self::Refused { .. } | Self::Twice { .. } => "name another place with `-o DEST`",
-            _ => return Vec::new(),
+            Self::Refused { .. } | Self::Twice { .. } | Self::Same { .. } | Self::Inside { .. } => {
+                "name another place with `-o DEST`, or another file"
+            }
+            Self::Fill { source: error, .. } => return error.hints(),
+            Self::Store(error) => return error.hints(),
+            Self::Write { .. } | Self::Index { .. } | Self::Document(_) => return Vec::new(),
         };
         vec![hint.to_owned()]
     }
 }
 
-/// A destination that is written and has not got its name yet.
+/// A destination that is written but does not have its name yet.
 enum Ready<'a> {
     File(StagedFile),
     Layout(StagedLayout),
     Directory(StagedDirectory),
     Daemon(Loading<'a>),
+    Document(StagedDocument),
 }
 
-/// Writes the image to every destination, and returns each as the user would type it, with the image's digest.
-pub(crate) fn emit(image: &Image, trees: &[Tree], request: &Request, world: &World) -> Result<Vec<String>, EmitError> {
-    let mut ready = Vec::new();
-    for destination in &request.destinations {
-        ready.push(stage(destination, image, trees, request, world)?);
-    }
-    for destination in ready {
-        match destination {
-            Ready::File(file) => file.publish()?,
-            Ready::Layout(layout) => layout.publish()?,
-            Ready::Directory(directory) => directory.publish()?,
-            Ready::Daemon(loading) => loading.load()?,
-        }
-    }
+/// Returns each destination as the user would type it, with the image's digest.
+pub(crate) fn named(image: &Image, request: &Request) -> Vec<String> {
     let digest = image.digest().0.prefixed();
-    Ok(request.destinations.iter().map(|destination| format!("{destination}@{digest}")).collect())
+    request.destinations.iter().map(|destination| format!("{destination}@{digest}")).collect()
+}
+
+/// Writes the image to every destination, and the receipt to the file that the request names.
+pub(crate) fn emit(
+    image: &Image,
+    trees: &[Tree],
+    receipt: &Receipt,
+    request: &Request,
+    world: &World,
+) -> Result<(), EmitError> {
+    let mut ready = Vec::new();
+    let staged = request.destinations.iter().try_for_each(|destination| {
+        ready.push(stage(destination, image, trees, request, world)?);
+        Ok(())
+    });
+    let staged = staged.and_then(|()| {
+        let Some(path) = &request.metadata_file else { return Ok(()) };
+        let bytes = serde_json::to_vec_pretty(receipt)?;
+        ready.push(Ready::Document(document::stage(&Place::of(path)?, bytes)?));
+        Ok(())
+    });
+    if let Err(error) = staged {
+        // A folder that one destination made may contain the files of another, so these are removed first.
+        while ready.pop().is_some() {}
+        return Err(error);
+    }
+    ready.into_iter().try_for_each(|ready| match ready {
+        Ready::File(file) => file.publish(),
+        Ready::Layout(layout) => layout.publish(),
+        Ready::Directory(directory) => directory.publish(),
+        Ready::Daemon(loading) => loading.load(),
+        Ready::Document(document) => document.publish(),
+    })
 }
 
 fn stage<'a>(
@@ -99,65 +146,116 @@ fn stage<'a>(
     world: &'a World,
 ) -> Result<Ready<'a>, EmitError> {
     let epoch = request.epoch_secs;
-    let file = |path, form, name: Option<&String>| {
-        archive::stage(path, image, &Form { name: name.map(String::as_str), ..form }, epoch, &world.store)
+    let file = |path: &Path, form, name: Option<&String>| {
+        let form = Form { name: name.map(String::as_str), ..form };
+        archive::stage(&Place::of(path)?.path, image, &form, epoch, &world.store).map(Ready::File)
     };
-    Ok(match destination {
-        Destination::Archive(path) => Ready::File(file(path, Form::BOTH, None)?),
-        Destination::DockerArchive { path, name } => Ready::File(file(path, Form::BOTH, name.as_ref())?),
-        Destination::OciArchive { path, reference } => Ready::File(file(path, Form::OCI, reference.as_ref())?),
+    match destination {
+        Destination::Archive(path) => file(path, Form::BOTH, None),
+        Destination::DockerArchive { path, name } => file(path, Form::BOTH, name.as_ref()),
+        Destination::OciArchive { path, reference } => file(path, Form::OCI, reference.as_ref()),
         Destination::Oci { path, reference } => {
-            Ready::Layout(layout::stage(path, reference.as_deref(), image, &world.store)?)
+            let place = Place::of(path)?;
+            layout::stage(&place.path, reference.as_deref(), image, &world.store).map(Ready::Layout)
         }
-        Destination::Directory(path) => Ready::Directory(directory::stage(path, trees, &world.store)?),
-        Destination::Daemon(name) => Ready::Daemon(daemon::stage(name, image, epoch, world)?),
-    })
+        Destination::Directory(path) => {
+            directory::stage(&Place::of(path)?.path, trees, &world.store).map(Ready::Directory)
+        }
+        Destination::Daemon(name) => daemon::stage(name, image, epoch, world).map(Ready::Daemon),
+    }
 }
 
-/// Refuses every destination that cannot be written, before anything is fetched.
+/// Refuses every destination that cannot be written, before anything is downloaded.
 pub(crate) fn refuse_hopeless(request: &Request, world: &World) -> Result<(), EmitError> {
-    let mut paths: BTreeSet<&Path> = BTreeSet::new();
+    let mut claims = Claims::default();
     let is_zstd = matches!(request.compression, Compression::Zstd(_));
     for destination in &request.destinations {
-        let path = match destination {
+        match destination {
             Destination::Archive(path)
             | Destination::OciArchive { path, .. }
             | Destination::DockerArchive { path, .. } => {
-                archive::refuse(path)?;
-                Some(path)
+                let place = Place::of(path)?;
+                archive::refuse(&place)?;
+                claims.add(place, Shape::File)?;
             }
-            // Two images of one build under two names are well at home in one layout.
             Destination::Oci { path, .. } => {
-                layout::refuse(path)?;
-                None
+                let place = Place::of(path)?;
+                layout::refuse(&place)?;
+                claims.add(place, Shape::Layout)?;
             }
             Destination::Directory(path) => {
-                directory::refuse(path, request)?;
-                Some(path)
+                let place = Place::of(path)?;
+                directory::refuse(&place, request)?;
+                claims.add(place, Shape::Folder)?;
             }
-            Destination::Daemon(name) => {
-                daemon::refuse(name, is_zstd, world)?;
-                None
-            }
-        };
-        if let Some(path) = path
-            && !paths.insert(path)
-        {
-            return Err(EmitError::Twice { path: path.clone() });
+            Destination::Daemon(name) => daemon::refuse(name, is_zstd, world)?,
         }
         if is_zstd && matches!(destination, Destination::Archive(_) | Destination::DockerArchive { .. }) {
             let text = format!("Docker before 23.0 does not load `{destination}`: its layers are compressed with zstd");
             world.listener.hear(Event::Warning(text));
         }
     }
+    if let Some(path) = &request.metadata_file {
+        let place = Place::of(path)?;
+        claims.add(place.clone(), Shape::File)?;
+        document::refuse(&place)?;
+    }
+    for Place { typed, path, .. } in claims.0.iter().map(|(place, _)| place).filter(|place| place.is_link()) {
+        let text = format!("`{}` is a link: `{}` is written", typed.display(), path.display());
+        world.listener.hear(Event::Note(text));
+    }
     Ok(())
+}
+
+/// Refuses a document that cannot be written, before anything is downloaded.
+pub(crate) fn refuse_document(path: &Path) -> Result<(), EmitError> {
+    document::refuse(&Place::of(path)?)
+}
+
+/// Writes a document completely, or not at all.
+pub(crate) fn write_document(path: &Path, text: &str) -> Result<(), EmitError> {
+    document::stage(&Place::of(path)?, text.as_bytes().to_vec())?.publish()
+}
+
+/// The places that a build writes to.
+#[derive(Default)]
+struct Claims(Vec<(Place, Shape)>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    File,
+    Folder,
+    Layout,
+}
+
+impl Claims {
+    /// Adds a place, unless another destination uses it.
+    fn add(&mut self, place: Place, shape: Shape) -> Result<(), EmitError> {
+        for (other, other_shape) in &self.0 {
+            // Two images of one build with two names may go to the same layout.
+            let is_shared = [shape, *other_shape] == [Shape::Layout; 2];
+            if place.is_same(other) && !is_shared {
+                return Err(match place.typed == other.typed {
+                    true => EmitError::Twice { path: place.typed },
+                    false => EmitError::Same { path: other.typed.clone(), other: place.typed },
+                });
+            }
+            for (inner, folder, shape) in [(&place, other, *other_shape), (other, &place, shape)] {
+                if shape != Shape::File && inner.is_in(folder) {
+                    return Err(EmitError::Inside { path: inner.typed.clone(), folder: folder.typed.clone() });
+                }
+            }
+        }
+        self.0.push((place, shape));
+        Ok(())
+    }
 }
 
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// Tries whether something can be written in `folder`, or in the first folder above it that is there.
+/// Tries to write a file in `folder`, or in the nearest folder above it that exists.
 fn try_to_write(folder: &Path) -> Result<(), EmitError> {
     let there = folder.ancestors().find(|above| above.as_os_str().is_empty() || above.exists());
     let there = there.filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
@@ -165,7 +263,7 @@ fn try_to_write(folder: &Path) -> Result<(), EmitError> {
     tried.map(drop).map_err(|source| EmitError::Write { path: folder.to_owned(), source })
 }
 
-/// Whether `path` is a folder with something in it.
+/// Whether `path` is a folder that is not empty.
 fn is_filled(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
 }

@@ -1,29 +1,25 @@
-//! A file that is written beside its destination and takes its place once it is whole.
+//! A file that is written beside its destination and gets its name after it is complete.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use super::{EmitError, parent};
-use crate::outside::unfinished::Unfinished;
+use crate::outside::staging::StagingFile;
 
 pub(super) struct StagedFile {
-    file: NamedTempFile,
-    unfinished: Unfinished,
+    file: StagingFile,
     path: PathBuf,
 }
 
 impl StagedFile {
-    /// Begins a file that is to replace whatever is at `path`.
+    /// Begins a file for `path`. A file with that name is replaced later.
     pub(super) fn new(path: &Path) -> Result<Self, EmitError> {
-        let file = NamedTempFile::new_in(parent(path));
+        let file = StagingFile::new_in(parent(path));
         let file = file.map_err(|source| EmitError::Write { path: path.to_owned(), source })?;
-        let unfinished = Unfinished::new(file.path());
-        Ok(Self { file, unfinished, path: path.to_owned() })
+        Ok(Self { file, path: path.to_owned() })
     }
 
-    /// The same with all of its bytes.
+    /// Begins a file, and writes all of its bytes.
     pub(super) fn of(path: &Path, bytes: &[u8]) -> Result<Self, EmitError> {
         let mut staged = Self::new(path)?;
         let written = staged.writer().write_all(bytes);
@@ -32,16 +28,11 @@ impl StagedFile {
     }
 
     pub(super) fn writer(&mut self) -> &mut std::fs::File {
-        self.file.as_file_mut()
+        self.file.writer()
     }
 
-    /// Gives the file an ordinary mode and its name.
+    /// Gives the file its name.
     pub(super) fn publish(self) -> Result<(), EmitError> {
-        use std::os::unix::fs::PermissionsExt as _;
-        let failed = |source| EmitError::Write { path: self.path.clone(), source };
-        self.file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(failed)?;
-        self.file.persist(&self.path).map_err(|error| failed(error.error))?;
-        drop(self.unfinished);
-        Ok(())
+        self.file.publish(&self.path).map_err(|source| EmitError::Write { path: self.path, source })
     }
 }

@@ -1,34 +1,36 @@
-//! Which path goes to which layer: by origin, within a budget, what changes least at the bottom (decision 0030).
+//! Decides which path goes to which layer: by origin, within a budget, with the contents that change least at the
+//! bottom (decision 0030).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 
-/// How many packages and distributions have a layer of their own at most. With the other places that makes ten layers:
-/// each is a request of every pull and a directory of every overlay mount.
+/// How many packages and distributions can have a layer of their own. Together with the other layers that makes ten.
+/// More layers would cost more, because each is a request in every pull and a directory in every overlay mount.
 const ALONE: usize = 5;
-/// Smaller ones are not worth a request of their own, in bytes of files.
+/// The minimum size of an origin with its own layer, in bytes of files. A smaller layer is not worth a request of its
+/// own.
 const BIG_BYTES: u64 = 8 << 20;
-/// Where each package's dpkg metadata is, in `NAME` and `NAME.md5sums`.
+/// The path of each package's dpkg metadata, in `NAME` and `NAME.md5sums`.
 const DPKG: &str = "/var/lib/dpkg/status.d/";
 
-/// A layer to be: the shares of its origins in order, and the folders above their files before all else. A layer needs
-/// no other one below it, so the same shares are the same layer in every image.
+/// A future layer: first the parent directories of its files, then the shares of its origins in order. A layer does not
+/// depend on layers below it, so the same shares give the same layer in every image.
 #[derive(Debug)]
 pub(super) struct Group<'a> {
     pub(super) title: String,
     pub(super) shares: Vec<Share<'a>>,
 }
 
-/// One origin's paths of a layer.
+/// The paths of one origin in a layer.
 #[derive(Debug)]
 pub(super) struct Share<'a> {
     pub(super) origin: String,
     pub(super) entries: Vec<Entry<'a>>,
 }
 
-/// In the place of an origin, for the folders above all others' files.
+/// Used instead of an origin, for the share with the parent directories of all other files.
 const FOLDERS: &str = "folders";
 
 impl Share<'_> {
@@ -42,18 +44,18 @@ impl Share<'_> {
 pub(super) struct Entry<'a> {
     pub(super) path: &'a ImagePath,
     pub(super) node: &'a Node,
-    /// The path that it is a hard link to: one of the same share, and before it.
+    /// The path that it is a hard link to, an earlier one of the same share.
     pub(super) link: Option<&'a ImagePath>,
 }
 
 impl Entry<'_> {
-    /// Of the contents, where the entry has its own.
+    /// Returns the size of the contents. 0 if the entry is a hard link.
     pub(super) fn size_bytes(&self) -> u64 {
         if self.link.is_some() { 0 } else { self.node.size_bytes() }
     }
 }
 
-/// The places of a layer, from the bottom up.
+/// The layers, from the bottom to the top.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     /// Debian's packages.
@@ -64,11 +66,11 @@ enum Place {
     AlonePackage(String),
     /// A big distribution.
     AloneDistribution(String),
-    /// What the program depends on.
+    /// The program's dependencies.
     Dependencies,
-    /// What the user asked for, and what lath wrote.
+    /// The requested distributions, and the files that lath wrote.
     Program,
-    /// What the user copied.
+    /// The files that the user copied.
     Copied,
 }
 
@@ -91,7 +93,7 @@ struct Contents<'a> {
     shares: BTreeMap<String, Vec<Entry<'a>>>,
 }
 
-/// Groups all paths of `tree` but the root itself; `requested` are the distributions that the user named.
+/// Groups all paths of `tree` except the root itself. `requested` are the distributions that the user named.
 pub(super) fn group<'a>(tree: &'a Tree, requested: &[String]) -> Vec<Group<'a>> {
     let packages = tree.nodes.values().filter_map(|node| match &node.origin {
         Origin::Deb { name, .. } => Some((name.as_str(), &node.origin)),
@@ -125,12 +127,13 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// The name of the share that a path is in. Bytecode has its own, behind its sources': those are the same without it.
+/// Returns the name of the share that a path belongs to. Bytecode gets a share of its own after its sources, so that
+/// the sources' bytes do not change if bytecode is turned off.
 fn share(entry: &Entry<'_>, origin: &Origin) -> String {
     if entry.path.is_bytecode() { format!("{origin} bytecode") } else { origin.to_string() }
 }
 
-/// Files, links and the folders with nothing in them.
+/// Returns the files, the links and the empty directories.
 fn leaves(tree: &Tree) -> Vec<Entry<'_>> {
     let links = tree.hard_links();
     let filled: BTreeSet<ImagePath> = tree.nodes.keys().filter_map(ImagePath::parent).collect();
@@ -139,7 +142,8 @@ fn leaves(tree: &Tree) -> Vec<Entry<'_>> {
     leaves.map(|(path, node)| Entry { path, node, link: links.get(path).copied() }).collect()
 }
 
-/// Whom a path goes with: its origin, but dpkg's metadata goes with its package.
+/// Returns the origin whose layer the path goes to. Usually that is the path's own origin, but dpkg's metadata goes
+/// with its package.
 fn owner<'a>(entry: &Entry<'a>, packages: &BTreeMap<&str, &'a Origin>) -> &'a Origin {
     let origin = &entry.node.origin;
     let Some(file) = entry.path.as_str().strip_prefix(DPKG).filter(|_| *origin == Origin::Lath) else {
@@ -149,7 +153,7 @@ fn owner<'a>(entry: &Entry<'a>, packages: &BTreeMap<&str, &'a Origin>) -> &'a Or
     packages.get(package).copied().unwrap_or(origin)
 }
 
-/// The biggest origins, as many as the budget allows.
+/// Returns the biggest origins, as many as the budget allows.
 fn alone<'a>(owners: &[(Entry<'_>, &'a Origin)]) -> BTreeSet<&'a Origin> {
     let mut bytes: BTreeMap<&Origin, u64> = BTreeMap::new();
     for (entry, origin) in owners {
@@ -163,7 +167,7 @@ fn alone<'a>(owners: &[(Entry<'_>, &'a Origin)]) -> BTreeSet<&'a Origin> {
         }
     }
     let mut big: Vec<(&Origin, u64)> = bytes.into_iter().filter(|(_, bytes)| *bytes >= BIG_BYTES).collect();
-    // Stable: origins of one size stay in their own order.
+    // The sort is stable: origins of the same size stay in their order.
     big.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
     big.into_iter().take(ALONE).map(|(origin, _)| origin).collect()
 }
@@ -180,7 +184,7 @@ fn place(origin: &Origin, requested: &[String], alone: &BTreeSet<&Origin>) -> Pl
     }
 }
 
-/// `python3.13-minimal`, `libpython3.13-stdlib`, `python3`; not a library for Python such as `python3-apt`.
+/// `python3.13-minimal`, `libpython3.13-stdlib`, `python3`, but not a library for Python such as `python3-apt`.
 fn is_python(package: &str) -> bool {
     let name = package.strip_prefix("lib").unwrap_or(package);
     let Some(rest) = name.strip_prefix("python3") else { return false };

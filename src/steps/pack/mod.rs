@@ -1,7 +1,8 @@
-//! Tree -> layers: grouped by origin, deterministic tar, each piece compressed once and kept in the store.
+//! Tree -> layers: grouped by origin, written as deterministic tar. Each piece is compressed once and kept in the
+//! store.
 //!
-//! A layer's blob is the concatenation of its segments. What did not change is not read again: segments are known by
-//! what is in them, and a layer's digests by its segments.
+//! A layer's blob is the concatenation of its segments. Contents that did not change are not read again: the key of a
+//! segment depends on its contents, and a layer's digests are cached by its segments.
 
 mod group;
 mod segment;
@@ -14,11 +15,13 @@ use thiserror::Error;
 
 use self::group::{Entry, Group, group};
 use self::segment::Piece;
+use crate::formats::oci;
 use crate::model::digest::{Digest, DigestWriter};
+use crate::model::hint::Hints;
 use crate::model::image::{BlobDigest, DiffId, Layer};
 use crate::model::request::{Compression, Request};
 use crate::model::tree::Tree;
-use crate::outside::store::{Store, StoreError};
+use crate::outside::store::{Bucket, Store, StoreError};
 use crate::outside::world::World;
 
 #[derive(Debug, Error)]
@@ -31,7 +34,17 @@ pub(crate) enum PackError {
     Layer { title: String, source: io::Error },
 }
 
-/// Packs `tree`; `requested` are the distributions that the user named. Layers come from the bottom up.
+impl Hints for PackError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Store(error) => error.hints(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Packs `tree` and returns the layers from the bottom to the top. `requested` are the distributions that the user
+/// named.
 pub(crate) fn pack(
     tree: &Tree,
     requested: &[String],
@@ -41,7 +54,7 @@ pub(crate) fn pack(
     group(tree, requested).par_iter().map(|group| layer(group, request, &world.store)).collect()
 }
 
-/// Compresses the files of a tree that lacks its bytecode still: [`pack`] finds them in the store.
+/// Compresses the files of a tree that has no bytecode yet, so that [`pack`] finds them in the store.
 pub(crate) fn pack_ahead(tree: &Tree, requested: &[String], request: &Request, world: &World) -> Result<(), PackError> {
     let groups = group(tree, requested);
     let pieces: Vec<Piece<'_>> = groups
@@ -54,7 +67,6 @@ pub(crate) fn pack_ahead(tree: &Tree, requested: &[String], request: &Request, w
 }
 
 fn layer(group: &Group<'_>, request: &Request, store: &Store) -> Result<Layer, PackError> {
-    const SHELF: &str = "layers-1";
     let title = &group.title;
     let files_bytes = group.shares.iter().flat_map(|share| &share.entries).map(Entry::size_bytes).sum();
     let pieces: Vec<Piece<'_>> = group.shares.iter().flat_map(segment::pieces).collect();
@@ -64,10 +76,10 @@ fn layer(group: &Group<'_>, request: &Request, store: &Store) -> Result<Layer, P
     segments.push(segment::end(request, store)?);
     let key = Digest::of_fields(segments.iter().map(|segment| segment.as_bytes().as_slice()));
     let media_type = match request.compression {
-        Compression::Gzip(_) => "application/vnd.oci.image.layer.v1.tar+gzip",
-        Compression::Zstd(_) => "application/vnd.oci.image.layer.v1.tar+zstd",
+        Compression::Gzip(_) => oci::LAYER_GZIP,
+        Compression::Zstd(_) => oci::LAYER_ZSTD,
     };
-    if let Some(noted) = store.note::<Layer>(SHELF, &key) {
+    if let Some(noted) = store.entry::<Layer>(Bucket::Layers, &key) {
         return Ok(Layer { title: title.clone(), files_bytes, ..noted });
     }
     let failed = |source| PackError::Layer { title: title.clone(), source };
@@ -83,7 +95,7 @@ fn layer(group: &Group<'_>, request: &Request, store: &Store) -> Result<Layer, P
         files_bytes,
         segments,
     };
-    store.write_note(SHELF, &key, &layer)?;
+    store.write_entry(Bucket::Layers, &key, &layer)?;
     Ok(layer)
 }
 
@@ -96,7 +108,8 @@ fn blob_digest(segments: &[Digest], store: &Store) -> io::Result<(Digest, u64)> 
     Ok((digest, size_bytes))
 }
 
-/// Of the bytes as a puller unpacks them, so that a segment that does not unpack is found here.
+/// Computes the digest and size of the uncompressed tar. It decompresses the segments like a client that pulls the
+/// image, so a segment that cannot be unpacked is detected here.
 fn diff_id(segments: &[Digest], compression: Compression, store: &Store) -> io::Result<(Digest, u64)> {
     let mut writer = DigestWriter::new(io::sink());
     for segment in segments {

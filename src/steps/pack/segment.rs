@@ -1,33 +1,52 @@
-//! Segments: a share's tar, cut into pieces, each compressed once and kept in the store.
+//! Segments: the tar of a share, cut into pieces. Each piece is compressed once and kept in the store.
 //!
-//! A segment is one gzip member (RFC 1952, section 2.2) or zstd frame (RFC 8878, section 3.1), or several of them.
+//! A segment is one or more gzip members (RFC 1952, section 2.2) or zstd frames (RFC 8878, section 3.1).
 
-use std::fmt::Write as _;
 use std::io::{self, Read, Write};
+
+use serde::Serialize;
 
 use super::PackError;
 use super::group::{Entry, Share};
 use crate::formats::tarball;
 use crate::model::digest::Digest;
+use crate::model::image_path::ImagePath;
 use crate::model::request::{Compression, Request};
 use crate::model::tree::Kind;
-use crate::outside::store::Store;
+use crate::model::zeros::is_zero;
+use crate::outside::store::{Form, Store};
 
-/// Changes whenever the bytes of a segment would, for the same nodes.
-const FORMAT: &str = "segment-3";
-/// How much tar is compressed at once, and so about what one thread holds in memory.
+/// How much tar is compressed at once. One thread holds about this much in memory.
 const CHUNK_BYTES: usize = 4 << 20;
-/// How many bytes of files a piece holds at least, unless it is the last: enough that the window (gzip's has 32 KiB)
-/// is mostly full, and little enough that all cores have work on a big distribution.
+/// The minimum size of the files in a piece, except the last piece. It is large enough that the compression window (32
+/// KiB in gzip) is mostly full, and small enough that a big distribution keeps all cores busy.
 const PIECE_BYTES: u64 = 4 << 20;
 
-/// Some of one share's paths.
+/// Consecutive paths of one share.
 pub(super) struct Piece<'a> {
     origin: &'a str,
     entries: &'a [Entry<'a>],
 }
 
-/// Cuts a share into pieces; where depends on nothing but the share.
+/// The key of a segment: everything that its bytes depend on.
+#[derive(Serialize)]
+struct SegmentKey<'a> {
+    form: &'static str,
+    compression: Compression,
+    epoch_secs: u64,
+    entries: Vec<EntryKey<'a>>,
+}
+
+#[derive(Serialize)]
+struct EntryKey<'a> {
+    path: &'a ImagePath,
+    mode: u32,
+    owner: u32,
+    kind: &'a Kind,
+    hard_link_to: Option<&'a ImagePath>,
+}
+
+/// Cuts a share into pieces. The positions of the cuts depend only on the share.
 pub(super) fn pieces<'a>(share: &'a Share<'a>) -> Vec<Piece<'a>> {
     let (mut pieces, mut begin, mut bytes) = (Vec::new(), 0, 0);
     for (index, entry) in share.entries.iter().enumerate() {
@@ -40,77 +59,89 @@ pub(super) fn pieces<'a>(share: &'a Share<'a>) -> Vec<Piece<'a>> {
     pieces
 }
 
-/// The key of a piece's segment, which is made where the store lacks it.
-pub(super) fn segment(piece: &Piece<'_>, request: &Request, store: &Store) -> Result<Digest, PackError> {
-    let mut listing = format!("{FORMAT} {:?} {}\n", request.compression, request.epoch_secs);
-    for Entry { path, node, link } in piece.entries {
-        // Writing to a String cannot fail.
-        let _ = writeln!(listing, "{path} {:o} {} {:?} {link:?}", node.mode, node.owner, node.kind);
-    }
-    let key = Digest::of(listing.as_bytes());
+/// Returns the key of a piece's segment. If the store does not have the segment, creates it.
+pub(super) fn segment<'a>(piece: &Piece<'a>, request: &Request, store: &Store) -> Result<Digest, PackError> {
+    let key = |entry: &'a Entry<'a>| EntryKey {
+        path: entry.path,
+        mode: entry.node.mode,
+        owner: entry.node.owner,
+        kind: &entry.node.kind,
+        hard_link_to: entry.link,
+    };
+    let key = Digest::of_key(&SegmentKey {
+        form: Form::Tar.name(),
+        compression: request.compression,
+        epoch_secs: request.epoch_secs,
+        entries: piece.entries.iter().map(key).collect(),
+    });
     if store.has_segment(&key) {
         return Ok(key);
     }
     let failed = |source| PackError::Segment { origin: piece.origin.to_owned(), source };
-    let mut packer = Packer::new(request.compression);
-    for Entry { path, node, link } in piece.entries {
-        if let Some(first) = link {
-            tarball::write_hard_link(&mut packer, path, node, first, request.epoch_secs).map_err(failed)?;
-            continue;
+    store.write_segment(&key, |file| {
+        let mut packer = Packer::new(request.compression, file);
+        for Entry { path, node, link } in piece.entries {
+            if let Some(first) = link {
+                tarball::write_hard_link(&mut packer, path, node, first, request.epoch_secs).map_err(failed)?;
+                continue;
+            }
+            let mut contents: Box<dyn Read> = match &node.kind {
+                Kind::File { digest, .. } => store.reader(digest)?,
+                Kind::Directory | Kind::Link { .. } => Box::new(io::empty()),
+            };
+            tarball::write_node(&mut packer, path, node, request.epoch_secs, &mut contents).map_err(failed)?;
         }
-        let mut contents: Box<dyn Read> = match &node.kind {
-            Kind::File { digest, .. } => store.reader(digest)?,
-            Kind::Directory | Kind::Link { .. } => Box::new(io::empty()),
-        };
-        tarball::write_node(&mut packer, path, node, request.epoch_secs, &mut contents).map_err(failed)?;
-    }
-    store.put_segment(&key, &packer.finish().map_err(failed)?)?;
+        packer.finish().map(drop).map_err(failed)
+    })?;
     Ok(key)
 }
 
-/// The segment that ends every layer.
+/// Returns the segment that ends every layer.
 pub(super) fn end(request: &Request, store: &Store) -> Result<Digest, PackError> {
-    let key = Digest::of(format!("{FORMAT} end {:?}", request.compression).as_bytes());
+    let key = Digest::of_key(&(Form::TarEnd.name(), request.compression));
     if !store.has_segment(&key) {
         let failed = |source| PackError::Segment { origin: "lath".to_owned(), source };
-        let mut packer = Packer::new(request.compression);
-        packer.write_all(&tarball::END).map_err(failed)?;
-        store.put_segment(&key, &packer.finish().map_err(failed)?)?;
+        store.write_segment(&key, |file| {
+            let mut packer = Packer::new(request.compression, file);
+            packer.write_all(&tarball::END).map_err(failed)?;
+            packer.finish().map(drop).map_err(failed)
+        })?;
     }
     Ok(key)
 }
 
-/// Compresses what is written to it, a chunk at a time, each to a member or a frame of its own.
-struct Packer {
+/// Compresses the bytes that are written to it, a chunk at a time, each to a member or a frame of its own, and passes it on.
+struct Packer<W> {
     compression: Compression,
     chunk: Vec<u8>,
-    packed: Vec<u8>,
+    /// A whole chunk of zeros, once one was compressed: sparse files have many.
+    zeros: Option<Vec<u8>>,
+    inner: W,
 }
 
-impl Packer {
-    fn new(compression: Compression) -> Self {
-        Self { compression, chunk: Vec::new(), packed: Vec::new() }
+impl<W: Write> Packer<W> {
+    fn new(compression: Compression, inner: W) -> Self {
+        Self { compression, chunk: Vec::new(), zeros: None, inner }
     }
 
-    fn finish(mut self) -> io::Result<Vec<u8>> {
+    fn finish(mut self) -> io::Result<W> {
         self.pack_chunk()?;
-        Ok(self.packed)
+        Ok(self.inner)
     }
 
     fn pack_chunk(&mut self) -> io::Result<()> {
         if self.chunk.is_empty() {
             return Ok(());
         }
-        match self.compression {
-            Compression::Gzip(level) => {
-                let level = libdeflater::CompressionLvl::new(level.into()).unwrap_or_default();
-                let mut compressor = libdeflater::Compressor::new(level);
-                let mut member = vec![0; compressor.gzip_compress_bound(self.chunk.len())];
-                let length = compressor.gzip_compress(&self.chunk, &mut member).map_err(io::Error::other)?;
-                self.packed.extend_from_slice(&member[..length]);
-            }
-            Compression::Zstd(level) => {
-                self.packed.extend(zstd::bulk::compress(&self.chunk, level.into())?);
+        let is_zeros = self.chunk.len() == CHUNK_BYTES && is_zero(&self.chunk);
+        match &self.zeros {
+            Some(packed) if is_zeros => self.inner.write_all(packed)?,
+            _ => {
+                let packed = pack(&self.chunk, self.compression)?;
+                self.inner.write_all(&packed)?;
+                if is_zeros {
+                    self.zeros = Some(packed);
+                }
             }
         }
         self.chunk.clear();
@@ -118,7 +149,21 @@ impl Packer {
     }
 }
 
-impl Write for Packer {
+fn pack(chunk: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
+    match compression {
+        Compression::Gzip(level) => {
+            let level = libdeflater::CompressionLvl::new(level.into()).unwrap_or_default();
+            let mut compressor = libdeflater::Compressor::new(level);
+            let mut member = vec![0; compressor.gzip_compress_bound(chunk.len())];
+            let length = compressor.gzip_compress(chunk, &mut member).map_err(io::Error::other)?;
+            member.truncate(length);
+            Ok(member)
+        }
+        Compression::Zstd(level) => zstd::bulk::compress(chunk, level.into()),
+    }
+}
+
+impl<W: Write> Write for Packer<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = CHUNK_BYTES - self.chunk.len();
         let taken = bytes.len().min(room);
@@ -162,7 +207,7 @@ mod tests {
     fn what_is_packed_in_several_chunks_is_unpacked_as_one_stream() {
         let bytes: Vec<u8> = (0..CHUNK_BYTES + 1000).map(|index| (index % 251) as u8).collect();
         for compression in [Compression::Gzip(1), Compression::Zstd(1)] {
-            let mut packer = Packer::new(compression);
+            let mut packer = Packer::new(compression, Vec::new());
             packer.write_all(&bytes).unwrap();
             let packed = packer.finish().unwrap();
             let mut unpacked = Vec::new();
@@ -176,5 +221,22 @@ mod tests {
             };
             assert!(unpacked == bytes, "{compression:?}");
         }
+    }
+
+    #[test]
+    fn packed_chunks_are_passed_on_at_once_and_zeros_are_packed_once() {
+        let mut packer = Packer::new(Compression::Gzip(1), Vec::new());
+        let mut lengths = vec![0];
+        for chunk in [vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES], vec![1; CHUNK_BYTES], vec![0; CHUNK_BYTES]] {
+            packer.write_all(&chunk).unwrap();
+            assert!(packer.chunk.is_empty());
+            lengths.push(packer.inner.len());
+        }
+        let members: Vec<usize> = lengths.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(members[0] > 0 && members[0] == members[1] && members[0] == members[3], "{members:?}");
+        let (packed, mut unpacked) = (packer.finish().unwrap(), Vec::new());
+        flate2::read::MultiGzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked.iter().map(|&byte| usize::from(byte)).sum::<usize>(), CHUNK_BYTES);
+        assert_eq!(unpacked.len(), 4 * CHUNK_BYTES);
     }
 }

@@ -1,4 +1,4 @@
-//! A tree laid out, for as long as something runs in it.
+//! A tree that is laid out so that programs can run in it.
 
 use std::collections::BTreeMap;
 
@@ -7,32 +7,36 @@ use super::checks::{Batch, Circumstances, Command, Task};
 use super::compare::Answer;
 use crate::model::request::{Request, Volume};
 use crate::model::tree::Tree;
+use crate::outside::deadline::Deadline;
 use crate::outside::sandbox::{Emulation, Job};
-use crate::outside::store::Shown;
+use crate::outside::stage::Shown;
 use crate::outside::world::World;
 
-/// How much longer an emulated program may take: qemu's user mode runs Python at a tenth of its speed.
+/// How many times longer an emulated program may take. qemu's user mode runs Python at a tenth of its speed.
 const EMULATED: u64 = 15;
 
 pub(super) struct Checkout<'a> {
     tree: &'a Tree,
-    shown: Shown,
+    shown: Shown<'a>,
     env: BTreeMap<String, String>,
     cwd: String,
     uid: u32,
     emulation: Emulation,
+    deadline: Deadline,
     world: &'a World,
 }
 
 impl<'a> Checkout<'a> {
-    /// `tree` laid out, and what the image says of how its programs run.
+    /// `env` and `request` contain the image's settings for its programs.
     pub(super) fn new(
-        (tree, shown): (&'a Tree, Shown),
+        (tree, shown): (&'a Tree, Shown<'a>),
         env: &[String],
         request: &Request,
         emulation: Emulation,
         world: &'a World,
     ) -> Self {
+        // The user's own run has no time limit.
+        let deadline = Deadline::after(0);
         let variables: BTreeMap<String, String> = env
             .iter()
             .filter_map(|pair| pair.split_once('='))
@@ -40,7 +44,12 @@ impl<'a> Checkout<'a> {
             .collect();
         let cwd = request.runtime.workdir.as_ref().map_or("/", |path| path.as_str()).to_owned();
         let uid = request.runtime.uid().parse().unwrap_or_default();
-        Self { tree, shown, env: variables, cwd, uid, emulation, world }
+        Self { tree, shown, env: variables, cwd, uid, emulation, deadline, world }
+    }
+
+    /// The same, but each check must begin and end before `deadline`.
+    pub(super) fn until(self, deadline: Deadline) -> Self {
+        Self { deadline, ..self }
     }
 
     /// Runs `argv` with this process's own input and output, and returns its exit code.
@@ -50,38 +59,40 @@ impl<'a> Checkout<'a> {
         Ok(self
             .world
             .sandbox
-            .attach(&self.shown.root, &Job { volumes: volumes.to_vec(), ..self.job(argv, Circumstances::within(0)) })?)
+            .attach(self.shown.root, &Job { volumes: volumes.to_vec(), ..self.job(argv, Circumstances::within(0)) })?)
     }
 
-    /// The answers to a task: one to a command, one to each item of a batch.
-    pub(super) fn ask(&self, task: &Task) -> Result<Vec<Answer>, ProveError> {
+    /// Returns the results of a task: one for a command, one for each item of a batch. `None` means that the time was
+    /// over.
+    pub(super) fn ask(&self, task: &Task) -> Result<Vec<Option<Answer>>, ProveError> {
         match task {
             Task::Command(command) => Ok(vec![self.ask_command(command)?]),
             Task::Batch(batch) => self.ask_batch(batch),
         }
     }
 
-    /// The answer of the first attempt that succeeds, or of the first. One that did not end may be a server, which
-    /// other words would only start again.
-    fn ask_command(&self, command: &Command) -> Result<Answer, ProveError> {
+    /// Returns the result of the first attempt that succeeds, or else of the first attempt. If an attempt did not end,
+    /// it may be a server, and other arguments would only start it again.
+    fn ask_command(&self, command: &Command) -> Result<Option<Answer>, ProveError> {
         let mut first = None;
         for argv in &command.attempts {
-            let answer = self.run(&command.name, argv, command.circumstances)?;
+            let Some(answer) = self.run(&command.name, argv, command.circumstances)? else { return Ok(None) };
             if answer.exit_code == 0 || answer.timeout_secs.is_some() {
-                return Ok(first.filter(|_| answer.exit_code != 0).unwrap_or(answer));
+                return Ok(Some(first.filter(|_| answer.exit_code != 0).unwrap_or(answer)));
             }
             first.get_or_insert(answer);
         }
-        Ok(first.unwrap_or_default())
+        Ok(first)
     }
 
-    /// All items share a process; one that fails in there, or that it did not come to, is asked again on its own.
-    fn ask_batch(&self, batch: &Batch) -> Result<Vec<Answer>, ProveError> {
-        let shared = self.drive(batch, &batch.items)?;
+    /// All items share a process. If one fails, or if the process does not reach it, it runs again in a process of its
+    /// own.
+    fn ask_batch(&self, batch: &Batch) -> Result<Vec<Option<Answer>>, ProveError> {
+        let Some(shared) = self.drive(batch, &batch.items)? else { return Ok(vec![None; batch.items.len()]) };
         let mut answers = Vec::new();
         for (index, item) in batch.items.iter().enumerate() {
             let answer = match told(&shared, index) {
-                Some("") => Answer { command: item.0.clone(), ..Answer::default() },
+                Some("") => Some(Answer { command: item.0.clone(), ..Answer::default() }),
                 _ => self.ask_item(batch, item)?,
             };
             answers.push(answer);
@@ -89,43 +100,51 @@ impl<'a> Checkout<'a> {
         Ok(answers)
     }
 
-    fn ask_item(&self, batch: &Batch, item: &(String, String)) -> Result<Answer, ProveError> {
-        let alone = self.drive(batch, std::slice::from_ref(item))?;
+    fn ask_item(&self, batch: &Batch, item: &(String, String)) -> Result<Option<Answer>, ProveError> {
+        let Some(alone) = self.drive(batch, std::slice::from_ref(item))? else { return Ok(None) };
         let command = item.0.clone();
-        Ok(match told(&alone, 0) {
+        Ok(Some(match told(&alone, 0) {
             Some("") => Answer { command, ..Answer::default() },
             Some(error) => Answer { command, exit_code: 1, stderr: error.to_owned(), ..Answer::default() },
-            // It took the process down, or held it up.
+            // It ended the process, or made it hang.
             None if alone.exit_code == 0 => {
                 Answer { command, exit_code: 1, stderr: "it ends the process".to_owned(), ..Answer::default() }
             }
             None => Answer { command, stdout: String::new(), ..alone },
-        })
+        }))
     }
 
-    fn drive(&self, batch: &Batch, items: &[(String, String)]) -> Result<Answer, ProveError> {
+    fn drive(&self, batch: &Batch, items: &[(String, String)]) -> Result<Option<Answer>, ProveError> {
         let argv: Vec<String> = batch.driver.iter().chain(items.iter().map(|(_, given)| given)).cloned().collect();
         self.run(batch.what, &argv, Circumstances::within(batch.timeout_secs))
     }
 
-    fn run(&self, name: &str, argv: &[String], circumstances: Circumstances) -> Result<Answer, ProveError> {
+    /// Runs `argv`. `None` if the time for the whole proof ended before the time for this command.
+    fn run(&self, name: &str, argv: &[String], circumstances: Circumstances) -> Result<Option<Answer>, ProveError> {
         let command = words(name, argv);
         let Some(started) = self.startable(argv)? else {
             let program = argv.first().map_or("", String::as_str);
             let stderr = format!("cannot find `{program}` in the image");
-            return Ok(Answer { command, exit_code: 127, stderr, ..Answer::default() });
+            return Ok(Some(Answer { command, exit_code: 127, stderr, ..Answer::default() }));
         };
         let is_emulated = self.emulation != Emulation::Kernel;
-        let timeout_secs = circumstances.timeout_secs * if is_emulated { EMULATED } else { 1 };
+        let own_secs = circumstances.timeout_secs * if is_emulated { EMULATED } else { 1 };
+        let timeout_secs = self.deadline.left_secs().map_or(own_secs, |left| left.min(own_secs));
+        if timeout_secs == 0 {
+            return Ok(None);
+        }
         let circumstances = Circumstances { timeout_secs, ..circumstances };
-        let outcome = self.world.sandbox.run(&self.shown.root, &self.job(started, circumstances))?;
-        Ok(Answer {
+        let outcome = self.world.sandbox.run(self.shown.root, &self.job(started, circumstances))?;
+        if outcome.is_timeout && timeout_secs < own_secs {
+            return Ok(None);
+        }
+        Ok(Some(Answer {
             command,
             exit_code: outcome.exit_code,
             stdout: String::from_utf8_lossy(&outcome.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&outcome.stderr).into_owned(),
             timeout_secs: outcome.is_timeout.then_some(timeout_secs),
-        })
+        }))
     }
 
     fn job(&self, argv: Vec<String>, circumstances: Circumstances) -> Job {
@@ -143,8 +162,8 @@ impl<'a> Checkout<'a> {
         }
     }
 
-    /// The command with its program's whole path, as `PATH` has it; `None` where there is no such program. An emulator
-    /// starts programs only, so that a script's interpreter is named to it.
+    /// Returns the command with the whole path of its program, which is found through `PATH`. `None` if there is no
+    /// such program. An emulator can only start programs, so for a script the interpreter is added.
     fn startable(&self, argv: &[String]) -> Result<Option<Vec<String>>, ProveError> {
         let Some((program, arguments)) = argv.split_first() else { return Ok(None) };
         let path = self.env.get("PATH").map_or("", String::as_str);
@@ -159,7 +178,7 @@ impl<'a> Checkout<'a> {
         if self.emulation != Emulation::Kernel
             && let Some(digest) = self.tree.find(&found).and_then(|(_, node)| node.digest())
         {
-            started = interpreter(&self.world.store.read(digest)?);
+            started = interpreter(&self.world.store.read_start(digest, FIRST_LINE_BYTES)?);
         }
         started.push(found);
         started.extend(arguments.iter().cloned());
@@ -167,20 +186,23 @@ impl<'a> Checkout<'a> {
     }
 }
 
-/// What was told of the item with that number; `None` where the process did not come to it.
+/// Returns the report on the item with that number. `None` if the process did not reach it.
 fn told(answer: &Answer, index: usize) -> Option<&str> {
     let lines = answer.stdout.lines();
     lines.filter_map(|line| line.split_once(' ')).find(|(number, _)| number.parse() == Ok(index)).map(|(_, said)| said)
 }
 
-/// The interpreter that a script names in its first line, and its argument.
+/// The kernel reads at most this much of a script for its first line (`BINPRM_BUF_SIZE` has 256 bytes).
+const FIRST_LINE_BYTES: u64 = 4096;
+
+/// Returns the interpreter in the first line of a script, and its argument.
 fn interpreter(bytes: &[u8]) -> Vec<String> {
     let Some(rest) = bytes.strip_prefix(b"#!") else { return Vec::new() };
     let line = rest.split(|&byte| byte == b'\n').next().unwrap_or_default();
     String::from_utf8_lossy(line).trim().splitn(2, char::is_whitespace).map(|word| word.trim().to_owned()).collect()
 }
 
-/// A command as a person would type it: lath's own programs by their names.
+/// Returns the command as a person would type it. lath's own checks of programs are shown with the program's name.
 fn words(name: &str, argv: &[String]) -> String {
     match argv {
         [program, option] if program.ends_with(&format!("/bin/{name}")) && option.starts_with("--") => {

@@ -1,29 +1,31 @@
-//! What is asked of a tree: commands with an answer, and lists of things to import or to load.
+//! The checks of a tree: commands that run, and lists of modules and libraries that are imported or loaded.
+
+use serde::Serialize;
 
 use super::compare::Answer;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::request::Request;
 use crate::model::tree::{Kind, Tree};
 
-/// How long one of lath's own checks may take. A script that does not know `--version` may start a server instead.
+/// The time limit of one of lath's own checks. A script that does not support `--version` may start a server instead.
 const DEFAULT_SECS: u64 = 20;
 
-/// How long one of the user's checks may take.
+/// The time limit of one of the user's checks.
 const ASKED_SECS: u64 = 120;
 
-/// How many things one process imports or loads: enough to share what they share, and few enough for every core.
+/// How many items one process imports or loads. A larger number shares more imports; a smaller one uses more cores.
 const BATCH: usize = 24;
 
-/// What every image's Python must do, with a cleared environment and without the user base.
+/// The check for every image's Python. It runs with a cleared environment and without the user base.
 const PYTHON: &str = "import ssl, sqlite3, zoneinfo, decimal, ctypes, sys
 assert ssl.create_default_context().cert_store_stats()['x509'] > 0, 'no certificates'
 assert sys.getfilesystemencoding() == 'utf-8', sys.getfilesystemencoding()
 zoneinfo.ZoneInfo('Europe/Berlin')
 ";
 
-/// Imports entry points as `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may be a module that
-/// nobody has imported), and loads libraries by path, and tells of each at once: `NUMBER ERROR`.
-/// What they print themselves is thrown away; a thread that they leave behind keeps nobody waiting.
+/// Imports entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may be a
+/// module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. Their
+/// own output is discarded, and a thread that they leave running does not delay the end.
 const DRIVER: &str = r#"
 import ctypes, operator, os, sys
 items, sys.argv[1:] = sys.argv[1:], []
@@ -47,17 +49,40 @@ for number, item in enumerate(items):
 os._exit(0)
 "#;
 
-/// Something to ask, of which the trimmed and the untrimmed tree have to give the same account.
+/// A check. The trimmed and the untrimmed tree must give the same result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Task {
     Command(Command),
     Batch(Batch),
 }
 
-/// What an answer rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A task as a part of a key: everything that its result depends on, except the tree.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TaskKey<'a> {
+    Command {
+        name: &'a str,
+        attempts: &'a [Vec<String>],
+        is_cleared: bool,
+        has_loopback: bool,
+        timeout_secs: u64,
+        must: bool,
+        scope: Scope,
+    },
+    Batch {
+        driver: &'a [String],
+        items: &'a [(String, String)],
+        what: &'a str,
+        scope: Scope,
+        timeout_secs: u64,
+    },
+}
+
+/// The files that a result depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Scope {
-    /// On all but the user base: Python runs isolated, and reads nothing there.
+    /// All files except the user base: Python runs isolated, and reads nothing there.
     Base,
     Image,
 }
@@ -70,7 +95,19 @@ impl Task {
         }
     }
 
-    /// The task with those items of a batch alone; a command as it is.
+    pub(super) fn key(&self) -> TaskKey<'_> {
+        match self {
+            Self::Command(Command { name, attempts, circumstances, must, scope }) => {
+                let Circumstances { is_cleared, has_loopback, timeout_secs } = *circumstances;
+                TaskKey::Command { name, attempts, is_cleared, has_loopback, timeout_secs, must: *must, scope: *scope }
+            }
+            Self::Batch(Batch { driver, items, what, scope, timeout_secs }) => {
+                TaskKey::Batch { driver, items, what, scope: *scope, timeout_secs: *timeout_secs }
+            }
+        }
+    }
+
+    /// Returns the task with only those items of a batch. A command is returned unchanged.
     pub(super) fn only(&self, indexes: &[usize]) -> Self {
         match self {
             Self::Command(_) => self.clone(),
@@ -81,21 +118,36 @@ impl Task {
         }
     }
 
-    /// The items of a batch that `answers` say have failed; `None` where there are none.
-    pub(super) fn failed(&self, answers: &[Answer]) -> Option<Self> {
-        let failed: Vec<usize> =
-            answers.iter().enumerate().filter(|(_, answer)| answer.exit_code != 0).map(|(index, _)| index).collect();
-        (matches!(self, Self::Batch(_)) && !failed.is_empty()).then(|| self.only(&failed))
+    /// Returns the numbers of the items of a batch that failed. Empty for a command.
+    pub(super) fn failed(&self, answers: &[Option<Answer>]) -> Vec<usize> {
+        if matches!(self, Self::Command(_)) {
+            return Vec::new();
+        }
+        let has_failed = |answer: &Option<Answer>| answer.as_ref().is_some_and(|answer| answer.exit_code != 0);
+        (0..answers.len()).filter(|&index| has_failed(&answers[index])).collect()
+    }
+
+    /// Returns the name of one of the items, or of the command.
+    pub(super) fn name(&self, item: usize) -> String {
+        match self {
+            Self::Command(command) => command.name.clone(),
+            Self::Batch(batch) => batch.items.get(item).map(|(name, _)| name.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Whether it must succeed, even if it fails in the untrimmed tree.
+    pub(super) fn must(&self) -> bool {
+        matches!(self, Self::Command(command) if command.must)
     }
 }
 
-/// A command, or several of which the first that succeeds counts.
+/// A command, or several. The first that succeeds counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Command {
     pub(super) name: String,
     pub(super) attempts: Vec<Vec<String>>,
     pub(super) circumstances: Circumstances,
-    /// Whether it has to succeed, whatever the untrimmed tree does.
+    /// Whether it must succeed, even if it fails in the untrimmed tree.
     pub(super) must: bool,
     pub(super) scope: Scope,
 }
@@ -103,35 +155,36 @@ pub(super) struct Command {
 /// How a command runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Circumstances {
-    /// Whether with a cleared environment.
+    /// Whether the environment is cleared.
     pub(super) is_cleared: bool,
-    /// Whether a server in there can be asked by its client.
+    /// Whether a client and a server in the sandbox can talk to each other.
     pub(super) has_loopback: bool,
-    /// 0 is no limit.
+    /// 0 means no limit.
     pub(super) timeout_secs: u64,
 }
 
 impl Circumstances {
-    /// The usual ones, with that many seconds.
+    /// The default circumstances, with this time limit.
     pub(super) fn within(timeout_secs: u64) -> Self {
         Self { is_cleared: false, has_loopback: false, timeout_secs }
     }
 }
 
-/// Things that one process imports or loads, one after the other.
+/// Modules or libraries that one process imports or loads, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Batch {
-    /// Python and its arguments, up to the items.
+    /// Python and its arguments before the items.
     pub(super) driver: Vec<String>,
-    /// What each is called, and how it is given to the driver.
+    /// The name of each item, and its argument for the driver.
     pub(super) items: Vec<(String, String)>,
-    /// What they are, for the summary.
+    /// The kind of the items, for the summary.
     pub(super) what: &'static str,
     pub(super) scope: Scope,
     pub(super) timeout_secs: u64,
 }
 
-/// Everything that is asked: what is imported and loaded, lath's own commands, then the user's.
+/// Returns all checks. Imports and loads are first. Then come the commands that must succeed, so that they run before
+/// the time is over. The scripts are last.
 pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<Task> {
     let python = request.python.version.interpreter();
     let run = |scope: Scope, code: &str| {
@@ -161,6 +214,15 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<
         must: true,
         scope: Scope::Base,
     }));
+    for command in &request.checks {
+        tasks.push(Task::Command(Command {
+            name: command.clone(),
+            attempts: vec![shlex::split(command).unwrap_or_default()],
+            circumstances: Circumstances { has_loopback: true, ..Circumstances::within(ASKED_SECS) },
+            must: true,
+            scope: Scope::Image,
+        }));
+    }
     let is_asked = |script: &&InstalledScript| script.is_requested || request.runtime.scripts.contains(&script.name);
     for script in assembly.scripts.iter().filter(is_asked) {
         let with = |option: &str| vec![request.user_base.program(&script.name), option.to_owned()];
@@ -172,19 +234,10 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<
             scope: Scope::Image,
         }));
     }
-    for command in &request.checks {
-        tasks.push(Task::Command(Command {
-            name: command.clone(),
-            attempts: vec![shlex::split(command).unwrap_or_default()],
-            circumstances: Circumstances { has_loopback: true, ..Circumstances::within(ASKED_SECS) },
-            must: true,
-            scope: Scope::Image,
-        }));
-    }
     tasks
 }
 
-/// The entry points of every distribution's console scripts.
+/// Returns the entry points of every distribution's console scripts.
 fn entry_points(assembly: &Assembly) -> Vec<(String, String)> {
     let target = |script: &InstalledScript| {
         let (module, attribute) = (script.module.as_ref()?, script.attribute.as_ref()?);
@@ -193,7 +246,7 @@ fn entry_points(assembly: &Assembly) -> Vec<(String, String)> {
     assembly.scripts.iter().filter_map(target).collect()
 }
 
-/// The extension modules in `directory`.
+/// Returns the extension modules in `directory`.
 fn modules(tree: &Tree, directory: &str) -> Vec<(String, String)> {
     let is_module = |name: &str| name.ends_with(".so") && (name.contains(".cpython-") || name.contains(".abi3."));
     tree.nodes

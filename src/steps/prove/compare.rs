@@ -1,26 +1,29 @@
-//! What the two trees' answers say of the image, and in which words it is told.
+//! Compares the results of both trees, and describes a difference.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::missing::{lacks, missing};
+use crate::model::hint::Hint;
+use crate::model::reason::Removed;
 use crate::model::tree::Tree;
 
-/// What a tree said to one check.
+/// The result of one check in one tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Answer {
-    /// The command that answered, as a person would type it.
+    /// The command, as a person would type it.
     pub(super) command: String,
     pub(super) exit_code: i32,
     pub(super) stdout: String,
     pub(super) stderr: String,
-    /// The time that was allowed, where it did not suffice.
+    /// The time limit, if the command exceeded it.
     pub(super) timeout_secs: Option<u64>,
 }
 
 impl Answer {
-    /// Whether two trees, or one tree twice, say the same. How far a command came when its time was up tells nothing.
+    /// Whether two trees, or two runs in one tree, give the same result. If both exceeded the same time limit, their
+    /// output is not compared.
     fn agrees(&self, other: &Self) -> bool {
         let is_timeout = self.timeout_secs.is_some() && self.timeout_secs == other.timeout_secs;
         self.command == other.command && (is_timeout || self == other)
@@ -37,20 +40,20 @@ impl Answer {
         format!("{}{}", self.stdout, self.stderr)
     }
 
-    /// The line that tells most, which is the last.
+    /// Returns the last line of the output, because it says most.
     pub(super) fn last_line(&self) -> String {
         let said = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
         said.trim().lines().last().map_or_else(|| self.ended(), str::to_owned)
     }
 }
 
-/// What a check came to.
+/// The verdict on a check.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Passed,
-    /// It answers otherwise each time, so that exit codes were compared alone.
+    /// Its results differ from run to run, so only exit codes were compared.
     Restless,
-    /// It fails, and fails alike in the untrimmed tree.
+    /// It fails in the same way in both trees.
     FailsAlike,
     Differs(Difference),
 }
@@ -59,29 +62,30 @@ pub(super) enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
     check: String,
-    /// `None` where success was promised.
+    /// `None` if the check had to succeed, and did not succeed in the untrimmed tree either.
     claimed: Option<Box<Answer>>,
     found: Box<Answer>,
-    /// What trimming removed and the command named: a path, and the reason.
-    removed: Vec<(String, String)>,
-    /// What would bring something that neither tree has.
-    remedy: Option<String>,
+    /// The removed paths that the output contains, each with the reason.
+    removed: Vec<(String, Removed)>,
+    /// A hint, if something is missing in both trees.
+    hint: Option<Hint>,
 }
 
-/// Compares the answer of the `slim` tree with the `whole` one's; `again` asks once more, the slim tree by `true`.
+/// Compares the result of the `slim` tree with that of the `whole` one. `again` runs the check once more; `true` means
+/// in the slim tree.
 pub(super) fn judge<E>(
     must: bool,
     (slim, whole): (&Answer, &Answer),
     removed_from: &Tree,
-    again: impl Fn(bool) -> Result<Answer, E>,
+    mut again: impl FnMut(bool) -> Result<Answer, E>,
 ) -> Result<Verdict, E> {
     let differs = |slim: &Answer, claimed: Option<&Answer>| {
         let removed = removed(&slim.said(), removed_from);
-        let remedy = missing(&slim.said(), removed_from).map(|missing| missing.remedy);
+        let hint = missing(&slim.said(), removed_from).map(|missing| missing.hint);
         let (check, claimed) = (slim.command.clone(), claimed.cloned().map(Box::new));
-        Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, remedy })
+        Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, hint })
     };
-    // A machine that was busy may be less so now.
+    // A busy machine may be less busy now.
     let unhurried = if must && slim.timeout_secs.is_some() { Some(again(true)?) } else { None };
     let slim = unhurried.as_ref().unwrap_or(slim);
     if must && slim.exit_code != 0 {
@@ -108,9 +112,9 @@ pub(super) fn judge<E>(
     Ok(differs(slim, Some(whole)))
 }
 
-/// What of the removed paths a program's words name: the path itself, a library's or another file's name, a module, or a
-/// program that was called.
-fn removed(said: &str, tree: &Tree) -> Vec<(String, String)> {
+/// Returns the removed paths that the output names. It may contain the path, the name of a library or another file, a
+/// module, or a program that was called.
+fn removed(said: &str, tree: &Tree) -> Vec<(String, Removed)> {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@' | '~');
     let mut words: Vec<&str> = said
         .split(|c: char| !is_part(c))
@@ -135,7 +139,7 @@ fn removed(said: &str, tree: &Tree) -> Vec<(String, String)> {
     tree.removed
         .iter()
         .filter(|(path, _)| is_named(path.as_str()))
-        .map(|(path, removal)| (path.to_string(), removal.reason.clone()))
+        .map(|(path, removal)| (path.to_string(), removal.reason))
         .collect()
 }
 
@@ -158,14 +162,14 @@ impl fmt::Display for Difference {
         for (path, reason) in &self.removed {
             write!(f, "\n  trimmed: `{path}` ({reason}); `--keep {path}` brings it back")?;
         }
-        if let Some(remedy) = &self.remedy {
-            write!(f, "\n  missing: {remedy}")?;
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  missing: {hint}")?;
         }
         Ok(())
     }
 }
 
-/// The last lines of what was said.
+/// Returns the last lines of the output.
 fn quoted(answer: &Answer) -> String {
     const LINES: usize = 20;
     let said = answer.said();
@@ -186,7 +190,7 @@ mod tests {
         Answer { command: "tool --version".to_owned(), exit_code, stdout: stdout.to_owned(), ..Answer::default() }
     }
 
-    /// The verdict on two answers, of trees that answer `slim_again` and `whole_again` when they are asked once more.
+    /// The verdict on two results. If a check runs once more, the trees give `slim_again` and `whole_again`.
     fn verdict(slim: &Answer, whole: &Answer, slim_again: &Answer, whole_again: &Answer) -> Verdict {
         let again = |is_slim| Ok::<_, ()>(if is_slim { slim_again.clone() } else { whole_again.clone() });
         judge(false, (slim, whole), &Tree::default(), again).unwrap()
@@ -211,7 +215,7 @@ mod tests {
         assert_eq!(verdict(&first, &second, &third, &fourth), Verdict::Restless);
         let broken = answer(1, "Traceback");
         assert!(matches!(verdict(&broken, &first, &broken, &second), Verdict::Differs(_)));
-        // A command that was slow once.
+        // This command was slow once.
         let slow = Answer { exit_code: 137, timeout_secs: Some(20), ..answer(137, "") };
         assert_eq!(verdict(&slow, &first, &first, &first), Verdict::Passed);
     }
@@ -225,7 +229,7 @@ mod tests {
             "the check `tool --version` does not do what it does untrimmed\n  claimed: exit code 0\n    | 1.0\n  \
              found: exit code 0\n    | 1.0 without colours"
         );
-        // `--help` is no answer where `--version` was one.
+        // A result of `--help` does not agree with a result of `--version`.
         let help = Answer { command: "tool --help".to_owned(), ..answer(0, "1.0") };
         assert!(matches!(verdict(&help, &whole, &help, &whole), Verdict::Differs(_)));
     }
@@ -269,7 +273,7 @@ mod tests {
         ] {
             let path = ImagePath::parse(path).unwrap();
             tree.insert(path.clone(), Node::file(Digest::of(b"x"), 1, 0o644, Origin::Lath));
-            tree.remove(&path, "a rule");
+            tree.remove(&path, Removed::Documentation);
         }
         let table = [
             ("[Errno 2] No such file or directory: '/usr/share/x/data.json'", "/usr/share/x/data.json"),
@@ -278,7 +282,7 @@ mod tests {
             ("ModuleNotFoundError: No module named 'test.support'", "/usr/lib/python3.13/test/support.py"),
         ];
         for (said, path) in table {
-            assert_eq!(removed(said, &tree), [(path.to_owned(), "a rule".to_owned())], "{said}");
+            assert_eq!(removed(said, &tree), [(path.to_owned(), Removed::Documentation)], "{said}");
         }
         assert_eq!(removed("Exit: nothing of the kind", &tree), []);
     }

@@ -1,4 +1,4 @@
-//! Programs and libraries of another processor: an image that holds one where it would be run or loaded is refused.
+//! Refuses images with programs and libraries of another processor in the places from which they are run or loaded.
 
 use rayon::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::model::request::UserBase;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::{Store, StoreError};
 
-/// Refuses the first file, in the order of paths, that is made for another processor. Nothing has to run for that.
+/// Refuses the first file, in the order of paths, that is made for another processor. This check runs no program.
 pub(super) fn refuse_foreign(
     tree: &Tree,
     platform: Platform,
@@ -31,8 +31,9 @@ pub(super) fn refuse_foreign(
     Ok(())
 }
 
-/// Whether the kernel or the loader comes across it by itself: a program on `PATH`, an extension module, a library of a
-/// package. Wheels carry programs of many processors as data, and choose among them when they run.
+/// Whether the kernel or the loader uses the file without being given its path: a program on `PATH`, an extension
+/// module, a library of a package. Wheels contain programs of many processors as data, and choose one of them when they
+/// run.
 fn is_run(path: &ImagePath, node: &Node, bin: &str) -> bool {
     let name = path.file_name();
     let is_module = name.ends_with(".so") && (name.contains(".cpython-") || name.contains(".abi3."));
@@ -46,7 +47,7 @@ fn is_run(path: &ImagePath, node: &Node, bin: &str) -> bool {
         }
 }
 
-/// The machine of an ELF file; `None` for any other.
+/// Returns the machine of an ELF file. `None` for any other file.
 fn machine(node: &Node, store: &Store) -> Result<Option<u16>, StoreError> {
     let Some(digest) = node.digest() else { return Ok(None) };
     Ok(elf::machine(&store.read_start(digest, elf::MACHINE_END)?))

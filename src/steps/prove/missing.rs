@@ -1,46 +1,47 @@
-//! What a program that failed says is not there, and what would bring it: a program that it calls, or a module.
+//! Finds out from the output of a failed program which program or module is missing, and how to add it.
 
+use crate::model::hint::{Addition, Hint};
 use crate::model::image_path::ImagePath;
 use crate::model::remedies;
 use crate::model::tree::Tree;
 
-/// What is missing in the image, and what brings it, as a sentence.
+/// A missing program or module, and a hint.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Missing<'a> {
-    /// The line that told it.
+    /// The line of the output that reports it.
     pub(super) line: &'a str,
-    pub(super) remedy: String,
+    pub(super) hint: Hint,
 }
 
-/// What `said` tells of a program or module that neither the image nor the untrimmed tree has, in a line that names it.
+/// Returns the program or module that, as a line of `said` reports, is missing in the image and in the untrimmed tree.
 pub(super) fn missing<'a>(said: &'a str, tree: &Tree) -> Option<Missing<'a>> {
     let of_line = |line: &'a str| {
-        let (what, remedy) = missing_module(line).or_else(|| missing_program(line, said, tree))?;
-        Some(Missing { line: line.trim(), remedy: format!("`{what}` is not in the image: {remedy}") })
+        let (name, add) = missing_module(line).or_else(|| missing_program(line, said, tree))?;
+        Some(Missing { line: line.trim(), hint: Hint::Absent { name: name.to_owned(), add } })
     };
     said.lines().find_map(of_line)
 }
 
-/// Whether `said` tells that `program` was called and is not there.
+/// Whether `said` reports that `program` was called and is missing.
 pub(super) fn lacks(said: &str, program: &str) -> bool {
     said.lines().any(|line| is_of_lack(line) && is_called(line, said, program))
 }
 
-/// The module that `line` misses, and how to bring it.
-fn missing_module(line: &str) -> Option<(&str, String)> {
+/// Returns the module that `line` reports as missing, and how to add it.
+fn missing_module(line: &str) -> Option<(&str, Addition)> {
     let (_, rest) = line.split_once("No module named '")?;
     let module = rest.split('\'').next()?;
-    Some((module, remedies::of_module(module)?.to_owned()))
+    Some((module, remedies::of_module(module)?))
 }
 
-/// The program that `line` of `said` misses, and how to bring it.
-fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<(&'static str, String)> {
+/// Returns the program that `line` of `said` reports as missing, and how to add it.
+fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<(&'static str, Addition)> {
     if !is_of_lack(line) {
         return None;
     }
     let is_known = |path: &ImagePath| tree.find(path.as_str()).is_some() || tree.removed.contains_key(path);
     let is_absent = |program: &&str| {
-        // `ldd` is there without what runs it.
+        // `ldd` may be present without the shell that runs it.
         let program = if *program == "ldd" { "bash" } else { program };
         let paths = ["/usr/bin", "/usr/sbin"].map(|folder| ImagePath::parse(&format!("{folder}/{program}")));
         !paths.iter().flatten().any(is_known)
@@ -49,17 +50,19 @@ fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<(&'static str,
     Some((program, remedies::of_program(program)?))
 }
 
-/// Whether `line` tells that something is not there.
+/// Whether `line` reports that something is missing.
 fn is_of_lack(line: &str) -> bool {
-    /// How programs and shells say so.
+    /// The messages of programs and shells.
     const SAYINGS: [&str; 5] = ["No such file or directory", "not found", "not find", "to find", "ENOENT"];
-    // setuptools speaks so of distributions.
+    // setuptools uses the same words for distributions.
     SAYINGS.iter().any(|saying| line.contains(saying)) && !line.contains("distribution")
 }
 
-/// Whether `line` names the program as what was called: in quotes, in a folder of programs, or before a shell's colon.
+/// Whether `line` names the program as one that was called: in quotes, in a folder of programs, or before a shell's
+/// colon.
 fn is_called(line: &str, said: &str, program: &str) -> bool {
-    /// Programs with names that files have, too, and everything else: quotes alone mark them no program.
+    /// Programs whose names are also common names of files and other things. For these, quotes do not show that a
+    /// program is meant.
     const EVERYDAY: [&str; 24] = [
         "convert", "cut", "date", "dir", "env", "file", "find", "groups", "head", "host", "id", "install", "join",
         "link", "make", "node", "patch", "sort", "split", "stat", "strings", "tail", "test", "users",
@@ -69,7 +72,7 @@ fn is_called(line: &str, said: &str, program: &str) -> bool {
     let may_be_quoted = !EVERYDAY.contains(&program) || said.contains("subprocess");
     line.match_indices(program).any(|(at, _)| {
         let (before, after) = (&line[..at], &line[at + program.len()..]);
-        // `/bin/sh.` ends a sentence, `/bin/test.cfg` is another file.
+        // In `/bin/sh.` the dot ends a sentence, but `/bin/test.cfg` is another file.
         let is_whole = !after.strip_prefix('.').unwrap_or(after).starts_with(is_of_name);
         let is_told_by_shell = after.starts_with(": not found") || after.starts_with(": command not found");
         (may_be_quoted && before.ends_with(is_quote) && after.starts_with(is_quote))
@@ -83,6 +86,7 @@ fn is_called(line: &str, said: &str, program: &str) -> bool {
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
+    use crate::model::reason::Removed;
     use crate::model::tree::{Node, Origin};
 
     #[test]
@@ -99,8 +103,9 @@ mod tests {
         ];
         for (line, program, words) in table {
             let said = format!("Traceback\n  {line}\nCalled from somewhere");
-            let remedy = format!("`{program}` is not in the image: add it with `{words}`");
-            assert_eq!(missing(&said, &Tree::default()), Some(Missing { line, remedy }));
+            let found = missing(&said, &Tree::default()).unwrap();
+            let words = format!("`{program}` is not in the image: add it with `{words}`");
+            assert_eq!((found.line, found.hint.to_string()), (line, words));
         }
         for said in [
             "No such file or directory: 'a/file.txt'",
@@ -124,7 +129,7 @@ mod tests {
         let path = ImagePath::parse("/usr/bin/git").unwrap();
         tree.insert(path.clone(), Node::file(Digest::of(b"x"), 1, 0o755, Origin::Lath));
         assert_eq!(missing(said, &tree), None);
-        tree.remove(&path, "a rule");
+        tree.remove(&path, Removed::Documentation);
         assert_eq!(missing(said, &tree), None);
     }
 
@@ -132,7 +137,7 @@ mod tests {
     fn a_module_that_many_do_not_ask_for_is_known_by_its_distribution() {
         let said = "ModuleNotFoundError: No module named 'pkg_resources'";
         let remedy = "`pkg_resources` is not in the image: ask for `'setuptools<81'`, too";
-        assert_eq!(missing(said, &Tree::default()).unwrap().remedy, remedy);
+        assert_eq!(missing(said, &Tree::default()).unwrap().hint.to_string(), remedy);
         assert_eq!(missing("ModuleNotFoundError: No module named 'mine'", &Tree::default()), None);
     }
 }

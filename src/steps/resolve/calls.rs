@@ -1,15 +1,17 @@
-//! What well-known distributions call or open at run time and no wheel brings: pointed out, not added.
+//! Programs and libraries that well-known distributions use at run time but that no wheel contains. lath reports them
+//! and does not add them.
 
+use crate::model::hint::Hint;
 use crate::model::lock::{LockedDeb, LockedWheel};
 use crate::model::remedies;
 
-/// A distribution, and the program or library that it reaches for.
+/// A distribution, and a program or library that it uses.
 struct Call {
     caller: &'static str,
     called: &'static str,
-    /// The Debian package that carries a library; that of a program is known by its name.
+    /// The Debian package that contains a library. `None` for a program, because its name determines the package.
     package: Option<&'static str>,
-    /// Distributions that bring their own.
+    /// Distributions that contain their own copy.
     spared_by: &'static [&'static str],
 }
 
@@ -75,18 +77,21 @@ const CALLS: [Call; 51] = [
     library("zbarlight", "libzbar.so.0", "libzbar0"),
 ];
 
-/// A sentence for each call of `wheels` that `debs` leave unanswered.
-pub(super) fn unanswered(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<String> {
+/// Returns a hint for each call of `wheels` whose program or library is not in `debs`.
+pub(super) fn unanswered(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Hint> {
     let brings = |name: &str| wheels.iter().any(|wheel| wheel.name == name);
-    // Libraries that were renamed for 64-bit time have `t64` after their names.
+    // Packages that were renamed for 64-bit time have `t64` at the end of their names.
     let is_there = |package: &str| debs.iter().any(|deb| deb.name.trim_end_matches("t64") == package);
-    let sentence = |Call { caller, called, package, spared_by }: &Call| {
+    let hint = |Call { caller, called, package, spared_by }: &Call| {
         let package = package.or_else(|| remedies::package_of(called))?;
         let is_open = brings(caller) && !is_there(package) && !spared_by.iter().any(|other| brings(other));
-        let remedy = remedies::of_package(package);
-        is_open.then(|| format!("{caller} calls `{called}`, which is not in the image: {remedy}"))
+        is_open.then(|| Hint::Call {
+            caller: (*caller).to_owned(),
+            called: (*called).to_owned(),
+            add: remedies::of_package(package),
+        })
     };
-    CALLS.iter().filter_map(sentence).collect()
+    CALLS.iter().filter_map(hint).collect()
 }
 
 #[cfg(test)]
@@ -104,20 +109,25 @@ mod tests {
             digest: Digest::of(b""),
             size_bytes: None,
             is_requested: true,
+            required_by: Vec::new(),
             source: WheelSource::Index,
         }
     }
 
+    fn words(wheels: &[LockedWheel]) -> Vec<String> {
+        unanswered(wheels, &[]).iter().map(ToString::to_string).collect()
+    }
+
     #[test]
     fn a_call_is_told_unless_somebody_answers() {
-        let told = unanswered(&[wheel("psycopg"), wheel("rich")], &[]);
+        let told = words(&[wheel("psycopg"), wheel("rich")]);
         assert_eq!(told, ["psycopg calls `libpq.so.5`, which is not in the image: add it with `--with libpq5`"]);
         assert!(unanswered(&[wheel("psycopg"), wheel("psycopg-binary")], &[]).is_empty());
     }
 
     #[test]
     fn a_program_is_told_with_the_words_that_bring_it() {
-        let told = unanswered(&[wheel("ansible-core")], &[]);
+        let told = words(&[wheel("ansible-core")]);
         assert_eq!(told[0], "ansible-core calls `sh`, which is not in the image: add it with `--shell`");
         assert_eq!(told[1], "ansible-core calls `ssh`, which is not in the image: add it with `--with openssh-client`");
     }

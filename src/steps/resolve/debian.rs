@@ -1,36 +1,36 @@
 //! The closure of Debian packages: Depends and Pre-Depends, alternatives, virtual packages, versions.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use thiserror::Error;
 
 use crate::formats::relation::{self, Operator, Relation, RelationError};
 use crate::model::lock::LockedDeb;
+use crate::model::reason::Why;
 use crate::outside::archive::index::{Package, PackageIndex};
 
-/// How often the closure starts again with what it learnt of a version; more would be a circle.
+/// How often the closure restarts with a new version constraint. More restarts would mean an endless loop.
 const ATTEMPTS: usize = 50;
 
-/// A package that something asks for.
+/// A required package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) package: String,
-    /// In the words of [`LockedDeb::reason`].
-    pub(super) reason: String,
+    pub(super) why: Why,
 }
 
-/// A relation that is never followed, for what the package would do is done without it.
+/// A relation that is never followed, because the image does not need the package's function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Skip {
-    /// The package that asks; `*` is any.
+    /// The package with the relation. `*` is any package.
     pub(super) asker: &'static str,
     pub(super) package: &'static str,
 }
 
 #[derive(Debug, Error)]
 pub(crate) enum DebianError {
-    #[error("cannot find the Debian package `{name}` ({reason}){}", did_you_mean(.near))]
-    Unknown { name: String, reason: String, near: Vec<String> },
+    #[error("cannot find the Debian package `{name}` ({why}){}", did_you_mean(.near))]
+    Unknown { name: String, why: Why, near: Vec<String> },
     #[error("cannot satisfy `{relation}`, needed by {chain}: {why}")]
     Unsatisfied { relation: String, chain: String, why: String },
     #[error("cannot read the relations of the Debian package `{package}`")]
@@ -43,19 +43,19 @@ fn did_you_mean(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; near to it are `{}`", near.join("`, `")) }
 }
 
-/// A package that was taken, and why.
+/// A selected package, and the reason.
 struct Taken<'a> {
     package: Package<'a>,
-    reason: String,
-    /// The package that asked for it; `None` where the request did.
+    why: Why,
+    /// The package that depends on it. `None` if the request contains it.
     asked_by: Option<String>,
 }
 
-/// One attempt at the closure.
+/// One attempt to compute the closure.
 struct Closure<'a, 'b> {
     index: &'a PackageIndex,
     skipped: &'b [Skip],
-    /// What earlier attempts learnt: relations that a package's version has to allow from the start.
+    /// Constraints from earlier attempts: relations that the version of a package must satisfy from the start.
     narrowed: &'b BTreeMap<String, Vec<Relation>>,
     taken: BTreeMap<&'a str, Taken<'a>>,
     queue: VecDeque<Package<'a>>,
@@ -63,7 +63,7 @@ struct Closure<'a, 'b> {
 
 /// Why an attempt ended early.
 enum Stop {
-    /// A package was taken in a version that this later relation does not allow.
+    /// The selected version of a package does not satisfy this later relation.
     TooWide(Relation),
     Failed(DebianError),
 }
@@ -74,7 +74,7 @@ impl From<DebianError> for Stop {
     }
 }
 
-/// Every package that `wanted` comes to, by name. What `skipped` names counts as there for whoever asks so.
+/// Returns every package that `wanted` leads to, sorted by name. A relation that `skipped` names counts as satisfied.
 pub(super) fn close(
     index: &PackageIndex,
     wanted: &[Wanted],
@@ -86,7 +86,7 @@ pub(super) fn close(
         let mut closure =
             Closure { index, skipped, narrowed: &narrowed, taken: BTreeMap::new(), queue: VecDeque::new() };
         match closure.run(wanted, recommends) {
-            Ok(()) => return closure.taken.into_values().map(|taken| locked(&taken.package, taken.reason)).collect(),
+            Ok(()) => return closure.locked(recommends),
             Err(Stop::Failed(error)) => return Err(error),
             Err(Stop::TooWide(relation)) => narrowed.entry(relation.name.clone()).or_default().push(relation),
         }
@@ -105,9 +105,9 @@ impl<'a> Closure<'a, '_> {
             let relation = Relation { name: one.package.clone(), qualifier: None, version: None };
             let package = self.best(&relation).map_err(|source| unreadable(&one.package, source))?;
             let Some(package) = package else { return Err(self.unknown(one).into()) };
-            self.take(package, one.reason.clone(), None);
+            self.take(package, one.why.clone(), None);
         }
-        // What must be there is settled first, so that a recommendation never decides between alternatives of it.
+        // Dependencies are followed first, so that a recommendation never decides between their alternatives.
         let mut asked = 0;
         let mut order: Vec<Package<'a>> = Vec::new();
         loop {
@@ -124,14 +124,15 @@ impl<'a> Closure<'a, '_> {
         }
     }
 
-    fn take(&mut self, package: Package<'a>, reason: String, asked_by: Option<String>) {
+    fn take(&mut self, package: Package<'a>, why: Why, asked_by: Option<String>) {
         if !self.taken.contains_key(package.name) {
-            self.taken.insert(package.name, Taken { package, reason, asked_by });
+            self.taken.insert(package.name, Taken { package, why, asked_by });
             self.queue.push_back(package);
         }
     }
 
-    /// Sees to it that one relation of each clause of `field` holds.
+    /// Adds packages so that one relation of each clause of `field` holds. Fails if that is impossible and `must` is
+    /// set.
     fn follow(&mut self, package: Package<'a>, field: &str, must: bool) -> Result<(), Stop> {
         let bad = |source| unreadable(package.name, source);
         for clause in relation::parse(field).map_err(bad)? {
@@ -151,8 +152,8 @@ impl<'a> Closure<'a, '_> {
                         too_wide = too_wide.or_else(|| (next.name == relation.name).then(|| relation.clone()));
                     }
                     Some(next) => {
-                        let reason = format!("needed by {}", package.name);
-                        self.take(next, reason, Some(package.name.to_owned()));
+                        let of = package.name.to_owned();
+                        self.take(next, Why::Dependency { of: of.clone() }, Some(of));
                         is_settled = true;
                         break;
                     }
@@ -170,21 +171,54 @@ impl<'a> Closure<'a, '_> {
 
     fn is_satisfied(&self, relations: &[Relation]) -> Result<bool, RelationError> {
         for relation in relations {
-            if let Some(taken) = self.taken.get(relation.name.as_str())
-                && relation.allows(taken.package.version)?
-            {
+            if !self.satisfying(relation)?.is_empty() {
                 return Ok(true);
-            }
-            for taken in self.taken.values() {
-                if provides(&taken.package, relation)? {
-                    return Ok(true);
-                }
             }
         }
         Ok(false)
     }
 
-    /// Whether the relation is one that is never followed, itself or through what the package provides.
+    /// Returns the names of the taken packages that satisfy `relation`.
+    fn satisfying(&self, relation: &Relation) -> Result<Vec<&'a str>, RelationError> {
+        let mut names = Vec::new();
+        for taken in self.taken.values() {
+            let package = &taken.package;
+            let is_named = package.name == relation.name && relation.allows(package.version)?;
+            if is_named || provides(package, relation)? {
+                names.push(package.name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Returns the lock's entries, sorted by name.
+    fn locked(self, recommends: bool) -> Result<Vec<LockedDeb>, DebianError> {
+        let mut edges = self.edges(recommends)?;
+        let taken = self.taken.into_iter();
+        taken.map(|(name, taken)| locked(taken, edges.remove(name).unwrap_or_default())).collect()
+    }
+
+    /// Returns the names of the packages that depend on each taken package. If several taken packages satisfy one
+    /// clause, the edge leads to all of them.
+    fn edges(&self, recommends: bool) -> Result<BTreeMap<&'a str, BTreeSet<String>>, DebianError> {
+        let mut edges: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for Taken { package, .. } in self.taken.values() {
+            let bad = |source| unreadable(package.name, source);
+            let recommended = if recommends { package.recommends } else { "" };
+            for field in [package.pre_depends, package.depends, recommended] {
+                for relation in relation::parse(field).map_err(bad)?.iter().flat_map(|clause| &clause.0) {
+                    let names = self.satisfying(relation).map_err(bad)?;
+                    for name in names.into_iter().filter(|name| *name != package.name) {
+                        edges.entry(name).or_default().insert(package.name.to_owned());
+                    }
+                }
+            }
+        }
+        Ok(edges)
+    }
+
+    /// Returns whether the relation is never followed. It may name a skipped package, or a virtual package that a
+    /// skipped package provides.
     fn is_skipped(&self, asker: &str, relation: &Relation) -> bool {
         let is_skipped = |name: &str| {
             let mut skips = self.skipped.iter().filter(|skip| skip.package == name);
@@ -195,7 +229,8 @@ impl<'a> Closure<'a, '_> {
                 && self.index.providers(&relation.name).iter().any(|provider| is_skipped(provider.name)))
     }
 
-    /// The newest version that `relation` and what was learnt allow, or else that of the first provider by name.
+    /// Returns the newest version that satisfies `relation` and the constraints of earlier attempts. If there is none,
+    /// tries the providers in the order of their names.
     fn best(&self, relation: &Relation) -> Result<Option<Package<'a>>, RelationError> {
         let mut own = Vec::new();
         for package in self.index.versions(&relation.name) {
@@ -238,18 +273,18 @@ impl<'a> Closure<'a, '_> {
     }
 
     fn unknown(&self, wanted: &Wanted) -> DebianError {
-        let (name, reason) = (wanted.package.clone(), wanted.reason.clone());
+        let (name, why) = (wanted.package.clone(), wanted.why.clone());
         match self.narrowed.get(&name) {
-            None => DebianError::Unknown { near: self.index.near(&name), name, reason },
+            None => DebianError::Unknown { near: self.index.near(&name), name, why },
             Some(relations) => DebianError::Unsatisfied {
                 relation: relations.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-                chain: format!("packages that {name} ({reason}) meets"),
+                chain: format!("packages that {name} ({why}) meets"),
                 why: "no version in the archive suits them all".to_owned(),
             },
         }
     }
 
-    /// Tells the way from the package whose relation fails to what the request asked for.
+    /// Describes the chain of dependencies from the package whose relation fails to the request.
     fn unsatisfied(&self, package: Package<'a>, relations: &[Relation]) -> DebianError {
         let mut chain = vec![format!("`{}`", package.name)];
         let mut at = self.taken.get(package.name);
@@ -260,7 +295,7 @@ impl<'a> Closure<'a, '_> {
                     at = self.taken.get(name.as_str());
                 }
                 None => {
-                    chain.push(format!("asked for by {}", taken.reason));
+                    chain.push(format!("asked for by {}", taken.why));
                     break;
                 }
             }
@@ -283,7 +318,8 @@ fn unreadable(package: &str, source: RelationError) -> DebianError {
     DebianError::Relation { package: package.to_owned(), source }
 }
 
-/// Whether `package` provides what `relation` names; a versioned relation needs a versioned `Provides`.
+/// Returns whether `package` provides the package in `relation`. A relation with a version needs a `Provides` with a
+/// version.
 fn provides(package: &Package<'_>, relation: &Relation) -> Result<bool, RelationError> {
     if !package.provides.contains(&relation.name) {
         return Ok(false);
@@ -301,7 +337,8 @@ fn provides(package: &Package<'_>, relation: &Relation) -> Result<bool, Relation
     Ok(false)
 }
 
-fn locked(package: &Package<'_>, reason: String) -> Result<LockedDeb, DebianError> {
+fn locked(taken: Taken<'_>, required_by: BTreeSet<String>) -> Result<LockedDeb, DebianError> {
+    let Taken { package, why, .. } = taken;
     let unusable = || DebianError::Index { package: package.name.to_owned() };
     Ok(LockedDeb {
         name: package.name.to_owned(),
@@ -310,7 +347,8 @@ fn locked(package: &Package<'_>, reason: String) -> Result<LockedDeb, DebianErro
         url: format!("{}/{}", package.mirror, package.filename),
         digest: package.sha256.parse().map_err(|_| unusable())?,
         size_bytes: package.size.parse().map_err(|_| unusable())?,
-        reason,
+        why,
+        required_by: required_by.into_iter().collect(),
         is_base: false,
     })
 }
@@ -320,7 +358,7 @@ mod tests {
     use super::*;
     use crate::model::digest::Digest;
 
-    /// Lines of name, version, Depends, Recommends, Provides, with `;` between.
+    /// Builds an index from lines of name, version, Depends, Recommends and Provides, separated by `;`.
     fn index(lines: &[&str]) -> PackageIndex {
         let reduced: String = lines
             .iter()
@@ -339,29 +377,42 @@ mod tests {
 
     fn closed(lines: &[&str], wanted: &[&str], skipped: &[Skip], recommends: bool) -> Result<Vec<String>, String> {
         let wanted: Vec<Wanted> =
-            wanted.iter().map(|name| Wanted { package: (*name).to_owned(), reason: "the test".to_owned() }).collect();
+            wanted.iter().map(|name| Wanted { package: (*name).to_owned(), why: Why::Shell }).collect();
         let debs = close(&index(lines), &wanted, skipped, recommends).map_err(|error| error.to_string())?;
-        Ok(debs.into_iter().map(|deb| format!("{} {} {}", deb.name, deb.version, deb.reason)).collect())
+        Ok(debs.into_iter().map(|deb| format!("{} {} {}", deb.name, deb.version, deb.why)).collect())
     }
 
     #[test]
     fn the_newest_version_is_taken_and_says_who_asked() {
         let lines = ["b;1", "a;1;b (>= 1)", "a;2;b (>= 1)"];
-        assert_eq!(closed(&lines, &["a"], &[], false).unwrap(), ["a 2 the test", "b 1 needed by a"]);
+        assert_eq!(closed(&lines, &["a"], &[], false).unwrap(), ["a 2 `--shell`", "b 1 needed by a"]);
+    }
+
+    #[test]
+    fn a_locked_package_names_all_that_depend_on_it() {
+        let lines =
+            ["a;1;lib, x | y, v;r;own", "b;1;lib (>= 1), own;;own", "lib;1;b", "x;1", "y;1", "v-is;1;;;v", "r;1"];
+        let required_by = |recommends: bool| {
+            let wanted = ["a", "b", "y", "x"].map(|name| Wanted { package: name.to_owned(), why: Why::Shell });
+            let debs = close(&index(&lines), &wanted, &[], recommends).unwrap();
+            debs.into_iter().map(|deb| format!("{}: {}", deb.name, deb.required_by.join(" "))).collect::<Vec<_>>()
+        };
+        assert_eq!(required_by(false), ["a: b", "b: lib", "lib: a b", "v-is: a", "x: a", "y: a"]);
+        assert_eq!(required_by(true), ["a: b", "b: lib", "lib: a b", "r: a", "v-is: a", "x: a", "y: a"]);
     }
 
     #[test]
     fn an_alternative_that_is_there_comes_before_the_first() {
         let lines = ["a;1;x | y", "y;1", "x;1", "b;1;nowhere | x"];
-        assert_eq!(closed(&lines, &["a", "y"], &[], false).unwrap(), ["a 1 the test", "y 1 the test"]);
-        assert_eq!(closed(&lines, &["b"], &[], false).unwrap(), ["b 1 the test", "x 1 needed by b"]);
+        assert_eq!(closed(&lines, &["a", "y"], &[], false).unwrap(), ["a 1 `--shell`", "y 1 `--shell`"]);
+        assert_eq!(closed(&lines, &["b"], &[], false).unwrap(), ["b 1 `--shell`", "x 1 needed by b"]);
     }
 
     #[test]
     fn what_is_provided_satisfies_with_its_version_where_one_is_asked() {
         let lines = ["a;1;virtual (>= 2)", "p;1;;;virtual", "q;1;;;virtual (= 2)", "b;1;virtual"];
-        assert_eq!(closed(&lines, &["a"], &[], false).unwrap(), ["a 1 the test", "q 1 needed by a"]);
-        assert_eq!(closed(&lines, &["b"], &[], false).unwrap(), ["b 1 the test", "p 1 needed by b"]);
+        assert_eq!(closed(&lines, &["a"], &[], false).unwrap(), ["a 1 `--shell`", "q 1 needed by a"]);
+        assert_eq!(closed(&lines, &["b"], &[], false).unwrap(), ["b 1 `--shell`", "p 1 needed by b"]);
     }
 
     #[test]
@@ -369,7 +420,7 @@ mod tests {
         let lines = ["a;1;debconf (>= 9) | x, debconf-2.0", "debconf;1;;;debconf-2.0", "x;1"];
         assert_eq!(
             closed(&lines, &["a"], &[Skip { asker: "*", package: "debconf" }], false).unwrap(),
-            ["a 1 the test"]
+            ["a 1 `--shell`"]
         );
     }
 
@@ -377,7 +428,7 @@ mod tests {
     fn a_package_that_one_asks_for_in_vain_is_taken_for_another() {
         let lines = ["a;1;perl", "b;1;perl", "perl;1"];
         let skipped = [Skip { asker: "a", package: "perl" }];
-        assert_eq!(closed(&lines, &["a"], &skipped, false).unwrap(), ["a 1 the test"]);
+        assert_eq!(closed(&lines, &["a"], &skipped, false).unwrap(), ["a 1 `--shell`"]);
         assert_eq!(closed(&lines, &["a", "b"], &skipped, false).unwrap().len(), 3);
     }
 
@@ -386,14 +437,14 @@ mod tests {
         let lines = ["a;1;lib, b", "b;1;lib (<< 2)", "lib;2;extra", "lib;1", "extra;1"];
         assert_eq!(
             closed(&lines, &["a"], &[], false).unwrap(),
-            ["a 1 the test", "b 1 needed by a", "lib 1 needed by a"]
+            ["a 1 `--shell`", "b 1 needed by a", "lib 1 needed by a"]
         );
     }
 
     #[test]
     fn recommendations_are_followed_when_asked_and_never_required() {
         let lines = ["a;1;;r | s, nowhere", "r;1;d", "d;1"];
-        assert_eq!(closed(&lines, &["a"], &[], true).unwrap(), ["a 1 the test", "d 1 needed by r", "r 1 needed by a"]);
+        assert_eq!(closed(&lines, &["a"], &[], true).unwrap(), ["a 1 `--shell`", "d 1 needed by r", "r 1 needed by a"]);
         assert_eq!(closed(&lines, &["a"], &[], false).unwrap().len(), 1);
     }
 
@@ -402,12 +453,12 @@ mod tests {
         let lines = ["a;1;b", "b;1;c (>= 5)", "c;4", "git;1"];
         assert_eq!(
             closed(&lines, &["a"], &[], false).unwrap_err(),
-            "cannot satisfy `c (>= 5)`, needed by `b`, needed by `a`, asked for by the test: the archive has `c 4`"
+            "cannot satisfy `c (>= 5)`, needed by `b`, needed by `a`, asked for by `--shell`: the archive has `c 4`"
         );
         let unknown = closed(&lines, &["gti"], &[], false).unwrap_err();
-        assert_eq!(unknown, "cannot find the Debian package `gti` (the test)");
+        assert_eq!(unknown, "cannot find the Debian package `gti` (`--shell`)");
         let unknown = closed(&lines, &["gitt"], &[], false).unwrap_err();
-        assert_eq!(unknown, "cannot find the Debian package `gitt` (the test); near to it are `git`");
+        assert_eq!(unknown, "cannot find the Debian package `gitt` (`--shell`); near to it are `git`");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Wheels that a requirement names by path or URL: only their bytes tell their sha256, so they are brought at once.
+//! Wheels that a requirement names by path or URL. They are fetched at once, because their sha256 can only be computed
+//! from their bytes.
 
 use std::path::PathBuf;
 
@@ -21,10 +22,10 @@ pub(crate) enum DirectError {
     Digest { file: String, found: Digest },
 }
 
-/// Brings one wheel into the store and locks it.
+/// Puts one wheel into the store and locks it.
 pub(super) fn bring(wheel: &DirectWheel, world: &World) -> Result<LockedWheel, DirectError> {
     let (digest, size_bytes) = match (&wheel.place, wheel.allowed.as_slice()) {
-        // The requirement promises the bytes: they are fetched with all others, and checked like all others.
+        // The requirement contains the digest, so the wheel is fetched and checked together with all others.
         (Place::Url(_), [promised]) => return Ok(wheel.locked(*promised, None)),
         (Place::Url(url), _) => world
             .http

@@ -1,10 +1,11 @@
-//! Request -> lock: every wheel and every .deb that the request comes to, for every platform.
+//! Request -> lock: every wheel and every .deb that the request resolves to, for every platform.
 
 mod calls;
 mod debian;
 mod direct;
 mod needs;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -16,27 +17,31 @@ use self::needs::NeedsError;
 use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
+use crate::model::hint::{Hint, Hints};
 use crate::model::lock::{Lock, LockedDeb, LockedWheel, Parcel, PlatformLock};
 use crate::model::platform::{Platform, PythonVersion};
+use crate::model::reason::Why;
 use crate::model::request::{BaseRequest, Entrypoint, Request, TrimLevel};
+use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
 use crate::outside::http::{Download, HttpError};
 use crate::outside::pypi::{Answer, Expected, PypiError};
-use crate::outside::store::StoreError;
+use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
 
-/// What every image has beside the interpreter: certificates, time zones, C.UTF-8, names of ports and of media types.
-const ALWAYS: [(&str, &str); 5] = [
-    ("ca-certificates", "TLS"),
-    ("libc-bin", "the C.UTF-8 locale"),
-    ("tzdata", "time zones"),
-    ("netbase", "names of ports and protocols"),
-    ("media-types", "the stdlib's `mimetypes`"),
+/// Packages in every image in addition to the interpreter: certificates, time zones, C.UTF-8, names of ports and media
+/// types.
+const ALWAYS: [(&str, Why); 5] = [
+    ("ca-certificates", Why::Certificates),
+    ("libc-bin", Why::Locale),
+    ("tzdata", Why::TimeZones),
+    ("netbase", Why::NetworkNames),
+    ("media-types", Why::MediaTypes),
 ];
 
-/// Packages that only configure others while they are installed, which lath does itself, or that carry what whoever
-/// asks for them does not need at run time.
+/// Packages that are skipped because they only configure others during installation, which lath does itself, or because
+/// the package that depends on them does not need them at run time.
 const SKIPPED: [Skip; 19] = [
     Skip { asker: "*", package: "adduser" },
     Skip { asker: "*", package: "cdebconf" },
@@ -59,18 +64,20 @@ const SKIPPED: [Skip; 19] = [
     Skip { asker: "openssh-client", package: "passwd" },
 ];
 
-/// Left out where the tree is trimmed: Debian's `nis` module is a client of a daemon that no image runs, and the stdlib's
-/// only reason for RPC and, below it, Kerberos.
+/// Skipped if the tree is trimmed. Debian's `nis` module is a client of a daemon that no image runs. It is the only
+/// reason why the stdlib needs RPC and, through it, Kerberos.
 const SKIPPED_BY_TRIM: [&str; 3] = ["libnsl2", "libtirpc3", "libtirpc3t64"];
 
-/// The packages of the stdlib that have the module; Python 3.13 gave it up.
+/// The packages of the stdlib that contain the module. Python 3.13 removed it.
 const WITH_NIS: [&str; 4] =
     ["libpython3.9-stdlib", "libpython3.10-stdlib", "libpython3.11-stdlib", "libpython3.12-stdlib"];
 
-/// Debian's essential packages that a package runs, and does not name in `Depends` since every Debian has them.
+/// Essential packages of Debian whose programs a package runs. It does not list them in `Depends` because every Debian
+/// system has them.
 const ESSENTIAL: [(&str, &[&str]); 1] = [("git", &["bash", "coreutils", "dash", "grep", "sed"])];
 
-/// Releases, their Python and their glibc, as they stand: only what is done early rests on them, never what comes of it.
+/// The Python and glibc that each stable release ships. Used only to start resolving early. If one is wrong, lath
+/// resolves again, so the result never depends on it.
 const STABLE: [(&str, &str, (u16, u16)); 4] = [
     ("trixie", "3.13.5", (2, 41)),
     ("bookworm", "3.11.2", (2, 36)),
@@ -99,27 +106,30 @@ pub(crate) enum ResolveError {
 }
 
 impl ResolveError {
-    /// The distributions of which no wheel fits, and which could be built from source.
+    /// Returns the distributions that have no fitting wheel but could be built from source.
     pub(crate) fn without_wheels(&self) -> Vec<String> {
         match self {
             Self::Pypi(PypiError::Resolve { advice, .. }) => advice.without_wheels.clone(),
             _ => Vec::new(),
         }
     }
+}
 
-    /// Ways out, beyond what the error says itself.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for ResolveError {
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::Pypi(error) => error.hints(),
             Self::Archive(error) => error.hints(),
             Self::Fetch(error) | Self::Direct(DirectError::Fetch { source: error, .. }) => error.hints(),
-            Self::Store(error) => error.hints(),
-            _ => Vec::new(),
+            Self::Store(error)
+            | Self::Direct(DirectError::Take { source: error, .. })
+            | Self::Needs(NeedsError::Store(error)) => error.hints(),
+            Self::Debian(_) | Self::Direct(_) | Self::Needs(_) | Self::NoPython { .. } => Vec::new(),
         }
     }
 }
 
-/// What the base says of itself before any wheel is chosen.
+/// The facts about the base that must be known before wheels are chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct BaseFacts {
     /// `3.13.5`.
@@ -127,35 +137,34 @@ struct BaseFacts {
     glibc: (u16, u16),
 }
 
-/// The Debian half, decided.
+/// The resolved Debian half.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct DebianHalf {
     debs: Vec<LockedDeb>,
-    /// Libraries that no package was found for, each with the wheel that asks.
+    /// Libraries for which no package was found, each with the wheel that needs it.
     missing: BTreeMap<String, String>,
 }
 
 impl DebianHalf {
-    /// A sentence for each wheel with libraries that no package was found for.
-    fn uncarried(&self, suite: &str) -> Vec<String> {
-        let mut by_wheel: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    /// Returns a hint for each wheel with libraries for which no package was found.
+    fn uncarried(&self, suite: &str) -> Vec<Hint> {
+        let mut by_wheel: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (library, wheel) in &self.missing {
-            by_wheel.entry(wheel).or_default().push(library);
+            by_wheel.entry(wheel).or_default().push(library.clone());
         }
-        let sentence = |(wheel, libraries): (&str, Vec<&str>)| {
-            let (names, them) = (libraries.join("`, `"), if libraries.len() == 1 { "it" } else { "them" });
-            format!(
-                "{wheel} needs `{names}`, which no package of `{suite}` is known to carry: name {them} with `--with PACKAGE`"
-            )
+        let hint = |(wheel, sonames): (&str, Vec<String>)| Hint::Libraries {
+            wheel: wheel.to_owned(),
+            sonames,
+            suite: suite.to_owned(),
         };
-        by_wheel.into_iter().map(sentence).collect()
+        by_wheel.into_iter().map(hint).collect()
     }
 }
 
-/// Told of each parcel that came on the way, as soon as it is in the store.
+/// A callback for each parcel that is fetched during resolving, called as soon as the parcel is in the store.
 pub(crate) type Arrived<'a> = &'a (dyn Fn(Parcel) + Sync);
 
-/// Resolves both halves for each platform. Wheels are fetched on the way, since their libraries' needs are read.
+/// Resolves both halves for each platform. It also fetches the wheels, because it must read which libraries they need.
 pub(crate) fn resolve(request: &Request, arrived: Arrived<'_>, world: &World) -> Result<Lock, ResolveError> {
     let mut platforms = Vec::new();
     for platform in &request.platforms {
@@ -171,15 +180,17 @@ fn resolve_platform(
     world: &World,
 ) -> Result<PlatformLock, ResolveError> {
     let (mut packages, answer) = both_halves(request, platform, world)?;
-    // The base's packages come while the wheels do; what the wheels' libraries need is known only after.
+    // The base's packages are fetched in parallel with the wheels. The packages for the wheels' libraries are known
+    // only later.
     let base = packages.half(request, &BTreeMap::new())?;
     let debs: Vec<Download> = base.debs.iter().map(Download::of_deb).collect();
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            // Whatever fails here is asked for again, and told, when all parcels are fetched.
+        let early = || {
             let arrived = |number: usize| arrived(Parcel::Deb(base.debs[number].clone()));
             let _ = world.http.download_each(&debs, &world.store, arrived);
-        });
+        };
+        // What fails here, or has no thread, is fetched with all parcels, and then its error is reported.
+        let _ = std::thread::Builder::new().spawn_scoped(scope, early);
         let wheels = wheels(answer, world)?;
         let downloads: Vec<Download> = wheels.iter().map(Download::of_wheel).collect();
         let arrived = |number: usize| arrived(Parcel::Wheel(wheels[number].clone()));
@@ -192,8 +203,17 @@ fn resolve_platform(
     })
 }
 
-/// The archive's packages with what the base says of itself, and the wheels that were chosen meanwhile for what it is
-/// expected to say: the index is asked while the archive is, and asked once more where the base has another Python.
+/// The key of the pages that a request used last time.
+#[derive(Serialize)]
+struct PagesKey<'a> {
+    requirements: &'a [SecretText],
+    requirement_files: Vec<Cow<'a, str>>,
+    platform: Platform,
+    python: PythonVersion,
+}
+
+/// Returns the archive's packages and the chosen wheels. Both are requested in parallel, so the wheels are chosen for
+/// the expected Python and glibc of the base. If the base has others, the wheels are resolved again.
 fn both_halves<'a>(
     request: &Request,
     platform: Platform,
@@ -201,29 +221,32 @@ fn both_halves<'a>(
 ) -> Result<(Packages<'a>, Answer), ResolveError> {
     let (base, python) = (&request.base, &request.python);
     let expected = BaseFacts::expected(base, python.version);
-    // What it came to before is asked for at once: what is chosen rests on the index's pages all the same.
-    let key = Digest::of(format!("{:?} {platform} {}", python.what(), python.version).as_bytes());
-    let before: Vec<Expected> = world.store.note(BEFORE, &key).unwrap_or_default();
+    // Prefetches the pages that the same request used last time. The choice still depends only on the current pages.
+    let key = Digest::of_key(&PagesKey {
+        requirements: &python.requirements,
+        requirement_files: python.requirement_files.iter().map(|path| path.to_string_lossy()).collect(),
+        platform,
+        python: python.version,
+    });
+    let before: Vec<Expected> = world.store.entry(Bucket::IndexPages, &key).unwrap_or_default();
     let resolve = |facts: &BaseFacts| world.pypi.resolve(python, &facts.python, platform, facts.glibc, &before);
     std::thread::scope(|scope| {
-        let early = scope.spawn(|| resolve(&expected));
+        let early = std::thread::Builder::new().spawn_scoped(scope, || resolve(&expected));
         let snapshot =
             world.archive.snapshot(base, platform.architecture, &world.http, &world.store, world.now_secs)?;
         let mut packages = Packages { snapshot, index: None, world };
         let facts = packages.facts(base, python.version)?;
-        let early = early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let answer = if facts == expected { early } else { resolve(&facts) }?;
+        let early = early.ok().map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        // Without a thread, or if the base is another than expected, the wheels are chosen now.
+        let answer = early.filter(|_| facts == expected).unwrap_or_else(|| resolve(&facts))?;
         if answer.expected != before {
-            world.store.write_note(BEFORE, &key, &answer.expected)?;
+            world.store.write_entry(Bucket::IndexPages, &key, &answer.expected)?;
         }
         Ok((packages, answer))
     })
 }
 
-/// The shelf of what requests came to before.
-const BEFORE: &str = "before-1";
-
-/// The wheels of one platform, by name.
+/// Returns the wheels of one platform, sorted by name.
 fn wheels(answer: Answer, world: &World) -> Result<Vec<LockedWheel>, ResolveError> {
     for warning in answer.warnings {
         world.listener.hear(Event::Warning(warning));
@@ -237,7 +260,7 @@ fn wheels(answer: Answer, world: &World) -> Result<Vec<LockedWheel>, ResolveErro
 }
 
 impl BaseFacts {
-    /// What the base most likely says: stable releases keep their Python and their glibc.
+    /// Returns the facts that the base most likely has. Stable releases do not change their Python and glibc.
     fn expected(base: &BaseRequest, version: PythonVersion) -> Self {
         let known = STABLE.iter().find(|(suite, python, _)| {
             *suite == base.suite && python.strip_prefix(&version.to_string()).is_some_and(|rest| rest.starts_with('.'))
@@ -249,7 +272,37 @@ impl BaseFacts {
     }
 }
 
-/// The archive's packages, read only when no note answers.
+/// The key of a resolved Debian half: everything that it depends on.
+#[derive(Serialize)]
+struct HalfKey<'a> {
+    snapshot: Digest,
+    /// The packages with their reasons, because the half contains these.
+    wanted: Vec<(&'a str, &'a Why)>,
+    recommends: bool,
+    needs: &'a BTreeMap<String, String>,
+    skipped: Vec<(&'a str, &'a str)>,
+    essential: &'a [(&'a str, &'a [&'a str])],
+}
+
+/// Returns the key of the half for these packages and libraries.
+fn half_key(
+    snapshot: Digest,
+    request: &Request,
+    wanted: &[Wanted],
+    needs: &BTreeMap<String, String>,
+    skipped: &[Skip],
+) -> Digest {
+    Digest::of_key(&HalfKey {
+        snapshot,
+        wanted: wanted.iter().map(|one| (one.package.as_str(), &one.why)).collect(),
+        recommends: request.base.recommends,
+        needs,
+        skipped: skipped.iter().map(|skip| (skip.asker, skip.package)).collect(),
+        essential: &ESSENTIAL,
+    })
+}
+
+/// The archive's packages. They are read only if the cache has no entry for a question.
 struct Packages<'a> {
     snapshot: Snapshot,
     index: Option<PackageIndex>,
@@ -266,9 +319,8 @@ impl Packages<'_> {
     }
 
     fn facts(&mut self, base: &BaseRequest, version: PythonVersion) -> Result<BaseFacts, ResolveError> {
-        const SHELF: &str = "base-facts-1";
         let key = Digest::of_fields([self.snapshot.key().as_bytes().as_slice(), version.to_string().as_bytes()]);
-        if let Some(facts) = self.world.store.note(SHELF, &key) {
+        if let Some(facts) = self.world.store.entry(Bucket::BaseFacts, &key) {
             return Ok(facts);
         }
         let index = self.index()?;
@@ -283,24 +335,22 @@ impl Packages<'_> {
         };
         let python = newest(&format!("python{version}-minimal")).ok_or_else(missing)?;
         let libc = newest("libc6").ok_or_else(missing)?;
-        // `3.13.5-2+deb13u1` and `2.41-12`: upstream's version ends where Debian's revision begins.
+        // `3.13.5-2+deb13u1` and `2.41-12`: the upstream version ends before Debian's revision.
         let upstream = |text: &str| text.split(['-', '+', '~']).next().unwrap_or_default().to_owned();
         let libc = upstream(libc);
         let mut numbers = libc.split('.').map(|number| number.parse().unwrap_or(0));
         let glibc = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         let facts = BaseFacts { python: upstream(python), glibc };
-        self.world.store.write_note(SHELF, &key, &facts)?;
+        self.world.store.write_entry(Bucket::BaseFacts, &key, &facts)?;
         Ok(facts)
     }
 
     fn half(&mut self, request: &Request, needs: &BTreeMap<String, String>) -> Result<DebianHalf, ResolveError> {
-        const SHELF: &str = "debian-half-3";
         let base_roots = base_roots(request);
         let mut wanted = [base_roots.clone(), additions(request)].concat();
         let skipped = skipped(request);
-        let question = format!("{wanted:?} {} {needs:?} {skipped:?} {ESSENTIAL:?}", request.base.recommends);
-        let key = Digest::of_fields([self.snapshot.key().as_bytes().as_slice(), question.as_bytes()]);
-        if let Some(half) = self.world.store.note(SHELF, &key) {
+        let key = half_key(self.snapshot.key(), request, &wanted, needs, &skipped);
+        if let Some(half) = self.world.store.entry(Bucket::DebianHalves, &key) {
             return Ok(half);
         }
         let world = self.world;
@@ -310,7 +360,8 @@ impl Packages<'_> {
         let libraries: BTreeSet<String> = needs.keys().cloned().collect();
         let unknown: BTreeSet<String> =
             libraries.iter().filter(|library| index.package_for_soname(library).is_none()).cloned().collect();
-        // The archive's list of contents is a last resort, and not vital: what it cannot tell is told to the user.
+        // The archive's list of contents is only a last resort. If it is not available, the user gets a warning and the
+        // build continues.
         let mut is_certain = true;
         let listed = if unknown.is_empty() {
             BTreeMap::new()
@@ -326,8 +377,8 @@ impl Packages<'_> {
             let guessed = || index.package_for_file(library).filter(|_| !is_certain);
             match index.package_for_soname(library).or_else(|| listed.get(library).cloned()).or_else(guessed) {
                 Some(package) => {
-                    let reason = format!("`{library}`, which wheel {wheel} needs");
-                    wanted.push(Wanted { package, reason });
+                    let why = Why::Library { soname: library.clone(), wheel: wheel.clone() };
+                    wanted.push(Wanted { package, why });
                 }
                 None => {
                     half.missing.insert(library.clone(), wheel.clone());
@@ -344,38 +395,33 @@ impl Packages<'_> {
         for deb in &mut half.debs {
             deb.is_base = base.iter().any(|one| one.name == deb.name) && !request.base.packages.contains(&deb.name);
         }
-        // What a mirror could not tell today, it may tell tomorrow.
+        // A result is not cached if the list was not available, because a later attempt may succeed.
         if is_certain {
-            self.world.store.write_note(SHELF, &key, &half)?;
+            self.world.store.write_entry(Bucket::DebianHalves, &key, &half)?;
         }
         Ok(half)
     }
 }
 
-fn wanted(package: String, reason: &str) -> Wanted {
-    Wanted { package, reason: reason.to_owned() }
-}
-
-/// What every image has, whether or not somebody asks for it.
+/// Returns the packages that every image has, even if the request does not name them.
 fn base_roots(request: &Request) -> Vec<Wanted> {
     let version = request.python.version;
     let mut roots = vec![
-        wanted(format!("python{version}-minimal"), "the interpreter"),
-        wanted(format!("libpython{version}-stdlib"), "the standard library"),
+        Wanted { package: format!("python{version}-minimal"), why: Why::Interpreter },
+        Wanted { package: format!("libpython{version}-stdlib"), why: Why::StandardLibrary },
     ];
-    roots.extend(ALWAYS.iter().map(|(package, reason)| wanted((*package).to_owned(), reason)));
+    roots.extend(ALWAYS.map(|(package, why)| Wanted { package: package.to_owned(), why }));
     roots
 }
 
-/// What the user adds to it.
+/// Returns the packages that the user adds.
 fn additions(request: &Request) -> Vec<Wanted> {
     let mut roots = Vec::new();
     if request.runtime.shell || request.runtime.entrypoint == Entrypoint::Shell {
-        roots.push(wanted("dash".to_owned(), "`--shell`"));
-        roots.push(wanted("coreutils".to_owned(), "`--shell`"));
+        roots.extend(["dash", "coreutils"].map(|package| Wanted { package: package.to_owned(), why: Why::Shell }));
     }
     for package in &request.base.packages {
-        roots.push(wanted(package.clone(), &format!("`--with {package}`")));
+        roots.push(Wanted { package: package.clone(), why: Why::Named { package: package.clone() } });
     }
     roots
 }
@@ -389,19 +435,19 @@ fn skipped(request: &Request) -> Vec<Skip> {
     skipped
 }
 
-/// What the packages of `debs` run and Debian takes for granted.
+/// Returns the packages that the packages of `debs` run but do not depend on, because Debian installs them everywhere.
 fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
     let runs = ESSENTIAL.iter().filter(|(runner, _)| debs.iter().any(|deb| deb.name == *runner));
     runs.flat_map(|(runner, packages)| {
         packages.iter().map(move |package| Wanted {
             package: (*package).to_owned(),
-            reason: format!("{}{runner}", LockedDeb::RUN_BY),
+            why: Why::ScriptsOf { package: (*runner).to_owned() },
         })
     })
     .collect()
 }
 
-/// That the archive's list of files cannot be asked for `libraries`, and why.
+/// Returns the warning that the archive's list of files could not be searched for `libraries`, with the causes.
 fn untold(libraries: &BTreeSet<String>, error: &ArchiveError) -> String {
     let mut text = format!("cannot look up who carries {} libraries: {error}", libraries.len());
     let mut next = std::error::Error::source(error);

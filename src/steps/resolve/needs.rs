@@ -1,7 +1,7 @@
-//! What the ELF files of wheels need of the system: `DT_NEEDED` that no wheel brings.
+//! Libraries of the system that the ELF files of wheels need: `DT_NEEDED` entries that no wheel contains.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 
 use fs_err as fs;
 use rayon::prelude::*;
@@ -10,10 +10,10 @@ use thiserror::Error;
 
 use crate::formats::elf;
 use crate::formats::wheel::{Scheme, Wheel, WheelError};
-use crate::model::digest::Digest;
+use crate::model::digest::DigestWriter;
 use crate::model::lock::LockedWheel;
 use crate::model::platform::Platform;
-use crate::outside::store::{Store, StoreError};
+use crate::outside::store::{Bucket, Store, StoreError};
 
 #[derive(Debug, Error)]
 pub(crate) enum NeedsError {
@@ -27,8 +27,8 @@ pub(crate) enum NeedsError {
     Store(#[from] StoreError),
 }
 
-/// Libraries that manylinux lets a wheel take from the system (PEP 600; auditwheel's policies). One that some wheel
-/// carries for itself is no reason to believe that another finds it.
+/// Libraries that manylinux lets a wheel use from the system (PEP 600; auditwheel's policies). If one wheel contains a
+/// private copy of such a library, that does not mean that another wheel finds it.
 const SYSTEM: [&str; 20] = [
     "libGL.so.1",
     "libICE.so.6",
@@ -52,33 +52,34 @@ const SYSTEM: [&str; 20] = [
     "libz.so.1",
 ];
 
-/// How the names of Qt's libraries begin. Most of them load with others of the very same build only, by the versions of
-/// their private symbols: what asks for a part that the wheel with Qt does not bring is left alone.
+/// The prefixes of Qt's library names. Most of these libraries load only together with others of the same build,
+/// because of the versions of their private symbols. If a file needs a Qt library that the wheel with Qt does not
+/// contain, the file is ignored, because no library of the system would fit.
 const QT: [&str; 2] = ["libQt5", "libQt6"];
 
-/// Qt's plugin that looks like GTK where the desktop is GNOME's, and brings GTK with all that it needs.
+/// Qt's plugin that imitates GTK on a GNOME desktop. It would add GTK with all its dependencies.
 const DESKTOP_THEME: &str = "/plugins/platformthemes/libqgtk3.so";
 
-/// Where site-packages is in the user base, by depth: the version's digits don't matter here.
+/// The path of site-packages in the user base. Only its depth matters here, not the digits of the version.
 const SITE: &str = "lib/python3/site-packages";
 
-/// What a wheel's libraries are and need.
+/// The libraries and requirements of a wheel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Contents {
     libraries: Vec<Library>,
-    /// Normalised names of the distributions that the wheel asks for, with whatever extra.
+    /// Normalised names of the distributions that the wheel requires, with any extra.
     requires: Vec<String>,
 }
 
 /// An ELF file of a wheel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Library {
-    /// Where it is in the user base.
+    /// Its path in the user base.
     path: String,
     machine: u16,
     soname: Option<String>,
     needed: Vec<String>,
-    /// As the dynamic loader has them, `$ORIGIN` as it stands.
+    /// In the dynamic loader's form; `$ORIGIN` is not expanded.
     search_paths: Vec<String>,
 }
 
@@ -87,13 +88,13 @@ impl Library {
         self.path.rsplit_once('/').map_or("", |(directory, _)| directory)
     }
 
-    /// What others may call it.
+    /// Returns the names under which other files may need it.
     fn names(&self) -> impl Iterator<Item = &str> {
         self.path.rsplit('/').next().into_iter().chain(self.soname.as_deref())
     }
 }
 
-/// Each library that the wheels need and the system has to bring, with the first wheel that asks for it.
+/// Returns each library that the wheels need from the system, with the first wheel that needs it.
 pub(super) fn needs(
     wheels: &[LockedWheel],
     platform: Platform,
@@ -118,7 +119,7 @@ pub(super) fn needs(
     Ok(unmet(&named))
 }
 
-/// What is left after the wheels brought what they bring.
+/// Returns the needed libraries that no wheel provides.
 fn unmet(wheels: &[(&str, Contents)]) -> BTreeMap<String, String> {
     let files: BTreeSet<&str> =
         wheels.iter().flat_map(|(_, contents)| &contents.libraries).map(|library| library.path.as_str()).collect();
@@ -143,13 +144,13 @@ fn unmet(wheels: &[(&str, Contents)]) -> BTreeMap<String, String> {
     needs
 }
 
-/// Whether `needed` is a part of the Qt that the wheels bring.
+/// Returns whether `needed` belongs to a Qt that the wheels contain.
 fn is_of_own_qt(needed: &str, related: &[&Contents]) -> bool {
     let Some(stem) = QT.into_iter().find(|stem| needed.starts_with(stem)) else { return false };
     related.iter().flat_map(|contents| &contents.libraries).flat_map(Library::names).any(|name| name.starts_with(stem))
 }
 
-/// Whether the loader finds `needed` where `library` tells it to look, in whatever wheel that is.
+/// Returns whether the loader finds `needed` in a search path of `library`, in any wheel.
 fn is_found(library: &Library, needed: &str, files: &BTreeSet<&str>) -> bool {
     if needed.contains('/') {
         return false;
@@ -160,8 +161,8 @@ fn is_found(library: &Library, needed: &str, files: &BTreeSet<&str>) -> bool {
     })
 }
 
-/// Whether somebody of the same wheel that loads `library` has loaded `needed` by then: the loader takes what one file
-/// needs before it takes what those need, and knows again by its SONAME what is there.
+/// Returns whether another library of this wheel has already loaded `needed` by the time `library` is loaded. The
+/// loader works breadth first and does not load a SONAME twice.
 fn is_loaded_before(library: &Library, needed: &str, siblings: &[Library], files: &BTreeSet<&str>) -> bool {
     siblings.iter().any(|sibling| {
         sibling.needed.iter().any(|one| one == needed)
@@ -174,7 +175,8 @@ fn carries(contents: &Contents, needed: &str) -> bool {
     contents.libraries.iter().any(|library| library.names().any(|name| name == needed))
 }
 
-/// The wheel itself and those that it asks for, near and far: their code runs before its own libraries are loaded.
+/// Returns the wheel itself and all its direct and indirect requirements. Their code runs before the wheel's own
+/// libraries are loaded.
 fn related<'a>(name: &str, wheels: &'a [(&str, Contents)]) -> Vec<&'a Contents> {
     let mut names = vec![name];
     let mut related: Vec<&Contents> = Vec::new();
@@ -192,7 +194,7 @@ fn related<'a>(name: &str, wheels: &'a [(&str, Contents)]) -> Vec<&'a Contents> 
     related
 }
 
-/// `directory` and `path` without `.` and `..`.
+/// Joins `directory` and `path`, and resolves `.` and `..`.
 fn joined(directory: &str, path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in directory.split('/').chain(path.split('/')) {
@@ -207,24 +209,23 @@ fn joined(directory: &str, path: &str) -> String {
     parts.join("/")
 }
 
-/// Whether the interpreter itself would load the file: `name.cpython-313-x86_64-linux-gnu.so`, `name.abi3.so`.
+/// Returns whether the interpreter itself would load the file: `name.cpython-313-x86_64-linux-gnu.so`, `name.abi3.so`.
 fn is_extension_module(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     name.ends_with(".abi3.so") || (name.contains(".cpython-") && name.ends_with(".so"))
 }
 
-/// The wheel's ELF files, from an earlier reading where there is one.
+/// Returns the wheel's libraries and requirements, from the cache if the wheel was read before.
 fn contents(wheel: &LockedWheel, store: &Store) -> Result<Contents, NeedsError> {
-    const SHELF: &str = "libraries-2";
-    if let Some(noted) = store.note(SHELF, &wheel.digest) {
+    if let Some(noted) = store.entry(Bucket::Libraries, &wheel.digest) {
         return Ok(noted);
     }
     let unreadable = |source| NeedsError::Wheel { wheel: wheel.file_name.clone(), source };
     let file = fs::File::open(store.parcel_path(&wheel.digest))
         .map_err(|source| NeedsError::Open { wheel: wheel.file_name.clone(), source })?;
     let opened = Wheel::open(BufReader::new(file)).and_then(|mut archive| Ok((archive.header()?, archive)));
-    // A wheel for any platform carries no library that one platform could load. What is wrong with it otherwise is
-    // told where it is unpacked.
+    // A wheel for any platform contains no library that a platform could load. Other faults in it are reported when it
+    // is unpacked.
     let is_pure = wheel.file_name.ends_with("-any.whl");
     let (header, mut archive) = match opened {
         Err(_) if is_pure => return Ok(Contents::default()),
@@ -232,33 +233,38 @@ fn contents(wheel: &LockedWheel, store: &Store) -> Result<Contents, NeedsError> 
     };
     let mut found = Contents { libraries: Vec::new(), requires: requires(&header.metadata) };
     if !is_pure {
-        archive.files(|scheme, path, _, reader| library(scheme, path, reader, &mut found)).map_err(unreadable)?;
+        archive
+            .files(|scheme, path, _, reader| library(scheme, path, reader, store, &mut found))
+            .map_err(unreadable)?;
     }
-    store.write_note(SHELF, &wheel.digest, &found)?;
+    store.write_entry(Bucket::Libraries, &wheel.digest, &found)?;
     Ok(found)
 }
 
-/// Takes one file of a wheel where it is an ELF file, and tells the sha256 of what was read then.
+/// Takes one file of a wheel if it is an ELF file, and returns its sha256 then.
 fn library(
     scheme: Scheme,
     path: String,
     reader: &mut dyn Read,
+    store: &Store,
     found: &mut Contents,
 ) -> Result<Option<[u8; 32]>, WheelError> {
-    let mut bytes = Vec::new();
+    let mut start = Vec::new();
     let failed = |source| WheelError::Read { file: path.clone(), source };
-    reader.take(4).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes != b"\x7fELF" {
+    reader.take(4).read_to_end(&mut start).map_err(failed)?;
+    if start != b"\x7fELF" {
         return Ok(None);
     }
-    reader.read_to_end(&mut bytes).map_err(failed)?;
+    let mut writer = DigestWriter::new(store.spool());
+    io::copy(&mut start.chain(reader), &mut writer).map_err(failed)?;
+    let (spool, digest, _) = writer.finish();
     let path = match scheme {
         Scheme::Site => format!("{SITE}/{path}"),
         Scheme::Scripts => format!("bin/{path}"),
         Scheme::Data | Scheme::Headers => path.clone(),
     };
     // One that cannot be read, or is of 32 bits, needs nothing that lath could bring.
-    if let Ok(Some(file)) = elf::parse(&bytes) {
+    if let Ok(Some(file)) = elf::parse_file(spool) {
         found.libraries.push(Library {
             path,
             machine: file.machine,
@@ -267,10 +273,10 @@ fn library(
             search_paths: file.search_paths,
         });
     }
-    Ok(Some(*Digest::of(&bytes).as_bytes()))
+    Ok(Some(*digest.as_bytes()))
 }
 
-/// The names of `Requires-Dist`, normalised (packaging.python.org, "Core metadata", "Names and normalization").
+/// Returns the names of `Requires-Dist`, normalised (packaging.python.org, "Core metadata", "Names and normalization").
 fn requires(metadata: &str) -> Vec<String> {
     let header = metadata.lines().take_while(|line| !line.is_empty());
     let mut names: Vec<String> = header
@@ -324,7 +330,7 @@ mod tests {
         let carrier = wheel(&[], &[library("a.libs/libx.so.1", &[], &[])]);
         let asker = |requires: &[&str]| wheel(requires, &[library("b/m.so", &["libx.so.1"], &[])]);
         assert_eq!(needed(&[("a", carrier.clone()), ("b", asker(&[]))]), ["libx.so.1 of b"]);
-        // One that it asks for has loaded its own before, also when another distribution stands between.
+        // A distribution that it requires has loaded its own copy before, also if the requirement is indirect.
         assert!(needed(&[("a", carrier.clone()), ("b", asker(&["a"]))]).is_empty());
         let between = wheel(&["a"], &[]);
         assert!(needed(&[("a", carrier), ("b", asker(&["c"])), ("c", between)]).is_empty());

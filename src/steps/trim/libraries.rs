@@ -1,24 +1,24 @@
-//! Shared libraries that nothing kept needs, character sets that nothing converts, and the loader's cache of the rest.
+//! Removes shared libraries that no kept file needs and character sets that no program converts, and rewrites the
+//! loader's cache.
 //!
-//! Only packages of the base lose libraries: what the user or a wheel asked for stays whole.
+//! Only packages of the base lose libraries. A package that the user or a wheel requires stays whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rules::{CHARACTER_SETS, is_gconv};
+use super::rules::is_gconv;
 use super::survey::Survey;
 use super::{Base, keeps};
 use crate::formats::ldcache::{self, Library};
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Architecture;
+use crate::model::reason::{Kept, Removed};
 use crate::model::request::Request;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::{Store, StoreError};
 
-const UNNEEDED: &str = "shared libraries that nothing kept needs";
-const UNMET: &str = "extension modules of the stdlib whose library is left out";
-
-/// Libraries that programs open by names of their own making, or that glibc opens itself: `pthread_cancel` opens
-/// libgcc_s, nsswitch opens libnss_*, and what was compiled against an old glibc opens the pieces that are libc's now.
+/// Libraries that programs open by names they build at run time, or that glibc opens itself. `pthread_cancel` opens
+/// libgcc_s, nsswitch opens libnss_*, and programs compiled against an old glibc open the libraries that are part of
+/// libc now.
 const OPENED_BY_NAME: [&str; 11] = [
     "ld-linux",
     "libanl",
@@ -33,8 +33,8 @@ const OPENED_BY_NAME: [&str; 11] = [
     "libutil",
 ];
 
-/// Takes out the base's libraries that no ELF file needs and nothing outside of the base names, and says of those that
-/// stay who needs them.
+/// Removes libraries of the base if no ELF file needs them and no file outside the base names them. For each library
+/// that stays, records which file needs it.
 pub(super) fn remove_unneeded(
     tree: &mut Tree,
     surveys: &BTreeMap<Origin, Survey>,
@@ -43,10 +43,10 @@ pub(super) fn remove_unneeded(
     architecture: Architecture,
 ) {
     let directory = format!("/usr/lib/{}", architecture.triplet());
-    // A library of the base, by each name that a loader may ask for.
+    // A library of the base, by each name under which a loader may look for it.
     let mut candidates: BTreeMap<&ImagePath, &[String]> = BTreeMap::new();
     let mut by_name: BTreeMap<&str, &ImagePath> = BTreeMap::new();
-    let mut queue: Vec<(&str, String)> = Vec::new();
+    let mut queue: Vec<(&str, &ImagePath)> = Vec::new();
     for (origin, survey) in surveys {
         for (path, linked) in &survey.elf {
             let is_here = path.parent().is_some_and(|parent| parent.as_str() == directory);
@@ -56,7 +56,7 @@ pub(super) fn remove_unneeded(
                 by_name.insert(path.file_name(), path);
                 by_name.extend(linked.soname.as_deref().map(|soname| (soname, path)));
             } else {
-                queue.extend(linked.needed.iter().map(|needed| (needed.as_str(), path.to_string())));
+                queue.extend(linked.needed.iter().map(|needed| (needed.as_str(), path)));
             }
         }
     }
@@ -64,18 +64,18 @@ pub(super) fn remove_unneeded(
     let named: BTreeMap<&str, &Origin> = named
         .flat_map(|(origin, survey)| survey.named_libraries.iter().map(move |name| (name.as_str(), origin)))
         .collect();
-    let mut reasons: BTreeMap<ImagePath, String> = BTreeMap::new();
-    for path in candidates.keys() {
+    let mut reasons: BTreeMap<ImagePath, Kept> = BTreeMap::new();
+    for (path, needed) in &candidates {
         if let Some(origin) = named.get(stem(path.file_name())) {
-            reasons.insert((*path).clone(), format!("named in files of {origin}"));
-            queue.extend(candidates[path].iter().map(|needed| (needed.as_str(), path.to_string())));
+            reasons.insert((*path).clone(), Kept::NamedBy { origin: (*origin).clone() });
+            queue.extend(needed.iter().map(|needed| (needed.as_str(), *path)));
         }
     }
     while let Some((name, asker)) = queue.pop() {
-        let Some(path) = by_name.get(name) else { continue };
-        if !reasons.contains_key(*path) {
-            reasons.insert((*path).clone(), format!("needed by {asker}"));
-            queue.extend(candidates[path].iter().map(|needed| (needed.as_str(), path.to_string())));
+        let Some(path) = by_name.get(name).copied() else { continue };
+        if !reasons.contains_key(path) {
+            reasons.insert(path.clone(), Kept::NeededBy { path: asker.clone() });
+            queue.extend(candidates[path].iter().map(|needed| (needed.as_str(), path)));
         }
     }
     let going: BTreeSet<ImagePath> =
@@ -88,16 +88,16 @@ pub(super) fn remove_unneeded(
         .map(|(path, _)| path.clone())
         .collect();
     for path in links.iter().chain(&going) {
-        tree.remove(path, UNNEEDED);
+        tree.remove(path, Removed::UnneededLibraries);
     }
     for (path, reason) in reasons {
         if let Some(node) = tree.nodes.get_mut(&path) {
-            node.reason = reason;
+            node.kept = Some(reason);
         }
     }
 }
 
-/// Takes out the stdlib's extension modules that could not be loaded: the package that carries their library was left out.
+/// Removes extension modules of the stdlib that cannot be loaded because the package with their library was left out.
 pub(super) fn remove_unmet_modules(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>, base: &Base) {
     let names: BTreeSet<&str> = tree.nodes.keys().map(ImagePath::file_name).collect();
     let modules = surveys.iter().filter(|(origin, _)| base.has(origin)).flat_map(|(_, survey)| &survey.elf);
@@ -107,11 +107,11 @@ pub(super) fn remove_unmet_modules(tree: &mut Tree, surveys: &BTreeMap<Origin, S
         .map(|(path, _)| path.clone())
         .collect();
     for path in unmet {
-        tree.remove(&path, UNMET);
+        tree.remove(&path, Removed::UnmetModules);
     }
 }
 
-/// Takes out the character sets that are left, where nobody outside of the base converts with iconv.
+/// Removes the remaining character sets if no program outside the base converts with iconv.
 pub(super) fn remove_character_sets(
     tree: &mut Tree,
     surveys: &BTreeMap<Origin, Survey>,
@@ -129,11 +129,11 @@ pub(super) fn remove_character_sets(
         .map(|(path, _)| path.clone())
         .collect();
     for path in going {
-        tree.remove(&path, CHARACTER_SETS);
+        tree.remove(&path, Removed::CharacterSets);
     }
 }
 
-/// Writes the loader's cache anew, without the libraries that are gone, and returns those that are in it.
+/// Rewrites the loader's cache without the removed libraries, and returns the libraries that it still contains.
 pub(super) fn rewrite_cache(
     tree: &mut Tree,
     architecture: Architecture,
@@ -159,7 +159,7 @@ fn is_opened_by_name(file_name: &str) -> bool {
         .any(|name| if name.ends_with('_') || name.starts_with("ld-") { stem.starts_with(name) } else { stem == *name })
 }
 
-/// `libfoo-2.0` of `libfoo-2.0.so.1`.
+/// Returns `libfoo-2.0` for `libfoo-2.0.so.1`.
 fn stem(file_name: &str) -> &str {
     file_name.split_once(".so").map_or(file_name, |(stem, _)| stem)
 }

@@ -1,6 +1,7 @@
-//! Tree -> smaller tree: the level `standard`. Never a Python file of a distribution, nor data that this image could read.
+//! Tree -> smaller tree: the level `standard`. It never removes Python files of a distribution, or data that a program
+//! in this image could read.
 //!
-//! Each removal bears its rule's words, and each path that stays says why it is there: the user reads both.
+//! Each removed path has the reason of its rule, and each kept path has the reason why it is kept. The user sees both.
 
 mod libraries;
 mod named;
@@ -19,15 +20,16 @@ use crate::model::digest::Digest;
 use crate::model::glob;
 use crate::model::image_path::ImagePath;
 use crate::model::lock::{LockedDeb, PlatformLock};
+use crate::model::reason::{Kept, Removed, Why};
 use crate::model::request::{Request, TrimLevel};
 use crate::model::tree::{Kind, Node, Origin, Tree};
-use crate::outside::store::{Store, StoreError};
+use crate::outside::store::{Bucket, Store, StoreError};
 
-/// Which packages nobody asked for, and may lose what nothing needs.
+/// The packages that the user did not request. They may lose files that nothing needs.
 struct Base {
-    /// There for the interpreter, or in every image.
+    /// Packages that the interpreter needs, or that are in every image.
     packages: BTreeSet<String>,
-    /// There because scripts of another package run their programs.
+    /// Helper packages: they are included because scripts of another package run their programs.
     aides: BTreeSet<String>,
 }
 
@@ -36,7 +38,7 @@ impl Base {
         let names = |is_such: fn(&LockedDeb) -> bool| {
             lock.debs.iter().filter(|deb| is_such(deb)).map(|deb| deb.name.clone()).collect()
         };
-        Self { packages: names(|deb| deb.is_base), aides: names(|deb| deb.reason.starts_with(LockedDeb::RUN_BY)) }
+        Self { packages: names(|deb| deb.is_base), aides: names(|deb| matches!(deb.why, Why::ScriptsOf { .. })) }
     }
 
     fn has(&self, origin: &Origin) -> bool {
@@ -48,7 +50,7 @@ impl Base {
     }
 }
 
-/// Takes out what no program asks for at run time.
+/// Removes files that no program needs at run time.
 pub(crate) fn trim(
     whole: &Assembly,
     lock: &PlatformLock,
@@ -80,40 +82,41 @@ pub(crate) fn trim(
     Ok(tree)
 }
 
-/// Whether the user's `--keep` holds the path.
+/// Returns whether one of the user's `--keep` patterns matches the path.
 fn keeps(request: &Request, path: &ImagePath) -> bool {
     request.keep.iter().any(|keep| glob::matches(keep, path.as_str()))
 }
 
-/// Says of every path that nothing has said it of why it is there.
+/// Gives every kept path that has no reason yet the reason of its package.
 fn explain(tree: &mut Tree, lock: &PlatformLock, request: &Request) {
-    let debs: BTreeMap<&str, &str> = lock.debs.iter().map(|deb| (deb.name.as_str(), deb.reason.as_str())).collect();
+    let debs: BTreeMap<&str, &Why> = lock.debs.iter().map(|deb| (deb.name.as_str(), &deb.why)).collect();
     let requested: BTreeSet<&str> =
         lock.wheels.iter().filter(|wheel| wheel.is_requested).map(|wheel| wheel.name.as_str()).collect();
     for (path, node) in &mut tree.nodes {
         if keeps(request, path) {
-            node.reason = "`--keep`".to_owned();
+            node.kept = Some(Kept::Pattern);
         }
-        if !node.reason.is_empty() {
+        if node.kept.is_some() {
             continue;
         }
-        let reason = match &node.origin {
-            Origin::Deb { name, .. } => debs.get(name.as_str()).copied().unwrap_or("in the base"),
-            Origin::Wheel { name, .. } if requested.contains(name.as_str()) => "asked for",
-            Origin::Wheel { .. } => "needed by what was asked for",
-            Origin::Lath => "in every image",
-            Origin::User => "`--copy`",
-        };
-        node.reason = reason.to_owned();
+        node.kept = Some(match &node.origin {
+            Origin::Deb { name, .. } => debs.get(name.as_str()).map_or(Kept::Base, |why| Kept::Package((*why).clone())),
+            Origin::Wheel { name, .. } if requested.contains(name.as_str()) => Kept::Requested,
+            Origin::Wheel { .. } => Kept::Required,
+            Origin::Lath => Kept::EveryImage,
+            Origin::User => Kept::Copied,
+        });
     }
 }
 
-/// Takes symbols and debug information out of the extension modules of wheels. Libraries that a repair tool has put
-/// into `*.libs/` are left as they are: their layout is no linker's, and stripping has broken such files.
+/// Removes symbols and debug information from the extension modules of wheels. Libraries that a repair tool has put
+/// into `*.libs/` are not changed, because no linker produced their layout and stripping has broken such files.
 fn strip(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), StoreError> {
-    const SHELF: &str = "stripped-2";
+    // A module is in memory twice while it is stripped. The largest ones come stripped.
+    const LARGEST_BYTES: u64 = 512 << 20;
     let is_module = |path: &ImagePath, node: &Node| {
         matches!(node.origin, Origin::Wheel { .. })
+            && node.size_bytes() <= LARGEST_BYTES
             && path.file_name().ends_with(".so")
             && !path.components().any(|component| component.ends_with(".libs") || component == ".dylibs")
             && !keeps(request, path)
@@ -122,14 +125,14 @@ fn strip(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), StoreE
         tree.nodes.iter_mut().filter(|(path, node)| is_module(path, node)).map(|(_, node)| node).collect();
     modules.par_iter_mut().try_for_each(|node| {
         let Kind::File { digest, size_bytes } = &mut node.kind else { return Ok(()) };
-        let stripped: Option<(Digest, u64)> = match store.note::<Option<(Digest, u64)>>(SHELF, digest) {
+        let stripped: Option<(Digest, u64)> = match store.entry::<Option<(Digest, u64)>>(Bucket::Stripped, digest) {
             Some(noted) if noted.is_none_or(|(digest, size_bytes)| store.holds(&digest, size_bytes)) => noted,
             _ => {
                 let stripped = match elf::strip_debug(&store.read(digest)?) {
                     Some(bytes) => Some((store.put(&bytes)?, bytes.len() as u64)),
                     None => None,
                 };
-                store.write_note(SHELF, digest, &stripped)?;
+                store.write_entry(Bucket::Stripped, digest, &stripped)?;
                 stripped
             }
         };
@@ -140,13 +143,13 @@ fn strip(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), StoreE
     })
 }
 
-/// Takes out the directories that trimming emptied, deepest first.
+/// Removes the directories that trimming has emptied, deepest first.
 fn remove_empty(tree: &mut Tree, whole: &Tree) {
     let mut filled: Vec<ImagePath> = tree.removed.keys().filter_map(ImagePath::parent).collect();
     filled.sort();
     filled.dedup();
     while let Some(directory) = filled.pop() {
-        // Between a directory and what is in it, names that go on with a letter before the slash may stand.
+        // Other paths may sort between a directory and its contents, because some characters sort before the slash.
         let mut after = tree.nodes.range(directory.clone()..).skip(1).map(|(path, _)| path);
         let is_empty = !after
             .by_ref()
@@ -154,7 +157,7 @@ fn remove_empty(tree: &mut Tree, whole: &Tree) {
             .any(|next| next.is_within(directory.as_str()));
         let is_deb = whole.nodes.get(&directory).is_some_and(|node| matches!(node.origin, Origin::Deb { .. }));
         if is_empty && is_deb && tree.nodes.contains_key(&directory) {
-            tree.remove(&directory, "emptied by the rules above");
+            tree.remove(&directory, Removed::EmptiedDirectories);
             if let Some(parent) = directory.parent() {
                 let at = filled.partition_point(|other| *other < parent);
                 if filled.get(at) != Some(&parent) {

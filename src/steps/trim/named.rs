@@ -1,4 +1,4 @@
-//! What of the base stays only where a file of what was asked for names it: pydoc's texts, and `ldconfig`.
+//! Removes parts of the base that are kept only if an application file mentions them: pydoc's topics and `ldconfig`.
 
 use std::collections::BTreeMap;
 
@@ -7,27 +7,25 @@ use super::survey::{FOR_LDCONFIG, FOR_TOPICS, Survey, is_mentioned};
 use crate::formats::ldcache::{self, Library};
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Architecture;
+use crate::model::reason::Removed;
 use crate::model::request::Request;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::store::{Store, StoreError};
 
-const TOPICS: &str = "texts of Python's interactive help";
-const LDCONFIG: &str = "ldconfig, where a script answers what ctypes asks it";
-
-/// What `/usr/sbin/ldconfig` is, in Debian and in Ubuntu, whose own name for it is a script's.
+/// The paths of the `ldconfig` program in Debian and in Ubuntu. In Ubuntu, `/usr/sbin/ldconfig` itself is a script.
 const PROGRAMS: [&str; 2] = ["/usr/sbin/ldconfig", "/usr/sbin/ldconfig.real"];
 
-/// Takes out the language reference that `help("if")` shows. Without it pydoc says that it is not there.
+/// Removes the language reference that `help("if")` shows. Without it, pydoc reports that the topic is not available.
 pub(super) fn remove_topics(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>, request: &Request) {
     let topics = format!("{}/pydoc_data/topics.py", request.python.version.stdlib());
     let Ok(topics) = ImagePath::parse(&topics) else { return };
     if !is_mentioned(surveys, &FOR_TOPICS) && !keeps(request, &topics) {
-        tree.remove(&topics, TOPICS);
+        tree.remove(&topics, Removed::HelpTopics);
     }
 }
 
-/// Puts a script into the place of the static program of 1 MB, which has nothing left to do but to print the cache for
-/// `ctypes.util.find_library`: nobody writes a cache in an image that is finished.
+/// Replaces the static `ldconfig` program of 1 MB by a script. In a finished image no program writes a cache, so the
+/// only remaining task is to print the cache for `ctypes.util.find_library`.
 pub(super) fn replace_ldconfig(
     tree: &mut Tree,
     surveys: &BTreeMap<Origin, Survey>,
@@ -44,7 +42,7 @@ pub(super) fn replace_ldconfig(
         return Ok(());
     }
     for path in &programs {
-        tree.remove(path, LDCONFIG);
+        tree.remove(path, Removed::Ldconfig);
     }
     let script = script(&ldcache::listing(libraries, architecture), &request.python.version.interpreter());
     let digest = store.put(script.as_bytes())?;
@@ -52,7 +50,7 @@ pub(super) fn replace_ldconfig(
     Ok(())
 }
 
-/// Python, isolated and without `site`: nothing of the user base is read for it.
+/// The interpreter runs isolated and without `site`, so it reads nothing from the user base.
 fn script(listing: &str, interpreter: &str) -> String {
     format!(
         "#!{interpreter} -IS\n\

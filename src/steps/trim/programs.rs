@@ -1,19 +1,20 @@
-//! Programs of Debian's essential packages that came along for the scripts of another package: those that no script names.
+//! Removes programs of Debian's essential packages that are included for the scripts of another package, if no script
+//! names them.
 
 use std::collections::BTreeMap;
 
 use super::survey::Survey;
 use super::{Base, keeps};
 use crate::model::image_path::ImagePath;
+use crate::model::reason::Removed;
 use crate::model::request::Request;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 
-const UNNAMED: &str = "programs of essential packages that no script names";
-
-/// A package of so few programs is asked for because of each.
+/// A package with at most this many programs keeps all of them, because they are probably the reason for the
+/// dependency.
 const FEW: usize = 4;
 
-/// Takes out the programs of `coreutils` and the like that no script in the image could call.
+/// Removes the programs of `coreutils` and similar packages that no script in the image could call.
 pub(super) fn remove_unnamed(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>, base: &Base, request: &Request) {
     let is_program = |path: &ImagePath, node: &Node| {
         node.kind != Kind::Directory && (path.is_within("/usr/bin") || path.is_within("/usr/sbin"))
@@ -42,6 +43,6 @@ pub(super) fn remove_unnamed(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>
         .cloned()
         .collect();
     for path in going {
-        tree.remove(&path, UNNAMED);
+        tree.remove(&path, Removed::UnnamedPrograms);
     }
 }

@@ -1,55 +1,51 @@
-//! The table of rules over paths: what a Debian package carries that no program asks for at run time, and what wheels
-//! carry for another system.
+//! The table of rules for paths: files of Debian packages that no program needs at run time, and files of wheels for
+//! other systems.
 
 use super::Base;
 use crate::model::image_path::ImagePath;
+use crate::model::reason::Removed;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 
-/// A rule: what it takes out of Debian's packages, and how the user reads it.
+/// A rule: the files that it removes from Debian packages, and the reason shown to the user.
 struct Rule {
-    reason: &'static str,
+    reason: Removed,
     takes: fn(&ImagePath, &Package<'_>) -> bool,
 }
 
-/// The package that a path is of, and what stands beside it.
+/// The package that a path belongs to, and the image around it.
 struct Package<'a> {
     name: &'a str,
     is_base: bool,
     image: &'a Image,
 }
 
-/// What of the whole image decides a rule.
+/// The properties of the whole image that rules depend on.
 struct Image {
     has_compiler: bool,
     has_perl: bool,
     has_bundle: bool,
 }
 
-pub(super) const CHARACTER_SETS: &str = "character sets for iconv";
-
-/// In order: the first that takes a path tells the reason. All are about Debian's packages alone.
+/// In order: the first rule that matches a path gives the reason. All rules concern Debian packages only.
 const RULES: [Rule; 14] = [
-    Rule { reason: "documentation", takes: |path, _| is_documentation(path) },
-    Rule { reason: "manuals", takes: |path, _| any_within(path, &["/usr/share/man", "/usr/share/info"]) },
-    Rule { reason: "locales but C.UTF-8", takes: is_locale },
-    Rule { reason: CHARACTER_SETS, takes: |path, _| is_gconv(path) && !is_usual_character_set(path) },
-    Rule { reason: "headers and static libraries", takes: is_for_compilers },
-    Rule { reason: "files for packagers and desktops", takes: |path, _| any_within(path, &FOR_PACKAGERS) },
-    Rule { reason: "files for init systems, cron and apt", takes: |path, _| any_within(path, &FOR_SERVICES) },
-    Rule { reason: "the stdlib's own tests and its IDE", takes: |path, _| is_stdlib_test(path) },
-    Rule { reason: "programs of libc's maintenance", takes: |path, _| is_libc_maintenance(path) },
-    Rule { reason: "second copies of time zones, with and without leap seconds", takes: is_second_time_zone },
-    Rule { reason: "certificates that the bundle holds", takes: is_bundled_certificate },
-    Rule { reason: "perl's modules, with no perl to read them", takes: is_for_perl },
-    Rule { reason: "git's servers and its tools for mail and huge repositories", takes: is_aside_of_git },
-    Rule { reason: "git's tools for servers that do not know git", takes: is_for_plain_servers },
+    Rule { reason: Removed::Documentation, takes: |path, _| is_documentation(path) },
+    Rule { reason: Removed::Manuals, takes: |path, _| any_within(path, &["/usr/share/man", "/usr/share/info"]) },
+    Rule { reason: Removed::Locales, takes: is_locale },
+    Rule { reason: Removed::CharacterSets, takes: |path, _| is_gconv(path) && !is_usual_character_set(path) },
+    Rule { reason: Removed::CompilerFiles, takes: is_for_compilers },
+    Rule { reason: Removed::PackagerFiles, takes: |path, _| any_within(path, &FOR_PACKAGERS) },
+    Rule { reason: Removed::ServiceFiles, takes: |path, _| any_within(path, &FOR_SERVICES) },
+    Rule { reason: Removed::StdlibTests, takes: |path, _| is_stdlib_test(path) },
+    Rule { reason: Removed::LibcMaintenance, takes: |path, _| is_libc_maintenance(path) },
+    Rule { reason: Removed::SecondTimeZones, takes: is_second_time_zone },
+    Rule { reason: Removed::BundledCertificates, takes: is_bundled_certificate },
+    Rule { reason: Removed::PerlModules, takes: is_for_perl },
+    Rule { reason: Removed::GitServers, takes: is_aside_of_git },
+    Rule { reason: Removed::GitPlainServers, takes: is_for_plain_servers },
 ];
 
-/// What of a wheel is for another system than the image's.
-const WINDOWS: &str = "programs that start scripts on Windows";
-
-/// Why `node` goes, for each path of `tree` that a rule takes.
-pub(super) fn taken(tree: &Tree, base: &Base) -> Vec<(ImagePath, &'static str)> {
+/// Returns each path of `tree` that a rule removes, with the reason.
+pub(super) fn taken(tree: &Tree, base: &Base) -> Vec<(ImagePath, Removed)> {
     let image = Image {
         has_compiler: tree.nodes.keys().any(is_compiler),
         has_perl: tree.find("/usr/bin/perl").is_some(),
@@ -59,7 +55,7 @@ pub(super) fn taken(tree: &Tree, base: &Base) -> Vec<(ImagePath, &'static str)> 
         let name = match &node.origin {
             _ if node.kind == Kind::Directory => return None,
             Origin::Deb { name, .. } => name,
-            Origin::Wheel { .. } => return is_windows_launcher(path).then_some(WINDOWS),
+            Origin::Wheel { .. } => return is_windows_launcher(path).then_some(Removed::WindowsLaunchers),
             Origin::Lath | Origin::User => return None,
         };
         let package = Package { name, is_base: base.has(&node.origin), image: &image };
@@ -105,7 +101,7 @@ fn is_documentation(path: &ImagePath) -> bool {
     any_within(path, &["/usr/share/doc", "/usr/share/doc-base"]) && !is_copyright
 }
 
-/// Whoever names a package of locales wants them.
+/// If the user names a package of locales, its locales stay.
 fn is_locale(path: &ImagePath, package: &Package<'_>) -> bool {
     let is_asked = package.name.starts_with("locales") || package.name.starts_with("language-pack-");
     let is_supported = path.is_within("/usr/lib/locale/C.utf8") || path.is_within("/usr/lib/locale/C.UTF-8");
@@ -116,7 +112,7 @@ pub(super) fn is_gconv(path: &ImagePath) -> bool {
     path.as_str().contains("/gconv/")
 }
 
-/// What glibc's packagers keep in the smallest of their packages: Unicode's forms and western Europe's sets.
+/// The character sets that glibc's packagers keep in their smallest package: Unicode and western European sets.
 fn is_usual_character_set(path: &ImagePath) -> bool {
     const USUAL: [&str; 10] = [
         "ANSI_X3.110.so",
@@ -133,7 +129,8 @@ fn is_usual_character_set(path: &ImagePath) -> bool {
     USUAL.contains(&path.file_name())
 }
 
-/// A compiler in the image, or a package of headers named by the user, is a wish to compile there.
+/// If the image contains a compiler, or the user named a package of headers, we assume that the user wants to compile
+/// in the image.
 fn is_for_compilers(path: &ImagePath, package: &Package<'_>) -> bool {
     let is_wanted = package.image.has_compiler || package.name.ends_with("-dev");
     let is_such = any_within(path, &["/usr/include", "/usr/share/aclocal", "/usr/share/gir-1.0"])
@@ -155,7 +152,8 @@ fn is_compiler(path: &ImagePath) -> bool {
         })
 }
 
-/// `test`, `idlelib`, `turtledemo`, which Debian packs apart but for pieces, and the extension modules of the tests.
+/// The extension modules of the tests, and `test`, `idlelib` and `turtledemo`. Debian puts the latter into separate
+/// packages, except for a few files.
 fn is_stdlib_test(path: &ImagePath) -> bool {
     let mut components = path.components();
     let is_stdlib = components.next() == Some("usr")
@@ -169,14 +167,16 @@ fn is_stdlib_test(path: &ImagePath) -> bool {
     is_stdlib && (is_module || name.is_some_and(|name| ["test", "idlelib", "turtledemo"].contains(&name)))
 }
 
-/// Programs of `libc-bin` that make what lath makes itself, or serve administrators. `ldconfig`, `getent` and `locale` stay.
+/// Programs of `libc-bin` that create files which lath writes itself, or that only administrators use. `ldconfig`,
+/// `getent` and `locale` stay.
 fn is_libc_maintenance(path: &ImagePath) -> bool {
     const PROGRAMS: [&str; 7] = ["iconv", "iconvconfig", "localedef", "pldd", "tzselect", "zdump", "zic"];
     let is_program = any_within(path, &["/usr/bin", "/usr/sbin"]);
     is_program && PROGRAMS.contains(&path.file_name())
 }
 
-/// Debian itself has these apart since trixie: nothing finds them but by `right/` or `posix/` before a zone's name.
+/// Debian has packaged these separately since trixie. Programs find them only if a zone's name begins with `right/` or
+/// `posix/`.
 fn is_second_time_zone(path: &ImagePath, package: &Package<'_>) -> bool {
     package.is_base && any_within(path, &["/usr/share/zoneinfo/right", "/usr/share/zoneinfo/posix"])
 }
@@ -189,14 +189,14 @@ fn is_for_perl(path: &ImagePath, package: &Package<'_>) -> bool {
     !package.image.has_perl && any_within(path, &["/usr/share/perl5", "/usr/share/perl", "/usr/share/gitweb"])
 }
 
-/// Programs of git that serve repositories to others, mail them, or manage those of a monorepo: no command of git's
+/// Programs of git that serve repositories to others, send them by mail or manage a monorepo. No other command of git
 /// calls them.
 fn is_aside_of_git(path: &ImagePath, package: &Package<'_>) -> bool {
     is_of_git(path, package, &["git-daemon", "git-http-backend", "git-imap-send", "git-shell", "scalar"])
 }
 
-/// What pushes by WebDAV, and what fetches packs by address, which git does only where it is configured to. Cloning,
-/// fetching and pushing over http, from plain servers too, is `git-remote-http`'s.
+/// Programs that push by WebDAV and fetch packs by address. git uses them only if it is configured to. Cloning,
+/// fetching and pushing over http, also from plain servers, is done by `git-remote-http`.
 fn is_for_plain_servers(path: &ImagePath, package: &Package<'_>) -> bool {
     is_of_git(path, package, &["git-http-push", "git-http-fetch"])
 }
@@ -207,8 +207,8 @@ fn is_of_git(path: &ImagePath, package: &Package<'_>, programs: &[&str]) -> bool
         && any_within(path, &["/usr/bin", "/usr/lib/git-core"])
 }
 
-/// The launchers that distlib (also within pip) and setuptools put beside a script where `os.name` is `nt`, and open
-/// nowhere else.
+/// The launchers that distlib (also inside pip) and setuptools install next to a script if `os.name` is `nt`. They are
+/// not opened on other systems.
 fn is_windows_launcher(path: &ImagePath) -> bool {
     const DISTLIB: [&str; 6] = ["t32.exe", "t64.exe", "t64-arm.exe", "w32.exe", "w64.exe", "w64-arm.exe"];
     const SETUPTOOLS: [&str; 8] = [

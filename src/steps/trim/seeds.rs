@@ -1,5 +1,5 @@
-//! Wheels of pip and setuptools that virtualenv carries for the environments that it makes: those for another Python
-//! than any that the image has or can get.
+//! Removes wheels of pip and setuptools that virtualenv contains for new environments, if they are for a Python that
+//! the image does not have and cannot get.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,18 +8,19 @@ use super::survey::{FOR_SEEDS, Survey, is_mentioned};
 use crate::model::image_path::ImagePath;
 use crate::model::lock::PlatformLock;
 use crate::model::platform::PythonVersion;
+use crate::model::reason::Removed;
 use crate::model::request::Request;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::store::{Store, StoreError};
 
 const VIRTUALENV: &str = "virtualenv";
-const SEEDS: &str = "virtualenv's wheels for another Python than the image's";
 
-/// The module that says which wheel beside it is for which Python.
+/// The module that lists which of the wheels next to it is for which Python.
 const TABLE: &str = "/virtualenv/seed/wheels/embed/__init__.py";
 
-/// Takes out the wheels that virtualenv puts only into environments of Pythons that are not in the image, unless
-/// something in it fetches interpreters. Who asked for virtualenv itself has all of it: it can fetch newer wheels for each.
+/// Removes the wheels that virtualenv installs only into environments of Pythons that are not in the image, unless
+/// something in the image fetches interpreters. If the user requested virtualenv itself, everything stays, because
+/// virtualenv can fetch newer wheels for each Python.
 pub(super) fn remove_foreign(
     tree: &mut Tree,
     surveys: &BTreeMap<Origin, Survey>,
@@ -42,13 +43,13 @@ pub(super) fn remove_foreign(
     let is_going = |path: &ImagePath| tree.nodes.get(path).is_some_and(is_of_virtualenv) && !keeps(request, path);
     let paths = wheels.iter().filter_map(|wheel| directory.join(wheel).ok());
     for path in paths.filter(is_going).collect::<Vec<ImagePath>>() {
-        tree.remove(&path, SEEDS);
+        tree.remove(&path, Removed::ForeignSeeds);
     }
     Ok(())
 }
 
-/// `bin/python3.9`, `bin/pypy3.11`, `bin/graalpy`: anything that virtualenv could make an environment of, but the
-/// image's own.
+/// Returns whether `path` is an interpreter other than the image's own that virtualenv could make an environment of:
+/// `bin/python3.9`, `bin/pypy3.11`, `bin/graalpy`.
 fn is_other_interpreter(path: &ImagePath, version: PythonVersion) -> bool {
     let name = path.file_name();
     let is_minor = |minor: &str| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit());
@@ -57,9 +58,9 @@ fn is_other_interpreter(path: &ImagePath, version: PythonVersion) -> bool {
         && (is_other || name.starts_with("pypy") || name.starts_with("graalpy"))
 }
 
-/// The wheels that `table` (`BUNDLE_SUPPORT`, from versions to projects to file names) has for other Pythons alone. What
-/// it has for `MAX` stays too: that is for a Python that it does not know. None, where the table is not read or has
-/// nothing for `version`.
+/// Returns the wheels that `table` (`BUNDLE_SUPPORT`, which maps versions to projects to file names) lists only for
+/// other Pythons. The wheels for `MAX` stay too, because virtualenv uses them for a Python that it does not know. Empty
+/// if the table cannot be read or has no entry for `version`.
 fn foreign(table: &str, version: PythonVersion) -> BTreeSet<String> {
     let Some((bundles, after)) = bundles(table) else { return BTreeSet::new() };
     let of = |version: &str| bundles.iter().find(|(key, _)| *key == version);
@@ -78,8 +79,8 @@ fn foreign(table: &str, version: PythonVersion) -> BTreeSet<String> {
 /// Wheels by version of Python, in the table's order.
 type Bundles<'a> = Vec<(&'a str, Vec<&'a str>)>;
 
-/// The literal dictionary of dictionaries of strings that `BUNDLE_SUPPORT` is: each key, and the values below it; and the
-/// text after it. `None`, where it is anything else.
+/// Reads `BUNDLE_SUPPORT`, a literal dictionary of dictionaries of strings. Returns each outer key with the inner
+/// values, and the text after the dictionary. `None` if the table has any other form.
 fn bundles(table: &str) -> Option<(Bundles<'_>, &str)> {
     let (_, assignment) = table.split_once("BUNDLE_SUPPORT")?;
     let (_, mut rest) = assignment.split_once('{')?;
@@ -138,7 +139,7 @@ MAX: Final[str] = next(reversed(BUNDLE_SUPPORT))
         let foreign_to_newest =
             ["pip-26.0-py3-none-any.whl", "pip-26.3-py3-none-any.whl", "setuptools-82.0-py3-none-any.whl"];
         assert_eq!(foreign_to(EMBED, "3.11"), foreign_to_newest);
-        // As virtualenv 20 has it.
+        // The form in virtualenv 20.
         let oldest = EMBED.replace(": Final[str] = next(reversed(BUNDLE_SUPPORT))", " = \"3.9\"");
         assert_eq!(foreign_to(&oldest, "3.11"), ["pip-26.3-py3-none-any.whl"]);
     }

@@ -1,4 +1,4 @@
-//! Listings in, listings out.
+//! Tests of trim: listings in, listings out.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::model::request::{
 
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 
-/// An image in the making: files of packages, and what is asked of trim.
+/// An image under construction: files of packages, and the options of trim.
 struct Given {
     _home: tempfile::TempDir,
     store: Store,
@@ -32,8 +32,14 @@ impl Given {
         Self { _home: home, store, assembly: Assembly::default(), lock, keep: Vec::new() }
     }
 
-    /// A package, with why it is there: `base`, or what asked for it.
-    fn deb(mut self, name: &str, reason: &str, files: &[(&str, &[u8])]) -> Self {
+    /// Adds a package that every image has.
+    fn base(mut self, name: &str, files: &[(&str, &[u8])]) -> Self {
+        self = self.deb(name, Why::Interpreter, files);
+        self.lock.debs.iter_mut().filter(|deb| deb.name == name).for_each(|deb| deb.is_base = true);
+        self
+    }
+
+    fn deb(mut self, name: &str, why: Why, files: &[(&str, &[u8])]) -> Self {
         self.lock.debs.push(LockedDeb {
             name: name.to_owned(),
             version: "1".to_owned(),
@@ -41,8 +47,9 @@ impl Given {
             url: String::new(),
             digest: Digest::of(b""),
             size_bytes: 0,
-            reason: reason.to_owned(),
-            is_base: reason == "base",
+            why,
+            required_by: Vec::new(),
+            is_base: false,
         });
         self.files(&Origin::Deb { name: name.to_owned(), version: "1".to_owned() }, files)
     }
@@ -61,6 +68,7 @@ impl Given {
             digest: Digest::of(b""),
             size_bytes: None,
             is_requested: true,
+            required_by: Vec::new(),
             source: WheelSource::default(),
         });
         self
@@ -90,18 +98,22 @@ impl Given {
         trim(&self.assembly, &self.lock, &request(self.keep.clone()), &self.store).unwrap()
     }
 
-    /// What went and what stayed, without directories and digests.
+    /// Returns the removed and the kept paths, without directories and digests.
     fn trimmed(&self) -> String {
         let tree = self.trim();
         let mut lines: BTreeMap<String, String> = BTreeMap::new();
         for (path, node) in tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory) {
-            lines.insert(path.to_string(), format!("kept: {}", node.reason));
+            lines.insert(path.to_string(), format!("kept: {}", node.kept.as_ref().unwrap()));
         }
         for (path, removal) in &tree.removed {
             lines.insert(path.to_string(), format!("gone: {}", removal.reason));
         }
         lines.into_iter().map(|(path, line)| format!("{path}  {line}\n")).collect()
     }
+}
+
+fn named(package: &str) -> Why {
+    Why::Named { package: package.to_owned() }
 }
 
 fn request(keep: Vec<String>) -> Request {
@@ -141,20 +153,21 @@ fn request(keep: Vec<String>) -> Request {
         copies: Vec::new(),
         checks: Vec::new(),
         verify: true,
+        proof_secs: 0,
         user_base: "/opt/app".parse().unwrap(),
         compression: Compression::Gzip(6),
         epoch_secs: 0,
         name: String::new(),
         destinations: Vec::new(),
+        metadata_file: None,
     }
 }
 
 #[test]
 fn what_goes_has_a_reason_and_what_a_wheel_brings_stays() {
     let given = Given::new()
-        .deb(
+        .base(
             "d",
-            "base",
             &[
                 ("/usr/share/doc/d/changelog.gz", b"x"),
                 ("/usr/share/doc/d/copyright", b"x"),
@@ -176,23 +189,23 @@ fn what_goes_has_a_reason_and_what_a_wheel_brings_stays() {
             ],
         );
     insta::assert_snapshot!(given.trimmed(), @"
-    /opt/app/lib/python3.13/site-packages/usr/share/man/x  kept: needed by what was asked for
-    /opt/app/lib/python3.13/site-packages/w/tests/x.py  kept: needed by what was asked for
-    /usr/lib/locale/C.utf8/LC_CTYPE  kept: base
-    /usr/lib/python3.13/lib-dynload  gone: emptied by the rules above
+    /opt/app/lib/python3.13/site-packages/usr/share/man/x  kept: needed by a requested distribution
+    /opt/app/lib/python3.13/site-packages/w/tests/x.py  kept: needed by a requested distribution
+    /usr/lib/locale/C.utf8/LC_CTYPE  kept: the interpreter
+    /usr/lib/python3.13/lib-dynload  gone: directories that trim has emptied
     /usr/lib/python3.13/lib-dynload/_testcapi.so  gone: the stdlib's own tests and its IDE
-    /usr/lib/python3.13/os.py  kept: base
-    /usr/lib/python3.13/test  gone: emptied by the rules above
+    /usr/lib/python3.13/os.py  kept: the interpreter
+    /usr/lib/python3.13/test  gone: directories that trim has emptied
     /usr/lib/python3.13/test/x.py  gone: the stdlib's own tests and its IDE
-    /usr/share/doc/d-more  gone: emptied by the rules above
+    /usr/share/doc/d-more  gone: directories that trim has emptied
     /usr/share/doc/d-more/changelog.gz  gone: documentation
     /usr/share/doc/d/changelog.gz  gone: documentation
-    /usr/share/doc/d/copyright  kept: base
-    /usr/share/man  gone: emptied by the rules above
-    /usr/share/man/man1  gone: emptied by the rules above
+    /usr/share/doc/d/copyright  kept: the interpreter
+    /usr/share/man  gone: directories that trim has emptied
+    /usr/share/man/man1  gone: directories that trim has emptied
     /usr/share/man/man1/d.1.gz  gone: manuals
-    /usr/share/zoneinfo/UTC  kept: base
-    /usr/share/zoneinfo/right  gone: emptied by the rules above
+    /usr/share/zoneinfo/UTC  kept: the interpreter
+    /usr/share/zoneinfo/right  gone: directories that trim has emptied
     /usr/share/zoneinfo/right/UTC  gone: second copies of time zones, with and without leap seconds
     ");
 }
@@ -201,9 +214,8 @@ fn what_goes_has_a_reason_and_what_a_wheel_brings_stays() {
 fn a_library_stays_where_something_needs_it_or_names_it_and_says_who() {
     let at = |name: &str| format!("{LIBRARIES}/{name}");
     let given = Given::new()
-        .deb(
+        .base(
             "libs",
-            "base",
             &[
                 (&at("libneeded.so.1.2"), &elf(Some("libneeded.so.1"), &["libbelow.so.1"])),
                 (&at("libbelow.so.1"), &elf(Some("libbelow.so.1"), &[])),
@@ -217,22 +229,22 @@ fn a_library_stays_where_something_needs_it_or_names_it_and_says_who() {
         )
         .link(&at("libidle.so.2"), "libidle.so.2.0", "libs")
         .link(&at("libneeded.so.1"), "libneeded.so.1.2", "libs")
-        .deb("asked", "`--with asked`", &[(&at("libasked.so.1"), &elf(Some("libasked.so.1"), &[]))])
+        .deb("asked", named("asked"), &[(&at("libasked.so.1"), &elf(Some("libasked.so.1"), &[]))])
         .wheel("w", &[("/opt/app/lib/w.py", b"ctypes.util.find_library('named')")])
         .keep("/usr/lib/*/libheld.so*");
     insta::assert_snapshot!(given.trimmed(), @"
-    /opt/app/lib/w.py  kept: needed by what was asked for
-    /usr/bin/python3.13  kept: base
+    /opt/app/lib/w.py  kept: needed by a requested distribution
+    /usr/bin/python3.13  kept: the interpreter
     /usr/lib/x86_64-linux-gnu/libasked.so.1  kept: `--with asked`
     /usr/lib/x86_64-linux-gnu/libbelow.so.1  kept: needed by /usr/lib/x86_64-linux-gnu/libneeded.so.1.2
     /usr/lib/x86_64-linux-gnu/libheld.so.1  kept: `--keep`
-    /usr/lib/x86_64-linux-gnu/libidle.so.2  gone: shared libraries that nothing kept needs
-    /usr/lib/x86_64-linux-gnu/libidle.so.2.0  gone: shared libraries that nothing kept needs
-    /usr/lib/x86_64-linux-gnu/libidle2.so.1  gone: shared libraries that nothing kept needs
+    /usr/lib/x86_64-linux-gnu/libidle.so.2  gone: shared libraries that no kept file needs
+    /usr/lib/x86_64-linux-gnu/libidle.so.2.0  gone: shared libraries that no kept file needs
+    /usr/lib/x86_64-linux-gnu/libidle2.so.1  gone: shared libraries that no kept file needs
     /usr/lib/x86_64-linux-gnu/libnamed.so.3  kept: named in files of wheel w
-    /usr/lib/x86_64-linux-gnu/libneeded.so.1  kept: base
+    /usr/lib/x86_64-linux-gnu/libneeded.so.1  kept: the interpreter
     /usr/lib/x86_64-linux-gnu/libneeded.so.1.2  kept: needed by /usr/bin/python3.13
-    /usr/lib/x86_64-linux-gnu/libnss_dns.so.2  kept: base
+    /usr/lib/x86_64-linux-gnu/libnss_dns.so.2  kept: the interpreter
     ");
 }
 
@@ -242,9 +254,8 @@ fn the_loaders_cache_forgets_what_is_gone() {
     let library = |name: &str| Library { soname: name.to_owned(), path: path(name) };
     let cache = ldcache::write(&[library("libidle.so.1"), library("libc.so.6")], Architecture::Amd64);
     let given = Given::new()
-        .deb(
+        .base(
             "libs",
-            "base",
             &[
                 (&path("libidle.so.1"), &elf(Some("libidle.so.1"), &[])),
                 (&path("libc.so.6"), &elf(Some("libc.so.6"), &[])),
@@ -260,9 +271,8 @@ fn the_loaders_cache_forgets_what_is_gone() {
 #[test]
 fn an_extension_module_whose_library_was_never_brought_goes() {
     let module = |name: &str| format!("/usr/lib/python3.11/lib-dynload/{name}.so");
-    let given = Given::new().deb(
+    let given = Given::new().base(
         "stdlib",
-        "base",
         &[
             (&module("nis"), &elf(None, &["libnsl.so.2", "libc.so.6"])),
             (&module("zlib"), &elf(None, &["libc.so.6"])),
@@ -270,9 +280,9 @@ fn an_extension_module_whose_library_was_never_brought_goes() {
         ],
     );
     insta::assert_snapshot!(given.trimmed(), @"
-    /usr/lib/python3.11/lib-dynload/nis.so  gone: extension modules of the stdlib whose library is left out
-    /usr/lib/python3.11/lib-dynload/zlib.so  kept: base
-    /usr/lib/x86_64-linux-gnu/libc.so.6  kept: base
+    /usr/lib/python3.11/lib-dynload/nis.so  gone: extension modules of the stdlib whose library is not in the image
+    /usr/lib/python3.11/lib-dynload/zlib.so  kept: the interpreter
+    /usr/lib/x86_64-linux-gnu/libc.so.6  kept: the interpreter
     ");
 }
 
@@ -281,19 +291,19 @@ fn character_sets_stay_where_an_added_program_converts() {
     let converter = [elf(None, &[]), b"\0iconv_open\0".to_vec()].concat();
     let sets: &[(&str, &[u8])] =
         &[("/usr/lib/gconv/UTF-16.so", b"x"), ("/usr/lib/gconv/EBCDIC-US.so", b"x"), ("/usr/lib/libc.so.6", b"x")];
-    let without = Given::new().deb("libc6", "base", sets);
+    let without = Given::new().base("libc6", sets);
     insta::assert_snapshot!(without.trimmed(), @"
-    /usr/lib/gconv  gone: emptied by the rules above
+    /usr/lib/gconv  gone: directories that trim has emptied
     /usr/lib/gconv/EBCDIC-US.so  gone: character sets for iconv
     /usr/lib/gconv/UTF-16.so  gone: character sets for iconv
-    /usr/lib/libc.so.6  kept: base
+    /usr/lib/libc.so.6  kept: the interpreter
     ");
-    let with = Given::new().deb("libc6", "base", sets).deb("git", "`--with git`", &[("/usr/bin/git", &converter)]);
+    let with = Given::new().base("libc6", sets).deb("git", named("git"), &[("/usr/bin/git", &converter)]);
     insta::assert_snapshot!(with.trimmed(), @"
     /usr/bin/git  kept: `--with git`
     /usr/lib/gconv/EBCDIC-US.so  gone: character sets for iconv
-    /usr/lib/gconv/UTF-16.so  kept: base
-    /usr/lib/libc.so.6  kept: base
+    /usr/lib/gconv/UTF-16.so  kept: the interpreter
+    /usr/lib/libc.so.6  kept: the interpreter
     ");
 }
 
@@ -302,7 +312,7 @@ fn of_essential_packages_the_programs_stay_that_a_script_names() {
     let given = Given::new()
         .deb(
             "coreutils",
-            "run by scripts of git",
+            Why::ScriptsOf { package: "git".to_owned() },
             &[
                 ("/usr/bin/basename", b"x"),
                 ("/usr/bin/factor", b"x"),
@@ -311,12 +321,12 @@ fn of_essential_packages_the_programs_stay_that_a_script_names() {
                 ("/usr/bin/uname", b"x"),
             ],
         )
-        .deb("sed", "run by scripts of git", &[("/usr/bin/sed", b"x")])
-        .deb("git", "`--with git`", &[("/usr/lib/git-core/git-submodule", b"#!/bin/sh\n$(basename $0) (uname -s)")])
+        .deb("sed", Why::ScriptsOf { package: "git".to_owned() }, &[("/usr/bin/sed", b"x")])
+        .deb("git", named("git"), &[("/usr/lib/git-core/git-submodule", b"#!/bin/sh\n$(basename $0) (uname -s)")])
         .wheel("w", &[("/opt/app/w/hook", b"#!/usr/bin/env bash\nnice"), ("/opt/app/w/a.py", b"# shred it")]);
     insta::assert_snapshot!(given.trimmed(), @"
-    /opt/app/w/a.py  kept: needed by what was asked for
-    /opt/app/w/hook  kept: needed by what was asked for
+    /opt/app/w/a.py  kept: needed by a requested distribution
+    /opt/app/w/hook  kept: needed by a requested distribution
     /usr/bin/basename  kept: run by scripts of git
     /usr/bin/factor  gone: programs of essential packages that no script names
     /usr/bin/nice  kept: run by scripts of git
@@ -330,12 +340,15 @@ fn of_essential_packages_the_programs_stay_that_a_script_names() {
 #[test]
 fn headers_stay_for_a_compiler_and_for_whoever_names_them() {
     let headers: &[(&str, &[u8])] = &[("/usr/include/x.h", b"x"), ("/usr/lib/libx.a", b"x")];
-    let gone = Given::new().deb("libx", "needed by y", headers).trim();
-    assert_eq!(gone.removed[&ImagePath::parse("/usr/include/x.h").unwrap()].reason, "headers and static libraries");
-    let named = Given::new().deb("libx-dev", "`--with libx-dev`", headers).trim();
+    let gone = Given::new().deb("libx", Why::Dependency { of: "y".to_owned() }, headers).trim();
+    assert_eq!(gone.removed[&ImagePath::parse("/usr/include/x.h").unwrap()].reason, Removed::CompilerFiles);
+    let wanted = Given::new().deb("libx-dev", named("libx-dev"), headers).trim();
     let compiler = ("/usr/bin/x86_64-linux-gnu-gcc-14", b"x".as_slice());
-    let compiled = Given::new().deb("libx", "needed by y", headers).deb("gcc", "`--with gcc`", &[compiler]).trim();
-    for tree in [named, compiled] {
+    let compiled = Given::new()
+        .deb("libx", Why::Dependency { of: "y".to_owned() }, headers)
+        .deb("gcc", named("gcc"), &[compiler])
+        .trim();
+    for tree in [wanted, compiled] {
         assert!(tree.find("/usr/include/x.h").is_some() && tree.find("/usr/lib/libx.a").is_some());
     }
 }
@@ -347,13 +360,13 @@ fn the_texts_of_help_go_where_nobody_names_them() {
         ("/usr/lib/python3.13/pydoc_data/_pydoc.css", b"x"),
         ("/usr/lib/python3.13/pydoc_data/topics.py", b"x"),
     ];
-    insta::assert_snapshot!(Given::new().deb("stdlib", "base", stdlib).trimmed(), @"
-    /usr/lib/python3.13/pydoc.py  kept: base
-    /usr/lib/python3.13/pydoc_data/_pydoc.css  kept: base
+    insta::assert_snapshot!(Given::new().base("stdlib", stdlib).trimmed(), @"
+    /usr/lib/python3.13/pydoc.py  kept: the interpreter
+    /usr/lib/python3.13/pydoc_data/_pydoc.css  kept: the interpreter
     /usr/lib/python3.13/pydoc_data/topics.py  gone: texts of Python's interactive help
     ");
     let completer: &[(&str, &[u8])] = &[("/opt/app/jedi.py", b"from pydoc_data import topics")];
-    let named = Given::new().deb("stdlib", "base", stdlib).wheel("jedi", completer);
+    let named = Given::new().base("stdlib", stdlib).wheel("jedi", completer);
     assert!(named.trim().removed.is_empty());
 }
 
@@ -367,8 +380,8 @@ fn ldconfig_gives_place_to_a_script_where_nobody_names_it() {
     let base = || {
         let libraries = [(&*format!("{LIBRARIES}/libc.so.6"), &*elf(Some("libc.so.6"), &[]))];
         Given::new()
-            .deb("libc-bin", "base", &[(LDCONFIG, &elf(None, &[]))])
-            .deb("libc6", "base", &libraries)
+            .base("libc-bin", &[(LDCONFIG, &elf(None, &[]))])
+            .base("libc6", &libraries)
             .files(&Origin::Lath, &[("/etc/ld.so.cache", &cache(&["libc.so.6", "libgone.so.1"]))])
     };
     let given = base();
@@ -403,9 +416,9 @@ fn launchers_for_windows_go_and_other_programs_of_wheels_stay() {
     insta::assert_snapshot!(given.trimmed(), @"
     /opt/app/distlib/t64.exe  gone: programs that start scripts on Windows
     /opt/app/pip/_vendor/distlib/w64-arm.exe  gone: programs that start scripts on Windows
-    /opt/app/pypsexec/paexec.exe  kept: needed by what was asked for
+    /opt/app/pypsexec/paexec.exe  kept: needed by a requested distribution
     /opt/app/setuptools/gui-32.exe  gone: programs that start scripts on Windows
-    /opt/app/tool/t64.exe  kept: needed by what was asked for
+    /opt/app/tool/t64.exe  kept: needed by a requested distribution
     ");
 }
 
@@ -417,9 +430,9 @@ fn seeds_of_other_pythons_go_where_no_other_python_is_or_comes() {
     let files = [(names[0].as_str(), table.as_slice()), (&names[1], b"PK"), (&names[2], b"PK")];
     let virtualenv = || Given::new().wheel("virtualenv", &files);
     insta::assert_snapshot!(virtualenv().trimmed(), @"
-    /opt/app/virtualenv/seed/wheels/embed/__init__.py  kept: needed by what was asked for
-    /opt/app/virtualenv/seed/wheels/embed/pip-26.0.whl  gone: virtualenv's wheels for another Python than the image's
-    /opt/app/virtualenv/seed/wheels/embed/pip-26.3.whl  kept: needed by what was asked for
+    /opt/app/virtualenv/seed/wheels/embed/__init__.py  kept: needed by a requested distribution
+    /opt/app/virtualenv/seed/wheels/embed/pip-26.0.whl  gone: virtualenv's wheels for Pythons that the image does not have
+    /opt/app/virtualenv/seed/wheels/embed/pip-26.3.whl  kept: needed by a requested distribution
     ");
     let hatch: (&str, &[u8]) = ("/opt/app/hatch/python.py", b"'https://host/python-build-standalone/releases'");
     let other: (&str, &[u8]) = ("/srv/py/bin/python3.9", b"\x7fELF");

@@ -1,4 +1,4 @@
-//! An archive, an index or a way to them that cannot be trusted.
+//! Archives, indexes and connections that cannot be trusted.
 
 use testkit::{Fault, PyPi, Response};
 
@@ -104,6 +104,22 @@ fn a_suite_that_is_not_there_is_named_with_those_that_are() {
         "tool",
         &["cannot find the suite `trixie-security`", "hint: name the mirror", "--security-mirror"],
     );
+}
+
+#[test]
+fn a_file_that_is_not_modified_though_there_is_no_copy_is_requested_again() {
+    let world = World::usual();
+    let path = world.debian.in_release_path();
+    world.debian.server.fault(&path, Fault::Fail { times: 1, status: 304 });
+    stdout(world.build("tool"));
+    fs_err::remove_file(world.path("tool.tar")).unwrap();
+    world.debian.server.fault(&path, Fault::Fail { times: 99, status: 304 });
+    assert_refused(
+        &world,
+        "tool --cache-dir new",
+        &["cannot read the archive's", "the server answers 304 Not Modified"],
+    );
+    assert!(!world.refusal("tool --cache-dir new").contains("offline"));
 }
 
 #[test]

@@ -23,6 +23,7 @@ fn a_hostile_package_is_refused_by_its_file() {
         (evil().raw_entry("./etc/.wh..wh..opq", "x"), "names that begin with `.wh.` remove other files"),
         (evil().raw_entry("./usr/bin/evil", "again"), "cannot use `usr/bin/evil`: it is there twice"),
         (evil().raw_entry("./usr/bin/a\nb", "x"), "a line break"),
+        (evil().file(&format!("usr/bin/{}", "x".repeat(256)), 0o755, "x"), "Linux takes names of at most 255 bytes"),
         (evil().compression(Compression::Zstd).file("zeros", 0o644, vec![0; 80 << 20]), "as only a bomb does"),
         (evil().lies_about_size(-40), "data.tar.xz"),
         (evil().lies_about_size(40), "data.tar.xz"),
@@ -50,4 +51,19 @@ fn setuid_bits_owners_and_absolute_paths_do_not_reach_the_image() {
     let su = &image.platforms[0].files["usr/bin/su"];
     assert_eq!((su.mode, su.uid, su.gid), (0o755, 0, 0));
     assert_eq!(image.platforms[0].text("etc/absolute"), Some("x"));
+}
+
+#[test]
+fn two_packages_with_the_same_path_are_reported_unless_one_replaces_the_other() {
+    let one = || DebBuilder::new("one", "1", "all").file("usr/bin/both", 0o755, "1");
+    let two = || DebBuilder::new("two", "1", "all").file("bin/both", 0o755, "2");
+    for (two, is_reported) in [(two(), true), (two().field("Replaces", "one (<< 2)"), false)] {
+        let archive = crate::world::archive().deb(&one().build()).deb(&two.build());
+        let world = crate::world::World::new(archive, testkit::PyPi::new().built(&crate::world::tool()));
+        let output = world.build("tool --with one --with two");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let note = "`/usr/bin/both` of deb two took the place of what deb one has there";
+        assert!(output.status.success() && said.contains(note) == is_reported, "{said}");
+        assert_eq!(oci::check(&world.path("tool.tar")).unwrap().platforms[0].text("usr/bin/both"), Some("2"));
+    }
 }

@@ -1,4 +1,4 @@
-//! A disk that is full, or cannot be written to.
+//! A disk that is full or cannot be written to.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,7 +7,7 @@ use testkit::{PyPi, oci};
 
 use crate::world::{World, archive, skip, stdout, tool};
 
-/// Bytes that no compression makes smaller.
+/// Returns bytes that cannot be compressed.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let next = || {
@@ -17,7 +17,8 @@ fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// Runs `command` where `small`, a folder, is a disk of two megabytes; `None` where this machine cannot.
+/// Runs `command` with a disk of two megabytes mounted on the directory `small`. `None` if this machine does not allow
+/// that.
 fn on_a_small_disk(command: &Command, small: &Path) -> Option<Output> {
     let unshare = |script: &str| {
         let mut outer = Command::new("unshare");
@@ -32,7 +33,7 @@ fn on_a_small_disk(command: &Command, small: &Path) -> Option<Output> {
         return None;
     }
     let mut outer =
-        unshare("mount -t tmpfs -o size=2m none \"$1\" && shift && \"$@\"; code=$?; ls -A \"$0\"; exit $code");
+        unshare("mount -t tmpfs -o size=2m none \"$1\" && d=$1 && shift && \"$@\"; code=$?; ls -A \"$d\"; exit $code");
     outer.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         outer.env(name, value.unwrap_or_default());
@@ -40,10 +41,10 @@ fn on_a_small_disk(command: &Command, small: &Path) -> Option<Output> {
     Some(outer.output().unwrap())
 }
 
-fn assert_full(output: &Output) {
+fn assert_full(output: &Output, hint: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    for text in ["error: cannot ", "No space left on device", "\n\nhint: the disk is full: `lath cache prune`"] {
+    for text in ["error: cannot ", "No space left on device", &format!("\n\nhint: {hint}")] {
         assert!(said.contains(text), "{text:?} is missing in:\n{said}");
     }
 }
@@ -51,18 +52,26 @@ fn assert_full(output: &Output) {
 #[test]
 fn a_full_disk_is_told_with_a_way_out_and_nothing_is_left_at_the_destination() {
     let large = tool().file("tool/noise", noise(3 << 20));
-    let roomy = tool().file("tool/zeros", vec![0; 3 << 20]);
+    let roomy = tool().file("tool/text", vec![b'x'; 3 << 20]);
     // The download, what is unpacked of it, and the image itself.
-    for (wheel, words) in [(&large, "--cache-dir small"), (&roomy, "--cache-dir small"), (&large, "-o small/tool.tar")]
-    {
+    let cache = "the disk is full: `lath cache prune`";
+    let table = [
+        (&large, "--cache-dir small", cache),
+        (&roomy, "--cache-dir small", cache),
+        (&large, "-o small/tool.tar", "the disk of `small/tool.tar` is full: make room there"),
+        (&large, "-o oci:small/layout", "the disk of `small/layout` is full"),
+        (&large, "-o dir:small/root", "the disk of `small/root` is full"),
+    ];
+    for (wheel, words, hint) in table {
         let world = World::new(archive(), PyPi::new().built(wheel));
         fs_err::create_dir(world.path("small")).unwrap();
         let command = world.command(&format!("tool {words}"));
         let Some(output) = on_a_small_disk(&command, &world.path("small")) else { return };
-        assert_full(&output);
+        assert_full(&output, hint);
+        assert!(hint == cache || output.stdout.is_empty(), "nothing is left on the small disk: {output:?}");
         assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
         assert!(!world.path("tool.tar").exists());
-        // The same succeeds with room.
+        // The same build succeeds if there is enough space.
         let digest = stdout(world.build("tool")).trim().rsplit_once('@').unwrap().1.to_owned();
         assert_eq!(oci::check(&world.path("tool.tar")).unwrap().digest, digest);
     }
@@ -82,7 +91,7 @@ fn an_older_image_stays_where_the_new_one_cannot_be_written() {
     command.current_dir(inner.get_current_dir().unwrap()).arg(inner.get_program()).args(inner.get_args());
     command.env("LATH_CACHE_DIR", "cache");
     let Some(output) = on_a_small_disk(&command, &world.path("small")) else { return };
-    assert_full(&output);
+    assert_full(&output, "the disk of `small/tool.tar` is full");
     let after = String::from_utf8_lossy(&output.stdout);
     assert!(after.starts_with("old\ntool.tar\n"), "{after}");
 }

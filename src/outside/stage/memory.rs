@@ -1,50 +1,50 @@
-//! Folders in memory for trees that are laid out, used and thrown away: some thousands of files come and go there in a
-//! fraction of the time that a file system on a disk takes for them.
+//! Directories in memory for trees that are used once and removed. Creating and removing some thousands of files is
+//! many times faster there than on a disk.
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use fs_err as fs;
 use rustix::fs::StatVfsMountFlags;
 use tempfile::TempDir;
 
-use super::checkout::write;
-use super::{Store, StoreError};
+use super::write::write;
 use crate::model::digest::Digest;
 use crate::model::tree::{Kind, Node, Tree};
+use crate::outside::store::{Store, StoreError, private_dir};
 use crate::outside::unfinished::Unfinished;
 
-/// Where POSIX's shared memory lives on Linux (shm_overview(7)): nearly always a tmpfs.
+/// The directory of POSIX shared memory on Linux (shm_overview(7)), which is nearly always a tmpfs.
 const MEMORY: &str = "/dev/shm";
 /// The magic of a tmpfs (statfs(2)).
 const TMPFS: i64 = 0x0102_1994;
 /// A bigger tree is laid out on the disk.
 const LARGEST_BYTES: u64 = 128 << 20;
-/// Contents from here on stay in the store, and are mounted where they are used: few files hold most of the bytes.
+/// Contents of this size or more stay in the store and are mounted. Few files have most of the bytes.
 const MOUNTED_BYTES: u64 = 1 << 20;
-/// So many times a tree's size has to be free, as room there and as memory of the machine.
+/// This many times the tree's size must be free, both in that directory and in the machine's memory.
 const TIMES: u64 = 8;
-/// What a file takes there beyond its size: half a page, on average, and what the kernel knows of it.
+/// The memory that a file takes in addition to its size: half a page on average, and the kernel's data about it.
 const BYTES_PER_FILE: u64 = 4096;
 
-/// How the names of these folders begin.
+/// The prefix of the names of these directories.
 const PREFIX: &str = "lath-";
 
-/// A process's folder in memory: contents, each there once for each mode, and trees of links to them. Gone when the last
-/// tree is.
+/// A process's directory in memory: contents, each once per mode, and trees of links to them. It is removed with the
+/// last tree.
 #[derive(Debug)]
 pub(super) struct Memory {
     folder: TempDir,
-    /// What is there, and whether it may be executed.
+    /// The contents in the directory, and whether each is executable.
     contents: Mutex<BTreeSet<(Digest, bool)>>,
-    /// What stands where a content of the store is to be mounted.
+    /// An empty file that takes the place of a mounted file.
     placeholder: PathBuf,
     /// Whether contents are mounted at all.
     mounts: bool,
-    #[expect(dead_code, reason = "the folder is known to whoever ends the process as long as this lives")]
+    #[expect(dead_code, reason = "while this lives, a signal handler removes the folder")]
     unfinished: Unfinished,
     #[expect(
         dead_code,
@@ -54,19 +54,9 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// The folder, where `tree` fits into memory and programs may be started from it.
-    pub(super) fn for_tree(tree: &Tree, store: &Store) -> Option<Arc<Self>> {
-        let mounts = may_start_programs(&store.root);
-        if !fits(tree, mounts) {
-            return None;
-        }
-        let mut known = store.desk.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(memory) = known.upgrade() {
-            return Some(memory);
-        }
-        let memory = Arc::new(Self::new_in(Path::new(MEMORY), mounts)?);
-        *known = Arc::downgrade(&memory);
-        Some(memory)
+    /// Creates the directory. `None` if that is not possible.
+    pub(super) fn new(mounts: bool) -> Option<Self> {
+        Self::new_in(Path::new(MEMORY), mounts)
     }
 
     fn new_in(memory: &Path, mounts: bool) -> Option<Self> {
@@ -74,7 +64,7 @@ impl Memory {
         let unfinished = Unfinished::new(folder.path());
         let lock = std::fs::File::open(folder.path()).ok()?;
         lock.try_lock_shared().ok()?;
-        // Whoever swept before there was the lock has taken it away.
+        // Another process may have removed the directory before it was locked, because it looked abandoned.
         let is_there =
             folder.path().metadata().is_ok_and(|there| lock.metadata().is_ok_and(|own| own.ino() == there.ino()));
         let placeholder = folder.path().join("placeholder");
@@ -82,22 +72,22 @@ impl Memory {
         is_there.then_some(Self { folder, contents: Mutex::default(), placeholder, mounts, unfinished, lock })
     }
 
-    /// Whether `tree` can be laid out here.
+    /// Returns whether `tree` can be laid out here.
     pub(super) fn fits(&self, tree: &Tree) -> bool {
         fits(tree, self.mounts)
     }
 
-    /// Whether the file is to be mounted, and the placeholder stands for it.
+    /// Returns whether the file is mounted, so that the placeholder takes its place.
     pub(super) fn is_mounted(&self, node: &Node) -> bool {
         self.mounts && is_large(node)
     }
 
-    /// A new folder for a tree.
+    /// Creates a new directory for a tree.
     pub(super) fn temporary_dir(&self) -> io::Result<TempDir> {
         TempDir::new_in(self.folder.path())
     }
 
-    /// What is linked to where `node` is, a file with that content.
+    /// Returns the file to link to for `node`, a file with this content.
     pub(super) fn contents_path(&self, store: &Store, node: &Node, digest: &Digest) -> Result<PathBuf, StoreError> {
         if self.is_mounted(node) {
             return Ok(self.placeholder.clone());
@@ -114,8 +104,8 @@ impl Memory {
     }
 }
 
-/// Whether `tree` can be laid out in memory, with or without what may be mounted.
-fn fits(tree: &Tree, mounts: bool) -> bool {
+/// Returns whether `tree` can be laid out in memory. If `mounts` is set, large files do not count.
+pub(super) fn fits(tree: &Tree, mounts: bool) -> bool {
     let size_bytes = size_bytes(tree, mounts);
     let wanted = size_bytes * TIMES;
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -125,7 +115,7 @@ fn fits(tree: &Tree, mounts: bool) -> bool {
         && !may_be_cleared(&groups)
 }
 
-/// What `tree` takes in memory.
+/// Returns the memory that `tree` takes.
 fn size_bytes(tree: &Tree, mounts: bool) -> u64 {
     let size = |node: &Node| match node.kind {
         Kind::File { size_bytes, .. } if !(mounts && is_large(node)) => size_bytes + BYTES_PER_FILE,
@@ -138,12 +128,18 @@ fn is_large(node: &Node) -> bool {
     matches!(node.kind, Kind::File { size_bytes, .. } if size_bytes >= MOUNTED_BYTES)
 }
 
-/// Whether the file system that holds `path` was mounted so that programs may be started from it.
+/// Returns whether contents of the store can be mounted into trees, which is so if programs can be executed from there.
+pub(super) fn can_mount(store: &Store) -> bool {
+    may_start_programs(store.root())
+}
+
+/// Returns whether programs can be executed from the file system that contains `path`.
 fn may_start_programs(path: &Path) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|mount| !mount.f_flag.contains(StatVfsMountFlags::NOEXEC))
 }
 
-/// Bytes that may be written there; `None` where it is no memory, or nothing may be started from it.
+/// Returns how many bytes can be written there. `None` if it is not in memory, or if programs cannot be executed from
+/// it.
 fn room() -> Option<u64> {
     let status = rustix::fs::statfs(MEMORY).ok()?;
     let mount = rustix::fs::statvfs(MEMORY).ok()?;
@@ -151,8 +147,8 @@ fn room() -> Option<u64> {
     (is_usable && may_start_programs(Path::new(MEMORY))).then_some(mount.f_bavail * mount.f_frsize)
 }
 
-/// Bytes of memory that this process may still take: what the kernel would give without swapping (proc_meminfo(5)), and
-/// what its control groups (cgroups(7)) allow.
+/// Returns how many bytes of memory this process can still use. This is limited by the memory that is available without
+/// swapping (proc_meminfo(5)) and by the process's control groups (cgroups(7)).
 fn free(groups: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let available = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.split_whitespace().next())?;
@@ -162,30 +158,24 @@ fn free(groups: &str) -> Option<u64> {
     Some(allowed.ancestors().filter_map(left_of).fold(available, u64::min))
 }
 
-/// Bytes that the control group (version 2) in `folder` leaves its processes; `None` where it sets no limit.
+/// Returns how many bytes the control group (version 2) in `folder` can still use. `None` if it sets no limit.
 fn left_of(folder: &Path) -> Option<u64> {
     let number = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
     Some(number("memory.max")?.saturating_sub(number("memory.current")?))
 }
 
-/// Whether systemd-logind may clear away this user's files there while the process runs: it does when the last session of
-/// an ordinary user ends (`RemoveIPC=` of logind.conf(5)), and a process outside of sessions, such as a service's, does
-/// not hold it back.
+/// Returns whether systemd-logind may remove this user's files there while the process runs. It does so when the last
+/// session of an ordinary user ends (`RemoveIPC=` of logind.conf(5)). A process outside of sessions, such as a service,
+/// does not prevent that.
 fn may_be_cleared(groups: &str) -> bool {
-    /// The last user id of systems (`SYSTEM_UID_MAX`), which are spared.
+    /// The highest user ID of system users (`SYSTEM_UID_MAX`), whose files are not removed.
     const LAST_SYSTEM_ID: u32 = 999;
     let is_ordinary = rustix::process::geteuid().as_raw() > LAST_SYSTEM_ID;
     is_ordinary && Path::new("/run/systemd/sessions").exists() && !groups.contains("/user.slice/")
 }
 
-/// A new folder in `parent` that nobody else looks into, or puts something into.
-pub(super) fn private_dir(prefix: &str, parent: &Path) -> io::Result<TempDir> {
-    let mode = std::fs::Permissions::from_mode(0o700);
-    tempfile::Builder::new().prefix(prefix).permissions(mode).tempdir_in(parent)
-}
-
-/// Removes this user's folders in memory that killed processes left: nobody holds a lock on them.
-pub(super) fn sweep() {
+/// Removes this user's directories in memory that killed processes left. No process has a lock on them.
+pub(crate) fn sweep() {
     sweep_in(Path::new(MEMORY));
 }
 
@@ -199,7 +189,7 @@ fn sweep_in(memory: &Path) {
         if let Ok(folder) = fs::File::open(entry.path())
             && folder.file().try_lock().is_ok()
         {
-            // What cannot be removed is left to the next one.
+            // If it cannot be removed, a later run tries again.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -207,6 +197,8 @@ fn sweep_in(memory: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::model::image_path::ImagePath;
     use crate::model::tree::Origin;

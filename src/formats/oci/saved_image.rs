@@ -1,4 +1,8 @@
-//! What `docker save` and `podman save` write: a tar of documents and layers, a layer being a tar itself, at times compressed.
+//! Reads the output of `docker save` and `podman save`: a tar of documents and layers. Each layer is itself a tar,
+//! sometimes compressed.
+//!
+//! The archive may contain the layers in any order: Docker sorts them by digest since version 25. Their real order is in
+//! `manifest.json`, which may come after them, so each layer is read on its own and the layers are joined at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::identity;
@@ -8,90 +12,104 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use super::each_entry;
+use super::{DockerManifest, each_entry};
 
-/// The magic of a tar's header, and where it is (POSIX, "ustar Interchange Format").
+/// The magic of a tar header and its offset (POSIX, "ustar Interchange Format").
 const USTAR: (usize, &[u8]) = (257, b"ustar");
 const HEADER_BYTES: u64 = 512;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// A layer's word for "this was removed" (image-spec, layer.md, "Whiteouts").
+/// The file with the order of the layers.
+const MANIFEST: &str = "manifest.json";
+/// Prefix of the file that marks a path as removed in a layer (image-spec, layer.md, "Whiteouts").
 const WHITEOUT: &str = ".wh.";
 const DPKG: &str = "var/lib/dpkg/";
-/// What the texts of dpkg in all layers may come to: they are held in memory.
+/// The most bytes that the texts of dpkg in all layers and `manifest.json` may have together. They are limited because
+/// they are held in memory.
 const MAX_TEXTS_BYTES: u64 = 256 << 20;
 
-/// What an image holds, by its layers.
+/// The contents of an image, collected from its layers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SavedImage {
-    /// Files of all layers: path without a leading slash, and bytes summed over the layers that have it.
+    /// Files of all layers: the path without a leading slash, and the bytes summed over the layers that contain it.
     pub(crate) files: BTreeMap<String, u64>,
     /// Paths of the files that a container sees.
     pub(crate) present: BTreeSet<String>,
-    /// Of all layers, as gzip -6 leaves them.
+    /// The compressed size of all layers. A layer that was saved uncompressed counts with its size after gzip -6.
     pub(crate) compressed_bytes: u64,
     /// dpkg's lists of files, by package.
     pub(crate) package_lists: BTreeMap<String, String>,
-    /// dpkg's `status`, the newest.
+    /// dpkg's `status`, from the last layer that has it.
     pub(crate) status: String,
 }
 
+/// The contents of one layer.
+#[derive(Debug, Default)]
+struct Layer {
+    /// The path of the layer in the archive.
+    name: String,
+    files: BTreeMap<String, u64>,
+    /// Paths of lower layers that this one removes.
+    removed: BTreeSet<String>,
+    compressed_bytes: u64,
+    package_lists: BTreeMap<String, String>,
+    status: Option<String>,
+}
+
 impl SavedImage {
-    /// Reads the whole of `reader`; no more than dpkg's texts is kept of contents.
+    /// Reads all of `reader`. Of the file contents, only dpkg's texts are kept.
     pub(crate) fn read(reader: impl Read) -> io::Result<Self> {
-        let mut image = Self::default();
-        let mut room = MAX_TEXTS_BYTES;
+        let mut layers = Vec::new();
+        let mut manifests: Vec<DockerManifest> = Vec::new();
+        let mut room_bytes = MAX_TEXTS_BYTES;
         each_entry(reader, identity, |entry| {
             if !entry.header().entry_type().is_file() {
                 return Ok(());
             }
+            let name = plain(&entry.path()?.to_string_lossy());
             let packed_bytes = entry.size();
             let (start, entry) = peeked(entry)?;
-            if start.starts_with(&GZIP) {
+            if name == MANIFEST {
+                manifests = serde_json::from_str(&text(entry, &mut room_bytes)?)?;
+            } else if start.starts_with(&GZIP) {
                 let (start, unpacked) = peeked(MultiGzDecoder::new(entry))?;
                 if is_tar(&start) {
-                    image.layer(unpacked, &mut room)?;
-                    image.compressed_bytes += packed_bytes;
+                    let layer = Layer::read(name, unpacked, &mut room_bytes)?;
+                    layers.push(Layer { compressed_bytes: packed_bytes, ..layer });
                 }
             } else if is_tar(&start) {
                 let mut tee = Tee { inner: entry, copy: Blocks::new(GzEncoder::new(Count(0), Compression::new(6))) };
-                image.layer(&mut tee, &mut room)?;
+                let layer = Layer::read(name, &mut tee, &mut room_bytes)?;
                 io::copy(&mut tee, &mut io::sink())?;
-                image.compressed_bytes += tee.copy.finish()?.finish()?.0;
+                layers.push(Layer { compressed_bytes: tee.copy.finish()?.finish()?.0, ..layer });
             }
             Ok(())
         })?;
+        let mut order = BTreeMap::new();
+        for (position, name) in manifests.into_iter().flat_map(|image| image.layers).enumerate() {
+            order.entry(name).or_insert(position);
+        }
+        // The sort is stable, so layers that no manifest names keep the order of the archive.
+        layers.sort_by_key(|layer: &Layer| order.get(&layer.name).copied().unwrap_or(usize::MAX));
+        let mut image = Self::default();
+        layers.into_iter().for_each(|layer| image.add(layer));
         Ok(image)
     }
 
-    /// Reads one layer; `room` is how many bytes of texts may still be kept.
-    fn layer(&mut self, reader: impl Read, room: &mut u64) -> io::Result<()> {
-        each_entry(reader, identity, |entry| {
-            let path = entry.path()?.to_string_lossy().trim_start_matches("./").trim_start_matches('/').to_owned();
-            let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
-            if let Some(removed) = name.strip_prefix(WHITEOUT) {
-                let gone = if folder.is_empty() { removed.to_owned() } else { format!("{folder}/{removed}") };
-                self.remove(&gone);
-                return Ok(());
-            }
-            if !entry.header().entry_type().is_file() {
-                return Ok(());
-            }
-            *self.files.entry(path.clone()).or_default() += entry.size();
-            self.present.insert(path.clone());
-            let Some(known) = path.strip_prefix(DPKG) else { return Ok(()) };
-            let list = known.strip_prefix("info/").and_then(|name| name.strip_suffix(".list"));
-            if known == "status" {
-                self.status = text(entry, room)?;
-            } else if let Some(package) = list {
-                let name = package.split(':').next().unwrap_or_default().to_owned();
-                self.package_lists.entry(name).or_default().push_str(&text(entry, room)?);
-            }
-            Ok(())
-        })?;
-        Ok(())
+    /// Adds the layer above those that were added before.
+    fn add(&mut self, layer: Layer) {
+        layer.removed.iter().for_each(|gone| self.remove(gone));
+        for (path, size_bytes) in layer.files {
+            *self.files.entry(path.clone()).or_default() += size_bytes;
+            self.present.insert(path);
+        }
+        for (package, list) in layer.package_lists {
+            self.package_lists.entry(package).or_default().push_str(&list);
+        }
+        self.status = layer.status.unwrap_or_else(|| std::mem::take(&mut self.status));
+        self.compressed_bytes += layer.compressed_bytes;
     }
 
-    /// Takes out `gone` and everything below it.
+    /// Removes the path `gone` and all paths below it from the present ones.
     fn remove(&mut self, gone: &str) {
         let below = format!("{gone}/");
         let paths = self.present.range(below.clone()..).take_while(|path| path.starts_with(&below)).cloned();
@@ -102,19 +120,55 @@ impl SavedImage {
     }
 }
 
-/// Reads a text, if there is room for it.
-fn text(reader: impl Read, room: &mut u64) -> io::Result<String> {
+impl Layer {
+    /// Reads one layer. `room_bytes` is the number of bytes that texts may still have, and becomes smaller.
+    fn read(name: String, reader: impl Read, room_bytes: &mut u64) -> io::Result<Self> {
+        let mut layer = Self { name, ..Self::default() };
+        each_entry(reader, identity, |entry| {
+            let path = plain(&entry.path()?.to_string_lossy());
+            let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+            if let Some(removed) = name.strip_prefix(WHITEOUT) {
+                let gone = if folder.is_empty() { removed.to_owned() } else { format!("{folder}/{removed}") };
+                layer.removed.insert(gone);
+                return Ok(());
+            }
+            if !entry.header().entry_type().is_file() {
+                return Ok(());
+            }
+            *layer.files.entry(path.clone()).or_default() += entry.size();
+            let Some(known) = path.strip_prefix(DPKG) else { return Ok(()) };
+            let list = known.strip_prefix("info/").and_then(|name| name.strip_suffix(".list"));
+            if known == "status" {
+                layer.status = Some(text(entry, room_bytes)?);
+            } else if let Some(package) = list {
+                let name = package.split(':').next().unwrap_or_default().to_owned();
+                layer.package_lists.entry(name).or_default().push_str(&text(entry, room_bytes)?);
+            }
+            Ok(())
+        })?;
+        Ok(layer)
+    }
+}
+
+/// Returns a path of a tar without a leading slash or `./`.
+fn plain(path: &str) -> String {
+    path.trim_start_matches("./").trim_start_matches('/').to_owned()
+}
+
+/// Reads a text, if it is not larger than `room_bytes`.
+fn text(reader: impl Read, room_bytes: &mut u64) -> io::Result<String> {
     let mut text = String::new();
-    let length = reader.take(*room + 1).read_to_string(&mut text)? as u64;
-    let too_large = || io::Error::new(io::ErrorKind::InvalidData, "the texts of dpkg are too large");
-    *room = room.checked_sub(length).ok_or_else(too_large)?;
+    let length = reader.take(*room_bytes + 1).read_to_string(&mut text)? as u64;
+    let too_large =
+        || io::Error::new(io::ErrorKind::InvalidData, "the texts of dpkg and `manifest.json` are too large");
+    *room_bytes = room_bytes.checked_sub(length).ok_or_else(too_large)?;
     Ok(text)
 }
 
-/// The first bytes of a file, as many as a header of a tar has, and a reader of the whole of it.
+/// Returns the first bytes of a file, as many as a tar header has, and a reader that returns the whole file.
 fn peeked<R: Read>(mut reader: R) -> io::Result<(Vec<u8>, impl Read)> {
     let mut start = Vec::with_capacity(HEADER_BYTES as usize);
-    // A pipe, or a stream that is unpacked, may give less than a header at once.
+    // One read from a pipe or a decompressor may return less than a header.
     reader.by_ref().take(HEADER_BYTES).read_to_end(&mut start)?;
     let whole = BufReader::with_capacity(1 << 16, io::Cursor::new(start.clone()).chain(reader));
     Ok((start, whole))
@@ -125,7 +179,7 @@ fn is_tar(start: &[u8]) -> bool {
     start.len() as u64 == HEADER_BYTES && start[at..].starts_with(magic)
 }
 
-/// Passes bytes on, and writes them elsewhere too.
+/// A reader that also writes a copy of all bytes that pass through it.
 struct Tee<R, W> {
     inner: R,
     copy: W,
@@ -139,7 +193,7 @@ impl<R: Read, W: Write> Read for Tee<R, W> {
     }
 }
 
-/// Writes blocks of one size: what a compressor makes of bytes depends on how many it is given at once.
+/// A writer that passes on blocks of one size, because the output of the compressor depends on the sizes of its inputs.
 struct Blocks<W> {
     inner: W,
     block: Vec<u8>,
@@ -152,7 +206,7 @@ impl<W: Write> Blocks<W> {
         Self { inner, block: Vec::with_capacity(Self::BYTES) }
     }
 
-    /// Writes the last block, and gives the writer back.
+    /// Writes the last block and returns the writer.
     fn finish(mut self) -> io::Result<W> {
         self.inner.write_all(&self.block)?;
         Ok(self.inner)
@@ -175,7 +229,7 @@ impl<W: Write> Write for Blocks<W> {
     }
 }
 
-/// Counts.
+/// A writer that only counts bytes.
 struct Count(u64);
 
 impl Write for Count {
@@ -224,7 +278,7 @@ mod tests {
         assert!(image.compressed_bytes > packed.len() as u64);
     }
 
-    /// Gives at most a few bytes at a time, like a pipe whose other end is slow.
+    /// A reader that returns at most 97 bytes at a time, like a pipe with a slow writer.
     struct Sips<'a>(&'a [u8]);
 
     impl Read for Sips<'_> {
@@ -263,10 +317,22 @@ mod tests {
     #[test]
     fn texts_that_come_to_more_than_memory_are_refused() {
         let layer = archive(&[("var/lib/dpkg/status", b"123"), ("var/lib/dpkg/info/a.list", b"45")]);
-        let read = |mut room| SavedImage::default().layer(layer.as_slice(), &mut room).map(|()| room);
+        let read = |mut room| Layer::read("1".to_owned(), layer.as_slice(), &mut room).map(|_| room);
         assert_eq!(read(6).unwrap(), 1);
         assert_eq!(read(5).unwrap(), 0);
-        assert_eq!(read(4).unwrap_err().to_string(), "the texts of dpkg are too large");
+        assert_eq!(read(4).unwrap_err().to_string(), "the texts of dpkg and `manifest.json` are too large");
+    }
+
+    #[test]
+    fn the_manifest_orders_the_layers_and_not_the_archive() {
+        let below = archive(&[("a", b"1"), ("var/lib/dpkg/status", b"Package: bash\n")]);
+        let above = archive(&[(".wh.a", b""), ("b", b"1"), ("var/lib/dpkg/status", b"Package: dash\n")]);
+        let manifest = br#"[{"Config": "c", "RepoTags": null, "Layers": ["blobs/sha256/9", "blobs/sha256/1"]}]"#;
+        let saved =
+            archive(&[("blobs/sha256/1", &above), ("blobs/sha256/9", &below), ("manifest.json", manifest.as_slice())]);
+        let image = SavedImage::read(saved.as_slice()).unwrap();
+        assert!(!image.present.contains("a") && image.present.contains("b"));
+        assert_eq!(image.status, "Package: dash\n");
     }
 
     #[test]

@@ -1,0 +1,34 @@
+//! Passes every seed to its target once.
+
+use std::fs;
+use std::path::Path;
+
+const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("control", lath_fuzz::control),
+    ("deb", lath_fuzz::deb),
+    ("elf", lath_fuzz::elf),
+    ("in_release", lath_fuzz::in_release),
+    ("ld_so_cache", lath_fuzz::ld_so_cache),
+    ("oci_layout", lath_fuzz::oci_layout),
+    ("release", lath_fuzz::release),
+    #[cfg(feature = "requirements")]
+    ("requirements", lath_fuzz::requirements),
+    ("saved_image", lath_fuzz::saved_image),
+    ("tar", lath_fuzz::tar),
+    ("wheel", lath_fuzz::wheel),
+    ("wheel_texts", lath_fuzz::wheel_texts),
+];
+
+#[test]
+fn every_seed_passes_its_target() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
+    for (name, target) in TARGETS {
+        let mut seeds: Vec<_> = fs::read_dir(folder.join(name)).unwrap().map(|seed| seed.unwrap().path()).collect();
+        seeds.sort();
+        assert!(!seeds.is_empty(), "{name} has no seeds");
+        for seed in seeds {
+            println!("{}", seed.display());
+            target(&fs::read(&seed).unwrap());
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Cleans foreign text before it is shown, because a terminal interprets some characters instead of showing them, and
+//! others hide the text around them.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// A longer line is cut to this many characters, unless it has only a few more.
+const LINE_CHARACTERS: usize = 4096;
+const MORE_CHARACTERS: usize = 64;
+
+/// Returns `text` with every character that a terminal interprets replaced by an escape, and with long lines cut. Line
+/// breaks and tabs are kept.
+pub(super) fn clean(text: &str) -> String {
+    let lines: Vec<Cow<'_, str>> = text.split('\n').map(|line| cut(line.strip_suffix('\r').unwrap_or(line))).collect();
+    lines.iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// The same for text that scripts may read as well: no line is cut.
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_obeyed(character) {
+            // Writing to a String cannot fail.
+            let _ = write!(shown, "{}", character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Control characters (C0, DEL, C1), characters that change the direction of text (Unicode Standard Annex 9, section
+/// 2), line and paragraph separators, and invisible characters.
+fn is_obeyed(character: char) -> bool {
+    let is_break = matches!(character, '\n' | '\t');
+    let is_hidden = matches!(
+        character,
+        '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    );
+    (character.is_control() && !is_break) || is_hidden
+}
+
+fn cut(line: &str) -> Cow<'_, str> {
+    let Some((end, _)) = line.char_indices().nth(LINE_CHARACTERS) else { return Cow::Borrowed(line) };
+    match line[end..].chars().count() {
+        ..=MORE_CHARACTERS => Cow::Borrowed(line),
+        more => Cow::Owned(format!("{} [{more} more characters]", &line[..end])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_that_a_terminal_obeys_are_escaped_and_others_stay() {
+        let table = [
+            ("plain, ünïcödé, 漢字, \ttab\nline", "plain, ünïcödé, 漢字, \ttab\nline"),
+            ("a\rb", "a\\rb"),
+            ("windows\r\nlines\r\n", "windows\nlines\n"),
+            ("\x1b[2J\x07\x7f\0", "\\u{1b}[2J\\u{7}\\u{7f}\\u{0}"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("tool\u{202e}gpj\u{2066}\u{200b}", "tool\\u{202e}gpj\\u{2066}\\u{200b}"),
+            ("one\u{2028}two", "one\\u{2028}two"),
+        ];
+        for (text, shown) in table {
+            assert_eq!(clean(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_the_next_is_not() {
+        let shown = clean(&format!("{}\nnext", "ü".repeat(1 << 20)));
+        let lines: Vec<&str> = shown.split('\n').collect();
+        assert!(lines[0].ends_with("ü [1044480 more characters]") && lines[0].len() < 9000);
+        assert_eq!(lines[1], "next");
+        assert_eq!(clean(&shown), shown, "once is enough");
+        let whole = "x".repeat(LINE_CHARACTERS);
+        assert_eq!(clean(&whole), whole);
+    }
+}

@@ -1,0 +1,30 @@
+//! The parcel, or the user, that a path of a tree comes from.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The source of a path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub(crate) enum Origin {
+    /// A Debian package.
+    Deb { name: String, version: String },
+    /// A Python distribution.
+    Wheel { name: String, version: String },
+    /// lath itself, which writes the files that a maintainer script or an installer would have written.
+    Lath,
+    /// A file of the user (`--copy`).
+    User,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deb { name, .. } => write!(f, "deb {name}"),
+            Self::Wheel { name, .. } => write!(f, "wheel {name}"),
+            Self::Lath => f.write_str("lath"),
+            Self::User => f.write_str("user"),
+        }
+    }
+}

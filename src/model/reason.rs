@@ -1,0 +1,343 @@
+//! Reasons as values: why a package is in the lock, and why trim kept or removed a path.
+//!
+//! Code compares variants and machines read ids. The words of `Display` are for people only, so they can change at any
+//! time. An id is public: it is in the JSON of `--metadata-file`, and it never changes.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::model::image_path::ImagePath;
+use crate::model::origin::Origin;
+
+/// Why a Debian package is in the lock. If there are several reasons, the first one that led to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Why {
+    Interpreter,
+    StandardLibrary,
+    /// Certificate authorities, for TLS.
+    Certificates,
+    /// The C.UTF-8 locale.
+    Locale,
+    TimeZones,
+    /// Names of ports and protocols.
+    NetworkNames,
+    /// The table that the stdlib's `mimetypes` reads.
+    MediaTypes,
+    /// The user wants a shell in the image.
+    Shell,
+    /// The user named the package. It may be a virtual one that another package provides.
+    Named {
+        package: String,
+    },
+    /// A library of `wheel` links against the library `soname`.
+    Library {
+        soname: String,
+        wheel: String,
+    },
+    /// The package `of` depends on it.
+    Dependency {
+        of: String,
+    },
+    /// Scripts of `package` run its programs. `package` does not depend on it, because it is essential in Debian.
+    ScriptsOf {
+        package: String,
+    },
+}
+
+impl Why {
+    /// Returns the stable name of the kind of reason.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what writes a lock or a bill of materials needs it"))]
+    pub(crate) fn id(&self) -> &'static str {
+        match self {
+            Self::Interpreter => "interpreter",
+            Self::StandardLibrary => "standard-library",
+            Self::Certificates => "certificates",
+            Self::Locale => "locale",
+            Self::TimeZones => "time-zones",
+            Self::NetworkNames => "network-names",
+            Self::MediaTypes => "media-types",
+            Self::Shell => "shell",
+            Self::Named { .. } => "named",
+            Self::Library { .. } => "library",
+            Self::Dependency { .. } => "dependency",
+            Self::ScriptsOf { .. } => "scripts-of",
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interpreter => f.write_str("the interpreter"),
+            Self::StandardLibrary => f.write_str("the standard library"),
+            Self::Certificates => f.write_str("TLS"),
+            Self::Locale => f.write_str("the C.UTF-8 locale"),
+            Self::TimeZones => f.write_str("time zones"),
+            Self::NetworkNames => f.write_str("names of ports and protocols"),
+            Self::MediaTypes => f.write_str("the stdlib's `mimetypes`"),
+            Self::Shell => f.write_str("`--shell`"),
+            Self::Named { package } => write!(f, "`--with {package}`"),
+            Self::Library { soname, wheel } => write!(f, "`{soname}`, which wheel {wheel} needs"),
+            Self::Dependency { of } => write!(f, "needed by {of}"),
+            Self::ScriptsOf { package } => write!(f, "run by scripts of {package}"),
+        }
+    }
+}
+
+/// Why a path is in the image.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kept {
+    /// A `--keep` pattern of the user matches it.
+    Pattern,
+    /// The user copied it into the image.
+    Copied,
+    /// It belongs to a Debian package that is in the lock for this reason.
+    Package(Why),
+    /// It belongs to a Debian package that is not in the lock.
+    Base,
+    /// It belongs to a distribution that the user requested.
+    Requested,
+    /// It belongs to a distribution that a requested one depends on.
+    Required,
+    /// lath writes it into every image.
+    EveryImage,
+    /// A library that files of `origin` name.
+    NamedBy { origin: Origin },
+    /// A library that the ELF file `path` needs.
+    NeededBy { path: ImagePath },
+    /// Bytecode of a module that is imported at start-up.
+    StartUpBytecode,
+    /// Bytecode, because the user wants it for all modules.
+    AllBytecode,
+}
+
+impl Kept {
+    /// Returns the stable name of the kind of reason.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what explains an image to a machine needs it"))]
+    pub(crate) fn id(&self) -> &'static str {
+        match self {
+            Self::Pattern => "pattern",
+            Self::Copied => "copied",
+            Self::Package(_) => "package",
+            Self::Base => "base",
+            Self::Requested => "requested",
+            Self::Required => "required",
+            Self::EveryImage => "every-image",
+            Self::NamedBy { .. } => "named-by",
+            Self::NeededBy { .. } => "needed-by",
+            Self::StartUpBytecode => "start-up-bytecode",
+            Self::AllBytecode => "all-bytecode",
+        }
+    }
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pattern => f.write_str("`--keep`"),
+            Self::Copied => f.write_str("`--copy`"),
+            Self::Package(why) => why.fmt(f),
+            Self::Base => f.write_str("in the base"),
+            Self::Requested => f.write_str("requested"),
+            Self::Required => f.write_str("needed by a requested distribution"),
+            Self::EveryImage => f.write_str("in every image"),
+            Self::NamedBy { origin } => write!(f, "named in files of {origin}"),
+            Self::NeededBy { path } => write!(f, "needed by {path}"),
+            Self::StartUpBytecode => f.write_str("bytecode of a module that start-up imports"),
+            Self::AllBytecode => f.write_str("`--bytecode all`"),
+        }
+    }
+}
+
+/// Why trim removed a path, or bytes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Removed {
+    Documentation,
+    Manuals,
+    Locales,
+    CharacterSets,
+    CompilerFiles,
+    PackagerFiles,
+    ServiceFiles,
+    StdlibTests,
+    LibcMaintenance,
+    SecondTimeZones,
+    BundledCertificates,
+    PerlModules,
+    GitServers,
+    GitPlainServers,
+    WindowsLaunchers,
+    UnnamedPrograms,
+    UnneededLibraries,
+    UnmetModules,
+    HelpTopics,
+    Ldconfig,
+    ForeignSeeds,
+    EmptiedDirectories,
+    Symbols,
+}
+
+impl Removed {
+    /// Returns the stable name. It is the key in `removed_bytes_by_reason` of `--metadata-file`.
+    pub(crate) fn id(self) -> &'static str {
+        match self {
+            Self::Documentation => "documentation",
+            Self::Manuals => "manuals",
+            Self::Locales => "locales",
+            Self::CharacterSets => "character-sets",
+            Self::CompilerFiles => "compiler-files",
+            Self::PackagerFiles => "packager-files",
+            Self::ServiceFiles => "service-files",
+            Self::StdlibTests => "stdlib-tests",
+            Self::LibcMaintenance => "libc-maintenance",
+            Self::SecondTimeZones => "second-time-zones",
+            Self::BundledCertificates => "bundled-certificates",
+            Self::PerlModules => "perl-modules",
+            Self::GitServers => "git-servers",
+            Self::GitPlainServers => "git-plain-servers",
+            Self::WindowsLaunchers => "windows-launchers",
+            Self::UnnamedPrograms => "unnamed-programs",
+            Self::UnneededLibraries => "unneeded-libraries",
+            Self::UnmetModules => "unmet-modules",
+            Self::HelpTopics => "help-topics",
+            Self::Ldconfig => "ldconfig",
+            Self::ForeignSeeds => "foreign-seeds",
+            Self::EmptiedDirectories => "emptied-directories",
+            Self::Symbols => "symbols",
+        }
+    }
+
+    /// Returns the words for people.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Documentation => "documentation",
+            Self::Manuals => "manuals",
+            Self::Locales => "locales other than C.UTF-8",
+            Self::CharacterSets => "character sets for iconv",
+            Self::CompilerFiles => "headers and static libraries",
+            Self::PackagerFiles => "files for packagers and desktops",
+            Self::ServiceFiles => "files for init systems, cron and apt",
+            Self::StdlibTests => "the stdlib's own tests and its IDE",
+            Self::LibcMaintenance => "programs that maintain libc",
+            Self::SecondTimeZones => "second copies of time zones, with and without leap seconds",
+            Self::BundledCertificates => "certificates that the bundle contains",
+            Self::PerlModules => "modules of perl, because the image has no perl",
+            Self::GitServers => "git's servers and its tools for mail and huge repositories",
+            Self::GitPlainServers => "git's tools for web servers without git",
+            Self::WindowsLaunchers => "programs that start scripts on Windows",
+            Self::UnnamedPrograms => "programs of essential packages that no script names",
+            Self::UnneededLibraries => "shared libraries that no kept file needs",
+            Self::UnmetModules => "extension modules of the stdlib whose library is not in the image",
+            Self::HelpTopics => "texts of Python's interactive help",
+            Self::Ldconfig => "ldconfig, because a script prints its cache for ctypes",
+            Self::ForeignSeeds => "virtualenv's wheels for Pythons that the image does not have",
+            Self::EmptiedDirectories => "directories that trim has emptied",
+            Self::Symbols => "symbols and debug information",
+        }
+    }
+}
+
+impl Serialize for Removed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id())
+    }
+}
+
+impl fmt::Display for Removed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the name of the variant as it is stored.
+    fn tag(value: &impl Serialize) -> String {
+        match serde_json::to_value(value).unwrap() {
+            serde_json::Value::String(tag) => tag,
+            serde_json::Value::Object(object) => object.keys().next().unwrap().clone(),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_stored_reason_has_its_id_and_reads_back_as_the_same_value() {
+        let text = || "x".to_owned();
+        let whys = [
+            Why::Interpreter,
+            Why::StandardLibrary,
+            Why::Certificates,
+            Why::Locale,
+            Why::TimeZones,
+            Why::NetworkNames,
+            Why::MediaTypes,
+            Why::Shell,
+            Why::Named { package: text() },
+            Why::Library { soname: text(), wheel: text() },
+            Why::Dependency { of: text() },
+            Why::ScriptsOf { package: text() },
+        ];
+        for why in &whys {
+            assert_eq!(tag(why), why.id());
+            let stored = serde_json::to_string(why).unwrap();
+            assert_eq!(serde_json::from_str::<Why>(&stored).unwrap(), *why);
+        }
+        let kept = [
+            Kept::Pattern,
+            Kept::Copied,
+            Kept::Package(Why::Dependency { of: text() }),
+            Kept::Base,
+            Kept::Requested,
+            Kept::Required,
+            Kept::EveryImage,
+            Kept::NamedBy { origin: Origin::Lath },
+            Kept::NeededBy { path: ImagePath::parse("/x").unwrap() },
+            Kept::StartUpBytecode,
+            Kept::AllBytecode,
+        ];
+        for kept in &kept {
+            assert_eq!(tag(kept), kept.id());
+            let stored = serde_json::to_string(kept).unwrap();
+            assert_eq!(serde_json::from_str::<Kept>(&stored).unwrap(), *kept);
+        }
+    }
+
+    #[test]
+    fn the_ids_of_removals_are_public_and_do_not_change() {
+        let all = [
+            (Removed::Documentation, "documentation"),
+            (Removed::Manuals, "manuals"),
+            (Removed::Locales, "locales"),
+            (Removed::CharacterSets, "character-sets"),
+            (Removed::CompilerFiles, "compiler-files"),
+            (Removed::PackagerFiles, "packager-files"),
+            (Removed::ServiceFiles, "service-files"),
+            (Removed::StdlibTests, "stdlib-tests"),
+            (Removed::LibcMaintenance, "libc-maintenance"),
+            (Removed::SecondTimeZones, "second-time-zones"),
+            (Removed::BundledCertificates, "bundled-certificates"),
+            (Removed::PerlModules, "perl-modules"),
+            (Removed::GitServers, "git-servers"),
+            (Removed::GitPlainServers, "git-plain-servers"),
+            (Removed::WindowsLaunchers, "windows-launchers"),
+            (Removed::UnnamedPrograms, "unnamed-programs"),
+            (Removed::UnneededLibraries, "unneeded-libraries"),
+            (Removed::UnmetModules, "unmet-modules"),
+            (Removed::HelpTopics, "help-topics"),
+            (Removed::Ldconfig, "ldconfig"),
+            (Removed::ForeignSeeds, "foreign-seeds"),
+            (Removed::EmptiedDirectories, "emptied-directories"),
+            (Removed::Symbols, "symbols"),
+        ];
+        for (removed, id) in all {
+            assert_eq!((removed.id(), tag(&removed).as_str()), (id, id));
+            assert_eq!(serde_json::from_value::<Removed>(id.into()).unwrap(), removed);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! A time limit.
+
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    begun: Instant,
+    /// `None` means no limit.
+    limit: Option<Duration>,
+}
+
+impl Deadline {
+    /// The limit ends `secs` from now; 0 means no limit.
+    pub(crate) fn after(secs: u64) -> Self {
+        Self { begun: Instant::now(), limit: (secs > 0).then_some(Duration::from_secs(secs)) }
+    }
+
+    /// Returns the remaining time in whole seconds, and 0 when it is over. `None` if there is no limit.
+    pub(crate) fn left_secs(&self) -> Option<u64> {
+        let left = self.limit?.saturating_sub(self.begun.elapsed());
+        Some(left.as_secs() + u64::from(left.subsec_nanos() > 0))
+    }
+
+    pub(crate) fn elapsed_secs(&self) -> u64 {
+        self.begun.elapsed().as_secs()
+    }
+}

@@ -1,0 +1,285 @@
+//! Bodies of answers, bounded in size and pace. Whatever lath or uv reads from the network comes through here, after it
+//! was unpacked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::{BoxStream, Stream};
+use reqwest::Response;
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::model::secret_text::public;
+
+const MIB: u64 = 1 << 20;
+/// Every answer with a page or metadata counts as this at least, so that a server cannot send small ones for ever.
+const LEAST_DOCUMENT_BYTES: u64 = 16 << 10;
+
+/// How much the bodies of answers may hold, and how slowly they may come.
+#[derive(Debug, Clone)]
+pub(crate) struct Bounds {
+    /// A page of an index, or a file of requirements.
+    pub(crate) page_bytes: u64,
+    /// The metadata file of a wheel.
+    pub(crate) metadata_bytes: u64,
+    /// All pages and metadata files that one run reads.
+    pub(crate) documents_bytes: u64,
+    /// Documents beyond this are large; few of them are in memory at once.
+    pub(crate) large_bytes: u64,
+    /// A wheel or .deb, whatever its index says.
+    pub(crate) parcel_bytes: u64,
+    pub(crate) pace: Pace,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            page_bytes: 64 * MIB,
+            metadata_bytes: 16 * MIB,
+            documents_bytes: 1024 * MIB,
+            large_bytes: 4 * MIB,
+            parcel_bytes: 8192 * MIB,
+            pace: Pace { window: Duration::from_secs(60), least_bytes: 60 << 10 },
+        }
+    }
+}
+
+/// The least that a body has to bring while it is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) window: Duration,
+    /// Bytes in each window.
+    pub(crate) least_bytes: u64,
+}
+
+/// The kinds of bodies, each with its own bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Page,
+    Metadata,
+    Parcel,
+}
+
+/// Holds the bounds of a process, and counts what counts towards a sum.
+#[derive(Debug, Clone)]
+pub(crate) struct Bodies {
+    bounds: Arc<Bounds>,
+    /// Bytes of documents so far.
+    documents: Arc<AtomicU64>,
+    /// Permits to read the rest of a large document.
+    large: Arc<Semaphore>,
+}
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self::new(Bounds::default())
+    }
+}
+
+#[derive(Debug, Error)]
+pub(crate) enum BodyError {
+    #[error(transparent)]
+    Network(reqwest::Error),
+    #[error("cannot read `{url}`: it is larger than {max_bytes} bytes")]
+    TooLarge { url: String, max_bytes: u64 },
+    #[error("cannot read `{url}`: the pages and metadata of one build are larger than {max_bytes} bytes")]
+    TooMany { url: String, max_bytes: u64 },
+    #[error("cannot read `METADATA` in `{wheel}`: it is larger than {max_bytes} bytes")]
+    LargeMetadata { wheel: String, max_bytes: u64 },
+    #[error("cannot read `METADATA` in `{wheel}`: it takes more than {max_requests} requests or {max_bytes} bytes")]
+    ScatteredMetadata { wheel: String, max_requests: u32, max_bytes: u64 },
+    #[error("cannot read `{url}`: it comes too slowly")]
+    TooSlow {
+        url: String,
+        /// Of the kind "timed out", by which uv knows that another attempt may do better.
+        source: std::io::Error,
+    },
+}
+
+impl BodyError {
+    /// The body's error in the causes of `error`, if there is one.
+    pub(crate) fn within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(cause) = next {
+            // An error that was wrapped for readers is not among the sources of its wrapper.
+            let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            if let Some(wrapped) = wrapped
+                && let Some(found) = Self::within(wrapped)
+            {
+                return Some(found);
+            }
+            if let Some(found) = cause.downcast_ref::<Self>() {
+                return Some(found);
+            }
+            next = cause.source();
+        }
+        None
+    }
+
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Network(_) => None,
+            Self::TooLarge { .. } => {
+                Some("no honest index or archive sends so much: see that the URL is right, or use another server")
+            }
+            Self::LargeMetadata { .. } | Self::ScatteredMetadata { .. } => {
+                Some("no honest wheel describes itself at such length: see that its URL or path is right")
+            }
+            Self::TooMany { .. } => {
+                Some("name versions more narrowly, so that fewer pages are read, or see whether the index is honest")
+            }
+            Self::TooSlow { .. } => Some("try again later or with fewer `--jobs`, or use a mirror that is nearer"),
+        }
+    }
+}
+
+impl Bodies {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self { bounds: Arc::new(bounds), documents: Arc::default(), large: Arc::new(Semaphore::new(4)) }
+    }
+
+    /// The bound of a parcel of which an index says that it has `size_bytes`.
+    pub(crate) fn parcel_bytes(&self, size_bytes: Option<u64>) -> u64 {
+        size_bytes.unwrap_or(u64::MAX).min(self.bounds.parcel_bytes)
+    }
+
+    /// The bound of the metadata of a wheel.
+    pub(crate) fn metadata_bytes(&self) -> u64 {
+        self.bounds.metadata_bytes
+    }
+
+    /// The body of `response`, of a kind with a bound of its own.
+    pub(crate) fn of_kind(&self, kind: Kind, response: Response) -> Body {
+        let max_bytes = match kind {
+            Kind::Page => self.bounds.page_bytes,
+            Kind::Metadata => self.bounds.metadata_bytes,
+            Kind::Parcel => self.bounds.parcel_bytes,
+        };
+        let document = (kind != Kind::Parcel).then(|| self.document(response.url().as_str()));
+        Body { document, ..self.of(response, max_bytes) }
+    }
+
+    /// A document of which nothing has been read yet.
+    pub(crate) fn document(&self, url: &str) -> Document {
+        Document { url: public(url), bodies: self.clone(), have_bytes: 0, permit: None }
+    }
+
+    /// The body of `response`, which may have `max_bytes`.
+    pub(crate) fn of(&self, response: Response, max_bytes: u64) -> Body {
+        Body {
+            url: public(response.url().as_str()),
+            max_bytes,
+            pace: self.bounds.pace,
+            document: None,
+            have_bytes: 0,
+            waited: Duration::ZERO,
+            window_bytes: 0,
+            chunks: response.bytes_stream().boxed(),
+        }
+    }
+}
+
+/// A page or metadata while it is in memory. It counts towards the sum of all documents.
+pub(crate) struct Document {
+    url: String,
+    bodies: Bodies,
+    have_bytes: u64,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Document {
+    #[cfg(test)]
+    pub(crate) fn have_bytes(&self) -> u64 {
+        self.have_bytes
+    }
+
+    /// Counts `bytes` that were read. Waits if the document becomes large and too many others are.
+    pub(crate) async fn add(&mut self, bytes: u64) -> Result<(), BodyError> {
+        let counted = if self.have_bytes == 0 { bytes.max(LEAST_DOCUMENT_BYTES) } else { bytes };
+        self.have_bytes += bytes;
+        let max_bytes = self.bodies.bounds.documents_bytes;
+        if self.bodies.documents.fetch_add(counted, Ordering::Relaxed).saturating_add(counted) > max_bytes {
+            return Err(BodyError::TooMany { url: self.url.clone(), max_bytes });
+        }
+        if self.have_bytes > self.bodies.bounds.large_bytes && self.permit.is_none() {
+            // The semaphore is never closed. An error would only mean that nothing waits.
+            self.permit = Arc::clone(&self.bodies.large).acquire_owned().await.ok();
+        }
+        Ok(())
+    }
+}
+
+/// A body while it is read.
+pub(crate) struct Body {
+    url: String,
+    max_bytes: u64,
+    pace: Pace,
+    /// What it counts as, if it is a document.
+    document: Option<Document>,
+    have_bytes: u64,
+    /// For how long it was waited for in this window, and what came in it. The time that its reader takes is not the server's.
+    waited: Duration,
+    window_bytes: u64,
+    chunks: BoxStream<'static, reqwest::Result<Bytes>>,
+}
+
+impl Body {
+    /// The next bytes; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let began = Instant::now();
+        let chunk = self.chunks.next().await;
+        self.waited += began.elapsed();
+        let Some(chunk) = chunk else { return Ok(None) };
+        let chunk = chunk.map_err(BodyError::Network)?;
+        let bytes = chunk.len() as u64;
+        self.check_pace(bytes)?;
+        self.have_bytes += bytes;
+        if self.have_bytes > self.max_bytes {
+            return Err(BodyError::TooLarge { url: self.url.clone(), max_bytes: self.max_bytes });
+        }
+        if let Some(document) = &mut self.document {
+            document.add(bytes).await?;
+        }
+        Ok(Some(chunk))
+    }
+
+    fn check_pace(&mut self, bytes: u64) -> Result<(), BodyError> {
+        self.window_bytes += bytes;
+        if self.waited < self.pace.window {
+            return Ok(());
+        }
+        let (came, least) = (self.window_bytes, self.pace.least_bytes);
+        if came < least {
+            let message = format!(
+                "{came} bytes came in {} s, and at least {least} have to",
+                self.waited.as_secs_f64().round().max(1.0)
+            );
+            let source = std::io::Error::new(std::io::ErrorKind::TimedOut, message);
+            return Err(BodyError::TooSlow { url: self.url.clone(), source });
+        }
+        (self.waited, self.window_bytes) = (Duration::ZERO, 0);
+        Ok(())
+    }
+
+    /// The whole as a stream, which ends with the first error.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static {
+        futures::stream::try_unfold(self, |mut body| async move {
+            let chunk = body.next().await?;
+            Ok(chunk.map(|chunk| (chunk, body)))
+        })
+    }
+}
+
+/// What uv asks for, by its URL.
+pub(crate) fn kind_of(path: &str) -> Kind {
+    if path.ends_with(".metadata") {
+        Kind::Metadata
+    } else if path.ends_with(".whl") {
+        Kind::Parcel
+    } else {
+        Kind::Page
+    }
+}

@@ -1,0 +1,188 @@
+//! Metadata of wheels, and of nothing else: the only door to what a distribution says of itself.
+//!
+//! uv's own database would also fetch source distributions and clone repositories, with the host's git and ssh, before
+//! it refuses to build them. A dependency must not start a program on the host, so nothing here can reach that code.
+//!
+//! uv reads metadata files (PEP 658), which are bounded like pages. METADATA in a wheel is packed, and uv would unpack
+//! it without a bound. So lath reads it on servers itself, and checks it in files before uv reads it.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Semaphore};
+use uv_client::{Error, ErrorKind, RegistryClient};
+use uv_distribution::ArchiveMetadata;
+use uv_distribution_filename::WheelFilename;
+use uv_distribution_types::{BuiltDist, Dist, Name as _, PathBuiltDist, RegistryBuiltDist, RequestedDist};
+use uv_pep508::VerbatimUrl;
+use uv_pypi_types::ResolutionMetadata;
+use uv_redacted::DisplaySafeUrl;
+use uv_resolver::{MetadataResponse, ResolverProvider, WheelMetadataResult};
+use uv_types::BuildContext as _;
+use zip::write::SimpleFileOptions;
+
+use crate::model::secret_text::public;
+use crate::outside::http::{Bodies, BodyError};
+use crate::outside::pypi::REQUESTS;
+use crate::outside::pypi::metadata_entry::{self, Bound, EntryError};
+use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::remote_wheel::{Failure, RemoteWheel, RemoteWheels, unreadable};
+
+/// Reads metadata of wheels by path, by URL and from indexes.
+pub(super) struct WheelMetadata<'a> {
+    client: &'a RegistryClient,
+    context: &'a NoBuilds,
+    bodies: &'a Bodies,
+    requests: Semaphore,
+}
+
+impl<'a> WheelMetadata<'a> {
+    pub(super) fn new(client: &'a RegistryClient, context: &'a NoBuilds, bodies: &'a Bodies) -> Self {
+        Self { client, context, bodies, requests: Semaphore::new(REQUESTS) }
+    }
+
+    /// The metadata of `dist`, or `None` if it is no wheel, or lies in a repository.
+    pub(super) async fn of(&self, dist: &Dist) -> Option<Result<ArchiveMetadata, Error>> {
+        let wheel = wheel_of(dist)?;
+        Some(self.read(wheel).await.map_err(Failure::into_error))
+    }
+
+    async fn read(&self, wheel: &BuiltDist) -> Result<ArchiveMetadata, Failure> {
+        // The semaphore is never closed; without a permit the request would only be one more at a time.
+        let _permit = self.requests.acquire().await.ok();
+        let metadata = match wheel {
+            BuiltDist::DirectUrl(direct) => {
+                let remote = RemoteWheel { file_name: &direct.filename, url: &direct.url, index: None };
+                self.read_remote(&remote).await?
+            }
+            BuiltDist::Registry(registry) => match url_without_metadata(registry)? {
+                Some(url) => {
+                    let best = registry.best_wheel();
+                    let remote = RemoteWheel { file_name: &best.filename, url: &url, index: Some(&best.index) };
+                    self.read_remote(&remote).await?
+                }
+                None => self.read_by_uv(wheel).await?,
+            },
+            BuiltDist::Path(_) | BuiltDist::GitPath(_) => self.read_by_uv(wheel).await?,
+        };
+        Ok(ArchiveMetadata::from_metadata23(metadata))
+    }
+
+    async fn read_remote(&self, wheel: &RemoteWheel<'_>) -> Result<ResolutionMetadata, Failure> {
+        let Self { client, context, bodies, .. } = *self;
+        let metadata = Box::pin(RemoteWheels { client, context, bodies }.metadata(wheel)).await?;
+        if metadata.name != wheel.file_name.name {
+            let given = wheel.file_name.name.clone();
+            return Err(ErrorKind::NameMismatch { given, metadata: metadata.name }.into());
+        }
+        Ok(metadata)
+    }
+
+    /// A metadata file of an index, or METADATA of a wheel in a file.
+    async fn read_by_uv(&self, wheel: &BuiltDist) -> Result<ResolutionMetadata, Failure> {
+        let file = match wheel {
+            BuiltDist::Path(wheel) => Some((wheel.install_path.to_path_buf(), wheel.filename.clone())),
+            BuiltDist::Registry(wheel) => {
+                let best = wheel.best_wheel();
+                let url = best.file.url.to_url().ok().filter(|url| url.scheme() == "file");
+                url.and_then(|url| url.to_file_path().ok()).map(|path| (path, best.filename.clone()))
+            }
+            _ => None,
+        };
+        if let Some((path, file_name)) = file {
+            let bodies = self.bodies.clone();
+            let checked = tokio::task::spawn_blocking(move || check_size(&path, &file_name, &bodies)).await;
+            checked.map_err(io::Error::other)??;
+        }
+        let read = self.client.wheel_metadata(wheel, self.context.git(), self.context.capabilities(), None);
+        Box::pin(read).await.map_err(Failure::Read)
+    }
+
+    /// The same as the resolver takes it. `uv` answers if a version has to be passed over, because only uv can say so.
+    pub(super) async fn answer(&self, dist: &Dist, uv: &impl ResolverProvider) -> WheelMetadataResult {
+        let Some(wheel) = wheel_of(dist) else {
+            let refused = uv_distribution::Error::NoBuildPackage(dist.name().clone());
+            let requested = Box::new(RequestedDist::Installable(dist.clone()));
+            return Ok(MetadataResponse::Error(requested, Arc::new(refused)));
+        };
+        match self.read(wheel).await {
+            Ok(metadata) => Ok(MetadataResponse::Found(metadata)),
+            Err(Failure::Unusable { file_name, entries, .. }) => {
+                let stand_in = StandIn::new(*file_name, &entries, self.context.cache().root());
+                let stand_in = stand_in.map_err(|error| Error::from(ErrorKind::Io(error)))?;
+                uv.get_or_build_wheel_metadata(&stand_in.dist).await
+            }
+            Err(failure) => {
+                let error = failure.into_error();
+                match error.kind() {
+                    // A server that sends too much is no reason to pass a version over.
+                    _ if BodyError::within(&error).is_some() => Err(error.into()),
+                    // Without the network, or a second time the same document, which is bounded.
+                    ErrorKind::Offline(_) | ErrorKind::MetadataParseError(..) | ErrorKind::Metadata(..) => {
+                        uv.get_or_build_wheel_metadata(dist).await
+                    }
+                    _ => Err(error.into()),
+                }
+            }
+        }
+    }
+}
+
+fn wheel_of(dist: &Dist) -> Option<&BuiltDist> {
+    match dist {
+        Dist::Built(wheel @ (BuiltDist::Registry(_) | BuiltDist::DirectUrl(_) | BuiltDist::Path(_))) => Some(wheel),
+        Dist::Built(BuiltDist::GitPath(_)) | Dist::Source(_) => None,
+    }
+}
+
+/// Where the best wheel is, if its index has no metadata file for it and is not on this machine. Fails if a server names
+/// a file on this machine.
+fn url_without_metadata(registry: &RegistryBuiltDist) -> Result<Option<DisplaySafeUrl>, Failure> {
+    let best = registry.best_wheel();
+    let url = best.file.url.to_url().map_err(ErrorKind::InvalidUrl)?;
+    if url.scheme() != "file" {
+        return Ok(Some(url).filter(|_| !best.file.dist_info_metadata));
+    }
+    if best.index.url().scheme() != "file" {
+        let (file, index) = (best.filename.to_string(), public(best.index.url().as_str()));
+        return Err(unreadable(format!("the index `{index}` names a file on this machine as `{file}`")).into());
+    }
+    Ok(None)
+}
+
+/// A file with the same fault as a wheel that was read already. uv passes the wheel over for the same reason, and asks no
+/// server again.
+struct StandIn {
+    dist: Dist,
+    _file: tempfile::NamedTempFile,
+}
+
+impl StandIn {
+    fn new(filename: WheelFilename, entries: &[(String, Vec<u8>)], folder: &Path) -> io::Result<Self> {
+        let file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut archive = zip::ZipWriter::new(file.as_file());
+        for (name, bytes) in entries {
+            archive.start_file(name.as_str(), SimpleFileOptions::default())?;
+            archive.write_all(bytes)?;
+        }
+        archive.finish()?;
+        let path = std::path::absolute(file.path())?;
+        let url = VerbatimUrl::from_absolute_path(&path).map_err(io::Error::other)?;
+        let wheel = PathBuiltDist { filename, install_path: path.into(), url };
+        Ok(Self { dist: Dist::Built(BuiltDist::Path(wheel)), _file: file })
+    }
+}
+
+/// Fails if METADATA in the wheel `path` unpacks to more than its bound: uv reads it into memory, however long it is.
+/// A file that is no wheel is for uv to refuse. Blocks.
+fn check_size(path: &Path, file_name: &WheelFilename, bodies: &Bodies) -> Result<(), Failure> {
+    let reader = io::BufReader::new(fs_err::File::open(path)?);
+    let shown = public(&path.display().to_string());
+    let document = Mutex::new(bodies.document(&shown));
+    let bound = Bound { wheel: &shown, max_bytes: bodies.metadata_bytes(), document: &document };
+    match metadata_entry::read(reader, file_name, &bound) {
+        Err(EntryError::Body(error)) => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,178 @@
+//! The namespaces and mounts of one job: a read-only root, places in memory that programs may write to, and the host
+//! files that the job names.
+
+use std::path::Path;
+
+use fs_err as fs;
+use hakoniwa::{Container, MountOptions, Namespace, Rlimit};
+use rustix::process::Resource;
+
+use super::{EMULATOR, Emulation, Job, Refusal};
+use crate::model::request::Volume;
+
+/// Flags for every mount. A user namespace may add these but never remove them, so mounting without them fails if the
+/// host's file system has them.
+const NO_PRIVILEGES: MountOptions = MountOptions::NOSUID.union(MountOptions::NODEV);
+
+/// The limits of each place in memory: its bytes, and its files.
+const MEMORY: &str = "size=2g,nr_inodes=262144,mode=1777";
+
+const GIB: u64 = 1 << 30;
+
+/// The limits of a check. They allow far more than a correct program needs, but less than would stop the machine.
+/// Address space is not limited, because allocators and virtual machines reserve memory that they never use. Processor
+/// time is not limited, because each check has a time limit.
+const LIMITS: [(Rlimit, Resource, u64); 4] = [
+    // The memory that it really writes to: twice the largest model that a test would load.
+    (Rlimit::Data, Resource::Data, 16 * GIB),
+    // The size of a file. Files of a check are in memory.
+    (Rlimit::Fsize, Resource::Fsize, GIB),
+    // Kernels before 5.14 also count the user's processes outside of the sandbox.
+    (Rlimit::Nproc, Resource::Nproc, 4096),
+    (Rlimit::Core, Resource::Core, 0),
+];
+
+/// Describes the sandbox of `job` in the tree at `root`. If `is_mapped`, the process is root of a user namespace that
+/// already exists, and the program changes to its user later. Otherwise the namespace is made for this job.
+/// already exists, and the program changes to its user later; otherwise the namespace is made for this job.
+pub(super) fn container(root: &Path, job: &Job, is_mapped: bool) -> Result<Container, Refusal> {
+    let mut container = Container::new();
+    container.rootdir(root);
+    container.unshare(Namespace::Ipc).unshare(Namespace::Uts);
+    if is_mapped {
+        container.share(Namespace::User);
+    } else {
+        container.uidmap(job.uid());
+        container.gidmap(job.uid());
+    }
+    container.hostname("lath");
+    if !job.is_own_run {
+        container.unshare(Namespace::Network);
+        limit(&mut container);
+    }
+    mount_all(&mut container, root, job)?;
+    Ok(container)
+}
+
+fn limit(container: &mut Container) {
+    for (limit, resource, wanted) in LIMITS {
+        // A limit that the host has set cannot be raised.
+        let most = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        let value = wanted.min(most);
+        container.setrlimit(limit, value, value);
+    }
+}
+
+fn mount_all(container: &mut Container, root: &Path, job: &Job) -> Result<(), Refusal> {
+    container.devfsmount("/dev");
+    mount_memory(container, "/dev/shm");
+    for place in ["/tmp", "/var/tmp", "/home/app"].into_iter().filter(|place| !is_hidden(job, place)) {
+        refuse_links(root, place)?;
+        cover(container, root, place);
+    }
+    for (host, inside) in &job.writable {
+        refuse_links(root, inside)?;
+        let flags = MountOptions::BIND | MountOptions::NOEXEC | NO_PRIVILEGES;
+        container.mount(&host.to_string_lossy(), inside, "", flags, None);
+    }
+    for (host, inside) in &job.readable {
+        refuse_links(root, inside)?;
+        let flags = MountOptions::BIND | MountOptions::RDONLY | MountOptions::NOEXEC | NO_PRIVILEGES;
+        container.mount(&host.to_string_lossy(), inside, "", flags, None);
+    }
+    for (host, inside) in job.files.iter().filter(|(_, inside)| !is_hidden(job, inside)) {
+        mount_file(container, root, File { host, inside, options: MountOptions::empty() })?;
+    }
+    for (host, inside) in &job.documents {
+        mount_file(container, root, File { host, inside, options: MountOptions::NOEXEC })?;
+    }
+    for Volume { source, target, is_read_only } in &job.volumes {
+        refuse_links(root, target.as_str())?;
+        let read_only = if *is_read_only { MountOptions::RDONLY } else { MountOptions::empty() };
+        let flags = MountOptions::BIND | MountOptions::REC | NO_PRIVILEGES | read_only;
+        container.mount(&source.to_string_lossy(), target.as_str(), "", flags, None);
+    }
+    if let Emulation::Program(emulator) = &job.emulation {
+        mount_file(container, root, File { host: emulator, inside: EMULATOR, options: MountOptions::empty() })?;
+    }
+    Ok(())
+}
+
+/// Whether a folder of the user covers the image's files at `path`. Then mount points would be made in that folder.
+fn is_hidden(job: &Job, path: &str) -> bool {
+    let folders = job.writable.iter().map(|(_, inside)| inside.as_str());
+    let volumes = job.volumes.iter().map(|volume| volume.target.as_str());
+    folders.chain(volumes).any(|place| Path::new(path).starts_with(place))
+}
+
+fn mount_memory(container: &mut Container, place: &str) {
+    container.mount("tmpfs", place, "tmpfs", NO_PRIVILEGES, Some(MEMORY.to_owned()));
+}
+
+/// Mounts memory over `place`, and then mounts the tree's own files in it again, for example a user base. Mounts are
+/// made in the order of their targets. The covered files are reached through a mount below `/dev`, which is in memory
+/// too.
+fn cover(container: &mut Container, root: &Path, place: &str) {
+    let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES;
+    let (own, aside) = (root.join(&place[1..]), format!("/dev/covered{place}"));
+    mount_memory(container, place);
+    for entry in own.read_dir().into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
+            let name = entry.file_name();
+            container.mount(&own.to_string_lossy(), &aside, "", flags, None);
+            let source = root.join(&aside[1..]).join(&name);
+            container.mount(&source.to_string_lossy(), &format!("{place}/{}", name.to_string_lossy()), "", flags, None);
+        }
+    }
+}
+
+/// A file of the host, and its path in the image.
+struct File<'a> {
+    host: &'a Path,
+    inside: &'a str,
+    options: MountOptions,
+}
+
+/// Mounts `file`, read-only, over the file that the tree has there. A link there is removed, and the stage is not told:
+/// only the user's own run mounts files over links, and it is the last program in its tree.
+fn mount_file(container: &mut Container, root: &Path, file: File<'_>) -> Result<(), Refusal> {
+    let File { host, inside, options } = file;
+    let here = root.join(inside.trim_start_matches('/'));
+    if fs::symlink_metadata(&here).is_ok_and(|metadata| metadata.is_symlink()) {
+        fs::remove_file(&here).map_err(|error| Refusal::Run { cause: error.to_string() })?;
+    }
+    refuse_links(root, inside)?;
+    let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES | options;
+    container.mount(&host.to_string_lossy(), inside, "", flags, None);
+    Ok(())
+}
+
+/// Refuses links in the path of a mount point. Mount points are made before the root is changed, so a link would lead
+/// to a path of the host.
+fn refuse_links(root: &Path, inside: &str) -> Result<(), Refusal> {
+    let mut here = root.to_owned();
+    for component in inside.split('/').filter(|component| !component.is_empty()) {
+        here.push(component);
+        if component == ".." || fs::symlink_metadata(&here).is_ok_and(|metadata| metadata.is_symlink()) {
+            return Err(Refusal::Link { path: inside.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_point_behind_a_link_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("var/tmp")).unwrap();
+        fs_err::os::unix::fs::symlink("/var", root.path().join("run")).unwrap();
+        refuse_links(root.path(), "/var/tmp").unwrap();
+        refuse_links(root.path(), "/not/there").unwrap();
+        for path in ["/run", "/run/x", "/var/../x"] {
+            assert!(matches!(refuse_links(root.path(), path), Err(Refusal::Link { .. })), "{path}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The system calls that a sandboxed program may not make: those that Docker's default profile refuses to a container
+//! without capabilities.
+//!
+//! The kernel refuses most of them for want of privileges anyway. But each has had faults that gave such a program more
+//! than it should have, and no healthy one needs them.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, sock_filter,
+};
+
+/// Refused with `EPERM`, as Docker does.
+const DENIED: &[libc::c_long] = &[
+    // Keys of the host's users.
+    libc::SYS_add_key,
+    libc::SYS_keyctl,
+    libc::SYS_request_key,
+    // Programs in the kernel, and looks into it.
+    libc::SYS_bpf,
+    libc::SYS_fanotify_init,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_io_uring_setup,
+    libc::SYS_kcmp,
+    libc::SYS_lookup_dcookie,
+    libc::SYS_perf_event_open,
+    libc::SYS_syslog,
+    libc::SYS_userfaultfd,
+    // Modules and other kernels.
+    libc::SYS_delete_module,
+    libc::SYS_finit_module,
+    libc::SYS_init_module,
+    libc::SYS_kexec_file_load,
+    libc::SYS_kexec_load,
+    libc::SYS_reboot,
+    // Namespaces and mounts.
+    libc::SYS_chroot,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
+    libc::SYS_mount,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_open_tree,
+    libc::SYS_pivot_root,
+    libc::SYS_setns,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+    // The machine's name, clocks, accounts, quotas and swap.
+    libc::SYS_acct,
+    libc::SYS_adjtimex,
+    libc::SYS_clock_adjtime,
+    libc::SYS_clock_settime,
+    libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
+    libc::SYS_setdomainname,
+    libc::SYS_sethostname,
+    libc::SYS_settimeofday,
+    libc::SYS_swapoff,
+    libc::SYS_swapon,
+    libc::SYS_vhangup,
+    // Where memory lies on machines with several processors' own memories.
+    libc::SYS_mbind,
+    libc::SYS_migrate_pages,
+    libc::SYS_move_pages,
+    libc::SYS_set_mempolicy,
+    libc::SYS_set_mempolicy_home_node,
+];
+
+/// The same for calls that only this processor has.
+#[cfg(target_arch = "x86_64")]
+const DENIED_HERE: &[libc::c_long] = &[
+    libc::SYS__sysctl,
+    libc::SYS_ioperm,
+    libc::SYS_iopl,
+    libc::SYS_modify_ldt,
+    libc::SYS_sysfs,
+    libc::SYS_uselib,
+    libc::SYS_ustat,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const DENIED_HERE: &[libc::c_long] = &[];
+
+/// The last call that existed when this list was made (`mseal`, Linux 6.10). A later one has not been judged yet, so it is
+/// refused with `ENOSYS` and programs do without. The calls of the x32 ABI have higher numbers and go the same way.
+const LAST: u32 = 462;
+
+/// Refused with `ENOSYS` because a filter cannot read its arguments. The C library then uses `clone`.
+const CLONE3: u32 = 435;
+
+/// Flags of `clone` that make namespaces (clone(2)).
+const NAMESPACES: [i32; 7] = [
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWUTS,
+];
+
+/// Requests of ioctl(2) that write into the input of a terminal (`TIOCSTI`, `TIOCLINUX`): a program of `lath run` has the
+/// user's, and could type commands for the shell.
+const TERMINAL_INPUT: [u64; 2] = [0x5412, 0x541C];
+
+/// Compiles the filters for this machine's processor. All of them hold, and the strictest answer counts.
+pub(super) fn filters() -> Result<Vec<BpfProgram>, BackendError> {
+    let errno = |number: i32| SeccompAction::Errno(number.unsigned_abs());
+    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
+    let always = |calls: &[libc::c_long]| calls.iter().map(|&call| (call, Vec::new())).collect::<BTreeMap<_, _>>();
+    let mut denied = always(DENIED);
+    denied.extend(always(DENIED_HERE));
+    denied.insert(libc::SYS_clone, namespaces()?);
+    let families = [libc::AF_VSOCK, libc::AF_ALG].map(|family| argument(0, u64::from(family.unsigned_abs())));
+    denied.insert(libc::SYS_socket, families.into_iter().collect::<Result<_, _>>()?);
+    let requests = TERMINAL_INPUT.map(|request| argument(1, request));
+    denied.insert(libc::SYS_ioctl, requests.into_iter().collect::<Result<_, _>>()?);
+    let denied = SeccompFilter::new(denied, SeccompAction::Allow, errno(libc::EPERM), arch)?;
+    Ok(vec![BpfProgram::try_from(denied)?, unknown()])
+}
+
+/// A filter of a few instructions (seccomp(2)), because a range of numbers is not among the conditions of a rule.
+fn unknown() -> BpfProgram {
+    /// The offset of the number in `struct seccomp_data`.
+    const NUMBER: u32 = 0;
+    let step = |code: u32, jt: u8, jf: u8, k: u32| sock_filter { code: code as u16, jt, jf, k };
+    let refused = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+    vec![
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, NUMBER),
+        step(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K, 1, 0, LAST),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, CLONE3),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, refused),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ]
+}
+
+/// One rule for each flag: one that is set is enough.
+fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
+    let rule = |flag: &i32| {
+        let flag = u64::from(flag.unsigned_abs());
+        let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flag), flag)?;
+        SeccompRule::new(vec![condition])
+    };
+    NAMESPACES.iter().map(rule).collect()
+}
+
+/// A rule for calls that have `value` as the argument with that number.
+fn argument(number: u8, value: u64) -> Result<SeccompRule, BackendError> {
+    SeccompRule::new(vec![SeccompCondition::new(number, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filters_fit_into_the_kernel() {
+        /// `BPF_MAXINSNS` of bpf(2).
+        const MOST: usize = 4096;
+        let filters = filters().unwrap();
+        assert_eq!(filters.len(), 2);
+        assert!((DENIED.len()..MOST).contains(&filters[0].len()));
+    }
+}

@@ -1,0 +1,21 @@
+//! The messages between lath and a warden.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Job;
+
+/// A job and the tree that it runs in.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    pub(super) root: PathBuf,
+    pub(super) job: Job,
+}
+
+/// How a job ended.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Ended {
+    /// The program's own, 128 and the number of the signal that ended it, or [`super::NOT_STARTED`].
+    pub(super) exit_code: i32,
+}

@@ -1,0 +1,245 @@
+//! The warden: lath, started again as a small process that runs the jobs of a build in sandboxes.
+//!
+//! It is a separate process for three reasons. Only a process with one thread may enter a user namespace. A process
+//! that never opens a program for writing cannot pass such a descriptor to a job while another job starts that program
+//! (`ETXTBSY` of execve(2)). And a small process forks quickly. The warden ends when lath ends, and its jobs end with
+//! it.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+
+use fs_err as fs;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+};
+
+use super::Refusal;
+use super::cgroup::Group;
+use super::identity::{self, Maps};
+use super::order::{Ended, Order};
+use super::work::Workshop;
+
+/// The first argument of a warden. The second is [`MAPPED`] or [`PLAIN`].
+const WORD: &str = "--sandbox-warden";
+/// The warden makes a user namespace, and lath writes its id maps.
+const MAPPED: &str = "mapped";
+const PLAIN: &str = "plain";
+/// A warden sends this when it is ready for the next step. Any other text is the reason why it is not.
+const READY: &str = "ready";
+
+/// The descriptors that lath sends with each job: the socket for the answer, standard input, output and error.
+pub(super) const DESCRIPTORS: usize = 4;
+
+/// A running warden, as lath sees it.
+#[derive(Debug)]
+pub(super) struct Warden {
+    child: Mutex<Child>,
+    socket: UnixStream,
+    process: u32,
+    /// Removed after the process has ended.
+    _group: Option<Group>,
+}
+
+impl Warden {
+    /// Starts a warden for jobs whose user in the sandbox is `user`. The warden for the user's own run shares lath's
+    /// terminal. All others are in a process group of their own, so that the terminal's signals do not reach them.
+    pub(super) fn start(user: u32, is_own_run: bool) -> Result<Self, Refusal> {
+        let unavailable = |error: io::Error| Refusal::Unavailable { reason: format!("its process: {error}") };
+        let maps = identity::maps(user)?;
+        let (socket, other_end) = UnixStream::pair().map_err(unavailable)?;
+        let mut command = Command::new("/proc/self/exe");
+        command.args([WORD, if maps.is_some() { MAPPED } else { PLAIN }]);
+        command.stdin(OwnedFd::from(other_end));
+        if !is_own_run {
+            command.stdout(Stdio::null()).process_group(0);
+        }
+        let group = if is_own_run { None } else { Group::make() };
+        let child = command.spawn().map_err(unavailable)?;
+        let process = child.id();
+        // From here on, the process ends when the warden is dropped.
+        let warden = Self { child: Mutex::new(child), socket, process, _group: group };
+        if let Some(group) = &warden._group {
+            // If the group does not accept the process, it limits nothing, but the other limits still apply.
+            let _ = group.add(process);
+        }
+        if let Some(maps) = maps {
+            warden.expect_ready()?;
+            write_maps(process, &maps).map_err(|error| Refusal::Unavailable {
+                reason: format!("lath runs as root, and cannot give programs another user: {error}"),
+            })?;
+            (&warden.socket).write_all(b"\n").map_err(unavailable)?;
+        }
+        warden.expect_ready()?;
+        Ok(warden)
+    }
+
+    fn expect_ready(&self) -> Result<(), Refusal> {
+        let mut line = Vec::new();
+        let mut byte = [0];
+        // Reads single bytes, because the next message must not be read.
+        while (&self.socket).read(&mut byte).is_ok_and(|length| length == 1) && byte != *b"\n" {
+            line.extend(byte);
+        }
+        match String::from_utf8_lossy(&line).as_ref() {
+            READY => Ok(()),
+            "" => Err(Refusal::Unavailable { reason: "its process ended at once".to_owned() }),
+            reason => Err(Refusal::Unavailable { reason: reason.to_owned() }),
+        }
+    }
+
+    /// Sends a job with its standard streams. Returns the socket from which the answer comes.
+    pub(super) fn give(&self, order: &Order, streams: [BorrowedFd<'_>; 3]) -> Result<UnixStream, Refusal> {
+        let failed = |error: io::Error| Refusal::Run { cause: error.to_string() };
+        let words = serde_json::to_vec(order).map_err(|error| failed(error.into()))?;
+        let (own, other_end) = UnixStream::pair().map_err(failed)?;
+        let [input, output, errors] = streams;
+        let descriptors = [other_end.as_fd(), input, output, errors];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+        let byte = [io::IoSlice::new(b"j")];
+        rustix::net::sendmsg(&self.socket, &byte, &mut ancillary, SendFlags::NOSIGNAL)
+            .map_err(|error| failed(error.into()))?;
+        drop(other_end);
+        (&own).write_all(&words).map_err(failed)?;
+        own.shutdown(std::net::Shutdown::Write).map_err(failed)?;
+        Ok(own)
+    }
+
+    pub(super) fn process(&self) -> u32 {
+        self.process
+    }
+}
+
+/// Whether the answer to a job has arrived, or can no longer arrive.
+pub(super) fn has_answered(socket: &UnixStream) -> bool {
+    let mut poll = [PollFd::new(socket, PollFlags::IN)];
+    rustix::event::poll(&mut poll, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+/// Reads the answer to a job, which arrives when the job has ended.
+pub(super) fn answer(mut socket: &UnixStream) -> Result<Ended, Refusal> {
+    let mut bytes = Vec::new();
+    let read = socket.read_to_end(&mut bytes);
+    read.map_err(|error| Refusal::Run { cause: error.to_string() })?;
+    let ended = || Refusal::Unavailable { reason: "its process ended before the program did".to_owned() };
+    serde_json::from_slice::<Result<Ended, Refusal>>(&bytes).unwrap_or_else(|_| Err(ended()))
+}
+
+impl Drop for Warden {
+    fn drop(&mut self) {
+        if let Ok(child) = self.child.get_mut() {
+            // It has no more jobs whose answers are needed.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Writes the id maps. The kernel accepts each map once, and only from a process that may change its ids
+/// (user_namespaces(7)).
+fn write_maps(process: u32, maps: &Maps) -> io::Result<()> {
+    fs::write(format!("/proc/{process}/uid_map"), &maps.users)?;
+    fs::write(format!("/proc/{process}/gid_map"), &maps.groups)
+}
+
+/// Runs as a warden until lath ends, if `arguments` request it. Returns `false` if they do not.
+pub(crate) fn serve(arguments: &[OsString]) -> bool {
+    let [_, word, kind] = arguments else { return false };
+    if word != WORD {
+        return false;
+    }
+    let Ok(socket) = std::io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from) else { return true };
+    let is_mapped = kind == MAPPED;
+    let ready = if is_mapped { enter_namespace(&socket) } else { Ok(()) };
+    match ready.and_then(|()| Workshop::new(is_mapped)) {
+        Ok(workshop) => {
+            let _ = writeln!(&socket, "{READY}");
+            take_orders(&socket, &workshop);
+        }
+        Err(reason) => {
+            let _ = writeln!(&socket, "{reason}");
+        }
+    }
+    true
+}
+
+/// Makes a user namespace, and waits until lath has written its id maps.
+fn enter_namespace(socket: &UnixStream) -> Result<(), String> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER)
+        .map_err(|error| format!("unshare(CLONE_NEWUSER) => {error}"))?;
+    writeln!(&mut &*socket, "{READY}").map_err(|error| error.to_string())?;
+    let mut line = String::new();
+    BufReader::with_capacity(1, socket).read_line(&mut line).map_err(|error| error.to_string())?;
+    if line.is_empty() { Err("lath ended".to_owned()) } else { Ok(()) }
+}
+
+/// Runs each job in a thread of its own, until lath ends.
+fn take_orders(socket: &UnixStream, workshop: &Workshop) {
+    std::thread::scope(|scope| {
+        while let Some([answer, streams @ ..]) = next(socket) {
+            let answer = UnixStream::from(answer);
+            let other = answer.try_clone();
+            let work = move || reply(&answer, |order| workshop.run(order, streams));
+            if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, work)
+                && let Ok(other) = other
+            {
+                let reason = format!("cannot start a thread: {error}");
+                reply(&other, |_| Err(Refusal::Unavailable { reason }));
+            }
+        }
+        // The answers to jobs that still run are not needed. These jobs end with this process.
+        exit()
+    });
+}
+
+#[expect(clippy::exit, reason = "the threads that still run have nobody to answer to")]
+fn exit() -> ! {
+    std::process::exit(0)
+}
+
+/// Reads the order from `socket`, runs it, and writes to `socket` how it ended.
+fn reply(mut socket: &UnixStream, run: impl FnOnce(&Order) -> Result<Ended, Refusal>) {
+    let mut bytes = Vec::new();
+    let read = socket.read_to_end(&mut bytes).map_err(|error| error.to_string());
+    let order = read.and_then(|_| serde_json::from_slice::<Order>(&bytes).map_err(|error| error.to_string()));
+    let ended = match order {
+        Ok(order) => run(&order),
+        Err(cause) => Err(Refusal::Run { cause }),
+    };
+    // If this cannot be written, lath has ended.
+    let _ = socket.write_all(&serde_json::to_vec(&ended).unwrap_or_default());
+}
+
+/// Returns the descriptors of the next job. `None` if lath has ended.
+fn next(socket: &UnixStream) -> Option<[OwnedFd; DESCRIPTORS]> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let mut buffers = [io::IoSliceMut::new(&mut byte)];
+    let received = loop {
+        match rustix::net::recvmsg(socket, &mut buffers, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => {}
+            received => break received.ok()?,
+        }
+    };
+    if received.bytes == 0 {
+        return None;
+    }
+    let descriptors: Vec<OwnedFd> = ancillary
+        .drain()
+        .filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    descriptors.try_into().ok()
+}

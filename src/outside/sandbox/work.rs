@@ -1,0 +1,111 @@
+//! Runs a job in a warden: makes the sandbox, starts the program in it and waits for its end.
+
+use std::ffi::CString;
+use std::io::IsTerminal as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hakoniwa::{Container, ExitStatus, Stdio};
+use rustix::fs::{FileType, Gid, Uid};
+use seccompiler::BpfProgram;
+
+use super::confine::Confinement;
+use super::container::container;
+use super::order::{Ended, Order};
+use super::{EMULATOR, Emulation, Job, NOT_STARTED, Refusal, filter, signals};
+
+/// The values that all jobs of a warden share.
+pub(super) struct Workshop {
+    /// Whether this process is root of a user namespace in which the program's user exists.
+    is_mapped: bool,
+    filters: Arc<Vec<BpfProgram>>,
+    /// Locked while a sandbox is set up, because hakoniwa makes and removes a folder in the root, and several sandboxes
+    /// may have the same root.
+    setup: Mutex<()>,
+}
+
+impl Workshop {
+    pub(super) fn new(is_mapped: bool) -> Result<Self, String> {
+        let filters = filter::filters().map_err(|error| format!("cannot make a filter of system calls: {error}"))?;
+        Ok(Self { is_mapped, filters: Arc::new(filters), setup: Mutex::default() })
+    }
+
+    /// Runs the job with `streams` as its standard input, output and error.
+    pub(super) fn run(&self, order: &Order, streams: [OwnedFd; 3]) -> Result<Ended, Refusal> {
+        let Order { root, job } = order;
+        if self.is_mapped {
+            give_away(job, &streams).map_err(|error| Refusal::Run { cause: error.to_string() })?;
+        }
+        let container = container(root, job, self.is_mapped)?;
+        let has_terminal = streams[0].is_terminal();
+        let mut command = self.command(&container, job)?;
+        let [input, output, errors] = streams.map(Stdio::from);
+        command.stdin(input).stdout(output).stderr(errors);
+        if job.timeout_secs > 0 {
+            command.wait_timeout(job.timeout_secs);
+        }
+        let status = if job.is_own_run {
+            signals::run_forwarding(&mut command, has_terminal)?
+        } else {
+            let setup = self.setup.lock().unwrap_or_else(PoisonError::into_inner);
+            let spawned = command.spawn();
+            drop(setup);
+            let failed = |error: hakoniwa::Error| Refusal::Run { cause: error.to_string() };
+            spawned.map_err(failed)?.wait().map_err(failed)?
+        };
+        ended(status)
+    }
+
+    fn command(&self, container: &Container, job: &Job) -> Result<hakoniwa::Command, Refusal> {
+        let mut words = job.argv.clone();
+        if matches!(job.emulation, Emulation::Program(_)) {
+            words.insert(0, EMULATOR.to_owned());
+        }
+        let without_nul = |text: String| {
+            CString::new(text)
+                .map_err(|_| Refusal::Run { cause: "an argument or a variable contains a NUL".to_owned() })
+        };
+        let argv = words.into_iter().map(without_nul).collect::<Result<Vec<CString>, Refusal>>()?;
+        let env = job.env.iter().map(|(name, value)| without_nul(format!("{name}={value}")));
+        let confinement = Confinement {
+            program: argv.first().cloned().unwrap_or_default(),
+            argv,
+            env: env.collect::<Result<_, Refusal>>()?,
+            user: self.is_mapped.then_some(job.uid()),
+            has_loopback: job.has_loopback,
+            filters: Arc::clone(&self.filters),
+        };
+        let mut command = from_closure(container, move || confinement.enter());
+        command.current_dir(if job.cwd.is_empty() { "/" } else { &job.cwd });
+        Ok(command)
+    }
+}
+
+#[expect(unsafe_code, reason = "hakoniwa's only way to do something in the new process before its program starts")]
+fn from_closure(container: &Container, enter: impl Fn() -> i32 + Send + Sync + 'static) -> hakoniwa::Command {
+    // SAFETY: the closure runs after a fork. If another thread held a lock at that time, it would never be released. So
+    // the closure takes no locks: it allocates (the C library's allocator supports forks) and makes system calls.
+    unsafe { container.command_from_closure(enter) }
+}
+
+/// Makes the program's user the owner of the folders that the job writes to, and of the pipes that it prints to.
+/// Without this, a program could not open `/dev/stdout` by its name. Engines do the same.
+fn give_away(job: &Job, streams: &[OwnedFd]) -> std::io::Result<()> {
+    let id = job.uid();
+    for (folder, _) in &job.writable {
+        fs_err::os::unix::fs::lchown(folder, Some(id), Some(id))?;
+    }
+    for stream in &streams[1..] {
+        if FileType::from_raw_mode(rustix::fs::fstat(stream)?.st_mode) == FileType::Fifo {
+            rustix::fs::fchown(stream.as_fd(), Some(Uid::from_raw(id)), Some(Gid::from_raw(id)))?;
+        }
+    }
+    Ok(())
+}
+
+fn ended(status: ExitStatus) -> Result<Ended, Refusal> {
+    match (status.code, status.exit_code) {
+        (NOT_STARTED, None) => Err(Refusal::Unavailable { reason: status.reason }),
+        (exit_code, _) => Ok(Ended { exit_code }),
+    }
+}

@@ -1,0 +1,26 @@
+//! The errors of laying out a tree.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::model::hint::Hints;
+use crate::model::image_path::ImagePath;
+use crate::outside::store::StoreError;
+
+#[derive(Debug, Error)]
+pub(crate) enum StageError {
+    #[error("cannot check out `{path}`")]
+    CheckOut { path: ImagePath, source: io::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Hints for StageError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Store(error) => error.hints(),
+            Self::CheckOut { .. } => Vec::new(),
+        }
+    }
+}

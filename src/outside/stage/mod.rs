@@ -1,0 +1,234 @@
+//! Stages: directories in memory or on disk in which trees are laid out for a short time, so that programs can run in
+//! them.
+
+mod error;
+mod memory;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use fs_err as fs;
+use tempfile::TempDir;
+
+pub(crate) use self::error::StageError;
+use self::memory::Memory;
+pub(crate) use self::memory::sweep;
+use self::write::{Files, lay_out};
+pub(crate) use self::write::{check_out, copy_out};
+use crate::model::digest::Digest;
+use crate::model::image_path::ImagePath;
+use crate::model::tree::{Node, Tree};
+use crate::outside::store::Store;
+
+/// Creates stages. All stages of a process share one directory in memory.
+#[derive(Debug)]
+pub(crate) struct Stages {
+    store: Store,
+    memory: Arc<Mutex<Weak<Memory>>>,
+}
+
+impl Stages {
+    /// Also removes the directories in memory that killed processes left.
+    pub(crate) fn open(store: &Store) -> Self {
+        sweep();
+        Self { store: store.clone(), memory: Arc::default() }
+    }
+
+    /// Creates a stage. Its directory is created with its first tree.
+    pub(crate) fn stage(&self) -> Stage {
+        Stage { store: self.store.clone(), memory: Arc::clone(&self.memory), current: None }
+    }
+}
+
+/// A directory that holds one tree after the other. Each tree is made from the previous one, so the files that they
+/// share are laid out only once.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    store: Store,
+    memory: Arc<Mutex<Weak<Memory>>>,
+    current: Option<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    home: Home,
+    tree: Tree,
+}
+
+/// A tree that is laid out. It borrows the stage, so the stage cannot show another tree while a program runs in this
+/// one.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown<'a> {
+    pub(crate) root: &'a Path,
+    /// Files of the store, and the image paths at which they must be mounted. The files at these paths are empty.
+    pub(crate) files: Vec<(PathBuf, String)>,
+}
+
+/// The directory that contains the trees.
+#[derive(Debug)]
+struct Home {
+    /// The place of the trees, in the folder.
+    root: PathBuf,
+    #[expect(dead_code, reason = "the folder is removed when this is dropped")]
+    folder: TempDir,
+    /// Present if the directory is in memory.
+    memory: Option<Arc<Memory>>,
+}
+
+impl Home {
+    fn new(folder: TempDir, memory: Option<Arc<Memory>>) -> Result<Self, StageError> {
+        let root = folder.path().join("root");
+        fs::create_dir(&root).map_err(|source| StageError::CheckOut { path: ImagePath::root(), source })?;
+        Ok(Self { root, folder, memory })
+    }
+}
+
+impl Stage {
+    /// Lays out `tree`, reusing the directory of the previous one. Large files are left as placeholders to be mounted.
+    pub(crate) fn show(&mut self, tree: &Tree) -> Result<Shown<'_>, StageError> {
+        // If a change fails, its directory is not used again.
+        let (home, before) = match self.current.take() {
+            Some(Current { home, tree: before }) if home.memory.as_ref().is_none_or(|memory| memory.fits(tree)) => {
+                (home, before)
+            }
+            _ => (self.home(tree)?, Tree::default()),
+        };
+        let home = match self.change(&home, &before, tree) {
+            Ok(()) => home,
+            // If the memory is full, there may still be space on the disk.
+            Err(_) if home.memory.is_some() => {
+                let home = self.home_on_disk()?;
+                self.change(&home, &Tree::default(), tree)?;
+                home
+            }
+            Err(error) => return Err(error),
+        };
+        let files = self.mounted(&home, tree)?;
+        let current = self.current.insert(Current { home, tree: tree.clone() });
+        Ok(Shown { root: &current.home.root, files })
+    }
+
+    /// Returns the files to mount if `tree` is laid out in `home`.
+    fn mounted(&self, home: &Home, tree: &Tree) -> Result<Vec<(PathBuf, String)>, StageError> {
+        let Some(memory) = &home.memory else { return Ok(Vec::new()) };
+        let file = |(path, node): (&ImagePath, &Node)| {
+            let contents = self.store.contents_path(node.digest()?, node.is_executable());
+            Some(contents.map(|contents| (contents, path.to_string())).map_err(StageError::from))
+        };
+        tree.nodes.iter().filter(|(_, node)| memory.is_mounted(node)).filter_map(file).collect()
+    }
+
+    fn home(&self, tree: &Tree) -> Result<Home, StageError> {
+        let memory = self.memory_for(tree);
+        match memory.and_then(|memory| Some((memory.temporary_dir().ok()?, memory))) {
+            Some((folder, memory)) => Home::new(folder, Some(memory)),
+            None => self.home_on_disk(),
+        }
+    }
+
+    /// Returns the process's directory in memory if `tree` fits into it and programs can be executed there.
+    fn memory_for(&self, tree: &Tree) -> Option<Arc<Memory>> {
+        let mounts = memory::can_mount(&self.store);
+        if !memory::fits(tree, mounts) {
+            return None;
+        }
+        let mut known = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = known.upgrade() {
+            return Some(memory);
+        }
+        let memory = Arc::new(Memory::new(mounts)?);
+        *known = Arc::downgrade(&memory);
+        Some(memory)
+    }
+
+    fn home_on_disk(&self) -> Result<Home, StageError> {
+        Home::new(self.store.temporary_dir()?, None)
+    }
+
+    fn change(&self, home: &Home, before: &Tree, tree: &Tree) -> Result<(), StageError> {
+        let contents = |node: &Node, digest: &Digest| match &home.memory {
+            None => self.store.contents_path(digest, node.is_executable()),
+            Some(memory) => memory.contents_path(&self.store, node, digest),
+        };
+        lay_out(&self.store, before, tree, &home.root, Files::Links(&contents))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::model::tree::Origin;
+    use crate::outside::store::tests::store;
+
+    #[test]
+    fn a_stage_shows_one_tree_after_the_other_in_memory_and_on_the_disk() {
+        let (_home, store) = store();
+        let path = |text: &str| ImagePath::parse(text).unwrap();
+        let file =
+            |text: &str, mode| Node::file(store.put(text.as_bytes()).unwrap(), text.len() as u64, mode, Origin::Lath);
+        let trees: [&[(&str, Node)]; 3] = [
+            &[("/a/b/x", file("1", 0o644)), ("/c", file("2", 0o644)), ("/d", Node::link("c", Origin::Lath))],
+            &[("/a", file("3", 0o755)), ("/c", file("2", 0o755)), ("/d/e", file("1", 0o644))],
+            &[("/a/b/x", file("4", 0o644)), ("/tmp", Node { mode: 0o1777, ..Node::directory(Origin::Lath) })],
+        ];
+        let all = Stages::open(&store);
+        let mut stages = [all.stage(), all.stage()];
+        stages[1].current = Some(Current { home: stages[1].home_on_disk().unwrap(), tree: Tree::default() });
+        let has_memory = stages[0].memory_for(&Tree::default()).is_some();
+        for (mut stage, in_memory) in stages.into_iter().zip([has_memory, false]) {
+            for nodes in trees {
+                let mut tree = Tree::default();
+                tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
+                nodes.iter().for_each(|(at, node)| tree.insert(path(at), node.clone()));
+                let Shown { root, files } = stage.show(&tree).unwrap();
+                assert_eq!(files, []);
+                let fresh = tempfile::tempdir().unwrap();
+                check_out(&store, &tree, fresh.path()).unwrap();
+                assert_eq!(listing(root), listing(fresh.path()));
+                assert_eq!(stage.current.as_ref().unwrap().home.memory.is_some(), in_memory);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_large_stays_in_the_store_and_is_told_where_it_belongs() {
+        let (_home, store) = store();
+        let large = vec![b'x'; 1 << 20];
+        let digest = store.put(&large).unwrap();
+        let mut tree = Tree::default();
+        tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
+        for (path, mode) in [("/large", 0o644), ("/program", 0o755)] {
+            let path = ImagePath::parse(path).unwrap();
+            tree.insert(path, Node::file(digest, large.len() as u64, mode, Origin::Lath));
+        }
+        let mut stage = Stages::open(&store).stage();
+        let Some(memory) = stage.memory_for(&tree) else { return };
+        let Shown { root, files } = stage.show(&tree).unwrap();
+        if !memory.is_mounted(&tree.nodes[&ImagePath::parse("/large").unwrap()]) {
+            return assert_eq!(files, []);
+        }
+        let [(plain, at), (program, program_at)] = files.as_slice() else { panic!("{files:?}") };
+        assert_eq!([at.as_str(), program_at], ["/large", "/program"]);
+        assert_eq!(std::fs::read(plain).unwrap(), large);
+        assert_eq!(program.metadata().unwrap().permissions().mode() & 0o777, 0o755);
+        assert_eq!(std::fs::metadata(root.join("large")).unwrap().len(), 0);
+    }
+
+    /// Returns every path below `dir` with its mode and contents.
+    fn listing(dir: &Path) -> Vec<String> {
+        let mut lines = Vec::new();
+        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let (path, metadata) = (entry.path(), entry.path().symlink_metadata().unwrap());
+            let text = if metadata.is_file() { std::fs::read_to_string(&path).unwrap() } else { String::new() };
+            lines.push(format!("{:?} {:o} {text}", entry.file_name(), metadata.permissions().mode()));
+            if metadata.is_dir() {
+                lines.extend(listing(&path));
+            }
+        }
+        lines.sort();
+        lines
+    }
+}

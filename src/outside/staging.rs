@@ -1,0 +1,164 @@
+//! Temporary files and folders beside a destination. Their names show that lath made them, and their writer holds a
+//! lock on them. If another process gets the lock, the writer is dead, and that process may remove the file or folder.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use fs_err as fs;
+use rustix::fs::{Mode, OFlags};
+use tempfile::{Builder, NamedTempFile, TempDir};
+
+use crate::outside::unfinished::Unfinished;
+
+/// The prefix of the names.
+pub(crate) const PREFIX: &str = ".tmp-lath-";
+/// How often a new path may be removed by another process, which takes it for one of a dead process, before its writer
+/// has locked it.
+const ATTEMPTS: usize = 10;
+
+/// A file that is written beside its destination.
+#[derive(Debug)]
+pub(crate) struct StagingFile {
+    file: NamedTempFile,
+    unfinished: Unfinished,
+}
+
+/// A folder that is filled beside its destination.
+#[derive(Debug)]
+pub(crate) struct StagingFolder {
+    folder: TempDir,
+    unfinished: Unfinished,
+    #[expect(dead_code, reason = "the lock lives as long as the file")]
+    lock: File,
+}
+
+impl StagingFile {
+    pub(crate) fn new_in(folder: &Path) -> io::Result<Self> {
+        for _ in 0..ATTEMPTS {
+            // The usual mode of files; the user's umask is applied to it.
+            let mode = std::fs::Permissions::from_mode(0o666);
+            let file = Builder::new().prefix(PREFIX).permissions(mode).tempfile_in(folder)?;
+            let unfinished = Unfinished::new(file.path());
+            if is_ours(file.as_file(), file.path()) {
+                return Ok(Self { file, unfinished });
+            }
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
+    }
+
+    pub(crate) fn writer(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// Gives the file its name. A file with that name is replaced.
+    pub(crate) fn publish(self, path: &Path) -> io::Result<()> {
+        self.file.persist(path).map_err(|error| error.error)?;
+        drop(self.unfinished);
+        Ok(())
+    }
+}
+
+impl StagingFolder {
+    pub(crate) fn new_in(folder: &Path) -> io::Result<Self> {
+        for _ in 0..ATTEMPTS {
+            let folder = Builder::new().prefix(PREFIX).tempdir_in(folder)?;
+            let unfinished = Unfinished::new(folder.path());
+            let lock = open(folder.path())?;
+            if is_ours(&lock, folder.path()) {
+                return Ok(Self { folder, unfinished, lock });
+            }
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Gives the folder its name. An empty folder with that name is replaced.
+    pub(crate) fn publish(self, path: &Path) -> io::Result<()> {
+        fs::rename(self.folder.path(), path)?;
+        // The old name no longer exists, so it must not be removed.
+        let _ = self.folder.keep();
+        drop(self.unfinished);
+        Ok(())
+    }
+}
+
+/// Locks a new path. Returns whether it still exists, because [`sweep`] may have removed it before it was locked.
+fn is_ours(file: &File, path: &Path) -> bool {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => false,
+        // On a file system without locks, no process gets one, and the files of dead processes are kept.
+        Ok(()) | Err(TryLockError::Error(_)) => is_same(file, path),
+    }
+}
+
+/// Removes the files and folders in `folder` that dead processes of this user left. If one cannot be removed, this does
+/// no harm.
+pub(crate) fn sweep(folder: &Path) {
+    let user = rustix::process::geteuid().as_raw();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        let path = entry.path();
+        let Ok(file) = open(&path) else { continue };
+        let Ok(metadata) = file.metadata() else { continue };
+        let is_left = metadata.uid() == user && file.try_lock().is_ok() && is_same(&file, &path);
+        if is_left {
+            let _ = if metadata.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        }
+    }
+}
+
+/// Opens a file or folder to lock it. If a link or a pipe has such a name, lath did not make it. The link is not
+/// followed, and opening the pipe does not wait.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}
+
+/// Whether `path` still leads to `file`.
+fn is_same(file: &File, path: &Path) -> bool {
+    let (Ok(own), Ok(there)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
+    (own.dev(), own.ino()) == (there.dev(), there.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_a_dead_process_are_swept_and_those_of_a_living_one_are_not() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        fs::write(path(".tmp-lath-left"), "").unwrap();
+        fs::create_dir_all(path(".tmp-lath-folder/usr/bin")).unwrap();
+        fs::write(path(".tmpOther"), "").unwrap();
+        fs::write(path("mine"), "").unwrap();
+        fs_err::os::unix::fs::symlink("mine", path(".tmp-lath-link")).unwrap();
+        let file = StagingFile::new_in(home.path()).unwrap();
+        let folder = StagingFolder::new_in(home.path()).unwrap();
+        sweep(home.path());
+        let names = || {
+            let names = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path());
+            names.collect::<std::collections::BTreeSet<_>>()
+        };
+        let others = [path(".tmpOther"), path("mine"), path(".tmp-lath-link")];
+        let writing = [file.file.path().to_owned(), folder.path().to_owned()];
+        assert_eq!(names(), others.iter().chain(&writing).cloned().collect());
+        file.publish(&path("file")).unwrap();
+        folder.publish(&path("folder")).unwrap();
+        assert_eq!(names(), others.into_iter().chain([path("file"), path("folder")]).collect());
+    }
+
+    #[test]
+    fn a_file_that_is_given_up_leaves_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        drop((StagingFile::new_in(home.path()).unwrap(), StagingFolder::new_in(home.path()).unwrap()));
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,149 @@
+//! The cache buckets, and the other forms that are kept in the store, each with its version.
+//!
+//! A version must change if an older lath's entries would be wrong: if the value has another shape, if the same key
+//! would give another value, or if the key is made in another way. Old entries are not removed then, but they are no
+//! longer used, and are pruned.
+
+/// A kind of cache entries. Each bucket is a folder of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bucket {
+    /// The InRelease file of a pocket, and its entity tag. Key: its URL. New version: another form of the entry.
+    Releases,
+    /// The text of an InRelease whose signature was verified. Key: the keyring and the signed text. New version: another
+    /// rule for which signatures count.
+    VerifiedReleases,
+    /// When an archive's lists of all files could not be fetched, in seconds since 1970. Key: the digests of the lists.
+    /// New version: another form of the entry.
+    ListsOutOfReach,
+    /// The Python and the glibc of a base. Key: the snapshot of the archive and the version of Python. New version:
+    /// another way to read them from the packages.
+    BaseFacts,
+    /// The resolved .debs. Key: the snapshot of the archive and everything that was asked of it. New version: another
+    /// result for the same question, for example because the solver changed.
+    DebianHalves,
+    /// The pages of an index that a request used. Key: the requirements, the platform and the version of Python. They
+    /// are only prefetched, so a new version is needed only for another form of the entry.
+    IndexPages,
+    /// The libraries in a wheel and its requirements. Key: the wheel's digest. New version: another set of libraries is
+    /// found in the same wheel.
+    Libraries,
+    /// The digest and the entity tag of a wheel whose sha256 is not known before. Key: its URL without credentials. New
+    /// version: another form of the entry.
+    UnpinnedWheels,
+    /// The files of an opened parcel, and the pack that contains the small ones. Key: the parcel's digest. New version:
+    /// the same parcel gives another part. The tests in `tests/it/store.rs` contain the name.
+    Parts,
+    /// The SONAME of a library. Key: the file's digest. New version: another way to read it.
+    LibrarySonames,
+    /// What the files of one origin need. Key: their paths and digests, and how much of them is read. New version: the
+    /// same files give another survey, for example because another word is searched for.
+    Surveys,
+    /// An extension module without symbols. Key: the module's digest. New version: other bytes for the same module.
+    Stripped,
+    /// The bytecode of a tree. Key: the tree's digest, the modules, and everything that affects bytecode, with the text
+    /// of the driver. New version: another form of the entry, or other bytecode with the same driver.
+    Bytecode,
+    /// The bytecode and the imports of each file of the last tree. Key: the same without the tree's digest. New version:
+    /// another form of the entry.
+    LastBytecode,
+    /// The summary of a proof. Key: the digests of both trees, the checks, and the settings for programs. New version:
+    /// other checks or another verdict for the same key, or another form of the summary.
+    Proofs,
+    /// The results of a task of a proof in one tree. Key: the digest of the files that it depends on, the task, and the
+    /// settings for programs. New version: a program would run in another way, so that its result could differ.
+    Answers,
+    /// A layer that consists of segments. Key: the keys of the segments. New version: another form of the entry.
+    Layers,
+}
+
+impl Bucket {
+    /// Returns the name of the folder.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Releases => "releases-1",
+            Self::VerifiedReleases => "verified-1",
+            Self::ListsOutOfReach => "lists-out-of-reach-1",
+            Self::BaseFacts => "base-facts-1",
+            Self::DebianHalves => "debian-half-4",
+            Self::IndexPages => "index-pages-1",
+            Self::Libraries => "libraries-2",
+            Self::UnpinnedWheels => "unpinned-1",
+            Self::Parts => "parts-3",
+            Self::LibrarySonames => "library-sonames-1",
+            Self::Surveys => "surveys-5",
+            Self::Stripped => "stripped-2",
+            Self::Bytecode => "bytecode-7",
+            Self::LastBytecode => "bytecode-last-4",
+            Self::Proofs => "proofs-5",
+            Self::Answers => "answers-2",
+            Self::Layers => "layers-1",
+        }
+    }
+}
+
+/// A kind of texts or bytes that are kept as segments. Its name is a part of the segment's key, so that different kinds
+/// never share a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The compressed tar of some paths of a layer. Key: the paths with their nodes, the compression and the time. New
+    /// version: other bytes for the same nodes.
+    Tar,
+    /// The end of a layer. Key: the compression. New version: other bytes.
+    TarEnd,
+    /// The part of a `Packages` that resolving needs. Key: the digest of the index. New version: another reduced form.
+    Packages,
+    /// The part of a `Packages` that only comparisons need. Key and version as for [`Self::Packages`].
+    PackageDetails,
+    /// The number and sizes of files of each package, from a `Contents`. Key and version as for [`Self::Packages`].
+    Extents,
+    /// The packages that contain each SONAME, from a `Contents`. Key and version as for [`Self::Packages`].
+    Sonames,
+}
+
+impl Form {
+    /// Returns the name, for keys.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tar => "segment-4",
+            Self::TarEnd => "segment-end-4",
+            Self::Packages => "packages-1",
+            Self::PackageDetails => "details-1",
+            Self::Extents => "extents-1",
+            Self::Sonames => "sonames-1",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_buckets_and_no_two_forms_have_the_same_name() {
+        let buckets = [
+            Bucket::Releases,
+            Bucket::VerifiedReleases,
+            Bucket::ListsOutOfReach,
+            Bucket::BaseFacts,
+            Bucket::DebianHalves,
+            Bucket::IndexPages,
+            Bucket::Libraries,
+            Bucket::UnpinnedWheels,
+            Bucket::Parts,
+            Bucket::LibrarySonames,
+            Bucket::Surveys,
+            Bucket::Stripped,
+            Bucket::Bytecode,
+            Bucket::LastBytecode,
+            Bucket::Proofs,
+            Bucket::Answers,
+            Bucket::Layers,
+        ];
+        let forms = [Form::Tar, Form::TarEnd, Form::Packages, Form::PackageDetails, Form::Extents, Form::Sonames];
+        let names: BTreeSet<&str> =
+            buckets.into_iter().map(Bucket::name).chain(forms.into_iter().map(Form::name)).collect();
+        assert_eq!(names.len(), buckets.len() + forms.len());
+    }
+}

@@ -1,0 +1,115 @@
+//! The threads and the address space that a build needs, tried before it begins: the libraries that need them panic or
+//! abort if they do not get them.
+
+use std::io;
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
+use rustix::process::{Resource, getrlimit};
+use thiserror::Error;
+
+use crate::model::hint::Hints;
+
+/// So many threads a build has at most besides those of rayon's pool: two for the network and some for its files and for
+/// names, the resolver, the archive, the downloads, the sandbox's output.
+const BESIDE_POOL: usize = 16;
+/// A build ends by an abort if it gets less address space: every thread has a stack and an area of the allocator's.
+const LEAST_ADDRESS_BYTES: u64 = 2 << 30;
+
+#[derive(Debug, Error)]
+pub(crate) enum ThreadsError {
+    #[error("cannot start the threads of a build")]
+    Threads(#[source] io::Error),
+    #[error("cannot start the threads of a build")]
+    Pool(#[from] ThreadPoolBuildError),
+    #[error(
+        "cannot build with {} MB of address space: a build needs {} MB",
+        limit_bytes / 1_000_000,
+        LEAST_ADDRESS_BYTES / 1_000_000
+    )]
+    AddressSpace { limit_bytes: u64 },
+}
+
+impl Hints for ThreadsError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::AddressSpace { .. } => vec!["raise the limit with `ulimit -v unlimited`".to_owned()],
+            // What the system says has its own hint.
+            Self::Threads(_) | Self::Pool(_) => Vec::new(),
+        }
+    }
+}
+
+/// What to do if no more threads can be started.
+pub(crate) const HINT: &str = "raise the limit on processes and threads (`ulimit -u`, `TasksMax=` of systemd, `--pids-limit` of an engine), or that on memory (`ulimit -v`)";
+
+/// Sees that the threads of a build can be started, and starts rayon's. If there are fewer than the machine has
+/// processors for, rayon gets fewer.
+pub(crate) fn prepare() -> Result<(), ThreadsError> {
+    static IS_PREPARED: Mutex<bool> = Mutex::new(false);
+    let mut is_prepared = IS_PREPARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if *is_prepared {
+        return Ok(());
+    }
+    if let Some(limit_bytes) = getrlimit(Resource::As).current.filter(|limit| *limit < LEAST_ADDRESS_BYTES) {
+        return Err(ThreadsError::AddressSpace { limit_bytes });
+    }
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut pool = processors;
+    while let Err(error) = try_threads(pool + BESIDE_POOL) {
+        if pool == 1 {
+            return Err(ThreadsError::Threads(error));
+        }
+        pool /= 2;
+    }
+    let builder = ThreadPoolBuilder::new();
+    let builder = if pool < processors { builder.num_threads(pool) } else { builder };
+    builder.build_global()?;
+    *is_prepared = true;
+    Ok(())
+}
+
+/// Starts so many threads at once, and ends them.
+fn try_threads(count: usize) -> io::Result<()> {
+    let gate = RwLock::new(());
+    std::thread::scope(|scope| {
+        let closed = gate.write().unwrap_or_else(PoisonError::into_inner);
+        let started = (0..count).try_for_each(|_| {
+            let wait = || drop(gate.read());
+            std::thread::Builder::new().spawn_scoped(scope, wait).map(drop)
+        });
+        drop(closed);
+        started
+    })
+}
+
+/// Starts a thread that is not waited for.
+pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+}
+
+/// Whether a panic with this message is a thread that could not be started: by the standard library, tokio or rayon, which
+/// have no other way to report it.
+pub(crate) fn is_thread_panic(message: &str) -> bool {
+    const MESSAGES: [&str; 3] =
+        ["failed to spawn thread", "OS can't spawn worker thread", "The global thread pool has not been initialized"];
+    MESSAGES.iter().any(|known| message.starts_with(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_because_of_a_missing_thread_is_no_bug() {
+        let spawned = "failed to spawn thread: Os { code: 11, kind: WouldBlock, message: \"...\" }";
+        assert!(is_thread_panic(spawned));
+        assert!(is_thread_panic("OS can't spawn worker thread: Resource temporarily unavailable (os error 11)"));
+        assert!(!is_thread_panic("index out of bounds: the len is 0 but the index is 0"));
+    }
+
+    #[test]
+    fn threads_that_were_tried_have_ended() {
+        try_threads(8).unwrap();
+    }
+}
