@@ -312,7 +312,7 @@ fn every_format_of_the_cache_has_a_name_of_its_own() {
             *names.entry(word.to_owned()).or_default() += 1;
         }
     }
-    assert!(names.contains_key("segment-3"), "{names:?}");
+    assert!(names.keys().any(|name| name.starts_with("segment-")), "{names:?}");
     names.retain(|_, times| *times > 1);
     assert!(names.is_empty(), "two formats have the same name: {names:?}");
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize, Serializer};
 use url::{Position, Url};
 
-/// A URL, or a text with URLs in it, that may contain credentials. However it is printed or serialised, they are left out.
+/// A URL, or a text with URLs in it, that may contain credentials. They are left out when it is printed or serialised.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct SecretText(String);
@@ -18,7 +18,7 @@ impl SecretText {
         &self.0
     }
 
-    /// The URL that it is; `None` also if nobody can say where its password ends.
+    /// Returns the URL. `None` if it is invalid, or if the end of its password is ambiguous.
     pub(crate) fn url(&self) -> Option<Url> {
         Url::parse(&self.0).ok().filter(is_plain)
     }
@@ -69,8 +69,8 @@ impl Serialize for SecretText {
     }
 }
 
-/// A text as it may be shown: without the names and passwords of the URLs in it. A URL that is malformed may lose more
-/// than these, because nobody can say where its password ends.
+/// Returns a text that may be shown, without the names and passwords of the URLs in it. If a URL is malformed, more
+/// than these may be removed, because the end of its password is ambiguous.
 pub(crate) fn public(text: &str) -> String {
     let ends_word = |c: char| c.is_whitespace() || matches!(c, '`' | '"' | '\'' | '<' | '>');
     let mut shown = String::new();

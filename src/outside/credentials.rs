@@ -1,4 +1,5 @@
-//! Names and passwords for servers, from URLs that the user wrote and from a netrc file. They live in memory only.
+//! Names and passwords for servers, from URLs that the user wrote or an index returned, and from a netrc file. They are
+//! kept in memory only.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -8,11 +9,11 @@ use uv_netrc::Netrc;
 
 use crate::model::secret_text::without_credentials;
 
-/// What to do about a URL with a password whose end is not plain.
+/// Hint for a URL if the end of its password is ambiguous.
 pub(crate) const PERCENT_HINT: &str =
     "special characters of a password are written with percent signs: `%40` for `@`, `%2F` for `/`, `%3A` for `:`";
 
-/// Knows who is who to which server. Shows nothing of it when it is printed.
+/// The names and passwords for servers. The debug output contains none of them.
 #[derive(Default)]
 pub(crate) struct Credentials {
     netrc: Option<Netrc>,
@@ -39,12 +40,12 @@ pub(crate) struct Login {
 }
 
 impl Credentials {
-    /// With what `netrc` tells; a file that is not there or cannot be read tells nothing, as with other tools.
+    /// Reads the credentials in the file `netrc`. If it is missing or unreadable, it is ignored, like in other tools.
     pub(crate) fn with_netrc(netrc: Option<&Path>) -> Self {
         Self { netrc: netrc.and_then(|path| Netrc::from_file(path).ok()), known: Mutex::default() }
     }
 
-    /// Remembers the credentials of `url` where it bears any: they are shown to its server, and to no other.
+    /// Remembers the credentials of `url` if it contains any. They are sent only to the server of this URL.
     pub(crate) fn remember(&self, url: &str) {
         let Ok(url) = Url::parse(url) else { return };
         let Some(login) = login_of(&url) else { return };
@@ -57,7 +58,8 @@ impl Credentials {
         }
     }
 
-    /// Who is to ask for `url`: itself, whoever asked for something nearest to it on the same server, or netrc's.
+    /// Returns the credentials for `url`: its own if it contains any, else those of the remembered URL on the same
+    /// server that has the most leading path segments in common, else those in netrc.
     pub(crate) fn of(&self, url: &str) -> Option<Login> {
         let url = Url::parse(url).ok()?;
         if let Some(login) = login_of(&url) {
@@ -81,12 +83,12 @@ fn login_of(url: &Url) -> Option<Login> {
     Some(Login { user: decoded(url.username()), password: decoded(password.unwrap_or_default()) })
 }
 
-/// Undoes percent signs (RFC 3986, section 2.1).
+/// Decodes percent-encoded characters (RFC 3986, section 2.1).
 fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// How many leading segments of their paths two URLs share.
+/// Returns how many leading path segments two URLs have in common.
 fn shared_path(one: &Url, other: &Url) -> usize {
     let (one, other) = (one.path().split('/'), other.path().split('/'));
     one.zip(other).take_while(|(one, other)| one == other).count()

@@ -113,7 +113,7 @@ pub(super) fn reduce(mut reader: impl BufRead, architecture: Architecture) -> io
     let mut found = BTreeSet::new();
     let mut line = Vec::new();
     while read_line(&mut reader, &mut line)? {
-        // A file name need not be UTF-8; that of a library which somebody needs is.
+        // A file name may be invalid UTF-8, but never the name of a library that a program needs.
         let Ok(text) = str::from_utf8(&line) else { continue };
         let Some((path, packages)) = text.trim_end().rsplit_once([' ', '\t']) else { continue };
         let path = path.trim_end();

@@ -1,5 +1,5 @@
-//! Bodies of answers, bounded in size and pace. Whatever lath or uv reads from the network comes through here, after it
-//! was unpacked.
+//! Bodies of responses, with limits on their size and speed. Everything that lath or uv reads from the network passes
+//! through here, after it was decompressed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,21 +15,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::model::secret_text::public;
 
 const MIB: u64 = 1 << 20;
-/// Every answer with a page or metadata counts as this at least, so that a server cannot send small ones for ever.
+/// Each page and each metadata file counts as at least this many bytes. Otherwise a server could send small ones for
+/// ever.
 const LEAST_DOCUMENT_BYTES: u64 = 16 << 10;
 
-/// How much the bodies of answers may hold, and how slowly they may come.
+/// Limits for the bodies of responses: their sizes, and the speed at which they must arrive.
 #[derive(Debug, Clone)]
 pub(crate) struct Bounds {
-    /// A page of an index, or a file of requirements.
+    /// Limit for a page of an index, or for a requirements file.
     pub(crate) page_bytes: u64,
-    /// The metadata file of a wheel.
+    /// Limit for a wheel's metadata, in a separate file or inside the wheel.
     pub(crate) metadata_bytes: u64,
-    /// All pages and metadata files that one run reads.
+    /// Limit for all pages and metadata that one run reads.
     pub(crate) documents_bytes: u64,
-    /// Documents beyond this are large; few of them are in memory at once.
+    /// A document is large if it has more bytes than this. Only a few large documents are in memory at once.
     pub(crate) large_bytes: u64,
-    /// A wheel or .deb, whatever its index says.
+    /// Limit for a wheel or .deb, even if its index gives a larger size.
     pub(crate) parcel_bytes: u64,
     pub(crate) pace: Pace,
 }
@@ -47,15 +48,15 @@ impl Default for Bounds {
     }
 }
 
-/// The least that a body has to bring while it is waited for.
+/// The minimum speed of a body, measured only while lath waits for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     pub(crate) window: Duration,
-    /// Bytes in each window.
+    /// Bytes that must arrive in each window.
     pub(crate) least_bytes: u64,
 }
 
-/// The kinds of bodies, each with its own bound.
+/// The kinds of bodies, each with its own limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Page,
@@ -63,11 +64,11 @@ pub(crate) enum Kind {
     Parcel,
 }
 
-/// Holds the bounds of a process, and counts what counts towards a sum.
+/// Applies the limits of a process, and counts the bytes of all documents.
 #[derive(Debug, Clone)]
 pub(crate) struct Bodies {
     bounds: Arc<Bounds>,
-    /// Bytes of documents so far.
+    /// Bytes of all documents that were read so far.
     documents: Arc<AtomicU64>,
     /// Permits to read the rest of a large document.
     large: Arc<Semaphore>,
@@ -94,17 +95,18 @@ pub(crate) enum BodyError {
     #[error("cannot read `{url}`: it comes too slowly")]
     TooSlow {
         url: String,
-        /// Of the kind "timed out", by which uv knows that another attempt may do better.
+        /// Has the kind `TimedOut`, because uv then tries again.
         source: std::io::Error,
     },
 }
 
 impl BodyError {
-    /// The body's error in the causes of `error`, if there is one.
+    /// Returns the `BodyError` among the causes of `error`, if there is one.
     pub(crate) fn within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let mut next = Some(error);
         while let Some(cause) = next {
-            // An error that was wrapped for readers is not among the sources of its wrapper.
+            // If an `io::Error` wraps another error, its `source()` skips that error, so the wrapped error is checked
+            // here.
             let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
             if let Some(wrapped) = wrapped
                 && let Some(found) = Self::within(wrapped)
@@ -141,17 +143,17 @@ impl Bodies {
         Self { bounds: Arc::new(bounds), documents: Arc::default(), large: Arc::new(Semaphore::new(4)) }
     }
 
-    /// The bound of a parcel of which an index says that it has `size_bytes`.
+    /// Returns the limit for a parcel. `size_bytes` is its size according to the index, if the index gives one.
     pub(crate) fn parcel_bytes(&self, size_bytes: Option<u64>) -> u64 {
         size_bytes.unwrap_or(u64::MAX).min(self.bounds.parcel_bytes)
     }
 
-    /// The bound of the metadata of a wheel.
+    /// Returns the limit for the metadata of a wheel.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         self.bounds.metadata_bytes
     }
 
-    /// The body of `response`, of a kind with a bound of its own.
+    /// Returns the body of `response`, with the limit of its kind.
     pub(crate) fn of_kind(&self, kind: Kind, response: Response) -> Body {
         let max_bytes = match kind {
             Kind::Page => self.bounds.page_bytes,
@@ -162,12 +164,12 @@ impl Bodies {
         Body { document, ..self.of(response, max_bytes) }
     }
 
-    /// A document of which nothing has been read yet.
+    /// Returns a document of which no bytes were read yet.
     pub(crate) fn document(&self, url: &str) -> Document {
         Document { url: public(url), bodies: self.clone(), have_bytes: 0, permit: None }
     }
 
-    /// The body of `response`, which may have `max_bytes`.
+    /// Returns the body of `response`. If it has more than `max_bytes`, reading it fails.
     pub(crate) fn of(&self, response: Response, max_bytes: u64) -> Body {
         Body {
             url: public(response.url().as_str()),
@@ -182,7 +184,7 @@ impl Bodies {
     }
 }
 
-/// A page or metadata while it is in memory. It counts towards the sum of all documents.
+/// A page or a wheel's metadata while it is in memory. Its bytes count towards the limit for all documents.
 pub(crate) struct Document {
     url: String,
     bodies: Bodies,
@@ -196,7 +198,7 @@ impl Document {
         self.have_bytes
     }
 
-    /// Counts `bytes` that were read. Waits if the document becomes large and too many others are.
+    /// Counts `bytes` that were read. If the document becomes large and too many others are large, waits.
     pub(crate) async fn add(&mut self, bytes: u64) -> Result<(), BodyError> {
         let counted = if self.have_bytes == 0 { bytes.max(LEAST_DOCUMENT_BYTES) } else { bytes };
         self.have_bytes += bytes;
@@ -205,7 +207,7 @@ impl Document {
             return Err(BodyError::TooMany { url: self.url.clone(), max_bytes });
         }
         if self.have_bytes > self.bodies.bounds.large_bytes && self.permit.is_none() {
-            // The semaphore is never closed. An error would only mean that nothing waits.
+            // The semaphore is never closed. If it were, the only effect would be that large documents do not wait.
             self.permit = Arc::clone(&self.bodies.large).acquire_owned().await.ok();
         }
         Ok(())
@@ -217,17 +219,18 @@ pub(crate) struct Body {
     url: String,
     max_bytes: u64,
     pace: Pace,
-    /// What it counts as, if it is a document.
+    /// Counts the body's bytes, if it is a document.
     document: Option<Document>,
     have_bytes: u64,
-    /// For how long it was waited for in this window, and what came in it. The time that its reader takes is not the server's.
+    /// The time spent waiting for bytes in this window, and (`window_bytes`) the number of bytes that arrived. The time
+    /// that the reader takes is not included, because the server is not the cause of it.
     waited: Duration,
     window_bytes: u64,
     chunks: BoxStream<'static, reqwest::Result<Bytes>>,
 }
 
 impl Body {
-    /// The next bytes; `None` at the end.
+    /// Returns the next bytes, or `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         let began = Instant::now();
         let chunk = self.chunks.next().await;
@@ -264,7 +267,7 @@ impl Body {
         Ok(())
     }
 
-    /// The whole as a stream, which ends with the first error.
+    /// Returns the body as a stream, which ends with the first error.
     pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static {
         futures::stream::try_unfold(self, |mut body| async move {
             let chunk = body.next().await?;
@@ -273,7 +276,7 @@ impl Body {
     }
 }
 
-/// What uv asks for, by its URL.
+/// Returns the kind of the file that uv requests, by the end of its path.
 pub(crate) fn kind_of(path: &str) -> Kind {
     if path.ends_with(".metadata") {
         Kind::Metadata

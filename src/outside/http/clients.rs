@@ -1,7 +1,8 @@
-//! What all clients of a process have in common: names of hosts, and what the system trusts.
+//! The state that all HTTP clients of a process share: the addresses of hosts, the limits for bodies, and the
+//! certificates that the system trusts.
 //!
-//! Each name is looked up once, however many connections are opened at once. A burst of questions is more than some
-//! resolvers answer, and a lost one costs the five seconds until it is asked again (resolv.conf(5)).
+//! Each name is looked up only once, even if many connections are opened at once. Some resolvers do not answer a burst
+//! of queries, and if a query is lost, it is repeated only after five seconds (resolv.conf(5)).
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -19,19 +20,19 @@ use crate::outside::http::body::Bodies;
 #[cfg(test)]
 use crate::outside::http::body::Bounds;
 
-/// What a host's name stands for, once that is known.
+/// The addresses of a host, once they were looked up.
 type Known = Arc<OnceCell<Vec<SocketAddr>>>;
 
-/// Why a client cannot be made.
+/// The reason why a client cannot be created.
 type SetupError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Makes the clients of a process, and holds what they share.
+/// Creates the clients of a process, and holds their shared state.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Clients {
     names: Names,
-    /// The bounds of what the clients read.
+    /// The limits for the bodies that the clients read.
     pub(crate) bodies: Bodies,
-    /// Made for the first of them: the system's certificates are hundreds of files.
+    /// Created with the first client and then reused, because the system's certificates are hundreds of files.
     tls: Arc<Mutex<Option<ClientConfig>>>,
 }
 
@@ -43,7 +44,7 @@ impl Resolve for Names {
         let host = name.as_str().to_owned();
         let known = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(host.clone()).or_default());
         Box::pin(async move {
-            // A failure is not kept: whoever comes next asks again.
+            // A failure is not kept, so the next connection looks the name up again.
             let look_up = async || tokio::net::lookup_host((host.as_str(), 0)).await.map(Iterator::collect);
             let addresses: Vec<SocketAddr> = known.get_or_try_init(look_up).await?.clone();
             Ok(Box::new(addresses.into_iter()) as Addrs)
@@ -52,20 +53,20 @@ impl Resolve for Names {
 }
 
 impl Clients {
-    /// The same with bounds of one's own.
+    /// Returns a value with the given limits.
     #[cfg(test)]
     pub(crate) fn with_bounds(bounds: Bounds) -> Self {
         Self { bodies: Bodies::new(bounds), ..Self::default() }
     }
 
-    /// A client as all of lath's are: it trusts what the system trusts, and `SSL_CERT_FILE`. It belongs to the runtime
-    /// that it is first used on.
+    /// Creates a client. It trusts the system's certificates, or those in `SSL_CERT_FILE` if that is set. It belongs to
+    /// the runtime on which it is first used.
     pub(crate) fn client(&self, connect: Duration, read: Duration) -> Result<Client, SetupError> {
         let client = Client::builder()
             .user_agent(concat!("lath/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(connect)
             .read_timeout(read)
-            // As browsers write them, which some old proxies insist on.
+            // Writes the names of headers like browsers do, because some old proxies require it.
             .http1_title_case_headers()
             .dns_resolver(self.names.clone())
             .tls_backend_preconfigured(self.tls()?);
@@ -82,7 +83,7 @@ impl Clients {
         let verifier = Verifier::new(Arc::clone(&provider))?;
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            // "Dangerous" is any verifier but rustls' own: this one is that, with the system's roots.
+            // rustls calls every verifier except its own dangerous. This one is rustls' own, with the system's roots.
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();

@@ -1,4 +1,5 @@
-//! Parcels into the store: what was cut short is continued, and nothing is adopted before its sha256 agreed.
+//! Downloads parcels into the store. Interrupted downloads are continued. A parcel with a promised sha256 is adopted
+//! only if its bytes match.
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
@@ -20,7 +21,7 @@ use crate::outside::store::{Bucket, Store};
 /// A parcel to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Download {
-    /// For people: a file name.
+    /// A file name, to show to the user.
     pub(crate) name: String,
     pub(crate) url: String,
     pub(crate) digest: Digest,
@@ -47,7 +48,7 @@ impl Download {
     }
 }
 
-/// What a URL that promises no sha256 gave when it was last asked.
+/// The result of the last download from a URL whose sha256 is not known before.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Seen {
     etag: Option<String>,
@@ -55,7 +56,7 @@ struct Seen {
     size_bytes: u64,
 }
 
-/// The file that a download fills, and what of it is there.
+/// The file that a download is written to, with the digest and the size of its current content.
 struct Partial {
     file: fs::File,
     digest: DigestWriter<std::io::Sink>,
@@ -63,7 +64,7 @@ struct Partial {
 }
 
 impl Partial {
-    /// Opens `path` and reads what an earlier attempt left.
+    /// Opens `path` and reads the bytes that an earlier attempt left.
     fn open(path: &Path) -> std::io::Result<Self> {
         let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let mut partial = Self { file, digest: DigestWriter::new(std::io::sink()), have_bytes: 0 };
@@ -95,12 +96,13 @@ impl Partial {
 }
 
 impl Http {
-    /// Fetches every item that the store lacks. A parcel is adopted only after its sha256 agreed.
+    /// Fetches every item that is missing in the store. A parcel is adopted only if its sha256 is the promised one.
     pub(crate) fn download_all(&self, items: &[Download], store: &Store) -> Result<(), HttpError> {
         self.download_each(items, store, |_| ())
     }
 
-    /// The same, and calls `arrived` with the number of each item that was fetched, as soon as it is in the store.
+    /// Does the same as [`Self::download_all`]. Also calls `arrived` with the position of each missing item in
+    /// `items`, as soon as it is in the store.
     pub(crate) fn download_each(
         &self,
         items: &[Download],
@@ -131,8 +133,8 @@ impl Http {
         Ok(())
     }
 
-    /// Fetches a wheel whose sha256 nobody promised, and tells it with the size in bytes. Where the server knows entity
-    /// tags, what the store took before is taken again only when it changed.
+    /// Fetches a wheel whose sha256 is not known before, and returns its sha256 and its size in bytes. If the server
+    /// supports entity tags, a wheel that is already in the store is fetched again only if it has changed.
     pub(crate) fn download_unpinned(&self, name: &str, url: &str, store: &Store) -> Result<(Digest, u64), HttpError> {
         let key = Digest::of(public(url).as_bytes());
         let seen: Option<Seen> = store
@@ -154,7 +156,7 @@ impl Http {
         Ok((new.digest, new.size_bytes))
     }
 
-    /// `None` where the server still has what bore `etag`.
+    /// Returns `None` if the server still has the version with this `etag`.
     async fn download_unpinned_once(
         &self,
         name: &str,
@@ -174,7 +176,7 @@ impl Http {
         let response = file(url, response)?;
         let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut partial = Partial::open(path).map_err(keep)?;
-        // Who knows what the bytes of an earlier attempt belong to.
+        // The bytes of an earlier attempt are dropped, because they may belong to another version.
         partial.start_again().map_err(keep)?;
         let id = self.started(name, response.content_length());
         let max_bytes = self.settings.clients.bodies.parcel_bytes(None);
@@ -191,9 +193,9 @@ impl Http {
         id
     }
 
-    /// Tells how many bytes the parcel has; 0 where another process brought it.
+    /// Returns the size of the parcel in bytes, or 0 if another process has fetched it.
     async fn download(&self, item: &Download, store: &Store) -> Result<u64, HttpError> {
-        // Two processes that want the same parcel: the second waits, and then has it.
+        // If two processes need the same parcel, the second waits, and then finds it in the store.
         let lock_name = format!("parcel-{}", item.digest);
         let waiting = store.clone();
         let _guard = tokio::task::spawn_blocking(move || waiting.lock(&lock_name))
@@ -207,7 +209,8 @@ impl Http {
         let was_begun = fs::metadata(&partial).is_ok_and(|file| file.len() > 0);
         let mut outcome = self.with_retries(&item.url, || self.download_once(id, item, &partial)).await;
         if was_begun && matches!(&outcome, Ok((found, _)) if *found != item.digest) {
-            // What an earlier process left was wrong, perhaps, and not what the server sends.
+            // Perhaps the server sends the right bytes, but an earlier process left wrong ones. So start again without
+            // those.
             let _ = fs::remove_file(&partial);
             outcome = self.with_retries(&item.url, || self.download_once(id, item, &partial)).await;
         }
@@ -221,7 +224,7 @@ impl Http {
         Ok(size_bytes)
     }
 
-    /// Fetches what `path` lacks of `item`, and returns the digest and the size of the whole.
+    /// Fetches the bytes of `item` that are missing in `path`, and returns the digest and the size of the whole file.
     async fn download_once(&self, id: u64, item: &Download, path: &Path) -> Result<(Digest, u64), HttpError> {
         let url = &item.url;
         let keep = |source| HttpError::Keep { url: public(url), source };
@@ -248,7 +251,7 @@ impl Http {
             }
         })?;
         match item.size_bytes {
-            // The server says that this is all: another attempt would bring no more.
+            // The response was complete, so another attempt would not return more bytes.
             Some(expected) if partial.have_bytes < expected => {
                 let _ = fs::remove_file(path);
                 Err(HttpError::Short { url: public(url), expected, found: partial.have_bytes })
@@ -257,7 +260,7 @@ impl Http {
         }
     }
 
-    /// Writes the body of `response` behind what `partial` has.
+    /// Appends the body of `response` to `partial`.
     async fn fill(
         &self,
         id: u64,
@@ -279,8 +282,8 @@ impl Http {
     }
 }
 
-/// Whether a server that was asked to go on at `first_byte` has nothing there, or sends another part (RFC 9110,
-/// section 14.4).
+/// Returns whether a server cannot continue at `first_byte`, because it has no bytes there or sends another part
+/// (RFC 9110, section 14.4).
 fn cannot_continue(response: &Response, first_byte: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match response.status() {
@@ -349,7 +352,7 @@ mod tests {
             assert_eq!(std::fs::read(self.store.parcel_path(&Digest::of(&self.bytes))).unwrap(), self.bytes);
         }
 
-        /// The `Range` of each request.
+        /// Returns the `Range` header of each request.
         fn ranges(&self) -> Vec<String> {
             let requests = self.server.requests_of(PATH);
             requests.iter().map(|request| request.headers.get("range").cloned().unwrap_or_default()).collect()

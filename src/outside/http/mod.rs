@@ -1,7 +1,8 @@
-//! HTTP: whole documents into memory, parcels into the store, several at once, with retries and resume.
+//! HTTP: fetches whole documents into memory and parcels into the store, several at once. Failed requests are tried
+//! again, and interrupted downloads are continued.
 //!
-//! Asynchronous inside, plain calls outside. Trusts what the system trusts, and `SSL_CERT_FILE`; honours the usual
-//! variables for proxies.
+//! Asynchronous inside, with methods that block. Trusts the system's certificates, or those in `SSL_CERT_FILE` if that
+//! is set. Uses the proxies in the usual environment variables.
 
 mod body;
 mod clients;
@@ -29,11 +30,11 @@ pub(crate) use crate::outside::http::body::{Bounds, Pace};
 pub(crate) use crate::outside::http::clients::Clients;
 pub(crate) use crate::outside::http::download::Download;
 
-/// How often a request is tried before its failure is told.
+/// A request is tried this many times before its failure is reported.
 const ATTEMPTS: u32 = 4;
-/// The pause before the second attempt; each further one doubles it.
+/// The pause before the second attempt. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
-/// The longest pause that a server may ask for (RFC 9110, section 10.2.3).
+/// The longest pause before an attempt, even if the server requests a longer one (RFC 9110, section 10.2.3).
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -43,9 +44,9 @@ pub(crate) const CIRCLE_HINT: &str =
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSettings {
     pub(crate) offline: bool,
-    /// Downloads at once.
+    /// The number of downloads at once.
     pub(crate) jobs: usize,
-    /// How long a server may say nothing.
+    /// If a server sends nothing for this long, the request fails.
     pub(crate) read_timeout: Duration,
     pub(crate) clients: Clients,
     pub(crate) credentials: Arc<Credentials>,
@@ -59,7 +60,7 @@ pub(crate) struct Http {
     next_id: AtomicU64,
 }
 
-/// The answer to a conditional request.
+/// The response to a conditional request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Conditional {
     Unchanged,
@@ -78,7 +79,7 @@ pub(crate) enum HttpError {
     Status {
         url: String,
         status: StatusCode,
-        /// How long the server wants to be left alone.
+        /// The pause that the server requests before the next attempt.
         pause: Option<Duration>,
     },
     #[error("cannot fetch `{url}`: a page comes in its place (text/html), as from a proxy that wants a log-in")]
@@ -98,7 +99,7 @@ pub(crate) enum HttpError {
 }
 
 impl HttpError {
-    /// Ways out, beyond what the error says itself.
+    /// Returns hints that are not already in the message of the error.
     pub(crate) fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Offline { .. } => "leave out `--offline` once: what is fetched then is here from then on",
@@ -126,7 +127,7 @@ impl HttpError {
         vec![hint.to_owned()]
     }
 
-    /// Whether another attempt may do better.
+    /// Returns whether another attempt may succeed.
     fn is_passing(&self) -> bool {
         match self {
             Self::Network { source, .. } => !source.is_builder() && !source.is_redirect(),
@@ -139,7 +140,7 @@ impl HttpError {
         }
     }
 
-    /// How long to wait before the next attempt, where the server says it.
+    /// Returns the pause before the next attempt, if the server requests one.
     fn asked_pause(&self) -> Option<Duration> {
         match self {
             Self::Status { pause, .. } => *pause,
@@ -159,7 +160,7 @@ impl Http {
         Ok(Self { client, runtime, settings, listener, next_id: AtomicU64::new(0) })
     }
 
-    /// Whether the network may be asked.
+    /// Returns whether the network must not be used.
     pub(crate) fn is_offline(&self) -> bool {
         self.settings.offline
     }
@@ -178,7 +179,8 @@ impl Http {
         }
     }
 
-    /// Several conditional requests at once: URL, entity tag, limit in bytes. The answers keep the order.
+    /// Sends several conditional requests at once. Each has a URL, an entity tag and a limit in bytes. The results are
+    /// in the same order.
     pub(crate) fn get_all_if_changed(
         &self,
         requests: &[(String, Option<String>, u64)],
@@ -188,7 +190,7 @@ impl Http {
         ))
     }
 
-    /// A request that says who asks, where that is known.
+    /// Creates a request, with the credentials for its URL if there are any.
     fn request(&self, url: &str) -> RequestBuilder {
         let request = self.client.get(url);
         match self.settings.credentials.of(url) {
@@ -251,7 +253,8 @@ fn successful(url: &str, response: Response) -> Result<Response, HttpError> {
     Err(HttpError::Status { url: public(url), status, pause: pause(response.headers()) })
 }
 
-/// The answer, where it is a file and no page of somebody between: a wheel or a .deb never is one.
+/// Returns the response if it is successful and not an HTML page. Wheels and .debs are never HTML, so such a page comes
+/// from a proxy or a captive portal.
 fn file(url: &str, response: Response) -> Result<Response, HttpError> {
     let response = successful(url, response)?;
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -261,7 +264,7 @@ fn file(url: &str, response: Response) -> Result<Response, HttpError> {
     Ok(response)
 }
 
-/// `Retry-After` in seconds; as a date it is not honoured, since clocks differ.
+/// Reads `Retry-After` in seconds. If it is a date, it is ignored, because the clocks of two machines differ.
 fn pause(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }

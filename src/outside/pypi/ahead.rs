@@ -1,6 +1,6 @@
-//! What is asked of an index ahead: the pages of the packages, and the metadata of the wheels, that the same request came to
-//! before. An index that wants its answers checked each time is asked for all of them at once, and not for each once
-//! another has led to it. What is chosen rests on the pages, as ever.
+//! Prefetches the pages of the packages and the metadata of the wheels that the same request used last time. If the
+//! index requires revalidation, all requests are sent at once, and not each one after another response has led to it.
+//! Prefetching never changes which versions are chosen, because they still depend only on the pages.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,15 +26,15 @@ use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 type Provider<'a> = DefaultResolverProvider<'a, NoBuilds>;
 
-/// A wheel of an index that a request came to.
+/// A wheel of an index that is in the result of a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Expected {
     name: String,
     file_name: String,
-    /// Without credentials, as the index's.
+    /// Without credentials, like the URL of the index.
     url: String,
     index: String,
-    /// Whether the index has the metadata in a file of its own (PEP 658).
+    /// Whether the index has the metadata in a separate file (PEP 658).
     has_metadata: bool,
 }
 
@@ -51,7 +51,8 @@ impl Expected {
         })
     }
 
-    /// The same as uv has it, as far as metadata is concerned; `None` for what it does not read.
+    /// Returns uv's value for this wheel, with the fields that are needed for metadata. `None` if uv cannot parse a
+    /// field.
     fn dist(&self) -> Option<Dist> {
         let file = File {
             dist_info_metadata: self.has_metadata,
@@ -75,19 +76,19 @@ impl Expected {
     }
 }
 
-/// What is under way, by what it is of.
+/// Pending responses, each under the key of its request.
 type Waiting<K, V> = Mutex<HashMap<K, Receiver<V>>>;
 
-/// uv's own provider of pages, lath's of metadata, and what is under way.
+/// uv's own provider of pages, lath's provider of metadata, and the pending responses.
 pub(super) struct Ahead<'a> {
     provider: &'a Provider<'a>,
     wheels: &'a WheelMetadata<'a>,
     pages: Waiting<PackageName, PackageVersionsResult>,
-    /// By URL.
+    /// Keys: URLs.
     metadata: Waiting<String, WheelMetadataResult>,
 }
 
-/// What to ask for.
+/// The requests to send in advance.
 pub(super) struct Questions {
     pages: Vec<(PackageName, Sender<PackageVersionsResult>)>,
     metadata: Vec<(Dist, Sender<WheelMetadataResult>)>,
@@ -118,13 +119,14 @@ impl<'a> Ahead<'a> {
 }
 
 impl Questions {
-    /// Asks all of them. What the resolver does not come to after all is thrown away, its errors with it.
+    /// Sends all requests. If the resolver does not need a response, it is dropped, even if it is an error.
     pub(super) async fn ask(self, provider: &Provider<'_>, wheels: &WheelMetadata<'_>) {
         let page = |(name, sender): (PackageName, Sender<PackageVersionsResult>)| async move {
             let _ = sender.send(provider.get_package_versions(&name, None).await);
         };
         let metadata = |(dist, sender): (Dist, Sender<WheelMetadataResult>)| async move {
-            // Whoever needs what did not come asks for it with all that is known of it.
+            // A failure is not passed on. If the resolver needs this metadata, it requests it again with all fields of
+            // the wheel.
             let answer = wheels.answer(&dist, provider).await;
             if matches!(answer, Ok(MetadataResponse::Found(_))) {
                 let _ = sender.send(answer);
@@ -136,7 +138,7 @@ impl Questions {
     }
 }
 
-/// The answer to what was asked ahead, once it is there.
+/// Returns the prefetched response for `key` once it has arrived. `None` if there is none, or if it was taken before.
 async fn taken<K: Eq + std::hash::Hash, V>(waiting: &Waiting<K, V>, key: &K) -> Option<V> {
     let receiver = waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     receiver?.await.ok()
@@ -170,7 +172,7 @@ impl ResolverProvider for Ahead<'_> {
         self.provider.get_installed_metadata(dist).await
     }
 
-    /// Nobody listens: progress is told of downloads.
+    /// The reporter is ignored, because progress is reported only for downloads.
     fn with_reporter(self, _reporter: Arc<dyn Reporter>) -> Self {
         self
     }

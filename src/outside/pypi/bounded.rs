@@ -1,5 +1,5 @@
-//! Bounds for the answers that uv reads: a middleware that puts lath's own bodies in place of the client's. It also sees
-//! that uv keeps no page with passwords in it.
+//! Limits for the responses that uv reads: a middleware replaces the client's bodies by lath's own. It also prevents uv
+//! from caching pages that contain passwords.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use uv_client::ExtraMiddleware;
 
 use crate::outside::http::{Bodies, Body, BodyError, Kind, kind_of};
 
-/// The middleware for uv's clients. It sees each answer after it was unpacked, and before uv reads it.
+/// Returns the middleware for uv's clients. It receives each response after it was decompressed, and before uv reads
+/// it.
 pub(super) fn middleware(bodies: &Bodies) -> ExtraMiddleware {
     ExtraMiddleware(vec![Arc::new(handler(bodies.clone()))])
 }
@@ -26,7 +27,7 @@ fn handler(bodies: Bodies) -> impl for<'a> Fn(Request, &'a mut Extensions, Next<
     move |request, extensions, next| {
         let bodies = bodies.clone();
         Box::pin(async move {
-            // An answer to HEAD has lengths and no body.
+            // The response to a HEAD request has a length, but no body.
             let has_body = request.method() != Method::HEAD;
             let kind = kind_of(request.url().path());
             let response = next.run(request, extensions).await?;
@@ -44,7 +45,7 @@ fn handler(bodies: Bodies) -> impl for<'a> Fn(Request, &'a mut Extensions, Next<
                 head.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             }
             let chunks: Vec<Chunk> = std::iter::once(Ok(page)).chain(error.map(Err)).collect();
-            // A large page keeps its place among the few that are in memory until uv has taken it.
+            // A large page counts as one of the few that are in memory until uv has read it.
             let chunks = futures::stream::iter(chunks).map(move |chunk| {
                 let _place = &body;
                 chunk
@@ -54,7 +55,7 @@ fn handler(bodies: Bodies) -> impl for<'a> Fn(Request, &'a mut Extensions, Next<
     }
 }
 
-/// Status, headers and URL of `response`.
+/// Returns the status, the headers and the URL of `response`.
 fn head(response: &Response) -> http::Response<()> {
     let mut head = http::Response::new(());
     (*head.status_mut(), *head.version_mut()) = (response.status(), response.version());
@@ -66,7 +67,7 @@ fn head(response: &Response) -> http::Response<()> {
 }
 
 fn with_body(head: http::Response<()>, chunks: impl Stream<Item = Chunk> + Send + 'static) -> Response {
-    // uv decides by the network's own errors whether to try again, so these stay as they are.
+    // Network errors are not wrapped, because uv checks them to decide whether to try again.
     let chunks = chunks.map_err(|error| -> Box<dyn std::error::Error + Send + Sync> {
         match error {
             BodyError::Network(error) => Box::new(error),
@@ -78,7 +79,7 @@ fn with_body(head: http::Response<()>, chunks: impl Stream<Item = Chunk> + Send 
 
 type Chunk = std::result::Result<Bytes, BodyError>;
 
-/// A page as far as it came, and the error that ended it. uv holds it as a whole as well.
+/// Returns the part of a page that arrived, and the error if it is incomplete. uv has whole pages in memory as well.
 async fn whole(body: &mut Body) -> (Bytes, Option<BodyError>) {
     let mut page = BytesMut::new();
     loop {
@@ -90,8 +91,8 @@ async fn whole(body: &mut Body) -> (Bytes, Option<BodyError>) {
     }
 }
 
-/// Whether a URL in a page bears credentials: uv would write it to its cache. An `@` that HTML or JSON spells otherwise
-/// counts as one, wherever it is.
+/// Returns whether a URL in a page contains credentials, because uv would write them to its cache. An `@` that is
+/// escaped in HTML or JSON counts as credentials, even if it is not in a URL.
 fn names_password(page: &[u8]) -> bool {
     const SPELLINGS: [&[u8]; 5] = [b"\\u0040", b"&#64;", b"&#x40;", b"&#X40;", b"&commat;"];
     // JSON may write a slash as `\/`.
@@ -118,7 +119,7 @@ mod tests {
     const METADATA: &str = "/files/tool-1.0-py3-none-any.whl.metadata";
     const WHEEL: &str = "/files/tool-1.0-py3-none-any.whl";
 
-    /// Resolves `tool` by `index` with small bounds, and returns the error with its causes and hints.
+    /// Resolves `tool` from `index` with small limits, and returns the error with its causes and hints.
     fn refused(index: &testkit::pypi::PyPiServer) -> String {
         refused_of(index, "tool")
     }
@@ -157,11 +158,11 @@ mod tests {
             said.push_str(&format!("\n{cause}"));
             next = cause.source();
         }
-        // Long lines are broken.
+        // Long lines are wrapped, so the line breaks are removed.
         said.replace('\n', " ") + " hint: " + &error.hints().join(" ")
     }
 
-    /// Bytes that do not pack.
+    /// Returns bytes that cannot be compressed.
     fn noise(length: u32) -> Vec<u8> {
         (0..length).map(|number| number.wrapping_mul(number).wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()
     }

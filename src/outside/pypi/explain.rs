@@ -1,4 +1,5 @@
-//! Why a request cannot be met, for people: uv's chain of reasons in plain words, and what the index has instead.
+//! Explains to the user why a request cannot be met: uv's reasons in plain words, and the files that the index has
+//! instead.
 
 use std::collections::BTreeSet;
 
@@ -16,17 +17,18 @@ use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::{Advice, Cause, Told, network_hint};
 
-/// Columns that a line of an explanation takes at most.
+/// The maximum number of columns in a line of an explanation.
 const WIDTH: usize = 100;
-/// Lines that uv's report may have beside what the index has.
+/// If the files of the index are listed, uv's report is added only if it has at most this many lines.
 const LINES: usize = 12;
-/// Packages whose files are listed at most; the explanation names the others.
+/// The files of at most this many packages are listed. uv's report may name the others.
 const PACKAGES: usize = 4;
-/// Pythons that lath has a base for, and may name as a way out.
+/// The versions of Python that lath has a base for, so that hints may suggest them.
 const PYTHONS: [(u8, u8); 5] = [(3, 10), (3, 11), (3, 12), (3, 13), (3, 14)];
-/// Options of uv's that its hints name and lath has not.
+/// Options of uv that its hints name but lath does not have.
 const FOREIGN_OPTIONS: [&str; 2] = ["--index-strategy", "--find-links"];
-/// How uv's hints begin that speak of its own options, or of what the index has, which is told here in full.
+/// The beginnings of uv's hints that are dropped. They are about uv's own options, or about the files of the index,
+/// which are listed here in full.
 const DROPPED_HINTS: [&str; 5] = [
     "Wheels are required for",
     "You require CPython",
@@ -35,13 +37,13 @@ const DROPPED_HINTS: [&str; 5] = [
     "The following packages were available",
 ];
 
-/// What is said of a failed resolve.
+/// The explanation of a failed resolve.
 pub(super) struct Explanation {
     pub(super) cause: Cause,
     pub(super) advice: Advice,
 }
 
-/// What the index is asked with.
+/// The context of the failed resolve, for requests to the index.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) client: &'a RegistryClient,
@@ -50,7 +52,7 @@ pub(super) struct Asked<'a> {
     pub(super) target: &'a Target,
 }
 
-/// Explains `error`. The index is asked again for what it has, which uv answers from its cache.
+/// Explains `error`. Requests the pages of the index again, which uv reads from its cache.
 pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanation {
     let hints = error.hints().into_iter().map(|hint| without_foreign_options(&plain(&hint)));
     let mut hints: Vec<String> =
@@ -75,14 +77,14 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
             hints.extend(listing.hint);
         }
     }
-    // Where the index has nothing that fits, a long chain of reasons comes to that alone.
+    // If the index has no file that fits, a long chain of reasons only repeats that, so it is left out.
     if texts.is_empty() || report.lines().count() <= LINES {
         texts.insert(0, report);
     }
     Explanation { cause: Box::new(Told::chained(texts)), advice: Advice { hints, without_wheels } }
 }
 
-/// Texts of an error and its causes, without the layers between that say nothing.
+/// Returns the messages of an error and its causes, without those between that add no information.
 fn chain(error: &ResolveError) -> Cause {
     const SAYS_NOTHING: [&str; 4] =
         ["error sending request", "client error", "tcp connect error", "operation timed out"];
@@ -99,7 +101,7 @@ fn chain(error: &ResolveError) -> Cause {
     Box::new(Told::chained(texts))
 }
 
-/// uv's report from the request's point of view: `you` is whoever wrote the requirements.
+/// Returns uv's report in the words of a request, because `you` in it means the author of the requirements.
 fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
     let mut text = plain(error.report());
     for name in error.packages() {
@@ -119,11 +121,11 @@ fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
         .replace("we can conclude that ", "")
 }
 
-/// What the index has of a package.
+/// The files that the index has for a package.
 struct Listing {
-    /// Whether nothing that the request allows fits.
+    /// Whether no file that the request allows fits.
     is_to_blame: bool,
-    /// Whether that is for want of a wheel alone.
+    /// Whether only a wheel is missing, because there is a source distribution to build one from.
     could_be_built: bool,
     text: String,
     hint: Option<String>,
@@ -202,7 +204,7 @@ fn fits(files: &Files, target: &Target) -> bool {
     files.wheels.iter().any(|wheel| wheel.is_compatible(&target.tags))
 }
 
-/// Another version, another Python, or a wheel of one's own.
+/// Returns a hint: another version, another Python, or a wheel that the user builds.
 fn way_out(name: &str, versions: &[(Version, Files)], files: &Files, target: &Target) -> Option<String> {
     let mut fitting = versions.iter().rev().filter(|(_, files)| fits(files, target));
     if let Some((version, _)) = fitting.find(|(version, _)| !version.any_prerelease()) {
@@ -233,7 +235,7 @@ fn way_out(name: &str, versions: &[(Version, Files)], files: &Files, target: &Ta
 
 fn pythons(wheels: &[WheelFilename]) -> String {
     let mut tags: Vec<String> = wheels.iter().flat_map(|wheel| wheel.python_tags()).map(ToString::to_string).collect();
-    // `cp39` before `cp310`: by length, then by letters.
+    // By length and then by letters, so that `cp39` is before `cp310`.
     tags.sort_by_key(|tag| (tag.len(), tag.clone()));
     tags.dedup();
     listed(&tags)
@@ -244,7 +246,7 @@ fn platforms(wheels: &[WheelFilename]) -> String {
     listed(&tags.collect::<BTreeSet<String>>().into_iter().collect::<Vec<String>>())
 }
 
-/// `manylinux_2_17_x86_64` is of the family `manylinux x86_64`.
+/// Returns the family of a platform tag. `manylinux_2_17_x86_64` is in the family `manylinux x86_64`.
 fn family(tag: &str) -> String {
     for kind in ["manylinux", "musllinux", "macosx", "linux", "android", "ios"] {
         let Some(rest) = tag.strip_prefix(kind) else { continue };
@@ -258,7 +260,7 @@ fn family(tag: &str) -> String {
     }
 }
 
-/// `a, b and c`.
+/// Joins words to `a, b and c`.
 fn listed(words: &[String]) -> String {
     match words {
         [] => String::new(),
@@ -267,9 +269,10 @@ fn listed(words: &[String]) -> String {
     }
 }
 
-/// Takes `(try: ...)` out of a hint where it names an option that lath has not.
+/// Removes `(try: ...)` from a hint if it names an option that lath does not have.
 fn without_foreign_options(hint: &str) -> String {
-    // Indexes are asked in order, and the first that has a name answers for it; uv has an option to change that.
+    // uv searches the indexes in order and uses only the first one that has a package. The part of the hint about this
+    // is removed, because only uv has an option to change it.
     let hint = hint.split(" By default, uv").next().unwrap_or_default();
     let Some((before, rest)) = hint.split_once(" (try: ") else { return hint.to_owned() };
     let Some((tried, after)) = rest.split_once(')') else { return hint.to_owned() };
@@ -279,7 +282,7 @@ fn without_foreign_options(hint: &str) -> String {
     hint.to_owned()
 }
 
-/// Without colours, and without what must not be shown.
+/// Removes colours and credentials from a text.
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -292,7 +295,7 @@ pub(super) fn plain(text: &str) -> String {
     public(plain.trim_end())
 }
 
-/// Breaks lines at spaces; what is indented stays so.
+/// Breaks long lines at spaces, and keeps the indentation of each line.
 fn wrapped(text: &str, width: usize) -> String {
     let mut lines = Vec::new();
     for line in text.lines() {

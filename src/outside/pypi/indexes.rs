@@ -1,4 +1,4 @@
-//! Where distributions are looked for: indexes, their order, and up to which date.
+//! The indexes that are searched for distributions: their order, and the date up to which uploads count.
 
 use url::Url;
 use uv_distribution_types::{ExcludeNewerValue, Index, IndexLocations, IndexUrl};
@@ -10,7 +10,7 @@ use crate::model::secret_text::{SecretText, is_plain, public};
 use crate::outside::credentials::Credentials;
 use crate::outside::pypi::{PypiError, told};
 
-/// The indexes of the command line and of requirements files. What credentials their URLs bear is remembered.
+/// Returns the indexes from the command line and from requirements files. The credentials in their URLs are remembered.
 pub(super) fn locations(
     indexes: &Indexes,
     specification: &RequirementsSpecification,
@@ -38,7 +38,7 @@ pub(super) fn locations(
 
 fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {
     let refused = || PypiError::IndexUrl { index: text.to_string() };
-    // uv would take a URL of an unknown kind for a path.
+    // If the scheme of a URL is unknown, uv would use the URL as a path.
     if Url::parse(text.exposed()).is_ok_and(|url| !is_of_index(&url)) || text.exposed().starts_with("//") {
         return Err(refused());
     }
@@ -46,7 +46,7 @@ fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {
     index.map_err(|error| PypiError::Index { index: text.to_string(), source: told(error.into()) })
 }
 
-/// Whether an index can be there, and it is plain where its credentials end.
+/// Returns whether an index can have this URL, and the end of its credentials is unambiguous.
 fn is_of_index(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https" | "file") && is_plain(url)
 }

@@ -1,7 +1,7 @@
-//! Wheels that requirements name by path or URL, and those that these name in turn. Their URLs have to be known before
-//! uv resolves, because it takes a URL only if it has seen it.
+//! Wheels that requirements name by path or URL, and the wheels that these name in the same way. Their URLs must be
+//! known before uv resolves, because it accepts a URL only if it has seen it before.
 //!
-//! Everything that such a wheel requires is checked before anything is fetched for it.
+//! All requirements of such a wheel are checked before any of them is fetched.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -19,10 +19,10 @@ use crate::model::secret_text::public;
 use crate::outside::pypi::requirements::refuse_source;
 use crate::outside::pypi::{Cause, PypiError, REQUESTS, Resolve, told};
 
-/// How many wheels may name one another by path or URL, so that a server cannot go on for ever.
+/// At most this many wheels may name one another by path or URL. Otherwise a server could continue for ever.
 const MAX_WHEELS: usize = 1000;
 
-/// A requirement, and the wheel that has it. The user's own have none.
+/// A requirement, and the wheel that contains it, or `None` if the user wrote it.
 type Asked = (Requirement, Option<Requiring>);
 
 /// A wheel that requires another one.
@@ -34,8 +34,8 @@ struct Requiring {
 }
 
 impl Resolve<'_> {
-    /// The requirements of all wheels that are named by path or URL, beginning with `requirements`, and the hashes with
-    /// those that the URLs contain.
+    /// Returns the requirements of all wheels that are named by path or URL, starting with `requirements`. Also returns
+    /// the hashes, together with those in the URLs.
     pub(super) async fn lookahead(
         &self,
         requirements: &[Requirement],
@@ -71,7 +71,7 @@ impl Resolve<'_> {
                 let needed =
                     applied.filter(|requirement| requirement.evaluate_markers(Some(markers), requested.extras()));
                 queue.extend(needed.map(|requirement| {
-                    // What the wheel does not name itself comes from the user's constraints.
+                    // If the wheel does not contain this requirement, it comes from the user's constraints.
                     let is_local = is_local || !requested.requirements().contains(&requirement);
                     (requirement.into_owned(), Some(Requiring { wheel: wheel.clone(), is_local }))
                 }));
@@ -81,8 +81,8 @@ impl Resolve<'_> {
         Ok((found, hasher))
     }
 
-    /// The requirements of the wheel `dist`, which `requirement` names, and whether it is a file on this machine. uv finds
-    /// its metadata in memory from here on.
+    /// Returns the requirements of the wheel `dist`, which `requirement` names, and whether it is a file on this
+    /// machine. From then on uv finds its metadata in memory.
     async fn requested_by(
         &self,
         requirement: Requirement,
@@ -94,7 +94,7 @@ impl Resolve<'_> {
         let Metadata { name, version, requires_dist, .. } = archive.metadata.clone();
         let answer = Arc::new(MetadataResponse::Found(archive));
         self.in_memory.distributions().done(dist.distribution_id(), answer);
-        // A wheel may require itself with extras, and then means this very file.
+        // If a wheel requires itself with extras, it means this same file.
         let itself = |needed: Requirement| match needed.name == requirement.name {
             true => Requirement { source: requirement.source.clone(), ..needed },
             false => needed,
@@ -105,8 +105,9 @@ impl Resolve<'_> {
     }
 }
 
-/// Refuses a requirement that would have to be built. Such a requirement of a wheel must not even be fetched. Also refuses
-/// a file on this machine if a wheel from elsewhere requires it: its author does not decide what is read here.
+/// Refuses a requirement that would have to be built. If a wheel contains it, it must not even be fetched. Also refuses
+/// a file on this machine if a wheel from elsewhere requires it, because its author must not decide which files are
+/// read here.
 fn refuse(requirement: &Requirement, requiring: Option<&Requiring>) -> Result<(), PypiError> {
     let Some(Requiring { wheel, is_local }) = requiring else {
         return refuse_source(&requirement.to_string(), &requirement.source);
@@ -123,7 +124,7 @@ fn refuse(requirement: &Requirement, requiring: Option<&Requiring>) -> Result<()
     }
 }
 
-/// The wheel that `requirement` names by path or URL; `None` if an index has it.
+/// Returns the wheel that `requirement` names by path or URL, or `None` if it comes from an index.
 fn wheel_of(requirement: &Requirement) -> Result<Option<Dist>, uv_distribution_types::Error> {
     let name = requirement.name.clone();
     let dist = match &requirement.source {

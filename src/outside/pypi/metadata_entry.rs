@@ -1,6 +1,6 @@
-//! METADATA out of a wheel, with a bound on what it unpacks to.
+//! Reads METADATA in a wheel, with a limit on its uncompressed size.
 //!
-//! The directory of the archive is walked and not kept, so that its length costs no memory.
+//! The directory of the archive is read entry by entry and is not kept, so a long one does not need more memory.
 
 use std::io::{Read, Seek};
 
@@ -16,29 +16,30 @@ use zip::{HasZipMetadata as _, ZipReadOptions};
 
 use crate::outside::http::{BodyError, Document};
 
-/// How many files called METADATA are looked at. More than one is an error already.
+/// At most this many files called METADATA are examined. More than one is already an error.
 const MAX_CANDIDATES: usize = 10;
 
 #[derive(Debug, ThisError)]
 pub(super) enum EntryError {
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// No METADATA, or several, or one of another package. `names` are those that were found.
+    /// The wheel has no METADATA, or several, or that of another package. `names` are the files that were found.
     #[error("the wheel has no METADATA that can be used")]
     Structure { names: Vec<String>, source: uv_metadata::Error },
     #[error("the wheel is damaged")]
     Archive(#[from] ZipError),
 }
 
-/// What METADATA may have, and what it counts towards.
+/// The limit for METADATA, and the document that its bytes are added to.
 pub(super) struct Bound<'a> {
-    /// For errors.
+    /// The name or the URL of the wheel, for errors.
     pub(super) wheel: &'a str,
     pub(super) max_bytes: u64,
     pub(super) document: &'a Mutex<Document>,
 }
 
-/// Reads METADATA of the wheel `file_name`, which `reader` has. Blocks; not for the thread of an asynchronous runtime.
+/// Reads METADATA of the wheel `file_name` from `reader`. Blocks, so it must not be called on the thread of an
+/// asynchronous runtime.
 pub(super) fn read(
     reader: impl Read + Seek,
     file_name: &WheelFilename,
@@ -49,7 +50,7 @@ pub(super) fn read(
     let mut candidates: Vec<(String, ZipFileEntry<'static>)> = Vec::new();
     for entry in files.by_ref() {
         let entry = entry?;
-        // Wheels that come with others inside have their METADATA too, in deeper folders.
+        // If a wheel contains other packages, their METADATA is in deeper folders and does not count.
         let top = entry.name_raw().strip_suffix(b".dist-info/METADATA");
         if top.is_some_and(|top| !top.contains(&b'/'))
             && let Ok(name) = entry.name()
@@ -101,7 +102,7 @@ mod tests {
 
     const MAX_BYTES: u64 = 1 << 20;
 
-    /// What `read` makes of `wheel` as `tool` 1.0, and the number of bytes that it unpacked.
+    /// Reads METADATA of `wheel` as `tool` 1.0. Also returns the number of bytes that were decompressed.
     fn read_counted(wheel: Vec<u8>) -> (Result<Vec<u8>, EntryError>, u64) {
         let document = Mutex::new(Bodies::default().document("x"));
         let file_name = "tool-1.0-py3-none-any.whl".parse().unwrap();

@@ -1,6 +1,6 @@
-//! The Python half's door: all of uv's crates live behind it, and no Python is needed on the host.
+//! The Python resolver. uv's crates are used only here, except for reading netrc, and no Python is needed on the host.
 //!
-//! Knows uv. Hands out only our own nouns: which wheels a request comes to on one platform.
+//! Depends on uv, but returns only lath's own types: the wheels for a request on one platform.
 
 mod ahead;
 mod bounded;
@@ -53,19 +53,19 @@ use crate::outside::pypi::wheel_metadata::WheelMetadata;
 pub(crate) use crate::outside::pypi::ahead::Expected;
 pub(crate) use crate::outside::pypi::wheels::{Answer, DirectWheel, Place};
 
-/// Index pages and metadata files asked for at once.
+/// The number of index pages and metadata files that are requested at once.
 const REQUESTS: usize = 50;
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRIES: u32 = 3;
 
-/// Everything the door needs to know of the world.
+/// The settings of the resolver, and the values that it shares with other parts.
 #[derive(Debug, Clone)]
 pub(crate) struct Pypi {
-    /// Where uv keeps index pages and metadata.
+    /// The directory in which uv caches index pages and metadata.
     pub(crate) cache_dir: PathBuf,
     pub(crate) offline: bool,
-    /// Learns what credentials the request's URLs bear.
+    /// The credentials in the URLs of the request are added to these.
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) clients: Clients,
 }
@@ -107,7 +107,7 @@ pub(crate) enum PypiError {
 }
 
 impl PypiError {
-    /// Ways out, beyond what the error says itself.
+    /// Returns hints that are not already in the message of the error.
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
             Self::Resolve { advice, .. } => advice.hints.clone(),
@@ -139,18 +139,18 @@ impl PypiError {
     }
 }
 
-/// What to do about a request that cannot be met.
+/// Hints for a request that cannot be met.
 #[derive(Debug, Default)]
 pub(crate) struct Advice {
     pub(crate) hints: Vec<String>,
-    /// What no wheel fits of, and a source distribution is there.
+    /// Packages that have no wheel that fits, but a source distribution.
     pub(crate) without_wheels: Vec<String>,
 }
 
-/// What uv said, in its own words.
+/// An error of uv, in its own words.
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// A text with what it rests on, free of credentials.
+/// A message with its causes, without credentials.
 #[derive(Debug)]
 pub(crate) struct Told {
     text: String,
@@ -171,7 +171,7 @@ impl std::error::Error for Told {
 }
 
 impl Told {
-    /// Each text rests on the next one.
+    /// Returns the first text as a message. The cause of each text is the next one.
     fn chained(texts: impl IntoIterator<Item = String, IntoIter: DoubleEndedIterator>) -> Self {
         let mut texts = texts.into_iter().rev();
         let last = Self { text: texts.next().unwrap_or_default(), cause: None, hint: None };
@@ -179,13 +179,13 @@ impl Told {
     }
 }
 
-/// What to do about an error of uv's that comes from the network.
+/// Returns a hint for an error of uv, if the error comes from the network.
 fn network_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let hint = BodyError::within(error).and_then(BodyError::hint);
     hint.or_else(|| is_circle(error).then_some(CIRCLE_HINT)).map(str::to_owned)
 }
 
-/// Whether `error` is that redirects did not come to an end.
+/// Returns whether the reason for `error` is that redirects did not end.
 fn is_circle(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(cause) = next {
@@ -198,7 +198,7 @@ fn is_circle(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// What an error of uv's and its causes say, without the credentials that their URLs may bear.
+/// Returns the messages of an error of uv and its causes, without the credentials that their URLs may contain.
 fn told(error: Cause) -> Cause {
     let mut texts = Vec::new();
     let mut next: Option<&dyn std::error::Error> = Some(error.as_ref());
@@ -210,8 +210,9 @@ fn told(error: Cause) -> Cause {
 }
 
 impl Pypi {
-    /// Resolves `request` for `platform` to wheels alone, sorted by name. The interpreter's exact version is
-    /// `full_version` (`3.13.5`), as the base has it. `expected` is what it will likely come to.
+    /// Resolves `request` for `platform` to wheels only, sorted by name. `full_version` (`3.13.5`) is the exact version
+    /// of the base's interpreter. `expected` are the wheels that the result will probably contain, so their pages and
+    /// metadata are prefetched.
     pub(crate) fn resolve(
         &self,
         request: &PythonRequest,
@@ -225,7 +226,8 @@ impl Pypi {
             .enable_all()
             .build()
             .map_err(|error| PypiError::Setup(error.into()))?;
-        // uv's futures are large; a thread with a stack of its own keeps them off the main one, which may be small.
+        // uv's futures are large, and the main thread may have a small stack. So they run on a thread with its own
+        // stack.
         std::thread::scope(|scope| {
             let work = std::thread::Builder::new()
                 .name("resolve".to_owned())
@@ -279,18 +281,19 @@ impl Pypi {
     fn base_client(&self) -> Result<BaseClientBuilder<'static>, PypiError> {
         let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
         let preview = uv_preview::Preview::default();
-        // Some of uv's code reads it from a global, and panics if there is none. It fails only if it is final already.
+        // Some of uv's code reads this setting from a global, and panics if it is not set. Setting it fails only if it
+        // is already final.
         let _ = uv_preview::set(preview);
         let client = self.clients.client(CONNECT_TIMEOUT, READ_TIMEOUT).map_err(PypiError::Setup)?;
         let builder =
             BaseClientBuilder::new(connectivity, true, Vec::new(), preview, READ_TIMEOUT, CONNECT_TIMEOUT, RETRIES);
-        // Tests of retries need not wait.
+        // Tests of retries do not wait.
         let builder = builder.no_retry_delay(cfg!(test)).custom_client(client);
         Ok(builder.extra_middleware(bounded::middleware(&self.clients.bodies)))
     }
 }
 
-/// What one run of uv's resolver holds on to.
+/// The values that one run of uv's resolver needs.
 struct Resolve<'a> {
     client: &'a RegistryClient,
     context: &'a NoBuilds,
@@ -306,7 +309,7 @@ impl<'a> Resolve<'a> {
         DistributionDatabase::new(self.client, self.context, downloads)
     }
 
-    /// Hands back the hashes too: wheels that are named by URL may have told more of them.
+    /// Also returns the hashes, because the wheels that are named by URL may have added some.
     async fn run(
         &self,
         request: &PythonRequest,
@@ -390,7 +393,7 @@ fn prereleases(wanted: Prereleases) -> PrereleaseMode {
     }
 }
 
-/// The requirements of `request`, for an error.
+/// Returns the requirements of `request`, for an error.
 fn what(request: &PythonRequest) -> String {
     let files = request.requirement_files.iter().map(|path| path.display().to_string());
     let all = request.requirements.iter().map(ToString::to_string).chain(files);

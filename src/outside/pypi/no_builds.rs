@@ -1,4 +1,4 @@
-//! uv's build context for a resolver that only takes wheels: it holds settings and refuses every build.
+//! uv's build context for a resolver that accepts only wheels. It contains settings and refuses every build.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -18,7 +18,7 @@ use uv_types::{
 };
 use uv_workspace::WorkspaceCache;
 
-/// A build was asked for.
+/// The error if uv requests a build.
 #[derive(Debug)]
 pub(crate) struct BuildRefused;
 
@@ -90,7 +90,7 @@ impl NoBuilds {
 impl BuildContext for NoBuilds {
     type SourceDistBuilder = NeverBuilt;
 
-    /// uv asks for it only when it sets up a build, which `NoBuild::All` has ruled out before.
+    /// uv needs the interpreter only if it sets up a build, and `NoBuild::All` excludes that.
     async fn interpreter(&self) -> &Interpreter {
         unreachable!("uv asked for an interpreter though every build is ruled out")
     }

@@ -1,4 +1,4 @@
-//! A file on a server, read in ranges: a reader for code that blocks, and the ranges that it asks for.
+//! Reads a file on a server in ranges: a reader for code that blocks, and the ranges that it requests.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,44 +7,45 @@ use std::ops::Range;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-/// The first range is the end of the file, because the directory of a wheel is there, and METADATA mostly before it.
+/// The first range is the end of the file, because the directory of a wheel is there, and METADATA is usually before
+/// it.
 pub(super) const FIRST_BYTES: u64 = 64 << 10;
-/// Each further range is twice as long as the last one, up to this.
+/// Each further range is twice as long as the last one, but at most this long.
 const LONGEST_BYTES: u64 = 1 << 20;
 
 /// A range that a reader needs. If it is dropped without an answer, the reader fails.
 pub(super) struct Question {
     pub(super) range: Range<u64>,
-    /// Takes exactly the bytes of the range.
+    /// Accepts exactly the bytes of the range.
     pub(super) answer: oneshot::Sender<Bytes>,
 }
 
-/// Reads a file of known length. What was read once is kept, so nothing is asked for twice.
+/// Reads a file of known length. Bytes that were fetched are kept, so that no byte is requested twice.
 pub(super) struct RangeReader {
     length: u64,
     position: u64,
-    /// By the place of their first byte.
+    /// Keys: the positions of their first bytes.
     blocks: BTreeMap<u64, Bytes>,
     next_bytes: u64,
     questions: mpsc::UnboundedSender<Question>,
 }
 
 impl RangeReader {
-    /// The reader of a file with `length` bytes, and where its questions arrive.
+    /// Returns the reader of a file with `length` bytes, and the receiver of its questions.
     pub(super) fn new(length: u64) -> (Self, mpsc::UnboundedReceiver<Question>) {
         let (questions, receiver) = mpsc::unbounded_channel();
         let reader = Self { length, position: 0, blocks: BTreeMap::new(), next_bytes: FIRST_BYTES, questions };
         (reader, receiver)
     }
 
-    /// The bytes from the current position on, as far as they are here.
+    /// Returns the bytes from the current position to the end of the block that contains it, if they were fetched.
     fn known(&self) -> Option<Bytes> {
         let (start, block) = self.blocks.range(..=self.position).next_back()?;
         let skipped = usize::try_from(self.position - start).ok().filter(|skipped| *skipped < block.len())?;
         Some(block.slice(skipped..))
     }
 
-    /// Asks for bytes at the current position, up to those that are here already.
+    /// Requests bytes at the current position, but none that were fetched before.
     fn fetch(&mut self) -> io::Result<()> {
         let end_block = self.length.saturating_sub(FIRST_BYTES);
         let range = if self.blocks.is_empty() && self.position >= end_block {

@@ -1,7 +1,7 @@
-//! METADATA of a wheel that a server has, and no metadata file beside it: read in ranges, or out of the whole wheel if
-//! the server has no ranges.
+//! Reads METADATA of a wheel on a server if there is no metadata file for it. Requests ranges of the wheel, or the
+//! whole wheel if the server does not support ranges.
 //!
-//! What is found is in uv's cache, in the place and the form that uv itself uses.
+//! The result is kept in uv's cache, in the same place and form that uv itself uses.
 
 use std::io::{self, Seek as _};
 use std::sync::Arc;
@@ -30,25 +30,27 @@ use crate::outside::pypi::metadata_entry::{self, Bound, EntryError};
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::ranges::{FIRST_BYTES, Question, RangeReader};
 
-/// Ranges of one wheel. An honest one needs two or three; the longest directories need about ten.
+/// The maximum number of ranges of one wheel. An honest one needs two or three, and the longest directories need about
+/// ten.
 const MAX_REQUESTS: u32 = 64;
 
 /// A wheel on a server.
 pub(super) struct RemoteWheel<'a> {
     pub(super) file_name: &'a WheelFilename,
     pub(super) url: &'a DisplaySafeUrl,
-    /// The index that has it; `None` if a requirement names its URL.
+    /// The index that has the wheel, or `None` if a requirement names its URL.
     pub(super) index: Option<&'a IndexUrl>,
 }
 
-/// Why there is no metadata.
+/// The reason why there is no metadata.
 #[derive(Debug, ThisError)]
 pub(super) enum Failure {
     #[error("the server has no ranges")]
     NoRanges,
     #[error("{0}")]
     Read(#[source] Error),
-    /// The wheel was read, and its metadata is of no use. A wheel of the same name with just `entries` has the same fault.
+    /// The wheel was read, but its metadata cannot be used. A wheel of the same name with only `entries` has the same
+    /// fault.
     #[error("{error}")]
     Unusable {
         #[source]
@@ -84,8 +86,8 @@ impl Failure {
         }
     }
 
-    /// Whether the whole wheel may be read instead: the server has no ranges, or does not know HEAD. The statuses are
-    /// those that uv takes for that.
+    /// Returns whether the whole wheel may be read instead, because the server does not support ranges or HEAD
+    /// requests. uv uses the same list of statuses for this.
     fn is_about_ranges(&self) -> bool {
         const STATUSES: [StatusCode; 4] =
             [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_FOUND, StatusCode::FORBIDDEN, StatusCode::BAD_REQUEST];
@@ -103,24 +105,24 @@ impl Failure {
     }
 }
 
-/// uv hands on the source of an error of input and output, and not the error itself.
+/// An additional layer, because uv passes on only the source of an I/O error, and not the error itself.
 #[derive(Debug, ThisError)]
 #[error("cannot read the metadata of the wheel")]
 struct Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// An error of uv's with `cause` among its causes.
+/// Returns an error of uv with `cause` among its causes.
 pub(super) fn unreadable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ErrorKind {
     ErrorKind::Io(io::Error::other(Unreadable(cause.into())))
 }
 
-/// What has to stay the same while a wheel is read in ranges.
+/// The properties of a wheel that must stay the same while it is read in ranges.
 struct Version {
     length: u64,
     etag: Option<HeaderValue>,
 }
 
 impl Version {
-    /// Of the answer to HEAD; an error if the server does not promise ranges.
+    /// Reads them from the response to a HEAD request. Fails if the server does not announce ranges and the length.
     fn of(head: &Response) -> Result<Self, Failure> {
         let header = |name: HeaderName| head.headers().get(name).and_then(|value| value.to_str().ok());
         let length = header(CONTENT_LENGTH).and_then(|length| length.parse().ok()).filter(|length| *length > 0);
@@ -130,7 +132,7 @@ impl Version {
         }
     }
 
-    /// Whether `answer` has exactly the bytes from `first` to `last` of this version (RFC 9110, section 14.4).
+    /// Returns whether `answer` contains exactly bytes `first` to `last` of this version (RFC 9110, section 14.4).
     fn has(&self, answer: &Response, first: u64, last: u64) -> bool {
         let expected = format!("bytes {first}-{last}/{}", self.length);
         let range = answer.headers().get(CONTENT_RANGE);
@@ -165,7 +167,8 @@ impl RemoteWheels<'_> {
         self.cached(wheel, Method::GET, async |answer| self.out_of_whole(wheel, answer).await).await
     }
 
-    /// The metadata in uv's cache if it is current, else what `read` makes of the answer. Tries again like uv.
+    /// Returns the metadata in uv's cache if it is current. Otherwise sends a request and returns the result of `read`
+    /// for the response. Tries again like uv.
     async fn cached(
         &self,
         wheel: &RemoteWheel<'_>,
@@ -196,7 +199,7 @@ impl RemoteWheels<'_> {
         let (reader, mut questions) = RangeReader::new(version.length);
         let (version, document) = (&version, &self.document(wheel));
         let work = self.read(wheel, reader, document);
-        // Takes the questions with it when it ends, so that the reader does not wait for an answer.
+        // This future drops the questions when it ends, so that the reader does not wait for an answer.
         let answering = async move {
             let max_bytes = self.bodies.metadata_bytes().saturating_mul(2).saturating_add(4 * FIRST_BYTES);
             let (mut requests, mut bytes) = (0, 0);
@@ -208,7 +211,7 @@ impl RemoteWheels<'_> {
                 }
                 let part = self.range(wheel, version, (range.start, range.end - 1)).await?;
                 document.lock().await.add(part.len() as u64).await?;
-                // The reader has ended if it does not take the answer.
+                // If the reader does not accept the answer, it has ended.
                 let _ = answer.send(part);
             }
             Ok(())
@@ -218,7 +221,7 @@ impl RemoteWheels<'_> {
         answered.and(text)
     }
 
-    /// The bytes from `first` to `last`.
+    /// Fetches the bytes from `first` to `last`.
     async fn range(
         &self,
         wheel: &RemoteWheel<'_>,
@@ -248,7 +251,7 @@ impl RemoteWheels<'_> {
         if part.len() as u64 == wanted { Ok(part.freeze()) } else { Err(Failure::NoRanges) }
     }
 
-    /// Brings the whole wheel into a file without a name, and reads it there.
+    /// Downloads the whole wheel to a temporary file without a name, and reads the metadata there.
     async fn out_of_whole(&self, wheel: &RemoteWheel<'_>, answer: Response) -> Result<ResolutionMetadata, Failure> {
         let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(self.context.cache().root())?);
         let mut chunks = answer.bytes_stream();
@@ -261,12 +264,12 @@ impl RemoteWheels<'_> {
         self.read(wheel, io::BufReader::new(file), &self.document(wheel)).await
     }
 
-    /// A request that bears the credentials of the wheel's URL.
+    /// Returns a request with the credentials of the wheel's URL.
     fn request(&self, wheel: &RemoteWheel<'_>, method: Method) -> Result<Request, Failure> {
         let request = self.client.uncached_client(wheel.url).get(Url::from(wheel.url.clone()));
         let mut request = request.build().map_err(|error| wheel.network(error.into()))?;
         *request.method_mut() = method;
-        // Places in the file are places in the wheel's own bytes.
+        // The response must not be compressed, because ranges are positions in the wheel's own bytes.
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Ok(request)
     }
@@ -305,7 +308,7 @@ fn unusable(error: EntryError, file_name: &WheelFilename, url: &str) -> Failure 
             file_name: Box::new(file_name.clone()),
             entries: names.into_iter().map(|name| (name, Vec::new())).collect(),
         },
-        // As text, because uv would try again after some errors of input and output.
+        // As text, because uv would try again after some I/O errors.
         EntryError::Archive(error) => unreadable(format!("cannot read `{url}`: {error}")).into(),
     }
 }
@@ -330,7 +333,7 @@ mod tests {
 
     const WHEEL: &str = "/files/tool-1.0-py3-none-any.whl";
 
-    /// Resolves `requirement` by `index` with the cache in `home`, and returns the wheels, or the error with its causes.
+    /// Resolves `requirement` from `index` with the cache in `home`. Returns the wheels, or the error with its causes.
     fn resolved(home: &Path, index: &PyPiServer, requirement: &str) -> Result<Vec<String>, String> {
         let pypi = Pypi {
             cache_dir: home.to_owned(),
@@ -365,7 +368,7 @@ mod tests {
     }
 
     fn tool() -> WheelBuilder {
-        // Bytes that do not pack, so that the wheel is much longer than what has to be read of it.
+        // Bytes that cannot be compressed, so that the wheel is much longer than the part that must be read.
         let noise = (0..2_000_000_u32).map(|number| number.wrapping_mul(number).wrapping_mul(2_654_435_761) >> 24);
         WheelBuilder::new("tool", "1.0").file("tool.bin", noise.map(|byte| byte as u8).collect::<Vec<u8>>())
     }
@@ -374,7 +377,7 @@ mod tests {
         PyPi::new().built(tool).without_metadata_file().built(&WheelBuilder::new("dependency", "1.0")).serve()
     }
 
-    /// Method, status and requested range of each request for the wheel.
+    /// Returns the method, the status and the requested range of each request for the wheel.
     fn asked(index: &PyPiServer) -> Vec<String> {
         let requests = index.server.requests_of(WHEEL).into_iter();
         requests
@@ -465,7 +468,7 @@ mod tests {
                     assert!(said.contains(text), "{requirement}: {said}");
                 }
             }
-            // uv has not read it once more.
+            // uv did not read it again.
             assert!(asked(&index).len() <= 6, "{:?}", asked(&index));
         }
     }

@@ -1,4 +1,4 @@
-//! What the user asked for, read: requirements, constraints, hashes, and what has to be refused at once.
+//! Reads the requirements, constraints and hashes of a request, and refuses those that lath cannot use.
 
 use std::fmt;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::model::secret_text::public;
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::{Cause, PypiError, told};
 
-/// What has to be built before it can be installed.
+/// The kinds of requirements that must be built before they can be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     Folder,
@@ -61,7 +61,7 @@ pub(super) async fn read(
         let source = RequirementsSource::from_constraints_txt(path.clone());
         constraints.push(source.map_err(|error| unreadable(&name, error.into()))?);
     }
-    // One after the other, so that an error can say which of them it is about.
+    // One after the other, so that an error can name the one that caused it.
     for (name, source) in &sources {
         if let Err(error) = RequirementsSpecification::from_source(source, base).await {
             return Err(unreadable(name, error.into()));
@@ -74,7 +74,7 @@ pub(super) async fn read(
     })
 }
 
-/// Refuses names that are files of another kind: as names of distributions they would only be unknown.
+/// Refuses names that are files of another kind, because as names of distributions they would only be unknown.
 fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
     let path = Path::new(requirement);
     let has_extension = |wanted: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
@@ -90,7 +90,8 @@ fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
     Ok(())
 }
 
-/// The requirements, each with a name: the one of a wheel is in its file name. Refuses those that would have to be built.
+/// Returns the requirements, each with a name. If the user gave only a wheel, the name is in its file name. Refuses
+/// those that would have to be built.
 pub(super) fn named(specification: &RequirementsSpecification) -> Result<Vec<Requirement>, PypiError> {
     let mut requirements = Vec::new();
     for entry in &specification.requirements {
@@ -119,7 +120,7 @@ pub(super) fn named(specification: &RequirementsSpecification) -> Result<Vec<Req
     Ok(requirements)
 }
 
-/// Refuses what has no wheel's name in it and would have to be built to tell its own.
+/// Refuses a requirement without a name if it is not a wheel, because its name would be known only after a build.
 fn refuse_unnamed(requirement: &str, url: &ParsedUrl) -> Result<(), PypiError> {
     match url {
         ParsedUrl::Path(path) => refuse_file(requirement, &path.install_path, path.ext),
@@ -129,7 +130,7 @@ fn refuse_unnamed(requirement: &str, url: &ParsedUrl) -> Result<(), PypiError> {
     }
 }
 
-/// Refuses what is no wheel and no name.
+/// Refuses a requirement that is neither a wheel nor a name.
 pub(super) fn refuse_source(requirement: &str, source: &RequirementSource) -> Result<(), PypiError> {
     match source {
         RequirementSource::Registry { .. } => Ok(()),
@@ -167,7 +168,8 @@ pub(super) fn constraints(specification: &RequirementsSpecification) -> Constrai
     Constraints::from_requirements(specification.constraints.iter().map(|constraint| constraint.requirement.clone()))
 }
 
-/// Hashes that the requirements name are held to, and with `--require-hashes` each requirement has to name some.
+/// Returns the hashes in the requirements, which wheels must match. With `--require-hashes`, each requirement must have
+/// some.
 pub(super) fn hashes(specification: &RequirementsSpecification, target: &Target) -> Result<HashStrategy, PypiError> {
     let mode = if specification.require_hashes { HashCheckingMode::Require } else { HashCheckingMode::Verify };
     HashStrategy::from_requirements(

@@ -1,4 +1,4 @@
-//! The interpreter that uv would ask, made up: markers (PEP 508) and tags (PEP 425) of the image's Python.
+//! Replaces the interpreter that uv would run: markers (PEP 508) and tags (PEP 425) of the image's Python.
 
 use uv_pep508::{MarkerEnvironment, MarkerEnvironmentBuilder};
 use uv_platform_tags::{Arch, Os, Tags, TagsOptions};
@@ -6,7 +6,7 @@ use uv_platform_tags::{Arch, Os, Tags, TagsOptions};
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::outside::pypi::Cause;
 
-/// What wheels and markers are chosen for.
+/// The platform and the Python for which wheels are chosen and markers are evaluated.
 pub(crate) struct Target {
     pub(crate) platform: Platform,
     pub(crate) markers: MarkerEnvironment,
@@ -14,7 +14,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Makes the target of CPython `full_version` (`3.13.5`) on `platform` with the base's glibc.
+    /// Creates the target for CPython `full_version` (`3.13.5`) on `platform` with the base's glibc.
     pub(crate) fn new(
         full_version: &str,
         version: PythonVersion,
@@ -28,7 +28,8 @@ impl Target {
             os_name: "posix",
             platform_machine: platform.architecture.machine(),
             platform_python_implementation: "CPython",
-            // The kernel's are not known before the image runs; empty, as in uv's own cross-platform resolution.
+            // The kernel's values are not known before the image runs, so they are empty, like in uv's own
+            // cross-platform resolution.
             platform_release: "",
             platform_system: "Linux",
             platform_version: "",

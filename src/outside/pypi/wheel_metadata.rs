@@ -1,10 +1,12 @@
-//! Metadata of wheels, and of nothing else: the only door to what a distribution says of itself.
+//! Reads the metadata of wheels, and of no other distributions. All metadata is read through this module.
 //!
 //! uv's own database would also fetch source distributions and clone repositories, with the host's git and ssh, before
-//! it refuses to build them. A dependency must not start a program on the host, so nothing here can reach that code.
+//! it refuses to build them. This module cannot reach that code, because a dependency must not start a program on the
+//! host.
 //!
-//! uv reads metadata files (PEP 658), which are bounded like pages. METADATA in a wheel is packed, and uv would unpack
-//! it without a bound. So lath reads it on servers itself, and checks it in files before uv reads it.
+//! uv reads metadata files (PEP 658), which have a limit like pages. METADATA in a wheel is compressed, and uv would
+//! decompress it without a limit. Therefore, if the wheel is on a server, lath reads it itself. If the wheel is a local
+//! file, lath checks it before uv reads it.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -42,14 +44,14 @@ impl<'a> WheelMetadata<'a> {
         Self { client, context, bodies, requests: Semaphore::new(REQUESTS) }
     }
 
-    /// The metadata of `dist`, or `None` if it is no wheel, or lies in a repository.
+    /// Returns the metadata of `dist`, or `None` if it is not a wheel or is in a repository.
     pub(super) async fn of(&self, dist: &Dist) -> Option<Result<ArchiveMetadata, Error>> {
         let wheel = wheel_of(dist)?;
         Some(self.read(wheel).await.map_err(Failure::into_error))
     }
 
     async fn read(&self, wheel: &BuiltDist) -> Result<ArchiveMetadata, Failure> {
-        // The semaphore is never closed; without a permit the request would only be one more at a time.
+        // The semaphore is never closed. If it were, the only effect would be one more request at the same time.
         let _permit = self.requests.acquire().await.ok();
         let metadata = match wheel {
             BuiltDist::DirectUrl(direct) => {
@@ -79,7 +81,7 @@ impl<'a> WheelMetadata<'a> {
         Ok(metadata)
     }
 
-    /// A metadata file of an index, or METADATA of a wheel in a file.
+    /// Reads a metadata file of an index, or METADATA in a local wheel.
     async fn read_by_uv(&self, wheel: &BuiltDist) -> Result<ResolutionMetadata, Failure> {
         let file = match wheel {
             BuiltDist::Path(wheel) => Some((wheel.install_path.to_path_buf(), wheel.filename.clone())),
@@ -99,7 +101,8 @@ impl<'a> WheelMetadata<'a> {
         Box::pin(read).await.map_err(Failure::Read)
     }
 
-    /// The same as the resolver takes it. `uv` answers if a version has to be passed over, because only uv can say so.
+    /// Returns the metadata in the form that the resolver needs. If a version must be skipped, the result comes from
+    /// `uv`, because only uv can express that.
     pub(super) async fn answer(&self, dist: &Dist, uv: &impl ResolverProvider) -> WheelMetadataResult {
         let Some(wheel) = wheel_of(dist) else {
             let refused = uv_distribution::Error::NoBuildPackage(dist.name().clone());
@@ -116,9 +119,9 @@ impl<'a> WheelMetadata<'a> {
             Err(failure) => {
                 let error = failure.into_error();
                 match error.kind() {
-                    // A server that sends too much is no reason to pass a version over.
+                    // If a server sends too much, that is an error, and no reason to skip the version.
                     _ if BodyError::within(&error).is_some() => Err(error.into()),
-                    // Without the network, or a second time the same document, which is bounded.
+                    // Either the network is off, or uv reads the same document again, which has a limit.
                     ErrorKind::Offline(_) | ErrorKind::MetadataParseError(..) | ErrorKind::Metadata(..) => {
                         uv.get_or_build_wheel_metadata(dist).await
                     }
@@ -136,8 +139,8 @@ fn wheel_of(dist: &Dist) -> Option<&BuiltDist> {
     }
 }
 
-/// Where the best wheel is, if its index has no metadata file for it and is not on this machine. Fails if a server names
-/// a file on this machine.
+/// Returns the URL of the best wheel if it is on a server and its index has no metadata file for it. Fails if a server
+/// names a file on this machine.
 fn url_without_metadata(registry: &RegistryBuiltDist) -> Result<Option<DisplaySafeUrl>, Failure> {
     let best = registry.best_wheel();
     let url = best.file.url.to_url().map_err(ErrorKind::InvalidUrl)?;
@@ -151,8 +154,8 @@ fn url_without_metadata(registry: &RegistryBuiltDist) -> Result<Option<DisplaySa
     Ok(None)
 }
 
-/// A file with the same fault as a wheel that was read already. uv passes the wheel over for the same reason, and asks no
-/// server again.
+/// A file with the same fault as a wheel that was already read. uv skips the wheel for the same reason, and does not
+/// send a request again.
 struct StandIn {
     dist: Dist,
     _file: tempfile::NamedTempFile,
@@ -174,8 +177,8 @@ impl StandIn {
     }
 }
 
-/// Fails if METADATA in the wheel `path` unpacks to more than its bound: uv reads it into memory, however long it is.
-/// A file that is no wheel is for uv to refuse. Blocks.
+/// Fails if METADATA in the wheel `path` is larger than its limit when decompressed, because uv reads it into memory at
+/// any size. If the file is not a wheel, does nothing, because uv refuses it. Blocks.
 fn check_size(path: &Path, file_name: &WheelFilename, bodies: &Bodies) -> Result<(), Failure> {
     let reader = io::BufReader::new(fs_err::File::open(path)?);
     let shown = public(&path.display().to_string());

@@ -1,4 +1,5 @@
-//! What uv chose, in our nouns: the wheels of an index with their digests, and those that a requirement names itself.
+//! Converts the result of uv to lath's own types: the wheels of an index with their digests, and those that a
+//! requirement names by path or URL.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,15 +17,16 @@ use crate::outside::credentials::Credentials;
 use crate::outside::pypi::ahead::Expected;
 use crate::outside::pypi::{PypiError, told};
 
-/// What a request comes to on one platform.
+/// The result of a request on one platform.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) wheels: Vec<LockedWheel>,
-    /// Wheels that no index vouches for: their bytes have to be fetched before they can be locked.
+    /// Wheels that are not from an index. Their bytes must be fetched before they can be locked, because no index gives
+    /// their digests.
     pub(crate) direct: Vec<DirectWheel>,
-    /// The same wheels, for whoever resolves the request again.
+    /// The wheels of an index, to prefetch when the request is resolved again.
     pub(crate) expected: Vec<Expected>,
-    /// What the user should know: a version that was yanked, an extra that is none.
+    /// Warnings for the user, for example if a version was yanked or an extra does not exist.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -36,7 +38,7 @@ pub(crate) struct DirectWheel {
     pub(crate) version: String,
     pub(crate) file_name: String,
     pub(crate) place: Place,
-    /// What its sha256 has to be, one of these; anything where there is none.
+    /// The sha256 must be one of these. If there are none, any sha256 is accepted.
     pub(crate) allowed: Vec<Digest>,
     pub(crate) is_requested: bool,
     /// The distributions that depend on it, sorted by name.
@@ -51,7 +53,7 @@ pub(crate) enum Place {
 }
 
 impl DirectWheel {
-    /// The lock's entry, once the bytes are known.
+    /// Returns the entry of the lock, once the bytes are known.
     pub(crate) fn locked(&self, digest: Digest, size_bytes: Option<u64>) -> LockedWheel {
         let (url, source) = match &self.place {
             Place::Url(url) => (url.clone(), WheelSource::Url),
@@ -74,7 +76,7 @@ impl DirectWheel {
     }
 }
 
-/// The wheels of `resolution`, by name. `asked` are the names that the user wrote.
+/// Returns the wheels of `resolution`, sorted by name. `asked` are the names that the user wrote.
 pub(super) fn answer(
     resolution: &Resolution,
     asked: &[String],
