@@ -316,6 +316,7 @@ mod tests {
             Part {
                 parcel: crate::model::digest::Digest::of(name.as_bytes()),
                 origin,
+                facts: crate::model::facts::FileFacts::new(),
                 contents: PartContents::Deb(part),
             }
         };

@@ -101,7 +101,7 @@ pub(crate) struct Subject<'a> {
 pub(crate) fn prove(subject: &Subject, request: &Request, world: &World) -> Result<ProofSummary, ProveError> {
     const SHELF: &str = "proofs-4";
     let skipped = |reason: String| ProofSummary { not_run: vec![reason], ..ProofSummary::default() };
-    machine::refuse_foreign(subject.tree, subject.platform, &request.user_base, &world.store)?;
+    machine::refuse_foreign(subject.tree, subject.assembly, subject.platform, &request.user_base)?;
     if !request.verify {
         return Ok(skipped("the checks (`--no-verify`)".to_owned()));
     }
