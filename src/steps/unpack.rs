@@ -16,7 +16,7 @@ use crate::model::digest::Digest;
 use crate::model::facts::{Facts, FileFacts};
 use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
-use crate::model::lock::{LockedDeb, LockedWheel, Parcel, PlatformLock};
+use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
 use crate::model::part::{ConsoleScript, DebPart, Part, PartContents, PartEntry, WheelPart};
 use crate::model::tree::{Kind, Origin};
 use crate::model::vocabulary;
@@ -88,12 +88,14 @@ pub(crate) fn unpack(lock: &PlatformLock, world: &World) -> Result<Vec<Part>, Un
     Ok(parts)
 }
 
-/// Opens a parcel before the others are fetched. If that fails, [`unpack`] opens it again and reports the error.
-pub(crate) fn unpack_ahead(parcel: &Parcel, world: &World) {
-    let _ = match parcel {
-        Parcel::Deb(deb) => deb_part(deb, &world.store),
-        Parcel::Wheel(wheel) => wheel_part(wheel, &world.store),
-    };
+/// Opens a package before the others are fetched. If that fails, [`unpack`] opens it again and reports the error.
+pub(crate) fn unpack_ahead(deb: &LockedDeb, world: &World) {
+    let _ = deb_part(deb, &world.store);
+}
+
+/// Opens a wheel.
+pub(crate) fn unpack_wheel(wheel: &LockedWheel, world: &World) -> Result<Part, UnpackError> {
+    wheel_part(wheel, &world.store)
 }
 
 fn deb_part(deb: &LockedDeb, store: &Store) -> Result<Part, UnpackError> {

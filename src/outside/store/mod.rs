@@ -258,12 +258,6 @@ impl Store {
         self.shelf("files", digest)
     }
 
-    /// A place for contents that are needed for a moment: in memory, and on the store's file system if they are large.
-    pub(crate) fn spool(&self) -> tempfile::SpooledTempFile {
-        const IN_MEMORY_BYTES: usize = 16 << 20;
-        tempfile::spooled_tempfile_in(IN_MEMORY_BYTES, self.desk.folder.path())
-    }
-
     /// Where the whole .deb or wheel lies once it is here.
     pub(crate) fn parcel_path(&self, digest: &Digest) -> PathBuf {
         self.shelf("parcels", digest)
