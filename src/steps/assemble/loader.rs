@@ -6,7 +6,7 @@ use super::AssembleError;
 use crate::formats::ldcache::{self, Library};
 use crate::model::assembly::Assembly;
 use crate::model::facts::Facts;
-use crate::model::image_path::ImagePath;
+use crate::model::image_path::{ImagePath, usr_merged};
 use crate::model::platform::Architecture;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::store::Store;
@@ -62,11 +62,7 @@ fn directories(tree: &Tree, architecture: Architecture, store: &Store) -> Result
         }
     }
     directories.extend([format!("/usr/local/lib/{triplet}"), format!("/usr/lib/{triplet}"), "/usr/lib".to_owned()]);
-    for directory in &mut directories {
-        if directory.starts_with("/lib/") {
-            *directory = format!("/usr{directory}");
-        }
-    }
+    let mut directories: Vec<String> = directories.iter().map(|directory| usr_merged(directory).into_owned()).collect();
     let mut seen = BTreeSet::new();
     directories.retain(|directory| seen.insert(directory.clone()));
     Ok(directories)
