@@ -122,6 +122,21 @@ mod tests {
     }
 
     #[test]
+    fn a_large_copied_file_has_the_same_facts_from_its_bytes_and_from_the_cache() {
+        let (_home, store) = store();
+        let mut bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        bytes.resize(bytes.len().max(20 << 20), 0);
+        bytes.extend_from_slice(b"\0iconv_open\0 find_library('across')");
+        let keep = || keep_copied(&mut bytes.as_slice(), bytes.len() as u64, &store).unwrap();
+        let (first, again) = (keep(), keep());
+        assert_eq!((first.digest, first.size_bytes), (Digest::of(&bytes), bytes.len() as u64));
+        assert_eq!(first.facts, again.facts);
+        assert!(first.facts.linkage().is_some() && first.facts.libraries.contains("libacross"));
+        let direct = keep_bytes(&bytes, Texts::Scripts, &store).unwrap();
+        assert_eq!(first.facts, direct.facts);
+    }
+
+    #[test]
     fn an_elf_file_that_cannot_be_loaded_has_its_machine_and_the_reason() {
         let (_home, store) = store();
         let facts = |bytes: &[u8]| keep_bytes(bytes, Texts::All, &store).unwrap().facts;
