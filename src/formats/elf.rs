@@ -11,21 +11,7 @@ use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
 use object::{Endianness, ReadCache, ReadRef, StringTable};
 use thiserror::Error;
 
-/// The facts about an ELF file that lath uses.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct ElfFile {
-    /// `e_machine`.
-    pub(crate) machine: u16,
-    pub(crate) soname: Option<String>,
-    /// `DT_NEEDED`, in the file's order.
-    pub(crate) needed: Vec<String>,
-    /// `DT_RUNPATH`, or `DT_RPATH` if there is no `DT_RUNPATH`. Split at colons; `$ORIGIN` is not expanded.
-    pub(crate) search_paths: Vec<String>,
-    /// The path of the dynamic loader that a program names.
-    pub(crate) interpreter: Option<String>,
-    /// Whether the file has a dynamic section.
-    pub(crate) is_dynamic: bool,
-}
+use crate::model::facts::Linkage;
 
 #[derive(Debug, Error)]
 pub(crate) enum ElfError {
@@ -58,7 +44,7 @@ pub(crate) fn machine(header: &[u8]) -> Option<u16> {
 }
 
 /// Reads the facts from `bytes`. `None` if they are not an ELF file.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Option<ElfFile>, ElfError> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Linkage>, ElfError> {
     if !is_wide(bytes)? {
         return Ok(None);
     }
@@ -66,7 +52,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<ElfFile>, ElfError> {
 }
 
 /// The same for a file of any size: only its headers and the dynamic section are read.
-pub(crate) fn parse_file(mut file: impl Read + Seek) -> Result<Option<ElfFile>, ElfError> {
+pub(crate) fn parse_file(mut file: impl Read + Seek) -> Result<Option<Linkage>, ElfError> {
     let mut start = Vec::new();
     let read = file.rewind().and_then(|()| file.by_ref().take(MACHINE_END).read_to_end(&mut start));
     read.and_then(|_| file.seek(SeekFrom::Start(0))).map_err(ElfError::Read)?;
@@ -86,7 +72,7 @@ fn is_wide(start: &[u8]) -> Result<bool, ElfError> {
     }
 }
 
-fn parse_wide<'data>(data: impl ReadRef<'data>) -> Result<ElfFile, ElfError> {
+fn parse_wide<'data>(data: impl ReadRef<'data>) -> Result<Linkage, ElfError> {
     /// `e_phnum` of a file with so many segments that their number is elsewhere.
     const MANY_SEGMENTS: u16 = 0xffff;
     let header = FileHeader64::<Endianness>::parse(data)?;
@@ -95,7 +81,7 @@ fn parse_wide<'data>(data: impl ReadRef<'data>) -> Result<ElfFile, ElfError> {
         return Err(object_error("no loader takes so many segments").into());
     }
     let segments = header.program_headers(endian, data)?;
-    let mut file = ElfFile { machine: header.e_machine(endian), ..ElfFile::default() };
+    let mut file = Linkage { machine: header.e_machine(endian), ..Linkage::default() };
     let mut rpath = None;
     let mut runpath = None;
     let mut names_bytes = 0;

@@ -5,6 +5,7 @@ pub(crate) mod deb;
 pub(crate) mod deb822;
 pub(crate) mod elf;
 pub(crate) mod ldcache;
+pub(crate) mod mentions;
 pub(crate) mod metadata;
 pub(crate) mod oci;
 pub(crate) mod relation;

@@ -2,11 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::facts::TreeFacts;
 use crate::model::tree::Tree;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Assembly {
     pub(crate) tree: Tree,
+    /// The facts about the files of the tree.
+    #[serde(skip)]
+    pub(crate) facts: TreeFacts,
     /// Sorted by name.
     pub(crate) scripts: Vec<InstalledScript>,
     /// The distributions that the user named, sorted by name.

@@ -1,5 +1,6 @@
 //! Paths inside an image. Their type can only be created by its own check.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -165,6 +166,20 @@ impl From<ImagePath> for String {
     }
 }
 
+/// The directories of the root that are links to those in `/usr` since usrmerge.
+pub(crate) const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
+
+/// Returns an absolute or relative path in the form after usrmerge, which begins with `/usr/`. Packages may still use the
+/// paths of the links, such as `/lib/x`. Other paths are returned unchanged.
+pub(crate) fn usr_merged(path: &str) -> Cow<'_, str> {
+    let relative = path.trim_start_matches('/');
+    let first = relative.split('/').next().unwrap_or_default();
+    if MERGED.contains(&first) && relative != first {
+        return Cow::Owned(format!("/usr/{relative}"));
+    }
+    Cow::Borrowed(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,5 +223,20 @@ mod tests {
         let path = ImagePath::parse("/usr/share/doc").unwrap();
         assert!(path.is_within("/usr/share") && path.is_within("/usr/share/doc") && path.is_within("/"));
         assert!(!path.is_within("/usr/sha"));
+    }
+
+    #[test]
+    fn what_lies_at_the_root_goes_to_usr() {
+        for (path, merged) in [
+            ("lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/x86_64-linux-gnu/libc.so.6"),
+            ("/lib64/ld.so", "/usr/lib64/ld.so"),
+            ("/sbin/x", "/usr/sbin/x"),
+            ("lib", "lib"),
+            ("/library/x", "/library/x"),
+            ("/usr/bin/x", "/usr/bin/x"),
+            ("etc/passwd", "etc/passwd"),
+        ] {
+            assert_eq!(usr_merged(path), merged);
+        }
     }
 }

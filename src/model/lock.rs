@@ -106,10 +106,3 @@ impl LockedDeb {
         Origin::Deb { name: self.name.clone(), version: self.version.clone() }
     }
 }
-
-/// One archive of a lock.
-#[derive(Debug, Clone)]
-pub(crate) enum Parcel {
-    Deb(LockedDeb),
-    Wheel(LockedWheel),
-}

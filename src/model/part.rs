@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
+use crate::model::facts::FileFacts;
 use crate::model::tree::{Kind, Origin};
 
 /// One opened parcel.
@@ -12,6 +13,8 @@ pub(crate) struct Part {
     pub(crate) parcel: Digest,
     pub(crate) origin: Origin,
     pub(crate) contents: PartContents,
+    /// The facts about its files.
+    pub(crate) facts: FileFacts,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ pub(crate) mod credentials;
 pub(crate) mod daemon;
 pub(crate) mod deadline;
 pub(crate) mod engine;
+pub(crate) mod facts;
 pub(crate) mod http;
 pub(crate) mod pypi;
 pub(crate) mod sandbox;

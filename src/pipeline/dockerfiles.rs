@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{BuildError, first, requested, resolve_and_unpack, tree};
+use super::resolving::{resolve, resolve_and_unpack};
+use super::{BuildError, first, requested, tree};
 use crate::model::assembly::Assembly;
 use crate::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
 use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style};
@@ -17,7 +18,6 @@ use crate::steps::fetch::fetch;
 use crate::steps::measure::{self, measure};
 use crate::steps::pack::pack;
 use crate::steps::prove::{Subject, prove};
-use crate::steps::resolve::resolve;
 use crate::steps::seal;
 use crate::steps::unpack::unpack;
 
@@ -49,21 +49,22 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     world.listener.hear(Event::Step("resolving".to_owned()));
     let mut uv = Vec::new();
     if wanted.style == Style::Uv {
-        let found = resolve(&dockerfile::request_for_uv(request), &|_| (), world).map_err(Box::new)?;
+        let found = resolve(&dockerfile::request_for_uv(request), world)?;
         uv = found.platforms.into_iter().flat_map(|half| half.wheels).filter(|wheel| wheel.name == "uv").collect();
     }
-    let lock = match resolve(request, &|_| (), world) {
+    let lock = match resolve(request, world) {
         Ok(lock) => lock,
-        Err(error) => {
+        Err(BuildError::Resolve(error)) => {
             let names = error.without_wheels();
             let files = request.python.requirement_files.len() + request.python.constraint_files.len();
             // Requirements files are not part of the Dockerfile, so pip could not read them.
             if names.is_empty() || files > 0 {
-                return Err(Box::new(error).into());
+                return Err(error.into());
             }
-            let lock = resolve(&dockerfile::request_without_wheels(request), &|_| (), world).map_err(Box::new)?;
+            let lock = resolve(&dockerfile::request_without_wheels(request), world)?;
             return Ok(Ingredients { uv, ..dockerfile::from_source(lock, names, request, wanted) });
         }
+        Err(error) => return Err(error),
     };
     let mut scripts = Vec::new();
     if let Some(first) = lock.platforms.first() {

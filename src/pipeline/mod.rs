@@ -3,6 +3,7 @@
 mod dockerfiles;
 mod failure;
 mod receipt;
+mod resolving;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,13 +24,13 @@ use crate::steps::emit::{self, emit, named, refuse_hopeless};
 use crate::steps::fetch::fetch;
 use crate::steps::pack::{pack, pack_ahead};
 use crate::steps::prove::{Subject, execute, prove};
-use crate::steps::resolve::resolve;
 use crate::steps::seal::{self, Share, seal};
 use crate::steps::trim::trim;
-use crate::steps::unpack::{unpack, unpack_ahead};
+use crate::steps::unpack::unpack;
 
 pub(crate) use self::dockerfiles::{build_dockerfile, compare, dockerfile, measure_dockerfile, time_own};
 pub(crate) use self::failure::BuildError;
+use self::resolving::{resolve, resolve_and_unpack};
 pub(crate) use crate::outside::sandbox::{SandboxSettings, serve_warden};
 pub(crate) use crate::outside::threads::{HINT as THREADS_HINT, is_thread_panic};
 pub(crate) use crate::outside::unfinished::survive_file_size_limit;
@@ -96,14 +97,6 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     Ok(receipt)
 }
 
-/// Resolves, and in parallel opens the parcels that have arrived, because the network leaves the cores idle.
-fn resolve_and_unpack(request: &Request, world: &World) -> Result<Lock, BuildError> {
-    let lock = rayon::in_place_scope(|scope| {
-        resolve(request, &|parcel| scope.spawn(move |_| unpack_ahead(&parcel, world)), world)
-    });
-    Ok(lock.map_err(Box::new)?)
-}
-
 /// Returns the whole tree of a platform, and the tree that ships.
 fn tree(
     lock: &PlatformLock,
@@ -128,7 +121,7 @@ fn tree(
 /// Returns a tree with the same release's Python for this machine, if the Python of `platform` does not run here.
 fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Option<Tree>, BuildError> {
     let Some(request) = request.workshop(platform) else { return Ok(None) };
-    let lock = resolve(&request, &|_| (), world).map_err(Box::new)?;
+    let lock = resolve(&request, world)?;
     fetch(&lock, world)?;
     let Some(lock) = lock.platforms.first() else { return Ok(None) };
     Ok(Some(assemble(lock, &unpack(lock, world)?, &request, world)?.tree))

@@ -6,6 +6,7 @@ use crate::formats::deb822::paragraphs;
 use crate::formats::oci::saved_image::SavedImage;
 use crate::model::comparison::{BuildTimes, ComparedImage, Content, Contents, Way};
 use crate::model::dockerfile::ContainerCheck;
+use crate::model::image_path::usr_merged;
 use crate::outside::engine::{Engine, EngineError};
 
 /// How often the start is timed.
@@ -68,11 +69,9 @@ fn contents(saved: &SavedImage, program: &str) -> Contents {
     contents
 }
 
-/// Returns a path in the form after usrmerge. Packages may still list the paths of the links `/bin` and `/lib`.
+/// Returns a path in the form after usrmerge, without a slash at its beginning.
 fn merged(path: &str) -> String {
-    let path = path.trim_start_matches('/');
-    let is_linked = ["bin/", "sbin/", "lib/", "lib64/"].iter().any(|start| path.starts_with(start));
-    if is_linked { format!("usr/{path}") } else { path.to_owned() }
+    usr_merged(path).trim_start_matches('/').to_owned()
 }
 
 #[cfg(test)]

@@ -10,13 +10,17 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::formats::deb::{self, DebEntry, DebError};
+use crate::formats::mentions::Texts;
 use crate::formats::wheel::{Scheme, Wheel, WheelError};
 use crate::model::digest::Digest;
+use crate::model::facts::{Facts, FileFacts};
 use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
-use crate::model::lock::{LockedDeb, LockedWheel, Parcel, PlatformLock};
+use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
 use crate::model::part::{ConsoleScript, DebPart, Part, PartContents, PartEntry, WheelPart};
 use crate::model::tree::{Kind, Origin};
+use crate::model::vocabulary;
+use crate::outside::facts::{self, Kept};
 use crate::outside::store::{Bucket, PackWriter, Packed, Store, StoreError};
 use crate::outside::world::World;
 
@@ -75,30 +79,56 @@ pub(crate) fn unpack(lock: &PlatformLock, world: &World) -> Result<Vec<Part>, Un
     Ok(parts)
 }
 
-/// Opens a parcel before the others are fetched. If that fails, [`unpack`] opens it again and reports the error.
-pub(crate) fn unpack_ahead(parcel: &Parcel, world: &World) {
-    let _ = match parcel {
-        Parcel::Deb(deb) => deb_part(deb, &world.store),
-        Parcel::Wheel(wheel) => wheel_part(wheel, &world.store),
-    };
+/// Opens a package before the others are fetched. If that fails, [`unpack`] opens it again and reports the error.
+pub(crate) fn unpack_ahead(deb: &LockedDeb, world: &World) {
+    let _ = deb_part(deb, &world.store);
+}
+
+/// Opens a wheel.
+pub(crate) fn unpack_wheel(wheel: &LockedWheel, world: &World) -> Result<Part, UnpackError> {
+    wheel_part(wheel, &world.store)
 }
 
 fn deb_part(deb: &LockedDeb, store: &Store) -> Result<Part, UnpackError> {
     let name = format!("{}_{}.deb", deb.name, deb.version);
-    noted(&name, &deb.digest, deb.origin(), store, |path, pack| read_deb(path, pack).map(PartContents::Deb))
+    noted(&name, &deb.digest, deb.origin(), store, |path, keeper| read_deb(path, keeper).map(PartContents::Deb))
 }
 
 fn wheel_part(wheel: &LockedWheel, store: &Store) -> Result<Part, UnpackError> {
-    noted(&wheel.file_name, &wheel.digest, wheel.origin(), store, |path, pack| {
-        read_wheel(path, pack).map(PartContents::Wheel)
+    noted(&wheel.file_name, &wheel.digest, wheel.origin(), store, |path, keeper| {
+        read_wheel(path, keeper).map(PartContents::Wheel)
     })
 }
 
-/// Cache entry: the contents of a parcel, and the pack with its small files.
+/// Cache entry: the contents of a parcel, the facts about its files, and the pack with its small files.
 #[derive(Serialize, Deserialize)]
 struct Opened {
     contents: PartContents,
+    facts: FileFacts,
     packed: Packed,
+}
+
+/// Puts the files of one parcel into the store, and reads the facts about them.
+struct Keeper<'a> {
+    texts: Texts,
+    pack: PackWriter<'a>,
+    store: &'a Store,
+    facts: FileFacts,
+}
+
+impl Keeper<'_> {
+    /// Stores the contents of the file `path`.
+    fn keep(&mut self, path: &str, reader: &mut dyn Read) -> Result<(Digest, u64), PartError> {
+        let kept = facts::keep(reader, self.texts, self.store, |reader| self.pack.put_reader(reader));
+        let Kept { digest, size_bytes, facts } = kept.map_err(|error| match error {
+            StoreError::Incoming(source) => PartError::Contents { path: path.to_owned(), source },
+            other => other.into(),
+        })?;
+        if facts != Facts::default() {
+            self.facts.insert(digest, facts);
+        }
+        Ok((digest, size_bytes))
+    }
 }
 
 /// Returns the contents from the cache, or else those that `open` finds in the parcel. Contents are written before the
@@ -108,28 +138,31 @@ fn noted(
     parcel: &Digest,
     origin: Origin,
     store: &Store,
-    open: impl Fn(&Path, &mut PackWriter<'_>) -> Result<PartContents, PartError>,
+    open: impl Fn(&Path, &mut Keeper<'_>) -> Result<PartContents, PartError>,
 ) -> Result<Part, UnpackError> {
     let failed = |source| UnpackError::Parcel { parcel: name.to_owned(), source };
-    let noted = store.entry::<Opened>(Bucket::Parts, parcel);
-    if let Some(Opened { contents, .. }) =
+    let key = Digest::of_fields([parcel.as_bytes().as_slice(), vocabulary::digest().as_bytes()]);
+    let noted = store.entry::<Opened>(Bucket::Parts, &key);
+    if let Some(Opened { contents, facts, .. }) =
         noted.filter(|noted| store.open_pack(&noted.packed) && holds(&noted.contents, store))
     {
-        return Ok(Part { parcel: *parcel, origin, contents });
+        return Ok(Part { parcel: *parcel, origin, contents, facts });
     }
-    let mut pack = store.pack();
+    // A script of a package may read any other text of it. In a distribution most texts are modules.
+    let texts = if matches!(origin, Origin::Deb { .. }) { Texts::All } else { Texts::Scripts };
+    let mut keeper = Keeper { texts, pack: store.pack(), store, facts: FileFacts::new() };
     let contents =
-        open(&store.parcel_path(parcel), &mut pack).map_err(|error| match store.drop_damaged_parcel(parcel) {
+        open(&store.parcel_path(parcel), &mut keeper).map_err(|error| match store.drop_damaged_parcel(parcel) {
             Ok(true) => failed(PartError::Damaged(Box::new(error))),
             _ => failed(error),
         })?;
     let keep = || {
-        let opened = Opened { contents, packed: pack.finish()? };
-        store.write_entry(Bucket::Parts, parcel, &opened)?;
-        Ok(opened.contents)
+        let opened = Opened { contents, facts: keeper.facts, packed: keeper.pack.finish()? };
+        store.write_entry(Bucket::Parts, &key, &opened)?;
+        Ok(opened)
     };
-    let contents = keep().map_err(|error: StoreError| failed(error.into()))?;
-    Ok(Part { parcel: *parcel, origin, contents })
+    let Opened { contents, facts, .. } = keep().map_err(|error: StoreError| failed(error.into()))?;
+    Ok(Part { parcel: *parcel, origin, contents, facts })
 }
 
 /// Returns whether the store has every file of the part, and each is complete.
@@ -148,15 +181,7 @@ fn open(path: &Path) -> Result<std::io::BufReader<fs::File>, PartError> {
     Ok(std::io::BufReader::with_capacity(256 << 10, fs::File::open(path).map_err(PartError::Open)?))
 }
 
-/// Stores the contents of the file `path`.
-fn kept(path: &str, reader: &mut dyn Read, pack: &mut PackWriter<'_>) -> Result<(Digest, u64), PartError> {
-    pack.put_reader(reader).map_err(|error| match error {
-        StoreError::Incoming(source) => PartError::Contents { path: path.to_owned(), source },
-        other => other.into(),
-    })
-}
-
-fn read_deb(path: &Path, pack: &mut PackWriter<'_>) -> Result<DebPart, PartError> {
+fn read_deb(path: &Path, keeper: &mut Keeper<'_>) -> Result<DebPart, PartError> {
     let mut seen: BTreeMap<String, Kind> = BTreeMap::new();
     let mut entries: Vec<PartEntry> = Vec::new();
     let files = deb::read(open(path)?, |path, mode, entry| {
@@ -164,7 +189,7 @@ fn read_deb(path: &Path, pack: &mut PackWriter<'_>) -> Result<DebPart, PartError
         let kind = match entry {
             DebEntry::Directory => Kind::Directory,
             DebEntry::File(reader) => {
-                let (digest, size_bytes) = kept(&path, reader, pack)?;
+                let (digest, size_bytes) = keeper.keep(&path, reader)?;
                 Kind::File { digest, size_bytes }
             }
             DebEntry::Link(target) => Kind::Link { target },
@@ -196,7 +221,7 @@ fn read_deb(path: &Path, pack: &mut PackWriter<'_>) -> Result<DebPart, PartError
     Ok(part)
 }
 
-fn read_wheel(path: &Path, pack: &mut PackWriter<'_>) -> Result<WheelPart, PartError> {
+fn read_wheel(path: &Path, keeper: &mut Keeper<'_>) -> Result<WheelPart, PartError> {
     let mut wheel = Wheel::open(open(path)?)?;
     let header = wheel.header()?;
     let mut part = WheelPart {
@@ -220,7 +245,7 @@ fn read_wheel(path: &Path, pack: &mut PackWriter<'_>) -> Result<WheelPart, PartE
         if !seen.insert((scheme, path.clone())) {
             return Err(PartError::Twice { path });
         }
-        let (digest, size_bytes) = kept(&path, reader, pack)?;
+        let (digest, size_bytes) = keeper.keep(&path, reader)?;
         let mode = if is_executable { 0o755 } else { 0o644 };
         let entry = PartEntry { path, kind: Kind::File { digest, size_bytes }, mode };
         match scheme {

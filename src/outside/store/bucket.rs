@@ -24,20 +24,14 @@ pub(crate) enum Bucket {
     /// The pages of an index that a request used. Key: the requirements, the platform and the version of Python. They
     /// are only prefetched, so a new version is needed only for another form of the entry.
     IndexPages,
-    /// The libraries in a wheel and its requirements. Key: the wheel's digest. New version: another set of libraries is
-    /// found in the same wheel.
-    Libraries,
     /// The digest and the entity tag of a wheel whose sha256 is not known before. Key: its URL without credentials. New
     /// version: another form of the entry.
     UnpinnedWheels,
-    /// The files of an opened parcel, and the pack that contains the small ones. Key: the parcel's digest. New version:
-    /// the same parcel gives another part. The tests in `tests/it/store.rs` contain the name.
+    /// The files of an opened parcel, and the pack that contains the small ones. Key: the parcel's digest and the vocabulary.
+    /// New version: the same parcel gives another part. The tests in `tests/it/store.rs` contain the name.
     Parts,
-    /// The SONAME of a library. Key: the file's digest. New version: another way to read it.
-    LibrarySonames,
-    /// What the files of one origin need. Key: their paths and digests, and how much of them is read. New version: the
-    /// same files give another survey, for example because another word is searched for.
-    Surveys,
+    /// The facts about a large file of the user. Key: its digest and the vocabulary. New version: the same file gives other facts.
+    CopiedFacts,
     /// An extension module without symbols. Key: the module's digest. New version: other bytes for the same module.
     Stripped,
     /// The bytecode of a tree. Key: the tree's digest, the modules, and everything that affects bytecode, with the text
@@ -66,11 +60,9 @@ impl Bucket {
             Self::BaseFacts => "base-facts-1",
             Self::DebianHalves => "debian-half-4",
             Self::IndexPages => "index-pages-1",
-            Self::Libraries => "libraries-2",
             Self::UnpinnedWheels => "unpinned-1",
-            Self::Parts => "parts-3",
-            Self::LibrarySonames => "library-sonames-1",
-            Self::Surveys => "surveys-5",
+            Self::Parts => "parts-5",
+            Self::CopiedFacts => "copied-facts-1",
             Self::Stripped => "stripped-2",
             Self::Bytecode => "bytecode-7",
             Self::LastBytecode => "bytecode-last-4",
@@ -129,11 +121,9 @@ mod tests {
             Bucket::BaseFacts,
             Bucket::DebianHalves,
             Bucket::IndexPages,
-            Bucket::Libraries,
             Bucket::UnpinnedWheels,
             Bucket::Parts,
-            Bucket::LibrarySonames,
-            Bucket::Surveys,
+            Bucket::CopiedFacts,
             Bucket::Stripped,
             Bucket::Bytecode,
             Bucket::LastBytecode,

@@ -130,12 +130,6 @@ impl Store {
     pub(crate) fn contents_place(&self, digest: &Digest) -> PathBuf {
         self.path_in("files", digest)
     }
-
-    /// Creates a temporary file. It is held in memory until it is large, then on the store's file system.
-    pub(crate) fn spool(&self) -> tempfile::SpooledTempFile {
-        const IN_MEMORY_BYTES: usize = 16 << 20;
-        tempfile::spooled_tempfile_in(IN_MEMORY_BYTES, self.desk.folder.path())
-    }
 }
 
 /// Contents that are open for reading.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::AssembleError;
-use crate::model::image_path::ImagePath;
+use crate::model::image_path::{ImagePath, usr_merged};
 use crate::model::tree::{Node, Origin, Tree};
 
 /// One `--install LINK NAME PATH PRIORITY` with its `--slave LINK NAME PATH`s.
@@ -56,7 +56,7 @@ pub(super) fn link(tree: &mut Tree, alternatives: &[Alternative]) -> Result<(), 
     }
     for alternative in best.into_values() {
         for linked in std::iter::once(&alternative.master).chain(&alternative.slaves) {
-            let path = merged(&linked.link)?;
+            let path = ImagePath::parse(&usr_merged(&linked.link))?;
             if tree.nodes.contains_key(&path) || tree.find(&linked.target).is_none() {
                 continue;
             }
@@ -66,12 +66,6 @@ pub(super) fn link(tree: &mut Tree, alternatives: &[Alternative]) -> Result<(), 
         }
     }
     Ok(())
-}
-
-/// Returns the path of a root-level link after usrmerge.
-fn merged(link: &str) -> Result<ImagePath, AssembleError> {
-    let is_merged = ["/bin/", "/sbin/", "/lib/"].iter().any(|directory| link.starts_with(directory));
-    Ok(ImagePath::parse(&if is_merged { format!("/usr{link}") } else { link.to_owned() })?)
 }
 
 #[cfg(test)]

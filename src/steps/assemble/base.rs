@@ -2,7 +2,7 @@
 
 use super::accounts::USER;
 use super::{AssembleError, write_text};
-use crate::model::image_path::ImagePath;
+use crate::model::image_path::{ImagePath, MERGED};
 use crate::model::request::{Distribution, Request};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::Store;
@@ -27,7 +27,7 @@ const RELEASES: [(&str, &str, &str); 9] = [
 /// home.
 pub(super) fn lay_ground(tree: &mut Tree, request: &Request) -> Result<(), AssembleError> {
     tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
-    for name in ["bin", "sbin", "lib", "lib64"] {
+    for name in MERGED {
         tree.insert(ImagePath::parse(&format!("/usr/{name}"))?, Node::directory(Origin::Lath));
         tree.insert(ImagePath::parse(name)?, Node::link(format!("usr/{name}"), Origin::Lath));
     }

@@ -6,13 +6,10 @@ use super::{AssembleError, accounts, write_text};
 use crate::formats::deb822;
 use crate::formats::relation::{self, Relation};
 use crate::model::assembly::Assembly;
-use crate::model::image_path::{ImagePath, ImagePathError};
-use crate::model::part::{DebPart, Part, PartContents, PartEntry};
+use crate::model::image_path::{ImagePath, usr_merged};
+use crate::model::part::{DebPart, Part, PartContents};
 use crate::model::tree::{Kind, Node, Origin};
 use crate::outside::store::Store;
-
-/// Directories of the root that are links into `/usr` (usrmerge).
-const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 
 /// Packages whose `postinst` can be ignored, because lath does the same itself or because it only serves upgrades,
 /// other packages or a running system.
@@ -130,7 +127,7 @@ pub(super) fn place(
 ) -> Result<(), AssembleError> {
     let Origin::Deb { name, .. } = origin else { return Ok(()) };
     for entry in &deb.entries {
-        let path = merged(entry)?;
+        let path = ImagePath::parse(&usr_merged(&entry.path))?;
         let there = assembly.tree.nodes.get(&path);
         match (&entry.kind, there.map(|node| &node.kind)) {
             // A directory that several packages share belongs to the first; one that is a link stays a link.
@@ -162,15 +159,6 @@ pub(super) fn place(
         }
     }
     Ok(())
-}
-
-fn merged(entry: &PartEntry) -> Result<ImagePath, ImagePathError> {
-    let first = entry.path.split('/').next().unwrap_or_default();
-    if MERGED.contains(&first) && entry.path != first {
-        ImagePath::parse(&format!("/usr/{}", entry.path))
-    } else {
-        ImagePath::parse(&entry.path)
-    }
 }
 
 /// Returns the note about packages whose `postinst` contains commands that lath does not know.
@@ -273,17 +261,9 @@ fn is_idle_command(command: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_lies_at_the_root_goes_to_usr() {
-        let entry = |path: &str| PartEntry { path: path.to_owned(), kind: Kind::Directory, mode: 0o755 };
-        assert_eq!(
-            merged(&entry("lib/x86_64-linux-gnu/libc.so.6")).unwrap().as_str(),
-            "/usr/lib/x86_64-linux-gnu/libc.so.6"
-        );
-        assert_eq!(merged(&entry("lib")).unwrap().as_str(), "/lib");
-        assert_eq!(merged(&entry("etc/passwd")).unwrap().as_str(), "/etc/passwd");
-    }
+    use crate::model::digest::Digest;
+    use crate::model::facts::FileFacts;
+    use crate::model::part::PartEntry;
 
     #[test]
     fn a_script_that_does_more_than_lath_is_not_idle() {
@@ -314,8 +294,9 @@ mod tests {
             };
             let origin = Origin::Deb { name: name.to_owned(), version: "1.0".to_owned() };
             Part {
-                parcel: crate::model::digest::Digest::of(name.as_bytes()),
+                parcel: Digest::of(name.as_bytes()),
                 origin,
+                facts: FileFacts::new(),
                 contents: PartContents::Deb(part),
             }
         };

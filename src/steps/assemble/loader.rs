@@ -3,16 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::AssembleError;
-use crate::formats::elf::{self, ElfFile};
 use crate::formats::ldcache::{self, Library};
-use crate::model::digest::Digest;
-use crate::model::image_path::ImagePath;
+use crate::model::assembly::Assembly;
+use crate::model::facts::Facts;
+use crate::model::image_path::{ImagePath, usr_merged};
 use crate::model::platform::Architecture;
-use crate::model::tree::{Kind, Node, Origin, Tree};
-use crate::outside::store::{Bucket, Store};
+use crate::model::tree::{Node, Origin, Tree};
+use crate::outside::store::Store;
 
 /// Writes `/etc/ld.so.cache` for the directories that `ld.so.conf` names, and creates missing links for SONAMEs.
-pub(super) fn write_cache(tree: &mut Tree, architecture: Architecture, store: &Store) -> Result<(), AssembleError> {
+pub(super) fn write_cache(
+    assembly: &mut Assembly,
+    architecture: Architecture,
+    store: &Store,
+) -> Result<(), AssembleError> {
+    let (tree, facts) = (&mut assembly.tree, &assembly.facts);
     let mut libraries: BTreeMap<String, String> = BTreeMap::new();
     let mut links: BTreeMap<ImagePath, String> = BTreeMap::new();
     for directory in directories(tree, architecture, store)? {
@@ -21,8 +26,7 @@ pub(super) fn write_cache(tree: &mut Tree, architecture: Architecture, store: &S
         for (path, node) in here.filter(|(path, _)| path.parent().is_some_and(|parent| parent.as_str() == directory)) {
             let is_library = path.file_name().contains(".so")
                 && (path.file_name().starts_with("lib") || path.file_name().starts_with("ld-"));
-            let Kind::File { digest, .. } = &node.kind else { continue };
-            let soname = if is_library { soname(path, digest, architecture, store)? } else { None };
+            let soname = if is_library { soname(path, facts.of(node), architecture)? } else { None };
             let Some(soname) = soname.filter(|soname| !soname.contains('/')) else { continue };
             // The loader opens the path of the SONAME. If it does not exist, ldconfig creates it.
             let link = ImagePath::parse(&format!("{directory}/{soname}"))?;
@@ -58,29 +62,21 @@ fn directories(tree: &Tree, architecture: Architecture, store: &Store) -> Result
         }
     }
     directories.extend([format!("/usr/local/lib/{triplet}"), format!("/usr/lib/{triplet}"), "/usr/lib".to_owned()]);
-    for directory in &mut directories {
-        if directory.starts_with("/lib/") {
-            *directory = format!("/usr{directory}");
-        }
-    }
+    let mut directories: Vec<String> = directories.iter().map(|directory| usr_merged(directory).into_owned()).collect();
     let mut seen = BTreeSet::new();
     directories.retain(|directory| seen.insert(directory.clone()));
     Ok(directories)
 }
 
-/// Returns the SONAME of a library, from the cache if the library was read before.
+/// Returns the SONAME of a library. `None` if it has none, or is for another processor.
 fn soname(
     path: &ImagePath,
-    digest: &Digest,
+    facts: Option<&Facts>,
     architecture: Architecture,
-    store: &Store,
 ) -> Result<Option<String>, AssembleError> {
-    if let Some(noted) = store.entry::<Option<String>>(Bucket::LibrarySonames, digest) {
-        return Ok(noted);
+    let Some(elf) = facts.and_then(|facts| facts.elf.as_ref()) else { return Ok(None) };
+    match &elf.linkage {
+        Ok(linkage) => Ok(linkage.soname.clone().filter(|_| linkage.machine == architecture.elf_machine())),
+        Err(fault) => Err(AssembleError::Library { path: path.clone(), source: fault.clone() }),
     }
-    let parsed = elf::parse_file(store.reader(digest)?);
-    let file: Option<ElfFile> = parsed.map_err(|source| AssembleError::Library { path: path.clone(), source })?;
-    let soname = file.filter(|file| file.machine == architecture.elf_machine()).and_then(|file| file.soname);
-    store.write_entry(Bucket::LibrarySonames, digest, &soname)?;
-    Ok(soname)
 }

@@ -15,14 +15,15 @@ use fs_err as fs;
 use thiserror::Error;
 
 use self::debs::Conflicts;
-use crate::formats::elf::ElfError;
 use crate::model::assembly::Assembly;
+use crate::model::facts::ElfFault;
 use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::PlatformLock;
 use crate::model::part::{Part, PartContents};
 use crate::model::request::{Copied, Request};
 use crate::model::tree::{Node, Origin, Tree};
+use crate::outside::facts::{self, Kept};
 use crate::outside::store::{Store, StoreError};
 use crate::outside::world::World;
 
@@ -33,7 +34,7 @@ pub(crate) enum AssembleError {
     #[error(transparent)]
     Path(#[from] ImagePathError),
     #[error("cannot read the library `{path}`")]
-    Library { path: ImagePath, source: ElfError },
+    Library { path: ImagePath, source: ElfFault },
     #[error("cannot put a file of {origin} into the image")]
     Place { origin: Origin, source: ImagePathError },
     #[error("cannot copy `{path}` into the image")]
@@ -68,6 +69,7 @@ pub(crate) fn assemble(
     let mut wheels = Vec::new();
     let mut conflicts = Conflicts::of(parts);
     for part in parts {
+        assembly.facts.add_all(&part.origin, &part.facts);
         match &part.contents {
             PartContents::Deb(deb) => {
                 debs::place(deb, &part.origin, &mut conflicts, &mut assembly, store).map_err(of(&part.origin))?;
@@ -90,9 +92,9 @@ pub(crate) fn assemble(
     alternatives::link(&mut assembly.tree, &alternatives)?;
     base::write(&mut assembly.tree, request, store)?;
     accounts::write(&mut assembly.tree, &accounts, store)?;
-    loader::write_cache(&mut assembly.tree, lock.platform.architecture, store)?;
+    loader::write_cache(&mut assembly, lock.platform.architecture, store)?;
     for copied in &request.copies {
-        copy(copied, &mut assembly.tree, store)?;
+        copy(copied, &mut assembly, store)?;
     }
     if let Some(workdir) = &request.runtime.workdir
         && assembly.tree.find(workdir.as_str()).is_none()
@@ -123,8 +125,14 @@ fn write_text(tree: &mut Tree, path: &str, text: &str, store: &Store) -> Result<
     Ok(())
 }
 
+/// Puts a file into the tree whose contents are in the store.
+fn put(kept: Kept, path: ImagePath, mode: u32, origin: &Origin, assembly: &mut Assembly) {
+    assembly.tree.insert(path, Node::file(kept.digest, kept.size_bytes, mode, origin.clone()));
+    assembly.facts.add(origin, kept.digest, kept.facts);
+}
+
 /// Copies a file or a whole directory of the user, without its owners and times.
-fn copy(copied: &Copied, tree: &mut Tree, store: &Store) -> Result<(), AssembleError> {
+fn copy(copied: &Copied, assembly: &mut Assembly, store: &Store) -> Result<(), AssembleError> {
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| AssembleError::Copy { path: copied.source.clone(), source };
     let kind = || AssembleError::CopyKind { path: copied.source.clone() };
@@ -132,24 +140,24 @@ fn copy(copied: &Copied, tree: &mut Tree, store: &Store) -> Result<(), AssembleE
     if metadata.is_symlink() {
         let target = fs::read_link(&copied.source).map_err(failed)?;
         let target = target.to_str().ok_or_else(kind)?.to_owned();
-        tree.insert(copied.target.clone(), Node::link(target, Origin::User));
+        assembly.tree.insert(copied.target.clone(), Node::link(target, Origin::User));
     } else if metadata.is_file() {
         let mut file = fs::File::open(&copied.source).map_err(failed)?;
-        let (digest, size_bytes) = store.put_reader(&mut file).map_err(|error| match error {
+        let kept = facts::keep_copied(&mut file, metadata.len(), store).map_err(|error| match error {
             StoreError::Incoming(source) => failed(source),
             other => other.into(),
         })?;
         let mode = if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
-        tree.insert(copied.target.clone(), Node::file(digest, size_bytes, mode, Origin::User));
+        put(kept, copied.target.clone(), mode, &Origin::User, assembly);
     } else if metadata.is_dir() {
-        if !tree.nodes.contains_key(&copied.target) {
-            tree.insert(copied.target.clone(), Node::directory(Origin::User));
+        if !assembly.tree.nodes.contains_key(&copied.target) {
+            assembly.tree.insert(copied.target.clone(), Node::directory(Origin::User));
         }
         for entry in fs::read_dir(&copied.source).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
             let target = copied.target.join(name.to_str().ok_or_else(kind)?)?;
-            copy(&Copied { source: entry.path(), target }, tree, store)?;
+            copy(&Copied { source: entry.path(), target }, assembly, store)?;
         }
     } else {
         return Err(kind());

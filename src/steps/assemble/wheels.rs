@@ -4,16 +4,19 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Seek as _};
 
-use super::{AssembleError, write_text};
+use super::{AssembleError, put, write_text};
+use crate::formats::mentions::Texts;
 use crate::formats::wheel::base64_url;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::digest::Digest;
+use crate::model::facts::Facts;
 use crate::model::image_path::ImagePath;
 use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{ConsoleScript, PartEntry, WheelPart};
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Request, UserBase};
 use crate::model::tree::{Kind, Node, Origin};
+use crate::outside::facts::{self, Kept};
 use crate::outside::store::{Store, StoreError};
 
 /// Adds one wheel's files and scripts.
@@ -38,18 +41,18 @@ pub(super) fn place(
     for entry in &wheel.scripts {
         let Kind::File { digest, size_bytes } = &entry.kind else { continue };
         let rewritten = with_interpreter(digest, &interpreter, store)?;
-        let (digest, size_bytes) = rewritten.unwrap_or((*digest, *size_bytes));
-        written.push((&entry.path, digest, size_bytes, None));
+        let own = Kept { digest: *digest, size_bytes: *size_bytes, facts: Facts::default() };
+        written.push((&entry.path, rewritten.unwrap_or(own), None));
     }
     for script in &wheel.console_scripts {
         let text = script_text(script, &interpreter);
-        written.push((&script.name, store.put(text.as_bytes())?, text.len() as u64, Some(script)));
+        written.push((&script.name, facts::keep_bytes(text.as_bytes(), Texts::Scripts, store)?, Some(script)));
     }
     let mut record = String::new();
-    for (script, digest, size_bytes, entry_point) in written {
+    for (script, kept, entry_point) in written {
         let path = ImagePath::parse(&base.program(script))?;
-        record.push_str(&record_line(&format!("../../../bin/{script}"), &digest, size_bytes));
-        assembly.tree.insert(path, Node::file(digest, size_bytes, 0o755, origin.clone()));
+        record.push_str(&record_line(&format!("../../../bin/{script}"), &kept.digest, kept.size_bytes));
+        put(kept, path, 0o755, origin, assembly);
         assembly.scripts.push(InstalledScript {
             is_requested: lock.requests_script(name, script),
             name: script.clone(),
@@ -139,8 +142,8 @@ fn put_all(
 }
 
 /// Replaces the first line `#!python` or `#!pythonw` (Binary distribution format, "Installing a wheel", 2.4). Returns the
-/// digest and the size of the new contents; `None` if the file has no such line.
-fn with_interpreter(digest: &Digest, interpreter: &str, store: &Store) -> Result<Option<(Digest, u64)>, AssembleError> {
+/// new contents; `None` if the file has no such line.
+fn with_interpreter(digest: &Digest, interpreter: &str, store: &Store) -> Result<Option<Kept>, AssembleError> {
     const FIRST_LINE_BYTES: u64 = 4096;
     let start = store.read_start(digest, FIRST_LINE_BYTES)?;
     if !start.starts_with(b"#!python") {
@@ -150,7 +153,9 @@ fn with_interpreter(digest: &Digest, interpreter: &str, store: &Store) -> Result
     let mut rest = store.reader(digest)?;
     let skipped = rest.seek(io::SeekFrom::Start(line_end as u64));
     skipped.map_err(|source| StoreError::Read { path: store.contents_place(digest), source })?;
-    Ok(Some(store.put_reader(&mut format!("#!{interpreter}").as_bytes().chain(rest))?))
+    let first_line = format!("#!{interpreter}");
+    let mut rewritten = first_line.as_bytes().chain(rest);
+    Ok(Some(facts::keep(&mut rewritten, Texts::Scripts, store, |reader| store.put_reader(reader))?))
 }
 
 fn script_text(script: &ConsoleScript, interpreter: &str) -> String {
@@ -187,15 +192,14 @@ fn complete_record(
         lines.push_str(&record_line(&format!("{dist_info}/{name}"), &Digest::of(text.as_bytes()), text.len() as u64));
     }
     let record = ImagePath::parse(&format!("{site}/{dist_info}/RECORD"))?;
-    let Some(node) = assembly.tree.nodes.get_mut(&record) else { return Ok(()) };
-    let Kind::File { digest, size_bytes } = &mut node.kind else { return Ok(()) };
+    let Some(node) = assembly.tree.nodes.get(&record) else { return Ok(()) };
+    let (Some(digest), mode, origin) = (node.digest(), node.mode, node.origin.clone()) else { return Ok(()) };
     let mut bytes = store.read(digest)?;
     if !bytes.is_empty() && !bytes.ends_with(b"\n") {
         bytes.push(b'\n');
     }
     bytes.extend_from_slice(lines.as_bytes());
-    *digest = store.put(&bytes)?;
-    *size_bytes = bytes.len() as u64;
+    put(facts::keep_bytes(&bytes, Texts::Scripts, store)?, record, mode, &origin, assembly);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::compare::Answer;
 use crate::model::assembly::{Assembly, InstalledScript};
+use crate::model::facts::is_extension_module;
 use crate::model::request::Request;
 use crate::model::tree::{Kind, Tree};
 
@@ -248,11 +249,10 @@ fn entry_points(assembly: &Assembly) -> Vec<(String, String)> {
 
 /// Returns the extension modules in `directory`.
 fn modules(tree: &Tree, directory: &str) -> Vec<(String, String)> {
-    let is_module = |name: &str| name.ends_with(".so") && (name.contains(".cpython-") || name.contains(".abi3."));
     tree.nodes
         .iter()
         .filter(|(path, node)| {
-            matches!(node.kind, Kind::File { .. }) && path.is_within(directory) && is_module(path.file_name())
+            matches!(node.kind, Kind::File { .. }) && path.is_within(directory) && is_extension_module(path.file_name())
         })
         .map(|(path, _)| {
             let short = path.as_str().strip_prefix(directory).unwrap_or(path.as_str()).trim_start_matches('/');

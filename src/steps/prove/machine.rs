@@ -1,29 +1,28 @@
 //! Refuses images with programs and libraries of another processor in the places from which they are run or loaded.
 
-use rayon::prelude::*;
-
 use super::ProveError;
-use crate::formats::elf;
+use crate::model::assembly::Assembly;
+use crate::model::facts::is_extension_module;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Platform;
 use crate::model::request::UserBase;
 use crate::model::tree::{Kind, Node, Origin, Tree};
-use crate::outside::store::{Store, StoreError};
 
 /// Refuses the first file, in the order of paths, that is made for another processor. This check runs no program.
+///
+/// The machine of a file is that of the file in the untrimmed tree: trim may strip a file, but does not change its
+/// machine. All other files that lath writes are texts or bytecode.
 pub(super) fn refuse_foreign(
     tree: &Tree,
+    whole: &Assembly,
     platform: Platform,
     user_base: &UserBase,
-    store: &Store,
 ) -> Result<(), ProveError> {
     let wanted = platform.architecture.elf_machine();
-    let looked_at: Vec<(&ImagePath, &Node)> =
-        tree.nodes.iter().filter(|(path, node)| is_run(path, node, &user_base.bin())).collect();
-    let machines: Result<Vec<Option<u16>>, StoreError> =
-        looked_at.par_iter().map(|(_, node)| machine(node, store)).collect();
-    for ((path, node), machine) in looked_at.into_iter().zip(machines?) {
-        if let Some(machine) = machine.filter(|machine| *machine != wanted) {
+    let machine = |path: &ImagePath| whole.facts.of(whole.tree.nodes.get(path)?)?.elf.as_ref()?.machine;
+    let bin = user_base.bin();
+    for (path, node) in tree.nodes.iter().filter(|(path, node)| is_run(path, node, &bin)) {
+        if let Some(machine) = machine(path).filter(|machine| *machine != wanted) {
             let (path, origin) = (path.clone(), node.origin.clone());
             return Err(ProveError::Machine { path, origin, platform, machine });
         }
@@ -36,7 +35,7 @@ pub(super) fn refuse_foreign(
 /// run.
 fn is_run(path: &ImagePath, node: &Node, bin: &str) -> bool {
     let name = path.file_name();
-    let is_module = name.ends_with(".so") && (name.contains(".cpython-") || name.contains(".abi3."));
+    let is_module = is_extension_module(name);
     let is_program = [bin, "/usr/bin", "/usr/sbin"].iter().any(|directory| path.is_within(directory));
     let is_library = || name.contains(".so") && path.components().any(|component| component.ends_with("-linux-gnu"));
     matches!(node.kind, Kind::File { .. })
@@ -47,16 +46,13 @@ fn is_run(path: &ImagePath, node: &Node, bin: &str) -> bool {
         }
 }
 
-/// Returns the machine of an ELF file. `None` for any other file.
-fn machine(node: &Node, store: &Store) -> Result<Option<u16>, StoreError> {
-    let Some(digest) = node.digest() else { return Ok(None) };
-    Ok(elf::machine(&store.read_start(digest, elf::MACHINE_END)?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::mentions::Texts;
     use crate::model::platform::Architecture;
+    use crate::outside::facts;
+    use crate::outside::store::Store;
 
     fn elf_of(architecture: Architecture) -> Vec<u8> {
         let mut header = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0".to_vec();
@@ -84,11 +80,12 @@ mod tests {
         ];
         for (path, origin, is_refused) in table {
             for (bytes, is_refused) in [(&own, false), (&other, is_refused)] {
-                let mut tree = Tree::default();
-                let digest = store.put(bytes).unwrap();
-                let node = Node::file(digest, bytes.len() as u64, 0o644, origin.clone());
-                tree.insert(ImagePath::parse(path).unwrap(), node);
-                let refused = refuse_foreign(&tree, platform, &"/opt/app".parse().unwrap(), &store);
+                let mut whole = Assembly::default();
+                let kept = facts::keep_bytes(bytes, Texts::Scripts, &store).unwrap();
+                let node = Node::file(kept.digest, kept.size_bytes, 0o644, origin.clone());
+                whole.tree.insert(ImagePath::parse(path).unwrap(), node);
+                whole.facts.add(&origin, kept.digest, kept.facts);
+                let refused = refuse_foreign(&whole.tree, &whole, platform, &"/opt/app".parse().unwrap());
                 assert_eq!(refused.is_err(), is_refused, "{path}");
             }
         }

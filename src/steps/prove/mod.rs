@@ -131,7 +131,7 @@ struct AnswerKey<'a> {
 /// result is used.
 pub(crate) fn prove(subject: &mut Subject<'_>, request: &Request, world: &World) -> Result<ProofSummary, ProveError> {
     let skipped = |reason: String| ProofSummary { not_run: vec![reason], ..ProofSummary::default() };
-    machine::refuse_foreign(subject.tree, subject.platform, &request.user_base, &world.store)?;
+    machine::refuse_foreign(subject.tree, subject.assembly, subject.platform, &request.user_base)?;
     if !request.verify {
         return Ok(skipped("the checks (`--no-verify`)".to_owned()));
     }

@@ -18,14 +18,14 @@ use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::hint::{Hint, Hints};
-use crate::model::lock::{Lock, LockedDeb, LockedWheel, Parcel, PlatformLock};
+use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
+use crate::model::part::Part;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
 use crate::model::request::{BaseRequest, Entrypoint, Request, TrimLevel};
 use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
-use crate::outside::http::{Download, HttpError};
 use crate::outside::pypi::{Answer, Expected, PypiError};
 use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
@@ -95,8 +95,6 @@ pub(crate) enum ResolveError {
     Pypi(#[from] PypiError),
     #[error(transparent)]
     Direct(#[from] DirectError),
-    #[error("cannot fetch the wheels")]
-    Fetch(#[from] HttpError),
     #[error(transparent)]
     Needs(#[from] NeedsError),
     #[error(transparent)]
@@ -120,10 +118,8 @@ impl Hints for ResolveError {
         match self {
             Self::Pypi(error) => error.hints(),
             Self::Archive(error) => error.hints(),
-            Self::Fetch(error) | Self::Direct(DirectError::Fetch { source: error, .. }) => error.hints(),
-            Self::Store(error)
-            | Self::Direct(DirectError::Take { source: error, .. })
-            | Self::Needs(NeedsError::Store(error)) => error.hints(),
+            Self::Direct(DirectError::Fetch { source: error, .. }) => error.hints(),
+            Self::Store(error) | Self::Direct(DirectError::Take { source: error, .. }) => error.hints(),
             Self::Debian(_) | Self::Direct(_) | Self::Needs(_) | Self::NoPython { .. } => Vec::new(),
         }
     }
@@ -161,46 +157,51 @@ impl DebianHalf {
     }
 }
 
-/// A callback for each parcel that is fetched during resolving, called as soon as the parcel is in the store.
-pub(crate) type Arrived<'a> = &'a (dyn Fn(Parcel) + Sync);
-
-/// Resolves both halves for each platform. It also fetches the wheels, because it must read which libraries they need.
-pub(crate) fn resolve(request: &Request, arrived: Arrived<'_>, world: &World) -> Result<Lock, ResolveError> {
-    let mut platforms = Vec::new();
-    for platform in &request.platforms {
-        platforms.push(resolve_platform(request, *platform, arrived, world)?);
-    }
-    Ok(Lock { python: request.python.version, base: request.base.clone(), platforms })
+/// The first choice for one platform: the packages that every image has, and the wheels. The packages with the libraries
+/// that the wheels need are chosen by [`Choice::lock`], after the wheels were opened.
+pub(crate) struct Choice<'a> {
+    packages: Packages<'a>,
+    platform: Platform,
+    answer: Answer,
+    /// The packages of the base.
+    pub(crate) base: Vec<LockedDeb>,
 }
 
-fn resolve_platform(
-    request: &Request,
-    platform: Platform,
-    arrived: Arrived<'_>,
-    world: &World,
-) -> Result<PlatformLock, ResolveError> {
+/// Chooses the wheels and the packages of the base.
+pub(crate) fn choose<'a>(request: &Request, platform: Platform, world: &'a World) -> Result<Choice<'a>, ResolveError> {
     let (mut packages, answer) = both_halves(request, platform, world)?;
-    // The base's packages are fetched in parallel with the wheels. The packages for the wheels' libraries are known
-    // only later.
-    let base = packages.half(request, &BTreeMap::new())?;
-    let debs: Vec<Download> = base.debs.iter().map(Download::of_deb).collect();
-    std::thread::scope(|scope| {
-        let early = || {
-            let arrived = |number: usize| arrived(Parcel::Deb(base.debs[number].clone()));
-            let _ = world.http.download_each(&debs, &world.store, arrived);
-        };
-        // What fails here, or has no thread, is fetched with all parcels, and then its error is reported.
-        let _ = std::thread::Builder::new().spawn_scoped(scope, early);
-        let wheels = wheels(answer, world)?;
-        let downloads: Vec<Download> = wheels.iter().map(Download::of_wheel).collect();
-        let arrived = |number: usize| arrived(Parcel::Wheel(wheels[number].clone()));
-        world.http.download_each(&downloads, &world.store, arrived)?;
-        let needs = needs::needs(&wheels, platform, &world.store)?;
-        let half = packages.half(request, &needs)?;
+    let base = packages.half(request, &BTreeMap::new())?.debs;
+    Ok(Choice { packages, platform, answer, base })
+}
+
+impl Choice<'_> {
+    /// Returns the chosen wheels, sorted by name. Fetches those that a requirement names by URL without a digest.
+    pub(crate) fn wheels(&self) -> Result<Vec<LockedWheel>, ResolveError> {
+        let world = self.packages.world;
+        for warning in &self.answer.warnings {
+            world.listener.hear(Event::Warning(warning.clone()));
+        }
+        let mut wheels = self.answer.wheels.clone();
+        for direct in &self.answer.direct {
+            wheels.push(direct::bring(direct, world)?);
+        }
+        wheels.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(wheels)
+    }
+
+    /// Chooses all packages. `parts` are the opened `wheels`, in the same order.
+    pub(crate) fn lock(
+        mut self,
+        wheels: Vec<LockedWheel>,
+        parts: &[Part],
+        request: &Request,
+    ) -> Result<PlatformLock, ResolveError> {
+        let needs = needs::needs(&wheels, parts, self.platform)?;
+        let half = self.packages.half(request, &needs)?;
         let mut hints = calls::unanswered(&wheels, &half.debs);
         hints.extend(half.uncarried(&request.base.suite));
-        Ok(PlatformLock { platform, wheels, debs: half.debs, hints })
-    })
+        Ok(PlatformLock { platform: self.platform, wheels, debs: half.debs, hints })
+    }
 }
 
 /// The key of the pages that a request used last time.
@@ -244,19 +245,6 @@ fn both_halves<'a>(
         }
         Ok((packages, answer))
     })
-}
-
-/// Returns the wheels of one platform, sorted by name.
-fn wheels(answer: Answer, world: &World) -> Result<Vec<LockedWheel>, ResolveError> {
-    for warning in answer.warnings {
-        world.listener.hear(Event::Warning(warning));
-    }
-    let mut wheels = answer.wheels;
-    for direct in &answer.direct {
-        wheels.push(direct::bring(direct, world)?);
-    }
-    wheels.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(wheels)
 }
 
 impl BaseFacts {

@@ -1,30 +1,22 @@
 //! Libraries of the system that the ELF files of wheels need: `DT_NEEDED` entries that no wheel contains.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufReader, Read};
 
-use fs_err as fs;
-use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::formats::elf;
-use crate::formats::wheel::{Scheme, Wheel, WheelError};
-use crate::model::digest::DigestWriter;
+use crate::model::facts::{FileFacts, Linkage, is_extension_module};
 use crate::model::lock::LockedWheel;
+use crate::model::part::{Part, PartContents, PartEntry};
 use crate::model::platform::Platform;
-use crate::outside::store::{Bucket, Store, StoreError};
+use crate::model::tree::Kind;
 
 #[derive(Debug, Error)]
-pub(crate) enum NeedsError {
-    #[error("cannot read the libraries of `{wheel}`")]
-    Wheel { wheel: String, source: WheelError },
-    #[error("cannot read the libraries of `{wheel}`")]
-    Open { wheel: String, source: std::io::Error },
-    #[error("cannot use `{wheel}` on {platform}: its `{file}` is made for another processor (ELF machine {machine})")]
-    Machine { wheel: String, platform: Platform, file: String, machine: u16 },
-    #[error(transparent)]
-    Store(#[from] StoreError),
+#[error("cannot use `{wheel}` on {platform}: its `{file}` is made for another processor (ELF machine {machine})")]
+pub(crate) struct NeedsError {
+    wheel: String,
+    platform: Platform,
+    file: String,
+    machine: u16,
 }
 
 /// Libraries that manylinux lets a wheel use from the system (PEP 600; auditwheel's policies). If one wheel contains a
@@ -64,7 +56,7 @@ const DESKTOP_THEME: &str = "/plugins/platformthemes/libqgtk3.so";
 const SITE: &str = "lib/python3/site-packages";
 
 /// The libraries and requirements of a wheel.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 struct Contents {
     libraries: Vec<Library>,
     /// Normalised names of the distributions that the wheel requires, with any extra.
@@ -72,15 +64,11 @@ struct Contents {
 }
 
 /// An ELF file of a wheel.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 struct Library {
     /// Its path in the user base.
     path: String,
-    machine: u16,
-    soname: Option<String>,
-    needed: Vec<String>,
-    /// In the dynamic loader's form; `$ORIGIN` is not expanded.
-    search_paths: Vec<String>,
+    linkage: Linkage,
 }
 
 impl Library {
@@ -90,27 +78,28 @@ impl Library {
 
     /// Returns the names under which other files may need it.
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.path.rsplit('/').next().into_iter().chain(self.soname.as_deref())
+        self.path.rsplit('/').next().into_iter().chain(self.linkage.soname.as_deref())
     }
 }
 
-/// Returns each library that the wheels need from the system, with the first wheel that needs it.
+/// Returns each library that the wheels need from the system, with the first wheel that needs it. `parts` are the opened
+/// wheels, in the same order.
 pub(super) fn needs(
     wheels: &[LockedWheel],
+    parts: &[Part],
     platform: Platform,
-    store: &Store,
 ) -> Result<BTreeMap<String, String>, NeedsError> {
-    let read: Result<Vec<Contents>, NeedsError> = wheels.par_iter().map(|wheel| contents(wheel, store)).collect();
     let machine = platform.architecture.elf_machine();
     let mut named = Vec::new();
-    for (wheel, mut contents) in wheels.iter().zip(read?) {
-        let foreign = |library: &Library| library.machine != machine;
+    for (wheel, part) in wheels.iter().zip(parts) {
+        let mut contents = contents(wheel, part);
+        let foreign = |library: &Library| library.linkage.machine != machine;
         if let Some(library) = contents.libraries.iter().find(|one| foreign(one) && is_extension_module(&one.path)) {
-            return Err(NeedsError::Machine {
+            return Err(NeedsError {
                 wheel: wheel.file_name.clone(),
                 platform,
                 file: library.path.clone(),
-                machine: library.machine,
+                machine: library.linkage.machine,
             });
         }
         contents.libraries.retain(|library| !foreign(library));
@@ -132,7 +121,7 @@ fn unmet(wheels: &[(&str, Contents)]) -> BTreeMap<String, String> {
                     || is_loaded_before(library, needed, &contents.libraries, &files)
                     || (!SYSTEM.contains(&needed.as_str()) && related.iter().any(|other| carries(other, needed)))
             };
-            let open: Vec<&String> = library.needed.iter().filter(|needed| !is_brought(needed)).collect();
+            let open: Vec<&String> = library.linkage.needed.iter().filter(|needed| !is_brought(needed)).collect();
             if open.iter().any(|needed| is_of_own_qt(needed, &related)) {
                 continue;
             }
@@ -155,7 +144,7 @@ fn is_found(library: &Library, needed: &str, files: &BTreeSet<&str>) -> bool {
     if needed.contains('/') {
         return false;
     }
-    library.search_paths.iter().any(|path| {
+    library.linkage.search_paths.iter().any(|path| {
         let rest = path.strip_prefix("$ORIGIN").or_else(|| path.strip_prefix("${ORIGIN}"));
         rest.is_some_and(|rest| files.contains(joined(library.directory(), &format!("{rest}/{needed}")).as_str()))
     })
@@ -165,9 +154,9 @@ fn is_found(library: &Library, needed: &str, files: &BTreeSet<&str>) -> bool {
 /// loader works breadth first and does not load a SONAME twice.
 fn is_loaded_before(library: &Library, needed: &str, siblings: &[Library], files: &BTreeSet<&str>) -> bool {
     siblings.iter().any(|sibling| {
-        sibling.needed.iter().any(|one| one == needed)
+        sibling.linkage.needed.iter().any(|one| one == needed)
             && is_found(sibling, needed, files)
-            && sibling.needed.iter().any(|one| library.names().any(|name| name == one))
+            && sibling.linkage.needed.iter().any(|one| library.names().any(|name| name == one))
     })
 }
 
@@ -209,71 +198,26 @@ fn joined(directory: &str, path: &str) -> String {
     parts.join("/")
 }
 
-/// Returns whether the interpreter itself would load the file: `name.cpython-313-x86_64-linux-gnu.so`, `name.abi3.so`.
-fn is_extension_module(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    name.ends_with(".abi3.so") || (name.contains(".cpython-") && name.ends_with(".so"))
+/// Returns the wheel's libraries and requirements.
+fn contents(wheel: &LockedWheel, part: &Part) -> Contents {
+    let PartContents::Wheel(opened) = &part.contents else { return Contents::default() };
+    let mut found = Contents { libraries: Vec::new(), requires: requires(&opened.metadata) };
+    // A wheel for any platform contains no library that a platform could load.
+    if !wheel.file_name.ends_with("-any.whl") {
+        let folders = [(SITE, &opened.site), ("bin", &opened.scripts), ("", &opened.data), ("", &opened.headers)];
+        for (folder, entries) in folders {
+            found.libraries.extend(entries.iter().filter_map(|entry| library(folder, entry, &part.facts)));
+        }
+    }
+    found
 }
 
-/// Returns the wheel's libraries and requirements, from the cache if the wheel was read before.
-fn contents(wheel: &LockedWheel, store: &Store) -> Result<Contents, NeedsError> {
-    if let Some(noted) = store.entry(Bucket::Libraries, &wheel.digest) {
-        return Ok(noted);
-    }
-    let unreadable = |source| NeedsError::Wheel { wheel: wheel.file_name.clone(), source };
-    let file = fs::File::open(store.parcel_path(&wheel.digest))
-        .map_err(|source| NeedsError::Open { wheel: wheel.file_name.clone(), source })?;
-    let opened = Wheel::open(BufReader::new(file)).and_then(|mut archive| Ok((archive.header()?, archive)));
-    // A wheel for any platform contains no library that a platform could load. Other faults in it are reported when it
-    // is unpacked.
-    let is_pure = wheel.file_name.ends_with("-any.whl");
-    let (header, mut archive) = match opened {
-        Err(_) if is_pure => return Ok(Contents::default()),
-        opened => opened.map_err(unreadable)?,
-    };
-    let mut found = Contents { libraries: Vec::new(), requires: requires(&header.metadata) };
-    if !is_pure {
-        archive
-            .files(|scheme, path, _, reader| library(scheme, path, reader, store, &mut found))
-            .map_err(unreadable)?;
-    }
-    store.write_entry(Bucket::Libraries, &wheel.digest, &found)?;
-    Ok(found)
-}
-
-/// Takes one file of a wheel if it is an ELF file, and returns its sha256 then.
-fn library(
-    scheme: Scheme,
-    path: String,
-    reader: &mut dyn Read,
-    store: &Store,
-    found: &mut Contents,
-) -> Result<Option<[u8; 32]>, WheelError> {
-    let mut start = Vec::new();
-    let failed = |source| WheelError::Read { file: path.clone(), source };
-    reader.take(4).read_to_end(&mut start).map_err(failed)?;
-    if start != b"\x7fELF" {
-        return Ok(None);
-    }
-    let mut writer = DigestWriter::new(store.spool());
-    io::copy(&mut start.chain(reader), &mut writer).map_err(failed)?;
-    let (spool, digest, _) = writer.finish();
-    let path = match scheme {
-        Scheme::Site => format!("{SITE}/{path}"),
-        Scheme::Scripts => format!("bin/{path}"),
-        Scheme::Data | Scheme::Headers => path.clone(),
-    };
-    // One that cannot be read, or is of 32 bits, needs nothing that lath could bring.
-    if let Ok(Some(file)) = elf::parse_file(spool) {
-        found.libraries.push(Library {
-            path,
-            machine: file.machine,
-            soname: file.soname,
-            needed: file.needed,
-            search_paths: file.search_paths,
-        });
-    }
-    Ok(Some(*digest.as_bytes()))
+/// Returns the library that `entry` is. A file that cannot be read as ELF, or is of 32 bits, needs nothing that lath
+/// could add.
+fn library(folder: &str, entry: &PartEntry, facts: &FileFacts) -> Option<Library> {
+    let Kind::File { digest, .. } = &entry.kind else { return None };
+    let linkage = facts.get(digest)?.linkage()?.clone();
+    Some(Library { path: joined(folder, &entry.path), linkage })
 }
 
 /// Returns the names of `Requires-Dist`, normalised (packaging.python.org, "Core metadata", "Names and normalization").
@@ -301,10 +245,13 @@ mod tests {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         Library {
             path: format!("{SITE}/{path}"),
-            machine: 62,
-            soname: path.rsplit('/').next().map(str::to_owned),
-            needed: owned(needed),
-            search_paths: owned(search_paths),
+            linkage: Linkage {
+                machine: 62,
+                soname: path.rsplit('/').next().map(str::to_owned),
+                needed: owned(needed),
+                search_paths: owned(search_paths),
+                ..Linkage::default()
+            },
         }
     }
 
@@ -320,8 +267,7 @@ mod tests {
     #[test]
     fn what_lies_where_a_library_looks_is_brought_in_its_own_wheel_or_another() {
         let own = [library("a/m.so", &["libx.so.1"], &["$ORIGIN/../a.libs"]), library("a.libs/libx.so.1", &[], &[])];
-        let other = [library("b/m.so", &["libx.so.1", "liby.so.1"], &["/usr/lib", "${ORIGIN}/../a.libs:"])];
-        let other = [Library { search_paths: vec!["$ORIGIN/../a.libs".to_owned()], ..other[0].clone() }];
+        let other = [library("b/m.so", &["libx.so.1", "liby.so.1"], &["$ORIGIN/../a.libs"])];
         assert_eq!(needed(&[("a", wheel(&[], &own)), ("b", wheel(&[], &other))]), ["liby.so.1 of b"]);
     }
 

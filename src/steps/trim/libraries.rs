@@ -14,6 +14,7 @@ use crate::model::platform::Architecture;
 use crate::model::reason::{Kept, Removed};
 use crate::model::request::Request;
 use crate::model::tree::{Kind, Node, Origin, Tree};
+use crate::model::vocabulary::ICONV_OPEN;
 use crate::outside::store::{Store, StoreError};
 
 /// Libraries that programs open by names they build at run time, or that glibc opens itself. `pthread_cancel` opens
@@ -37,7 +38,7 @@ const OPENED_BY_NAME: [&str; 11] = [
 /// that stays, records which file needs it.
 pub(super) fn remove_unneeded(
     tree: &mut Tree,
-    surveys: &BTreeMap<Origin, Survey>,
+    surveys: &BTreeMap<Origin, Survey<'_>>,
     base: &Base,
     request: &Request,
     architecture: Architecture,
@@ -61,9 +62,8 @@ pub(super) fn remove_unneeded(
         }
     }
     let named = surveys.iter().filter(|(origin, _)| !base.has(origin));
-    let named: BTreeMap<&str, &Origin> = named
-        .flat_map(|(origin, survey)| survey.named_libraries.iter().map(move |name| (name.as_str(), origin)))
-        .collect();
+    let named: BTreeMap<&str, &Origin> =
+        named.flat_map(|(origin, survey)| survey.named_libraries.iter().map(move |name| (*name, origin))).collect();
     let mut reasons: BTreeMap<ImagePath, Kept> = BTreeMap::new();
     for (path, needed) in &candidates {
         if let Some(origin) = named.get(stem(path.file_name())) {
@@ -98,7 +98,7 @@ pub(super) fn remove_unneeded(
 }
 
 /// Removes extension modules of the stdlib that cannot be loaded because the package with their library was left out.
-pub(super) fn remove_unmet_modules(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>, base: &Base) {
+pub(super) fn remove_unmet_modules(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey<'_>>, base: &Base) {
     let names: BTreeSet<&str> = tree.nodes.keys().map(ImagePath::file_name).collect();
     let modules = surveys.iter().filter(|(origin, _)| base.has(origin)).flat_map(|(_, survey)| &survey.elf);
     let unmet: Vec<ImagePath> = modules
@@ -114,11 +114,11 @@ pub(super) fn remove_unmet_modules(tree: &mut Tree, surveys: &BTreeMap<Origin, S
 /// Removes the remaining character sets if no program outside the base converts with iconv.
 pub(super) fn remove_character_sets(
     tree: &mut Tree,
-    surveys: &BTreeMap<Origin, Survey>,
+    surveys: &BTreeMap<Origin, Survey<'_>>,
     base: &Base,
     request: &Request,
 ) {
-    if surveys.iter().any(|(origin, survey)| survey.calls_iconv && !base.has(origin)) {
+    if surveys.iter().any(|(origin, survey)| survey.mentions.contains(ICONV_OPEN) && !base.has(origin)) {
         return;
     }
     let going: Vec<ImagePath> = tree

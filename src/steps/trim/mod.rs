@@ -65,7 +65,7 @@ pub(crate) fn trim(
                 tree.remove(&path, reason);
             }
         }
-        let surveys = survey::surveys(&tree, &base, store)?;
+        let surveys = survey::surveys(&tree, &base, &whole.facts);
         let architecture = lock.platform.architecture;
         programs::remove_unnamed(&mut tree, &surveys, &base, request);
         libraries::remove_character_sets(&mut tree, &surveys, &base, request);

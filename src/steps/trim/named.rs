@@ -3,23 +3,24 @@
 use std::collections::BTreeMap;
 
 use super::keeps;
-use super::survey::{FOR_LDCONFIG, FOR_TOPICS, Survey, is_mentioned};
+use super::survey::{Survey, is_mentioned};
 use crate::formats::ldcache::{self, Library};
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Architecture;
 use crate::model::reason::Removed;
 use crate::model::request::Request;
 use crate::model::tree::{Node, Origin, Tree};
+use crate::model::vocabulary::{FIND_LIBRARY, LDCONFIG, PYDOC_DATA};
 use crate::outside::store::{Store, StoreError};
 
 /// The paths of the `ldconfig` program in Debian and in Ubuntu. In Ubuntu, `/usr/sbin/ldconfig` itself is a script.
 const PROGRAMS: [&str; 2] = ["/usr/sbin/ldconfig", "/usr/sbin/ldconfig.real"];
 
 /// Removes the language reference that `help("if")` shows. Without it, pydoc reports that the topic is not available.
-pub(super) fn remove_topics(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>, request: &Request) {
+pub(super) fn remove_topics(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey<'_>>, request: &Request) {
     let topics = format!("{}/pydoc_data/topics.py", request.python.version.stdlib());
     let Ok(topics) = ImagePath::parse(&topics) else { return };
-    if !is_mentioned(surveys, &FOR_TOPICS) && !keeps(request, &topics) {
+    if !is_mentioned(surveys, &[PYDOC_DATA]) && !keeps(request, &topics) {
         tree.remove(&topics, Removed::HelpTopics);
     }
 }
@@ -28,7 +29,7 @@ pub(super) fn remove_topics(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>,
 /// only remaining task is to print the cache for `ctypes.util.find_library`.
 pub(super) fn replace_ldconfig(
     tree: &mut Tree,
-    surveys: &BTreeMap<Origin, Survey>,
+    surveys: &BTreeMap<Origin, Survey<'_>>,
     libraries: &[Library],
     request: &Request,
     (architecture, store): (Architecture, &Store),
@@ -36,7 +37,7 @@ pub(super) fn replace_ldconfig(
     let programs: Vec<ImagePath> = PROGRAMS.iter().filter_map(|path| ImagePath::parse(path).ok()).collect();
     let is_there = |path: &ImagePath| tree.nodes.contains_key(path);
     if !programs.iter().any(is_there)
-        || is_mentioned(surveys, &FOR_LDCONFIG)
+        || is_mentioned(surveys, &[FIND_LIBRARY, LDCONFIG])
         || programs.iter().any(|path| keeps(request, path))
     {
         return Ok(());

@@ -9,21 +9,22 @@ use crate::model::image_path::ImagePath;
 use crate::model::reason::Removed;
 use crate::model::request::Request;
 use crate::model::tree::{Kind, Node, Origin, Tree};
+use crate::model::vocabulary::is_program;
 
 /// A package with at most this many programs keeps all of them, because they are probably the reason for the
 /// dependency.
 const FEW: usize = 4;
 
 /// Removes the programs of `coreutils` and similar packages that no script in the image could call.
-pub(super) fn remove_unnamed(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>, base: &Base, request: &Request) {
-    let is_program = |path: &ImagePath, node: &Node| {
+pub(super) fn remove_unnamed(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey<'_>>, base: &Base, request: &Request) {
+    let is_in_path = |path: &ImagePath, node: &Node| {
         node.kind != Kind::Directory && (path.is_within("/usr/bin") || path.is_within("/usr/sbin"))
     };
     let mut programs: BTreeMap<&str, Vec<&ImagePath>> = BTreeMap::new();
     for (path, node) in &tree.nodes {
         if let Origin::Deb { name, .. } = &node.origin
             && base.is_aide(name)
-            && is_program(path, node)
+            && is_in_path(path, node)
         {
             programs.entry(name).or_default().push(path);
         }
@@ -33,7 +34,8 @@ pub(super) fn remove_unnamed(tree: &mut Tree, surveys: &BTreeMap<Origin, Survey>
             Origin::Deb { name, .. } => !base.is_aide(name),
             Origin::Wheel { .. } | Origin::Lath | Origin::User => true,
         });
-        askers.any(|(_, survey)| survey.words.contains(path.file_name()))
+        // A program that the vocabulary lacks could be named anywhere.
+        !is_program(path.file_name().as_bytes()) || askers.any(|(_, survey)| survey.mentions.contains(path.file_name()))
     };
     let going: Vec<ImagePath> = programs
         .into_values()

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::keeps;
-use super::survey::{FOR_SEEDS, Survey, is_mentioned};
+use super::survey::{Survey, is_mentioned};
 use crate::model::image_path::ImagePath;
 use crate::model::lock::PlatformLock;
 use crate::model::platform::PythonVersion;
 use crate::model::reason::Removed;
 use crate::model::request::Request;
 use crate::model::tree::{Node, Origin, Tree};
+use crate::model::vocabulary::PYTHON_BUILD_STANDALONE;
 use crate::outside::store::{Store, StoreError};
 
 const VIRTUALENV: &str = "virtualenv";
@@ -23,7 +24,7 @@ const TABLE: &str = "/virtualenv/seed/wheels/embed/__init__.py";
 /// virtualenv can fetch newer wheels for each Python.
 pub(super) fn remove_foreign(
     tree: &mut Tree,
-    surveys: &BTreeMap<Origin, Survey>,
+    surveys: &BTreeMap<Origin, Survey<'_>>,
     lock: &PlatformLock,
     request: &Request,
     store: &Store,
@@ -33,7 +34,7 @@ pub(super) fn remove_foreign(
     let Some((table, node)) = tree.nodes.iter().find(is_table) else { return Ok(()) };
     let version = request.python.version;
     if lock.requests(VIRTUALENV)
-        || is_mentioned(surveys, &FOR_SEEDS)
+        || is_mentioned(surveys, &[PYTHON_BUILD_STANDALONE])
         || tree.nodes.keys().any(|path| is_other_interpreter(path, version))
     {
         return Ok(());

@@ -6,11 +6,13 @@ use testkit::elf::elf;
 
 use super::*;
 use crate::formats::ldcache::{self, Library};
+use crate::formats::mentions::Texts;
 use crate::model::lock::{LockedWheel, WheelSource};
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
     BaseRequest, Bytecode, Compression, Distribution, Entrypoint, Indexes, Prereleases, PythonRequest, RuntimeRequest,
 };
+use crate::outside::facts;
 
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 
@@ -76,8 +78,10 @@ impl Given {
 
     fn files(mut self, origin: &Origin, files: &[(&str, &[u8])]) -> Self {
         for (path, bytes) in files {
-            let digest = self.store.put(bytes).unwrap();
-            let node = Node::file(digest, bytes.len() as u64, 0o644, origin.clone());
+            let texts = if matches!(origin, Origin::Deb { .. }) { Texts::All } else { Texts::Scripts };
+            let kept = facts::keep_bytes(bytes, texts, &self.store).unwrap();
+            let node = Node::file(kept.digest, kept.size_bytes, 0o644, origin.clone());
+            self.assembly.facts.add(origin, kept.digest, kept.facts);
             self.assembly.tree.insert(ImagePath::parse(path).unwrap(), node);
         }
         self
