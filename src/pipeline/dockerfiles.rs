@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::resolving::{resolve, resolve_and_unpack};
-use super::{BuildError, first, requested, tree};
+use super::{BuildError, first, requested, resolve, resolve_and_unpack, tree};
 use crate::model::assembly::Assembly;
 use crate::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
 use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style};
