@@ -9,6 +9,8 @@ use crate::model::zeros::is_zero;
 
 /// The largest part of a file that is in memory. A longer file is read piece by piece, and is not taken for a script.
 const PIECE_BYTES: usize = 8 << 20;
+/// The same if the first bytes of this number contain a zero. Such a file cannot be a script, so smaller pieces suffice.
+const BINARY_PIECE_BYTES: usize = 256 << 10;
 /// The end of a piece that is read again with the next one, because a name may lie across. A name that is cut there can
 /// be mistaken for a shorter one, which keeps more and never less.
 const OVERLAP_BYTES: usize = 256;
@@ -31,6 +33,7 @@ pub(crate) struct Scan {
     texts: Texts,
     piece: Vec<u8>,
     is_first: bool,
+    is_binary: bool,
     is_elf: bool,
     found: Mentions,
 }
@@ -46,17 +49,21 @@ pub(crate) struct Mentions {
 
 impl Scan {
     pub(crate) fn new(texts: Texts) -> Self {
-        Self { texts, piece: Vec::new(), is_first: true, is_elf: false, found: Mentions::default() }
+        Self { texts, piece: Vec::new(), is_first: true, is_binary: false, is_elf: false, found: Mentions::default() }
     }
 
     pub(crate) fn add(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            if self.piece.len() == PIECE_BYTES {
+            if self.is_first && self.piece.len() == BINARY_PIECE_BYTES {
+                self.is_binary = memchr::memchr(0, &self.piece).is_some();
+            }
+            if self.piece.len() == if self.is_binary { BINARY_PIECE_BYTES } else { PIECE_BYTES } {
                 self.search_piece();
                 self.is_first = false;
-                self.piece.drain(..PIECE_BYTES - OVERLAP_BYTES);
+                self.piece.drain(..self.piece.len() - OVERLAP_BYTES);
             }
-            let (here, rest) = bytes.split_at(bytes.len().min(PIECE_BYTES - self.piece.len()));
+            let next = if self.piece.len() < BINARY_PIECE_BYTES { BINARY_PIECE_BYTES } else { PIECE_BYTES };
+            let (here, rest) = bytes.split_at(bytes.len().min(next - self.piece.len()));
             self.piece.extend_from_slice(here);
             bytes = rest;
         }
@@ -235,15 +242,18 @@ mod tests {
     #[test]
     fn a_file_that_is_longer_than_a_piece_names_the_same_wherever_a_name_lies() {
         let name = b" 'libacross.so.1' find_library ";
-        for shift in [0, 20, PIECE_BYTES - 40, PIECE_BYTES - 16, PIECE_BYTES - 3, PIECE_BYTES, 2 * PIECE_BYTES + 7] {
-            let mut bytes = vec![b' '; 2 * PIECE_BYTES + 100];
-            bytes[shift..shift + name.len()].copy_from_slice(name);
-            let mut scan = Scan::new(Texts::Scripts);
-            bytes.chunks(100_000).for_each(|part| scan.add(part));
-            assert!(scan.whole().is_none() && scan.piece.capacity() <= 2 * PIECE_BYTES);
-            let found = scan.finish();
-            assert!(found.libraries.contains("libacross"), "{shift}");
-            assert!(found.words.contains("find_library"), "{shift}");
+        for (filler, piece_bytes) in [(b' ', PIECE_BYTES), (0, BINARY_PIECE_BYTES)] {
+            for shift in [0, 20, piece_bytes - 40, piece_bytes - 16, piece_bytes - 3, piece_bytes, 2 * piece_bytes + 7]
+            {
+                let mut bytes = vec![filler; 2 * piece_bytes + 100];
+                bytes[shift..shift + name.len()].copy_from_slice(name);
+                let mut scan = Scan::new(Texts::Scripts);
+                bytes.chunks(100_000).for_each(|part| scan.add(part));
+                assert!(scan.whole().is_none() && scan.piece.capacity() <= 2 * piece_bytes);
+                let found = scan.finish();
+                assert!(found.libraries.contains("libacross"), "{shift}");
+                assert!(found.words.contains("find_library"), "{shift}");
+            }
         }
     }
 }
