@@ -16,6 +16,7 @@ use std::sync::Mutex;
 
 use fs_err as fs;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::Mode;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
 };
@@ -157,6 +158,8 @@ pub(crate) fn serve(arguments: &[OsString]) -> bool {
         return false;
     }
     let Ok(socket) = std::io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from) else { return true };
+    // As in an engine: with the umask of the user, mount points could be closed to the program.
+    rustix::process::umask(Mode::WGRP | Mode::WOTH);
     let is_mapped = kind == MAPPED;
     let ready = if is_mapped { enter_namespace(&socket) } else { Ok(()) };
     match ready.and_then(|()| Workshop::new(is_mapped)) {

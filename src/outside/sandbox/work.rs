@@ -94,6 +94,9 @@ fn give_away(job: &Job, streams: &[OwnedFd]) -> std::io::Result<()> {
     let id = job.uid();
     for (folder, _) in &job.writable {
         fs_err::os::unix::fs::lchown(folder, Some(id), Some(id))?;
+        for entry in fs_err::read_dir(folder)? {
+            fs_err::os::unix::fs::lchown(entry?.path(), Some(id), Some(id))?;
+        }
     }
     for stream in &streams[1..] {
         if FileType::from_raw_mode(rustix::fs::fstat(stream)?.st_mode) == FileType::Fifo {
