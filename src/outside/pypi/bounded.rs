@@ -113,7 +113,7 @@ mod tests {
 
     use crate::model::request::{Indexes, Prereleases, PythonRequest};
     use crate::outside::http::{Bounds, Clients, Pace};
-    use crate::outside::pypi::{Pypi, PypiError};
+    use crate::outside::pypi::Pypi;
 
     const PAGE: &str = "/simple/tool/";
     const METADATA: &str = "/files/tool-1.0-py3-none-any.whl.metadata";
@@ -149,17 +149,7 @@ mod tests {
             indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
         };
         let error = pypi.resolve(&request, "3.13.5", "linux/amd64".parse().unwrap(), (2, 41), &[]).unwrap_err();
-        let (PypiError::Resolve { source, .. } | PypiError::Requirement { source, .. }) = &error else {
-            panic!("{error:?}")
-        };
-        let mut said = error.to_string();
-        let mut next: Option<&dyn std::error::Error> = Some(source.as_ref());
-        while let Some(cause) = next {
-            said.push_str(&format!("\n{cause}"));
-            next = cause.source();
-        }
-        // Long lines are wrapped, so the line breaks are removed.
-        said.replace('\n', " ") + " hint: " + &error.hints().join(" ")
+        error.in_full()
     }
 
     /// Returns bytes that cannot be compressed.

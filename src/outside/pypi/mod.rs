@@ -139,6 +139,22 @@ impl PypiError {
     }
 }
 
+#[cfg(test)]
+impl PypiError {
+    /// Returns the error with its causes and hints, on one line.
+    fn in_full(&self) -> String {
+        let (Self::Resolve { source, .. } | Self::Requirement { source, .. }) = self else { panic!("{self:?}") };
+        let mut said = self.to_string();
+        let mut next: Option<&dyn std::error::Error> = Some(source.as_ref());
+        while let Some(cause) = next {
+            said.push_str(&format!("\n{cause}"));
+            next = cause.source();
+        }
+        // Long lines are wrapped, so the line breaks are removed.
+        said.replace('\n', " ") + " hint: " + &self.hints().join(" ")
+    }
+}
+
 /// Hints for a request that cannot be met.
 #[derive(Debug, Default)]
 pub(crate) struct Advice {

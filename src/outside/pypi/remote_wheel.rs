@@ -329,7 +329,7 @@ mod tests {
     use super::*;
     use crate::model::request::{Indexes, Prereleases, PythonRequest};
     use crate::outside::http::{Bounds, Clients};
-    use crate::outside::pypi::{Pypi, PypiError};
+    use crate::outside::pypi::Pypi;
 
     const WHEEL: &str = "/files/tool-1.0-py3-none-any.whl";
 
@@ -350,18 +350,7 @@ mod tests {
             indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
         };
         let answer = pypi.resolve(&request, "3.13.5", "linux/amd64".parse().unwrap(), (2, 41), &[]);
-        let answer = answer.map_err(|error| {
-            let (PypiError::Resolve { source, .. } | PypiError::Requirement { source, .. }) = &error else {
-                panic!("{error:?}")
-            };
-            let mut said = error.to_string();
-            let mut next: Option<&dyn std::error::Error> = Some(source.as_ref());
-            while let Some(cause) = next {
-                said.push_str(&format!("\n{cause}"));
-                next = cause.source();
-            }
-            said.replace('\n', " ") + " hint: " + &error.hints().join(" ")
-        })?;
+        let answer = answer.map_err(|error| error.in_full())?;
         let direct = answer.direct.iter().map(|wheel| format!("{} {}", wheel.name, wheel.version));
         let wheels = answer.wheels.iter().map(|wheel| format!("{} {}", wheel.name, wheel.version));
         Ok(direct.chain(wheels).collect())

@@ -8,10 +8,7 @@ use super::*;
 use crate::formats::ldcache::{self, Library};
 use crate::formats::mentions::Texts;
 use crate::model::lock::{LockedWheel, WheelSource};
-use crate::model::platform::{Architecture, Platform, PythonVersion};
-use crate::model::request::{
-    BaseRequest, Bytecode, Compression, Distribution, Entrypoint, Indexes, Prereleases, PythonRequest, RuntimeRequest,
-};
+use crate::model::platform::{Architecture, Platform};
 use crate::outside::facts;
 
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
@@ -121,50 +118,7 @@ fn named(package: &str) -> Why {
 }
 
 fn request(keep: Vec<String>) -> Request {
-    Request {
-        python: PythonRequest {
-            version: PythonVersion { major: 3, minor: 13 },
-            requirements: Vec::new(),
-            requirement_files: Vec::new(),
-            constraint_files: Vec::new(),
-            prereleases: Prereleases::IfNecessary,
-            indexes: Indexes::default(),
-        },
-        base: BaseRequest {
-            distribution: Distribution::Debian,
-            suite: "trixie".to_owned(),
-            packages: Vec::new(),
-            recommends: false,
-            mirror: None,
-            security_mirror: None,
-        },
-        platforms: Vec::new(),
-        trim: TrimLevel::Standard,
-        keep,
-        bytecode: Bytecode::None,
-        runtime: RuntimeRequest {
-            scripts: Vec::new(),
-            entrypoint: Entrypoint::Exec,
-            shell: false,
-            cmd: Vec::new(),
-            env: BTreeMap::new(),
-            labels: BTreeMap::new(),
-            annotations: BTreeMap::new(),
-            user: String::new(),
-            workdir: None,
-            expose: Vec::new(),
-        },
-        copies: Vec::new(),
-        checks: Vec::new(),
-        verify: true,
-        proof_secs: 0,
-        user_base: "/opt/app".parse().unwrap(),
-        compression: Compression::Gzip(6),
-        epoch_secs: 0,
-        name: String::new(),
-        destinations: Vec::new(),
-        metadata_file: None,
-    }
+    Request { keep, ..Request::example() }
 }
 
 #[test]
