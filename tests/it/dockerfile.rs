@@ -389,3 +389,11 @@ fn buildah_runs_the_entry_point_of_the_image() {
     let asked = fs::read_to_string(world.path("asked")).unwrap();
     assert!(asked.contains("run working-container -- /opt/app/bin/tool --version\nrm working-container\n"), "{asked}");
 }
+
+#[test]
+fn a_user_base_is_the_typed_one_in_every_style_also_if_it_is_the_default_of_another() {
+    let world = World::usual();
+    let recipe = text(&world, "tool --user-base /opt/app");
+    assert!(recipe.contains("ENV PYTHONUSERBASE=/opt/app\n") && !recipe.contains("/tmp/theuserbase"), "{recipe}");
+    assert!(text(&world, "tool").contains("ENV PYTHONUSERBASE=/tmp/theuserbase\n"));
+}

@@ -1,0 +1,72 @@
+//! The environment variables and the time of day. No other module of `cli` reads them.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::pipeline::SandboxSettings;
+
+/// All environment variables, and the time, both at the start of lath.
+#[derive(Debug, Default)]
+pub(super) struct Environment {
+    variables: BTreeMap<OsString, OsString>,
+    /// Seconds since 1970.
+    pub(super) now_secs: u64,
+}
+
+impl Environment {
+    pub(super) fn read() -> Self {
+        let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        Self { variables: std::env::vars_os().collect(), now_secs }
+    }
+
+    /// Returns an environment with only these variables, at the beginning of 1970.
+    #[cfg(test)]
+    pub(super) fn of(variables: &[(&str, &str)]) -> Self {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        Self { variables: variables.collect(), now_secs: 0 }
+    }
+
+    /// Returns the value of a variable, also if it is empty. `None` if it is not Unicode.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.variables.get(OsStr::new(name))?.to_str()
+    }
+
+    /// Returns the value of a variable. If it is empty, this is the same as if it were not set.
+    pub(super) fn filled(&self, name: &str) -> Option<&OsStr> {
+        self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.filled(name).map(PathBuf::from)
+    }
+
+    /// Returns the folder of the user's caches.
+    pub(super) fn caches(&self) -> Option<PathBuf> {
+        self.path("XDG_CACHE_HOME").or_else(|| self.path("HOME").map(|home| home.join(".cache")))
+    }
+
+    /// Returns the file with the user's names and passwords for hosts.
+    pub(super) fn netrc(&self) -> Option<PathBuf> {
+        self.path("NETRC").or_else(|| self.path("HOME").map(|home| home.join(".netrc")))
+    }
+
+    /// Whether a panic prints the backtrace.
+    pub(super) fn shows_backtrace(&self) -> bool {
+        self.variables.get(OsStr::new("RUST_BACKTRACE")).is_some_and(|value| value != "0")
+    }
+
+    /// The parts of the host that the sandbox uses: emulators on its `PATH`, the certificates that it trusts, its
+    /// proxies.
+    pub(super) fn sandbox(&self) -> SandboxSettings {
+        const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
+        let names = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
+        let search_path = self.variables.get(OsStr::new("PATH"));
+        SandboxSettings {
+            search_path: search_path.map_or_else(Vec::new, |path| std::env::split_paths(path).collect()),
+            certificates: self.path("SSL_CERT_FILE"),
+            proxies: names.filter_map(|name| self.text(&name).map(str::to_owned).map(|value| (name, value))).collect(),
+        }
+    }
+}
