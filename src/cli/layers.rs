@@ -212,8 +212,6 @@ fn of_variable(mut error: clap::Error) -> clap::Error {
 
 #[cfg(test)]
 mod tests {
-    use clap::FromArgMatches as _;
-
     use super::*;
     use crate::cli::args::Global;
     use crate::cli::build::Build;
