@@ -11,7 +11,6 @@ mod panic;
 mod run;
 mod screen;
 mod settings;
-mod summary;
 
 use std::ffi::OsString;
 use std::sync::Arc;

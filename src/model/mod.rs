@@ -1,9 +1,7 @@
 //! Our nouns: plain values that every other part may use. No I/O, no clock, no environment.
 
 pub(crate) mod assembly;
-pub(crate) mod comparison;
 pub(crate) mod digest;
-pub(crate) mod dockerfile;
 pub(crate) mod event;
 pub(crate) mod facts;
 pub(crate) mod glob;

@@ -4,7 +4,6 @@ pub(crate) mod archive;
 pub(crate) mod credentials;
 pub(crate) mod daemon;
 pub(crate) mod deadline;
-pub(crate) mod engine;
 pub(crate) mod facts;
 pub(crate) mod http;
 pub(crate) mod pypi;
