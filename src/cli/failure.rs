@@ -7,7 +7,8 @@ use std::path::Path;
 
 use crate::cli::clean::clean;
 use crate::model::hint::Hints;
-use crate::pipeline::{self, BuildError};
+use crate::outside::threads::HINT as THREADS_HINT;
+use crate::pipeline::BuildError;
 use crate::rivals::RivalError;
 
 /// A failure as it is shown to the user.
@@ -128,7 +129,7 @@ fn system_hint(error: &(dyn Error + 'static), full: &Full) -> Option<String> {
             }
         },
         // The system reports this error if it cannot start more threads or processes.
-        io::ErrorKind::WouldBlock => pipeline::THREADS_HINT,
+        io::ErrorKind::WouldBlock => THREADS_HINT,
         io::ErrorKind::FileTooLarge => {
             "a file may not be so large: raise the limit with `ulimit -f unlimited`, or use another file system"
         }

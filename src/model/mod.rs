@@ -19,4 +19,5 @@ pub(crate) mod request;
 pub(crate) mod secret_text;
 pub(crate) mod tree;
 pub(crate) mod vocabulary;
+pub(crate) mod world_settings;
 pub(crate) mod zeros;

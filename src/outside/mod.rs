@@ -1,6 +1,7 @@
 //! Doors: everything that can fail for reasons that are not ours.
 
 pub(crate) mod archive;
+pub(crate) mod clock;
 pub(crate) mod credentials;
 pub(crate) mod daemon;
 pub(crate) mod deadline;

@@ -30,10 +30,8 @@ use crate::steps::unpack::unpack;
 
 pub(crate) use self::failure::BuildError;
 pub(crate) use self::resolving::{resolve, resolve_and_unpack};
-pub(crate) use crate::outside::sandbox::{SandboxSettings, serve_warden};
-pub(crate) use crate::outside::threads::{HINT as THREADS_HINT, is_thread_panic};
-pub(crate) use crate::outside::unfinished::survive_file_size_limit;
-pub(crate) use crate::outside::world::{World, WorldError, WorldSettings};
+use crate::model::world_settings::WorldSettings;
+use crate::outside::world::{World, WorldError};
 
 /// Opens all doors to the outside.
 pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<World, WorldError> {
