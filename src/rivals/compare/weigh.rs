@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::comparison::{AptHabits, Content, Contents};
 use crate::outside::archive::AptLists;
 use crate::outside::archive::details::DetailIndex;
 use crate::outside::archive::extents::Extent;
 use crate::outside::archive::index::Package;
+use crate::rivals::model::comparison::{AptHabits, Content, Contents};
 
 /// `Installed-Size` rounds every file up to a KiB. On average, that adds half a KiB.
 const ROUNDED_UP_BYTES: u64 = 512;

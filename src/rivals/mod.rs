@@ -1,20 +1,31 @@
-//! The other uses of the steps: to write a Dockerfile, to build it with an engine, and to compare images.
+//! The Docker side: writes a Dockerfile for a request, builds it with an engine, and compares its image with lath's. The
+//! builder does not use any of it.
+
+mod build_by_engine;
+mod compare;
+mod dockerfile;
+mod engine;
+mod failure;
+mod measure;
+pub(crate) mod model;
 
 use std::path::Path;
 
-use super::{BuildError, first, requested, resolve, resolve_and_unpack, tree};
+pub(crate) use self::failure::RivalError;
 use crate::model::assembly::Assembly;
-use crate::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
-use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style};
 use crate::model::event::Event;
 use crate::model::lock::PlatformLock;
 use crate::model::request::{Entrypoint, Request};
 use crate::outside::world::World;
-use crate::steps::build_by_engine::{build_by_engine, suit};
-use crate::steps::compare::{Own, compare as reckon};
-use crate::steps::dockerfile;
+use crate::pipeline::{BuildError, first, requested, resolve, resolve_and_unpack, tree};
+use crate::rivals::build_by_engine::{build_by_engine, suit};
+use crate::rivals::compare::{Own, compare as reckon};
+use crate::rivals::measure::measure;
+use crate::rivals::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
+use crate::rivals::model::dockerfile::{
+    Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style,
+};
 use crate::steps::fetch::fetch;
-use crate::steps::measure::{self, measure};
 use crate::steps::pack::pack;
 use crate::steps::prove::{Subject, prove};
 use crate::steps::seal;
@@ -25,7 +36,7 @@ pub(crate) fn dockerfile(
     request: &Request,
     wanted: &DockerfileRequest,
     world: &World,
-) -> Result<Dockerfile, BuildError> {
+) -> Result<Dockerfile, RivalError> {
     let ingredients = ingredients(request, wanted, world)?;
     Ok(dockerfile::dockerfile(&ingredients, request, wanted)?)
 }
@@ -36,7 +47,7 @@ pub(crate) fn build_dockerfile(
     wanted: &DockerfileRequest,
     how: &EngineRequest,
     world: &World,
-) -> Result<EngineReceipt, BuildError> {
+) -> Result<EngineReceipt, RivalError> {
     let (engine, wanted) = suit(wanted, how)?;
     let dockerfile = dockerfile(request, &wanted, world)?;
     world.listener.hear(Event::Step(format!("building by {}", engine.program().name())));
@@ -44,7 +55,7 @@ pub(crate) fn build_dockerfile(
 }
 
 /// Returns the ingredients of a Dockerfile: the lock, and the start command from the wheels of its first platform.
-fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> Result<Ingredients, BuildError> {
+fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> Result<Ingredients, RivalError> {
     world.listener.hear(Event::Step("resolving".to_owned()));
     let mut uv = Vec::new();
     if wanted.style == Style::Uv {
@@ -63,7 +74,7 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
             let lock = resolve(&dockerfile::request_without_wheels(request), world)?;
             return Ok(Ingredients { uv, ..dockerfile::from_source(lock, names, request, wanted) });
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     let mut scripts = Vec::new();
     if let Some(first) = lock.platforms.first() {
@@ -80,7 +91,7 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
 
 /// Compares lath's image of the first platform with the images that Dockerfiles for the same request would produce.
 /// Nothing is emitted.
-pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, BuildError> {
+pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, RivalError> {
     let lock = resolve_and_unpack(request, world)?;
     fetch(&lock, world)?;
     let half = first(&lock)?;
@@ -110,7 +121,7 @@ pub(crate) fn measure_dockerfile(
     wanted: &DockerfileRequest,
     how: &EngineRequest,
     world: &World,
-) -> Result<ComparedImage, BuildError> {
+) -> Result<ComparedImage, RivalError> {
     let (engine, wanted) = suit(wanted, how)?;
     let dockerfile = dockerfile(request, &wanted, world)?;
     world.listener.hear(Event::Step(format!("building {way} by {}", engine.program().name())));
@@ -134,7 +145,7 @@ pub(crate) fn time_own(
     wanted: &DockerfileRequest,
     (how, archive): (&EngineRequest, &Path),
     world: &World,
-) -> Result<Option<(String, u64)>, BuildError> {
+) -> Result<Option<(String, u64)>, RivalError> {
     let (engine, wanted) = suit(wanted, how)?;
     let Some(check) = dockerfile(request, &wanted, world)?.checks.into_iter().next() else { return Ok(None) };
     engine.load(archive)?;

@@ -15,10 +15,10 @@ use thiserror::Error;
 
 pub(crate) use self::contents::scripts;
 use self::text::{Text, exec_form, folded, listed, pair, shell_word};
-use crate::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
 use crate::model::lock::{Lock, WheelSource};
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Distribution, Entrypoint, Request};
+use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
 
 /// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };

@@ -11,7 +11,6 @@ use thiserror::Error;
 use self::apt::Installed;
 use self::weigh::{Load, Scales};
 use crate::model::assembly::Assembly;
-use crate::model::comparison::{AptHabits, ComparedImage, Content, Way};
 use crate::model::event::Event;
 use crate::model::hint::Hints;
 use crate::model::image::Layer;
@@ -21,6 +20,7 @@ use crate::model::request::Request;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::archive::ArchiveError;
 use crate::outside::world::World;
+use crate::rivals::model::comparison::{AptHabits, ComparedImage, Content, Way};
 
 #[derive(Debug, Error)]
 pub(crate) enum CompareError {

@@ -4,8 +4,8 @@ use super::contents::{lean_packages, modules};
 use super::pins::{installed, write_pins};
 use super::text::{Text, exec_form, folded, pair, shell_word};
 use super::{COMPILERS, DockerfileError, Page, uv};
-use crate::model::dockerfile::Style;
 use crate::model::request::Bytecode;
+use crate::rivals::model::dockerfile::Style;
 
 /// Files that an installation writes in addition to the packages and that no image needs.
 const LEFT_OVER: [&str; 5] = [

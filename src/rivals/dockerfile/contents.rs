@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::shell_word;
 use crate::model::assembly::InstalledScript;
-use crate::model::dockerfile::Ingredients;
 use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{Part, PartContents};
 use crate::model::platform::{Architecture, Platform};
 use crate::model::reason::Why;
 use crate::model::request::Request;
 use crate::model::tree::Origin;
+use crate::rivals::model::dockerfile::Ingredients;
 
 /// Packages that every base with apt contains.
 const IN_EVERY_BASE: [&str; 4] = ["libc6", "libc-bin", "dash", "coreutils"];

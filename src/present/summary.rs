@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 
 use crate::model::receipt::{PlatformReceipt, Receipt};
-use crate::model::request::Destination;
+use crate::model::request::{Destination, Request};
+use crate::present::megabytes::megabytes;
+use crate::rivals::model::dockerfile::EngineReceipt;
 
 /// How many origins are listed by name.
 const ORIGINS: usize = 8;
@@ -12,7 +14,7 @@ const ORIGINS: usize = 8;
 const LEAST_BYTES: u64 = 50_000;
 
 /// The summary of a build that was written to `destinations`.
-pub(super) fn summary(receipt: &Receipt, destinations: &[Destination]) -> String {
+pub(crate) fn summary(receipt: &Receipt, destinations: &[Destination]) -> String {
     let mut blocks: Vec<String> =
         receipt.platforms.iter().map(|platform| platform_block(&receipt.name, platform)).collect();
     let ways: Vec<String> = destinations.iter().filter_map(|to| way_to_run(&receipt.name, to)).collect();
@@ -20,6 +22,21 @@ pub(super) fn summary(receipt: &Receipt, destinations: &[Destination]) -> String
         blocks.push(format!("run it: {way}"));
     }
     blocks.join("\n")
+}
+
+/// The summary after an engine has built the Dockerfile of `request`.
+pub(crate) fn summary_of_engine(request: &Request, receipt: &EngineReceipt) -> String {
+    let mut lines = vec![format!(
+        "{}: {} unpacked, built by {} in {:.1} s",
+        request.name,
+        megabytes(receipt.size_bytes),
+        receipt.program.name(),
+        receipt.build.as_secs_f64()
+    )];
+    if !receipt.checks.is_empty() {
+        lines.push(format!("checked: {}", receipt.checks.join(", ")));
+    }
+    lines.join("\n")
 }
 
 fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
@@ -107,22 +124,9 @@ fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// Millions of bytes, with one digit after the point.
-pub(super) fn megabytes(bytes: u64) -> String {
-    let tenths = (bytes + 50_000) / 100_000;
-    format!("{}.{} MB", tenths / 10, tenths % 10)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_are_told_in_millions() {
-        assert_eq!(megabytes(0), "0.0 MB");
-        assert_eq!(megabytes(1_949_999), "1.9 MB");
-        assert_eq!(megabytes(1_950_000), "2.0 MB");
-    }
 
     #[test]
     fn what_is_small_or_far_down_is_one_line() {

@@ -6,9 +6,9 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use thiserror::Error;
 
-use crate::cli::compare::table::megabytes;
-use crate::model::comparison::{ComparedImage, Comparison, Content};
 use crate::model::hint::Hints;
+use crate::present::megabytes::megabytes;
+use crate::rivals::model::comparison::{ComparedImage, Comparison, Content};
 
 const WIDTH: u32 = 860;
 const HEIGHT: u32 = 330;
@@ -41,12 +41,12 @@ const STYLE: &str = "<style>text{fill:#59636e}text[font-weight]{fill:#1f2328}\
 
 #[derive(Debug, Error)]
 #[error("cannot draw the comparison")]
-pub(super) struct ChartError(#[source] Box<dyn Error + Send + Sync>);
+pub(crate) struct ChartError(#[source] Box<dyn Error + Send + Sync>);
 
 impl Hints for ChartError {}
 
 /// Draws `comparison`.
-pub(super) fn svg(comparison: &Comparison) -> Result<String, ChartError> {
+pub(crate) fn svg(comparison: &Comparison) -> Result<String, ChartError> {
     let mut text = String::new();
     draw(comparison, &mut text).map_err(|error| ChartError(error.to_string().into()))?;
     // The drawing begins with its own tag. The style must follow it directly.
@@ -117,7 +117,7 @@ fn ink(pixels: i32, style: FontStyle, horizontal: HPos, vertical: VPos) -> TextS
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::compare::table::tests::comparison;
+    use crate::present::table::tests::comparison;
 
     #[test]
     fn every_content_has_a_colour() {

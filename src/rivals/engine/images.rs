@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Engine, EngineError, QUESTION, program};
 use crate::formats::oci::saved_image::SavedImage;
-use crate::model::dockerfile::{ContainerCheck, EngineProgram};
+use crate::rivals::model::dockerfile::{ContainerCheck, EngineProgram};
 
 /// The time limit for transferring an image of some hundreds of megabytes.
 const TRANSFER: Duration = Duration::from_secs(600);

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Mounts};
 use crate::model::event::Event;
 use crate::model::request::Request;
-use crate::outside::engine::{BuildJob, Engine, EngineError};
 use crate::outside::world::World;
+use crate::rivals::engine::{BuildJob, Engine, EngineError};
+use crate::rivals::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Mounts};
 
 /// Finds an engine and adapts the request to it: uses cache mounts only if its builder supports them, and pins the base
 /// image to the digest that the engine has.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::formats::deb822::paragraphs;
 use crate::formats::oci::saved_image::SavedImage;
-use crate::model::comparison::{BuildTimes, ComparedImage, Content, Contents, Way};
-use crate::model::dockerfile::ContainerCheck;
 use crate::model::image_path::usr_merged;
-use crate::outside::engine::{Engine, EngineError};
+use crate::rivals::engine::{Engine, EngineError};
+use crate::rivals::model::comparison::{BuildTimes, ComparedImage, Content, Contents, Way};
+use crate::rivals::model::dockerfile::ContainerCheck;
 
 /// How often the start is timed.
 const ROUNDS: usize = 7;

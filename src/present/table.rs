@@ -1,13 +1,14 @@
 //! A comparison as text: a table, bars, and the extra contents of the larger images.
 
-use crate::model::comparison::{ComparedImage, Comparison};
+use crate::present::megabytes::megabytes;
+use crate::rivals::model::comparison::{ComparedImage, Comparison};
 
 /// The longest bar, in characters.
 const BAR_WIDTH: u64 = 50;
 /// Smaller amounts do not get a line.
 const WORTH_TELLING_BYTES: u64 = 50_000;
 
-pub(super) fn table(comparison: &Comparison) -> String {
+pub(crate) fn table(comparison: &Comparison) -> String {
     let mut lines = vec![
         format!("{} on {}, {}", comparison.program, comparison.base, comparison.platform),
         String::new(),
@@ -65,19 +66,13 @@ fn bar(image: &ComparedImage, largest: u64) -> String {
     format!("{:8}{}{light} {}", image.way.to_string(), "█".repeat(pulled), megabytes(image.raw_bytes))
 }
 
-/// Millions of bytes, with one digit after the point.
-pub(super) fn megabytes(bytes: u64) -> String {
-    let tenths = (bytes + 50_000) / 100_000;
-    format!("{}.{} MB", tenths / 10, tenths % 10)
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::model::comparison::{AptHabits, BuildTimes, Content, Way};
+    use crate::rivals::model::comparison::{AptHabits, BuildTimes, Content, Way};
 
     /// A comparison of two images, of which the smaller one is measured.
-    pub(in crate::cli::compare) fn comparison() -> Comparison {
+    pub(in crate::present) fn comparison() -> Comparison {
         let fat = ComparedImage {
             way: Way::Fat,
             is_measured: false,

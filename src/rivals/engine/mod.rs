@@ -13,9 +13,9 @@ use fs_err as fs;
 use thiserror::Error;
 
 use self::program::Ended;
-use crate::model::dockerfile::{ContainerCheck, EngineProgram, Mounts};
 use crate::model::event::Listener;
 use crate::model::hint::Hints;
+use crate::rivals::model::dockerfile::{ContainerCheck, EngineProgram, Mounts};
 
 /// The time limit for requests that the engine can answer by itself.
 const QUESTION: Duration = Duration::from_secs(60);
