@@ -8,8 +8,8 @@ use crate::cli::args::{
 use crate::cli::command::{Call, Command};
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, joined};
-use crate::cli::summary;
 use crate::pipeline;
+use crate::present::summary;
 
 /// Build an image
 #[derive(Debug, Args)]

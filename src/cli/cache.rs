@@ -9,8 +9,8 @@ use crate::cli::defaults;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{self, Settings, Typed, flag};
-use crate::cli::summary::megabytes;
 use crate::pipeline;
+use crate::present::megabytes::megabytes;
 
 const DAY_SECS: u64 = 86_400;
 

@@ -4,9 +4,9 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use serde::{Deserialize, Serialize};
 
-use crate::model::comparison::AptHabits;
-use crate::model::dockerfile::{EngineProgram, Style};
 use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
+use crate::rivals::model::comparison::AptHabits;
+use crate::rivals::model::dockerfile::{EngineProgram, Style};
 
 /// When lath uses colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]

@@ -10,7 +10,8 @@ use crate::cli::screen::Screen;
 use crate::cli::settings;
 use crate::model::event::Listener;
 use crate::model::request::Request;
-use crate::pipeline::{self, World};
+use crate::outside::world::World;
+use crate::pipeline;
 
 /// The arguments of a command, and its work.
 pub(super) trait Command: Typed {

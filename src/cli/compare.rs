@@ -1,8 +1,6 @@
 //! `lath compare`.
 
-mod chart;
 mod measured;
-mod table;
 
 use std::path::PathBuf;
 
@@ -14,9 +12,11 @@ use crate::cli::defaults;
 use crate::cli::dockerfile;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, flag, joined};
-use crate::model::comparison::{AptHabits, Comparison, Way};
-use crate::model::dockerfile::{EngineProgram, Style};
 use crate::pipeline::{self, BuildError};
+use crate::present::{chart, json, table};
+use crate::rivals;
+use crate::rivals::model::comparison::{AptHabits, Comparison, Way};
+use crate::rivals::model::dockerfile::{EngineProgram, Style};
 
 /// Compare the image with images from Dockerfiles: their sizes, and the files that only they contain
 #[derive(Debug, Args)]
@@ -109,7 +109,7 @@ impl Command for Compare {
             pipeline::write_document(path, &svg).map_err(|error| failed(&error))?;
         }
         if settings.json.unwrap_or(false) {
-            let json = serde_json::to_string_pretty(&comparison).map_err(|error| Failure::of(&error))?;
+            let json = json::comparison(&comparison).map_err(|error| Failure::of(&error))?;
             call.screen.print(json)?;
         } else {
             call.screen.print(table::table(&comparison))?;
@@ -123,7 +123,7 @@ fn reckon(call: &Call) -> Result<Comparison, Failure> {
     let (request, _) = dockerfile::settle(&of_way(&call.settings, Way::Lath), call)?;
     let habits = call.settings.apt.unwrap_or(defaults::APT);
     let world = call.open()?;
-    pipeline::compare(&request, habits, &world).map_err(|error| failed(&error))
+    rivals::compare(&request, habits, &world).map_err(|error| Failure::of_rival(&error))
 }
 
 /// Returns the settings of `lath dockerfile` for one of the ways.

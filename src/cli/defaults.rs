@@ -2,9 +2,9 @@
 
 use crate::cli::choices::{Builder, Color};
 use crate::cli::layers::Settings;
-use crate::model::comparison::AptHabits;
-use crate::model::dockerfile::Style;
 use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel, UserBase};
+use crate::rivals::model::comparison::AptHabits;
+use crate::rivals::model::dockerfile::Style;
 
 pub(super) const COLOR: Color = Color::Auto;
 pub(super) const TRIM: TrimLevel = TrimLevel::Standard;

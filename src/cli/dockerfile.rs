@@ -12,12 +12,13 @@ use crate::cli::defaults;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, flag, joined};
 use crate::cli::settings::{self, usage};
-use crate::cli::summary::megabytes;
-use crate::model::dockerfile::{
-    DockerfileRequest, EngineProgram, EngineReceipt, EngineRequest, Mounts, RECIPE_USER_BASE, Style,
-};
 use crate::model::request::{Distribution, Request};
 use crate::pipeline;
+use crate::present::summary;
+use crate::rivals::model::dockerfile::{
+    DockerfileRequest, EngineProgram, EngineRequest, Mounts, RECIPE_USER_BASE, Style,
+};
+use crate::rivals::{self, RivalError};
 
 /// Names and numbers of releases, with which the tags of base images begin.
 const RELEASES: [(Distribution, &str, &str); 9] = [
@@ -153,17 +154,17 @@ impl Command for Dockerfile {
         let file = settings.dockerfile_output.as_deref().filter(|file| *file != Path::new("-"));
         file.map_or(Ok(()), pipeline::refuse_document).map_err(|error| Failure::of_build(&error))?;
         let world = call.open()?;
-        let failed = |error: pipeline::BuildError| Failure::of_build(&error);
+        let failed = |error: RivalError| Failure::of_rival(&error);
         if settings.build.unwrap_or(false) {
-            let receipt = pipeline::build_dockerfile(&request, &wanted, &how, &world).map_err(failed)?;
+            let receipt = rivals::build_dockerfile(&request, &wanted, &how, &world).map_err(failed)?;
             if let Some(file) = file {
                 write(file, &receipt.dockerfile)?;
             }
-            screen.say(summary(&request, &receipt));
+            screen.say(summary::summary_of_engine(&request, &receipt));
             screen.print(&request.name)?;
             return Ok(0);
         }
-        let dockerfile = pipeline::dockerfile(&request, &wanted, &world).map_err(failed)?;
+        let dockerfile = rivals::dockerfile(&request, &wanted, &world).map_err(failed)?;
         match file {
             Some(file) => write(file, &dockerfile.text)?,
             None => screen.print(dockerfile.text.trim_end())?,
@@ -293,20 +294,6 @@ fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
     pipeline::write_document(file, text).map_err(|error| Failure::of_build(&error))
-}
-
-fn summary(request: &Request, receipt: &EngineReceipt) -> String {
-    let mut lines = vec![format!(
-        "{}: {} unpacked, built by {} in {:.1} s",
-        request.name,
-        megabytes(receipt.size_bytes),
-        receipt.program.name(),
-        receipt.build.as_secs_f64()
-    )];
-    if !receipt.checks.is_empty() {
-        lines.push(format!("checked: {}", receipt.checks.join(", ")));
-    }
-    lines.join("\n")
 }
 
 #[cfg(test)]

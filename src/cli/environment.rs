@@ -1,31 +1,28 @@
-//! The environment variables and the time of day. No other module of `cli` reads them.
+//! The environment variables. No other module reads them.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::pipeline::SandboxSettings;
+use crate::model::world_settings::SandboxSettings;
 
-/// All environment variables, and the time, both at the start of lath.
+/// All environment variables at the start of lath.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     variables: BTreeMap<OsString, OsString>,
-    /// Seconds since 1970.
-    pub(super) now_secs: u64,
 }
 
 impl Environment {
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
     pub(super) fn read() -> Self {
-        let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        Self { variables: std::env::vars_os().collect(), now_secs }
+        Self { variables: std::env::vars_os().collect() }
     }
 
-    /// Returns an environment with only these variables, at the beginning of 1970.
+    /// Returns an environment with only these variables.
     #[cfg(test)]
     pub(super) fn of(variables: &[(&str, &str)]) -> Self {
         let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
-        Self { variables: variables.collect(), now_secs: 0 }
+        Self { variables: variables.collect() }
     }
 
     /// Returns the value of a variable, also if it is empty. `None` if it is not Unicode.

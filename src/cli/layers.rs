@@ -14,10 +14,10 @@ use serde_json::{Map, Value};
 
 use crate::cli::choices::{Builder, Color};
 use crate::cli::environment::Environment;
-use crate::model::comparison::AptHabits;
-use crate::model::dockerfile::{EngineProgram, Style};
 use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
 use crate::model::secret_text::SecretText;
+use crate::rivals::model::comparison::AptHabits;
+use crate::rivals::model::dockerfile::{EngineProgram, Style};
 
 /// Makes a struct of optional values, and the function that puts one such struct over another.
 macro_rules! layer {

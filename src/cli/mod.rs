@@ -17,7 +17,6 @@ mod panic;
 mod run;
 mod screen;
 mod settings;
-mod summary;
 mod usage;
 
 use std::ffi::OsString;
@@ -30,7 +29,8 @@ use crate::cli::command::{Call, Command};
 use crate::cli::environment::Environment;
 use crate::cli::layers::Typed as _;
 use crate::cli::screen::Screen;
-use crate::pipeline;
+use crate::outside::sandbox::serve_warden;
+use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file and a line here.
 const COMMANDS: [Entry; 6] = [
@@ -61,10 +61,10 @@ impl Entry {
 /// bug in lath.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if pipeline::serve_warden(&arguments) {
+    if serve_warden(&arguments) {
         return 0;
     }
-    pipeline::survive_file_size_limit();
+    survive_file_size_limit();
     let environment = Environment::read();
     panic::caught(environment.shows_backtrace(), || {
         obey(arguments, environment).unwrap_or_else(|error| usage::show(&error))

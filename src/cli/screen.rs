@@ -12,8 +12,8 @@ use crate::cli::clean::{clean, escaped};
 use crate::cli::defaults;
 use crate::cli::failure::Failure;
 use crate::cli::layers::Settings;
-use crate::cli::summary::megabytes;
 use crate::model::event::{Event, Listener};
+use crate::present::megabytes::megabytes;
 
 /// Shows a build: progress bars on a terminal, lines otherwise, and nothing with `--quiet`.
 pub(super) struct Screen {

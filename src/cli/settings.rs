@@ -13,10 +13,10 @@ use crate::model::glob;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
-    BaseRequest, Copied, Destination, Distribution, Indexes, PythonRequest, Request, RuntimeRequest, Volume,
-    is_image_name,
+    BaseRequest, Copied, Destination, Distribution, Indexes, PythonRequest, Request, RuntimeRequest, TrimRequest,
+    Volume, is_image_name,
 };
-use crate::pipeline::WorldSettings;
+use crate::model::world_settings::WorldSettings;
 
 /// The Python version of each release. The first is the default.
 pub(super) const BASES: [(&str, Distribution, &str); 5] = [
@@ -81,8 +81,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         },
         base,
         platforms: platforms(settings)?,
-        trim: settings.trim.unwrap_or(defaults::TRIM),
-        keep: keep(settings)?,
+        trim: TrimRequest { level: settings.trim.unwrap_or(defaults::TRIM), keep: keep(settings)? },
         bytecode: settings.bytecode.unwrap_or(defaults::BYTECODE),
         user_base: parsed(settings.user_base.as_deref().unwrap_or(defaults::USER_BASE))?,
         runtime: runtime(settings)?,
@@ -333,7 +332,6 @@ pub(super) fn world(settings: &Settings, environment: &Environment, cache_dir: P
         sandbox: environment.sandbox(),
         netrc: environment.netrc(),
         keyring: settings.keyring.clone(),
-        now_secs: environment.now_secs,
     }
 }
 
@@ -393,7 +391,7 @@ mod tests {
     #[test]
     fn the_request_of_one_requirement_has_the_defaults_of_the_documentation() {
         let request = settle("tool").unwrap();
-        assert_eq!((request.trim, request.bytecode), (TrimLevel::Standard, Bytecode::Start));
+        assert_eq!((request.trim.level, request.bytecode), (TrimLevel::Standard, Bytecode::Start));
         assert_eq!(
             (request.user_base.to_string(), request.runtime.user.as_str()),
             ("/opt/app".to_owned(), "65532:65532")

@@ -7,10 +7,12 @@ use crate::cli::compare::{failed, of_way};
 use crate::cli::dockerfile;
 use crate::cli::failure::Failure;
 use crate::cli::settings::usage;
-use crate::model::comparison::{AptHabits, BuildTimes, Comparison, Way};
-use crate::model::dockerfile::{EngineProgram, EngineRequest};
 use crate::model::request::{Destination, Request};
-use crate::pipeline::{self, World};
+use crate::outside::world::World;
+use crate::pipeline;
+use crate::rivals;
+use crate::rivals::model::comparison::{AptHabits, BuildTimes, Comparison, Way};
+use crate::rivals::model::dockerfile::{EngineProgram, EngineRequest};
 
 pub(super) fn measure(call: &Call) -> Result<Comparison, Failure> {
     if call.settings.engine == Some(EngineProgram::Buildah) {
@@ -22,8 +24,10 @@ pub(super) fn measure(call: &Call) -> Result<Comparison, Failure> {
         let settings = of_way(&call.settings, way);
         let (request, wanted) = dockerfile::settle(&settings, call)?;
         let how = engine(dockerfile::engine_request(&settings, &request)?);
-        images
-            .push(pipeline::measure_dockerfile(way, &request, &wanted, &how, &world).map_err(|error| failed(&error))?);
+        images.push(
+            rivals::measure_dockerfile(way, &request, &wanted, &how, &world)
+                .map_err(|error| Failure::of_rival(&error))?,
+        );
     }
     let settings = of_way(&call.settings, Way::Lath);
     let (mut request, wanted) = dockerfile::settle(&settings, call)?;
@@ -34,8 +38,10 @@ pub(super) fn measure(call: &Call) -> Result<Comparison, Failure> {
     // lath has an empty cache of its own, so that the first build does not find anything.
     let cold = call.open_with_cache(folder.path().join("cache"))?;
     let build = BuildTimes { uncached_ms: timed(&request, &cold)?, cached_ms: timed(&request, &cold)? };
-    let started = pipeline::time_own(&request, &wanted, (&how, &archive), &cold).map_err(|error| failed(&error))?;
-    let mut comparison = pipeline::compare(&request, AptHabits::Official, &world).map_err(|error| failed(&error))?;
+    let started =
+        rivals::time_own(&request, &wanted, (&how, &archive), &cold).map_err(|error| Failure::of_rival(&error))?;
+    let mut comparison =
+        rivals::compare(&request, AptHabits::Official, &world).map_err(|error| Failure::of_rival(&error))?;
     if let Some(mut own) = comparison.images.pop() {
         own.build = Some(build);
         own.start_ms = started.as_ref().map(|(_, ms)| *ms);
