@@ -40,11 +40,10 @@ pub(super) struct Global {
 
 impl Typed for Global {
     fn typed(&self) -> Settings {
-        let is_either = self.quiet || self.verbose;
         Settings {
             cache_dir: self.cache_dir.clone(),
-            quiet: is_either.then_some(self.quiet),
-            verbose: is_either.then_some(self.verbose && !self.quiet),
+            quiet: flag(self.quiet),
+            verbose: flag(self.verbose),
             color: self.color,
             ..Settings::default()
         }
@@ -255,8 +254,7 @@ pub(super) struct Checks {
 
 impl Typed for Checks {
     fn typed(&self) -> Settings {
-        let is_either = self.no_verify || !self.check.is_empty();
-        Settings { check: list(&self.check), no_verify: is_either.then_some(self.no_verify), ..Settings::default() }
+        Settings { check: list(&self.check), no_verify: flag(self.no_verify), ..Settings::default() }
     }
 }
 

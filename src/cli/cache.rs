@@ -56,8 +56,7 @@ struct Prune {
 
 impl Typed for Prune {
     fn typed(&self) -> Settings {
-        let is_either = self.all || self.older_than.is_some();
-        Settings { older_than: self.older_than, all: is_either.then_some(self.all), ..Settings::default() }
+        Settings { older_than: self.older_than, all: flag(self.all), ..Settings::default() }
     }
 }
 

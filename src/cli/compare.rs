@@ -69,9 +69,8 @@ struct Comparing {
 
 impl Typed for Comparing {
     fn typed(&self) -> Settings {
-        let is_either = self.measure || self.apt.is_some();
         Settings {
-            measure: is_either.then_some(self.measure),
+            measure: flag(self.measure),
             from: self.from.clone(),
             ca: self.ca.clone(),
             engine: self.engine,

@@ -115,10 +115,9 @@ fn with_both_defaults(arg: clap::Arg) -> clap::Arg {
 
 impl Typed for Writing {
     fn typed(&self) -> Settings {
-        let is_either = self.fat || self.style.is_some();
         Settings {
             style: self.style,
-            fat: is_either.then_some(self.fat),
+            fat: flag(self.fat),
             from: self.from.clone(),
             ca: self.ca.clone(),
             builder: self.builder,

@@ -36,7 +36,8 @@ macro_rules! layer {
             /// option, otherwise from `lower`. This is also true for lists: two lists are never joined, because an
             /// upper layer could then not make a list shorter.
             pub(super) fn over(self, lower: Self) -> Self {
-                Self { $($field: self.$field.or(lower.$field)),+ }
+                let upper = self.without_excluded();
+                Self { $($field: upper.$field.or(lower.$field)),+ }
             }
         }
     };
@@ -48,7 +49,6 @@ layer! {
     #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
     Settings {
         cache_dir: PathBuf,
-        /// A layer that contains `quiet` or `verbose` contains both, because one excludes the other.
         quiet: bool,
         verbose: bool,
         color: Color,
@@ -89,7 +89,6 @@ layer! {
         metadata_file: PathBuf,
 
         check: Vec<String>,
-        /// A layer that contains `check` contains `no_verify` too: whoever adds a check wants it to run.
         no_verify: bool,
         proof_timeout: u64,
 
@@ -106,7 +105,6 @@ layer! {
 
         volume: Vec<String>,
 
-        /// A layer that contains `style` or `fat` contains both.
         style: Style,
         fat: bool,
         from: String,
@@ -118,16 +116,36 @@ layer! {
         /// The file for the Dockerfile: `--output` of `lath dockerfile`.
         dockerfile_output: PathBuf,
 
-        /// A layer that contains `measure` or `apt` contains both.
         measure: bool,
         json: bool,
         svg: PathBuf,
         apt: AptHabits,
 
         bytes: bool,
-        /// A layer that contains `older_than` or `all` contains both.
         older_than: u64,
         all: bool,
+    }
+}
+
+impl Settings {
+    /// Turns off the flags that an option of this layer excludes, so that a lower layer cannot turn them on. A typed
+    /// `--check` is an example: it has to run even if `LATH_NO_VERIFY` is set.
+    fn without_excluded(mut self) -> Self {
+        let (is_quiet, is_verbose) = (self.quiet == Some(true), self.verbose == Some(true));
+        let exclusions = [
+            (self.check.is_some(), &mut self.no_verify),
+            (self.style.is_some(), &mut self.fat),
+            (self.apt.is_some(), &mut self.measure),
+            (self.older_than.is_some(), &mut self.all),
+            (is_quiet, &mut self.verbose),
+            (is_verbose, &mut self.quiet),
+        ];
+        for (is_set, excluded) in exclusions {
+            if is_set {
+                excluded.get_or_insert(false);
+            }
+        }
+        self
     }
 }
 
@@ -282,6 +300,11 @@ mod tests {
         assert_eq!(over(typed::<Compare>("--apt plain"), "measure = true").measure, Some(false));
         let loud = over(typed::<Global>("--verbose"), "quiet = true");
         assert_eq!((loud.quiet, loud.verbose), (Some(false), Some(true)));
+        let quiet = over(typed::<Global>("--quiet"), "verbose = true");
+        assert_eq!((quiet.quiet, quiet.verbose), (Some(true), Some(false)));
+        // It is the same between two files.
+        assert_eq!(over(file("style = 'uv'"), "fat = true").fat, Some(false));
+        assert_eq!(over(file("older-than = 3"), "all = true").all, Some(false));
     }
 
     #[test]
@@ -297,7 +320,6 @@ mod tests {
         assert_eq!(settings.platform.unwrap(), ["linux/amd64", "linux/arm64"]);
         assert_eq!(settings.index.unwrap(), ["https://a/".into(), "https://b/".into()]);
         assert_eq!(settings.check.unwrap(), ["python3 -c '\nprint()'"]);
-        assert_eq!(settings.no_verify, Some(false));
     }
 
     #[test]

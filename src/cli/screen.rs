@@ -56,7 +56,7 @@ impl Screen {
             downloads: Mutex::default(),
             proof: Mutex::default(),
             is_quiet,
-            is_verbose: settings.verbose.unwrap_or(false),
+            is_verbose: settings.verbose.unwrap_or(false) && !is_quiet,
         }
     }
 
