@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::cli::command::{Call, Command};
+use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed};
 
@@ -19,6 +20,11 @@ impl Typed for Completions {
 }
 
 impl Command for Completions {
+    /// It has no options, and its argument has no variable.
+    fn of_variables(&self, _: &Environment) -> Result<Settings, clap::Error> {
+        Ok(Settings::default())
+    }
+
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         let mut text = Vec::new();
         clap_complete::generate(self.shell, &mut call.command_line.clone(), "lath", &mut text);
