@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use crate::model::request::UserBase;
 use crate::model::secret_text::SecretText;
+use crate::model::user_base::UserBase;
 
 const VARIABLES: &str = "Every option can also be set by an environment variable, such as LATH_EXCLUDE_NEWER. Separate repeated values by newlines.";
 

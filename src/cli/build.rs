@@ -15,7 +15,7 @@ pub(super) fn main(build: &Build, global: &Global, screen: &Arc<Screen>) -> Resu
     let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
     let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error))?;
     let receipt = pipeline::build(&request, &world).map_err(|error| Failure::of_build(&error))?;
-    screen.say(summary::summary(&receipt, &request.destinations));
+    screen.say(summary::summary(&receipt, &request.output.destinations));
     for destination in &receipt.destinations {
         let lost = |failure: Failure| failure.with_hints(vec![format!("the image is written: `{destination}`")]);
         screen.print(destination).map_err(lost)?;

@@ -14,7 +14,8 @@ use crate::model::dockerfile::{
     DockerfileRequest, EngineProgram, EngineReceipt, EngineRequest, Mounts, RECIPE_USER_BASE, Style,
 };
 use crate::model::event::Listener;
-use crate::model::request::{Distribution, Request, UserBase};
+use crate::model::request::{Distribution, Request};
+use crate::model::user_base::UserBase;
 use crate::pipeline;
 
 /// Names and numbers of releases, with which the tags of base images begin.
@@ -65,7 +66,7 @@ pub(super) fn main(typed: &Dockerfile, global: &Global, screen: &Arc<Screen>) ->
             write(file, &receipt.dockerfile)?;
         }
         screen.say(summary(&request, &receipt));
-        return screen.print(&request.name);
+        return screen.print(&request.output.name);
     }
     let dockerfile = pipeline::dockerfile(&request, &wanted, &world).map_err(failed)?;
     match file {
@@ -209,7 +210,7 @@ fn write(file: &Path, text: &str) -> Result<(), Failure> {
 fn summary(request: &Request, receipt: &EngineReceipt) -> String {
     let mut lines = vec![format!(
         "{}: {} unpacked, built by {} in {:.1} s",
-        request.name,
+        request.output.name,
         megabytes(receipt.size_bytes),
         receipt.program.name(),
         receipt.build.as_secs_f64()

@@ -8,12 +8,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::args::{Build, BytecodeKind, EntrypointForm, Global, Prerelease, Trim};
 use crate::cli::failure::Failure;
+use crate::model::destination::Destination;
 use crate::model::glob;
+use crate::model::image_name::is_image_name;
 use crate::model::image_path::ImagePath;
+use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
-    BaseRequest, Bytecode, Copied, Destination, Distribution, Entrypoint, Indexes, Prereleases, PythonRequest, Request,
-    RuntimeRequest, TrimLevel, Volume, is_image_name,
+    BaseRequest, Bytecode, Copied, Distribution, Entrypoint, Indexes, OutputRequest, PackRequest, Prereleases,
+    ProofRequest, PythonRequest, Request, RuntimeRequest, TrimLevel, TrimRequest, Volume,
 };
 use crate::pipeline::{SandboxSettings, WorldSettings};
 
@@ -66,30 +69,16 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
         destinations.push(Destination::Archive(PathBuf::from(format!("{file}.tar"))));
     }
     Ok(Request {
-        python: PythonRequest {
-            version,
-            requirements: build.requirement.clone(),
-            requirement_files: build.requirements.clone(),
-            constraint_files: build.constraint.clone(),
-            prereleases: match build.prerelease {
-                Prerelease::Disallow => Prereleases::Disallow,
-                Prerelease::Allow => Prereleases::Allow,
-                Prerelease::IfNecessary => Prereleases::IfNecessary,
-                Prerelease::Explicit => Prereleases::Explicit,
-            },
-            indexes: Indexes {
-                default_index: build.default_index.clone(),
-                extra: build.index.clone(),
-                exclude_newer: build.exclude_newer.clone(),
-            },
-        },
+        python: python(build, version),
         base,
         platforms: platforms(build)?,
-        trim: match build.trim {
-            Trim::None => TrimLevel::None,
-            Trim::Standard => TrimLevel::Standard,
+        trim: TrimRequest {
+            level: match build.trim {
+                Trim::None => TrimLevel::None,
+                Trim::Standard => TrimLevel::Standard,
+            },
+            keep: keep(build)?,
         },
-        keep: keep(build)?,
         bytecode: match build.bytecode {
             BytecodeKind::None => Bytecode::None,
             BytecodeKind::Start => Bytecode::Start,
@@ -98,15 +87,34 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
         user_base: parsed(&build.user_base)?,
         runtime: runtime(build)?,
         copies: copies(build)?,
-        checks: checks(build)?,
-        verify: !build.no_verify,
-        proof_secs: build.proof_timeout.unwrap_or_else(|| default_proof_secs(build.check.len())),
-        compression: parsed(&build.compression)?,
-        epoch_secs: epoch_secs()?,
-        name,
-        destinations,
-        metadata_file: build.metadata_file.clone(),
+        proof: ProofRequest {
+            checks: checks(build)?,
+            verify: !build.no_verify,
+            limit_secs: build.proof_timeout.unwrap_or_else(|| default_proof_secs(build.check.len())),
+        },
+        pack: PackRequest { compression: parsed(&build.compression)?, epoch_secs: epoch_secs()? },
+        output: OutputRequest { name, destinations, metadata_file: build.metadata_file.clone() },
     })
+}
+
+fn python(build: &Build, version: PythonVersion) -> PythonRequest {
+    PythonRequest {
+        version,
+        requirements: build.requirement.clone(),
+        requirement_files: build.requirements.clone(),
+        constraint_files: build.constraint.clone(),
+        prereleases: match build.prerelease {
+            Prerelease::Disallow => Prereleases::Disallow,
+            Prerelease::Allow => Prereleases::Allow,
+            Prerelease::IfNecessary => Prereleases::IfNecessary,
+            Prerelease::Explicit => Prereleases::Explicit,
+        },
+        indexes: Indexes {
+            default_index: build.default_index.clone(),
+            extra: build.index.clone(),
+            exclude_newer: build.exclude_newer.clone(),
+        },
+    }
 }
 
 fn base(build: &Build) -> Result<(PythonVersion, BaseRequest), Failure> {
@@ -158,7 +166,7 @@ fn base(build: &Build) -> Result<(PythonVersion, BaseRequest), Failure> {
     Ok((version, base))
 }
 
-fn platforms(build: &Build) -> Result<Vec<Platform>, Failure> {
+fn platforms(build: &Build) -> Result<NonEmpty<Platform>, Failure> {
     let mut platforms: Vec<Platform> = Vec::new();
     for text in &build.platform {
         let platform = parsed(text)?;
@@ -166,13 +174,13 @@ fn platforms(build: &Build) -> Result<Vec<Platform>, Failure> {
             platforms.push(platform);
         }
     }
-    if platforms.is_empty() {
+    let of_host = || {
         let architecture = Architecture::of_host().ok_or_else(|| {
             usage("cannot build for this machine's processor: name a platform with `--platform linux/amd64`")
         })?;
-        platforms.push(Platform { architecture });
-    }
-    Ok(platforms)
+        Ok(NonEmpty::of(Platform { architecture }))
+    };
+    NonEmpty::new(platforms).map_or_else(of_host, Ok)
 }
 
 /// The largest user and group id that engines take (`maxID` of github.com/moby/sys/user).
@@ -300,7 +308,7 @@ fn checked_name(text: &str) -> Result<String, Failure> {
 }
 
 fn epoch_secs() -> Result<u64, Failure> {
-    const LAST: u64 = Request::MAX_EPOCH_SECS;
+    const LAST: u64 = PackRequest::MAX_EPOCH_SECS;
     let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") else { return Ok(0) };
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.trim().parse() {
@@ -383,19 +391,19 @@ mod tests {
     #[test]
     fn a_name_alone_comes_to_the_defaults() {
         let request = settle("Pre-Commit[x]>=4 --platform amd64,linux/amd64").unwrap();
-        assert_eq!(request.name, "pre-commit");
+        assert_eq!(request.output.name, "pre-commit");
         assert_eq!(request.base.suite, "trixie");
         assert_eq!(request.python.version.to_string(), "3.13");
         assert_eq!(request.platforms.len(), 1);
-        assert_eq!(request.destinations, [Destination::Archive("pre-commit.tar".into())]);
+        assert_eq!(request.output.destinations, [Destination::Archive("pre-commit.tar".into())]);
     }
 
     #[test]
     fn a_wheel_by_path_or_url_names_the_image() {
         for line in ["./dist/My_Tool-1.0-py3-none-any.whl", "https://host/x/My_Tool-1.0-py3-none-any.whl#sha256=00"] {
-            assert_eq!(settle(line).unwrap().name, "my-tool", "{line}");
+            assert_eq!(settle(line).unwrap().output.name, "my-tool", "{line}");
         }
-        assert_eq!(settle("dist/my_tool-1.0-py3-none-any.whl").unwrap().name, "my-tool");
+        assert_eq!(settle("dist/my_tool-1.0-py3-none-any.whl").unwrap().output.name, "my-tool");
     }
 
     #[test]

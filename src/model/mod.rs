@@ -2,6 +2,7 @@
 
 pub(crate) mod assembly;
 pub(crate) mod comparison;
+pub(crate) mod destination;
 pub(crate) mod digest;
 pub(crate) mod dockerfile;
 pub(crate) mod event;
@@ -9,8 +10,12 @@ pub(crate) mod facts;
 pub(crate) mod glob;
 pub(crate) mod hint;
 pub(crate) mod image;
+pub(crate) mod image_name;
 pub(crate) mod image_path;
+pub(crate) mod launch;
 pub(crate) mod lock;
+pub(crate) mod made;
+pub(crate) mod non_empty;
 pub(crate) mod origin;
 pub(crate) mod part;
 pub(crate) mod platform;
@@ -20,5 +25,6 @@ pub(crate) mod remedies;
 pub(crate) mod request;
 pub(crate) mod secret_text;
 pub(crate) mod tree;
+pub(crate) mod user_base;
 pub(crate) mod vocabulary;
 pub(crate) mod zeros;

@@ -7,6 +7,7 @@ pub(crate) mod compile;
 pub(crate) mod dockerfile;
 pub(crate) mod emit;
 pub(crate) mod fetch;
+pub(crate) mod launch;
 pub(crate) mod measure;
 pub(crate) mod pack;
 pub(crate) mod prove;

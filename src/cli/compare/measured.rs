@@ -9,8 +9,9 @@ use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
 use crate::cli::{dockerfile, settings};
 use crate::model::comparison::{AptHabits, BuildTimes, Comparison, Way};
+use crate::model::destination::Destination;
 use crate::model::dockerfile::{EngineProgram, EngineRequest};
-use crate::model::request::{Destination, Request};
+use crate::model::request::Request;
 use crate::pipeline::{self, World};
 
 pub(super) fn measure(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<Comparison, Failure> {
@@ -33,13 +34,13 @@ pub(super) fn measure(compare: &Compare, global: &Global, screen: &Arc<Screen>) 
     let how = engine(dockerfile::engine_request(&typed, &request)?);
     let folder = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
     let archive = folder.path().join("lath.tar");
-    request.destinations = vec![Destination::Archive(archive.clone())];
+    request.output.destinations = vec![Destination::Archive(archive.clone())];
     // lath has an empty cache of its own, so that the first build does not find anything.
     let mut cold = settings::world(&compare.build, global)?;
     cold.cache_dir = folder.path().join("cache");
     let cold = open(cold, screen)?;
     let build = BuildTimes { uncached_ms: timed(&request, &cold)?, cached_ms: timed(&request, &cold)? };
-    let started = pipeline::time_own(&request, &wanted, (&how, &archive), &cold).map_err(|error| failed(&error))?;
+    let started = pipeline::time_own(&request, &wanted, &how, &archive, &cold).map_err(|error| failed(&error))?;
     let mut comparison = pipeline::compare(&request, AptHabits::Official, &world).map_err(|error| failed(&error))?;
     if let Some(mut own) = comparison.images.pop() {
         own.build = Some(build);

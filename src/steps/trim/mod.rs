@@ -58,7 +58,7 @@ pub(crate) fn trim(
     store: &Store,
 ) -> Result<Tree, StoreError> {
     let mut tree = whole.tree.clone();
-    if request.trim == TrimLevel::Standard {
+    if request.trim.level == TrimLevel::Standard {
         let base = Base::of(lock);
         for (path, reason) in rules::taken(&tree, &base) {
             if !keeps(request, &path) {
@@ -84,7 +84,7 @@ pub(crate) fn trim(
 
 /// Returns whether one of the user's `--keep` patterns matches the path.
 fn keeps(request: &Request, path: &ImagePath) -> bool {
-    request.keep.iter().any(|keep| glob::matches(keep, path.as_str()))
+    request.trim.keep.iter().any(|keep| glob::matches(keep, path.as_str()))
 }
 
 /// Gives every kept path that has no reason yet the reason of its package.

@@ -118,7 +118,9 @@ fn named(package: &str) -> Why {
 }
 
 fn request(keep: Vec<String>) -> Request {
-    Request { keep, ..Request::example() }
+    let mut request = Request::example();
+    request.trim.keep = keep;
+    request
 }
 
 #[test]
