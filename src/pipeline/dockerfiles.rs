@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::resolving::{Resolved, resolve, resolve_and_open};
-use super::{BuildError, share};
+use super::{BuildError, Resolved, resolve, resolve_and_open, share};
 use crate::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
 use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style};
 use crate::model::event::Event;

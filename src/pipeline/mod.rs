@@ -4,16 +4,16 @@ mod ahead;
 mod dockerfiles;
 mod failure;
 mod receipt;
-mod resolving;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::ahead::while_compressing;
-use self::resolving::{Opened, resolve_and_open};
+use self::ahead::{Ahead, fetch_and_open, while_compressing};
 use crate::model::event::{Event, Listener};
+use crate::model::lock::{Parcel, PlatformLock};
 use crate::model::made::{Made, Share};
+use crate::model::part::Part;
 use crate::model::platform::{Architecture, Platform};
 use crate::model::receipt::Receipt;
 use crate::model::request::{AssembleRequest, Bytecode, Request, ResolveRequest, Volume};
@@ -26,6 +26,7 @@ use crate::steps::emit::{self, emit, refuse_hopeless};
 use crate::steps::launch::launch;
 use crate::steps::pack::pack;
 use crate::steps::prove::{execute, prove};
+use crate::steps::resolve::{Choice, choose};
 use crate::steps::seal::seal;
 use crate::steps::trim::trim;
 
@@ -55,6 +56,43 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     say("writing");
     emit(&image, &shares.first().made.tree, &receipt, &request.output, world)?;
     Ok(receipt)
+}
+
+/// The lock of one platform, and its opened wheels in the same order.
+struct Resolved {
+    lock: PlatformLock,
+    wheels: Vec<Part>,
+}
+
+/// The lock of one platform, and all its opened parcels: packages first, then wheels, each in the lock's order.
+struct Opened {
+    lock: PlatformLock,
+    parts: Vec<Part>,
+}
+
+/// Chooses the wheels and the packages of a platform. Only the wheels are fetched.
+fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &World) -> Result<Resolved, BuildError> {
+    choose_packages(choose(request, platform, world)?, world)
+}
+
+/// Chooses the wheels of a platform, fetches and opens them, chooses the packages, and fetches and opens these. The
+/// packages that do not depend on the wheels are fetched and opened in parallel with the wheels.
+fn resolve_and_open(request: ResolveRequest<'_>, platform: Platform, world: &World) -> Result<Opened, BuildError> {
+    let choice = choose(request, platform, world)?;
+    let base = choice.base.clone();
+    let (ahead, resolved) = Ahead::open(&base, world, || choose_packages(choice, world));
+    let Resolved { lock, wheels } = resolved?;
+    let debs: Vec<Parcel<'_>> = lock.debs.iter().map(Parcel::Deb).collect();
+    let mut parts = ahead.open_rest(&debs, world)?;
+    parts.extend(wheels);
+    Ok(Opened { lock, parts })
+}
+
+/// Fetches and opens the chosen wheels, and chooses the packages.
+fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildError> {
+    let locked = choice.wheels()?;
+    let wheels = fetch_and_open(&locked.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
+    Ok(Resolved { lock: choice.lock(locked, &wheels)?, wheels })
 }
 
 /// Makes the share of one platform. If its proof fails, the layers that were packed at the same time stay in the store,
