@@ -24,13 +24,7 @@ pub(crate) enum SealError {
     Document(#[from] serde_json::Error),
 }
 
-impl Hints for SealError {
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Epoch { .. } | Self::Document(_) => Vec::new(),
-        }
-    }
-}
+impl Hints for SealError {}
 
 /// Combines all platforms into one image.
 pub(crate) fn seal(shares: &NonEmpty<Share>, request: &SealRequest<'_>) -> Result<Image, SealError> {

@@ -242,11 +242,11 @@ impl<'a> Side<'a> {
         // A check that exceeded its time may not do so the next time, and a failure in the trimmed tree is worth
         // another try.
         let lasts = |answer: &Answer| answer.timeout_secs.is_none() && (self.may_fail || answer.exit_code == 0);
-        let lasting = |reply: &'_ Reply| match reply {
-            Reply::Answer(answer) if lasts(answer) => Some(answer.clone()),
+        let lasting = replies.iter().map(|reply| match reply {
+            Reply::Answer(answer) if lasts(answer) => Some(answer),
             Reply::Answer(_) | Reply::NotRun => None,
-        };
-        let lasting: Option<Vec<Answer>> = replies.iter().map(lasting).collect();
+        });
+        let lasting: Option<Vec<&Answer>> = lasting.collect();
         if let Some(lasting) = lasting {
             self.common.world.store.write_entry(Bucket::Answers, &self.key(task), &lasting)?;
         }
