@@ -141,6 +141,20 @@ impl Task {
     }
 }
 
+#[cfg(test)]
+impl Task {
+    /// Returns the check of a script, for tests.
+    pub(super) fn of_script(name: &str) -> Self {
+        Self::Command(Command {
+            name: name.to_owned(),
+            attempts: Vec::new(),
+            circumstances: Circumstances::within(1),
+            must: false,
+            scope: Scope::Image,
+        })
+    }
+}
+
 /// A command, or several. The first that succeeds counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Command {

@@ -414,7 +414,7 @@ pub(crate) fn execute(
 
 #[cfg(test)]
 mod tests {
-    use super::checks::{Batch, Circumstances, Command};
+    use super::checks::Batch;
     use super::*;
     use crate::model::receipt::ItemKind;
 
@@ -428,28 +428,18 @@ mod tests {
         })
     }
 
-    fn command() -> Task {
-        Task::Command(Command {
-            name: "tool".to_owned(),
-            attempts: Vec::new(),
-            circumstances: Circumstances::within(1),
-            must: false,
-            scope: Scope::Image,
-        })
-    }
-
     #[test]
     fn a_check_that_did_not_run_untrimmed_never_passes_unless_loading_is_all_that_it_proves() {
         let fine = Answer::default();
         let broken = Answer { exit_code: 1, ..Answer::default() };
         for unknown in [None, Some(&Reply::NotRun)] {
-            assert_eq!(claim(&command(), &fine, unknown), Claim::Unknown);
-            assert_eq!(claim(&command(), &broken, unknown), Claim::Unknown);
+            assert_eq!(claim(&Task::of_script("tool"), &fine, unknown), Claim::Unknown);
+            assert_eq!(claim(&Task::of_script("tool"), &broken, unknown), Claim::Unknown);
             assert_eq!(claim(&batch(), &broken, unknown), Claim::Unknown);
             assert_eq!(claim(&batch(), &fine, unknown), Claim::Success);
         }
         let reply = Reply::Answer(broken.clone());
-        assert_eq!(claim(&command(), &fine, Some(&reply)), Claim::Like(broken.clone()));
+        assert_eq!(claim(&Task::of_script("tool"), &fine, Some(&reply)), Claim::Like(broken.clone()));
         assert_eq!(claim(&batch(), &broken, Some(&reply)), Claim::Like(broken));
     }
 
@@ -460,6 +450,6 @@ mod tests {
         assert_eq!(some.questions, [Question { task: 7, item: 0 }, Question { task: 7, item: 2 }]);
         assert_eq!([some.task.name(0), some.task.name(1)], ["a", "c"]);
         assert!(all.only(|_| false).is_none());
-        assert_eq!(Asked::all(7, &command()).questions, [Question { task: 7, item: 0 }]);
+        assert_eq!(Asked::all(7, &Task::of_script("tool")).questions, [Question { task: 7, item: 0 }]);
     }
 }

@@ -95,17 +95,6 @@ impl<'a> Verdicts<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::prove::checks::{Circumstances, Command, Scope};
-
-    fn script(name: &str) -> Task {
-        Task::Command(Command {
-            name: name.to_owned(),
-            attempts: Vec::new(),
-            circumstances: Circumstances::within(1),
-            must: false,
-            scope: Scope::Image,
-        })
-    }
 
     #[test]
     fn scripts_that_fail_with_the_same_message_are_one_group_with_each_script_once() {
@@ -116,9 +105,9 @@ mod tests {
         {
             let answer =
                 Answer { command: command.to_owned(), exit_code: 1, stderr: said.to_owned(), ..Answer::default() };
-            verdicts.add(&script(name), 0, &answer, Verdict::FailsAlike);
+            verdicts.add(&Task::of_script(name), 0, &answer, Verdict::FailsAlike);
         }
-        verdicts.add_unasked(&script("d"), 0);
+        verdicts.add_unasked(&Task::of_script("d"), 0);
         let summary = verdicts.summary().unwrap();
         let check = |name: &str, command: &str| FailedCheck { name: name.to_owned(), command: command.to_owned() };
         let group = |said: &str, checks| FailedAlike { checks, said: said.to_owned(), hint: None };
