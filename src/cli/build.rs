@@ -61,7 +61,7 @@ impl Command for Build {
         let request = call.request(&call.settings)?;
         let world = call.open()?;
         let receipt = pipeline::build(&request, &world).map_err(|error| Failure::of_build(&error))?;
-        call.screen.say(summary::summary(&receipt, &request.destinations));
+        call.screen.say(summary::summary(&receipt, &request.output.destinations));
         for destination in &receipt.destinations {
             let lost = |failure: Failure| failure.with_hints(vec![format!("the image is written: `{destination}`")]);
             call.screen.print(destination).map_err(lost)?;

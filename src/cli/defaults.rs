@@ -2,7 +2,8 @@
 
 use crate::cli::choices::{Builder, Color};
 use crate::cli::layers::Settings;
-use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel, UserBase};
+use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
+use crate::model::user_base::UserBase;
 use crate::rivals::model::comparison::AptHabits;
 use crate::rivals::model::dockerfile::Style;
 

@@ -160,7 +160,7 @@ impl Command for Dockerfile {
                 write(file, &receipt.dockerfile)?;
             }
             screen.say(summary::summary_of_engine(&request, &receipt));
-            screen.print(&request.name)?;
+            screen.print(&request.output.name)?;
             return Ok(0);
         }
         let dockerfile = rivals::dockerfile(&request, &wanted, &world).map_err(failed)?;

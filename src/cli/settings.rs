@@ -9,12 +9,15 @@ use crate::cli::defaults;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::Settings;
+use crate::model::destination::Destination;
 use crate::model::glob;
+use crate::model::image_name::is_image_name;
 use crate::model::image_path::ImagePath;
+use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
-    BaseRequest, Copied, Destination, Distribution, Indexes, PythonRequest, Request, RuntimeRequest, TrimRequest,
-    Volume, is_image_name,
+    BaseRequest, Copied, Distribution, Indexes, OutputRequest, PackRequest, ProofRequest, PythonRequest, Request,
+    RuntimeRequest, TrimRequest, Volume,
 };
 use crate::model::world_settings::WorldSettings;
 
@@ -66,6 +69,9 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         None => default_name(settings)?,
     };
     let checks = checks(settings)?;
+    let limit_secs = settings.proof_timeout.unwrap_or_else(|| default_proof_secs(checks.len()));
+    let compression = parsed(settings.compression.as_deref().unwrap_or(defaults::COMPRESSION))?;
+    let destinations = destinations(settings, &name)?;
     Ok(Request {
         python: PythonRequest {
             version,
@@ -86,14 +92,9 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         user_base: parsed(settings.user_base.as_deref().unwrap_or(defaults::USER_BASE))?,
         runtime: runtime(settings)?,
         copies: copies(settings)?,
-        verify: !settings.no_verify.unwrap_or(false),
-        proof_secs: settings.proof_timeout.unwrap_or_else(|| default_proof_secs(checks.len())),
-        checks,
-        compression: parsed(settings.compression.as_deref().unwrap_or(defaults::COMPRESSION))?,
-        epoch_secs: epoch_secs(environment)?,
-        destinations: destinations(settings, &name)?,
-        name,
-        metadata_file: settings.metadata_file.clone(),
+        proof: ProofRequest { checks, verify: !settings.no_verify.unwrap_or(false), limit_secs },
+        pack: PackRequest { compression, epoch_secs: epoch_secs(environment)? },
+        output: OutputRequest { name, destinations, metadata_file: settings.metadata_file.clone() },
     })
 }
 
@@ -162,7 +163,7 @@ fn base(settings: &Settings) -> Result<(PythonVersion, BaseRequest), Failure> {
     Ok((version, base))
 }
 
-fn platforms(settings: &Settings) -> Result<Vec<Platform>, Failure> {
+fn platforms(settings: &Settings) -> Result<NonEmpty<Platform>, Failure> {
     let mut platforms: Vec<Platform> = Vec::new();
     for text in all(&settings.platform) {
         let platform = parsed(&text)?;
@@ -170,13 +171,13 @@ fn platforms(settings: &Settings) -> Result<Vec<Platform>, Failure> {
             platforms.push(platform);
         }
     }
-    if platforms.is_empty() {
+    let of_host = || {
         let architecture = Architecture::of_host().ok_or_else(|| {
             usage("cannot build for this machine's processor: name a platform with `--platform linux/amd64`")
         })?;
-        platforms.push(Platform { architecture });
-    }
-    Ok(platforms)
+        Ok(NonEmpty::of(Platform { architecture }))
+    };
+    NonEmpty::new(platforms).map_or_else(of_host, Ok)
 }
 
 /// The largest user and group id that engines take (`maxID` of github.com/moby/sys/user).
@@ -302,7 +303,7 @@ fn checked_name(text: &str) -> Result<String, Failure> {
 }
 
 fn epoch_secs(environment: &Environment) -> Result<u64, Failure> {
-    const LAST: u64 = Request::MAX_EPOCH_SECS;
+    const LAST: u64 = PackRequest::MAX_EPOCH_SECS;
     let Some(text) = environment.text("SOURCE_DATE_EPOCH") else { return Ok(0) };
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.trim().parse() {
@@ -369,11 +370,11 @@ mod tests {
     #[test]
     fn a_name_alone_comes_to_the_defaults() {
         let request = settle("Pre-Commit[x]>=4 --platform amd64,linux/amd64").unwrap();
-        assert_eq!(request.name, "pre-commit");
+        assert_eq!(request.output.name, "pre-commit");
         assert_eq!(request.base.suite, "trixie");
         assert_eq!(request.python.version.to_string(), "3.13");
         assert_eq!(request.platforms.len(), 1);
-        assert_eq!(request.destinations, [Destination::Archive("pre-commit.tar".into())]);
+        assert_eq!(request.output.destinations, [Destination::Archive("pre-commit.tar".into())]);
     }
 
     #[test]
@@ -397,18 +398,21 @@ mod tests {
             ("/opt/app".to_owned(), "65532:65532")
         );
         assert_eq!((request.runtime.entrypoint, request.runtime.shell), (Entrypoint::Exec, false));
-        assert_eq!((request.python.prereleases, request.compression), (Prereleases::IfNecessary, Compression::Gzip(6)));
-        assert_eq!((request.verify, request.proof_secs), (true, 300));
-        assert_eq!(settle("tool --check true --check false").unwrap().proof_secs, 300 + 2 * 240);
-        assert!(!settle("tool --no-verify").unwrap().verify);
+        assert_eq!(
+            (request.python.prereleases, request.pack.compression),
+            (Prereleases::IfNecessary, Compression::Gzip(6))
+        );
+        assert_eq!((request.proof.verify, request.proof.limit_secs), (true, 300));
+        assert_eq!(settle("tool --check true --check false").unwrap().proof.limit_secs, 300 + 2 * 240);
+        assert!(!settle("tool --no-verify").unwrap().proof.verify);
     }
 
     #[test]
     fn a_wheel_by_path_or_url_names_the_image() {
         for line in ["./dist/My_Tool-1.0-py3-none-any.whl", "https://host/x/My_Tool-1.0-py3-none-any.whl#sha256=00"] {
-            assert_eq!(settle(line).unwrap().name, "my-tool", "{line}");
+            assert_eq!(settle(line).unwrap().output.name, "my-tool", "{line}");
         }
-        assert_eq!(settle("dist/my_tool-1.0-py3-none-any.whl").unwrap().name, "my-tool");
+        assert_eq!(settle("dist/my_tool-1.0-py3-none-any.whl").unwrap().output.name, "my-tool");
     }
 
     #[test]

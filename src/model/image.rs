@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
+use crate::model::non_empty::NonEmpty;
 use crate::model::platform::Platform;
 
 /// The digest of a blob as it is stored and sent. For a layer, that is the digest of the compressed bytes.
@@ -62,7 +63,9 @@ pub(crate) struct PlatformImage {
 pub(crate) struct Image {
     /// The name in the request.
     pub(crate) name: String,
-    pub(crate) platforms: Vec<PlatformImage>,
+    /// Seconds since 1970, the time of everything in the image.
+    pub(crate) epoch_secs: u64,
+    pub(crate) platforms: NonEmpty<PlatformImage>,
     /// Present if there are several platforms.
     pub(crate) index: Option<Document>,
 }
@@ -72,7 +75,7 @@ impl Image {
     pub(crate) fn digest(&self) -> BlobDigest {
         match &self.index {
             Some(index) => index.digest,
-            None => self.platforms[0].manifest.digest,
+            None => self.platforms.first().manifest.digest,
         }
     }
 }
@@ -98,6 +101,6 @@ impl Image {
             config: Document::new("application/vnd.oci.image.config.v1+json", b"config".to_vec()),
             manifest: Document::new("application/vnd.oci.image.manifest.v1+json", b"manifest".to_vec()),
         };
-        Self { name: "team/tool:1".to_owned(), platforms: vec![platform], index: None }
+        Self { name: "team/tool:1".to_owned(), epoch_secs: 0, platforms: NonEmpty::of(platform), index: None }
     }
 }

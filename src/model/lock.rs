@@ -4,20 +4,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
 use crate::model::hint::Hint;
+use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
 use crate::model::request::BaseRequest;
 use crate::model::tree::Origin;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lock {
     pub(crate) python: PythonVersion,
     pub(crate) base: BaseRequest,
     /// One for each requested platform, in that order.
-    pub(crate) platforms: Vec<PlatformLock>,
+    pub(crate) platforms: NonEmpty<PlatformLock>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlatformLock {
     pub(crate) platform: Platform,
     /// Sorted by normalised name.
@@ -33,6 +34,11 @@ impl PlatformLock {
     /// Returns whether the user requested the distribution by name.
     pub(crate) fn requests(&self, distribution: &str) -> bool {
         self.wheels.iter().any(|wheel| wheel.is_requested && wheel.name == distribution)
+    }
+
+    /// Returns the distributions that the user requested by name, sorted by name.
+    pub(crate) fn requested(&self) -> Vec<&str> {
+        self.wheels.iter().filter(|wheel| wheel.is_requested).map(|wheel| wheel.name.as_str()).collect()
     }
 
     /// Returns whether the user requested a script. That is so if the user requested its distribution, or a
@@ -93,6 +99,22 @@ pub(crate) struct LockedDeb {
     pub(crate) required_by: Vec<String>,
     /// Whether every image with this Python contains it, and the user did not name it.
     pub(crate) is_base: bool,
+}
+
+/// A parcel of a lock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Parcel<'a> {
+    Deb(&'a LockedDeb),
+    Wheel(&'a LockedWheel),
+}
+
+impl Parcel<'_> {
+    pub(crate) fn digest(&self) -> Digest {
+        match self {
+            Self::Deb(deb) => deb.digest,
+            Self::Wheel(wheel) => wheel.digest,
+        }
+    }
 }
 
 impl LockedWheel {

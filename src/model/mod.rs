@@ -1,14 +1,19 @@
 //! Our nouns: plain values that every other part may use. No I/O, no clock, no environment.
 
 pub(crate) mod assembly;
+pub(crate) mod destination;
 pub(crate) mod digest;
 pub(crate) mod event;
 pub(crate) mod facts;
 pub(crate) mod glob;
 pub(crate) mod hint;
 pub(crate) mod image;
+pub(crate) mod image_name;
 pub(crate) mod image_path;
+pub(crate) mod launch;
 pub(crate) mod lock;
+pub(crate) mod made;
+pub(crate) mod non_empty;
 pub(crate) mod origin;
 pub(crate) mod part;
 pub(crate) mod platform;
@@ -18,6 +23,7 @@ pub(crate) mod remedies;
 pub(crate) mod request;
 pub(crate) mod secret_text;
 pub(crate) mod tree;
+pub(crate) mod user_base;
 pub(crate) mod vocabulary;
 pub(crate) mod world_settings;
 pub(crate) mod zeros;

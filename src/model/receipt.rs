@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::model::hint::Hint;
 use crate::model::image::Layer;
 use crate::model::platform::Platform;
 use crate::model::reason::Removed;
@@ -37,14 +38,137 @@ pub(crate) struct PlatformReceipt {
 }
 
 /// The result of the proof.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProofSummary {
-    /// Names of the checks that ran and passed.
-    pub(crate) passed: Vec<String>,
-    /// Checks that did not run, each with the reason.
-    pub(crate) not_run: Vec<String>,
-    /// Checks that failed in the same way in the untrimmed tree. `notes` contains their output.
-    pub(crate) failed_alike: Vec<String>,
+    /// The checks that ran and passed.
+    pub(crate) passed: Vec<Passed>,
+    /// The checks that did not run.
+    pub(crate) not_run: Vec<NotRun>,
+    /// Checks that failed in the same way in the untrimmed tree.
+    pub(crate) failed_alike: Vec<FailedAlike>,
     /// Observations that are not a fault of the image.
-    pub(crate) notes: Vec<String>,
+    pub(crate) notes: Vec<ProofNote>,
+}
+
+/// A kind of items that one process imports or loads, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ItemKind {
+    /// The functions that console scripts call.
+    ScriptImports,
+    ExtensionModules,
+}
+
+/// Checks that passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "id")]
+pub(crate) enum Passed {
+    /// A command, as a person would type it.
+    Command { command: String },
+    /// So many items of a kind.
+    Items { kind: ItemKind, count: usize },
+}
+
+/// Checks that did not run, and the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "id")]
+pub(crate) enum NotRun {
+    /// All, because the user wants none.
+    Unwanted,
+    /// All, because this machine does not run programs of the platform.
+    Foreign { platform: Platform, reason: String },
+    /// `checks`, because the time for all checks was over.
+    OutOfTime { checks: Vec<String>, limit_secs: u64 },
+}
+
+/// Checks that failed in both trees with the same message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FailedAlike {
+    pub(crate) checks: Vec<FailedCheck>,
+    /// The line of the output that says most.
+    pub(crate) said: String,
+    /// What could be added to the image, if something is missing in it.
+    pub(crate) hint: Option<Hint>,
+}
+
+/// A failed check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FailedCheck {
+    /// The name of the script or module that was checked.
+    pub(crate) name: String,
+    /// The check, as a person would type it.
+    pub(crate) command: String,
+}
+
+/// An observation that is not a fault of the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "id")]
+pub(crate) enum ProofNote {
+    /// The output of `command` differs from run to run, so only its exit code was compared.
+    Restless { command: String },
+    /// The checks ran in an emulator, but the kernel knows no emulator for the programs that they start themselves.
+    Emulated { platform: Platform },
+}
+
+impl ProofSummary {
+    /// Returns the failed check of the script `name`.
+    pub(crate) fn failed_script(&self, name: &str) -> Option<&FailedCheck> {
+        self.failed_alike.iter().flat_map(|failed| &failed.checks).find(|check| check.name == name)
+    }
+}
+
+/// Returns the first names of a list that may be long, and how many more there are.
+pub(crate) fn shortened(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::hint::Addition;
+    use crate::model::platform::Architecture;
+
+    #[test]
+    fn a_proof_has_stable_names_for_machines() {
+        let text = str::to_owned;
+        let platform = Platform { architecture: Architecture::Arm64 };
+        let summary = ProofSummary {
+            passed: vec![
+                Passed::Command { command: text("tool --version") },
+                Passed::Items { kind: ItemKind::ScriptImports, count: 1 },
+                Passed::Items { kind: ItemKind::ExtensionModules, count: 2 },
+            ],
+            not_run: vec![
+                NotRun::Unwanted,
+                NotRun::Foreign { platform, reason: text("no emulator") },
+                NotRun::OutOfTime { checks: vec![text("tool")], limit_secs: 9 },
+            ],
+            failed_alike: vec![FailedAlike {
+                checks: vec![FailedCheck { name: text("tool"), command: text("tool --help") }],
+                said: text("no sh"),
+                hint: Some(Hint::Absent { name: text("sh"), add: Addition::Shell }),
+            }],
+            notes: vec![ProofNote::Restless { command: text("tool") }, ProofNote::Emulated { platform }],
+        };
+        let json = serde_json::to_string(&summary).unwrap();
+        assert_eq!(
+            json,
+            concat!(
+                r#"{"passed":[{"id":"command","command":"tool --version"},"#,
+                r#"{"id":"items","kind":"script-imports","count":1},"#,
+                r#"{"id":"items","kind":"extension-modules","count":2}],"#,
+                r#""not_run":[{"id":"unwanted"},"#,
+                r#"{"id":"foreign","platform":{"architecture":"arm64"},"reason":"no emulator"},"#,
+                r#"{"id":"out-of-time","checks":["tool"],"limit_secs":9}],"#,
+                r#""failed_alike":[{"checks":[{"name":"tool","command":"tool --help"}],"said":"no sh","#,
+                r#""hint":{"absent":{"name":"sh","add":"shell"}}}],"#,
+                r#""notes":[{"id":"restless","command":"tool"},"#,
+                r#"{"id":"emulated","platform":{"architecture":"arm64"}}]}"#,
+            )
+        );
+        assert_eq!(serde_json::from_str::<ProofSummary>(&json).unwrap(), summary);
+    }
 }

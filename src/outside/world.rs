@@ -10,8 +10,8 @@ use thiserror::Error;
 use crate::model::event::Listener;
 use crate::model::hint::Hints;
 use crate::model::world_settings::WorldSettings;
-use crate::outside::archive::Archive;
 use crate::outside::archive::signature::{Keyring, SignatureError};
+use crate::outside::archive::{Access, Archive};
 use crate::outside::clock;
 use crate::outside::credentials::Credentials;
 use crate::outside::daemon::Daemon;
@@ -68,6 +68,11 @@ impl Hints for WorldError {
 }
 
 impl World {
+    /// Returns the doors that the archive needs.
+    pub(crate) fn access(&self) -> Access<'_> {
+        Access { http: &self.http, store: &self.store, now_secs: self.now_secs }
+    }
+
     /// Opens the doors. From now on, signals leave nothing half-written.
     pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<Self, WorldError> {
         threads::prepare()?;

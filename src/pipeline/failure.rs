@@ -10,6 +10,7 @@ use crate::steps::assemble::AssembleError;
 use crate::steps::compile::CompileError;
 use crate::steps::emit::EmitError;
 use crate::steps::fetch::FetchError;
+use crate::steps::launch::LaunchError;
 use crate::steps::pack::PackError;
 use crate::steps::prove::ProveError;
 use crate::steps::resolve::ResolveError;
@@ -19,16 +20,16 @@ use crate::steps::unpack::UnpackError;
 /// An error that stopped a build: one variant per step.
 #[derive(Debug, Error)]
 pub(crate) enum BuildError {
-    #[error("cannot build an image for no platform")]
-    NoPlatform,
     #[error(transparent)]
-    Resolve(#[from] Box<ResolveError>),
+    Resolve(Box<ResolveError>),
     #[error(transparent)]
     Fetch(#[from] FetchError),
     #[error(transparent)]
     Unpack(#[from] UnpackError),
     #[error(transparent)]
     Assemble(#[from] AssembleError),
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
     #[error(transparent)]
     Trim(#[from] StoreError),
     #[error(transparent)]
@@ -41,6 +42,12 @@ pub(crate) enum BuildError {
     Seal(#[from] SealError),
     #[error(transparent)]
     Emit(#[from] EmitError),
+}
+
+impl From<ResolveError> for BuildError {
+    fn from(error: ResolveError) -> Self {
+        Self::Resolve(Box::new(error))
+    }
 }
 
 impl BuildError {
@@ -65,11 +72,11 @@ impl BuildError {
 impl Hints for BuildError {
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::NoPlatform => Vec::new(),
             Self::Resolve(error) => error.hints(),
             Self::Fetch(error) => error.hints(),
             Self::Unpack(error) => error.hints(),
             Self::Assemble(error) => error.hints(),
+            Self::Launch(error) => error.hints(),
             Self::Trim(error) => error.hints(),
             Self::Compile(error) => error.hints(),
             Self::Prove(error) => error.hints(),
@@ -93,7 +100,7 @@ mod tests {
         assert_eq!(expected.len(), 1);
         let errors: [BuildError; 7] = [
             store().into(),
-            Box::new(ResolveError::from(store())).into(),
+            ResolveError::from(store()).into(),
             AssembleError::from(store()).into(),
             CompileError::from(store()).into(),
             ProveError::from(store()).into(),

@@ -1,35 +1,36 @@
 //! The order of the steps, on one page. No other module contains it.
 
+mod ahead;
 mod failure;
 mod receipt;
-mod resolving;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::assembly::Assembly;
+use self::ahead::{Ahead, fetch_and_open, while_compressing};
 use crate::model::event::{Event, Listener};
-use crate::model::lock::{Lock, PlatformLock};
-use crate::model::platform::Platform;
+use crate::model::lock::{Parcel, PlatformLock};
+use crate::model::made::{Made, Share};
+use crate::model::part::Part;
+use crate::model::platform::{Architecture, Platform};
 use crate::model::receipt::Receipt;
-use crate::model::request::{Request, Volume};
+use crate::model::request::{AssembleRequest, Bytecode, Request, ResolveRequest, Volume};
 use crate::model::tree::Tree;
 use crate::outside::stage::{self, Stage};
 use crate::outside::store::{self, Amount, StoreError};
 use crate::present::json;
 use crate::steps::assemble::assemble;
-use crate::steps::compile::compile;
-use crate::steps::emit::{self, EmitError, emit, named, refuse_hopeless};
-use crate::steps::fetch::fetch;
-use crate::steps::pack::{pack, pack_ahead};
-use crate::steps::prove::{Subject, execute, prove};
-use crate::steps::seal::{self, Share, seal};
+use crate::steps::compile::{Workbench, compile};
+use crate::steps::emit::{self, EmitError, emit, refuse_hopeless};
+use crate::steps::launch::launch;
+use crate::steps::pack::pack;
+use crate::steps::prove::{execute, prove};
+use crate::steps::resolve::{Choice, choose};
+use crate::steps::seal::seal;
 use crate::steps::trim::trim;
-use crate::steps::unpack::unpack;
 
 pub(crate) use self::failure::BuildError;
-pub(crate) use self::resolving::{resolve, resolve_and_unpack};
 use crate::model::world_settings::WorldSettings;
 use crate::outside::world::{World, WorldError};
 
@@ -41,114 +42,111 @@ pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Resu
 /// Builds the image of `request` and writes it to every destination.
 pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildError> {
     let say = |text: &str| world.listener.hear(Event::Step(text.to_owned()));
-    refuse_hopeless(request, world)?;
-    say("resolving");
-    let lock = resolve_and_unpack(request, world)?;
-    first(&lock)?;
-    say("fetching");
-    fetch(&lock, world)?;
-    let mut assemblies = Vec::new();
-    let mut trees = Vec::new();
-    let mut layers = Vec::new();
-    let mut proofs = Vec::new();
+    refuse_hopeless(&request.output, request.platforms.len(), request.pack.compression, world)?;
+    say("resolving and fetching");
+    let opened =
+        request.platforms.as_ref().try_map(|platform| resolve_and_open(request.to_resolve(), *platform, world))?;
     say("assembling and proving");
-    for platform in &lock.platforms {
-        let mut stage = world.stages.stage();
-        let (assembly, tree) = tree(platform, request, (&mut stage, world))?;
-        let env = seal::environment(request);
-        let mut subject =
-            Subject { tree: &tree, stage: &mut stage, assembly: &assembly, platform: platform.platform, env: &env };
-        // An image that fails its proof is not emitted. Layers that are packed at the same time only go to the store.
-        let (proof, packed) =
-            rayon::join(|| prove(&mut subject, request, world), || pack(&tree, &requested(platform), request, world));
-        proofs.push(proof?);
-        layers.push(packed?);
-        assemblies.push(assembly);
-        trees.push(tree);
-    }
-    let shares = lock.platforms.iter().zip(&assemblies).zip(layers);
-    let shares = shares.map(|((lock, assembly), layers)| Share { platform: lock.platform, layers, assembly });
-    let image = seal(shares.collect(), request)?;
-    let mut receipt = Receipt {
-        name: request.name.clone(),
-        digest: image.digest().0.prefixed(),
-        destinations: named(&image, request),
-        platforms: Vec::new(),
-    };
-    for (index, (lock, checks)) in lock.platforms.iter().zip(proofs).enumerate() {
-        let start = seal::start(&assemblies[index], request)?;
-        let mut hints: Vec<String> = lock.hints.iter().map(ToString::to_string).collect();
-        hints.extend(assemblies[index].notes.clone());
-        let entrypoint = [start.entrypoint, start.cmd].concat();
-        receipt.platforms.push(receipt::of_platform(
-            &image.platforms[index],
-            &assemblies[index].tree,
-            &trees[index],
-            checks,
-            entrypoint,
-            hints,
-        ));
-    }
+    let shares = opened.try_map(|opened| share(opened, request, world))?;
+    let image = seal(&shares, &request.to_seal())?;
+    let receipt = receipt::of(&image, &shares, &request.output);
     say("writing");
     let metadata = json::receipt(&receipt).map_err(EmitError::from)?;
-    emit(&image, &trees, &metadata, request, world)?;
+    emit(&image, &shares.first().made.tree, &metadata, &request.output, world)?;
     Ok(receipt)
 }
 
-/// Returns the whole tree of a platform, and the tree that ships.
-pub(crate) fn tree(
-    lock: &PlatformLock,
-    request: &Request,
-    (stage, world): (&mut Stage, &World),
-) -> Result<(Assembly, Tree), BuildError> {
-    let parts = unpack(lock, world)?;
-    let assembly = assemble(lock, &parts, request, world)?;
-    // A script that is not there is refused now, because compiling and packing take long.
-    seal::start(&assembly, request)?;
-    let slim = trim(&assembly, lock, request.python.version, &request.trim, &world.store)?;
-    let workshop = workshop(lock.platform, request, world)?;
-    // While Python compiles, one core is free to pack the files that do not depend on bytecode.
-    let (tree, packed) = rayon::join(
-        || compile(slim.clone(), &assembly, request, workshop.as_ref(), (stage, world)),
-        || pack_ahead(&slim, &requested(lock), request, world),
-    );
-    packed?;
-    Ok((assembly, tree?))
+/// The lock of one platform, and its opened wheels in the same order.
+pub(crate) struct Resolved {
+    pub(crate) lock: PlatformLock,
+    pub(crate) wheels: Vec<Part>,
 }
 
-/// Returns a tree with the same release's Python for this machine, if the Python of `platform` does not run here.
-fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Option<Tree>, BuildError> {
-    let Some(request) = request.workshop(platform) else { return Ok(None) };
-    let lock = resolve(&request, world)?;
-    fetch(&lock, world)?;
-    let Some(lock) = lock.platforms.first() else { return Ok(None) };
-    Ok(Some(assemble(lock, &unpack(lock, world)?, &request, world)?.tree))
+/// The lock of one platform, and all its opened parcels: packages first, then wheels, each in the lock's order.
+pub(crate) struct Opened {
+    lock: PlatformLock,
+    parts: Vec<Part>,
 }
 
-/// Makes the tree of the first platform, mounts `volumes` and runs `command` in it, or the image's own start command if
-/// `command` is empty. Returns the exit code.
-pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
-    let lock = resolve_and_unpack(request, world)?;
-    fetch(&lock, world)?;
-    let platform = first(&lock)?;
+/// Chooses the wheels and the packages of a platform. Only the wheels are fetched.
+pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &World) -> Result<Resolved, BuildError> {
+    choose_packages(choose(request, platform, world)?, world)
+}
+
+/// Chooses the wheels of a platform, fetches and opens them, chooses the packages, and fetches and opens these. The
+/// packages that do not depend on the wheels are fetched and opened in parallel with the wheels.
+pub(crate) fn resolve_and_open(
+    request: ResolveRequest<'_>,
+    platform: Platform,
+    world: &World,
+) -> Result<Opened, BuildError> {
+    let choice = choose(request, platform, world)?;
+    let base = choice.base.clone();
+    let (ahead, resolved) = Ahead::open(&base, world, || choose_packages(choice, world));
+    let Resolved { lock, wheels } = resolved?;
+    let debs: Vec<Parcel<'_>> = lock.debs.iter().map(Parcel::Deb).collect();
+    let mut parts = ahead.open_rest(&debs, world)?;
+    parts.extend(wheels);
+    Ok(Opened { lock, parts })
+}
+
+/// Fetches and opens the chosen wheels, and chooses the packages.
+fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildError> {
+    let locked = choice.wheels()?;
+    let wheels = fetch_and_open(&locked.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
+    Ok(Resolved { lock: choice.lock(locked, &wheels)?, wheels })
+}
+
+/// Makes the share of one platform. If its proof fails, the layers that were packed at the same time stay in the store,
+/// but no image contains them.
+pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<Share, BuildError> {
     let mut stage = world.stages.stage();
-    let (assembly, tree) = tree(platform, request, (&mut stage, world))?;
-    let start = seal::start(&assembly, request)?;
-    let argv = if command.is_empty() { [start.entrypoint, start.cmd].concat() } else { command.to_vec() };
-    let env = seal::environment(request);
-    let mut subject =
-        Subject { tree: &tree, stage: &mut stage, assembly: &assembly, platform: platform.platform, env: &env };
-    Ok(execute(&mut subject, &argv, volumes, request, world)?)
+    let made = make(opened, request, &mut stage, world)?;
+    let (proof, layers) = rayon::join(
+        || prove(&made, &mut stage, &request.to_prove(), world),
+        || pack(&made.tree, &made.lock.requested(), request.pack, &world.store),
+    );
+    Ok(Share { proof: proof?, layers: layers?, made })
 }
 
-/// Returns the first platform. The callers rely on it: without any platform, a run would succeed and run nothing.
-pub(crate) fn first(lock: &Lock) -> Result<&PlatformLock, BuildError> {
-    lock.platforms.first().ok_or(BuildError::NoPlatform)
+/// Makes the contents of one platform's image. Afterwards, its tree is laid out on `stage`.
+fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> Result<Made, BuildError> {
+    let Opened { lock, parts } = opened;
+    let assembly = assemble(&lock, &parts, &request.to_assemble(), &world.store)?;
+    let launch =
+        launch(&assembly.scripts, &lock.requested(), request.python.version, &request.user_base, &request.runtime)?;
+    let slim = trim(&assembly, &lock, request.python.version, &request.trim, &world.store)?;
+    let workshop = workshop(lock.platform, request, world)?;
+    let bench = Workbench { workshop: workshop.as_ref(), stage };
+    let tree = while_compressing(&slim, &lock.requested(), request.pack, &world.store, || {
+        compile(slim.clone(), &assembly, &request.to_compile(), bench, world)
+    })??;
+    Ok(Made { lock, assembly, launch, tree })
 }
 
-/// Returns the names of the requested distributions.
-pub(crate) fn requested(lock: &PlatformLock) -> Vec<String> {
-    lock.wheels.iter().filter(|wheel| wheel.is_requested).map(|wheel| wheel.name.clone()).collect()
+/// Returns a tree with a bare Python of the same release for this machine, which compiles the bytecode for `platform`.
+/// `None` if the platform's own Python can do it here, if nothing is compiled, or if lath does not support this machine's
+/// architecture.
+fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Option<Tree>, BuildError> {
+    let Some(host) = Architecture::of_host().map(|architecture| Platform { architecture }) else { return Ok(None) };
+    if host == platform || request.bytecode == Bytecode::None {
+        return Ok(None);
+    }
+    let (python, base) = (request.python.bare(), request.base.bare());
+    let wanted = ResolveRequest { python: &python, base: &base, has_shell: false, trim: request.trim.level };
+    let Opened { lock, parts } = resolve_and_open(wanted, host, world)?;
+    let wanted = AssembleRequest { base: &base, copies: &[], ..request.to_assemble() };
+    Ok(Some(assemble(&lock, &parts, &wanted, &world.store)?.tree))
+}
+
+/// Makes the contents of the first platform's image, mounts `volumes` and runs `command` in it, or the image's own start
+/// command if `command` is empty. Returns the exit code.
+pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
+    let opened = resolve_and_open(request.to_resolve(), *request.platforms.first(), world)?;
+    let mut stage = world.stages.stage();
+    let made = make(opened, request, &mut stage, world)?;
+    let argv = if command.is_empty() { made.launch.argv() } else { command.to_vec() };
+    Ok(execute(&made, stage, &argv, volumes, world)?)
 }
 
 /// Refuses a document that cannot be written, such as a picture, before anything is fetched.
@@ -176,17 +174,4 @@ pub(crate) fn prune_cache(
     let removed = store::prune(&dir.join("store"), &[dir.join("pypi")], unused_for, on_wait)?;
     stage::sweep();
     Ok(removed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lock_without_platforms_is_refused() {
-        let Request { python, base, .. } = Request::example();
-        let lock = Lock { python: python.version, base, platforms: Vec::new() };
-        let error = first(&lock).unwrap_err();
-        assert_eq!((error.to_string().as_str(), error.exit_code()), ("cannot build an image for no platform", 1));
-    }
 }

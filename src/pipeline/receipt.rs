@@ -2,46 +2,65 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::image::PlatformImage;
+use crate::model::image::{Image, PlatformImage};
+use crate::model::made::{Made, Share};
+use crate::model::non_empty::NonEmpty;
 use crate::model::reason::Removed;
-use crate::model::receipt::{PlatformReceipt, ProofSummary};
+use crate::model::receipt::{PlatformReceipt, Receipt};
+use crate::model::request::OutputRequest;
 use crate::model::tree::Tree;
+use crate::steps::emit::named;
 
-/// Returns the receipt of one platform: its bytes by origin, and the removed bytes by reason.
-pub(super) fn of_platform(
-    platform: &PlatformImage,
-    whole: &Tree,
-    tree: &Tree,
-    checks: ProofSummary,
-    entrypoint: Vec<String>,
-    hints: Vec<String>,
-) -> PlatformReceipt {
-    let mut bytes_by_origin: BTreeMap<String, u64> = BTreeMap::new();
+/// Returns the receipt of `image`, which was sealed from `shares`.
+pub(super) fn of(image: &Image, shares: &NonEmpty<Share>, request: &OutputRequest) -> Receipt {
+    let platforms = image.platforms.iter().zip(shares);
+    Receipt {
+        name: request.name.clone(),
+        digest: image.digest().0.prefixed(),
+        destinations: named(image, &request.destinations),
+        platforms: platforms.map(|(image, share)| of_platform(image, share)).collect(),
+    }
+}
+
+fn of_platform(image: &PlatformImage, share: &Share) -> PlatformReceipt {
+    let Share { made: Made { lock, assembly, launch, tree }, layers, proof } = share;
+    let mut hints: Vec<String> = lock.hints.iter().map(ToString::to_string).collect();
+    hints.extend(assembly.notes.clone());
+    PlatformReceipt {
+        platform: image.platform,
+        digest: image.manifest.digest.0.prefixed(),
+        files_bytes: tree.size_bytes(),
+        compressed_bytes: layers.iter().map(|layer| layer.size_bytes).sum(),
+        layers: layers.clone(),
+        bytes_by_origin: bytes_by_origin(tree),
+        removed_bytes_by_reason: removed_bytes_by_reason(&assembly.tree, tree),
+        checks: proof.clone(),
+        entrypoint: launch.argv(),
+        hints,
+    }
+}
+
+fn bytes_by_origin(tree: &Tree) -> BTreeMap<String, u64> {
+    let mut bytes: BTreeMap<String, u64> = BTreeMap::new();
     let links = tree.hard_links();
     for (_, node) in tree.nodes.iter().filter(|(path, _)| !links.contains_key(path)) {
-        *bytes_by_origin.entry(node.origin.to_string()).or_default() += node.size_bytes();
+        *bytes.entry(node.origin.to_string()).or_default() += node.size_bytes();
     }
-    let mut removed_bytes_by_reason: BTreeMap<Removed, u64> = BTreeMap::new();
+    bytes
+}
+
+/// Returns the removed bytes of `whole`, of which `tree` is the trimmed form. Stripped symbols count too.
+fn removed_bytes_by_reason(whole: &Tree, tree: &Tree) -> BTreeMap<Removed, u64> {
+    let mut bytes: BTreeMap<Removed, u64> = BTreeMap::new();
     for (path, node) in &whole.nodes {
         let ships = tree.nodes.get(path).map_or(node.size_bytes(), |shipped| shipped.size_bytes());
         let stripped = node.size_bytes().saturating_sub(ships);
         if stripped > 0 {
-            *removed_bytes_by_reason.entry(Removed::Symbols).or_default() += stripped;
+            *bytes.entry(Removed::Symbols).or_default() += stripped;
         }
     }
     for removal in tree.removed.values() {
-        *removed_bytes_by_reason.entry(removal.reason).or_default() += removal.size_bytes;
+        *bytes.entry(removal.reason).or_default() += removal.size_bytes;
     }
-    PlatformReceipt {
-        platform: platform.platform,
-        digest: platform.manifest.digest.0.prefixed(),
-        files_bytes: tree.size_bytes(),
-        compressed_bytes: platform.layers.iter().map(|layer| layer.size_bytes).sum(),
-        layers: platform.layers.clone(),
-        bytes_by_origin,
-        removed_bytes_by_reason,
-        checks,
-        entrypoint,
-        hints,
-    }
+    bytes
 }

@@ -3,8 +3,11 @@
 
 use std::fmt::Write as _;
 
-use crate::model::receipt::{PlatformReceipt, Receipt};
-use crate::model::request::{Destination, Request};
+use crate::model::destination::Destination;
+use crate::model::receipt::{
+    FailedAlike, FailedCheck, ItemKind, NotRun, Passed, PlatformReceipt, ProofNote, ProofSummary, Receipt, shortened,
+};
+use crate::model::request::Request;
 use crate::present::megabytes::megabytes;
 use crate::rivals::model::dockerfile::EngineReceipt;
 
@@ -28,7 +31,7 @@ pub(crate) fn summary(receipt: &Receipt, destinations: &[Destination]) -> String
 pub(crate) fn summary_of_engine(request: &Request, receipt: &EngineReceipt) -> String {
     let mut lines = vec![format!(
         "{}: {} unpacked, built by {} in {:.1} s",
-        request.name,
+        request.output.name,
         megabytes(receipt.size_bytes),
         receipt.program.name(),
         receipt.build.as_secs_f64()
@@ -57,17 +60,12 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
     if total > 0 {
         section(&mut text, &format!("left out, {} in all", megabytes(total)), &removed, removed.len());
     }
-    let checks = &receipt.checks;
-    if !checks.passed.is_empty() {
-        line(&mut text, "proved", &checks.passed.join(", "));
-    }
-    checks.not_run.iter().for_each(|check| line(&mut text, "not proved", check));
-    checks.notes.iter().for_each(|note| line(&mut text, "note", note));
+    proof(&mut text, &receipt.checks);
     if !receipt.entrypoint.is_empty() {
         line(&mut text, "runs", &receipt.entrypoint.join(" "));
     }
     if let Some(failed) = failed_start(receipt) {
-        line(&mut text, "warning", &format!("what the image runs fails its check `{failed}`"));
+        line(&mut text, "warning", &format!("what the image runs fails its check `{}`", failed.command));
     }
     receipt.hints.iter().for_each(|hint| line(&mut text, "hint", hint));
     text
@@ -75,9 +73,63 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
 
 /// Returns the failed check of the image's own program. Some programs support neither `--version` nor `--help`, and are
 /// all right.
-fn failed_start(receipt: &PlatformReceipt) -> Option<&String> {
+fn failed_start(receipt: &PlatformReceipt) -> Option<&FailedCheck> {
     let (_, name) = receipt.entrypoint.first()?.rsplit_once('/')?;
-    receipt.checks.failed_alike.iter().find(|check| check.split(' ').next() == Some(name))
+    receipt.checks.failed_script(name)
+}
+
+/// Returns the result of the proof.
+fn proof(text: &mut String, checks: &ProofSummary) {
+    let passed: Vec<String> = checks.passed.iter().map(passed).collect();
+    if !passed.is_empty() {
+        line(text, "proved", &passed.join(", "));
+    }
+    checks.not_run.iter().for_each(|reason| line(text, "not proved", &not_run(reason)));
+    checks.notes.iter().for_each(|note| line(text, "note", &proof_note(note)));
+    checks.failed_alike.iter().for_each(|failed| line(text, "note", &failed_alike(failed)));
+}
+
+fn passed(passed: &Passed) -> String {
+    match passed {
+        Passed::Command { command } => command.clone(),
+        Passed::Items { kind: ItemKind::ScriptImports, count } => format!("{count} console scripts' imports"),
+        Passed::Items { kind: ItemKind::ExtensionModules, count } => format!("{count} extension modules"),
+    }
+}
+
+fn not_run(reason: &NotRun) -> String {
+    match reason {
+        NotRun::Unwanted => "the checks (`--no-verify`)".to_owned(),
+        NotRun::Foreign { platform, reason } => {
+            format!("the checks: this machine does not run {platform}: {reason}")
+        }
+        NotRun::OutOfTime { checks, limit_secs } => format!(
+            "{}: the time for all checks, {limit_secs} s, was over (`--proof-timeout` changes it)",
+            shortened(checks)
+        ),
+    }
+}
+
+fn proof_note(note: &ProofNote) -> String {
+    match note {
+        ProofNote::Restless { command } => {
+            format!("`{command}` answers otherwise each time: compared by its exit code alone")
+        }
+        ProofNote::Emulated { platform } => format!(
+            "the checks of {platform} ran emulated; programs that they start themselves did not run, since the kernel \
+             knows no emulator (binfmt_misc)"
+        ),
+    }
+}
+
+fn failed_alike(failed: &FailedAlike) -> String {
+    let commands: Vec<&str> = failed.checks.iter().map(|check| check.command.as_str()).collect();
+    let fail = if commands.len() == 1 { "fails" } else { "fail" };
+    let mut text = format!("`{}` {fail} untrimmed too: {}", commands.join("`, `"), failed.said);
+    if let Some(hint) = &failed.hint {
+        let _ = write!(text, "; {hint}");
+    }
+    text
 }
 
 /// Returns a heading and the largest of `rows`. The others, and small ones, share one line.
@@ -127,6 +179,8 @@ fn counted(count: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::hint::{Addition, Hint};
+    use crate::model::platform::{Architecture, Platform};
 
     #[test]
     fn what_is_small_or_far_down_is_one_line() {
@@ -141,5 +195,42 @@ mod tests {
         assert_eq!(way("tool.tar").unwrap(), "docker load -i tool.tar && docker run --rm tool");
         assert_eq!(way("docker-daemon:x:1").unwrap(), "docker run --rm x:1");
         assert_eq!(way("dir:root"), None);
+    }
+
+    #[test]
+    fn every_result_of_a_proof_has_words() {
+        let text = str::to_owned;
+        let platform = Platform { architecture: Architecture::Arm64 };
+        let check = |name: &str| FailedCheck { name: text(name), command: format!("{name} --version") };
+        let failed = |checks, hint| FailedAlike { checks, said: text("no sh"), hint };
+        let summary = ProofSummary {
+            passed: vec![
+                Passed::Command { command: text("tool --version") },
+                Passed::Items { kind: ItemKind::ScriptImports, count: 1 },
+                Passed::Items { kind: ItemKind::ExtensionModules, count: 2 },
+            ],
+            not_run: vec![
+                NotRun::Unwanted,
+                NotRun::Foreign { platform, reason: text("no emulator") },
+                NotRun::OutOfTime { checks: vec![text("tool")], limit_secs: 9 },
+            ],
+            failed_alike: vec![
+                failed(vec![check("a")], None),
+                failed(vec![check("a"), check("b")], Some(Hint::Absent { name: text("sh"), add: Addition::Shell })),
+            ],
+            notes: vec![ProofNote::Restless { command: text("tool") }, ProofNote::Emulated { platform }],
+        };
+        let mut words = String::new();
+        proof(&mut words, &summary);
+        insta::assert_snapshot!(words, @r"
+    proved: tool --version, 1 console scripts' imports, 2 extension modules
+    not proved: the checks (`--no-verify`)
+    not proved: the checks: this machine does not run linux/arm64: no emulator
+    not proved: `tool`: the time for all checks, 9 s, was over (`--proof-timeout` changes it)
+    note: `tool` answers otherwise each time: compared by its exit code alone
+    note: the checks of linux/arm64 ran emulated; programs that they start themselves did not run, since the kernel knows no emulator (binfmt_misc)
+    note: `a --version` fails untrimmed too: no sh
+    note: `a --version`, `b --version` fail untrimmed too: no sh; `sh` is not in the image: add it with `--shell`
+    ");
     }
 }

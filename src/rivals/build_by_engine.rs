@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::model::event::Event;
-use crate::model::request::Request;
+use crate::model::request::Copied;
 use crate::outside::world::World;
 use crate::rivals::engine::{BuildJob, Engine, EngineError};
 use crate::rivals::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Mounts};
@@ -28,18 +28,26 @@ pub(crate) fn suit(
     Ok((engine, wanted))
 }
 
-/// Builds `dockerfile` under the request's name, runs its checks, and reads its size.
+/// An engine, and how it builds.
+pub(crate) struct Builder<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) how: &'a EngineRequest,
+    pub(crate) mounts: Mounts,
+}
+
+/// Builds `dockerfile` under the name `name`, runs its checks, and reads its size.
 pub(crate) fn build_by_engine(
     dockerfile: &Dockerfile,
-    mounts: Mounts,
-    (engine, how): (&Engine, &EngineRequest),
-    request: &Request,
+    builder: &Builder<'_>,
+    name: &str,
+    copies: &[Copied],
     world: &World,
 ) -> Result<EngineReceipt, EngineError> {
-    let copies: Vec<PathBuf> = request.copies.iter().map(|copied| copied.source.clone()).collect();
+    let Builder { engine, how, mounts } = *builder;
+    let copies: Vec<PathBuf> = copies.iter().map(|copied| copied.source.clone()).collect();
     let job = BuildJob {
         text: &dockerfile.text,
-        tag: &request.name,
+        tag: name,
         mounts,
         certificates: how.certificates.as_deref(),
         copies: &copies,
@@ -49,14 +57,14 @@ pub(crate) fn build_by_engine(
     let mut passed = Vec::new();
     for check in &dockerfile.checks {
         world.listener.hear(Event::Step(format!("checking `{}`", check.name)));
-        engine.check(&request.name, check)?;
+        engine.check(name, check)?;
         passed.push(check.name.clone());
     }
     Ok(EngineReceipt {
         program: engine.program(),
         dockerfile: dockerfile.text.clone(),
         build,
-        size_bytes: engine.size_bytes(&request.name)?,
+        size_bytes: engine.size_bytes(name)?,
         checks: passed,
     })
 }

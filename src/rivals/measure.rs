@@ -12,15 +12,23 @@ use crate::rivals::model::dockerfile::ContainerCheck;
 /// How often the start is timed.
 const ROUNDS: usize = 7;
 
-/// Measures the image `tag` and times `check` in it. `user_base` is the directory of the program.
+/// An image in an engine.
+#[derive(Clone, Copy)]
+pub(crate) struct BuiltImage<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) tag: &'a str,
+}
+
+/// Measures the image and times `check` in it. `user_base` is the directory of the program.
 pub(crate) fn measure(
     way: Way,
-    (engine, tag): (&Engine, &str),
+    image: BuiltImage<'_>,
     check: Option<&ContainerCheck>,
     build: BuildTimes,
     user_base: &str,
 ) -> Result<ComparedImage, EngineError> {
-    let start_ms = check.map(|check| start(engine, tag, check)).transpose()?;
+    let BuiltImage { engine, tag } = image;
+    let start_ms = check.map(|check| start(image, check)).transpose()?;
     let raw_bytes = engine.size_bytes(tag)?;
     let saved = engine.saved(tag)?;
     let program = format!("{}/", user_base.trim_matches('/'));
@@ -40,8 +48,8 @@ pub(crate) fn measure(
 }
 
 /// Returns the median time of `check` in a container, in milliseconds.
-pub(crate) fn start(engine: &Engine, tag: &str, check: &ContainerCheck) -> Result<u64, EngineError> {
-    let time = engine.time(tag, check, ROUNDS)?;
+pub(crate) fn start(image: BuiltImage<'_>, check: &ContainerCheck) -> Result<u64, EngineError> {
+    let time = image.engine.time(image.tag, check, ROUNDS)?;
     Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 

@@ -12,24 +12,22 @@ pub(crate) mod model;
 use std::path::Path;
 
 pub(crate) use self::failure::RivalError;
-use crate::model::assembly::Assembly;
 use crate::model::event::Event;
-use crate::model::lock::PlatformLock;
-use crate::model::request::{Entrypoint, Request};
+use crate::model::launch::Launch;
+use crate::model::lock::{Lock, PlatformLock};
+use crate::model::made::Share;
+use crate::model::non_empty::NonEmpty;
+use crate::model::request::{Entrypoint, Request, RuntimeRequest};
 use crate::outside::world::World;
-use crate::pipeline::{BuildError, first, requested, resolve, resolve_and_unpack, tree};
-use crate::rivals::build_by_engine::{build_by_engine, suit};
+use crate::pipeline::{BuildError, Resolved, resolve, resolve_and_open, share};
+use crate::rivals::build_by_engine::{Builder, build_by_engine, suit};
 use crate::rivals::compare::{Own, compare as reckon};
-use crate::rivals::measure::measure;
+use crate::rivals::measure::{BuiltImage, measure};
 use crate::rivals::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
 use crate::rivals::model::dockerfile::{
     Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style,
 };
-use crate::steps::fetch::fetch;
-use crate::steps::pack::pack;
-use crate::steps::prove::{Subject, prove};
-use crate::steps::seal;
-use crate::steps::unpack::unpack;
+use crate::steps::launch::launch;
 
 /// Writes the Dockerfile of `request`. Its versions are pinned by the same resolve step as in a build.
 pub(crate) fn dockerfile(
@@ -50,8 +48,9 @@ pub(crate) fn build_dockerfile(
 ) -> Result<EngineReceipt, RivalError> {
     let (engine, wanted) = suit(wanted, how)?;
     let dockerfile = dockerfile(request, &wanted, world)?;
+    let builder = Builder { engine: &engine, how, mounts: wanted.mounts };
     world.listener.hear(Event::Step(format!("building by {}", engine.program().name())));
-    Ok(build_by_engine(&dockerfile, wanted.mounts, (&engine, how), request, world)?)
+    Ok(build_by_engine(&dockerfile, &builder, &request.output.name, &request.copies, world)?)
 }
 
 /// Returns the ingredients of a Dockerfile: the lock, and the start command from the wheels of its first platform.
@@ -59,57 +58,54 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     world.listener.hear(Event::Step("resolving".to_owned()));
     let mut uv = Vec::new();
     if wanted.style == Style::Uv {
-        let found = resolve(&dockerfile::request_for_uv(request), world)?;
+        let found = lock(resolve_all(&dockerfile::request_for_uv(request), world)?, request);
         uv = found.platforms.into_iter().flat_map(|half| half.wheels).filter(|wheel| wheel.name == "uv").collect();
     }
-    let lock = match resolve(request, world) {
-        Ok(lock) => lock,
+    let resolved = match resolve_all(request, world) {
+        Ok(resolved) => resolved,
         Err(BuildError::Resolve(error)) => {
             let names = error.without_wheels();
             let files = request.python.requirement_files.len() + request.python.constraint_files.len();
             // Requirements files are not part of the Dockerfile, so pip could not read them.
             if names.is_empty() || files > 0 {
-                return Err(error.into());
+                return Err(BuildError::Resolve(error).into());
             }
-            let lock = resolve(&dockerfile::request_without_wheels(request), world)?;
+            let lock = lock(resolve_all(&dockerfile::request_without_wheels(request), world)?, request);
             return Ok(Ingredients { uv, ..dockerfile::from_source(lock, names, request, wanted) });
         }
         Err(error) => return Err(error.into()),
     };
-    let mut scripts = Vec::new();
-    if let Some(first) = lock.platforms.first() {
-        let wheels = PlatformLock { debs: Vec::new(), ..first.clone() };
-        scripts = dockerfile::scripts(first, &unpack(&wheels, world)?);
-    }
-    let mut by_exec = request.clone();
-    by_exec.runtime.entrypoint = Entrypoint::Exec;
-    by_exec.user_base = wanted.user_base.clone();
-    let program = seal::start(&Assembly { scripts: scripts.clone(), ..Assembly::default() }, &by_exec)?;
-    let (entrypoint, cmd) = (program.entrypoint, program.cmd);
-    Ok(Ingredients { lock, without_wheels: Vec::new(), uv, scripts, entrypoint, cmd })
+    let Resolved { lock: first, wheels } = resolved.first();
+    let scripts = dockerfile::scripts(first, wheels);
+    let by_exec = RuntimeRequest { entrypoint: Entrypoint::Exec, ..request.runtime.clone() };
+    let version = request.python.version;
+    let Launch { entrypoint, cmd, .. } = launch(&scripts, &first.requested(), version, &wanted.user_base, &by_exec)?;
+    Ok(Ingredients { lock: lock(resolved, request), without_wheels: Vec::new(), uv, scripts, entrypoint, cmd })
+}
+
+/// Resolves all platforms.
+fn resolve_all(request: &Request, world: &World) -> Result<NonEmpty<Resolved>, BuildError> {
+    request.platforms.as_ref().try_map(|platform| resolve(request.to_resolve(), *platform, world))
+}
+
+fn lock(resolved: NonEmpty<Resolved>, request: &Request) -> Lock {
+    let platforms = resolved.map(|resolved| resolved.lock);
+    Lock { python: request.python.version, base: request.base.clone(), platforms }
 }
 
 /// Compares lath's image of the first platform with the images that Dockerfiles for the same request would produce.
 /// Nothing is emitted.
 pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, RivalError> {
-    let lock = resolve_and_unpack(request, world)?;
-    fetch(&lock, world)?;
-    let half = first(&lock)?;
-    let mut stage = world.stages.stage();
-    let (assembly, tree) = tree(half, request, (&mut stage, world))?;
-    let env = seal::environment(request);
-    let mut subject =
-        Subject { tree: &tree, stage: &mut stage, assembly: &assembly, platform: half.platform, env: &env };
-    prove(&mut subject, request, world)?;
-    let layers = pack(&tree, &requested(half), request, world)?;
-    let own = Own { lock: half, assembly: &assembly, tree: &tree, layers: &layers };
+    let opened = resolve_and_open(request.to_resolve(), *request.platforms.first(), world)?;
+    let Share { made, layers, .. } = share(opened, request, world)?;
+    let own = Own { lock: &made.lock, assembly: &made.assembly, tree: &made.tree, layers: &layers };
     Ok(Comparison {
-        program: program(half),
-        base: format!("{}:{}", request.base.distribution, request.base.suite),
-        platform: half.platform.to_string(),
+        program: program(&made.lock),
+        base: request.base.release(),
+        platform: made.lock.platform.to_string(),
         habits,
         check: None,
-        images: reckon(own, request, habits, world)?,
+        images: reckon(own, &request.base, habits, world)?,
     })
 }
 
@@ -125,16 +121,19 @@ pub(crate) fn measure_dockerfile(
     let (engine, wanted) = suit(wanted, how)?;
     let dockerfile = dockerfile(request, &wanted, world)?;
     world.listener.hear(Event::Step(format!("building {way} by {}", engine.program().name())));
+    let name = &request.output.name;
     let mut times = [0; 2];
     for (time, uses_cache) in times.iter_mut().zip([false, true]) {
         let how = EngineRequest { uses_cache, ..how.clone() };
-        let receipt = build_by_engine(&dockerfile, wanted.mounts, (&engine, &how), request, world)?;
+        let builder = Builder { engine: &engine, how: &how, mounts: wanted.mounts };
+        let receipt = build_by_engine(&dockerfile, &builder, name, &request.copies, world)?;
         *time = u64::try_from(receipt.build.as_millis()).unwrap_or(u64::MAX);
     }
     let build = BuildTimes { uncached_ms: times[0], cached_ms: times[1] };
     let user_base = wanted.user_base.to_string();
-    let measured = measure(way, (&engine, &request.name), dockerfile.checks.first(), build, &user_base);
-    engine.forget(&request.name);
+    let image = BuiltImage { engine: &engine, tag: name };
+    let measured = measure(way, image, dockerfile.checks.first(), build, &user_base);
+    engine.forget(name);
     Ok(measured?)
 }
 
@@ -143,14 +142,15 @@ pub(crate) fn measure_dockerfile(
 pub(crate) fn time_own(
     request: &Request,
     wanted: &DockerfileRequest,
-    (how, archive): (&EngineRequest, &Path),
+    how: &EngineRequest,
+    archive: &Path,
     world: &World,
 ) -> Result<Option<(String, u64)>, RivalError> {
     let (engine, wanted) = suit(wanted, how)?;
     let Some(check) = dockerfile(request, &wanted, world)?.checks.into_iter().next() else { return Ok(None) };
     engine.load(archive)?;
-    let time = measure::start(&engine, &request.name, &check);
-    engine.forget(&request.name);
+    let time = measure::start(BuiltImage { engine: &engine, tag: &request.output.name }, &check);
+    engine.forget(&request.output.name);
     Ok(Some((check.name, time?)))
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod assemble;
 pub(crate) mod compile;
 pub(crate) mod emit;
 pub(crate) mod fetch;
+pub(crate) mod launch;
 pub(crate) mod pack;
 pub(crate) mod prove;
 pub(crate) mod resolve;

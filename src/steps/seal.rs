@@ -1,72 +1,46 @@
-//! Layers -> image: config, manifest and index, as defined by the OCI image specification 1.1.
+//! Shares -> image: config, manifest and index, as defined by the OCI image specification 1.1.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
 use crate::formats::oci::{self, Config, Descriptor, Empty, Execution, History, Index, Manifest, RootFs};
-use crate::model::assembly::{Assembly, InstalledScript, Program};
+use crate::model::assembly::Program;
 use crate::model::hint::Hints;
 use crate::model::image::{Document, Image, Layer, PlatformImage};
-use crate::model::lock;
-use crate::model::platform::Platform;
-use crate::model::request::{Entrypoint, Request};
+use crate::model::launch::Launch;
+use crate::model::made::Share;
+use crate::model::non_empty::NonEmpty;
+use crate::model::request::{RuntimeRequest, SealRequest};
 
 /// The operating system of every image.
 const OS: &str = "linux";
 
 #[derive(Debug, Error)]
 pub(crate) enum SealError {
-    #[error("cannot run `{script}`: no distribution of the image installs it; it has {there}")]
-    Script { script: String, there: String },
     #[error("cannot write `{epoch_secs}` seconds since 1970 as a date")]
     Epoch { epoch_secs: u64, source: jiff::Error },
     #[error("cannot write a document of the image")]
     Document(#[from] serde_json::Error),
 }
 
-impl Hints for SealError {
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Script { .. } => vec!["name one of them with `-c NAME`".to_owned()],
-            Self::Epoch { .. } | Self::Document(_) => Vec::new(),
-        }
-    }
-}
+impl Hints for SealError {}
 
-/// One platform's share of an image.
-pub(crate) struct Share<'a> {
-    pub(crate) platform: Platform,
-    pub(crate) layers: Vec<Layer>,
-    pub(crate) assembly: &'a Assembly,
-}
-
-/// The command that an image starts: the entry point, and the default arguments that the user can replace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Start {
-    pub(crate) entrypoint: Vec<String>,
-    pub(crate) cmd: Vec<String>,
-}
-
-/// Combines all platforms into one image. There must be at least one share.
-pub(crate) fn seal(shares: Vec<Share<'_>>, request: &Request) -> Result<Image, SealError> {
-    let mut platforms = Vec::new();
-    let programs = shares.first().map_or(&[][..], |share| &share.assembly.programs);
-    let annotations = annotations(programs, request);
-    for share in shares {
-        platforms.push(seal_platform(share, request)?);
-    }
+/// Combines all platforms into one image.
+pub(crate) fn seal(shares: &NonEmpty<Share>, request: &SealRequest<'_>) -> Result<Image, SealError> {
+    let platforms = shares.as_ref().try_map(|share| seal_platform(share, request))?;
+    let annotations = annotations(&shares.first().made.assembly.programs, request);
     let index = if platforms.len() > 1 { Some(index(&platforms, annotations)?) } else { None };
-    Ok(Image { name: request.name.clone(), platforms, index })
+    Ok(Image { name: request.name.to_owned(), epoch_secs: request.epoch_secs, platforms, index })
 }
 
-fn seal_platform(share: Share<'_>, request: &Request) -> Result<PlatformImage, SealError> {
-    let annotations = annotations(&share.assembly.programs, request);
-    let config = Document::new(oci::CONFIG, serde_json::to_vec(&config(&share, request, &annotations)?)?);
+fn seal_platform(share: &Share, request: &SealRequest<'_>) -> Result<PlatformImage, SealError> {
+    let annotations = annotations(&share.made.assembly.programs, request);
+    let config = Document::new(oci::CONFIG, serde_json::to_vec(&config(share, request, &annotations)?)?);
     let layers = share.layers.iter().map(descriptor).collect();
     let manifest = Manifest::new(Descriptor::of(&config), layers, annotations);
     let manifest = Document::new(oci::MANIFEST, serde_json::to_vec(&manifest)?);
-    Ok(PlatformImage { platform: share.platform, layers: share.layers, config, manifest })
+    Ok(PlatformImage { platform: share.made.lock.platform, layers: share.layers.clone(), config, manifest })
 }
 
 fn descriptor(layer: &Layer) -> Descriptor {
@@ -79,7 +53,7 @@ fn descriptor(layer: &Layer) -> Descriptor {
     }
 }
 
-fn index(platforms: &[PlatformImage], annotations: BTreeMap<String, String>) -> Result<Document, SealError> {
+fn index(platforms: &NonEmpty<PlatformImage>, annotations: BTreeMap<String, String>) -> Result<Document, SealError> {
     let of_platform = |image: &PlatformImage| {
         let architecture = image.platform.architecture.name().to_owned();
         let platform = oci::Platform { architecture, os: OS.to_owned(), ..oci::Platform::default() };
@@ -92,9 +66,9 @@ fn index(platforms: &[PlatformImage], annotations: BTreeMap<String, String>) -> 
 /// Returns the pre-defined annotation keys (image-spec, annotations.md) with the metadata of the requested
 /// distributions. The user's own annotations have priority. If there are several distributions, keys that can only
 /// describe one are left out.
-fn annotations(programs: &[Program], request: &Request) -> BTreeMap<String, String> {
+fn annotations(programs: &[Program], request: &SealRequest<'_>) -> BTreeMap<String, String> {
     let joined = |one: &dyn Fn(&Program) -> String| programs.iter().map(one).collect::<Vec<_>>().join(", ");
-    let mut told = vec![("base.name", Some(format!("{}:{}", request.base.distribution, request.base.suite)))];
+    let mut told = vec![("base.name", Some(request.base.release()))];
     match programs {
         [] => {}
         [one] => told.extend([
@@ -125,7 +99,11 @@ fn licenses(programs: &[Program]) -> Option<String> {
     Some(all?.into_iter().map(in_brackets).collect::<Vec<_>>().join(" AND "))
 }
 
-fn config(share: &Share<'_>, request: &Request, annotations: &BTreeMap<String, String>) -> Result<Config, SealError> {
+fn config(
+    share: &Share,
+    request: &SealRequest<'_>,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Config, SealError> {
     let epoch_secs = request.epoch_secs;
     let created = i64::try_from(epoch_secs).unwrap_or(i64::MAX);
     let created =
@@ -136,8 +114,8 @@ fn config(share: &Share<'_>, request: &Request, annotations: &BTreeMap<String, S
         ..History::default()
     };
     Ok(Config {
-        architecture: share.platform.architecture.name().to_owned(),
-        config: execution(share.assembly, request, annotations)?,
+        architecture: share.made.lock.platform.architecture.name().to_owned(),
+        config: execution(&share.made.launch, request.runtime, annotations),
         created: Some(created.clone()),
         history: share.layers.iter().map(history).collect(),
         os: OS.to_owned(),
@@ -149,102 +127,34 @@ fn config(share: &Share<'_>, request: &Request, annotations: &BTreeMap<String, S
     })
 }
 
-fn execution(
-    assembly: &Assembly,
-    request: &Request,
-    annotations: &BTreeMap<String, String>,
-) -> Result<Execution, SealError> {
-    let Start { entrypoint, cmd } = start(assembly, request)?;
-    let runtime = &request.runtime;
+fn execution(launch: &Launch, runtime: &RuntimeRequest, annotations: &BTreeMap<String, String>) -> Execution {
     let mut labels = annotations.clone();
     labels.extend(runtime.labels.clone());
-    Ok(Execution {
-        cmd,
-        entrypoint,
-        env: environment(request),
+    Execution {
+        cmd: launch.cmd.clone(),
+        entrypoint: launch.entrypoint.clone(),
+        env: launch.env.clone(),
         exposed_ports: runtime.expose.iter().map(|port| (port.clone(), Empty {})).collect(),
         labels,
-        user: runtime.user.clone(),
-        working_dir: runtime.workdir.as_ref().map(ToString::to_string),
+        user: launch.user.clone(),
+        working_dir: launch.workdir.as_ref().map(ToString::to_string),
         ..Execution::default()
-    })
-}
-
-/// Returns the variables as `NAME=VALUE`. The user's own have priority over lath's.
-pub(crate) fn environment(request: &Request) -> Vec<String> {
-    let path = request.user_base.bin() + ":/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
-    let mut own = vec![
-        // If a user is not in the image's `/etc/passwd`, an engine sets HOME to the root directory, which is not
-        // writable.
-        ("HOME", "/home/app".to_owned()),
-        ("LANG", "C.UTF-8".to_owned()),
-        ("PATH", path),
-        ("PYTHONUSERBASE", request.user_base.to_string()),
-    ];
-    if !["0", "root"].contains(&request.runtime.uid()) {
-        // A user that is not in `/etc/passwd` has no name, but `getpass.getuser()` reads this variable first.
-        own.push(("USER", "app".to_owned()));
     }
-    let mut all: BTreeMap<String, String> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    all.extend(request.runtime.env.clone());
-    all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
-}
-
-/// Returns the only script that has the same name as a requested distribution. If there are two, the user has requested
-/// two programs.
-fn namesake<'a>(scripts: &[&'a InstalledScript], requested: &[&str]) -> Option<&'a str> {
-    let is_namesake = |script: &&&InstalledScript| requested.contains(&lock::namesake(&script.name).as_str());
-    let mut namesakes = scripts.iter().filter(is_namesake);
-    let first = namesakes.next()?;
-    // Two distributions may contain the same script.
-    namesakes.all(|other| other.name == first.name).then_some(first.name.as_str())
-}
-
-/// Returns the command that the image starts: the script that the user named, or the only script, or the one with its
-/// distribution's name. If several scripts remain, lath does not guess. An image without scripts starts Python.
-pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, SealError> {
-    let runtime = &request.runtime;
-    let path = |name: &str| request.user_base.program(name);
-    if runtime.entrypoint == Entrypoint::Shell {
-        return Ok(Start { entrypoint: vec!["/bin/sh".to_owned(), "-c".to_owned()], cmd: runtime.cmd.clone() });
-    }
-    for script in &runtime.scripts {
-        if !assembly.scripts.iter().any(|installed| installed.name == *script) {
-            let names: Vec<String> = assembly.scripts.iter().map(|script| format!("`{}`", script.name)).collect();
-            let there = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
-            return Err(SealError::Script { script: script.clone(), there });
-        }
-    }
-    let requested: Vec<&InstalledScript> = assembly.scripts.iter().filter(|script| script.is_requested).collect();
-    let program = match (runtime.scripts.as_slice(), requested.as_slice()) {
-        ([one], _) => Some(one.as_str()),
-        ([], [one]) => Some(one.name.as_str()),
-        ([], several) => {
-            let names: Vec<&str> = assembly.programs.iter().map(|program| program.name.as_str()).collect();
-            namesake(several, &names)
-        }
-        (_, _) => None,
-    };
-    if let Some(program) = program {
-        return Ok(Start { entrypoint: vec![path(program)], cmd: runtime.cmd.clone() });
-    }
-    // The image offers several programs. The command's first word selects one. Without a command, the first script that
-    // the user named starts, or Python.
-    let python = vec![request.python.version.interpreter()];
-    if runtime.scripts.is_empty() && requested.is_empty() {
-        return Ok(Start { entrypoint: python, cmd: runtime.cmd.clone() });
-    }
-    let default = runtime.scripts.first().map_or(python, |name| vec![path(name)]);
-    Ok(Start { entrypoint: Vec::new(), cmd: if runtime.cmd.is_empty() { default } else { runtime.cmd.clone() } })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::assembly::Assembly;
     use crate::model::digest::Digest;
     use crate::model::image::{BlobDigest, DiffId};
     use crate::model::image_path::ImagePath;
-    use crate::model::platform::Architecture;
+    use crate::model::lock::PlatformLock;
+    use crate::model::made::Made;
+    use crate::model::platform::{Architecture, Platform};
+    use crate::model::receipt::ProofSummary;
+    use crate::model::request::Request;
+    use crate::model::tree::Tree;
 
     fn program(name: &str, licenses: Option<&str>) -> Program {
         Program {
@@ -269,25 +179,46 @@ mod tests {
     }
 
     fn assembly() -> Assembly {
-        let script = InstalledScript {
-            name: "tool".to_owned(),
-            distribution: "tool".to_owned(),
-            module: Some("tool".to_owned()),
-            attribute: Some("main".to_owned()),
-            is_requested: true,
-        };
         let program = Program { summary: Some("\"Quoted\" & <ünï>".to_owned()), ..program("tool", Some("MIT")) };
-        Assembly { scripts: vec![script], programs: vec![program], ..Assembly::default() }
+        Assembly { programs: vec![program], ..Assembly::default() }
     }
 
-    fn sealed(request: &Request, architectures: &[Architecture]) -> Image {
-        let assembly = assembly();
-        let share = |architecture: &Architecture| Share {
-            platform: Platform { architecture: *architecture },
-            layers: vec![layer("base", 1), layer("program", 2)],
-            assembly: &assembly,
+    fn sealed(request: &Request, launch: &Launch, architectures: &[Architecture]) -> Image {
+        let made = |architecture: &Architecture| Made {
+            lock: PlatformLock {
+                platform: Platform { architecture: *architecture },
+                wheels: Vec::new(),
+                debs: Vec::new(),
+                hints: Vec::new(),
+            },
+            assembly: assembly(),
+            launch: launch.clone(),
+            tree: Tree::default(),
         };
-        seal(architectures.iter().map(share).collect(), request).unwrap()
+        let share = |architecture: &Architecture| Share {
+            made: made(architecture),
+            layers: vec![layer("base", 1), layer("program", 2)],
+            proof: ProofSummary::default(),
+        };
+        seal(&NonEmpty::new(architectures.iter().map(share).collect()).unwrap(), &request.to_seal()).unwrap()
+    }
+
+    /// The values of `NAME=VALUE` that every image has.
+    const ENV: [&str; 5] = [
+        "HOME=/home/app",
+        "LANG=C.UTF-8",
+        "PATH=/opt/app/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+        "PYTHONUSERBASE=/opt/app",
+        "USER=app",
+    ];
+
+    fn launch(env: &[&str]) -> Launch {
+        Launch {
+            entrypoint: vec!["/opt/app/bin/tool".to_owned()],
+            env: env.iter().map(|pair| (*pair).to_owned()).collect(),
+            user: "65532:65532".to_owned(),
+            ..Launch::default()
+        }
     }
 
     fn text(document: &Document) -> &str {
@@ -296,16 +227,19 @@ mod tests {
 
     #[test]
     fn the_documents_of_a_request_with_every_option_have_these_bytes() {
-        let mut request = Request { epoch_secs: 1_700_000_000, ..Request::example() };
-        request.runtime.cmd = vec!["--help".to_owned()];
-        request.runtime.workdir = Some(ImagePath::parse("/data").unwrap());
+        let mut request = Request::example();
+        request.pack.epoch_secs = 1_700_000_000;
+        let launch = Launch {
+            cmd: vec!["--help".to_owned()],
+            workdir: Some(ImagePath::parse("/data").unwrap()),
+            ..launch(&[&["A=1"][..], &ENV].concat())
+        };
         request.runtime.expose = vec!["8080/tcp".to_owned(), "53/udp".to_owned()];
-        request.runtime.env.insert("A".to_owned(), "1".to_owned());
         request.runtime.labels.insert("zone".to_owned(), "x".to_owned());
         request.runtime.annotations.insert("Mine".to_owned(), "y".to_owned());
-        let image = sealed(&request, &[Architecture::Amd64, Architecture::Arm64]);
+        let image = sealed(&request, &launch, &[Architecture::Amd64, Architecture::Arm64]);
         assert_eq!(
-            text(&image.platforms[0].config),
+            text(&image.platforms.first().config),
             concat!(
                 r#"{"architecture":"amd64","config":{"Cmd":["--help"],"Entrypoint":["/opt/app/bin/tool"],"Env":["A=1","#,
                 r#""HOME=/home/app","LANG=C.UTF-8","#,
@@ -323,7 +257,7 @@ mod tests {
             )
         );
         assert_eq!(
-            text(&image.platforms[0].manifest),
+            text(&image.platforms.first().manifest),
             concat!(
                 r#"{"annotations":{"Mine":"y","org.opencontainers.image.base.name":"debian:trixie","#,
                 r#""org.opencontainers.image.description":"\"Quoted\" & <ünï>","#,
@@ -359,9 +293,9 @@ mod tests {
 
     #[test]
     fn the_documents_of_a_bare_request_have_these_bytes() {
-        let image = sealed(&Request::example(), &[Architecture::Amd64]);
+        let image = sealed(&Request::example(), &launch(&ENV), &[Architecture::Amd64]);
         assert_eq!(
-            text(&image.platforms[0].config),
+            text(&image.platforms.first().config),
             concat!(
                 r#"{"architecture":"amd64","config":{"Entrypoint":["/opt/app/bin/tool"],"Env":["HOME=/home/app","#,
                 r#""LANG=C.UTF-8","PATH=/opt/app/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin","#,
@@ -377,7 +311,7 @@ mod tests {
             )
         );
         assert_eq!(
-            text(&image.platforms[0].manifest),
+            text(&image.platforms.first().manifest),
             concat!(
                 r#"{"annotations":{"org.opencontainers.image.base.name":"debian:trixie","#,
                 r#""org.opencontainers.image.description":"\"Quoted\" & <ünï>","#,
@@ -406,24 +340,5 @@ mod tests {
         );
         assert_eq!(told(&[program("a", Some("MIT")), program("b", Some("MIT"))]), "MIT");
         assert_eq!(told(&[program("a", Some("MIT")), program("b", None)]), "");
-    }
-
-    #[test]
-    fn only_one_namesake_is_what_an_image_starts() {
-        let script = |name: &str, distribution: &str| InstalledScript {
-            name: name.to_owned(),
-            distribution: distribution.to_owned(),
-            module: None,
-            attribute: None,
-            is_requested: true,
-        };
-        let (black, daemon, isort) = (script("black", "black"), script("blackd", "black"), script("isort", "isort"));
-        assert_eq!(namesake(&[&black, &daemon], &["black"]), Some("black"));
-        assert_eq!(namesake(&[&black, &isort], &["black", "isort"]), None);
-        assert_eq!(namesake(&[&daemon], &["black"]), None);
-        assert_eq!(namesake(&[&black, &script("black", "black-core")], &["black"]), Some("black"));
-        // The distribution with the script's name depends on the one that contains the script.
-        let (community, core) = (script("ansible-community", "ansible"), script("ansible", "ansible-core"));
-        assert_eq!(namesake(&[&community, &core], &["ansible"]), Some("ansible"));
     }
 }

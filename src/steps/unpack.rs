@@ -5,7 +5,6 @@ use std::io::Read;
 use std::path::Path;
 
 use fs_err as fs;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -16,13 +15,12 @@ use crate::model::digest::Digest;
 use crate::model::facts::{Facts, FileFacts};
 use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
-use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
+use crate::model::lock::{LockedDeb, LockedWheel, Parcel};
 use crate::model::part::{ConsoleScript, DebPart, Part, PartContents, PartEntry, WheelPart};
 use crate::model::tree::{Kind, Origin};
 use crate::model::vocabulary;
 use crate::outside::facts::{self, Kept};
 use crate::outside::store::{Bucket, PackWriter, Packed, Store, StoreError};
-use crate::outside::world::World;
 
 #[derive(Debug, Error)]
 pub(crate) enum UnpackError {
@@ -69,24 +67,12 @@ impl Hints for UnpackError {
     }
 }
 
-/// Opens every parcel of `lock`: .debs first, then wheels, each in the lock's order.
-pub(crate) fn unpack(lock: &PlatformLock, world: &World) -> Result<Vec<Part>, UnpackError> {
-    let store = &world.store;
-    let debs: Result<Vec<Part>, UnpackError> = lock.debs.par_iter().map(|deb| deb_part(deb, store)).collect();
-    let wheels: Result<Vec<Part>, UnpackError> = lock.wheels.par_iter().map(|wheel| wheel_part(wheel, store)).collect();
-    let mut parts = debs?;
-    parts.append(&mut wheels?);
-    Ok(parts)
-}
-
-/// Opens a package before the others are fetched. If that fails, [`unpack`] opens it again and reports the error.
-pub(crate) fn unpack_ahead(deb: &LockedDeb, world: &World) {
-    let _ = deb_part(deb, &world.store);
-}
-
-/// Opens a wheel.
-pub(crate) fn unpack_wheel(wheel: &LockedWheel, world: &World) -> Result<Part, UnpackError> {
-    wheel_part(wheel, &world.store)
+/// Opens a parcel that is in the store.
+pub(crate) fn unpack(parcel: Parcel<'_>, store: &Store) -> Result<Part, UnpackError> {
+    match parcel {
+        Parcel::Deb(deb) => deb_part(deb, store),
+        Parcel::Wheel(wheel) => wheel_part(wheel, store),
+    }
 }
 
 fn deb_part(deb: &LockedDeb, store: &Store) -> Result<Part, UnpackError> {

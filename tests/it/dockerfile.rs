@@ -50,6 +50,18 @@ case "$1 $2" in
 esac"#;
 
 #[test]
+fn a_dockerfile_needs_the_wheels_but_no_package() {
+    let world = World::usual();
+    text(&world, "tool --with netbase");
+    let of = |ending: &str, paths: Vec<String>| paths.iter().filter(|path| path.ends_with(ending)).count();
+    let paths = |server: &testkit::Server| server.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(of(".whl", paths(&world.pypi.server)), 1);
+    assert_eq!(of(".deb", paths(&world.debian.server)), 0);
+    assert!(world.build("tool --with netbase").status.success());
+    assert_ne!(of(".deb", paths(&world.debian.server)), 0);
+}
+
+#[test]
 fn the_recipe_installs_in_one_stage_and_ships_two_folders_on_a_clean_base() {
     let world = World::usual();
     insta::assert_snapshot!(text(&world, "tool --with netbase --env GREETING=hello"), @r#"

@@ -7,7 +7,8 @@ use crate::cli::compare::{failed, of_way};
 use crate::cli::dockerfile;
 use crate::cli::failure::Failure;
 use crate::cli::settings::usage;
-use crate::model::request::{Destination, Request};
+use crate::model::destination::Destination;
+use crate::model::request::Request;
 use crate::outside::world::World;
 use crate::pipeline;
 use crate::rivals;
@@ -34,12 +35,12 @@ pub(super) fn measure(call: &Call) -> Result<Comparison, Failure> {
     let how = engine(dockerfile::engine_request(&settings, &request)?);
     let folder = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
     let archive = folder.path().join("lath.tar");
-    request.destinations = vec![Destination::Archive(archive.clone())];
+    request.output.destinations = vec![Destination::Archive(archive.clone())];
     // lath has an empty cache of its own, so that the first build does not find anything.
     let cold = call.open_with_cache(folder.path().join("cache"))?;
     let build = BuildTimes { uncached_ms: timed(&request, &cold)?, cached_ms: timed(&request, &cold)? };
     let started =
-        rivals::time_own(&request, &wanted, (&how, &archive), &cold).map_err(|error| Failure::of_rival(&error))?;
+        rivals::time_own(&request, &wanted, &how, &archive, &cold).map_err(|error| Failure::of_rival(&error))?;
     let mut comparison =
         rivals::compare(&request, AptHabits::Official, &world).map_err(|error| Failure::of_rival(&error))?;
     if let Some(mut own) = comparison.images.pop() {

@@ -25,6 +25,11 @@ pub(super) struct Pocket {
 }
 
 impl Pocket {
+    /// Returns its URL, for errors.
+    pub(super) fn place(&self) -> String {
+        format!("{}/dists/{}", self.mirror, self.suite)
+    }
+
     /// Returns the URL of its InRelease file.
     pub(super) fn url(&self) -> String {
         format!("{}/dists/{}/InRelease", self.mirror, self.suite)

@@ -149,7 +149,49 @@ pub(crate) struct AptLists {
     pub(crate) translations: u64,
 }
 
+/// The other doors that are needed to read an archive, and the time.
+#[derive(Clone, Copy)]
+pub(crate) struct Access<'a> {
+    pub(crate) http: &'a Http,
+    pub(crate) store: &'a Store,
+    /// Seconds since 1970.
+    pub(crate) now_secs: u64,
+}
+
 impl Snapshot {
+    fn new(architecture: Architecture) -> Self {
+        Self { indexes: Vec::new(), architecture, contents: Vec::new(), contents_of_all: Vec::new(), lists: Vec::new() }
+    }
+
+    /// Adds the indexes of a pocket. Only the lists of files of the `main_suite` are used, because those of updates are
+    /// empty or huge.
+    fn add(&mut self, pocket: &Pocket, trusted: &Trusted, main_suite: &str) -> Result<(), ArchiveError> {
+        let Trusted { release, text_bytes } = trusted;
+        let architecture = self.architecture.name();
+        self.lists.push(apt_lists(pocket, self.architecture, release, *text_bytes));
+        for component in pocket.components {
+            let name = format!("{component}/binary-{architecture}/Packages");
+            let mut forms = ["xz", "gz"].into_iter().map(|form| format!("{name}.{form}"));
+            let Some(path) = forms.find(|path| release.indexes.contains_key(path)) else {
+                return Err(ArchiveError::NoIndex { suite: pocket.place(), path: format!("{name}.xz") });
+            };
+            let file = &release.indexes[&path];
+            self.indexes.push(signed_index(pocket, release, path, file));
+        }
+        if pocket.suite != main_suite {
+            return Ok(());
+        }
+        let list = |path: String| {
+            let file = release.indexes.get(&path)?;
+            Some(signed_index(pocket, release, path, file))
+        };
+        // Debian has one such list per component, Ubuntu one for all.
+        let name = format!("Contents-{architecture}.gz");
+        self.contents.extend([format!("main/{name}"), name].into_iter().filter_map(list));
+        self.contents_of_all.extend(list("main/Contents-all.gz".to_owned()));
+        Ok(())
+    }
+
     /// Returns a key. Two snapshots with the same key contain the same packages on the same mirrors.
     pub(crate) fn key(&self) -> Digest {
         let fields = self
@@ -171,10 +213,9 @@ impl Archive {
         &self,
         base: &BaseRequest,
         architecture: Architecture,
-        http: &Http,
-        store: &Store,
-        now_secs: u64,
+        access: Access<'_>,
     ) -> Result<Snapshot, ArchiveError> {
+        let Access { http, store, now_secs } = access;
         let own;
         let keyring = match (&self.keyring, base.distribution) {
             (Some(keyring), _) => keyring,
@@ -190,15 +231,11 @@ impl Archive {
         let pockets = mirrors::pockets(base, architecture, http.credentials())?;
         // Without a network there is no newer file, and the file in the store was valid when it was fetched.
         let not_after = (!http.is_offline()).then_some(now_secs);
-        let mut indexes = Vec::new();
-        let mut contents = Vec::new();
-        let mut contents_of_all = Vec::new();
-        let mut lists = Vec::new();
+        let mut snapshot = Snapshot::new(architecture);
         for (pocket, fetched) in pockets.iter().zip(in_releases(&pockets, base.distribution, http, store)?) {
-            let suite = || format!("{}/dists/{}", pocket.mirror, pocket.suite);
             let trusted = |kept: &KeptRelease| {
-                let trusted = trusted(kept, keyring, &suite(), store)?;
-                judge((base.distribution, pocket), &trusted.release, not_after, &suite())?;
+                let trusted = trusted(kept, keyring, &pocket.place(), store)?;
+                judge(base.distribution, pocket, &trusted.release, not_after)?;
                 Ok::<_, ArchiveError>(trusted)
             };
             let mut current = trusted(&fetched.release)?;
@@ -210,46 +247,24 @@ impl Archive {
                 None if fetched.is_new => store.write_entry(Bucket::Releases, &pocket.key(), &fetched.release)?,
                 None => {}
             }
-            let Trusted { release, text_bytes } = current;
-            lists.push(apt_lists(pocket, architecture, &release, text_bytes));
-            for component in pocket.components {
-                let name = format!("{component}/binary-{}/Packages", architecture.name());
-                let mut forms = ["xz", "gz"].into_iter().map(|form| format!("{name}.{form}"));
-                let Some(path) = forms.find(|path| release.indexes.contains_key(path)) else {
-                    return Err(ArchiveError::NoIndex { suite: suite(), path: format!("{name}.xz") });
-                };
-                let file = &release.indexes[&path];
-                indexes.push(signed_index(pocket, &release, path, file));
-            }
-            // Debian has one such list per component, Ubuntu one for all. The lists of updates are skipped because they
-            // are empty or huge.
-            let name = format!("Contents-{}.gz", architecture.name());
-            for path in [format!("main/{name}"), name] {
-                if let Some(file) = release.indexes.get(&path).filter(|_| pocket.suite == base.suite) {
-                    contents.push(signed_index(pocket, &release, path, file));
-                }
-            }
-            let path = "main/Contents-all.gz".to_owned();
-            if let Some(file) = release.indexes.get(&path).filter(|_| pocket.suite == base.suite) {
-                contents_of_all.push(signed_index(pocket, &release, path, file));
-            }
+            snapshot.add(pocket, &current, &base.suite)?;
         }
-        Ok(Snapshot { indexes, architecture, contents, contents_of_all, lists })
+        Ok(snapshot)
     }
 
     /// Reads the packages of a snapshot. Indexes that are not in the store are fetched.
-    pub(crate) fn load(&self, snapshot: &Snapshot, http: &Http, store: &Store) -> Result<PackageIndex, ArchiveError> {
+    pub(crate) fn load(&self, snapshot: &Snapshot, access: Access<'_>) -> Result<PackageIndex, ArchiveError> {
         let mut whole = PackageIndex::default();
-        for (index, reduced) in snapshot.indexes.iter().zip(reduced(&snapshot.indexes, PACKAGES, http, store)?) {
+        for (index, reduced) in snapshot.indexes.iter().zip(reduced(&snapshot.indexes, PACKAGES, access)?) {
             whole.add(&index.mirror, reduced);
         }
         Ok(whole)
     }
 
     /// Reads the data about packages that resolving does not need.
-    pub(crate) fn details(&self, snapshot: &Snapshot, http: &Http, store: &Store) -> Result<DetailIndex, ArchiveError> {
+    pub(crate) fn details(&self, snapshot: &Snapshot, access: Access<'_>) -> Result<DetailIndex, ArchiveError> {
         let mut whole = DetailIndex::default();
-        for reduced in reduced(&snapshot.indexes, DETAILS, http, store)? {
+        for reduced in reduced(&snapshot.indexes, DETAILS, access)? {
             whole.add(reduced);
         }
         Ok(whole)
@@ -260,9 +275,9 @@ impl Archive {
     pub(crate) fn extents(
         &self,
         snapshot: &Snapshot,
-        (http, store): (&Http, &Store),
-        now_secs: u64,
+        access: Access<'_>,
     ) -> Result<Option<BTreeMap<String, Extent>>, ArchiveError> {
+        let Access { store, now_secs, .. } = access;
         const DAY_SECS: u64 = 24 * 60 * 60;
         let lists: Vec<&SignedIndex> = snapshot.contents.iter().chain(&snapshot.contents_of_all).collect();
         let key = Digest::of_fields(lists.iter().map(|list| list.file.0.as_bytes().as_slice()));
@@ -275,7 +290,7 @@ impl Archive {
         }
         let reduced: Result<Vec<String>, ArchiveError> = lists
             .par_iter()
-            .map(|list| reduced_contents(list, Form::Extents, &|text| extents::reduce(text), http, store))
+            .map(|list| reduced_contents(list, Form::Extents, &|text| extents::reduce(text), access))
             .collect();
         match reduced {
             Ok(reduced) if !reduced.is_empty() => {
@@ -298,10 +313,10 @@ impl Archive {
     /// are left out.
     pub(crate) fn packages_for_sonames(
         &self,
-        (snapshot, index): (&Snapshot, &PackageIndex),
+        snapshot: &Snapshot,
+        index: &PackageIndex,
         sonames: &BTreeSet<String>,
-        http: &Http,
-        store: &Store,
+        access: Access<'_>,
     ) -> Result<BTreeMap<String, String>, ArchiveError> {
         let mut found = BTreeMap::new();
         for contents in &snapshot.contents {
@@ -309,7 +324,7 @@ impl Archive {
                 break;
             }
             let libraries = |list: &mut dyn BufRead| sonames::reduce(list, snapshot.architecture);
-            let reduced = reduced_contents(contents, Form::Sonames, &libraries, http, store)?;
+            let reduced = reduced_contents(contents, Form::Sonames, &libraries, access)?;
             for soname in sonames {
                 if let Some(package) = sonames::packages_of(&reduced, soname).find(|name| index.has(name)) {
                     found.entry(soname.clone()).or_insert_with(|| package.to_owned());
@@ -330,8 +345,7 @@ const DETAILS: Reduction = (Form::PackageDetails, details::reduce);
 fn reduced(
     indexes: &[SignedIndex],
     (form, reduce): Reduction,
-    http: &Http,
-    store: &Store,
+    Access { http, store, .. }: Access<'_>,
 ) -> Result<Vec<String>, ArchiveError> {
     let missing: Vec<&SignedIndex> =
         indexes.iter().filter(|index| !store.has_segment(&index.reduced_key(form))).collect();
@@ -366,8 +380,7 @@ fn reduced_contents(
     contents: &SignedIndex,
     form: Form,
     reduce: &(dyn Fn(&mut dyn BufRead) -> std::io::Result<String> + Sync),
-    http: &Http,
-    store: &Store,
+    Access { http, store, .. }: Access<'_>,
 ) -> Result<String, ArchiveError> {
     let (digest, size_bytes) = contents.file;
     let key = Digest::of_fields([form.name().as_bytes(), digest.as_bytes()]);
@@ -503,22 +516,22 @@ fn in_releases(
 }
 
 fn judge(
-    (distribution, pocket): (Distribution, &Pocket),
+    distribution: Distribution,
+    pocket: &Pocket,
     release: &Release,
     not_after: Option<u64>,
-    suite: &str,
 ) -> Result<(), ArchiveError> {
     // All pockets of an Ubuntu suite have the same codename, so it would not reveal that one pocket was served in place
     // of another.
     let is_asked =
         release.suite == pocket.suite || (distribution == Distribution::Debian && release.codename == pocket.suite);
     if !is_asked {
-        return Err(ArchiveError::Suite { suite: suite.to_owned(), found: release.suite.clone() });
+        return Err(ArchiveError::Suite { suite: pocket.place(), found: release.suite.clone() });
     }
     match (release.valid_until_secs, not_after) {
         (Some(until), Some(now)) if i64::try_from(now).unwrap_or(i64::MAX) > until => {
             let until = jiff::Timestamp::from_second(until).map(|time| time.to_string()).unwrap_or_default();
-            Err(ArchiveError::Expired { suite: suite.to_owned(), until })
+            Err(ArchiveError::Expired { suite: pocket.place(), until })
         }
         _ => Ok(()),
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Http, HttpError, file, network, unread};
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::event::Event;
-use crate::model::lock::{LockedDeb, LockedWheel};
+use crate::model::lock::{LockedDeb, LockedWheel, Parcel};
 use crate::model::secret_text::public;
 use crate::outside::store::{Bucket, Store};
 
@@ -29,7 +29,14 @@ pub(crate) struct Download {
 }
 
 impl Download {
-    pub(crate) fn of_wheel(wheel: &LockedWheel) -> Self {
+    pub(crate) fn of(parcel: &Parcel<'_>) -> Self {
+        match parcel {
+            Parcel::Deb(deb) => Self::of_deb(deb),
+            Parcel::Wheel(wheel) => Self::of_wheel(wheel),
+        }
+    }
+
+    fn of_wheel(wheel: &LockedWheel) -> Self {
         Self {
             name: wheel.file_name.clone(),
             url: wheel.url.clone(),
@@ -38,7 +45,7 @@ impl Download {
         }
     }
 
-    pub(crate) fn of_deb(deb: &LockedDeb) -> Self {
+    fn of_deb(deb: &LockedDeb) -> Self {
         Self {
             name: format!("{}_{}.deb", deb.name, deb.version),
             url: deb.url.clone(),
@@ -54,6 +61,15 @@ struct Seen {
     etag: Option<String>,
     digest: Digest,
     size_bytes: u64,
+}
+
+/// A response that is being received.
+struct Transfer<'a> {
+    /// The number of the download, for the listener.
+    id: u64,
+    url: &'a str,
+    /// The largest size of the whole file.
+    max_bytes: u64,
 }
 
 /// The file that a download is written to, with the digest and the size of its current content.
@@ -180,7 +196,7 @@ impl Http {
         partial.start_again().map_err(keep)?;
         let id = self.started(name, response.content_length());
         let max_bytes = self.settings.clients.bodies.parcel_bytes(None);
-        let filled = self.fill(id, url, response, &mut partial, max_bytes).await;
+        let filled = self.fill(&Transfer { id, url, max_bytes }, response, &mut partial).await;
         self.listener.hear(Event::DownloadFinished { id });
         filled?;
         let size_bytes = partial.have_bytes;
@@ -245,7 +261,7 @@ impl Http {
         }
         let response = file(url, response)?;
         let max_bytes = self.settings.clients.bodies.parcel_bytes(item.size_bytes);
-        self.fill(id, url, response, &mut partial, max_bytes).await.inspect_err(|error| {
+        self.fill(&Transfer { id, url, max_bytes }, response, &mut partial).await.inspect_err(|error| {
             if matches!(error, HttpError::TooLarge { .. }) {
                 let _ = fs::remove_file(path);
             }
@@ -261,14 +277,8 @@ impl Http {
     }
 
     /// Appends the body of `response` to `partial`.
-    async fn fill(
-        &self,
-        id: u64,
-        url: &str,
-        response: Response,
-        partial: &mut Partial,
-        max_bytes: u64,
-    ) -> Result<(), HttpError> {
+    async fn fill(&self, transfer: &Transfer<'_>, response: Response, partial: &mut Partial) -> Result<(), HttpError> {
+        let Transfer { id, url, max_bytes } = *transfer;
         let mut body = self.settings.clients.bodies.of(response, max_bytes.saturating_sub(partial.have_bytes));
         let unread = |error| match unread(url, error) {
             HttpError::TooLarge { url, .. } => HttpError::TooLarge { url, max_bytes },

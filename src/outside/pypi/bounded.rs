@@ -148,7 +148,7 @@ mod tests {
             prereleases: Prereleases::Disallow,
             indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
         };
-        let error = pypi.resolve(&request, "3.13.5", "linux/amd64".parse().unwrap(), (2, 41), &[]).unwrap_err();
+        let error = pypi.resolve(&request, crate::outside::pypi::System::example(), &[]).unwrap_err();
         error.in_full()
     }
 

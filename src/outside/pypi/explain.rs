@@ -318,13 +318,14 @@ fn wrapped(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outside::pypi::System;
 
     fn files(wheels: &[&str], has_source: bool) -> Files {
         Files { wheels: wheels.iter().map(|name| name.parse().unwrap()).collect(), has_source }
     }
 
     fn told(versions: &[(&str, Files)], specifier: &str) -> (bool, String, Option<String>) {
-        let target = Target::new("3.13.5", "3.13".parse().unwrap(), "linux/amd64".parse().unwrap(), (2, 41)).unwrap();
+        let target = Target::new(System::example(), "3.13".parse().unwrap()).unwrap();
         let specifiers: uv_pep440::VersionSpecifiers = specifier.parse().unwrap();
         let versions: Vec<(Version, Files)> = versions
             .iter()

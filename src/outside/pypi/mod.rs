@@ -33,13 +33,12 @@ use uv_distribution_types::{Index, Requirement, RequiresPython, Resolution};
 use uv_pypi_types::{Conflicts, ResolverMarkerEnvironment};
 use uv_requirements::RequirementsSpecification;
 use uv_resolver::{
-    AllowedYanks, DefaultResolverProvider, FlatIndex, InMemoryIndex, Manifest, OptionsBuilder, Prerelease,
+    AllowedYanks, DefaultResolverProvider, FlatIndex, InMemoryIndex, Manifest, Options, OptionsBuilder, Prerelease,
     PrereleaseMode, PythonRequirement, ResolveError, Resolver, ResolverEnvironment, ResolverOutput,
 };
 use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 
 use crate::model::digest::Digest;
-use crate::model::platform::Platform;
 use crate::model::request::{Prereleases, PythonRequest};
 use crate::outside::credentials::{Credentials, PERCENT_HINT};
 use crate::outside::http::{BodyError, CIRCLE_HINT, Clients};
@@ -51,6 +50,7 @@ use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
+pub(crate) use crate::outside::pypi::target::System;
 pub(crate) use crate::outside::pypi::wheels::{Answer, DirectWheel, Place};
 
 /// The number of index pages and metadata files that are requested at once.
@@ -226,18 +226,15 @@ fn told(error: Cause) -> Cause {
 }
 
 impl Pypi {
-    /// Resolves `request` for `platform` to wheels only, sorted by name. `full_version` (`3.13.5`) is the exact version
-    /// of the base's interpreter. `expected` are the wheels that the result will probably contain, so their pages and
-    /// metadata are prefetched.
+    /// Resolves `request` for `system` to wheels only, sorted by name. `expected` are the wheels that the result will
+    /// probably contain, so their pages and metadata are prefetched.
     pub(crate) fn resolve(
         &self,
         request: &PythonRequest,
-        full_version: &str,
-        platform: Platform,
-        glibc: (u16, u16),
+        system: System<'_>,
         expected: &[Expected],
     ) -> Result<Answer, PypiError> {
-        let target = Target::new(full_version, request.version, platform, glibc).map_err(PypiError::Setup)?;
+        let target = Target::new(system, request.version).map_err(PypiError::Setup)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -338,11 +335,7 @@ impl<'a> Resolve<'a> {
         let environment = ResolverEnvironment::specific(ResolverMarkerEnvironment::from(target.markers.clone()));
         let (lookaheads, hasher) = self.lookahead(requirements, &constraints, hasher).await?;
         let flat = self.flat_index(&hasher).await?;
-        let options = OptionsBuilder::new()
-            .exclude_newer(indexes::exclude_newer(&request.indexes)?)
-            .prerelease(Prerelease { global: prereleases(request.prereleases), ..Prerelease::default() })
-            .build_options(BuildOptions::new(NoBinary::None, NoBuild::All))
-            .build();
+        let options = options(request)?;
         let manifest = Manifest::simple(requirements.to_vec());
         let manifest = manifest.with_constraints(constraints.clone()).with_lookaheads(lookaheads);
         let at_least = RequiresPython::greater_than_equal_version(&target.markers.python_full_version().version);
@@ -398,6 +391,14 @@ impl<'a> Resolve<'a> {
             .map_err(|error| PypiError::Setup(told(error.into())))?;
         Ok(FlatIndex::from_entries(entries, Some(&self.target.tags), hasher, &context.build_options))
     }
+}
+
+fn options(request: &PythonRequest) -> Result<Options, PypiError> {
+    Ok(OptionsBuilder::new()
+        .exclude_newer(indexes::exclude_newer(&request.indexes)?)
+        .prerelease(Prerelease { global: prereleases(request.prereleases), ..Prerelease::default() })
+        .build_options(BuildOptions::new(NoBinary::None, NoBuild::All))
+        .build())
 }
 
 fn prereleases(wanted: Prereleases) -> PrereleaseMode {

@@ -349,7 +349,7 @@ mod tests {
             prereleases: Prereleases::Disallow,
             indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
         };
-        let answer = pypi.resolve(&request, "3.13.5", "linux/amd64".parse().unwrap(), (2, 41), &[]);
+        let answer = pypi.resolve(&request, crate::outside::pypi::System::example(), &[]);
         let answer = answer.map_err(|error| error.in_full())?;
         let direct = answer.direct.iter().map(|wheel| format!("{} {}", wheel.name, wheel.version));
         let wheels = answer.wheels.iter().map(|wheel| format!("{} {}", wheel.name, wheel.version));

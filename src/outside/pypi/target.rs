@@ -6,6 +6,22 @@ use uv_platform_tags::{Arch, Os, Tags, TagsOptions};
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::outside::pypi::Cause;
 
+/// The base system of an image, as far as wheels depend on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct System<'a> {
+    pub(crate) platform: Platform,
+    /// The exact version of its Python: `3.13.5`.
+    pub(crate) python: &'a str,
+    pub(crate) glibc: (u16, u16),
+}
+
+#[cfg(test)]
+impl System<'_> {
+    pub(crate) fn example() -> Self {
+        Self { platform: Platform { architecture: Architecture::Amd64 }, python: "3.13.5", glibc: (2, 41) }
+    }
+}
+
 /// The platform and the Python for which wheels are chosen and markers are evaluated.
 pub(crate) struct Target {
     pub(crate) platform: Platform,
@@ -14,13 +30,9 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Creates the target for CPython `full_version` (`3.13.5`) on `platform` with the base's glibc.
-    pub(crate) fn new(
-        full_version: &str,
-        version: PythonVersion,
-        platform: Platform,
-        glibc: (u16, u16),
-    ) -> Result<Self, Cause> {
+    /// Creates the target for CPython `version` of `system`.
+    pub(crate) fn new(system: System<'_>, version: PythonVersion) -> Result<Self, Cause> {
+        let System { platform, python: full_version, glibc } = system;
         let short = version.to_string();
         let markers = MarkerEnvironment::try_from(MarkerEnvironmentBuilder {
             implementation_name: "cpython",
@@ -56,8 +68,8 @@ mod tests {
 
     #[test]
     fn markers_and_tags_are_those_of_the_image() {
-        let platform: Platform = "linux/arm64".parse().unwrap();
-        let target = Target::new("3.13.5", "3.13".parse().unwrap(), platform, (2, 41)).unwrap();
+        let system = System { platform: "linux/arm64".parse().unwrap(), ..System::example() };
+        let target = Target::new(system, "3.13".parse().unwrap()).unwrap();
         assert_eq!(target.markers.platform_machine(), "aarch64");
         assert_eq!(target.markers.python_full_version().to_string(), "3.13.5");
         let tags = target.tags.to_string();

@@ -196,7 +196,7 @@ fn sha256s(hashes: &[HashDigest]) -> impl Iterator<Item = Digest> {
 mod tests {
     use testkit::{PyPi, WheelBuilder};
 
-    use crate::model::platform::{Architecture, Platform, PythonVersion};
+    use crate::model::platform::PythonVersion;
     use crate::model::request::{Indexes, Prereleases, PythonRequest};
     use crate::outside::pypi::Pypi;
 
@@ -225,8 +225,7 @@ mod tests {
             prereleases: Prereleases::IfNecessary,
             indexes: Indexes { default_index: Some(index.url().as_str().into()), ..Indexes::default() },
         };
-        let platform = Platform { architecture: Architecture::Amd64 };
-        let answer = pypi.resolve(&request, "3.13.5", platform, (2, 41), &[]).unwrap();
+        let answer = pypi.resolve(&request, crate::outside::pypi::System::example(), &[]).unwrap();
         let lines = answer.wheels.iter().map(|wheel| format!("{}: {}", wheel.name, wheel.required_by.join(" ")));
         assert_eq!(lines.collect::<Vec<_>>(), ["b: c lib-a tool", "c: b", "lib-a: tool", "tool: "]);
     }

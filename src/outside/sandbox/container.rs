@@ -34,7 +34,6 @@ const LIMITS: [(Rlimit, Resource, u64); 4] = [
 
 /// Describes the sandbox of `job` in the tree at `root`. If `is_mapped`, the process is root of a user namespace that
 /// already exists, and the program changes to its user later. Otherwise the namespace is made for this job.
-/// already exists, and the program changes to its user later; otherwise the namespace is made for this job.
 pub(super) fn container(root: &Path, job: &Job, is_mapped: bool) -> Result<Container, Refusal> {
     let mut container = Container::new();
     container.rootdir(root);
@@ -79,6 +78,9 @@ fn mount_all(container: &mut Container, root: &Path, job: &Job) -> Result<(), Re
         refuse_links(root, inside)?;
         let flags = MountOptions::BIND | MountOptions::RDONLY | MountOptions::NOEXEC | NO_PRIVILEGES;
         container.mount(&host.to_string_lossy(), inside, "", flags, None);
+    }
+    if job.is_own_run {
+        remove_links(root, job)?;
     }
     for (host, inside) in job.files.iter().filter(|(_, inside)| !is_hidden(job, inside)) {
         mount_file(container, root, File { host, inside, options: MountOptions::empty() })?;
@@ -133,14 +135,27 @@ struct File<'a> {
     options: MountOptions,
 }
 
-/// Mounts `file`, read-only, over the file that the tree has there. A link there is removed, and the stage is not told:
-/// only the user's own run mounts files over links, and it is the last program in its tree.
+/// Removes the links at the paths of the job's documents, such as `/etc/resolv.conf`, so that files can be mounted there.
+/// Only the user's own run may do so, because no other program runs in its tree afterwards.
+fn remove_links(root: &Path, job: &Job) -> Result<(), Refusal> {
+    for (_, inside) in &job.documents {
+        let (folder, _) = inside.rsplit_once('/').unwrap_or_default();
+        refuse_links(root, folder)?;
+        let here = root.join(inside.trim_start_matches('/'));
+        if is_link(&here) {
+            fs::remove_file(&here).map_err(|error| Refusal::Run { cause: error.to_string() })?;
+        }
+    }
+    Ok(())
+}
+
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
+}
+
+/// Mounts `file`, read-only, over the file that the tree has there.
 fn mount_file(container: &mut Container, root: &Path, file: File<'_>) -> Result<(), Refusal> {
     let File { host, inside, options } = file;
-    let here = root.join(inside.trim_start_matches('/'));
-    if fs::symlink_metadata(&here).is_ok_and(|metadata| metadata.is_symlink()) {
-        fs::remove_file(&here).map_err(|error| Refusal::Run { cause: error.to_string() })?;
-    }
     refuse_links(root, inside)?;
     let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES | options;
     container.mount(&host.to_string_lossy(), inside, "", flags, None);
@@ -153,7 +168,7 @@ fn refuse_links(root: &Path, inside: &str) -> Result<(), Refusal> {
     let mut here = root.to_owned();
     for component in inside.split('/').filter(|component| !component.is_empty()) {
         here.push(component);
-        if component == ".." || fs::symlink_metadata(&here).is_ok_and(|metadata| metadata.is_symlink()) {
+        if component == ".." || is_link(&here) {
             return Err(Refusal::Link { path: inside.to_owned() });
         }
     }
@@ -163,6 +178,30 @@ fn refuse_links(root: &Path, inside: &str) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_users_own_run_replaces_a_link_by_a_document_and_none_outside_of_the_tree() {
+        use fs_err::os::unix::fs::symlink;
+        let (root, host) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir(root.path().join("etc")).unwrap();
+        let link = root.path().join("etc/resolv.conf");
+        symlink("../run/resolv.conf", &link).unwrap();
+        let of = |inside: &str| vec![("/etc/hosts".into(), inside.to_owned())];
+        let check = Job { documents: of("/etc/resolv.conf"), ..Job::default() };
+        let refused = mount_all(&mut Container::new(), root.path(), &check);
+        assert!(matches!(refused, Err(Refusal::Link { .. })), "{refused:?}");
+        assert!(is_link(&link));
+        let own_run = Job { is_own_run: true, ..check };
+        mount_all(&mut Container::new(), root.path(), &own_run).unwrap();
+        assert!(!link.exists() && !is_link(&link));
+        // A link of a folder may lead to the host.
+        symlink(host.path(), root.path().join("away")).unwrap();
+        symlink("/etc/hosts", host.path().join("hosts")).unwrap();
+        let away = Job { documents: of("/away/hosts"), ..own_run };
+        let refused = mount_all(&mut Container::new(), root.path(), &away);
+        assert!(matches!(refused, Err(Refusal::Link { .. })), "{refused:?}");
+        assert!(is_link(&host.path().join("hosts")));
+    }
 
     #[test]
     fn a_mount_point_behind_a_link_is_refused() {

@@ -205,15 +205,6 @@ impl Sandbox {
         Ok(Outcome { exit_code, stdout, stderr, is_timeout })
     }
 
-    /// Whether the program will not be able to write to `volume`. If root runs lath, the program is neither root nor
-    /// the owner of the folder.
-    pub(crate) fn cannot_write_to(&self, volume: &Volume) -> bool {
-        use std::os::unix::fs::PermissionsExt as _;
-        const OTHERS_WRITE: u32 = 0o002;
-        let is_open = |metadata: std::fs::Metadata| metadata.permissions().mode() & OTHERS_WRITE != 0;
-        !volume.is_read_only && rustix::process::geteuid().is_root() && !fs::metadata(&volume.source).is_ok_and(is_open)
-    }
-
     fn warden(&self, user: u32) -> Result<Arc<Warden>, Refusal> {
         let mut wardens = self.wardens.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(warden) = wardens.get(&user) {
@@ -268,6 +259,15 @@ impl Sandbox {
         }
         job
     }
+}
+
+/// Whether a program in a sandbox will not be able to write to `volume`. If root runs lath, the program is neither root
+/// nor the owner of the folder.
+pub(crate) fn cannot_write_to(volume: &Volume) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    const OTHERS_WRITE: u32 = 0o002;
+    let is_open = |metadata: std::fs::Metadata| metadata.permissions().mode() & OTHERS_WRITE != 0;
+    !volume.is_read_only && rustix::process::geteuid().is_root() && !fs::metadata(&volume.source).is_ok_and(is_open)
 }
 
 /// Handles a sandbox that reached the program's own process but could not start the program.

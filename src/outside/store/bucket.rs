@@ -66,7 +66,7 @@ impl Bucket {
             Self::Stripped => "stripped-2",
             Self::Bytecode => "bytecode-7",
             Self::LastBytecode => "bytecode-last-4",
-            Self::Proofs => "proofs-5",
+            Self::Proofs => "proofs-6",
             Self::Answers => "answers-2",
             Self::Layers => "layers-1",
         }

@@ -16,7 +16,7 @@ use crate::model::hint::Hints;
 use crate::model::image::Layer;
 use crate::model::lock::PlatformLock;
 use crate::model::reason::Why;
-use crate::model::request::Request;
+use crate::model::request::BaseRequest;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::archive::ArchiveError;
 use crate::outside::world::World;
@@ -53,21 +53,21 @@ pub(crate) struct Own<'a> {
 /// Computes all four ways, starting with the fat one.
 pub(crate) fn compare(
     own: Own<'_>,
-    request: &Request,
+    base: &BaseRequest,
     habits: AptHabits,
     world: &World,
 ) -> Result<Vec<ComparedImage>, CompareError> {
-    let (base, architecture) = (&request.base, own.lock.platform.architecture);
-    let snapshot = world.archive.snapshot(base, architecture, &world.http, &world.store, world.now_secs)?;
-    let index = world.archive.load(&snapshot, &world.http, &world.store)?;
+    let architecture = own.lock.platform.architecture;
+    let snapshot = world.archive.snapshot(base, architecture, world.access())?;
+    let index = world.archive.load(&snapshot, world.access())?;
     for package in ["apt", "python3", "python3-pip", "python3-minimal"] {
         if index.versions(package).is_empty() {
             let base = format!("{}:{}", base.distribution, base.suite);
             return Err(CompareError::NoPackage { base, package });
         }
     }
-    let details = world.archive.details(&snapshot, &world.http, &world.store)?;
-    let extents = world.archive.extents(&snapshot, (&world.http, &world.store), world.now_secs)?;
+    let details = world.archive.details(&snapshot, world.access())?;
+    let extents = world.archive.extents(&snapshot, world.access())?;
     if extents.is_none() {
         let note = "the archive's lists of files cannot be had: numbers of files are estimated";
         world.listener.hear(Event::Note(note.to_owned()));

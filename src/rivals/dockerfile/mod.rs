@@ -126,16 +126,21 @@ impl Page<'_> {
 
     /// What it is, and how it is built.
     fn head(&self, text: &mut Text) {
-        let asked: Vec<String> = self.ingredients.lock.platforms[..1]
+        let asked: Vec<String> = self
+            .ingredients
+            .lock
+            .platforms
+            .first()
+            .wheels
             .iter()
-            .flat_map(|half| half.wheels.iter().filter(|wheel| wheel.is_requested))
+            .filter(|wheel| wheel.is_requested)
             .map(|wheel| format!("{} {}", wheel.name, wheel.version))
             .chain(self.is_unpinned().then(|| self.asked()))
             .collect();
         let platforms: Vec<String> =
             self.ingredients.lock.platforms.iter().map(|half| half.platform.to_string()).collect();
         text.why(&format!("{}, with python {} on {}.", asked.join(", "), self.python(), platforms.join(" and ")));
-        let name = shell_word(&self.request.name);
+        let name = shell_word(&self.request.output.name);
         let build = match (self.wanted.has_certificates, self.wanted.mounts) {
             (false, _) => format!("docker build -t {name} ."),
             (true, Mounts::Known) => format!("docker build --secret id=ca,src=ca.crt -t {name} ."),
@@ -264,7 +269,7 @@ impl Page<'_> {
     /// Returns the checks of the finished image: the program's version, or its help if it has no version, and the
     /// user's checks.
     fn checks(&self) -> Vec<ContainerCheck> {
-        if !self.request.verify {
+        if !self.request.proof.verify {
             return Vec::new();
         }
         let started = self.ingredients.entrypoint.first().or(self.ingredients.cmd.first());
@@ -276,7 +281,7 @@ impl Page<'_> {
         });
         let mut checks =
             vec![ContainerCheck { name: format!("{program} --version"), entrypoint: None, attempts: asked.to_vec() }];
-        checks.extend(self.request.checks.iter().map(|command| ContainerCheck {
+        checks.extend(self.request.proof.checks.iter().map(|command| ContainerCheck {
             name: command.clone(),
             entrypoint: Some("/bin/sh".to_owned()),
             attempts: vec![vec!["-c".to_owned(), command.clone()]],

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::assembly::InstalledScript;
 use crate::model::lock::{Lock, LockedWheel};
-use crate::model::request::UserBase;
+use crate::model::user_base::UserBase;
 
 /// The user base in the recipe style if the user named none.
 pub(crate) const RECIPE_USER_BASE: &str = "/tmp/theuserbase";

@@ -3,7 +3,7 @@
 use super::accounts::USER;
 use super::{AssembleError, write_text};
 use crate::model::image_path::{ImagePath, MERGED};
-use crate::model::request::{Distribution, Request};
+use crate::model::request::{AssembleRequest, Distribution};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::Store;
 
@@ -25,7 +25,7 @@ const RELEASES: [(&str, &str, &str); 9] = [
 
 /// Creates the paths that must exist before any package: the links of usrmerge, mount points, `/tmp` and the user's
 /// home.
-pub(super) fn lay_ground(tree: &mut Tree, request: &Request) -> Result<(), AssembleError> {
+pub(super) fn lay_ground(tree: &mut Tree, request: &AssembleRequest<'_>) -> Result<(), AssembleError> {
     tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
     for name in MERGED {
         tree.insert(ImagePath::parse(&format!("/usr/{name}"))?, Node::directory(Origin::Lath));
@@ -52,7 +52,7 @@ pub(super) fn lay_ground(tree: &mut Tree, request: &Request) -> Result<(), Assem
 }
 
 /// Writes the files that maintainer scripts and an installer would have written, if no package contains them.
-pub(super) fn write(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), AssembleError> {
+pub(super) fn write(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -> Result<(), AssembleError> {
     write_text(tree, "/etc/nsswitch.conf", NSSWITCH, store)?;
     if tree.find("/etc/os-release").is_none() {
         write_text(tree, "/usr/lib/os-release", &os_release(request), store)?;
@@ -80,7 +80,7 @@ fn link_where_missing(tree: &mut Tree, path: &str, target: &str) -> Result<(), A
 }
 
 /// Returns os-release(5), like the distribution's own base-files.
-fn os_release(request: &Request) -> String {
+fn os_release(request: &AssembleRequest<'_>) -> String {
     let suite = &request.base.suite;
     let known = RELEASES.iter().find(|(known, ..)| known == suite);
     let (version, called) = known.map_or(("", suite.as_str()), |(_, version, called)| (version, called));
@@ -111,7 +111,7 @@ fn os_release(request: &Request) -> String {
 }
 
 /// Returns `/etc/debian_version`, by which some scanners identify the release.
-fn debian_version(request: &Request) -> String {
+fn debian_version(request: &AssembleRequest<'_>) -> String {
     let known = RELEASES.iter().find(|(suite, ..)| *suite == request.base.suite);
     match known {
         Some((_, version, _)) if !version.is_empty() => format!("{version}\n"),
@@ -149,10 +149,10 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
 
 /// Writes the links to the interpreter and a path file. With the path file, Python finds the user base even if the
 /// environment is cleared.
-fn write_python(tree: &mut Tree, request: &Request, store: &Store) -> Result<(), AssembleError> {
-    let version = request.python.version;
+fn write_python(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -> Result<(), AssembleError> {
+    let version = request.version;
     link_where_missing(tree, "/usr/bin/python3", &version.interpreter())?;
-    let base = &request.user_base;
+    let base = request.user_base;
     let site = base.site(version);
     let site_path = ImagePath::parse(&site)?;
     if !tree.nodes.contains_key(&site_path) {

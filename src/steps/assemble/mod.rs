@@ -15,17 +15,17 @@ use fs_err as fs;
 use thiserror::Error;
 
 use self::debs::Conflicts;
+use self::wheels::Target;
 use crate::model::assembly::Assembly;
 use crate::model::facts::ElfFault;
 use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::PlatformLock;
 use crate::model::part::{Part, PartContents};
-use crate::model::request::{Copied, Request};
+use crate::model::request::{AssembleRequest, Copied};
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::facts::{self, Kept};
 use crate::outside::store::{Store, StoreError};
-use crate::outside::world::World;
 
 #[derive(Debug, Error)]
 pub(crate) enum AssembleError {
@@ -58,10 +58,9 @@ impl Hints for AssembleError {
 pub(crate) fn assemble(
     lock: &PlatformLock,
     parts: &[Part],
-    request: &Request,
-    world: &World,
+    request: &AssembleRequest<'_>,
+    store: &Store,
 ) -> Result<Assembly, AssembleError> {
-    let store = &world.store;
     let mut assembly = Assembly::default();
     base::lay_ground(&mut assembly.tree, request)?;
     let mut alternatives = Vec::new();
@@ -83,20 +82,21 @@ pub(crate) fn assemble(
     }
     // Requested distributions come last, so that their files win over files of others at the same path.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
+    let target = Target { lock, version: request.version, user_base: request.user_base };
     for (origin, wheel) in &wheels {
-        wheels::place(wheel, origin, lock, request, &mut assembly, store).map_err(of(origin))?;
+        wheels::place(wheel, origin, &target, &mut assembly, store).map_err(of(origin))?;
     }
     assembly.notes.extend(debs::unknown_scripts(parts));
     assembly.notes.extend(conflicts.notes());
-    assembly.notes.extend(wheels::overlaps(&wheels, &request.user_base, request.python.version));
+    assembly.notes.extend(wheels::overlaps(&wheels, request.user_base, request.version));
     alternatives::link(&mut assembly.tree, &alternatives)?;
     base::write(&mut assembly.tree, request, store)?;
     accounts::write(&mut assembly.tree, &accounts, store)?;
     loader::write_cache(&mut assembly, lock.platform.architecture, store)?;
-    for copied in &request.copies {
+    for copied in request.copies {
         copy(copied, &mut assembly, store)?;
     }
-    if let Some(workdir) = &request.runtime.workdir
+    if let Some(workdir) = request.workdir
         && assembly.tree.find(workdir.as_str()).is_none()
     {
         // An engine would create it, but it cannot if the root file system is read-only.

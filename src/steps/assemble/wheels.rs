@@ -14,25 +14,30 @@ use crate::model::image_path::ImagePath;
 use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{ConsoleScript, PartEntry, WheelPart};
 use crate::model::platform::PythonVersion;
-use crate::model::request::{Request, UserBase};
 use crate::model::tree::{Kind, Node, Origin};
+use crate::model::user_base::UserBase;
 use crate::outside::facts::{self, Kept};
 use crate::outside::store::{Store, StoreError};
+
+/// The image into which wheels are placed.
+pub(super) struct Target<'a> {
+    pub(super) lock: &'a PlatformLock,
+    pub(super) version: PythonVersion,
+    pub(super) user_base: &'a UserBase,
+}
 
 /// Adds one wheel's files and scripts.
 pub(super) fn place(
     wheel: &WheelPart,
     origin: &Origin,
-    lock: &PlatformLock,
-    request: &Request,
+    target: &Target<'_>,
     assembly: &mut Assembly,
     store: &Store,
 ) -> Result<(), AssembleError> {
     let Origin::Wheel { name, .. } = origin else { return Ok(()) };
-    let version = request.python.version;
+    let Target { lock, version, user_base: base } = *target;
     let interpreter = version.interpreter();
     let locked = lock.wheels.iter().find(|locked| locked.name == *name);
-    let base = &request.user_base;
     let site = base.site(version);
     put_all(&wheel.site, &site, origin, assembly)?;
     put_all(&wheel.data, base.path().as_str(), origin, assembly)?;
@@ -61,7 +66,7 @@ pub(super) fn place(
             attribute: entry_point.map(|script| script.attribute.clone()),
         });
     }
-    complete_record(wheel, &site, &record, locked, assembly, store)
+    complete_record(&format!("{site}/{}", wheel.dist_info), &record, locked, assembly, store)
 }
 
 /// One sentence for each pair of wheels that bring the same path with different contents, and for each wheel that brings a
@@ -173,14 +178,13 @@ fn record_line(path: &str, digest: &Digest, size_bytes: u64) -> String {
 /// Adds the files of an installer to dist-info: the installer's name, whether the wheel was requested, its source, and
 /// a complete RECORD.
 fn complete_record(
-    wheel: &WheelPart,
-    site: &str,
+    folder: &str,
     scripts: &str,
     locked: Option<&LockedWheel>,
     assembly: &mut Assembly,
     store: &Store,
 ) -> Result<(), AssembleError> {
-    let dist_info = &wheel.dist_info;
+    let dist_info = folder.rsplit('/').next().unwrap_or_default();
     let mut lines = scripts.to_owned();
     let mut own = vec![("INSTALLER", "lath\n".to_owned())];
     if locked.is_some_and(|locked| locked.is_requested) {
@@ -188,10 +192,10 @@ fn complete_record(
     }
     own.extend(locked.and_then(direct_url).map(|text| ("direct_url.json", text)));
     for (name, text) in own {
-        write_text(&mut assembly.tree, &format!("{site}/{dist_info}/{name}"), &text, store)?;
+        write_text(&mut assembly.tree, &format!("{folder}/{name}"), &text, store)?;
         lines.push_str(&record_line(&format!("{dist_info}/{name}"), &Digest::of(text.as_bytes()), text.len() as u64));
     }
-    let record = ImagePath::parse(&format!("{site}/{dist_info}/RECORD"))?;
+    let record = ImagePath::parse(&format!("{folder}/RECORD"))?;
     let Some(node) = assembly.tree.nodes.get(&record) else { return Ok(()) };
     let (Some(digest), mode, origin) = (node.digest(), node.mode, node.origin.clone()) else { return Ok(()) };
     let mut bytes = store.read(digest)?;

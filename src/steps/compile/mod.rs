@@ -20,7 +20,7 @@ use crate::model::hint::Hints;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, PythonVersion};
 use crate::model::reason::Kept;
-use crate::model::request::{Bytecode, Request};
+use crate::model::request::{Bytecode, CompileRequest};
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::sandbox::{Job, SandboxError};
 use crate::outside::stage::{Shown, Stage, StageError, check_out};
@@ -105,14 +105,22 @@ struct Told {
     outline: serde_json::Value,
 }
 
-/// Adds the bytecode that the request wants. `workshop` is a tree of the same release whose Python runs on this
-/// machine. It is needed if the Python of `slim` does not run here. Afterwards, `stage` contains the tree.
+/// The place where Python compiles.
+pub(crate) struct Workbench<'a> {
+    /// A tree of the same release whose Python runs on this machine. It is needed if the image's own Python does not run
+    /// here.
+    pub(crate) workshop: Option<&'a Tree>,
+    /// The stage on which the image's tree is laid out. It contains the tree afterwards.
+    pub(crate) stage: &'a mut Stage,
+}
+
+/// Adds the bytecode that the request wants.
 pub(crate) fn compile(
     mut slim: Tree,
     assembly: &Assembly,
-    request: &Request,
-    workshop: Option<&Tree>,
-    (stage, world): (&mut Stage, &World),
+    request: &CompileRequest<'_>,
+    bench: Workbench<'_>,
+    world: &World,
 ) -> Result<Tree, CompileError> {
     if request.bytecode == Bytecode::None {
         return Ok(slim);
@@ -122,18 +130,18 @@ pub(crate) fn compile(
         world.listener.hear(Event::Warning(text.to_owned()));
         return Ok(slim);
     }
-    let job = Compilation::new(&slim, assembly, request, workshop, world);
+    let job = Compilation::new(&slim, assembly, request, bench.workshop, world);
     let key = Digest::of_fields([slim.digest().as_bytes().as_slice(), job.question().as_bytes()]);
     let finished = match world.store.entry::<Finished>(Bucket::Bytecode, &key) {
         Some(noted) if job.opens(&noted.packs) && noted.compiled.iter().all(|one| job.holds(one)) => noted,
         _ => {
-            let finished = job.run(stage)?;
+            let finished = job.run(bench.stage)?;
             world.store.write_entry(Bucket::Bytecode, &key, &finished)?;
             finished
         }
     };
     let reason = job.reason();
-    insert(&mut slim, finished.compiled.iter(), request.python.version, &reason);
+    insert(&mut slim, finished.compiled.iter(), request.version, &reason);
     Ok(slim)
 }
 
@@ -153,8 +161,8 @@ fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, ver
 
 /// Returns the entry points of the scripts to start, as `MODULE:FUNCTION`. These are the scripts of requested
 /// distributions, and those that the user named.
-fn entry_points(assembly: &Assembly, request: &Request) -> Vec<String> {
-    let is_started = |script: &&InstalledScript| script.is_requested || request.runtime.scripts.contains(&script.name);
+fn entry_points(assembly: &Assembly, request: &CompileRequest<'_>) -> Vec<String> {
+    let is_started = |script: &&InstalledScript| script.is_requested || request.scripts.contains(&script.name);
     let target = |script: &InstalledScript| {
         Some(format!("{}:{}", script.module.as_ref()?, script.attribute.as_deref().unwrap_or_default()))
     };
@@ -230,11 +238,11 @@ impl<'a> Compilation<'a> {
     fn new(
         slim: &'a Tree,
         assembly: &'a Assembly,
-        request: &Request,
+        request: &CompileRequest<'_>,
         workshop: Option<&'a Tree>,
         world: &'a World,
     ) -> Self {
-        let version = request.python.version;
+        let version = request.version;
         let site = request.user_base.site(version);
         let mut modules = entry_points(assembly, request);
         if modules.is_empty() {

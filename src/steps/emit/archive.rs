@@ -47,13 +47,7 @@ pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
     })
 }
 
-pub(super) fn stage(
-    path: &Path,
-    image: &Image,
-    form: &Form<'_>,
-    epoch_secs: u64,
-    store: &Store,
-) -> Result<StagedFile, EmitError> {
+pub(super) fn stage(path: &Path, image: &Image, form: &Form<'_>, store: &Store) -> Result<StagedFile, EmitError> {
     let failed = |source| EmitError::Write { path: path.to_owned(), source };
     let name = Name::of(&image.name, form.name);
     let mut file = StagedFile::new(path)?;
@@ -66,12 +60,13 @@ pub(super) fn stage(
         documents.push(("manifest.json", serde_json::to_vec(&docker_manifests(image, &name))?));
     }
     for (name, bytes) in &documents {
-        tarball::write_file(&mut writer, name, bytes.len() as u64, epoch_secs, &mut bytes.as_slice())
+        tarball::write_file(&mut writer, name, bytes.len() as u64, image.epoch_secs, &mut bytes.as_slice())
             .map_err(failed)?;
     }
     for (digest, blob) in blobs(image) {
         let (name, size_bytes) = (format!("blobs/sha256/{digest}"), blob.size_bytes());
-        tarball::write_file(&mut writer, &name, size_bytes, epoch_secs, &mut blob.reader(store)).map_err(failed)?;
+        tarball::write_file(&mut writer, &name, size_bytes, image.epoch_secs, &mut blob.reader(store))
+            .map_err(failed)?;
     }
     writer.write_all(&tarball::END).map_err(failed)?;
     writer.flush().map_err(failed)?;
@@ -82,7 +77,7 @@ pub(super) fn stage(
 /// Returns the `manifest.json` of `docker save`, for engines that cannot read an OCI layout. They read one platform,
 /// which is the first.
 fn docker_manifests(image: &Image, name: &Name) -> [DockerManifest; 1] {
-    let first = &image.platforms[0];
+    let first = image.platforms.first();
     let blob = |digest: &Digest| format!("blobs/sha256/{digest}");
     let layers = first.layers.iter().map(|layer| blob(&layer.digest.0)).collect();
     [DockerManifest { config: blob(&first.config.digest.0), layers, repo_tags: vec![name.image.clone()] }]

@@ -27,15 +27,10 @@ pub(super) fn refuse(name: &str, is_zstd: bool, world: &World) -> Result<(), Emi
     Ok(())
 }
 
-pub(super) fn stage<'a>(
-    name: &str,
-    image: &Image,
-    epoch_secs: u64,
-    world: &'a World,
-) -> Result<Loading<'a>, EmitError> {
+pub(super) fn stage<'a>(name: &str, image: &Image, world: &'a World) -> Result<Loading<'a>, EmitError> {
     let home = world.store.temporary_dir()?;
     let image = Image { name: name.to_owned(), ..image.clone() };
-    let staged = archive::stage(&home.path().join(ARCHIVE), &image, &Form::BOTH, epoch_secs, &world.store);
+    let staged = archive::stage(&home.path().join(ARCHIVE), &image, &Form::BOTH, &world.store);
     staged.and_then(StagedFile::publish).map_err(|error| match error {
         // The archive is a file of the store, and not a destination of the user.
         EmitError::Write { path, source } => StoreError::Write { path, source }.into(),

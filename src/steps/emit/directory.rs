@@ -6,7 +6,6 @@ use fs_err as fs;
 
 use super::place::Place;
 use super::{EmitError, is_filled, parent, try_to_write};
-use crate::model::request::Request;
 use crate::model::tree::Tree;
 use crate::outside::stage::{StageError, copy_out};
 use crate::outside::staging::{self, StagingFolder};
@@ -20,30 +19,28 @@ pub(super) struct StagedDirectory {
     path: PathBuf,
 }
 
-pub(super) fn refuse(place: &Place, request: &Request) -> Result<(), EmitError> {
+pub(super) fn refuse(place: &Place, platforms: usize) -> Result<(), EmitError> {
     let path = &place.path;
     let refused = |problem| Err(EmitError::Refused { path: path.clone(), problem });
     if is_filled(path) || (path.exists() && !path.is_dir()) {
         return refused("it is there already and not an empty folder");
     }
-    if request.platforms.len() > 1 {
+    if platforms > 1 {
         return refused("a root file system holds one platform, and several were asked for");
     }
     staging::sweep(parent(path));
     try_to_write(parent(path))
 }
 
-pub(super) fn stage(path: &Path, trees: &[Tree], store: &Store) -> Result<StagedDirectory, EmitError> {
+pub(super) fn stage(path: &Path, tree: &Tree, store: &Store) -> Result<StagedDirectory, EmitError> {
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| EmitError::Write { path: path.to_owned(), source };
     let above = NewFolders::make(parent(path)).map_err(failed)?;
     let folder = StagingFolder::new_in(parent(path)).map_err(failed)?;
-    for tree in trees {
-        copy_out(store, tree, folder.path()).map_err(|error| match error {
-            StageError::CheckOut { .. } => EmitError::Fill { path: path.to_owned(), source: error },
-            StageError::Store(error) => error.into(),
-        })?;
-    }
+    copy_out(store, tree, folder.path()).map_err(|error| match error {
+        StageError::CheckOut { .. } => EmitError::Fill { path: path.to_owned(), source: error },
+        StageError::Store(error) => error.into(),
+    })?;
     fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
     Ok(StagedDirectory { folder, above, path: path.to_owned() })
 }

@@ -13,7 +13,7 @@ use super::staged::StagedFile;
 use super::{EmitError, is_filled, try_to_write};
 use crate::formats::oci::{self, Descriptor, ImageLayout, Index};
 use crate::model::image::Image;
-use crate::model::request::qualified;
+use crate::model::image_name::qualified;
 use crate::outside::staging;
 use crate::outside::store::Store;
 use crate::outside::unfinished::NewFolders;
@@ -132,7 +132,7 @@ pub(super) fn index(image: &Image, name: &Name) -> Index {
 }
 
 fn entry(image: &Image, name: &Name) -> Descriptor {
-    let document = image.index.as_ref().unwrap_or(&image.platforms[0].manifest);
+    let document = image.index.as_ref().unwrap_or(&image.platforms.first().manifest);
     let annotations = BTreeMap::from([
         (oci::REF_NAME.to_owned(), name.reference.clone()),
         (oci::IMAGE_NAME.to_owned(), qualified(&name.image)),

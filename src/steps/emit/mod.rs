@@ -23,10 +23,11 @@ use self::document::StagedDocument;
 use self::layout::StagedLayout;
 use self::place::Place;
 use self::staged::StagedFile;
+use crate::model::destination::Destination;
 use crate::model::event::Event;
 use crate::model::hint::Hints;
 use crate::model::image::Image;
-use crate::model::request::{Compression, Destination, Request};
+use crate::model::request::{Compression, OutputRequest};
 use crate::model::tree::Tree;
 use crate::outside::daemon::DaemonError;
 use crate::outside::stage::StageError;
@@ -99,22 +100,23 @@ enum Ready<'a> {
 }
 
 /// Returns each destination as the user would type it, with the image's digest.
-pub(crate) fn named(image: &Image, request: &Request) -> Vec<String> {
+pub(crate) fn named(image: &Image, destinations: &[Destination]) -> Vec<String> {
     let digest = image.digest().0.prefixed();
-    request.destinations.iter().map(|destination| format!("{destination}@{digest}")).collect()
+    destinations.iter().map(|destination| format!("{destination}@{digest}")).collect()
 }
 
-/// Writes the image to every destination, and `metadata`, the text of the receipt, to the file that the request names.
+/// Writes the image to every destination, and `metadata`, the text of the receipt, to the file that the request
+/// names. A plain folder gets `tree`.
 pub(crate) fn emit(
     image: &Image,
-    trees: &[Tree],
+    tree: &Tree,
     metadata: &[u8],
-    request: &Request,
+    request: &OutputRequest,
     world: &World,
 ) -> Result<(), EmitError> {
     let mut ready = Vec::new();
     let staged = request.destinations.iter().try_for_each(|destination| {
-        ready.push(stage(destination, image, trees, request, world)?);
+        ready.push(stage(destination, image, tree, world)?);
         Ok(())
     });
     let staged = staged.and_then(|()| {
@@ -136,17 +138,10 @@ pub(crate) fn emit(
     })
 }
 
-fn stage<'a>(
-    destination: &Destination,
-    image: &Image,
-    trees: &[Tree],
-    request: &Request,
-    world: &'a World,
-) -> Result<Ready<'a>, EmitError> {
-    let epoch = request.epoch_secs;
+fn stage<'a>(destination: &Destination, image: &Image, tree: &Tree, world: &'a World) -> Result<Ready<'a>, EmitError> {
     let file = |path: &Path, form, name: Option<&String>| {
         let form = Form { name: name.map(String::as_str), ..form };
-        archive::stage(&Place::of(path)?.path, image, &form, epoch, &world.store).map(Ready::File)
+        archive::stage(&Place::of(path)?.path, image, &form, &world.store).map(Ready::File)
     };
     match destination {
         Destination::Archive(path) => file(path, Form::BOTH, None),
@@ -157,16 +152,21 @@ fn stage<'a>(
             layout::stage(&place.path, reference.as_deref(), image, &world.store).map(Ready::Layout)
         }
         Destination::Directory(path) => {
-            directory::stage(&Place::of(path)?.path, trees, &world.store).map(Ready::Directory)
+            directory::stage(&Place::of(path)?.path, tree, &world.store).map(Ready::Directory)
         }
-        Destination::Daemon(name) => daemon::stage(name, image, epoch, world).map(Ready::Daemon),
+        Destination::Daemon(name) => daemon::stage(name, image, world).map(Ready::Daemon),
     }
 }
 
-/// Refuses every destination that cannot be written, before anything is downloaded.
-pub(crate) fn refuse_hopeless(request: &Request, world: &World) -> Result<(), EmitError> {
+/// Refuses every destination that cannot be written for so many platforms, before anything is downloaded.
+pub(crate) fn refuse_hopeless(
+    request: &OutputRequest,
+    platforms: usize,
+    compression: Compression,
+    world: &World,
+) -> Result<(), EmitError> {
     let mut claims = Claims::default();
-    let is_zstd = matches!(request.compression, Compression::Zstd(_));
+    let is_zstd = matches!(compression, Compression::Zstd(_));
     for destination in &request.destinations {
         match destination {
             Destination::Archive(path)
@@ -183,7 +183,7 @@ pub(crate) fn refuse_hopeless(request: &Request, world: &World) -> Result<(), Em
             }
             Destination::Directory(path) => {
                 let place = Place::of(path)?;
-                directory::refuse(&place, request)?;
+                directory::refuse(&place, platforms)?;
                 claims.add(place, Shape::Folder)?;
             }
             Destination::Daemon(name) => daemon::refuse(name, is_zstd, world)?,

@@ -94,7 +94,7 @@ struct Contents<'a> {
 }
 
 /// Groups all paths of `tree` except the root itself. `requested` are the distributions that the user named.
-pub(super) fn group<'a>(tree: &'a Tree, requested: &[String]) -> Vec<Group<'a>> {
+pub(super) fn group<'a>(tree: &'a Tree, requested: &[&str]) -> Vec<Group<'a>> {
     let packages = tree.nodes.values().filter_map(|node| match &node.origin {
         Origin::Deb { name, .. } => Some((name.as_str(), &node.origin)),
         _ => None,
@@ -172,13 +172,13 @@ fn alone<'a>(owners: &[(Entry<'_>, &'a Origin)]) -> BTreeSet<&'a Origin> {
     big.into_iter().take(ALONE).map(|(origin, _)| origin).collect()
 }
 
-fn place(origin: &Origin, requested: &[String], alone: &BTreeSet<&Origin>) -> Place {
+fn place(origin: &Origin, requested: &[&str], alone: &BTreeSet<&Origin>) -> Place {
     match origin {
         Origin::Deb { name, .. } if is_python(name) => Place::Python,
         Origin::Deb { name, .. } if alone.contains(origin) => Place::AlonePackage(name.clone()),
         Origin::Deb { .. } => Place::Base,
         Origin::Wheel { name, .. } if alone.contains(origin) => Place::AloneDistribution(name.clone()),
-        Origin::Wheel { name, .. } if !requested.contains(name) => Place::Dependencies,
+        Origin::Wheel { name, .. } if !requested.contains(&name.as_str()) => Place::Dependencies,
         Origin::Wheel { .. } | Origin::Lath => Place::Program,
         Origin::User => Place::Copied,
     }
@@ -241,7 +241,7 @@ mod tests {
             ("/data/x", Origin::User, 1),
         ]);
         tree.insert(ImagePath::parse("/tmp").unwrap(), Node::directory(Origin::Lath));
-        insta::assert_snapshot!(listing(&group(&tree, &["tool".to_owned()])), @r"
+        insta::assert_snapshot!(listing(&group(&tree, &["tool"])), @r"
         base
           folders: /usr
           folders: /usr/lib

@@ -19,10 +19,9 @@ use crate::formats::oci;
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::hint::Hints;
 use crate::model::image::{BlobDigest, DiffId, Layer};
-use crate::model::request::{Compression, Request};
+use crate::model::request::{Compression, PackRequest};
 use crate::model::tree::Tree;
 use crate::outside::store::{Bucket, Store, StoreError};
-use crate::outside::world::World;
 
 #[derive(Debug, Error)]
 pub(crate) enum PackError {
@@ -47,15 +46,15 @@ impl Hints for PackError {
 /// named.
 pub(crate) fn pack(
     tree: &Tree,
-    requested: &[String],
-    request: &Request,
-    world: &World,
+    requested: &[&str],
+    request: PackRequest,
+    store: &Store,
 ) -> Result<Vec<Layer>, PackError> {
-    group(tree, requested).par_iter().map(|group| layer(group, request, &world.store)).collect()
+    group(tree, requested).par_iter().map(|group| layer(group, request, store)).collect()
 }
 
-/// Compresses the files of a tree that has no bytecode yet, so that [`pack`] finds them in the store.
-pub(crate) fn pack_ahead(tree: &Tree, requested: &[String], request: &Request, world: &World) -> Result<(), PackError> {
+/// Compresses the files of `tree` into the store. A later [`pack`] of a tree with the same files uses the results.
+pub(crate) fn compress(tree: &Tree, requested: &[&str], request: PackRequest, store: &Store) -> Result<(), PackError> {
     let groups = group(tree, requested);
     let pieces: Vec<Piece<'_>> = groups
         .iter()
@@ -63,10 +62,10 @@ pub(crate) fn pack_ahead(tree: &Tree, requested: &[String], request: &Request, w
         .filter(|share| !share.is_folders())
         .flat_map(segment::pieces)
         .collect();
-    pieces.par_iter().try_for_each(|piece| segment::segment(piece, request, &world.store).map(drop))
+    pieces.par_iter().try_for_each(|piece| segment::segment(piece, request, store).map(drop))
 }
 
-fn layer(group: &Group<'_>, request: &Request, store: &Store) -> Result<Layer, PackError> {
+fn layer(group: &Group<'_>, request: PackRequest, store: &Store) -> Result<Layer, PackError> {
     let title = &group.title;
     let files_bytes = group.shares.iter().flat_map(|share| &share.entries).map(Entry::size_bytes).sum();
     let pieces: Vec<Piece<'_>> = group.shares.iter().flat_map(segment::pieces).collect();

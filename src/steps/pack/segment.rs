@@ -11,7 +11,7 @@ use super::group::{Entry, Share};
 use crate::formats::tarball;
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
-use crate::model::request::{Compression, Request};
+use crate::model::request::{Compression, PackRequest};
 use crate::model::tree::Kind;
 use crate::model::zeros::is_zero;
 use crate::outside::store::{Form, Store};
@@ -60,7 +60,7 @@ pub(super) fn pieces<'a>(share: &'a Share<'a>) -> Vec<Piece<'a>> {
 }
 
 /// Returns the key of a piece's segment. If the store does not have the segment, creates it.
-pub(super) fn segment<'a>(piece: &Piece<'a>, request: &Request, store: &Store) -> Result<Digest, PackError> {
+pub(super) fn segment<'a>(piece: &Piece<'a>, request: PackRequest, store: &Store) -> Result<Digest, PackError> {
     let key = |entry: &'a Entry<'a>| EntryKey {
         path: entry.path,
         mode: entry.node.mode,
@@ -97,7 +97,7 @@ pub(super) fn segment<'a>(piece: &Piece<'a>, request: &Request, store: &Store) -
 }
 
 /// Returns the segment that ends every layer.
-pub(super) fn end(request: &Request, store: &Store) -> Result<Digest, PackError> {
+pub(super) fn end(request: PackRequest, store: &Store) -> Result<Digest, PackError> {
     let key = Digest::of_key(&(Form::TarEnd.name(), request.compression));
     if !store.has_segment(&key) {
         let failed = |source| PackError::Segment { origin: "lath".to_owned(), source };

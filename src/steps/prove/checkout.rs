@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::ProveError;
 use super::checks::{Batch, Circumstances, Command, Task};
-use super::compare::Answer;
-use crate::model::request::{Request, Volume};
+use super::compare::{Answer, Reply};
+use crate::model::launch::Launch;
+use crate::model::request::Volume;
 use crate::model::tree::Tree;
 use crate::outside::deadline::Deadline;
 use crate::outside::sandbox::{Emulation, Job};
@@ -27,24 +28,25 @@ pub(super) struct Checkout<'a> {
 }
 
 impl<'a> Checkout<'a> {
-    /// `env` and `request` contain the image's settings for its programs.
+    /// `shown` is where `tree` is laid out.
     pub(super) fn new(
-        (tree, shown): (&'a Tree, Shown<'a>),
-        env: &[String],
-        request: &Request,
+        tree: &'a Tree,
+        shown: Shown<'a>,
+        launch: &Launch,
         emulation: Emulation,
         world: &'a World,
     ) -> Self {
         // The user's own run has no time limit.
         let deadline = Deadline::after(0);
-        let variables: BTreeMap<String, String> = env
+        let env: BTreeMap<String, String> = launch
+            .env
             .iter()
             .filter_map(|pair| pair.split_once('='))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        let cwd = request.runtime.workdir.as_ref().map_or("/", |path| path.as_str()).to_owned();
-        let uid = request.runtime.uid().parse().unwrap_or_default();
-        Self { tree, shown, env: variables, cwd, uid, emulation, deadline, world }
+        let cwd = launch.workdir.as_ref().map_or("/", |path| path.as_str()).to_owned();
+        let uid = launch.uid().parse().unwrap_or_default();
+        Self { tree, shown, env, cwd, uid, emulation, deadline, world }
     }
 
     /// The same, but each check must begin and end before `deadline`.
@@ -62,9 +64,8 @@ impl<'a> Checkout<'a> {
             .attach(self.shown.root, &Job { volumes: volumes.to_vec(), ..self.job(argv, Circumstances::within(0)) })?)
     }
 
-    /// Returns the results of a task: one for a command, one for each item of a batch. `None` means that the time was
-    /// over.
-    pub(super) fn ask(&self, task: &Task) -> Result<Vec<Option<Answer>>, ProveError> {
+    /// Returns the results of a task: one for a command, one for each item of a batch.
+    pub(super) fn ask(&self, task: &Task) -> Result<Vec<Reply>, ProveError> {
         match task {
             Task::Command(command) => Ok(vec![self.ask_command(command)?]),
             Task::Batch(batch) => self.ask_batch(batch),
@@ -73,26 +74,26 @@ impl<'a> Checkout<'a> {
 
     /// Returns the result of the first attempt that succeeds, or else of the first attempt. If an attempt did not end,
     /// it may be a server, and other arguments would only start it again.
-    fn ask_command(&self, command: &Command) -> Result<Option<Answer>, ProveError> {
+    fn ask_command(&self, command: &Command) -> Result<Reply, ProveError> {
         let mut first = None;
         for argv in &command.attempts {
-            let Some(answer) = self.run(&command.name, argv, command.circumstances)? else { return Ok(None) };
+            let Some(answer) = self.run(&command.name, argv, command.circumstances)? else { return Ok(Reply::NotRun) };
             if answer.exit_code == 0 || answer.timeout_secs.is_some() {
-                return Ok(Some(first.filter(|_| answer.exit_code != 0).unwrap_or(answer)));
+                return Ok(Reply::Answer(first.filter(|_| answer.exit_code != 0).unwrap_or(answer)));
             }
             first.get_or_insert(answer);
         }
-        Ok(first)
+        Ok(first.map_or(Reply::NotRun, Reply::Answer))
     }
 
     /// All items share a process. If one fails, or if the process does not reach it, it runs again in a process of its
     /// own.
-    fn ask_batch(&self, batch: &Batch) -> Result<Vec<Option<Answer>>, ProveError> {
-        let Some(shared) = self.drive(batch, &batch.items)? else { return Ok(vec![None; batch.items.len()]) };
+    fn ask_batch(&self, batch: &Batch) -> Result<Vec<Reply>, ProveError> {
+        let Some(shared) = self.drive(batch, &batch.items)? else { return Ok(vec![Reply::NotRun; batch.items.len()]) };
         let mut answers = Vec::new();
         for (index, item) in batch.items.iter().enumerate() {
             let answer = match told(&shared, index) {
-                Some("") => Some(Answer { command: item.0.clone(), ..Answer::default() }),
+                Some("") => Reply::Answer(Answer { command: item.0.clone(), ..Answer::default() }),
                 _ => self.ask_item(batch, item)?,
             };
             answers.push(answer);
@@ -100,10 +101,10 @@ impl<'a> Checkout<'a> {
         Ok(answers)
     }
 
-    fn ask_item(&self, batch: &Batch, item: &(String, String)) -> Result<Option<Answer>, ProveError> {
-        let Some(alone) = self.drive(batch, std::slice::from_ref(item))? else { return Ok(None) };
+    fn ask_item(&self, batch: &Batch, item: &(String, String)) -> Result<Reply, ProveError> {
+        let Some(alone) = self.drive(batch, std::slice::from_ref(item))? else { return Ok(Reply::NotRun) };
         let command = item.0.clone();
-        Ok(Some(match told(&alone, 0) {
+        Ok(Reply::Answer(match told(&alone, 0) {
             Some("") => Answer { command, ..Answer::default() },
             Some(error) => Answer { command, exit_code: 1, stderr: error.to_owned(), ..Answer::default() },
             // It ended the process, or made it hang.
@@ -116,7 +117,7 @@ impl<'a> Checkout<'a> {
 
     fn drive(&self, batch: &Batch, items: &[(String, String)]) -> Result<Option<Answer>, ProveError> {
         let argv: Vec<String> = batch.driver.iter().chain(items.iter().map(|(_, given)| given)).cloned().collect();
-        self.run(batch.what, &argv, Circumstances::within(batch.timeout_secs))
+        self.run("", &argv, Circumstances::within(batch.timeout_secs))
     }
 
     /// Runs `argv`. `None` if the time for the whole proof ended before the time for this command.

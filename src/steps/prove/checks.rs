@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::compare::Answer;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::facts::is_extension_module;
-use crate::model::request::Request;
+use crate::model::receipt::ItemKind;
+use crate::model::request::ProveRequest;
 use crate::model::tree::{Kind, Tree};
 
 /// The time limit of one of lath's own checks. A script that does not support `--version` may start a server instead.
@@ -73,7 +73,7 @@ pub(super) enum TaskKey<'a> {
     Batch {
         driver: &'a [String],
         items: &'a [(String, String)],
-        what: &'a str,
+        kind: ItemKind,
         scope: Scope,
         timeout_secs: u64,
     },
@@ -102,8 +102,8 @@ impl Task {
                 let Circumstances { is_cleared, has_loopback, timeout_secs } = *circumstances;
                 TaskKey::Command { name, attempts, is_cleared, has_loopback, timeout_secs, must: *must, scope: *scope }
             }
-            Self::Batch(Batch { driver, items, what, scope, timeout_secs }) => {
-                TaskKey::Batch { driver, items, what, scope: *scope, timeout_secs: *timeout_secs }
+            Self::Batch(Batch { driver, items, kind, scope, timeout_secs }) => {
+                TaskKey::Batch { driver, items, kind: *kind, scope: *scope, timeout_secs: *timeout_secs }
             }
         }
     }
@@ -119,13 +119,12 @@ impl Task {
         }
     }
 
-    /// Returns the numbers of the items of a batch that failed. Empty for a command.
-    pub(super) fn failed(&self, answers: &[Option<Answer>]) -> Vec<usize> {
-        if matches!(self, Self::Command(_)) {
-            return Vec::new();
+    /// Returns the number of its items. A command is one.
+    pub(super) fn items(&self) -> usize {
+        match self {
+            Self::Command(_) => 1,
+            Self::Batch(batch) => batch.items.len(),
         }
-        let has_failed = |answer: &Option<Answer>| answer.as_ref().is_some_and(|answer| answer.exit_code != 0);
-        (0..answers.len()).filter(|&index| has_failed(&answers[index])).collect()
     }
 
     /// Returns the name of one of the items, or of the command.
@@ -139,6 +138,20 @@ impl Task {
     /// Whether it must succeed, even if it fails in the untrimmed tree.
     pub(super) fn must(&self) -> bool {
         matches!(self, Self::Command(command) if command.must)
+    }
+}
+
+#[cfg(test)]
+impl Task {
+    /// Returns the check of a script, for tests.
+    pub(super) fn of_script(name: &str) -> Self {
+        Self::Command(Command {
+            name: name.to_owned(),
+            attempts: Vec::new(),
+            circumstances: Circumstances::within(1),
+            must: false,
+            scope: Scope::Image,
+        })
     }
 }
 
@@ -178,34 +191,33 @@ pub(super) struct Batch {
     pub(super) driver: Vec<String>,
     /// The name of each item, and its argument for the driver.
     pub(super) items: Vec<(String, String)>,
-    /// The kind of the items, for the summary.
-    pub(super) what: &'static str,
+    pub(super) kind: ItemKind,
     pub(super) scope: Scope,
     pub(super) timeout_secs: u64,
 }
 
 /// Returns all checks. Imports and loads are first. Then come the commands that must succeed, so that they run before
 /// the time is over. The scripts are last.
-pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<Task> {
-    let python = request.python.version.interpreter();
+pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>) -> Vec<Task> {
+    let python = request.version.interpreter();
     let run = |scope: Scope, code: &str| {
         let options: &[&str] = if scope == Scope::Base { &["-I", "-c"] } else { &["-c"] };
         let words = std::iter::once(python.as_str()).chain(options.iter().copied()).chain([code]);
         words.map(str::to_owned).collect::<Vec<String>>()
     };
-    let site = request.user_base.site(request.python.version);
-    let stdlib = format!("{}/lib-dynload", request.python.version.stdlib());
+    let site = request.user_base.site(request.version);
+    let stdlib = format!("{}/lib-dynload", request.version.stdlib());
     let lists = [
-        ("console scripts' imports", Scope::Image, entry_points(assembly)),
-        ("extension modules", Scope::Image, modules(tree, &site)),
-        ("extension modules", Scope::Base, modules(tree, &stdlib)),
+        (ItemKind::ScriptImports, Scope::Image, entry_points(assembly)),
+        (ItemKind::ExtensionModules, Scope::Image, modules(tree, &site)),
+        (ItemKind::ExtensionModules, Scope::Base, modules(tree, &stdlib)),
     ];
     // These take longest, so they begin first.
     let mut tasks = Vec::new();
-    for (what, scope, items) in lists {
+    for (kind, scope, items) in lists {
         tasks.extend(items.chunks(BATCH).map(|items| {
             let driver = run(scope, DRIVER);
-            Task::Batch(Batch { driver, items: items.to_vec(), what, scope, timeout_secs: DEFAULT_SECS })
+            Task::Batch(Batch { driver, items: items.to_vec(), kind, scope, timeout_secs: DEFAULT_SECS })
         }));
     }
     tasks.push(Task::Command(Command {
@@ -215,7 +227,7 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<
         must: true,
         scope: Scope::Base,
     }));
-    for command in &request.checks {
+    for command in &request.proof.checks {
         tasks.push(Task::Command(Command {
             name: command.clone(),
             attempts: vec![shlex::split(command).unwrap_or_default()],
@@ -224,7 +236,7 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &Request) -> Vec<
             scope: Scope::Image,
         }));
     }
-    let is_asked = |script: &&InstalledScript| script.is_requested || request.runtime.scripts.contains(&script.name);
+    let is_asked = |script: &&InstalledScript| script.is_requested || request.scripts.contains(&script.name);
     for script in assembly.scripts.iter().filter(is_asked) {
         let with = |option: &str| vec![request.user_base.program(&script.name), option.to_owned()];
         tasks.push(Task::Command(Command {

@@ -8,7 +8,7 @@ use crate::outside::deadline::Deadline;
 /// The time limit for all checks together, and their progress.
 pub(super) struct Clock {
     pub(super) deadline: Deadline,
-    limit_secs: u64,
+    pub(super) limit_secs: u64,
     checks: AtomicUsize,
     ended: AtomicUsize,
 }

@@ -47,6 +47,21 @@ impl Answer {
     }
 }
 
+/// The reply of one tree to a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reply {
+    Answer(Answer),
+    /// The check did not run, because the time for all checks was over.
+    NotRun,
+}
+
+/// The results of one check in both trees.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair<'a> {
+    pub(super) slim: &'a Answer,
+    pub(super) whole: &'a Answer,
+}
+
 /// The verdict on a check.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -75,7 +90,7 @@ pub(crate) struct Difference {
 /// in the slim tree.
 pub(super) fn judge<E>(
     must: bool,
-    (slim, whole): (&Answer, &Answer),
+    Pair { slim, whole }: Pair<'_>,
     removed_from: &Tree,
     mut again: impl FnMut(bool) -> Result<Answer, E>,
 ) -> Result<Verdict, E> {
@@ -193,7 +208,7 @@ mod tests {
     /// The verdict on two results. If a check runs once more, the trees give `slim_again` and `whole_again`.
     fn verdict(slim: &Answer, whole: &Answer, slim_again: &Answer, whole_again: &Answer) -> Verdict {
         let again = |is_slim| Ok::<_, ()>(if is_slim { slim_again.clone() } else { whole_again.clone() });
-        judge(false, (slim, whole), &Tree::default(), again).unwrap()
+        judge(false, Pair { slim, whole }, &Tree::default(), again).unwrap()
     }
 
     #[test]
@@ -204,8 +219,9 @@ mod tests {
             Ok::<_, ()>(Answer::default())
         };
         let tree = Tree::default();
-        assert_eq!(judge(false, (&answer(0, "1.0"), &answer(0, "1.0")), &tree, again), Ok(Verdict::Passed));
-        assert_eq!(judge(false, (&answer(1, "no"), &answer(1, "no")), &tree, again), Ok(Verdict::FailsAlike));
+        let (fine, broken) = (answer(0, "1.0"), answer(1, "no"));
+        assert_eq!(judge(false, Pair { slim: &fine, whole: &fine }, &tree, again), Ok(Verdict::Passed));
+        assert_eq!(judge(false, Pair { slim: &broken, whole: &broken }, &tree, again), Ok(Verdict::FailsAlike));
         assert_eq!(asked.get(), 0);
     }
 
@@ -244,7 +260,7 @@ mod tests {
     fn what_must_succeed_fails_though_the_untrimmed_tree_fails_too() {
         let again = |_| Ok::<_, ()>(Answer::default());
         let broken = answer(2, "no such file\n");
-        let verdict = judge(true, (&broken, &broken), &Tree::default(), again).unwrap();
+        let verdict = judge(true, Pair { slim: &broken, whole: &broken }, &Tree::default(), again).unwrap();
         let Verdict::Differs(difference) = verdict else { panic!("passed") };
         assert_eq!(difference.to_string(), "the check `tool --version` ends with exit code 2\n    | no such file");
     }
@@ -255,7 +271,7 @@ mod tests {
         let fine = answer(0, "1.0");
         let judged = |second: &Answer| {
             let again = |_| Ok::<_, ()>(second.clone());
-            judge(true, (&slow, &fine), &Tree::default(), again).unwrap()
+            judge(true, Pair { slim: &slow, whole: &fine }, &Tree::default(), again).unwrap()
         };
         assert_eq!(judged(&fine), Verdict::Passed);
         assert!(matches!(judged(&slow), Verdict::Differs(_)));

@@ -5,8 +5,8 @@ use crate::model::assembly::Assembly;
 use crate::model::facts::is_extension_module;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Platform;
-use crate::model::request::UserBase;
 use crate::model::tree::{Kind, Node, Origin, Tree};
+use crate::model::user_base::UserBase;
 
 /// Refuses the first file, in the order of paths, that is made for another processor. This check runs no program.
 ///

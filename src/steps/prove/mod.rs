@@ -21,19 +21,20 @@ use thiserror::Error;
 use self::checkout::Checkout;
 use self::checks::{Scope, Task, TaskKey};
 use self::clock::Clock;
-use self::compare::{Answer, Verdict, judge};
-use self::verdicts::{Verdicts, listed};
-use crate::model::assembly::Assembly;
+use self::compare::{Answer, Pair, Reply, Verdict, judge};
+use self::verdicts::Verdicts;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::hint::Hints;
 use crate::model::image_path::ImagePath;
+use crate::model::launch::Launch;
+use crate::model::made::Made;
 use crate::model::platform::Platform;
-use crate::model::receipt::ProofSummary;
+use crate::model::receipt::{NotRun, ProofNote, ProofSummary, shortened};
 use crate::model::remedies;
-use crate::model::request::{Request, Volume};
+use crate::model::request::{ProveRequest, Volume};
 use crate::model::tree::{Origin, Tree};
-use crate::outside::sandbox::{Emulation, SandboxError};
+use crate::outside::sandbox::{Emulation, SandboxError, cannot_write_to};
 use crate::outside::stage::{Stage, StageError};
 use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
@@ -56,7 +57,7 @@ pub(crate) enum ProveError {
     Machine { path: ImagePath, origin: Origin, platform: Platform, machine: u16 },
     #[error(
         "cannot promise that the image works: {} did not run before the time for all checks, {limit_secs} s, was over",
-        listed(checks)
+        shortened(checks)
     )]
     OutOfTime { checks: Vec<String>, limit_secs: u64 },
     #[error("cannot promise that the image works: {}", joined(.0))]
@@ -88,19 +89,6 @@ fn joined(differences: &[Difference]) -> String {
     differences.iter().map(Difference::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// The input of a proof: the trimmed tree, and facts about it.
-#[derive(Debug)]
-pub(crate) struct Subject<'a> {
-    pub(crate) tree: &'a Tree,
-    /// The stage in which trees are laid out, so that programs can run in them.
-    pub(crate) stage: &'a mut Stage,
-    /// The untrimmed tree, and the programs in it.
-    pub(crate) assembly: &'a Assembly,
-    pub(crate) platform: Platform,
-    /// The image's environment, each `NAME=VALUE`.
-    pub(crate) env: &'a [String],
-}
-
 /// Everything except the tree that a program can see.
 #[derive(Clone, Copy, Serialize)]
 struct Identity<'a> {
@@ -108,6 +96,12 @@ struct Identity<'a> {
     env: &'a [String],
     workdir: Option<&'a ImagePath>,
     user: &'a str,
+}
+
+impl<'a> Identity<'a> {
+    fn of(launch: &'a Launch) -> Self {
+        Self { env: &launch.env, workdir: launch.workdir.as_ref(), user: &launch.user }
+    }
 }
 
 /// The key of a proof: everything that its summary depends on.
@@ -128,50 +122,49 @@ struct AnswerKey<'a> {
 }
 
 /// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, that
-/// result is used.
-pub(crate) fn prove(subject: &mut Subject<'_>, request: &Request, world: &World) -> Result<ProofSummary, ProveError> {
-    let skipped = |reason: String| ProofSummary { not_run: vec![reason], ..ProofSummary::default() };
-    machine::refuse_foreign(subject.tree, subject.assembly, subject.platform, &request.user_base)?;
-    if !request.verify {
-        return Ok(skipped("the checks (`--no-verify`)".to_owned()));
+/// result is used. The tree is laid out on `stage`.
+pub(crate) fn prove(
+    made: &Made,
+    stage: &mut Stage,
+    request: &ProveRequest<'_>,
+    world: &World,
+) -> Result<ProofSummary, ProveError> {
+    let skipped = |reason: NotRun| ProofSummary { not_run: vec![reason], ..ProofSummary::default() };
+    let platform = made.lock.platform;
+    machine::refuse_foreign(&made.tree, &made.assembly, platform, request.user_base)?;
+    if !request.proof.verify {
+        return Ok(skipped(NotRun::Unwanted));
     }
-    let emulation = match world.sandbox.emulation(subject.platform.architecture) {
+    let emulation = match world.sandbox.emulation(platform.architecture) {
         Ok(emulation) => emulation,
-        Err(reason) => {
-            return Ok(skipped(format!("the checks: this machine does not run {}: {reason}", subject.platform)));
-        }
+        Err(reason) => return Ok(skipped(NotRun::Foreign { platform, reason })),
     };
-    let tasks = checks::tasks(subject.tree, subject.assembly, request);
-    let whole = untrimmed(subject);
-    let (slim_digest, whole_digest) = rayon::join(|| subject.tree.digest(), || whole.digest());
-    let runtime = &request.runtime;
-    let identity = Identity { env: subject.env, workdir: runtime.workdir.as_ref(), user: &runtime.user };
+    let tasks = checks::tasks(&made.tree, &made.assembly, request);
+    let whole = untrimmed(made);
+    let (slim_digest, whole_digest) = rayon::join(|| made.tree.digest(), || whole.digest());
     let key = Digest::of_key(&ProofKey {
         slim: slim_digest,
         whole: whole_digest,
         tasks: tasks.iter().map(Task::key).collect(),
-        identity,
+        identity: Identity::of(&made.launch),
     });
     if let Some(proved) = world.store.entry(Bucket::Proofs, &key) {
         return Ok(proved);
     }
     let mut other_stage = world.stages.stage();
-    let clock = Clock::start(request.proof_secs);
-    let common = Common { identity, request, emulation: &emulation, clock: &clock, world };
-    let slim = Side::new(common, subject.tree, slim_digest, false);
+    let clock = Clock::start(request.proof.limit_secs);
+    let user_base = request.user_base.path().as_str();
+    let common = Common { launch: &made.launch, user_base, emulation: &emulation, clock: &clock, world };
+    let slim = Side::new(common, &made.tree, slim_digest, false);
     let whole = Side::new(common, &whole, whole_digest, true);
-    let mut slim = Staged { side: slim, stage: &mut *subject.stage };
+    let mut slim = Staged { side: slim, stage };
     let mut whole = Staged { side: whole, stage: &mut other_stage };
     let mut summary = compare(&mut slim, &mut whole, &tasks)?;
     if clock.is_over() {
         return Ok(summary);
     }
     if emulation != Emulation::Kernel {
-        summary.notes.push(format!(
-            "the checks of {} ran emulated; programs that they start themselves did not run, since the kernel knows no \
-             emulator (binfmt_misc)",
-            subject.platform
-        ));
+        summary.notes.push(ProofNote::Emulated { platform });
     }
     world.store.write_entry(Bucket::Proofs, &key, &summary)?;
     Ok(summary)
@@ -179,9 +172,9 @@ pub(crate) fn prove(subject: &mut Subject<'_>, request: &Request, world: &World)
 
 /// Returns the untrimmed tree with the bytecode of the trimmed one, so that neither compiles files that the other does
 /// not.
-fn untrimmed(subject: &Subject<'_>) -> Tree {
-    let mut whole = subject.assembly.tree.clone();
-    for (path, node) in &subject.tree.nodes {
+fn untrimmed(made: &Made) -> Tree {
+    let mut whole = made.assembly.tree.clone();
+    for (path, node) in &made.tree.nodes {
         if path.is_bytecode() && !whole.nodes.contains_key(path) {
             whole.insert(path.clone(), node.clone());
         }
@@ -192,8 +185,9 @@ fn untrimmed(subject: &Subject<'_>) -> Tree {
 /// The values that both sides of a comparison share.
 #[derive(Clone, Copy)]
 struct Common<'a> {
-    identity: Identity<'a>,
-    request: &'a Request,
+    launch: &'a Launch,
+    /// The user base, as a path.
+    user_base: &'a str,
     emulation: &'a Emulation,
     clock: &'a Clock,
     world: &'a World,
@@ -213,8 +207,7 @@ struct Side<'a> {
 
 impl<'a> Side<'a> {
     fn new(common: Common<'a>, tree: &'a Tree, digest: Digest, may_fail: bool) -> Self {
-        let user_base = common.request.user_base.path().as_str();
-        let base_digest = tree.digest_of(|path| !path.is_within(user_base));
+        let base_digest = tree.digest_of(|path| !path.is_within(common.user_base));
         Self { common, tree, digest, base_digest, may_fail }
     }
 
@@ -224,8 +217,8 @@ impl<'a> Side<'a> {
         'a: 's,
     {
         let shown = stage.show(self.tree)?;
-        let Common { identity, request, emulation, clock, world, .. } = self.common;
-        let checkout = Checkout::new((self.tree, shown), identity.env, request, emulation.clone(), world);
+        let Common { launch, emulation, clock, world, .. } = self.common;
+        let checkout = Checkout::new(self.tree, shown, launch, emulation.clone(), world);
         Ok(checkout.until(clock.deadline))
     }
 
@@ -234,7 +227,7 @@ impl<'a> Side<'a> {
             Scope::Base => &self.base_digest,
             Scope::Image => &self.digest,
         };
-        Digest::of_key(&AnswerKey { tree: *digest, task: task.key(), identity: self.common.identity })
+        Digest::of_key(&AnswerKey { tree: *digest, task: task.key(), identity: Identity::of(self.common.launch) })
     }
 
     /// Returns the cached result for a tree with the same files.
@@ -243,20 +236,57 @@ impl<'a> Side<'a> {
     }
 
     /// Runs the checks of a task, and caches the results if a later run would give the same.
-    fn ask(&self, checkout: &Checkout<'_>, task: &Task) -> Result<Vec<Option<Answer>>, ProveError> {
-        let answers = checkout.ask(task)?;
+    fn ask(&self, checkout: &Checkout<'_>, task: &Task) -> Result<Vec<Reply>, ProveError> {
+        let replies = checkout.ask(task)?;
         self.common.clock.tick(self.common.world.listener.as_ref());
         // A check that exceeded its time may not do so the next time, and a failure in the trimmed tree is worth
         // another try.
         let lasts = |answer: &Answer| answer.timeout_secs.is_none() && (self.may_fail || answer.exit_code == 0);
-        let lasting: Option<Vec<&Answer>> =
-            answers.iter().map(|answer| answer.as_ref().filter(|answer| lasts(answer))).collect();
+        let lasting = replies.iter().map(|reply| match reply {
+            Reply::Answer(answer) if lasts(answer) => Some(answer),
+            Reply::Answer(_) | Reply::NotRun => None,
+        });
+        let lasting: Option<Vec<&Answer>> = lasting.collect();
         if let Some(lasting) = lasting {
             self.common.world.store.write_entry(Bucket::Answers, &self.key(task), &lasting)?;
         }
-        Ok(answers)
+        Ok(replies)
     }
 }
+
+/// One check: the number of its task, and its number in the task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Question {
+    task: usize,
+    item: usize,
+}
+
+/// The questions that one process answers: a task, or some items of it.
+struct Asked {
+    task: Task,
+    questions: Vec<Question>,
+}
+
+impl Asked {
+    fn all(number: usize, task: &Task) -> Self {
+        let questions = (0..task.items()).map(|item| Question { task: number, item });
+        Self { task: task.clone(), questions: questions.collect() }
+    }
+
+    /// Returns the questions that satisfy `is_wanted`. `None` if there are none.
+    fn only(&self, is_wanted: impl Fn(&Question) -> bool) -> Option<Self> {
+        let questions: Vec<Question> = self.questions.iter().copied().filter(is_wanted).collect();
+        let items: Vec<usize> = questions.iter().map(|question| question.item).collect();
+        (!questions.is_empty()).then(|| Self { task: self.task.only(&items), questions })
+    }
+
+    fn is_command(&self) -> bool {
+        matches!(self.task, Task::Command(_))
+    }
+}
+
+/// The replies of one tree. A question that is not in it was not asked.
+type Replies = BTreeMap<Question, Reply>;
 
 /// One of the two trees, and the stage on which it is laid out.
 struct Staged<'a> {
@@ -265,106 +295,161 @@ struct Staged<'a> {
 }
 
 impl Staged<'_> {
-    /// Returns the results of all tasks. Those that are not cached are made in the laid-out tree. `None` means that the
-    /// time was over.
-    fn answers(&mut self, tasks: &[Task]) -> Result<Vec<Vec<Option<Answer>>>, ProveError> {
+    /// Returns the replies to all questions. Those that are not cached are made in the laid-out tree.
+    fn replies(&mut self, asked: &[Asked]) -> Result<Replies, ProveError> {
         let side = self.side;
-        let noted: Vec<Option<Vec<Answer>>> = tasks.iter().map(|task| side.noted(task)).collect();
-        let all = |answers: Vec<Answer>| answers.into_iter().map(Some).collect();
-        if noted.iter().all(Option::is_some) {
-            return Ok(noted.into_iter().flatten().map(all).collect());
-        }
-        let checkout = side.checkout(self.stage)?;
-        side.common.clock.plan(noted.iter().filter(|noted| noted.is_none()).count());
-        let ask =
-            |(task, noted): (_, Option<_>)| noted.map_or_else(|| side.ask(&checkout, task), |noted| Ok(all(noted)));
-        tasks.par_iter().zip(noted).map(ask).collect()
+        let noted: Vec<Option<Vec<Answer>>> = asked.iter().map(|asked| side.noted(&asked.task)).collect();
+        let all = |answers: Vec<Answer>| answers.into_iter().map(Reply::Answer).collect();
+        let replies: Vec<Vec<Reply>> = if noted.iter().all(Option::is_some) {
+            noted.into_iter().flatten().map(all).collect()
+        } else {
+            let checkout = side.checkout(self.stage)?;
+            side.common.clock.plan(noted.iter().filter(|noted| noted.is_none()).count());
+            let reply = |(asked, noted): (&Asked, Option<_>)| {
+                noted.map_or_else(|| side.ask(&checkout, &asked.task), |noted| Ok(all(noted)))
+            };
+            asked.par_iter().zip(noted).map(reply).collect::<Result<_, ProveError>>()?
+        };
+        let questions = asked.iter().zip(replies);
+        Ok(questions.flat_map(|(asked, replies)| asked.questions.iter().copied().zip(replies)).collect())
     }
 
     /// Runs one check once more. If the time is over, returns `earlier`.
     fn again(&mut self, task: &Task, item: usize, earlier: &Answer) -> Result<Answer, ProveError> {
-        let answers = self.side.checkout(self.stage)?.ask(&task.only(&[item]))?;
-        Ok(answers.into_iter().next().flatten().unwrap_or_else(|| earlier.clone()))
+        let mut replies = self.side.checkout(self.stage)?.ask(&task.only(&[item]))?;
+        match replies.pop() {
+            Some(Reply::Answer(answer)) => Ok(answer),
+            Some(Reply::NotRun) | None => Ok(earlier.clone()),
+        }
     }
 }
 
-/// The results of the untrimmed tree, by the numbers of the task and of the item.
-type Claims = BTreeMap<(usize, usize), Option<Answer>>;
-
-/// Returns the results of the untrimmed tree that are needed for the comparison: of all commands, and of the imports
-/// and loads that failed in the trimmed tree. If a module loads in the trimmed tree, it has passed.
-fn claims(
-    slim_failed: &[Vec<usize>],
-    whole: &mut Staged<'_>,
-    tasks: &[Task],
-    commands: Vec<Vec<Option<Answer>>>,
-) -> Result<Claims, ProveError> {
-    let numbers =
-        tasks.iter().enumerate().filter(|(_, task)| matches!(task, Task::Command(_))).map(|(number, _)| number);
-    let mut claims: Claims =
-        numbers.zip(commands).map(|(number, answers)| ((number, 0), answers.into_iter().next().flatten())).collect();
-    let failed: Vec<(usize, &Vec<usize>)> =
-        slim_failed.iter().enumerate().filter(|(_, items)| !items.is_empty()).collect();
-    let asked: Vec<Task> = failed.iter().map(|(number, items)| tasks[*number].only(items)).collect();
-    for ((number, items), answers) in failed.into_iter().zip(whole.answers(&asked)?) {
-        claims.extend(items.iter().zip(answers).map(|(item, answer)| ((number, *item), answer)));
-    }
-    Ok(claims)
+/// The result that the trimmed tree must have.
+#[derive(Debug, PartialEq, Eq)]
+enum Claim {
+    /// Any success, because the check proves only that a module or library can be loaded.
+    Success,
+    /// The same as in the untrimmed tree.
+    Like(Answer),
+    /// The check did not run in the untrimmed tree.
+    Unknown,
 }
 
-/// Runs all checks that have no cached result in both trees, in parallel, and compares the results.
+/// Returns the claim on a check of `task`, of which `found` is the result in the trimmed tree.
+fn claim(task: &Task, found: &Answer, untrimmed: Option<&Reply>) -> Claim {
+    match (task, untrimmed) {
+        (Task::Batch(_), _) if found.exit_code == 0 => Claim::Success,
+        (_, Some(Reply::Answer(answer))) => Claim::Like(answer.clone()),
+        (_, Some(Reply::NotRun) | None) => Claim::Unknown,
+    }
+}
+
+/// Runs all checks that have no cached result in both trees, in parallel, and compares the results. Imports and loads run
+/// in the untrimmed tree only if they fail in the trimmed one.
 fn compare(slim: &mut Staged<'_>, whole: &mut Staged<'_>, tasks: &[Task]) -> Result<ProofSummary, ProveError> {
     let is_trimmed = slim.side.digest != whole.side.digest;
-    let is_claim = |task: &&Task| is_trimmed && matches!(task, Task::Command(_));
-    let commands: Vec<Task> = tasks.iter().filter(is_claim).cloned().collect();
-    let (found, claimed) = rayon::join(|| slim.answers(tasks), || whole.answers(&commands));
-    let found = found?;
-    let failed: Vec<Vec<usize>> = tasks.iter().zip(&found).map(|(task, answers)| task.failed(answers)).collect();
-    let claims = if is_trimmed { claims(&failed, whole, tasks, claimed?)? } else { Claims::new() };
+    let all = || tasks.iter().enumerate().map(|(number, task)| Asked::all(number, task));
+    let asked: Vec<Asked> = all().collect();
+    let commands: Vec<Asked> = all().filter(|asked| is_trimmed && asked.is_command()).collect();
+    let (found, claimed) = rayon::join(|| slim.replies(&asked), || whole.replies(&commands));
+    let (found, mut claimed) = (found?, claimed?);
+    if is_trimmed {
+        let has_failed =
+            |question: &Question| matches!(found.get(question), Some(Reply::Answer(answer)) if answer.exit_code != 0);
+        let imports = asked.iter().filter(|asked| !asked.is_command());
+        let failed: Vec<Asked> = imports.filter_map(|asked| asked.only(has_failed)).collect();
+        claimed.extend(whole.replies(&failed)?);
+    }
     let tree = slim.side.tree;
-    let mut verdicts = Verdicts::new(tree, slim.side.common.request.proof_secs);
-    for (number, (task, answers)) in tasks.iter().zip(&found).enumerate() {
-        for (item, found) in answers.iter().enumerate() {
-            let Some(found) = found else {
+    let mut verdicts = Verdicts::new(tree, slim.side.common.clock.limit_secs);
+    for question in asked.iter().flat_map(|asked| &asked.questions) {
+        let (task, item) = (&tasks[question.task], question.item);
+        let reply = found.get(question);
+        let Some(Reply::Answer(found)) = reply else {
+            verdicts.add_unasked(task, item);
+            continue;
+        };
+        // If both trees are the same, so are their results.
+        let claimed = if is_trimmed { claimed.get(question) } else { reply };
+        let verdict = match claim(task, found, claimed) {
+            Claim::Success => Verdict::Passed,
+            Claim::Like(claim) => {
+                let again = |is_slim: bool| {
+                    if is_slim { slim.again(task, item, found) } else { whole.again(task, item, &claim) }
+                };
+                judge(task.must(), Pair { slim: found, whole: &claim }, tree, again)?
+            }
+            Claim::Unknown => {
                 verdicts.add_unasked(task, item);
-                continue;
-            };
-            let is_sound = matches!(task, Task::Batch(_)) && found.exit_code == 0;
-            if is_sound {
-                verdicts.add(task, found, Verdict::Passed);
                 continue;
             }
-            let claim = if is_trimmed { claims.get(&(number, item)).cloned().flatten() } else { Some(found.clone()) };
-            let Some(claim) = claim else {
-                verdicts.add_unasked(task, item);
-                continue;
-            };
-            let again = |is_slim: bool| {
-                if is_slim { slim.again(task, item, found) } else { whole.again(task, item, &claim) }
-            };
-            verdicts.add(task, found, judge(task.must(), (found, &claim), tree, again)?);
-        }
+        };
+        verdicts.add(task, item, found, verdict);
     }
     verdicts.summary()
 }
 
-/// Runs `argv` in the tree with this process's own input and output, and returns its exit code.
+/// Runs `argv` in the tree with this process's own input and output, and returns its exit code. The stage is used up,
+/// because the user's program may change it.
 pub(crate) fn execute(
-    subject: &mut Subject<'_>,
+    made: &Made,
+    mut stage: Stage,
     argv: &[String],
     volumes: &[Volume],
-    request: &Request,
     world: &World,
 ) -> Result<i32, ProveError> {
-    let foreign = |reason| ProveError::Foreign { platform: subject.platform, reason };
-    let emulation = world.sandbox.emulation(subject.platform.architecture).map_err(foreign)?;
-    for volume in volumes.iter().filter(|volume| world.sandbox.cannot_write_to(volume)) {
+    let platform = made.lock.platform;
+    let foreign = |reason| ProveError::Foreign { platform, reason };
+    let emulation = world.sandbox.emulation(platform.architecture).map_err(foreign)?;
+    for volume in volumes.iter().filter(|volume| cannot_write_to(volume)) {
         world.listener.hear(Event::Warning(format!(
             "the program cannot write to `{}`: lath runs as root, and the program as a user without rights; open the folder \
              to all users (`chmod -R o+w`), or run lath as an ordinary user who owns it",
             volume.source.display()
         )));
     }
-    let shown = subject.stage.show(subject.tree)?;
-    Checkout::new((subject.tree, shown), subject.env, request, emulation, world).attach(argv, volumes)
+    let shown = stage.show(&made.tree)?;
+    Checkout::new(&made.tree, shown, &made.launch, emulation, world).attach(argv, volumes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checks::Batch;
+    use super::*;
+    use crate::model::receipt::ItemKind;
+
+    fn batch() -> Task {
+        Task::Batch(Batch {
+            driver: Vec::new(),
+            items: ["a", "b", "c"].map(|name| (name.to_owned(), name.to_owned())).into(),
+            kind: ItemKind::ExtensionModules,
+            scope: Scope::Image,
+            timeout_secs: 1,
+        })
+    }
+
+    #[test]
+    fn a_check_that_did_not_run_untrimmed_never_passes_unless_loading_is_all_that_it_proves() {
+        let fine = Answer::default();
+        let broken = Answer { exit_code: 1, ..Answer::default() };
+        for unknown in [None, Some(&Reply::NotRun)] {
+            assert_eq!(claim(&Task::of_script("tool"), &fine, unknown), Claim::Unknown);
+            assert_eq!(claim(&Task::of_script("tool"), &broken, unknown), Claim::Unknown);
+            assert_eq!(claim(&batch(), &broken, unknown), Claim::Unknown);
+            assert_eq!(claim(&batch(), &fine, unknown), Claim::Success);
+        }
+        let reply = Reply::Answer(broken.clone());
+        assert_eq!(claim(&Task::of_script("tool"), &fine, Some(&reply)), Claim::Like(broken.clone()));
+        assert_eq!(claim(&batch(), &broken, Some(&reply)), Claim::Like(broken));
+    }
+
+    #[test]
+    fn some_items_of_a_task_keep_their_numbers() {
+        let all = Asked::all(7, &batch());
+        let some = all.only(|question| question.item != 1).unwrap();
+        assert_eq!(some.questions, [Question { task: 7, item: 0 }, Question { task: 7, item: 2 }]);
+        assert_eq!([some.task.name(0), some.task.name(1)], ["a", "c"]);
+        assert!(all.only(|_| false).is_none());
+        assert_eq!(Asked::all(7, &Task::of_script("tool")).questions, [Question { task: 7, item: 0 }]);
+    }
 }

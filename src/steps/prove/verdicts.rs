@@ -6,7 +6,7 @@ use super::ProveError;
 use super::checks::Task;
 use super::compare::{Answer, Difference, Verdict};
 use super::missing::{Missing, missing};
-use crate::model::receipt::ProofSummary;
+use crate::model::receipt::{FailedAlike, FailedCheck, ItemKind, NotRun, Passed, ProofNote, ProofSummary};
 use crate::model::tree::Tree;
 
 pub(super) struct Verdicts<'a> {
@@ -14,9 +14,7 @@ pub(super) struct Verdicts<'a> {
     tree: &'a Tree,
     summary: ProofSummary,
     /// How many items of each kind passed.
-    counts: BTreeMap<&'static str, usize>,
-    /// The commands that fail in both trees, grouped by their output, in the order in which they were found.
-    alike: Vec<(String, Vec<String>)>,
+    counts: BTreeMap<ItemKind, usize>,
     differences: Vec<Difference>,
     /// The checks that did not run before the time was over, and how many of them must succeed.
     unasked: Vec<String>,
@@ -30,7 +28,6 @@ impl<'a> Verdicts<'a> {
             tree,
             summary: ProofSummary::default(),
             counts: BTreeMap::new(),
-            alike: Vec::new(),
             differences: Vec::new(),
             unasked: Vec::new(),
             unasked_musts: 0,
@@ -44,66 +41,85 @@ impl<'a> Verdicts<'a> {
         self.unasked.push(task.name(item));
     }
 
-    pub(super) fn add(&mut self, task: &Task, answer: &Answer, verdict: Verdict) {
+    /// Adds a check with its result in the trimmed tree.
+    pub(super) fn add(&mut self, task: &Task, item: usize, answer: &Answer, verdict: Verdict) {
         match verdict {
             Verdict::Differs(difference) => return self.differences.push(difference),
-            Verdict::FailsAlike => return self.add_alike(answer),
-            Verdict::Restless => self
-                .summary
-                .notes
-                .push(format!("`{}` answers otherwise each time: compared by its exit code alone", answer.command)),
+            Verdict::FailsAlike => return self.add_alike(task.name(item), answer),
+            Verdict::Restless => {
+                self.summary.notes.push(ProofNote::Restless { command: answer.command.clone() });
+            }
             Verdict::Passed => {}
         }
         match task {
-            Task::Command(_) => self.summary.passed.push(answer.command.clone()),
-            Task::Batch(batch) => *self.counts.entry(batch.what).or_default() += 1,
+            Task::Command(_) => self.summary.passed.push(Passed::Command { command: answer.command.clone() }),
+            Task::Batch(batch) => *self.counts.entry(batch.kind).or_default() += 1,
         }
     }
 
-    fn add_alike(&mut self, answer: &Answer) {
-        let told = match missing(&answer.said(), self.tree) {
-            Some(Missing { line, hint }) => format!("{line}; {hint}"),
-            None => answer.last_line(),
+    /// Adds a check that fails in both trees. Those that fail with the same message form a group.
+    fn add_alike(&mut self, name: String, answer: &Answer) {
+        let (said, hint) = match missing(&answer.said(), self.tree) {
+            Some(Missing { line, hint }) => (line.to_owned(), Some(hint)),
+            None => (answer.last_line(), None),
         };
-        let place = self.alike.iter().position(|(known, _)| *known == told).unwrap_or_else(|| {
-            self.alike.push((told, Vec::new()));
-            self.alike.len() - 1
+        let groups = &mut self.summary.failed_alike;
+        let place = groups.iter().position(|group| group.said == said && group.hint == hint).unwrap_or_else(|| {
+            groups.push(FailedAlike { checks: Vec::new(), said, hint });
+            groups.len() - 1
         });
-        let commands = &mut self.alike[place].1;
+        let checks = &mut groups[place].checks;
         // If the imports of a script fail, its `--version` fails as well.
-        if !commands.iter().any(|known| answer.command.split(' ').next() == Some(known)) {
-            commands.push(answer.command.clone());
+        if !checks.iter().any(|known| known.name == name) {
+            checks.push(FailedCheck { name, command: answer.command.clone() });
         }
     }
 
     pub(super) fn summary(mut self) -> Result<ProofSummary, ProveError> {
+        let limit_secs = self.limit_secs;
         if !self.differences.is_empty() {
             return Err(ProveError::Failed(self.differences));
         }
         if self.unasked_musts > 0 {
-            return Err(ProveError::OutOfTime { checks: self.unasked, limit_secs: self.limit_secs });
+            return Err(ProveError::OutOfTime { checks: self.unasked, limit_secs });
         }
         if !self.unasked.is_empty() {
-            self.summary.not_run.push(format!(
-                "{}: the time for all checks, {} s, was over (`--proof-timeout` changes it)",
-                listed(&self.unasked),
-                self.limit_secs
-            ));
+            self.summary.not_run.push(NotRun::OutOfTime { checks: self.unasked, limit_secs });
         }
-        for (told, commands) in self.alike {
-            let fail = if commands.len() == 1 { "fails" } else { "fail" };
-            self.summary.notes.push(format!("`{}` {fail} untrimmed too: {told}", commands.join("`, `")));
-            self.summary.failed_alike.extend(commands);
-        }
-        self.summary.passed.extend(self.counts.iter().map(|(what, count)| format!("{count} {what}")));
+        let items = self.counts.into_iter().map(|(kind, count)| Passed::Items { kind, count });
+        self.summary.passed.extend(items);
         Ok(self.summary)
     }
 }
 
-/// Returns the first names of a list that may be long, and how many more there are.
-pub(super) fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
-    let more = names.len().saturating_sub(SHOWN);
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_that_fail_with_the_same_message_are_one_group_with_each_script_once() {
+        let tree = Tree::default();
+        let mut verdicts = Verdicts::new(&tree, 9);
+        for (name, command, said) in
+            [("a", "a", "no"), ("b c", "b c --version", "no"), ("a", "a --version", "no"), ("a", "a --help", "other")]
+        {
+            let answer =
+                Answer { command: command.to_owned(), exit_code: 1, stderr: said.to_owned(), ..Answer::default() };
+            verdicts.add(&Task::of_script(name), 0, &answer, Verdict::FailsAlike);
+        }
+        verdicts.add_unasked(&Task::of_script("d"), 0);
+        let summary = verdicts.summary().unwrap();
+        let check = |name: &str, command: &str| FailedCheck { name: name.to_owned(), command: command.to_owned() };
+        let group = |said: &str, checks| FailedAlike { checks, said: said.to_owned(), hint: None };
+        assert_eq!(
+            summary.failed_alike,
+            [
+                group("no", vec![check("a", "a"), check("b c", "b c --version")]),
+                group("other", vec![check("a", "a --help")]),
+            ]
+        );
+        assert_eq!(summary.not_run, [NotRun::OutOfTime { checks: vec!["d".to_owned()], limit_secs: 9 }]);
+        assert_eq!(summary.failed_script("b c"), Some(&check("b c", "b c --version")));
+        assert_eq!(summary.failed_script("b"), None);
+    }
 }

@@ -22,11 +22,11 @@ use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
 use crate::model::part::Part;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
-use crate::model::request::{BaseRequest, Entrypoint, Request, TrimLevel};
+use crate::model::request::{BaseRequest, ResolveRequest, TrimLevel};
 use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
-use crate::outside::pypi::{Answer, Expected, PypiError};
+use crate::outside::pypi::{Answer, Expected, PypiError, System};
 use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
 
@@ -157,21 +157,27 @@ impl DebianHalf {
     }
 }
 
-/// The first choice for one platform: the packages that every image has, and the wheels. The packages with the libraries
-/// that the wheels need are chosen by [`Choice::lock`], after the wheels were opened.
+/// The chosen wheels of one platform, and the archive from which the packages are chosen. The packages depend on the files
+/// of the wheels, so they are chosen by [`Choice::lock`] after the wheels were opened.
 pub(crate) struct Choice<'a> {
-    packages: Packages<'a>,
+    request: ResolveRequest<'a>,
     platform: Platform,
+    packages: Packages<'a>,
     answer: Answer,
-    /// The packages of the base.
+    /// The packages that the image has whatever its wheels are.
     pub(crate) base: Vec<LockedDeb>,
 }
 
-/// Chooses the wheels and the packages of the base.
-pub(crate) fn choose<'a>(request: &Request, platform: Platform, world: &'a World) -> Result<Choice<'a>, ResolveError> {
-    let (mut packages, answer) = both_halves(request, platform, world)?;
-    let base = packages.half(request, &BTreeMap::new())?.debs;
-    Ok(Choice { packages, platform, answer, base })
+/// Chooses the wheels, and the packages that do not depend on them. So a request that cannot be met is refused before
+/// anything is fetched.
+pub(crate) fn choose<'a>(
+    request: ResolveRequest<'a>,
+    platform: Platform,
+    world: &'a World,
+) -> Result<Choice<'a>, ResolveError> {
+    let (mut packages, answer) = both_halves(&request, platform, world)?;
+    let base = packages.half(&request, &BTreeMap::new())?.debs;
+    Ok(Choice { request, platform, packages, answer, base })
 }
 
 impl Choice<'_> {
@@ -190,16 +196,11 @@ impl Choice<'_> {
     }
 
     /// Chooses all packages. `parts` are the opened `wheels`, in the same order.
-    pub(crate) fn lock(
-        mut self,
-        wheels: Vec<LockedWheel>,
-        parts: &[Part],
-        request: &Request,
-    ) -> Result<PlatformLock, ResolveError> {
+    pub(crate) fn lock(mut self, wheels: Vec<LockedWheel>, parts: &[Part]) -> Result<PlatformLock, ResolveError> {
         let needs = needs::needs(&wheels, parts, self.platform)?;
-        let half = self.packages.half(request, &needs)?;
+        let half = self.packages.half(&self.request, &needs)?;
         let mut hints = calls::unanswered(&wheels, &half.debs);
-        hints.extend(half.uncarried(&request.base.suite));
+        hints.extend(half.uncarried(&self.request.base.suite));
         Ok(PlatformLock { platform: self.platform, wheels, debs: half.debs, hints })
     }
 }
@@ -216,11 +217,11 @@ struct PagesKey<'a> {
 /// Returns the archive's packages and the chosen wheels. Both are requested in parallel, so the wheels are chosen for
 /// the expected Python and glibc of the base. If the base has others, the wheels are resolved again.
 fn both_halves<'a>(
-    request: &Request,
+    request: &ResolveRequest<'_>,
     platform: Platform,
     world: &'a World,
 ) -> Result<(Packages<'a>, Answer), ResolveError> {
-    let (base, python) = (&request.base, &request.python);
+    let (base, python) = (request.base, request.python);
     let expected = BaseFacts::expected(base, python.version);
     // Prefetches the pages that the same request used last time. The choice still depends only on the current pages.
     let key = Digest::of_key(&PagesKey {
@@ -230,11 +231,13 @@ fn both_halves<'a>(
         python: python.version,
     });
     let before: Vec<Expected> = world.store.entry(Bucket::IndexPages, &key).unwrap_or_default();
-    let resolve = |facts: &BaseFacts| world.pypi.resolve(python, &facts.python, platform, facts.glibc, &before);
+    let resolve = |facts: &BaseFacts| {
+        let system = System { platform, python: &facts.python, glibc: facts.glibc };
+        world.pypi.resolve(python, system, &before)
+    };
     std::thread::scope(|scope| {
         let early = std::thread::Builder::new().spawn_scoped(scope, || resolve(&expected));
-        let snapshot =
-            world.archive.snapshot(base, platform.architecture, &world.http, &world.store, world.now_secs)?;
+        let snapshot = world.archive.snapshot(base, platform.architecture, world.access())?;
         let mut packages = Packages { snapshot, index: None, world };
         let facts = packages.facts(base, python.version)?;
         let early = early.ok().map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
@@ -275,7 +278,7 @@ struct HalfKey<'a> {
 /// Returns the key of the half for these packages and libraries.
 fn half_key(
     snapshot: Digest,
-    request: &Request,
+    request: &ResolveRequest<'_>,
     wanted: &[Wanted],
     needs: &BTreeMap<String, String>,
     skipped: &[Skip],
@@ -301,7 +304,7 @@ impl Packages<'_> {
     fn index(&mut self) -> Result<&PackageIndex, ResolveError> {
         let loaded = match self.index.take() {
             Some(index) => index,
-            None => self.world.archive.load(&self.snapshot, &self.world.http, &self.world.store)?,
+            None => self.world.archive.load(&self.snapshot, self.world.access())?,
         };
         Ok(self.index.insert(loaded))
     }
@@ -333,7 +336,11 @@ impl Packages<'_> {
         Ok(facts)
     }
 
-    fn half(&mut self, request: &Request, needs: &BTreeMap<String, String>) -> Result<DebianHalf, ResolveError> {
+    fn half(
+        &mut self,
+        request: &ResolveRequest<'_>,
+        needs: &BTreeMap<String, String>,
+    ) -> Result<DebianHalf, ResolveError> {
         let base_roots = base_roots(request);
         let mut wanted = [base_roots.clone(), additions(request)].concat();
         let skipped = skipped(request);
@@ -354,7 +361,7 @@ impl Packages<'_> {
         let listed = if unknown.is_empty() {
             BTreeMap::new()
         } else {
-            let listed = world.archive.packages_for_sonames((&snapshot, index), &unknown, &world.http, &world.store);
+            let listed = world.archive.packages_for_sonames(&snapshot, index, &unknown, world.access());
             listed.unwrap_or_else(|error| {
                 is_certain = false;
                 world.listener.hear(Event::Warning(untold(&unknown, &error)));
@@ -392,7 +399,7 @@ impl Packages<'_> {
 }
 
 /// Returns the packages that every image has, even if the request does not name them.
-fn base_roots(request: &Request) -> Vec<Wanted> {
+fn base_roots(request: &ResolveRequest<'_>) -> Vec<Wanted> {
     let version = request.python.version;
     let mut roots = vec![
         Wanted { package: format!("python{version}-minimal"), why: Why::Interpreter },
@@ -403,9 +410,9 @@ fn base_roots(request: &Request) -> Vec<Wanted> {
 }
 
 /// Returns the packages that the user adds.
-fn additions(request: &Request) -> Vec<Wanted> {
+fn additions(request: &ResolveRequest<'_>) -> Vec<Wanted> {
     let mut roots = Vec::new();
-    if request.runtime.shell || request.runtime.entrypoint == Entrypoint::Shell {
+    if request.has_shell {
         roots.extend(["dash", "coreutils"].map(|package| Wanted { package: package.to_owned(), why: Why::Shell }));
     }
     for package in &request.base.packages {
@@ -414,9 +421,9 @@ fn additions(request: &Request) -> Vec<Wanted> {
     roots
 }
 
-fn skipped(request: &Request) -> Vec<Skip> {
+fn skipped(request: &ResolveRequest<'_>) -> Vec<Skip> {
     let mut skipped = SKIPPED.to_vec();
-    if request.trim.level != TrimLevel::None {
+    if request.trim != TrimLevel::None {
         let pairs = WITH_NIS.iter().flat_map(|asker| SKIPPED_BY_TRIM.iter().map(move |package| (asker, package)));
         skipped.extend(pairs.map(|(asker, package)| Skip { asker, package }));
     }

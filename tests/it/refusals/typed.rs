@@ -74,6 +74,20 @@ fn a_keyring_that_is_none_is_explained_by_every_command() {
 }
 
 #[test]
+fn a_script_that_no_wheel_has_is_refused_before_anything_is_compressed() {
+    let world = World::usual();
+    assert_refused(
+        &world,
+        "tool -c typo",
+        &["cannot run `typo`", "it has `tool`", "hint: name one of them with `-c NAME`"],
+    );
+    let layers = world.path("cache/store/notes/layers-1");
+    assert!(!layers.exists());
+    assert!(world.build("tool -c tool").status.success());
+    assert!(layers.exists());
+}
+
+#[test]
 fn wrong_usage_has_exit_code_2() {
     let world = World::usual();
     for words in [

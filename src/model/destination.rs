@@ -1,0 +1,137 @@
+//! The destinations of an image, in skopeo's syntax.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use crate::model::image_name::is_image_name;
+
+/// A destination of the image, in skopeo's syntax.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// One tar that is both an OCI layout and a Docker archive.
+    Archive(PathBuf),
+    /// `oci:PATH[:REFERENCE]`: an OCI layout in a directory. Images with other names in this layout are kept.
+    Oci { path: PathBuf, reference: Option<String> },
+    /// `oci-archive:PATH[:REFERENCE]`: an OCI layout in a tar.
+    OciArchive { path: PathBuf, reference: Option<String> },
+    /// `docker-archive:PATH[:NAME[:TAG]]`: the format of `docker save`.
+    DockerArchive { path: PathBuf, name: Option<String> },
+    /// `dir:PATH`: a plain root file system.
+    Directory(PathBuf),
+    /// `docker-daemon:NAME`: Docker's or Podman's socket.
+    Daemon(String),
+}
+
+/// A text that is not a destination.
+#[derive(Debug, Error)]
+#[error(
+    "cannot read the destination `{0}`: write `PATH.tar`, `oci:PATH[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME:TAG]`, `dir:PATH` or `docker-daemon:NAME[:TAG]`"
+)]
+pub(crate) struct DestinationError(String);
+
+impl FromStr for Destination {
+    type Err = DestinationError;
+
+    fn from_str(text: &str) -> Result<Self, DestinationError> {
+        let refuse = || DestinationError(text.to_owned());
+        let (scheme, rest) = match text.split_once(':') {
+            None => ("", text),
+            Some((scheme, rest)) => (scheme, rest),
+        };
+        if rest.is_empty() || rest.starts_with("//") {
+            return Err(refuse());
+        }
+        match scheme {
+            "" => Ok(Self::Archive(rest.into())),
+            "oci" => named(rest).map(|(path, reference)| Self::Oci { path, reference }).ok_or_else(refuse),
+            "oci-archive" => {
+                named(rest).map(|(path, reference)| Self::OciArchive { path, reference }).ok_or_else(refuse)
+            }
+            "docker-archive" => match named(rest) {
+                Some((path, name)) if name.as_deref().is_none_or(is_image_name) => {
+                    Ok(Self::DockerArchive { path, name })
+                }
+                _ => Err(refuse()),
+            },
+            "dir" => Ok(Self::Directory(rest.into())),
+            "docker-daemon" if is_image_name(rest) => Ok(Self::Daemon(rest.to_owned())),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+/// Splits `PATH[:REFERENCE]` at the first colon, like skopeo, so the path cannot contain a colon. A reference consists
+/// of the characters that image-spec, annotations.md, allows for `org.opencontainers.image.ref.name`.
+fn named(text: &str) -> Option<(PathBuf, Option<String>)> {
+    let (path, reference) = match text.split_once(':') {
+        None => (text, None),
+        Some((path, reference)) => (path, Some(reference)),
+    };
+    let is_reference = |text: &str| {
+        let is_edge = |c: char| c.is_ascii_alphanumeric();
+        text.starts_with(is_edge)
+            && text.ends_with(is_edge)
+            && text.chars().all(|c| is_edge(c) || "-._:@/+".contains(c))
+    };
+    let is_whole = !path.is_empty() && reference.is_none_or(is_reference);
+    is_whole.then(|| (path.into(), reference.map(str::to_owned)))
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Archive(path) => write!(f, "{}", path.display()),
+            Self::Oci { path, reference } => write_named(f, "oci", path, reference.as_ref()),
+            Self::OciArchive { path, reference } => write_named(f, "oci-archive", path, reference.as_ref()),
+            Self::DockerArchive { path, name } => write_named(f, "docker-archive", path, name.as_ref()),
+            Self::Directory(path) => write!(f, "dir:{}", path.display()),
+            Self::Daemon(name) => write!(f, "docker-daemon:{name}"),
+        }
+    }
+}
+
+fn write_named(f: &mut fmt::Formatter<'_>, scheme: &str, path: &Path, name: Option<&String>) -> fmt::Result {
+    write!(f, "{scheme}:{}", path.display())?;
+    name.map_or(Ok(()), |name| write!(f, ":{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations_are_read_as_skopeo_reads_them_and_written_as_they_were() {
+        let table = [
+            ("image.tar", Destination::Archive("image.tar".into())),
+            ("oci:dir/layout", Destination::Oci { path: "dir/layout".into(), reference: None }),
+            ("oci:l:4.7.0", Destination::Oci { path: "l".into(), reference: Some("4.7.0".to_owned()) }),
+            (
+                "oci-archive:a.tar:x/y:1",
+                Destination::OciArchive { path: "a.tar".into(), reference: Some("x/y:1".to_owned()) },
+            ),
+            ("docker-archive:d.tar", Destination::DockerArchive { path: "d.tar".into(), name: None }),
+            (
+                "docker-archive:d.tar:a/b:1",
+                Destination::DockerArchive { path: "d.tar".into(), name: Some("a/b:1".to_owned()) },
+            ),
+            ("docker-daemon:a:1", Destination::Daemon("a:1".to_owned())),
+            ("dir:root:fs", Destination::Directory("root:fs".into())),
+        ];
+        for (text, destination) in table {
+            assert_eq!(text.parse::<Destination>().unwrap(), destination);
+            assert_eq!(destination.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_destination_that_means_nothing_is_refused() {
+        for text in
+            ["oci:", "oci::x", "oci:x:", "oci:x:/y", "docker-archive:d:Big", "docker-daemon:Big", "docker://x", "y:z"]
+        {
+            assert!(text.parse::<Destination>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The contents of an image before its documents are written.
+
+use crate::model::assembly::Assembly;
+use crate::model::image::Layer;
+use crate::model::launch::Launch;
+use crate::model::lock::PlatformLock;
+use crate::model::receipt::ProofSummary;
+use crate::model::tree::Tree;
+
+/// Everything that one platform's image is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    pub(crate) lock: PlatformLock,
+    /// The untrimmed tree, and the programs in it.
+    pub(crate) assembly: Assembly,
+    pub(crate) launch: Launch,
+    /// The tree that ships.
+    pub(crate) tree: Tree,
+}
+
+/// The share of one platform in an image: its contents, its layers, and the proof that it works.
+#[derive(Debug, Clone)]
+pub(crate) struct Share {
+    pub(crate) made: Made,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) proof: ProofSummary,
+}

@@ -1,0 +1,93 @@
+//! The user base: the directory for the program and its libraries.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use crate::model::image_path::ImagePath;
+use crate::model::platform::PythonVersion;
+
+/// The directory that `PYTHONUSERBASE` names: executables in `bin`, libraries in `lib`. Only plain characters are
+/// allowed, because the path is written into `PATH`, which has no quoting, and into Python source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UserBase(ImagePath);
+
+impl UserBase {
+    pub(crate) const DEFAULT: &str = "/opt/app";
+
+    pub(crate) fn path(&self) -> &ImagePath {
+        &self.0
+    }
+
+    /// Returns the directory of its executables.
+    pub(crate) fn bin(&self) -> String {
+        format!("{}/bin", self.0)
+    }
+
+    /// Returns the full path of one of its executables.
+    pub(crate) fn program(&self, name: &str) -> String {
+        format!("{}/bin/{name}", self.0)
+    }
+
+    /// Returns the user site, the directory in which Python `version` searches for libraries.
+    pub(crate) fn site(&self, version: PythonVersion) -> String {
+        format!("{}/lib/python{version}/site-packages", self.0)
+    }
+}
+
+/// A path that cannot be the user base.
+#[derive(Debug, Error)]
+#[error(
+    "cannot use `{0}` as the user base: write a path like `/opt/app`, of plain letters, that neither the system nor an engine takes"
+)]
+pub(crate) struct UserBaseError(String);
+
+impl fmt::Display for UserBase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for UserBase {
+    type Err = UserBaseError;
+
+    fn from_str(text: &str) -> Result<Self, UserBaseError> {
+        // Directories that an engine mounts over, directories that belong to packages, and the symbolic links to those.
+        const TAKEN: [&str; 11] =
+            ["/dev", "/proc", "/sys", "/run", "/etc", "/root", "/bin", "/sbin", "/lib", "/lib64", "/var/lib/dpkg"];
+        let refuse = || UserBaseError(text.to_owned());
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+        if !text.starts_with('/') || !text.chars().all(is_plain) {
+            return Err(refuse());
+        }
+        let path = ImagePath::parse(text).map_err(|_| refuse())?;
+        if ["/", "/usr"].contains(&path.as_str()) || TAKEN.iter().any(|taken| path.is_within(taken)) {
+            return Err(refuse());
+        }
+        Ok(Self(path))
+    }
+}
+
+#[cfg(test)]
+impl UserBase {
+    pub(crate) fn example() -> Self {
+        Self(ImagePath::parse(Self::DEFAULT).unwrap())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_base_is_a_path_that_nothing_else_takes() {
+        for text in ["/opt/app", "/tmp/theuserbase", "/usr/local", "/srv/a-b_c.d+e@f/"] {
+            assert!(text.parse::<UserBase>().is_ok(), "{text}");
+        }
+        for text in ["opt/app", "/", "/usr", "/proc/x", "/bin/x", "/a:b", "/a'b", "/a b", "/a/../b", ""] {
+            assert!(text.parse::<UserBase>().is_err(), "{text}");
+        }
+        assert_eq!("/srv//x/".parse::<UserBase>().unwrap().program("tool"), "/srv/x/bin/tool");
+    }
+}

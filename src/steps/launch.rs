@@ -1,0 +1,172 @@
+//! Scripts -> launch: the command, the environment and the user with which the image starts.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use crate::model::assembly::InstalledScript;
+use crate::model::hint::Hints;
+use crate::model::launch::Launch;
+use crate::model::lock;
+use crate::model::platform::PythonVersion;
+use crate::model::request::{Entrypoint, RuntimeRequest};
+use crate::model::user_base::UserBase;
+
+#[derive(Debug, Error)]
+#[error("cannot run `{script}`: no distribution of the image installs it; it has {there}")]
+pub(crate) struct LaunchError {
+    script: String,
+    there: String,
+}
+
+impl Hints for LaunchError {
+    fn hints(&self) -> Vec<String> {
+        vec!["name one of them with `-c NAME`".to_owned()]
+    }
+}
+
+/// Returns how the image starts its program. `scripts` are all of the image, and `requested` the distributions that the
+/// user named.
+pub(crate) fn launch(
+    scripts: &[InstalledScript],
+    requested: &[&str],
+    version: PythonVersion,
+    user_base: &UserBase,
+    runtime: &RuntimeRequest,
+) -> Result<Launch, LaunchError> {
+    let (entrypoint, cmd) = command(scripts, requested, version, user_base, runtime)?;
+    Ok(Launch {
+        entrypoint,
+        cmd,
+        env: environment(user_base, runtime),
+        user: runtime.user.clone(),
+        workdir: runtime.workdir.clone(),
+    })
+}
+
+/// Returns the variables as `NAME=VALUE`. The user's own have priority over lath's.
+fn environment(user_base: &UserBase, runtime: &RuntimeRequest) -> Vec<String> {
+    let path = user_base.bin() + ":/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+    let mut own = vec![
+        // If a user is not in the image's `/etc/passwd`, an engine sets HOME to the root directory, which is not
+        // writable.
+        ("HOME", "/home/app".to_owned()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("PATH", path),
+        ("PYTHONUSERBASE", user_base.to_string()),
+    ];
+    if !["0", "root"].contains(&runtime.uid()) {
+        // A user that is not in `/etc/passwd` has no name, but `getpass.getuser()` reads this variable first.
+        own.push(("USER", "app".to_owned()));
+    }
+    let mut all: BTreeMap<String, String> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    all.extend(runtime.env.clone());
+    all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// Returns the only script that has the same name as a requested distribution. If there are two, the user has requested
+/// two programs.
+fn namesake<'a>(scripts: &[&'a InstalledScript], requested: &[&str]) -> Option<&'a str> {
+    let is_namesake = |script: &&&InstalledScript| requested.contains(&lock::namesake(&script.name).as_str());
+    let mut namesakes = scripts.iter().filter(is_namesake);
+    let first = namesakes.next()?;
+    // Two distributions may contain the same script.
+    namesakes.all(|other| other.name == first.name).then_some(first.name.as_str())
+}
+
+/// Returns the entry point and the default arguments: the script that the user named, or the only script, or the one with
+/// its distribution's name. If several scripts remain, lath does not guess. An image without scripts starts Python.
+fn command(
+    scripts: &[InstalledScript],
+    requested: &[&str],
+    version: PythonVersion,
+    user_base: &UserBase,
+    runtime: &RuntimeRequest,
+) -> Result<(Vec<String>, Vec<String>), LaunchError> {
+    let cmd = runtime.cmd.clone();
+    if runtime.entrypoint == Entrypoint::Shell {
+        return Ok((vec!["/bin/sh".to_owned(), "-c".to_owned()], cmd));
+    }
+    if let Some(script) = runtime.scripts.iter().find(|name| !scripts.iter().any(|script| script.name == **name)) {
+        let names: Vec<String> = scripts.iter().map(|script| format!("`{}`", script.name)).collect();
+        let there = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
+        return Err(LaunchError { script: script.clone(), there });
+    }
+    let offered: Vec<&InstalledScript> = scripts.iter().filter(|script| script.is_requested).collect();
+    let program = match (runtime.scripts.as_slice(), offered.as_slice()) {
+        ([one], _) => Some(one.as_str()),
+        ([], [one]) => Some(one.name.as_str()),
+        ([], several) => namesake(several, requested),
+        (_, _) => None,
+    };
+    if let Some(program) = program {
+        return Ok((vec![user_base.program(program)], cmd));
+    }
+    // The image offers several programs. The command's first word selects one. Without a command, the first script that
+    // the user named starts, or Python.
+    let python = vec![version.interpreter()];
+    if runtime.scripts.is_empty() && offered.is_empty() {
+        return Ok((python, cmd));
+    }
+    let default = runtime.scripts.first().map_or(python, |name| vec![user_base.program(name)]);
+    Ok((Vec::new(), if cmd.is_empty() { default } else { cmd }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::image_path::ImagePath;
+    use crate::model::request::Request;
+
+    fn script(name: &str, distribution: &str) -> InstalledScript {
+        InstalledScript {
+            name: name.to_owned(),
+            distribution: distribution.to_owned(),
+            module: None,
+            attribute: None,
+            is_requested: true,
+        }
+    }
+
+    fn launched(scripts: &[InstalledScript], request: &Request) -> Result<Launch, LaunchError> {
+        launch(scripts, &["tool"], request.python.version, &request.user_base, &request.runtime)
+    }
+
+    #[test]
+    fn only_one_namesake_is_what_an_image_starts() {
+        let (black, daemon, isort) = (script("black", "black"), script("blackd", "black"), script("isort", "isort"));
+        assert_eq!(namesake(&[&black, &daemon], &["black"]), Some("black"));
+        assert_eq!(namesake(&[&black, &isort], &["black", "isort"]), None);
+        assert_eq!(namesake(&[&daemon], &["black"]), None);
+        assert_eq!(namesake(&[&black, &script("black", "black-core")], &["black"]), Some("black"));
+        // The distribution with the script's name depends on the one that contains the script.
+        let (community, core) = (script("ansible-community", "ansible"), script("ansible", "ansible-core"));
+        assert_eq!(namesake(&[&community, &core], &["ansible"]), Some("ansible"));
+    }
+
+    #[test]
+    fn a_launch_has_the_users_command_variables_user_and_folder() {
+        let mut request = Request::example();
+        request.runtime.cmd = vec!["--help".to_owned()];
+        request.runtime.workdir = Some(ImagePath::parse("/data").unwrap());
+        request.runtime.env.insert("A".to_owned(), "1".to_owned());
+        let scripts = [script("tool", "tool")];
+        let launch = launched(&scripts, &request).unwrap();
+        assert_eq!(launch.argv(), ["/opt/app/bin/tool", "--help"]);
+        assert_eq!(
+            launch.env,
+            [
+                "A=1",
+                "HOME=/home/app",
+                "LANG=C.UTF-8",
+                "PATH=/opt/app/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+                "PYTHONUSERBASE=/opt/app",
+                "USER=app",
+            ]
+        );
+        assert_eq!((launch.uid(), &launch.workdir), ("65532", &request.runtime.workdir));
+        request.runtime.scripts = vec!["typo".to_owned()];
+        let error = launched(&scripts, &request).unwrap_err();
+        assert_eq!(error.to_string(), "cannot run `typo`: no distribution of the image installs it; it has `tool`");
+    }
+}
