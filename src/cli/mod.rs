@@ -7,6 +7,7 @@ mod clean;
 mod compare;
 mod dockerfile;
 mod failure;
+mod hints;
 mod panic;
 mod run;
 mod screen;

@@ -4,6 +4,7 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::{Mutex, PoisonError};
 
 use crate::cli::failure::Failure;
+use crate::model::hint::{Hint, MachineHint};
 use crate::pipeline;
 
 /// The exit code for a bug in lath (`EX_SOFTWARE` of sysexits.h).
@@ -49,7 +50,7 @@ impl Panic {
     fn failure(self) -> Failure {
         if pipeline::is_thread_panic(&self.message) {
             return Failure::outside("cannot go on: a thread cannot be started", vec![self.message])
-                .with_hints(vec![pipeline::THREADS_HINT.to_owned()]);
+                .with_hints(vec![Hint::Machine(MachineHint::Threads).to_string()]);
         }
         let Self { message, place } = self;
         Failure::outside(format!("cannot go on: a bug of lath's, at {place}"), vec![message])

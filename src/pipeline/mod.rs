@@ -32,7 +32,7 @@ pub(crate) use self::dockerfiles::{build_dockerfile, compare, dockerfile, measur
 pub(crate) use self::failure::BuildError;
 use self::resolving::{resolve, resolve_and_unpack};
 pub(crate) use crate::outside::sandbox::{SandboxSettings, serve_warden};
-pub(crate) use crate::outside::threads::{HINT as THREADS_HINT, is_thread_panic};
+pub(crate) use crate::outside::threads::is_thread_panic;
 pub(crate) use crate::outside::unfinished::survive_file_size_limit;
 pub(crate) use crate::outside::world::{World, WorldError, WorldSettings};
 

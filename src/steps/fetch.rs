@@ -19,9 +19,10 @@ pub(crate) enum FetchError {
 }
 
 impl Hints for FetchError {
-    fn hints(&self) -> Vec<String> {
-        let (Self::Download(error) | Self::Wheels(error)) = self;
-        error.hints()
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Download(error) | Self::Wheels(error) => Some(error),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::formats::oci::{self, Config, Descriptor, Empty, Execution, History, Index, Manifest, RootFs};
 use crate::model::assembly::{Assembly, InstalledScript, Program};
-use crate::model::hint::Hints;
+use crate::model::hint::{Hint, Hints, RequestHint};
 use crate::model::image::{Document, Image, Layer, PlatformImage};
 use crate::model::lock;
 use crate::model::platform::Platform;
@@ -26,9 +26,9 @@ pub(crate) enum SealError {
 }
 
 impl Hints for SealError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         match self {
-            Self::Script { .. } => vec!["name one of them with `-c NAME`".to_owned()],
+            Self::Script { .. } => vec![Hint::Request(RequestHint::ChooseScript)],
             Self::Epoch { .. } | Self::Document(_) => Vec::new(),
         }
     }

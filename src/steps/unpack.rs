@@ -14,7 +14,7 @@ use crate::formats::mentions::Texts;
 use crate::formats::wheel::{Scheme, Wheel, WheelError};
 use crate::model::digest::Digest;
 use crate::model::facts::{Facts, FileFacts};
-use crate::model::hint::Hints;
+use crate::model::hint::{Hint, Hints, MachineHint, RequestHint};
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
 use crate::model::part::{ConsoleScript, DebPart, Part, PartContents, PartEntry, WheelPart};
@@ -53,18 +53,39 @@ pub(crate) enum PartError {
 }
 
 impl Hints for UnpackError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         let Self::Parcel { parcel, source } = self;
-        match source {
-            PartError::Damaged(_) => vec!["run the same again: it is fetched anew".to_owned()],
-            PartError::Wheel(_) | PartError::Contents { .. } => vec![format!(
-                "the index serves `{parcel}` so: tell its maintainers, and ask for another version meanwhile"
-            )],
+        let parcel = parcel.clone();
+        let hint = match source {
+            PartError::Wheel(_) | PartError::Contents { .. } => RequestHint::OtherWheel { parcel },
             PartError::Deb(_) | PartError::Path(_) | PartError::HardLink { .. } | PartError::Twice { .. } => {
-                vec![format!("the archive or index serves `{parcel}` so: see that it is one that you trust")]
+                RequestHint::TrustedParcel { parcel }
             }
-            PartError::Store(error) => error.hints(),
-            PartError::Open(_) => Vec::new(),
+            PartError::Store(_) | PartError::Open(_) | PartError::Damaged(_) => return Vec::new(),
+        };
+        vec![Hint::Request(hint)]
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Parcel { source, .. } => Some(source),
+        }
+    }
+}
+
+impl Hints for PartError {
+    fn own_hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Damaged(_) => vec![Hint::Machine(MachineHint::RunAgain)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Damaged(error) => Some(&**error),
+            _ => None,
         }
     }
 }

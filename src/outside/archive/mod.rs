@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::formats::release::{IndexFile, Release, ReleaseError};
 use crate::model::digest::Digest;
-use crate::model::hint::Hints;
+use crate::model::hint::{ArchiveHint, Hint, Hints, RequestHint};
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
 use crate::model::secret_text::SecretText;
@@ -29,7 +29,6 @@ use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::lines::Bounded;
 use crate::outside::archive::mirrors::Pocket;
 use crate::outside::archive::signature::{Keyring, SignatureError};
-use crate::outside::credentials::PERCENT_HINT;
 use crate::outside::http::{Conditional, Download, Http, HttpError};
 use crate::outside::store::{Bucket, Form, Store, StoreError};
 
@@ -73,40 +72,32 @@ pub(crate) enum ArchiveError {
 }
 
 impl Hints for ArchiveError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         let hint = match self {
-            Self::Fetch { source, .. } => return source.hints(),
-            Self::Store(error) => return error.hints(),
-            Self::Mirror { .. } => PERCENT_HINT.to_owned(),
-            Self::NoSuite { suite, .. } if suite.ends_with("-security") => {
-                "name the mirror that has the security updates with `--security-mirror URL`".to_owned()
-            }
+            Self::Mirror { .. } => return vec![Hint::Request(RequestHint::PercentEncode)],
+            Self::NoSuite { suite, .. } if suite.ends_with("-security") => ArchiveHint::SecurityMirror,
             Self::NoSuite { distribution, .. } => {
                 let known = mirrors::suites(*distribution);
-                let known: Vec<String> = known.iter().map(|suite| format!("`{distribution}:{suite}`")).collect();
-                format!("lath knows {}; older releases move to other mirrors: `--mirror URL`", known.join(", "))
+                let known = known.iter().map(|suite| format!("{distribution}:{suite}")).collect();
+                ArchiveHint::OtherRelease { known }
             }
-            Self::Signature { source: SignatureError::Unsigned { is_html: true }, .. } => {
-                "see that no proxy stands before the mirror, or name another with `--mirror URL`".to_owned()
-            }
-            Self::Signature { source: SignatureError::Untrusted { .. }, .. } => {
-                "name the keys of an archive of your own with `--keyring FILE`; else use another mirror: `--mirror URL`"
-                    .to_owned()
-            }
-            Self::Expired { .. } => {
-                "the mirror is not kept up to date, or this machine's clock is wrong; use another with `--mirror URL`"
-                    .to_owned()
-            }
-            Self::IndexDigest { .. } => {
-                "a mirror that is being updated is whole again in some minutes; or use another: `--mirror URL`"
-                    .to_owned()
-            }
-            Self::NoIndex { .. } => {
-                "the mirror does not carry that platform: name one that does with `--mirror URL`".to_owned()
-            }
+            Self::Signature { source: SignatureError::Unsigned { is_html: true }, .. } => ArchiveHint::ProxyPage,
+            Self::Signature { source: SignatureError::Untrusted { .. }, .. } => ArchiveHint::Keyring,
+            Self::Expired { .. } => ArchiveHint::StaleMirror,
+            Self::IndexDigest { .. } => ArchiveHint::UpdatingMirror,
+            Self::NoIndex { .. } => ArchiveHint::PlatformMirror,
             _ => return Vec::new(),
         };
-        vec![hint]
+        vec![Hint::Archive(hint)]
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Fetch { source, .. } => Some(source),
+            Self::Store(error) => Some(error),
+            Self::Signature { source, .. } | Self::NoKeys(_, source) => Some(source),
+            _ => None,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use pgp::packet::Signature;
 use thiserror::Error;
 
 use crate::model::digest::Digest;
+use crate::model::hint::Hints;
 
 /// The keys with which a distribution signs its archive.
 pub(crate) struct Keyring {
@@ -36,6 +37,8 @@ pub(crate) enum SignatureError {
     #[error("cannot trust the file: none of its {signatures} signatures is by a key of the keyring over this text")]
     Untrusted { signatures: usize },
 }
+
+impl Hints for SignatureError {}
 
 impl Keyring {
     /// Returns lath's built-in keyring for Debian's archives.

@@ -15,7 +15,7 @@ use thiserror::Error;
 use self::program::Ended;
 use crate::model::dockerfile::{ContainerCheck, EngineProgram, Mounts};
 use crate::model::event::Listener;
-use crate::model::hint::Hints;
+use crate::model::hint::{EngineHint, Hint, Hints};
 
 /// The time limit for requests that the engine can answer by itself.
 const QUESTION: Duration = Duration::from_secs(60);
@@ -73,26 +73,20 @@ pub(crate) enum EngineError {
 }
 
 impl Hints for EngineError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         let hint = match self {
-            Self::None { .. } => {
-                "start Docker, or install podman or buildah; `lath build` and `lath run` need no engine at all"
-            }
+            Self::None { .. } => EngineHint::Install,
             Self::Build { said, .. }
                 if said.contains("apt-get: not found") || said.contains("apt-get: command not found") =>
             {
-                "the base has no apt: name one of Debian's or Ubuntu's with `--from`"
+                EngineHint::BaseWithApt
             }
-            Self::Build { said, .. } if said.contains("certificate verify failed") => {
-                "name the file that holds your company's certificates with `--ca FILE`"
-            }
-            Self::NoMounts { .. } => "install Docker's plugin `buildx`, or leave out `--builder buildkit`",
-            Self::Gone { .. } => {
-                "see whether the engine is running, then build again: what it had finished is in its cache"
-            }
+            Self::Build { said, .. } if said.contains("certificate verify failed") => EngineHint::Certificates,
+            Self::NoMounts { .. } => EngineHint::Buildx,
+            Self::Gone { .. } => EngineHint::Restart,
             _ => return Vec::new(),
         };
-        vec![hint.to_owned()]
+        vec![Hint::Engine(hint)]
     }
 }
 

@@ -12,6 +12,7 @@ use reqwest::Response;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::model::hint::{Hint, Hints, NetworkHint};
 use crate::model::secret_text::public;
 
 const MIB: u64 = 1 << 20;
@@ -120,21 +121,18 @@ impl BodyError {
         }
         None
     }
+}
 
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Network(_) => None,
-            Self::TooLarge { .. } => {
-                Some("no honest index or archive sends so much: see that the URL is right, or use another server")
-            }
-            Self::LargeMetadata { .. } | Self::ScatteredMetadata { .. } => {
-                Some("no honest wheel describes itself at such length: see that its URL or path is right")
-            }
-            Self::TooMany { .. } => {
-                Some("name versions more narrowly, so that fewer pages are read, or see whether the index is honest")
-            }
-            Self::TooSlow { .. } => Some("try again later or with fewer `--jobs`, or use a mirror that is nearer"),
-        }
+impl Hints for BodyError {
+    fn own_hints(&self) -> Vec<Hint> {
+        let hint = match self {
+            Self::Network(_) => return Vec::new(),
+            Self::TooLarge { .. } => NetworkHint::LargePage,
+            Self::LargeMetadata { .. } | Self::ScatteredMetadata { .. } => NetworkHint::LargeMetadata,
+            Self::TooMany { .. } => NetworkHint::ManyPages,
+            Self::TooSlow { .. } => NetworkHint::Slow,
+        };
+        vec![Hint::Network(hint)]
     }
 }
 

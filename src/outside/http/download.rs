@@ -303,6 +303,7 @@ mod tests {
 
     use super::*;
     use crate::model::event::Silence;
+    use crate::model::hint::{Hint, Hints as _, NetworkHint};
     use crate::outside::http::{Bounds, Clients, HttpSettings, Pace};
 
     const PATH: &str = "/x.whl";
@@ -434,7 +435,7 @@ mod tests {
         let bench = Bench::new();
         bench.server.set("/round", Response::redirect(&bench.server.url("/round")));
         let error = bench.fetch(&Download { url: bench.server.url("/round"), ..bench.item() }).unwrap_err();
-        assert!(error.hints()[0].contains("in a circle"), "{error:?}");
+        assert!(error.hints() == [Hint::Network(NetworkHint::RedirectLoop)], "{error:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use uv_resolver::ExcludeNewer;
 use crate::model::request::Indexes;
 use crate::model::secret_text::{SecretText, is_plain, public};
 use crate::outside::credentials::Credentials;
-use crate::outside::pypi::{PypiError, told};
+use crate::outside::pypi::{PypiError, redacted};
 
 /// Returns the indexes from the command line and from requirements files. The credentials in their URLs are remembered.
 pub(super) fn locations(
@@ -43,7 +43,7 @@ fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {
         return Err(refused());
     }
     let index = IndexUrl::parse(text.exposed(), None);
-    index.map_err(|error| PypiError::Index { index: text.to_string(), source: told(error.into()) })
+    index.map_err(|error| PypiError::Index { index: text.to_string(), source: redacted(error.into()) })
 }
 
 /// Returns whether an index can have this URL, and the end of its credentials is unambiguous.

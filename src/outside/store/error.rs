@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::model::hint::Hints;
+use crate::model::hint::{Hint, Hints, MachineHint};
 
 /// The version of the layout that this lath reads and writes.
 pub(super) const VERSION: &str = "1";
@@ -27,13 +27,11 @@ pub(crate) enum StoreError {
 }
 
 impl Hints for StoreError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         match self {
-            Self::Version { .. } => {
-                vec!["empty it with `lath cache prune --all`, or use another with `--cache-dir DIR`".to_owned()]
-            }
-            Self::Open { .. } => vec!["use a folder that can be written to: `--cache-dir DIR`".to_owned()],
-            _ => Vec::new(),
+            Self::Version { .. } => vec![Hint::Machine(MachineHint::EmptyCache)],
+            Self::Open { .. } => vec![Hint::Machine(MachineHint::WritableCache)],
+            Self::Write { .. } | Self::Read { .. } | Self::Remove { .. } | Self::Incoming(_) => Vec::new(),
         }
     }
 }

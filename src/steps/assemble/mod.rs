@@ -46,10 +46,10 @@ pub(crate) enum AssembleError {
 }
 
 impl Hints for AssembleError {
-    fn hints(&self) -> Vec<String> {
+    fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
-            Self::Store(error) => error.hints(),
-            _ => Vec::new(),
+            Self::Store(error) => Some(error),
+            _ => None,
         }
     }
 }

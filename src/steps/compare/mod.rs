@@ -31,10 +31,10 @@ pub(crate) enum CompareError {
 }
 
 impl Hints for CompareError {
-    fn hints(&self) -> Vec<String> {
+    fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
-            Self::Archive(error) => error.hints(),
-            Self::NoPackage { .. } => Vec::new(),
+            Self::Archive(error) => Some(error),
+            Self::NoPackage { .. } => None,
         }
     }
 }

@@ -16,6 +16,7 @@ use thiserror::Error;
 pub(crate) use self::contents::scripts;
 use self::text::{Text, exec_form, folded, listed, pair, shell_word};
 use crate::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
+use crate::model::hint::Hints;
 use crate::model::lock::{Lock, WheelSource};
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Distribution, Entrypoint, Request};
@@ -43,6 +44,8 @@ pub(crate) enum DockerfileError {
     #[error("cannot write `{file_name}` into a Dockerfile: the wheel lies on this machine alone; name it by a URL")]
     LocalWheel { file_name: String },
 }
+
+impl Hints for DockerfileError {}
 
 /// Writes the Dockerfile.
 pub(crate) fn dockerfile(

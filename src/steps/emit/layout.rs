@@ -152,7 +152,7 @@ fn read_index(path: &Path) -> Result<Index, EmitError> {
     let bytes = match fs::read(&file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index::new(Vec::new(), BTreeMap::new())),
-        Err(source) => return Err(EmitError::Write { path: path.to_owned(), source }),
+        Err(source) => return Err(EmitError::Layout { path: path.to_owned(), source }),
     };
     serde_json::from_slice(&bytes).map_err(|source| EmitError::Index { path: path.to_owned(), source })
 }

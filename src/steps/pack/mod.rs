@@ -35,10 +35,10 @@ pub(crate) enum PackError {
 }
 
 impl Hints for PackError {
-    fn hints(&self) -> Vec<String> {
+    fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
-            Self::Store(error) => error.hints(),
-            _ => Vec::new(),
+            Self::Store(error) => Some(error),
+            Self::Segment { .. } | Self::Layer { .. } => None,
         }
     }
 }

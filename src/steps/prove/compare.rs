@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::missing::{lacks, missing};
-use crate::model::hint::Hint;
+use crate::model::hint::{Hint, ProofHint};
 use crate::model::reason::Removed;
 use crate::model::tree::Tree;
 
@@ -143,6 +143,14 @@ fn removed(said: &str, tree: &Tree) -> Vec<(String, Removed)> {
         .collect()
 }
 
+impl Difference {
+    /// Returns hints: the removed paths, and the program or module that is missing in both trees.
+    pub(super) fn hints(&self) -> Vec<Hint> {
+        let keep = |(path, _): &(String, Removed)| Hint::Proof(ProofHint::Keep { path: path.clone() });
+        self.removed.iter().map(keep).chain(self.hint.clone()).collect()
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.claimed, self.found.timeout_secs) {
@@ -160,10 +168,7 @@ impl fmt::Display for Difference {
             }
         }
         for (path, reason) in &self.removed {
-            write!(f, "\n  trimmed: `{path}` ({reason}); `--keep {path}` brings it back")?;
-        }
-        if let Some(hint) = &self.hint {
-            write!(f, "\n  missing: {hint}")?;
+            write!(f, "\n  trimmed: `{path}` ({reason})")?;
         }
         Ok(())
     }

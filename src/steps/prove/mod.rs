@@ -26,7 +26,7 @@ use self::verdicts::{Verdicts, listed};
 use crate::model::assembly::Assembly;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
-use crate::model::hint::Hints;
+use crate::model::hint::{Hint, Hints, ProofHint};
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Platform;
 use crate::model::receipt::ProofSummary;
@@ -64,22 +64,28 @@ pub(crate) enum ProveError {
 }
 
 impl Hints for ProveError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         match self {
-            Self::Store(error) => error.hints(),
-            Self::Stage(error) => error.hints(),
-            Self::Sandbox(error) => error.hints(),
             Self::NotFound { program } => {
                 let name = program.rsplit_once("bin/").map_or(program.as_str(), |(_, name)| name);
-                remedies::of_program(name).iter().map(ToString::to_string).collect()
+                remedies::of_program(name).into_iter().map(Hint::Add).collect()
             }
-            Self::OutOfTime { .. } => {
-                vec!["`--proof-timeout SECONDS` gives them more time, and 0 all the time that they need".to_owned()]
+            Self::OutOfTime { .. } => vec![Hint::Proof(ProofHint::MoreTime)],
+            Self::Failed(differences) => {
+                let mut hints: Vec<Hint> = differences.iter().flat_map(Difference::hints).collect();
+                hints.push(Hint::Proof(ProofHint::Untrimmed));
+                hints
             }
-            Self::Failed(_) => {
-                vec!["`--trim none` tells whether trimming is the cause; `--no-verify` builds all the same".to_owned()]
-            }
-            Self::Foreign { .. } | Self::Machine { .. } => Vec::new(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Stage(error) => Some(error),
+            Self::Sandbox(error) => Some(error),
+            _ => None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use thiserror::Error;
 
 use crate::formats::relation::{self, Operator, Relation, RelationError};
+use crate::model::hint::Hints;
 use crate::model::lock::LockedDeb;
 use crate::model::reason::Why;
 use crate::outside::archive::index::{Package, PackageIndex};
@@ -38,6 +39,8 @@ pub(crate) enum DebianError {
     #[error("cannot use the Debian package `{package}`: the archive's index tells no sha256 and size of it")]
     Index { package: String },
 }
+
+impl Hints for DebianError {}
 
 fn did_you_mean(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; near to it are `{}`", near.join("`, `")) }

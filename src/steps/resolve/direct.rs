@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::model::digest::Digest;
+use crate::model::hint::Hints;
 use crate::model::lock::LockedWheel;
 use crate::outside::http::HttpError;
 use crate::outside::pypi::{DirectWheel, Place};
@@ -20,6 +21,16 @@ pub(crate) enum DirectError {
     Take { path: PathBuf, source: StoreError },
     #[error("cannot use `{file}`: its sha256 is {found}, which the requirements do not allow")]
     Digest { file: String, found: Digest },
+}
+
+impl Hints for DirectError {
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Fetch { source, .. } => Some(source),
+            Self::Take { source, .. } => Some(source),
+            Self::Digest { .. } => None,
+        }
+    }
 }
 
 /// Puts one wheel into the store and locks it.

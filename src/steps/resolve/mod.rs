@@ -114,13 +114,15 @@ impl ResolveError {
 }
 
 impl Hints for ResolveError {
-    fn hints(&self) -> Vec<String> {
+    fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
-            Self::Pypi(error) => error.hints(),
-            Self::Archive(error) => error.hints(),
-            Self::Direct(DirectError::Fetch { source: error, .. }) => error.hints(),
-            Self::Store(error) | Self::Direct(DirectError::Take { source: error, .. }) => error.hints(),
-            Self::Debian(_) | Self::Direct(_) | Self::Needs(_) | Self::NoPython { .. } => Vec::new(),
+            Self::Archive(error) => Some(error),
+            Self::Debian(error) => Some(error),
+            Self::Pypi(error) => Some(error),
+            Self::Direct(error) => Some(error),
+            Self::Needs(error) => Some(error),
+            Self::Store(error) => Some(error),
+            Self::NoPython { .. } => None,
         }
     }
 }
