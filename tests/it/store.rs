@@ -108,7 +108,7 @@ fn a_parcel_whose_bytes_changed_is_removed_and_the_next_build_succeeds() {
     fs_err::write(parcel, vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
     let said = world.refusal("tool");
     assert!(
-        said.contains("they changed since they were fetched") && said.contains("hint: run the same again"),
+        said.contains("they changed since they were fetched") && said.contains("hint: run the same command again"),
         "{said}"
     );
     stdout(world.build("tool"));
