@@ -25,7 +25,7 @@ pub(super) fn main(action: &CacheAction, global: &Global, screen: &Screen) -> Re
         }
         CacheAction::Prune { older_than, all } => {
             let unused_for = (!all).then(|| Duration::from_secs(older_than.saturating_mul(DAY_SECS)));
-            let on_wait = || screen.say("waiting for builds that are at work with the cache");
+            let on_wait = || screen.say("waiting until no build uses the cache");
             let removed = pipeline::prune_cache(&dir, unused_for, on_wait).map_err(|error| Failure::of(&error))?;
             let (files, what) = (removed.files, if removed.files == 1 { "file" } else { "files" });
             screen.say(format_args!("removed {files} {what}, {}, of `{}`", megabytes(removed.bytes), dir.display()));

@@ -70,14 +70,18 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
              wheel that requires it by name",
         ),
         RequestHint::RequirementsFile { path } => write!(f, "read it with `-r {path}`"),
-        RequestHint::OtherVersion { name, version } => write!(f, "`{name}=={version}` has a wheel that fits"),
-        RequestHint::OtherPython { name, python } => write!(f, "`--python {python}` has wheels of `{name}`"),
+        RequestHint::OtherVersion { name, version } => {
+            write!(f, "use `{name}=={version}`, which has a wheel that fits")
+        }
+        RequestHint::OtherPython { name, python } => {
+            write!(f, "use `--python {python}`, for which `{name}` has wheels")
+        }
         RequestHint::OtherWheel { parcel } => write!(
             f,
-            "the index serves `{parcel}` with this fault: report it to the maintainers, and use another version until then"
+            "`{parcel}` has this fault on the index itself: report it to its maintainers, and use another version until then"
         ),
         RequestHint::TrustedParcel { parcel } => {
-            write!(f, "the server sent `{parcel}` with this fault: check whether you trust that server")
+            write!(f, "`{parcel}` has this fault on the server itself: check whether you trust that server")
         }
         RequestHint::ChooseScript => f.write_str("choose one of them with `-c NAME`"),
         RequestHint::OtherDestination => f.write_str("use another destination with `-o DEST`, or another file"),
@@ -306,10 +310,10 @@ mod tests {
         lath uses only wheels: use a wheel that names its dependencies without URLs, or by URLs of wheels
         only a wheel that is named by path may require files: if you want this file, name it as well, and use a wheel that requires it by name
         read it with `-r r.txt`
-        `x-y==1.0` has a wheel that fits
-        `--python 3.12` has wheels of `x-y`
-        the index serves `x_y-1.whl` with this fault: report it to the maintainers, and use another version until then
-        the server sent `x_y-1.whl` with this fault: check whether you trust that server
+        use `x-y==1.0`, which has a wheel that fits
+        use `--python 3.12`, for which `x-y` has wheels
+        `x_y-1.whl` has this fault on the index itself: report it to its maintainers, and use another version until then
+        `x_y-1.whl` has this fault on the server itself: check whether you trust that server
         choose one of them with `-c NAME`
         use another destination with `-o DEST`, or another file
         leave out `--compression zstd`: every engine reads gzip

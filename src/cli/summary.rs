@@ -31,14 +31,14 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
         counted(receipt.layers.len(), "layer"),
     );
     let origins = receipt.bytes_by_origin.iter().map(|(origin, bytes)| (origin.as_str(), *bytes));
-    section(&mut text, "where the bytes are", &by_size(origins), ORIGINS);
+    section(&mut text, "files by origin", &by_size(origins), ORIGINS);
     let layers: Vec<(&str, u64)> =
         receipt.layers.iter().map(|layer| (layer.title.as_str(), layer.files_bytes)).collect();
     section(&mut text, "layers, from the bottom", &layers, layers.len());
     let removed = by_size(receipt.removed_bytes_by_reason.iter().map(|(reason, bytes)| (reason.words(), *bytes)));
     let total: u64 = removed.iter().map(|(_, bytes)| bytes).sum();
     if total > 0 {
-        section(&mut text, &format!("left out, {} in all", megabytes(total)), &removed, removed.len());
+        section(&mut text, &format!("left out, {} in total", megabytes(total)), &removed, removed.len());
     }
     let checks = &receipt.checks;
     if !checks.passed.is_empty() {
@@ -50,7 +50,7 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
         line(&mut text, "runs", &receipt.entrypoint.join(" "));
     }
     if let Some(failed) = failed_start(receipt) {
-        line(&mut text, "warning", &format!("what the image runs fails its check `{failed}`"));
+        line(&mut text, "warning", &format!("the program that the image runs fails its check `{failed}`"));
     }
     receipt.hints.iter().for_each(|hint| line(&mut text, "hint", hint));
     text

@@ -289,7 +289,7 @@ pub(crate) enum ParseError {
     )]
     Destination(String),
     #[error(
-        "cannot use `{0}` as the user base: write a path like `/opt/app`, of plain letters, that neither the system nor an engine takes"
+        "cannot use `{0}` as the user base: write a path like `/opt/app`, with plain letters, that neither the system nor an engine uses"
     )]
     UserBase(String),
     #[error("cannot read the compression `{0}`: write `gzip`, `zstd`, `gzip:1` to `gzip:12` or `zstd:1` to `zstd:19`")]

@@ -40,7 +40,7 @@ pub(crate) struct Engine {
 pub(crate) enum DaemonError {
     #[error("cannot reach the daemon at `{host}`")]
     Connect { host: String, source: bollard::errors::Error },
-    #[error("cannot reach the daemon at `{host}`: it does not answer within {} s", ANSWER_WITHIN.as_secs())]
+    #[error("cannot reach the daemon at `{host}`: it did not answer within {} s", ANSWER_WITHIN.as_secs())]
     Silent { host: String },
     #[error("cannot find a daemon: there is no socket at {}", listed(.looked))]
     Missing { looked: Vec<String> },

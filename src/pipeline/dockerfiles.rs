@@ -39,7 +39,7 @@ pub(crate) fn build_dockerfile(
 ) -> Result<EngineReceipt, BuildError> {
     let (engine, wanted) = suit(wanted, how)?;
     let dockerfile = dockerfile(request, &wanted, world)?;
-    world.listener.hear(Event::Step(format!("building by {}", engine.program().name())));
+    world.listener.hear(Event::Step(format!("building with {}", engine.program().name())));
     Ok(build_by_engine(&dockerfile, wanted.mounts, (&engine, how), request, world)?)
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn measure_dockerfile(
 ) -> Result<ComparedImage, BuildError> {
     let (engine, wanted) = suit(wanted, how)?;
     let dockerfile = dockerfile(request, &wanted, world)?;
-    world.listener.hear(Event::Step(format!("building {way} by {}", engine.program().name())));
+    world.listener.hear(Event::Step(format!("building {way} with {}", engine.program().name())));
     let mut times = [0; 2];
     for (time, uses_cache) in times.iter_mut().zip([false, true]) {
         let how = EngineRequest { uses_cache, ..how.clone() };

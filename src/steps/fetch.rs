@@ -12,7 +12,7 @@ use crate::outside::world::World;
 
 #[derive(Debug, Error)]
 pub(crate) enum FetchError {
-    #[error("cannot fetch every parcel")]
+    #[error("cannot fetch all wheels and packages")]
     Download(#[from] HttpError),
     #[error("cannot fetch the wheels")]
     Wheels(#[source] HttpError),

@@ -17,7 +17,7 @@ const OS: &str = "linux";
 
 #[derive(Debug, Error)]
 pub(crate) enum SealError {
-    #[error("cannot run `{script}`: no distribution of the image installs it; it has {there}")]
+    #[error("cannot run `{script}`: no distribution in the image has a script of that name (scripts: {there})")]
     Script { script: String, there: String },
     #[error("cannot write `{epoch_secs}` seconds since 1970 as a date")]
     Epoch { epoch_secs: u64, source: jiff::Error },
@@ -94,10 +94,10 @@ fn index(platforms: &[PlatformImage], annotations: BTreeMap<String, String>) -> 
 /// describe one are left out.
 fn annotations(programs: &[Program], request: &Request) -> BTreeMap<String, String> {
     let joined = |one: &dyn Fn(&Program) -> String| programs.iter().map(one).collect::<Vec<_>>().join(", ");
-    let mut told = vec![("base.name", Some(format!("{}:{}", request.base.distribution, request.base.suite)))];
+    let mut known = vec![("base.name", Some(format!("{}:{}", request.base.distribution, request.base.suite)))];
     match programs {
         [] => {}
-        [one] => told.extend([
+        [one] => known.extend([
             ("title", Some(one.name.clone())),
             ("version", Some(one.version.clone())),
             ("description", one.summary.clone()),
@@ -106,14 +106,14 @@ fn annotations(programs: &[Program], request: &Request) -> BTreeMap<String, Stri
             ("source", one.source.clone()),
             ("documentation", one.documentation.clone()),
         ]),
-        several => told.extend([
+        several => known.extend([
             ("title", Some(joined(&|program| program.name.clone()))),
             ("description", Some(joined(&|program| format!("{} {}", program.name, program.version)))),
             ("licenses", licenses(several)),
         ]),
     }
-    let told = told.into_iter().filter_map(|(key, value)| Some((format!("org.opencontainers.image.{key}"), value?)));
-    let mut annotations: BTreeMap<String, String> = told.collect();
+    let known = known.into_iter().filter_map(|(key, value)| Some((format!("org.opencontainers.image.{key}"), value?)));
+    let mut annotations: BTreeMap<String, String> = known.collect();
     annotations.extend(request.runtime.annotations.clone());
     annotations
 }
@@ -211,7 +211,7 @@ pub(crate) fn start(assembly: &Assembly, request: &Request) -> Result<Start, Sea
     for script in &runtime.scripts {
         if !assembly.scripts.iter().any(|installed| installed.name == *script) {
             let names: Vec<String> = assembly.scripts.iter().map(|script| format!("`{}`", script.name)).collect();
-            let there = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
+            let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             return Err(SealError::Script { script: script.clone(), there });
         }
     }
@@ -399,13 +399,13 @@ mod tests {
 
     #[test]
     fn licences_of_several_programs_hold_together_or_are_not_told() {
-        let told = |programs: &[Program]| licenses(programs).unwrap_or_default();
+        let joined = |programs: &[Program]| licenses(programs).unwrap_or_default();
         assert_eq!(
-            told(&[program("a", Some("MIT OR ISC")), program("b", Some("BSD-3-Clause"))]),
+            joined(&[program("a", Some("MIT OR ISC")), program("b", Some("BSD-3-Clause"))]),
             "BSD-3-Clause AND (MIT OR ISC)"
         );
-        assert_eq!(told(&[program("a", Some("MIT")), program("b", Some("MIT"))]), "MIT");
-        assert_eq!(told(&[program("a", Some("MIT")), program("b", None)]), "");
+        assert_eq!(joined(&[program("a", Some("MIT")), program("b", Some("MIT"))]), "MIT");
+        assert_eq!(joined(&[program("a", Some("MIT")), program("b", None)]), "");
     }
 
     #[test]

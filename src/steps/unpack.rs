@@ -42,13 +42,13 @@ pub(crate) enum PartError {
     Path(#[from] ImagePathError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("cannot use `{path}`: it is a hard link to `{target}`, which is no file that came before it")]
+    #[error("cannot use `{path}`: it is a hard link to `{target}`, which is not an earlier file of the package")]
     HardLink { path: String, target: String },
     #[error("cannot unpack `{path}`")]
     Contents { path: String, source: std::io::Error },
-    #[error("cannot use `{path}`: it is there twice")]
+    #[error("cannot use `{path}`: the path occurs twice")]
     Twice { path: String },
-    #[error("cannot use its bytes in the store: they changed since they were fetched, and were removed")]
+    #[error("cannot use its bytes in the cache: they changed after the download, and were removed")]
     Damaged(#[source] Box<Self>),
 }
 

@@ -90,7 +90,7 @@ fn a_table_is_printed_and_a_picture_drawn_and_no_image_is_written() {
     let world = world();
     let said = stdout(compare(&world, "tool --svg sizes.svg"));
     assert!(said.starts_with("tool 1.0 on debian:trixie, linux/amd64\n"), "{said}");
-    assert!(said.contains("only fat carries, beside lath:\n") && said.contains("  compilers\n"), "{said}");
+    assert!(said.contains("contents of fat that lath does not have:\n") && said.contains("  compilers\n"), "{said}");
     let svg = fs_err::read_to_string(world.path("sizes.svg")).unwrap();
     assert!(svg.starts_with("<svg ") && svg.contains("prefers-color-scheme:dark"), "{svg}");
     assert!(!world.path("tool.tar").exists() && !world.path("compare.tar").exists());
@@ -109,7 +109,7 @@ fn a_mirror_without_lists_of_files_is_told_of_and_the_numbers_are_estimated() {
     let output = compare(&world, "tool");
     let said = String::from_utf8(output.stderr.clone()).unwrap();
     insta::assert_snapshot!(said.lines().find(|line| line.starts_with("note: ")).unwrap(), @"
-    note: the archive's lists of files cannot be had: numbers of files are estimated
+    note: the archive has no lists of files: the numbers of files are estimates
     ");
     assert!(stdout(output).contains("compilers"));
 }
@@ -123,9 +123,9 @@ fn a_base_without_apt_or_without_the_python_is_refused() {
     ");
     let said = String::from_utf8(compare(&world(), "tool --python 3.12 --base debian:trixie").stderr).unwrap();
     insta::assert_snapshot!(without_apt.error_in(&said), @"
-    error: cannot install python 3.12 on `debian:trixie`: its `python3` is 3.13
+    error: cannot install python 3.12 on `debian:trixie`: its `python3` has version 3.13
 
-    hint: `--from ubuntu:noble` has it
+    hint: use `--from ubuntu:noble`, which has it
     ");
 }
 
@@ -165,7 +165,7 @@ fn measuring_without_an_engine_is_refused() {
     ");
     let said = measure(None, "--engine buildah");
     insta::assert_snapshot!(error_in(&said), @"
-    error: cannot measure by buildah: it does not hand images out; name `docker` or `podman`
+    error: cannot measure with buildah: it has no command that saves images; use `docker` or `podman`
     ");
 }
 
@@ -184,7 +184,7 @@ fn an_engine_that_dies_before_or_after_the_build_is_told_of() {
         "",
     );
     insta::assert_snapshot!(error_in(&said), @"
-    error: cannot build `lath-compare-fat`: the engine is gone, `docker build` ended with exit code 1
+    error: cannot build `lath-compare-fat`: the engine does not answer any more, `docker build` ended with exit code 1
 
     hint: check whether the engine is running, then build again: finished steps are in its cache
     ");

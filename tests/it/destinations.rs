@@ -15,7 +15,7 @@ fn a_layout_keeps_the_images_that_it_has_under_other_names() {
     assert_eq!(image.names, ["2", "1"]);
     insta::assert_snapshot!(world.error("tool -o oci:."), @"
     exit 1
-    error: cannot write `.`: it is a folder with something else in it than an OCI layout
+    error: cannot write `.`: it is a folder that contains other files than an OCI layout
 
     hint: use another destination with `-o DEST`, or another file
     ");
@@ -30,7 +30,14 @@ fn a_destination_that_cannot_be_written_leaves_the_others_as_they_were() {
     let table = ["dir:full", "oci:full", "oci:a.tar", "full", "/dev/null", "oci-archive:a.tar"];
     let errors =
         table.map(|other| world.error(&format!("tool -o a.tar -o {other}")).lines().nth(1).unwrap().to_owned());
-    insta::assert_snapshot!(errors.join("\n"), @"");
+    insta::assert_snapshot!(errors.join("\n"), @"
+    error: cannot write `full`: it exists and is not an empty folder
+    error: cannot write `full`: it is a folder that contains other files than an OCI layout
+    error: cannot write `a.tar`: there is a file of that name
+    error: cannot write `full`: there is a folder of that name
+    error: cannot write `/dev/null`: there is something of that name that is not a file
+    error: cannot write `a.tar`: it is given twice
+    ");
     assert_eq!(std::fs::read_to_string(world.path("a.tar")).unwrap(), "mine");
     let left: Vec<_> = std::fs::read_dir(world.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| ["a.tar", "full", "keys", "cache"].iter().any(|known| name == known)), "{left:?}");
@@ -163,7 +170,7 @@ fn a_metadata_file_that_cannot_be_written_is_refused_before_anything_is_fetched(
     insta::assert_snapshot!(world.errors(&table), @"
     $ tool --metadata-file nowhere/m.json
     exit 1
-    error: cannot write `nowhere/m.json`: the folder that should hold it is not there
+    error: cannot write `nowhere/m.json`: its folder does not exist
 
     hint: use another destination with `-o DEST`, or another file
 
@@ -205,13 +212,13 @@ fn a_metadata_file_that_cannot_be_written_is_refused_before_anything_is_fetched(
 
     $ tool -o new.tar --metadata-file gone.json
     exit 1
-    error: cannot write `nowhere/m.json`: the folder that should hold it is not there
+    error: cannot write `nowhere/m.json`: its folder does not exist
 
     hint: use another destination with `-o DEST`, or another file
 
     $ tool -o circle
     exit 1
-    error: cannot write `circle`: it is a link that leads in a circle
+    error: cannot write `circle`: it is a link that leads back to itself
 
     hint: use another destination with `-o DEST`, or another file
 

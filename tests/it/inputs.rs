@@ -108,7 +108,7 @@ fn hashes_of_a_requirements_file_hold_for_wheels_of_an_index_too() {
     std::fs::write(world.path("list.txt"), line(&sha256(b"other"))).unwrap();
     insta::assert_snapshot!(world.error("-r list.txt -t tool").replace("\n         ", " "), @"
     exit 1
-    error: cannot use `tool-1.0-py3-none-any.whl`: the index tells the sha256 [SHA256], which the requirements do not allow
+    error: cannot use `tool-1.0-py3-none-any.whl`: its sha256 in the index is [SHA256], which the requirements do not allow
     ");
     assert!(!world.path("tool.tar").exists());
 }
@@ -134,37 +134,37 @@ fn what_would_have_to_be_built_is_refused_with_a_way_out() {
     insta::assert_snapshot!(world.errors(&table), @r#"
     $ ./project -t x
     exit 1
-    error: cannot take `./project`: a project folder would have to be built, and lath takes wheels only
+    error: cannot use `./project`: a project folder would have to be built, and lath uses only wheels
 
     hint: build a wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file
 
     $ ./tool-1.0.tar.gz -t x
     exit 1
-    error: cannot take `./tool-1.0.tar.gz`: a source distribution would have to be built, and lath takes wheels only
+    error: cannot use `./tool-1.0.tar.gz`: a source distribution would have to be built, and lath uses only wheels
 
     hint: build a wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file
 
     $ git+https://host.example/a/b -t x
     exit 1
-    error: cannot take `git+https://host.example/a/b`: a repository would have to be built, and lath takes wheels only
+    error: cannot use `git+https://host.example/a/b`: a repository would have to be built, and lath uses only wheels
 
     hint: build a wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file
 
     $ script.py -t x
     exit 1
-    error: cannot take `script.py`: a script would have to be built, and lath takes wheels only
+    error: cannot use `script.py`: a script would have to be built, and lath uses only wheels
 
     hint: name the distributions that the script imports, and add the script with `--copy SCRIPT:/opt/app/bin/`
 
     $ list.txt -t x
     exit 1
-    error: cannot take `list.txt` as a requirement: it is a file of requirements
+    error: cannot use `list.txt` as a requirement: it is a file of requirements
 
     hint: read it with `-r list.txt`
 
     $ ./gone-1.0-py3-none-any.whl -t x
     exit 1
-    error: cannot take `./gone-1.0-py3-none-any.whl`: there is no file `[DIR]/gone-1.0-py3-none-any.whl`
+    error: cannot use `./gone-1.0-py3-none-any.whl`: there is no file `[DIR]/gone-1.0-py3-none-any.whl`
 
     $ tool>>1 -t x
     exit 1
@@ -197,8 +197,8 @@ fn an_index_that_asks_who_one_is_gets_told_from_its_url_or_from_netrc_and_nobody
     for (words, environment) in &ways {
         let (said, image) = built(&world, words, environment);
         assert!(!said.contains(secret), "{said}");
-        let told = std::fs::read_to_string(world.path("m.json")).unwrap();
-        assert!(!told.contains(secret), "{told}");
+        let metadata = std::fs::read_to_string(world.path("m.json")).unwrap();
+        assert!(!metadata.contains(secret), "{metadata}");
         let platform = &image.platforms[0];
         assert!(!platform.config.to_string().contains(secret));
         for path in platform.files.keys() {
@@ -230,7 +230,7 @@ fn a_dockerfile_names_a_wheel_by_its_url_and_refuses_one_that_lies_here_alone() 
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success(), "{said}");
     insta::assert_snapshot!(world.error_in(&said), @"
-    error: cannot write `tool-1.0-py3-none-any.whl` into a Dockerfile: the wheel lies on this machine alone; name it by a URL
+    error: cannot write `tool-1.0-py3-none-any.whl` into a Dockerfile: the wheel is only on this machine; name it by a URL
     ");
 }
 

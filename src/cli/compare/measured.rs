@@ -16,7 +16,7 @@ use crate::pipeline::{self, World};
 pub(super) fn measure(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<Comparison, Failure> {
     if compare.engine == Some(EngineName::Buildah) {
         return Err(settings::usage(
-            "cannot measure by buildah: it does not hand images out; name `docker` or `podman`",
+            "cannot measure with buildah: it has no command that saves images; use `docker` or `podman`",
         ));
     }
     let world = open(settings::world(&compare.build, global)?, screen)?;

@@ -47,7 +47,7 @@ pub(crate) struct Archive {
 pub(crate) enum ArchiveError {
     #[error("cannot read the archive's `{suite}`")]
     Fetch { suite: String, source: HttpError },
-    #[error("cannot use the mirror `{mirror}`: it is no plain URL of http or https")]
+    #[error("cannot use the mirror `{mirror}`: it is not a plain URL of http or https")]
     Mirror { mirror: SecretText },
     #[error("cannot find the suite `{suite}` in the archive `{mirror}`")]
     NoSuite { suite: String, mirror: String, distribution: Distribution },
@@ -55,17 +55,17 @@ pub(crate) enum ArchiveError {
     Signature { suite: String, source: SignatureError },
     #[error("cannot use the archive's `{suite}`")]
     Release { suite: String, source: ReleaseError },
-    #[error("cannot use the archive's `{suite}`: it says that it is `{found}`")]
+    #[error("cannot use the archive's `{suite}`: its Release file is of `{found}`")]
     Suite { suite: String, found: String },
-    #[error("cannot use the archive's `{suite}`: it was valid until {until}, which has passed")]
+    #[error("cannot use the archive's `{suite}`: it expired on {until}")]
     Expired { suite: String, until: String },
     #[error("cannot use the archive's `{suite}`: it has no `{path}`")]
     NoIndex { suite: String, path: String },
-    #[error("cannot use the archive's `{path}` from `{url}`: its bytes are not those that the signed Release promises")]
+    #[error("cannot use the archive's `{path}` from `{url}`: its sha256 is not the one in the signed Release file")]
     IndexDigest { path: String, url: String },
     #[error("cannot read the archive's `{path}`")]
     IndexText { path: String, source: std::io::Error },
-    #[error("cannot read the keys that lath carries for {0}")]
+    #[error("cannot read the keys that lath contains for {0}")]
     NoKeys(Distribution, #[source] SignatureError),
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -52,23 +52,23 @@ pub(crate) struct Engine {
 pub(crate) enum EngineError {
     #[error("cannot find an engine: {}", .tried.join("; "))]
     None { tried: Vec<String> },
-    #[error("cannot build with the mounts of BuildKit: `{program}` has only its classic builder here")]
+    #[error("cannot build with the mounts of BuildKit: `{program}` has only the classic builder on this machine")]
     NoMounts { program: &'static str },
     #[error("cannot start `{program}`")]
     Start { program: &'static str, source: io::Error },
-    #[error("cannot lay out what `{program}` is to build")]
+    #[error("cannot write the build context for `{program}`")]
     Context { program: &'static str, source: io::Error },
     #[error("cannot build `{tag}`: `{program} build` {how}\n{said}")]
     Build { program: &'static str, tag: String, how: String, said: String },
-    #[error("cannot build `{tag}`: the engine is gone, `{program} build` {how}\n{said}")]
+    #[error("cannot build `{tag}`: the engine does not answer any more, `{program} build` {how}\n{said}")]
     Gone { program: &'static str, tag: String, how: String, said: String },
-    #[error("cannot promise that the image works: the check `{check}` {how}\n{said}")]
+    #[error("cannot prove that the image works: the check `{check}` {how}\n{said}")]
     Check { check: String, how: String, said: String },
     #[error("cannot read the layers of `{tag}` from `{program} save`")]
     Save { program: &'static str, tag: String, source: io::Error },
     #[error("cannot load lath's image: `{program} load` {how}\n{said}")]
     Load { program: &'static str, how: String, said: String },
-    #[error("cannot tell the size of `{tag}`: `{program}` {how}\n{said}")]
+    #[error("cannot get the size of `{tag}`: `{program}` {how}\n{said}")]
     Size { program: &'static str, tag: String, how: String, said: String },
 }
 

@@ -91,9 +91,11 @@ pub(crate) enum BodyError {
     TooMany { url: String, max_bytes: u64 },
     #[error("cannot read `METADATA` in `{wheel}`: it is larger than {max_bytes} bytes")]
     LargeMetadata { wheel: String, max_bytes: u64 },
-    #[error("cannot read `METADATA` in `{wheel}`: it takes more than {max_requests} requests or {max_bytes} bytes")]
+    #[error(
+        "cannot read `METADATA` in `{wheel}`: reading it needs more than {max_requests} requests or {max_bytes} bytes"
+    )]
     ScatteredMetadata { wheel: String, max_requests: u32, max_bytes: u64 },
-    #[error("cannot read `{url}`: it comes too slowly")]
+    #[error("cannot read `{url}`: it arrives too slowly")]
     TooSlow {
         url: String,
         /// Has the kind `TimedOut`, because uv then tries again.
@@ -255,7 +257,7 @@ impl Body {
         let (came, least) = (self.window_bytes, self.pace.least_bytes);
         if came < least {
             let message = format!(
-                "{came} bytes came in {} s, and at least {least} have to",
+                "{came} bytes arrived in {} s, and the minimum is {least}",
                 self.waited.as_secs_f64().round().max(1.0)
             );
             let source = std::io::Error::new(std::io::ErrorKind::TimedOut, message);

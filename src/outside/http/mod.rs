@@ -68,7 +68,7 @@ pub(crate) enum Conditional {
 pub(crate) enum HttpError {
     #[error("cannot set up HTTP")]
     Setup(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("cannot fetch `{url}`: the network is off (`--offline`), and the store does not hold it")]
+    #[error("cannot fetch `{url}`: this build is offline, and the cache does not contain it")]
     Offline { url: String },
     #[error("cannot fetch `{url}`")]
     Network { url: String, source: reqwest::Error },
@@ -79,19 +79,19 @@ pub(crate) enum HttpError {
         /// The pause that the server requests before the next attempt.
         pause: Option<Duration>,
     },
-    #[error("cannot fetch `{url}`: a page comes in its place (text/html), as from a proxy that wants a log-in")]
+    #[error("cannot fetch `{url}`: the response is a web page (text/html), perhaps the login page of a proxy")]
     Page { url: String },
     #[error("cannot fetch `{url}`: it ends after {found} of {expected} bytes")]
     Short { url: String, expected: u64, found: u64 },
     #[error("cannot fetch `{url}`: it is larger than {max_bytes} bytes")]
     TooLarge { url: String, max_bytes: u64 },
-    #[error("cannot fetch `{url}`: it comes too slowly")]
+    #[error("cannot fetch `{url}`: it arrives too slowly")]
     TooSlow { url: String, source: std::io::Error },
-    #[error("cannot use `{url}`: its sha256 is {found}, and {expected} was promised")]
+    #[error("cannot use `{url}`: its sha256 is {found}, not {expected}")]
     Digest { url: String, expected: Digest, found: Digest },
-    #[error("cannot keep what `{url}` sends")]
+    #[error("cannot save the bytes of `{url}`")]
     Keep { url: String, source: std::io::Error },
-    #[error("cannot keep a download")]
+    #[error("cannot save a download")]
     Store(#[from] StoreError),
 }
 

@@ -115,10 +115,10 @@ fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
         locations.indexes().map(|index| format!("`{}`", public(index.url.url().as_str()))).collect();
     let asked = if indexes.is_empty() { "any index".to_owned() } else { indexes.join(" or ") };
     text.replace("was not found in the package registry", &format!("is not on {asked}"))
-        .replace("was not found in the cache", "is not in the cache, and the network is off")
+        .replace("was not found in the cache", "is not in the cache, and this build is offline")
         .replace("your requirements are unsatisfiable", "the request cannot be met")
         .replace("your requirements", "the request")
-        .replace("you require", "the request asks for")
+        .replace("you require", "the request requires")
         .replace("we can conclude that ", "")
 }
 
@@ -173,24 +173,24 @@ fn described(
 ) -> Listing {
     let Some((newest, _)) = versions.last() else {
         let text = format!(
-            "`{index}` answers for `{name}` with a page that lists no file: is it an index, or a proxy's page?"
+            "the page of `{name}` on `{index}` lists no file: check whether it is an index, and not a page of a proxy"
         );
         return Listing { is_to_blame: true, could_be_built: false, text, hint: None };
     };
     let Some((version, files)) = versions.iter().rev().find(|(version, _)| allowed(version)) else {
         let text = match versions {
-            [_] => format!("of `{name}` the index has {newest} alone"),
-            several => format!("of `{name}` the index has {} versions, the newest {newest}", several.len()),
+            [_] => format!("the index has only {newest} of `{name}`"),
+            several => format!("the index has {} versions of `{name}`; the newest is {newest}", several.len()),
         };
         return Listing { is_to_blame: true, could_be_built: false, text, hint: None };
     };
     let is_to_blame = !versions.iter().any(|(version, files)| allowed(version) && fits(files, target));
     let source = if files.has_source { "a source distribution" } else { "no source distribution" };
     let text = if files.wheels.is_empty() {
-        format!("of `{name}` {version} the index has no wheel, only {source}")
+        format!("the index has no wheel of `{name}` {version}, only {source}")
     } else {
         let (pythons, platforms) = (pythons(&files.wheels), platforms(&files.wheels));
-        format!("of `{name}` {version} the index has wheels for {pythons} on {platforms}, and {source}")
+        format!("the index has wheels of `{name}` {version} for {pythons} on {platforms}, and {source}")
     };
     let could_be_built = is_to_blame && files.has_source;
     Listing {
@@ -360,12 +360,12 @@ mod tests {
         assert!(is_to_blame);
         assert_eq!(
             text,
-            "of `x-y` 2.0 the index has wheels for cp39, cp310 and cp311 on macosx arm64, manylinux x86_64 and windows, \
+            "the index has wheels of `x-y` 2.0 for cp39, cp310 and cp311 on macosx arm64, manylinux x86_64 and windows, \
              and a source distribution"
         );
         assert_eq!(hint, Some(other_python("3.11")));
         let (_, text, hint) = described_for(&[old(), new()], "<2");
-        assert!(text.starts_with("of `x-y` 1.0 the index has wheels for cp312 on manylinux x86_64, and no"), "{text}");
+        assert!(text.starts_with("the index has wheels of `x-y` 1.0 for cp312 on manylinux x86_64, and no"), "{text}");
         assert_eq!(hint, Some(other_python("3.12")));
     }
 
@@ -374,7 +374,7 @@ mod tests {
         let (is_to_blame, text, hint) = described_for(&[("1.0", files(&[], true))], "");
         assert_eq!(
             (is_to_blame, text.as_str()),
-            (true, "of `x-y` 1.0 the index has no wheel, only a source distribution")
+            (true, "the index has no wheel of `x-y` 1.0, only a source distribution")
         );
         assert_eq!(hint, Some(RequestHint::BuildWheelOf { name: "x-y".to_owned() }));
     }
@@ -388,8 +388,10 @@ mod tests {
         assert_eq!(hint, Some(RequestHint::OtherVersion { name, version }));
         assert_eq!(described_for(&[("2.0", files(&windows, false))], "").2, None);
         let (is_to_blame, text, _) = described_for(&[("1.0", files(&["x_y-1.0-py3-none-any.whl"], true))], ">=7");
-        assert_eq!((is_to_blame, text.as_str()), (true, "of `x-y` the index has 1.0 alone"));
-        assert!(described_for(&[], "").1.contains("is it an index, or a proxy's page?"));
+        assert_eq!((is_to_blame, text.as_str()), (true, "the index has only 1.0 of `x-y`"));
+        insta::assert_snapshot!(described_for(&[], "").1, @"
+        the page of `x-y` on `https://index.example/simple` lists no file: check whether it is an index, and not a page of a proxy
+        ");
     }
 
     #[test]

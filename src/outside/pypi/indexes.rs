@@ -72,6 +72,6 @@ mod tests {
     fn a_date_that_is_none_is_named() {
         let indexes = Indexes { exclude_newer: Some("yesteryear".to_owned()), ..Indexes::default() };
         let error = exclude_newer(&indexes).unwrap_err();
-        assert_eq!(error.to_string(), "cannot read `yesteryear` as a date for `--exclude-newer`");
+        insta::assert_snapshot!(error, @"cannot read `yesteryear` as the date after which files are excluded");
     }
 }

@@ -75,17 +75,17 @@ pub(crate) struct Pypi {
 pub(crate) enum PypiError {
     #[error("cannot read the requirement `{requirement}`")]
     Requirement { requirement: String, source: Cause },
-    #[error("cannot take `{requirement}`: {what} would have to be built, and lath takes wheels only")]
+    #[error("cannot use `{requirement}`: {what} would have to be built, and lath uses only wheels")]
     FromSource { requirement: String, what: Source },
     #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, {what} that would have to be built")]
     RequiresSource { wheel: String, requirement: String, what: Source },
     #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, a file on this machine")]
     RequiresLocal { wheel: String, requirement: String },
-    #[error("cannot follow the wheels that name one another by path or URL: there are more than {max}")]
+    #[error("cannot resolve the wheels that require one another by path or URL: there are more than {max}")]
     TooManyWheels { max: usize },
-    #[error("cannot take `{path}` as a requirement: it is a file of requirements")]
+    #[error("cannot use `{path}` as a requirement: it is a file of requirements")]
     RequirementsFile { path: String },
-    #[error("cannot take `{requirement}`: there is no file `{path}`")]
+    #[error("cannot use `{requirement}`: there is no file `{path}`")]
     NoSuchFile { requirement: String, path: String },
     #[error("cannot read the hashes of the requirements")]
     Hashes(#[source] Cause),
@@ -93,17 +93,17 @@ pub(crate) enum PypiError {
     Index { index: String, source: Cause },
     #[error("cannot use the index `{index}`: it is neither a path nor a plain URL of http, https or file")]
     IndexUrl { index: String },
-    #[error("cannot read `{date}` as a date for `--exclude-newer`")]
+    #[error("cannot read `{date}` as the date after which files are excluded")]
     ExcludeNewer { date: String, source: Cause },
     #[error("cannot set up the Python resolver")]
     Setup(#[source] Cause),
     #[error("cannot resolve {what} for python {python} on {platform}")]
     Resolve { what: String, python: String, platform: String, source: Cause, advice: Box<Advice> },
-    #[error("cannot use `{distribution}`: it is no wheel of an index, a URL or a file")]
+    #[error("cannot use `{distribution}`: it is not a wheel from an index, a URL or a file")]
     NotAWheel { distribution: String },
-    #[error("cannot lock `{file}`: the index tells no sha256 of it")]
+    #[error("cannot lock `{file}`: the index has no sha256 of it")]
     NoDigest { file: String },
-    #[error("cannot use `{file}`: the index tells the sha256 {found}, which the requirements do not allow")]
+    #[error("cannot use `{file}`: its sha256 in the index is {found}, which the requirements do not allow")]
     OtherDigest { file: String, found: Digest },
 }
 

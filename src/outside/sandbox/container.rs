@@ -133,8 +133,9 @@ struct File<'a> {
     options: MountOptions,
 }
 
-/// Mounts `file`, read-only, over the file that the tree has there. A link there is removed, and the stage is not told:
-/// only the user's own run mounts files over links, and it is the last program in its tree.
+/// Mounts `file`, read-only, over the file that the tree has there. If a link is there, it is removed, and the stage's
+/// record of the tree does not change: only the user's own run mounts files over links, and it is the last program in
+/// its tree.
 fn mount_file(container: &mut Container, root: &Path, file: File<'_>) -> Result<(), Refusal> {
     let File { host, inside, options } = file;
     let here = root.join(inside.trim_start_matches('/'));

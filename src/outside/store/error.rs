@@ -12,9 +12,9 @@ pub(super) const VERSION: &str = "1";
 
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
-    #[error("cannot open the store `{root}`")]
+    #[error("cannot open the cache `{root}`")]
     Open { root: PathBuf, source: io::Error },
-    #[error("cannot use the store `{root}`: it is of version `{found}`, and this lath writes version `{VERSION}`")]
+    #[error("cannot use the cache `{root}`: it has version `{found}`, and this lath uses version `{VERSION}`")]
     Version { root: PathBuf, found: String },
     #[error("cannot write `{path}`")]
     Write { path: PathBuf, source: io::Error },
@@ -22,7 +22,7 @@ pub(crate) enum StoreError {
     Read { path: PathBuf, source: io::Error },
     #[error("cannot remove `{path}`")]
     Remove { path: PathBuf, source: io::Error },
-    #[error("cannot read what is to be kept")]
+    #[error("cannot read the bytes to save")]
     Incoming(#[source] io::Error),
 }
 

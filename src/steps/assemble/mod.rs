@@ -41,7 +41,7 @@ pub(crate) enum AssembleError {
     Copy { path: PathBuf, source: std::io::Error },
     #[error("cannot copy `{path}` into the image: it is neither a file, a folder nor a link, or its name is not UTF-8")]
     CopyKind { path: PathBuf },
-    #[error("cannot put `{path}` of {origin} into the image: `{parent}` is no directory there")]
+    #[error("cannot put `{path}` of {origin} into the image: `{parent}` is not a directory there")]
     Parent { path: ImagePath, origin: Origin, parent: ImagePath },
 }
 

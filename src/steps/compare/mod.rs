@@ -69,7 +69,7 @@ pub(crate) fn compare(
     let details = world.archive.details(&snapshot, &world.http, &world.store)?;
     let extents = world.archive.extents(&snapshot, (&world.http, &world.store), world.now_secs)?;
     if extents.is_none() {
-        let note = "the archive's lists of files cannot be had: numbers of files are estimated";
+        let note = "the archive has no lists of files: the numbers of files are estimates";
         world.listener.hear(Event::Note(note.to_owned()));
     }
     let scales = Scales { details: &details, extents: extents.as_ref(), lists: &snapshot.lists, habits };

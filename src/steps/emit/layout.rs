@@ -65,7 +65,7 @@ pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
         return refused("there is a file of that name");
     }
     if is_filled(path) && !path.join("oci-layout").is_file() && !is_begun(path) {
-        return refused("it is a folder with something else in it than an OCI layout");
+        return refused("it is a folder that contains other files than an OCI layout");
     }
     staging::sweep(path);
     staging::sweep(&path.join(BLOBS));

@@ -30,7 +30,7 @@ pub(crate) enum PackError {
     Store(#[from] StoreError),
     #[error("cannot pack the files of {origin}")]
     Segment { origin: String, source: io::Error },
-    #[error("cannot read a piece of the layer `{title}` again")]
+    #[error("cannot read back a part of the layer `{title}`")]
     Layer { title: String, source: io::Error },
 }
 

@@ -74,10 +74,10 @@ fn is_called(line: &str, said: &str, program: &str) -> bool {
         let (before, after) = (&line[..at], &line[at + program.len()..]);
         // In `/bin/sh.` the dot ends a sentence, but `/bin/test.cfg` is another file.
         let is_whole = !after.strip_prefix('.').unwrap_or(after).starts_with(is_of_name);
-        let is_told_by_shell = after.starts_with(": not found") || after.starts_with(": command not found");
+        let is_reported_by_shell = after.starts_with(": not found") || after.starts_with(": command not found");
         (may_be_quoted && before.ends_with(is_quote) && after.starts_with(is_quote))
             || (before.ends_with("bin/") && is_whole)
-            || (is_told_by_shell && (before.is_empty() || before.ends_with(' ')))
+            || (is_reported_by_shell && (before.is_empty() || before.ends_with(' ')))
             || (before.ends_with("spawn ") && after.starts_with(" ENOENT"))
     })
 }

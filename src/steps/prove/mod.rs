@@ -55,11 +55,11 @@ pub(crate) enum ProveError {
     #[error("cannot use `{path}` of {origin} on {platform}: it is made for another processor (ELF machine {machine})")]
     Machine { path: ImagePath, origin: Origin, platform: Platform, machine: u16 },
     #[error(
-        "cannot promise that the image works: {} did not run before the time for all checks, {limit_secs} s, was over",
+        "cannot prove that the image works: {} did not run within the time for all checks, {limit_secs} s",
         listed(checks)
     )]
     OutOfTime { checks: Vec<String>, limit_secs: u64 },
-    #[error("cannot promise that the image works: {}", joined(.0))]
+    #[error("cannot prove that the image works: {}", joined(.0))]
     Failed(Vec<Difference>),
 }
 
@@ -174,8 +174,8 @@ pub(crate) fn prove(subject: &mut Subject<'_>, request: &Request, world: &World)
     }
     if emulation != Emulation::Kernel {
         summary.notes.push(format!(
-            "the checks of {} ran emulated; programs that they start themselves did not run, since the kernel knows no \
-             emulator (binfmt_misc)",
+            "the checks of {} ran in an emulator; programs that they started did not run, because the kernel has no \
+             registered emulator (binfmt_misc)",
             subject.platform
         ));
     }
@@ -366,7 +366,7 @@ pub(crate) fn execute(
     let emulation = world.sandbox.emulation(subject.platform.architecture).map_err(foreign)?;
     for volume in volumes.iter().filter(|volume| world.sandbox.cannot_write_to(volume)) {
         world.listener.hear(Event::Warning(format!(
-            "the program cannot write to `{}`: lath runs as root, and the program as a user without rights; open the folder \
+            "the program cannot write to `{}`: lath runs as root, and the program runs as a user without rights; open the folder \
              to all users (`chmod -R o+w`), or run lath as an ordinary user who owns it",
             volume.source.display()
         )));

@@ -51,7 +51,7 @@ impl<'a> Verdicts<'a> {
             Verdict::Restless => self
                 .summary
                 .notes
-                .push(format!("`{}` answers otherwise each time: compared by its exit code alone", answer.command)),
+                .push(format!("`{}` has another output each time: only its exit code is compared", answer.command)),
             Verdict::Passed => {}
         }
         match task {
@@ -61,12 +61,12 @@ impl<'a> Verdicts<'a> {
     }
 
     fn add_alike(&mut self, answer: &Answer) {
-        let told = match missing(&answer.said(), self.tree) {
+        let output = match missing(&answer.said(), self.tree) {
             Some(Missing { line, hint }) => format!("{line}; {hint}"),
             None => answer.last_line(),
         };
-        let place = self.alike.iter().position(|(known, _)| *known == told).unwrap_or_else(|| {
-            self.alike.push((told, Vec::new()));
+        let place = self.alike.iter().position(|(known, _)| *known == output).unwrap_or_else(|| {
+            self.alike.push((output, Vec::new()));
             self.alike.len() - 1
         });
         let commands = &mut self.alike[place].1;
@@ -85,14 +85,14 @@ impl<'a> Verdicts<'a> {
         }
         if !self.unasked.is_empty() {
             self.summary.not_run.push(format!(
-                "{}: the time for all checks, {} s, was over (`--proof-timeout` changes it)",
+                "{}: the time for all checks, {} s, was over (change it with `--proof-timeout`)",
                 listed(&self.unasked),
                 self.limit_secs
             ));
         }
-        for (told, commands) in self.alike {
+        for (output, commands) in self.alike {
             let fail = if commands.len() == 1 { "fails" } else { "fail" };
-            self.summary.notes.push(format!("`{}` {fail} untrimmed too: {told}", commands.join("`, `")));
+            self.summary.notes.push(format!("`{}` {fail} in the untrimmed image too: {output}", commands.join("`, `")));
             self.summary.failed_alike.extend(commands);
         }
         self.summary.passed.extend(self.counts.iter().map(|(what, count)| format!("{count} {what}")));

@@ -17,7 +17,7 @@ use crate::outside::world::World;
 pub(crate) enum DirectError {
     #[error("cannot fetch the wheel of `{name}`")]
     Fetch { name: String, source: HttpError },
-    #[error("cannot take the wheel `{path}`")]
+    #[error("cannot read the wheel `{path}`")]
     Take { path: PathBuf, source: StoreError },
     #[error("cannot use `{file}`: its sha256 is {found}, which the requirements do not allow")]
     Digest { file: String, found: Digest },

@@ -359,7 +359,7 @@ impl Packages<'_> {
             let listed = world.archive.packages_for_sonames((&snapshot, index), &unknown, &world.http, &world.store);
             listed.unwrap_or_else(|error| {
                 is_certain = false;
-                world.listener.hear(Event::Warning(untold(&unknown, &error)));
+                world.listener.hear(Event::Warning(unsearched(&unknown, &error)));
                 BTreeMap::new()
             })
         };
@@ -438,8 +438,8 @@ fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
 }
 
 /// Returns the warning that the archive's list of files could not be searched for `libraries`, with the causes.
-fn untold(libraries: &BTreeSet<String>, error: &ArchiveError) -> String {
-    let mut text = format!("cannot look up who carries {} libraries: {error}", libraries.len());
+fn unsearched(libraries: &BTreeSet<String>, error: &ArchiveError) -> String {
+    let mut text = format!("cannot find out which packages contain {} libraries: {error}", libraries.len());
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
         text = format!("{text}: {cause}");

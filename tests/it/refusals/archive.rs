@@ -14,12 +14,12 @@ fn an_archive_that_is_not_signed_by_a_known_key_is_not_trusted() {
       cause: cannot trust the file: it is not a signed text
 
     error: cannot trust the archive's `[MIRROR]/debian/dists/trixie`
-      cause: cannot trust the file: none of its 1 signatures is by a key of the keyring over this text
+      cause: cannot trust the file: none of its 1 signatures of this text is by a key of the keyring
 
     hint: if the archive is your own, name its keys with `--keyring FILE`; otherwise use another mirror with `--mirror URL`
 
     error: cannot trust the archive's `[MIRROR]/debian/dists/trixie`
-      cause: cannot trust the file: none of its 1 signatures is by a key of the keyring over this text
+      cause: cannot trust the file: none of its 1 signatures of this text is by a key of the keyring
 
     hint: if the archive is your own, name its keys with `--keyring FILE`; otherwise use another mirror with `--mirror URL`
     ");
@@ -29,7 +29,7 @@ fn an_archive_that_is_not_signed_by_a_known_key_is_not_trusted() {
 fn an_archive_that_has_expired_is_refused_with_the_date() {
     let world = World::new(archive().valid_until(1_000_000_000), PyPi::new().built(&tool()));
     insta::assert_snapshot!(refused(&world, "tool"), @"
-    error: cannot use the archive's `[MIRROR]/debian/dists/trixie`: it was valid until 2001-09-09T01:46:40Z, which has passed
+    error: cannot use the archive's `[MIRROR]/debian/dists/trixie`: it expired on 2001-09-09T01:46:40Z
 
     hint: the mirror is out of date, or the clock of this machine is wrong; use another mirror with `--mirror URL`
     ");
@@ -39,21 +39,21 @@ fn an_archive_that_has_expired_is_refused_with_the_date() {
 fn an_index_or_a_package_with_other_bytes_than_promised_is_refused() {
     let world = World::new(archive().with_wrong_index_hash(), PyPi::new().built(&tool()));
     insta::assert_snapshot!(refused(&world, "tool"), @"
-    error: cannot use the archive's `trixie/main/binary-amd64/Packages.xz` from `[MIRROR]/debian/dists/trixie/main/binary-amd64/by-hash/SHA256/[SHA256]`: its bytes are not those that the signed Release promises
+    error: cannot use the archive's `trixie/main/binary-amd64/Packages.xz` from `[MIRROR]/debian/dists/trixie/main/binary-amd64/by-hash/SHA256/[SHA256]`: its sha256 is not the one in the signed Release file
 
     hint: if the mirror is being updated, try again in some minutes; or use another mirror with `--mirror URL`
     ");
     let world = World::new(archive().with_wrong_deb_hash("netbase"), PyPi::new().built(&tool()));
     insta::assert_snapshot!(refused(&world, "tool"), @"
-    error: cannot fetch every parcel
-      cause: cannot use `[MIRROR]/debian/pool/main/n/netbase/netbase_1_all.deb`: its sha256 is [SHA256], and [SHA256] was promised
+    error: cannot fetch all wheels and packages
+      cause: cannot use `[MIRROR]/debian/pool/main/n/netbase/netbase_1_all.deb`: its sha256 is [SHA256], not [SHA256]
 
     hint: a proxy or a mirror does not send the bytes that were published: use another, or try again later
     ");
     let world = World::new(archive(), PyPi::new().built(&tool()).with_wrong_sha256());
     insta::assert_snapshot!(refused(&world, "tool"), @"
     error: cannot fetch the wheels
-      cause: cannot use `[INDEX]/files/tool-1.0-py3-none-any.whl`: its sha256 is [SHA256], and [SHA256] was promised
+      cause: cannot use `[INDEX]/files/tool-1.0-py3-none-any.whl`: its sha256 is [SHA256], not [SHA256]
 
     hint: a proxy or a mirror does not send the bytes that were published: use another, or try again later
     ");
@@ -69,7 +69,7 @@ fn a_proxy_that_answers_with_a_page_is_found_out_and_what_is_kept_stays_good() {
     world.debian.server.set(&path, Response::proxy_page());
     insta::assert_snapshot!(refused(&world, "tool"), @"
     error: cannot trust the archive's `[MIRROR]/debian/dists/trixie`
-      cause: cannot trust the file: it is not a signed text; a web page came instead, perhaps a proxy's
+      cause: cannot trust the file: it is not a signed text; it is a web page, perhaps of a proxy
 
     hint: check whether a proxy intercepts requests to the mirror, or use another mirror with `--mirror URL`
     ");
@@ -85,8 +85,8 @@ fn a_page_in_place_of_a_package_or_of_the_index_is_refused_by_its_url() {
     let deb = world.debian.deb_path("netbase").unwrap();
     world.debian.server.set(&deb, Response::proxy_page());
     insta::assert_snapshot!(refused(&world, "tool"), @"
-    error: cannot fetch every parcel
-      cause: cannot fetch `[MIRROR]/debian/pool/main/n/netbase/netbase_1_all.deb`: a page comes in its place (text/html), as from a proxy that wants a log-in
+    error: cannot fetch all wheels and packages
+      cause: cannot fetch `[MIRROR]/debian/pool/main/n/netbase/netbase_1_all.deb`: the response is a web page (text/html), perhaps the login page of a proxy
 
     hint: check the proxy settings: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`
     ");
@@ -95,14 +95,14 @@ fn a_page_in_place_of_a_package_or_of_the_index_is_refused_by_its_url() {
     let error = refused(&world, "tool");
     insta::assert_snapshot!(unwrapped(&error), @"
     error: cannot resolve `tool` for python 3.13 on linux/amd64
-      cause: Because there are no versions of tool and the request asks for tool, the request cannot be met.
-      cause: `[INDEX]/simple/` answers for `tool` with a page that lists no file: is it an index, or a proxy's page?
+      cause: Because there are no versions of tool and the request requires tool, the request cannot be met.
+      cause: the page of `tool` on `[INDEX]/simple/` lists no file: check whether it is an index, and not a page of a proxy
     ");
     let world = World::usual();
     world.pypi.server.set(&format!("/files/{}", tool().file_name()), Response::proxy_page());
     insta::assert_snapshot!(refused(&world, "tool"), @"
     error: cannot fetch the wheels
-      cause: cannot fetch `[INDEX]/files/tool-1.0-py3-none-any.whl`: a page comes in its place (text/html), as from a proxy that wants a log-in
+      cause: cannot fetch `[INDEX]/files/tool-1.0-py3-none-any.whl`: the response is a web page (text/html), perhaps the login page of a proxy
 
     hint: check the proxy settings: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`
     ");
@@ -125,7 +125,7 @@ fn a_download_that_is_cut_is_gone_on_with_and_one_that_is_always_cut_is_refused(
     let world = World::usual();
     world.debian.server.fault(&deb, Fault::Cut { times: 99, after_bytes: 0 });
     insta::assert_snapshot!(refused(&world, "tool"), @"
-    error: cannot fetch every parcel
+    error: cannot fetch all wheels and packages
       cause: cannot fetch `[MIRROR]/debian/pool/main/n/netbase/netbase_1_all.deb`
       cause: error decoding response body
       cause: request or response body error

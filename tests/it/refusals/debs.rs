@@ -38,19 +38,19 @@ fn a_hostile_package_is_refused_by_its_file() {
     cause: cannot unpack `./run/pipe`: it is a pipe, which no image needs
     cause: cannot use the path `../../etc/passwd`: it leads outside the image
     cause: cannot use the path `../../etc/shadow`: it leads outside the image
-    cause: cannot use `usr/bin/a`: it is a hard link to `./usr/bin/later`, which is no file that came before it
-    cause: cannot use `usr/bin/a`: it is a hard link to `./usr/bin`, which is no file that came before it
-    cause: cannot use `usr/bin/a`: it is a hard link to `./usr/share/netbase/x`, which is no file that came before it
+    cause: cannot use `usr/bin/a`: it is a hard link to `./usr/bin/later`, which is not an earlier file of the package
+    cause: cannot use `usr/bin/a`: it is a hard link to `./usr/bin`, which is not an earlier file of the package
+    cause: cannot use `usr/bin/a`: it is a hard link to `./usr/share/netbase/x`, which is not an earlier file of the package
     cause: cannot use the path `./usr/bin/.wh.python3.13`: in a layer, names that begin with `.wh.` remove other files
     cause: cannot use the path `./etc/.wh..wh..opq`: in a layer, names that begin with `.wh.` remove other files
-    cause: cannot use `usr/bin/evil`: it is there twice
-    cause: cannot use the path "./usr/bin/a\nb": it holds a NUL, a line break or bytes that are not UTF-8
-    cause: cannot use the path `./usr/bin/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`: Linux takes names of at most 255 bytes, and paths of at most 4095
+    cause: cannot use `usr/bin/evil`: the path occurs twice
+    cause: cannot use the path "./usr/bin/a\nb": it contains a NUL, a line break or bytes that are not UTF-8
+    cause: cannot use the path `./usr/bin/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`: Linux allows names of at most 255 bytes and paths of at most 4095 bytes
     cause: cannot unpack `zeros`
-    cause: it unpacks to more than 67 MB, as only a bomb does
+    cause: it unpacks to more than 67 MB, like a zip bomb
     cause: cannot read `data.tar.xz`
     cause: premature eof
-    cause: cannot read `data.tar.xz`: it is cut short, or its size is not what the package tells
+    cause: cannot read `data.tar.xz`: it is cut short, or it does not have the size that the package declares
     "#);
 }
 
@@ -60,7 +60,7 @@ fn a_file_through_a_link_is_refused_and_reaches_nothing_on_the_host() {
     let target = outside.path().to_str().unwrap();
     let deb = evil().without_parents().link("a", target).raw_entry("./a/passwd", "x");
     insta::assert_snapshot!(refused(&with_deb(&deb), "tool --with evil"), @"
-    error: cannot put `/a/passwd` of deb evil into the image: `/a` is no directory there
+    error: cannot put `/a/passwd` of deb evil into the image: `/a` is not a directory there
     ");
     assert_eq!(fs_err::read_dir(outside.path()).unwrap().count(), 0);
 }
@@ -85,7 +85,7 @@ fn two_packages_with_the_same_path_are_reported_unless_one_replaces_the_other() 
         let world = crate::world::World::new(archive, testkit::PyPi::new().built(&crate::world::tool()));
         let output = world.build("tool --with one --with two");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let note = "`/usr/bin/both` of deb two took the place of what deb one has there";
+        let note = "`/usr/bin/both` of deb two replaced the file of deb one";
         assert!(output.status.success() && said.contains(note) == is_reported, "{said}");
         assert_eq!(oci::check(&world.path("tool.tar")).unwrap().platforms[0].text("usr/bin/both"), Some("2"));
     }

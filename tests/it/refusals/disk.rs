@@ -112,13 +112,13 @@ fn a_destination_that_is_there_or_cannot_be_written_is_refused_before_anything_i
 
     $ tool -o dir:full
     exit 1
-    error: cannot write `full`: it is there already and not an empty folder
+    error: cannot write `full`: it exists and is not an empty folder
 
     hint: use another destination with `-o DEST`, or another file
 
     $ tool -o dir:file
     exit 1
-    error: cannot write `file`: it is there already and not an empty folder
+    error: cannot write `file`: it exists and is not an empty folder
 
     hint: use another destination with `-o DEST`, or another file
 
@@ -130,7 +130,7 @@ fn a_destination_that_is_there_or_cannot_be_written_is_refused_before_anything_i
 
     $ tool -o oci-archive:file/x.tar
     exit 1
-    error: cannot write `file/x.tar`: the folder that should hold it is not there
+    error: cannot write `file/x.tar`: its folder does not exist
 
     hint: use another destination with `-o DEST`, or another file
     ");
@@ -145,7 +145,7 @@ fn a_store_that_cannot_be_used_is_named_with_a_way_out() {
     fs_err::write(world.path("cache/store/version"), "99").unwrap();
     insta::assert_snapshot!(world.error("tool"), @"
     exit 1
-    error: cannot use the store `[DIR]/cache/store`: it is of version `99`, and this lath writes version `1`
+    error: cannot use the cache `[DIR]/cache/store`: it has version `99`, and this lath uses version `1`
 
     hint: empty the cache with `lath cache prune --all`, or use another with `--cache-dir DIR`
     ");
@@ -153,7 +153,7 @@ fn a_store_that_cannot_be_used_is_named_with_a_way_out() {
     fs_err::write(world.path("file"), "mine").unwrap();
     insta::assert_snapshot!(world.error("tool --cache-dir file"), @"
     exit 1
-    error: cannot open the store `file/store`
+    error: cannot open the cache `file/store`
       cause: failed to create directory `file/store`: Not a directory (os error 20)
 
     hint: use a directory that you can write to: `--cache-dir DIR`

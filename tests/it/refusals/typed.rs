@@ -2,7 +2,7 @@
 
 use testkit::oci;
 
-use super::refused;
+use super::{refused, unwrapped};
 use crate::world::{World, lath, stdout};
 
 #[test]
@@ -17,31 +17,30 @@ fn what_is_not_there_is_named() {
         "tool -o nowhere/x.tar",
         "tool --python 3.12 --base debian:trixie",
     ];
-    let errors = table.map(|words| format!("$ {words}\n{}\n", refused(&world, words)));
+    let errors = table.map(|words| format!("$ {words}\n{}\n", unwrapped(&refused(&world, words))));
     insta::assert_snapshot!(errors.join("\n"), @"
     $ nothing-like-it
     error: cannot resolve `nothing-like-it` for python 3.13 on linux/amd64
-      cause: Because nothing-like-it is not on `[INDEX]/simple/` and the request asks for
-             nothing-like-it, the request cannot be met.
+      cause: Because nothing-like-it is not on `[INDEX]/simple/` and the request requires nothing-like-it, the request cannot be met.
 
     $ tool==9
     error: cannot resolve `tool==9` for python 3.13 on linux/amd64
-      cause: Because there is no version of tool==9 and the request asks for tool==9, the request cannot be met.
-      cause: of `tool` the index has 1.0 alone
+      cause: Because there is no version of tool==9 and the request requires tool==9, the request cannot be met.
+      cause: the index has only 1.0 of `tool`
 
     $ tool --with no-such-package
     error: cannot find the Debian package `no-such-package` (`--with no-such-package`)
 
     $ tool --with netbas
-    error: cannot find the Debian package `netbas` (`--with netbas`); near to it are `netbase`
+    error: cannot find the Debian package `netbas` (`--with netbas`); similar names are `netbase`
 
     $ tool -c other
-    error: cannot run `other`: no distribution of the image installs it; it has `tool`
+    error: cannot run `other`: no distribution in the image has a script of that name (scripts: `tool`)
 
     hint: choose one of them with `-c NAME`
 
     $ tool -o nowhere/x.tar
-    error: cannot write `nowhere/x.tar`: the folder that should hold it is not there
+    error: cannot write `nowhere/x.tar`: its folder does not exist
 
     hint: use another destination with `-o DEST`, or another file
 
@@ -57,7 +56,7 @@ fn what_is_not_there_is_named() {
 fn a_script_that_is_not_there_is_refused_before_anything_is_packed() {
     let world = World::usual();
     insta::assert_snapshot!(refused(&world, "tool -c typo"), @"
-    error: cannot run `typo`: no distribution of the image installs it; it has `tool`
+    error: cannot run `typo`: no distribution in the image has a script of that name (scripts: `tool`)
 
     hint: choose one of them with `-c NAME`
     ");
@@ -78,8 +77,8 @@ fn a_time_that_an_image_cannot_hold_is_wrong_usage() {
     insta::assert_snapshot!(errors.join("\n"), @"
     Some(2) error: cannot use SOURCE_DATE_EPOCH `8589934592`: an image can hold times up to 8589934591 (2242-03-16)
     Some(2) error: cannot use SOURCE_DATE_EPOCH `99999999999999999999999`: an image can hold times up to 8589934591 (2242-03-16)
-    Some(2) error: cannot read SOURCE_DATE_EPOCH `soon`: it is a number of seconds since 1970
-    Some(2) error: cannot read SOURCE_DATE_EPOCH `-1`: it is a number of seconds since 1970
+    Some(2) error: cannot read SOURCE_DATE_EPOCH `soon`: it must be a number of seconds since 1970
+    Some(2) error: cannot read SOURCE_DATE_EPOCH `-1`: it must be a number of seconds since 1970
     ");
     assert!(world.debian.server.requests().is_empty());
     assert!(said("8589934591").starts_with("Some(0)"));
@@ -136,10 +135,10 @@ fn wrong_usage_has_exit_code_2() {
     insta::assert_snapshot!(errors.join("\n"), @"
     error: the following required arguments were not provided:
     error: invalid value 'everything' for '--trim <LEVEL>'
-    error: cannot build for the platform `linux/vax`: lath knows `linux/amd64` and `linux/arm64`
+    error: cannot build for the platform `linux/vax`: lath supports `linux/amd64` and `linux/arm64`
     error: cannot read the value of `--env`: write it as `NAME=VALUE`
     error: unexpected argument '--no-such-flag' found
-    error: cannot name an image `a:b:c`: write `name`, `name:tag` or `host/name:tag`, in lower case, of at most 255 characters
+    error: cannot name an image `a:b:c`: write `name`, `name:tag` or `host/name:tag`, in lower case, with at most 255 characters
     error: cannot run as `4294967296`: write `UID` or `UID:GID`, in digits, each at most 2147483647
     error: cannot read the pattern `[` of `--keep`: write a path of the image with `*`, `**` and `?`, beginning with `/` or `*`
     error: cannot start in `data`: write a path of the image that begins with `/`

@@ -34,18 +34,18 @@ fn a_hostile_wheel_is_refused_by_its_file() {
     cause: cannot use the wheel: `../../etc/passwd` leads outside the wheel
     cause: cannot use the wheel: `/etc/passwd` leads outside the wheel
     cause: cannot use the wheel: `tool/link` is a symbolic link
-    cause: cannot use the wheel: the sha256 of `tool/__init__.py` is not what its RECORD says
-    cause: cannot use the wheel: its RECORD lists a file that it does not hold: `tool/ghost.py`
+    cause: cannot use the wheel: the sha256 of `tool/__init__.py` is not the one in its RECORD
+    cause: cannot use the wheel: its RECORD lists a file that the wheel does not contain: `tool/ghost.py`
     cause: cannot use the wheel: its RECORD does not list `tool/extra.py`
     cause: cannot use the wheel: `tool-1.0.dist-info/RECORD` is missing
     cause: cannot use the path `tool/.wh.__init__.py`: in a layer, names that begin with `.wh.` remove other files
-    cause: cannot use `twice.py`: it is there twice
-    cause: cannot use the wheel: no script can be named `..`, as its entry_points.txt has it
-    cause: cannot use the wheel: no script can be named ``, as its entry_points.txt has it
-    cause: cannot use the wheel: no script can be named `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx`, as its entry_points.txt has it
-    cause: cannot use the path `tool/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`: Linux takes names of at most 255 bytes, and paths of at most 4095
-    cause: cannot use the path `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`: Linux takes names of at most 255 bytes, and paths of at most 4095
-    cause: cannot use the wheel: it unpacks to more than 200 times its size, as only a zip bomb does
+    cause: cannot use `twice.py`: the path occurs twice
+    cause: cannot use the wheel: its entry_points.txt contains a script named `..`, which cannot be the name of a file
+    cause: cannot use the wheel: its entry_points.txt contains a script named ``, which cannot be the name of a file
+    cause: cannot use the wheel: its entry_points.txt contains a script named `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx`, which cannot be the name of a file
+    cause: cannot use the path `tool/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`: Linux allows names of at most 255 bytes and paths of at most 4095 bytes
+    cause: cannot use the path `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`: Linux allows names of at most 255 bytes and paths of at most 4095 bytes
+    cause: cannot use the wheel: it unpacks to more than 200 times its size, like a zip bomb
     ");
 }
 
@@ -54,7 +54,7 @@ fn a_file_below_another_wheels_file_is_refused_by_both() {
     let other = testkit::WheelBuilder::new("other", "1").file("tool/__init__.py/below.py", "x");
     let world = World::new(archive(), PyPi::new().built(&tool()).built(&other));
     insta::assert_snapshot!(refused(&world, "tool other"), @"
-    error: cannot put `/opt/app/lib/python3.13/site-packages/tool/__init__.py/below.py` of wheel other into the image: `/opt/app/lib/python3.13/site-packages/tool/__init__.py` is no directory there
+    error: cannot put `/opt/app/lib/python3.13/site-packages/tool/__init__.py/below.py` of wheel other into the image: `/opt/app/lib/python3.13/site-packages/tool/__init__.py` is not a directory there
     ");
 }
 
@@ -77,7 +77,7 @@ fn a_wheel_that_writes_over_its_own_files_is_reported() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     insta::assert_snapshot!(said.lines().find(|line| line.contains("__init__.py")).unwrap(), @"
-    hint: `lib/python3.13/site-packages/tool/__init__.py` of wheel tool took the place of its own file there, with other contents
+    hint: `lib/python3.13/site-packages/tool/__init__.py` of wheel tool replaced another file of the same wheel that has the same path and other contents
     ");
 }
 
