@@ -224,7 +224,7 @@ mod tests {
             Hint::Absent { name: text("pkg_resources"), add: Addition::Requirement(text("setuptools<81")) },
             Hint::Add(Addition::Requirement(text("pip"))),
         ];
-        insta::assert_snapshot!(hints.map(|hint| hint.to_string()).join("\n"), @"
+        insta::assert_snapshot!(words(hints), @"
         yq calls `jq`, which is not in the image: add it with `--with jq`
         w needs `liba.so.1`, and no known package of `trixie` contains it: add a package with `--with PACKAGE`
         w needs `liba.so.1`, `libb.so.1`, and no known package of `trixie` contains them: add a package with `--with PACKAGE`
@@ -234,10 +234,14 @@ mod tests {
         ");
     }
 
+    fn words<const COUNT: usize>(hints: [Hint; COUNT]) -> String {
+        hints.map(|hint| hint.to_string()).join("\n")
+    }
+
     #[test]
-    fn every_hint_says_what_to_do() {
-        let (name, path, parcel) = ("x-y".to_owned(), "/a".to_owned(), "x_y-1.whl".to_owned());
-        let request = [
+    fn hints_about_requests_in_words() {
+        let (name, parcel) = ("x-y".to_owned(), "x_y-1.whl".to_owned());
+        let hints = [
             RequestHint::PercentEncode,
             RequestHint::CopyScript,
             RequestHint::BuildWheel,
@@ -253,56 +257,7 @@ mod tests {
             RequestHint::OtherDestination,
             RequestHint::Gzip,
         ];
-        let proof = [ProofHint::MoreTime, ProofHint::Keep { path }, ProofHint::Untrimmed];
-        let network = [
-            NetworkHint::FillCache,
-            NetworkHint::Certificates,
-            NetworkHint::RedirectLoop,
-            NetworkHint::Reachable,
-            NetworkHint::ProxyPassword,
-            NetworkHint::Password,
-            NetworkHint::ProxyPage,
-            NetworkHint::OtherBytes,
-            NetworkHint::Slow,
-            NetworkHint::LargePage,
-            NetworkHint::LargeMetadata,
-            NetworkHint::ManyPages,
-        ];
-        let archive = [
-            ArchiveHint::SecurityMirror,
-            ArchiveHint::OtherRelease { known: vec!["debian:trixie".to_owned(), "debian:bookworm".to_owned()] },
-            ArchiveHint::ProxyPage,
-            ArchiveHint::Keyring,
-            ArchiveHint::BinaryKeyring,
-            ArchiveHint::StaleMirror,
-            ArchiveHint::UpdatingMirror,
-            ArchiveHint::PlatformMirror,
-        ];
-        let machine = [
-            MachineHint::AddressSpace,
-            MachineHint::Threads,
-            MachineHint::OrdinaryUser,
-            MachineHint::UserNamespaces,
-            MachineHint::WritableCache,
-            MachineHint::EmptyCache,
-            MachineHint::RunAgain,
-        ];
-        let engine = [
-            EngineHint::Install,
-            EngineHint::StartDaemon,
-            EngineHint::BaseWithApt,
-            EngineHint::Certificates,
-            EngineHint::Buildx,
-            EngineHint::Restart,
-        ];
-        let hints = (request.into_iter().map(Hint::Request))
-            .chain(proof.into_iter().map(Hint::Proof))
-            .chain(network.into_iter().map(Hint::Network))
-            .chain(archive.into_iter().map(Hint::Archive))
-            .chain(machine.into_iter().map(Hint::Machine))
-            .chain(engine.into_iter().map(Hint::Engine));
-        let words: Vec<String> = hints.map(|hint| hint.to_string()).collect();
-        insta::assert_snapshot!(words.join("\n"), @"
+        insta::assert_snapshot!(words(hints.map(Hint::Request)), @"
         encode special characters of a password with percent signs: `%40` for `@`, `%2F` for `/`, `%3A` for `:`
         name the distributions that the script imports, and add the script with `--copy SCRIPT:/opt/app/bin/`
         build a wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file
@@ -317,9 +272,36 @@ mod tests {
         choose one of them with `-c NAME`
         use another destination with `-o DEST`, or another file
         leave out `--compression zstd`: every engine reads gzip
+        ");
+    }
+
+    #[test]
+    fn hints_about_checks_in_words() {
+        let hints = [ProofHint::MoreTime, ProofHint::Keep { path: "/a".to_owned() }, ProofHint::Untrimmed];
+        insta::assert_snapshot!(words(hints.map(Hint::Proof)), @"
         allow more time with `--proof-timeout SECONDS`; 0 means that there is no limit
         keep a removed path with `--keep /a`
         build with `--trim none` to find out whether trimming is the cause; `--no-verify` builds without checks
+        ");
+    }
+
+    #[test]
+    fn hints_about_servers_in_words() {
+        let hints = [
+            NetworkHint::FillCache,
+            NetworkHint::Certificates,
+            NetworkHint::RedirectLoop,
+            NetworkHint::Reachable,
+            NetworkHint::ProxyPassword,
+            NetworkHint::Password,
+            NetworkHint::ProxyPage,
+            NetworkHint::OtherBytes,
+            NetworkHint::Slow,
+            NetworkHint::LargePage,
+            NetworkHint::LargeMetadata,
+            NetworkHint::ManyPages,
+        ];
+        insta::assert_snapshot!(words(hints.map(Hint::Network)), @"
         run once without `--offline` to fill the cache
         if a proxy signs with its own certificate, name the file that contains it with `SSL_CERT_FILE=FILE`
         the server redirects requests in a circle: check whether the URL is right, or use another server
@@ -332,6 +314,22 @@ mod tests {
         no honest index or archive sends this much: check whether the URL is right, or use another server
         no honest wheel has this much metadata: check whether its URL or path is right
         restrict the versions, so that lath reads fewer pages, or check whether the index is honest
+        ");
+    }
+
+    #[test]
+    fn hints_about_archives_in_words() {
+        let hints = [
+            ArchiveHint::SecurityMirror,
+            ArchiveHint::OtherRelease { known: vec!["debian:trixie".to_owned(), "debian:bookworm".to_owned()] },
+            ArchiveHint::ProxyPage,
+            ArchiveHint::Keyring,
+            ArchiveHint::BinaryKeyring,
+            ArchiveHint::StaleMirror,
+            ArchiveHint::UpdatingMirror,
+            ArchiveHint::PlatformMirror,
+        ];
+        insta::assert_snapshot!(words(hints.map(Hint::Archive)), @"
         use a mirror that has the security updates with `--security-mirror URL`
         lath knows `debian:trixie`, `debian:bookworm`; older releases are on other mirrors: `--mirror URL`
         check whether a proxy intercepts requests to the mirror, or use another mirror with `--mirror URL`
@@ -340,6 +338,21 @@ mod tests {
         the mirror is out of date, or the clock of this machine is wrong; use another mirror with `--mirror URL`
         if the mirror is being updated, try again in some minutes; or use another mirror with `--mirror URL`
         the mirror does not have this platform: use one that has it with `--mirror URL`
+        ");
+    }
+
+    #[test]
+    fn hints_about_this_machine_in_words() {
+        let hints = [
+            MachineHint::AddressSpace,
+            MachineHint::Threads,
+            MachineHint::OrdinaryUser,
+            MachineHint::UserNamespaces,
+            MachineHint::WritableCache,
+            MachineHint::EmptyCache,
+            MachineHint::RunAgain,
+        ];
+        insta::assert_snapshot!(words(hints.map(Hint::Machine)), @"
         raise the limit with `ulimit -v unlimited`
         raise the limit on processes and threads (`ulimit -u`, `TasksMax=` of systemd, `--pids-limit` of an engine), or the limit on memory (`ulimit -v`)
         run lath as an ordinary user, or as root of a namespace that has more users; or build with `--no-verify --bytecode none` and try the image in an engine
@@ -347,6 +360,20 @@ mod tests {
         use a directory that you can write to: `--cache-dir DIR`
         empty the cache with `lath cache prune --all`, or use another with `--cache-dir DIR`
         run the same command again: lath then fetches the file again
+        ");
+    }
+
+    #[test]
+    fn hints_about_engines_in_words() {
+        let hints = [
+            EngineHint::Install,
+            EngineHint::StartDaemon,
+            EngineHint::BaseWithApt,
+            EngineHint::Certificates,
+            EngineHint::Buildx,
+            EngineHint::Restart,
+        ];
+        insta::assert_snapshot!(words(hints.map(Hint::Engine)), @"
         start Docker, or install podman or buildah; `lath build` and `lath run` do not need an engine
         start Docker or Podman's socket (`systemctl --user start podman.socket`), or name another daemon with `DOCKER_HOST`; if there is none, write a file with `-o NAME.tar` and load it on a machine that has one
         the base image has no apt: use an image of Debian or Ubuntu with `--from`
