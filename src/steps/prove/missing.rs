@@ -74,10 +74,10 @@ fn is_called(line: &str, said: &str, program: &str) -> bool {
         let (before, after) = (&line[..at], &line[at + program.len()..]);
         // In `/bin/sh.` the dot ends a sentence, but `/bin/test.cfg` is another file.
         let is_whole = !after.strip_prefix('.').unwrap_or(after).starts_with(is_of_name);
-        let is_told_by_shell = after.starts_with(": not found") || after.starts_with(": command not found");
+        let is_reported_by_shell = after.starts_with(": not found") || after.starts_with(": command not found");
         (may_be_quoted && before.ends_with(is_quote) && after.starts_with(is_quote))
             || (before.ends_with("bin/") && is_whole)
-            || (is_told_by_shell && (before.is_empty() || before.ends_with(' ')))
+            || (is_reported_by_shell && (before.is_empty() || before.ends_with(' ')))
             || (before.ends_with("spawn ") && after.starts_with(" ENOENT"))
     })
 }
@@ -91,21 +91,22 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_known_by_the_words_of_pythons_shells_and_others() {
+        let package = |name: &str| Addition::Package(name.to_owned());
         let table = [
-            ("FileNotFoundError: [Errno 2] No such file or directory: 'git'", "git", "--with git"),
-            ("FileNotFoundError: [Errno 2] No such file or directory: '/bin/sh'", "sh", "--shell"),
-            ("Task failed: failed to find the executable specified /bin/sh. Please verify", "sh", "--shell"),
-            ("Fatal error: run ['uname' '-s']: No such file or directory", "uname", "--with coreutils"),
-            ("sh: 1: ps: not found", "ps", "--with procps"),
-            ("run.sh: line 3: curl: command not found", "curl", "--with curl"),
-            ("Error: spawn node ENOENT", "node", "--with nodejs"),
-            ("FileNotFoundError: [Errno 2] No such file or directory: 'ldd'", "ldd", "--with bash"),
+            ("FileNotFoundError: [Errno 2] No such file or directory: 'git'", "git", package("git")),
+            ("FileNotFoundError: [Errno 2] No such file or directory: '/bin/sh'", "sh", Addition::Shell),
+            ("Task failed: failed to find the executable specified /bin/sh. Please verify", "sh", Addition::Shell),
+            ("Fatal error: run ['uname' '-s']: No such file or directory", "uname", package("coreutils")),
+            ("sh: 1: ps: not found", "ps", package("procps")),
+            ("run.sh: line 3: curl: command not found", "curl", package("curl")),
+            ("Error: spawn node ENOENT", "node", package("nodejs")),
+            ("FileNotFoundError: [Errno 2] No such file or directory: 'ldd'", "ldd", package("bash")),
         ];
-        for (line, program, words) in table {
+        for (line, program, add) in table {
             let said = format!("Traceback\n  {line}\nCalled from somewhere");
             let found = missing(&said, &Tree::default()).unwrap();
-            let words = format!("`{program}` is not in the image: add it with `{words}`");
-            assert_eq!((found.line, found.hint.to_string()), (line, words));
+            let hint = Hint::Absent { name: program.to_owned(), add };
+            assert_eq!((found.line, found.hint), (line, hint));
         }
         for said in [
             "No such file or directory: 'a/file.txt'",
@@ -136,8 +137,9 @@ mod tests {
     #[test]
     fn a_module_that_many_do_not_ask_for_is_known_by_its_distribution() {
         let said = "ModuleNotFoundError: No module named 'pkg_resources'";
-        let remedy = "`pkg_resources` is not in the image: ask for `'setuptools<81'`, too";
-        assert_eq!(missing(said, &Tree::default()).unwrap().hint.to_string(), remedy);
+        let add = Addition::Requirement("setuptools<81".to_owned());
+        let hint = Hint::Absent { name: "pkg_resources".to_owned(), add };
+        assert_eq!(missing(said, &Tree::default()).unwrap().hint, hint);
         assert_eq!(missing("ModuleNotFoundError: No module named 'mine'", &Tree::default()), None);
     }
 }
