@@ -8,10 +8,11 @@ use std::path::Path;
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("formats", &["model"]),
-    ("outside", &["outside", "formats", "model"]),
-    ("steps", &["outside", "formats", "model"]),
+    ("catalog", &["catalog", "model"]),
+    ("outside", &["outside", "formats", "catalog", "model"]),
+    ("steps", &["outside", "formats", "catalog", "model"]),
     ("pipeline", &["steps", "outside", "model"]),
-    ("cli", &["cli", "pipeline", "model"]),
+    ("cli", &["cli", "pipeline", "catalog", "model"]),
     ("main", &[]),
     ("lib", &["cli"]),
 ];

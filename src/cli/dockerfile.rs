@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fs_err as fs;
 
+use crate::catalog::releases::{self, Release};
 use crate::cli::args::{Builder, Dockerfile, DockerfileStyle, EngineName, Global};
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
@@ -14,21 +15,8 @@ use crate::model::dockerfile::{
     DockerfileRequest, EngineProgram, EngineReceipt, EngineRequest, Mounts, RECIPE_USER_BASE, Style,
 };
 use crate::model::event::Listener;
-use crate::model::request::{Distribution, Request, UserBase};
+use crate::model::request::{Request, UserBase};
 use crate::pipeline;
-
-/// Names and numbers of releases, with which the tags of base images begin.
-const RELEASES: [(Distribution, &str, &str); 9] = [
-    (Distribution::Debian, "bookworm", "12"),
-    (Distribution::Debian, "trixie", "13"),
-    (Distribution::Debian, "forky", "14"),
-    (Distribution::Debian, "sid", "unstable"),
-    (Distribution::Debian, "trixie", "stable"),
-    (Distribution::Debian, "bookworm", "oldstable"),
-    (Distribution::Ubuntu, "jammy", "22.04"),
-    (Distribution::Ubuntu, "noble", "24.04"),
-    (Distribution::Ubuntu, "resolute", "26.04"),
-];
 
 /// Base images that have another package manager than apt, or none.
 const WITHOUT_APT: [&str; 16] = [
@@ -167,16 +155,17 @@ fn release(from: &str, is_told: bool) -> Result<Option<String>, Failure> {
         return Ok(None);
     }
     let words: Vec<&str> = tag.split('-').collect();
-    let is_meant = |(_, suite, number): &&(Distribution, &str, &str)| {
-        words.iter().any(|word| word == suite || word == number || word.starts_with(&format!("{number}.")))
+    // A tag may have more numbers than the release: `12.11`.
+    let is_meant = |release: &Release| {
+        release.names().any(|name| words.iter().any(|word| *word == name || word.starts_with(&format!("{name}."))))
     };
-    let of_name = |distribution: Distribution| last.contains(&distribution.to_string());
-    let mut known: Vec<_> = RELEASES.iter().filter(is_meant).collect();
-    if known.iter().any(|(distribution, _, _)| of_name(*distribution)) {
-        known.retain(|(distribution, _, _)| of_name(*distribution));
+    let is_of_name = |release: &Release| last.contains(&release.distribution.to_string());
+    let mut known: Vec<&Release> = releases::all().iter().filter(|release| is_meant(release)).collect();
+    if known.iter().any(|release| is_of_name(release)) {
+        known.retain(|release| is_of_name(release));
     }
     match known.first() {
-        Some((distribution, suite, _)) => Ok(Some(format!("{distribution}:{suite}"))),
+        Some(Release { distribution, suite, .. }) => Ok(Some(format!("{distribution}:{suite}"))),
         None => Err(usage(format!(
             "cannot tell which release `{from}` is: tell it with `--base`, such as `--base debian:trixie`"
         ))),
@@ -187,16 +176,16 @@ fn release(from: &str, is_told: bool) -> Result<Option<String>, Failure> {
 /// for.
 fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
     let suite = &request.base.suite;
-    let Some((own, _, _)) = settings::BASES.iter().find(|(_, _, known)| known == suite) else { return Ok(()) };
-    let wanted = request.python.version.to_string();
-    if *own == wanted {
+    let Some(release) = releases::find(request.base.distribution, suite) else { return Ok(()) };
+    let (own, wanted) = (release.python, request.python.version);
+    if own == wanted {
         return Ok(());
     }
     let base = from.map_or_else(|| format!("{}:{suite}", request.base.distribution), str::to_owned);
     let failure = Failure::usage(format!("cannot install python {wanted} on `{base}`: its `python3` is {own}"));
-    let other = settings::BASES.iter().find(|(version, _, _)| *version == wanted);
+    let other = releases::for_python().into_iter().find(|release| release.python == wanted);
     let hint = match other {
-        Some((_, distribution, suite)) => format!("`--from {distribution}:{suite}` has it"),
+        Some(Release { distribution, suite, .. }) => format!("`--from {distribution}:{suite}` has it"),
         None => "leave out `--python`".to_owned(),
     };
     Err(failure.with_exit_code(1).with_hints(vec![hint]))

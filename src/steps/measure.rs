@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::catalog::packages;
 use crate::formats::deb822::paragraphs;
 use crate::formats::oci::saved_image::SavedImage;
 use crate::model::comparison::{BuildTimes, ComparedImage, Content, Contents, Way};
@@ -55,7 +56,7 @@ fn contents(saved: &SavedImage, program: &str) -> Contents {
     }
     let mut owners: BTreeMap<String, Content> = BTreeMap::new();
     for (package, list) in &saved.package_lists {
-        let content = Content::of_package(package, sections.get(package).map_or("", String::as_str));
+        let content = packages::content(package, sections.get(package).map_or("", String::as_str));
         owners.extend(list.lines().map(|path| (merged(path), content)));
     }
     let mut contents = Contents::new();

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::catalog::releases;
 use crate::formats::release::{IndexFile, Release, ReleaseError};
 use crate::model::digest::Digest;
 use crate::model::hint::Hints;
@@ -83,7 +84,7 @@ impl Hints for ArchiveError {
             }
             Self::NoSuite { distribution, .. } => {
                 let known = mirrors::suites(*distribution);
-                let known: Vec<String> = known.iter().map(|suite| format!("`{distribution}:{suite}`")).collect();
+                let known: Vec<String> = known.map(|suite| format!("`{distribution}:{suite}`")).collect();
                 format!("lath knows {}; older releases move to other mirrors: `--mirror URL`", known.join(", "))
             }
             Self::Signature { source: SignatureError::Unsigned { is_html: true }, .. } => {
@@ -179,11 +180,8 @@ impl Archive {
         let keyring = match (&self.keyring, base.distribution) {
             (Some(keyring), _) => keyring,
             (None, distribution) => {
-                let keys = match distribution {
-                    Distribution::Debian => Keyring::debian(),
-                    Distribution::Ubuntu => Keyring::ubuntu(),
-                };
-                own = keys.map_err(|error| ArchiveError::NoKeys(distribution, error))?;
+                own = Keyring::read(releases::archive(distribution).keyring())
+                    .map_err(|error| ArchiveError::NoKeys(distribution, error))?;
                 &own
             }
         };

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::catalog::packages;
 use crate::model::comparison::{AptHabits, Content, Contents};
 use crate::outside::archive::AptLists;
 use crate::outside::archive::details::DetailIndex;
@@ -106,7 +107,7 @@ pub(super) struct Scales<'a> {
 impl Scales<'_> {
     pub(super) fn content(&self, name: &str, version: &str) -> Content {
         let section = self.details.of(name, version).map_or("", |details| details.section);
-        Content::of_package(name, section)
+        packages::content(name, section)
     }
 
     fn extent(&self, package: &Package<'_>) -> Extent {

@@ -3,7 +3,8 @@
 use super::contents::{lean_packages, modules};
 use super::pins::{installed, write_pins};
 use super::text::{Text, exec_form, folded, pair, shell_word};
-use super::{COMPILERS, DockerfileError, Page, uv};
+use super::{DockerfileError, Page, uv};
+use crate::catalog::packages;
 use crate::model::dockerfile::Style;
 use crate::model::request::Bytecode;
 
@@ -25,7 +26,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     let mut packages = vec!["python3-pip".to_owned()];
     if page.is_unpinned() {
         text.why("pip, and compilers for what has no wheel.");
-        packages.extend(COMPILERS.map(str::to_owned));
+        packages.extend(packages::compilers().iter().cloned());
     } else {
         text.why("pip, without what apt would recommend: nothing has to be compiled.");
     }

@@ -23,6 +23,7 @@ use self::checks::{Scope, Task, TaskKey};
 use self::clock::Clock;
 use self::compare::{Answer, Verdict, judge};
 use self::verdicts::{Verdicts, listed};
+use crate::catalog::programs;
 use crate::model::assembly::Assembly;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
@@ -30,7 +31,6 @@ use crate::model::hint::Hints;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::Platform;
 use crate::model::receipt::ProofSummary;
-use crate::model::remedies;
 use crate::model::request::{Request, Volume};
 use crate::model::tree::{Origin, Tree};
 use crate::outside::sandbox::{Emulation, SandboxError};
@@ -71,7 +71,7 @@ impl Hints for ProveError {
             Self::Sandbox(error) => error.hints(),
             Self::NotFound { program } => {
                 let name = program.rsplit_once("bin/").map_or(program.as_str(), |(_, name)| name);
-                remedies::of_program(name).iter().map(ToString::to_string).collect()
+                programs::of_program(name).iter().map(ToString::to_string).collect()
             }
             Self::OutOfTime { .. } => {
                 vec!["`--proof-timeout SECONDS` gives them more time, and 0 all the time that they need".to_owned()]
