@@ -8,17 +8,19 @@ use std::path::Path;
 /// path begins with. If a part does not list itself, its children may not use one another.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("model", &["model"]),
+    ("catalog", &["catalog", "model"]),
     ("formats", &["model"]),
     // A door without an entry of its own may use nothing.
     ("outside", &[]),
     (
         "outside/archive",
-        &["outside/archive", "outside/credentials", "outside/http", "outside/store", "formats", "model"],
+        &["outside/archive", "outside/credentials", "outside/http", "outside/store", "formats", "catalog", "model"],
     ),
     ("outside/credentials", &["model"]),
+    ("outside/daemon", &["model"]),
     ("outside/facts", &["outside/store", "formats", "model"]),
     ("outside/http", &["outside/http", "outside/credentials", "outside/store", "model"]),
-    ("outside/pypi", &["outside/pypi", "outside/credentials", "outside/http", "model"]),
+    ("outside/pypi", &["outside/pypi", "outside/credentials", "outside/http", "catalog", "model"]),
     ("outside/sandbox", &["outside/sandbox", "outside/unfinished", "formats", "model"]),
     ("outside/stage", &["outside/stage", "outside/store", "outside/unfinished", "model"]),
     ("outside/staging", &["outside/unfinished"]),
@@ -26,10 +28,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("outside/threads", &["model"]),
     ("outside/unfinished", &["outside/threads"]),
     ("outside/world", &["outside", "model"]),
-    ("steps", &["outside", "formats", "model"]),
+    ("steps", &["outside", "formats", "catalog", "model"]),
     ("pipeline", &["present", "steps", "outside", "model"]),
     ("present", &["present", "rivals/model", "model"]),
-    ("rivals", &["rivals", "pipeline", "steps", "outside", "formats", "model"]),
+    ("rivals", &["rivals", "pipeline", "steps", "outside", "formats", "catalog", "model"]),
     ("rivals/model", &["model"]),
     (
         "cli",
@@ -38,6 +40,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "present",
             "rivals",
             "pipeline",
+            "catalog",
             "model",
             // The command line passes the world to the pipeline. It does not use the doors in it.
             "outside/world/World",

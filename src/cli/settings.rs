@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::catalog::releases;
 use crate::cli::defaults;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
@@ -20,15 +21,6 @@ use crate::model::request::{
     RuntimeRequest, TrimRequest, Volume,
 };
 use crate::model::world_settings::WorldSettings;
-
-/// The Python version of each release. The first is the default.
-pub(super) const BASES: [(&str, Distribution, &str); 5] = [
-    ("3.13", Distribution::Debian, "trixie"),
-    ("3.11", Distribution::Debian, "bookworm"),
-    ("3.14", Distribution::Debian, "sid"),
-    ("3.10", Distribution::Ubuntu, "jammy"),
-    ("3.12", Distribution::Ubuntu, "noble"),
-];
 
 pub(super) fn usage(error: impl Display) -> Failure {
     Failure::usage(error.to_string())
@@ -132,14 +124,17 @@ fn base(settings: &Settings) -> Result<(PythonVersion, BaseRequest), Failure> {
         }
     };
     let known = match (&wanted, &named) {
-        (_, Some((_, suite))) => BASES.iter().find(|(_, _, known)| known == suite),
-        (Some(version), None) => BASES.iter().find(|(known, _, _)| *known == version.to_string()),
-        (None, None) => BASES.first(),
+        (_, Some((distribution, suite))) => releases::find(*distribution, suite),
+        (Some(version), None) => releases::for_python().into_iter().find(|release| release.python == *version),
+        (None, None) => releases::default(),
     };
-    let list = || BASES.map(|(version, _, suite)| format!("{version} ({suite})")).join(", ");
+    let list = || {
+        let known = releases::for_python().into_iter().map(|release| format!("{} ({})", release.python, release.suite));
+        known.collect::<Vec<String>>().join(", ")
+    };
     let (distribution, suite) = match (&named, known) {
         (Some(named), _) => named.clone(),
-        (None, Some((_, distribution, suite))) => (*distribution, (*suite).to_owned()),
+        (None, Some(release)) => (release.distribution, release.suite.clone()),
         (None, None) => {
             let version = settings.python.as_deref().unwrap_or_default();
             return Err(usage(format!(
@@ -150,7 +145,7 @@ fn base(settings: &Settings) -> Result<(PythonVersion, BaseRequest), Failure> {
     };
     let version = match (wanted, known) {
         (Some(version), _) => version,
-        (None, Some((version, _, _))) => parsed(version)?,
+        (None, Some(release)) => release.python,
         (None, None) => {
             return Err(usage(format!(
                 "cannot find out the Python version of `{suite}`: name it with `--python VERSION`"

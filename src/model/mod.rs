@@ -19,7 +19,6 @@ pub(crate) mod part;
 pub(crate) mod platform;
 pub(crate) mod reason;
 pub(crate) mod receipt;
-pub(crate) mod remedies;
 pub(crate) mod request;
 pub(crate) mod secret_text;
 pub(crate) mod tree;

@@ -3,6 +3,7 @@
 
 mod build_by_engine;
 mod compare;
+mod content;
 mod dockerfile;
 mod engine;
 mod failure;

@@ -12,6 +12,7 @@ use uv_pep440::Version;
 use uv_resolver::{NoSolutionError, ResolveError};
 use uv_types::BuildContext as _;
 
+use crate::catalog::releases;
 use crate::model::hint::{Hint, RequestHint};
 use crate::model::secret_text::public;
 use crate::outside::pypi::no_builds::NoBuilds;
@@ -24,8 +25,6 @@ const WIDTH: usize = 100;
 const LINES: usize = 12;
 /// The files of at most this many packages are listed. uv's report may name the others.
 const PACKAGES: usize = 4;
-/// The versions of Python that lath has a base for, so that hints may suggest them.
-const PYTHONS: [(u8, u8); 5] = [(3, 10), (3, 11), (3, 12), (3, 13), (3, 14)];
 /// Options of uv that its hints name but lath does not have.
 const FOREIGN_OPTIONS: [&str; 2] = ["--index-strategy", "--find-links"];
 /// The beginnings of uv's hints that are dropped. They are about uv's own options, or about the files of the index,
@@ -219,14 +218,14 @@ fn hint_for(name: &str, versions: &[(Version, Files)], files: &Files, target: &T
             tag == "any" || (tag.starts_with("manylinux") || tag.starts_with("linux")) && tag.ends_with(machine)
         })
     };
-    let other = PYTHONS.iter().rev().find(|(major, minor)| {
-        let tag = format!("cp{major}{minor}");
+    let other = releases::for_python().into_iter().rev().map(|release| release.python).find(|python| {
+        let tag = format!("cp{}{}", python.major, python.minor);
         let is_for = |wheel: &&WheelFilename| wheel.python_tags().iter().any(|python| python.to_string() == tag);
         files.wheels.iter().filter(runs_here).any(|wheel| is_for(&wheel))
     });
     let name = name.to_owned();
     match other {
-        Some((major, minor)) => Some(RequestHint::OtherPython { name, python: format!("{major}.{minor}") }),
+        Some(python) => Some(RequestHint::OtherPython { name, python: python.to_string() }),
         None => files.has_source.then_some(RequestHint::BuildWheelOf { name }),
     }
 }

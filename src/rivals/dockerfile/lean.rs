@@ -3,7 +3,8 @@
 use super::contents::{lean_packages, modules};
 use super::pins::{installed, write_pins};
 use super::text::{Text, exec_form, folded, pair, shell_word};
-use super::{COMPILERS, DockerfileError, Page, uv};
+use super::{DockerfileError, Page, uv};
+use crate::catalog::packages;
 use crate::model::request::Bytecode;
 use crate::rivals::model::dockerfile::Style;
 
@@ -25,7 +26,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     let mut packages = vec!["python3-pip".to_owned()];
     if page.is_unpinned() {
         text.why("pip, and compilers for distributions without a wheel.");
-        packages.extend(COMPILERS.map(str::to_owned));
+        packages.extend(packages::compilers().iter().cloned());
     } else {
         text.why("pip, without the packages that apt recommends, because nothing has to be compiled.");
     }

@@ -24,9 +24,6 @@ use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileReq
 /// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
 
-/// The packages that are needed to build extension modules.
-const COMPILERS: [&str; 2] = ["build-essential", "python3-dev"];
-
 /// The path at which certificates are mounted as a secret.
 const SECRET: &str = "/run/secrets/ca";
 

@@ -2,7 +2,8 @@
 
 use super::contents::{extra_packages, pins, requirements};
 use super::text::{Text, exec_form, folded, listed};
-use super::{COMPILERS, DockerfileError, Page};
+use super::{DockerfileError, Page};
+use crate::catalog::packages;
 
 pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let from = &page.wanted.from;
@@ -53,7 +54,7 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
         "Python and pip of the release, and the packages they recommend: compilers, in case something must be built.",
     );
     if page.is_unpinned() {
-        packages.extend(COMPILERS.map(str::to_owned));
+        packages.extend(packages::compilers().iter().cloned());
     }
     text.run(&page.secret_mounts(), &page.apt("", &packages, page.certificates()));
     if page.is_unpinned() {

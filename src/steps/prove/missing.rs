@@ -1,8 +1,8 @@
 //! Finds out from the output of a failed program which program or module is missing, and how to add it.
 
+use crate::catalog::programs;
 use crate::model::hint::{Addition, Hint};
 use crate::model::image_path::ImagePath;
-use crate::model::remedies;
 use crate::model::tree::Tree;
 
 /// A missing program or module, and a hint.
@@ -31,7 +31,7 @@ pub(super) fn lacks(said: &str, program: &str) -> bool {
 fn missing_module(line: &str) -> Option<(&str, Addition)> {
     let (_, rest) = line.split_once("No module named '")?;
     let module = rest.split('\'').next()?;
-    Some((module, remedies::of_module(module)?))
+    Some((module, programs::of_module(module)?))
 }
 
 /// Returns the program that `line` of `said` reports as missing, and how to add it.
@@ -46,8 +46,11 @@ fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<(&'static str,
         let paths = ["/usr/bin", "/usr/sbin"].map(|folder| ImagePath::parse(&format!("{folder}/{program}")));
         !paths.iter().flatten().any(is_known)
     };
-    let program = remedies::programs().filter(|program| is_called(line, said, program)).find(is_absent)?;
-    Some((program, remedies::of_program(program)?))
+    let program = programs::programs()
+        .map(|(program, _)| program)
+        .filter(|program| is_called(line, said, program))
+        .find(is_absent)?;
+    Some((program, programs::of_program(program)?))
 }
 
 /// Whether `line` reports that something is missing.
@@ -61,15 +64,9 @@ fn is_of_lack(line: &str) -> bool {
 /// Whether `line` names the program as one that was called: in quotes, in a folder of programs, or before a shell's
 /// colon.
 fn is_called(line: &str, said: &str, program: &str) -> bool {
-    /// Programs whose names are also common names of files and other things. For these, quotes do not show that a
-    /// program is meant.
-    const EVERYDAY: [&str; 24] = [
-        "convert", "cut", "date", "dir", "env", "file", "find", "groups", "head", "host", "id", "install", "join",
-        "link", "make", "node", "patch", "sort", "split", "stat", "strings", "tail", "test", "users",
-    ];
     let is_quote = |character: char| matches!(character, '\'' | '"' | '`');
     let is_of_name = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_' | '+' | '/');
-    let may_be_quoted = !EVERYDAY.contains(&program) || said.contains("subprocess");
+    let may_be_quoted = !programs::is_everyday(program) || said.contains("subprocess");
     line.match_indices(program).any(|(at, _)| {
         let (before, after) = (&line[..at], &line[at + program.len()..]);
         // In `/bin/sh.` the dot ends a sentence, but `/bin/test.cfg` is another file.

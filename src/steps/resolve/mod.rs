@@ -14,6 +14,7 @@ use thiserror::Error;
 use self::debian::{DebianError, Skip, Wanted};
 use self::direct::DirectError;
 use self::needs::NeedsError;
+use crate::catalog::{packages, releases};
 use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
@@ -29,61 +30,6 @@ use crate::outside::archive::{ArchiveError, Snapshot};
 use crate::outside::pypi::{Answer, Expected, PypiError, System};
 use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
-
-/// Packages in every image in addition to the interpreter: certificates, time zones, C.UTF-8, names of ports and media
-/// types.
-const ALWAYS: [(&str, Why); 5] = [
-    ("ca-certificates", Why::Certificates),
-    ("libc-bin", Why::Locale),
-    ("tzdata", Why::TimeZones),
-    ("netbase", Why::NetworkNames),
-    ("media-types", Why::MediaTypes),
-];
-
-/// Packages that are skipped because they only configure others during installation, which lath does itself, or because
-/// the package that depends on them does not need them at run time.
-const SKIPPED: [Skip; 19] = [
-    Skip { asker: "*", package: "adduser" },
-    Skip { asker: "*", package: "cdebconf" },
-    Skip { asker: "*", package: "debconf" },
-    Skip { asker: "*", package: "debconf-2.0" },
-    Skip { asker: "*", package: "dpkg" },
-    Skip { asker: "*", package: "init-system-helpers" },
-    Skip { asker: "*", package: "install-info" },
-    Skip { asker: "*", package: "mailcap" },
-    Skip { asker: "*", package: "openssl-provider-legacy" },
-    Skip { asker: "*", package: "sensible-utils" },
-    Skip { asker: "bash", package: "base-files" },
-    Skip { asker: "bash", package: "debianutils" },
-    Skip { asker: "ca-certificates", package: "openssl" },
-    Skip { asker: "dash", package: "debianutils" },
-    Skip { asker: "git", package: "git-man" },
-    Skip { asker: "git", package: "liberror-perl" },
-    Skip { asker: "git", package: "perl" },
-    Skip { asker: "git", package: "perl-base" },
-    Skip { asker: "openssh-client", package: "passwd" },
-];
-
-/// Skipped if the tree is trimmed. Debian's `nis` module is a client of a daemon that no image runs. It is the only
-/// reason why the stdlib needs RPC and, through it, Kerberos.
-const SKIPPED_BY_TRIM: [&str; 3] = ["libnsl2", "libtirpc3", "libtirpc3t64"];
-
-/// The packages of the stdlib that contain the module. Python 3.13 removed it.
-const WITH_NIS: [&str; 4] =
-    ["libpython3.9-stdlib", "libpython3.10-stdlib", "libpython3.11-stdlib", "libpython3.12-stdlib"];
-
-/// Essential packages of Debian whose programs a package runs. It does not list them in `Depends` because every Debian
-/// system has them.
-const ESSENTIAL: [(&str, &[&str]); 1] = [("git", &["bash", "coreutils", "dash", "grep", "sed"])];
-
-/// The Python and glibc that each stable release ships. Used only to start resolving early. If one is wrong, lath
-/// resolves again, so the result never depends on it.
-const STABLE: [(&str, &str, (u16, u16)); 4] = [
-    ("trixie", "3.13.5", (2, 41)),
-    ("bookworm", "3.11.2", (2, 36)),
-    ("noble", "3.12.3", (2, 39)),
-    ("jammy", "3.10.12", (2, 35)),
-];
 
 #[derive(Debug, Error)]
 pub(crate) enum ResolveError {
@@ -253,15 +199,13 @@ fn both_halves<'a>(
 }
 
 impl BaseFacts {
-    /// Returns the facts that the base most likely has. Stable releases do not change their Python and glibc.
+    /// Returns the facts that the base most likely has. They are used only to start resolving early: if one is wrong, lath
+    /// resolves again, so the result never depends on them.
     fn expected(base: &BaseRequest, version: PythonVersion) -> Self {
-        let known = STABLE.iter().find(|(suite, python, _)| {
-            *suite == base.suite && python.strip_prefix(&version.to_string()).is_some_and(|rest| rest.starts_with('.'))
-        });
-        match known {
-            Some((_, python, glibc)) => Self { python: (*python).to_owned(), glibc: *glibc },
-            None => Self { python: format!("{version}.0"), glibc: (2, 36) },
-        }
+        let release = releases::find(base.distribution, &base.suite).filter(|release| release.python == version);
+        let known = release.and_then(|release| Some((release.full_python()?, release.glibc?)));
+        let (python, glibc) = known.unwrap_or_else(|| (format!("{version}.0"), (2, 36)));
+        Self { python, glibc }
     }
 }
 
@@ -274,7 +218,7 @@ struct HalfKey<'a> {
     recommends: bool,
     needs: &'a BTreeMap<String, String>,
     skipped: Vec<(&'a str, &'a str)>,
-    essential: &'a [(&'a str, &'a [&'a str])],
+    helpers: &'a BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Returns the key of the half for these packages and libraries.
@@ -291,7 +235,7 @@ fn half_key(
         recommends: request.base.recommends,
         needs,
         skipped: skipped.iter().map(|skip| (skip.asker, skip.package)).collect(),
-        essential: &ESSENTIAL,
+        helpers: packages::helpers(),
     })
 }
 
@@ -407,7 +351,7 @@ fn base_roots(request: &ResolveRequest<'_>) -> Vec<Wanted> {
         Wanted { package: format!("python{version}-minimal"), why: Why::Interpreter },
         Wanted { package: format!("libpython{version}-stdlib"), why: Why::StandardLibrary },
     ];
-    roots.extend(ALWAYS.map(|(package, why)| Wanted { package: package.to_owned(), why }));
+    roots.extend(packages::always().iter().map(|(package, why)| Wanted { package: package.clone(), why: why.clone() }));
     roots
 }
 
@@ -424,22 +368,21 @@ fn additions(request: &ResolveRequest<'_>) -> Vec<Wanted> {
 }
 
 fn skipped(request: &ResolveRequest<'_>) -> Vec<Skip> {
-    let mut skipped = SKIPPED.to_vec();
+    let skip = |(asker, package)| Skip { asker, package };
+    let mut skipped: Vec<Skip> = packages::skipped().map(skip).collect();
     if request.trim != TrimLevel::None {
-        let pairs = WITH_NIS.iter().flat_map(|asker| SKIPPED_BY_TRIM.iter().map(move |package| (asker, package)));
-        skipped.extend(pairs.map(|(asker, package)| Skip { asker, package }));
+        skipped.extend(packages::skipped_by_trim().map(skip));
     }
     skipped
 }
 
 /// Returns the packages that the packages of `debs` run but do not depend on, because Debian installs them everywhere.
 fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
-    let runs = ESSENTIAL.iter().filter(|(runner, _)| debs.iter().any(|deb| deb.name == *runner));
+    let runs = packages::helpers().iter().filter(|(runner, _)| debs.iter().any(|deb| deb.name == **runner));
     runs.flat_map(|(runner, packages)| {
-        packages.iter().map(move |package| Wanted {
-            package: (*package).to_owned(),
-            why: Why::ScriptsOf { package: (*runner).to_owned() },
-        })
+        packages
+            .iter()
+            .map(move |package| Wanted { package: package.clone(), why: Why::ScriptsOf { package: runner.clone() } })
     })
     .collect()
 }

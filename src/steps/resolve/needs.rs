@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
+use crate::catalog::sonames;
 use crate::model::facts::{FileFacts, Linkage, is_extension_module};
 use crate::model::hint::Hints;
 use crate::model::lock::LockedWheel;
@@ -21,31 +22,6 @@ pub(crate) struct NeedsError {
 }
 
 impl Hints for NeedsError {}
-
-/// Libraries that manylinux lets a wheel use from the system (PEP 600; auditwheel's policies). If one wheel contains a
-/// private copy of such a library, that does not mean that another wheel finds it.
-const SYSTEM: [&str; 20] = [
-    "libGL.so.1",
-    "libICE.so.6",
-    "libSM.so.6",
-    "libX11.so.6",
-    "libXext.so.6",
-    "libXrender.so.1",
-    "libatomic.so.1",
-    "libc.so.6",
-    "libdl.so.2",
-    "libexpat.so.1",
-    "libgcc_s.so.1",
-    "libglib-2.0.so.0",
-    "libgobject-2.0.so.0",
-    "libgthread-2.0.so.0",
-    "libm.so.6",
-    "libpthread.so.0",
-    "libresolv.so.2",
-    "librt.so.1",
-    "libstdc++.so.6",
-    "libz.so.1",
-];
 
 /// The prefixes of Qt's library names. Most of these libraries load only together with others of the same build,
 /// because of the versions of their private symbols. If a file needs a Qt library that the wheel with Qt does not
@@ -122,7 +98,7 @@ fn unmet(wheels: &[(&str, Contents)]) -> BTreeMap<String, String> {
             let is_brought = |needed: &&String| {
                 is_found(library, needed, &files)
                     || is_loaded_before(library, needed, &contents.libraries, &files)
-                    || (!SYSTEM.contains(&needed.as_str()) && related.iter().any(|other| carries(other, needed)))
+                    || (!sonames::is_of_manylinux(needed) && related.iter().any(|other| carries(other, needed)))
             };
             let open: Vec<&String> = library.linkage.needed.iter().filter(|needed| !is_brought(needed)).collect();
             if open.iter().any(|needed| is_of_own_qt(needed, &related)) {
