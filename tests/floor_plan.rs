@@ -506,7 +506,7 @@ fn a_circle_is_found_by_any_way_of_writing_it() {
 /// `Hints`, if there is one. Formats and plain values have no hints.
 fn errors(modules: &[Module]) -> BTreeMap<&str, (&str, Option<&str>)> {
     let mut errors = BTreeMap::new();
-    let has_hints = |module: &&Module| matches!(module.part(), "outside" | "steps" | "pipeline");
+    let has_hints = |module: &&Module| matches!(module.part(), "outside" | "steps" | "pipeline" | "rivals");
     for module in modules.iter().filter(has_hints) {
         let item = |start: usize| &module.code[start..start + module.code[start..].find("\n}\n").unwrap_or_default()];
         for (at, declaration) in
