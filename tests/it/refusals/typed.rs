@@ -8,11 +8,17 @@ use crate::world::{World, lath, stdout};
 #[test]
 fn what_is_not_there_is_named() {
     let world = World::usual();
+    stdout(world.build("tool"));
+    fs_err::remove_file(world.path("tool.tar")).unwrap();
     let table = [
         ("nothing-like-it", "`nothing-like-it`"),
         ("tool==9", "tool==9"),
         ("tool --with no-such-package", "cannot find the Debian package `no-such-package` (`--with no-such-package`)"),
         ("tool --with netbas", "netbase"),
+        // From the catalogue, and from the pages in the cache.
+        ("pre-comit", "hint: did you mean `pre-commit`?"),
+        ("tol", "hint: did you mean `tool`?"),
+        ("tool --with netbsae", "near to it are `netbase`"),
         ("tool -c other", "cannot run `other`"),
         ("tool -o nowhere/x.tar", "cannot write `nowhere/x.tar`"),
         ("tool --python 3.12 --base debian:trixie", "cannot find python 3.12 in debian's `trixie`"),
