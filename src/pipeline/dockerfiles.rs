@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{BuildError, first, requested, resolve, resolve_and_unpack, tree};
+use super::{BuildError, first, requested, resolve, resolve_and_unpack, tree, with_own_python};
 use crate::model::assembly::Assembly;
 use crate::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
 use crate::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style};
@@ -26,6 +26,7 @@ pub(crate) fn dockerfile(
     wanted: &DockerfileRequest,
     world: &World,
 ) -> Result<Dockerfile, BuildError> {
+    let request = &*with_own_python(request, world)?;
     let ingredients = ingredients(request, wanted, world)?;
     Ok(dockerfile::dockerfile(&ingredients, request, wanted)?)
 }
@@ -81,6 +82,7 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
 /// Compares lath's image of the first platform with the images that Dockerfiles for the same request would produce.
 /// Nothing is emitted.
 pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, BuildError> {
+    let request = &*with_own_python(request, world)?;
     let lock = resolve_and_unpack(request, world)?;
     fetch(&lock, world)?;
     let half = first(&lock)?;

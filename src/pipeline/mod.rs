@@ -30,7 +30,7 @@ use crate::steps::unpack::unpack;
 
 pub(crate) use self::dockerfiles::{build_dockerfile, compare, dockerfile, measure_dockerfile, time_own};
 pub(crate) use self::failure::BuildError;
-use self::resolving::{resolve, resolve_and_unpack};
+use self::resolving::{resolve, resolve_and_unpack, with_own_python};
 pub(crate) use crate::outside::sandbox::{SandboxSettings, serve_warden};
 pub(crate) use crate::outside::threads::{HINT as THREADS_HINT, is_thread_panic};
 pub(crate) use crate::outside::unfinished::survive_file_size_limit;
@@ -46,6 +46,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     let say = |text: &str| world.listener.hear(Event::Step(text.to_owned()));
     refuse_hopeless(request, world)?;
     say("resolving");
+    let request = &*with_own_python(request, world)?;
     let lock = resolve_and_unpack(request, world)?;
     first(&lock)?;
     say("fetching");
@@ -130,6 +131,7 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
 /// Makes the tree of the first platform, mounts `volumes` and runs `command` in it, or the image's own start command if
 /// `command` is empty. Returns the exit code.
 pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
+    let request = &*with_own_python(request, world)?;
     let lock = resolve_and_unpack(request, world)?;
     fetch(&lock, world)?;
     let platform = first(&lock)?;

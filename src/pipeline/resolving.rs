@@ -1,6 +1,7 @@
 //! Request -> lock. Wheels are fetched and opened on the way, because their files determine which packages the image
 //! needs.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
@@ -12,11 +13,22 @@ use crate::model::platform::Platform;
 use crate::model::request::Request;
 use crate::outside::world::World;
 use crate::steps::fetch::{fetch_ahead, fetch_wheels};
-use crate::steps::resolve::choose;
+use crate::steps::resolve::{choose, own_python};
 use crate::steps::unpack::{UnpackError, unpack_ahead, unpack_wheel};
 
 /// A callback for each package that is fetched while the wheels are not known yet, as soon as it is in the store.
 type Arrived<'a> = &'a (dyn Fn(LockedDeb) + Sync);
+
+/// Returns the request with the Python of its release. It is read from the release's archive if it is only expected.
+pub(super) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
+    let Some(platform) = request.platforms.first().filter(|_| request.python.is_expected) else {
+        return Ok(Cow::Borrowed(request));
+    };
+    let mut request = request.clone();
+    request.python.version = own_python(&request.base, *platform, world).map_err(Box::new)?;
+    request.python.is_expected = false;
+    Ok(Cow::Owned(request))
+}
 
 /// Resolves both halves of `request`, for each platform.
 pub(super) fn resolve(request: &Request, world: &World) -> Result<Lock, BuildError> {

@@ -14,7 +14,8 @@ use thiserror::Error;
 use self::debian::{DebianError, Skip, Wanted};
 use self::direct::DirectError;
 use self::needs::NeedsError;
-use crate::catalog::{packages, releases};
+use crate::catalog::packages;
+use crate::catalog::releases::{self, Release};
 use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
@@ -23,7 +24,7 @@ use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
 use crate::model::part::Part;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
-use crate::model::request::{BaseRequest, Entrypoint, Request, TrimLevel};
+use crate::model::request::{BaseRequest, Distribution, Entrypoint, Request, TrimLevel};
 use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
@@ -46,7 +47,9 @@ pub(crate) enum ResolveError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot find python {version} in {distribution}'s `{suite}`: it has no package `python{version}-minimal`")]
-    NoPython { version: PythonVersion, distribution: String, suite: String },
+    NoPython { version: PythonVersion, distribution: Distribution, suite: String, own: Option<PythonVersion> },
+    #[error("cannot find the Python of {distribution}'s `{suite}`: it has no package `python3`")]
+    NoOwnPython { distribution: Distribution, suite: String },
 }
 
 impl ResolveError {
@@ -66,7 +69,18 @@ impl Hints for ResolveError {
             Self::Archive(error) => error.hints(),
             Self::Direct(DirectError::Fetch { source: error, .. }) => error.hints(),
             Self::Store(error) | Self::Direct(DirectError::Take { source: error, .. }) => error.hints(),
-            Self::Debian(_) | Self::Direct(_) | Self::Needs(_) | Self::NoPython { .. } => Vec::new(),
+            Self::NoPython { version, distribution, suite, own } => {
+                let own = own.map(|own| format!("`{distribution}:{suite}` has python {own}: leave out `--python`"));
+                let other = releases::for_python().into_iter().find(|release| release.python == *version);
+                let other = other.map(|Release { distribution, suite, .. }| {
+                    format!("`--base {distribution}:{suite}` has python {version}")
+                });
+                own.into_iter().chain(other).collect()
+            }
+            Self::NoOwnPython { .. } => {
+                vec!["name a Python with `--python VERSION`, or another release with `--base RELEASE`".to_owned()]
+            }
+            Self::Debian(_) | Self::Direct(_) | Self::Needs(_) => Vec::new(),
         }
     }
 }
@@ -256,17 +270,14 @@ impl Packages<'_> {
             return Ok(facts);
         }
         let index = self.index()?;
-        let newest = |name: &str| {
-            let versions = index.versions(name).into_iter().map(|package| package.version);
-            versions.max_by(|one, other| relation::compare(one, other).unwrap_or(std::cmp::Ordering::Equal))
-        };
         let missing = || ResolveError::NoPython {
             version,
-            distribution: base.distribution.to_string(),
+            distribution: base.distribution,
             suite: base.suite.clone(),
+            own: own_version(index),
         };
-        let python = newest(&format!("python{version}-minimal")).ok_or_else(missing)?;
-        let libc = newest("libc6").ok_or_else(missing)?;
+        let python = newest(index, &format!("python{version}-minimal")).ok_or_else(missing)?;
+        let libc = newest(index, "libc6").ok_or_else(missing)?;
         // `3.13.5-2+deb13u1` and `2.41-12`: the upstream version ends before Debian's revision.
         let upstream = |text: &str| text.split(['-', '+', '~']).next().unwrap_or_default().to_owned();
         let libc = upstream(libc);
@@ -333,6 +344,26 @@ impl Packages<'_> {
         }
         Ok(half)
     }
+}
+
+/// Returns the version of the release's own Python, which is that of its package `python3`.
+pub(crate) fn own_python(base: &BaseRequest, platform: Platform, world: &World) -> Result<PythonVersion, ResolveError> {
+    let snapshot = world.archive.snapshot(base, platform.architecture, &world.http, &world.store, world.now_secs)?;
+    let index = world.archive.load(&snapshot, &world.http, &world.store)?;
+    let missing = || ResolveError::NoOwnPython { distribution: base.distribution, suite: base.suite.clone() };
+    own_version(&index).ok_or_else(missing)
+}
+
+fn own_version(index: &PackageIndex) -> Option<PythonVersion> {
+    // `3.13.5-1`.
+    let mut numbers = newest(index, "python3")?.split('.');
+    format!("{}.{}", numbers.next()?, numbers.next()?).parse().ok()
+}
+
+/// Returns the newest version of a package.
+fn newest<'a>(index: &'a PackageIndex, name: &str) -> Option<&'a str> {
+    let versions = index.versions(name).into_iter().map(|package| package.version);
+    versions.max_by(|one, other| relation::compare(one, other).unwrap_or(std::cmp::Ordering::Equal))
 }
 
 /// Returns the packages that every image has, even if the request does not name them.
