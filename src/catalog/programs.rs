@@ -50,6 +50,16 @@ pub(crate) fn calls() -> &'static [Call] {
     &PROGRAMS.calls
 }
 
+/// Returns the distributions in the catalogue.
+pub(crate) fn distributions() -> impl Iterator<Item = &'static str> {
+    let of_calls = calls().iter().flat_map(|call| call.spared_by.iter().chain([&call.caller])).map(String::as_str);
+    let of_modules = PROGRAMS.modules.values().filter_map(|addition| match addition {
+        Addition::Requirement(text) => text.split(['<', '>', '=']).next(),
+        Addition::Package(_) | Addition::Shell => None,
+    });
+    of_calls.chain(of_modules)
+}
+
 /// Returns whether the name of `program` is also a common name of files and other things.
 pub(crate) fn is_everyday(program: &str) -> bool {
     PROGRAMS.everyday.contains(program)

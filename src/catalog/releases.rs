@@ -105,8 +105,9 @@ pub(crate) fn find(distribution: Distribution, name: &str) -> Option<&'static Re
 }
 
 /// Returns the release that lath takes if the user names neither a release nor a Python.
-pub(crate) fn default() -> Option<&'static Release> {
-    for_python().into_iter().find(|release| release.suite == RELEASES.default)
+pub(crate) fn default() -> &'static Release {
+    let default = all().iter().find(|release| release.suite == RELEASES.default);
+    default.unwrap_or_else(|| panic!("cannot find the default release in the catalogue"))
 }
 
 /// Returns the releases that lath takes if the user names only a Python, by their Pythons.

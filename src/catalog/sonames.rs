@@ -10,6 +10,7 @@ pub(super) static SONAMES: LazyLock<Sonames> = LazyLock::new(|| super::read(incl
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sonames {
+    pub(super) driver: BTreeSet<String>,
     pub(super) manylinux: BTreeSet<String>,
     pub(super) packages: BTreeMap<String, String>,
 }
@@ -18,6 +19,12 @@ pub(super) struct Sonames {
 /// the end of its name instead.
 pub(crate) fn package_of(soname: &str) -> Option<&'static str> {
     SONAMES.packages.get(soname).map(String::as_str)
+}
+
+/// Returns whether `soname` belongs to the driver of a GPU. The host provides it, so no package belongs into the image.
+pub(crate) fn is_of_driver(soname: &str) -> bool {
+    let stem = soname.split_once(".so").map_or(soname, |(stem, _)| stem);
+    SONAMES.driver.iter().any(|known| if known.ends_with('-') { stem.starts_with(known) } else { stem == known })
 }
 
 /// Returns whether manylinux lets a wheel use `soname` from the system.

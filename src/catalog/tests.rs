@@ -120,7 +120,11 @@ fn numbers(text: &str) -> Vec<u8> {
 fn each_python_has_one_release_and_the_default_is_among_them() {
     let releases = releases::for_python();
     assert!(releases.is_sorted_by(|one, other| one.python < other.python), "{releases:?}");
-    assert_eq!(releases::default().map(|release| release.suite.as_str()), Some("trixie"));
+    let known: Vec<String> = releases.iter().map(|one| format!("{} {}", one.python, one.suite)).collect();
+    assert_eq!(known, ["3.10 jammy", "3.11 bookworm", "3.12 noble", "3.13 trixie", "3.14 resolute"]);
+    // A release that is not out yet is not for production.
+    assert!(releases.iter().all(|release| release.number.is_some()));
+    assert_eq!(releases::default().suite, "trixie");
 }
 
 #[test]
@@ -165,6 +169,9 @@ fn every_library_and_package_has_a_valid_name() {
         assert!(is_library(soname) && is_package(package), "{soname}: {package}");
         assert!(!package.ends_with("t64"), "{soname}: this form is tried anyway");
     }
+    assert!(SONAMES.driver.iter().all(|name| name.starts_with("lib") && !name.contains('.')));
+    let of_driver = |soname: &&String| sonames::is_of_driver(soname);
+    assert_eq!(SONAMES.packages.keys().chain(&SONAMES.manylinux).find(of_driver), None);
     assert!(SONAMES.manylinux.iter().all(|soname| is_library(soname)));
     let Packages { always, compilers, helpers, idle_scripts, in_every_base, pip, shell, skipped, skipped_by_trim } =
         &*PACKAGES;

@@ -55,7 +55,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
             "cannot install nothing: name a requirement, such as `pre-commit`, or a file of them with `-r`",
         ));
     }
-    let (version, base) = base(settings)?;
+    let (version, is_expected, base) = base(settings)?;
     let name = match &settings.tag {
         Some(tag) => checked_name(tag)?,
         None => default_name(settings)?,
@@ -67,6 +67,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
     Ok(Request {
         python: PythonRequest {
             version,
+            is_expected,
             requirements: all(&settings.requirement),
             requirement_files: all(&settings.requirements),
             constraint_files: all(&settings.constraint),
@@ -106,51 +107,33 @@ fn destinations(settings: &Settings, name: &str) -> Result<Vec<Destination>, Fai
     Ok(destinations)
 }
 
-fn base(settings: &Settings) -> Result<(PythonVersion, BaseRequest), Failure> {
+/// Returns the Python, whether it is only expected, and the release.
+fn base(settings: &Settings) -> Result<(PythonVersion, bool, BaseRequest), Failure> {
     let wanted: Option<PythonVersion> = settings.python.as_deref().map(parsed).transpose()?;
-    let named = match settings.base.as_deref() {
-        None => None,
-        Some(text) => {
-            let (distribution, suite) = match text.split_once(':') {
-                Some(("debian", suite)) => (Distribution::Debian, suite),
-                Some(("ubuntu", suite)) => (Distribution::Ubuntu, suite),
-                _ => {
-                    return Err(usage(format!(
-                        "cannot use the base `{text}`: write `debian:trixie`, `debian:bookworm` or another release"
-                    )));
-                }
-            };
-            Some((distribution, suite.to_owned()))
-        }
-    };
-    let known = match (&wanted, &named) {
-        (_, Some((distribution, suite))) => releases::find(*distribution, suite),
+    let named = settings.base.as_deref().map(named_release).transpose()?;
+    let release = match (&wanted, &named) {
+        (_, Some((distribution, name))) => releases::find(*distribution, name),
         (Some(version), None) => releases::for_python().into_iter().find(|release| release.python == *version),
-        (None, None) => releases::default(),
+        (None, None) => Some(releases::default()),
     };
-    let list = || {
-        let known = releases::for_python().into_iter().map(|release| format!("{} ({})", release.python, release.suite));
-        known.collect::<Vec<String>>().join(", ")
-    };
-    let (distribution, suite) = match (&named, known) {
-        (Some(named), _) => named.clone(),
-        (None, Some(release)) => (release.distribution, release.suite.clone()),
+    let (distribution, suite) = match (&named, release) {
+        (_, Some(release)) => (release.distribution, release.suite.clone()),
+        (Some((distribution, name)), None) => (*distribution, (*name).to_owned()),
         (None, None) => {
             let version = settings.python.as_deref().unwrap_or_default();
+            let known = releases::for_python().into_iter();
+            let known: Vec<String> = known.map(|release| format!("{} ({})", release.python, release.suite)).collect();
             return Err(usage(format!(
                 "cannot find a release with python {version}: lath knows releases with {}",
-                list()
+                known.join(", ")
             )));
         }
     };
-    let version = match (wanted, known) {
-        (Some(version), _) => version,
-        (None, Some(release)) => release.python,
-        (None, None) => {
-            return Err(usage(format!(
-                "cannot find out the Python version of `{suite}`: name it with `--python VERSION`"
-            )));
-        }
+    let (version, is_expected) = match (wanted, release) {
+        (Some(version), _) => (version, false),
+        // Only a release that is out never changes its Python.
+        (None, Some(release)) => (release.python, release.number.is_none()),
+        (None, None) => (releases::default().python, true),
     };
     let base = BaseRequest {
         distribution,
@@ -160,7 +143,18 @@ fn base(settings: &Settings) -> Result<(PythonVersion, BaseRequest), Failure> {
         mirror: settings.mirror.clone(),
         security_mirror: settings.security_mirror.clone(),
     };
-    Ok((version, base))
+    Ok((version, is_expected, base))
+}
+
+/// Splits `debian:trixie`.
+fn named_release(text: &str) -> Result<(Distribution, &str), Failure> {
+    match text.split_once(':') {
+        Some(("debian", name)) => Ok((Distribution::Debian, name)),
+        Some(("ubuntu", name)) => Ok((Distribution::Ubuntu, name)),
+        _ => Err(usage(format!(
+            "cannot use the base `{text}`: write `debian:trixie`, `debian:bookworm` or another release"
+        ))),
+    }
 }
 
 fn platforms(settings: &Settings) -> Result<NonEmpty<Platform>, Failure> {
@@ -421,6 +415,28 @@ mod tests {
     fn a_python_brings_its_release_and_a_release_its_python() {
         assert_eq!(settle("x --python 3.11").unwrap().base.suite, "bookworm");
         assert_eq!(settle("x --base debian:bookworm").unwrap().python.version.to_string(), "3.11");
+    }
+
+    #[test]
+    fn a_release_is_known_by_its_suite_its_number_and_other_names() {
+        let settled = |line: &str| {
+            let Request { base, python, .. } = settle(line).unwrap();
+            let expected = if python.is_expected { "expected" } else { "certain" };
+            format!("{}:{} {} {expected}", base.distribution, base.suite, python.version)
+        };
+        let table = [
+            ("x --python 3.14", "ubuntu:resolute 3.14 certain"),
+            ("x --base ubuntu:26.04", "ubuntu:resolute 3.14 certain"),
+            ("x --base debian:12", "debian:bookworm 3.11 certain"),
+            ("x --base debian:stable --python 3.13", "debian:trixie 3.13 certain"),
+            // Their archives have the answer.
+            ("x --base debian:testing", "debian:forky 3.14 expected"),
+            ("x --base debian:unstable --python 3.14", "debian:sid 3.14 certain"),
+            ("x --base debian:duke", "debian:duke 3.13 expected"),
+        ];
+        for (line, expected) in table {
+            assert_eq!(settled(line), expected, "{line}");
+        }
     }
 
     #[test]

@@ -142,6 +142,8 @@ pub(crate) struct CompileRequest<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct PythonRequest {
     pub(crate) version: PythonVersion,
+    /// Whether the user named no version and the release may have another one. The version is then read from its archive.
+    pub(crate) is_expected: bool,
     /// PEP 508 requirements, or paths and URLs of wheels, as typed.
     pub(crate) requirements: Vec<SecretText>,
     /// `-r` files.
@@ -380,6 +382,7 @@ impl Request {
         Self {
             python: PythonRequest {
                 version: PythonVersion { major: 3, minor: 13 },
+                is_expected: false,
                 requirements: Vec::new(),
                 requirement_files: Vec::new(),
                 constraint_files: Vec::new(),

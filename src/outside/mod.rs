@@ -9,6 +9,7 @@ pub(crate) mod facts;
 pub(crate) mod http;
 pub(crate) mod pypi;
 pub(crate) mod sandbox;
+pub(crate) mod similar;
 pub(crate) mod stage;
 pub(crate) mod staging;
 pub(crate) mod store;

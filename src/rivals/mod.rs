@@ -20,7 +20,7 @@ use crate::model::made::Share;
 use crate::model::non_empty::NonEmpty;
 use crate::model::request::{Entrypoint, Request, RuntimeRequest};
 use crate::outside::world::World;
-use crate::pipeline::{BuildError, Resolved, resolve, resolve_and_open, share};
+use crate::pipeline::{BuildError, Resolved, resolve, resolve_and_open, share, with_own_python};
 use crate::rivals::build_by_engine::{Builder, build_by_engine, suit};
 use crate::rivals::compare::{Own, compare as reckon};
 use crate::rivals::measure::{BuiltImage, measure};
@@ -36,6 +36,7 @@ pub(crate) fn dockerfile(
     wanted: &DockerfileRequest,
     world: &World,
 ) -> Result<Dockerfile, RivalError> {
+    let request = &*with_own_python(request, world)?;
     let ingredients = ingredients(request, wanted, world)?;
     Ok(dockerfile::dockerfile(&ingredients, request, wanted)?)
 }
@@ -97,6 +98,7 @@ fn lock(resolved: NonEmpty<Resolved>, request: &Request) -> Lock {
 /// Compares lath's image of the first platform with the images that Dockerfiles for the same request would produce.
 /// Nothing is emitted.
 pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, RivalError> {
+    let request = &*with_own_python(request, world)?;
     let opened = resolve_and_open(request.to_resolve(), *request.platforms.first(), world)?;
     let Share { made, layers, .. } = share(opened, request, world)?;
     let own = Own { lock: &made.lock, assembly: &made.assembly, tree: &made.tree, layers: &layers };

@@ -38,7 +38,7 @@ impl Pocket {
 /// Returns the releases of `distribution` that lath takes by their Python, newest first.
 pub(super) fn suites(distribution: Distribution) -> impl Iterator<Item = &'static str> {
     let releases = releases::all().iter().rev().filter(move |release| release.distribution == distribution);
-    releases.filter(|release| release.for_python && !release.is_rolling).map(|release| release.suite.as_str())
+    releases.filter(|release| release.for_python).map(|release| release.suite.as_str())
 }
 
 /// The address of a mirror, without credentials; these are sent to its server alone.

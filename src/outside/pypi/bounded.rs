@@ -142,6 +142,7 @@ mod tests {
         };
         let request = PythonRequest {
             version: "3.13".parse().unwrap(),
+            is_expected: false,
             requirements: vec![requirement.into()],
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),

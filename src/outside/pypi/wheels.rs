@@ -219,6 +219,7 @@ mod tests {
         let version = PythonVersion { major: 3, minor: 13 };
         let request = PythonRequest {
             version,
+            is_expected: false,
             requirements: vec!["tool".into()],
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),

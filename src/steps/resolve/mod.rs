@@ -14,16 +14,17 @@ use thiserror::Error;
 use self::debian::{DebianError, Skip, Wanted};
 use self::direct::DirectError;
 use self::needs::NeedsError;
-use crate::catalog::{packages, releases};
+use crate::catalog::packages;
+use crate::catalog::releases::{self, Release};
 use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
-use crate::model::hint::{Hint, Hints};
+use crate::model::hint::{Hint, Hints, RequestHint};
 use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
 use crate::model::part::Part;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
-use crate::model::request::{BaseRequest, ResolveRequest, TrimLevel};
+use crate::model::request::{BaseRequest, Distribution, ResolveRequest, TrimLevel};
 use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
@@ -46,7 +47,9 @@ pub(crate) enum ResolveError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot find python {version} in {distribution}'s `{suite}`: it has no package `python{version}-minimal`")]
-    NoPython { version: PythonVersion, distribution: String, suite: String },
+    NoPython { version: PythonVersion, distribution: Distribution, suite: String, own: Option<PythonVersion> },
+    #[error("cannot find the Python of {distribution}'s `{suite}`: it has no package `python3`")]
+    NoOwnPython { distribution: Distribution, suite: String },
 }
 
 impl ResolveError {
@@ -60,6 +63,23 @@ impl ResolveError {
 }
 
 impl Hints for ResolveError {
+    fn own_hints(&self) -> Vec<Hint> {
+        match self {
+            Self::NoPython { version, distribution, suite, own } => {
+                let base = format!("{distribution}:{suite}");
+                let own = own.map(|own| RequestHint::OwnPython { base, python: own.to_string() });
+                let other = releases::for_python().into_iter().find(|release| release.python == *version);
+                let other = other.map(|Release { distribution, suite, .. }| RequestHint::ReleaseOfPython {
+                    base: format!("{distribution}:{suite}"),
+                    python: version.to_string(),
+                });
+                own.into_iter().chain(other).map(Hint::Request).collect()
+            }
+            Self::NoOwnPython { .. } => vec![Hint::Request(RequestHint::NameRelease)],
+            _ => Vec::new(),
+        }
+    }
+
     fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
             Self::Archive(error) => Some(error),
@@ -68,7 +88,7 @@ impl Hints for ResolveError {
             Self::Direct(error) => Some(error),
             Self::Needs(error) => Some(error),
             Self::Store(error) => Some(error),
-            Self::NoPython { .. } => None,
+            Self::NoPython { .. } | Self::NoOwnPython { .. } => None,
         }
     }
 }
@@ -261,17 +281,14 @@ impl Packages<'_> {
             return Ok(facts);
         }
         let index = self.index()?;
-        let newest = |name: &str| {
-            let versions = index.versions(name).into_iter().map(|package| package.version);
-            versions.max_by(|one, other| relation::compare(one, other).unwrap_or(std::cmp::Ordering::Equal))
-        };
         let missing = || ResolveError::NoPython {
             version,
-            distribution: base.distribution.to_string(),
+            distribution: base.distribution,
             suite: base.suite.clone(),
+            own: own_version(index),
         };
-        let python = newest(&format!("python{version}-minimal")).ok_or_else(missing)?;
-        let libc = newest("libc6").ok_or_else(missing)?;
+        let python = newest(index, &format!("python{version}-minimal")).ok_or_else(missing)?;
+        let libc = newest(index, "libc6").ok_or_else(missing)?;
         // `3.13.5-2+deb13u1` and `2.41-12`: the upstream version ends before Debian's revision.
         let upstream = |text: &str| text.split(['-', '+', '~']).next().unwrap_or_default().to_owned();
         let libc = upstream(libc);
@@ -342,6 +359,26 @@ impl Packages<'_> {
         }
         Ok(half)
     }
+}
+
+/// Returns the version of the release's own Python, which is that of its package `python3`.
+pub(crate) fn own_python(base: &BaseRequest, platform: Platform, world: &World) -> Result<PythonVersion, ResolveError> {
+    let snapshot = world.archive.snapshot(base, platform.architecture, world.access())?;
+    let index = world.archive.load(&snapshot, world.access())?;
+    let missing = || ResolveError::NoOwnPython { distribution: base.distribution, suite: base.suite.clone() };
+    own_version(&index).ok_or_else(missing)
+}
+
+fn own_version(index: &PackageIndex) -> Option<PythonVersion> {
+    // `3.13.5-1`.
+    let mut numbers = newest(index, "python3")?.split('.');
+    format!("{}.{}", numbers.next()?, numbers.next()?).parse().ok()
+}
+
+/// Returns the newest version of a package.
+fn newest<'a>(index: &'a PackageIndex, name: &str) -> Option<&'a str> {
+    let versions = index.versions(name).into_iter().map(|package| package.version);
+    versions.max_by(|one, other| relation::compare(one, other).unwrap_or(std::cmp::Ordering::Equal))
 }
 
 /// Returns the packages that every image has, even if the request does not name them.

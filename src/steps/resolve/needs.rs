@@ -100,7 +100,8 @@ fn unmet(wheels: &[(&str, Contents)]) -> BTreeMap<String, String> {
                     || is_loaded_before(library, needed, &contents.libraries, &files)
                     || (!sonames::is_of_manylinux(needed) && related.iter().any(|other| carries(other, needed)))
             };
-            let open: Vec<&String> = library.linkage.needed.iter().filter(|needed| !is_brought(needed)).collect();
+            let is_open = |needed: &&String| !sonames::is_of_driver(needed) && !is_brought(needed);
+            let open: Vec<&String> = library.linkage.needed.iter().filter(is_open).collect();
             if open.iter().any(|needed| is_of_own_qt(needed, &related)) {
                 continue;
             }
@@ -282,6 +283,16 @@ mod tests {
         let wheels = [("q", wheel(&[], &[core, dead.clone(), theme]))];
         assert_eq!(needed(&wheels), ["libglib-2.0.so.0 of q"]);
         assert_eq!(needed(&[("d", wheel(&[], &[dead]))]), ["libQt6WebEngineQuick.so.6 of d", "libnss3.so of d"]);
+    }
+
+    #[test]
+    fn a_library_of_the_hosts_driver_is_no_need() {
+        let names =
+            ["libcuda.so.1", "libnvidia-ml.so.1", "libnvidia-encode.so.1", "libnvcuvid.so.1", "libGLX_nvidia.so.0"];
+        let of_driver = library("t/lib/libtorch_cuda.so", &names, &[]);
+        assert_eq!(needed(&[("t", wheel(&[], &[of_driver]))]), Vec::<String>::new());
+        let others = library("t/lib/libtorch_cuda.so", &["libcuda.so.1", "libcudart.so.12", "libnvrtc.so.12"], &[]);
+        assert_eq!(needed(&[("t", wheel(&[], &[others]))]), ["libcudart.so.12 of t", "libnvrtc.so.12 of t"]);
     }
 
     #[test]
