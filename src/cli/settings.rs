@@ -13,7 +13,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
     BaseRequest, Bytecode, Copied, Destination, Distribution, Entrypoint, Indexes, Prereleases, PythonRequest, Request,
-    RuntimeRequest, TrimLevel, Volume, is_image_name,
+    RuntimeRequest, TrimLevel, TrimRequest, Volume, is_image_name,
 };
 use crate::model::world_settings::{SandboxSettings, WorldSettings};
 
@@ -85,11 +85,7 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
         },
         base,
         platforms: platforms(build)?,
-        trim: match build.trim {
-            Trim::None => TrimLevel::None,
-            Trim::Standard => TrimLevel::Standard,
-        },
-        keep: keep(build)?,
+        trim: trim(build)?,
         bytecode: match build.bytecode {
             BytecodeKind::None => Bytecode::None,
             BytecodeKind::Start => Bytecode::Start,
@@ -177,6 +173,14 @@ fn platforms(build: &Build) -> Result<Vec<Platform>, Failure> {
 
 /// The largest user and group id that engines take (`maxID` of github.com/moby/sys/user).
 const MAX_ID: u64 = 2_147_483_647;
+
+fn trim(build: &Build) -> Result<TrimRequest, Failure> {
+    let level = match build.trim {
+        Trim::None => TrimLevel::None,
+        Trim::Standard => TrimLevel::Standard,
+    };
+    Ok(TrimRequest { level, keep: keep(build)? })
+}
 
 fn keep(build: &Build) -> Result<Vec<String>, Failure> {
     match build.keep.iter().find(|pattern| !glob::is_pattern(pattern)) {

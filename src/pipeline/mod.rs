@@ -105,7 +105,7 @@ pub(crate) fn tree(
     let assembly = assemble(lock, &parts, request, world)?;
     // A script that is not there is refused now, because compiling and packing take long.
     seal::start(&assembly, request)?;
-    let slim = trim(&assembly, lock, request, &world.store)?;
+    let slim = trim(&assembly, lock, request.python.version, &request.trim, &world.store)?;
     let workshop = workshop(lock.platform, request, world)?;
     // While Python compiles, one core is free to pack the files that do not depend on bytecode.
     let (tree, packed) = rayon::join(

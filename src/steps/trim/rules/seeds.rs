@@ -1,18 +1,15 @@
 //! Removes wheels of pip and setuptools that virtualenv contains for new environments, if they are for a Python that
 //! the image does not have and cannot get.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::keeps;
-use super::survey::{Survey, is_mentioned};
+use super::{Proposal, Scene};
 use crate::model::image_path::ImagePath;
-use crate::model::lock::PlatformLock;
 use crate::model::platform::PythonVersion;
 use crate::model::reason::Removed;
-use crate::model::request::Request;
-use crate::model::tree::{Node, Origin, Tree};
+use crate::model::tree::{Node, Origin};
 use crate::model::vocabulary::PYTHON_BUILD_STANDALONE;
-use crate::outside::store::{Store, StoreError};
+use crate::outside::store::StoreError;
 
 const VIRTUALENV: &str = "virtualenv";
 
@@ -22,31 +19,31 @@ const TABLE: &str = "/virtualenv/seed/wheels/embed/__init__.py";
 /// Removes the wheels that virtualenv installs only into environments of Pythons that are not in the image, unless
 /// something in the image fetches interpreters. If the user requested virtualenv itself, everything stays, because
 /// virtualenv can fetch newer wheels for each Python.
-pub(super) fn remove_foreign(
-    tree: &mut Tree,
-    surveys: &BTreeMap<Origin, Survey<'_>>,
-    lock: &PlatformLock,
-    request: &Request,
-    store: &Store,
-) -> Result<(), StoreError> {
-    let is_of_virtualenv = |node: &Node| matches!(&node.origin, Origin::Wheel { name, .. } if name == VIRTUALENV);
-    let is_table = |(path, node): &(&ImagePath, &Node)| path.as_str().ends_with(TABLE) && is_of_virtualenv(node);
-    let Some((table, node)) = tree.nodes.iter().find(is_table) else { return Ok(()) };
-    let version = request.python.version;
-    if lock.requests(VIRTUALENV)
-        || is_mentioned(surveys, &[PYTHON_BUILD_STANDALONE])
-        || tree.nodes.keys().any(|path| is_other_interpreter(path, version))
+pub(super) fn foreign(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
+    let Some((table, node)) = scene.tree.nodes.iter().find(|(path, node)| is_table(path, node)) else {
+        return Ok(Vec::new());
+    };
+    let version = scene.python();
+    if scene.lock().requests(VIRTUALENV)
+        || scene.is_mentioned(&[PYTHON_BUILD_STANDALONE])
+        || scene.tree.nodes.keys().any(|path| is_other_interpreter(path, version))
     {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let (Some(digest), Some(directory)) = (node.digest(), table.parent()) else { return Ok(()) };
-    let wheels = foreign(&String::from_utf8_lossy(&store.read(digest)?), version);
-    let is_going = |path: &ImagePath| tree.nodes.get(path).is_some_and(is_of_virtualenv) && !keeps(request, path);
+    let (Some(digest), Some(directory)) = (node.digest(), table.parent()) else { return Ok(Vec::new()) };
+    let text = scene.store().read(digest)?;
+    let wheels = wheels_for_others(&String::from_utf8_lossy(&text), version);
     let paths = wheels.iter().filter_map(|wheel| directory.join(wheel).ok());
-    for path in paths.filter(is_going).collect::<Vec<ImagePath>>() {
-        tree.remove(&path, Removed::ForeignSeeds);
-    }
-    Ok(())
+    let going = paths.filter(|path| scene.tree.nodes.get(path).is_some_and(is_of_virtualenv));
+    Ok(going.map(|path| Proposal::Remove { path, reason: Removed::ForeignSeeds }).collect())
+}
+
+fn is_of_virtualenv(node: &Node) -> bool {
+    matches!(&node.origin, Origin::Wheel { name, .. } if name == VIRTUALENV)
+}
+
+fn is_table(path: &ImagePath, node: &Node) -> bool {
+    path.as_str().ends_with(TABLE) && is_of_virtualenv(node)
 }
 
 /// Returns whether `path` is an interpreter other than the image's own that virtualenv could make an environment of:
@@ -62,7 +59,7 @@ fn is_other_interpreter(path: &ImagePath, version: PythonVersion) -> bool {
 /// Returns the wheels that `table` (`BUNDLE_SUPPORT`, which maps versions to projects to file names) lists only for
 /// other Pythons. The wheels for `MAX` stay too, because virtualenv uses them for a Python that it does not know. Empty
 /// if the table cannot be read or has no entry for `version`.
-fn foreign(table: &str, version: PythonVersion) -> BTreeSet<String> {
+fn wheels_for_others(table: &str, version: PythonVersion) -> BTreeSet<String> {
     let Some((bundles, after)) = bundles(table) else { return BTreeSet::new() };
     let of = |version: &str| bundles.iter().find(|(key, _)| *key == version);
     let fallback = after.lines().find_map(|line| line.strip_prefix("MAX")).and_then(|assignment| {
@@ -131,7 +128,7 @@ MAX: Final[str] = next(reversed(BUNDLE_SUPPORT))
 "#;
 
     fn foreign_to(table: &str, version: &str) -> Vec<String> {
-        foreign(table, version.parse().unwrap()).into_iter().collect()
+        wheels_for_others(table, version.parse().unwrap()).into_iter().collect()
     }
 
     #[test]
