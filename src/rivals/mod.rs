@@ -9,6 +9,7 @@ mod failure;
 mod measure;
 pub(crate) mod model;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 pub(crate) use self::failure::RivalError;
@@ -28,6 +29,7 @@ use crate::rivals::model::dockerfile::{
 use crate::steps::fetch::fetch;
 use crate::steps::pack::pack;
 use crate::steps::prove::{Subject, prove};
+use crate::steps::resolve::ResolveError;
 use crate::steps::seal;
 use crate::steps::unpack::unpack;
 
@@ -57,9 +59,10 @@ pub(crate) fn build_dockerfile(
 /// Returns the ingredients of a Dockerfile: the lock, and the start command from the wheels of its first platform.
 fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> Result<Ingredients, RivalError> {
     world.listener.hear(Event::Step("resolving".to_owned()));
+    let indexes = world.pypi.indexes(&request.python).map_err(|error| Box::new(ResolveError::from(error)))?;
     let mut uv = Vec::new();
     if wanted.style == Style::Uv {
-        let found = resolve(&dockerfile::request_for_uv(request), world)?;
+        let found = resolve(&dockerfile::request_for_uv(request, &indexes), world)?;
         uv = found.platforms.into_iter().flat_map(|half| half.wheels).filter(|wheel| wheel.name == "uv").collect();
     }
     let lock = match resolve(request, world) {
@@ -72,21 +75,25 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
                 return Err(error.into());
             }
             let lock = resolve(&dockerfile::request_without_wheels(request), world)?;
-            return Ok(Ingredients { uv, ..dockerfile::from_source(lock, names, request, wanted) });
+            return Ok(Ingredients { uv, indexes, ..dockerfile::from_source(lock, names, request, wanted) });
         }
         Err(error) => return Err(error.into()),
     };
     let mut scripts = Vec::new();
-    if let Some(first) = lock.platforms.first() {
-        let wheels = PlatformLock { debs: Vec::new(), ..first.clone() };
-        scripts = dockerfile::scripts(first, &unpack(&wheels, world)?);
+    let mut user_base_names = BTreeSet::new();
+    for (number, half) in lock.platforms.iter().enumerate() {
+        let parts = unpack(&PlatformLock { debs: Vec::new(), ..half.clone() }, world)?;
+        if number == 0 {
+            scripts = dockerfile::scripts(half, &parts);
+        }
+        user_base_names.extend(dockerfile::user_base_names(&parts));
     }
     let mut by_exec = request.clone();
     by_exec.runtime.entrypoint = Entrypoint::Exec;
     by_exec.user_base = wanted.user_base.clone();
     let program = seal::start(&Assembly { scripts: scripts.clone(), ..Assembly::default() }, &by_exec)?;
     let (entrypoint, cmd) = (program.entrypoint, program.cmd);
-    Ok(Ingredients { lock, without_wheels: Vec::new(), uv, scripts, entrypoint, cmd })
+    Ok(Ingredients { lock, without_wheels: Vec::new(), uv, indexes, user_base_names, scripts, entrypoint, cmd })
 }
 
 /// Compares lath's image of the first platform with the images that Dockerfiles for the same request would produce.

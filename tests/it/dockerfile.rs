@@ -1,5 +1,7 @@
 //! `lath dockerfile`: its texts, and engines that work, are missing, fail or crash.
 
+mod inputs;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 
@@ -65,7 +67,8 @@ fn the_recipe_installs_in_one_stage_and_ships_two_folders_on_a_clean_base() {
         && DEBIAN_FRONTEND=noninteractive apt-get install -y python3 python3-pip
     # Every distribution at the version that lath resolved; what the release has of them counts as not there.
     # The release marks its Python as its own to manage: in a stage for one program that may be passed over.
-    RUN pip install --user --no-cache-dir --ignore-installed --no-deps --break-system-packages \
+    RUN /usr/bin/python3 -m pip install --user --no-cache-dir --ignore-installed --no-deps \
+          --break-system-packages \
           --index-url [INDEX] \
           --trusted-host 127.0.0.1 \
           tool==1.0
@@ -103,7 +106,8 @@ fn the_fat_image_has_one_stage() {
         && DEBIAN_FRONTEND=noninteractive apt-get install -y python3 python3-pip
     # Every distribution at the version that lath resolved; what the release has of them counts as not there.
     # The release marks its Python as its own to manage: in a stage for one program that may be passed over.
-    RUN pip install --user --no-cache-dir --ignore-installed --no-deps --break-system-packages \
+    RUN /usr/bin/python3 -m pip install --user --no-cache-dir --ignore-installed --no-deps \
+          --break-system-packages \
           --index-url [INDEX] \
           --trusted-host 127.0.0.1 \
           tool==1.0
@@ -137,8 +141,8 @@ fn lean_is_the_recipe_with_care() {
     # Into the user base; what the release has of them counts as not there.
     # The release marks its Python as its own to manage: in a stage for one program that may be passed over.
     RUN --mount=type=cache,target=/root/.cache/pip \
-        pip install --user --ignore-installed --no-deps --require-hashes --only-binary :all: \
-          --break-system-packages \
+        /usr/bin/python3 -m pip install --user --ignore-installed --no-deps --require-hashes \
+          --only-binary :all: --break-system-packages \
           --index-url [INDEX] \
           --trusted-host 127.0.0.1 -r /tmp/requirements.txt
 
@@ -160,7 +164,7 @@ fn lean_is_the_recipe_with_care() {
     # The user base is found by Python and by the shell.
     ENV PYTHONUSERBASE=/opt/app PATH=/opt/app/bin:${PATH} LANG=C.UTF-8
     # What start-up imports is compiled by importing it: the program itself cannot write there.
-    RUN python3 -c 'import tool'
+    RUN /usr/bin/python3 -c 'import tool'
     # What it is, for registries and scanners.
     LABEL org.opencontainers.image.base.name="debian:trixie"
     LABEL org.opencontainers.image.base.digest="sha256:00ff"

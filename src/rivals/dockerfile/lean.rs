@@ -3,7 +3,7 @@
 use super::contents::{lean_packages, modules};
 use super::pins::{installed, write_pins};
 use super::text::{Text, exec_form, folded, pair, shell_word};
-use super::{COMPILERS, DockerfileError, Page, uv};
+use super::{COMPILERS, DockerfileError, PYTHON, Page, uv};
 use crate::model::request::Bytecode;
 use crate::rivals::model::dockerfile::Style;
 
@@ -132,11 +132,11 @@ fn run_time(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     match page.request.bytecode {
         Bytecode::All => {
             text.why("All of the standard library is compiled; a file that is no Python 3 is passed over.");
-            text.run(&[], &[format!("python3 -m compileall -q /usr/lib/python{} || true", page.python())]);
+            text.run(&[], &[format!("{PYTHON} -m compileall -q /usr/lib/python{} || true", page.python())]);
         }
         Bytecode::Start if !modules.is_empty() => {
             text.why("What start-up imports is compiled by importing it: the program itself cannot write there.");
-            text.run(&[], &[format!("python3 -c {}", shell_word(&format!("import {}", modules.join(", "))))]);
+            text.run(&[], &[format!("{PYTHON} -c {}", shell_word(&format!("import {}", modules.join(", "))))]);
         }
         Bytecode::Start | Bytecode::None => {}
     }
