@@ -1,12 +1,14 @@
-//! The arguments of the command line, as clap reads them. Doc comments of the fields are the help texts.
+//! The options of the command line, as clap reads them, in groups that commands are composed of. Doc comments of the
+//! fields are the help texts. No option has a default here, so that an option that was given can be told from one that
+//! was not; the help gets the defaults from `defaults`.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
-use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser};
 
-use crate::model::request::UserBase;
+use crate::cli::choices::Color;
+use crate::cli::layers::{Settings, Typed, flag, list};
+use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
 use crate::model::secret_text::SecretText;
 
 const VARIABLES: &str = "Every option can also be set by an environment variable, such as LATH_EXCLUDE_NEWER. Separate repeated values by newlines.";
@@ -17,42 +19,6 @@ const VARIABLES: &str = "Every option can also be set by an environment variable
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) global: Global,
-    #[command(subcommand)]
-    pub(super) command: Command,
-}
-
-impl Arguments {
-    /// Reads the arguments, starting with the program's name, and the environment variables of options that were not
-    /// given.
-    pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let mut command = Self::described();
-        let matches = command.try_get_matches_from_mut(words)?;
-        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
-    }
-
-    /// The whole command line, for help and for shell completions.
-    pub(super) fn described() -> clap::Command {
-        with_variables(Self::command())
-    }
-}
-
-/// Gives every option an environment variable. The help explains the rule once, and shows no values, because one may be
-/// a password.
-fn with_variables(command: clap::Command) -> clap::Command {
-    // The values of these options may contain line breaks.
-    const OF_ONE_VALUE: [&str; 2] = ["check", "cmd"];
-    let with_variable = |arg: clap::Arg| {
-        let Some(name) = arg.get_long().filter(|name| !["help", "version"].contains(name)) else { return arg };
-        let variable = format!("LATH_{}", name.to_uppercase().replace('-', "_"));
-        let is_list = arg.get_value_delimiter().is_none() && !OF_ONE_VALUE.contains(&name);
-        let arg = arg.env(variable).hide_env(true);
-        match arg.get_action() {
-            ArgAction::Append if is_list => arg.value_delimiter('\n'),
-            ArgAction::SetTrue => arg.value_parser(FalseyValueParser::new()),
-            _ => arg,
-        }
-    };
-    command.mut_args(with_variable).mut_subcommands(with_variables)
 }
 
 #[derive(Debug, Args)]
@@ -60,326 +26,312 @@ fn with_variables(command: clap::Command) -> clap::Command {
 pub(super) struct Global {
     /// The folder for downloads and intermediate results [default: `lath` in the user's cache folder]
     #[arg(long, global = true, value_name = "DIR")]
-    pub(super) cache_dir: Option<PathBuf>,
+    cache_dir: Option<PathBuf>,
     /// Show only errors and warnings
     #[arg(long, short, global = true)]
-    pub(super) quiet: bool,
+    quiet: bool,
     /// Show details
     #[arg(long, short, global = true, conflicts_with = "quiet")]
-    pub(super) verbose: bool,
+    verbose: bool,
     /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub(super) color: Color,
+    #[arg(long, global = true, value_name = "WHEN")]
+    color: Option<Color>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Color {
-    Auto,
-    Always,
-    Never,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Command {
-    /// Build an image
-    Build(Box<Build>),
-    /// Build, then run a command in the sandbox; no engine is needed
-    Run(Box<Run>),
-    /// Write a Dockerfile for the same image, and with `--build` build it
-    Dockerfile(Box<Dockerfile>),
-    /// Compare the image with images from Dockerfiles: their sizes, and the files that only they contain
-    Compare(Box<Compare>),
-    /// Show the cache, or remove from it
-    Cache(Cache),
-    /// Print completions for a shell
-    Completions { shell: clap_complete::Shell },
+impl Typed for Global {
+    fn typed(&self) -> Settings {
+        Settings {
+            cache_dir: self.cache_dir.clone(),
+            quiet: flag(self.quiet),
+            verbose: flag(self.verbose),
+            color: self.color,
+            ..Settings::default()
+        }
+    }
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Cache {
-    #[command(subcommand)]
-    pub(super) action: CacheAction,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum CacheAction {
-    /// Print its path
-    Dir,
-    /// Print its size: in bytes, or rounded if stdout is a terminal
-    Size {
-        /// Print bytes on a terminal, too
-        #[arg(long)]
-        bytes: bool,
-    },
-    /// Remove the files that no build has used recently; waits for running builds
-    Prune {
-        /// Remove files that were not used for this many days
-        #[arg(long, value_name = "DAYS", default_value = "30")]
-        older_than: u64,
-        /// Remove everything
-        #[arg(long, conflicts_with = "older_than")]
-        all: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Run {
-    #[command(flatten)]
-    pub(super) build: Build,
-    /// Mount a file or folder of this machine; `:ro` makes it read-only
-    #[arg(long, value_name = "SRC:DST[:ro]", help_heading = "The run")]
-    pub(super) volume: Vec<String>,
-    /// The command and its arguments [default: the image's entry point]
-    #[arg(last = true, value_name = "COMMAND")]
-    pub(super) command: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Dockerfile {
-    /// How the Dockerfile installs the packages
-    #[arg(long, value_name = "STYLE", default_value = "recipe", help_heading = "The Dockerfile")]
-    pub(super) style: DockerfileStyle,
-    /// Write one stage with everything in it, for comparison
-    #[arg(long, conflicts_with = "style", help_heading = "The Dockerfile")]
-    pub(super) fat: bool,
-    /// The base image, which must have apt [default: the image of the release]
-    #[arg(long, value_name = "IMAGE", help_heading = "The Dockerfile")]
-    pub(super) from: Option<String>,
-    /// Certificates that pip and apt trust during the build; the image does not contain them
-    #[arg(long, value_name = "FILE", help_heading = "The Dockerfile")]
-    pub(super) ca: Option<PathBuf>,
-    /// The builder: `classic` avoids everything that needs BuildKit
-    #[arg(long, value_name = "BUILDER", default_value = "auto", help_heading = "The Dockerfile")]
-    pub(super) builder: Builder,
-    /// Build it, run its checks, and report its size
-    #[arg(long = "build", help_heading = "The Dockerfile")]
-    pub(super) is_built: bool,
-    /// The engine that builds [default: the first that is installed]
-    #[arg(long, value_name = "ENGINE", requires = "is_built", help_heading = "The Dockerfile")]
-    pub(super) engine: Option<EngineName>,
-    /// Do not use the engine's build cache
-    #[arg(long, requires = "is_built", help_heading = "The Dockerfile")]
-    pub(super) no_cache: bool,
-    #[command(flatten)]
-    pub(super) build: Build,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum DockerfileStyle {
-    /// Two stages, as people write them by hand
-    Recipe,
-    /// The same with hashes, without caches, and not run by root
-    Lean,
-    /// Lean, with uv
-    Uv,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Builder {
-    /// The builder of the engine, or BuildKit if there is no engine
-    Auto,
-    Buildkit,
-    Classic,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum EngineName {
-    Docker,
-    Podman,
-    Buildah,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Compare {
-    #[command(flatten)]
-    pub(super) build: Build,
-    /// Build each image with an engine, twice, and measure its size, the build time and the time of its check
-    #[arg(long, help_heading = "The comparison")]
-    pub(super) measure: bool,
-    /// The base image of the Dockerfiles [default: the image of the release]
-    #[arg(long, value_name = "IMAGE", help_heading = "The comparison")]
-    pub(super) from: Option<String>,
-    /// Certificates that pip and apt trust during the builds; the images do not contain them
-    #[arg(long, value_name = "FILE", help_heading = "The comparison")]
-    pub(super) ca: Option<PathBuf>,
-    /// The engine that builds: `docker` or `podman` [default: the first that is installed]
-    #[arg(long, value_name = "ENGINE", requires = "measure", help_heading = "The comparison")]
-    pub(super) engine: Option<EngineName>,
-    /// Print JSON
-    #[arg(long, help_heading = "The comparison")]
-    pub(super) json: bool,
-    /// Write a picture to a file
-    #[arg(long, value_name = "FILE", help_heading = "The comparison")]
-    pub(super) svg: Option<PathBuf>,
-    /// Whether the base image removes apt's downloads: like the distribution's own images, or like debootstrap
-    #[arg(
-        long,
-        value_name = "WHICH",
-        default_value = "official",
-        conflicts_with = "measure",
-        help_heading = "The comparison"
-    )]
-    pub(super) apt: Apt,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Apt {
-    Official,
-    Plain,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(super) struct Build {
+#[command(next_help_heading = "What goes in")]
+pub(super) struct Inputs {
     /// Python packages to install, as for pip: `pre-commit` or `httpx[http2]>=0.28`
-    #[arg(value_name = "REQUIREMENT", required_unless_present = "requirements")]
-    pub(super) requirement: Vec<SecretText>,
+    #[arg(value_name = "REQUIREMENT", help_heading = None::<&str>)]
+    requirement: Vec<SecretText>,
     /// A requirements file
-    #[arg(long, short, value_name = "FILE", help_heading = "What goes in")]
-    pub(super) requirements: Vec<PathBuf>,
+    #[arg(long, short, value_name = "FILE")]
+    requirements: Vec<PathBuf>,
     /// A constraints file: it limits versions and installs nothing
-    #[arg(long, value_name = "FILE", help_heading = "What goes in")]
-    pub(super) constraint: Vec<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    constraint: Vec<PathBuf>,
     /// A Debian package to add, such as `git`
-    #[arg(long, value_name = "PACKAGE", help_heading = "What goes in")]
-    pub(super) with: Vec<String>,
+    #[arg(long, value_name = "PACKAGE")]
+    with: Vec<String>,
     /// Also install the packages that Debian packages recommend
-    #[arg(long, help_heading = "What goes in")]
-    pub(super) recommends: bool,
+    #[arg(long)]
+    recommends: bool,
     /// The version of Python [default: the version of the release, 3.13]
-    #[arg(long, value_name = "VERSION", help_heading = "What goes in")]
-    pub(super) python: Option<String>,
+    #[arg(long, value_name = "VERSION")]
+    python: Option<String>,
     /// The release that Python comes from, such as `debian:trixie` [default: the release that has the Python version]
-    #[arg(long, value_name = "RELEASE", help_heading = "What goes in")]
-    pub(super) base: Option<String>,
+    #[arg(long, value_name = "RELEASE")]
+    base: Option<String>,
     /// The platforms of the image, such as `linux/arm64` [default: this machine's]
-    #[arg(long, value_name = "PLATFORM", value_delimiter = ',', help_heading = "What goes in")]
-    pub(super) platform: Vec<String>,
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    platform: Vec<String>,
     /// A file or folder to copy into the image
-    #[arg(long, value_name = "SRC:DST", help_heading = "What goes in")]
-    pub(super) copy: Vec<String>,
+    #[arg(long, value_name = "SRC:DST")]
+    copy: Vec<String>,
+}
 
+impl Typed for Inputs {
+    fn typed(&self) -> Settings {
+        Settings {
+            requirement: list(&self.requirement),
+            requirements: list(&self.requirements),
+            constraint: list(&self.constraint),
+            with: list(&self.with),
+            recommends: flag(self.recommends),
+            python: self.python.clone(),
+            base: self.base.clone(),
+            platform: list(&self.platform),
+            copy: list(&self.copy),
+            ..Settings::default()
+        }
+    }
+}
+
+/// The options that only lath's own images have.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How small")]
+pub(super) struct Size {
     /// How much to remove
-    #[arg(long, value_name = "LEVEL", default_value = "standard", help_heading = "How small")]
-    pub(super) trim: Trim,
+    #[arg(long, value_name = "LEVEL")]
+    trim: Option<TrimLevel>,
     /// Paths of the image that trimming must keep, such as `/usr/share/doc/**`
-    #[arg(long, value_name = "GLOB", help_heading = "How small")]
-    pub(super) keep: Vec<String>,
-    /// Which Python files are compiled: the modules that a start imports, all, or none
-    #[arg(long, value_name = "WHICH", default_value = "start", help_heading = "How small")]
-    pub(super) bytecode: BytecodeKind,
+    #[arg(long, value_name = "GLOB")]
+    keep: Vec<String>,
     /// Add `/bin/sh` and its tools
-    #[arg(long, help_heading = "How small")]
-    pub(super) shell: bool,
+    #[arg(long)]
+    shell: bool,
+}
 
+impl Typed for Size {
+    fn typed(&self) -> Settings {
+        Settings { trim: self.trim, keep: list(&self.keep), shell: flag(self.shell), ..Settings::default() }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How small")]
+pub(super) struct Compiled {
+    /// Which Python files are compiled: the modules that a start imports, all, or none
+    #[arg(long, value_name = "WHICH")]
+    bytecode: Option<Bytecode>,
+}
+
+impl Typed for Compiled {
+    fn typed(&self) -> Settings {
+        Settings { bytecode: self.bytecode, ..Settings::default() }
+    }
+}
+
+/// How the program is started.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The image")]
+pub(super) struct Program {
     /// The console script that the image runs; if there are several, the first argument chooses one
-    #[arg(long, short = 'c', value_name = "NAME", help_heading = "The image")]
-    pub(super) script: Vec<String>,
+    #[arg(long, short = 'c', value_name = "NAME")]
+    script: Vec<String>,
     /// The folder for the packages in the image, which is its `PYTHONUSERBASE`
-    #[arg(long, value_name = "PATH", default_value = UserBase::DEFAULT, help_heading = "The image")]
-    pub(super) user_base: String,
+    #[arg(long, value_name = "PATH")]
+    user_base: Option<String>,
     /// Whether arguments go to the program, or are a line for a shell
-    #[arg(long, value_name = "FORM", default_value = "exec", help_heading = "The image")]
-    pub(super) entrypoint: EntrypointForm,
+    #[arg(long, value_name = "FORM")]
+    entrypoint: Option<Entrypoint>,
     /// Default argument, used if the container is started without any
-    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true, help_heading = "The image")]
-    pub(super) cmd: Vec<String>,
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    cmd: Vec<String>,
     /// An environment variable
-    #[arg(long, short, value_name = "NAME=VALUE", help_heading = "The image")]
-    pub(super) env: Vec<String>,
-    /// A label of the configuration
-    #[arg(long, value_name = "NAME=VALUE", help_heading = "The image")]
-    pub(super) label: Vec<String>,
-    /// An annotation of the manifest
-    #[arg(long, value_name = "NAME=VALUE", help_heading = "The image")]
-    pub(super) annotation: Vec<String>,
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    env: Vec<String>,
     /// The user that runs the program: `UID` or `UID:GID`
-    #[arg(long, value_name = "USER", default_value = "65532:65532", help_heading = "The image")]
-    pub(super) user: String,
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
     /// The working directory
-    #[arg(long, value_name = "PATH", help_heading = "The image")]
-    pub(super) workdir: Option<String>,
+    #[arg(long, value_name = "PATH")]
+    workdir: Option<String>,
+}
+
+impl Typed for Program {
+    fn typed(&self) -> Settings {
+        Settings {
+            script: list(&self.script),
+            user_base: self.user_base.clone(),
+            entrypoint: self.entrypoint,
+            cmd: list(&self.cmd),
+            env: list(&self.env),
+            user: self.user.clone(),
+            workdir: self.workdir.clone(),
+            ..Settings::default()
+        }
+    }
+}
+
+/// The descriptions of an image for registries and engines.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The image")]
+pub(super) struct Labels {
+    /// A label of the configuration
+    #[arg(long, value_name = "NAME=VALUE")]
+    label: Vec<String>,
+    /// An annotation of the manifest
+    #[arg(long, value_name = "NAME=VALUE")]
+    annotation: Vec<String>,
     /// A port that the program serves, such as `8080/tcp`
-    #[arg(long, value_name = "PORT", help_heading = "The image")]
-    pub(super) expose: Vec<String>,
+    #[arg(long, value_name = "PORT")]
+    expose: Vec<String>,
+}
 
+impl Typed for Labels {
+    fn typed(&self) -> Settings {
+        Settings {
+            label: list(&self.label),
+            annotation: list(&self.annotation),
+            expose: list(&self.expose),
+            ..Settings::default()
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where to")]
+pub(super) struct Name {
     /// The image's name [default: the first requirement's]
-    #[arg(long, short, value_name = "NAME[:TAG]", help_heading = "Where to")]
-    pub(super) tag: Option<String>,
+    #[arg(long, short, value_name = "NAME[:TAG]")]
+    tag: Option<String>,
+}
+
+impl Typed for Name {
+    fn typed(&self) -> Settings {
+        Settings { tag: self.tag.clone(), ..Settings::default() }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where to")]
+pub(super) struct Destinations {
     /// `PATH.tar`, `oci:DIR[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME]`, `docker-daemon:NAME` or `dir:DIR`; may repeat [default: ./NAME.tar]
-    #[arg(long, short, value_name = "DEST", help_heading = "Where to")]
-    pub(super) output: Vec<String>,
+    #[arg(long, short, value_name = "DEST")]
+    output: Vec<String>,
     /// Load the image into Docker or Podman: the daemon in `DOCKER_HOST`, or else the first socket that answers
-    #[arg(long, help_heading = "Where to")]
-    pub(super) load: bool,
+    #[arg(long)]
+    load: bool,
     /// Write a description of the image to a file, as JSON
-    #[arg(long, value_name = "FILE", help_heading = "Where to")]
-    pub(super) metadata_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
+}
 
+impl Typed for Destinations {
+    fn typed(&self) -> Settings {
+        Settings {
+            output: list(&self.output),
+            load: flag(self.load),
+            metadata_file: self.metadata_file.clone(),
+            ..Settings::default()
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Proof")]
+pub(super) struct Checks {
     /// A command that must succeed in the finished image; may repeat
-    #[arg(long, value_name = "COMMAND", help_heading = "Proof")]
-    pub(super) check: Vec<String>,
+    #[arg(long, value_name = "COMMAND")]
+    check: Vec<String>,
     /// Run no checks
-    #[arg(long, conflicts_with = "check", help_heading = "Proof")]
-    pub(super) no_verify: bool,
+    #[arg(long, conflicts_with = "check")]
+    no_verify: bool,
+}
+
+impl Typed for Checks {
+    fn typed(&self) -> Settings {
+        Settings { check: list(&self.check), no_verify: flag(self.no_verify), ..Settings::default() }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Proof")]
+pub(super) struct ProofTime {
     /// How long all checks may take together; 0 is no limit [default: 300, and 240 more for each `--check`]
-    #[arg(long, value_name = "SECONDS", help_heading = "Proof")]
-    pub(super) proof_timeout: Option<u64>,
+    #[arg(long, value_name = "SECONDS")]
+    proof_timeout: Option<u64>,
+}
 
+impl Typed for ProofTime {
+    fn typed(&self) -> Settings {
+        Settings { proof_timeout: self.proof_timeout, ..Settings::default() }
+    }
+}
+
+/// The servers that packages come from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How")]
+pub(super) struct Sources {
     /// Use no network, only the cache
-    #[arg(long, help_heading = "How")]
-    pub(super) offline: bool,
+    #[arg(long)]
+    offline: bool,
     /// Ignore files that were uploaded after this date
-    #[arg(long, value_name = "DATE", help_heading = "How")]
-    pub(super) exclude_newer: Option<String>,
+    #[arg(long, value_name = "DATE")]
+    exclude_newer: Option<String>,
     /// Which pre-releases may be chosen
-    #[arg(long, value_name = "WHICH", default_value = "if-necessary", help_heading = "How")]
-    pub(super) prerelease: Prerelease,
+    #[arg(long, value_name = "WHICH")]
+    prerelease: Option<Prereleases>,
     /// An additional index of Python packages
-    #[arg(long, value_name = "URL", value_delimiter = ' ', help_heading = "How")]
-    pub(super) index: Vec<SecretText>,
+    #[arg(long, value_name = "URL", value_delimiter = ' ')]
+    index: Vec<SecretText>,
     /// The index of Python packages, in place of PyPI
-    #[arg(long, value_name = "URL", help_heading = "How")]
-    pub(super) default_index: Option<SecretText>,
+    #[arg(long, value_name = "URL")]
+    default_index: Option<SecretText>,
     /// The mirror of the Debian or Ubuntu archive
-    #[arg(long, value_name = "URL", help_heading = "How")]
-    pub(super) mirror: Option<SecretText>,
+    #[arg(long, value_name = "URL")]
+    mirror: Option<SecretText>,
     /// The mirror of its security updates
-    #[arg(long, value_name = "URL", help_heading = "How")]
-    pub(super) security_mirror: Option<SecretText>,
+    #[arg(long, value_name = "URL")]
+    security_mirror: Option<SecretText>,
     /// The keys that must have signed the archive, in place of Debian's and Ubuntu's
-    #[arg(long, value_name = "FILE", help_heading = "How")]
-    pub(super) keyring: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    keyring: Option<PathBuf>,
     /// The number of parallel downloads
-    #[arg(long, short, value_name = "N", default_value = "16", help_heading = "How")]
-    pub(super) jobs: usize,
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<usize>,
+}
+
+impl Typed for Sources {
+    fn typed(&self) -> Settings {
+        Settings {
+            offline: flag(self.offline),
+            exclude_newer: self.exclude_newer.clone(),
+            prerelease: self.prerelease,
+            index: list(&self.index),
+            default_index: self.default_index.clone(),
+            mirror: self.mirror.clone(),
+            security_mirror: self.security_mirror.clone(),
+            keyring: self.keyring.clone(),
+            jobs: self.jobs,
+            ..Settings::default()
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How")]
+pub(super) struct Packing {
     /// The compression of layers: `gzip` or `zstd`, with an optional `:LEVEL`
-    #[arg(long, value_name = "KIND", default_value = "gzip:6", help_heading = "How")]
-    pub(super) compression: String,
+    #[arg(long, value_name = "KIND")]
+    compression: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Trim {
-    None,
-    Standard,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Prerelease {
-    Disallow,
-    Allow,
-    IfNecessary,
-    Explicit,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum BytecodeKind {
-    None,
-    Start,
-    All,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum EntrypointForm {
-    Exec,
-    Shell,
+impl Typed for Packing {
+    fn typed(&self) -> Settings {
+        Settings { compression: self.compression.clone(), ..Settings::default() }
+    }
 }

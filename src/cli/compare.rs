@@ -2,73 +2,143 @@
 
 mod measured;
 
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use crate::cli::args::{Apt, Builder, Compare, Dockerfile, DockerfileStyle, Global};
+use clap::Args;
+
+use crate::cli::args::{Checks, Compiled, Inputs, Packing, Program, ProofTime, Size, Sources};
+use crate::cli::command::{Call, Command};
+use crate::cli::defaults;
+use crate::cli::dockerfile;
 use crate::cli::failure::Failure;
-use crate::cli::screen::Screen;
-use crate::cli::{dockerfile, settings};
-use crate::model::event::Listener;
-use crate::model::world_settings::WorldSettings;
-use crate::outside::world::World;
+use crate::cli::layers::{Settings, Typed, flag, joined};
 use crate::pipeline::{self, BuildError};
 use crate::present::{chart, json, table};
 use crate::rivals;
 use crate::rivals::model::comparison::{AptHabits, Comparison, Way};
+use crate::rivals::model::dockerfile::{EngineProgram, Style};
 
-pub(super) fn main(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<(), Failure> {
-    let build = &compare.build;
-    if build.tag.is_some() || !build.output.is_empty() || build.load || build.metadata_file.is_some() {
-        return Err(Failure::usage(
-            "cannot write an image with `lath compare`: leave out `-t`, `-o`, `--load` and `--metadata-file`",
-        ));
+/// Compare the image with images from Dockerfiles: their sizes, and the files that only they contain
+#[derive(Debug, Args)]
+pub(super) struct Compare {
+    #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
+    size: Size,
+    #[command(flatten)]
+    compiled: Compiled,
+    #[command(flatten)]
+    program: Program,
+    #[command(flatten)]
+    checks: Checks,
+    #[command(flatten)]
+    proof_time: ProofTime,
+    #[command(flatten)]
+    sources: Sources,
+    #[command(flatten)]
+    packing: Packing,
+    #[command(flatten)]
+    comparing: Comparing,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The comparison")]
+struct Comparing {
+    /// Build each image with an engine, twice, and measure its size, the build time and the time of its check
+    #[arg(long)]
+    measure: bool,
+    /// The base image of the Dockerfiles [default: the image of the release]
+    #[arg(long, value_name = "IMAGE")]
+    from: Option<String>,
+    /// Certificates that pip and apt trust during the builds; the images do not contain them
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The engine that builds: `docker` or `podman` [default: the first that is installed]
+    #[arg(long, value_name = "ENGINE", requires = "measure")]
+    engine: Option<EngineProgram>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Write a picture to a file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Whether the base image removes apt's downloads: like the distribution's own images, or like debootstrap
+    #[arg(long, value_name = "WHICH", conflicts_with = "measure")]
+    apt: Option<AptHabits>,
+}
+
+impl Typed for Comparing {
+    fn typed(&self) -> Settings {
+        Settings {
+            measure: flag(self.measure),
+            from: self.from.clone(),
+            ca: self.ca.clone(),
+            engine: self.engine,
+            json: flag(self.json),
+            svg: self.svg.clone(),
+            apt: self.apt,
+            ..Settings::default()
+        }
     }
-    compare.svg.as_deref().map_or(Ok(()), pipeline::refuse_document).map_err(|error| failed(&error))?;
-    let comparison =
-        if compare.measure { measured::measure(compare, global, screen)? } else { reckon(compare, global, screen)? };
-    if let Some(path) = &compare.svg {
-        let svg = chart::svg(&comparison).map_err(|error| Failure::of(&error))?;
-        pipeline::write_document(path, &svg).map_err(|error| failed(&error))?;
+}
+
+impl Typed for Compare {
+    fn typed(&self) -> Settings {
+        joined([
+            self.inputs.typed(),
+            self.size.typed(),
+            self.compiled.typed(),
+            self.program.typed(),
+            self.checks.typed(),
+            self.proof_time.typed(),
+            self.sources.typed(),
+            self.packing.typed(),
+            self.comparing.typed(),
+        ])
     }
-    if compare.json {
-        let json = json::comparison(&comparison).map_err(|error| Failure::of(&error))?;
-        screen.print(json)
-    } else {
-        screen.print(table::table(&comparison))
+}
+
+impl Command for Compare {
+    fn main(&self, call: &Call) -> Result<u8, Failure> {
+        let settings = &call.settings;
+        settings.svg.as_deref().map_or(Ok(()), pipeline::refuse_document).map_err(|error| failed(&error))?;
+        let comparison = if settings.measure.unwrap_or(false) { measured::measure(call)? } else { reckon(call)? };
+        if let Some(path) = &settings.svg {
+            let svg = chart::svg(&comparison).map_err(|error| Failure::of(&error))?;
+            pipeline::write_document(path, &svg).map_err(|error| failed(&error))?;
+        }
+        if settings.json.unwrap_or(false) {
+            let json = json::comparison(&comparison).map_err(|error| Failure::of(&error))?;
+            call.screen.print(json)?;
+        } else {
+            call.screen.print(table::table(&comparison))?;
+        }
+        Ok(0)
     }
 }
 
 /// Makes the comparison by computing it, without an engine.
-fn reckon(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<Comparison, Failure> {
-    let (request, _) = dockerfile::settle(&typed(compare, Way::Lath))?;
-    let habits = match compare.apt {
-        Apt::Official => AptHabits::Official,
-        Apt::Plain => AptHabits::Plain,
-    };
-    let world = open(settings::world(&compare.build, global)?, screen)?;
+fn reckon(call: &Call) -> Result<Comparison, Failure> {
+    let (request, _) = dockerfile::settle(&of_way(&call.settings, Way::Lath), call)?;
+    let habits = call.settings.apt.unwrap_or(defaults::APT);
+    let world = call.open()?;
     rivals::compare(&request, habits, &world).map_err(|error| Failure::of_rival(&error))
 }
 
-/// Returns the arguments of `lath dockerfile` for one of the ways.
-fn typed(compare: &Compare, way: Way) -> Dockerfile {
-    let mut build = compare.build.clone();
-    build.tag = Some(format!("lath-compare-{way}"));
-    Dockerfile {
-        style: if way == Way::Recipe { DockerfileStyle::Recipe } else { DockerfileStyle::Lean },
-        fat: way == Way::Fat,
-        from: compare.from.clone(),
-        ca: compare.ca.clone(),
-        builder: Builder::Auto,
-        is_built: compare.measure,
-        engine: compare.engine,
-        no_cache: false,
-        build,
+/// Returns the settings of `lath dockerfile` for one of the ways.
+fn of_way(settings: &Settings, way: Way) -> Settings {
+    let style = match way {
+        Way::Fat => Style::Fat,
+        Way::Recipe => Style::Recipe,
+        Way::Lean | Way::Lath => Style::Lean,
+    };
+    Settings {
+        style: Some(style),
+        fat: Some(style == Style::Fat),
+        tag: Some(format!("lath-compare-{way}")),
+        build: settings.measure,
+        ..settings.clone()
     }
-}
-
-fn open(settings: WorldSettings, screen: &Arc<Screen>) -> Result<World, Failure> {
-    let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
-    pipeline::open(settings, listener).map_err(|error| Failure::of(&error))
 }
 
 fn failed(error: &BuildError) -> Failure {

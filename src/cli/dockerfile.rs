@@ -1,16 +1,18 @@
 //! `lath dockerfile`.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use fs_err as fs;
 
-use crate::cli::args::{Builder, Dockerfile, DockerfileStyle, EngineName, Global};
+use crate::cli::args::{Checks, Compiled, Inputs, Labels, Name, Program, Sources};
+use crate::cli::choices::Builder;
+use crate::cli::command::{Call, Command};
+use crate::cli::defaults;
 use crate::cli::failure::Failure;
-use crate::cli::screen::Screen;
+use crate::cli::layers::{Settings, Typed, flag, joined};
 use crate::cli::settings::{self, usage};
-use crate::model::event::Listener;
-use crate::model::request::{Distribution, Request, UserBase};
+use crate::model::request::{Distribution, Request};
 use crate::pipeline;
 use crate::present::summary;
 use crate::rivals::model::dockerfile::{
@@ -54,99 +56,185 @@ const WITHOUT_APT: [&str; 16] = [
 /// The beginnings of words in the names of images that have a Python besides the release's own.
 const WITH_PYTHON: [&str; 6] = ["python", "pypy", "miniconda", "anaconda", "miniforge", "micromamba"];
 
-pub(super) fn main(typed: &Dockerfile, global: &Global, screen: &Arc<Screen>) -> Result<(), Failure> {
-    let (request, wanted) = settle(typed)?;
-    let how = engine_request(typed, &request)?;
-    let file = typed.build.output.first().filter(|file| *file != "-").map(Path::new);
-    file.map_or(Ok(()), pipeline::refuse_document).map_err(|error| Failure::of_build(&error))?;
-    let settings = settings::world(&typed.build, global)?;
-    let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
-    let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error))?;
-    let failed = |error: RivalError| Failure::of_rival(&error);
-    if typed.is_built {
-        let receipt = rivals::build_dockerfile(&request, &wanted, &how, &world).map_err(failed)?;
-        if let Some(file) = file {
-            write(file, &receipt.dockerfile)?;
+/// Write a Dockerfile for the same image, and with `--build` build it
+#[derive(Debug, Args)]
+#[command(mut_arg("user_base", with_both_defaults))]
+pub(super) struct Dockerfile {
+    #[command(flatten)]
+    writing: Writing,
+    #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
+    compiled: Compiled,
+    #[command(flatten)]
+    program: Program,
+    #[command(flatten)]
+    labels: Labels,
+    #[command(flatten)]
+    name: Name,
+    /// The file for the Dockerfile [default: `-`, which is stdout]
+    #[arg(long, short, value_name = "FILE", help_heading = "Where to")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    checks: Checks,
+    #[command(flatten)]
+    sources: Sources,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The Dockerfile")]
+struct Writing {
+    /// How the Dockerfile installs the packages
+    #[arg(long, value_name = "STYLE")]
+    style: Option<Style>,
+    /// Write one stage with everything in it, for comparison
+    #[arg(long, conflicts_with = "style")]
+    fat: bool,
+    /// The base image, which must have apt [default: the image of the release]
+    #[arg(long, value_name = "IMAGE")]
+    from: Option<String>,
+    /// Certificates that pip and apt trust during the build; the image does not contain them
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The builder: `classic` avoids everything that needs BuildKit
+    #[arg(long, value_name = "BUILDER")]
+    builder: Option<Builder>,
+    /// Build it, run its checks, and report its size
+    #[arg(long = "build")]
+    is_built: bool,
+    /// The engine that builds [default: the first that is installed]
+    #[arg(long, value_name = "ENGINE", requires = "is_built")]
+    engine: Option<EngineProgram>,
+    /// Do not use the engine's build cache
+    #[arg(long, requires = "is_built")]
+    no_cache: bool,
+}
+
+/// The default of the user base depends on the style.
+fn with_both_defaults(arg: clap::Arg) -> clap::Arg {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    arg.help(format!("{help} [default: {}; {RECIPE_USER_BASE} for `recipe` and `--fat`]", defaults::USER_BASE))
+}
+
+impl Typed for Writing {
+    fn typed(&self) -> Settings {
+        Settings {
+            style: self.style,
+            fat: flag(self.fat),
+            from: self.from.clone(),
+            ca: self.ca.clone(),
+            builder: self.builder,
+            build: flag(self.is_built),
+            engine: self.engine,
+            no_cache: flag(self.no_cache),
+            ..Settings::default()
         }
-        screen.say(summary::summary_of_engine(&request, &receipt));
-        return screen.print(&request.name);
-    }
-    let dockerfile = rivals::dockerfile(&request, &wanted, &world).map_err(failed)?;
-    match file {
-        Some(file) => write(file, &dockerfile.text),
-        None => screen.print(dockerfile.text.trim_end()),
     }
 }
 
-/// Turns the arguments into settled values.
-pub(super) fn settle(typed: &Dockerfile) -> Result<(Request, DockerfileRequest), Failure> {
-    let mut build = typed.build.clone();
-    if build.load || build.metadata_file.is_some() {
-        return Err(usage("cannot write an image with `lath dockerfile`: leave out `--load` and `--metadata-file`"));
+impl Typed for Dockerfile {
+    fn typed(&self) -> Settings {
+        let image = joined([
+            self.writing.typed(),
+            self.inputs.typed(),
+            self.compiled.typed(),
+            self.program.typed(),
+            self.labels.typed(),
+            self.name.typed(),
+            self.checks.typed(),
+            self.sources.typed(),
+        ]);
+        Settings { dockerfile_output: self.output.clone(), ..image }
     }
-    if build.output.len() > 1 {
-        return Err(usage("cannot write a Dockerfile to several places: name one with `-o`"));
+}
+
+impl Command for Dockerfile {
+    fn main(&self, call: &Call) -> Result<u8, Failure> {
+        let (settings, screen) = (&call.settings, &call.screen);
+        let (request, wanted) = settle(settings, call)?;
+        let how = engine_request(settings, &request)?;
+        let file = settings.dockerfile_output.as_deref().filter(|file| *file != Path::new("-"));
+        file.map_or(Ok(()), pipeline::refuse_document).map_err(|error| Failure::of_build(&error))?;
+        let world = call.open()?;
+        let failed = |error: RivalError| Failure::of_rival(&error);
+        if settings.build.unwrap_or(false) {
+            let receipt = rivals::build_dockerfile(&request, &wanted, &how, &world).map_err(failed)?;
+            if let Some(file) = file {
+                write(file, &receipt.dockerfile)?;
+            }
+            screen.say(summary::summary_of_engine(&request, &receipt));
+            screen.print(&request.name)?;
+            return Ok(0);
+        }
+        let dockerfile = rivals::dockerfile(&request, &wanted, &world).map_err(failed)?;
+        match file {
+            Some(file) => write(file, &dockerfile.text)?,
+            None => screen.print(dockerfile.text.trim_end())?,
+        }
+        Ok(0)
     }
-    build.output.clear();
-    if let Some(from) = &typed.from {
-        let release = release(from, build.base.is_some())?;
-        build.base = build.base.or(release);
+}
+
+/// Turns settings into the requests for an image and for its Dockerfile.
+pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, DockerfileRequest), Failure> {
+    let mut settings = settings.clone();
+    let from = settings.from.clone();
+    if let Some(from) = &from {
+        let release = release(from, settings.base.is_some())?;
+        settings.base = settings.base.or(release);
     }
-    let style = match (typed.fat, typed.style) {
-        (true, _) => Style::Fat,
-        (false, DockerfileStyle::Recipe) => Style::Recipe,
-        (false, DockerfileStyle::Lean) => Style::Lean,
-        (false, DockerfileStyle::Uv) => Style::Uv,
+    let style = match settings.fat {
+        Some(true) => Style::Fat,
+        _ => settings.style.unwrap_or(defaults::STYLE),
     };
-    if matches!(style, Style::Recipe | Style::Fat) && build.user_base == UserBase::DEFAULT {
-        RECIPE_USER_BASE.clone_into(&mut build.user_base);
+    if matches!(style, Style::Recipe | Style::Fat) {
+        settings.user_base.get_or_insert_with(|| RECIPE_USER_BASE.to_owned());
     }
-    let request = settings::request(&build)?;
-    own_python(&request, typed.from.as_deref())?;
-    if typed.is_built && request.platforms.len() > 1 {
+    let request = call.request(&settings)?;
+    own_python(&request, from.as_deref())?;
+    if settings.build.unwrap_or(false) && request.platforms.len() > 1 {
         return Err(usage("cannot build for several platforms by an engine: name one with `--platform`"));
     }
-    if let Some(file) = &typed.ca
+    if let Some(file) = &settings.ca
         && !file.is_file()
     {
         return Err(usage(format!("cannot use the certificates `{}`: there is no such file", file.display())));
     }
-    let from = typed.from.clone().unwrap_or_else(|| format!("{}:{}", request.base.distribution, request.base.suite));
     let wanted = DockerfileRequest {
         style,
-        from,
+        from: from.unwrap_or_else(|| format!("{}:{}", request.base.distribution, request.base.suite)),
         user_base: request.user_base.clone(),
-        mounts: mounts(typed.builder).unwrap_or(Mounts::Known),
-        has_certificates: typed.ca.is_some(),
+        mounts: mounts(&settings).unwrap_or(Mounts::Known),
+        has_certificates: settings.ca.is_some(),
     };
     Ok((request, wanted))
 }
 
-fn mounts(builder: Builder) -> Option<Mounts> {
-    match builder {
+/// Returns the mounts of the builder, if it was chosen.
+fn mounts(settings: &Settings) -> Option<Mounts> {
+    match settings.builder.unwrap_or(defaults::BUILDER) {
         Builder::Auto => None,
         Builder::Buildkit => Some(Mounts::Known),
         Builder::Classic => Some(Mounts::Unknown),
     }
 }
 
-pub(super) fn engine_request(typed: &Dockerfile, request: &Request) -> Result<EngineRequest, Failure> {
+pub(super) fn engine_request(settings: &Settings, request: &Request) -> Result<EngineRequest, Failure> {
     for copied in &request.copies {
-        if typed.is_built && !copied.source.exists() {
+        if settings.build.unwrap_or(false) && !copied.source.exists() {
             return Err(usage(format!("cannot copy `{}`: it is not there", copied.source.display())));
         }
     }
-    let programs = match typed.engine {
-        None => EngineProgram::ALL.to_vec(),
-        Some(EngineName::Docker) => vec![EngineProgram::Docker],
-        Some(EngineName::Podman) => vec![EngineProgram::Podman],
-        Some(EngineName::Buildah) => vec![EngineProgram::Buildah],
-    };
-    let certificates = match &typed.ca {
+    let certificates = match &settings.ca {
         None => None,
         Some(file) => Some(fs::canonicalize(file).map_err(|error| Failure::of(&error))?),
     };
-    Ok(EngineRequest { programs, mounts: mounts(typed.builder), certificates, uses_cache: !typed.no_cache })
+    Ok(EngineRequest {
+        programs: settings.engine.map_or_else(|| EngineProgram::ALL.to_vec(), |program| vec![program]),
+        mounts: mounts(settings),
+        certificates,
+        uses_cache: !settings.no_cache.unwrap_or(false),
+    })
 }
 
 /// Returns the release that the name of a base image contains: `ubuntu:22.04`,

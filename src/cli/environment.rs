@@ -1,20 +1,69 @@
-//! The environment variables that lath itself reads. clap reads those of the options.
+//! The environment variables. No other module reads them.
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-/// Returns the value of an environment variable, also if it is empty.
-#[expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
-pub(super) fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name)
+use crate::model::world_settings::SandboxSettings;
+
+/// All environment variables at the start of lath.
+#[derive(Debug, Default)]
+pub(super) struct Environment {
+    variables: BTreeMap<OsString, OsString>,
 }
 
-/// Returns a value that is valid Unicode, also if it is empty.
-pub(super) fn text(name: &str) -> Option<String> {
-    variable(name)?.into_string().ok()
-}
+impl Environment {
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
+    pub(super) fn read() -> Self {
+        Self { variables: std::env::vars_os().collect() }
+    }
 
-/// Returns a path, if the value is not empty.
-pub(super) fn path(name: &str) -> Option<PathBuf> {
-    variable(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    /// Returns an environment with only these variables.
+    #[cfg(test)]
+    pub(super) fn of(variables: &[(&str, &str)]) -> Self {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        Self { variables: variables.collect() }
+    }
+
+    /// Returns the value of a variable, also if it is empty. `None` if it is not Unicode.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.variables.get(OsStr::new(name))?.to_str()
+    }
+
+    /// Returns the value of a variable. If it is empty, this is the same as if it were not set.
+    pub(super) fn filled(&self, name: &str) -> Option<&OsStr> {
+        self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.filled(name).map(PathBuf::from)
+    }
+
+    /// Returns the folder of the user's caches.
+    pub(super) fn caches(&self) -> Option<PathBuf> {
+        self.path("XDG_CACHE_HOME").or_else(|| self.path("HOME").map(|home| home.join(".cache")))
+    }
+
+    /// Returns the file with the user's names and passwords for hosts.
+    pub(super) fn netrc(&self) -> Option<PathBuf> {
+        self.path("NETRC").or_else(|| self.path("HOME").map(|home| home.join(".netrc")))
+    }
+
+    /// Whether a panic prints the backtrace.
+    pub(super) fn shows_backtrace(&self) -> bool {
+        self.variables.get(OsStr::new("RUST_BACKTRACE")).is_some_and(|value| value != "0")
+    }
+
+    /// The parts of the host that the sandbox uses: emulators on its `PATH`, the certificates that it trusts, its
+    /// proxies.
+    pub(super) fn sandbox(&self) -> SandboxSettings {
+        const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
+        let names = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
+        let search_path = self.variables.get(OsStr::new("PATH"));
+        SandboxSettings {
+            search_path: search_path.map_or_else(Vec::new, |path| std::env::split_paths(path).collect()),
+            certificates: self.path("SSL_CERT_FILE"),
+            proxies: names.filter_map(|name| self.text(&name).map(str::to_owned).map(|value| (name, value))).collect(),
+        }
+    }
 }

@@ -3,7 +3,6 @@
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Mutex, PoisonError};
 
-use crate::cli::environment;
 use crate::cli::failure::Failure;
 use crate::outside::threads::{HINT as THREADS_HINT, is_thread_panic};
 
@@ -20,12 +19,13 @@ struct Panic {
     place: String,
 }
 
-/// Runs `work`. If it panics, or if a thread that it waits for panics, the panic is returned as a failure.
-pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
+/// Runs `work`. If it panics, or if a thread that it waits for panics, the panic is returned as a failure, and the
+/// backtrace is printed if `shows_backtrace` is set.
+pub(super) fn caught<T>(shows_backtrace: bool, work: impl FnOnce() -> T) -> Result<T, Failure> {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         FIRST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| Panic::of(info));
-        if environment::variable("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+        if shows_backtrace {
             usual(info);
         }
     }));
@@ -66,17 +66,18 @@ mod tests {
     #[test]
     fn a_panic_is_a_bug_with_exit_code_70_and_a_want_of_threads_is_not() {
         // Both cases are in one test, because the hook belongs to the process.
-        let failure = caught(|| std::thread::scope(|scope| scope.spawn(|| panic!("one is not two")).join().unwrap()));
+        let failure =
+            caught(false, || std::thread::scope(|scope| scope.spawn(|| panic!("one is not two")).join().unwrap()));
         let failure = failure.unwrap_err();
         let text = failure.to_string();
         assert_eq!(failure.exit_code, BUG);
         assert!(text.starts_with("error: cannot go on: a bug of lath's, at src/cli/panic.rs:"), "{text}");
         assert!(text.contains("\n  cause: one is not two\n\nhint: report it"), "{text}");
-        let failure = caught(|| panic!("failed to spawn thread: Os {{ code: 11 }}")).map(|()| 0).unwrap_err();
+        let failure = caught(false, || panic!("failed to spawn thread: Os {{ code: 11 }}")).map(|()| 0).unwrap_err();
         let text = failure.to_string();
         assert_eq!(failure.exit_code, 1);
         assert!(text.contains("hint: raise the limit on processes and threads"), "{text}");
-        assert_eq!(caught(|| 7).unwrap(), 7);
+        assert_eq!(caught(false, || 7).unwrap(), 7);
         drop(panic::take_hook());
     }
 }

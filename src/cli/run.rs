@@ -1,29 +1,57 @@
 //! `lath run`.
 
-use std::sync::Arc;
+use clap::Args;
 
-use crate::cli::args::{Global, Run};
+use crate::cli::args::{Compiled, Inputs, Program, Size, Sources};
+use crate::cli::command::{Call, Command};
 use crate::cli::failure::Failure;
-use crate::cli::screen::Screen;
+use crate::cli::layers::{Settings, Typed, joined, list};
 use crate::cli::settings;
-use crate::model::event::Listener;
 use crate::pipeline;
 
-/// Builds, runs the command in the sandbox, and returns its exit code.
-pub(super) fn main(run: &Run, global: &Global, screen: &Arc<Screen>) -> Result<u8, Failure> {
-    let build = &run.build;
-    if build.tag.is_some() || !build.output.is_empty() || build.metadata_file.is_some() {
-        return Err(Failure::usage(
-            "cannot write an image with `lath run`: leave out `-t`, `-o` and `--metadata-file`",
-        ));
+/// Build, then run a command in the sandbox; no engine is needed
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
+    size: Size,
+    #[command(flatten)]
+    compiled: Compiled,
+    #[command(flatten)]
+    program: Program,
+    #[command(flatten)]
+    sources: Sources,
+    /// Mount a file or folder of this machine; `:ro` makes it read-only
+    #[arg(long, value_name = "SRC:DST[:ro]", help_heading = "The run")]
+    volume: Vec<String>,
+    /// The command and its arguments [default: the image's entry point]
+    #[arg(last = true, value_name = "COMMAND", help_heading = None::<&str>)]
+    command: Vec<String>,
+}
+
+impl Typed for Run {
+    fn typed(&self) -> Settings {
+        let image = joined([
+            self.inputs.typed(),
+            self.size.typed(),
+            self.compiled.typed(),
+            self.program.typed(),
+            self.sources.typed(),
+        ]);
+        Settings { volume: list(&self.volume), ..image }
     }
-    let mut named = build.clone();
-    named.tag = Some("run".to_owned());
-    let request = settings::request(&named)?;
-    let volumes = settings::volumes(&run.volume)?;
-    let settings = settings::world(build, global)?;
-    let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
-    let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error))?;
-    let code = pipeline::run(&request, &run.command, &volumes, &world).map_err(|error| Failure::of_build(&error))?;
-    Ok(u8::try_from(code).unwrap_or(1))
+}
+
+impl Command for Run {
+    /// Builds, runs the command in the sandbox, and returns its exit code.
+    fn main(&self, call: &Call) -> Result<u8, Failure> {
+        // Nothing is written, so no requirement has to be a good name for an image.
+        let request = call.request(&Settings { tag: Some("run".to_owned()), ..call.settings.clone() })?;
+        let volumes = settings::volumes(&call.settings)?;
+        let world = call.open()?;
+        let code =
+            pipeline::run(&request, &self.command, &volumes, &world).map_err(|error| Failure::of_build(&error))?;
+        Ok(u8::try_from(code).unwrap_or(1))
+    }
 }

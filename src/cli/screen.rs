@@ -7,9 +7,11 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::args::{Color, Global};
+use crate::cli::choices::Color;
 use crate::cli::clean::{clean, escaped};
+use crate::cli::defaults;
 use crate::cli::failure::Failure;
+use crate::cli::layers::Settings;
 use crate::model::event::{Event, Listener};
 use crate::present::megabytes::megabytes;
 
@@ -40,20 +42,21 @@ struct One {
 }
 
 impl Screen {
-    pub(super) fn new(global: &Global) -> Self {
-        match global.color {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let is_quiet = settings.quiet.unwrap_or(false);
+        match settings.color.unwrap_or(defaults::COLOR) {
             Color::Auto => {}
             Color::Always => anstream::ColorChoice::Always.write_global(),
             Color::Never => anstream::ColorChoice::Never.write_global(),
         }
-        let shows_bars = !global.quiet && std::io::stderr().is_terminal();
+        let shows_bars = !is_quiet && std::io::stderr().is_terminal();
         let target = if shows_bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self {
             bars: MultiProgress::with_draw_target(target),
             downloads: Mutex::default(),
             proof: Mutex::default(),
-            is_quiet: global.quiet,
-            is_verbose: global.verbose,
+            is_quiet,
+            is_verbose: settings.verbose.unwrap_or(false) && !is_quiet,
         }
     }
 

@@ -1,21 +1,22 @@
-//! Arguments and environment -> request, and settings of the world.
+//! Settings and environment -> request, and settings of the world. All defaults are resolved here.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::cli::args::{Build, BytecodeKind, EntrypointForm, Global, Prerelease, Trim};
-use crate::cli::environment;
+use crate::cli::defaults;
+use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
+use crate::cli::layers::Settings;
 use crate::model::glob;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
-    BaseRequest, Bytecode, Copied, Destination, Distribution, Entrypoint, Indexes, Prereleases, PythonRequest, Request,
-    RuntimeRequest, TrimLevel, TrimRequest, Volume, is_image_name,
+    BaseRequest, Copied, Destination, Distribution, Indexes, PythonRequest, Request, RuntimeRequest, TrimRequest,
+    Volume, is_image_name,
 };
-use crate::model::world_settings::{SandboxSettings, WorldSettings};
+use crate::model::world_settings::WorldSettings;
 
 /// The Python version of each release. The first is the default.
 pub(super) const BASES: [(&str, Distribution, &str); 5] = [
@@ -47,67 +48,74 @@ fn pairs(option: &str, texts: &[String]) -> Result<BTreeMap<String, String>, Fai
     Ok(pairs)
 }
 
-/// Turns the arguments into a request.
-pub(super) fn request(build: &Build) -> Result<Request, Failure> {
-    let (version, base) = base(build)?;
-    let name = match &build.tag {
-        Some(tag) => checked_name(tag)?,
-        None => default_name(build)?,
-    };
-    let mut destinations = Vec::new();
-    for output in &build.output {
-        destinations.push(parsed::<Destination>(output)?);
+/// Returns the values of a list. One that no layer contains is empty.
+fn all<T: Clone>(list: &Option<Vec<T>>) -> Vec<T> {
+    list.clone().unwrap_or_default()
+}
+
+/// Turns settings into a request. The default of every option that no layer contains is chosen here.
+pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
+    if all(&settings.requirement).is_empty() && all(&settings.requirements).is_empty() {
+        return Err(usage(
+            "cannot install nothing: name a requirement, such as `pre-commit`, or a file of them with `-r`",
+        ));
     }
-    if build.load {
-        destinations.push(Destination::Daemon(name.clone()));
+    let (version, base) = base(settings)?;
+    let name = match &settings.tag {
+        Some(tag) => checked_name(tag)?,
+        None => default_name(settings)?,
+    };
+    let checks = checks(settings)?;
+    Ok(Request {
+        python: PythonRequest {
+            version,
+            requirements: all(&settings.requirement),
+            requirement_files: all(&settings.requirements),
+            constraint_files: all(&settings.constraint),
+            prereleases: settings.prerelease.unwrap_or(defaults::PRERELEASE),
+            indexes: Indexes {
+                default_index: settings.default_index.clone(),
+                extra: all(&settings.index),
+                exclude_newer: settings.exclude_newer.clone(),
+            },
+        },
+        base,
+        platforms: platforms(settings)?,
+        trim: TrimRequest { level: settings.trim.unwrap_or(defaults::TRIM), keep: keep(settings)? },
+        bytecode: settings.bytecode.unwrap_or(defaults::BYTECODE),
+        user_base: parsed(settings.user_base.as_deref().unwrap_or(defaults::USER_BASE))?,
+        runtime: runtime(settings)?,
+        copies: copies(settings)?,
+        verify: !settings.no_verify.unwrap_or(false),
+        proof_secs: settings.proof_timeout.unwrap_or_else(|| default_proof_secs(checks.len())),
+        checks,
+        compression: parsed(settings.compression.as_deref().unwrap_or(defaults::COMPRESSION))?,
+        epoch_secs: epoch_secs(environment)?,
+        destinations: destinations(settings, &name)?,
+        name,
+        metadata_file: settings.metadata_file.clone(),
+    })
+}
+
+/// Returns the destinations of the image `name`. If there are none, it is written into the current folder.
+fn destinations(settings: &Settings, name: &str) -> Result<Vec<Destination>, Failure> {
+    let mut destinations = Vec::new();
+    for output in all(&settings.output) {
+        destinations.push(parsed::<Destination>(&output)?);
+    }
+    if settings.load.unwrap_or(false) {
+        destinations.push(Destination::Daemon(name.to_owned()));
     }
     if destinations.is_empty() {
         let file = name.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or("image");
         destinations.push(Destination::Archive(PathBuf::from(format!("{file}.tar"))));
     }
-    Ok(Request {
-        python: PythonRequest {
-            version,
-            requirements: build.requirement.clone(),
-            requirement_files: build.requirements.clone(),
-            constraint_files: build.constraint.clone(),
-            prereleases: match build.prerelease {
-                Prerelease::Disallow => Prereleases::Disallow,
-                Prerelease::Allow => Prereleases::Allow,
-                Prerelease::IfNecessary => Prereleases::IfNecessary,
-                Prerelease::Explicit => Prereleases::Explicit,
-            },
-            indexes: Indexes {
-                default_index: build.default_index.clone(),
-                extra: build.index.clone(),
-                exclude_newer: build.exclude_newer.clone(),
-            },
-        },
-        base,
-        platforms: platforms(build)?,
-        trim: trim(build)?,
-        bytecode: match build.bytecode {
-            BytecodeKind::None => Bytecode::None,
-            BytecodeKind::Start => Bytecode::Start,
-            BytecodeKind::All => Bytecode::All,
-        },
-        user_base: parsed(&build.user_base)?,
-        runtime: runtime(build)?,
-        copies: copies(build)?,
-        checks: checks(build)?,
-        verify: !build.no_verify,
-        proof_secs: build.proof_timeout.unwrap_or_else(|| default_proof_secs(build.check.len())),
-        compression: parsed(&build.compression)?,
-        epoch_secs: epoch_secs()?,
-        name,
-        destinations,
-        metadata_file: build.metadata_file.clone(),
-    })
+    Ok(destinations)
 }
 
-fn base(build: &Build) -> Result<(PythonVersion, BaseRequest), Failure> {
-    let wanted: Option<PythonVersion> = build.python.as_deref().map(parsed).transpose()?;
-    let named = match build.base.as_deref() {
+fn base(settings: &Settings) -> Result<(PythonVersion, BaseRequest), Failure> {
+    let wanted: Option<PythonVersion> = settings.python.as_deref().map(parsed).transpose()?;
+    let named = match settings.base.as_deref() {
         None => None,
         Some(text) => {
             let (distribution, suite) = match text.split_once(':') {
@@ -132,7 +140,7 @@ fn base(build: &Build) -> Result<(PythonVersion, BaseRequest), Failure> {
         (Some(named), _) => named.clone(),
         (None, Some((_, distribution, suite))) => (*distribution, (*suite).to_owned()),
         (None, None) => {
-            let version = build.python.as_deref().unwrap_or_default();
+            let version = settings.python.as_deref().unwrap_or_default();
             return Err(usage(format!("cannot find a release with python {version}: there are {}", list())));
         }
     };
@@ -146,18 +154,18 @@ fn base(build: &Build) -> Result<(PythonVersion, BaseRequest), Failure> {
     let base = BaseRequest {
         distribution,
         suite,
-        packages: build.with.clone(),
-        recommends: build.recommends,
-        mirror: build.mirror.clone(),
-        security_mirror: build.security_mirror.clone(),
+        packages: all(&settings.with),
+        recommends: settings.recommends.unwrap_or(false),
+        mirror: settings.mirror.clone(),
+        security_mirror: settings.security_mirror.clone(),
     };
     Ok((version, base))
 }
 
-fn platforms(build: &Build) -> Result<Vec<Platform>, Failure> {
+fn platforms(settings: &Settings) -> Result<Vec<Platform>, Failure> {
     let mut platforms: Vec<Platform> = Vec::new();
-    for text in &build.platform {
-        let platform = parsed(text)?;
+    for text in all(&settings.platform) {
+        let platform = parsed(&text)?;
         if !platforms.contains(&platform) {
             platforms.push(platform);
         }
@@ -174,21 +182,14 @@ fn platforms(build: &Build) -> Result<Vec<Platform>, Failure> {
 /// The largest user and group id that engines take (`maxID` of github.com/moby/sys/user).
 const MAX_ID: u64 = 2_147_483_647;
 
-fn trim(build: &Build) -> Result<TrimRequest, Failure> {
-    let level = match build.trim {
-        Trim::None => TrimLevel::None,
-        Trim::Standard => TrimLevel::Standard,
-    };
-    Ok(TrimRequest { level, keep: keep(build)? })
-}
-
-fn keep(build: &Build) -> Result<Vec<String>, Failure> {
-    match build.keep.iter().find(|pattern| !glob::is_pattern(pattern)) {
+fn keep(settings: &Settings) -> Result<Vec<String>, Failure> {
+    let patterns = all(&settings.keep);
+    match patterns.iter().find(|pattern| !glob::is_pattern(pattern)) {
         Some(pattern) => Err(usage(format!(
             "cannot read the pattern `{pattern}` of `--keep`: write a path of the image with `*`, `**` and `?`, beginning \
              with `/` or `*`"
         ))),
-        None => Ok(build.keep.clone()),
+        None => Ok(patterns),
     }
 }
 
@@ -199,36 +200,33 @@ fn workdir(text: &str) -> Result<ImagePath, Failure> {
     ImagePath::parse(text).map_err(usage)
 }
 
-fn runtime(build: &Build) -> Result<RuntimeRequest, Failure> {
+fn runtime(settings: &Settings) -> Result<RuntimeRequest, Failure> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_id = |text: &str| is_digits(text) && text.parse::<u64>().is_ok_and(|id| id <= MAX_ID);
-    if !build.user.split(':').all(is_id) || build.user.split(':').count() > 2 {
+    let user = settings.user.as_deref().unwrap_or(defaults::USER);
+    if !user.split(':').all(is_id) || user.split(':').count() > 2 {
         return Err(usage(format!(
-            "cannot run as `{}`: write `UID` or `UID:GID`, in digits, each at most {MAX_ID}",
-            build.user
+            "cannot run as `{user}`: write `UID` or `UID:GID`, in digits, each at most {MAX_ID}"
         )));
     }
     let mut expose = Vec::new();
-    for port in &build.expose {
-        let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+    for port in all(&settings.expose) {
+        let (number, protocol) = port.split_once('/').unwrap_or((&port, "tcp"));
         if number.parse::<u16>().is_err() || !["tcp", "udp", "sctp"].contains(&protocol) {
             return Err(usage(format!("cannot expose `{port}`: write it as `8080` or `8080/udp`")));
         }
         expose.push(format!("{number}/{protocol}"));
     }
     Ok(RuntimeRequest {
-        scripts: build.script.clone(),
-        entrypoint: match build.entrypoint {
-            EntrypointForm::Exec => Entrypoint::Exec,
-            EntrypointForm::Shell => Entrypoint::Shell,
-        },
-        shell: build.shell,
-        cmd: build.cmd.clone(),
-        env: pairs("--env", &build.env)?,
-        labels: pairs("--label", &build.label)?,
-        annotations: pairs("--annotation", &build.annotation)?,
-        user: build.user.clone(),
-        workdir: build.workdir.as_deref().map(workdir).transpose()?,
+        scripts: all(&settings.script),
+        entrypoint: settings.entrypoint.unwrap_or(defaults::ENTRYPOINT),
+        shell: settings.shell.unwrap_or(false),
+        cmd: all(&settings.cmd),
+        env: pairs("--env", &all(&settings.env))?,
+        labels: pairs("--label", &all(&settings.label))?,
+        annotations: pairs("--annotation", &all(&settings.annotation))?,
+        user: user.to_owned(),
+        workdir: settings.workdir.as_deref().map(workdir).transpose()?,
         expose,
     })
 }
@@ -238,10 +236,10 @@ fn places(text: &str) -> Option<(&str, &str)> {
     text.rsplit_once(':').filter(|(source, target)| !source.is_empty() && target.starts_with('/'))
 }
 
-fn copies(build: &Build) -> Result<Vec<Copied>, Failure> {
+fn copies(settings: &Settings) -> Result<Vec<Copied>, Failure> {
     let mut copies = Vec::new();
-    for text in &build.copy {
-        let (source, target) = places(text)
+    for text in all(&settings.copy) {
+        let (source, target) = places(&text)
             .ok_or_else(|| usage(format!("cannot copy `{text}`: write it as `SRC:DST`, DST beginning with `/`")))?;
         let source = PathBuf::from(source);
         if !source.exists() {
@@ -253,9 +251,9 @@ fn copies(build: &Build) -> Result<Vec<Copied>, Failure> {
 }
 
 /// Splits `SRC:DST` or `SRC:DST:ro`, as engines do. SRC is relative to the current folder.
-pub(super) fn volumes(texts: &[String]) -> Result<Vec<Volume>, Failure> {
+pub(super) fn volumes(settings: &Settings) -> Result<Vec<Volume>, Failure> {
     let mut volumes = Vec::new();
-    for text in texts {
+    for text in all(&settings.volume) {
         let (pair, is_read_only) = match text.rsplit_once(':') {
             Some((pair, "ro")) => (pair, true),
             Some((pair, "rw")) => (pair, false),
@@ -273,9 +271,9 @@ pub(super) fn volumes(texts: &[String]) -> Result<Vec<Volume>, Failure> {
     Ok(volumes)
 }
 
-fn default_name(build: &Build) -> Result<String, Failure> {
+fn default_name(settings: &Settings) -> Result<String, Failure> {
     let unnamed = || usage("cannot name the image by its requirement: name it with `-t NAME`");
-    let first = build.requirement.first().ok_or_else(unnamed)?;
+    let first = settings.requirement.iter().flatten().next().ok_or_else(unnamed)?;
     let first = first.exposed();
     if let Some(name) = name_of_wheel(first) {
         return checked_name(&name).map_err(|_| unnamed());
@@ -303,9 +301,9 @@ fn checked_name(text: &str) -> Result<String, Failure> {
     Ok(text.to_owned())
 }
 
-fn epoch_secs() -> Result<u64, Failure> {
+fn epoch_secs(environment: &Environment) -> Result<u64, Failure> {
     const LAST: u64 = Request::MAX_EPOCH_SECS;
-    let Some(text) = environment::text("SOURCE_DATE_EPOCH") else { return Ok(0) };
+    let Some(text) = environment.text("SOURCE_DATE_EPOCH") else { return Ok(0) };
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.trim().parse() {
         Ok(secs) if secs <= LAST => Ok(secs),
@@ -317,37 +315,23 @@ fn epoch_secs() -> Result<u64, Failure> {
     }
 }
 
-pub(super) fn cache_dir(global: &Global) -> Result<PathBuf, Failure> {
-    if let Some(dir) = &global.cache_dir {
-        return Ok(dir.clone());
-    }
-    let base =
-        environment::path("XDG_CACHE_HOME").or_else(|| environment::path("HOME").map(|home| home.join(".cache")));
-    base.map(|base| base.join("lath"))
+pub(super) fn cache_dir(settings: &Settings, environment: &Environment) -> Result<PathBuf, Failure> {
+    let given = settings.cache_dir.clone();
+    given
+        .or_else(|| environment.caches().map(|caches| caches.join("lath")))
         .ok_or_else(|| usage("cannot find a place for the cache: HOME is not set; name one with `--cache-dir DIR`"))
 }
 
-pub(super) fn world(build: &Build, global: &Global) -> Result<WorldSettings, Failure> {
-    Ok(WorldSettings {
-        cache_dir: cache_dir(global)?,
-        offline: build.offline,
-        jobs: build.jobs,
-        docker_host: environment::text("DOCKER_HOST").filter(|host| !host.is_empty()),
-        runtime_dir: environment::path("XDG_RUNTIME_DIR"),
-        sandbox: sandbox(),
-        netrc: environment::path("NETRC").or_else(|| environment::path("HOME").map(|home| home.join(".netrc"))),
-        keyring: build.keyring.clone(),
-    })
-}
-
-/// The parts of the host that the sandbox uses: emulators on its `PATH`, the certificates that it trusts, its proxies.
-fn sandbox() -> SandboxSettings {
-    const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
-    let names = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
-    SandboxSettings {
-        search_path: environment::variable("PATH").map_or_else(Vec::new, |path| std::env::split_paths(&path).collect()),
-        certificates: environment::path("SSL_CERT_FILE"),
-        proxies: names.filter_map(|name| environment::text(&name).map(|value| (name, value))).collect(),
+pub(super) fn world(settings: &Settings, environment: &Environment, cache_dir: PathBuf) -> WorldSettings {
+    WorldSettings {
+        cache_dir,
+        offline: settings.offline.unwrap_or(false),
+        jobs: settings.jobs.unwrap_or(defaults::JOBS),
+        docker_host: environment.text("DOCKER_HOST").filter(|host| !host.is_empty()).map(str::to_owned),
+        runtime_dir: environment.path("XDG_RUNTIME_DIR"),
+        sandbox: environment.sandbox(),
+        netrc: environment.netrc(),
+        keyring: settings.keyring.clone(),
     }
 }
 
@@ -357,28 +341,29 @@ fn default_proof_secs(checks: usize) -> u64 {
 }
 
 /// Returns the checks if a shell could parse them.
-fn checks(build: &Build) -> Result<Vec<String>, Failure> {
+fn checks(settings: &Settings) -> Result<Vec<String>, Failure> {
     let unreadable = |check: &&String| shlex::split(check).is_none_or(|words| words.is_empty());
-    match build.check.iter().find(unreadable) {
+    let checks = all(&settings.check);
+    match checks.iter().find(unreadable) {
         Some(check) => Err(usage(format!("cannot read the check `{check}`: a quote is open, or there is no command"))),
-        None => Ok(build.check.clone()),
+        None => Ok(checks),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
+    use clap::{Args as _, FromArgMatches as _};
 
     use super::*;
-    use crate::cli::args::{Arguments, Command};
+    use crate::cli::build::Build;
+    use crate::cli::layers::Typed as _;
+    use crate::model::request::{Bytecode, Compression, Entrypoint, Prereleases, TrimLevel};
 
     fn settle(line: &str) -> Result<Request, String> {
-        let words = line.split_whitespace().map(str::to_owned);
-        let arguments = Arguments::try_parse_from(["lath", "build"].map(str::to_owned).into_iter().chain(words));
-        let Command::Build(build) = arguments.map_err(|error| error.to_string())?.command else {
-            return Err("no build".to_owned());
-        };
-        request(&build).map_err(|failure| failure.to_string())
+        let command = Build::augment_args(clap::Command::new("build").no_binary_name(true));
+        let matches = command.try_get_matches_from(line.split_whitespace());
+        let build = matches.and_then(|matches| Build::from_arg_matches(&matches)).map_err(|error| error.to_string())?;
+        request(&build.typed(), &Environment::default()).map_err(|failure| failure.to_string())
     }
 
     #[test]
@@ -389,6 +374,33 @@ mod tests {
         assert_eq!(request.python.version.to_string(), "3.13");
         assert_eq!(request.platforms.len(), 1);
         assert_eq!(request.destinations, [Destination::Archive("pre-commit.tar".into())]);
+    }
+
+    #[test]
+    fn the_layer_of_defaults_has_the_defaults_of_the_request() {
+        let environment = Environment::default();
+        let tool = Settings { requirement: Some(vec!["tool".into()]), ..Settings::default() };
+        let shown = tool.clone().over(defaults::layer());
+        let of = |settings: &Settings| format!("{:?}", request(settings, &environment).unwrap());
+        assert_eq!(of(&shown), of(&tool));
+        let of = |settings: &Settings| format!("{:?}", world(settings, &environment, PathBuf::new()));
+        assert_eq!(of(&shown), of(&tool));
+        assert!(of(&tool).contains("jobs: 16"));
+    }
+
+    #[test]
+    fn the_request_of_one_requirement_has_the_defaults_of_the_documentation() {
+        let request = settle("tool").unwrap();
+        assert_eq!((request.trim.level, request.bytecode), (TrimLevel::Standard, Bytecode::Start));
+        assert_eq!(
+            (request.user_base.to_string(), request.runtime.user.as_str()),
+            ("/opt/app".to_owned(), "65532:65532")
+        );
+        assert_eq!((request.runtime.entrypoint, request.runtime.shell), (Entrypoint::Exec, false));
+        assert_eq!((request.python.prereleases, request.compression), (Prereleases::IfNecessary, Compression::Gzip(6)));
+        assert_eq!((request.verify, request.proof_secs), (true, 300));
+        assert_eq!(settle("tool --check true --check false").unwrap().proof_secs, 300 + 2 * 240);
+        assert!(!settle("tool --no-verify").unwrap().verify);
     }
 
     #[test]
@@ -407,7 +419,8 @@ mod tests {
 
     #[test]
     fn a_volume_is_read_as_engines_read_it() {
-        let volume = |text: &str| volumes(&[text.to_owned()]).map_err(|failure| failure.to_string());
+        let given = |text: &str| Settings { volume: Some(vec![text.to_owned()]), ..Settings::default() };
+        let volume = |text: &str| volumes(&given(text)).map_err(|failure| failure.to_string());
         let read = volume("/usr:/src:ro").unwrap();
         let target = ImagePath::parse("/src").unwrap();
         assert_eq!(read, [Volume { source: "/usr".into(), target, is_read_only: true }]);
@@ -443,6 +456,7 @@ mod tests {
             ("x --user-base /a:b", "cannot use `/a:b` as the user base"),
             ("x --user-base /usr/../proc", "as the user base"),
             ("./dir", "name it with `-t NAME`"),
+            ("", "cannot install nothing"),
             ("x --check 'open", "cannot read the check `'open`"),
         ];
         for (line, message) in table {

@@ -139,7 +139,8 @@ pub(crate) struct PythonRequest {
 }
 
 /// Which pre-release versions the resolver may choose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Prereleases {
     Disallow,
     Allow,
@@ -199,13 +200,15 @@ pub(crate) struct TrimRequest {
     pub(crate) keep: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum TrimLevel {
     None,
     Standard,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Bytecode {
     None,
     /// The modules that the console scripts import when they start.
@@ -239,7 +242,8 @@ impl RuntimeRequest {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Entrypoint {
     Exec,
     Shell,

@@ -172,9 +172,17 @@ fn an_engine_that_dies_before_or_after_the_build_is_told_of() {
 
 #[test]
 fn options_that_write_an_image_are_refused() {
-    let output = compare(&world(), "tool -o tool.tar");
-    assert_eq!(output.status.code(), Some(2));
-    assert!(output.stdout.is_empty());
+    let world = world();
+    for (words, tip) in [
+        ("tool -o tool.tar", "tip: `-o` is an option of `lath build` and `lath dockerfile`"),
+        ("tool --load", "tip: `--load` is an option of `lath build`"),
+    ] {
+        let output = compare(&world, words);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(output.stdout.is_empty());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(tip), "{said}");
+    }
 }
 
 #[test]

@@ -241,8 +241,8 @@ fn what_cannot_be_a_dockerfile_is_refused_by_name() {
         (2, "tool --from team/base:7", "cannot tell which release `team/base:7` is"),
         (1, "tool --from ubuntu:22.04 --python 3.13", "its `python3` is 3.10\n\nhint: `--from debian:trixie` has it"),
         (2, "tool --ca nothing.pem", "cannot use the certificates `nothing.pem`"),
-        (2, "tool --load", "cannot write an image with `lath dockerfile`"),
-        (2, "tool -o a -o b", "cannot write a Dockerfile to several places"),
+        (2, "tool --load", "unexpected argument '--load' found\n\n  tip: `--load` is an option of `lath build`\n"),
+        (2, "tool -o a -o b", "the argument '--output <FILE>' cannot be used multiple times"),
         (2, "tool --engine docker", "--build"),
         (2, "tool --build --platform linux/arm64", "cannot build for several platforms by an engine"),
         (1, "tool -c other", "cannot run `other`"),
@@ -392,4 +392,12 @@ fn buildah_runs_the_entry_point_of_the_image() {
     assert!(stderr.contains("tool: 181.0 MB unpacked, built by buildah"), "{stderr}");
     let asked = fs::read_to_string(world.path("asked")).unwrap();
     assert!(asked.contains("run working-container -- /opt/app/bin/tool --version\nrm working-container\n"), "{asked}");
+}
+
+#[test]
+fn a_user_base_is_the_typed_one_in_every_style_also_if_it_is_the_default_of_another() {
+    let world = World::usual();
+    let recipe = text(&world, "tool --user-base /opt/app");
+    assert!(recipe.contains("ENV PYTHONUSERBASE=/opt/app\n") && !recipe.contains("/tmp/theuserbase"), "{recipe}");
+    assert!(text(&world, "tool").contains("ENV PYTHONUSERBASE=/tmp/theuserbase\n"));
 }

@@ -1,8 +1,17 @@
 //! Every option can also be set by an environment variable.
 
+use std::process::Command;
+
 use testkit::oci;
 
-use crate::world::{World, stdout};
+use crate::world::{self, World, stdout};
+
+/// Returns lath with these arguments, without any option of [`World::command`].
+fn lath(world: &World, words: &[&str]) -> Command {
+    let mut command = Command::new(world::lath());
+    command.current_dir(world.path("")).env_clear().env("LATH_CACHE_DIR", "cache").args(words);
+    command
+}
 
 #[test]
 fn an_option_is_also_read_from_its_variable_a_line_for_each_of_several() {
@@ -27,4 +36,39 @@ fn a_typed_option_comes_before_its_variable_and_help_tells_no_value() {
     let mut command = world.command("--help");
     let help = stdout(command.env("LATH_INDEX", "https://me:secret@index.example/simple").output().unwrap());
     assert!(help.contains("--index") && !help.contains("secret"), "{help}");
+}
+
+#[test]
+fn a_variable_of_another_command_is_not_used_and_an_empty_one_is_not_set() {
+    let world = World::usual();
+    let output = lath(&world, &["cache", "size"]).env("LATH_JOBS", "many").env("LATH_BYTES", "").output().unwrap();
+    stdout(output);
+    let mut command = world.command("tool");
+    command.env("LATH_ENGINE", "podman").env("LATH_STYLE", "nonsense").env("LATH_TAG", "").env("LATH_WITH", "");
+    stdout(command.output().unwrap());
+    assert!(world.path("tool.tar").exists());
+}
+
+#[test]
+fn a_typed_check_is_over_the_variable_that_turns_checks_off() {
+    let world = World::usual();
+    let output = lath(&world, &["build", "tool", "--check", "it's open"]).env("LATH_NO_VERIFY", "1").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "error: cannot read the check `it's open`: a quote is open, or there is no command\n");
+}
+
+#[test]
+fn a_bad_value_is_refused_with_the_name_of_its_variable() {
+    let world = World::usual();
+    let output = lath(&world, &["build", "tool"]).env("LATH_TRIM", "most").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @r"
+    error: invalid value 'most' for 'LATH_TRIM'
+      [possible values: none, standard]
+
+    For more information, try '--help'.
+    ");
+    let output = lath(&world, &["--cache-dir", "c", "cache", "dir"]).env("LATH_COLOR", "blue").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("error: invalid value 'blue' for 'LATH_COLOR'"), "{said}");
 }

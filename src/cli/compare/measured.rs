@@ -1,13 +1,12 @@
 //! `lath compare --measure`: the same engine builds every way, one after the other.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use crate::cli::args::{Compare, EngineName, Global};
-use crate::cli::compare::{failed, open, typed};
+use crate::cli::command::Call;
+use crate::cli::compare::{failed, of_way};
+use crate::cli::dockerfile;
 use crate::cli::failure::Failure;
-use crate::cli::screen::Screen;
-use crate::cli::{dockerfile, settings};
+use crate::cli::settings::usage;
 use crate::model::request::{Destination, Request};
 use crate::outside::world::World;
 use crate::pipeline;
@@ -15,33 +14,29 @@ use crate::rivals;
 use crate::rivals::model::comparison::{AptHabits, BuildTimes, Comparison, Way};
 use crate::rivals::model::dockerfile::{EngineProgram, EngineRequest};
 
-pub(super) fn measure(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<Comparison, Failure> {
-    if compare.engine == Some(EngineName::Buildah) {
-        return Err(settings::usage(
-            "cannot measure by buildah: it does not hand images out; name `docker` or `podman`",
-        ));
+pub(super) fn measure(call: &Call) -> Result<Comparison, Failure> {
+    if call.settings.engine == Some(EngineProgram::Buildah) {
+        return Err(usage("cannot measure by buildah: it does not hand images out; name `docker` or `podman`"));
     }
-    let world = open(settings::world(&compare.build, global)?, screen)?;
+    let world = call.open()?;
     let mut images = Vec::new();
     for way in [Way::Fat, Way::Recipe, Way::Lean] {
-        let typed = typed(compare, way);
-        let (request, wanted) = dockerfile::settle(&typed)?;
-        let how = engine(dockerfile::engine_request(&typed, &request)?);
+        let settings = of_way(&call.settings, way);
+        let (request, wanted) = dockerfile::settle(&settings, call)?;
+        let how = engine(dockerfile::engine_request(&settings, &request)?);
         images.push(
             rivals::measure_dockerfile(way, &request, &wanted, &how, &world)
                 .map_err(|error| Failure::of_rival(&error))?,
         );
     }
-    let typed = typed(compare, Way::Lath);
-    let (mut request, wanted) = dockerfile::settle(&typed)?;
-    let how = engine(dockerfile::engine_request(&typed, &request)?);
+    let settings = of_way(&call.settings, Way::Lath);
+    let (mut request, wanted) = dockerfile::settle(&settings, call)?;
+    let how = engine(dockerfile::engine_request(&settings, &request)?);
     let folder = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
     let archive = folder.path().join("lath.tar");
     request.destinations = vec![Destination::Archive(archive.clone())];
     // lath has an empty cache of its own, so that the first build does not find anything.
-    let mut cold = settings::world(&compare.build, global)?;
-    cold.cache_dir = folder.path().join("cache");
-    let cold = open(cold, screen)?;
+    let cold = call.open_with_cache(folder.path().join("cache"))?;
     let build = BuildTimes { uncached_ms: timed(&request, &cold)?, cached_ms: timed(&request, &cold)? };
     let started =
         rivals::time_own(&request, &wanted, (&how, &archive), &cold).map_err(|error| Failure::of_rival(&error))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The four ways to make an image of the same program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -157,7 +157,7 @@ impl fmt::Display for Content {
 pub(crate) type Contents = BTreeMap<Content, u64>;
 
 /// How the base image of the Dockerfiles configures apt's caches and lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum AptHabits {
     /// The state after debootstrap: packages stay in the cache, lists and descriptions are uncompressed, one pocket is

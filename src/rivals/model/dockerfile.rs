@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::all_indexes::AllIndexes;
 use crate::model::assembly::InstalledScript;
 use crate::model::lock::{Lock, LockedWheel};
@@ -13,7 +15,8 @@ use crate::model::request::UserBase;
 pub(crate) const RECIPE_USER_BASE: &str = "/tmp/theuserbase";
 
 /// The style of a Dockerfile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Style {
     /// Two stages, as written by hand: `pip install --user`, then two directories and `python3-minimal` on a clean
     /// base.
@@ -86,7 +89,8 @@ pub(crate) struct ContainerCheck {
 }
 
 /// A program that builds Dockerfiles and runs the resulting images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum EngineProgram {
     Docker,
     Podman,

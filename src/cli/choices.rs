@@ -1,0 +1,93 @@
+//! Options that have a fixed set of values: their names on the command line.
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use serde::{Deserialize, Serialize};
+
+use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
+use crate::rivals::model::comparison::AptHabits;
+use crate::rivals::model::dockerfile::{EngineProgram, Style};
+
+/// When lath uses colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The builder that a Dockerfile is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Builder {
+    /// The builder of the engine, or BuildKit if there is no engine
+    Auto,
+    Buildkit,
+    Classic,
+}
+
+/// Implements clap's trait for an enum of the model, because the model does not depend on clap. The names are those of
+/// serde. Variants that are not listed cannot be chosen.
+macro_rules! choices {
+    ($type:ty: $($variant:ident $name:literal $($help:literal)?),+) => {
+        impl ValueEnum for $type {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),+]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                #[allow(unreachable_patterns, reason = "only some enums have variants that are not listed")]
+                match self {
+                    $(Self::$variant => Some(PossibleValue::new($name)$(.help($help))?),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+choices!(TrimLevel: None "none", Standard "standard");
+choices!(Bytecode: None "none", Start "start", All "all");
+choices!(Prereleases: Disallow "disallow", Allow "allow", IfNecessary "if-necessary", Explicit "explicit");
+choices!(Entrypoint: Exec "exec", Shell "shell");
+choices!(EngineProgram: Docker "docker", Podman "podman", Buildah "buildah");
+choices!(AptHabits: Official "official", Plain "plain");
+// `--fat` chooses the style that is not listed.
+choices!(Style:
+    Recipe "recipe" "Two stages, as people write them by hand",
+    Lean "lean" "The same with hashes, without caches, and not run by root",
+    Uv "uv" "Lean, with uv"
+);
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    /// Asserts that serde reads and writes every choice by its name on the command line.
+    fn assert_same_names<T: ValueEnum + Debug + PartialEq + Serialize + DeserializeOwned>() {
+        assert!(T::value_variants().len() > 1);
+        for choice in T::value_variants() {
+            let name = serde_json::Value::from(choice.to_possible_value().unwrap().get_name());
+            assert_eq!(serde_json::to_value(choice).unwrap(), name);
+            assert_eq!(&serde_json::from_value::<T>(name).unwrap(), choice);
+        }
+    }
+
+    #[test]
+    fn a_choice_has_the_same_name_for_clap_and_serde() {
+        assert_same_names::<Color>();
+        assert_same_names::<Builder>();
+        assert_same_names::<TrimLevel>();
+        assert_same_names::<Bytecode>();
+        assert_same_names::<Prereleases>();
+        assert_same_names::<Entrypoint>();
+        assert_same_names::<EngineProgram>();
+        assert_same_names::<AptHabits>();
+        assert_same_names::<Style>();
+    }
+}

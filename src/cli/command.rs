@@ -1,0 +1,58 @@
+//! A command of lath, and the values that each one gets.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cli::environment::Environment;
+use crate::cli::failure::Failure;
+use crate::cli::layers::{self, Settings, Typed};
+use crate::cli::screen::Screen;
+use crate::cli::settings;
+use crate::model::event::Listener;
+use crate::model::request::Request;
+use crate::outside::world::World;
+use crate::pipeline;
+
+/// The arguments of a command, and its work.
+pub(super) trait Command: Typed {
+    /// Returns the options that are set by environment variables.
+    fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {
+        layers::of_variables::<Self>(environment)
+    }
+
+    /// Does the work, and returns the exit code.
+    fn main(&self, call: &Call) -> Result<u8, Failure>;
+}
+
+/// One call of lath.
+pub(super) struct Call {
+    /// All layers except the defaults.
+    pub(super) settings: Settings,
+    pub(super) environment: Environment,
+    pub(super) screen: Arc<Screen>,
+    /// The whole command line, for completions.
+    pub(super) command_line: clap::Command,
+}
+
+impl Call {
+    /// Returns the request of these settings.
+    pub(super) fn request(&self, settings: &Settings) -> Result<Request, Failure> {
+        settings::request(settings, &self.environment)
+    }
+
+    pub(super) fn cache_dir(&self) -> Result<PathBuf, Failure> {
+        settings::cache_dir(&self.settings, &self.environment)
+    }
+
+    /// Opens the world. Its events are shown on the screen.
+    pub(super) fn open(&self) -> Result<World, Failure> {
+        self.open_with_cache(self.cache_dir()?)
+    }
+
+    /// Opens the world with another cache.
+    pub(super) fn open_with_cache(&self, cache_dir: PathBuf) -> Result<World, Failure> {
+        let settings = settings::world(&self.settings, &self.environment, cache_dir);
+        let listener: Arc<dyn Listener> = Arc::clone(&self.screen) as Arc<dyn Listener>;
+        pipeline::open(settings, listener).map_err(|error| Failure::of(&error))
+    }
+}

@@ -1,0 +1,43 @@
+//! The defaults: the lowest layer of the settings. Defaults that depend on other options are not here.
+
+use crate::cli::choices::{Builder, Color};
+use crate::cli::layers::Settings;
+use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel, UserBase};
+use crate::rivals::model::comparison::AptHabits;
+use crate::rivals::model::dockerfile::Style;
+
+pub(super) const COLOR: Color = Color::Auto;
+pub(super) const TRIM: TrimLevel = TrimLevel::Standard;
+pub(super) const BYTECODE: Bytecode = Bytecode::Start;
+pub(super) const USER_BASE: &str = UserBase::DEFAULT;
+pub(super) const ENTRYPOINT: Entrypoint = Entrypoint::Exec;
+pub(super) const USER: &str = "65532:65532";
+pub(super) const PRERELEASE: Prereleases = Prereleases::IfNecessary;
+/// Parallel downloads.
+pub(super) const JOBS: usize = 16;
+pub(super) const COMPRESSION: &str = "gzip:6";
+pub(super) const STYLE: Style = Style::Recipe;
+pub(super) const BUILDER: Builder = Builder::Auto;
+pub(super) const APT: AptHabits = AptHabits::Official;
+/// Days.
+pub(super) const OLDER_THAN: u64 = 30;
+
+/// Returns the layer, for help.
+pub(super) fn layer() -> Settings {
+    Settings {
+        color: Some(COLOR),
+        trim: Some(TRIM),
+        bytecode: Some(BYTECODE),
+        user_base: Some(USER_BASE.to_owned()),
+        entrypoint: Some(ENTRYPOINT),
+        user: Some(USER.to_owned()),
+        prerelease: Some(PRERELEASE),
+        jobs: Some(JOBS),
+        compression: Some(COMPRESSION.to_owned()),
+        style: Some(STYLE),
+        builder: Some(BUILDER),
+        apt: Some(APT),
+        older_than: Some(OLDER_THAN),
+        ..Settings::default()
+    }
+}

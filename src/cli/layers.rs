@@ -1,0 +1,359 @@
+//! The settings, and the layers that they are made of. From the top: the command line, the environment, the defaults.
+//!
+//! Each layer is a `Settings`, in which `None` means that the layer does not contain the option. Defaults that depend
+//! on other options, such as the name of the image, are not in a layer: `settings` computes them.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::{FalseyValueParser, TypedValueParser as _};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, ArgAction, Args};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::cli::choices::{Builder, Color};
+use crate::cli::environment::Environment;
+use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
+use crate::model::secret_text::SecretText;
+use crate::rivals::model::comparison::AptHabits;
+use crate::rivals::model::dockerfile::{EngineProgram, Style};
+
+/// Makes a struct of optional values, and the function that puts one such struct over another.
+macro_rules! layer {
+    ($(#[$of_type:meta])* $name:ident { $($(#[$of_field:meta])* $field:ident: $type:ty,)+ }) => {
+        $(#[$of_type])*
+        pub(super) struct $name {
+            $(
+                $(#[$of_field])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub(super) $field: Option<$type>,
+            )+
+        }
+
+        impl $name {
+            /// Returns this layer over the layer `lower`. Each option comes from the upper layer if it contains the
+            /// option, otherwise from `lower`. This is also true for lists: two lists are never joined, because an
+            /// upper layer could then not make a list shorter.
+            pub(super) fn over(self, lower: Self) -> Self {
+                let upper = self.without_excluded();
+                Self { $($field: upper.$field.or(lower.$field)),+ }
+            }
+        }
+    };
+}
+
+layer! {
+    /// The options of all commands. Their names here are those of the command line and of the variables.
+    #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+    Settings {
+        cache_dir: PathBuf,
+        quiet: bool,
+        verbose: bool,
+        color: Color,
+
+        /// The requirements without an option.
+        requirement: Vec<SecretText>,
+        requirements: Vec<PathBuf>,
+        constraint: Vec<PathBuf>,
+        with: Vec<String>,
+        recommends: bool,
+        python: String,
+        base: String,
+        platform: Vec<String>,
+        /// Each `SRC:DST`.
+        copy: Vec<String>,
+
+        trim: TrimLevel,
+        keep: Vec<String>,
+        bytecode: Bytecode,
+        shell: bool,
+
+        script: Vec<String>,
+        user_base: String,
+        entrypoint: Entrypoint,
+        cmd: Vec<String>,
+        /// Each `NAME=VALUE`, also in `label` and `annotation`.
+        env: Vec<String>,
+        label: Vec<String>,
+        annotation: Vec<String>,
+        user: String,
+        workdir: String,
+        expose: Vec<String>,
+
+        tag: String,
+        /// The destinations of the image.
+        output: Vec<String>,
+        load: bool,
+        metadata_file: PathBuf,
+
+        check: Vec<String>,
+        no_verify: bool,
+        proof_timeout: u64,
+
+        offline: bool,
+        exclude_newer: String,
+        prerelease: Prereleases,
+        index: Vec<SecretText>,
+        default_index: SecretText,
+        mirror: SecretText,
+        security_mirror: SecretText,
+        keyring: PathBuf,
+        jobs: usize,
+        compression: String,
+
+        volume: Vec<String>,
+
+        style: Style,
+        fat: bool,
+        from: String,
+        ca: PathBuf,
+        builder: Builder,
+        build: bool,
+        engine: EngineProgram,
+        no_cache: bool,
+        /// The file for the Dockerfile: `--output` of `lath dockerfile`.
+        dockerfile_output: PathBuf,
+
+        measure: bool,
+        json: bool,
+        svg: PathBuf,
+        apt: AptHabits,
+
+        bytes: bool,
+        older_than: u64,
+        all: bool,
+    }
+}
+
+impl Settings {
+    /// Turns off the flags that an option of this layer excludes, so that a lower layer cannot turn them on. A typed
+    /// `--check` is an example: it has to run even if `LATH_NO_VERIFY` is set.
+    fn without_excluded(mut self) -> Self {
+        let (is_quiet, is_verbose) = (self.quiet == Some(true), self.verbose == Some(true));
+        let exclusions = [
+            (self.check.is_some(), &mut self.no_verify),
+            (self.style.is_some(), &mut self.fat),
+            (self.apt.is_some(), &mut self.measure),
+            (self.older_than.is_some(), &mut self.all),
+            (is_quiet, &mut self.verbose),
+            (is_verbose, &mut self.quiet),
+        ];
+        for (is_set, excluded) in exclusions {
+            if is_set {
+                excluded.get_or_insert(false);
+            }
+        }
+        self
+    }
+}
+
+/// Arguments that are a layer of settings.
+pub(super) trait Typed: Args {
+    /// Returns the options that were given.
+    fn typed(&self) -> Settings;
+}
+
+/// Returns the options of groups of arguments. No two groups contain the same option.
+pub(super) fn joined<const N: usize>(groups: [Settings; N]) -> Settings {
+    groups.into_iter().fold(Settings::default(), Settings::over)
+}
+
+/// Returns a list that was given. An empty one was not.
+pub(super) fn list<T: Clone>(values: &[T]) -> Option<Vec<T>> {
+    (!values.is_empty()).then(|| values.to_vec())
+}
+
+/// Returns a flag that was given.
+pub(super) fn flag(is_given: bool) -> Option<bool> {
+    is_given.then_some(true)
+}
+
+/// Returns the name of the environment variable for an option.
+fn variable(option: &str) -> String {
+    format!("LATH_{}", option.to_uppercase().replace('-', "_"))
+}
+
+/// Reads the options of `T` from their environment variables. An empty variable is the same as one that is not set.
+///
+/// The relations between options do not hold here: `LATH_ENGINE` may be set for all commands, but on the command line
+/// `--engine` requires `--build`.
+pub(super) fn of_variables<T: Typed>(environment: &Environment) -> Result<Settings, clap::Error> {
+    let described = T::augment_args(clap::Command::new("lath"));
+    let mut command = clap::Command::new("lath").no_binary_name(true);
+    let mut words: Vec<OsString> = Vec::new();
+    let mut off = Map::new();
+    for arg in described.get_arguments() {
+        command = command.arg(without_relations(arg));
+        let Some(option) = arg.get_long() else { continue };
+        let Some(value) = environment.filled(&variable(option)) else { continue };
+        if !matches!(arg.get_action(), ArgAction::SetTrue) {
+            let mut word = OsString::from(format!("--{option}="));
+            word.push(value);
+            words.push(word);
+        } else if FalseyValueParser::new().parse_ref(&described, None, value)? {
+            words.push(format!("--{option}").into());
+        } else {
+            off.insert(option.to_owned(), false.into());
+        }
+    }
+    let read = command.try_get_matches_from_mut(words).and_then(|matches| T::from_arg_matches(&matches));
+    let read = read.map_err(|error| of_variable(error.format(&mut command)))?;
+    // A flag cannot be typed as false, so a variable that turns it off is not read by clap.
+    let off = Settings::deserialize(Value::Object(off)).unwrap_or_default();
+    Ok(read.typed().over(off))
+}
+
+/// Returns an argument with the same values, and without relations to other arguments.
+fn without_relations(arg: &Arg) -> Arg {
+    // The values of these options may contain line breaks.
+    const OF_ONE_VALUE: [&str; 2] = ["check", "cmd"];
+    let mut copy = Arg::new(arg.get_id().clone()).action(arg.get_action().clone());
+    copy = copy.value_parser(arg.get_value_parser().clone()).value_names(arg.get_value_names().unwrap_or_default());
+    // A positional argument has no variable. As an option it does not depend on its place among others.
+    let Some(option) = arg.get_long() else { return copy.long(arg.get_id().to_string()) };
+    let is_list = matches!(arg.get_action(), ArgAction::Append) && !OF_ONE_VALUE.contains(&option);
+    let delimiter = arg.get_value_delimiter().or(is_list.then_some('\n'));
+    copy.long(option.to_owned()).value_delimiter(delimiter)
+}
+
+/// Replaces the name of the option in an error by the name of its variable.
+fn of_variable(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) {
+        let option = arg.trim_start_matches('-').split([' ', '=', '[']).next().unwrap_or_default();
+        let name = variable(option);
+        error.insert(ContextKind::InvalidArg, ContextValue::String(name));
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::Global;
+    use crate::cli::build::Build;
+    use crate::cli::compare::Compare;
+    use crate::cli::dockerfile::Dockerfile;
+    use crate::cli::run::Run;
+
+    /// Returns the layer of a command line.
+    fn typed<T: Typed>(line: &str) -> Settings {
+        let command = T::augment_args(clap::Command::new("lath").no_binary_name(true));
+        let matches = command.try_get_matches_from(line.split_whitespace()).unwrap();
+        T::from_arg_matches(&matches).unwrap().typed()
+    }
+
+    /// Returns the layer of these variables.
+    fn variables<T: Typed>(variables: &[(&str, &str)]) -> Result<Settings, String> {
+        of_variables::<T>(&Environment::of(variables)).map_err(|error| error.to_string())
+    }
+
+    /// Returns a layer as a configuration file contains it.
+    fn file(text: &str) -> Settings {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_command_line_is_over_the_environment_and_this_over_a_file() {
+        let environment = [("LATH_TRIM", "none"), ("LATH_WITH", "git\ncurl"), ("LATH_TAG", "variable")];
+        let file =
+            file("trim = 'standard'\nwith = ['jq']\ntag = 'file'\njobs = 4\nexpose = ['80', '443']\nshell = true");
+        let settings = typed::<Build>("tool --tag typed").over(variables::<Build>(&environment).unwrap()).over(file);
+        let expected = Settings {
+            requirement: Some(vec!["tool".into()]),
+            tag: Some("typed".to_owned()),
+            trim: Some(TrimLevel::None),
+            with: Some(vec!["git".to_owned(), "curl".to_owned()]),
+            jobs: Some(4),
+            expose: Some(vec!["80".to_owned(), "443".to_owned()]),
+            shell: Some(true),
+            ..Settings::default()
+        };
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn an_option_that_no_layer_contains_is_not_set() {
+        assert_eq!(typed::<Build>(""), Settings::default());
+        assert_eq!(variables::<Build>(&[]).unwrap(), Settings::default());
+        assert_eq!(variables::<Build>(&[("LATH_TAG", ""), ("LATH_WITH", "")]).unwrap(), Settings::default());
+        assert_eq!(file(""), Settings::default());
+        assert_eq!(Settings::default().over(Settings::default()), Settings::default());
+    }
+
+    #[test]
+    fn a_variable_turns_a_flag_of_a_lower_layer_off() {
+        for (value, expected) in [("0", false), ("false", false), ("off", false), ("1", true), ("yes", true)] {
+            let settings = variables::<Build>(&[("LATH_SHELL", value)]).unwrap().over(file("shell = true"));
+            assert_eq!(settings.shell, Some(expected), "{value}");
+        }
+    }
+
+    #[test]
+    fn of_two_options_that_exclude_each_other_the_upper_layer_decides() {
+        let over = |upper: Settings, lower: &str| upper.over(file(lower));
+        assert_eq!(over(typed::<Build>("--check true"), "no-verify = true").no_verify, Some(false));
+        assert_eq!(over(typed::<Build>("--no-verify"), "check = ['true']").no_verify, Some(true));
+        assert_eq!(over(typed::<Dockerfile>("--style lean"), "fat = true").fat, Some(false));
+        assert_eq!(over(typed::<Dockerfile>("--fat"), "style = 'lean'").fat, Some(true));
+        assert_eq!(over(typed::<Compare>("--apt plain"), "measure = true").measure, Some(false));
+        let loud = over(typed::<Global>("--verbose"), "quiet = true");
+        assert_eq!((loud.quiet, loud.verbose), (Some(false), Some(true)));
+        let quiet = over(typed::<Global>("--quiet"), "verbose = true");
+        assert_eq!((quiet.quiet, quiet.verbose), (Some(true), Some(false)));
+        // It is the same between two files.
+        assert_eq!(over(file("style = 'uv'"), "fat = true").fat, Some(false));
+        assert_eq!(over(file("older-than = 3"), "all = true").all, Some(false));
+    }
+
+    #[test]
+    fn lists_in_variables_have_a_value_on_each_line() {
+        let environment = [
+            ("LATH_ENV", "A=1\nB=two words"),
+            ("LATH_PLATFORM", "linux/amd64,linux/arm64"),
+            ("LATH_INDEX", "https://a/ https://b/"),
+            ("LATH_CHECK", "python3 -c '\nprint()'"),
+        ];
+        let settings = variables::<Build>(&environment).unwrap();
+        assert_eq!(settings.env.unwrap(), ["A=1", "B=two words"]);
+        assert_eq!(settings.platform.unwrap(), ["linux/amd64", "linux/arm64"]);
+        assert_eq!(settings.index.unwrap(), ["https://a/".into(), "https://b/".into()]);
+        assert_eq!(settings.check.unwrap(), ["python3 -c '\nprint()'"]);
+    }
+
+    #[test]
+    fn a_command_has_only_the_variables_of_its_options() {
+        let environment = [("LATH_TAG", "x"), ("LATH_LOAD", "1"), ("LATH_OFFLINE", "1"), ("LATH_VOLUME", "a:/a")];
+        let settings = variables::<Run>(&environment).unwrap();
+        assert_eq!((settings.tag, settings.load), (None, None));
+        assert_eq!((settings.offline, settings.volume), (Some(true), Some(vec!["a:/a".to_owned()])));
+        // An engine that is set for all commands does not start a build.
+        let settings = variables::<Dockerfile>(&[("LATH_ENGINE", "podman")]).unwrap();
+        assert_eq!((settings.engine, settings.build), (Some(EngineProgram::Podman), None));
+    }
+
+    #[test]
+    fn an_error_about_a_variable_names_it() {
+        let table = [
+            ("LATH_JOBS", "many", "invalid value 'many' for 'LATH_JOBS': invalid digit found in string"),
+            ("LATH_TRIM", "most", "invalid value 'most' for 'LATH_TRIM'\n  [possible values: none, standard]"),
+            ("LATH_PROOF_TIMEOUT", "-1", "invalid value '-1' for 'LATH_PROOF_TIMEOUT'"),
+        ];
+        for (name, value, expected) in table {
+            let error = variables::<Build>(&[(name, value)]).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_names_options_as_the_command_line_does() {
+        let settings = file("exclude-newer = '2026-01-01'\nprerelease = 'if-necessary'\nuser-base = '/srv'");
+        assert_eq!(settings.exclude_newer.as_deref(), Some("2026-01-01"));
+        assert_eq!(settings.prerelease, Some(Prereleases::IfNecessary));
+        assert_eq!(settings.user_base.as_deref(), Some("/srv"));
+        for wrong in ["user_base = '/srv'", "trim = 'most'", "with = 'git'", "jobs = '4'"] {
+            assert!(toml::from_str::<Settings>(wrong).is_err(), "{wrong}");
+        }
+    }
+}
