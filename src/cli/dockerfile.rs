@@ -41,6 +41,9 @@ const WITHOUT_APT: [&str; 16] = [
     "wolfi",
 ];
 
+/// The beginnings of words in the names of images that have a Python besides the release's own.
+const WITH_PYTHON: [&str; 6] = ["python", "pypy", "miniconda", "anaconda", "miniforge", "micromamba"];
+
 /// Write a Dockerfile for the same image, and with `--build` build it
 #[derive(Debug, Args)]
 #[command(mut_arg("user_base", with_both_defaults))]
@@ -253,12 +256,33 @@ fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
     if known.iter().any(|release| is_of_name(release)) {
         known.retain(|release| is_of_name(release));
     }
-    match known.first() {
-        Some(Release { distribution, suite, .. }) => Ok(Some(format!("{distribution}:{suite}"))),
+    let release = known.first().map(|Release { distribution, suite, .. }| format!("{distribution}:{suite}"));
+    if has_own_python(last, tag) {
+        return Err(own_python_of_base(from, release.as_deref()));
+    }
+    match release {
+        Some(release) => Ok(Some(release)),
         None => Err(usage(format!(
             "cannot find out the release of `{from}`: name it with `--base`, such as `--base debian:trixie`"
         ))),
     }
+}
+
+/// Whether the name of an image shows that it has another Python than its release, such as `python:3.12-slim-bookworm`.
+fn has_own_python(last: &str, tag: &str) -> bool {
+    let is_python = |word: &str| WITH_PYTHON.iter().any(|known| word.starts_with(known));
+    last.split(['-', '_', '.']).any(is_python) || tag.split('-').any(is_python)
+}
+
+/// The refusal of such an image. Its `python3` is not the one that apt installs, for which lath chose the wheels.
+fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
+    let mut hints = vec![format!("`--from {}` has no other Python", release.unwrap_or("debian:trixie"))];
+    let named = release.unwrap_or("RELEASE");
+    hints.push(format!("`--base {named}` adds the `python3` of the release to `{from}`, and the program runs with it"));
+    let message = format!(
+        "cannot start from `{from}`: it has a Python of its own, but lath chooses wheels for the `python3` of the release"
+    );
+    usage(message).with_hints(hints)
 }
 
 /// Refuses a Python that is not the release's own `python3`, because apt would install another one than the lock is

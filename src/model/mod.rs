@@ -1,5 +1,6 @@
 //! Our nouns: plain values that every other part may use. No I/O, no clock, no environment.
 
+pub(crate) mod all_indexes;
 pub(crate) mod assembly;
 pub(crate) mod destination;
 pub(crate) mod digest;

@@ -10,6 +10,7 @@ mod failure;
 mod measure;
 pub(crate) mod model;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 pub(crate) use self::failure::RivalError;
@@ -29,6 +30,7 @@ use crate::rivals::model::dockerfile::{
     Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style,
 };
 use crate::steps::launch::launch;
+use crate::steps::resolve::ResolveError;
 
 /// Writes the Dockerfile of `request`. Its versions are pinned by the same resolve step as in a build.
 pub(crate) fn dockerfile(
@@ -58,9 +60,10 @@ pub(crate) fn build_dockerfile(
 /// Returns the ingredients of a Dockerfile: the lock, and the start command from the wheels of its first platform.
 fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> Result<Ingredients, RivalError> {
     world.listener.hear(Event::Step("resolving".to_owned()));
+    let indexes = world.pypi.indexes(&request.python).map_err(ResolveError::from)?;
     let mut uv = Vec::new();
     if wanted.style == Style::Uv {
-        let found = lock(resolve_all(&dockerfile::request_for_uv(request), world)?, request);
+        let found = lock(resolve_all(&dockerfile::request_for_uv(request, &indexes), world)?, request);
         uv = found.platforms.into_iter().flat_map(|half| half.wheels).filter(|wheel| wheel.name == "uv").collect();
     }
     let resolved = match resolve_all(request, world) {
@@ -73,16 +76,19 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
                 return Err(BuildError::Resolve(error).into());
             }
             let lock = lock(resolve_all(&dockerfile::request_without_wheels(request), world)?, request);
-            return Ok(Ingredients { uv, ..dockerfile::from_source(lock, names, request, wanted) });
+            return Ok(Ingredients { uv, indexes, ..dockerfile::from_source(lock, names, request, wanted) });
         }
         Err(error) => return Err(error.into()),
     };
     let Resolved { lock: first, wheels } = resolved.first();
     let scripts = dockerfile::scripts(first, wheels);
+    let names = resolved.iter().flat_map(|resolved| dockerfile::user_base_names(&resolved.wheels));
+    let user_base_names: BTreeSet<String> = names.collect();
     let by_exec = RuntimeRequest { entrypoint: Entrypoint::Exec, ..request.runtime.clone() };
     let version = request.python.version;
     let Launch { entrypoint, cmd, .. } = launch(&scripts, &first.requested(), version, &wanted.user_base, &by_exec)?;
-    Ok(Ingredients { lock: lock(resolved, request), without_wheels: Vec::new(), uv, scripts, entrypoint, cmd })
+    let lock = lock(resolved, request);
+    Ok(Ingredients { lock, without_wheels: Vec::new(), uv, indexes, user_base_names, scripts, entrypoint, cmd })
 }
 
 /// Resolves all platforms.

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use futures::future::Either;
 use thiserror::Error;
+use tokio::runtime::Runtime;
 use uv_cache::Cache;
 use uv_client::{
     BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient, RegistryClientBuilder, WrappedReqwestError,
@@ -38,6 +39,7 @@ use uv_resolver::{
 };
 use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 
+use crate::model::all_indexes::AllIndexes;
 use crate::model::digest::Digest;
 use crate::model::hint::{Hint, Hints, NetworkHint, RequestHint};
 use crate::model::request::{Prereleases, PythonRequest};
@@ -222,20 +224,17 @@ impl Pypi {
         expected: &[Expected],
     ) -> Result<Answer, PypiError> {
         let target = Target::new(system, request.version).map_err(PypiError::Setup)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| PypiError::Setup(error.into()))?;
-        // uv's futures are large, and the main thread may have a small stack. So they run on a thread with its own
-        // stack.
-        std::thread::scope(|scope| {
-            let work = std::thread::Builder::new()
-                .name("resolve".to_owned())
-                .stack_size(16 << 20)
-                .spawn_scoped(scope, || runtime.block_on(self.resolve_for(request, &target, expected)))
-                .map_err(|error| PypiError::Setup(error.into()))?;
-            work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        on_own_stack(|runtime| runtime.block_on(self.resolve_for(request, &target, expected)))
+    }
+
+    /// Returns every index of `request`, also those that only its requirements files name.
+    pub(crate) fn indexes(&self, request: &PythonRequest) -> Result<AllIndexes, PypiError> {
+        let read = async || {
+            let specification = requirements::read(request, &self.base_client()?).await?;
+            let locations = indexes::locations(&request.indexes, &specification, &self.credentials)?;
+            Ok(indexes::all(&locations))
+        };
+        on_own_stack(|runtime| runtime.block_on(read()))
     }
 
     async fn resolve_for(
@@ -291,6 +290,21 @@ impl Pypi {
         let builder = builder.no_retry_delay(cfg!(test)).custom_client(client);
         Ok(builder.extra_middleware(bounded::middleware(&self.clients.bodies)))
     }
+}
+
+/// Runs futures of uv. They are large, and the main thread may have a small stack. So they run on a thread with its own
+/// stack.
+fn on_own_stack<T: Send>(work: impl FnOnce(&Runtime) -> Result<T, PypiError> + Send) -> Result<T, PypiError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| PypiError::Setup(error.into()))?;
+    std::thread::scope(|scope| {
+        let work = std::thread::Builder::new()
+            .name("resolve".to_owned())
+            .stack_size(16 << 20)
+            .spawn_scoped(scope, || work(&runtime))
+            .map_err(|error| PypiError::Setup(error.into()))?;
+        work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// The values that one run of uv's resolver needs.

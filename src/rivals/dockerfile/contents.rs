@@ -32,6 +32,20 @@ pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScrip
     scripts.into_iter().collect()
 }
 
+/// Returns the names directly below the user base after opened wheels are installed.
+pub(crate) fn user_base_names(parts: &[Part]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for part in parts {
+        let PartContents::Wheel(wheel) = &part.contents else { continue };
+        // Every wheel has at least its metadata there.
+        names.insert("lib".to_owned());
+        names.extend((!wheel.scripts.is_empty() || !wheel.console_scripts.is_empty()).then(|| "bin".to_owned()));
+        names.extend((!wheel.headers.is_empty()).then(|| "include".to_owned()));
+        names.extend(wheel.data.iter().filter_map(|entry| entry.path.split('/').next()).map(str::to_owned));
+    }
+    names
+}
+
 /// Returns every distribution with its version in the syntax of pip and uv, one shell word per entry. If `has_hashes`
 /// is set, the hashes of all platforms are included.
 pub(super) fn pins(ingredients: &Ingredients, has_hashes: bool) -> Vec<String> {

@@ -19,13 +19,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     text.line(format!("FROM {from}"));
     text.line(format!("ENV PYTHONUSERBASE={user_base}"));
     text.why("The program and its dependencies from stage one.");
-    let folders: &[&str] = match (page.is_unpinned(), page.ingredients.scripts.as_slice()) {
-        // The contents of the user base are not known in advance.
-        (true, _) => &["/"],
-        (false, []) => &["/lib/"],
-        (false, _) => &["/bin/", "/lib/"],
-    };
-    for folder in folders {
+    for folder in copied_folders(page) {
         text.line(format!("COPY --from=build ${{PYTHONUSERBASE}}{folder} ${{PYTHONUSERBASE}}{folder}"));
     }
     let mut packages = vec!["python3-minimal".to_owned()];
@@ -45,6 +39,17 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     let certificates = page.certificates().filter(|_| page.has_mounts());
     text.run(&page.secret_mounts(), &page.apt("", &packages, certificates));
     finish(page, text)
+}
+
+/// Returns the folders of the user base that stage two copies.
+fn copied_folders(page: &Page<'_>) -> &'static [&'static str] {
+    let names: Vec<&str> = page.ingredients.user_base_names.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        ["lib"] => &["/lib/"],
+        ["bin", "lib"] => &["/bin/", "/lib/"],
+        // Wheels can add any folder or file, such as `share`. Or the names are not known in advance.
+        _ => &["/"],
+    }
 }
 
 /// Installs Python, pip and the program into the user base.
