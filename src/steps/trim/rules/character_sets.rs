@@ -8,8 +8,11 @@ use crate::outside::store::StoreError;
 /// Removes the sets of the base if no program outside the base converts with iconv. glibc itself contains ASCII, UTF-8
 /// and UCS-2/4, and Python has its own codecs. A program that converts gets the name of the set from its data, so if
 /// there is one, all sets stay.
+///
+/// libstdc++ does not count, though it calls iconv: only for a program that uses the class `encoding_state`, and the
+/// code of this class is in a header, so that such a program calls iconv itself.
 pub(super) fn character_sets(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
-    if scene.is_mentioned(&[ICONV_OPEN]) {
+    if scene.files_that_mention(ICONV_OPEN).any(|path| !path.file_name().starts_with("libstdc++")) {
         return Ok(Vec::new());
     }
     Ok(scene
