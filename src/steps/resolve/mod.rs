@@ -93,6 +93,10 @@ impl Hints for ResolveError {
     }
 }
 
+/// The package with the descriptions of common terminals (`xterm`, `linux`, `screen`). Every Debian system has it, so
+/// nothing depends on it.
+const TERMINALS: &str = "ncurses-base";
+
 /// The facts about the base that must be known before wheels are chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct BaseFacts {
@@ -239,6 +243,7 @@ struct HalfKey<'a> {
     needs: &'a BTreeMap<String, String>,
     skipped: Vec<(&'a str, &'a str)>,
     helpers: &'a BTreeMap<String, BTreeSet<String>>,
+    terminals: &'a str,
 }
 
 /// Returns the key of the half for these packages and libraries.
@@ -256,6 +261,7 @@ fn half_key(
         needs,
         skipped: skipped.iter().map(|skip| (skip.asker, skip.package)).collect(),
         helpers: packages::helpers(),
+        terminals: TERMINALS,
     })
 }
 
@@ -304,7 +310,7 @@ impl Packages<'_> {
         request: &ResolveRequest<'_>,
         needs: &BTreeMap<String, String>,
     ) -> Result<DebianHalf, ResolveError> {
-        let base_roots = base_roots(request);
+        let mut base_roots = base_roots(request);
         let mut wanted = [base_roots.clone(), additions(request)].concat();
         let skipped = skipped(request);
         let key = half_key(self.snapshot.key(), request, &wanted, needs, &skipped);
@@ -343,13 +349,20 @@ impl Packages<'_> {
                 }
             }
         }
-        half.debs = debian::close(index, &wanted, &skipped, request.base.recommends)?;
+        let close = |wanted: &[Wanted]| debian::close(index, wanted, &skipped, request.base.recommends);
+        let mut base = close(&base_roots)?;
+        let terminals = terminals(&base);
+        if !terminals.is_empty() {
+            wanted.extend(terminals.clone());
+            base_roots.extend(terminals);
+            base = close(&base_roots)?;
+        }
+        half.debs = close(&wanted)?;
         let essential = essential(&half.debs);
         if !essential.is_empty() {
             wanted.extend(essential);
-            half.debs = debian::close(index, &wanted, &skipped, request.base.recommends)?;
+            half.debs = close(&wanted)?;
         }
-        let base = debian::close(index, &base_roots, &skipped, request.base.recommends)?;
         for deb in &mut half.debs {
             deb.is_base = base.iter().any(|one| one.name == deb.name) && !request.base.packages.contains(&deb.name);
         }
@@ -422,6 +435,14 @@ fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
             .map(move |package| Wanted { package: package.clone(), why: Why::ScriptsOf { package: runner.clone() } })
     })
     .collect()
+}
+
+/// Returns the package with the descriptions of terminals, if the Python of the base has the `curses` module. Then the
+/// base contains the library that the module needs.
+fn terminals(base: &[LockedDeb]) -> Vec<Wanted> {
+    let has_curses = base.iter().any(|deb| deb.name.starts_with("libncurses"));
+    let wanted = || Wanted { package: TERMINALS.to_owned(), why: Why::Terminals };
+    has_curses.then(wanted).into_iter().collect()
 }
 
 /// Returns the warning that the archive's list of files could not be searched for `libraries`, with the causes.
