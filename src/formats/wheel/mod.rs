@@ -284,11 +284,14 @@ mod tests {
         }
     }
 
-    fn read(reader: impl Read + Seek) -> Result<Vec<(Scheme, String)>, WheelError> {
+    /// The files of a wheel, with their places.
+    type Placed = Vec<(Scheme, String)>;
+
+    fn read(reader: impl Read + Seek) -> Result<Placed, WheelError> {
         read_all(reader).map(|(files, _)| files)
     }
 
-    fn read_all(reader: impl Read + Seek) -> Result<(Vec<(Scheme, String)>, Vec<RecordFault>), WheelError> {
+    fn read_all(reader: impl Read + Seek) -> Result<(Placed, Vec<RecordFault>), WheelError> {
         use sha2::Digest as _;
         let mut seen = Vec::new();
         let mut wheel = Wheel::open(reader)?;
