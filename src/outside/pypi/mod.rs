@@ -11,6 +11,7 @@ mod metadata_entry;
 mod no_builds;
 mod ranges;
 mod remote_wheel;
+mod requirement_files;
 mod requirements;
 mod target;
 mod wheel_metadata;
@@ -46,7 +47,7 @@ use crate::outside::http::{BodyError, CIRCLE_HINT, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
-use crate::outside::pypi::requirements::Source;
+use crate::outside::pypi::requirements::{Requirements, Source};
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
@@ -100,8 +101,6 @@ pub(crate) enum PypiError {
     Resolve { what: String, python: String, platform: String, source: Cause, advice: Box<Advice> },
     #[error("cannot use `{distribution}`: it is no wheel of an index, a URL or a file")]
     NotAWheel { distribution: String },
-    #[error("cannot lock `{file}`: the index tells no sha256 of it")]
-    NoDigest { file: String },
     #[error("cannot use `{file}`: the index tells the sha256 {found}, which the requirements do not allow")]
     OtherDigest { file: String, found: Digest },
 }
@@ -261,7 +260,12 @@ impl Pypi {
         expected: &[Expected],
     ) -> Result<Answer, PypiError> {
         let base = self.base_client()?;
-        let specification = requirements::read(request, &base).await?;
+        let Requirements { specification, allows_prereleases, warnings } = requirements::read(request, &base).await?;
+        let prereleases = match request.prereleases {
+            Prereleases::IfNecessary if allows_prereleases => Prereleases::Allow,
+            other => other,
+        };
+        let request = &PythonRequest { prereleases, ..request.clone() };
         let locations = indexes::locations(&request.indexes, &specification, &self.credentials)?;
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
         let client = RegistryClientBuilder::new(base, cache.clone())
@@ -291,7 +295,9 @@ impl Pypi {
             }
         };
         let asked: Vec<String> = requirements.iter().map(|requirement| requirement.name.to_string()).collect();
-        wheels::answer(&Resolution::from(output), &asked, &hasher, &self.credentials)
+        let mut answer = wheels::answer(&Resolution::from(output), &asked, &hasher, &self.credentials)?;
+        answer.warnings.extend(warnings);
+        Ok(answer)
     }
 
     fn base_client(&self) -> Result<BaseClientBuilder<'static>, PypiError> {
