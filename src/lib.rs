@@ -1,13 +1,16 @@
 //! lath makes the smallest container image in which a Python program still does its whole job.
 //!
 //! In reading order: `model` is our nouns; `formats` is the nouns of others; `outside` is everything that can fail for
-//! reasons that are not ours; `steps` is the verbs of a build; `pipeline` is their order; `cli` is input and output.
+//! reasons that are not ours; `steps` is the verbs of a build; `pipeline` is their order; `rivals` is the Docker side; `present` is values as words;
+//! `cli` is input and output.
 
 mod cli;
 mod formats;
 mod model;
 mod outside;
 mod pipeline;
+mod present;
+mod rivals;
 mod steps;
 
 /// Runs the command line in `arguments`, which begin with the program's name, and returns the exit code.

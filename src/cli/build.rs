@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::cli::args::{Build, Global};
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
-use crate::cli::{settings, summary};
+use crate::cli::settings;
 use crate::model::event::Listener;
 use crate::pipeline;
+use crate::present::summary;
 
 pub(super) fn main(build: &Build, global: &Global, screen: &Arc<Screen>) -> Result<(), Failure> {
     let request = settings::request(build)?;

@@ -6,8 +6,8 @@ use crate::cli::args::{CacheAction, Global};
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
 use crate::cli::settings;
-use crate::cli::summary::megabytes;
 use crate::pipeline;
+use crate::present::megabytes::megabytes;
 
 const DAY_SECS: u64 = 86_400;
 

@@ -1,8 +1,6 @@
 //! `lath compare`.
 
-mod chart;
 mod measured;
-mod table;
 
 use std::sync::Arc;
 
@@ -10,9 +8,13 @@ use crate::cli::args::{Apt, Builder, Compare, Dockerfile, DockerfileStyle, Globa
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
 use crate::cli::{dockerfile, settings};
-use crate::model::comparison::{AptHabits, Comparison, Way};
 use crate::model::event::Listener;
-use crate::pipeline::{self, BuildError, World, WorldSettings};
+use crate::model::world_settings::WorldSettings;
+use crate::outside::world::World;
+use crate::pipeline::{self, BuildError};
+use crate::present::{chart, json, table};
+use crate::rivals;
+use crate::rivals::model::comparison::{AptHabits, Comparison, Way};
 
 pub(super) fn main(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<(), Failure> {
     let build = &compare.build;
@@ -29,7 +31,7 @@ pub(super) fn main(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> 
         pipeline::write_document(path, &svg).map_err(|error| failed(&error))?;
     }
     if compare.json {
-        let json = serde_json::to_string_pretty(&comparison).map_err(|error| Failure::of(&error))?;
+        let json = json::comparison(&comparison).map_err(|error| Failure::of(&error))?;
         screen.print(json)
     } else {
         screen.print(table::table(&comparison))
@@ -44,7 +46,7 @@ fn reckon(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<Co
         Apt::Plain => AptHabits::Plain,
     };
     let world = open(settings::world(&compare.build, global)?, screen)?;
-    pipeline::compare(&request, habits, &world).map_err(|error| failed(&error))
+    rivals::compare(&request, habits, &world).map_err(|error| Failure::of_rival(&error))
 }
 
 /// Returns the arguments of `lath dockerfile` for one of the ways.

@@ -9,13 +9,14 @@ use crate::cli::args::{Builder, Dockerfile, DockerfileStyle, EngineName, Global}
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
 use crate::cli::settings::{self, usage};
-use crate::cli::summary::megabytes;
-use crate::model::dockerfile::{
-    DockerfileRequest, EngineProgram, EngineReceipt, EngineRequest, Mounts, RECIPE_USER_BASE, Style,
-};
 use crate::model::event::Listener;
 use crate::model::request::{Distribution, Request, UserBase};
 use crate::pipeline;
+use crate::present::summary;
+use crate::rivals::model::dockerfile::{
+    DockerfileRequest, EngineProgram, EngineRequest, Mounts, RECIPE_USER_BASE, Style,
+};
+use crate::rivals::{self, RivalError};
 
 /// Names and numbers of releases, with which the tags of base images begin.
 const RELEASES: [(Distribution, &str, &str); 9] = [
@@ -58,16 +59,16 @@ pub(super) fn main(typed: &Dockerfile, global: &Global, screen: &Arc<Screen>) ->
     let settings = settings::world(&typed.build, global)?;
     let listener: Arc<dyn Listener> = Arc::clone(screen) as Arc<dyn Listener>;
     let world = pipeline::open(settings, listener).map_err(|error| Failure::of(&error))?;
-    let failed = |error: pipeline::BuildError| Failure::of_build(&error);
+    let failed = |error: RivalError| Failure::of_rival(&error);
     if typed.is_built {
-        let receipt = pipeline::build_dockerfile(&request, &wanted, &how, &world).map_err(failed)?;
+        let receipt = rivals::build_dockerfile(&request, &wanted, &how, &world).map_err(failed)?;
         if let Some(file) = file {
             write(file, &receipt.dockerfile)?;
         }
-        screen.say(summary(&request, &receipt));
+        screen.say(summary::summary_of_engine(&request, &receipt));
         return screen.print(&request.name);
     }
-    let dockerfile = pipeline::dockerfile(&request, &wanted, &world).map_err(failed)?;
+    let dockerfile = rivals::dockerfile(&request, &wanted, &world).map_err(failed)?;
     match file {
         Some(file) => write(file, &dockerfile.text),
         None => screen.print(dockerfile.text.trim_end()),
@@ -204,20 +205,6 @@ fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
     pipeline::write_document(file, text).map_err(|error| Failure::of_build(&error))
-}
-
-fn summary(request: &Request, receipt: &EngineReceipt) -> String {
-    let mut lines = vec![format!(
-        "{}: {} unpacked, built by {} in {:.1} s",
-        request.name,
-        megabytes(receipt.size_bytes),
-        receipt.program.name(),
-        receipt.build.as_secs_f64()
-    )];
-    if !receipt.checks.is_empty() {
-        lines.push(format!("checked: {}", receipt.checks.join(", ")));
-    }
-    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -3,10 +3,13 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 use crate::cli::clean::clean;
 use crate::model::hint::Hints;
-use crate::pipeline::{self, BuildError};
+use crate::outside::threads::HINT as THREADS_HINT;
+use crate::pipeline::BuildError;
+use crate::rivals::RivalError;
 
 /// A failure as it is shown to the user.
 #[derive(Debug)]
@@ -30,8 +33,12 @@ impl Failure {
 
     /// A build that failed.
     pub(super) fn of_build(error: &BuildError) -> Self {
-        let full = error.destination().map_or(Full::Cache, |path| Full::Destination(path.display().to_string()));
-        Self::at(error, &full).with_exit_code(error.exit_code())
+        Self::at(error, &Full::disk_of(error.destination())).with_exit_code(error.exit_code())
+    }
+
+    /// A Dockerfile or a comparison that failed.
+    pub(super) fn of_rival(error: &RivalError) -> Self {
+        Self::at(error, &Full::disk_of(error.destination())).with_exit_code(error.exit_code())
     }
 
     /// A request that cannot be met, or a failure of something outside.
@@ -103,6 +110,13 @@ enum Full {
     Destination(String),
 }
 
+impl Full {
+    /// Returns the disk of the destination that could not be written to. Without one, it is the disk of the cache.
+    fn disk_of(destination: Option<&Path>) -> Self {
+        destination.map_or(Self::Cache, |path| Self::Destination(path.display().to_string()))
+    }
+}
+
 /// Returns the hint for an error of the operating system, if there is one.
 fn system_hint(error: &(dyn Error + 'static), full: &Full) -> Option<String> {
     let hint = match error.downcast_ref::<io::Error>()?.kind() {
@@ -115,7 +129,7 @@ fn system_hint(error: &(dyn Error + 'static), full: &Full) -> Option<String> {
             }
         },
         // The system reports this error if it cannot start more threads or processes.
-        io::ErrorKind::WouldBlock => pipeline::THREADS_HINT,
+        io::ErrorKind::WouldBlock => THREADS_HINT,
         io::ErrorKind::FileTooLarge => {
             "a file may not be so large: raise the limit with `ulimit -f unlimited`, or use another file system"
         }

@@ -6,29 +6,30 @@ mod cache;
 mod clean;
 mod compare;
 mod dockerfile;
+mod environment;
 mod failure;
 mod panic;
 mod run;
 mod screen;
 mod settings;
-mod summary;
 
 use std::ffi::OsString;
 use std::sync::Arc;
 
 use crate::cli::args::{Arguments, Command};
 use crate::cli::screen::Screen;
-use crate::pipeline;
+use crate::outside::sandbox::serve_warden;
+use crate::outside::unfinished::survive_file_size_limit;
 
 /// Runs the command in `arguments`, which begin with the program's name, and returns the exit code: 0 done; 1 the
 /// request cannot be met, or something outside failed; 2 wrong usage; 3 built, but it does not run as promised; 70 a
 /// bug in lath.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if pipeline::serve_warden(&arguments) {
+    if serve_warden(&arguments) {
         return 0;
     }
-    pipeline::survive_file_size_limit();
+    survive_file_size_limit();
     panic::caught(|| obey(arguments)).unwrap_or_else(|failure| {
         Screen::plain().tell_failure(&failure);
         failure.exit_code

@@ -3,8 +3,9 @@
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Mutex, PoisonError};
 
+use crate::cli::environment;
 use crate::cli::failure::Failure;
-use crate::pipeline;
+use crate::outside::threads::{HINT as THREADS_HINT, is_thread_panic};
 
 /// The exit code for a bug in lath (`EX_SOFTWARE` of sysexits.h).
 const BUG: u8 = 70;
@@ -24,7 +25,7 @@ pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         FIRST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| Panic::of(info));
-        if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+        if environment::variable("RUST_BACKTRACE").is_some_and(|value| value != "0") {
             usual(info);
         }
     }));
@@ -47,9 +48,9 @@ impl Panic {
 
     /// A thread that cannot be started is a limit of the machine. Everything else is a bug.
     fn failure(self) -> Failure {
-        if pipeline::is_thread_panic(&self.message) {
+        if is_thread_panic(&self.message) {
             return Failure::outside("cannot go on: a thread cannot be started", vec![self.message])
-                .with_hints(vec![pipeline::THREADS_HINT.to_owned()]);
+                .with_hints(vec![THREADS_HINT.to_owned()]);
         }
         let Self { message, place } = self;
         Failure::outside(format!("cannot go on: a bug of lath's, at {place}"), vec![message])

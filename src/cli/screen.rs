@@ -10,8 +10,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::cli::args::{Color, Global};
 use crate::cli::clean::{clean, escaped};
 use crate::cli::failure::Failure;
-use crate::cli::summary::megabytes;
 use crate::model::event::{Event, Listener};
+use crate::present::megabytes::megabytes;
 
 /// Shows a build: progress bars on a terminal, lines otherwise, and nothing with `--quiet`.
 pub(super) struct Screen {

@@ -1,21 +1,21 @@
-//! Arguments, environment and the time of day -> request, and settings of the world.
+//! Arguments and environment -> request, and settings of the world.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::args::{Build, BytecodeKind, EntrypointForm, Global, Prerelease, Trim};
+use crate::cli::environment;
 use crate::cli::failure::Failure;
 use crate::model::glob;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
     BaseRequest, Bytecode, Copied, Destination, Distribution, Entrypoint, Indexes, Prereleases, PythonRequest, Request,
-    RuntimeRequest, TrimLevel, Volume, is_image_name,
+    RuntimeRequest, TrimLevel, TrimRequest, Volume, is_image_name,
 };
-use crate::pipeline::{SandboxSettings, WorldSettings};
+use crate::model::world_settings::{SandboxSettings, WorldSettings};
 
 /// The Python version of each release. The first is the default.
 pub(super) const BASES: [(&str, Distribution, &str); 5] = [
@@ -85,11 +85,7 @@ pub(super) fn request(build: &Build) -> Result<Request, Failure> {
         },
         base,
         platforms: platforms(build)?,
-        trim: match build.trim {
-            Trim::None => TrimLevel::None,
-            Trim::Standard => TrimLevel::Standard,
-        },
-        keep: keep(build)?,
+        trim: trim(build)?,
         bytecode: match build.bytecode {
             BytecodeKind::None => Bytecode::None,
             BytecodeKind::Start => Bytecode::Start,
@@ -177,6 +173,14 @@ fn platforms(build: &Build) -> Result<Vec<Platform>, Failure> {
 
 /// The largest user and group id that engines take (`maxID` of github.com/moby/sys/user).
 const MAX_ID: u64 = 2_147_483_647;
+
+fn trim(build: &Build) -> Result<TrimRequest, Failure> {
+    let level = match build.trim {
+        Trim::None => TrimLevel::None,
+        Trim::Standard => TrimLevel::Standard,
+    };
+    Ok(TrimRequest { level, keep: keep(build)? })
+}
 
 fn keep(build: &Build) -> Result<Vec<String>, Failure> {
     match build.keep.iter().find(|pattern| !glob::is_pattern(pattern)) {
@@ -301,7 +305,7 @@ fn checked_name(text: &str) -> Result<String, Failure> {
 
 fn epoch_secs() -> Result<u64, Failure> {
     const LAST: u64 = Request::MAX_EPOCH_SECS;
-    let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") else { return Ok(0) };
+    let Some(text) = environment::text("SOURCE_DATE_EPOCH") else { return Ok(0) };
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.trim().parse() {
         Ok(secs) if secs <= LAST => Ok(secs),
@@ -317,25 +321,22 @@ pub(super) fn cache_dir(global: &Global) -> Result<PathBuf, Failure> {
     if let Some(dir) = &global.cache_dir {
         return Ok(dir.clone());
     }
-    let of_user = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = of_user("XDG_CACHE_HOME").or_else(|| of_user("HOME").map(|home| home.join(".cache")));
+    let base =
+        environment::path("XDG_CACHE_HOME").or_else(|| environment::path("HOME").map(|home| home.join(".cache")));
     base.map(|base| base.join("lath"))
         .ok_or_else(|| usage("cannot find a place for the cache: HOME is not set; name one with `--cache-dir DIR`"))
 }
 
 pub(super) fn world(build: &Build, global: &Global) -> Result<WorldSettings, Failure> {
-    let of_user = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     Ok(WorldSettings {
         cache_dir: cache_dir(global)?,
         offline: build.offline,
         jobs: build.jobs,
-        docker_host: std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()),
-        runtime_dir: std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from),
+        docker_host: environment::text("DOCKER_HOST").filter(|host| !host.is_empty()),
+        runtime_dir: environment::path("XDG_RUNTIME_DIR"),
         sandbox: sandbox(),
-        netrc: of_user("NETRC").or_else(|| of_user("HOME").map(|home| home.join(".netrc"))),
+        netrc: environment::path("NETRC").or_else(|| environment::path("HOME").map(|home| home.join(".netrc"))),
         keyring: build.keyring.clone(),
-        now_secs,
     })
 }
 
@@ -344,9 +345,9 @@ fn sandbox() -> SandboxSettings {
     const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
     let names = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
     SandboxSettings {
-        search_path: std::env::var_os("PATH").map_or_else(Vec::new, |path| std::env::split_paths(&path).collect()),
-        certificates: std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from),
-        proxies: names.filter_map(|name| std::env::var(&name).ok().map(|value| (name, value))).collect(),
+        search_path: environment::variable("PATH").map_or_else(Vec::new, |path| std::env::split_paths(&path).collect()),
+        certificates: environment::path("SSL_CERT_FILE"),
+        proxies: names.filter_map(|name| environment::text(&name).map(|value| (name, value))).collect(),
     }
 }
 

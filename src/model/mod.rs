@@ -1,9 +1,7 @@
 //! Our nouns: plain values that every other part may use. No I/O, no clock, no environment.
 
 pub(crate) mod assembly;
-pub(crate) mod comparison;
 pub(crate) mod digest;
-pub(crate) mod dockerfile;
 pub(crate) mod event;
 pub(crate) mod facts;
 pub(crate) mod glob;
@@ -21,4 +19,5 @@ pub(crate) mod request;
 pub(crate) mod secret_text;
 pub(crate) mod tree;
 pub(crate) mod vocabulary;
+pub(crate) mod world_settings;
 pub(crate) mod zeros;

@@ -21,9 +21,7 @@ pub(crate) struct Request {
     pub(crate) base: BaseRequest,
     /// At least one, in the order that the user gave, without duplicates.
     pub(crate) platforms: Vec<Platform>,
-    pub(crate) trim: TrimLevel,
-    /// Globs of image paths that trim must keep.
-    pub(crate) keep: Vec<String>,
+    pub(crate) trim: TrimRequest,
     pub(crate) bytecode: Bytecode,
     /// The directory for wheels (`PYTHONUSERBASE`).
     pub(crate) user_base: UserBase,
@@ -191,6 +189,14 @@ impl fmt::Display for Distribution {
             Self::Ubuntu => "ubuntu",
         })
     }
+}
+
+/// The options of trim.
+#[derive(Debug, Clone)]
+pub(crate) struct TrimRequest {
+    pub(crate) level: TrimLevel,
+    /// Globs of image paths that trim must keep.
+    pub(crate) keep: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -464,8 +470,7 @@ impl Request {
                 security_mirror: None,
             },
             platforms: Vec::new(),
-            trim: TrimLevel::Standard,
-            keep: Vec::new(),
+            trim: TrimRequest { level: TrimLevel::Standard, keep: Vec::new() },
             bytecode: Bytecode::None,
             user_base: UserBase(ImagePath::parse(UserBase::DEFAULT).unwrap()),
             runtime: RuntimeRequest {

@@ -1,10 +1,10 @@
 //! Doors: everything that can fail for reasons that are not ours.
 
 pub(crate) mod archive;
+pub(crate) mod clock;
 pub(crate) mod credentials;
 pub(crate) mod daemon;
 pub(crate) mod deadline;
-pub(crate) mod engine;
 pub(crate) mod facts;
 pub(crate) mod http;
 pub(crate) mod pypi;

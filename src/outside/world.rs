@@ -1,4 +1,4 @@
-//! The world: all doors in one struct, and the clock.
+//! The world: all doors in one struct, and the time at which the build began.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,13 +9,15 @@ use thiserror::Error;
 
 use crate::model::event::Listener;
 use crate::model::hint::Hints;
+use crate::model::world_settings::WorldSettings;
 use crate::outside::archive::Archive;
 use crate::outside::archive::signature::{Keyring, SignatureError};
+use crate::outside::clock;
 use crate::outside::credentials::Credentials;
 use crate::outside::daemon::Daemon;
 use crate::outside::http::{Clients, Http, HttpError, HttpSettings};
 use crate::outside::pypi::Pypi;
-use crate::outside::sandbox::{Sandbox, SandboxSettings};
+use crate::outside::sandbox::Sandbox;
 use crate::outside::stage::Stages;
 use crate::outside::store::{Store, StoreError};
 use crate::outside::threads::{self, ThreadsError};
@@ -34,25 +36,6 @@ pub(crate) struct World {
     pub(crate) daemon: Daemon,
     pub(crate) listener: Arc<dyn Listener>,
     /// Seconds since 1970 at the beginning of the build.
-    pub(crate) now_secs: u64,
-}
-
-/// The settings of the world, from the command line and the environment.
-#[derive(Debug, Clone)]
-pub(crate) struct WorldSettings {
-    pub(crate) cache_dir: PathBuf,
-    pub(crate) offline: bool,
-    /// Downloads at once.
-    pub(crate) jobs: usize,
-    /// The value of `DOCKER_HOST`.
-    pub(crate) docker_host: Option<String>,
-    /// The folder with the sockets of the user's own daemons (`XDG_RUNTIME_DIR`).
-    pub(crate) runtime_dir: Option<PathBuf>,
-    pub(crate) sandbox: SandboxSettings,
-    /// The file with names and passwords for hosts (netrc).
-    pub(crate) netrc: Option<PathBuf>,
-    /// A file of keys to trust instead of those that lath contains.
-    pub(crate) keyring: Option<PathBuf>,
     pub(crate) now_secs: u64,
 }
 
@@ -115,7 +98,7 @@ impl World {
             sandbox: Sandbox::new(settings.sandbox),
             daemon: Daemon::new(settings.docker_host, settings.runtime_dir.as_deref()),
             listener,
-            now_secs: settings.now_secs,
+            now_secs: clock::now_secs(),
         })
     }
 }

@@ -5,12 +5,9 @@ use std::path::Path;
 use thiserror::Error;
 
 use crate::model::hint::Hints;
-use crate::outside::engine::EngineError;
 use crate::outside::store::StoreError;
 use crate::steps::assemble::AssembleError;
-use crate::steps::compare::CompareError;
 use crate::steps::compile::CompileError;
-use crate::steps::dockerfile::DockerfileError;
 use crate::steps::emit::EmitError;
 use crate::steps::fetch::FetchError;
 use crate::steps::pack::PackError;
@@ -44,19 +41,12 @@ pub(crate) enum BuildError {
     Seal(#[from] SealError),
     #[error(transparent)]
     Emit(#[from] EmitError),
-    #[error(transparent)]
-    Dockerfile(#[from] DockerfileError),
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    #[error(transparent)]
-    Compare(#[from] CompareError),
 }
 
 impl BuildError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Prove(ProveError::Failed(_) | ProveError::OutOfTime { .. })
-            | Self::Engine(EngineError::Check { .. }) => 3,
+            Self::Prove(ProveError::Failed(_) | ProveError::OutOfTime { .. }) => 3,
             // Like in shells.
             Self::Prove(ProveError::NotFound { .. }) => 127,
             _ => 1,
@@ -86,10 +76,6 @@ impl Hints for BuildError {
             Self::Pack(error) => error.hints(),
             Self::Seal(error) => error.hints(),
             Self::Emit(error) => error.hints(),
-            Self::Engine(error) => error.hints(),
-            Self::Compare(error) => error.hints(),
-            // Its texts say all that there is to say.
-            Self::Dockerfile(_) => Vec::new(),
         }
     }
 }
@@ -99,14 +85,13 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::outside::archive::ArchiveError;
 
     #[test]
     fn an_error_of_any_step_keeps_the_hints_of_the_error_that_it_wraps() {
         let store = || StoreError::Open { root: "/cache".into(), source: io::ErrorKind::PermissionDenied.into() };
         let expected = store().hints();
         assert_eq!(expected.len(), 1);
-        let errors: [BuildError; 8] = [
+        let errors: [BuildError; 7] = [
             store().into(),
             Box::new(ResolveError::from(store())).into(),
             AssembleError::from(store()).into(),
@@ -114,7 +99,6 @@ mod tests {
             ProveError::from(store()).into(),
             PackError::from(store()).into(),
             EmitError::from(store()).into(),
-            CompareError::from(ArchiveError::from(store())).into(),
         ];
         for error in errors {
             assert_eq!(error.hints(), expected, "{error:?}");

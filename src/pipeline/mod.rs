@@ -1,6 +1,5 @@
 //! The order of the steps, on one page. No other module contains it.
 
-mod dockerfiles;
 mod failure;
 mod receipt;
 mod resolving;
@@ -18,9 +17,10 @@ use crate::model::request::{Request, Volume};
 use crate::model::tree::Tree;
 use crate::outside::stage::{self, Stage};
 use crate::outside::store::{self, Amount, StoreError};
+use crate::present::json;
 use crate::steps::assemble::assemble;
 use crate::steps::compile::compile;
-use crate::steps::emit::{self, emit, named, refuse_hopeless};
+use crate::steps::emit::{self, EmitError, emit, named, refuse_hopeless};
 use crate::steps::fetch::fetch;
 use crate::steps::pack::{pack, pack_ahead};
 use crate::steps::prove::{Subject, execute, prove};
@@ -28,13 +28,10 @@ use crate::steps::seal::{self, Share, seal};
 use crate::steps::trim::trim;
 use crate::steps::unpack::unpack;
 
-pub(crate) use self::dockerfiles::{build_dockerfile, compare, dockerfile, measure_dockerfile, time_own};
 pub(crate) use self::failure::BuildError;
-use self::resolving::{resolve, resolve_and_unpack};
-pub(crate) use crate::outside::sandbox::{SandboxSettings, serve_warden};
-pub(crate) use crate::outside::threads::{HINT as THREADS_HINT, is_thread_panic};
-pub(crate) use crate::outside::unfinished::survive_file_size_limit;
-pub(crate) use crate::outside::world::{World, WorldError, WorldSettings};
+pub(crate) use self::resolving::{resolve, resolve_and_unpack};
+use crate::model::world_settings::WorldSettings;
+use crate::outside::world::{World, WorldError};
 
 /// Opens all doors to the outside.
 pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Result<World, WorldError> {
@@ -93,12 +90,13 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
         ));
     }
     say("writing");
-    emit(&image, &trees, &receipt, request, world)?;
+    let metadata = json::receipt(&receipt).map_err(EmitError::from)?;
+    emit(&image, &trees, &metadata, request, world)?;
     Ok(receipt)
 }
 
 /// Returns the whole tree of a platform, and the tree that ships.
-fn tree(
+pub(crate) fn tree(
     lock: &PlatformLock,
     request: &Request,
     (stage, world): (&mut Stage, &World),
@@ -107,7 +105,7 @@ fn tree(
     let assembly = assemble(lock, &parts, request, world)?;
     // A script that is not there is refused now, because compiling and packing take long.
     seal::start(&assembly, request)?;
-    let slim = trim(&assembly, lock, request, &world.store)?;
+    let slim = trim(&assembly, lock, request.python.version, &request.trim, &world.store)?;
     let workshop = workshop(lock.platform, request, world)?;
     // While Python compiles, one core is free to pack the files that do not depend on bytecode.
     let (tree, packed) = rayon::join(
@@ -144,11 +142,12 @@ pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], wor
 }
 
 /// Returns the first platform. The callers rely on it: without any platform, a run would succeed and run nothing.
-fn first(lock: &Lock) -> Result<&PlatformLock, BuildError> {
+pub(crate) fn first(lock: &Lock) -> Result<&PlatformLock, BuildError> {
     lock.platforms.first().ok_or(BuildError::NoPlatform)
 }
 
-fn requested(lock: &PlatformLock) -> Vec<String> {
+/// Returns the names of the requested distributions.
+pub(crate) fn requested(lock: &PlatformLock) -> Vec<String> {
     lock.wheels.iter().filter(|wheel| wheel.is_requested).map(|wheel| wheel.name.clone()).collect()
 }
 

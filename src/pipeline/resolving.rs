@@ -19,12 +19,12 @@ use crate::steps::unpack::{UnpackError, unpack_ahead, unpack_wheel};
 type Arrived<'a> = &'a (dyn Fn(LockedDeb) + Sync);
 
 /// Resolves both halves of `request`, for each platform.
-pub(super) fn resolve(request: &Request, world: &World) -> Result<Lock, BuildError> {
+pub(crate) fn resolve(request: &Request, world: &World) -> Result<Lock, BuildError> {
     resolve_each(request, &|_| (), world)
 }
 
 /// The same. In parallel it opens the packages that have arrived, because the network leaves the cores idle.
-pub(super) fn resolve_and_unpack(request: &Request, world: &World) -> Result<Lock, BuildError> {
+pub(crate) fn resolve_and_unpack(request: &Request, world: &World) -> Result<Lock, BuildError> {
     rayon::in_place_scope(|scope| resolve_each(request, &|deb| scope.spawn(move |_| unpack_ahead(&deb, world)), world))
 }
 

@@ -1,13 +1,9 @@
 //! The steps of a build, each a verb: values in, values out.
 
 pub(crate) mod assemble;
-pub(crate) mod build_by_engine;
-pub(crate) mod compare;
 pub(crate) mod compile;
-pub(crate) mod dockerfile;
 pub(crate) mod emit;
 pub(crate) mod fetch;
-pub(crate) mod measure;
 pub(crate) mod pack;
 pub(crate) mod prove;
 pub(crate) mod resolve;

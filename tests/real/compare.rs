@@ -18,7 +18,7 @@ const PROGRAMS: [&str; 3] = ["pre-commit", "httpie", "yamllint"];
 
 /// Returns the options that add the certificates which this machine trusts.
 fn certificates() -> Vec<String> {
-    let file = std::env::var("SSL_CERT_FILE").unwrap_or_default();
+    let file = lath::variable("SSL_CERT_FILE").unwrap_or_default();
     if file.is_empty() { Vec::new() } else { vec!["--ca".to_owned(), file] }
 }
 

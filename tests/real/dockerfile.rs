@@ -27,7 +27,7 @@ const STYLES: [&[&str]; 4] = [&["--style", "recipe"], &["--style", "lean"], &["-
 fn build(home: &Path, (program, from): (&str, &str), words: &[&str], tag: &str) -> Output {
     let mut all = vec!["dockerfile", program, "--from", from, "--build", "--engine", "docker", "-t", tag];
     all.extend(words);
-    let certificates = std::env::var("SSL_CERT_FILE").unwrap_or_default();
+    let certificates = lath::variable("SSL_CERT_FILE").unwrap_or_default();
     if !certificates.is_empty() {
         all.extend(["--ca", &certificates]);
     }

@@ -141,3 +141,9 @@ pub(crate) fn registries_missing() -> Option<String> {
     let is_missing = !output.status.success() && said.contains(UNREACHED);
     is_missing.then(|| format!("needs the real Python index and the real Debian archive: {cause}"))
 }
+
+/// Returns the value of an environment variable of the test run, if it is set.
+#[expect(clippy::disallowed_methods, reason = "the only place of these tests that reads the environment")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -73,7 +73,7 @@ pub(crate) fn trial(name: impl Into<String>, needs: &'static [Need], body: impl 
         if missing.is_empty() {
             body();
             Ok(Completion::Completed)
-        } else if std::env::var_os(REQUIRE_ALL).is_some() {
+        } else if lath::variable(REQUIRE_ALL).is_some() {
             Err(format!("{}, and {REQUIRE_ALL} is set", missing.join("; ")).into())
         } else {
             Ok(Completion::ignored_with(missing.join("; ")))

@@ -8,10 +8,12 @@ use crate::cli::compare::{failed, open, typed};
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
 use crate::cli::{dockerfile, settings};
-use crate::model::comparison::{AptHabits, BuildTimes, Comparison, Way};
-use crate::model::dockerfile::{EngineProgram, EngineRequest};
 use crate::model::request::{Destination, Request};
-use crate::pipeline::{self, World};
+use crate::outside::world::World;
+use crate::pipeline;
+use crate::rivals;
+use crate::rivals::model::comparison::{AptHabits, BuildTimes, Comparison, Way};
+use crate::rivals::model::dockerfile::{EngineProgram, EngineRequest};
 
 pub(super) fn measure(compare: &Compare, global: &Global, screen: &Arc<Screen>) -> Result<Comparison, Failure> {
     if compare.engine == Some(EngineName::Buildah) {
@@ -25,8 +27,10 @@ pub(super) fn measure(compare: &Compare, global: &Global, screen: &Arc<Screen>) 
         let typed = typed(compare, way);
         let (request, wanted) = dockerfile::settle(&typed)?;
         let how = engine(dockerfile::engine_request(&typed, &request)?);
-        images
-            .push(pipeline::measure_dockerfile(way, &request, &wanted, &how, &world).map_err(|error| failed(&error))?);
+        images.push(
+            rivals::measure_dockerfile(way, &request, &wanted, &how, &world)
+                .map_err(|error| Failure::of_rival(&error))?,
+        );
     }
     let typed = typed(compare, Way::Lath);
     let (mut request, wanted) = dockerfile::settle(&typed)?;
@@ -39,8 +43,10 @@ pub(super) fn measure(compare: &Compare, global: &Global, screen: &Arc<Screen>) 
     cold.cache_dir = folder.path().join("cache");
     let cold = open(cold, screen)?;
     let build = BuildTimes { uncached_ms: timed(&request, &cold)?, cached_ms: timed(&request, &cold)? };
-    let started = pipeline::time_own(&request, &wanted, (&how, &archive), &cold).map_err(|error| failed(&error))?;
-    let mut comparison = pipeline::compare(&request, AptHabits::Official, &world).map_err(|error| failed(&error))?;
+    let started =
+        rivals::time_own(&request, &wanted, (&how, &archive), &cold).map_err(|error| Failure::of_rival(&error))?;
+    let mut comparison =
+        rivals::compare(&request, AptHabits::Official, &world).map_err(|error| Failure::of_rival(&error))?;
     if let Some(mut own) = comparison.images.pop() {
         own.build = Some(build);
         own.start_ms = started.as_ref().map(|(_, ms)| *ms);

@@ -1,7 +1,7 @@
 //! Reduces the archive's lists of all files to the number of files of each kind per package. The lists do not contain
 //! sizes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
 use crate::outside::archive::lines::read_line;
@@ -54,28 +54,35 @@ impl Extent {
 
 /// Reduces a list of all files (`Contents-amd64`) to sorted, tab-separated lines of package and [`Extent`].
 pub(super) fn reduce(mut reader: impl BufRead) -> io::Result<String> {
-    let mut found: HashMap<String, (Extent, String)> = HashMap::new();
+    // The numbers of the packages in `found`, which has each package's extent and its last path.
+    let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
+    let mut found: Vec<(Extent, String)> = Vec::new();
+    // Most lines have the package of the line before, so it is not searched again.
+    let mut latest = (String::new(), 0);
     let mut line = Vec::new();
     while read_line(&mut reader, &mut line)? {
         let text = String::from_utf8_lossy(&line);
         let Some((path, packages)) = text.trim_end().rsplit_once([' ', '\t']) else { continue };
         let path = path.trim_end();
         for package in packages.split(',').filter_map(|place| place.rsplit('/').next()) {
-            if !found.contains_key(package) {
-                found.insert(package.to_owned(), Default::default());
+            if numbers.is_empty() || package != latest.0 {
+                let number = *numbers.entry(package.to_owned()).or_insert(found.len());
+                found.resize_with(numbers.len(), Default::default);
+                latest = (package.to_owned(), number);
             }
-            if let Some((extent, last)) = found.get_mut(package) {
-                extent.count(path, last);
-                last.clear();
-                last.push_str(path);
-            }
+            let (extent, last) = &mut found[latest.1];
+            extent.count(path, last);
+            last.clear();
+            last.push_str(path);
         }
     }
-    let mut lines: Vec<String> = found
+    let lines: Vec<String> = numbers
         .into_iter()
-        .map(|(package, (extent, _))| format!("{package}\t{}\n", extent.columns().map(|it| it.to_string()).join("\t")))
+        .map(|(package, number)| {
+            let columns = found[number].0.columns().map(|column| column.to_string());
+            format!("{package}\t{}\n", columns.join("\t"))
+        })
         .collect();
-    lines.sort_unstable();
     Ok(lines.concat())
 }
 

@@ -1,7 +1,7 @@
 //! `Packages` indexes, reduced to the fields that resolving needs: one line per package, which is parsed only when it
 //! is needed.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
 
 use liblzma::stream::{CONCATENATED, Stream};
@@ -35,9 +35,9 @@ pub(crate) struct PackageIndex {
     /// Mirror and reduced text of each file.
     files: Vec<(String, String)>,
     /// The positions of lines as file and offset, by package name.
-    names: HashMap<String, Vec<(usize, usize)>>,
+    names: BTreeMap<String, Vec<(usize, usize)>>,
     /// The same, by the names that a package provides.
-    provided: HashMap<String, Vec<(usize, usize)>>,
+    provided: BTreeMap<String, Vec<(usize, usize)>>,
 }
 
 /// One version of a package.

@@ -4,7 +4,7 @@
 //! Each name is looked up only once, even if many connections are opened at once. Some resolvers do not answer a burst
 //! of queries, and if a query is lost, it is repeated only after five seconds (resolv.conf(5)).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(crate) struct Clients {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Names(Arc<Mutex<HashMap<String, Known>>>);
+struct Names(Arc<Mutex<BTreeMap<String, Known>>>);
 
 impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {

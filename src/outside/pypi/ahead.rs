@@ -2,7 +2,7 @@
 //! index requires revalidation, all requests are sent at once, and not each one after another response has led to it.
 //! Prefetching never changes which versions are chosen, because they still depend only on the pages.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
@@ -77,7 +77,7 @@ impl Expected {
 }
 
 /// Pending responses, each under the key of its request.
-type Waiting<K, V> = Mutex<HashMap<K, Receiver<V>>>;
+type Waiting<K, V> = Mutex<BTreeMap<K, Receiver<V>>>;
 
 /// uv's own provider of pages, lath's provider of metadata, and the pending responses.
 pub(super) struct Ahead<'a> {
@@ -100,7 +100,7 @@ impl<'a> Ahead<'a> {
         wheels: &'a WheelMetadata<'a>,
         expected: &[Expected],
     ) -> (Self, Questions) {
-        let (mut pages, mut metadata) = (HashMap::new(), HashMap::new());
+        let (mut pages, mut metadata) = (BTreeMap::new(), BTreeMap::new());
         let mut questions = Questions { pages: Vec::new(), metadata: Vec::new() };
         for wheel in expected {
             if let Ok(name) = wheel.name.parse::<PackageName>() {
@@ -139,7 +139,7 @@ impl Questions {
 }
 
 /// Returns the prefetched response for `key` once it has arrived. `None` if there is none, or if it was taken before.
-async fn taken<K: Eq + std::hash::Hash, V>(waiting: &Waiting<K, V>, key: &K) -> Option<V> {
+async fn taken<K: Ord, V>(waiting: &Waiting<K, V>, key: &K) -> Option<V> {
     let receiver = waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     receiver?.await.ok()
 }

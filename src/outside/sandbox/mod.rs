@@ -35,6 +35,7 @@ pub(crate) use self::warden::serve as serve_warden;
 use crate::model::hint::Hints;
 use crate::model::platform::Architecture;
 use crate::model::request::Volume;
+use crate::model::world_settings::SandboxSettings;
 use crate::outside::unfinished::Foreground;
 
 /// The user of the program if the image's user is root or is not set, because root of a sandbox would keep its
@@ -49,17 +50,6 @@ const EMULATOR: &str = "/run/lath-emulator";
 
 /// How much of each output is kept. The rest is read and discarded.
 const OUTPUT_BYTES: u64 = 1 << 20;
-
-/// The parts of the host that a sandbox can use.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SandboxSettings {
-    /// The folders with programs, from `PATH`.
-    pub(crate) search_path: Vec<PathBuf>,
-    /// The bundle of certificates that the host's programs trust (`SSL_CERT_FILE`), if it is not the default one.
-    pub(crate) certificates: Option<PathBuf>,
-    /// Environment variables for proxies.
-    pub(crate) proxies: BTreeMap<String, String>,
-}
 
 #[derive(Debug, Default)]
 pub(crate) struct Sandbox {

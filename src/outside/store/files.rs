@@ -9,6 +9,7 @@ use fs_err as fs;
 use tempfile::{NamedTempFile, PathPersistError, TempDir};
 
 use super::error::StoreError;
+use crate::outside::clock;
 
 /// The use of a file is recorded at this interval, so that pruning can find unused files.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(86_400);
@@ -19,7 +20,7 @@ pub(super) fn is_whole(path: &Path, size_bytes: Option<u64>) -> bool {
     if size_bytes.is_some_and(|expected| metadata.len() != expected) {
         return false;
     }
-    let now = SystemTime::now();
+    let now = clock::now();
     if is_older(&metadata, USE_NOTED_EVERY, now)
         && let Ok(file) = fs::File::open(path)
     {

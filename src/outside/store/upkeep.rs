@@ -2,13 +2,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 
 use super::error::{StoreError, VERSION};
 use super::files::is_older;
+use crate::outside::clock;
 
 /// An unfinished download is removed if no process has continued it for this long.
 const PARTIAL_KEPT: Duration = Duration::from_secs(7 * 86_400);
@@ -57,7 +58,7 @@ pub(crate) fn prune(
         refuse_other_version(store)?;
     }
     sweep(store);
-    let (mut removed, now) = (Amount::default(), SystemTime::now());
+    let (mut removed, now) = (Amount::default(), clock::now());
     let mut remove = |path: &Path, metadata: &std::fs::Metadata| {
         // The lock file stays, because processes that wait for the lock have it open.
         let is_ground = path.parent() == Some(store)
@@ -123,7 +124,7 @@ pub(super) fn refuse_other_version(root: &Path) -> Result<(), StoreError> {
 
 /// Removes the leftovers of killed processes. If one cannot be removed, that does no harm.
 pub(super) fn sweep(root: &Path) {
-    let now = SystemTime::now();
+    let now = clock::now();
     for entry in fs::read_dir(root.join("tmp")).into_iter().flatten().flatten() {
         let path = entry.path();
         let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
@@ -142,7 +143,7 @@ mod tests {
     use crate::outside::store::tests::store;
 
     fn age(path: &Path, days: u64) {
-        let time = SystemTime::now() - Duration::from_secs(days * 86_400);
+        let time = clock::now() - Duration::from_secs(days * 86_400);
         std::fs::File::open(path).unwrap().set_modified(time).unwrap();
     }
 

@@ -26,7 +26,6 @@ use self::staged::StagedFile;
 use crate::model::event::Event;
 use crate::model::hint::Hints;
 use crate::model::image::Image;
-use crate::model::receipt::Receipt;
 use crate::model::request::{Compression, Destination, Request};
 use crate::model::tree::Tree;
 use crate::outside::daemon::DaemonError;
@@ -105,11 +104,11 @@ pub(crate) fn named(image: &Image, request: &Request) -> Vec<String> {
     request.destinations.iter().map(|destination| format!("{destination}@{digest}")).collect()
 }
 
-/// Writes the image to every destination, and the receipt to the file that the request names.
+/// Writes the image to every destination, and `metadata`, the text of the receipt, to the file that the request names.
 pub(crate) fn emit(
     image: &Image,
     trees: &[Tree],
-    receipt: &Receipt,
+    metadata: &[u8],
     request: &Request,
     world: &World,
 ) -> Result<(), EmitError> {
@@ -120,8 +119,7 @@ pub(crate) fn emit(
     });
     let staged = staged.and_then(|()| {
         let Some(path) = &request.metadata_file else { return Ok(()) };
-        let bytes = serde_json::to_vec_pretty(receipt)?;
-        ready.push(Ready::Document(document::stage(&Place::of(path)?, bytes)?));
+        ready.push(Ready::Document(document::stage(&Place::of(path)?, metadata.to_vec())?));
         Ok(())
     });
     if let Err(error) = staged {

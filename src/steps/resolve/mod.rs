@@ -414,7 +414,7 @@ fn additions(request: &Request) -> Vec<Wanted> {
 
 fn skipped(request: &Request) -> Vec<Skip> {
     let mut skipped = SKIPPED.to_vec();
-    if request.trim != TrimLevel::None {
+    if request.trim.level != TrimLevel::None {
         let pairs = WITH_NIS.iter().flat_map(|asker| SKIPPED_BY_TRIM.iter().map(move |package| (asker, package)));
         skipped.extend(pairs.map(|(asker, package)| Skip { asker, package }));
     }

@@ -1,16 +1,21 @@
 //! Tests of trim: listings in, listings out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use testkit::elf::elf;
 
 use super::*;
 use crate::formats::ldcache::{self, Library};
 use crate::formats::mentions::Texts;
-use crate::model::lock::{LockedWheel, WheelSource};
+use crate::model::digest::Digest;
+use crate::model::image_path::ImagePath;
+use crate::model::lock::{LockedDeb, LockedWheel, WheelSource};
 use crate::model::platform::{Architecture, Platform};
+use crate::model::reason::{Kept, Removed, Why};
+use crate::model::tree::{Kind, Node, Origin};
 use crate::outside::facts;
 
+const PYTHON: PythonVersion = PythonVersion { major: 3, minor: 13 };
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 
 /// An image under construction: files of packages, and the options of trim.
@@ -96,7 +101,8 @@ impl Given {
     }
 
     fn trim(&self) -> Tree {
-        trim(&self.assembly, &self.lock, &request(self.keep.clone()), &self.store).unwrap()
+        let request = TrimRequest { level: TrimLevel::Standard, keep: self.keep.clone() };
+        trim(&self.assembly, &self.lock, PYTHON, &request, &self.store).unwrap()
     }
 
     /// Returns the removed and the kept paths, without directories and digests.
@@ -115,10 +121,6 @@ impl Given {
 
 fn named(package: &str) -> Why {
     Why::Named { package: package.to_owned() }
-}
-
-fn request(keep: Vec<String>) -> Request {
-    Request { keep, ..Request::example() }
 }
 
 #[test]
@@ -204,6 +206,115 @@ fn a_library_stays_where_something_needs_it_or_names_it_and_says_who() {
     /usr/lib/x86_64-linux-gnu/libneeded.so.1.2  kept: needed by /usr/bin/python3.13
     /usr/lib/x86_64-linux-gnu/libnss_dns.so.2  kept: the interpreter
     ");
+}
+
+#[test]
+fn a_kept_link_keeps_the_file_that_it_leads_to_and_the_libraries_that_this_needs() {
+    let at = |name: &str| format!("{LIBRARIES}/{name}");
+    let given = Given::new()
+        .base(
+            "libs",
+            &[
+                (&at("libheld.so.1.2"), &elf(Some("libheld.so.1"), &["libbelow.so.1"])),
+                (&at("libbelow.so.1"), &elf(Some("libbelow.so.1"), &[])),
+                (&at("libidle.so.1"), &elf(Some("libidle.so.1"), &[])),
+            ],
+        )
+        .link(&at("libheld.so.1"), "libheld.so.1.2", "libs")
+        .keep("**/libheld.so.1");
+    insta::assert_snapshot!(given.trimmed(), @"
+    /usr/lib/x86_64-linux-gnu/libbelow.so.1  kept: needed by /usr/lib/x86_64-linux-gnu/libheld.so.1.2
+    /usr/lib/x86_64-linux-gnu/libheld.so.1  kept: `--keep`
+    /usr/lib/x86_64-linux-gnu/libheld.so.1.2  kept: `--keep`
+    /usr/lib/x86_64-linux-gnu/libidle.so.1  gone: shared libraries that no kept file needs
+    ");
+}
+
+#[test]
+fn a_kept_directory_stays_though_it_is_empty() {
+    let manual: &[(&str, &[u8])] = &[("/usr/share/man/man1/d.1", b"x")];
+    let tree = Given::new().base("d", manual).keep("/usr/share/man/man1").trim();
+    let removed: Vec<&str> = tree.removed.keys().map(ImagePath::as_str).collect();
+    assert_eq!(removed, ["/usr/share/man/man1/d.1"]);
+    assert_eq!(tree.find("/usr/share/man/man1").unwrap().1.kept, Some(Kept::Pattern));
+    assert_eq!(tree.find("/usr/share").unwrap().1.kept, Some(Kept::Package(Why::Interpreter)));
+}
+
+/// Returns an image from which every rule removes something, except the one that strips symbols.
+fn everything() -> Given {
+    const EMBED: &str = "/opt/app/virtualenv/seed/wheels/embed";
+    let table = b"BUNDLE_SUPPORT = {'3.9': {'pip': 'pip-26.0.whl'}, '3.13': {'pip': 'pip-26.3.whl'}}\nMAX = '3.13'";
+    let idle = Library { soname: "libidle.so.1".to_owned(), path: format!("{LIBRARIES}/libidle.so.1") };
+    let programs = ["basename", "factor", "nice", "shred", "uname"].map(|name| format!("/usr/bin/{name}"));
+    let programs: Vec<(&str, &[u8])> = programs.iter().map(|path| (path.as_str(), b"x".as_slice())).collect();
+    Given::new()
+        .base(
+            "base",
+            &[
+                ("/usr/share/doc/d/changelog.gz", b"x"),
+                ("/usr/share/man/man1/d.1.gz", b"x"),
+                ("/usr/share/locale/de/LC_MESSAGES/d.mo", b"x"),
+                ("/usr/lib/gconv/EBCDIC-US.so", b"x"),
+                ("/usr/lib/gconv/UTF-16.so", b"x"),
+                ("/usr/include/d.h", b"x"),
+                ("/usr/lib/d.la", b"x"),
+                ("/usr/share/lintian/d", b"x"),
+                ("/etc/init.d/d", b"x"),
+                ("/usr/lib/python3.13/test/x.py", b"x"),
+                ("/usr/lib/python3.13/lib-dynload/nis.so", &elf(None, &["libnsl.so.2"])),
+                ("/usr/lib/python3.13/pydoc_data/topics.py", b"x"),
+                ("/usr/bin/zic", b"x"),
+                ("/usr/share/zoneinfo/right/UTC", b"x"),
+                ("/usr/share/ca-certificates/a.crt", b"x"),
+                ("/usr/share/perl5/d.pm", b"x"),
+                ("/usr/sbin/ldconfig", b"x"),
+                (&idle.path, &elf(Some("libidle.so.1"), &[])),
+            ],
+        )
+        .deb("git", named("git"), &[("/usr/bin/scalar", b"x"), ("/usr/lib/git-core/git-http-push", b"x")])
+        .deb("coreutils", Why::ScriptsOf { package: "git".to_owned() }, &programs)
+        .files(&Origin::Lath, &[("/etc/ssl/certs/ca-certificates.crt", b"x")])
+        .files(&Origin::Lath, &[("/etc/ld.so.cache", &ldcache::write(&[idle], Architecture::Amd64))])
+        .wheel("distlib", &[("/opt/app/distlib/t64.exe", b"MZ")])
+        .wheel("virtualenv", &[(&format!("{EMBED}/__init__.py"), table), (&format!("{EMBED}/pip-26.0.whl"), b"PK")])
+}
+
+#[test]
+fn no_rule_removes_or_changes_a_path_that_the_user_keeps() {
+    let given = everything();
+    let trimmed = given.trim();
+    let reasons: BTreeSet<&str> = trimmed.removed.values().map(|removal| removal.reason.id()).collect();
+    insta::assert_snapshot!(reasons.into_iter().collect::<Vec<_>>().join("\n"), @"
+    bundled-certificates
+    character-sets
+    compiler-files
+    documentation
+    emptied-directories
+    foreign-seeds
+    git-plain-servers
+    git-servers
+    help-topics
+    ldconfig
+    libc-maintenance
+    locales
+    manuals
+    packager-files
+    perl-modules
+    second-time-zones
+    service-files
+    stdlib-tests
+    unmet-modules
+    unnamed-programs
+    unneeded-libraries
+    windows-launchers
+    ");
+    let cache = ImagePath::parse("/etc/ld.so.cache").unwrap();
+    assert_ne!(trimmed.nodes[&cache].kind, given.assembly.tree.nodes[&cache].kind);
+
+    let whole = given.assembly.tree.digest();
+    let kept = given.keep("**").trim();
+    assert!(kept.removed.is_empty());
+    assert_eq!(kept.digest(), whole);
 }
 
 #[test]

@@ -1,0 +1,14 @@
+//! The documents for programs: the receipt of `--metadata-file`, and a comparison.
+
+use crate::model::receipt::Receipt;
+use crate::rivals::model::comparison::Comparison;
+
+/// Returns the receipt as bytes of JSON.
+pub(crate) fn receipt(receipt: &Receipt) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec_pretty(receipt)
+}
+
+/// Returns the comparison as JSON.
+pub(crate) fn comparison(comparison: &Comparison) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(comparison)
+}

@@ -1,0 +1,145 @@
+//! The summary after a build: the size of the image and of its parts, the removed files, the proof, and how to run the
+//! image.
+
+use std::fmt::Write as _;
+
+use crate::model::receipt::{PlatformReceipt, Receipt};
+use crate::model::request::{Destination, Request};
+use crate::present::megabytes::megabytes;
+use crate::rivals::model::dockerfile::EngineReceipt;
+
+/// How many origins are listed by name.
+const ORIGINS: usize = 8;
+/// Smaller amounts do not get a line of their own.
+const LEAST_BYTES: u64 = 50_000;
+
+/// The summary of a build that was written to `destinations`.
+pub(crate) fn summary(receipt: &Receipt, destinations: &[Destination]) -> String {
+    let mut blocks: Vec<String> =
+        receipt.platforms.iter().map(|platform| platform_block(&receipt.name, platform)).collect();
+    let ways: Vec<String> = destinations.iter().filter_map(|to| way_to_run(&receipt.name, to)).collect();
+    if let Some(way) = ways.first() {
+        blocks.push(format!("run it: {way}"));
+    }
+    blocks.join("\n")
+}
+
+/// The summary after an engine has built the Dockerfile of `request`.
+pub(crate) fn summary_of_engine(request: &Request, receipt: &EngineReceipt) -> String {
+    let mut lines = vec![format!(
+        "{}: {} unpacked, built by {} in {:.1} s",
+        request.name,
+        megabytes(receipt.size_bytes),
+        receipt.program.name(),
+        receipt.build.as_secs_f64()
+    )];
+    if !receipt.checks.is_empty() {
+        lines.push(format!("checked: {}", receipt.checks.join(", ")));
+    }
+    lines.join("\n")
+}
+
+fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
+    let mut text = format!(
+        "{name} for {}: {} raw, {} compressed, {}",
+        receipt.platform,
+        megabytes(receipt.files_bytes),
+        megabytes(receipt.compressed_bytes),
+        counted(receipt.layers.len(), "layer"),
+    );
+    let origins = receipt.bytes_by_origin.iter().map(|(origin, bytes)| (origin.as_str(), *bytes));
+    section(&mut text, "where the bytes are", &by_size(origins), ORIGINS);
+    let layers: Vec<(&str, u64)> =
+        receipt.layers.iter().map(|layer| (layer.title.as_str(), layer.files_bytes)).collect();
+    section(&mut text, "layers, from the bottom", &layers, layers.len());
+    let removed = by_size(receipt.removed_bytes_by_reason.iter().map(|(reason, bytes)| (reason.words(), *bytes)));
+    let total: u64 = removed.iter().map(|(_, bytes)| bytes).sum();
+    if total > 0 {
+        section(&mut text, &format!("left out, {} in all", megabytes(total)), &removed, removed.len());
+    }
+    let checks = &receipt.checks;
+    if !checks.passed.is_empty() {
+        line(&mut text, "proved", &checks.passed.join(", "));
+    }
+    checks.not_run.iter().for_each(|check| line(&mut text, "not proved", check));
+    checks.notes.iter().for_each(|note| line(&mut text, "note", note));
+    if !receipt.entrypoint.is_empty() {
+        line(&mut text, "runs", &receipt.entrypoint.join(" "));
+    }
+    if let Some(failed) = failed_start(receipt) {
+        line(&mut text, "warning", &format!("what the image runs fails its check `{failed}`"));
+    }
+    receipt.hints.iter().for_each(|hint| line(&mut text, "hint", hint));
+    text
+}
+
+/// Returns the failed check of the image's own program. Some programs support neither `--version` nor `--help`, and are
+/// all right.
+fn failed_start(receipt: &PlatformReceipt) -> Option<&String> {
+    let (_, name) = receipt.entrypoint.first()?.rsplit_once('/')?;
+    receipt.checks.failed_alike.iter().find(|check| check.split(' ').next() == Some(name))
+}
+
+/// Returns a heading and the largest of `rows`. The others, and small ones, share one line.
+fn section(text: &mut String, heading: &str, rows: &[(&str, u64)], most: usize) {
+    // Writing to a String cannot fail. The same holds below.
+    let _ = write!(text, "\n  {heading}");
+    let is_shown = |(index, (_, bytes)): &(usize, &(&str, u64))| *index < most && *bytes >= LEAST_BYTES;
+    let (shown, rest): (Vec<_>, Vec<_>) = rows.iter().enumerate().partition(is_shown);
+    for (_, (name, bytes)) in shown {
+        let _ = write!(text, "\n  {:>9}  {name}", megabytes(*bytes));
+    }
+    if !rest.is_empty() {
+        let bytes = rest.iter().map(|(_, (_, bytes))| bytes).sum();
+        let _ = write!(text, "\n  {:>9}  {}", megabytes(bytes), counted(rest.len(), "other"));
+    }
+}
+
+fn line(text: &mut String, label: &str, words: &str) {
+    let _ = write!(text, "\n{label}: {words}");
+}
+
+/// Returns the command that runs the image from the place where it was written. `None` for a plain folder.
+fn way_to_run(name: &str, destination: &Destination) -> Option<String> {
+    match destination {
+        Destination::Archive(path) => Some(format!("docker load -i {} && docker run --rm {name}", path.display())),
+        Destination::DockerArchive { path, name: own } => {
+            let name = own.as_deref().unwrap_or(name);
+            Some(format!("docker load -i {} && docker run --rm {name}", path.display()))
+        }
+        Destination::Daemon(name) => Some(format!("docker run --rm {name}")),
+        Destination::Oci { .. } | Destination::OciArchive { .. } => Some(format!("podman run --rm {destination}")),
+        Destination::Directory(_) => None,
+    }
+}
+
+fn by_size<'a>(rows: impl Iterator<Item = (&'a str, u64)>) -> Vec<(&'a str, u64)> {
+    let mut sorted: Vec<(&str, u64)> = rows.collect();
+    sorted.sort_by_key(|(name, bytes)| (std::cmp::Reverse(*bytes), *name));
+    sorted
+}
+
+/// `1 layer`, `2 layers`.
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_small_or_far_down_is_one_line() {
+        let mut text = String::new();
+        section(&mut text, "bytes", &[("a", 9_000_000), ("b", 2_000_000), ("c", 1_000_000), ("d", 10)], 2);
+        assert_eq!(text, "\n  bytes\n     9.0 MB  a\n     2.0 MB  b\n     1.0 MB  2 others");
+    }
+
+    #[test]
+    fn every_image_that_an_engine_takes_has_a_way_to_run() {
+        let way = |to: &str| way_to_run("tool", &to.parse().unwrap());
+        assert_eq!(way("tool.tar").unwrap(), "docker load -i tool.tar && docker run --rm tool");
+        assert_eq!(way("docker-daemon:x:1").unwrap(), "docker run --rm x:1");
+        assert_eq!(way("dir:root"), None);
+    }
+}

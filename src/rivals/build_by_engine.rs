@@ -1,0 +1,62 @@
+//! Dockerfile -> image, by an engine: builds it, checks that it works, and measures its size.
+
+use std::path::PathBuf;
+
+use crate::model::event::Event;
+use crate::model::request::Request;
+use crate::outside::world::World;
+use crate::rivals::engine::{BuildJob, Engine, EngineError};
+use crate::rivals::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Mounts};
+
+/// Finds an engine and adapts the request to it: uses cache mounts only if its builder supports them, and pins the base
+/// image to the digest that the engine has.
+pub(crate) fn suit(
+    wanted: &DockerfileRequest,
+    how: &EngineRequest,
+) -> Result<(Engine, DockerfileRequest), EngineError> {
+    let engine = Engine::find(&how.programs)?;
+    let mut wanted = wanted.clone();
+    wanted.mounts = how.mounts.unwrap_or(engine.mounts());
+    if wanted.mounts == Mounts::Known && engine.mounts() == Mounts::Unknown {
+        return Err(EngineError::NoMounts { program: engine.program().name() });
+    }
+    if !wanted.from.contains('@')
+        && let Some(digest) = engine.digest(&wanted.from)
+    {
+        wanted.from = format!("{}@{digest}", wanted.from);
+    }
+    Ok((engine, wanted))
+}
+
+/// Builds `dockerfile` under the request's name, runs its checks, and reads its size.
+pub(crate) fn build_by_engine(
+    dockerfile: &Dockerfile,
+    mounts: Mounts,
+    (engine, how): (&Engine, &EngineRequest),
+    request: &Request,
+    world: &World,
+) -> Result<EngineReceipt, EngineError> {
+    let copies: Vec<PathBuf> = request.copies.iter().map(|copied| copied.source.clone()).collect();
+    let job = BuildJob {
+        text: &dockerfile.text,
+        tag: &request.name,
+        mounts,
+        certificates: how.certificates.as_deref(),
+        copies: &copies,
+        uses_cache: how.uses_cache,
+    };
+    let build = engine.build(&job, &*world.listener)?;
+    let mut passed = Vec::new();
+    for check in &dockerfile.checks {
+        world.listener.hear(Event::Step(format!("checking `{}`", check.name)));
+        engine.check(&request.name, check)?;
+        passed.push(check.name.clone());
+    }
+    Ok(EngineReceipt {
+        program: engine.program(),
+        dockerfile: dockerfile.text.clone(),
+        build,
+        size_bytes: engine.size_bytes(&request.name)?,
+        checks: passed,
+    })
+}

@@ -1,0 +1,205 @@
+//! Compares the same program in images of the fat, recipe and lean Dockerfiles and in lath's image. The Dockerfiles are
+//! not built; the sizes of their images are computed.
+
+mod apt;
+mod weigh;
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use self::apt::Installed;
+use self::weigh::{Load, Scales};
+use crate::model::assembly::Assembly;
+use crate::model::event::Event;
+use crate::model::hint::Hints;
+use crate::model::image::Layer;
+use crate::model::lock::PlatformLock;
+use crate::model::reason::Why;
+use crate::model::request::Request;
+use crate::model::tree::{Node, Origin, Tree};
+use crate::outside::archive::ArchiveError;
+use crate::outside::world::World;
+use crate::rivals::model::comparison::{AptHabits, ComparedImage, Content, Way};
+
+#[derive(Debug, Error)]
+pub(crate) enum CompareError {
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("cannot compare with Dockerfiles on `{base}`: its archive has no `{package}`")]
+    NoPackage { base: String, package: &'static str },
+}
+
+impl Hints for CompareError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Archive(error) => error.hints(),
+            Self::NoPackage { .. } => Vec::new(),
+        }
+    }
+}
+
+/// lath's own image of one platform, made by the build.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own<'a> {
+    pub(crate) lock: &'a PlatformLock,
+    /// The whole tree before trimming, with everything that an installer would write.
+    pub(crate) assembly: &'a Assembly,
+    /// The tree that ships.
+    pub(crate) tree: &'a Tree,
+    pub(crate) layers: &'a [Layer],
+}
+
+/// Computes all four ways, starting with the fat one.
+pub(crate) fn compare(
+    own: Own<'_>,
+    request: &Request,
+    habits: AptHabits,
+    world: &World,
+) -> Result<Vec<ComparedImage>, CompareError> {
+    let (base, architecture) = (&request.base, own.lock.platform.architecture);
+    let snapshot = world.archive.snapshot(base, architecture, &world.http, &world.store, world.now_secs)?;
+    let index = world.archive.load(&snapshot, &world.http, &world.store)?;
+    for package in ["apt", "python3", "python3-pip", "python3-minimal"] {
+        if index.versions(package).is_empty() {
+            let base = format!("{}:{}", base.distribution, base.suite);
+            return Err(CompareError::NoPackage { base, package });
+        }
+    }
+    let details = world.archive.details(&snapshot, &world.http, &world.store)?;
+    let extents = world.archive.extents(&snapshot, (&world.http, &world.store), world.now_secs)?;
+    if extents.is_none() {
+        let note = "the archive's lists of files cannot be had: numbers of files are estimated";
+        world.listener.hear(Event::Note(note.to_owned()));
+    }
+    let scales = Scales { details: &details, extents: extents.as_ref(), lists: &snapshot.lists, habits };
+    let system = apt::bootstrap(&index, &details);
+    let extra = names(own.lock, |why| matches!(why, Why::Named { .. } | Why::Library { .. }));
+    let grown = names(own.lock, |why| !matches!(why, Why::Dependency { .. }));
+    let with = |first: &[&str], more: &[String]| {
+        let first = first.iter().map(|name| (*name).to_owned());
+        first.chain(more.iter().cloned()).collect::<Vec<String>>()
+    };
+    let fat = apt::install(&index, &system, &with(&["python3", "python3-pip"], &extra), true);
+    let recipe = apt::install(&index, &system, &with(&["python3-minimal"], &extra), true);
+    let lean = apt::install(&index, &system, &with(&["python3-minimal"], &grown), false);
+    Ok(vec![
+        image(Way::Fat, with_leftovers(&scales, &system, &fat, own), own),
+        image(Way::Recipe, with_leftovers(&scales, &system, &recipe, own), own),
+        image(Way::Lean, careful(&scales, &system, &lean, own), own),
+        ours(&scales, own),
+    ])
+}
+
+/// Returns the Debian packages of the lock whose reason satisfies `is_wanted`.
+fn names(lock: &PlatformLock, is_wanted: impl Fn(&Why) -> bool) -> Vec<String> {
+    lock.debs.iter().filter(|deb| is_wanted(&deb.why)).map(|deb| deb.name.clone()).collect()
+}
+
+/// Computes a base image with everything that apt adds to it and leaves behind, and the user base that pip writes.
+fn with_leftovers(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, own: Own<'_>) -> Load {
+    let mut load = base_and_packages(scales, system, added);
+    for package in added.values() {
+        scales.put_bytecode(package, &mut load);
+    }
+    scales.put_leftovers(added.values(), &mut load);
+    let source = put_program(own, &mut load);
+    load.add(Content::Bytecode, weigh::bytecode_of_source(source.0));
+    load.files += source.1;
+    load
+}
+
+/// Does the same without leftovers. Of the standard library, only the modules imported at start-up are compiled, like
+/// in lath's image.
+fn careful(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>, own: Own<'_>) -> Load {
+    let mut load = base_and_packages(scales, system, added);
+    let source = put_program(own, &mut load);
+    load.add(Content::Bytecode, weigh::bytecode_of_source(source.0));
+    load.files += source.1;
+    let of_stdlib = own.tree.nodes.iter().filter(|(path, _)| path.is_within("/usr") && path.is_bytecode());
+    let (mut bytes, mut files) = (0, 0);
+    for (_, node) in of_stdlib {
+        bytes += node.size_bytes();
+        files += u64::from(node.digest().is_some());
+    }
+    load.add(Content::Bytecode, bytes);
+    load.files += files;
+    load
+}
+
+fn base_and_packages(scales: &Scales<'_>, system: &Installed<'_>, added: &Installed<'_>) -> Load {
+    let mut load = Load::default();
+    for package in system.values().chain(added.values()) {
+        scales.put_package(package, &mut load);
+    }
+    // The base has its own databases of packages, and the layer above writes them again.
+    scales.put_bookkeeping(system.len() as u64, &mut load);
+    scales.put_bookkeeping((system.len() + added.len()) as u64, &mut load);
+    load
+}
+
+/// Adds the files of the wheels. Returns the bytes and the number of files that can be compiled.
+fn put_program(own: Own<'_>, load: &mut Load) -> (u64, u64) {
+    let (mut bytes, mut source) = (0, (0, 0));
+    for (path, node) in &own.assembly.tree.nodes {
+        if !matches!(node.origin, Origin::Wheel { .. }) || node.digest().is_none() {
+            continue;
+        }
+        bytes += node.size_bytes();
+        load.files += 1;
+        if path.as_str().ends_with(".py") {
+            source.0 += node.size_bytes();
+            source.1 += 1;
+        }
+    }
+    // A wheel is compressed with the same algorithm as a layer.
+    let packed: u64 = own.lock.wheels.iter().map(|wheel| wheel.size_bytes.unwrap_or(0)).sum();
+    load.add_both(Content::Program, bytes, packed);
+    source
+}
+
+fn image(way: Way, load: Load, own: Own<'_>) -> ComparedImage {
+    ComparedImage {
+        way,
+        is_measured: false,
+        raw_bytes: load.raw_bytes(),
+        compressed_bytes: load.compressed_bytes,
+        files: load.files,
+        debian_packages: load.packages,
+        distributions: own.lock.wheels.len() as u64,
+        contents: load.contents,
+        build: None,
+        start_ms: None,
+    }
+}
+
+/// Returns the values of lath's own image. They are exact because the image exists.
+fn ours(scales: &Scales<'_>, own: Own<'_>) -> ComparedImage {
+    let mut contents = BTreeMap::new();
+    let mut files = 0;
+    for (path, node) in &own.tree.nodes {
+        let content = Content::of_path(path.relative()).unwrap_or_else(|| of_origin(scales, node));
+        *contents.entry(content).or_default() += node.size_bytes();
+        files += u64::from(node.digest().is_some());
+    }
+    ComparedImage {
+        way: Way::Lath,
+        is_measured: true,
+        raw_bytes: own.tree.size_bytes(),
+        compressed_bytes: own.layers.iter().map(|layer| layer.size_bytes).sum(),
+        files,
+        debian_packages: own.lock.debs.len() as u64,
+        distributions: own.lock.wheels.len() as u64,
+        contents,
+        build: None,
+        start_ms: None,
+    }
+}
+
+fn of_origin(scales: &Scales<'_>, node: &Node) -> Content {
+    match &node.origin {
+        Origin::Deb { name, version } => scales.content(name, version),
+        Origin::Wheel { .. } | Origin::User => Content::Program,
+        Origin::Lath => Content::System,
+    }
+}

@@ -1,0 +1,135 @@
+//! The contents that a Dockerfile installs according to the lock: pinned distributions and Debian packages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::text::shell_word;
+use crate::model::assembly::InstalledScript;
+use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock, WheelSource};
+use crate::model::part::{Part, PartContents};
+use crate::model::platform::{Architecture, Platform};
+use crate::model::reason::Why;
+use crate::model::request::Request;
+use crate::model::tree::Origin;
+use crate::rivals::model::dockerfile::Ingredients;
+
+/// Packages that every base with apt contains.
+const IN_EVERY_BASE: [&str; 4] = ["libc6", "libc-bin", "dash", "coreutils"];
+
+/// Returns the console scripts and other executables of opened wheels, sorted by name.
+pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScript> {
+    let mut scripts = BTreeSet::new();
+    for part in parts {
+        let (Origin::Wheel { name, .. }, PartContents::Wheel(wheel)) = (&part.origin, &part.contents) else { continue };
+        let script = |script: &str, entry_point: Option<(&str, &str)>| InstalledScript {
+            name: script.to_owned(),
+            distribution: name.clone(),
+            module: entry_point.map(|(module, _)| module.to_owned()),
+            attribute: entry_point.map(|(_, attribute)| attribute.to_owned()),
+            is_requested: lock.requests_script(name, script),
+        };
+        scripts.extend(wheel.scripts.iter().map(|entry| script(&entry.path, None)));
+        let entry_points = wheel.console_scripts.iter();
+        scripts.extend(entry_points.map(|one| script(&one.name, Some((&one.module, &one.attribute)))));
+    }
+    scripts.into_iter().collect()
+}
+
+/// Returns every distribution with its version in the syntax of pip and uv, one shell word per entry. If `has_hashes`
+/// is set, the hashes of all platforms are included.
+pub(super) fn pins(ingredients: &Ingredients, has_hashes: bool) -> Vec<String> {
+    let lock = &ingredients.lock;
+    let wheels = lock.platforms.iter().map(|half| (half.platform, half.wheels.as_slice()));
+    pinned(wheels, lock, has_hashes).iter().map(|pin| shell_word(pin)).collect()
+}
+
+/// Returns the requirements as the user typed them.
+pub(super) fn requirements(request: &Request) -> Vec<String> {
+    request.python.requirements.iter().map(|requirement| shell_word(&requirement.to_string())).collect()
+}
+
+/// Returns uv itself with its version.
+pub(super) fn uv_pins(ingredients: &Ingredients) -> Vec<String> {
+    let lock = &ingredients.lock;
+    let wheels =
+        lock.platforms.iter().zip(&ingredients.uv).map(|(half, wheel)| (half.platform, std::slice::from_ref(wheel)));
+    pinned(wheels, lock, true).iter().map(|pin| shell_word(pin)).collect()
+}
+
+/// The platforms of one version of a distribution, and the allowed hashes of its files.
+#[derive(Default)]
+struct Pinned {
+    platforms: BTreeSet<Platform>,
+    hashes: BTreeSet<String>,
+}
+
+fn pinned<'a>(
+    wheels: impl Iterator<Item = (Platform, &'a [LockedWheel])>,
+    lock: &Lock,
+    has_hashes: bool,
+) -> Vec<String> {
+    let mut pins: BTreeMap<String, Pinned> = BTreeMap::new();
+    for (platform, wheels) in wheels {
+        for wheel in wheels {
+            let pin = match wheel.source {
+                WheelSource::Url => format!("{} @ {}", wheel.name, wheel.url),
+                WheelSource::Index | WheelSource::Path => format!("{}=={}", wheel.name, wheel.version),
+            };
+            let found = pins.entry(pin).or_default();
+            found.platforms.insert(platform);
+            found.hashes.insert(format!(" --hash={}", wheel.digest.prefixed()));
+        }
+    }
+    let pins = pins.into_iter().map(|(mut pin, Pinned { platforms, hashes })| {
+        if platforms.len() < lock.platforms.len() {
+            let machines: Vec<String> =
+                platforms.iter().map(|one| format!("platform_machine == \"{}\"", machine(one.architecture))).collect();
+            pin = format!("{pin} ; {}", machines.join(" or "));
+        }
+        if has_hashes {
+            pin.extend(hashes);
+        }
+        pin
+    });
+    pins.collect()
+}
+
+/// Returns the name used by `uname -m` and by PEP 508's `platform_machine`.
+fn machine(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::Amd64 => "x86_64",
+        Architecture::Arm64 => "aarch64",
+    }
+}
+
+/// Returns the Debian packages that the user added or that the wheels' libraries need. They are installed in the stage
+/// that runs the program.
+pub(super) fn extra_packages(ingredients: &Ingredients, request: &Request) -> Vec<String> {
+    let is_library = |deb: &LockedDeb| matches!(deb.why, Why::Library { .. });
+    packages(ingredients, |deb| request.base.packages.contains(&deb.name) || is_library(deb))
+}
+
+/// Returns the Debian packages from which lath builds its own image, without the interpreter and without packages that
+/// are only dependencies.
+pub(super) fn lean_packages(ingredients: &Ingredients) -> Vec<String> {
+    let interpreter = format!("python{}-minimal", ingredients.lock.python);
+    packages(ingredients, |deb| !matches!(deb.why, Why::Dependency { .. }) && deb.name != interpreter)
+}
+
+fn packages(ingredients: &Ingredients, is_wanted: impl Fn(&LockedDeb) -> bool) -> Vec<String> {
+    let debs = ingredients.lock.platforms.iter().flat_map(|half| &half.debs);
+    let names: BTreeSet<&str> = debs
+        .filter(|deb| is_wanted(deb) && !IN_EVERY_BASE.contains(&deb.name.as_str()))
+        .map(|deb| deb.name.as_str())
+        .collect();
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// Returns the modules that the program imports at start-up, according to its entry points.
+pub(super) fn modules(ingredients: &Ingredients) -> Vec<String> {
+    let is_run = |name: &str| {
+        ingredients.entrypoint.iter().chain(&ingredients.cmd).any(|word| word.ends_with(&format!("/{name}")))
+    };
+    let requested = ingredients.scripts.iter().filter(|script| script.is_requested || is_run(&script.name));
+    let modules: BTreeSet<&str> = requested.filter_map(|script| script.module.as_deref()).collect();
+    modules.into_iter().map(str::to_owned).collect()
+}

@@ -1,0 +1,178 @@
+//! The recipe done carefully: hashes, no recommended packages, no leftovers, no root.
+
+use super::contents::{lean_packages, modules};
+use super::pins::{installed, write_pins};
+use super::text::{Text, exec_form, folded, pair, shell_word};
+use super::{COMPILERS, DockerfileError, Page, uv};
+use crate::model::request::Bytecode;
+use crate::rivals::model::dockerfile::Style;
+
+/// Files that an installation writes in addition to the packages and that no image needs.
+const LEFT_OVER: [&str; 5] = [
+    "/var/log/apt",
+    "/var/log/dpkg.log",
+    "/var/log/alternatives.log",
+    "/var/cache/debconf/*-old",
+    "/var/cache/ldconfig/aux-cache",
+];
+
+pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
+    let from = &page.wanted.from;
+    text.why("Stage one installs; nothing of it ships but the user base.");
+    text.line(format!("FROM {from} AS build"));
+    text.line(format!("ENV PYTHONUSERBASE={}", page.wanted.user_base));
+    page.copy_certificates(text);
+    let mut packages = vec!["python3-pip".to_owned()];
+    if page.is_unpinned() {
+        text.why("pip, and compilers for what has no wheel.");
+        packages.extend(COMPILERS.map(str::to_owned));
+    } else {
+        text.why("pip, without what apt would recommend: nothing has to be compiled.");
+    }
+    text.run(&apt_mounts(page, "build"), &page.apt(" --no-install-recommends", &packages, page.certificates()));
+    match page.wanted.style {
+        Style::Uv => uv::install(page, text),
+        _ => install(page, text),
+    }
+    text.gap();
+    text.why("Stage two starts clean.");
+    text.line(format!("FROM {from}"));
+    if !from.contains('@') {
+        text.why("The base is named by tag; `--from NAME@sha256:...` pins it.");
+    }
+    system(page, text);
+    account(page, text);
+    text.why("All that stage one installed for the program.");
+    text.line(format!("COPY --from=build {0} {0}", page.wanted.user_base));
+    run_time(page, text)
+}
+
+/// Installs the distributions with pip into the user base.
+fn install(page: &Page<'_>, text: &mut Text) {
+    let mut options = vec!["--user", "--ignore-installed"];
+    if !page.is_unpinned() {
+        write_pins(page, text);
+        options.extend(["--no-deps", "--require-hashes", "--only-binary :all:"]);
+    }
+    text.why("Into the user base; what the release has of them counts as not there.");
+    if page.is_externally_managed() {
+        text.why(
+            "The release marks its Python as its own to manage: in a stage for one program that may be passed over.",
+        );
+    }
+    if !page.has_bytecode() {
+        options.push("--no-compile");
+    }
+    let mut mounts = page.secret_mounts();
+    if page.has_mounts() {
+        mounts.push("type=cache,target=/root/.cache/pip".to_owned());
+    } else {
+        options.push("--no-cache-dir");
+    }
+    text.run(&mounts, &[format!("{} {}", page.pip_install(&options), installed(page))]);
+}
+
+/// Installs the interpreter and the libraries, and removes everything that apt leaves behind.
+fn system(page: &Page<'_>, text: &mut Text) {
+    let packages = [vec!["python3-minimal".to_owned()], lean_packages(page.ingredients)].concat();
+    text.why("The interpreter with its standard library, certificates, time zones, and what wheels' libraries need.");
+    if page.wanted.has_certificates && !page.has_mounts() {
+        text.why("No certificate is here for apt: its sources have to be http, or of a known authority.");
+    }
+    let certificates = page.certificates().filter(|_| page.has_mounts());
+    let mut commands = page.apt(" --no-install-recommends", &packages, certificates);
+    let mut left_over: Vec<String> = LEFT_OVER.iter().map(|path| (*path).to_owned()).collect();
+    if !page.has_mounts() {
+        commands.push("apt-get clean".to_owned());
+        left_over.insert(0, "/var/lib/apt/lists/*".to_owned());
+    }
+    commands.push(folded("rm -rf", &left_over));
+    text.run(&apt_mounts(page, "ship"), &commands);
+}
+
+/// Returns cache mounts for apt's lists and archives, so that no layer contains them. Each stage has its own, because
+/// BuildKit builds stages in parallel. Also, Buildah 1.28 releases only the last lock of a `RUN` (its issue 4342), so
+/// with shared mounts a second stage would wait forever.
+fn apt_mounts(page: &Page<'_>, stage: &str) -> Vec<String> {
+    let mut mounts = page.secret_mounts();
+    if page.has_mounts() {
+        let release = format!("{}-{}", page.distribution(), page.request.base.suite);
+        for (name, target) in [("lists", "/var/lib/apt/lists"), ("archives", "/var/cache/apt")] {
+            mounts.push(format!("type=cache,id={release}-{stage}-apt-{name},target={target},sharing=locked"));
+        }
+    }
+    mounts
+}
+
+/// Adds a user for the program, unless it runs as root.
+fn account(page: &Page<'_>, text: &mut Text) {
+    let (user, group) = ids(page);
+    if user == "0" {
+        return;
+    }
+    text.why("The program is not root; its user has a name and a home.");
+    let add_group = format!("groupadd --non-unique --gid {group} app");
+    let add_user = format!(
+        "useradd --non-unique --no-log-init --uid {user} --gid {group} --create-home --shell /usr/sbin/nologin app"
+    );
+    text.run(&[], &[add_group, add_user]);
+}
+
+/// Returns the IDs of the user and the group.
+fn ids<'a>(page: &'a Page<'_>) -> (&'a str, &'a str) {
+    let user = page.request.runtime.user.as_str();
+    user.split_once(':').unwrap_or((user, user))
+}
+
+fn run_time(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
+    let user_base = &page.wanted.user_base;
+    text.why("The user base is found by Python and by the shell.");
+    text.line(format!("ENV PYTHONUSERBASE={user_base} PATH={user_base}/bin:${{PATH}} LANG=C.UTF-8"));
+    let modules = modules(page.ingredients);
+    match page.request.bytecode {
+        Bytecode::All => {
+            text.why("All of the standard library is compiled; a file that is no Python 3 is passed over.");
+            text.run(&[], &[format!("python3 -m compileall -q /usr/lib/python{} || true", page.python())]);
+        }
+        Bytecode::Start if !modules.is_empty() => {
+            text.why("What start-up imports is compiled by importing it: the program itself cannot write there.");
+            text.run(&[], &[format!("python3 -c {}", shell_word(&format!("import {}", modules.join(", "))))]);
+        }
+        Bytecode::Start | Bytecode::None => {}
+    }
+    labels(page, text)?;
+    page.settings(text)?;
+    let (user, group) = ids(page);
+    text.line(format!("USER {user}:{group}"));
+    if page.is_shell() {
+        text.why("One line for a shell: `docker run IMAGE 'NAME --version'`.");
+        text.line(format!("ENTRYPOINT {}", exec_form(&["/bin/sh".to_owned(), "-c".to_owned()])));
+    } else if !page.ingredients.entrypoint.is_empty() {
+        text.why("The program itself, without a shell: arguments are appended, signals arrive.");
+        text.line(format!("ENTRYPOINT {}", exec_form(&page.ingredients.entrypoint)));
+    }
+    let cmd = if page.is_shell() { &page.request.runtime.cmd } else { &page.ingredients.cmd };
+    if !cmd.is_empty() {
+        text.line(format!("CMD {}", exec_form(cmd)));
+    }
+    Ok(())
+}
+
+/// Writes the pre-defined keys (image-spec, annotations.md) whose values the lock contains.
+fn labels(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
+    let (name, digest) = page.wanted.from.split_once('@').unwrap_or((&page.wanted.from, ""));
+    let mut known = vec![("base.name", name.to_owned())];
+    if !digest.is_empty() {
+        known.push(("base.digest", digest.to_owned()));
+    }
+    let wheels = page.ingredients.lock.platforms.iter().flat_map(|half| &half.wheels);
+    if let Some(program) = wheels.clone().find(|wheel| wheel.is_requested) {
+        known.push(("title", program.name.clone()));
+        known.push(("version", program.version.clone()));
+    }
+    text.why("What it is, for registries and scanners.");
+    for (key, value) in known {
+        text.line(format!("LABEL {}", pair(&format!("org.opencontainers.image.{key}"), &value)?));
+    }
+    Ok(())
+}

@@ -1,0 +1,286 @@
+//! Lock and style -> Dockerfile. The result is only text, and it is the same for the same lock. This step does no I/O.
+//!
+//! One file per style. All styles work with every builder. Requirements are written by `printf`, because heredocs need
+//! BuildKit, and mounts are used only if the builder supports them.
+
+mod contents;
+mod fat;
+mod lean;
+mod pins;
+mod recipe;
+mod text;
+mod uv;
+
+use thiserror::Error;
+
+pub(crate) use self::contents::scripts;
+use self::text::{Text, exec_form, folded, listed, pair, shell_word};
+use crate::model::lock::{Lock, WheelSource};
+use crate::model::platform::PythonVersion;
+use crate::model::request::{Bytecode, Distribution, Entrypoint, Request};
+use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
+
+/// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
+const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
+
+/// The packages that are needed to build extension modules.
+const COMPILERS: [&str; 2] = ["build-essential", "python3-dev"];
+
+/// The path at which certificates are mounted as a secret.
+const SECRET: &str = "/run/secrets/ca";
+
+/// The path of the certificates in a stage that does not ship.
+const COPIED: &str = "/ca.crt";
+
+#[derive(Debug, Error)]
+pub(crate) enum DockerfileError {
+    #[error("cannot write `{name}` into a Dockerfile: a name has no blanks, and a value no line breaks")]
+    Unwritable { name: String },
+    #[error(
+        "cannot copy `{source_path}` by a Dockerfile: it copies only what is in the folder that is built, by a relative path"
+    )]
+    Copy { source_path: String },
+    #[error("cannot write `{file_name}` into a Dockerfile: the wheel lies on this machine alone; name it by a URL")]
+    LocalWheel { file_name: String },
+}
+
+/// Writes the Dockerfile.
+pub(crate) fn dockerfile(
+    ingredients: &Ingredients,
+    request: &Request,
+    wanted: &DockerfileRequest,
+) -> Result<Dockerfile, DockerfileError> {
+    let mut wheels = ingredients.lock.platforms.iter().flat_map(|half| &half.wheels);
+    if let Some(wheel) = wheels.find(|wheel| wheel.source == WheelSource::Path) {
+        return Err(DockerfileError::LocalWheel { file_name: wheel.file_name.clone() });
+    }
+    let page = Page { ingredients, request, wanted };
+    let mut text = Text::default();
+    page.head(&mut text);
+    match wanted.style {
+        Style::Recipe => recipe::write(&page, &mut text)?,
+        Style::Lean | Style::Uv => lean::write(&page, &mut text)?,
+        Style::Fat => fat::write(&page, &mut text)?,
+    }
+    Ok(Dockerfile { text: text.finish(), checks: page.checks() })
+}
+
+/// Returns the request for uv itself, for the same platforms and from the same indexes.
+pub(crate) fn request_for_uv(request: &Request) -> Request {
+    let mut tool = request.clone();
+    tool.python.requirements = vec!["uv".into()];
+    tool.python.requirement_files = Vec::new();
+    tool.python.constraint_files = Vec::new();
+    tool.base.packages = Vec::new();
+    tool
+}
+
+/// Returns the request for the Debian half only.
+pub(crate) fn request_without_wheels(request: &Request) -> Request {
+    let mut debian = request.clone();
+    debian.python.requirements = Vec::new();
+    debian
+}
+
+/// Returns the ingredients if no wheel of `names` fits: the Debian half, and the program that the user named.
+pub(crate) fn from_source(
+    lock: Lock,
+    names: Vec<String>,
+    request: &Request,
+    wanted: &DockerfileRequest,
+) -> Ingredients {
+    let programs: Vec<String> = request.runtime.scripts.iter().map(|name| wanted.user_base.program(name)).collect();
+    let (entrypoint, cmd) = match programs.as_slice() {
+        [_] => (programs, request.runtime.cmd.clone()),
+        _ => (Vec::new(), request.runtime.cmd.clone()),
+    };
+    Ingredients { lock, without_wheels: names, uv: Vec::new(), scripts: Vec::new(), entrypoint, cmd }
+}
+
+/// The values that every style uses.
+struct Page<'a> {
+    ingredients: &'a Ingredients,
+    request: &'a Request,
+    wanted: &'a DockerfileRequest,
+}
+
+impl Page<'_> {
+    fn python(&self) -> PythonVersion {
+        self.ingredients.lock.python
+    }
+
+    fn has_mounts(&self) -> bool {
+        self.wanted.mounts == Mounts::Known
+    }
+
+    /// Returns whether the image's entry point is a shell that takes one line.
+    fn is_shell(&self) -> bool {
+        matches!(self.wanted.style, Style::Recipe | Style::Fat) || self.request.runtime.entrypoint == Entrypoint::Shell
+    }
+
+    /// The requirements as they were typed, without credentials.
+    fn asked(&self) -> String {
+        let asked: Vec<String> = self.request.python.requirements.iter().map(ToString::to_string).collect();
+        asked.join(", ")
+    }
+
+    /// What it is, and how it is built.
+    fn head(&self, text: &mut Text) {
+        let asked: Vec<String> = self.ingredients.lock.platforms[..1]
+            .iter()
+            .flat_map(|half| half.wheels.iter().filter(|wheel| wheel.is_requested))
+            .map(|wheel| format!("{} {}", wheel.name, wheel.version))
+            .chain(self.is_unpinned().then(|| self.asked()))
+            .collect();
+        let platforms: Vec<String> =
+            self.ingredients.lock.platforms.iter().map(|half| half.platform.to_string()).collect();
+        text.why(&format!("{}, with python {} on {}.", asked.join(", "), self.python(), platforms.join(" and ")));
+        let name = shell_word(&self.request.name);
+        let build = match (self.wanted.has_certificates, self.wanted.mounts) {
+            (false, _) => format!("docker build -t {name} ."),
+            (true, Mounts::Known) => format!("docker build --secret id=ca,src=ca.crt -t {name} ."),
+            (true, Mounts::Unknown) => {
+                format!("docker build -t {name} .   (with the certificates as ca.crt beside it)")
+            }
+        };
+        text.why(&format!("Build it: {build}"));
+        if self.wanted.mounts == Mounts::Known && self.needs_mounts() {
+            text.why("Its mounts need BuildKit (Docker 23 has it), Podman or Buildah.");
+        }
+        for name in &self.ingredients.without_wheels {
+            text.why(&format!("No wheel of {name} fits: the first stage gets compilers, and builds it from source."));
+        }
+        if self.is_unpinned() {
+            text.why("So versions are not pinned: what a source needs is known only once it is built.");
+            text.why("What its libraries need of Debian when they run is named by --with PACKAGE.");
+        }
+        text.gap();
+    }
+
+    /// Returns whether pip resolves the versions, instead of using those of the lock.
+    fn is_unpinned(&self) -> bool {
+        !self.ingredients.without_wheels.is_empty()
+    }
+
+    fn needs_mounts(&self) -> bool {
+        self.wanted.has_certificates || matches!(self.wanted.style, Style::Lean | Style::Uv)
+    }
+
+    /// Copies the certificates into the first stage if they cannot be a secret.
+    fn copy_certificates(&self, text: &mut Text) {
+        if self.wanted.has_certificates && !self.has_mounts() {
+            text.why("Certificates for pip and apt: this stage does not ship, and they stay in it.");
+            text.line(format!("COPY ca.crt {COPIED}"));
+        }
+    }
+
+    /// Returns the path of the certificates in a stage that installs.
+    fn certificates(&self) -> Option<&'static str> {
+        self.wanted.has_certificates.then_some(if self.has_mounts() { SECRET } else { COPIED })
+    }
+
+    /// Returns the mounts of a `RUN` that accesses the network.
+    fn secret_mounts(&self) -> Vec<String> {
+        match self.certificates() {
+            // Readable by all users, because apt fetches as a user of its own.
+            Some(SECRET) => vec![format!("type=secret,id=ca,target={SECRET},mode=0444")],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns `apt-get update` and `apt-get install` commands. `options` are passed to the latter.
+    fn apt(&self, options: &str, packages: &[String], certificates: Option<&str>) -> Vec<String> {
+        let trusted = certificates.map(|path| format!(" -o Acquire::https::CAInfo={path}")).unwrap_or_default();
+        let install = format!("DEBIAN_FRONTEND=noninteractive apt-get{trusted} install -y{options}");
+        vec![format!("apt-get{trusted} update"), folded(&install, packages)]
+    }
+
+    /// Returns pip's options for the indexes, one per entry.
+    fn pip_indexes(&self) -> Vec<String> {
+        let indexes = &self.request.python.indexes;
+        let default = indexes.default_index.iter().map(|url| ("--index-url", url));
+        let mut options = Vec::new();
+        for (option, url) in default.chain(indexes.extra.iter().map(|url| ("--extra-index-url", url))) {
+            options.push(format!("{option} {}", shell_word(&url.to_string())));
+            let parsed = url::Url::parse(url.exposed()).ok().filter(|url| url.scheme() == "http");
+            if let Some(host) = parsed.as_ref().and_then(url::Url::host_str) {
+                options.push(format!("--trusted-host {}", shell_word(host)));
+            }
+        }
+        options
+    }
+
+    fn is_externally_managed(&self) -> bool {
+        self.python() >= FIRST_EXTERNALLY_MANAGED
+    }
+
+    /// Returns `PIP_CERT=... pip install` and its options, without the distributions to install.
+    fn pip_install(&self, options: &[&str]) -> String {
+        let trusted = self.certificates().map(|path| format!("PIP_CERT={path} ")).unwrap_or_default();
+        let mut words: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+        if self.is_externally_managed() {
+            words.push("--break-system-packages".to_owned());
+        }
+        listed(&folded(&format!("{trusted}pip install"), &words), &self.pip_indexes())
+    }
+
+    /// Writes labels, the user's variables, files, the working directory and ports.
+    fn settings(&self, text: &mut Text) -> Result<(), DockerfileError> {
+        let runtime = &self.request.runtime;
+        let mut labels = runtime.annotations.clone();
+        labels.extend(runtime.labels.clone());
+        for (name, value) in &labels {
+            text.line(format!("LABEL {}", pair(name, value)?));
+        }
+        for (name, value) in &runtime.env {
+            text.line(format!("ENV {}", pair(name, value)?));
+        }
+        for copied in &self.request.copies {
+            let source = copied.source.to_string_lossy();
+            let is_inside = copied.source.is_relative()
+                && !copied.source.components().any(|part| matches!(part, std::path::Component::ParentDir));
+            if !is_inside {
+                return Err(DockerfileError::Copy { source_path: source.into_owned() });
+            }
+            text.line(format!("COPY {}", exec_form(&[source.into_owned(), copied.target.to_string()])));
+        }
+        if let Some(workdir) = &runtime.workdir {
+            text.line(format!("WORKDIR {workdir}"));
+        }
+        for port in &runtime.expose {
+            text.line(format!("EXPOSE {port}"));
+        }
+        Ok(())
+    }
+
+    fn distribution(&self) -> Distribution {
+        self.request.base.distribution
+    }
+
+    fn has_bytecode(&self) -> bool {
+        self.request.bytecode != Bytecode::None
+    }
+
+    /// Returns the checks of the finished image: the program's version, or its help if it has no version, and the
+    /// user's checks.
+    fn checks(&self) -> Vec<ContainerCheck> {
+        if !self.request.verify {
+            return Vec::new();
+        }
+        let started = self.ingredients.entrypoint.first().or(self.ingredients.cmd.first());
+        let program = started.and_then(|path| path.rsplit('/').next()).unwrap_or("python3").to_owned();
+        let asked = ["--version", "--help"].map(|option| match (self.is_shell(), &self.ingredients.entrypoint[..]) {
+            (true, _) => vec![format!("{program} {option}")],
+            (false, []) => vec![program.to_owned(), option.to_owned()],
+            (false, _) => vec![option.to_owned()],
+        });
+        let mut checks =
+            vec![ContainerCheck { name: format!("{program} --version"), entrypoint: None, attempts: asked.to_vec() }];
+        checks.extend(self.request.checks.iter().map(|command| ContainerCheck {
+            name: command.clone(),
+            entrypoint: Some("/bin/sh".to_owned()),
+            attempts: vec![vec!["-c".to_owned(), command.clone()]],
+        }));
+        checks
+    }
+}

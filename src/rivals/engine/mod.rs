@@ -1,0 +1,373 @@
+//! An engine as a program: the first available one of `docker`, `podman` and `buildah`. It builds Dockerfiles, runs the
+//! images and reports sizes.
+
+mod images;
+mod program;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use fs_err as fs;
+use thiserror::Error;
+
+use self::program::Ended;
+use crate::model::event::Listener;
+use crate::model::hint::Hints;
+use crate::rivals::model::dockerfile::{ContainerCheck, EngineProgram, Mounts};
+
+/// The time limit for requests that the engine can answer by itself.
+const QUESTION: Duration = Duration::from_secs(60);
+/// The time limit for a check in a container.
+const CHECK: Duration = Duration::from_secs(300);
+/// The time limit for a build, which may compile the packages that it installs.
+const BUILD: Duration = Duration::from_secs(4 * 3600);
+
+/// The first Docker client without built-in BuildKit. Since this version BuildKit is the plugin `buildx`.
+const DOCKER_WITH_BUILDX: u32 = 23;
+/// The first Podman and Buildah with cache mounts: major, minor.
+const PODMAN_WITH_MOUNTS: (u32, u32) = (4, 0);
+const BUILDAH_WITH_MOUNTS: (u32, u32) = (1, 24);
+
+/// How Docker builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DockerBuilder {
+    /// The plugin.
+    Buildx,
+    /// Built into the client, and activated by `DOCKER_BUILDKIT=1`.
+    BuildKit,
+    Classic,
+}
+
+/// An engine that responded.
+#[derive(Debug, Clone)]
+pub(crate) struct Engine {
+    program: EngineProgram,
+    mounts: Mounts,
+    docker: DockerBuilder,
+}
+
+#[derive(Debug, Error)]
+pub(crate) enum EngineError {
+    #[error("cannot find an engine: {}", .tried.join("; "))]
+    None { tried: Vec<String> },
+    #[error("cannot build with the mounts of BuildKit: `{program}` has only its classic builder here")]
+    NoMounts { program: &'static str },
+    #[error("cannot start `{program}`")]
+    Start { program: &'static str, source: io::Error },
+    #[error("cannot lay out what `{program}` is to build")]
+    Context { program: &'static str, source: io::Error },
+    #[error("cannot build `{tag}`: `{program} build` {how}\n{said}")]
+    Build { program: &'static str, tag: String, how: String, said: String },
+    #[error("cannot build `{tag}`: the engine is gone, `{program} build` {how}\n{said}")]
+    Gone { program: &'static str, tag: String, how: String, said: String },
+    #[error("cannot promise that the image works: the check `{check}` {how}\n{said}")]
+    Check { check: String, how: String, said: String },
+    #[error("cannot read the layers of `{tag}` from `{program} save`")]
+    Save { program: &'static str, tag: String, source: io::Error },
+    #[error("cannot load lath's image: `{program} load` {how}\n{said}")]
+    Load { program: &'static str, how: String, said: String },
+    #[error("cannot tell the size of `{tag}`: `{program}` {how}\n{said}")]
+    Size { program: &'static str, tag: String, how: String, said: String },
+}
+
+impl Hints for EngineError {
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::None { .. } => {
+                "start Docker, or install podman or buildah; `lath build` and `lath run` need no engine at all"
+            }
+            Self::Build { said, .. }
+                if said.contains("apt-get: not found") || said.contains("apt-get: command not found") =>
+            {
+                "the base has no apt: name one of Debian's or Ubuntu's with `--from`"
+            }
+            Self::Build { said, .. } if said.contains("certificate verify failed") => {
+                "name the file that holds your company's certificates with `--ca FILE`"
+            }
+            Self::NoMounts { .. } => "install Docker's plugin `buildx`, or leave out `--builder buildkit`",
+            Self::Gone { .. } => {
+                "see whether the engine is running, then build again: what it had finished is in its cache"
+            }
+            _ => return Vec::new(),
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+/// The inputs of a build.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BuildJob<'a> {
+    /// The Dockerfile.
+    pub(crate) text: &'a str,
+    pub(crate) tag: &'a str,
+    /// The mount support that the Dockerfile is written for.
+    pub(crate) mounts: Mounts,
+    /// A file with certificates: the secret `ca`, or `ca.crt` in the context if mounts are not used.
+    pub(crate) certificates: Option<&'a Path>,
+    /// Files and directories that the Dockerfile copies, relative to the current directory.
+    pub(crate) copies: &'a [PathBuf],
+    pub(crate) uses_cache: bool,
+}
+
+impl Engine {
+    /// Returns the first of `programs` that responds.
+    pub(crate) fn find(programs: &[EngineProgram]) -> Result<Self, EngineError> {
+        let mut tried = Vec::new();
+        for program in programs {
+            match Self::ask(*program) {
+                Ok(engine) => return Ok(engine),
+                Err(why) => tried.push(format!("`{}` {why}", program.name())),
+            }
+        }
+        Err(EngineError::None { tried })
+    }
+
+    /// Requests a program's version and its features. The error is the second half of a sentence.
+    fn ask(program: EngineProgram) -> Result<Self, String> {
+        let version = match program {
+            EngineProgram::Docker => {
+                // The server's version is requested too, to detect an engine that is not running.
+                let both = answer("docker", &["version", "--format", "{{.Client.Version}} {{.Server.Version}}"])?;
+                both.split(' ').next().unwrap_or_default().to_owned()
+            }
+            EngineProgram::Podman => answer("podman", &["info", "--format", "{{.Version.Version}}"])?,
+            EngineProgram::Buildah => {
+                let said = answer("buildah", &["--version"])?;
+                said.split_whitespace().nth(2).unwrap_or_default().to_owned()
+            }
+        };
+        let version = numbers(&version);
+        let docker = match program {
+            EngineProgram::Docker if answer("docker", &["buildx", "version"]).is_ok() => DockerBuilder::Buildx,
+            EngineProgram::Docker if version.0 < DOCKER_WITH_BUILDX => DockerBuilder::BuildKit,
+            _ => DockerBuilder::Classic,
+        };
+        let knows_mounts = match program {
+            EngineProgram::Docker => docker != DockerBuilder::Classic,
+            EngineProgram::Podman => version >= PODMAN_WITH_MOUNTS,
+            EngineProgram::Buildah => version >= BUILDAH_WITH_MOUNTS,
+        };
+        Ok(Self { program, mounts: if knows_mounts { Mounts::Known } else { Mounts::Unknown }, docker })
+    }
+
+    pub(crate) fn program(&self) -> EngineProgram {
+        self.program
+    }
+
+    /// Returns the kinds of mounts that its builder supports.
+    pub(crate) fn mounts(&self) -> Mounts {
+        self.mounts
+    }
+
+    /// Builds the image, passes on all output of the engine, and returns the time it took.
+    pub(crate) fn build(&self, job: &BuildJob<'_>, listener: &dyn Listener) -> Result<Duration, EngineError> {
+        let program = self.program.name();
+        let context = self.context(job).map_err(|source| EngineError::Context { program, source })?;
+        let mut command = Command::new(program);
+        match self.docker {
+            _ if self.program != EngineProgram::Docker => command.arg("build"),
+            DockerBuilder::Buildx => {
+                command.env("DOCKER_BUILDKIT", "1").args(["buildx", "build", "--load", "--progress", "plain"])
+            }
+            DockerBuilder::BuildKit => command.env("DOCKER_BUILDKIT", "1").args(["build", "--progress", "plain"]),
+            DockerBuilder::Classic => command.env("DOCKER_BUILDKIT", "0").arg("build"),
+        };
+        if self.program == EngineProgram::Buildah {
+            command.arg("--layers");
+        }
+        command.args(["--tag", job.tag]);
+        if !job.uses_cache {
+            command.arg("--no-cache");
+        }
+        if let (Some(file), Mounts::Known) = (job.certificates, job.mounts) {
+            command.arg("--secret").arg(format!("id=ca,src={}", file.display()));
+        }
+        command.arg(context.path());
+        let began = Instant::now();
+        let ended = program::run(&mut command, BUILD, Some(listener))
+            .map_err(|source| EngineError::Start { program, source })?;
+        if ended.is_success() {
+            return Ok(began.elapsed());
+        }
+        let (tag, how, said) = (job.tag.to_owned(), ended.how(), ended.tail);
+        Err(match Self::ask(self.program) {
+            Ok(_) => EngineError::Build { program, tag, how, said },
+            Err(_) => EngineError::Gone { program, tag, how, said },
+        })
+    }
+
+    /// Creates a directory with the Dockerfile and the files that it copies.
+    fn context(&self, job: &BuildJob<'_>) -> io::Result<tempfile::TempDir> {
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join("Dockerfile"), job.text)?;
+        if let (Some(file), Mounts::Unknown) = (job.certificates, job.mounts) {
+            fs::copy(file, folder.path().join("ca.crt"))?;
+        }
+        for path in job.copies {
+            copy(path, &folder.path().join(path))?;
+        }
+        Ok(folder)
+    }
+
+    /// Runs `check` in a container of the image, without a network.
+    pub(crate) fn check(&self, tag: &str, check: &ContainerCheck) -> Result<(), EngineError> {
+        let mut first: Option<Ended> = None;
+        for attempt in &check.attempts {
+            let ended = self.run(tag, check.entrypoint.as_deref(), attempt)?;
+            if ended.is_success() {
+                return Ok(());
+            }
+            first.get_or_insert(ended);
+        }
+        match first {
+            None => Ok(()),
+            Some(ended) => Err(EngineError::Check { check: check.name.clone(), how: ended.how(), said: ended.tail }),
+        }
+    }
+
+    fn run(&self, tag: &str, entrypoint: Option<&str>, arguments: &[String]) -> Result<Ended, EngineError> {
+        let program = self.program.name();
+        let start = |source| EngineError::Start { program, source };
+        if self.program == EngineProgram::Buildah {
+            return self.run_by_buildah(tag, entrypoint, arguments).map_err(start);
+        }
+        let mut command = Command::new(program);
+        command.args(["run", "--rm", "--network", "none"]);
+        if let Some(entrypoint) = entrypoint {
+            command.args(["--entrypoint", entrypoint]);
+        }
+        program::run(command.arg(tag).args(arguments), CHECK, None).map_err(start)
+    }
+
+    /// Buildah runs commands in working containers. These use the image's user and variables but not its entry point.
+    fn run_by_buildah(&self, tag: &str, entrypoint: Option<&str>, arguments: &[String]) -> io::Result<Ended> {
+        let ask = |words: &[&str]| program::run(Command::new("buildah").args(words), QUESTION, None);
+        let made = ask(&["from", "--pull-never", tag])?;
+        if !made.is_success() {
+            return Ok(made);
+        }
+        let container = made.stdout.lines().last().unwrap_or_default().to_owned();
+        let mut argv: Vec<String> = Vec::new();
+        match entrypoint {
+            Some(entrypoint) => argv.push(entrypoint.to_owned()),
+            None => {
+                let said = ask(&["inspect", &container])?;
+                argv = entrypoint_of(&said.stdout);
+            }
+        }
+        argv.extend(arguments.iter().cloned());
+        let ended = program::run(Command::new("buildah").args(["run", &container, "--"]).args(argv), CHECK, None);
+        // If the container is not removed, it only takes space.
+        let _ = ask(&["rm", &container]);
+        ended
+    }
+
+    /// Returns the size of all layers together, unpacked.
+    pub(crate) fn size_bytes(&self, tag: &str) -> Result<u64, EngineError> {
+        let program = self.program.name();
+        let words: [&str; 4] = match self.program {
+            EngineProgram::Docker | EngineProgram::Podman => ["image", "inspect", "--format", "{{.Size}}"],
+            EngineProgram::Buildah => ["images", "--noheading", "--format", "{{.Size}}"],
+        };
+        let ended = program::run(Command::new(program).args(words).arg(tag), QUESTION, None)
+            .map_err(|source| EngineError::Start { program, source })?;
+        match bytes(&ended.stdout) {
+            Some(bytes) if ended.is_success() => Ok(bytes),
+            _ => Err(EngineError::Size { program, tag: tag.to_owned(), how: ended.how(), said: ended.tail }),
+        }
+    }
+
+    /// Returns the digest of `image` in a registry, if the engine got it from one.
+    pub(crate) fn digest(&self, image: &str) -> Option<String> {
+        if self.program == EngineProgram::Buildah {
+            return None;
+        }
+        let words = ["image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", image];
+        let known = answer(self.program.name(), &words).ok()?;
+        // Images that were built here have a digest too, but under a name that no registry serves.
+        let (_, digest) = known.lines().find(|name| !name.starts_with("localhost/"))?.split_once('@')?;
+        Some(digest.trim().to_owned())
+    }
+}
+
+/// Returns a program's output, or half a sentence with the reason why there is none.
+fn answer(program: &str, words: &[&str]) -> Result<String, String> {
+    match program::run(Command::new(program).args(words), QUESTION, None) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err("is not installed".to_owned()),
+        Err(error) => Err(format!("does not start: {error}")),
+        Ok(ended) if ended.is_success() => Ok(ended.stdout),
+        Ok(ended) => {
+            let last = ended.tail.lines().last().unwrap_or_default().trim();
+            Err(if last.is_empty() { ended.how() } else { format!("does not work: {last}") })
+        }
+    }
+}
+
+/// Returns the entry point from the output of `buildah inspect`. Buildah's templates cannot output JSON.
+fn entrypoint_of(inspected: &str) -> Vec<String> {
+    let document: serde_json::Value = serde_json::from_str(inspected).unwrap_or_default();
+    let words = document.pointer("/OCIv1/config/Entrypoint").and_then(serde_json::Value::as_array);
+    words.into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+}
+
+/// Parses `20.10.24+dfsg1` into (20, 10).
+fn numbers(version: &str) -> (u32, u32) {
+    let mut numbers = version.trim_start_matches('v').split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// Parses `181234567` or `181 MB`. Units are decimal, like in the engines.
+fn bytes(text: &str) -> Option<u64> {
+    let text = text.lines().next()?.trim();
+    let Some((number, unit)) = text.split_once(' ') else { return text.parse().ok() };
+    let scale = match unit {
+        "B" => 1.0,
+        "kB" | "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        _ => return None,
+    };
+    number.parse::<f64>().ok().map(|number| (number * scale).round() as u64)
+}
+
+/// Copies a file, or a directory with its contents. Links are copied as links.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let kind = fs::symlink_metadata(from)?.file_type();
+    if kind.is_symlink() {
+        return fs::os::unix::fs::symlink(fs::read_link(from)?, to);
+    }
+    if !kind.is_dir() {
+        return fs::copy(from, to).map(drop);
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_and_sizes_are_read_as_engines_write_them() {
+        assert_eq!(numbers("20.10.24+dfsg1"), (20, 10));
+        assert_eq!(numbers("28.2.2"), (28, 2));
+        assert_eq!(numbers("1.28.2"), (1, 28));
+        assert_eq!(bytes("181234567\n"), Some(181_234_567));
+        assert_eq!(bytes("1.5 GB"), Some(1_500_000_000));
+        assert_eq!(bytes("many"), None);
+        assert_eq!(
+            entrypoint_of(r#"{"OCIv1": {"config": {"Entrypoint": ["/opt/app/bin/tool", "-q"]}}}"#),
+            ["/opt/app/bin/tool", "-q"]
+        );
+        assert_eq!(entrypoint_of(r#"{"OCIv1": {"config": {}}}"#), Vec::<String>::new());
+    }
+}

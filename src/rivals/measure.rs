@@ -1,0 +1,106 @@
+//! An image in an engine -> its size and start time, all measured.
+
+use std::collections::BTreeMap;
+
+use crate::formats::deb822::paragraphs;
+use crate::formats::oci::saved_image::SavedImage;
+use crate::model::image_path::usr_merged;
+use crate::rivals::engine::{Engine, EngineError};
+use crate::rivals::model::comparison::{BuildTimes, ComparedImage, Content, Contents, Way};
+use crate::rivals::model::dockerfile::ContainerCheck;
+
+/// How often the start is timed.
+const ROUNDS: usize = 7;
+
+/// Measures the image `tag` and times `check` in it. `user_base` is the directory of the program.
+pub(crate) fn measure(
+    way: Way,
+    (engine, tag): (&Engine, &str),
+    check: Option<&ContainerCheck>,
+    build: BuildTimes,
+    user_base: &str,
+) -> Result<ComparedImage, EngineError> {
+    let start_ms = check.map(|check| start(engine, tag, check)).transpose()?;
+    let raw_bytes = engine.size_bytes(tag)?;
+    let saved = engine.saved(tag)?;
+    let program = format!("{}/", user_base.trim_matches('/'));
+    let is_metadata = |path: &&String| path.starts_with(&program) && path.ends_with(".dist-info/METADATA");
+    Ok(ComparedImage {
+        way,
+        is_measured: true,
+        raw_bytes,
+        compressed_bytes: saved.compressed_bytes,
+        files: saved.present.len() as u64,
+        debian_packages: saved.package_lists.len() as u64,
+        distributions: saved.present.iter().filter(is_metadata).count() as u64,
+        contents: contents(&saved, &program),
+        build: Some(build),
+        start_ms,
+    })
+}
+
+/// Returns the median time of `check` in a container, in milliseconds.
+pub(crate) fn start(engine: &Engine, tag: &str, check: &ContainerCheck) -> Result<u64, EngineError> {
+    let time = engine.time(tag, check, ROUNDS)?;
+    Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Classifies every file by its path, or else by the package that contains it.
+fn contents(saved: &SavedImage, program: &str) -> Contents {
+    let mut sections: BTreeMap<String, String> = BTreeMap::new();
+    for paragraph in paragraphs(saved.status.as_bytes()).map_while(Result::ok) {
+        if let (Some(name), Some(section)) = (paragraph.field("Package"), paragraph.field("Section")) {
+            sections.insert(name.to_owned(), section.to_owned());
+        }
+    }
+    let mut owners: BTreeMap<String, Content> = BTreeMap::new();
+    for (package, list) in &saved.package_lists {
+        let content = Content::of_package(package, sections.get(package).map_or("", String::as_str));
+        owners.extend(list.lines().map(|path| (merged(path), content)));
+    }
+    let mut contents = Contents::new();
+    for (path, bytes) in &saved.files {
+        let by_place = Content::of_path(path);
+        let by_user_base = path.starts_with(program).then_some(Content::Program);
+        let by_owner = || owners.get(&merged(path)).copied();
+        let content = by_place.or(by_user_base).or_else(by_owner).unwrap_or(Content::System);
+        *contents.entry(content).or_default() += bytes;
+    }
+    contents
+}
+
+/// Returns a path in the form after usrmerge, without a slash at its beginning.
+fn merged(path: &str) -> String {
+    usr_merged(path).trim_start_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_belong_to_their_place_their_package_or_the_system() {
+        let files = [
+            ("usr/bin/dash", 5),
+            ("usr/share/doc/dash/copyright", 2),
+            ("usr/bin/gcc", 70),
+            ("opt/app/lib/tool.py", 11),
+            ("etc/passwd", 1),
+        ];
+        let lists = [("dash", "/bin/dash\n/usr/share/doc/dash/copyright\n"), ("gcc", "/usr/bin/gcc\n")];
+        let saved = SavedImage {
+            files: files.iter().map(|(path, bytes)| ((*path).to_owned(), *bytes)).collect(),
+            package_lists: lists.iter().map(|(name, list)| ((*name).to_owned(), (*list).to_owned())).collect(),
+            status: "Package: gcc\nSection: devel\n\nPackage: dash\nSection: shells\n".to_owned(),
+            ..SavedImage::default()
+        };
+        let expected = [
+            (Content::Shell, 5),
+            (Content::Documentation, 2),
+            (Content::Compilers, 70),
+            (Content::Program, 11),
+            (Content::System, 1),
+        ];
+        assert_eq!(contents(&saved, "opt/app/"), expected.into());
+    }
+}

@@ -1,0 +1,45 @@
+//! The paths that must stay, because the user's `--keep` patterns match them.
+
+use std::collections::BTreeSet;
+
+use crate::model::glob;
+use crate::model::image_path::ImagePath;
+use crate::model::tree::Tree;
+
+/// The paths that must stay. No rule can remove or change them.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// The paths that a pattern matches. If such a path is a symbolic link, the path that it leads to is one too.
+    paths: BTreeSet<ImagePath>,
+    /// The directories above them.
+    parents: BTreeSet<ImagePath>,
+}
+
+impl Held {
+    pub(super) fn of(tree: &Tree, patterns: &[String]) -> Self {
+        let mut held = Self::default();
+        let is_match = |path: &ImagePath| patterns.iter().any(|pattern| glob::matches(pattern, path.as_str()));
+        for path in tree.nodes.keys().filter(|path| is_match(path)) {
+            held.paths.insert(path.clone());
+            held.paths.extend(tree.canonical(path));
+        }
+        for path in &held.paths {
+            let mut above = path.parent();
+            while let Some(parent) = above {
+                above = parent.parent();
+                held.parents.insert(parent);
+            }
+        }
+        held
+    }
+
+    /// Returns whether the path must stay.
+    pub(super) fn has(&self, path: &ImagePath) -> bool {
+        self.paths.contains(path) || self.parents.contains(path)
+    }
+
+    /// Returns whether `--keep` is the reason of the path itself, not only of a path below it.
+    pub(super) fn is_reason(&self, path: &ImagePath) -> bool {
+        self.paths.contains(path)
+    }
+}

@@ -1,0 +1,19 @@
+//! The plan of trim: the changes that rules propose. Only [`super::carry_out`] changes a tree.
+
+use crate::model::digest::Digest;
+use crate::model::image_path::ImagePath;
+use crate::model::reason::{Kept, Removed};
+use crate::model::tree::Node;
+
+/// A change of the tree that a rule proposes. A path that `--keep` holds stays as it is, whatever a rule proposes.
+#[derive(Debug)]
+pub(super) enum Proposal {
+    /// The path goes. If several rules propose this, the first one gives the reason.
+    Remove { path: ImagePath, reason: Removed },
+    /// The file gets other contents. Its mode, owner and origin stay.
+    Rewrite { path: ImagePath, digest: Digest, size_bytes: u64 },
+    /// A new file takes the place of all of `paths`. If one of them must stay, all stay, because they belong together.
+    Substitute { paths: Vec<ImagePath>, reason: Removed, by: (ImagePath, Node) },
+    /// The path stays, for a reason that is better than the one of its package.
+    Explain { path: ImagePath, reason: Kept },
+}

@@ -1,0 +1,15 @@
+//! Removes programs of `libc-bin`.
+
+use super::{Proposal, Scene, any_within};
+use crate::model::reason::Removed;
+use crate::outside::store::StoreError;
+
+/// Programs that create files which lath writes itself, or that only administrators use. `ldconfig`, `getent` and
+/// `locale` stay.
+const MAINTENANCE: [&str; 7] = ["iconv", "iconvconfig", "localedef", "pldd", "tzselect", "zdump", "zic"];
+
+pub(super) fn maintenance(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
+    Ok(scene.remove(Removed::LibcMaintenance, |path, _| {
+        any_within(path, &["/usr/bin", "/usr/sbin"]) && MAINTENANCE.contains(&path.file_name())
+    }))
+}

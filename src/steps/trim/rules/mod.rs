@@ -1,0 +1,74 @@
+//! The rules, one file for each kind of path that goes. A rule only proposes changes.
+
+mod certificates;
+mod character_sets;
+mod compiler_files;
+mod documents;
+mod empty_directories;
+mod git;
+mod help_topics;
+mod la_files;
+mod ldconfig;
+mod libc_programs;
+mod libraries;
+mod loader_cache;
+mod locales;
+mod packager_files;
+mod perl;
+mod seeds;
+mod service_files;
+mod stdlib;
+mod symbols;
+mod time_zones;
+mod unnamed_programs;
+mod windows_launchers;
+
+use super::plan::Proposal;
+use super::scene::Scene;
+use crate::model::image_path::ImagePath;
+use crate::outside::store::StoreError;
+
+/// A rule: the changes that it proposes for a scene.
+type Rule = fn(&Scene<'_>) -> Result<Vec<Proposal>, StoreError>;
+
+/// All rules. Those of a stage see the tree without the paths that earlier stages removed, but not the proposals of one
+/// another. If two rules of a stage propose to remove the same path, the first one gives the reason.
+pub(super) const STAGES: [&[Rule]; 3] = [BY_NAME, BY_NEED, AFTERWARDS];
+
+/// These rules decide by the name of a path. Files that they remove need nothing.
+const BY_NAME: &[Rule] = &[
+    documents::documentation,
+    documents::manuals,
+    locales::locales,
+    character_sets::unusual,
+    compiler_files::compiler_files,
+    la_files::la_files,
+    packager_files::packager_files,
+    service_files::service_files,
+    stdlib::tests,
+    libc_programs::maintenance,
+    time_zones::second_copies,
+    certificates::bundled,
+    perl::modules,
+    git::servers,
+    git::plain_servers,
+    windows_launchers::windows_launchers,
+];
+
+/// These rules depend on the remaining files: what they need, and what they name.
+const BY_NEED: &[Rule] = &[
+    unnamed_programs::unnamed_programs,
+    character_sets::unused,
+    stdlib::unmet_modules,
+    libraries::unneeded,
+    help_topics::help_topics,
+    seeds::foreign,
+    symbols::symbols,
+];
+
+/// These rules adapt the image to the removals.
+const AFTERWARDS: &[Rule] = &[empty_directories::empty_directories, loader_cache::loader_cache, ldconfig::ldconfig];
+
+fn any_within(path: &ImagePath, directories: &[&str]) -> bool {
+    directories.iter().any(|directory| path.is_within(directory))
+}

@@ -1,0 +1,15 @@
+//! Removes modules of perl.
+
+use super::{Proposal, Scene, any_within};
+use crate::model::reason::Removed;
+use crate::outside::store::StoreError;
+
+/// Removes the modules if the image has no perl. Packages such as git contain some for their seldom used parts.
+pub(super) fn modules(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
+    if scene.tree.find("/usr/bin/perl").is_some() {
+        return Ok(Vec::new());
+    }
+    Ok(scene.remove(Removed::PerlModules, |path, _| {
+        any_within(path, &["/usr/share/perl5", "/usr/share/perl", "/usr/share/gitweb"])
+    }))
+}

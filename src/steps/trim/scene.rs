@@ -1,0 +1,162 @@
+//! Everything that rules see: the tree, the facts about its files, the lock, and the few words of the request that they
+//! need. Rules only read it.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::held::Held;
+use super::plan::Proposal;
+use crate::model::assembly::Assembly;
+use crate::model::facts::{Linkage, TreeFacts};
+use crate::model::image_path::ImagePath;
+use crate::model::lock::PlatformLock;
+use crate::model::platform::{Architecture, PythonVersion};
+use crate::model::reason::{Removed, Why};
+use crate::model::tree::{Kind, Node, Origin, Tree};
+use crate::outside::store::Store;
+
+/// The inputs of trim that are the same in all stages.
+pub(super) struct Inputs<'a> {
+    pub(super) facts: &'a TreeFacts,
+    pub(super) lock: &'a PlatformLock,
+    pub(super) python: PythonVersion,
+    pub(super) held: Held,
+    pub(super) store: &'a Store,
+    /// Packages that the interpreter needs, or that are in every image, and that the user did not name. Only they may
+    /// lose files because nothing needs them.
+    base: BTreeSet<&'a str>,
+    /// Helper packages: they are included because scripts of another package run their programs.
+    aides: BTreeSet<&'a str>,
+}
+
+impl<'a> Inputs<'a> {
+    pub(super) fn new(
+        whole: &'a Assembly,
+        lock: &'a PlatformLock,
+        python: PythonVersion,
+        keep: &[String],
+        store: &'a Store,
+    ) -> Self {
+        let base = lock.debs.iter().filter(|deb| deb.is_base);
+        let aides = lock.debs.iter().filter(|deb| matches!(deb.why, Why::ScriptsOf { .. }));
+        Self {
+            facts: &whole.facts,
+            lock,
+            python,
+            held: Held::of(&whole.tree, keep),
+            store,
+            base: base.map(|deb| deb.name.as_str()).collect(),
+            aides: aides.map(|deb| deb.name.as_str()).collect(),
+        }
+    }
+}
+
+/// The tree at the beginning of a stage, and the inputs.
+pub(super) struct Scene<'a> {
+    pub(super) tree: &'a Tree,
+    inputs: &'a Inputs<'a>,
+    surveys: OnceCell<BTreeMap<&'a Origin, Survey<'a>>>,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn new(tree: &'a Tree, inputs: &'a Inputs<'a>) -> Self {
+        Self { tree, inputs, surveys: OnceCell::new() }
+    }
+
+    pub(super) fn lock(&self) -> &'a PlatformLock {
+        self.inputs.lock
+    }
+
+    pub(super) fn architecture(&self) -> Architecture {
+        self.inputs.lock.platform.architecture
+    }
+
+    /// Returns the version of the image's Python.
+    pub(super) fn python(&self) -> PythonVersion {
+        self.inputs.python
+    }
+
+    pub(super) fn store(&self) -> &'a Store {
+        self.inputs.store
+    }
+
+    /// Returns whether `--keep` holds the path. A rule has to know this only if other files depend on the path:
+    /// [`super::carry_out`] keeps the path itself.
+    pub(super) fn is_held(&self, path: &ImagePath) -> bool {
+        self.inputs.held.has(path)
+    }
+
+    pub(super) fn is_of_base(&self, origin: &Origin) -> bool {
+        matches!(origin, Origin::Deb { name, .. } if self.is_base(name))
+    }
+
+    pub(super) fn is_base(&self, package: &str) -> bool {
+        self.inputs.base.contains(package)
+    }
+
+    pub(super) fn is_aide(&self, package: &str) -> bool {
+        self.inputs.aides.contains(package)
+    }
+
+    /// Returns the files and links of Debian packages, with the names of the packages.
+    pub(super) fn package_files(&self) -> impl Iterator<Item = (&'a ImagePath, &'a str)> {
+        self.tree.nodes.iter().filter_map(|(path, node)| match &node.origin {
+            Origin::Deb { name, .. } if node.kind != Kind::Directory => Some((path, name.as_str())),
+            _ => None,
+        })
+    }
+
+    /// Proposes to remove those files and links of Debian packages for which `is_such` is true. Its second argument is
+    /// the name of the package.
+    pub(super) fn remove(&self, reason: Removed, is_such: impl Fn(&ImagePath, &str) -> bool) -> Vec<Proposal> {
+        let going = self.package_files().filter(|(path, package)| is_such(path, package));
+        going.map(|(path, _)| Proposal::Remove { path: path.clone(), reason }).collect()
+    }
+
+    /// Returns whether one of `words` occurs in a file of a wheel, of the user, or of a package outside the base.
+    pub(super) fn is_mentioned(&self, words: &[&str]) -> bool {
+        self.surveys().values().any(|survey| words.iter().any(|word| survey.mentions.contains(word)))
+    }
+
+    /// Returns a survey of every package, every distribution and the user's files. Files that lath wrote are left out,
+    /// because they name everything in the image but need none of it.
+    pub(super) fn surveys(&self) -> &BTreeMap<&'a Origin, Survey<'a>> {
+        self.surveys.get_or_init(|| {
+            let mut surveys: BTreeMap<&Origin, Survey<'a>> = BTreeMap::new();
+            for (path, node) in self.tree.nodes.iter().filter(|(_, node)| node.origin != Origin::Lath) {
+                if self.inputs.facts.of(node).is_some() {
+                    self.add(surveys.entry(&node.origin).or_default(), path, node);
+                }
+            }
+            surveys
+        })
+    }
+
+    fn add(&self, survey: &mut Survey<'a>, path: &'a ImagePath, node: &'a Node) {
+        let Some(facts) = self.inputs.facts.of(node) else { return };
+        let is_of_base = self.is_of_base(&node.origin);
+        if let Some(linkage) = facts.linkage().filter(|_| !is_of_base || is_loaded(path)) {
+            survey.elf.insert(path, linkage);
+        }
+        if !is_of_base {
+            survey.named_libraries.extend(facts.libraries.iter().map(String::as_str));
+            survey.mentions.extend(facts.mentions.iter().map(String::as_str));
+        }
+    }
+}
+
+/// The requirements of the files of one origin.
+#[derive(Debug, Default)]
+pub(super) struct Survey<'a> {
+    /// Its ELF files.
+    pub(super) elf: BTreeMap<&'a ImagePath, &'a Linkage>,
+    /// Libraries that its files name. Empty for a package of the base.
+    pub(super) named_libraries: BTreeSet<&'a str>,
+    /// Words of [`crate::model::vocabulary`] that occur in its files. Empty for a package of the base.
+    pub(super) mentions: BTreeSet<&'a str>,
+}
+
+/// Returns whether a file of the base can be a library or a program. Its other ELF files are data.
+fn is_loaded(path: &ImagePath) -> bool {
+    path.file_name().contains(".so") || path.is_within("/usr/bin") || path.is_within("/usr/sbin")
+}
