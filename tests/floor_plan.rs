@@ -18,7 +18,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("outside/credentials", &["model"]),
     ("outside/facts", &["outside/store", "formats", "model"]),
     ("outside/http", &["outside/http", "outside/credentials", "outside/store", "model"]),
-    ("outside/pypi", &["outside/pypi", "outside/credentials", "outside/http", "model"]),
+    ("outside/pypi", &["outside/pypi", "outside/credentials", "outside/http", "formats", "model"]),
     ("outside/sandbox", &["outside/sandbox", "outside/unfinished", "formats", "model"]),
     ("outside/stage", &["outside/stage", "outside/store", "outside/unfinished", "model"]),
     ("outside/staging", &["outside/unfinished"]),
