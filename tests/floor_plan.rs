@@ -20,7 +20,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("outside/daemon", &["model"]),
     ("outside/facts", &["outside/store", "formats", "model"]),
     ("outside/http", &["outside/http", "outside/credentials", "outside/store", "model"]),
-    ("outside/pypi", &["outside/pypi", "outside/credentials", "outside/http", "catalog", "model"]),
+    ("outside/pypi", &["outside/pypi", "outside/credentials", "outside/http", "formats", "catalog", "model"]),
     ("outside/sandbox", &["outside/sandbox", "outside/unfinished", "formats", "model"]),
     ("outside/stage", &["outside/stage", "outside/store", "outside/unfinished", "model"]),
     ("outside/staging", &["outside/unfinished"]),

@@ -298,7 +298,9 @@ fn checked_name(text: &str) -> Result<String, Failure> {
 
 fn epoch_secs(environment: &Environment) -> Result<u64, Failure> {
     const LAST: u64 = PackRequest::MAX_EPOCH_SECS;
-    let Some(text) = environment.text("SOURCE_DATE_EPOCH") else { return Ok(0) };
+    let Some(text) = environment.text("SOURCE_DATE_EPOCH") else {
+        return Ok(PackRequest::DEFAULT_EPOCH_SECS);
+    };
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.trim().parse() {
         Ok(secs) if secs <= LAST => Ok(secs),
@@ -325,6 +327,7 @@ pub(super) fn world(settings: &Settings, environment: &Environment, cache_dir: P
         docker_host: environment.text("DOCKER_HOST").filter(|host| !host.is_empty()).map(str::to_owned),
         runtime_dir: environment.path("XDG_RUNTIME_DIR"),
         sandbox: environment.sandbox(),
+        variables: environment.all(),
         netrc: environment.netrc(),
         keyring: settings.keyring.clone(),
     }

@@ -10,6 +10,7 @@ pub(crate) mod metadata;
 pub(crate) mod oci;
 pub(crate) mod relation;
 pub(crate) mod release;
+pub(crate) mod requirements_txt;
 pub(crate) mod tarball;
 pub(crate) mod wheel;
 

@@ -135,6 +135,7 @@ mod tests {
             pace: Pace { window: Duration::from_millis(30), least_bytes: 100 },
         };
         let pypi = Pypi {
+            variables: Default::default(),
             cache_dir: home.path().to_owned(),
             offline: false,
             credentials: std::sync::Arc::default(),

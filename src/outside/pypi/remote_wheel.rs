@@ -336,6 +336,7 @@ mod tests {
     /// Resolves `requirement` from `index` with the cache in `home`. Returns the wheels, or the error with its causes.
     fn resolved(home: &Path, index: &PyPiServer, requirement: &str) -> Result<Vec<String>, String> {
         let pypi = Pypi {
+            variables: Default::default(),
             cache_dir: home.to_owned(),
             offline: false,
             credentials: std::sync::Arc::default(),

@@ -61,7 +61,7 @@ impl Bucket {
             Self::DebianHalves => "debian-half-4",
             Self::IndexPages => "index-pages-1",
             Self::UnpinnedWheels => "unpinned-1",
-            Self::Parts => "parts-5",
+            Self::Parts => "parts-6",
             Self::CopiedFacts => "copied-facts-1",
             Self::Stripped => "stripped-2",
             Self::Bytecode => "bytecode-7",

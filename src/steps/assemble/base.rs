@@ -11,6 +11,9 @@ use crate::outside::store::Store;
 const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n\
     protocols: files\nservices: files\nethers: files\nrpc: files\n";
 
+/// A replacement for env(1), for images without coreutils (docs/decisions/0024-programs-by-their-usual-names.md).
+const ENV: &str = include_str!("env.py");
+
 /// Creates the paths that must exist before any package: the links of usrmerge, mount points, `/tmp` and the user's
 /// home.
 pub(super) fn lay_ground(tree: &mut Tree, request: &AssembleRequest<'_>) -> Result<(), AssembleError> {
@@ -142,6 +145,14 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
 fn write_python(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -> Result<(), AssembleError> {
     let version = request.version;
     link_where_missing(tree, "/usr/bin/python3", &version.interpreter())?;
+    // Scripts of users and of other programs begin with `#!/usr/bin/env python3`, or call `python`.
+    link_where_missing(tree, "/usr/bin/python", "/usr/bin/python3")?;
+    if tree.find("/usr/bin/env").is_none() {
+        let text = format!("#!{} -IS\n{ENV}", version.interpreter());
+        let digest = store.put(text.as_bytes())?;
+        let node = Node::file(digest, text.len() as u64, 0o755, Origin::Lath);
+        tree.insert(ImagePath::parse("/usr/bin/env")?, node);
+    }
     let base = request.user_base;
     let site = base.site(version);
     let site_path = ImagePath::parse(&site)?;

@@ -153,16 +153,14 @@ pub(crate) fn choose<'a>(
 }
 
 impl Choice<'_> {
-    /// Returns the chosen wheels, sorted by name. Fetches those that a requirement names by URL without a digest.
+    /// Returns the chosen wheels, sorted by name. Fetches those whose digest is not known yet.
     pub(crate) fn wheels(&self) -> Result<Vec<LockedWheel>, ResolveError> {
         let world = self.packages.world;
         for warning in &self.answer.warnings {
             world.listener.hear(Event::Warning(warning.clone()));
         }
         let mut wheels = self.answer.wheels.clone();
-        for direct in &self.answer.direct {
-            wheels.push(direct::bring(direct, world)?);
-        }
+        wheels.extend(direct::bring_all(&self.answer.direct, world)?);
         wheels.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(wheels)
     }
