@@ -145,3 +145,126 @@ impl Walk<'_> {
         visits.into_iter().for_each(|visit| self.go(visit));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::python_file::{Import, ImportedName, When};
+    use crate::model::tree::{Node, Origin, Tree};
+
+    const SITE: &str = "/opt/app/lib/python3.13/site-packages";
+
+    /// The Python files of a tree in memory: their paths in `SITE`, and their imports.
+    #[derive(Default)]
+    struct Files(BTreeMap<ImagePath, Option<PythonFile>>);
+
+    impl Files {
+        fn file(mut self, path: &str, file: Option<PythonFile>) -> Self {
+            self.0.insert(ImagePath::parse(&format!("{SITE}/{path}")).unwrap(), file);
+            self
+        }
+
+        /// Adds a file that imports modules when it is imported itself.
+        fn importing(self, path: &str, modules: &[&str]) -> Self {
+            let imports = modules.iter().map(|module| import(module, &[])).collect();
+            self.file(path, Some(PythonFile { imports, ..PythonFile::default() }))
+        }
+
+        /// Returns the files that a start from `entry` loads, without their folder.
+        fn loaded(mut self, entry: &str) -> Vec<String> {
+            let mut tree = Tree::default();
+            for path in self.0.keys() {
+                tree.insert(path.clone(), Node::file(Digest::of(b""), 0, 0o644, Origin::Lath));
+            }
+            let modules = Modules::new(&tree, "3.13".parse().unwrap(), SITE.to_owned());
+            let (module, function) = entry.split_once(':').unwrap_or((entry, ""));
+            let function = Some(function.to_owned()).filter(|function| !function.is_empty());
+            let entry = EntryPoint { module: module.to_owned(), function };
+            let Ok(paths) = start_up_files(&modules, &[entry], BTreeSet::from(["hook".to_owned()]), &mut self);
+            paths.iter().map(|path| path.as_str()[SITE.len() + 1..].to_owned()).collect()
+        }
+    }
+
+    impl PythonSource for Files {
+        type Error = Infallible;
+
+        fn read(&mut self, paths: &[&ImagePath]) -> Result<Vec<Option<PythonFile>>, Infallible> {
+            Ok(paths.iter().map(|path| self.0.remove(*path).expect("each file is read once")).collect())
+        }
+    }
+
+    /// `import module`, or `from module import names`. The module may begin with dots.
+    fn import(module: &str, names: &[&str]) -> Import {
+        let bare = module.trim_start_matches('.');
+        let level = (module.len() - bare.len()) as u32;
+        let names = names.iter().map(|name| ImportedName { name: (*name).to_owned(), alias: None }).collect();
+        Import { level, module: bare.to_owned(), names, ..Import::default() }
+    }
+
+    #[test]
+    fn a_start_loads_what_the_files_import_with_all_packages_above() {
+        let files = Files::default()
+            .importing("a/__init__.py", &[])
+            .importing("a/b/__init__.py", &["..c", ".sibling", "os", "native"])
+            .importing("a/b/sibling.py", &["a"])
+            .importing("a/c.py", &["broken"])
+            .file("broken.py", None)
+            .importing("os.py", &[])
+            .importing("hook.py", &[])
+            .importing("other.py", &[]);
+        let expected = ["a/__init__.py", "a/b/__init__.py", "a/b/sibling.py", "a/c.py", "hook.py"];
+        assert_eq!(files.loaded("a.b"), expected);
+    }
+
+    #[test]
+    fn imports_that_do_not_run_at_start_up_are_not_followed() {
+        let imports = vec![
+            Import { is_skipped: true, ..import("skipped", &[]) },
+            Import { is_call: true, ..import("call", &[]) },
+            Import { when: When::Later, ..import("later", &[]) },
+            Import { when: When::Called("main".to_owned()), ..import("called", &[]) },
+            Import { is_optional: true, ..import("optional", &[]) },
+        ];
+        let mut files = Files::default().file("a.py", Some(PythonFile { imports, ..PythonFile::default() }));
+        for name in ["skipped", "call", "later", "called", "optional"] {
+            files = files.importing(&format!("{name}.py"), &[]);
+        }
+        assert_eq!(files.loaded("a"), ["a.py", "optional.py"]);
+    }
+
+    #[test]
+    fn a_start_runs_through_the_functions_of_its_own_package() {
+        let uses = |functions: &[(&str, &[&str])], imports: Vec<Import>| {
+            let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            let functions = functions.iter().map(|(name, used)| ((*name).to_owned(), names(used))).collect();
+            Some(PythonFile { imports, functions, ..PythonFile::default() })
+        };
+        let called =
+            |function: &str, module: &str| Import { when: When::Called(function.to_owned()), ..import(module, &[]) };
+        let files = Files::default()
+            .file("a/__init__.py", uses(&[], vec![import(".core", &["main"])]))
+            .file(
+                "a/core.py",
+                uses(
+                    &[("main", &["helper", "run", "foreign"]), ("helper", &[]), ("unused", &[])],
+                    vec![
+                        import(".deep", &["run"]),
+                        import("other", &["foreign"]),
+                        called("helper", ".lazy"),
+                        called("unused", ".never"),
+                    ],
+                ),
+            )
+            .file("a/deep.py", uses(&[("run", &["run"])], vec![called("run", "deepest")]))
+            .file("other.py", uses(&[("foreign", &[])], vec![called("foreign", "far")]));
+        let files = ["a/lazy.py", "a/never.py", "deepest.py", "far.py"]
+            .into_iter()
+            .fold(files, |files, path| files.importing(path, &[]));
+        // The entry point names a function that `a` imports from `a.core`.
+        let expected = ["a/__init__.py", "a/core.py", "a/deep.py", "a/lazy.py", "deepest.py", "other.py"];
+        assert_eq!(files.loaded("a:main"), expected);
+    }
+}

@@ -94,3 +94,43 @@ impl PythonSource for PythonFiles<'_> {
         Ok(places.into_iter().map(|place| self.get(&place?)?.clone()).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::facts::FileFacts;
+    use crate::model::tree::{Node, Origin};
+
+    #[test]
+    fn files_of_a_parcel_are_parsed_once_and_others_each_time() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(&home.path().join("store")).unwrap();
+        let wheel = Origin::Wheel { name: "a".to_owned(), version: "1".to_owned() };
+        let (parcel, mut facts, mut tree) = (Digest::of(b"parcel"), TreeFacts::default(), Tree::default());
+        facts.add_all(&wheel, parcel, &FileFacts::new());
+        let path = |name: &str| ImagePath::parse(name).unwrap();
+        for (name, text, origin) in
+            [("/a.py", "import x", &wheel), ("/b.py", "import (", &wheel), ("/c.py", "import y", &Origin::User)]
+        {
+            let digest = store.put(text.as_bytes()).unwrap();
+            tree.insert(path(name), Node::file(digest, text.len() as u64, 0o644, origin.clone()));
+        }
+        tree.insert(path("/link.py"), Node::link("a.py", wheel.clone()));
+        let imports = |facts: &TreeFacts| {
+            let mut files = PythonFiles::new(&tree, facts, &store);
+            let paths = ["/a.py", "/b.py", "/c.py", "/link.py", "/missing.py"].map(path);
+            let read = files.read(&paths.iter().collect::<Vec<_>>()).unwrap();
+            files.keep().unwrap();
+            read.into_iter().map(|file| Some(file?.imports.first()?.module.clone())).collect::<Vec<_>>()
+        };
+        let expected = [Some("x"), None, Some("y"), Some("x"), None].map(|name| name.map(str::to_owned));
+        assert_eq!(imports(&facts), expected);
+        let mut entry: Known = store.entry(Bucket::PythonFiles, &parcel).unwrap();
+        assert_eq!(entry.len(), 2, "a file with errors is not parsed again either");
+        // The cache is used: a changed entry changes the result.
+        entry.values_mut().flatten().for_each(|file| file.imports[0].module = "cached".to_owned());
+        store.write_entry(Bucket::PythonFiles, &parcel, &entry).unwrap();
+        let expected = [Some("cached"), None, Some("y"), Some("cached"), None].map(|name| name.map(str::to_owned));
+        assert_eq!(imports(&facts), expected);
+    }
+}

@@ -5,13 +5,15 @@
 /work/code gets the bytecode of all files, one after the other. /work/sizes.json gets the size of each in bytes, in the
 order of the list. It is null if the file cannot be compiled.
 
-A file's bytecode must depend on this file alone. But marshal writes an object in another way if there are other
-references to it, and files share objects such as names. Therefore this script holds a reference to every object of a
-file while it writes the file, so that all of them are written in the same way.
+A file's bytecode must depend on this file alone, although all files are compiled in one process:
 
-marshal also writes whether a string is interned, and the whole process shares the strings of one character. Python
-interns `*` if it compiles a star import, and brackets if it writes JSON. Other strings of this kind are names, which are
-always interned. Therefore this script interns these characters before it compiles the first file.
+- marshal writes an object in another way if there are other references to it, and files share objects such as names.
+  Therefore this script holds a reference to every object of a file while it writes the file.
+- The compiler makes two objects of a set that occurs twice, if another file that is in memory contains the same strings.
+  Therefore only one file is in memory.
+- marshal also writes whether a string is interned, and the whole process shares the strings of one character. Python
+  interns `*` if it compiles a star import, and brackets if it writes JSON. Other strings of this kind are names, which
+  are always interned. Therefore this script interns these characters before it compiles the first file.
 """
 
 import gc
@@ -21,16 +23,6 @@ import json
 import sys
 
 IMAGE = sys.argv[1]
-
-
-def read(path):
-    """Returns the code of a file and its source, or None if it cannot be compiled."""
-    try:
-        with open(IMAGE + path, "rb") as file:
-            source = file.read()
-        return compile(source, path, "exec", dont_inherit=True), source
-    except (SyntaxError, ValueError, OSError, RecursionError):
-        return None
 
 
 def held(value, found):
@@ -47,6 +39,20 @@ def held(value, found):
     return found
 
 
+def bytecode(path):
+    """Returns the contents of the .pyc of a file, or None if it cannot be compiled."""
+    try:
+        with open(IMAGE + path, "rb") as file:
+            source = file.read()
+        code = compile(source, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, OSError, RecursionError):
+        return None
+    objects = held(code, [])
+    data = external._code_to_hash_pyc(code, importlib.util.source_hash(source), False)
+    del objects
+    return data
+
+
 gc.disable()  # It would find next to nothing, and takes long.
 for character in "*[]{}":
     sys.intern(character)
@@ -55,15 +61,8 @@ with open("/work/files.json") as file:
 sizes = []
 with open("/work/code", "wb") as written:
     for path in paths:
-        found = read(path)
-        if not found:
-            sizes.append(None)
-            continue
-        code, source = found
-        objects = held(code, [])
-        data = external._code_to_hash_pyc(code, importlib.util.source_hash(source), False)
-        written.write(data)
-        sizes.append(len(data))
-        del objects
+        data = bytecode(path)
+        written.write(data or b"")
+        sizes.append(len(data) if data else None)
 with open("/work/sizes.json", "w") as file:
     json.dump(sizes, file)
