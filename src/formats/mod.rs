@@ -9,7 +9,6 @@ pub(crate) mod mentions;
 pub(crate) mod metadata;
 pub(crate) mod oci;
 pub(crate) mod python_imports;
-mod python_text;
 pub(crate) mod relation;
 pub(crate) mod release;
 pub(crate) mod tarball;

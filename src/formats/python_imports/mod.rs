@@ -5,6 +5,8 @@
 //!
 //! Sources: the Python language reference, sections "Import statement" and "Encoding declarations" (PEP 263).
 
+mod text;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -13,7 +15,7 @@ use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_stm
 use ruff_python_ast::{self as ast, CmpOp, ExceptHandler, Expr, Number, Stmt, UnaryOp};
 use ruff_python_parser::parse_module;
 
-use super::python_text::{decode, nesting};
+use self::text::{decode, nesting};
 use crate::model::python_file::{Import, ImportedName, PythonFile, When};
 
 /// A larger file is not read. The largest in Debian and on PyPI are tables of a few megabytes.
