@@ -15,6 +15,10 @@ pub(crate) struct PythonFile {
     /// or of objects that the file imports by `from`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) functions: BTreeMap<String, BTreeSet<String>>,
+    /// The functions that run when the file is imported itself, because it calls them or uses them as decorators. They are
+    /// names as in `functions`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) calls: BTreeSet<String>,
     /// The names in `__all__`. If the file is a package, `from package import *` imports the modules among them.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) exports: BTreeSet<String>,

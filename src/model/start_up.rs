@@ -10,10 +10,28 @@ use crate::model::python_file::PythonFile;
 /// The modules that the interpreter imports before any program, if it does not contain them.
 const FIRST: [&str; 4] = ["encodings.utf_8", "encodings.aliases", "encodings.utf_8_sig", "sitecustomize"];
 
-/// Modules that other modules import by a call or by a computed name while most programs that have them start.
-const BY_CALL: [(&str, &[&str]); 2] = [
+/// Modules that are loaded together with another one although no statement at the top level of a Python file imports
+/// them: by a call, by a computed name, by an extension module, or by a function that runs during the import.
+const WITH: [(&str, &[&str]); 9] = [
+    ("concurrent.futures", &["concurrent.futures.thread"]),
     ("importlib.metadata", &["importlib.metadata._adapters", "importlib.metadata._text", "email.parser"]),
+    ("importlib.resources", &["importlib.readers"]),
+    ("numpy", &["numpy._core._exceptions", "numpy.core._exceptions", "numpy.dtypes"]),
+    ("numpy.random", &["numpy.random._pickle", "secrets"]),
+    (
+        "pandas",
+        &[
+            "_strptime",
+            "dateutil.easter",
+            "dateutil.parser",
+            "dateutil.relativedelta",
+            "dateutil.tz",
+            "dateutil.zoneinfo",
+        ],
+    ),
+    ("pandas._libs", &["numpy.random"]),
     ("requests.packages", &["idna", "chardet"]),
+    ("sysconfig", &["_sysconfigdata__x86_64-linux-gnu", "_sysconfigdata__aarch64-linux-gnu"]),
 ];
 
 /// Reads the facts about Python files.
@@ -34,7 +52,8 @@ pub(crate) struct EntryPoint {
 /// Returns the files that a start loads. `imported` are modules that are imported at every start.
 ///
 /// A file's imports count if they run when it is imported itself. A function's imports count if a start runs through it:
-/// the function of an entry point, and the functions of its own package whose names it uses.
+/// the function of an entry point, the functions that a file calls while it is imported, and the functions of the same
+/// package whose names these use.
 pub(crate) fn start_up_files<S: PythonSource>(
     modules: &Modules<'_>,
     entry_points: &[EntryPoint],
@@ -84,20 +103,19 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn go(&mut self, visit: Visit) {
-        if self.seen.insert(visit.clone()) {
+        if visit != Visit::Module(String::new()) && self.seen.insert(visit.clone()) {
             self.next.push(visit);
         }
     }
 
     fn import(&mut self, names: impl IntoIterator<Item = String>) {
-        names.into_iter().filter(|name| !name.is_empty()).for_each(|name| self.go(Visit::Module(name)));
+        names.into_iter().for_each(|name| self.go(Visit::Module(name)));
     }
 
     /// Takes all visits that come next, and reads their files.
     fn read_next<S: PythonSource>(&mut self, source: &mut S) -> Result<Vec<(Visit, Option<ModuleFile>)>, S::Error> {
         let find = |visit: Visit| {
             let found = match &visit {
-                Visit::Module(name) if self.modules.is_frozen(name) => None,
                 Visit::Module(name) => self.modules.find(name),
                 Visit::Function { module, .. } => self.modules.find(module),
             };
@@ -114,35 +132,53 @@ impl Walk<'_> {
     /// Imports a module. Returns its file, if Python can load it.
     fn load(&mut self, name: &str, found: Option<ModuleFile>) -> Option<ImagePath> {
         self.import([parent(name).to_owned()]);
-        let by_call = BY_CALL.iter().filter(|(module, _)| *module == name).flat_map(|(_, names)| *names);
-        self.import(by_call.map(|name| (*name).to_owned()));
+        let others = WITH.iter().filter(|(module, _)| *module == name).flat_map(|(_, names)| *names);
+        self.import(others.map(|name| (*name).to_owned()));
         let found = found?;
         let file = self.files.get(&found.path)?.as_ref()?;
         let package = found.package(name);
         let names: Vec<String> = file.at_import().flat_map(|import| import.candidates(package)).collect();
+        let place = Place { module: name, package, file };
+        let calls: Vec<Visit> = file.calls.iter().flat_map(|name| place.functions(name)).collect();
         self.import(names);
-        Some(found.path)
+        calls.into_iter().for_each(|visit| self.go(visit));
+        // The interpreter contains the module itself, but not the modules that it imports.
+        (!self.modules.is_frozen(name)).then_some(found.path)
     }
 
     /// Runs a function: it imports modules, and uses other functions.
     fn run(&mut self, module: &str, function: &str, found: &ModuleFile) {
         let Some(Some(file)) = self.files.get(&found.path) else { return };
-        let package = found.package(module);
-        let mut visits = Vec::new();
-        let own = |module: &str| module.split('.').next().unwrap_or_default().to_owned();
-        let imports = file.in_function(function).flat_map(|import| import.candidates(package));
-        visits.extend(imports.filter(|name| !name.is_empty()).map(Visit::Module));
-        // A name that is no function of this file may be imported from another one.
-        let itself = BTreeSet::from([function.to_owned()]);
-        for name in file.functions.get(function).unwrap_or(&itself) {
-            if file.functions.contains_key(name) {
-                visits.push(Visit::Function { module: module.to_owned(), function: name.clone() });
-            }
-            let Some((import, name)) = file.origin_of(name) else { continue };
-            let Some(origin) = import.module(package).filter(|origin| own(origin) == own(module)) else { continue };
-            visits.push(Visit::Function { module: origin, function: name.to_owned() });
+        let place = Place { module, package: found.package(module), file };
+        let imports = file.in_function(function).flat_map(|import| import.candidates(place.package));
+        let mut visits: Vec<Visit> = imports.map(Visit::Module).collect();
+        match file.functions.get(function) {
+            Some(names) => names.iter().for_each(|name| visits.extend(place.functions(name))),
+            // The file may import the function from another one.
+            None => visits.extend(place.functions(function)),
         }
         visits.into_iter().for_each(|visit| self.go(visit));
+    }
+}
+
+/// A file, as the module that it is imported as.
+struct Place<'a> {
+    module: &'a str,
+    /// The package that contains the module.
+    package: &'a str,
+    file: &'a PythonFile,
+}
+
+impl Place<'_> {
+    /// Returns the functions that a name in the file may stand for, in this file and in others of the same package.
+    fn functions(&self, name: &str) -> impl Iterator<Item = Visit> {
+        let own = |module: &str| module.split('.').next().unwrap_or_default().to_owned();
+        let here = self.file.functions.contains_key(name).then(|| (self.module.to_owned(), name.to_owned()));
+        let there = self.file.origin_of(name).and_then(|(import, name)| {
+            let module = import.module(self.package).filter(|module| own(module) == own(self.module))?;
+            Some((module, name.to_owned()))
+        });
+        here.into_iter().chain(there).map(|(module, function)| Visit::Function { module, function })
     }
 }
 
@@ -212,10 +248,11 @@ mod tests {
             .importing("a/b/sibling.py", &["a"])
             .importing("a/c.py", &["broken"])
             .file("broken.py", None)
-            .importing("os.py", &[])
+            .importing("os.py", &["inner"])
+            .importing("inner.py", &[])
             .importing("hook.py", &[])
             .importing("other.py", &[]);
-        let expected = ["a/__init__.py", "a/b/__init__.py", "a/b/sibling.py", "a/c.py", "hook.py"];
+        let expected = ["a/__init__.py", "a/b/__init__.py", "a/b/sibling.py", "a/c.py", "hook.py", "inner.py"];
         assert_eq!(files.loaded("a.b"), expected);
     }
 
@@ -233,6 +270,24 @@ mod tests {
             files = files.importing(&format!("{name}.py"), &[]);
         }
         assert_eq!(files.loaded("a"), ["a.py", "optional.py"]);
+    }
+
+    #[test]
+    fn functions_run_if_a_file_calls_them_while_it_is_imported() {
+        let go = Import { when: When::Called("go".to_owned()), ..import(".lazy", &[]) };
+        let called = |imports, calls: &[&str]| {
+            let calls: BTreeSet<String> = calls.iter().map(|name| (*name).to_owned()).collect();
+            let functions = BTreeMap::from([("go".to_owned(), BTreeSet::new())]);
+            Some(PythonFile { imports, functions, calls, ..PythonFile::default() })
+        };
+        let files = |calls: &[&str]| {
+            Files::default()
+                .file("a/__init__.py", called(vec![import(".tools", &["go"])], calls))
+                .file("a/tools.py", called(vec![go.clone()], &[]))
+                .importing("a/lazy.py", &[])
+        };
+        assert_eq!(files(&["go"]).loaded("a"), ["a/__init__.py", "a/lazy.py", "a/tools.py"]);
+        assert_eq!(files(&[]).loaded("a"), ["a/__init__.py", "a/tools.py"]);
     }
 
     #[test]

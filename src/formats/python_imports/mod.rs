@@ -79,7 +79,7 @@ impl Collector {
         let functions: BTreeSet<String> = self.file.functions.keys().cloned().collect();
         let imported: BTreeSet<&str> =
             self.file.imports.iter().flat_map(|import| &import.names).map(ImportedName::here).collect();
-        for names in self.file.functions.values_mut() {
+        for names in self.file.functions.values_mut().chain([&mut self.file.calls]) {
             names.retain(|name| functions.contains(name) || imported.contains(name.as_str()));
         }
         self.file
@@ -103,6 +103,7 @@ impl Collector {
     }
 
     fn visit_function(&mut self, function: &ast::StmtFunctionDef, stmt: &Stmt) {
+        function.decorator_list.iter().for_each(|decorator| self.add_run(&decorator.expression));
         let before = (self.function.clone(), self.when.clone());
         if self.depth == 1 {
             let name = function.name.to_string();
@@ -151,6 +152,13 @@ impl Collector {
         }
     }
 
+    /// Adds a function that runs when the file is imported itself.
+    fn add_run(&mut self, function: &Expr) {
+        if let (Expr::Name(name), When::Imported, false) = (function, &self.when, self.is_skipped) {
+            self.file.calls.insert(name.id.to_string());
+        }
+    }
+
     /// Adds a call such as `import_module("name")`, if the name is a literal.
     fn add_call(&mut self, call: &ast::ExprCall) {
         let function = match &*call.func {
@@ -194,6 +202,10 @@ impl<'a> Visitor<'a> for Collector {
                 self.add(Import { level: statement.level, module, names, ..Import::default() });
             }
             Stmt::FunctionDef(function) => self.visit_function(function, stmt),
+            Stmt::ClassDef(class) => {
+                class.decorator_list.iter().for_each(|decorator| self.add_run(&decorator.expression));
+                walk_stmt(self, stmt);
+            }
             Stmt::If(statement) => self.visit_if(statement),
             Stmt::Try(statement) => self.visit_try(statement),
             Stmt::While(statement) => {
@@ -222,6 +234,7 @@ impl<'a> Visitor<'a> for Collector {
                 }
             }
             Expr::Call(call) => {
+                self.add_run(&call.func);
                 self.add_call(call);
                 walk_expr(self, expr);
             }
@@ -441,6 +454,26 @@ __all__ += ('c',)
         assert_eq!(file.in_function("helper").count(), 0, "the last function of a name counts");
         assert_eq!(file.exports, BTreeSet::from(["main", "helper", "c"].map(str::to_owned)));
         assert_eq!(parse(b"__all__ = ['a']").unwrap().exports.len(), 1);
+    }
+
+    #[test]
+    fn functions_that_run_during_the_import_are_recorded() {
+        let text = "\
+from a import made, other, Decorator
+def go(): later()
+def later(): pass
+def unused(): pass
+go(locals())
+x = made('x').y
+@Decorator
+def decorated(): pass
+class C:
+    z = outside()
+if TYPE_CHECKING: unused()
+lambda: other
+";
+        let calls = parse(text.as_bytes()).unwrap().calls;
+        assert_eq!(calls, BTreeSet::from(["Decorator", "go", "made"].map(str::to_owned)));
     }
 
     #[test]

@@ -107,7 +107,7 @@ fn entry_points(assembly: &Assembly, request: &Request) -> Vec<EntryPoint> {
     assembly.scripts.iter().filter(is_started).filter_map(target).collect()
 }
 
-/// Returns the top-level modules of the requested distributions, used if there is no script to start.
+/// Returns the top-level modules of the requested distributions. Users import them from programs of their own.
 fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> {
     let libraries: BTreeSet<&str> = assembly.programs.iter().map(|program| program.name.as_str()).collect();
     let module = |(path, node): (&ImagePath, &Node)| {
@@ -157,10 +157,8 @@ impl<'a> Compilation<'a> {
         let version = request.python.version;
         let site = request.user_base.site(version);
         let mut entry_points = entry_points(assembly, request);
-        if entry_points.is_empty() {
-            let modules = importable(slim, assembly, &site).into_iter();
-            entry_points.extend(modules.map(|module| EntryPoint { module, function: None }));
-        }
+        let modules = importable(slim, assembly, &site).into_iter();
+        entry_points.extend(modules.map(|module| EntryPoint { module, function: None }));
         entry_points.sort_unstable();
         entry_points.dedup();
         Self { slim, assembly, workshop, version, bytecode: request.bytecode, site, entry_points, world }
