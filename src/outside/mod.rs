@@ -8,6 +8,7 @@ pub(crate) mod deadline;
 pub(crate) mod facts;
 pub(crate) mod http;
 pub(crate) mod pypi;
+pub(crate) mod python_files;
 pub(crate) mod sandbox;
 pub(crate) mod similar;
 pub(crate) mod stage;

@@ -68,7 +68,7 @@ pub(crate) fn assemble(
     let mut wheels = Vec::new();
     let mut conflicts = Conflicts::of(parts);
     for part in parts {
-        assembly.facts.add_all(&part.origin, &part.facts);
+        assembly.facts.add_all(&part.origin, part.parcel, &part.facts);
         match &part.contents {
             PartContents::Deb(deb) => {
                 debs::place(deb, &part.origin, &mut conflicts, &mut assembly, store).map_err(of(&part.origin))?;
