@@ -378,8 +378,8 @@ mod tests {
         assert_eq!(
             record_faults(&origin, &wheel),
             [
-                "the RECORD of wheel odd 1 is wrong: it does not list a file of the wheel, `a.py`",
-                "the RECORD of wheel odd 1 is wrong: it has the digest of other contents for a file, `a.py`, and the \
+                "the RECORD of wheel odd is wrong: it does not list a file of the wheel, `a.py`",
+                "the RECORD of wheel odd is wrong: it has the digest of other contents for a file, `a.py`, and the \
                  same for 2 more",
             ]
         );
