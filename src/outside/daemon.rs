@@ -5,10 +5,11 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
-use bollard::Docker;
-use bollard::query_parameters::ImportImageOptionsBuilder;
 use fs_err as fs;
-use futures::StreamExt as _;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::redirect::Policy;
+use reqwest::{Body, Client, Response};
+use serde::Deserialize;
 use thiserror::Error;
 
 use crate::model::hint::{EngineHint, Hint, Hints};
@@ -16,6 +17,8 @@ use crate::model::hint::{EngineHint, Hint, Hints};
 const CHUNK_BYTES: usize = 1 << 20;
 /// A running daemon responds at once. Without this limit, a daemon that hangs would block the build.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// The longest body of a response. The real ones have a few lines.
+const MAX_RESPONSE_BYTES: usize = 16 << 20;
 /// The API of Docker 23.0, the first version that reads zstd layers.
 const ZSTD_SINCE: (u32, u32) = (1, 42);
 
@@ -39,13 +42,13 @@ pub(crate) struct Engine {
 #[derive(Debug, Error)]
 pub(crate) enum DaemonError {
     #[error("cannot reach the daemon at `{host}`")]
-    Connect { host: String, source: bollard::errors::Error },
+    Connect { host: String, source: RequestError },
     #[error("cannot reach the daemon at `{host}`: it did not answer within {} s", ANSWER_WITHIN.as_secs())]
     Silent { host: String },
     #[error("cannot find a daemon: there is no socket at {}", listed(.looked))]
     Missing { looked: Vec<String> },
     #[error("cannot load the image into the daemon at `{host}`")]
-    Load { host: String, source: bollard::errors::Error },
+    Load { host: String, source: RequestError },
     #[error("cannot read the archive to load")]
     Read(#[source] std::io::Error),
     #[error("cannot start the runtime for requests to the daemon")]
@@ -61,6 +64,23 @@ impl Hints for DaemonError {
             Self::Load { .. } | Self::Read(_) | Self::Runtime(_) => Vec::new(),
         }
     }
+}
+
+/// The reason why a request to a daemon failed.
+#[derive(Debug, Error)]
+pub(crate) enum RequestError {
+    #[error("the address does not begin with `unix://`, `tcp://` or `http://`")]
+    Address,
+    #[error(transparent)]
+    Network(#[from] reqwest::Error),
+    #[error("the daemon responded with status {status}: {message}")]
+    Refused { status: u16, message: String },
+    #[error("the daemon reported: {0}")]
+    Reported(String),
+    #[error("the response is larger than {MAX_RESPONSE_BYTES} bytes")]
+    TooLarge,
+    #[error("cannot read the response")]
+    Unreadable(#[source] serde_json::Error),
 }
 
 fn listed(hosts: &[String]) -> String {
@@ -97,23 +117,19 @@ impl Daemon {
             let mut chunk = Vec::with_capacity(CHUNK_BYTES);
             match file.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk) {
                 Ok(0) => None,
-                Ok(_) => Some((Ok(chunk.into()), file)),
+                Ok(_) => Some((Ok(chunk), file)),
                 Err(error) => Some((Err(error), file)),
             }
         });
         block_on(async {
-            let (docker, host, _) = self.answering().await?;
-            let options = ImportImageOptionsBuilder::default().quiet(true).build();
-            let mut answers = Box::pin(docker.import_image(options, bollard::body_try_stream(chunks), None));
-            while let Some(answer) = answers.next().await {
-                answer.map_err(|source| DaemonError::Load { host: host.to_owned(), source })?;
-            }
-            Ok(())
+            let (endpoint, host, _) = self.answering().await?;
+            let loaded = endpoint.load(Body::wrap_stream(chunks)).await;
+            loaded.map_err(|source| DaemonError::Load { host: host.to_owned(), source })
         })
     }
 
     /// Returns the first daemon that responds. If there is none, returns the error of the first one that exists.
-    async fn answering(&self) -> Result<(Docker, &str, Engine), DaemonError> {
+    async fn answering(&self) -> Result<(Endpoint, &str, Engine), DaemonError> {
         let mut failure = None;
         for host in &self.hosts {
             let socket = host.strip_prefix("unix://").unwrap_or_default();
@@ -121,7 +137,7 @@ impl Daemon {
                 continue;
             }
             match connect(host).await {
-                Ok((docker, engine)) => return Ok((docker, host, engine)),
+                Ok((endpoint, engine)) => return Ok((endpoint, host, engine)),
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
@@ -129,18 +145,102 @@ impl Daemon {
     }
 }
 
-async fn connect(host: &str) -> Result<(Docker, Engine), DaemonError> {
+async fn connect(host: &str) -> Result<(Endpoint, Engine), DaemonError> {
     let failed = |source| DaemonError::Connect { host: host.to_owned(), source };
-    let docker = Docker::connect_with_host(host).map_err(failed)?;
-    let Ok(version) = tokio::time::timeout(ANSWER_WITHIN, docker.version()).await else {
+    let endpoint = Endpoint::new(host).map_err(failed)?;
+    let Ok(version) = tokio::time::timeout(ANSWER_WITHIN, endpoint.version()).await else {
         return Err(DaemonError::Silent { host: host.to_owned() });
     };
     let version = version.map_err(failed)?;
-    let components = version.components.unwrap_or_default();
-    let is_podman = components.iter().any(|component| component.name.starts_with("Podman"));
+    let is_podman = version.components.iter().flatten().any(|component| component.name.starts_with("Podman"));
     let name = if is_podman { "Podman" } else { "Docker" };
     let reads_zstd = is_podman || version.api_version.as_deref().is_none_or(|text| api(text) >= ZSTD_SINCE);
-    Ok((docker, Engine { name: format!("{name} {}", version.version.unwrap_or_default()), reads_zstd }))
+    Ok((endpoint, Engine { name: format!("{name} {}", version.version), reads_zstd }))
+}
+
+/// The response to `GET /version`, as far as it is used.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Version {
+    #[serde(default)]
+    version: String,
+    api_version: Option<String>,
+    components: Option<Vec<Component>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Component {
+    name: String,
+}
+
+/// A line of progress, which may contain an error.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Progress {
+    error_detail: Option<Failure>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Failure {
+    message: String,
+}
+
+/// A daemon's HTTP API without TLS. Requests without a version in their path use the daemon's own version.
+struct Endpoint {
+    client: Client,
+    /// For example `http://localhost:2375`.
+    base: String,
+}
+
+impl Endpoint {
+    fn new(host: &str) -> Result<Self, RequestError> {
+        // A daemon is local, so neither proxies nor certificates matter.
+        let builder = Client::builder().no_proxy().tls_certs_only([]).http1_only().redirect(Policy::none());
+        let (builder, address) = match host.split_once("://") {
+            Some(("unix", path)) => (builder.unix_socket(path), "localhost"),
+            Some(("tcp" | "http", address)) => (builder, address.trim_end_matches('/')),
+            _ => return Err(RequestError::Address),
+        };
+        Ok(Self { client: builder.build()?, base: format!("http://{address}") })
+    }
+
+    async fn version(&self) -> Result<Version, RequestError> {
+        let response = self.client.get(format!("{}/version", self.base)).send().await?;
+        serde_json::from_slice(&successful(response).await?).map_err(RequestError::Unreadable)
+    }
+
+    /// Sends an archive. If a failure follows the first line of the response, it is another line.
+    async fn load(&self, archive: Body) -> Result<(), RequestError> {
+        let request = self.client.post(format!("{}/images/load?quiet=true", self.base));
+        let response = request.header(CONTENT_TYPE, "application/x-tar").body(archive).send().await?;
+        let body = successful(response).await?;
+        for line in serde_json::Deserializer::from_slice(&body).into_iter::<Progress>() {
+            if let Some(failure) = line.map_err(RequestError::Unreadable)?.error_detail {
+                return Err(RequestError::Reported(failure.message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the body of a response that reports success.
+async fn successful(mut response: Response) -> Result<Vec<u8>, RequestError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_RESPONSE_BYTES {
+            return Err(RequestError::TooLarge);
+        }
+    }
+    if response.status().is_success() {
+        return Ok(body);
+    }
+    let message = serde_json::from_slice(&body).map(|failure: Failure| failure.message);
+    Err(RequestError::Refused {
+        status: response.status().as_u16(),
+        message: message.unwrap_or_else(|_| String::from_utf8_lossy(&body).trim().to_owned()),
+    })
 }
 
 /// Parses `1.41` into two numbers that can be compared.
@@ -156,23 +256,62 @@ fn block_on<T>(work: impl Future<Output = Result<T, DaemonError>>) -> Result<T, 
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
     use std::io::Write as _;
-    use std::os::unix::net::UnixListener;
+    use std::os::unix::net::{UnixListener, UnixStream};
 
     use super::*;
 
     /// Starts a daemon that responds to one request with `version`.
     fn serve(dir: &Path, name: &str, version: &'static str) -> String {
+        serve_all(dir, name, vec![("200 OK", version)]).0
+    }
+
+    /// Starts a daemon that responds to requests with these statuses and bodies. The thread returns the requests.
+    fn serve_all(
+        dir: &Path,
+        name: &str,
+        responses: Vec<(&'static str, &'static str)>,
+    ) -> (String, std::thread::JoinHandle<Vec<String>>) {
         let path = dir.join(name);
         let listener = UnixListener::bind(&path).unwrap();
-        std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
-            let length = version.len();
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
-            stream.write_all((head + version).as_bytes()).unwrap();
+        let serving = std::thread::spawn(move || {
+            let respond = |(status, body): (&str, &str)| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let request = request(&mut stream);
+                let length = body.len();
+                let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+                stream.write_all((head + body).as_bytes()).unwrap();
+                request
+            };
+            responses.into_iter().map(respond).collect()
         });
-        format!("unix://{}", path.display())
+        (format!("unix://{}", path.display()), serving)
+    }
+
+    /// Reads a request without a body, or with one in chunks.
+    fn request(stream: &mut UnixStream) -> String {
+        let mut read = Vec::new();
+        let end = |read: &[u8]| if read.starts_with(b"POST") { "\r\n0\r\n\r\n" } else { "\r\n\r\n" };
+        while !read.ends_with(end(&read).as_bytes()) {
+            let mut chunk = [0; 4096];
+            let length = stream.read(&mut chunk).unwrap();
+            assert_ne!(length, 0, "{}", String::from_utf8_lossy(&read));
+            read.extend_from_slice(&chunk[..length]);
+        }
+        String::from_utf8(read).unwrap()
+    }
+
+    const VERSION: (&str, &str) = ("200 OK", r#"{"Version":"29.1.0","ApiVersion":"1.52","Components":null}"#);
+
+    /// Loads an archive into a daemon that responds with `status` and `body`. Returns the cause of a failure, and the requests.
+    fn load(status: &'static str, body: &'static str) -> (Result<(), String>, Vec<String>) {
+        let home = tempfile::tempdir().unwrap();
+        let archive = home.path().join("image.tar");
+        fs::write(&archive, "bytes of an archive").unwrap();
+        let (host, serving) = serve_all(home.path(), "docker", vec![VERSION, (status, body)]);
+        let loaded = daemon(&[host]).load(&archive).map_err(|error| error.source().unwrap().to_string());
+        (loaded, serving.join().unwrap())
     }
 
     fn daemon(hosts: &[String]) -> Daemon {
@@ -208,6 +347,34 @@ mod tests {
             error.ask().unwrap_err().to_string(),
             "cannot find a daemon: there is no socket at `/no/a`, `/no/b`"
         );
+    }
+
+    #[test]
+    fn an_archive_is_sent_whole() {
+        let (loaded, requests) = load("200 OK", "{\"stream\":\"Loaded image: tool\\n\"}\n");
+        assert_eq!(loaded, Ok(()));
+        assert!(requests[0].starts_with("GET /version HTTP/1.1\r\n"), "{requests:?}");
+        assert!(requests[1].starts_with("POST /images/load?quiet=true HTTP/1.1\r\n"), "{requests:?}");
+        assert!(requests[1].to_lowercase().contains("\r\ncontent-type: application/x-tar\r\n"), "{requests:?}");
+        assert!(requests[1].ends_with("\r\n\r\n13\r\nbytes of an archive\r\n0\r\n\r\n"), "{requests:?}");
+    }
+
+    #[test]
+    fn a_failure_to_load_has_the_words_of_the_daemon() {
+        let late = "{\"stream\":\"Loading\"}\r\n{\"errorDetail\":{\"message\":\"no space left\"}}\r\n";
+        assert_eq!(load("200 OK", late).0, Err("the daemon reported: no space left".to_owned()));
+        let refused = |text: &str| Err(format!("the daemon responded with status 500: {text}"));
+        assert_eq!(load("500 Internal Server Error", r#"{"message":"invalid archive"}"#).0, refused("invalid archive"));
+        assert_eq!(load("500 Internal Server Error", "out of memory\n").0, refused("out of memory"));
+        assert_eq!(load("200 OK", "<html>").0, Err("cannot read the response".to_owned()));
+    }
+
+    #[test]
+    fn an_address_of_another_kind_is_refused() {
+        let error = daemon(&["ssh://host".to_owned()]).ask().unwrap_err();
+        assert!(matches!(error, DaemonError::Missing { .. }), "{error}");
+        let error = Daemon::new(Some("ssh://host".to_owned()), None).ask().unwrap_err();
+        assert!(matches!(error, DaemonError::Connect { source: RequestError::Address, .. }), "{error}");
     }
 
     #[test]

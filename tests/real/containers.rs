@@ -6,15 +6,14 @@ use std::process::Command;
 use libtest_mimic::Trial;
 
 use crate::lath::{self, Built};
-use crate::needs::Need::{Engine, Namespaces, Registries};
+use crate::needs::Need::Engine;
 use crate::needs::trial;
 use crate::programs::{Job, PROGRAMS, Program};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let needs = &[Registries, Namespaces, Engine];
     let of_program = |program: &'static Program| {
         let name = format!("{}_does_its_work_in_an_engine", program.name);
-        trial(name, needs, || does_its_work(program))
+        trial(name, &program.needs(&[Engine]), || does_its_work(program))
     };
     PROGRAMS.iter().map(of_program).collect()
 }

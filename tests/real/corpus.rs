@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 
 use crate::containers::Loaded;
 use crate::lath::{self, Built};
-use crate::needs::Need::{Corpus, Engine, Namespaces, Registries, Root};
+use crate::needs::Need::{Corpus, Engine, Minutes, Namespaces, Registries, Root};
 use crate::needs::trial;
 
 /// The entries that run in every test run; `benches/corpus` runs all.
@@ -22,6 +22,8 @@ const ENTRIES: &[&str] = &[
     "pandas-excel",
     "pre-commit",
 ];
+/// The entries that take more than a minute.
+const TAKE_MINUTES: &[&str] = &["ansible-core", "build-twine", "csvkit", "numpy", "pandas-excel", "pre-commit"];
 /// The directories of executables in an image. They are needed for a root file system, because it has no configuration.
 const PATH: &str = "/opt/app/bin:/usr/local/bin:/usr/bin:/bin";
 
@@ -29,12 +31,16 @@ pub(crate) fn trials() -> Vec<Trial> {
     let of_entry = |entry: &'static str| {
         let in_engine = format!("{entry}_passes_its_corpus_checks_in_an_engine");
         let in_root = format!("{entry}_passes_its_corpus_checks_in_a_root_file_system");
+        let mut needs_of_root = vec![Registries, Namespaces, Corpus, Root];
+        if TAKE_MINUTES.contains(&entry) {
+            needs_of_root.push(Minutes);
+        }
         [
             trial(in_engine, &[Registries, Namespaces, Corpus, Engine], move || {
                 let image = Loaded::new(&name(entry), &built(entry));
                 passes(entry, &["--image", &image.tag]);
             }),
-            trial(in_root, &[Registries, Namespaces, Corpus, Root], move || {
+            trial(in_root, &needs_of_root, move || {
                 let root = built(entry).root();
                 passes(entry, &["--path", PATH, "--chroot", root.to_str().unwrap()]);
             }),

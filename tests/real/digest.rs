@@ -6,11 +6,11 @@ use libtest_mimic::Trial;
 use testkit::oci;
 
 use crate::lath;
-use crate::needs::Need::{Namespaces, Registries};
+use crate::needs::Need::{Minutes, Namespaces, Registries};
 use crate::needs::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![trial("caches_folders_umasks_locales_and_jobs_do_not_matter", &[Registries, Namespaces], || {
+    vec![trial("caches_folders_umasks_locales_and_jobs_do_not_matter", &[Registries, Namespaces, Minutes], || {
         let home = lath::folder().join("digest");
         fs_err::create_dir_all(home.join("deep/er")).unwrap();
         let expected = image("umask 022", &[], "--cache-dir cold --jobs 8 -o first.tar", "first.tar");

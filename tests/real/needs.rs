@@ -7,7 +7,7 @@ use libtest_mimic::{Completion, Trial};
 
 use crate::lath;
 
-/// Set if no test may be skipped, like in CI.
+/// Set if every test must run, like in CI.
 const REQUIRE_ALL: &str = "LATH_REQUIRE_ALL";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +16,10 @@ pub(crate) enum Need {
     Registries,
     /// User, mount, pid and network namespaces for the user that runs the tests.
     Namespaces,
-    /// A Docker engine that responds.
+    /// A Docker engine that responds. A plain `cargo test` does not use one, even if it is there.
     Engine,
+    /// More than a minute. A plain `cargo test` does not take that long.
+    Minutes,
     /// The tool that makes base images from the archive.
     Debootstrap,
     Skopeo,
@@ -35,9 +37,19 @@ pub(crate) enum Need {
 }
 
 impl Need {
+    /// Returns why a test with this need runs only if all tests must run. `None` if it always runs.
+    fn only_if_all_run(self) -> Option<&'static str> {
+        match self {
+            Self::Engine => Some("uses a Docker engine"),
+            Self::Minutes => Some("takes more than a minute"),
+            _ => None,
+        }
+    }
+
     /// Returns why it is missing. `None` if it is present.
     fn missing(self) -> Option<String> {
-        static PROBED: [OnceLock<Option<String>>; 11] = [const { OnceLock::new() }; 11];
+        const COUNT: usize = Need::Root as usize + 1;
+        static PROBED: [OnceLock<Option<String>>; COUNT] = [const { OnceLock::new() }; COUNT];
         PROBED[self as usize].get_or_init(|| self.probe()).clone()
     }
 
@@ -49,6 +61,7 @@ impl Need {
                 answers("unshare", &words, "user namespaces")
             }
             Self::Engine => answers("docker", &["version"], "a Docker engine that answers"),
+            Self::Minutes => None,
             Self::Debootstrap => answers("debootstrap", &["--version"], "debootstrap"),
             Self::Skopeo => answers("skopeo", &["--version"], "skopeo"),
             Self::Umoci => answers("umoci", &["--version"], "umoci"),
@@ -70,18 +83,38 @@ impl Need {
 }
 
 /// Returns a test named `name` that needs `needs`.
-pub(crate) fn trial(name: impl Into<String>, needs: &'static [Need], body: impl FnOnce() + Send + 'static) -> Trial {
+pub(crate) fn trial(name: impl Into<String>, needs: &[Need], body: impl FnOnce() + Send + 'static) -> Trial {
+    let name = name.into();
+    let left_out = left_out(&name, needs);
+    let needs = needs.to_vec();
     Trial::ignorable_test(name, move || {
+        if let Some(reason) = left_out {
+            return Ok(Completion::ignored_with(reason));
+        }
         let missing: Vec<String> = needs.iter().filter_map(|need| need.missing()).collect();
         if missing.is_empty() {
             body();
             Ok(Completion::Completed)
-        } else if lath::variable(REQUIRE_ALL).is_some() {
+        } else if must_run_all() {
             Err(format!("{}, and {REQUIRE_ALL} is set", missing.join("; ")).into())
         } else {
             Ok(Completion::ignored_with(missing.join("; ")))
         }
     })
+}
+
+/// Returns why this run leaves out the test `name`, with the command that runs it. `None` if it is not left out.
+fn left_out(name: &str, needs: &[Need]) -> Option<String> {
+    if must_run_all() {
+        return None;
+    }
+    let reasons: Vec<&str> = needs.iter().filter_map(|need| need.only_if_all_run()).collect();
+    let command = format!("{REQUIRE_ALL}=1 cargo test --test real -- {name}");
+    (!reasons.is_empty()).then(|| format!("{}: `{command}`", reasons.join(", ")))
+}
+
+fn must_run_all() -> bool {
+    lath::variable(REQUIRE_ALL).is_some()
 }
 
 /// Returns tests for functions under their own names, which all have the same needs.

@@ -1,6 +1,7 @@
 //! Real programs, and commands from their real use.
 
 use crate::lath::{self, Built};
+use crate::needs::Need;
 
 /// A program from the index.
 #[derive(Debug)]
@@ -9,6 +10,8 @@ pub(crate) struct Program {
     requirements: &'static [&'static str],
     /// Debian packages that it calls.
     with: &'static [&'static str],
+    /// Whether its image takes more than a minute.
+    takes_minutes: bool,
     /// Programs that must be on `PATH`.
     pub(crate) executables: &'static [&'static str],
     pub(crate) jobs: &'static [Job],
@@ -29,6 +32,12 @@ impl Program {
         self.requirements.iter().copied().chain(self.with.iter().flat_map(|package| ["--with", *package])).collect()
     }
 
+    /// Returns the needs of a test that builds its image, and `more`.
+    pub(crate) fn needs(&self, more: &[Need]) -> Vec<Need> {
+        let minutes = self.takes_minutes.then_some(Need::Minutes);
+        [Need::Registries, Need::Namespaces].into_iter().chain(minutes).chain(more.iter().copied()).collect()
+    }
+
     pub(crate) fn built(&self) -> Built {
         lath::built(self.name, &self.words())
     }
@@ -39,6 +48,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         name: "pre-commit",
         requirements: &["pre-commit"],
         with: &["git"],
+        takes_minutes: false,
         executables: &["pre-commit", "git", "python3"],
         jobs: &[
             Job { argv: &["pre-commit", "--version"], input: "", prints: &["pre-commit 4."] },
@@ -55,6 +65,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         name: "httpie",
         requirements: &["httpie"],
         with: &[],
+        takes_minutes: false,
         executables: &["http", "https", "httpie", "python3"],
         jobs: &[
             Job {
@@ -70,6 +81,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         name: "black",
         requirements: &["black"],
         with: &[],
+        takes_minutes: false,
         executables: &["black"],
         jobs: &[
             Job {
@@ -84,6 +96,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         name: "ansible-core",
         requirements: &["ansible-core"],
         with: &["dash", "coreutils"],
+        takes_minutes: true,
         executables: &["ansible", "ansible-playbook", "ansible-doc", "ansible-galaxy", "sh"],
         jobs: &[
             Job {
@@ -98,6 +111,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         name: "numpy-pandas",
         requirements: &["numpy", "pandas"],
         with: &[],
+        takes_minutes: true,
         executables: &["python3", "f2py"],
         jobs: &[Job {
             argv: &["python3", "-c", TABLES],
@@ -109,6 +123,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         name: "cryptography",
         requirements: &["cryptography"],
         with: &[],
+        takes_minutes: false,
         executables: &["python3"],
         jobs: &[Job {
             argv: &["python3", "-c", CIPHERS],
@@ -120,6 +135,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         name: "csvkit",
         requirements: &["csvkit"],
         with: &[],
+        takes_minutes: true,
         executables: &["csvcut", "csvgrep", "csvjson", "csvlook", "csvsort", "csvsql", "csvstat", "in2csv"],
         jobs: &[
             Job { argv: &["csvcut", "-c", "town"], input: TOWNS, prints: &["town\nOslo\nTurku\n"] },
@@ -137,6 +153,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         ],
     },
     Program {
+        takes_minutes: false,
         name: "wand",
         requirements: &["wand"],
         with: &["libmagickwand-7.q16-10"],
@@ -144,6 +161,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         jobs: &[Job { argv: &["python3", "-c", PICTURE], input: "", prints: &["png b'PNG' (8, 6) PNG"] }],
     },
     Program {
+        takes_minutes: false,
         name: "blessed",
         requirements: &["blessed"],
         with: &[],
@@ -155,6 +173,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         }],
     },
     Program {
+        takes_minutes: false,
         name: "pymssql",
         requirements: &["pymssql"],
         with: &[],
@@ -162,6 +181,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         jobs: &[Job { argv: &["python3", "-c", CODE_PAGES], input: "", prints: &["missing []"] }],
     },
     Program {
+        takes_minutes: false,
         name: "iso-codes",
         requirements: &["six"],
         with: &["iso-codes"],

@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use testkit::{PyPi, WheelBuilder, oci};
 
 use crate::lath;
-use crate::needs::Need::{Emulator, Namespaces, Registries};
+use crate::needs::Need::{Emulator, Minutes, Namespaces, Registries};
 use crate::needs::trials_of;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -18,12 +18,14 @@ pub(crate) fn trials() -> Vec<Trial> {
         an_answer_that_is_never_the_same_is_compared_by_its_exit_code,
         a_check_has_no_network_no_capabilities_and_a_root_that_cannot_be_written,
         what_a_start_goes_through_has_bytecode_and_what_it_may_come_to_later_has_none,
-        bytecode_of_a_changed_program_is_what_a_fresh_cache_makes,
         run_passes_input_and_exit_codes_on,
         run_passes_signals_on_and_ends_what_does_not_listen,
         a_host_without_user_namespaces_is_told_what_to_do,
     ];
-    trials.extend(trials_of![&[Registries, Namespaces, Emulator]; an_image_of_two_platforms_is_the_same_with_and_without_an_emulator]);
+    trials.extend(
+        trials_of![&[Registries, Namespaces, Minutes]; bytecode_of_a_changed_program_is_what_a_fresh_cache_makes],
+    );
+    trials.extend(trials_of![&[Registries, Namespaces, Minutes, Emulator]; an_image_of_two_platforms_is_the_same_with_and_without_an_emulator]);
     trials
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use libtest_mimic::Trial;
 
 use crate::lath::{self, Built};
-use crate::needs::Need::{Namespaces, Registries};
+use crate::needs::Need::{Minutes, Namespaces, Registries};
 use crate::needs::{own_uid, trial};
 use crate::programs::{PROGRAMS, Program};
 
@@ -15,9 +15,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials: Vec<Trial> = Vec::new();
     for program in PROGRAMS {
         let name = format!("{}_is_built_proved_and_does_its_work_in_the_sandbox", program.name);
-        trials.push(trial(name, &[Registries, Namespaces], || does_its_work(program)));
+        trials.push(trial(name, &program.needs(&[]), || does_its_work(program)));
     }
-    trials.push(trial("a_cache_that_knows_nothing_comes_to_the_same_image", &[Registries, Namespaces], same_digest));
+    let same = "a_cache_that_knows_nothing_comes_to_the_same_image";
+    trials.push(trial(same, &[Registries, Namespaces, Minutes], same_digest));
     trials.push(trial("a_volume_is_worked_on_and_one_to_read_is_left", &[Registries, Namespaces], volumes));
     trials.push(trial("libraries_are_found_by_name_with_ldconfig_and_without", &[Registries, Namespaces], libraries));
     trials.push(trial("debian_packages_are_those_that_the_modules_need", &[Registries, Namespaces], closure));

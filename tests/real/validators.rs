@@ -16,8 +16,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         let copied = format!("{}_is_copied_by_skopeo_from_every_format", program.name);
         let unpacked = format!("{}_is_unpacked_by_umoci_to_the_same_files", program.name);
         [
-            trial(copied, &[Registries, Namespaces, Skopeo], || skopeo(program)),
-            trial(unpacked, &[Registries, Namespaces, Umoci], || umoci(program)),
+            trial(copied, &program.needs(&[Skopeo]), || skopeo(program)),
+            trial(unpacked, &program.needs(&[Umoci]), || umoci(program)),
         ]
     };
     let of_loader = trial(
