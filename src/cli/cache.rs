@@ -95,7 +95,7 @@ impl Command for Cache {
                 let days = settings.older_than.unwrap_or(defaults::OLDER_THAN);
                 let unused_for = Duration::from_secs(days.saturating_mul(DAY_SECS));
                 let unused_for = (!settings.all.unwrap_or(false)).then_some(unused_for);
-                let on_wait = || screen.say("waiting for builds that are at work with the cache");
+                let on_wait = || screen.say("waiting until no build uses the cache");
                 let removed = pipeline::prune_cache(&dir, unused_for, on_wait).map_err(|error| Failure::of(&error))?;
                 let (files, what) = (removed.files, if removed.files == 1 { "file" } else { "files" });
                 screen.say(format_args!(

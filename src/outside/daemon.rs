@@ -64,6 +64,14 @@ impl Hints for DaemonError {
             Self::Load { .. } | Self::Read(_) | Self::Runtime(_) => Vec::new(),
         }
     }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Connect { source, .. } => Some(source),
+            Self::Load { source, .. } => Some(source),
+            Self::Silent { .. } | Self::Missing { .. } | Self::Read(_) | Self::Runtime(_) => None,
+        }
+    }
 }
 
 /// The reason why a request to a daemon failed.
@@ -82,6 +90,8 @@ pub(crate) enum RequestError {
     #[error("cannot read the response")]
     Unreadable(#[source] serde_json::Error),
 }
+
+impl Hints for RequestError {}
 
 fn listed(hosts: &[String]) -> String {
     let paths: Vec<String> = hosts.iter().map(|host| format!("`{}`", host.trim_start_matches("unix://"))).collect();

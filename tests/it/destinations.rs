@@ -79,7 +79,9 @@ fn a_daemon_that_does_not_answer_is_told_before_anything_is_fetched() {
     insta::assert_snapshot!(world.error_in(&said), @"
     error: cannot load `tool`
       cause: cannot reach the daemon at `unix:///nowhere/docker.sock`
-      cause: Socket not found: /nowhere/docker.sock
+      cause: error sending request for url (http://localhost/version)
+      cause: client error (Connect)
+      cause: No such file or directory (os error 2)
 
     hint: start Docker or Podman's socket (`systemctl --user start podman.socket`), or name another daemon with `DOCKER_HOST`; if there is none, write a file with `-o NAME.tar` and load it on a machine that has one
     ");

@@ -77,8 +77,8 @@ fn the_recipe_installs_in_one_stage_and_ships_two_folders_on_a_clean_base() {
     # Python and pip of the release, and the packages they recommend: compilers, in case something must be built.
     RUN apt-get update \
         && DEBIAN_FRONTEND=noninteractive apt-get install -y python3 python3-pip
-    # Every distribution at the version that lath resolved; what the release has of them counts as not there.
-    # The release marks its Python as its own to manage: in a stage for one program that may be passed over.
+    # Every distribution at the version that lath resolved, ignoring versions that Debian packages installed.
+    # The distribution marks its Python as externally managed (PEP 668). Overriding that is safe in a build stage.
     RUN /usr/bin/python3 -m pip install --user --no-cache-dir --ignore-installed --no-deps \
           --break-system-packages \
           --index-url [INDEX] \
@@ -116,8 +116,8 @@ fn the_fat_image_has_one_stage() {
     # Python and pip of the release, and the packages they recommend: compilers, in case something must be built.
     RUN apt-get update \
         && DEBIAN_FRONTEND=noninteractive apt-get install -y python3 python3-pip
-    # Every distribution at the version that lath resolved; what the release has of them counts as not there.
-    # The release marks its Python as its own to manage: in a stage for one program that may be passed over.
+    # Every distribution at the version that lath resolved, ignoring versions that Debian packages installed.
+    # The distribution marks its Python as externally managed (PEP 668). Overriding that is safe in a build stage.
     RUN /usr/bin/python3 -m pip install --user --no-cache-dir --ignore-installed --no-deps \
           --break-system-packages \
           --index-url [INDEX] \
@@ -175,9 +175,9 @@ fn lean_is_the_recipe_with_care() {
     COPY --from=build /opt/app /opt/app
     # Python and the shell find the user base by these variables.
     ENV PYTHONUSERBASE=/opt/app PATH=/opt/app/bin:${PATH} LANG=C.UTF-8
-    # What start-up imports is compiled by importing it: the program itself cannot write there.
+    # Compile the modules that start-up imports, because the program itself cannot write there.
     RUN /usr/bin/python3 -c 'import tool'
-    # What it is, for registries and scanners.
+    # Labels for registries and scanners.
     LABEL org.opencontainers.image.base.name="debian:trixie"
     LABEL org.opencontainers.image.base.digest="sha256:00ff"
     LABEL org.opencontainers.image.title="tool"
@@ -282,10 +282,14 @@ fn what_cannot_be_a_dockerfile_is_refused_by_name() {
     error: cannot use the certificates `nothing.pem`: there is no such file
 
     $ tool --load
-    error: cannot write an image with `lath dockerfile`: leave out `--load` and `--metadata-file`
+    error: unexpected argument '--load' found
+
+      tip: `--load` is an option of `lath build`
+
+    For more information, try '--help'.
 
     $ tool -o a -o b
-    error: cannot write a Dockerfile to several places: use `-o` once
+    error: the argument '--output <FILE>' cannot be used multiple times
 
     $ tool --engine docker
     error: the following required arguments were not provided:
@@ -295,7 +299,7 @@ fn what_cannot_be_a_dockerfile_is_refused_by_name() {
     error: cannot build for several platforms with an engine: choose one with `--platform`
 
     $ tool -c other
-    error: cannot run `other`: no distribution in the image has a script of that name (scripts: `tool`)
+    error: cannot run `other`: no distribution of the image installs it; it has `tool`
 
     hint: choose one of them with `-c NAME`
 

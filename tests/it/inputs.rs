@@ -177,7 +177,7 @@ fn what_would_have_to_be_built_is_refused_with_a_way_out() {
     $ -r gone.txt -t x
     exit 1
     error: cannot read the requirement `gone.txt`
-      cause: File not found: `gone.txt`
+      cause: failed to read from file `gone.txt`: No such file or directory (os error 2)
     "#);
 }
 

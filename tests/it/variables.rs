@@ -54,7 +54,7 @@ fn a_typed_check_is_over_the_variable_that_turns_checks_off() {
     let world = World::usual();
     let output = lath(&world, &["build", "tool", "--check", "it's open"]).env("LATH_NO_VERIFY", "1").output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(said, "error: cannot read the check `it's open`: a quote is open, or there is no command\n");
+    assert_eq!(said, "error: cannot read the check `it's open`: a quote is not closed, or there is no command\n");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn an_index_or_a_package_with_other_bytes_than_promised_is_refused() {
     ");
     let world = World::new(archive(), PyPi::new().built(&tool()).with_wrong_sha256());
     insta::assert_snapshot!(refused(&world, "tool"), @"
-    error: cannot fetch the wheels
+    error: cannot fetch all wheels and packages
       cause: cannot use `[INDEX]/files/tool-1.0-py3-none-any.whl`: its sha256 is [SHA256], not [SHA256]
 
     hint: a proxy or a mirror does not send the bytes that were published: use another, or try again later
@@ -101,7 +101,7 @@ fn a_page_in_place_of_a_package_or_of_the_index_is_refused_by_its_url() {
     let world = World::usual();
     world.pypi.server.set(&format!("/files/{}", tool().file_name()), Response::proxy_page());
     insta::assert_snapshot!(refused(&world, "tool"), @"
-    error: cannot fetch the wheels
+    error: cannot fetch all wheels and packages
       cause: cannot fetch `[INDEX]/files/tool-1.0-py3-none-any.whl`: the response is a web page (text/html), perhaps the login page of a proxy
 
     hint: check the proxy settings: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`
@@ -143,7 +143,7 @@ fn a_suite_that_is_not_there_is_named_with_those_that_are() {
     insta::assert_snapshot!(refused(&world, words), @"
     error: cannot find the suite `trixy` in the archive `[MIRROR]/debian`
 
-    hint: lath knows `debian:trixie`, `debian:bookworm`, `debian:sid`; older releases are on other mirrors: `--mirror URL`
+    hint: lath knows `debian:trixie`, `debian:bookworm`; older releases are on other mirrors: `--mirror URL`
     ");
     world.debian.server.remove("/debian-security/dists/trixie-security/InRelease");
     insta::assert_snapshot!(refused(&world, "tool"), @"

@@ -28,7 +28,7 @@ fn a_redirect_of_an_index_that_leads_back_to_itself_is_reported_as_one() {
 
     hint: the server redirects requests in a circle: check whether the URL is right, or use another server
 
-    error: cannot fetch the wheels
+    error: cannot fetch all wheels and packages
       cause: cannot fetch `[INDEX]/files/tool-1.0-py3-none-any.whl`
       cause: error following redirect
       cause: too many redirects

@@ -40,8 +40,23 @@ fn what_is_not_there_is_named() {
     $ tool --with netbas
     error: cannot find the Debian package `netbas` (`--with netbas`); similar names are `netbase`
 
+    $ pre-comit
+    error: cannot resolve `pre-comit` for python 3.13 on linux/amd64
+      cause: Because pre-comit is not on `[INDEX]/simple/` and the request requires pre-comit, the request cannot be met.
+
+    hint: did you mean `pre-commit`?
+
+    $ tol
+    error: cannot resolve `tol` for python 3.13 on linux/amd64
+      cause: Because tol is not on `[INDEX]/simple/` and the request requires tol, the request cannot be met.
+
+    hint: did you mean `tool`?
+
+    $ tool --with netbsae
+    error: cannot find the Debian package `netbsae` (`--with netbsae`); similar names are `netbase`
+
     $ tool -c other
-    error: cannot run `other`: no distribution in the image has a script of that name (scripts: `tool`)
+    error: cannot run `other`: no distribution of the image installs it; it has `tool`
 
     hint: choose one of them with `-c NAME`
 
@@ -52,6 +67,8 @@ fn what_is_not_there_is_named() {
 
     $ tool --python 3.12 --base debian:trixie
     error: cannot find python 3.12 in debian's `trixie`: it has no package `python3.12-minimal`
+
+    hint: use `--base ubuntu:noble`, which has python 3.12
     ");
     // The first file that is not in the cache differs from run to run.
     let said = refused(&world, "tool --offline --cache-dir empty");
@@ -62,7 +79,7 @@ fn what_is_not_there_is_named() {
 fn a_script_that_is_not_there_is_refused_before_anything_is_packed() {
     let world = World::usual();
     insta::assert_snapshot!(refused(&world, "tool -c typo"), @"
-    error: cannot run `typo`: no distribution in the image has a script of that name (scripts: `tool`)
+    error: cannot run `typo`: no distribution of the image installs it; it has `tool`
 
     hint: choose one of them with `-c NAME`
     ");
@@ -121,7 +138,12 @@ fn a_keyring_that_is_none_is_explained_by_every_command() {
 #[test]
 fn a_script_that_no_wheel_has_is_refused_before_anything_is_compressed() {
     let world = World::usual();
-    insta::assert_snapshot!(world.error("tool -c typo"), @"");
+    insta::assert_snapshot!(world.error("tool -c typo"), @"
+    exit 1
+    error: cannot run `typo`: no distribution of the image installs it; it has `tool`
+
+    hint: choose one of them with `-c NAME`
+    ");
     let layers = world.path("cache/store/notes/layers-1");
     assert!(!layers.exists());
     assert!(world.build("tool -c tool").status.success());
@@ -149,7 +171,7 @@ fn wrong_usage_has_exit_code_2() {
         error.lines().nth(1).unwrap_or_default().to_owned()
     });
     insta::assert_snapshot!(errors.join("\n"), @"
-    error: the following required arguments were not provided:
+    error: cannot install nothing: name a requirement, such as `pre-commit`, or a file of them with `-r`
     error: invalid value 'everything' for '--trim <LEVEL>'
     error: cannot build for the platform `linux/vax`: lath supports `linux/amd64` and `linux/arm64`
     error: cannot read the value of `--env`: write it as `NAME=VALUE`
