@@ -66,8 +66,8 @@ impl Bucket {
             Self::Stripped => "stripped-2",
             Self::Bytecode => "bytecode-7",
             Self::LastBytecode => "bytecode-last-4",
-            Self::Proofs => "proofs-6",
-            Self::Answers => "answers-2",
+            Self::Proofs => "proofs-7",
+            Self::Answers => "answers-3",
             Self::Layers => "layers-1",
         }
     }

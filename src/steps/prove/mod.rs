@@ -8,8 +8,10 @@ mod checkout;
 mod checks;
 mod clock;
 mod compare;
+mod engine_files;
 mod machine;
 mod missing;
+mod modules;
 mod verdicts;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use self::checkout::Checkout;
 use self::checks::{Scope, Task, TaskKey};
 use self::clock::Clock;
 use self::compare::{Answer, Pair, Reply, Verdict, judge};
+use self::engine_files::{hosts_of_check, hosts_of_run, with_engine_files};
 use self::verdicts::Verdicts;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
@@ -211,13 +214,13 @@ impl<'a> Side<'a> {
         Self { common, tree, digest, base_digest, may_fail }
     }
 
-    /// Lays out the tree on `stage`.
+    /// Lays out the tree on `stage`, with the files that an engine would add.
     fn checkout<'s>(&self, stage: &'s mut Stage) -> Result<Checkout<'s>, ProveError>
     where
         'a: 's,
     {
-        let shown = stage.show(self.tree)?;
         let Common { launch, emulation, clock, world, .. } = self.common;
+        let shown = stage.show(&with_engine_files(self.tree, &hosts_of_check(), &world.store)?)?;
         let checkout = Checkout::new(self.tree, shown, launch, emulation.clone(), world);
         Ok(checkout.until(clock.deadline))
     }
@@ -408,21 +411,25 @@ pub(crate) fn execute(
             volume.source.display()
         )));
     }
-    let shown = stage.show(&made.tree)?;
+    let hosts = hosts_of_run(&world.sandbox.host_names());
+    let shown = stage.show(&with_engine_files(&made.tree, &hosts, &world.store)?)?;
     Checkout::new(&made.tree, shown, &made.launch, emulation, world).attach(argv, volumes)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::checks::Batch;
+    use super::checks::{Batch, Item};
     use super::*;
     use crate::model::receipt::ItemKind;
+
+    fn item(name: &str) -> Item {
+        Item { kind: ItemKind::ExtensionModules, name: name.to_owned(), argument: name.to_owned() }
+    }
 
     fn batch() -> Task {
         Task::Batch(Batch {
             driver: Vec::new(),
-            items: ["a", "b", "c"].map(|name| (name.to_owned(), name.to_owned())).into(),
-            kind: ItemKind::ExtensionModules,
+            items: ["a", "b", "c"].map(item).into(),
             scope: Scope::Image,
             timeout_secs: 1,
         })

@@ -53,7 +53,10 @@ impl<'a> Verdicts<'a> {
         }
         match task {
             Task::Command(_) => self.summary.passed.push(Passed::Command { command: answer.command.clone() }),
-            Task::Batch(batch) => *self.counts.entry(batch.kind).or_default() += 1,
+            Task::Batch(batch) => {
+                let kind = batch.items.get(item).map(|item| item.kind);
+                kind.into_iter().for_each(|kind| *self.counts.entry(kind).or_default() += 1);
+            }
         }
     }
 
