@@ -22,6 +22,7 @@ pub(crate) mod receipt;
 pub(crate) mod remedies;
 pub(crate) mod request;
 pub(crate) mod secret_text;
+pub(crate) mod time_zones;
 pub(crate) mod tree;
 pub(crate) mod user_base;
 pub(crate) mod vocabulary;

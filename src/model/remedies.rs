@@ -2,6 +2,7 @@
 //! contains a program, and the distribution that contains a module.
 
 use crate::model::hint::Addition;
+use crate::model::platform::PythonVersion;
 
 /// Returns the Debian package that contains `program`, if known.
 pub(crate) fn package_of(program: &str) -> Option<&'static str> {
@@ -27,16 +28,20 @@ pub(crate) fn programs() -> impl Iterator<Item = &'static str> {
 }
 
 /// Returns the addition that contains `module`. Covers modules of the standard library that Debian packages separately, and
-/// those of setuptools, because many distributions import setuptools without declaring it.
-pub(crate) fn of_module(module: &str) -> Option<Addition> {
+/// those of setuptools and pip, because many distributions use these without declaring it.
+pub(crate) fn of_module(module: &str, python: PythonVersion) -> Option<Addition> {
     let package = |name: &str| Addition::Package(name.to_owned());
     let requirement = |text: &str| Addition::Requirement(text.to_owned());
     Some(match module.split('.').next()? {
         "_gdbm" => package("python3-gdbm"),
         "_tkinter" | "tkinter" | "turtle" => package("python3-tk"),
         "ensurepip" => package("python3-venv"),
-        // Python removed its own distutils in 3.12.
+        "idlelib" => package(&format!("idle-python{python}")),
+        // Python removed its own in 3.12 and 3.13.
+        "distutils" if python.minor < 12 => package("python3-distutils"),
+        "lib2to3" if python.minor < 13 => package("python3-lib2to3"),
         "distutils" | "setuptools" => requirement("setuptools"),
+        "pip" => requirement("pip"),
         // Newer versions of setuptools do not contain it.
         "pkg_resources" => requirement("setuptools<81"),
         _ => return None,
@@ -140,8 +145,20 @@ mod tests {
         for (program, addition) in table {
             assert_eq!(of_program(program), addition, "{program}");
         }
-        assert_eq!(of_module("pkg_resources.extern"), Some(Addition::Requirement("setuptools<81".to_owned())));
-        assert_eq!(of_module("tkinter.ttk"), package("python3-tk"));
-        assert_eq!(of_module("frobnicate"), None);
+        let requirement = |text: &str| Some(Addition::Requirement(text.to_owned()));
+        let table = [
+            ("pkg_resources.extern", requirement("setuptools<81"), requirement("setuptools<81")),
+            ("tkinter.ttk", package("python3-tk"), package("python3-tk")),
+            ("_gdbm", package("python3-gdbm"), package("python3-gdbm")),
+            ("ensurepip", package("python3-venv"), package("python3-venv")),
+            ("idlelib", package("idle-python3.11"), package("idle-python3.13")),
+            ("distutils.core", package("python3-distutils"), requirement("setuptools")),
+            ("lib2to3", package("python3-lib2to3"), None),
+            ("frobnicate", None, None),
+        ];
+        for (module, of_old, of_new) in table {
+            let [old, new] = [11, 13].map(|minor| of_module(module, PythonVersion { major: 3, minor }));
+            assert_eq!((old, new), (of_old, of_new), "{module}");
+        }
     }
 }

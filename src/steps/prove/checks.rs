@@ -26,12 +26,19 @@ zoneinfo.ZoneInfo('Europe/Berlin')
 ";
 
 /// Imports modules, and entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may
-/// be a module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. Their
-/// own output is discarded, and a thread that they leave running does not delay the end.
+/// be a module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. An error
+/// lists the libraries that `ctypes` did not find before it, because most messages do not name them exactly. Their own output is discarded, and a thread that they leave running does not delay the end.
 const DRIVER: &str = r#"
-import ctypes, operator, os, sys
+import ctypes.util, operator, os, sys
 items, sys.argv[1:] = sys.argv[1:], []
 sys.path[:1] = [] if sys.path[:1] == [""] else sys.path[:1]
+missed, find = [], ctypes.util.find_library
+def find_library(name):
+    found = find(name)
+    if not found:
+        missed.append(str(name))
+    return found
+ctypes.util.find_library = find_library
 out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
 null = os.open(os.devnull, os.O_WRONLY)
 os.dup2(null, 1)
@@ -48,6 +55,8 @@ for number, item in enumerate(items):
                 operator.attrgetter(attribute)(imported)
     except BaseException as error:
         said = f"{type(error).__name__}: {error}"
+        if missed and not isinstance(error, ModuleNotFoundError):
+            said += f" (ctypes did not find: {', '.join(missed)})"
     print(number, " ".join(said.split()), file=out, flush=True)
 os._exit(0)
 "#;

@@ -9,6 +9,7 @@ mod checks;
 mod clock;
 mod compare;
 mod engine_files;
+mod libraries;
 mod machine;
 mod missing;
 mod modules;
@@ -25,6 +26,7 @@ use self::checks::{Scope, Task, TaskKey};
 use self::clock::Clock;
 use self::compare::{Answer, Pair, Reply, Verdict, judge};
 use self::engine_files::{hosts_of_check, hosts_of_run, with_engine_files};
+use self::missing::Image;
 use self::verdicts::Verdicts;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
@@ -32,7 +34,8 @@ use crate::model::hint::Hints;
 use crate::model::image_path::ImagePath;
 use crate::model::launch::Launch;
 use crate::model::made::Made;
-use crate::model::platform::Platform;
+use crate::model::platform::{Platform, PythonVersion};
+use crate::model::reason::Removed;
 use crate::model::receipt::{NotRun, ProofNote, ProofSummary, shortened};
 use crate::model::remedies;
 use crate::model::request::{ProveRequest, Volume};
@@ -157,12 +160,13 @@ pub(crate) fn prove(
     let mut other_stage = world.stages.stage();
     let clock = Clock::start(request.proof.limit_secs);
     let user_base = request.user_base.path().as_str();
-    let common = Common { launch: &made.launch, user_base, emulation: &emulation, clock: &clock, world };
+    let python = request.version;
+    let common = Common { launch: &made.launch, python, user_base, emulation: &emulation, clock: &clock, world };
     let slim = Side::new(common, &made.tree, slim_digest, false);
     let whole = Side::new(common, &whole, whole_digest, true);
     let mut slim = Staged { side: slim, stage };
     let mut whole = Staged { side: whole, stage: &mut other_stage };
-    let mut summary = compare(&mut slim, &mut whole, &tasks)?;
+    let mut summary = libraries::name_packages(compare(&mut slim, &mut whole, &tasks), made, request.base, world)?;
     if clock.is_over() {
         return Ok(summary);
     }
@@ -174,9 +178,12 @@ pub(crate) fn prove(
 }
 
 /// Returns the untrimmed tree with the bytecode of the trimmed one, so that neither compiles files that the other does
-/// not.
+/// not. It lacks the mark that keeps pip out, because pip is meant to do more in the image.
 fn untrimmed(made: &Made) -> Tree {
     let mut whole = made.assembly.tree.clone();
+    whole.nodes.retain(|path, _| {
+        made.tree.removed.get(path).is_none_or(|removal| removal.reason != Removed::ExternallyManaged)
+    });
     for (path, node) in &made.tree.nodes {
         if path.is_bytecode() && !whole.nodes.contains_key(path) {
             whole.insert(path.clone(), node.clone());
@@ -189,6 +196,7 @@ fn untrimmed(made: &Made) -> Tree {
 #[derive(Clone, Copy)]
 struct Common<'a> {
     launch: &'a Launch,
+    python: PythonVersion,
     /// The user base, as a path.
     user_base: &'a str,
     emulation: &'a Emulation,
@@ -363,8 +371,8 @@ fn compare(slim: &mut Staged<'_>, whole: &mut Staged<'_>, tasks: &[Task]) -> Res
         let failed: Vec<Asked> = imports.filter_map(|asked| asked.only(has_failed)).collect();
         claimed.extend(whole.replies(&failed)?);
     }
-    let tree = slim.side.tree;
-    let mut verdicts = Verdicts::new(tree, slim.side.common.clock.limit_secs);
+    let image = Image { tree: slim.side.tree, python: slim.side.common.python };
+    let mut verdicts = Verdicts::new(image, slim.side.common.clock.limit_secs);
     for question in asked.iter().flat_map(|asked| &asked.questions) {
         let (task, item) = (&tasks[question.task], question.item);
         let reply = found.get(question);
@@ -380,7 +388,7 @@ fn compare(slim: &mut Staged<'_>, whole: &mut Staged<'_>, tasks: &[Task]) -> Res
                 let again = |is_slim: bool| {
                     if is_slim { slim.again(task, item, found) } else { whole.again(task, item, &claim) }
                 };
-                judge(task.must(), Pair { slim: found, whole: &claim }, tree, again)?
+                judge(task.must(), Pair { slim: found, whole: &claim }, image, again)?
             }
             Claim::Unknown => {
                 verdicts.add_unasked(task, item);

@@ -15,6 +15,7 @@ mod loader_cache;
 mod locales;
 mod packager_files;
 mod perl;
+mod pip_lock;
 mod seeds;
 mod service_files;
 mod stdlib;
@@ -50,6 +51,7 @@ const BY_NAME: &[Rule] = &[
     time_zones::second_copies,
     certificates::bundled,
     perl::modules,
+    pip_lock::externally_managed,
     git::servers,
     git::plain_servers,
     windows_launchers::windows_launchers,
