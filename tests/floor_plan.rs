@@ -498,3 +498,82 @@ fn a_circle_is_found_by_any_way_of_writing_it() {
     );
     assert_eq!(circle_of(&[one, ("outside/a/two.rs", "// super::one")]), None);
 }
+
+/// Returns the errors of `modules` that may have hints, by name: each with its code and with the implementation of
+/// `Hints`, if there is one. Formats and plain values have no hints.
+fn errors(modules: &[Module]) -> BTreeMap<&str, (&str, Option<&str>)> {
+    let mut errors = BTreeMap::new();
+    let has_hints = |module: &&Module| matches!(module.part(), "outside" | "steps" | "pipeline");
+    for module in modules.iter().filter(has_hints) {
+        let item = |start: usize| &module.code[start..start + module.code[start..].find("\n}\n").unwrap_or_default()];
+        for (at, declaration) in
+            ["pub(crate) enum ", "pub(crate) struct "].iter().flat_map(|word| module.code.match_indices(word))
+        {
+            let name = module.code[at + declaration.len()..].split([' ', '(', ';']).next().unwrap_or_default();
+            if name.ends_with("Error") {
+                let hints = module.code.find(&format!("impl Hints for {name} {{"));
+                errors.insert(name, (item(at), hints.map(|at| module.code[at..].split("\n}\n").next().unwrap_or(""))));
+            }
+        }
+    }
+    errors
+}
+
+/// Returns the errors without `Hints`, and the variants that wrap an error and do not pass its hints on.
+fn dropped_hints(modules: &[Module]) -> Vec<String> {
+    let errors = errors(modules);
+    let mut dropped = Vec::new();
+    for (name, (code, hints)) in &errors {
+        let Some(hints) = hints else {
+            dropped.push((*name).to_owned());
+            continue;
+        };
+        let wrapped = hints.split_once("fn wrapped").map_or("", |(_, wrapped)| wrapped);
+        for variant in code.split("\n    ").filter(|line| line.starts_with(|c: char| c.is_uppercase())) {
+            let mut words = variant.split(|c: char| !c.is_alphanumeric());
+            let variant = words.next().unwrap_or_default();
+            let is_passed_on = wrapped.match_indices(&format!("Self::{variant}")).any(|(at, found)| {
+                let after = &wrapped[at + found.len()..];
+                let result = after.split_once("=>").map_or("", |(_, result)| result.trim_start());
+                !after.starts_with(char::is_alphanumeric) && result.starts_with("Some(")
+            });
+            if words.any(|word| errors.contains_key(word) || word == "Self") && !is_passed_on {
+                dropped.push(format!("{name}::{variant}"));
+            }
+        }
+    }
+    dropped
+}
+
+#[test]
+fn no_error_drops_the_hints_of_the_error_that_it_wraps() {
+    let modules = modules_of_lath();
+    assert!(errors(&modules).len() > 20);
+    assert_eq!(dropped_hints(&modules), Vec::<String>::new());
+}
+
+#[test]
+fn a_dropped_hint_is_found_in_every_form_of_a_variant() {
+    let wrapped = |arms: &str| {
+        let outer = format!(
+            "pub(crate) enum OuterError {{\n    Plain,\n    Inner(#[from] InnerError),\n    Other {{ source: \
+             Box<InnerError> }},\n}}\n\nimpl Hints for OuterError {{\n    fn wrapped(&self) {{\n        match self \
+             {{\n{arms}        }}\n    }}\n}}\n"
+        );
+        let inner = "pub(crate) struct InnerError {\n}\n\nimpl Hints for InnerError {}\n";
+        dropped_hints(&modules(&[("steps/x.rs", &outer), ("outside/y.rs", inner)]))
+    };
+    let all =
+        "            Self::Inner(error) => Some(error),\n            Self::Other { source } => Some(&**source),\n";
+    assert_eq!(wrapped(all), Vec::<String>::new());
+    assert_eq!(
+        wrapped("            Self::Inner(error) => Some(error),\n            _ => None,\n"),
+        ["OuterError::Other"]
+    );
+    assert_eq!(
+        wrapped("            Self::Inner(_) => None,\n            Self::Other { source } => Some(source),\n"),
+        ["OuterError::Inner"]
+    );
+    let without = modules(&[("pipeline/x.rs", "pub(crate) struct LoneError(String);\n")]);
+    assert_eq!(dropped_hints(&without), ["LoneError"]);
+}

@@ -190,7 +190,7 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     let request = call.request(&settings)?;
     own_python(&request, from.as_deref())?;
     if settings.build.unwrap_or(false) && request.platforms.len() > 1 {
-        return Err(usage("cannot build for several platforms by an engine: name one with `--platform`"));
+        return Err(usage("cannot build for several platforms with an engine: choose one with `--platform`"));
     }
     if let Some(file) = &settings.ca
         && !file.is_file()
@@ -219,7 +219,7 @@ fn mounts(settings: &Settings) -> Option<Mounts> {
 pub(super) fn engine_request(settings: &Settings, request: &Request) -> Result<EngineRequest, Failure> {
     for copied in &request.copies {
         if settings.build.unwrap_or(false) && !copied.source.exists() {
-            return Err(usage(format!("cannot copy `{}`: it is not there", copied.source.display())));
+            return Err(usage(format!("cannot copy `{}`: there is no such file or folder", copied.source.display())));
         }
     }
     let certificates = match &settings.ca {
@@ -235,11 +235,11 @@ pub(super) fn engine_request(settings: &Settings, request: &Request) -> Result<E
 }
 
 /// Returns the release that the name of a base image contains: `ubuntu:22.04`,
-/// `mirror.example/library/debian:bookworm-slim`. `is_told` means that the user has given it with `--base`; then the
+/// `mirror.example/library/debian:bookworm-slim`. `is_given` means that the user has given it with `--base`; then the
 /// result is `None`.
-fn release(from: &str, is_told: bool) -> Result<Option<String>, Failure> {
+fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
     if from.is_empty() || from.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'$\\".contains(c)) {
-        return Err(usage(format!("cannot start from `{from}`: it is no name of an image")));
+        return Err(usage(format!("cannot start from `{from}`: it is not the name of an image")));
     }
     let name = from.split('@').next().unwrap_or_default();
     let (path, tag) = match name.rsplit_once(':') {
@@ -249,10 +249,10 @@ fn release(from: &str, is_told: bool) -> Result<Option<String>, Failure> {
     let last = path.rsplit('/').next().unwrap_or_default();
     if let Some(known) = WITHOUT_APT.iter().find(|known| last.starts_with(**known)) {
         return Err(usage(format!(
-            "cannot install by apt on `{from}`: {known} has none; name one of Debian's or Ubuntu's, such as `debian:trixie`"
+            "cannot install with apt on `{from}`: {known} has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`"
         )));
     }
-    if is_told {
+    if is_given {
         return Ok(None);
     }
     let words: Vec<&str> = tag.split('-').collect();
@@ -267,7 +267,7 @@ fn release(from: &str, is_told: bool) -> Result<Option<String>, Failure> {
     match known.first() {
         Some((distribution, suite, _)) => Ok(Some(format!("{distribution}:{suite}"))),
         None => Err(usage(format!(
-            "cannot tell which release `{from}` is: tell it with `--base`, such as `--base debian:trixie`"
+            "cannot find out the release of `{from}`: name it with `--base`, such as `--base debian:trixie`"
         ))),
     }
 }
@@ -282,10 +282,11 @@ fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
         return Ok(());
     }
     let base = from.map_or_else(|| format!("{}:{suite}", request.base.distribution), str::to_owned);
-    let failure = Failure::usage(format!("cannot install python {wanted} on `{base}`: its `python3` is {own}"));
+    let failure =
+        Failure::usage(format!("cannot install python {wanted} on `{base}`: its `python3` has version {own}"));
     let other = settings::BASES.iter().find(|(version, _, _)| *version == wanted);
     let hint = match other {
-        Some((_, distribution, suite)) => format!("`--from {distribution}:{suite}` has it"),
+        Some((_, distribution, suite)) => format!("use `--from {distribution}:{suite}`, which has it"),
         None => "leave out `--python`".to_owned(),
     };
     Err(failure.with_exit_code(1).with_hints(vec![hint]))
@@ -320,17 +321,24 @@ mod tests {
     #[test]
     fn a_base_that_cannot_be_used_is_refused() {
         let table = [
-            ("alpine:3.22", "cannot install by apt on `alpine:3.22`: alpine has none"),
-            ("mirror.example/fedora:43", "fedora has none"),
-            ("scratch", "scratch has none"),
-            ("team/base:7", "cannot tell which release `team/base:7` is"),
-            ("debian", "cannot tell which release `debian` is"),
-            ("debian:trixie AS x", "it is no name of an image"),
-            ("debian:trixie\nRUN x", "it is no name of an image"),
+            "alpine:3.22",
+            "mirror.example/fedora:43",
+            "scratch",
+            "team/base:7",
+            "debian",
+            "debian:trixie AS x",
+            "debian:trixie\nRUN x",
         ];
-        for (from, expected) in table {
-            let failure = release(from, false).unwrap_err().to_string();
-            assert!(failure.contains(expected), "{from:?}: {failure}");
-        }
+        let errors = table.map(|from| release(from, false).unwrap_err().to_string());
+        insta::assert_snapshot!(errors.join("\n"), @"
+        error: cannot install with apt on `alpine:3.22`: alpine has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
+        error: cannot install with apt on `mirror.example/fedora:43`: fedora has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
+        error: cannot install with apt on `scratch`: scratch has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
+        error: cannot find out the release of `team/base:7`: name it with `--base`, such as `--base debian:trixie`
+        error: cannot find out the release of `debian`: name it with `--base`, such as `--base debian:trixie`
+        error: cannot start from `debian:trixie AS x`: it is not the name of an image
+        error: cannot start from `debian:trixie
+               RUN x`: it is not the name of an image
+        ");
     }
 }

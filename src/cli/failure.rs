@@ -6,8 +6,7 @@ use std::io;
 use std::path::Path;
 
 use crate::cli::clean::clean;
-use crate::model::hint::Hints;
-use crate::outside::threads::HINT as THREADS_HINT;
+use crate::model::hint::{Hint, Hints, MachineHint};
 use crate::pipeline::BuildError;
 use crate::rivals::RivalError;
 
@@ -60,7 +59,7 @@ impl Failure {
             hints.extend(system_hint(cause, full));
             next = cause.source();
         }
-        hints.extend(error.hints());
+        hints.extend(error.hints().iter().map(Hint::to_string));
         Self { exit_code: 1, message, causes, hints: Vec::new() }.with_hints(hints)
     }
 
@@ -82,7 +81,7 @@ impl Failure {
     /// Returns the text. Its lines are broken at `columns` if that is known.
     pub(super) fn text(&self, columns: Option<usize>) -> String {
         let wrapped = |label: &str, text: &str| wrapped(label, &clean(text), columns);
-        let mut text = wrapped("error: ", &self.message);
+        let mut text = wrapped("error: ", self.message.trim_end());
         for cause in &self.causes {
             text.push('\n');
             text.push_str(&wrapped("  cause: ", cause.trim_end()));
@@ -122,18 +121,20 @@ fn system_hint(error: &(dyn Error + 'static), full: &Full) -> Option<String> {
     let hint = match error.downcast_ref::<io::Error>()?.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => match full {
             Full::Cache => {
-                "the disk is full: `lath cache prune` removes what no build used of late, `--cache-dir DIR` moves the cache"
+                "the disk is full: remove unused cache entries with `lath cache prune`, or move the cache with `--cache-dir DIR`"
             }
             Full::Destination(path) => {
-                return Some(format!("the disk of `{path}` is full: make room there, or name another place"));
+                return Some(format!(
+                    "the disk of `{path}` is full: free some space there, or use another destination"
+                ));
             }
         },
         // The system reports this error if it cannot start more threads or processes.
-        io::ErrorKind::WouldBlock => THREADS_HINT,
+        io::ErrorKind::WouldBlock => return Some(Hint::Machine(MachineHint::Threads).to_string()),
         io::ErrorKind::FileTooLarge => {
-            "a file may not be so large: raise the limit with `ulimit -f unlimited`, or use another file system"
+            "the file is too large: raise the limit with `ulimit -f unlimited`, or use another file system"
         }
-        io::ErrorKind::ReadOnlyFilesystem => "that file system cannot be written to: name another place",
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: use another destination",
         _ => return None,
     };
     Some(hint.to_owned())
@@ -197,8 +198,8 @@ mod tests {
     struct Read(&'static str);
 
     impl Hints for Read {
-        fn hints(&self) -> Vec<String> {
-            vec![format!("name another file than `{}`", self.0)]
+        fn own_hints(&self) -> Vec<Hint> {
+            vec![Hint::Resolver { text: format!("name another file than `{}`", self.0) }]
         }
     }
 
@@ -208,14 +209,17 @@ mod tests {
         let text = Failure::of(&error).with_hints(vec!["try `b.tar`".to_owned()]).to_string();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[..3], ["error: cannot write `a.tar`", "  cause: no storage space", ""]);
-        assert!(lines[3].starts_with("hint: the disk is full: `lath cache prune`"), "{text}");
+        assert!(
+            lines[3].starts_with("hint: the disk is full: remove unused cache entries with `lath cache prune`"),
+            "{text}"
+        );
         assert_eq!(lines[4..], ["hint: try `b.tar`"]);
     }
 
     #[test]
     fn the_hints_of_an_error_are_shown_and_each_of_them_once() {
         let error = Read("a");
-        let text = Failure::of(&error).with_hints(error.hints()).to_string();
+        let text = Failure::of(&error).with_hints(vec![error.hints()[0].to_string()]).to_string();
         assert_eq!(text, "error: cannot read `a`\n\nhint: name another file than `a`");
     }
 

@@ -12,6 +12,7 @@ mod defaults;
 mod dockerfile;
 mod environment;
 mod failure;
+mod hints;
 mod layers;
 mod panic;
 mod run;

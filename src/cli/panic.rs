@@ -4,7 +4,8 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::{Mutex, PoisonError};
 
 use crate::cli::failure::Failure;
-use crate::outside::threads::{HINT as THREADS_HINT, is_thread_panic};
+use crate::model::hint::{Hint, MachineHint};
+use crate::outside::threads::is_thread_panic;
 
 /// The exit code for a bug in lath (`EX_SOFTWARE` of sysexits.h).
 const BUG: u8 = 70;
@@ -49,11 +50,11 @@ impl Panic {
     /// A thread that cannot be started is a limit of the machine. Everything else is a bug.
     fn failure(self) -> Failure {
         if is_thread_panic(&self.message) {
-            return Failure::outside("cannot go on: a thread cannot be started", vec![self.message])
-                .with_hints(vec![THREADS_HINT.to_owned()]);
+            return Failure::outside("cannot continue: a thread cannot be started", vec![self.message])
+                .with_hints(vec![Hint::Machine(MachineHint::Threads).to_string()]);
         }
         let Self { message, place } = self;
-        Failure::outside(format!("cannot go on: a bug of lath's, at {place}"), vec![message])
+        Failure::outside(format!("cannot continue: this is a bug in lath, at {place}"), vec![message])
             .with_exit_code(BUG)
             .with_hints(vec!["report it with the command line and this text; `RUST_BACKTRACE=1` shows more".to_owned()])
     }
@@ -71,7 +72,7 @@ mod tests {
         let failure = failure.unwrap_err();
         let text = failure.to_string();
         assert_eq!(failure.exit_code, BUG);
-        assert!(text.starts_with("error: cannot go on: a bug of lath's, at src/cli/panic.rs:"), "{text}");
+        assert!(text.starts_with("error: cannot continue: this is a bug in lath, at src/cli/panic.rs:"), "{text}");
         assert!(text.contains("\n  cause: one is not two\n\nhint: report it"), "{text}");
         let failure = caught(false, || panic!("failed to spawn thread: Os {{ code: 11 }}")).map(|()| 0).unwrap_err();
         let text = failure.to_string();

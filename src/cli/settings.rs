@@ -142,14 +142,19 @@ fn base(settings: &Settings) -> Result<(PythonVersion, BaseRequest), Failure> {
         (None, Some((_, distribution, suite))) => (*distribution, (*suite).to_owned()),
         (None, None) => {
             let version = settings.python.as_deref().unwrap_or_default();
-            return Err(usage(format!("cannot find a release with python {version}: there are {}", list())));
+            return Err(usage(format!(
+                "cannot find a release with python {version}: lath knows releases with {}",
+                list()
+            )));
         }
     };
     let version = match (wanted, known) {
         (Some(version), _) => version,
         (None, Some((version, _, _))) => parsed(version)?,
         (None, None) => {
-            return Err(usage(format!("cannot tell which Python `{suite}` has: name it with `--python VERSION`")));
+            return Err(usage(format!(
+                "cannot find out the Python version of `{suite}`: name it with `--python VERSION`"
+            )));
         }
     };
     let base = BaseRequest {
@@ -173,7 +178,7 @@ fn platforms(settings: &Settings) -> Result<NonEmpty<Platform>, Failure> {
     }
     let of_host = || {
         let architecture = Architecture::of_host().ok_or_else(|| {
-            usage("cannot build for this machine's processor: name a platform with `--platform linux/amd64`")
+            usage("cannot build for the processor of this machine: choose a platform with `--platform linux/amd64`")
         })?;
         Ok(NonEmpty::of(Platform { architecture }))
     };
@@ -244,7 +249,7 @@ fn copies(settings: &Settings) -> Result<Vec<Copied>, Failure> {
             .ok_or_else(|| usage(format!("cannot copy `{text}`: write it as `SRC:DST`, DST beginning with `/`")))?;
         let source = PathBuf::from(source);
         if !source.exists() {
-            return Err(usage(format!("cannot copy `{}`: it is not there", source.display())));
+            return Err(usage(format!("cannot copy `{}`: there is no such file or folder", source.display())));
         }
         copies.push(Copied { source, target: ImagePath::parse(target).map_err(usage)? });
     }
@@ -265,7 +270,7 @@ pub(super) fn volumes(settings: &Settings) -> Result<Vec<Volume>, Failure> {
         let source = fs_err::canonicalize(source).map_err(|error| usage(format!("cannot mount `{text}`: {error}")))?;
         let target = ImagePath::parse(target).map_err(usage)?;
         if target == ImagePath::root() {
-            return Err(usage(format!("cannot mount `{text}`: the root is the image's own")));
+            return Err(usage(format!("cannot mount `{text}`: nothing can be mounted on the root of the image")));
         }
         volumes.push(Volume { source, target, is_read_only });
     }
@@ -273,7 +278,7 @@ pub(super) fn volumes(settings: &Settings) -> Result<Vec<Volume>, Failure> {
 }
 
 fn default_name(settings: &Settings) -> Result<String, Failure> {
-    let unnamed = || usage("cannot name the image by its requirement: name it with `-t NAME`");
+    let unnamed = || usage("cannot derive the name of the image from the requirement: set it with `-t NAME`");
     let first = settings.requirement.iter().flatten().next().ok_or_else(unnamed)?;
     let first = first.exposed();
     if let Some(name) = name_of_wheel(first) {
@@ -296,7 +301,7 @@ fn name_of_wheel(requirement: &str) -> Option<String> {
 fn checked_name(text: &str) -> Result<String, Failure> {
     if !is_image_name(text) {
         return Err(usage(format!(
-            "cannot name an image `{text}`: write `name`, `name:tag` or `host/name:tag`, in lower case, of at most 255 characters"
+            "cannot name an image `{text}`: write `name`, `name:tag` or `host/name:tag`, in lower case, with at most 255 characters"
         )));
     }
     Ok(text.to_owned())
@@ -312,7 +317,7 @@ fn epoch_secs(environment: &Environment) -> Result<u64, Failure> {
         _ if is_number(text.trim()) => Err(usage(format!(
             "cannot use SOURCE_DATE_EPOCH `{text}`: an image can hold times up to {LAST} (2242-03-16)"
         ))),
-        _ => Err(usage(format!("cannot read SOURCE_DATE_EPOCH `{text}`: it is a number of seconds since 1970"))),
+        _ => Err(usage(format!("cannot read SOURCE_DATE_EPOCH `{text}`: it must be a number of seconds since 1970"))),
     }
 }
 
@@ -320,7 +325,7 @@ pub(super) fn cache_dir(settings: &Settings, environment: &Environment) -> Resul
     let given = settings.cache_dir.clone();
     given
         .or_else(|| environment.caches().map(|caches| caches.join("lath")))
-        .ok_or_else(|| usage("cannot find a place for the cache: HOME is not set; name one with `--cache-dir DIR`"))
+        .ok_or_else(|| usage("cannot find a directory for the cache: HOME is not set; name one with `--cache-dir DIR`"))
 }
 
 pub(super) fn world(settings: &Settings, environment: &Environment, cache_dir: PathBuf) -> WorldSettings {
@@ -346,7 +351,9 @@ fn checks(settings: &Settings) -> Result<Vec<String>, Failure> {
     let unreadable = |check: &&String| shlex::split(check).is_none_or(|words| words.is_empty());
     let checks = all(&settings.check);
     match checks.iter().find(unreadable) {
-        Some(check) => Err(usage(format!("cannot read the check `{check}`: a quote is open, or there is no command"))),
+        Some(check) => {
+            Err(usage(format!("cannot read the check `{check}`: a quote is not closed, or there is no command")))
+        }
         None => Ok(checks),
     }
 }
@@ -459,7 +466,7 @@ mod tests {
             ("x --user-base base", "cannot use `base` as the user base"),
             ("x --user-base /a:b", "cannot use `/a:b` as the user base"),
             ("x --user-base /usr/../proc", "as the user base"),
-            ("./dir", "name it with `-t NAME`"),
+            ("./dir", "set it with `-t NAME`"),
             ("", "cannot install nothing"),
             ("x --check 'open", "cannot read the check `'open`"),
         ];

@@ -15,13 +15,13 @@ use crate::model::facts::Linkage;
 
 #[derive(Debug, Error)]
 pub(crate) enum ElfError {
-    #[error("cannot read the ELF file: it is of 32 bits, which no platform of lath's runs")]
+    #[error("cannot read the ELF file: it is a 32-bit file, and all platforms of lath are 64-bit")]
     NarrowClass,
     #[error("cannot read the ELF file")]
     Malformed(#[from] object::Error),
     #[error("cannot read the ELF file")]
     Read(#[source] io::Error),
-    #[error("cannot read the ELF file: the names in it are longer than any loader needs")]
+    #[error("cannot read the ELF file: the names in it are too long")]
     Names,
 }
 
@@ -78,7 +78,7 @@ fn parse_wide<'data>(data: impl ReadRef<'data>) -> Result<Linkage, ElfError> {
     let header = FileHeader64::<Endianness>::parse(data)?;
     let endian = header.endian()?;
     if header.e_phnum(endian) == MANY_SEGMENTS {
-        return Err(object_error("no loader takes so many segments").into());
+        return Err(object_error("it has too many segments").into());
     }
     let segments = header.program_headers(endian, data)?;
     let mut file = Linkage { machine: header.e_machine(endian), ..Linkage::default() };
@@ -99,7 +99,7 @@ fn parse_wide<'data>(data: impl ReadRef<'data>) -> Result<Linkage, ElfError> {
             if segment.p_filesz(endian) > MAX_NAMES_BYTES as u64 {
                 return Err(ElfError::Names);
             }
-            let path = segment.data(endian, data).map_err(|()| object_error("the interpreter lies outside"))?;
+            let path = segment.data(endian, data).map_err(|()| object_error("the interpreter is outside the file"))?;
             file.interpreter = Some(text(path.strip_suffix(b"\0").unwrap_or(path))?);
         }
         // A loader uses only one dynamic section.
@@ -107,7 +107,7 @@ fn parse_wide<'data>(data: impl ReadRef<'data>) -> Result<Linkage, ElfError> {
             continue;
         }
         if segment.p_filesz(endian) > MAX_TABLE_BYTES {
-            return Err(object_error("no loader takes a table of that size").into());
+            return Err(object_error("one of its tables is too large").into());
         }
         let Some(entries) = segment.dynamic(endian, data)? else { continue };
         file.is_dynamic = true;

@@ -112,13 +112,13 @@ mod tests {
             License: GPL-3.0-only\nHome-page: UNKNOWN\nProject-URL: Home Page, https://tool.example\n\
             Project-URL: Source Code, https://code.example/tool\nProject-URL: docs , https://docs.example\n\
             Project-URL: Bugs, https://bugs.example\n\nSummary: not this\n";
-        let told = |text: &str| Some(text.to_owned());
+        let some = |text: &str| Some(text.to_owned());
         let expected = Metadata {
-            summary: told("A tool of two lines"),
-            licenses: told("MIT OR ISC"),
-            homepage: told("https://tool.example"),
-            source: told("https://code.example/tool"),
-            documentation: told("https://docs.example"),
+            summary: some("A tool of two lines"),
+            licenses: some("MIT OR ISC"),
+            homepage: some("https://tool.example"),
+            source: some("https://code.example/tool"),
+            documentation: some("https://docs.example"),
         };
         assert_eq!(read(text), expected);
         assert_eq!(read(""), Metadata::default());

@@ -37,9 +37,9 @@ pub(crate) struct IndexFile {
 pub(crate) enum ReleaseError {
     #[error("cannot read the Release file: the field `{0}` is missing")]
     Missing(&'static str),
-    #[error("cannot read the Release file: `{0}` is no date of RFC 2822")]
+    #[error("cannot read the Release file: `{0}` is not a date as in RFC 2822")]
     Date(String),
-    #[error("cannot read the Release file: the line `{0}` is no field and no index")]
+    #[error("cannot read the Release file: the line `{0}` is neither a field nor an index")]
     Line(String),
 }
 

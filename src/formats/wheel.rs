@@ -20,7 +20,7 @@ const MAX_TEXT_BYTES: u64 = 64 << 20;
 
 #[derive(Debug, Error)]
 pub(crate) enum WheelError {
-    #[error("cannot read the wheel: it is no zip archive")]
+    #[error("cannot read the wheel: it is not a zip archive")]
     Archive(#[source] zip::result::ZipError),
     #[error("cannot use the wheel: {0}")]
     Bomb(&'static str),
@@ -32,11 +32,11 @@ pub(crate) enum WheelError {
     File { file: String, problem: &'static str },
     #[error("cannot use the wheel: it has {0} directories named `*.dist-info`, not one")]
     DistInfo(usize),
-    #[error("cannot use the wheel: it says Wheel-Version `{0}`, and this lath reads 1.x")]
+    #[error("cannot use the wheel: its Wheel-Version is `{0}`, and this lath reads only 1.x")]
     Version(String),
-    #[error("cannot use the wheel: the {algorithm} of `{file}` is not what its RECORD says")]
+    #[error("cannot use the wheel: the {algorithm} of `{file}` is not the one in its RECORD")]
     Record { file: String, algorithm: &'static str },
-    #[error("cannot use the wheel: no script can be named `{}`, as its entry_points.txt has it", name.escape_debug())]
+    #[error("cannot use the wheel: its entry_points.txt contains a script named `{}`, which cannot be the name of a file", name.escape_debug())]
     Script { name: String },
     #[error("cannot use the wheel: its RECORD {problem} `{file}`")]
     Listing { file: String, problem: &'static str },
@@ -107,7 +107,7 @@ impl<R: Read + Seek> Wheel<R> {
         for line in record.lines().filter(|line| !line.trim().is_empty()) {
             let (path, hash) = record_line(line);
             if !held.contains(path.as_str()) {
-                return refuse(&path, "lists a file that it does not hold:");
+                return refuse(&path, "lists a file that the wheel does not contain:");
             }
             if let Some(recorded) = hash {
                 self.record.insert(path.clone(), recorded);
@@ -122,7 +122,7 @@ impl<R: Read + Seek> Wheel<R> {
                 return refuse(name, "does not list");
             }
             if !self.record.contains_key(name) {
-                return refuse(name, "has no sha256 or better of");
+                return refuse(name, "has no sha256 or stronger hash of");
             }
         }
         Ok(())
@@ -196,9 +196,11 @@ impl<R: Read + Seek> Wheel<R> {
             let (read_bytes, stronger) = reader.finish();
             let Some(sha256) = sha256 else { continue };
             if read_bytes != told_bytes {
-                return Err(
-                    WheelError::File { file: name, problem: "is not of the size that the archive tells" }.into()
-                );
+                return Err(WheelError::File {
+                    file: name,
+                    problem: "does not have the size that the zip archive declares",
+                }
+                .into());
             }
             let Some(recorded) = recorded else { continue };
             if recorded.digest != base64_url(stronger.as_deref().unwrap_or(&sha256)) {
@@ -251,7 +253,7 @@ fn checked_names<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<Vec<Stri
         return Err(WheelError::Bomb("two of its entries have the same name"));
     }
     if archive.has_overlapping_entries().map_err(WheelError::Archive)? {
-        return Err(WheelError::Bomb("its entries overlap, as only a zip bomb's do"));
+        return Err(WheelError::Bomb("its entries overlap, which happens only in zip bombs"));
     }
     let mut names = Vec::with_capacity(archive.len());
     let (mut total_bytes, mut packed_bytes) = (0_u64, 0_u64);
@@ -275,7 +277,7 @@ fn checked_names<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<Vec<Stri
         names.push(name);
     }
     if total_bytes > RATIO_FREE_BYTES && total_bytes / MAX_RATIO > packed_bytes {
-        return Err(WheelError::Bomb("it unpacks to more than 200 times its size, as only a zip bomb does"));
+        return Err(WheelError::Bomb("it unpacks to more than 200 times its size, like a zip bomb"));
     }
     Ok(names)
 }
@@ -299,13 +301,13 @@ fn place(name: &str, data: &str) -> Result<(Scheme, String), WheelError> {
     let Some(rest) = name.strip_prefix(data) else { return Ok((Scheme::Site, name.to_owned())) };
     let refuse = |problem| WheelError::File { file: name.to_owned(), problem };
     let split = rest.split_once('/').filter(|(_, path)| !path.is_empty());
-    let (scheme, path) = split.ok_or_else(|| refuse("is a file in the place of a folder"))?;
+    let (scheme, path) = split.ok_or_else(|| refuse("is a file, but other files are in a folder of that name"))?;
     let scheme = match scheme {
         "purelib" | "platlib" => Scheme::Site,
         "scripts" => Scheme::Scripts,
         "data" => Scheme::Data,
         "headers" => Scheme::Headers,
-        _ => return Err(refuse("is of an unknown scheme")),
+        _ => return Err(refuse("has an unknown installation scheme")),
     };
     Ok((scheme, path.to_owned()))
 }
@@ -453,33 +455,56 @@ mod tests {
     fn a_hostile_wheel_is_refused_by_what_is_wrong_with_it() {
         let zeros = vec![0; 80 << 20];
         let table = [
-            (demo().raw_entry("../evil", "x"), "`../evil` leads outside the wheel"),
-            (demo().raw_entry("/etc/passwd", "x"), "`/etc/passwd` leads outside the wheel"),
-            (demo().raw_entry("a\\b", "x"), "has a name that no file can have"),
-            (demo().raw_entry("a\0b", "x"), "`a\\u{0}b` has a name that no file can have"),
-            (demo().raw_entry("a//b", "x"), "has a name that no file can have"),
-            (demo().link("lib", "/etc"), "`lib` is a symbolic link"),
-            (demo().raw_entry("demo/a.py", "again"), "two of its entries have the same name"),
-            (demo().recorded_as("demo/a.py", "other"), "the sha256 of `demo/a.py` is not what its RECORD says"),
-            (demo().without_record_of("demo/a.py"), "its RECORD does not list `demo/a.py`"),
-            (demo().record_line("ghost.py,,"), "its RECORD lists a file that it does not hold: `ghost.py`"),
-            (demo().without_record_of("demo/a.py").record_line("demo/a.py,md5=x,1"), "has no sha256 or better of"),
-            (demo().without_record(), "`demo-1.dist-info/RECORD` is missing"),
-            (demo().claims_size("demo/a.py", 0), "cannot read the wheel's `demo/a.py`"),
-            (demo().claims_size("demo/a.py", 9), "`demo/a.py` is not of the size that the archive tells"),
-            (demo().claims_size("demo/a.py", u32::MAX - 1), "it unpacks to more than 200 times its size"),
-            (demo().file("zeros", &zeros), "it unpacks to more than 200 times its size"),
-            (demo().raw_entry("demo-1.data/scripts", "x"), "`demo-1.data/scripts` is a file in the place of a folder"),
-            (demo().script("", "demo:main"), "no script can be named ``, as its entry_points.txt has it"),
-            (demo().script("../evil", "demo:main"), "no script can be named `../evil`"),
-            (demo().script("a\0b", "demo:main"), "no script can be named `a\\0b`"),
-            (demo().file("other-2.dist-info/METADATA", ""), "it has 2 directories named `*.dist-info`"),
+            demo().raw_entry("../evil", "x"),
+            demo().raw_entry("/etc/passwd", "x"),
+            demo().raw_entry("a\\b", "x"),
+            demo().raw_entry("a\0b", "x"),
+            demo().raw_entry("a//b", "x"),
+            demo().link("lib", "/etc"),
+            demo().raw_entry("demo/a.py", "again"),
+            demo().recorded_as("demo/a.py", "other"),
+            demo().without_record_of("demo/a.py"),
+            demo().record_line("ghost.py,,"),
+            demo().without_record_of("demo/a.py").record_line("demo/a.py,md5=x,1"),
+            demo().without_record(),
+            demo().claims_size("demo/a.py", 0),
+            demo().claims_size("demo/a.py", 9),
+            demo().claims_size("demo/a.py", u32::MAX - 1),
+            demo().file("zeros", &zeros),
+            demo().raw_entry("demo-1.data/scripts", "x"),
+            demo().script("", "demo:main"),
+            demo().script("../evil", "demo:main"),
+            demo().script("a\0b", "demo:main"),
+            demo().file("other-2.dist-info/METADATA", ""),
         ];
-        for (wheel, message) in table {
-            let error = read(Cursor::new(wheel.build())).expect_err(message);
-            let said = format!("{error}; {:?}", std::error::Error::source(&error).map(ToString::to_string));
-            assert!(said.starts_with("cannot ") && said.contains(message), "{message}: {said}");
-        }
+        let errors = table.map(|wheel| {
+            let error = read(Cursor::new(wheel.build())).unwrap_err();
+            let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+            std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
+        });
+        insta::assert_snapshot!(errors.join("\n"), @r"
+        cannot use the wheel: `../evil` leads outside the wheel
+        cannot use the wheel: `/etc/passwd` leads outside the wheel
+        cannot use the wheel: `a\\b` has a name that no file can have
+        cannot use the wheel: `a\u{0}b` has a name that no file can have
+        cannot use the wheel: `a//b` has a name that no file can have
+        cannot use the wheel: `lib` is a symbolic link
+        cannot use the wheel: two of its entries have the same name
+        cannot use the wheel: the sha256 of `demo/a.py` is not the one in its RECORD
+        cannot use the wheel: its RECORD does not list `demo/a.py`
+        cannot use the wheel: its RECORD lists a file that the wheel does not contain: `ghost.py`
+        cannot use the wheel: its RECORD has no sha256 or stronger hash of `demo/a.py`
+        cannot use the wheel: `demo-1.dist-info/RECORD` is missing
+        cannot read the wheel's `demo/a.py`: File is larger than its declared uncompressed size
+        cannot use the wheel: `demo/a.py` does not have the size that the zip archive declares
+        cannot use the wheel: it unpacks to more than 200 times its size, like a zip bomb
+        cannot use the wheel: it unpacks to more than 200 times its size, like a zip bomb
+        cannot use the wheel: `demo-1.data/scripts` is a file, but other files are in a folder of that name
+        cannot use the wheel: its entry_points.txt contains a script named ``, which cannot be the name of a file
+        cannot use the wheel: its entry_points.txt contains a script named `../evil`, which cannot be the name of a file
+        cannot use the wheel: its entry_points.txt contains a script named `a\0b`, which cannot be the name of a file
+        cannot use the wheel: it has 2 directories named `*.dist-info`, not one
+        ");
     }
 
     #[test]
@@ -534,7 +559,10 @@ mod tests {
         }
         for name in ["", ".", "..", "a/b", "../x", "/x", "a\0b", "a\rb", "a\x1bb", "a\\b", ".wh.a", &long] {
             let error = scripts(&format!("[gui_scripts]\n{name} = a:b\n")).unwrap_err().to_string();
-            assert!(error.starts_with("cannot use the wheel: no script can be named `"), "{error}");
+            assert!(
+                error.starts_with("cannot use the wheel: its entry_points.txt contains a script named `"),
+                "{error}"
+            );
         }
     }
 }

@@ -43,7 +43,7 @@ impl Digest {
     pub(crate) fn of_key(value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
             Ok(json) => Self::of(&json),
-            Err(error) => unreachable!("a key that is no JSON: {error}"),
+            Err(error) => unreachable!("a key that cannot be JSON: {error}"),
         }
     }
 

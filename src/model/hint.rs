@@ -1,10 +1,9 @@
-//! Hints as values: what an image lacks, and what to add. They become words only when they are shown.
-
-use std::fmt;
+//! Hints as values: what the user can do about an error, or add to an image. They contain no words, because each front
+//! end has its own names for its options; `cli/hints.rs` has those of the command line.
 
 use serde::{Deserialize, Serialize};
 
-/// Something that the image lacks.
+/// What the user can do. The names of the variants are stable, because they are written to JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Hint {
@@ -14,24 +13,22 @@ pub(crate) enum Hint {
     Libraries { wheel: String, sonames: Vec<String>, suite: String },
     /// A program that ran in the image did not find the program or module `name`.
     Absent { name: String, add: Addition },
-}
-
-impl fmt::Display for Hint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Call { caller, called, add } => {
-                write!(f, "{caller} calls `{called}`, which is not in the image: {add}")
-            }
-            Self::Libraries { wheel, sonames, suite } => {
-                let (names, them) = (sonames.join("`, `"), if sonames.len() == 1 { "it" } else { "them" });
-                write!(
-                    f,
-                    "{wheel} needs `{names}`, which no package of `{suite}` is known to carry: name {them} with `--with PACKAGE`"
-                )
-            }
-            Self::Absent { name, add } => write!(f, "`{name}` is not in the image: {add}"),
-        }
-    }
+    /// Add what the error says is missing.
+    Add(Addition),
+    /// Change the request.
+    Request(RequestHint),
+    /// Change the checks.
+    Proof(ProofHint),
+    /// Mend the connection to a server, or use another server.
+    Network(NetworkHint),
+    /// Change the Debian or Ubuntu archive.
+    Archive(ArchiveHint),
+    /// Change this machine: its limits, its sandbox or its cache.
+    Machine(MachineHint),
+    /// Change the engine or the Dockerfile that it builds.
+    Engine(EngineHint),
+    /// A hint of uv's resolver, in uv's words.
+    Resolver { text: String },
 }
 
 /// What to add to a request.
@@ -46,25 +43,160 @@ pub(crate) enum Addition {
     Requirement(String),
 }
 
-impl fmt::Display for Addition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Shell => f.write_str("add it with `--shell`"),
-            Self::Package(package) => write!(f, "add it with `--with {package}`"),
-            // A shell would take the operators of a version for its own.
-            Self::Requirement(requirement) if requirement.contains(['<', '>']) => {
-                write!(f, "ask for `'{requirement}'`, too")
-            }
-            Self::Requirement(requirement) => write!(f, "ask for `{requirement}`, too"),
-        }
-    }
+/// How to change the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RequestHint {
+    /// A URL contains a character that must be percent-encoded.
+    PercentEncode,
+    /// A script is not a requirement: name its imports, and copy the script.
+    CopyScript,
+    /// Build a wheel of a source tree or source distribution, and name that.
+    BuildWheel,
+    /// Build a wheel of `name`, of which the index has only a source distribution.
+    BuildWheelOf { name: String },
+    /// Use a wheel whose dependencies are names or URLs of wheels.
+    PlainDependencies,
+    /// Name the file that a wheel requires.
+    NameRequiredFile,
+    /// The file is a list of requirements.
+    RequirementsFile { path: String },
+    /// Use the version that has a wheel that fits.
+    OtherVersion { name: String, version: String },
+    /// Use the Python for which there are wheels.
+    OtherPython { name: String, python: String },
+    /// Report the malformed wheel, and use another version.
+    OtherWheel { parcel: String },
+    /// Check whether the malformed parcel comes from a trusted server.
+    TrustedParcel { parcel: String },
+    /// Choose the script that the image starts.
+    ChooseScript,
+    /// Write to another place.
+    OtherDestination,
+    /// Compress with gzip instead of zstd.
+    Gzip,
 }
 
-/// An error that may know what to do about it.
+/// How to change the checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ProofHint {
+    /// Allow more time for all checks.
+    MoreTime,
+    /// Keep a path that trim removed and that a failed check names.
+    Keep { path: String },
+    /// Build without trimming to find out whether that is the cause, or without checks.
+    Untrimmed,
+}
+
+/// How to reach a server, or which other one to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum NetworkHint {
+    /// Go online once, to fill the cache.
+    FillCache,
+    /// Name the certificates to trust.
+    Certificates,
+    /// The server redirects in a circle.
+    RedirectLoop,
+    /// Check the connection and the settings of the proxy.
+    Reachable,
+    /// The proxy requires a password.
+    ProxyPassword,
+    /// The server requires a password.
+    Password,
+    /// A page of a proxy came instead of a file.
+    ProxyPage,
+    /// The bytes are not those that were published.
+    OtherBytes,
+    /// The server is too slow.
+    Slow,
+    /// A page is too large for an index.
+    LargePage,
+    /// The metadata of a wheel is too large.
+    LargeMetadata,
+    /// All pages together are too large.
+    ManyPages,
+}
+
+/// How to change the archive of Debian or Ubuntu.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ArchiveHint {
+    /// Name the mirror with the security updates.
+    SecurityMirror,
+    /// Use one of the releases `known` (`debian:trixie`), or a mirror with older ones.
+    OtherRelease { known: Vec<String> },
+    /// A page of a proxy came instead of a Release file.
+    ProxyPage,
+    /// Name the keys of the archive.
+    Keyring,
+    /// Convert the keyring to the binary form.
+    BinaryKeyring,
+    /// The mirror is out of date.
+    StaleMirror,
+    /// The mirror is being updated.
+    UpdatingMirror,
+    /// The mirror does not have the platform.
+    PlatformMirror,
+}
+
+/// How to change this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum MachineHint {
+    /// Raise the limit on address space.
+    AddressSpace,
+    /// Raise the limit on processes and threads.
+    Threads,
+    /// Run lath as an ordinary user, or do without the sandbox.
+    OrdinaryUser,
+    /// Enable user namespaces, or do without the sandbox.
+    UserNamespaces,
+    /// Use a cache that can be written to.
+    WritableCache,
+    /// Empty the cache of another version, or use another cache.
+    EmptyCache,
+    /// Run the same command again, because the damaged file was removed.
+    RunAgain,
+}
+
+/// How to change the engine or the Dockerfile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum EngineHint {
+    /// Install an engine, or use a command that needs none.
+    Install,
+    /// Start the daemon, or write a file.
+    StartDaemon,
+    /// Use a base image that has apt.
+    BaseWithApt,
+    /// Name the certificates that the build trusts.
+    Certificates,
+    /// Install buildx, or use the classic builder.
+    Buildx,
+    /// Start the engine again.
+    Restart,
+}
+
+/// An error that may have hints.
 pub(crate) trait Hints: std::error::Error {
-    /// Returns hints in addition to the error's own text. An error that wraps others returns theirs.
-    fn hints(&self) -> Vec<String> {
+    /// Returns the hints of this error, without those of the error that it wraps.
+    fn own_hints(&self) -> Vec<Hint> {
         Vec::new()
+    }
+
+    /// Returns the error that this one wraps, if that may have hints. `tests/floor_plan.rs` checks that no error
+    /// forgets one.
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        None
+    }
+
+    /// Returns the hints of this error and of all errors that it wraps, from the outside to the inside.
+    fn hints(&self) -> Vec<Hint> {
+        let mut hints = self.own_hints();
+        hints.extend(self.wrapped().into_iter().flat_map(|error| error.hints()));
+        hints
     }
 }
 
@@ -74,40 +206,47 @@ impl Hints for serde_json::Error {}
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use super::*;
 
-    #[test]
-    fn a_hint_names_what_to_add_in_the_words_of_the_command_line() {
-        let text = str::to_owned;
-        let libraries = |sonames: &[&str]| Hint::Libraries {
-            wheel: text("w"),
-            sonames: sonames.iter().map(|name| text(name)).collect(),
-            suite: text("trixie"),
-        };
-        let table = [
-            (
-                Hint::Call { caller: text("yq"), called: text("jq"), add: Addition::Package(text("jq")) },
-                "yq calls `jq`, which is not in the image: add it with `--with jq`",
-            ),
-            (
-                libraries(&["liba.so.1"]),
-                "w needs `liba.so.1`, which no package of `trixie` is known to carry: name it with `--with PACKAGE`",
-            ),
-            (
-                libraries(&["liba.so.1", "libb.so.1"]),
-                "w needs `liba.so.1`, `libb.so.1`, which no package of `trixie` is known to carry: name them with `--with PACKAGE`",
-            ),
-            (
-                Hint::Absent { name: text("sh"), add: Addition::Shell },
-                "`sh` is not in the image: add it with `--shell`",
-            ),
-            (
-                Hint::Absent { name: text("pkg_resources"), add: Addition::Requirement(text("setuptools<81")) },
-                "`pkg_resources` is not in the image: ask for `'setuptools<81'`, too",
-            ),
-        ];
-        for (hint, words) in table {
-            assert_eq!(hint.to_string(), words);
+    #[derive(Debug)]
+    struct Layer(Option<Hint>, Option<Box<Layer>>);
+
+    impl fmt::Display for Layer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("layer")
         }
+    }
+
+    impl std::error::Error for Layer {}
+
+    impl Hints for Layer {
+        fn own_hints(&self) -> Vec<Hint> {
+            self.0.clone().into_iter().collect()
+        }
+
+        fn wrapped(&self) -> Option<&dyn Hints> {
+            self.1.as_deref().map(|layer| layer as &dyn Hints)
+        }
+    }
+
+    #[test]
+    fn hints_come_through_all_layers_from_the_outside_to_the_inside() {
+        let [gzip, slow] = [Hint::Request(RequestHint::Gzip), Hint::Network(NetworkHint::Slow)];
+        let inner = Layer(Some(slow.clone()), None);
+        let error = Layer(Some(gzip.clone()), Some(Box::new(Layer(None, Some(Box::new(inner))))));
+        assert_eq!(error.hints(), [gzip, slow]);
+        assert_eq!(Layer(None, None).hints(), []);
+    }
+
+    #[test]
+    fn a_hint_in_json_has_its_id_and_the_data() {
+        let json = |hint: &Hint| serde_json::to_string(hint).unwrap();
+        let add = Addition::Package("jq".to_owned());
+        assert_eq!(json(&Hint::Add(add)), r#"{"add":{"package":"jq"}}"#);
+        assert_eq!(json(&Hint::Network(NetworkHint::FillCache)), r#"{"network":"fill-cache"}"#);
+        let keep = ProofHint::Keep { path: "/usr/bin/jq".to_owned() };
+        assert_eq!(json(&Hint::Proof(keep)), r#"{"proof":{"keep":{"path":"/usr/bin/jq"}}}"#);
     }
 }

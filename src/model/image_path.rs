@@ -17,7 +17,7 @@ pub(crate) struct ImagePath(String);
 pub(crate) enum ImagePathError {
     #[error("cannot use the path `{0}`: it leads outside the image")]
     Outside(String),
-    #[error("cannot use the path {0:?}: it holds a NUL, a line break or bytes that are not UTF-8")]
+    #[error("cannot use the path {0:?}: it contains a NUL, a line break or bytes that are not UTF-8")]
     Unspeakable(String),
     #[error("cannot use the path `{}…`: {}", start(.0), TOO_LONG)]
     TooLong(String),
@@ -28,7 +28,7 @@ pub(crate) enum ImagePathError {
 /// The most bytes of a name, and of a path with the NUL that ends it (limits.h(0p), `NAME_MAX` and `PATH_MAX` of Linux).
 const MAX_NAME_BYTES: usize = 255;
 const MAX_PATH_BYTES: usize = 4096;
-const TOO_LONG: &str = "Linux takes names of at most 255 bytes, and paths of at most 4095";
+const TOO_LONG: &str = "Linux allows names of at most 255 bytes and paths of at most 4095 bytes";
 
 /// The beginning of a path that is too long to be shown.
 fn start(path: &str) -> String {

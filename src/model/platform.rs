@@ -64,7 +64,7 @@ pub(crate) struct Platform {
 }
 
 #[derive(Debug, Error)]
-#[error("cannot build for the platform `{0}`: lath knows `linux/amd64` and `linux/arm64`")]
+#[error("cannot build for the platform `{0}`: lath supports `linux/amd64` and `linux/arm64`")]
 pub(crate) struct PlatformError(String);
 
 impl fmt::Display for Platform {

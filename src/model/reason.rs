@@ -48,7 +48,7 @@ pub(crate) enum Why {
 
 impl Why {
     /// Returns the stable name of the kind of reason.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what writes a lock or a bill of materials needs it"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "needed to write locks and bills of materials"))]
     pub(crate) fn id(&self) -> &'static str {
         match self {
             Self::Interpreter => "interpreter",
@@ -116,7 +116,7 @@ pub(crate) enum Kept {
 
 impl Kept {
     /// Returns the stable name of the kind of reason.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what explains an image to a machine needs it"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "needed to explain an image in JSON"))]
     pub(crate) fn id(&self) -> &'static str {
         match self {
             Self::Pattern => "pattern",

@@ -9,10 +9,6 @@ use uv_netrc::Netrc;
 
 use crate::model::secret_text::without_credentials;
 
-/// Hint for a URL if the end of its password is ambiguous.
-pub(crate) const PERCENT_HINT: &str =
-    "special characters of a password are written with percent signs: `%40` for `@`, `%2F` for `/`, `%3A` for `:`";
-
 /// The names and passwords for servers. The debug output contains none of them.
 #[derive(Default)]
 pub(crate) struct Credentials {

@@ -11,6 +11,8 @@ use fs_err as fs;
 use futures::StreamExt as _;
 use thiserror::Error;
 
+use crate::model::hint::{EngineHint, Hint, Hints};
+
 const CHUNK_BYTES: usize = 1 << 20;
 /// A running daemon responds at once. Without this limit, a daemon that hangs would block the build.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -38,7 +40,7 @@ pub(crate) struct Engine {
 pub(crate) enum DaemonError {
     #[error("cannot reach the daemon at `{host}`")]
     Connect { host: String, source: bollard::errors::Error },
-    #[error("cannot reach the daemon at `{host}`: it does not answer within {} s", ANSWER_WITHIN.as_secs())]
+    #[error("cannot reach the daemon at `{host}`: it did not answer within {} s", ANSWER_WITHIN.as_secs())]
     Silent { host: String },
     #[error("cannot find a daemon: there is no socket at {}", listed(.looked))]
     Missing { looked: Vec<String> },
@@ -46,6 +48,19 @@ pub(crate) enum DaemonError {
     Load { host: String, source: bollard::errors::Error },
     #[error("cannot read the archive to load")]
     Read(#[source] std::io::Error),
+    #[error("cannot start the runtime for requests to the daemon")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl Hints for DaemonError {
+    fn own_hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Connect { .. } | Self::Silent { .. } | Self::Missing { .. } => {
+                vec![Hint::Engine(EngineHint::StartDaemon)]
+            }
+            Self::Load { .. } | Self::Read(_) | Self::Runtime(_) => Vec::new(),
+        }
+    }
 }
 
 fn listed(hosts: &[String]) -> String {
@@ -136,7 +151,7 @@ fn api(text: &str) -> (u32, u32) {
 
 fn block_on<T>(work: impl Future<Output = Result<T, DaemonError>>) -> Result<T, DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(DaemonError::Read)?.block_on(work)
+    runtime.map_err(DaemonError::Runtime)?.block_on(work)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 use rustix::process::{Resource, getrlimit};
 use thiserror::Error;
 
-use crate::model::hint::Hints;
+use crate::model::hint::{Hint, Hints, MachineHint};
 
 /// So many threads a build has at most besides those of rayon's pool: two for the network and some for its files and for
 /// names, the resolver, the archive, the downloads, the sandbox's output.
@@ -31,17 +31,14 @@ pub(crate) enum ThreadsError {
 }
 
 impl Hints for ThreadsError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         match self {
-            Self::AddressSpace { .. } => vec!["raise the limit with `ulimit -v unlimited`".to_owned()],
-            // What the system says has its own hint.
+            Self::AddressSpace { .. } => vec![Hint::Machine(MachineHint::AddressSpace)],
+            // The error of the operating system has its own hint.
             Self::Threads(_) | Self::Pool(_) => Vec::new(),
         }
     }
 }
-
-/// What to do if no more threads can be started.
-pub(crate) const HINT: &str = "raise the limit on processes and threads (`ulimit -u`, `TasksMax=` of systemd, `--pids-limit` of an engine), or that on memory (`ulimit -v`)";
 
 /// Sees that the threads of a build can be started, and starts rayon's. If there are fewer than the machine has
 /// processors for, rayon gets fewer.

@@ -8,7 +8,7 @@ use fs_err as fs;
 use thiserror::Error;
 
 use crate::model::event::Listener;
-use crate::model::hint::Hints;
+use crate::model::hint::{ArchiveHint, Hint, Hints};
 use crate::model::world_settings::WorldSettings;
 use crate::outside::archive::signature::{Keyring, SignatureError};
 use crate::outside::archive::{Access, Archive};
@@ -54,15 +54,20 @@ pub(crate) enum WorldError {
 }
 
 impl Hints for WorldError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         match self {
-            Self::Threads(error) => error.hints(),
-            Self::Store(error) => error.hints(),
-            Self::Keyring { .. } | Self::Keys { .. } => vec![
-                "a keyring is a file of public keys in binary form, as in `/usr/share/keyrings`; `gpg --dearmor` makes one of an armored file"
-                    .to_owned(),
-            ],
-            Self::Http(error) => error.hints(),
+            Self::Keyring { .. } | Self::Keys { .. } => vec![Hint::Archive(ArchiveHint::BinaryKeyring)],
+            Self::Threads(_) | Self::Store(_) | Self::Http(_) => Vec::new(),
+        }
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Threads(error) => Some(error),
+            Self::Store(error) => Some(error),
+            Self::Http(error) => Some(error),
+            Self::Keys { source, .. } => Some(source),
+            Self::Keyring { .. } => None,
         }
     }
 }

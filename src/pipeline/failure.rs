@@ -31,7 +31,7 @@ pub(crate) enum BuildError {
     #[error(transparent)]
     Launch(#[from] LaunchError),
     #[error(transparent)]
-    Trim(#[from] StoreError),
+    Store(#[from] StoreError),
     #[error(transparent)]
     Compile(#[from] CompileError),
     #[error(transparent)]
@@ -70,19 +70,19 @@ impl BuildError {
 }
 
 impl Hints for BuildError {
-    fn hints(&self) -> Vec<String> {
+    fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
-            Self::Resolve(error) => error.hints(),
-            Self::Fetch(error) => error.hints(),
-            Self::Unpack(error) => error.hints(),
-            Self::Assemble(error) => error.hints(),
-            Self::Launch(error) => error.hints(),
-            Self::Trim(error) => error.hints(),
-            Self::Compile(error) => error.hints(),
-            Self::Prove(error) => error.hints(),
-            Self::Pack(error) => error.hints(),
-            Self::Seal(error) => error.hints(),
-            Self::Emit(error) => error.hints(),
+            Self::Resolve(error) => Some(&**error),
+            Self::Fetch(error) => Some(error),
+            Self::Unpack(error) => Some(error),
+            Self::Assemble(error) => Some(error),
+            Self::Launch(error) => Some(error),
+            Self::Store(error) => Some(error),
+            Self::Compile(error) => Some(error),
+            Self::Prove(error) => Some(error),
+            Self::Pack(error) => Some(error),
+            Self::Seal(error) => Some(error),
+            Self::Emit(error) => Some(error),
         }
     }
 }
@@ -92,13 +92,18 @@ mod tests {
     use std::io;
 
     use super::*;
+    use crate::model::hint::{Hint, MachineHint};
+    use crate::outside::http::HttpError;
+    use crate::outside::stage::StageError;
+    use crate::steps::unpack::PartError;
 
     #[test]
     fn an_error_of_any_step_keeps_the_hints_of_the_error_that_it_wraps() {
         let store = || StoreError::Open { root: "/cache".into(), source: io::ErrorKind::PermissionDenied.into() };
         let expected = store().hints();
         assert_eq!(expected.len(), 1);
-        let errors: [BuildError; 7] = [
+        let part = PartError::Damaged(Box::new(store().into()));
+        let errors: [BuildError; 10] = [
             store().into(),
             ResolveError::from(store()).into(),
             AssembleError::from(store()).into(),
@@ -106,9 +111,15 @@ mod tests {
             ProveError::from(store()).into(),
             PackError::from(store()).into(),
             EmitError::from(store()).into(),
+            EmitError::Fill { path: "out".into(), source: StageError::from(store()) }.into(),
+            CompileError::from(StageError::from(store())).into(),
+            FetchError::from(HttpError::from(store())).into(),
         ];
         for error in errors {
             assert_eq!(error.hints(), expected, "{error:?}");
         }
+        // The bytes of a parcel are damaged, and the store cannot be opened: both have a hint.
+        let error = BuildError::from(UnpackError::Parcel { parcel: "a.whl".to_owned(), source: part });
+        assert_eq!(error.hints(), [vec![Hint::Machine(MachineHint::RunAgain)], expected].concat());
     }
 }

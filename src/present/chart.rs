@@ -131,14 +131,14 @@ mod tests {
     fn bars_are_as_long_as_images_are_large() {
         let svg = svg(&comparison()).unwrap();
         assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{svg}");
-        for told in [
+        for text in [
             "pre-commit 4.7.0 on debian:trixie",
             "~913.0 MB",
             "50.0 MB",
             "19.0 MB to pull",
             "prefers-color-scheme:dark",
         ] {
-            assert!(svg.contains(told), "{told}: {svg}");
+            assert!(svg.contains(text), "{text}: {svg}");
         }
         // The widest rectangle is that of pip and compilers.
         let widths = svg

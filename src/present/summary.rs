@@ -30,7 +30,7 @@ pub(crate) fn summary(receipt: &Receipt, destinations: &[Destination]) -> String
 /// The summary after an engine has built the Dockerfile of `request`.
 pub(crate) fn summary_of_engine(request: &Request, receipt: &EngineReceipt) -> String {
     let mut lines = vec![format!(
-        "{}: {} unpacked, built by {} in {:.1} s",
+        "{}: {} unpacked, built with {} in {:.1} s",
         request.output.name,
         megabytes(receipt.size_bytes),
         receipt.program.name(),
@@ -51,21 +51,21 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
         counted(receipt.layers.len(), "layer"),
     );
     let origins = receipt.bytes_by_origin.iter().map(|(origin, bytes)| (origin.as_str(), *bytes));
-    section(&mut text, "where the bytes are", &by_size(origins), ORIGINS);
+    section(&mut text, "files by origin", &by_size(origins), ORIGINS);
     let layers: Vec<(&str, u64)> =
         receipt.layers.iter().map(|layer| (layer.title.as_str(), layer.files_bytes)).collect();
     section(&mut text, "layers, from the bottom", &layers, layers.len());
     let removed = by_size(receipt.removed_bytes_by_reason.iter().map(|(reason, bytes)| (reason.words(), *bytes)));
     let total: u64 = removed.iter().map(|(_, bytes)| bytes).sum();
     if total > 0 {
-        section(&mut text, &format!("left out, {} in all", megabytes(total)), &removed, removed.len());
+        section(&mut text, &format!("left out, {} in total", megabytes(total)), &removed, removed.len());
     }
     proof(&mut text, &receipt.checks);
     if !receipt.entrypoint.is_empty() {
         line(&mut text, "runs", &receipt.entrypoint.join(" "));
     }
     if let Some(failed) = failed_start(receipt) {
-        line(&mut text, "warning", &format!("what the image runs fails its check `{}`", failed.command));
+        line(&mut text, "warning", &format!("the program that the image runs fails its check `{}`", failed.command));
     }
     receipt.hints.iter().for_each(|hint| line(&mut text, "hint", hint));
     text
@@ -105,7 +105,7 @@ fn not_run(reason: &NotRun) -> String {
             format!("the checks: this machine does not run {platform}: {reason}")
         }
         NotRun::OutOfTime { checks, limit_secs } => format!(
-            "{}: the time for all checks, {limit_secs} s, was over (`--proof-timeout` changes it)",
+            "{}: the time for all checks, {limit_secs} s, was over (change it with `--proof-timeout`)",
             shortened(checks)
         ),
     }
@@ -114,11 +114,11 @@ fn not_run(reason: &NotRun) -> String {
 fn proof_note(note: &ProofNote) -> String {
     match note {
         ProofNote::Restless { command } => {
-            format!("`{command}` answers otherwise each time: compared by its exit code alone")
+            format!("`{command}` has another output each time: only its exit code is compared")
         }
         ProofNote::Emulated { platform } => format!(
-            "the checks of {platform} ran emulated; programs that they start themselves did not run, since the kernel \
-             knows no emulator (binfmt_misc)"
+            "the checks of {platform} ran in an emulator; programs that they started did not run, because the kernel has \
+             no registered emulator (binfmt_misc)"
         ),
     }
 }
@@ -126,7 +126,7 @@ fn proof_note(note: &ProofNote) -> String {
 fn failed_alike(failed: &FailedAlike) -> String {
     let commands: Vec<&str> = failed.checks.iter().map(|check| check.command.as_str()).collect();
     let fail = if commands.len() == 1 { "fails" } else { "fail" };
-    let mut text = format!("`{}` {fail} untrimmed too: {}", commands.join("`, `"), failed.said);
+    let mut text = format!("`{}` {fail} in the untrimmed image too: {}", commands.join("`, `"), failed.said);
     if let Some(hint) = &failed.hint {
         let _ = write!(text, "; {hint}");
     }
@@ -224,15 +224,15 @@ mod tests {
         };
         let mut words = String::new();
         proof(&mut words, &summary);
-        insta::assert_snapshot!(words, @r"
+        insta::assert_snapshot!(words, @"
     proved: tool --version, 1 console scripts' imports, the import of 3 modules, 2 extension modules
     not proved: the checks (`--no-verify`)
     not proved: the checks: this machine does not run linux/arm64: no emulator
-    not proved: `tool`: the time for all checks, 9 s, was over (`--proof-timeout` changes it)
-    note: `tool` answers otherwise each time: compared by its exit code alone
-    note: the checks of linux/arm64 ran emulated; programs that they start themselves did not run, since the kernel knows no emulator (binfmt_misc)
-    note: `a --version` fails untrimmed too: no sh
-    note: `a --version`, `b --version` fail untrimmed too: no sh; `sh` is not in the image: add it with `--shell`
+    not proved: `tool`: the time for all checks, 9 s, was over (change it with `--proof-timeout`)
+    note: `tool` has another output each time: only its exit code is compared
+    note: the checks of linux/arm64 ran in an emulator; programs that they started did not run, because the kernel has no registered emulator (binfmt_misc)
+    note: `a --version` fails in the untrimmed image too: no sh
+    note: `a --version`, `b --version` fail in the untrimmed image too: no sh; `sh` is not in the image: add it with `--shell`
     ");
     }
 }

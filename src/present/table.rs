@@ -24,32 +24,32 @@ pub(crate) fn table(comparison: &Comparison) -> String {
     if let Some((smallest, bigger)) = comparison.images.split_last() {
         for image in bigger {
             lines.push(String::new());
-            lines.push(format!("only {} carries, beside {}:", image.way, smallest.way));
+            lines.push(format!("contents of {} that {} does not have:", image.way, smallest.way));
             let surplus = image.surplus(smallest).into_iter().filter(|(_, bytes)| *bytes >= WORTH_TELLING_BYTES);
             lines.extend(surplus.map(|(content, bytes)| format!("  {:>9}  {content}", megabytes(bytes))));
         }
     }
     lines.push(String::new());
     if let Some(check) = &comparison.check {
-        lines.push(format!("start: `{check}` in a container, the engine's own share included"));
+        lines.push(format!("start: time of `{check}` in a container, including the engine's own time"));
     }
     if comparison.images.iter().any(|image| !image.is_measured) {
-        lines.push("~ computed from the archive; `--measure` builds it".to_owned());
+        lines.push("~ computed from the archive; `--measure` builds the images".to_owned());
     }
     lines.join("\n").trim_end().to_owned()
 }
 
 fn row(image: &ComparedImage) -> String {
     let mark = if image.is_measured { "" } else { "~" };
-    let told = |bytes| format!("{mark}{}", megabytes(bytes));
+    let shown = |bytes| format!("{mark}{}", megabytes(bytes));
     let seconds = |ms: Option<u64>| {
         ms.map_or_else(|| "-".to_owned(), |ms| format!("{}.{} s", (ms + 50) / 1000, (ms + 50) % 1000 / 100))
     };
     format!(
         "{:8}{:>10} {:>10} {:>8} {:>9} {:>9} {:>9} {:>9}",
         image.way.to_string(),
-        told(image.raw_bytes),
-        told(image.compressed_bytes),
+        shown(image.raw_bytes),
+        shown(image.compressed_bytes),
         format!("{mark}{}", image.files),
         image.debian_packages + image.distributions,
         seconds(image.build.map(|times| times.uncached_ms)),
@@ -110,7 +110,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_comparison_reads_as_a_table() {
-        insta::assert_snapshot!(table(&comparison()), @r"
+        insta::assert_snapshot!(table(&comparison()), @"
         pre-commit 4.7.0 on debian:trixie, linux/amd64
 
                        raw    to pull    files  packages     build     again     start
@@ -120,12 +120,12 @@ pub(super) mod tests {
         fat     ███████████████████████▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒ 913.0 MB
         lath    ██▒ 50.0 MB
 
-        only fat carries, beside lath:
+        contents of fat that lath does not have:
            800.0 MB  compilers
             12.3 MB  pip
 
-        start: `pre-commit --version` in a container, the engine's own share included
-        ~ computed from the archive; `--measure` builds it
+        start: time of `pre-commit --version` in a container, including the engine's own time
+        ~ computed from the archive; `--measure` builds the images
         ");
     }
 }

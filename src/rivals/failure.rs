@@ -53,13 +53,12 @@ impl RivalError {
 }
 
 impl Hints for RivalError {
-    fn hints(&self) -> Vec<String> {
+    fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
-            Self::Build(error) => error.hints(),
-            Self::Engine(error) => error.hints(),
-            Self::Compare(error) => error.hints(),
-            // Its texts say all that there is to say.
-            Self::Dockerfile(_) => Vec::new(),
+            Self::Build(error) => Some(error),
+            Self::Dockerfile(error) => Some(error),
+            Self::Engine(error) => Some(error),
+            Self::Compare(error) => Some(error),
         }
     }
 }

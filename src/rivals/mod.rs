@@ -49,7 +49,7 @@ pub(crate) fn build_dockerfile(
     let (engine, wanted) = suit(wanted, how)?;
     let dockerfile = dockerfile(request, &wanted, world)?;
     let builder = Builder { engine: &engine, how, mounts: wanted.mounts };
-    world.listener.hear(Event::Step(format!("building by {}", engine.program().name())));
+    world.listener.hear(Event::Step(format!("building with {}", engine.program().name())));
     Ok(build_by_engine(&dockerfile, &builder, &request.output.name, &request.copies, world)?)
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn measure_dockerfile(
 ) -> Result<ComparedImage, RivalError> {
     let (engine, wanted) = suit(wanted, how)?;
     let dockerfile = dockerfile(request, &wanted, world)?;
-    world.listener.hear(Event::Step(format!("building {way} by {}", engine.program().name())));
+    world.listener.hear(Event::Step(format!("building {way} with {}", engine.program().name())));
     let name = &request.output.name;
     let mut times = [0; 2];
     for (time, uses_cache) in times.iter_mut().zip([false, true]) {

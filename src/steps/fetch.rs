@@ -8,12 +8,12 @@ use crate::outside::http::{Download, HttpError};
 use crate::outside::world::World;
 
 #[derive(Debug, Error)]
-#[error("cannot fetch every parcel")]
+#[error("cannot fetch all wheels and packages")]
 pub(crate) struct FetchError(#[from] HttpError);
 
 impl Hints for FetchError {
-    fn hints(&self) -> Vec<String> {
-        self.0.hints()
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        Some(&self.0)
     }
 }
 

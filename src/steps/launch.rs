@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::model::assembly::InstalledScript;
-use crate::model::hint::{Addition, Hints};
+use crate::model::hint::{Addition, Hint, Hints, RequestHint};
 use crate::model::launch::Launch;
 use crate::model::lock;
 use crate::model::platform::PythonVersion;
@@ -22,8 +22,8 @@ pub(crate) struct LaunchError {
 }
 
 impl Hints for LaunchError {
-    fn hints(&self) -> Vec<String> {
-        vec!["name one of them with `-c NAME`".to_owned()]
+    fn own_hints(&self) -> Vec<Hint> {
+        vec![Hint::Request(RequestHint::ChooseScript)]
     }
 }
 

@@ -68,10 +68,10 @@ fn index(platforms: &NonEmpty<PlatformImage>, annotations: BTreeMap<String, Stri
 /// describe one are left out.
 fn annotations(programs: &[Program], request: &SealRequest<'_>) -> BTreeMap<String, String> {
     let joined = |one: &dyn Fn(&Program) -> String| programs.iter().map(one).collect::<Vec<_>>().join(", ");
-    let mut told = vec![("base.name", Some(request.base.release()))];
+    let mut known = vec![("base.name", Some(request.base.release()))];
     match programs {
         [] => {}
-        [one] => told.extend([
+        [one] => known.extend([
             ("title", Some(one.name.clone())),
             ("version", Some(one.version.clone())),
             ("description", one.summary.clone()),
@@ -80,14 +80,14 @@ fn annotations(programs: &[Program], request: &SealRequest<'_>) -> BTreeMap<Stri
             ("source", one.source.clone()),
             ("documentation", one.documentation.clone()),
         ]),
-        several => told.extend([
+        several => known.extend([
             ("title", Some(joined(&|program| program.name.clone()))),
             ("description", Some(joined(&|program| format!("{} {}", program.name, program.version)))),
             ("licenses", licenses(several)),
         ]),
     }
-    let told = told.into_iter().filter_map(|(key, value)| Some((format!("org.opencontainers.image.{key}"), value?)));
-    let mut annotations: BTreeMap<String, String> = told.collect();
+    let known = known.into_iter().filter_map(|(key, value)| Some((format!("org.opencontainers.image.{key}"), value?)));
+    let mut annotations: BTreeMap<String, String> = known.collect();
     annotations.extend(request.runtime.annotations.clone());
     annotations
 }
@@ -333,12 +333,12 @@ mod tests {
 
     #[test]
     fn licences_of_several_programs_hold_together_or_are_not_told() {
-        let told = |programs: &[Program]| licenses(programs).unwrap_or_default();
+        let joined = |programs: &[Program]| licenses(programs).unwrap_or_default();
         assert_eq!(
-            told(&[program("a", Some("MIT OR ISC")), program("b", Some("BSD-3-Clause"))]),
+            joined(&[program("a", Some("MIT OR ISC")), program("b", Some("BSD-3-Clause"))]),
             "BSD-3-Clause AND (MIT OR ISC)"
         );
-        assert_eq!(told(&[program("a", Some("MIT")), program("b", Some("MIT"))]), "MIT");
-        assert_eq!(told(&[program("a", Some("MIT")), program("b", None)]), "");
+        assert_eq!(joined(&[program("a", Some("MIT")), program("b", Some("MIT"))]), "MIT");
+        assert_eq!(joined(&[program("a", Some("MIT")), program("b", None)]), "");
     }
 }

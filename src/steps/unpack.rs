@@ -13,7 +13,7 @@ use crate::formats::mentions::Texts;
 use crate::formats::wheel::{Scheme, Wheel, WheelError};
 use crate::model::digest::Digest;
 use crate::model::facts::{Facts, FileFacts};
-use crate::model::hint::Hints;
+use crate::model::hint::{Hint, Hints, MachineHint, RequestHint};
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::{LockedDeb, LockedWheel, Parcel};
 use crate::model::part::{ConsoleScript, DebPart, Part, PartContents, PartEntry, WheelPart};
@@ -40,29 +40,50 @@ pub(crate) enum PartError {
     Path(#[from] ImagePathError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("cannot use `{path}`: it is a hard link to `{target}`, which is no file that came before it")]
+    #[error("cannot use `{path}`: it is a hard link to `{target}`, which is not an earlier file of the package")]
     HardLink { path: String, target: String },
     #[error("cannot unpack `{path}`")]
     Contents { path: String, source: std::io::Error },
-    #[error("cannot use `{path}`: it is there twice")]
+    #[error("cannot use `{path}`: the path occurs twice")]
     Twice { path: String },
-    #[error("cannot use its bytes in the store: they changed since they were fetched, and were removed")]
+    #[error("cannot use its bytes in the cache: they changed after the download, and were removed")]
     Damaged(#[source] Box<Self>),
 }
 
 impl Hints for UnpackError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         let Self::Parcel { parcel, source } = self;
-        match source {
-            PartError::Damaged(_) => vec!["run the same again: it is fetched anew".to_owned()],
-            PartError::Wheel(_) | PartError::Contents { .. } => vec![format!(
-                "the index serves `{parcel}` so: tell its maintainers, and ask for another version meanwhile"
-            )],
+        let parcel = parcel.clone();
+        let hint = match source {
+            PartError::Wheel(_) | PartError::Contents { .. } => RequestHint::OtherWheel { parcel },
             PartError::Deb(_) | PartError::Path(_) | PartError::HardLink { .. } | PartError::Twice { .. } => {
-                vec![format!("the archive or index serves `{parcel}` so: see that it is one that you trust")]
+                RequestHint::TrustedParcel { parcel }
             }
-            PartError::Store(error) => error.hints(),
-            PartError::Open(_) => Vec::new(),
+            PartError::Store(_) | PartError::Open(_) | PartError::Damaged(_) => return Vec::new(),
+        };
+        vec![Hint::Request(hint)]
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Parcel { source, .. } => Some(source),
+        }
+    }
+}
+
+impl Hints for PartError {
+    fn own_hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Damaged(_) => vec![Hint::Machine(MachineHint::RunAgain)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Damaged(error) => Some(&**error),
+            _ => None,
         }
     }
 }

@@ -90,7 +90,7 @@ fn a_table_is_printed_and_a_picture_drawn_and_no_image_is_written() {
     let world = world();
     let said = stdout(compare(&world, "tool --svg sizes.svg"));
     assert!(said.starts_with("tool 1.0 on debian:trixie, linux/amd64\n"), "{said}");
-    assert!(said.contains("only fat carries, beside lath:\n") && said.contains("  compilers\n"), "{said}");
+    assert!(said.contains("contents of fat that lath does not have:\n") && said.contains("  compilers\n"), "{said}");
     let svg = fs_err::read_to_string(world.path("sizes.svg")).unwrap();
     assert!(svg.starts_with("<svg ") && svg.contains("prefers-color-scheme:dark"), "{svg}");
     assert!(!world.path("tool.tar").exists() && !world.path("compare.tar").exists());
@@ -108,7 +108,9 @@ fn a_mirror_without_lists_of_files_is_told_of_and_the_numbers_are_estimated() {
     }
     let output = compare(&world, "tool");
     let said = String::from_utf8(output.stderr.clone()).unwrap();
-    assert!(said.contains("note: the archive's lists of files cannot be had"), "{said}");
+    insta::assert_snapshot!(said.lines().find(|line| line.starts_with("note: ")).unwrap(), @"
+    note: the archive has no lists of files: the numbers of files are estimates
+    ");
     assert!(stdout(output).contains("compilers"));
 }
 
@@ -116,12 +118,20 @@ fn a_mirror_without_lists_of_files_is_told_of_and_the_numbers_are_estimated() {
 fn a_base_without_apt_or_without_the_python_is_refused() {
     let without_apt = World::usual();
     let said = String::from_utf8(compare(&without_apt, "tool").stderr).unwrap();
-    assert!(
-        said.ends_with("error: cannot compare with Dockerfiles on `debian:trixie`: its archive has no `apt`\n"),
-        "{said}"
-    );
+    insta::assert_snapshot!(without_apt.error_in(&said), @"
+    error: cannot compare with Dockerfiles on `debian:trixie`: its archive has no `apt`
+    ");
     let said = String::from_utf8(compare(&world(), "tool --python 3.12 --base debian:trixie").stderr).unwrap();
-    assert!(said.contains("error: cannot install python 3.12 on `debian:trixie`: its `python3` is 3.13\n"), "{said}");
+    insta::assert_snapshot!(without_apt.error_in(&said), @"
+    error: cannot install python 3.12 on `debian:trixie`: its `python3` has version 3.13
+
+    hint: use `--from ubuntu:noble`, which has it
+    ");
+}
+
+/// Returns the error in the messages of lath.
+fn error_in(said: &str) -> &str {
+    said[said.find("error: ").unwrap()..].trim_end()
 }
 
 /// Runs `lath compare tool --measure` with `docker` as this script, or without any engine.
@@ -148,26 +158,36 @@ fn measure(docker: Option<&str>, words: &str) -> String {
 #[test]
 fn measuring_without_an_engine_is_refused() {
     let said = measure(None, "");
-    assert!(
-        said.contains("error: cannot find an engine: `docker` is not installed; `podman` is not installed\n"),
-        "{said}"
-    );
+    insta::assert_snapshot!(error_in(&said), @"
+    error: cannot find an engine: `docker` is not installed; `podman` is not installed
+
+    hint: start Docker, or install podman or buildah; `lath build` and `lath run` do not need an engine
+    ");
     let said = measure(None, "--engine buildah");
-    assert!(said.contains("cannot measure by buildah: it does not hand images out"), "{said}");
+    insta::assert_snapshot!(error_in(&said), @"
+    error: cannot measure with buildah: it has no command that saves images; use `docker` or `podman`
+    ");
 }
 
 #[test]
 fn an_engine_that_dies_before_or_after_the_build_is_told_of() {
     let answers = "case $1 in version) echo 20.10.1 20.10.1;; build) exit 0;; run) exit 0;; image) echo 1000;;";
     let said = measure(Some(&format!("{answers} save) echo no tar; exit 1;; esac")), "");
-    assert!(said.contains("error: cannot read the layers of `lath-compare-fat` from `docker save`"), "{said}");
+    insta::assert_snapshot!(error_in(&said), @"
+    error: cannot read the layers of `lath-compare-fat` from `docker save`
+      cause: failed to read entire block
+    ");
     let said = measure(
         Some(
             "case $1 in version) test ! -e gone && echo 20.10.1 20.10.1;; buildx) exit 1;; build) : > gone; exit 1;; esac",
         ),
         "",
     );
-    assert!(said.contains("error: cannot build `lath-compare-fat`: the engine is gone"), "{said}");
+    insta::assert_snapshot!(error_in(&said), @"
+    error: cannot build `lath-compare-fat`: the engine does not answer any more, `docker build` ended with exit code 1
+
+    hint: check whether the engine is running, then build again: finished steps are in its cache
+    ");
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn a_parcel_whose_bytes_changed_is_removed_and_the_next_build_succeeds() {
     fs_err::write(parcel, vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
     let said = world.refusal("tool");
     assert!(
-        said.contains("they changed since they were fetched") && said.contains("hint: run the same again"),
+        said.contains("they changed after the download") && said.contains("hint: run the same command again"),
         "{said}"
     );
     stdout(world.build("tool"));
@@ -125,7 +125,7 @@ fn pruning_waits_for_a_running_build_and_breaks_nothing() {
     }
     let pruned = world.cache("prune --all");
     let said = String::from_utf8(pruned.stderr).unwrap();
-    assert!(said.starts_with("waiting for builds that are at work with the cache\nremoved "), "{said}");
+    assert!(said.starts_with("waiting until no build uses the cache\nremoved "), "{said}");
     stdout(build.wait_with_output().unwrap());
     assert_eq!(files(&world.path("cache")), [world.path("cache/store/lock")]);
 }

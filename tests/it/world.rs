@@ -127,6 +127,29 @@ impl World {
         format!("exit {}\n{}", output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     }
 
+    /// Returns the exit code and the error of a refused build, for a snapshot.
+    pub(crate) fn error(&self, words: &str) -> String {
+        let said = self.refusal(words);
+        let (code, said) = said.split_once('\n').unwrap();
+        format!("{code}\n{}", self.error_in(said))
+    }
+
+    /// Returns the errors of several builds, each after its words.
+    pub(crate) fn errors(&self, table: &[&str]) -> String {
+        let errors = table.iter().map(|words| format!("$ {words}\n{}\n", self.error(words)));
+        errors.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Returns the error in the messages of lath, without the parts that differ from run to run: the addresses of the
+    /// servers, the directory and digests.
+    pub(crate) fn error_in(&self, said: &str) -> String {
+        let error = said.find("error: ").map_or(said, |at| &said[at..]);
+        let error =
+            error.replace(&self.pypi.server.url(""), "[INDEX]").replace(&self.debian.server.url(""), "[MIRROR]");
+        let error = error.replace(&self.home.path().display().to_string(), "[DIR]");
+        without_digests(error.trim_end())
+    }
+
     /// Returns every unfinished path that a build has left, next to the destinations and in the store.
     pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
         let entries = |path: PathBuf| fs_err::read_dir(path).into_iter().flatten().map(|entry| entry.unwrap().path());
@@ -149,6 +172,21 @@ pub(crate) fn limited(command: &Command, limits: &[&str]) -> Option<Command> {
         outer.env(name, value.unwrap_or_default());
     }
     Some(outer)
+}
+
+/// Replaces every sha256 digest by `[SHA256]`.
+pub(crate) fn without_digests(text: &str) -> String {
+    let mut shown = String::new();
+    for word in text.split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
+        let digits = word.trim_end_matches(|c: char| !c.is_ascii_hexdigit());
+        if digits.len() == 64 {
+            shown.push_str("[SHA256]");
+            shown.push_str(&word[digits.len()..]);
+        } else {
+            shown.push_str(word);
+        }
+    }
+    shown
 }
 
 /// The binary under test.

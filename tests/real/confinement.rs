@@ -269,13 +269,13 @@ fn proof_time(who: Who) {
     succeeds(&output);
     let said = text(&output);
     assert!(said.contains("not proved: `sleeps-"), "{said}");
-    assert!(said.contains("the time for all checks, 4 s, was over (`--proof-timeout` changes it)"), "{said}");
+    assert!(said.contains("the time for all checks, 4 s, was over (change it with `--proof-timeout`)"), "{said}");
     // A check of the user's that had no time is not passed over.
     let output = build(&["--check", "python3 -c 'import time; time.sleep(60)'"]);
     let said = text(&output).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("did not run before the time for all checks, 4 s, was over"), "{said}");
-    assert!(said.contains("hint: `--proof-timeout SECONDS` gives them more time"), "{said}");
+    assert!(said.contains("did not run within the time for all checks, 4 s"), "{said}");
+    assert!(said.contains("hint: allow more time with `--proof-timeout SECONDS`"), "{said}");
 }
 
 /// Root of a user namespace that has nobody else, and that is root of the machine outside.

@@ -14,7 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         trial("a_failed_check_has_exit_code_3_and_writes_nothing", &[Registries, Namespaces], || {
             let said = refusal("failed-check", &["build", "yamllint", "--check", "yamllint /nothing/there.yaml"], 3);
-            assert!(said.contains("the check `yamllint /nothing/there.yaml` ends with exit code"), "{said}");
+            assert!(said.contains("the check `yamllint /nothing/there.yaml` ended with exit code"), "{said}");
         }),
     ]
 }

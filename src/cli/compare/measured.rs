@@ -17,7 +17,9 @@ use crate::rivals::model::dockerfile::{EngineProgram, EngineRequest};
 
 pub(super) fn measure(call: &Call) -> Result<Comparison, Failure> {
     if call.settings.engine == Some(EngineProgram::Buildah) {
-        return Err(usage("cannot measure by buildah: it does not hand images out; name `docker` or `podman`"));
+        return Err(usage(
+            "cannot measure with buildah: it has no command that saves images; use `docker` or `podman`",
+        ));
     }
     let world = call.open()?;
     let mut images = Vec::new();

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::formats::release::{IndexFile, Release, ReleaseError};
 use crate::model::digest::Digest;
-use crate::model::hint::Hints;
+use crate::model::hint::{ArchiveHint, Hint, Hints, RequestHint};
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
 use crate::model::secret_text::SecretText;
@@ -29,7 +29,6 @@ use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::lines::Bounded;
 use crate::outside::archive::mirrors::Pocket;
 use crate::outside::archive::signature::{Keyring, SignatureError};
-use crate::outside::credentials::PERCENT_HINT;
 use crate::outside::http::{Conditional, Download, Http, HttpError};
 use crate::outside::store::{Bucket, Form, Store, StoreError};
 
@@ -48,7 +47,7 @@ pub(crate) struct Archive {
 pub(crate) enum ArchiveError {
     #[error("cannot read the archive's `{suite}`")]
     Fetch { suite: String, source: HttpError },
-    #[error("cannot use the mirror `{mirror}`: it is no plain URL of http or https")]
+    #[error("cannot use the mirror `{mirror}`: it is not a plain URL of http or https")]
     Mirror { mirror: SecretText },
     #[error("cannot find the suite `{suite}` in the archive `{mirror}`")]
     NoSuite { suite: String, mirror: String, distribution: Distribution },
@@ -56,57 +55,49 @@ pub(crate) enum ArchiveError {
     Signature { suite: String, source: SignatureError },
     #[error("cannot use the archive's `{suite}`")]
     Release { suite: String, source: ReleaseError },
-    #[error("cannot use the archive's `{suite}`: it says that it is `{found}`")]
+    #[error("cannot use the archive's `{suite}`: its Release file is of `{found}`")]
     Suite { suite: String, found: String },
-    #[error("cannot use the archive's `{suite}`: it was valid until {until}, which has passed")]
+    #[error("cannot use the archive's `{suite}`: it expired on {until}")]
     Expired { suite: String, until: String },
     #[error("cannot use the archive's `{suite}`: it has no `{path}`")]
     NoIndex { suite: String, path: String },
-    #[error("cannot use the archive's `{path}` from `{url}`: its bytes are not those that the signed Release promises")]
+    #[error("cannot use the archive's `{path}` from `{url}`: its sha256 is not the one in the signed Release file")]
     IndexDigest { path: String, url: String },
     #[error("cannot read the archive's `{path}`")]
     IndexText { path: String, source: std::io::Error },
-    #[error("cannot read the keys that lath carries for {0}")]
+    #[error("cannot read the keys that lath contains for {0}")]
     NoKeys(Distribution, #[source] SignatureError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Hints for ArchiveError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         let hint = match self {
-            Self::Fetch { source, .. } => return source.hints(),
-            Self::Store(error) => return error.hints(),
-            Self::Mirror { .. } => PERCENT_HINT.to_owned(),
-            Self::NoSuite { suite, .. } if suite.ends_with("-security") => {
-                "name the mirror that has the security updates with `--security-mirror URL`".to_owned()
-            }
+            Self::Mirror { .. } => return vec![Hint::Request(RequestHint::PercentEncode)],
+            Self::NoSuite { suite, .. } if suite.ends_with("-security") => ArchiveHint::SecurityMirror,
             Self::NoSuite { distribution, .. } => {
                 let known = mirrors::suites(*distribution);
-                let known: Vec<String> = known.iter().map(|suite| format!("`{distribution}:{suite}`")).collect();
-                format!("lath knows {}; older releases move to other mirrors: `--mirror URL`", known.join(", "))
+                let known = known.iter().map(|suite| format!("{distribution}:{suite}")).collect();
+                ArchiveHint::OtherRelease { known }
             }
-            Self::Signature { source: SignatureError::Unsigned { is_html: true }, .. } => {
-                "see that no proxy stands before the mirror, or name another with `--mirror URL`".to_owned()
-            }
-            Self::Signature { source: SignatureError::Untrusted { .. }, .. } => {
-                "name the keys of an archive of your own with `--keyring FILE`; else use another mirror: `--mirror URL`"
-                    .to_owned()
-            }
-            Self::Expired { .. } => {
-                "the mirror is not kept up to date, or this machine's clock is wrong; use another with `--mirror URL`"
-                    .to_owned()
-            }
-            Self::IndexDigest { .. } => {
-                "a mirror that is being updated is whole again in some minutes; or use another: `--mirror URL`"
-                    .to_owned()
-            }
-            Self::NoIndex { .. } => {
-                "the mirror does not carry that platform: name one that does with `--mirror URL`".to_owned()
-            }
+            Self::Signature { source: SignatureError::Unsigned { is_html: true }, .. } => ArchiveHint::ProxyPage,
+            Self::Signature { source: SignatureError::Untrusted { .. }, .. } => ArchiveHint::Keyring,
+            Self::Expired { .. } => ArchiveHint::StaleMirror,
+            Self::IndexDigest { .. } => ArchiveHint::UpdatingMirror,
+            Self::NoIndex { .. } => ArchiveHint::PlatformMirror,
             _ => return Vec::new(),
         };
-        vec![hint]
+        vec![Hint::Archive(hint)]
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Fetch { source, .. } => Some(source),
+            Self::Store(error) => Some(error),
+            Self::Signature { source, .. } | Self::NoKeys(_, source) => Some(source),
+            _ => None,
+        }
     }
 }
 

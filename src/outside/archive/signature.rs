@@ -8,6 +8,7 @@ use pgp::packet::Signature;
 use thiserror::Error;
 
 use crate::model::digest::Digest;
+use crate::model::hint::Hints;
 
 /// The keys with which a distribution signs its archive.
 pub(crate) struct Keyring {
@@ -25,17 +26,19 @@ const UBUNTU: &[u8] = include_bytes!("../../../keyrings/ubuntu-archive-keyring.g
 pub(crate) enum SignatureError {
     #[error("cannot read the keyring")]
     Keyring(#[source] Box<pgp::errors::Error>),
-    #[error("cannot use the keyring: it holds no key")]
+    #[error("cannot use the keyring: it contains no key")]
     EmptyKeyring,
-    #[error("cannot trust the file: it is not a signed text{}", if *is_html { "; a web page came instead, perhaps a proxy's" } else { "" })]
+    #[error("cannot trust the file: it is not a signed text{}", if *is_html { "; it is a web page, perhaps of a proxy" } else { "" })]
     Unsigned { is_html: bool },
-    #[error("cannot trust the file: something stands outside of the signed text")]
+    #[error("cannot trust the file: there is text outside of the signed part")]
     Smuggled,
     #[error("cannot trust the file: its signature cannot be read")]
     Unreadable(#[source] Box<pgp::errors::Error>),
-    #[error("cannot trust the file: none of its {signatures} signatures is by a key of the keyring over this text")]
+    #[error("cannot trust the file: none of its {signatures} signatures of this text is by a key of the keyring")]
     Untrusted { signatures: usize },
 }
+
+impl Hints for SignatureError {}
 
 impl Keyring {
     /// Returns lath's built-in keyring for Debian's archives.
@@ -132,7 +135,12 @@ mod tests {
         let plain = keyring.verified_text("Suite: stable\n").unwrap_err();
         assert!(matches!(plain, SignatureError::Unsigned { is_html: false }), "{plain}");
         let page = keyring.verified_text("<!DOCTYPE html><html>").unwrap_err();
-        assert!(page.to_string().contains("a web page came instead"), "{page}");
+        assert!(matches!(page, SignatureError::Unsigned { is_html: true }), "{page}");
+        let texts = [plain, page].map(|error| error.to_string());
+        insta::assert_snapshot!(texts.join("\n"), @"
+        cannot trust the file: it is not a signed text
+        cannot trust the file: it is not a signed text; it is a web page, perhaps of a proxy
+        ");
         let prefixed = keyring.verified_text(&format!("Suite: evil\n{IN_RELEASE}")).unwrap_err();
         assert!(matches!(prefixed, SignatureError::Unsigned { .. }), "{prefixed}");
         let suffixed = keyring.verified_text(&format!("{IN_RELEASE}Suite: evil\n")).unwrap_err();

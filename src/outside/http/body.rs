@@ -12,6 +12,7 @@ use reqwest::Response;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::model::hint::{Hint, Hints, NetworkHint};
 use crate::model::secret_text::public;
 
 const MIB: u64 = 1 << 20;
@@ -90,9 +91,11 @@ pub(crate) enum BodyError {
     TooMany { url: String, max_bytes: u64 },
     #[error("cannot read `METADATA` in `{wheel}`: it is larger than {max_bytes} bytes")]
     LargeMetadata { wheel: String, max_bytes: u64 },
-    #[error("cannot read `METADATA` in `{wheel}`: it takes more than {max_requests} requests or {max_bytes} bytes")]
+    #[error(
+        "cannot read `METADATA` in `{wheel}`: reading it needs more than {max_requests} requests or {max_bytes} bytes"
+    )]
     ScatteredMetadata { wheel: String, max_requests: u32, max_bytes: u64 },
-    #[error("cannot read `{url}`: it comes too slowly")]
+    #[error("cannot read `{url}`: it arrives too slowly")]
     TooSlow {
         url: String,
         /// Has the kind `TimedOut`, because uv then tries again.
@@ -120,21 +123,18 @@ impl BodyError {
         }
         None
     }
+}
 
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Network(_) => None,
-            Self::TooLarge { .. } => {
-                Some("no honest index or archive sends so much: see that the URL is right, or use another server")
-            }
-            Self::LargeMetadata { .. } | Self::ScatteredMetadata { .. } => {
-                Some("no honest wheel describes itself at such length: see that its URL or path is right")
-            }
-            Self::TooMany { .. } => {
-                Some("name versions more narrowly, so that fewer pages are read, or see whether the index is honest")
-            }
-            Self::TooSlow { .. } => Some("try again later or with fewer `--jobs`, or use a mirror that is nearer"),
-        }
+impl Hints for BodyError {
+    fn own_hints(&self) -> Vec<Hint> {
+        let hint = match self {
+            Self::Network(_) => return Vec::new(),
+            Self::TooLarge { .. } => NetworkHint::LargePage,
+            Self::LargeMetadata { .. } | Self::ScatteredMetadata { .. } => NetworkHint::LargeMetadata,
+            Self::TooMany { .. } => NetworkHint::ManyPages,
+            Self::TooSlow { .. } => NetworkHint::Slow,
+        };
+        vec![Hint::Network(hint)]
     }
 }
 
@@ -257,7 +257,7 @@ impl Body {
         let (came, least) = (self.window_bytes, self.pace.least_bytes);
         if came < least {
             let message = format!(
-                "{came} bytes came in {} s, and at least {least} have to",
+                "{came} bytes arrived in {} s, and the minimum is {least}",
                 self.waited.as_secs_f64().round().max(1.0)
             );
             let source = std::io::Error::new(std::io::ErrorKind::TimedOut, message);

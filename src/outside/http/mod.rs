@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Listener};
-use crate::model::hint::Hints;
+use crate::model::hint::{Hint, Hints, NetworkHint};
 use crate::model::secret_text::public;
 use crate::outside::credentials::Credentials;
 use crate::outside::store::StoreError;
@@ -37,9 +37,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(300);
 /// The longest pause before an attempt, even if the server requests a longer one (RFC 9110, section 10.2.3).
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
-pub(crate) const CIRCLE_HINT: &str =
-    "the server sends requests round in a circle: see that the URL is right, or use another server";
 
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSettings {
@@ -71,7 +68,7 @@ pub(crate) enum Conditional {
 pub(crate) enum HttpError {
     #[error("cannot set up HTTP")]
     Setup(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("cannot fetch `{url}`: the network is off (`--offline`), and the store does not hold it")]
+    #[error("cannot fetch `{url}`: this build is offline, and the cache does not contain it")]
     Offline { url: String },
     #[error("cannot fetch `{url}`")]
     Network { url: String, source: reqwest::Error },
@@ -82,51 +79,48 @@ pub(crate) enum HttpError {
         /// The pause that the server requests before the next attempt.
         pause: Option<Duration>,
     },
-    #[error("cannot fetch `{url}`: a page comes in its place (text/html), as from a proxy that wants a log-in")]
+    #[error("cannot fetch `{url}`: the response is a web page (text/html), perhaps the login page of a proxy")]
     Page { url: String },
     #[error("cannot fetch `{url}`: it ends after {found} of {expected} bytes")]
     Short { url: String, expected: u64, found: u64 },
     #[error("cannot fetch `{url}`: it is larger than {max_bytes} bytes")]
     TooLarge { url: String, max_bytes: u64 },
-    #[error("cannot fetch `{url}`: it comes too slowly")]
+    #[error("cannot fetch `{url}`: it arrives too slowly")]
     TooSlow { url: String, source: std::io::Error },
-    #[error("cannot use `{url}`: its sha256 is {found}, and {expected} was promised")]
+    #[error("cannot use `{url}`: its sha256 is {found}, not {expected}")]
     Digest { url: String, expected: Digest, found: Digest },
-    #[error("cannot keep what `{url}` sends")]
+    #[error("cannot save the bytes of `{url}`")]
     Keep { url: String, source: std::io::Error },
-    #[error("cannot keep a download")]
+    #[error("cannot save a download")]
     Store(#[from] StoreError),
 }
 
-impl HttpError {
-    /// Returns hints that are not already in the message of the error.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Hints for HttpError {
+    fn own_hints(&self) -> Vec<Hint> {
         let hint = match self {
-            Self::Offline { .. } => "leave out `--offline` once: what is fetched then is here from then on",
-            Self::Network { source, .. } if tells_of_a_certificate(source) => {
-                "where a proxy signs with a certificate of its own, name the bundle that has it with `SSL_CERT_FILE=FILE`"
-            }
-            Self::Network { source, .. } if source.is_redirect() => CIRCLE_HINT,
-            Self::Network { .. } => {
-                "see that the host can be reached from here; a proxy is named by `HTTPS_PROXY`, exceptions by `NO_PROXY`"
-            }
-            Self::Status { status, .. } if status.as_u16() == 407 => {
-                "the proxy wants a name and a password: `HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT`"
-            }
-            Self::Status { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, .. } => {
-                "credentials come from the index's URL, `https://NAME:PASSWORD@HOST/`, or from a netrc file"
-            }
-            Self::Page { .. } => "`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say which proxy is asked",
-            Self::Digest { .. } | Self::TooLarge { .. } | Self::Short { .. } => {
-                "a proxy or a mirror serves other bytes than were published: use another, or try again later"
-            }
-            Self::TooSlow { .. } => "try again later or with fewer `--jobs`, or use a mirror that is nearer",
-            Self::Store(error) => return error.hints(),
-            _ => return Vec::new(),
+            Self::Offline { .. } => NetworkHint::FillCache,
+            Self::Network { source, .. } if is_about_certificate(source) => NetworkHint::Certificates,
+            Self::Network { source, .. } if source.is_redirect() => NetworkHint::RedirectLoop,
+            Self::Network { .. } => NetworkHint::Reachable,
+            Self::Status { status: StatusCode::PROXY_AUTHENTICATION_REQUIRED, .. } => NetworkHint::ProxyPassword,
+            Self::Status { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, .. } => NetworkHint::Password,
+            Self::Page { .. } => NetworkHint::ProxyPage,
+            Self::Digest { .. } | Self::TooLarge { .. } | Self::Short { .. } => NetworkHint::OtherBytes,
+            Self::TooSlow { .. } => NetworkHint::Slow,
+            Self::Setup(_) | Self::Status { .. } | Self::Keep { .. } | Self::Store(_) => return Vec::new(),
         };
-        vec![hint.to_owned()]
+        vec![Hint::Network(hint)]
     }
 
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl HttpError {
     /// Returns whether another attempt may succeed.
     fn is_passing(&self) -> bool {
         match self {
@@ -230,7 +224,9 @@ impl Http {
             return Err(HttpError::Offline { url: public(url) });
         }
         let mut pause = FIRST_PAUSE;
-        for tried in 1.. {
+        let mut tried = 0;
+        loop {
+            tried += 1;
             match attempt().await {
                 Err(error) if tried < ATTEMPTS && error.is_passing() => {
                     let wait = error.asked_pause().unwrap_or(pause).min(LONGEST_PAUSE);
@@ -241,7 +237,6 @@ impl Http {
                 outcome => return outcome,
             }
         }
-        Err(HttpError::Offline { url: public(url) })
     }
 }
 
@@ -284,7 +279,7 @@ fn unread(url: &str, error: BodyError) -> HttpError {
     }
 }
 
-fn tells_of_a_certificate(error: &dyn std::error::Error) -> bool {
+fn is_about_certificate(error: &dyn std::error::Error) -> bool {
     let mut next = Some(error);
     while let Some(cause) = next {
         if cause.to_string().contains("certificate") {

@@ -209,7 +209,7 @@ mod tests {
         let index = index();
         index.server.fault(PAGE, Fault::Drip { times: 1, wait: Duration::from_millis(15) });
         index.server.fault(METADATA, Fault::Drip { times: u32::MAX, wait: Duration::from_millis(15) });
-        assert_refused(&index, METADATA, "it comes too slowly");
+        assert_refused(&index, METADATA, "it arrives too slowly");
         assert!(index.server.requests_of(PAGE).len() == 2 && index.server.requests_of(METADATA).len() > 1);
     }
 

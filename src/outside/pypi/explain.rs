@@ -12,10 +12,11 @@ use uv_pep440::Version;
 use uv_resolver::{NoSolutionError, ResolveError};
 use uv_types::BuildContext as _;
 
+use crate::model::hint::{Hint, RequestHint};
 use crate::model::secret_text::public;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::target::Target;
-use crate::outside::pypi::{Advice, Cause, Told, network_hint};
+use crate::outside::pypi::{Advice, Cause, Message, network_hints};
 
 /// The maximum number of columns in a line of an explanation.
 const WIDTH: usize = 100;
@@ -54,10 +55,10 @@ pub(super) struct Asked<'a> {
 
 /// Explains `error`. Requests the pages of the index again, which uv reads from its cache.
 pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanation {
-    let hints = error.hints().into_iter().map(|hint| without_foreign_options(&plain(&hint)));
-    let mut hints: Vec<String> =
-        hints.filter(|hint| !DROPPED_HINTS.iter().any(|dropped| hint.starts_with(dropped))).collect();
-    hints.extend(network_hint(error));
+    let texts = error.hints().into_iter().map(|hint| without_foreign_options(&plain(&hint)));
+    let texts = texts.filter(|text| !DROPPED_HINTS.iter().any(|dropped| text.starts_with(dropped)));
+    let mut hints: Vec<Hint> = texts.map(|text| Hint::Resolver { text }).collect();
+    hints.extend(network_hints(error));
     let ResolveError::NoSolution(no_solution) = error else {
         return Explanation { cause: chain(error), advice: Advice { hints, without_wheels: Vec::new() } };
     };
@@ -74,14 +75,14 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
         }
         if listing.is_to_blame && texts.len() < PACKAGES {
             texts.push(wrapped(&listing.text, WIDTH));
-            hints.extend(listing.hint);
+            hints.extend(listing.hint.map(Hint::Request));
         }
     }
     // If the index has no file that fits, a long chain of reasons only repeats that, so it is left out.
     if texts.is_empty() || report.lines().count() <= LINES {
         texts.insert(0, report);
     }
-    Explanation { cause: Box::new(Told::chained(texts)), advice: Advice { hints, without_wheels } }
+    Explanation { cause: Box::new(Message::chained(texts)), advice: Advice { hints, without_wheels } }
 }
 
 /// Returns the messages of an error and its causes, without those between that add no information.
@@ -98,7 +99,7 @@ fn chain(error: &ResolveError) -> Cause {
             texts.push(text);
         }
     }
-    Box::new(Told::chained(texts))
+    Box::new(Message::chained(texts))
 }
 
 /// Returns uv's report in the words of a request, because `you` in it means the author of the requirements.
@@ -114,10 +115,10 @@ fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
         locations.indexes().map(|index| format!("`{}`", public(index.url.url().as_str()))).collect();
     let asked = if indexes.is_empty() { "any index".to_owned() } else { indexes.join(" or ") };
     text.replace("was not found in the package registry", &format!("is not on {asked}"))
-        .replace("was not found in the cache", "is not in the cache, and the network is off")
+        .replace("was not found in the cache", "is not in the cache, and this build is offline")
         .replace("your requirements are unsatisfiable", "the request cannot be met")
         .replace("your requirements", "the request")
-        .replace("you require", "the request asks for")
+        .replace("you require", "the request requires")
         .replace("we can conclude that ", "")
 }
 
@@ -128,7 +129,7 @@ struct Listing {
     /// Whether only a wheel is missing, because there is a source distribution to build one from.
     could_be_built: bool,
     text: String,
-    hint: Option<String>,
+    hint: Option<RequestHint>,
 }
 
 /// The files of one version.
@@ -172,31 +173,31 @@ fn described(
 ) -> Listing {
     let Some((newest, _)) = versions.last() else {
         let text = format!(
-            "`{index}` answers for `{name}` with a page that lists no file: is it an index, or a proxy's page?"
+            "the page of `{name}` on `{index}` lists no file: check whether it is an index, and not a page of a proxy"
         );
         return Listing { is_to_blame: true, could_be_built: false, text, hint: None };
     };
     let Some((version, files)) = versions.iter().rev().find(|(version, _)| allowed(version)) else {
         let text = match versions {
-            [_] => format!("of `{name}` the index has {newest} alone"),
-            several => format!("of `{name}` the index has {} versions, the newest {newest}", several.len()),
+            [_] => format!("the index has only {newest} of `{name}`"),
+            several => format!("the index has {} versions of `{name}`; the newest is {newest}", several.len()),
         };
         return Listing { is_to_blame: true, could_be_built: false, text, hint: None };
     };
     let is_to_blame = !versions.iter().any(|(version, files)| allowed(version) && fits(files, target));
     let source = if files.has_source { "a source distribution" } else { "no source distribution" };
     let text = if files.wheels.is_empty() {
-        format!("of `{name}` {version} the index has no wheel, only {source}")
+        format!("the index has no wheel of `{name}` {version}, only {source}")
     } else {
         let (pythons, platforms) = (pythons(&files.wheels), platforms(&files.wheels));
-        format!("of `{name}` {version} the index has wheels for {pythons} on {platforms}, and {source}")
+        format!("the index has wheels of `{name}` {version} for {pythons} on {platforms}, and {source}")
     };
     let could_be_built = is_to_blame && files.has_source;
     Listing {
         is_to_blame,
         could_be_built,
         text,
-        hint: is_to_blame.then(|| way_out(name, versions, files, target)).flatten(),
+        hint: is_to_blame.then(|| hint_for(name, versions, files, target)).flatten(),
     }
 }
 
@@ -205,10 +206,11 @@ fn fits(files: &Files, target: &Target) -> bool {
 }
 
 /// Returns a hint: another version, another Python, or a wheel that the user builds.
-fn way_out(name: &str, versions: &[(Version, Files)], files: &Files, target: &Target) -> Option<String> {
+fn hint_for(name: &str, versions: &[(Version, Files)], files: &Files, target: &Target) -> Option<RequestHint> {
     let mut fitting = versions.iter().rev().filter(|(_, files)| fits(files, target));
     if let Some((version, _)) = fitting.find(|(version, _)| !version.any_prerelease()) {
-        return Some(format!("`{name}=={version}` has a wheel that fits"));
+        let (name, version) = (name.to_owned(), version.to_string());
+        return Some(RequestHint::OtherVersion { name, version });
     }
     let machine = target.markers.platform_machine();
     let runs_here = |wheel: &&WheelFilename| {
@@ -222,14 +224,10 @@ fn way_out(name: &str, versions: &[(Version, Files)], files: &Files, target: &Ta
         let is_for = |wheel: &&WheelFilename| wheel.python_tags().iter().any(|python| python.to_string() == tag);
         files.wheels.iter().filter(runs_here).any(|wheel| is_for(&wheel))
     });
+    let name = name.to_owned();
     match other {
-        Some((major, minor)) => Some(format!("`--python {major}.{minor}` has wheels of `{name}`")),
-        None => files.has_source.then(|| {
-            let file = name.replace('-', "_");
-            format!(
-                "lath takes wheels only: build one of `{name}` (`pip wheel --no-deps {name}`), then `lath build ./{file}-….whl`"
-            )
-        }),
+        Some((major, minor)) => Some(RequestHint::OtherPython { name, python: format!("{major}.{minor}") }),
+        None => files.has_source.then_some(RequestHint::BuildWheelOf { name }),
     }
 }
 
@@ -324,7 +322,7 @@ mod tests {
         Files { wheels: wheels.iter().map(|name| name.parse().unwrap()).collect(), has_source }
     }
 
-    fn told(versions: &[(&str, Files)], specifier: &str) -> (bool, String, Option<String>) {
+    fn described_for(versions: &[(&str, Files)], specifier: &str) -> (bool, String, Option<RequestHint>) {
         let target = Target::new(System::example(), "3.13".parse().unwrap()).unwrap();
         let specifiers: uv_pep440::VersionSpecifiers = specifier.parse().unwrap();
         let versions: Vec<(Version, Files)> = versions
@@ -344,8 +342,12 @@ mod tests {
         (listing.is_to_blame, listing.text, listing.hint)
     }
 
+    fn other_python(python: &str) -> RequestHint {
+        RequestHint::OtherPython { name: "x-y".to_owned(), python: python.to_owned() }
+    }
+
     #[test]
-    fn what_the_index_has_is_told_of_the_newest_version_that_was_asked_for() {
+    fn the_newest_requested_version_is_described() {
         let old = || ("1.0", files(&["x_y-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"], false));
         let new = || {
             let wheels = [
@@ -355,39 +357,42 @@ mod tests {
             ];
             ("2.0", files(&wheels, true))
         };
-        let (is_to_blame, text, hint) = told(&[old(), new()], "");
+        let (is_to_blame, text, hint) = described_for(&[old(), new()], "");
         assert!(is_to_blame);
         assert_eq!(
             text,
-            "of `x-y` 2.0 the index has wheels for cp39, cp310 and cp311 on macosx arm64, manylinux x86_64 and windows, \
+            "the index has wheels of `x-y` 2.0 for cp39, cp310 and cp311 on macosx arm64, manylinux x86_64 and windows, \
              and a source distribution"
         );
-        assert_eq!(hint.unwrap(), "`--python 3.11` has wheels of `x-y`");
-        let (_, text, hint) = told(&[old(), new()], "<2");
-        assert!(text.starts_with("of `x-y` 1.0 the index has wheels for cp312 on manylinux x86_64, and no"), "{text}");
-        assert_eq!(hint.unwrap(), "`--python 3.12` has wheels of `x-y`");
+        assert_eq!(hint, Some(other_python("3.11")));
+        let (_, text, hint) = described_for(&[old(), new()], "<2");
+        assert!(text.starts_with("the index has wheels of `x-y` 1.0 for cp312 on manylinux x86_64, and no"), "{text}");
+        assert_eq!(hint, Some(other_python("3.12")));
     }
 
     #[test]
     fn a_source_distribution_alone_leads_to_building_a_wheel() {
-        let (is_to_blame, text, hint) = told(&[("1.0", files(&[], true))], "");
+        let (is_to_blame, text, hint) = described_for(&[("1.0", files(&[], true))], "");
         assert_eq!(
             (is_to_blame, text.as_str()),
-            (true, "of `x-y` 1.0 the index has no wheel, only a source distribution")
+            (true, "the index has no wheel of `x-y` 1.0, only a source distribution")
         );
-        assert!(hint.unwrap().contains("`lath build ./x_y-….whl`"));
+        assert_eq!(hint, Some(RequestHint::BuildWheelOf { name: "x-y".to_owned() }));
     }
 
     #[test]
     fn a_package_with_a_fitting_wheel_is_not_to_blame() {
-        assert!(!told(&[("1.0", files(&["x_y-1.0-py3-none-any.whl"], true))], "").0);
+        assert!(!described_for(&[("1.0", files(&["x_y-1.0-py3-none-any.whl"], true))], "").0);
         let (windows, any) = (["x_y-2.0-py3-none-win32.whl"], ["x_y-1.0-py3-none-any.whl"]);
-        let (_, _, hint) = told(&[("1.0", files(&any, true)), ("2.0", files(&windows, false))], ">=2");
-        assert_eq!(hint.unwrap(), "`x-y==1.0` has a wheel that fits");
-        assert_eq!(told(&[("2.0", files(&windows, false))], "").2, None);
-        let (is_to_blame, text, _) = told(&[("1.0", files(&["x_y-1.0-py3-none-any.whl"], true))], ">=7");
-        assert_eq!((is_to_blame, text.as_str()), (true, "of `x-y` the index has 1.0 alone"));
-        assert!(told(&[], "").1.contains("is it an index, or a proxy's page?"));
+        let (_, _, hint) = described_for(&[("1.0", files(&any, true)), ("2.0", files(&windows, false))], ">=2");
+        let (name, version) = ("x-y".to_owned(), "1.0".to_owned());
+        assert_eq!(hint, Some(RequestHint::OtherVersion { name, version }));
+        assert_eq!(described_for(&[("2.0", files(&windows, false))], "").2, None);
+        let (is_to_blame, text, _) = described_for(&[("1.0", files(&["x_y-1.0-py3-none-any.whl"], true))], ">=7");
+        assert_eq!((is_to_blame, text.as_str()), (true, "the index has only 1.0 of `x-y`"));
+        insta::assert_snapshot!(described_for(&[], "").1, @"
+        the page of `x-y` on `https://index.example/simple` lists no file: check whether it is an index, and not a page of a proxy
+        ");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use uv_resolver::ExcludeNewer;
 use crate::model::request::Indexes;
 use crate::model::secret_text::{SecretText, is_plain, public};
 use crate::outside::credentials::Credentials;
-use crate::outside::pypi::{PypiError, told};
+use crate::outside::pypi::{PypiError, redacted};
 
 /// Returns the indexes from the command line and from requirements files. The credentials in their URLs are remembered.
 pub(super) fn locations(
@@ -43,7 +43,7 @@ fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {
         return Err(refused());
     }
     let index = IndexUrl::parse(text.exposed(), None);
-    index.map_err(|error| PypiError::Index { index: text.to_string(), source: told(error.into()) })
+    index.map_err(|error| PypiError::Index { index: text.to_string(), source: redacted(error.into()) })
 }
 
 /// Returns whether an index can have this URL, and the end of its credentials is unambiguous.
@@ -72,6 +72,6 @@ mod tests {
     fn a_date_that_is_none_is_named() {
         let indexes = Indexes { exclude_newer: Some("yesteryear".to_owned()), ..Indexes::default() };
         let error = exclude_newer(&indexes).unwrap_err();
-        assert_eq!(error.to_string(), "cannot read `yesteryear` as a date for `--exclude-newer`");
+        insta::assert_snapshot!(error, @"cannot read `yesteryear` as the date after which files are excluded");
     }
 }

@@ -17,7 +17,7 @@ use uv_types::{HashStrategy, RequestedRequirements};
 
 use crate::model::secret_text::public;
 use crate::outside::pypi::requirements::refuse_source;
-use crate::outside::pypi::{Cause, PypiError, REQUESTS, Resolve, told};
+use crate::outside::pypi::{Cause, PypiError, REQUESTS, Resolve, redacted};
 
 /// At most this many wheels may name one another by path or URL. Otherwise a server could continue for ever.
 const MAX_WHEELS: usize = 1000;
@@ -65,7 +65,7 @@ impl Resolve<'_> {
             let read: Vec<(RequestedRequirements, bool)> = read.buffered(REQUESTS).try_collect().await?;
             for (requested, is_local) in read {
                 let hashes = hasher.augment_with_requirements(requested.requirements().iter());
-                hasher = hashes.map_err(|error| PypiError::Hashes(told(error.into())))?;
+                hasher = hashes.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
                 let wheel = format!("{} {}", requested.package(), requested.version());
                 let applied = constraints.apply(requested.requirements().iter().map(Cow::Borrowed));
                 let needed =
@@ -140,5 +140,5 @@ fn wheel_of(requirement: &Requirement) -> Result<Option<Dist>, uv_distribution_t
 }
 
 fn unreadable(requirement: &Requirement, error: Cause) -> PypiError {
-    PypiError::Requirement { requirement: public(&requirement.to_string()), source: told(error) }
+    PypiError::Requirement { requirement: public(&requirement.to_string()), source: redacted(error) }
 }

@@ -24,7 +24,7 @@ pub(super) enum EntryError {
     #[error(transparent)]
     Body(#[from] BodyError),
     /// The wheel has no METADATA, or several, or that of another package. `names` are the files that were found.
-    #[error("the wheel has no METADATA that can be used")]
+    #[error("the METADATA of the wheel cannot be used")]
     Structure { names: Vec<String>, source: uv_metadata::Error },
     #[error("the wheel is damaged")]
     Archive(#[from] ZipError),
@@ -139,14 +139,17 @@ mod tests {
     fn wheels_without_metadata_of_their_own_are_refused() {
         let wheel = || WheelBuilder::new("tool", "1.0");
         let table = [
-            (WheelBuilder::new("other", "1.0").build(), "the wheel has no METADATA"),
-            (wheel().file("tool-2.0.dist-info/METADATA", "").build(), "the wheel has no METADATA"),
-            (b"no archive".to_vec(), "the wheel is damaged"),
-            (wheel().build()[..200].to_vec(), "the wheel is damaged"),
+            WheelBuilder::new("other", "1.0").build(),
+            wheel().file("tool-2.0.dist-info/METADATA", "").build(),
+            b"no archive".to_vec(),
+            wheel().build()[..200].to_vec(),
         ];
-        for (bytes, message) in table {
-            let error = read_counted(bytes).0.unwrap_err().to_string();
-            assert!(error.contains(message), "{error}");
-        }
+        let errors = table.map(|bytes| read_counted(bytes).0.unwrap_err().to_string());
+        insta::assert_snapshot!(errors.join("\n"), @"
+        the METADATA of the wheel cannot be used
+        the METADATA of the wheel cannot be used
+        the wheel is damaged
+        the wheel is damaged
+        ");
     }
 }

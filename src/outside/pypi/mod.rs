@@ -39,9 +39,10 @@ use uv_resolver::{
 use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 
 use crate::model::digest::Digest;
+use crate::model::hint::{Hint, Hints, NetworkHint, RequestHint};
 use crate::model::request::{Prereleases, PythonRequest};
-use crate::outside::credentials::{Credentials, PERCENT_HINT};
-use crate::outside::http::{BodyError, CIRCLE_HINT, Clients};
+use crate::outside::credentials::Credentials;
+use crate::outside::http::{BodyError, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
@@ -74,17 +75,17 @@ pub(crate) struct Pypi {
 pub(crate) enum PypiError {
     #[error("cannot read the requirement `{requirement}`")]
     Requirement { requirement: String, source: Cause },
-    #[error("cannot take `{requirement}`: {what} would have to be built, and lath takes wheels only")]
+    #[error("cannot use `{requirement}`: {what} would have to be built, and lath uses only wheels")]
     FromSource { requirement: String, what: Source },
     #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, {what} that would have to be built")]
     RequiresSource { wheel: String, requirement: String, what: Source },
     #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, a file on this machine")]
     RequiresLocal { wheel: String, requirement: String },
-    #[error("cannot follow the wheels that name one another by path or URL: there are more than {max}")]
+    #[error("cannot resolve the wheels that require one another by path or URL: there are more than {max}")]
     TooManyWheels { max: usize },
-    #[error("cannot take `{path}` as a requirement: it is a file of requirements")]
+    #[error("cannot use `{path}` as a requirement: it is a file of requirements")]
     RequirementsFile { path: String },
-    #[error("cannot take `{requirement}`: there is no file `{path}`")]
+    #[error("cannot use `{requirement}`: there is no file `{path}`")]
     NoSuchFile { requirement: String, path: String },
     #[error("cannot read the hashes of the requirements")]
     Hashes(#[source] Cause),
@@ -92,50 +93,36 @@ pub(crate) enum PypiError {
     Index { index: String, source: Cause },
     #[error("cannot use the index `{index}`: it is neither a path nor a plain URL of http, https or file")]
     IndexUrl { index: String },
-    #[error("cannot read `{date}` as a date for `--exclude-newer`")]
+    #[error("cannot read `{date}` as the date after which files are excluded")]
     ExcludeNewer { date: String, source: Cause },
     #[error("cannot set up the Python resolver")]
     Setup(#[source] Cause),
     #[error("cannot resolve {what} for python {python} on {platform}")]
     Resolve { what: String, python: String, platform: String, source: Cause, advice: Box<Advice> },
-    #[error("cannot use `{distribution}`: it is no wheel of an index, a URL or a file")]
+    #[error("cannot use `{distribution}`: it is not a wheel from an index, a URL or a file")]
     NotAWheel { distribution: String },
-    #[error("cannot lock `{file}`: the index tells no sha256 of it")]
+    #[error("cannot lock `{file}`: the index has no sha256 of it")]
     NoDigest { file: String },
-    #[error("cannot use `{file}`: the index tells the sha256 {found}, which the requirements do not allow")]
+    #[error("cannot use `{file}`: its sha256 in the index is {found}, which the requirements do not allow")]
     OtherDigest { file: String, found: Digest },
 }
 
-impl PypiError {
-    /// Returns hints that are not already in the message of the error.
-    pub(crate) fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Resolve { advice, .. } => advice.hints.clone(),
-            Self::FromSource { what: Source::Script, .. } => {
-                vec![
-                    "name what the script imports, and bring the script itself with `--copy SCRIPT:/opt/app/bin/`"
-                        .to_owned(),
-                ]
-            }
-            Self::FromSource { .. } => {
-                vec!["build its wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file".to_owned()]
-            }
-            Self::IndexUrl { .. } => vec![PERCENT_HINT.to_owned()],
-            Self::RequiresSource { .. } => vec![
-                "lath takes wheels only: use a wheel that names its dependencies without URLs, or by URLs of wheels"
-                    .to_owned(),
-            ],
+impl Hints for PypiError {
+    fn own_hints(&self) -> Vec<Hint> {
+        let hint = match self {
+            Self::Resolve { advice, .. } => return advice.hints.clone(),
             Self::Requirement { source, .. } | Self::Setup(source) => {
-                source.downcast_ref::<Told>().and_then(|told| told.hint.clone()).into_iter().collect()
+                return source.downcast_ref::<Message>().map(|message| message.hints.clone()).unwrap_or_default();
             }
-            Self::RequiresLocal { .. } => vec![
-                "only a wheel that is named by path may require files: if this one is meant, name the file as well and \
-                 use a wheel that requires it by name"
-                    .to_owned(),
-            ],
-            Self::RequirementsFile { path } => vec![format!("`-r {path}` reads it")],
-            _ => Vec::new(),
-        }
+            Self::FromSource { what: Source::Script, .. } => RequestHint::CopyScript,
+            Self::FromSource { .. } => RequestHint::BuildWheel,
+            Self::IndexUrl { .. } => RequestHint::PercentEncode,
+            Self::RequiresSource { .. } => RequestHint::PlainDependencies,
+            Self::RequiresLocal { .. } => RequestHint::NameRequiredFile,
+            Self::RequirementsFile { path } => RequestHint::RequirementsFile { path: path.clone() },
+            _ => return Vec::new(),
+        };
+        vec![Hint::Request(hint)]
     }
 }
 
@@ -151,14 +138,14 @@ impl PypiError {
             next = cause.source();
         }
         // Long lines are wrapped, so the line breaks are removed.
-        said.replace('\n', " ") + " hint: " + &self.hints().join(" ")
+        said.replace('\n', " ") + &self.hints().iter().map(|hint| format!(" hint: {hint}")).collect::<String>()
     }
 }
 
 /// Hints for a request that cannot be met.
 #[derive(Debug, Default)]
 pub(crate) struct Advice {
-    pub(crate) hints: Vec<String>,
+    pub(crate) hints: Vec<Hint>,
     /// Packages that have no wheel that fits, but a source distribution.
     pub(crate) without_wheels: Vec<String>,
 }
@@ -168,37 +155,37 @@ pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A message with its causes, without credentials.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct Message {
     text: String,
     cause: Option<Box<Self>>,
-    hint: Option<String>,
+    hints: Vec<Hint>,
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl std::error::Error for Told {
+impl std::error::Error for Message {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.cause.as_deref().map(|cause| cause as &(dyn std::error::Error + 'static))
     }
 }
 
-impl Told {
+impl Message {
     /// Returns the first text as a message. The cause of each text is the next one.
     fn chained(texts: impl IntoIterator<Item = String, IntoIter: DoubleEndedIterator>) -> Self {
         let mut texts = texts.into_iter().rev();
-        let last = Self { text: texts.next().unwrap_or_default(), cause: None, hint: None };
-        texts.fold(last, |cause, text| Self { text, cause: Some(Box::new(cause)), hint: None })
+        let last = Self { text: texts.next().unwrap_or_default(), cause: None, hints: Vec::new() };
+        texts.fold(last, |cause, text| Self { text, cause: Some(Box::new(cause)), hints: Vec::new() })
     }
 }
 
-/// Returns a hint for an error of uv, if the error comes from the network.
-fn network_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let hint = BodyError::within(error).and_then(BodyError::hint);
-    hint.or_else(|| is_circle(error).then_some(CIRCLE_HINT)).map(str::to_owned)
+/// Returns the hints for an error of uv, if the error comes from the network.
+fn network_hints(error: &(dyn std::error::Error + 'static)) -> Vec<Hint> {
+    let hints = BodyError::within(error).map(Hints::hints).unwrap_or_default();
+    if hints.is_empty() && is_circle(error) { vec![Hint::Network(NetworkHint::RedirectLoop)] } else { hints }
 }
 
 /// Returns whether the reason for `error` is that redirects did not end.
@@ -215,14 +202,14 @@ fn is_circle(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// Returns the messages of an error of uv and its causes, without the credentials that their URLs may contain.
-fn told(error: Cause) -> Cause {
+fn redacted(error: Cause) -> Cause {
     let mut texts = Vec::new();
     let mut next: Option<&dyn std::error::Error> = Some(error.as_ref());
     while let Some(one) = next {
         texts.push(explain::plain(&one.to_string()));
         next = one.source();
     }
-    Box::new(Told { hint: network_hint(error.as_ref()), ..Told::chained(texts) })
+    Box::new(Message { hints: network_hints(error.as_ref()), ..Message::chained(texts) })
 }
 
 impl Pypi {
@@ -277,13 +264,13 @@ impl Pypi {
             Ok(output) => output,
             Err(error) => {
                 let asked = Asked { client: &client, context: &context, requirements: &requirements, target };
-                let told = explain(&error, asked).await;
+                let explanation = explain(&error, asked).await;
                 return Err(PypiError::Resolve {
                     what: what(request),
                     python: request.version.to_string(),
                     platform: target.platform.to_string(),
-                    source: told.cause,
-                    advice: Box::new(told.advice),
+                    source: explanation.cause,
+                    advice: Box::new(explanation.advice),
                 });
             }
         };
@@ -388,7 +375,7 @@ impl<'a> Resolve<'a> {
         let entries = client
             .fetch_all(context.locations.flat_indexes().map(Index::url))
             .await
-            .map_err(|error| PypiError::Setup(told(error.into())))?;
+            .map_err(|error| PypiError::Setup(redacted(error.into())))?;
         Ok(FlatIndex::from_entries(entries, Some(&self.target.tags), hasher, &context.build_options))
     }
 }

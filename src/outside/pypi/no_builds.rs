@@ -24,7 +24,7 @@ pub(crate) struct BuildRefused;
 
 impl fmt::Display for BuildRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cannot build from source: only wheels are taken")
+        f.write_str("cannot build from source: lath uses only wheels")
     }
 }
 
@@ -92,7 +92,7 @@ impl BuildContext for NoBuilds {
 
     /// uv needs the interpreter only if it sets up a build, and `NoBuild::All` excludes that.
     async fn interpreter(&self) -> &Interpreter {
-        unreachable!("uv asked for an interpreter though every build is ruled out")
+        unreachable!("uv needs an interpreter only for builds, and no build is allowed")
     }
 
     fn cache(&self) -> &Cache {

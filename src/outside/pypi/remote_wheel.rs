@@ -45,7 +45,7 @@ pub(super) struct RemoteWheel<'a> {
 /// The reason why there is no metadata.
 #[derive(Debug, ThisError)]
 pub(super) enum Failure {
-    #[error("the server has no ranges")]
+    #[error("the server does not support range requests")]
     NoRanges,
     #[error("{0}")]
     Read(#[source] Error),
@@ -469,7 +469,10 @@ mod tests {
             names.iter().fold(WheelBuilder::new("tool", "1.0").without_record(), |wheel, name| wheel.file(name, ""));
         let (home, index) = (tempfile::tempdir().unwrap(), index(&many));
         let said = resolved(home.path(), &index, "tool").unwrap_err();
-        assert!(said.contains("it takes more than 64 requests or 2359296 bytes") && said.contains(WHEEL), "{said}");
+        assert!(
+            said.contains("reading it needs more than 64 requests or 2359296 bytes") && said.contains(WHEEL),
+            "{said}"
+        );
         let bytes: u64 = index
             .server
             .requests_of(WHEEL)
@@ -506,6 +509,6 @@ mod tests {
         );
         index.server.set("/simple/tool/", testkit::Response::ok(page).header("Content-Type", "text/html"));
         let said = resolved(home.path(), &index, "tool").unwrap_err();
-        assert!(said.contains("names a file on this machine as `tool-1.0-py3-none-any.whl`"), "{said}");
+        assert!(said.contains("lists `tool-1.0-py3-none-any.whl` with a path on this machine"), "{said}");
     }
 }

@@ -15,7 +15,7 @@ use uv_types::HashStrategy;
 use crate::model::request::PythonRequest;
 use crate::model::secret_text::public;
 use crate::outside::pypi::target::Target;
-use crate::outside::pypi::{Cause, PypiError, told};
+use crate::outside::pypi::{Cause, PypiError, redacted};
 
 /// The kinds of requirements that must be built before they can be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) async fn read(
     request: &PythonRequest,
     base: &BaseClientBuilder<'_>,
 ) -> Result<RequirementsSpecification, PypiError> {
-    let unreadable = |what: &str, error| PypiError::Requirement { requirement: public(what), source: told(error) };
+    let unreadable = |what: &str, error| PypiError::Requirement { requirement: public(what), source: redacted(error) };
     let mut sources = Vec::new();
     for requirement in &request.requirements {
         let requirement = requirement.exposed();
@@ -101,7 +101,7 @@ pub(super) fn named(specification: &RequirementsSpecification) -> Result<Vec<Req
                 let shown = unnamed.url.verbatim.given().unwrap_or(&unnamed.to_string()).to_owned();
                 refuse_unnamed(&shown, &unnamed.url.parsed_url)?;
                 let unreadable =
-                    |error: Cause| PypiError::Requirement { requirement: public(&shown), source: told(error) };
+                    |error: Cause| PypiError::Requirement { requirement: public(&shown), source: redacted(error) };
                 let file_name = unnamed.url.verbatim.filename().map_err(|error| unreadable(error.into()))?;
                 let wheel: WheelFilename =
                     file_name.parse().map_err(|error: WheelFilenameError| unreadable(error.into()))?;
@@ -178,5 +178,5 @@ pub(super) fn hashes(specification: &RequirementsSpecification, target: &Target)
         Some(&ResolverMarkerEnvironment::from(target.markers.clone())),
         mode,
     )
-    .map_err(|error| PypiError::Hashes(told(error.into())))
+    .map_err(|error| PypiError::Hashes(redacted(error.into())))
 }

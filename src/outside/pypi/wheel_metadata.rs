@@ -149,7 +149,7 @@ fn url_without_metadata(registry: &RegistryBuiltDist) -> Result<Option<DisplaySa
     }
     if best.index.url().scheme() != "file" {
         let (file, index) = (best.filename.to_string(), public(best.index.url().as_str()));
-        return Err(unreadable(format!("the index `{index}` names a file on this machine as `{file}`")).into());
+        return Err(unreadable(format!("the index `{index}` lists `{file}` with a path on this machine")).into());
     }
     Ok(None)
 }

@@ -15,7 +15,7 @@ use crate::model::lock::{LockedWheel, WheelSource};
 use crate::model::secret_text::{public, without_credentials};
 use crate::outside::credentials::Credentials;
 use crate::outside::pypi::ahead::Expected;
-use crate::outside::pypi::{PypiError, told};
+use crate::outside::pypi::{PypiError, redacted};
 
 /// The result of a request on one platform.
 #[derive(Debug, Default)]
@@ -155,7 +155,7 @@ fn of_index(
     if !allowed.is_empty() && !allowed.contains(&digest) {
         return Err(PypiError::OtherDigest { file: file_name, found: digest });
     }
-    let url = wheel.file.url.to_url().map_err(|error| PypiError::Setup(told(error.into())))?;
+    let url = wheel.file.url.to_url().map_err(|error| PypiError::Setup(redacted(error.into())))?;
     credentials.remember(url.as_str());
     Ok(LockedWheel {
         name: wheel.filename.name.to_string(),

@@ -35,12 +35,12 @@ pub(super) fn find(architecture: Architecture, search_path: &[PathBuf]) -> Resul
     }
     let names = [format!("qemu-{machine}-static"), format!("qemu-{machine}")];
     let found = search_path.iter().flat_map(|directory| names.iter().map(|name| directory.join(name)));
-    let mut reason = format!("neither `{}` nor a binfmt_misc registration is here", names[0]);
+    let mut reason = format!("there is neither `{}` nor a registration in binfmt_misc", names[0]);
     for candidate in found.chain(interpreter).filter(|candidate| candidate.is_file()) {
         match fs::read(&candidate).map(|bytes| elf::parse(&bytes)) {
             Ok(Ok(Some(program))) if program.interpreter.is_none() => return Ok(Emulation::Program(candidate)),
             Ok(Ok(Some(_))) => reason = format!("`{}` is not static", candidate.display()),
-            _ => reason = format!("`{}` is no program", candidate.display()),
+            _ => reason = format!("`{}` is not a program", candidate.display()),
         }
     }
     Err(reason)
@@ -76,7 +76,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join(format!("qemu-{}", OTHER.machine())), "#!/bin/sh\n").unwrap();
         if let Err(reason) = find(OTHER, &[home.path().to_owned()]) {
-            assert!(reason.contains("is no program"), "{reason}");
+            assert!(reason.contains("is not a program"), "{reason}");
         }
     }
 }

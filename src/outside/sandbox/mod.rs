@@ -32,7 +32,7 @@ pub(crate) use self::emulator::Emulation;
 use self::order::Order;
 use self::warden::Warden;
 pub(crate) use self::warden::serve as serve_warden;
-use crate::model::hint::Hints;
+use crate::model::hint::{Hint, Hints, MachineHint};
 use crate::model::platform::Architecture;
 use crate::model::request::Volume;
 use crate::model::world_settings::SandboxSettings;
@@ -102,17 +102,9 @@ impl SandboxError {
 }
 
 impl Hints for SandboxError {
-    fn hints(&self) -> Vec<String> {
-        let without = "build with `--no-verify --bytecode none` and try the image in an engine";
-        let hint = match self {
-            Self::OnlyRoot => {
-                format!("run lath as an ordinary user, or as root of a namespace that has more users; or {without}")
-            }
-            _ => format!(
-                "the sandbox needs user namespaces: switch them on (`sysctl user.max_user_namespaces`), or {without}"
-            ),
-        };
-        vec![hint]
+    fn own_hints(&self) -> Vec<Hint> {
+        let hint = if matches!(self, Self::OnlyRoot) { MachineHint::OrdinaryUser } else { MachineHint::UserNamespaces };
+        vec![Hint::Machine(hint)]
     }
 }
 

@@ -17,10 +17,10 @@ pub(crate) enum StageError {
 }
 
 impl Hints for StageError {
-    fn hints(&self) -> Vec<String> {
+    fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
-            Self::Store(error) => error.hints(),
-            Self::CheckOut { .. } => Vec::new(),
+            Self::Store(error) => Some(error),
+            Self::CheckOut { .. } => None,
         }
     }
 }

@@ -48,7 +48,7 @@ pub(super) struct Memory {
     unfinished: Unfinished,
     #[expect(
         dead_code,
-        reason = "the lock on the folder, which tells others that it is in use, lives as long as the file"
+        reason = "the lock on the folder, which shows other processes that it is in use, lives as long as the file"
     )]
     lock: std::fs::File,
 }

@@ -52,7 +52,7 @@ pub(crate) struct Stage {
 
 #[derive(Debug)]
 struct Current {
-    home: Home,
+    location: Location,
     tree: Tree,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Shown<'a> {
 
 /// The directory that contains the trees.
 #[derive(Debug)]
-struct Home {
+struct Location {
     /// The place of the trees, in the folder.
     root: PathBuf,
     #[expect(dead_code, reason = "the folder is removed when this is dropped")]
@@ -76,7 +76,7 @@ struct Home {
     memory: Option<Arc<Memory>>,
 }
 
-impl Home {
+impl Location {
     fn new(folder: TempDir, memory: Option<Arc<Memory>>) -> Result<Self, StageError> {
         let root = folder.path().join("root");
         fs::create_dir(&root).map_err(|source| StageError::CheckOut { path: ImagePath::root(), source })?;
@@ -88,30 +88,32 @@ impl Stage {
     /// Lays out `tree`, reusing the directory of the previous one. Large files are left as placeholders to be mounted.
     pub(crate) fn show(&mut self, tree: &Tree) -> Result<Shown<'_>, StageError> {
         // If a change fails, its directory is not used again.
-        let (home, before) = match self.current.take() {
-            Some(Current { home, tree: before }) if home.memory.as_ref().is_none_or(|memory| memory.fits(tree)) => {
-                (home, before)
+        let (location, before) = match self.current.take() {
+            Some(Current { location, tree: before })
+                if location.memory.as_ref().is_none_or(|memory| memory.fits(tree)) =>
+            {
+                (location, before)
             }
-            _ => (self.home(tree)?, Tree::default()),
+            _ => (self.location(tree)?, Tree::default()),
         };
-        let home = match self.change(&home, &before, tree) {
-            Ok(()) => home,
+        let location = match self.change(&location, &before, tree) {
+            Ok(()) => location,
             // If the memory is full, there may still be space on the disk.
-            Err(_) if home.memory.is_some() => {
-                let home = self.home_on_disk()?;
-                self.change(&home, &Tree::default(), tree)?;
-                home
+            Err(_) if location.memory.is_some() => {
+                let location = self.location_on_disk()?;
+                self.change(&location, &Tree::default(), tree)?;
+                location
             }
             Err(error) => return Err(error),
         };
-        let files = self.mounted(&home, tree)?;
-        let current = self.current.insert(Current { home, tree: tree.clone() });
-        Ok(Shown { root: &current.home.root, files })
+        let files = self.mounted(&location, tree)?;
+        let current = self.current.insert(Current { location, tree: tree.clone() });
+        Ok(Shown { root: &current.location.root, files })
     }
 
-    /// Returns the files to mount if `tree` is laid out in `home`.
-    fn mounted(&self, home: &Home, tree: &Tree) -> Result<Vec<(PathBuf, String)>, StageError> {
-        let Some(memory) = &home.memory else { return Ok(Vec::new()) };
+    /// Returns the files to mount if `tree` is laid out in `location`.
+    fn mounted(&self, location: &Location, tree: &Tree) -> Result<Vec<(PathBuf, String)>, StageError> {
+        let Some(memory) = &location.memory else { return Ok(Vec::new()) };
         let file = |(path, node): (&ImagePath, &Node)| {
             let contents = self.store.contents_path(node.digest()?, node.is_executable());
             Some(contents.map(|contents| (contents, path.to_string())).map_err(StageError::from))
@@ -119,11 +121,11 @@ impl Stage {
         tree.nodes.iter().filter(|(_, node)| memory.is_mounted(node)).filter_map(file).collect()
     }
 
-    fn home(&self, tree: &Tree) -> Result<Home, StageError> {
+    fn location(&self, tree: &Tree) -> Result<Location, StageError> {
         let memory = self.memory_for(tree);
         match memory.and_then(|memory| Some((memory.temporary_dir().ok()?, memory))) {
-            Some((folder, memory)) => Home::new(folder, Some(memory)),
-            None => self.home_on_disk(),
+            Some((folder, memory)) => Location::new(folder, Some(memory)),
+            None => self.location_on_disk(),
         }
     }
 
@@ -142,16 +144,16 @@ impl Stage {
         Some(memory)
     }
 
-    fn home_on_disk(&self) -> Result<Home, StageError> {
-        Home::new(self.store.temporary_dir()?, None)
+    fn location_on_disk(&self) -> Result<Location, StageError> {
+        Location::new(self.store.temporary_dir()?, None)
     }
 
-    fn change(&self, home: &Home, before: &Tree, tree: &Tree) -> Result<(), StageError> {
-        let contents = |node: &Node, digest: &Digest| match &home.memory {
+    fn change(&self, location: &Location, before: &Tree, tree: &Tree) -> Result<(), StageError> {
+        let contents = |node: &Node, digest: &Digest| match &location.memory {
             None => self.store.contents_path(digest, node.is_executable()),
             Some(memory) => memory.contents_path(&self.store, node, digest),
         };
-        lay_out(&self.store, before, tree, &home.root, Files::Links(&contents))
+        lay_out(&self.store, before, tree, &location.root, Files::Links(&contents))
     }
 }
 
@@ -176,7 +178,7 @@ mod tests {
         ];
         let all = Stages::open(&store);
         let mut stages = [all.stage(), all.stage()];
-        stages[1].current = Some(Current { home: stages[1].home_on_disk().unwrap(), tree: Tree::default() });
+        stages[1].current = Some(Current { location: stages[1].location_on_disk().unwrap(), tree: Tree::default() });
         let has_memory = stages[0].memory_for(&Tree::default()).is_some();
         for (mut stage, in_memory) in stages.into_iter().zip([has_memory, false]) {
             for nodes in trees {
@@ -188,7 +190,7 @@ mod tests {
                 let fresh = tempfile::tempdir().unwrap();
                 check_out(&store, &tree, fresh.path()).unwrap();
                 assert_eq!(listing(root), listing(fresh.path()));
-                assert_eq!(stage.current.as_ref().unwrap().home.memory.is_some(), in_memory);
+                assert_eq!(stage.current.as_ref().unwrap().location.memory.is_some(), in_memory);
             }
         }
     }

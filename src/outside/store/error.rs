@@ -5,16 +5,16 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::model::hint::Hints;
+use crate::model::hint::{Hint, Hints, MachineHint};
 
 /// The version of the layout that this lath reads and writes.
 pub(super) const VERSION: &str = "1";
 
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
-    #[error("cannot open the store `{root}`")]
+    #[error("cannot open the cache `{root}`")]
     Open { root: PathBuf, source: io::Error },
-    #[error("cannot use the store `{root}`: it is of version `{found}`, and this lath writes version `{VERSION}`")]
+    #[error("cannot use the cache `{root}`: it has version `{found}`, and this lath uses version `{VERSION}`")]
     Version { root: PathBuf, found: String },
     #[error("cannot write `{path}`")]
     Write { path: PathBuf, source: io::Error },
@@ -22,18 +22,16 @@ pub(crate) enum StoreError {
     Read { path: PathBuf, source: io::Error },
     #[error("cannot remove `{path}`")]
     Remove { path: PathBuf, source: io::Error },
-    #[error("cannot read what is to be kept")]
+    #[error("cannot read the bytes to save")]
     Incoming(#[source] io::Error),
 }
 
 impl Hints for StoreError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         match self {
-            Self::Version { .. } => {
-                vec!["empty it with `lath cache prune --all`, or use another with `--cache-dir DIR`".to_owned()]
-            }
-            Self::Open { .. } => vec!["use a folder that can be written to: `--cache-dir DIR`".to_owned()],
-            _ => Vec::new(),
+            Self::Version { .. } => vec![Hint::Machine(MachineHint::EmptyCache)],
+            Self::Open { .. } => vec![Hint::Machine(MachineHint::WritableCache)],
+            Self::Write { .. } | Self::Read { .. } | Self::Remove { .. } | Self::Incoming(_) => Vec::new(),
         }
     }
 }

@@ -21,12 +21,12 @@ const FOLDERS: [&str; 8] = ["files", "packs", "programs", "parcels", "partial", 
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     root: PathBuf,
-    pub(super) desk: Arc<Desk>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// The state of a process that uses a store: a directory for unfinished files, and the lock.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Shared {
     pub(super) folder: TempDir,
     pub(super) places: RwLock<Places>,
     #[expect(dead_code, reason = "while this lives, a signal handler removes the folder")]
@@ -77,8 +77,8 @@ impl Store {
         }
         let folder = private_dir("", &root.join("tmp")).map_err(failed)?;
         let unfinished = Unfinished::new(folder.path());
-        let desk = Desk { folder, places: RwLock::default(), unfinished, lock };
-        let store = Self { root, desk: Arc::new(desk) };
+        let shared = Shared { folder, places: RwLock::default(), unfinished, lock };
+        let store = Self { root, shared: Arc::new(shared) };
         let version = store.root.join("version");
         if !version.exists() {
             store.write(&version, VERSION.as_bytes())?;
@@ -103,12 +103,12 @@ impl Store {
 
     /// Creates a directory on the store's own file system. It is removed when the value is dropped.
     pub(crate) fn temporary_dir(&self) -> Result<TempDir, StoreError> {
-        let path = self.desk.folder.path();
+        let path = self.shared.folder.path();
         TempDir::new_in(path).map_err(|source| StoreError::Write { path: path.to_owned(), source })
     }
 
     pub(super) fn temporary_file(&self) -> Result<NamedTempFile, StoreError> {
-        let path = self.desk.folder.path();
+        let path = self.shared.folder.path();
         NamedTempFile::new_in(path).map_err(|source| StoreError::Write { path: path.to_owned(), source })
     }
 
@@ -120,7 +120,7 @@ impl Store {
 
     /// Returns where a small content is, if this process has opened its pack.
     pub(super) fn place_of(&self, digest: &Digest) -> Option<Place> {
-        self.desk.places.read().unwrap_or_else(PoisonError::into_inner).get(digest).copied()
+        self.shared.places.read().unwrap_or_else(PoisonError::into_inner).get(digest).copied()
     }
 
     /// Waits for the advisory lock `name`, which other processes use too.
@@ -144,7 +144,10 @@ mod tests {
         let (_home, store) = store();
         std::fs::write(store.root().join("version"), "99").unwrap();
         let error = Store::open(store.root()).unwrap_err();
-        assert!(error.to_string().contains("it is of version `99`"), "{error}");
+        let error = error.to_string().replace(&store.root().display().to_string(), "[ROOT]");
+        insta::assert_snapshot!(error, @"
+        cannot use the cache `[ROOT]`: it has version `99`, and this lath uses version `1`
+        ");
     }
 
     #[test]

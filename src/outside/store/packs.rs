@@ -52,7 +52,7 @@ impl Store {
         if !packed.0.is_empty() && !is_whole(&self.path_in("packs", &pack), Some(packed.size_bytes())) {
             return false;
         }
-        let mut places = self.desk.places.write().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.shared.places.write().unwrap_or_else(PoisonError::into_inner);
         let mut offset = 0;
         for &(digest, size_bytes) in &packed.0 {
             places.insert(digest, Place { pack, offset, size_bytes });

@@ -31,10 +31,10 @@ pub(crate) enum CompareError {
 }
 
 impl Hints for CompareError {
-    fn hints(&self) -> Vec<String> {
+    fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
-            Self::Archive(error) => error.hints(),
-            Self::NoPackage { .. } => Vec::new(),
+            Self::Archive(error) => Some(error),
+            Self::NoPackage { .. } => None,
         }
     }
 }
@@ -69,7 +69,7 @@ pub(crate) fn compare(
     let details = world.archive.details(&snapshot, world.access())?;
     let extents = world.archive.extents(&snapshot, world.access())?;
     if extents.is_none() {
-        let note = "the archive's lists of files cannot be had: numbers of files are estimated";
+        let note = "the archive has no lists of files: the numbers of files are estimates";
         world.listener.hear(Event::Note(note.to_owned()));
     }
     let scales = Scales { details: &details, extents: extents.as_ref(), lists: &snapshot.lists, habits };

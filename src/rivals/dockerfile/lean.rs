@@ -18,16 +18,16 @@ const LEFT_OVER: [&str; 5] = [
 
 pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let from = &page.wanted.from;
-    text.why("Stage one installs; nothing of it ships but the user base.");
+    text.why("Stage one installs. Only the user base is copied from it.");
     text.line(format!("FROM {from} AS build"));
     text.line(format!("ENV PYTHONUSERBASE={}", page.wanted.user_base));
     page.copy_certificates(text);
     let mut packages = vec!["python3-pip".to_owned()];
     if page.is_unpinned() {
-        text.why("pip, and compilers for what has no wheel.");
+        text.why("pip, and compilers for distributions without a wheel.");
         packages.extend(COMPILERS.map(str::to_owned));
     } else {
-        text.why("pip, without what apt would recommend: nothing has to be compiled.");
+        text.why("pip, without the packages that apt recommends, because nothing has to be compiled.");
     }
     text.run(&apt_mounts(page, "build"), &page.apt(" --no-install-recommends", &packages, page.certificates()));
     match page.wanted.style {
@@ -35,14 +35,14 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
         _ => install(page, text),
     }
     text.gap();
-    text.why("Stage two starts clean.");
+    text.why("Stage two starts from a clean base.");
     text.line(format!("FROM {from}"));
     if !from.contains('@') {
-        text.why("The base is named by tag; `--from NAME@sha256:...` pins it.");
+        text.why("The base is named by a tag. To pin it, use `--from NAME@sha256:...`.");
     }
     system(page, text);
     account(page, text);
-    text.why("All that stage one installed for the program.");
+    text.why("The program and its dependencies from stage one.");
     text.line(format!("COPY --from=build {0} {0}", page.wanted.user_base));
     run_time(page, text)
 }
@@ -54,10 +54,10 @@ fn install(page: &Page<'_>, text: &mut Text) {
         write_pins(page, text);
         options.extend(["--no-deps", "--require-hashes", "--only-binary :all:"]);
     }
-    text.why("Into the user base; what the release has of them counts as not there.");
+    text.why("Install into the user base, and ignore versions that Debian packages already installed.");
     if page.is_externally_managed() {
         text.why(
-            "The release marks its Python as its own to manage: in a stage for one program that may be passed over.",
+            "The distribution marks its Python as externally managed (PEP 668). Overriding that is safe in a build stage.",
         );
     }
     if !page.has_bytecode() {
@@ -75,9 +75,11 @@ fn install(page: &Page<'_>, text: &mut Text) {
 /// Installs the interpreter and the libraries, and removes everything that apt leaves behind.
 fn system(page: &Page<'_>, text: &mut Text) {
     let packages = [vec!["python3-minimal".to_owned()], lean_packages(page.ingredients)].concat();
-    text.why("The interpreter with its standard library, certificates, time zones, and what wheels' libraries need.");
+    text.why("The interpreter with its standard library, certificates, time zones, and packages that wheels need.");
     if page.wanted.has_certificates && !page.has_mounts() {
-        text.why("No certificate is here for apt: its sources have to be http, or of a known authority.");
+        text.why(
+            "This stage has no certificates of its own for apt: its sources must use http or a well-known authority.",
+        );
     }
     let certificates = page.certificates().filter(|_| page.has_mounts());
     let mut commands = page.apt(" --no-install-recommends", &packages, certificates);
@@ -110,7 +112,7 @@ fn account(page: &Page<'_>, text: &mut Text) {
     if user == "0" {
         return;
     }
-    text.why("The program is not root; its user has a name and a home.");
+    text.why("The program does not run as root. Its user has a name and a home directory.");
     let add_group = format!("groupadd --non-unique --gid {group} app");
     let add_user = format!(
         "useradd --non-unique --no-log-init --uid {user} --gid {group} --create-home --shell /usr/sbin/nologin app"
@@ -126,16 +128,16 @@ fn ids<'a>(page: &'a Page<'_>) -> (&'a str, &'a str) {
 
 fn run_time(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let user_base = &page.wanted.user_base;
-    text.why("The user base is found by Python and by the shell.");
+    text.why("Python and the shell find the user base by these variables.");
     text.line(format!("ENV PYTHONUSERBASE={user_base} PATH={user_base}/bin:${{PATH}} LANG=C.UTF-8"));
     let modules = modules(page.ingredients);
     match page.request.bytecode {
         Bytecode::All => {
-            text.why("All of the standard library is compiled; a file that is no Python 3 is passed over.");
+            text.why("Compile the whole standard library. Files that are not Python 3 are skipped.");
             text.run(&[], &[format!("python3 -m compileall -q /usr/lib/python{} || true", page.python())]);
         }
         Bytecode::Start if !modules.is_empty() => {
-            text.why("What start-up imports is compiled by importing it: the program itself cannot write there.");
+            text.why("Compile the modules that start-up imports, because the program itself cannot write there.");
             text.run(&[], &[format!("python3 -c {}", shell_word(&format!("import {}", modules.join(", "))))]);
         }
         Bytecode::Start | Bytecode::None => {}
@@ -145,10 +147,10 @@ fn run_time(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let (user, group) = ids(page);
     text.line(format!("USER {user}:{group}"));
     if page.is_shell() {
-        text.why("One line for a shell: `docker run IMAGE 'NAME --version'`.");
+        text.why("The command is one line for a shell: `docker run IMAGE 'NAME --version'`.");
         text.line(format!("ENTRYPOINT {}", exec_form(&["/bin/sh".to_owned(), "-c".to_owned()])));
     } else if !page.ingredients.entrypoint.is_empty() {
-        text.why("The program itself, without a shell: arguments are appended, signals arrive.");
+        text.why("The program runs without a shell, so it gets arguments and signals directly.");
         text.line(format!("ENTRYPOINT {}", exec_form(&page.ingredients.entrypoint)));
     }
     let cmd = if page.is_shell() { &page.request.runtime.cmd } else { &page.ingredients.cmd };
@@ -170,7 +172,7 @@ fn labels(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
         known.push(("title", program.name.clone()));
         known.push(("version", program.version.clone()));
     }
-    text.why("What it is, for registries and scanners.");
+    text.why("Labels for registries and scanners.");
     for (key, value) in known {
         text.line(format!("LABEL {}", pair(&format!("org.opencontainers.image.{key}"), &value)?));
     }

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 pub(crate) use self::contents::scripts;
 use self::text::{Text, exec_form, folded, listed, pair, shell_word};
+use crate::model::hint::Hints;
 use crate::model::lock::{Lock, WheelSource};
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Distribution, Entrypoint, Request};
@@ -34,15 +35,19 @@ const COPIED: &str = "/ca.crt";
 
 #[derive(Debug, Error)]
 pub(crate) enum DockerfileError {
-    #[error("cannot write `{name}` into a Dockerfile: a name has no blanks, and a value no line breaks")]
+    #[error(
+        "cannot write `{name}` into a Dockerfile: names must not contain blanks, and values must not contain line breaks"
+    )]
     Unwritable { name: String },
     #[error(
-        "cannot copy `{source_path}` by a Dockerfile: it copies only what is in the folder that is built, by a relative path"
+        "cannot copy `{source_path}` in a Dockerfile: the path must be relative and inside the folder that is built"
     )]
     Copy { source_path: String },
-    #[error("cannot write `{file_name}` into a Dockerfile: the wheel lies on this machine alone; name it by a URL")]
+    #[error("cannot write `{file_name}` into a Dockerfile: the wheel is only on this machine; name it by a URL")]
     LocalWheel { file_name: String },
 }
+
+impl Hints for DockerfileError {}
 
 /// Writes the Dockerfile.
 pub(crate) fn dockerfile(
@@ -145,7 +150,7 @@ impl Page<'_> {
             (false, _) => format!("docker build -t {name} ."),
             (true, Mounts::Known) => format!("docker build --secret id=ca,src=ca.crt -t {name} ."),
             (true, Mounts::Unknown) => {
-                format!("docker build -t {name} .   (with the certificates as ca.crt beside it)")
+                format!("docker build -t {name} .   (with the certificates in the file ca.crt next to it)")
             }
         };
         text.why(&format!("Build it: {build}"));
@@ -153,11 +158,15 @@ impl Page<'_> {
             text.why("Its mounts need BuildKit (Docker 23 has it), Podman or Buildah.");
         }
         for name in &self.ingredients.without_wheels {
-            text.why(&format!("No wheel of {name} fits: the first stage gets compilers, and builds it from source."));
+            text.why(&format!(
+                "No wheel of {name} fits: the first stage installs compilers and builds it from source."
+            ));
         }
         if self.is_unpinned() {
-            text.why("So versions are not pinned: what a source needs is known only once it is built.");
-            text.why("What its libraries need of Debian when they run is named by --with PACKAGE.");
+            text.why(
+                "So versions are not pinned, because the dependencies of a source are known only after its build.",
+            );
+            text.why("If its libraries need Debian packages at run time, add them with --with PACKAGE.");
         }
         text.gap();
     }
@@ -174,7 +183,7 @@ impl Page<'_> {
     /// Copies the certificates into the first stage if they cannot be a secret.
     fn copy_certificates(&self, text: &mut Text) {
         if self.wanted.has_certificates && !self.has_mounts() {
-            text.why("Certificates for pip and apt: this stage does not ship, and they stay in it.");
+            text.why("Certificates for pip and apt. They are only in this stage, which is not in the final image.");
             text.line(format!("COPY ca.crt {COPIED}"));
         }
     }

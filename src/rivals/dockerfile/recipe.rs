@@ -7,17 +7,17 @@ use super::{COMPILERS, DockerfileError, Page};
 pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let from = &page.wanted.from;
     let user_base = &page.wanted.user_base;
-    text.why("Stage one installs; nothing of it ships but the folders that stage two copies.");
+    text.why("Stage one installs. Only the folders that stage two copies are in the final image.");
     text.line(format!("FROM {from} AS build"));
-    text.why("Where `pip install --user` puts executables (bin) and libraries (lib).");
+    text.why("The folder in which `pip install --user` puts executables (bin) and libraries (lib).");
     text.line(format!("ENV PYTHONUSERBASE={user_base}"));
     page.copy_certificates(text);
     install(page, text);
     text.gap();
-    text.why("Stage two starts clean: no pip, no compilers.");
+    text.why("Stage two starts from a clean base, without pip and compilers.");
     text.line(format!("FROM {from}"));
     text.line(format!("ENV PYTHONUSERBASE={user_base}"));
-    text.why("All that stage one installed for the program.");
+    text.why("The program and its dependencies from stage one.");
     let folders: &[&str] = match (page.is_unpinned(), page.ingredients.scripts.as_slice()) {
         // The contents of the user base are not known in advance.
         (true, _) => &["/"],
@@ -29,13 +29,17 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     }
     let mut packages = vec!["python3-minimal".to_owned()];
     let extra = extra_packages(page.ingredients, page.request);
-    text.why("The interpreter; what apt recommends with it is the standard library, without which little runs.");
+    text.why(
+        "The interpreter. The standard library, which most programs need, is among the packages that apt recommends.",
+    );
     if !extra.is_empty() {
-        text.why(&format!("Asked for, or needed by libraries of wheels: {}.", extra.join(", ")));
+        text.why(&format!("Requested, or needed by libraries of wheels: {}.", extra.join(", ")));
     }
     packages.extend(extra);
     if page.wanted.has_certificates && !page.has_mounts() {
-        text.why("No certificate is here for apt: its sources have to be http, or of a known authority.");
+        text.why(
+            "This stage has no certificates of its own for apt: its sources must use http or a well-known authority.",
+        );
     }
     let certificates = page.certificates().filter(|_| page.has_mounts());
     text.run(&page.secret_mounts(), &page.apt("", &packages, certificates));
@@ -46,22 +50,22 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
 pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     let mut packages = vec!["python3".to_owned(), "python3-pip".to_owned()];
     text.why(
-        "Python and pip as the release has them, and what they recommend: compilers, should something want building.",
+        "Python and pip of the release, and the packages they recommend: compilers, in case something must be built.",
     );
     if page.is_unpinned() {
         packages.extend(COMPILERS.map(str::to_owned));
     }
     text.run(&page.secret_mounts(), &page.apt("", &packages, page.certificates()));
     if page.is_unpinned() {
-        text.why("What was asked for; what the release has of it counts as not there.");
+        text.why("The requested distributions, ignoring versions that Debian packages already installed.");
     } else {
         text.why(
-            "Every distribution at the version that lath resolved; what the release has of them counts as not there.",
+            "Every distribution at the version that lath resolved, ignoring versions that Debian packages installed.",
         );
     }
     if page.is_externally_managed() {
         text.why(
-            "The release marks its Python as its own to manage: in a stage for one program that may be passed over.",
+            "The distribution marks its Python as externally managed (PEP 668). Overriding that is safe in a build stage.",
         );
     }
     let mut options = vec!["--user", "--no-cache-dir", "--ignore-installed"];
@@ -77,9 +81,9 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
 /// Writes the settings with which the image runs.
 pub(super) fn finish(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     page.settings(text)?;
-    text.why("The executables of the user base are found by name.");
+    text.why("Commands of the user base can be called by name.");
     text.line("ENV PATH=${PYTHONUSERBASE}/bin:${PATH}");
-    text.why("One line for a shell: `docker run IMAGE 'NAME --version'`.");
+    text.why("The command is one line for a shell: `docker run IMAGE 'NAME --version'`.");
     text.line(format!("ENTRYPOINT {}", exec_form(&["/bin/bash".to_owned(), "-c".to_owned()])));
     if !page.request.runtime.cmd.is_empty() {
         text.line(folded(&format!("CMD {}", exec_form(&page.request.runtime.cmd)), &[]));

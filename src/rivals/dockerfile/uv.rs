@@ -7,17 +7,17 @@ use super::text::{Text, folded, listed, shell_word};
 
 /// Installs uv with pip, then everything else with uv.
 pub(super) fn install(page: &Page<'_>, text: &mut Text) {
-    text.why("uv, by its version and hash.");
+    text.why("uv, pinned by version and hash.");
     let write_uv = listed("printf '%s\\n'", &uv_pins(page.ingredients));
     let pip = page.pip_install(&["--no-cache-dir", "--require-hashes", "--only-binary :all:"]);
     text.run(&page.secret_mounts(), &[format!("{write_uv} \\\n      > /tmp/uv.txt"), format!("{pip} -r /tmp/uv.txt")]);
-    text.why("The release's Python and no other; files are copied, since they leave this stage.");
+    text.why("Use the Python of the release. Copy files instead of linking them, because stage two copies the folder.");
     let compiles = u8::from(page.has_bytecode());
     text.line(format!("ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE={compiles}"));
     if !page.is_unpinned() {
         write_pins(page, text);
     }
-    text.why("Into the user base: uv has no --user, a prefix comes to the same folders; it leaves the file it locked.");
+    text.why("Install into the user base: uv has no --user, but --prefix uses the same folders. It leaves its lock file there.");
     let mut mounts = page.secret_mounts();
     if page.has_mounts() {
         mounts.push("type=cache,target=/root/.cache/uv".to_owned());

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use self::program::Ended;
 use crate::model::event::Listener;
-use crate::model::hint::Hints;
+use crate::model::hint::{EngineHint, Hint, Hints};
 use crate::rivals::model::dockerfile::{ContainerCheck, EngineProgram, Mounts};
 
 /// The time limit for requests that the engine can answer by itself.
@@ -52,47 +52,41 @@ pub(crate) struct Engine {
 pub(crate) enum EngineError {
     #[error("cannot find an engine: {}", .tried.join("; "))]
     None { tried: Vec<String> },
-    #[error("cannot build with the mounts of BuildKit: `{program}` has only its classic builder here")]
+    #[error("cannot build with the mounts of BuildKit: `{program}` has only the classic builder on this machine")]
     NoMounts { program: &'static str },
     #[error("cannot start `{program}`")]
     Start { program: &'static str, source: io::Error },
-    #[error("cannot lay out what `{program}` is to build")]
+    #[error("cannot write the build context for `{program}`")]
     Context { program: &'static str, source: io::Error },
     #[error("cannot build `{tag}`: `{program} build` {how}\n{said}")]
     Build { program: &'static str, tag: String, how: String, said: String },
-    #[error("cannot build `{tag}`: the engine is gone, `{program} build` {how}\n{said}")]
+    #[error("cannot build `{tag}`: the engine does not answer any more, `{program} build` {how}\n{said}")]
     Gone { program: &'static str, tag: String, how: String, said: String },
-    #[error("cannot promise that the image works: the check `{check}` {how}\n{said}")]
+    #[error("cannot prove that the image works: the check `{check}` {how}\n{said}")]
     Check { check: String, how: String, said: String },
     #[error("cannot read the layers of `{tag}` from `{program} save`")]
     Save { program: &'static str, tag: String, source: io::Error },
     #[error("cannot load lath's image: `{program} load` {how}\n{said}")]
     Load { program: &'static str, how: String, said: String },
-    #[error("cannot tell the size of `{tag}`: `{program}` {how}\n{said}")]
+    #[error("cannot get the size of `{tag}`: `{program}` {how}\n{said}")]
     Size { program: &'static str, tag: String, how: String, said: String },
 }
 
 impl Hints for EngineError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         let hint = match self {
-            Self::None { .. } => {
-                "start Docker, or install podman or buildah; `lath build` and `lath run` need no engine at all"
-            }
+            Self::None { .. } => EngineHint::Install,
             Self::Build { said, .. }
                 if said.contains("apt-get: not found") || said.contains("apt-get: command not found") =>
             {
-                "the base has no apt: name one of Debian's or Ubuntu's with `--from`"
+                EngineHint::BaseWithApt
             }
-            Self::Build { said, .. } if said.contains("certificate verify failed") => {
-                "name the file that holds your company's certificates with `--ca FILE`"
-            }
-            Self::NoMounts { .. } => "install Docker's plugin `buildx`, or leave out `--builder buildkit`",
-            Self::Gone { .. } => {
-                "see whether the engine is running, then build again: what it had finished is in its cache"
-            }
+            Self::Build { said, .. } if said.contains("certificate verify failed") => EngineHint::Certificates,
+            Self::NoMounts { .. } => EngineHint::Buildx,
+            Self::Gone { .. } => EngineHint::Restart,
             _ => return Vec::new(),
         };
-        vec![hint.to_owned()]
+        vec![Hint::Engine(hint)]
     }
 }
 

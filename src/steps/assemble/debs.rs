@@ -108,7 +108,7 @@ impl Conflicts {
                 more => format!(" and {more} more files"),
             };
             format!(
-                "`{}`{more} of {later} took the place of what {earlier} has there, and neither package says that it \
+                "`{}`{more} of {later} replaced the file of {earlier}, and neither package declares that it \
                  replaces the other",
                 paths[0]
             )
@@ -164,10 +164,10 @@ pub(super) fn place(
 /// Returns the note about packages whose `postinst` contains commands that lath does not know.
 pub(super) fn unknown_scripts(parts: &[Part]) -> Option<String> {
     let unknown: Vec<&str> = parts.iter().filter_map(with_unknown_script).collect();
-    let have = if unknown.len() == 1 { "has a `postinst`" } else { "have each a `postinst`" };
+    let have = if unknown.len() == 1 { "has a `postinst`" } else { "each have a `postinst`" };
     (!unknown.is_empty()).then(|| {
         let names = unknown.join(", ");
-        format!("{names} {have} that lath does not know and does not run: see that the image does what you expect")
+        format!("{names} {have} that lath does not know and does not run: check whether the image works as you expect")
     })
 }
 
@@ -316,10 +316,10 @@ mod tests {
             }
             let node = &assembly.tree.nodes[&ImagePath::parse("/usr/bin/x").unwrap()];
             assert_eq!(node.origin.to_string(), format!("deb {owner}"));
-            let told = conflicts.notes();
-            assert_eq!(told.len(), notes, "{told:?}");
-            let sentence = "`/usr/bin/x` of deb b took the place of what deb a has there, and neither package says";
-            assert!(told.iter().all(|note| note.starts_with(sentence)), "{told:?}");
+            let notes_found = conflicts.notes();
+            assert_eq!(notes_found.len(), notes, "{notes_found:?}");
+            let sentence = "`/usr/bin/x` of deb b replaced the file of deb a, and neither package declares";
+            assert!(notes_found.iter().all(|note| note.starts_with(sentence)), "{notes_found:?}");
         }
     }
 }

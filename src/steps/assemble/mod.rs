@@ -41,15 +41,15 @@ pub(crate) enum AssembleError {
     Copy { path: PathBuf, source: std::io::Error },
     #[error("cannot copy `{path}` into the image: it is neither a file, a folder nor a link, or its name is not UTF-8")]
     CopyKind { path: PathBuf },
-    #[error("cannot put `{path}` of {origin} into the image: `{parent}` is no directory there")]
+    #[error("cannot put `{path}` of {origin} into the image: `{parent}` is not a directory there")]
     Parent { path: ImagePath, origin: Origin, parent: ImagePath },
 }
 
 impl Hints for AssembleError {
-    fn hints(&self) -> Vec<String> {
+    fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
-            Self::Store(error) => error.hints(),
-            _ => Vec::new(),
+            Self::Store(error) => Some(error),
+            _ => None,
         }
     }
 }

@@ -95,11 +95,11 @@ pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)], base: &UserBase, versio
         };
         if earlier == later {
             return format!(
-                "`{}`{more} of {later} took the place of its own file there, with other contents",
+                "`{}`{more} of {later} replaced another file of the same wheel that has the same path and other contents",
                 paths[0]
             );
         }
-        format!("`{}`{more} of {later} took the place of what {earlier} brings there, with other contents", paths[0])
+        format!("`{}`{more} of {later} replaced the file of {earlier}, which has other contents", paths[0])
     };
     pairs.into_iter().map(sentence).collect()
 }
@@ -258,20 +258,15 @@ mod tests {
         let overlaps = |wheels: &[(&Origin, &WheelPart)]| {
             overlaps(wheels, &UserBase::DEFAULT.parse().unwrap(), "3.13".parse().unwrap())
         };
-        assert_eq!(
-            overlaps(&[(&one, &first), (&other, &second)]),
-            ["`cv2/__init__.py` and another file of wheel opencv-python-headless took the place of what wheel \
-              opencv-python brings there, with other contents"]
-        );
+        insta::assert_snapshot!(overlaps(&[(&one, &first), (&other, &second)]).join("\n"), @"
+        `cv2/__init__.py` and another file of wheel opencv-python-headless replaced the file of wheel opencv-python, which has other contents
+        ");
         assert_eq!(overlaps(&[(&one, &first), (&other, &first)]), Vec::<String>::new());
         let site = "lib/python3.13/site-packages";
         let twice = WheelPart { data: wheel(&[(&format!("{site}/LICENSE"), b"3")]).site, ..first.clone() };
-        assert_eq!(
-            overlaps(&[(&one, &twice)]),
-            [format!(
-                "`{site}/LICENSE` of wheel opencv-python took the place of its own file there, with other contents"
-            )]
-        );
+        insta::assert_snapshot!(overlaps(&[(&one, &twice)]).join("\n"), @"
+        `lib/python3.13/site-packages/LICENSE` of wheel opencv-python replaced another file of the same wheel that has the same path and other contents
+        ");
         let script = |module: &str| ConsoleScript {
             name: "tool".to_owned(),
             module: module.to_owned(),

@@ -52,11 +52,12 @@ pub(crate) enum CompileError {
 }
 
 impl Hints for CompileError {
-    fn hints(&self) -> Vec<String> {
+    fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
-            Self::Sandbox(error) => error.hints(),
-            Self::Store(error) => error.hints(),
-            _ => Vec::new(),
+            Self::Store(error) => Some(error),
+            Self::Stage(error) => Some(error),
+            Self::Sandbox(error) => Some(error),
+            _ => None,
         }
     }
 }

@@ -35,10 +35,10 @@ pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
         return refused("there is a folder of that name");
     }
     if path.exists() && !path.is_file() {
-        return refused("what has that name is no file");
+        return refused("there is something of that name that is not a file");
     }
     if !parent(path).is_dir() {
-        return refused("the folder that should hold it is not there");
+        return refused("its folder does not exist");
     }
     staging::sweep(parent(path));
     try_to_write(parent(path)).map_err(|error| match error {

@@ -23,10 +23,10 @@ pub(super) fn refuse(place: &Place, platforms: usize) -> Result<(), EmitError> {
     let path = &place.path;
     let refused = |problem| Err(EmitError::Refused { path: path.clone(), problem });
     if is_filled(path) || (path.exists() && !path.is_dir()) {
-        return refused("it is there already and not an empty folder");
+        return refused("it exists and is not an empty folder");
     }
     if platforms > 1 {
-        return refused("a root file system holds one platform, and several were asked for");
+        return refused("a root file system is of one platform, and the request has several");
     }
     staging::sweep(parent(path));
     try_to_write(parent(path))

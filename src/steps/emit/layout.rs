@@ -65,7 +65,7 @@ pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
         return refused("there is a file of that name");
     }
     if is_filled(path) && !path.join("oci-layout").is_file() && !is_begun(path) {
-        return refused("it is a folder with something else in it than an OCI layout");
+        return refused("it is a folder that contains other files than an OCI layout");
     }
     staging::sweep(path);
     staging::sweep(&path.join(BLOBS));
@@ -152,7 +152,7 @@ fn read_index(path: &Path) -> Result<Index, EmitError> {
     let bytes = match fs::read(&file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index::new(Vec::new(), BTreeMap::new())),
-        Err(source) => return Err(EmitError::Write { path: path.to_owned(), source }),
+        Err(source) => return Err(EmitError::Layout { path: path.to_owned(), source }),
     };
     serde_json::from_slice(&bytes).map_err(|source| EmitError::Index { path: path.to_owned(), source })
 }

@@ -25,7 +25,7 @@ use self::place::Place;
 use self::staged::StagedFile;
 use crate::model::destination::Destination;
 use crate::model::event::Event;
-use crate::model::hint::Hints;
+use crate::model::hint::{Hint, Hints, RequestHint};
 use crate::model::image::Image;
 use crate::model::request::{Compression, OutputRequest};
 use crate::model::tree::Tree;
@@ -38,17 +38,19 @@ use crate::outside::world::World;
 pub(crate) enum EmitError {
     #[error("cannot write `{path}`")]
     Write { path: PathBuf, source: io::Error },
+    #[error("cannot read the layout `{path}`")]
+    Layout { path: PathBuf, source: io::Error },
     #[error("cannot write `{path}`: {problem}")]
     Refused { path: PathBuf, problem: &'static str },
-    #[error("cannot write `{path}`: it is named twice")]
+    #[error("cannot write `{path}`: it is given twice")]
     Twice { path: PathBuf },
     #[error("cannot write `{path}` and `{other}`: they are the same file")]
     Same { path: PathBuf, other: PathBuf },
-    #[error("cannot write `{path}`: it lies in `{folder}`, which is written too")]
+    #[error("cannot write `{path}`: it is in `{folder}`, which is another destination")]
     Inside { path: PathBuf, folder: PathBuf },
     #[error("cannot fill `{path}`")]
     Fill { path: PathBuf, source: StageError },
-    #[error("cannot add to the layout `{path}`: its index.json is none")]
+    #[error("cannot add to the layout `{path}`: its `index.json` is not the index of a layout")]
     Index { path: PathBuf, source: serde_json::Error },
     #[error("cannot load `{name}`")]
     Daemon { name: String, source: DaemonError },
@@ -71,22 +73,24 @@ impl EmitError {
 }
 
 impl Hints for EmitError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         let hint = match self {
-            Self::Daemon { source: DaemonError::Load { .. } | DaemonError::Read(_), .. } => return Vec::new(),
-            Self::Daemon { .. } => {
-                "start Docker, or Podman's socket (`systemctl --user start podman.socket`), or name another daemon with \
-                 DOCKER_HOST; without any, write a file with `-o NAME.tar` and load it where there is one"
-            }
-            Self::Zstd { .. } => "leave out `--compression zstd`: every engine reads gzip",
+            Self::Zstd { .. } => RequestHint::Gzip,
             Self::Refused { .. } | Self::Twice { .. } | Self::Same { .. } | Self::Inside { .. } => {
-                "name another place with `-o DEST`, or another file"
+                RequestHint::OtherDestination
             }
-            Self::Fill { source: error, .. } => return error.hints(),
-            Self::Store(error) => return error.hints(),
-            Self::Write { .. } | Self::Index { .. } | Self::Document(_) => return Vec::new(),
+            _ => return Vec::new(),
         };
-        vec![hint.to_owned()]
+        vec![Hint::Request(hint)]
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Fill { source, .. } => Some(source),
+            Self::Daemon { source, .. } => Some(source),
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
     }
 }
 

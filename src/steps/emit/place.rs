@@ -40,7 +40,7 @@ impl Place {
             }
             path = path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target));
         }
-        Err(EmitError::Refused { path: typed.to_owned(), problem: "it is a link that leads in a circle" })
+        Err(EmitError::Refused { path: typed.to_owned(), problem: "it is a link that leads back to itself" })
     }
 
     /// Whether the user named a link, except one to a file that a process has open.
@@ -95,6 +95,6 @@ mod tests {
         assert!(place("folder/x").is_in(&place("real")) && !place("real").is_in(&place("real")));
         assert!(!place("realx").is_in(&place("real")));
         let error = Place::of(&at("circle")).unwrap_err();
-        assert!(error.to_string().ends_with("it is a link that leads in a circle"), "{error}");
+        assert!(error.to_string().ends_with("it is a link that leads back to itself"), "{error}");
     }
 }

@@ -29,15 +29,15 @@ pub(crate) enum PackError {
     Store(#[from] StoreError),
     #[error("cannot pack the files of {origin}")]
     Segment { origin: String, source: io::Error },
-    #[error("cannot read a piece of the layer `{title}` again")]
+    #[error("cannot read back a part of the layer `{title}`")]
     Layer { title: String, source: io::Error },
 }
 
 impl Hints for PackError {
-    fn hints(&self) -> Vec<String> {
+    fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
-            Self::Store(error) => error.hints(),
-            _ => Vec::new(),
+            Self::Store(error) => Some(error),
+            Self::Segment { .. } | Self::Layer { .. } => None,
         }
     }
 }

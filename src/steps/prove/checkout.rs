@@ -92,7 +92,7 @@ impl<'a> Checkout<'a> {
         let Some(shared) = self.drive(batch, &batch.items)? else { return Ok(vec![Reply::NotRun; batch.items.len()]) };
         let mut answers = Vec::new();
         for (index, item) in batch.items.iter().enumerate() {
-            let answer = match told(&shared, index) {
+            let answer = match reported(&shared, index) {
                 Some("") => Reply::Answer(Answer { command: item.name.clone(), ..Answer::default() }),
                 _ => self.ask_item(batch, item)?,
             };
@@ -104,7 +104,7 @@ impl<'a> Checkout<'a> {
     fn ask_item(&self, batch: &Batch, item: &Item) -> Result<Reply, ProveError> {
         let Some(alone) = self.drive(batch, std::slice::from_ref(item))? else { return Ok(Reply::NotRun) };
         let command = item.name.clone();
-        Ok(Reply::Answer(match told(&alone, 0) {
+        Ok(Reply::Answer(match reported(&alone, 0) {
             Some("") => Answer { command, ..Answer::default() },
             Some(error) => Answer { command, exit_code: 1, stderr: error.to_owned(), ..Answer::default() },
             // It ended the process, or made it hang.
@@ -188,7 +188,7 @@ impl<'a> Checkout<'a> {
 }
 
 /// Returns the report on the item with that number. `None` if the process did not reach it.
-fn told(answer: &Answer, index: usize) -> Option<&str> {
+fn reported(answer: &Answer, index: usize) -> Option<&str> {
     let lines = answer.stdout.lines();
     lines.filter_map(|line| line.split_once(' ')).find(|(number, _)| number.parse() == Ok(index)).map(|(_, said)| said)
 }
@@ -227,7 +227,10 @@ mod tests {
     #[test]
     fn what_a_driver_told_is_found_by_its_number() {
         let answer = Answer { stdout: "0 \n1 OSError: x\n".to_owned(), ..Answer::default() };
-        assert_eq!([told(&answer, 0), told(&answer, 1), told(&answer, 2)], [Some(""), Some("OSError: x"), None]);
+        assert_eq!(
+            [reported(&answer, 0), reported(&answer, 1), reported(&answer, 2)],
+            [Some(""), Some("OSError: x"), None]
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::libraries::missing_libraries;
 use super::missing::{Image, lacks, missing};
-use crate::model::hint::Hint;
+use crate::model::hint::{Hint, ProofHint};
 use crate::model::reason::Removed;
 use crate::model::tree::Tree;
 
@@ -173,27 +173,32 @@ fn removed(said: &str, tree: &Tree) -> Vec<(String, Removed)> {
         .collect()
 }
 
+impl Difference {
+    /// Returns hints: the removed paths, and the program or module that is missing in both trees.
+    pub(super) fn hints(&self) -> Vec<Hint> {
+        let keep = |(path, _): &(String, Removed)| Hint::Proof(ProofHint::Keep { path: path.clone() });
+        self.removed.iter().map(keep).chain(self.hint.clone()).collect()
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.claimed, self.found.timeout_secs) {
             (Some(claimed), _) => {
-                write!(f, "the check `{}` does not do what it does untrimmed", self.check)?;
-                write!(f, "\n  claimed: {}{}", claimed.ended(), quoted(claimed))?;
-                write!(f, "\n  found: {}{}", self.found.ended(), quoted(&self.found))?;
+                write!(f, "the check `{}` has another result than in the untrimmed image", self.check)?;
+                write!(f, "\n  untrimmed: {}{}", claimed.ended(), quoted(claimed))?;
+                write!(f, "\n  trimmed: {}{}", self.found.ended(), quoted(&self.found))?;
             }
             (None, Some(secs)) => {
                 write!(f, "the check `{}` did not end within {secs} s{}", self.check, quoted(&self.found))?;
             }
             (None, None) => {
                 let code = self.found.exit_code;
-                write!(f, "the check `{}` ends with exit code {code}{}", self.check, quoted(&self.found))?;
+                write!(f, "the check `{}` ended with exit code {code}{}", self.check, quoted(&self.found))?;
             }
         }
         for (path, reason) in &self.removed {
-            write!(f, "\n  trimmed: `{path}` ({reason}); `--keep {path}` brings it back")?;
-        }
-        if let Some(hint) = &self.hint {
-            write!(f, "\n  missing: {hint}")?;
+            write!(f, "\n  removed: `{path}` ({reason})")?;
         }
         Ok(())
     }
@@ -263,8 +268,8 @@ mod tests {
         let Verdict::Differs(difference) = verdict(&slim, &whole, &slim, &whole) else { panic!("no difference") };
         assert_eq!(
             difference.to_string(),
-            "the check `tool --version` does not do what it does untrimmed\n  claimed: exit code 0\n    | 1.0\n  \
-             found: exit code 0\n    | 1.0 without colours"
+            "the check `tool --version` has another result than in the untrimmed image\n  untrimmed: exit code 0\n    | 1.0\n  \
+             trimmed: exit code 0\n    | 1.0 without colours"
         );
         // A result of `--help` does not agree with a result of `--version`.
         let help = Answer { command: "tool --help".to_owned(), ..answer(0, "1.0") };
@@ -283,7 +288,7 @@ mod tests {
         let broken = answer(2, "no such file\n");
         let verdict = judge(true, Pair { slim: &broken, whole: &broken }, IMAGE, again).unwrap();
         let Verdict::Differs(difference) = verdict else { panic!("passed") };
-        assert_eq!(difference.to_string(), "the check `tool --version` ends with exit code 2\n    | no such file");
+        assert_eq!(difference.to_string(), "the check `tool --version` ended with exit code 2\n    | no such file");
     }
 
     #[test]

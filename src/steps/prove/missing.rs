@@ -111,10 +111,10 @@ fn is_called(line: &str, said: &str, program: &str) -> bool {
         let (before, after) = (&line[..at], &line[at + program.len()..]);
         // In `/bin/sh.` the dot ends a sentence, but `/bin/test.cfg` is another file.
         let is_whole = !after.strip_prefix('.').unwrap_or(after).starts_with(is_of_name);
-        let is_told_by_shell = after.starts_with(": not found") || after.starts_with(": command not found");
+        let is_reported_by_shell = after.starts_with(": not found") || after.starts_with(": command not found");
         (may_be_quoted && before.ends_with(is_quote) && after.starts_with(is_quote))
             || (before.ends_with("bin/") && is_whole)
-            || (is_told_by_shell && (before.is_empty() || before.ends_with(' ')))
+            || (is_reported_by_shell && (before.is_empty() || before.ends_with(' ')))
             || (before.ends_with("spawn ") && after.starts_with(" ENOENT"))
     })
 }
@@ -130,28 +130,32 @@ mod tests {
         missing(said, Image { tree, python: PythonVersion { major: 3, minor: 13 } })
     }
 
-    /// Returns the line that reports what is missing, and the words of the hint.
-    fn told<'a>(said: &'a str, tree: &Tree) -> (&'a str, String) {
+    /// Returns the line that reports what is missing, and the hint.
+    fn told<'a>(said: &'a str, tree: &Tree) -> (&'a str, Hint) {
         let Missing { line, hint } = missing_in(said, tree).unwrap();
-        (line, hint.unwrap().to_string())
+        (line, hint.unwrap())
+    }
+
+    fn absent(name: &str, add: Addition) -> Hint {
+        Hint::Absent { name: name.to_owned(), add }
     }
 
     #[test]
     fn a_missing_program_is_known_by_the_words_of_pythons_shells_and_others() {
+        let package = |name: &str| Addition::Package(name.to_owned());
         let table = [
-            ("FileNotFoundError: [Errno 2] No such file or directory: 'git'", "git", "--with git"),
-            ("FileNotFoundError: [Errno 2] No such file or directory: '/bin/sh'", "sh", "--shell"),
-            ("Task failed: failed to find the executable specified /bin/sh. Please verify", "sh", "--shell"),
-            ("Fatal error: run ['uname' '-s']: No such file or directory", "uname", "--with coreutils"),
-            ("sh: 1: ps: not found", "ps", "--with procps"),
-            ("run.sh: line 3: curl: command not found", "curl", "--with curl"),
-            ("Error: spawn node ENOENT", "node", "--with nodejs"),
-            ("FileNotFoundError: [Errno 2] No such file or directory: 'ldd'", "ldd", "--with bash"),
+            ("FileNotFoundError: [Errno 2] No such file or directory: 'git'", "git", package("git")),
+            ("FileNotFoundError: [Errno 2] No such file or directory: '/bin/sh'", "sh", Addition::Shell),
+            ("Task failed: failed to find the executable specified /bin/sh. Please verify", "sh", Addition::Shell),
+            ("Fatal error: run ['uname' '-s']: No such file or directory", "uname", package("coreutils")),
+            ("sh: 1: ps: not found", "ps", package("procps")),
+            ("run.sh: line 3: curl: command not found", "curl", package("curl")),
+            ("Error: spawn node ENOENT", "node", package("nodejs")),
+            ("FileNotFoundError: [Errno 2] No such file or directory: 'ldd'", "ldd", package("bash")),
         ];
-        for (line, program, words) in table {
+        for (line, program, add) in table {
             let said = format!("Traceback\n  {line}\nCalled from somewhere");
-            let words = format!("`{program}` is not in the image: add it with `{words}`");
-            assert_eq!(told(&said, &Tree::default()), (line, words));
+            assert_eq!(told(&said, &Tree::default()), (line, absent(program, add)));
         }
         for said in [
             "No such file or directory: 'a/file.txt'",
@@ -182,8 +186,8 @@ mod tests {
     #[test]
     fn a_module_that_many_do_not_ask_for_is_known_by_its_distribution() {
         let said = "ModuleNotFoundError: No module named 'pkg_resources'";
-        let remedy = "`pkg_resources` is not in the image: ask for `'setuptools<81'`, too";
-        assert_eq!(told(said, &Tree::default()).1, remedy);
+        let add = Addition::Requirement("setuptools<81".to_owned());
+        assert_eq!(told(said, &Tree::default()).1, absent("pkg_resources", add));
         assert_eq!(missing_in("ModuleNotFoundError: No module named 'mine'", &Tree::default()), None);
     }
 
@@ -203,8 +207,8 @@ mod tests {
         for (line, module, package) in table {
             let said =
                 format!("{line}\nsubprocess.CalledProcessError: Command '[...]' returned non-zero exit status 1.");
-            let words = format!("`{module}` is not in the image: add it with `--with {package}`");
-            assert_eq!(told(&said, &Tree::default()), (line, words));
+            let add = Addition::Package(package.to_owned());
+            assert_eq!(told(&said, &Tree::default()), (line, absent(module, add)));
         }
     }
 
@@ -212,13 +216,13 @@ mod tests {
     fn a_time_zone_is_known_by_its_name_and_a_misspelt_one_has_no_package() {
         let mut tree = Tree::default();
         let said = |zone: &str| format!("zoneinfo._common.ZoneInfoNotFoundError: 'No time zone found with key {zone}'");
-        let words = |zone: &str, package| format!("`{zone}` is not in the image: add it with `--with {package}`");
-        assert_eq!(told(&said("Europe/Berlin"), &tree).1, words("Europe/Berlin", "tzdata"));
+        let hint = |zone: &str, package: &str| absent(zone, Addition::Package(package.to_owned()));
+        assert_eq!(told(&said("Europe/Berlin"), &tree).1, hint("Europe/Berlin", "tzdata"));
         let path = ImagePath::parse("/usr/share/zoneinfo/Etc/UTC").unwrap();
         tree.insert(path, Node::file(Digest::of(b"x"), 1, 0o644, Origin::Lath));
-        assert_eq!(told(&said("US/Pacific"), &tree).1, words("US/Pacific", "tzdata-legacy"));
+        assert_eq!(told(&said("US/Pacific"), &tree).1, hint("US/Pacific", "tzdata-legacy"));
         let said_by_pytz = "pytz.exceptions.UnknownTimeZoneError: 'US/Pacific'";
-        assert_eq!(told(said_by_pytz, &tree).1, words("US/Pacific", "tzdata-legacy"));
+        assert_eq!(told(said_by_pytz, &tree).1, hint("US/Pacific", "tzdata-legacy"));
         assert_eq!(missing_in(&said("Europe/Berlni"), &tree), None);
     }
 

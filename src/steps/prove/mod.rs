@@ -30,7 +30,7 @@ use self::missing::Image;
 use self::verdicts::Verdicts;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
-use crate::model::hint::Hints;
+use crate::model::hint::{Hint, Hints, ProofHint};
 use crate::model::image_path::ImagePath;
 use crate::model::launch::Launch;
 use crate::model::made::Made;
@@ -62,31 +62,37 @@ pub(crate) enum ProveError {
     #[error("cannot use `{path}` of {origin} on {platform}: it is made for another processor (ELF machine {machine})")]
     Machine { path: ImagePath, origin: Origin, platform: Platform, machine: u16 },
     #[error(
-        "cannot promise that the image works: {} did not run before the time for all checks, {limit_secs} s, was over",
+        "cannot prove that the image works: {} did not run within the time for all checks, {limit_secs} s",
         shortened(checks)
     )]
     OutOfTime { checks: Vec<String>, limit_secs: u64 },
-    #[error("cannot promise that the image works: {}", joined(.0))]
+    #[error("cannot prove that the image works: {}", joined(.0))]
     Failed(Vec<Difference>),
 }
 
 impl Hints for ProveError {
-    fn hints(&self) -> Vec<String> {
+    fn own_hints(&self) -> Vec<Hint> {
         match self {
-            Self::Store(error) => error.hints(),
-            Self::Stage(error) => error.hints(),
-            Self::Sandbox(error) => error.hints(),
             Self::NotFound { program } => {
                 let name = program.rsplit_once("bin/").map_or(program.as_str(), |(_, name)| name);
-                remedies::of_program(name).iter().map(ToString::to_string).collect()
+                remedies::of_program(name).into_iter().map(Hint::Add).collect()
             }
-            Self::OutOfTime { .. } => {
-                vec!["`--proof-timeout SECONDS` gives them more time, and 0 all the time that they need".to_owned()]
+            Self::OutOfTime { .. } => vec![Hint::Proof(ProofHint::MoreTime)],
+            Self::Failed(differences) => {
+                let mut hints: Vec<Hint> = differences.iter().flat_map(Difference::hints).collect();
+                hints.push(Hint::Proof(ProofHint::Untrimmed));
+                hints
             }
-            Self::Failed(_) => {
-                vec!["`--trim none` tells whether trimming is the cause; `--no-verify` builds all the same".to_owned()]
-            }
-            Self::Foreign { .. } | Self::Machine { .. } => Vec::new(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Stage(error) => Some(error),
+            Self::Sandbox(error) => Some(error),
+            _ => None,
         }
     }
 }
@@ -414,7 +420,7 @@ pub(crate) fn execute(
     let emulation = world.sandbox.emulation(platform.architecture).map_err(foreign)?;
     for volume in volumes.iter().filter(|volume| cannot_write_to(volume)) {
         world.listener.hear(Event::Warning(format!(
-            "the program cannot write to `{}`: lath runs as root, and the program as a user without rights; open the folder \
+            "the program cannot write to `{}`: lath runs as root, and the program runs as a user without rights; open the folder \
              to all users (`chmod -R o+w`), or run lath as an ordinary user who owns it",
             volume.source.display()
         )));

@@ -99,6 +99,7 @@ pub(super) fn unanswered(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Hint
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
+    use crate::model::hint::Addition;
     use crate::model::lock::WheelSource;
 
     fn wheel(name: &str) -> LockedWheel {
@@ -115,22 +116,22 @@ mod tests {
         }
     }
 
-    fn words(wheels: &[LockedWheel]) -> Vec<String> {
-        unanswered(wheels, &[]).iter().map(ToString::to_string).collect()
+    fn call(caller: &str, called: &str, add: Addition) -> Hint {
+        Hint::Call { caller: caller.to_owned(), called: called.to_owned(), add }
     }
 
     #[test]
-    fn a_call_is_told_unless_somebody_answers() {
-        let told = words(&[wheel("psycopg"), wheel("rich")]);
-        assert_eq!(told, ["psycopg calls `libpq.so.5`, which is not in the image: add it with `--with libpq5`"]);
+    fn a_call_has_a_hint_unless_another_wheel_contains_the_library() {
+        let hints = unanswered(&[wheel("psycopg"), wheel("rich")], &[]);
+        assert_eq!(hints, [call("psycopg", "libpq.so.5", Addition::Package("libpq5".to_owned()))]);
         assert!(unanswered(&[wheel("psycopg"), wheel("psycopg-binary")], &[]).is_empty());
     }
 
     #[test]
-    fn a_program_is_told_with_the_words_that_bring_it() {
-        let told = words(&[wheel("ansible-core")]);
-        assert_eq!(told[0], "ansible-core calls `sh`, which is not in the image: add it with `--shell`");
-        assert_eq!(told[1], "ansible-core calls `ssh`, which is not in the image: add it with `--with openssh-client`");
+    fn a_shell_and_a_program_have_different_additions() {
+        let package = Addition::Package("openssh-client".to_owned());
+        let expected = [call("ansible-core", "sh", Addition::Shell), call("ansible-core", "ssh", package)];
+        assert_eq!(unanswered(&[wheel("ansible-core")], &[]), expected);
     }
 
     #[test]

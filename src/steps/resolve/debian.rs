@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use thiserror::Error;
 
 use crate::formats::relation::{self, Operator, Relation, RelationError};
+use crate::model::hint::Hints;
 use crate::model::lock::LockedDeb;
 use crate::model::reason::Why;
 use crate::outside::archive::index::{Package, PackageIndex};
@@ -35,12 +36,14 @@ pub(crate) enum DebianError {
     Unsatisfied { relation: String, chain: String, why: String },
     #[error("cannot read the relations of the Debian package `{package}`")]
     Relation { package: String, source: RelationError },
-    #[error("cannot use the Debian package `{package}`: the archive's index tells no sha256 and size of it")]
+    #[error("cannot use the Debian package `{package}`: the archive's index has no sha256 and size of it")]
     Index { package: String },
 }
 
+impl Hints for DebianError {}
+
 fn did_you_mean(near: &[String]) -> String {
-    if near.is_empty() { String::new() } else { format!("; near to it are `{}`", near.join("`, `")) }
+    if near.is_empty() { String::new() } else { format!("; similar names are `{}`", near.join("`, `")) }
 }
 
 /// A selected package, and the reason.
@@ -95,7 +98,7 @@ pub(super) fn close(
     Err(DebianError::Unsatisfied {
         relation: relations.join(", "),
         chain: "several packages".to_owned(),
-        why: "no choice of versions suits them all".to_owned(),
+        why: "no combination of versions satisfies all packages".to_owned(),
     })
 }
 
@@ -278,8 +281,8 @@ impl<'a> Closure<'a, '_> {
             None => DebianError::Unknown { near: self.index.near(&name), name, why },
             Some(relations) => DebianError::Unsatisfied {
                 relation: relations.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-                chain: format!("packages that {name} ({why}) meets"),
-                why: "no version in the archive suits them all".to_owned(),
+                chain: format!("packages that depend on {name} ({why})"),
+                why: "no version in the archive satisfies all of them".to_owned(),
             },
         }
     }
@@ -295,7 +298,7 @@ impl<'a> Closure<'a, '_> {
                     at = self.taken.get(name.as_str());
                 }
                 None => {
-                    chain.push(format!("asked for by {}", taken.why));
+                    chain.push(format!("requested by {}", taken.why));
                     break;
                 }
             }
@@ -453,12 +456,12 @@ mod tests {
         let lines = ["a;1;b", "b;1;c (>= 5)", "c;4", "git;1"];
         assert_eq!(
             closed(&lines, &["a"], &[], false).unwrap_err(),
-            "cannot satisfy `c (>= 5)`, needed by `b`, needed by `a`, asked for by `--shell`: the archive has `c 4`"
+            "cannot satisfy `c (>= 5)`, needed by `b`, needed by `a`, requested by `--shell`: the archive has `c 4`"
         );
         let unknown = closed(&lines, &["gti"], &[], false).unwrap_err();
         assert_eq!(unknown, "cannot find the Debian package `gti` (`--shell`)");
         let unknown = closed(&lines, &["gitt"], &[], false).unwrap_err();
-        assert_eq!(unknown, "cannot find the Debian package `gitt` (`--shell`); near to it are `git`");
+        assert_eq!(unknown, "cannot find the Debian package `gitt` (`--shell`); similar names are `git`");
     }
 
     #[test]

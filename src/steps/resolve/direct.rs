@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::model::digest::Digest;
+use crate::model::hint::Hints;
 use crate::model::lock::LockedWheel;
 use crate::outside::http::HttpError;
 use crate::outside::pypi::{DirectWheel, Place};
@@ -16,10 +17,20 @@ use crate::outside::world::World;
 pub(crate) enum DirectError {
     #[error("cannot fetch the wheel of `{name}`")]
     Fetch { name: String, source: HttpError },
-    #[error("cannot take the wheel `{path}`")]
+    #[error("cannot read the wheel `{path}`")]
     Take { path: PathBuf, source: StoreError },
     #[error("cannot use `{file}`: its sha256 is {found}, which the requirements do not allow")]
     Digest { file: String, found: Digest },
+}
+
+impl Hints for DirectError {
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Fetch { source, .. } => Some(source),
+            Self::Take { source, .. } => Some(source),
+            Self::Digest { .. } => None,
+        }
+    }
 }
 
 /// Puts one wheel into the store and locks it.

@@ -114,13 +114,15 @@ impl ResolveError {
 }
 
 impl Hints for ResolveError {
-    fn hints(&self) -> Vec<String> {
+    fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
-            Self::Pypi(error) => error.hints(),
-            Self::Archive(error) => error.hints(),
-            Self::Direct(DirectError::Fetch { source: error, .. }) => error.hints(),
-            Self::Store(error) | Self::Direct(DirectError::Take { source: error, .. }) => error.hints(),
-            Self::Debian(_) | Self::Direct(_) | Self::Needs(_) | Self::NoPython { .. } => Vec::new(),
+            Self::Archive(error) => Some(error),
+            Self::Debian(error) => Some(error),
+            Self::Pypi(error) => Some(error),
+            Self::Direct(error) => Some(error),
+            Self::Needs(error) => Some(error),
+            Self::Store(error) => Some(error),
+            Self::NoPython { .. } => None,
         }
     }
 }
@@ -364,7 +366,7 @@ impl Packages<'_> {
             let listed = world.archive.packages_for_sonames(&snapshot, index, &unknown, world.access());
             listed.unwrap_or_else(|error| {
                 is_certain = false;
-                world.listener.hear(Event::Warning(untold(&unknown, &error)));
+                world.listener.hear(Event::Warning(unsearched(&unknown, &error)));
                 BTreeMap::new()
             })
         };
@@ -443,8 +445,8 @@ fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
 }
 
 /// Returns the warning that the archive's list of files could not be searched for `libraries`, with the causes.
-fn untold(libraries: &BTreeSet<String>, error: &ArchiveError) -> String {
-    let mut text = format!("cannot look up who carries {} libraries: {error}", libraries.len());
+fn unsearched(libraries: &BTreeSet<String>, error: &ArchiveError) -> String {
+    let mut text = format!("cannot find out which packages contain {} libraries: {error}", libraries.len());
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
         text = format!("{text}: {cause}");

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use crate::model::facts::{FileFacts, Linkage, is_extension_module};
+use crate::model::hint::Hints;
 use crate::model::lock::LockedWheel;
 use crate::model::part::{Part, PartContents, PartEntry};
 use crate::model::platform::Platform;
@@ -18,6 +19,8 @@ pub(crate) struct NeedsError {
     file: String,
     machine: u16,
 }
+
+impl Hints for NeedsError {}
 
 /// Libraries that manylinux lets a wheel use from the system (PEP 600; auditwheel's policies). If one wheel contains a
 /// private copy of such a library, that does not mean that another wheel finds it.

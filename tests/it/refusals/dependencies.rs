@@ -89,11 +89,16 @@ fn a_wheel_by_path_or_url_that_requires_a_source_is_refused_before_anything_runs
         let wheel = tool(&format!("evil @ {source}"));
         trap.write(WHEEL, &wheel);
         trap.server.set(&format!("/{WHEEL}"), Response::ok(wheel.build()));
-        let expected =
-            ["cannot use the wheel `tool 1.0`: it requires `evil @ ", "would have to be built", "\n\nhint: "];
+        let expected = ["cannot use the wheel `tool 1.0`: it requires `evil @ ", "\n\nhint: lath uses only wheels"];
         trap.assert_refused(&format!("./{WHEEL}"), &expected);
         trap.assert_refused(&trap.server.url(&format!("/{WHEEL}")), &expected);
     }
+    insta::assert_snapshot!(trap.world.error(&format!("./{WHEEL}")), @"
+    exit 1
+    error: cannot use the wheel `tool 1.0`: it requires `evil @ git+ssh://127.0.0.1:9/repository`, a repository that would have to be built
+
+    hint: lath uses only wheels: use a wheel that names its dependencies without URLs, or by URLs of wheels
+    ");
 }
 
 #[test]
@@ -119,7 +124,7 @@ fn a_source_in_files_of_requirements_or_constraints_or_of_an_index_is_refused_as
     for source in trap.sources() {
         fs_err::write(trap.world.path("list.txt"), format!("evil @ {source}\n")).unwrap();
         fs_err::write(trap.world.path("editable.txt"), format!("-e {source}\n")).unwrap();
-        let built = ["cannot take `evil @ ", "would have to be built"];
+        let built = ["`evil @ ", "\n\nhint: build a wheel first"];
         trap.assert_refused("-r list.txt -t tool", &built);
         trap.assert_refused("evil --constraint list.txt -t tool", &built);
         trap.assert_refused("-r editable.txt -t tool", &["cannot "]);
@@ -141,8 +146,13 @@ fn a_wheel_on_this_machine_is_for_the_user_to_name_and_for_wheels_by_path() {
     let wheel = tool(&format!("local @ {url}"));
     trap.server.set(&format!("/{WHEEL}"), Response::ok(wheel.build()));
     let by_url = trap.server.url(&format!("/{WHEEL}"));
-    let expected = ["cannot use the wheel `tool 1.0`: it requires `local @ ", "a file on this machine", "\n\nhint: "];
-    trap.assert_refused(&by_url, &expected);
+    trap.assert_refused(&by_url, &["cannot use the wheel `tool 1.0`: it requires `local @ "]);
+    insta::assert_snapshot!(trap.world.error(&by_url), @"
+    exit 1
+    error: cannot use the wheel `tool 1.0`: it requires `local @ file://[DIR]/local-1.0-py3-none-any.whl`, a file on this machine
+
+    hint: only a wheel that is named by path may require files: if you want this file, name it as well, and use a wheel that requires it by name
+    ");
 
     let trap = Trap { world: World::new(archive(), PyPi::new().built(&wheel)), ..trap };
     let said = trap.world.refusal("tool");

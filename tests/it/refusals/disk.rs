@@ -54,11 +54,11 @@ fn a_full_disk_is_told_with_a_way_out_and_nothing_is_left_at_the_destination() {
     let large = tool().file("tool/noise", noise(3 << 20));
     let roomy = tool().file("tool/text", vec![b'x'; 3 << 20]);
     // The download, what is unpacked of it, and the image itself.
-    let cache = "the disk is full: `lath cache prune`";
+    let cache = "the disk is full: remove unused cache entries with `lath cache prune`";
     let table = [
         (&large, "--cache-dir small", cache),
         (&roomy, "--cache-dir small", cache),
-        (&large, "-o small/tool.tar", "the disk of `small/tool.tar` is full: make room there"),
+        (&large, "-o small/tool.tar", "the disk of `small/tool.tar` is full: free some space there"),
         (&large, "-o oci:small/layout", "the disk of `small/layout` is full"),
         (&large, "-o dir:small/root", "the disk of `small/root` is full"),
     ];
@@ -102,17 +102,38 @@ fn a_destination_that_is_there_or_cannot_be_written_is_refused_before_anything_i
     fs_err::create_dir(world.path("tool.tar")).unwrap();
     fs_err::create_dir_all(world.path("full/inside")).unwrap();
     fs_err::write(world.path("file"), "mine").unwrap();
-    let table = [
-        ("tool", "cannot write `tool.tar`: there is a folder of that name"),
-        ("tool -o dir:full", "cannot write `full`: it is there already and not an empty folder"),
-        ("tool -o dir:file", "cannot write `file`: it is there already and not an empty folder"),
-        ("tool -o oci:file", "cannot write `file`: there is a file of that name"),
-        ("tool -o oci-archive:file/x.tar", "cannot write `file/x.tar`"),
-    ];
-    for (words, message) in table {
-        let said = world.refusal(words);
-        assert!(said.starts_with("exit 1\n") && said.contains(message), "{words}:\n{said}");
-    }
+    let table = ["tool", "tool -o dir:full", "tool -o dir:file", "tool -o oci:file", "tool -o oci-archive:file/x.tar"];
+    insta::assert_snapshot!(world.errors(&table), @"
+    $ tool
+    exit 1
+    error: cannot write `tool.tar`: there is a folder of that name
+
+    hint: use another destination with `-o DEST`, or another file
+
+    $ tool -o dir:full
+    exit 1
+    error: cannot write `full`: it exists and is not an empty folder
+
+    hint: use another destination with `-o DEST`, or another file
+
+    $ tool -o dir:file
+    exit 1
+    error: cannot write `file`: it exists and is not an empty folder
+
+    hint: use another destination with `-o DEST`, or another file
+
+    $ tool -o oci:file
+    exit 1
+    error: cannot write `file`: there is a file of that name
+
+    hint: use another destination with `-o DEST`, or another file
+
+    $ tool -o oci-archive:file/x.tar
+    exit 1
+    error: cannot write `file/x.tar`: its folder does not exist
+
+    hint: use another destination with `-o DEST`, or another file
+    ");
     assert_eq!(fs_err::read_to_string(world.path("file")).unwrap(), "mine");
     assert!(world.debian.server.requests().is_empty() && world.pypi.server.requests().is_empty());
 }
@@ -122,12 +143,19 @@ fn a_store_that_cannot_be_used_is_named_with_a_way_out() {
     let world = World::usual();
     fs_err::create_dir_all(world.path("cache/store")).unwrap();
     fs_err::write(world.path("cache/store/version"), "99").unwrap();
-    let said = world.refusal("tool");
-    for text in ["exit 1\n", "it is of version `99`", "\n\nhint: empty it with `lath cache prune --all`"] {
-        assert!(said.contains(text), "{said}");
-    }
+    insta::assert_snapshot!(world.error("tool"), @"
+    exit 1
+    error: cannot use the cache `[DIR]/cache/store`: it has version `99`, and this lath uses version `1`
+
+    hint: empty the cache with `lath cache prune --all`, or use another with `--cache-dir DIR`
+    ");
     assert_eq!(fs_err::read_dir(world.path("cache/store")).unwrap().count(), 2, "the version and the lock alone");
     fs_err::write(world.path("file"), "mine").unwrap();
-    let said = world.refusal("tool --cache-dir file");
-    assert!(said.contains("cannot open the store `file/store`") && said.contains("hint: "), "{said}");
+    insta::assert_snapshot!(world.error("tool --cache-dir file"), @"
+    exit 1
+    error: cannot open the cache `file/store`
+      cause: failed to create directory `file/store`: Not a directory (os error 20)
+
+    hint: use a directory that you can write to: `--cache-dir DIR`
+    ");
 }

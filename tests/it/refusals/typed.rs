@@ -2,31 +2,64 @@
 
 use testkit::oci;
 
-use super::assert_refused;
+use super::{refused, unwrapped};
 use crate::world::{World, lath, stdout};
 
 #[test]
 fn what_is_not_there_is_named() {
     let world = World::usual();
     let table = [
-        ("nothing-like-it", "`nothing-like-it`"),
-        ("tool==9", "tool==9"),
-        ("tool --with no-such-package", "cannot find the Debian package `no-such-package` (`--with no-such-package`)"),
-        ("tool --with netbas", "netbase"),
-        ("tool -c other", "cannot run `other`"),
-        ("tool -o nowhere/x.tar", "cannot write `nowhere/x.tar`"),
-        ("tool --python 3.12 --base debian:trixie", "cannot find python 3.12 in debian's `trixie`"),
-        ("tool --offline --cache-dir empty", "hint: leave out `--offline` once"),
+        "nothing-like-it",
+        "tool==9",
+        "tool --with no-such-package",
+        "tool --with netbas",
+        "tool -c other",
+        "tool -o nowhere/x.tar",
+        "tool --python 3.12 --base debian:trixie",
     ];
-    for (words, message) in table {
-        assert_refused(&world, words, &[message]);
-    }
+    let errors = table.map(|words| format!("$ {words}\n{}\n", unwrapped(&refused(&world, words))));
+    insta::assert_snapshot!(errors.join("\n"), @"
+    $ nothing-like-it
+    error: cannot resolve `nothing-like-it` for python 3.13 on linux/amd64
+      cause: Because nothing-like-it is not on `[INDEX]/simple/` and the request requires nothing-like-it, the request cannot be met.
+
+    $ tool==9
+    error: cannot resolve `tool==9` for python 3.13 on linux/amd64
+      cause: Because there is no version of tool==9 and the request requires tool==9, the request cannot be met.
+      cause: the index has only 1.0 of `tool`
+
+    $ tool --with no-such-package
+    error: cannot find the Debian package `no-such-package` (`--with no-such-package`)
+
+    $ tool --with netbas
+    error: cannot find the Debian package `netbas` (`--with netbas`); similar names are `netbase`
+
+    $ tool -c other
+    error: cannot run `other`: no distribution in the image has a script of that name (scripts: `tool`)
+
+    hint: choose one of them with `-c NAME`
+
+    $ tool -o nowhere/x.tar
+    error: cannot write `nowhere/x.tar`: its folder does not exist
+
+    hint: use another destination with `-o DEST`, or another file
+
+    $ tool --python 3.12 --base debian:trixie
+    error: cannot find python 3.12 in debian's `trixie`: it has no package `python3.12-minimal`
+    ");
+    // The first file that is not in the cache differs from run to run.
+    let said = refused(&world, "tool --offline --cache-dir empty");
+    insta::assert_snapshot!(said.split_once("\n\n").unwrap().1, @"hint: run once without `--offline` to fill the cache");
 }
 
 #[test]
 fn a_script_that_is_not_there_is_refused_before_anything_is_packed() {
     let world = World::usual();
-    assert_refused(&world, "tool -c typo", &["cannot run `typo`", "`tool`", "hint: name one of them with `-c NAME`"]);
+    insta::assert_snapshot!(refused(&world, "tool -c typo"), @"
+    error: cannot run `typo`: no distribution in the image has a script of that name (scripts: `tool`)
+
+    hint: choose one of them with `-c NAME`
+    ");
     let packed = || fs_err::read_dir(world.path("cache/store/segments")).unwrap().count();
     let before = packed();
     stdout(world.build("tool"));
@@ -40,15 +73,13 @@ fn a_time_that_an_image_cannot_hold_is_wrong_usage() {
         let output = world.build_with("tool", &[("SOURCE_DATE_EPOCH", epoch)]);
         format!("{:?} {}", output.status.code(), String::from_utf8_lossy(&output.stderr))
     };
-    for (epoch, words) in [
-        ("8589934592", "an image can hold times up to 8589934591"),
-        ("99999999999999999999999", "an image can hold times up to 8589934591"),
-        ("soon", "it is a number of seconds since 1970"),
-        ("-1", "it is a number of seconds since 1970"),
-    ] {
-        let said = said(epoch);
-        assert!(said.starts_with("Some(2)") && said.contains(words), "{said}");
-    }
+    let errors = ["8589934592", "99999999999999999999999", "soon", "-1"].map(|epoch| said(epoch).trim_end().to_owned());
+    insta::assert_snapshot!(errors.join("\n"), @"
+    Some(2) error: cannot use SOURCE_DATE_EPOCH `8589934592`: an image can hold times up to 8589934591 (2242-03-16)
+    Some(2) error: cannot use SOURCE_DATE_EPOCH `99999999999999999999999`: an image can hold times up to 8589934591 (2242-03-16)
+    Some(2) error: cannot read SOURCE_DATE_EPOCH `soon`: it must be a number of seconds since 1970
+    Some(2) error: cannot read SOURCE_DATE_EPOCH `-1`: it must be a number of seconds since 1970
+    ");
     assert!(world.debian.server.requests().is_empty());
     assert!(said("8589934591").starts_with("Some(0)"));
     let image = oci::check(&world.path("tool.tar")).unwrap();
@@ -59,6 +90,7 @@ fn a_time_that_an_image_cannot_hold_is_wrong_usage() {
 fn a_keyring_that_is_none_is_explained_by_every_command() {
     let world = World::usual();
     std::fs::write(world.path("keys"), "no keys").unwrap();
+    let mut errors = std::collections::BTreeSet::new();
     for command in ["build", "run", "dockerfile", "compare"] {
         let output = std::process::Command::new(lath())
             .args([command, "tool", "--keyring", "keys"])
@@ -67,20 +99,23 @@ fn a_keyring_that_is_none_is_explained_by_every_command() {
             .env("LATH_CACHE_DIR", "cache")
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("cannot use the keyring `keys`"), "{command}: {said}");
-        assert!(said.contains("hint: a keyring is a file of public keys"), "{command}: {said}");
+        errors.insert(world.error_in(&String::from_utf8_lossy(&output.stderr)));
     }
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    insta::assert_snapshot!(errors.first().unwrap(), @"
+    error: cannot use the keyring `keys`
+      cause: cannot read the keyring
+      cause: IO error: unknown packet header version 1101110
+      cause: unknown packet header version 1101110
+
+    hint: a keyring is a file of public keys in binary form, like those in `/usr/share/keyrings`; `gpg --dearmor` converts an armored file
+    ");
 }
 
 #[test]
 fn a_script_that_no_wheel_has_is_refused_before_anything_is_compressed() {
     let world = World::usual();
-    assert_refused(
-        &world,
-        "tool -c typo",
-        &["cannot run `typo`", "it has `tool`", "hint: name one of them with `-c NAME`"],
-    );
+    insta::assert_snapshot!(world.error("tool -c typo"), @"");
     let layers = world.path("cache/store/notes/layers-1");
     assert!(!layers.exists());
     assert!(world.build("tool -c tool").status.success());
@@ -90,7 +125,7 @@ fn a_script_that_no_wheel_has_is_refused_before_anything_is_compressed() {
 #[test]
 fn wrong_usage_has_exit_code_2() {
     let world = World::usual();
-    for words in [
+    let words = [
         "",
         "tool --trim everything",
         "tool --platform linux/vax",
@@ -100,8 +135,22 @@ fn wrong_usage_has_exit_code_2() {
         "tool --user 4294967296",
         "tool --keep [",
         "tool --workdir data",
-    ] {
-        let said = world.refusal(words);
-        assert!(said.starts_with("exit 2\n"), "{words}: {said}");
-    }
+    ];
+    let errors = words.map(|words| {
+        let error = world.error(words);
+        assert!(error.starts_with("exit 2\n"), "{words}: {error}");
+        // The lines after the first are those of the library that reads the command line.
+        error.lines().nth(1).unwrap_or_default().to_owned()
+    });
+    insta::assert_snapshot!(errors.join("\n"), @"
+    error: the following required arguments were not provided:
+    error: invalid value 'everything' for '--trim <LEVEL>'
+    error: cannot build for the platform `linux/vax`: lath supports `linux/amd64` and `linux/arm64`
+    error: cannot read the value of `--env`: write it as `NAME=VALUE`
+    error: unexpected argument '--no-such-flag' found
+    error: cannot name an image `a:b:c`: write `name`, `name:tag` or `host/name:tag`, in lower case, with at most 255 characters
+    error: cannot run as `4294967296`: write `UID` or `UID:GID`, in digits, each at most 2147483647
+    error: cannot read the pattern `[` of `--keep`: write a path of the image with `*`, `**` and `?`, beginning with `/` or `*`
+    error: cannot start in `data`: write a path of the image that begins with `/`
+    ");
 }

@@ -1,0 +1,385 @@
+//! The words of hints, with the names of the command line's options. Only this file spells an option in a hint.
+
+use std::fmt;
+
+use crate::model::hint::{Addition, ArchiveHint, EngineHint, Hint, MachineHint, NetworkHint, ProofHint, RequestHint};
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call { caller, called, add } => {
+                write!(f, "{caller} calls `{called}`, which is not in the image: {add}")
+            }
+            Self::Libraries { wheel, sonames, suite } => {
+                let (names, them) = (sonames.join("`, `"), if sonames.len() == 1 { "it" } else { "them" });
+                write!(
+                    f,
+                    "{wheel} needs `{names}`, and no known package of `{suite}` contains {them}: add a package with `--with PACKAGE`"
+                )
+            }
+            Self::Absent { name, add } => write!(f, "`{name}` is not in the image: {add}"),
+            Self::Add(addition) => addition.fmt(f),
+            Self::Request(hint) => request(hint, f),
+            Self::Proof(hint) => proof(hint, f),
+            Self::Network(hint) => f.write_str(network(*hint)),
+            Self::Archive(hint) => archive(hint, f),
+            Self::Machine(hint) => f.write_str(machine(*hint)),
+            Self::Engine(hint) => f.write_str(engine(*hint)),
+            Self::Resolver { text } => f.write_str(text),
+        }
+    }
+}
+
+impl fmt::Display for Addition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shell => f.write_str("add it with `--shell`"),
+            Self::Package(package) => write!(f, "add it with `--with {package}`"),
+            // Otherwise a shell would read the operators of a version as redirections.
+            Self::Requirement(requirement) if requirement.contains(['<', '>']) => {
+                write!(f, "add the requirement `'{requirement}'`")
+            }
+            Self::Requirement(requirement) => write!(f, "add the requirement `{requirement}`"),
+        }
+    }
+}
+
+fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match hint {
+        RequestHint::PercentEncode => f.write_str(
+            "encode special characters of a password with percent signs: `%40` for `@`, `%2F` for `/`, `%3A` for `:`",
+        ),
+        RequestHint::CopyScript => f.write_str(
+            "name the distributions that the script imports, and add the script with `--copy SCRIPT:/opt/app/bin/`",
+        ),
+        RequestHint::BuildWheel => {
+            f.write_str("build a wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file")
+        }
+        RequestHint::BuildWheelOf { name } => {
+            let file = name.replace('-', "_");
+            write!(
+                f,
+                "lath uses only wheels: build one (`pip wheel --no-deps {name}`), then run `lath build ./{file}-….whl`"
+            )
+        }
+        RequestHint::PlainDependencies => f.write_str(
+            "lath uses only wheels: use a wheel that names its dependencies without URLs, or by URLs of wheels",
+        ),
+        RequestHint::NameRequiredFile => f.write_str(
+            "only a wheel that is named by path may require files: if you want this file, name it as well, and use a \
+             wheel that requires it by name",
+        ),
+        RequestHint::RequirementsFile { path } => write!(f, "read it with `-r {path}`"),
+        RequestHint::OtherVersion { name, version } => {
+            write!(f, "use `{name}=={version}`, which has a wheel that fits")
+        }
+        RequestHint::OtherPython { name, python } => {
+            write!(f, "use `--python {python}`, for which `{name}` has wheels")
+        }
+        RequestHint::OtherWheel { parcel } => write!(
+            f,
+            "`{parcel}` has this fault on the index itself: report it to its maintainers, and use another version until then"
+        ),
+        RequestHint::TrustedParcel { parcel } => {
+            write!(f, "`{parcel}` has this fault on the server itself: check whether you trust that server")
+        }
+        RequestHint::ChooseScript => f.write_str("choose one of them with `-c NAME`"),
+        RequestHint::OtherDestination => f.write_str("use another destination with `-o DEST`, or another file"),
+        RequestHint::Gzip => f.write_str("leave out `--compression zstd`: every engine reads gzip"),
+    }
+}
+
+fn proof(hint: &ProofHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match hint {
+        ProofHint::MoreTime => {
+            f.write_str("allow more time with `--proof-timeout SECONDS`; 0 means that there is no limit")
+        }
+        ProofHint::Keep { path } => write!(f, "keep a removed path with `--keep {path}`"),
+        ProofHint::Untrimmed => f.write_str(
+            "build with `--trim none` to find out whether trimming is the cause; `--no-verify` builds without checks",
+        ),
+    }
+}
+
+fn network(hint: NetworkHint) -> &'static str {
+    match hint {
+        NetworkHint::FillCache => "run once without `--offline` to fill the cache",
+        NetworkHint::Certificates => {
+            "if a proxy signs with its own certificate, name the file that contains it with `SSL_CERT_FILE=FILE`"
+        }
+        NetworkHint::RedirectLoop => {
+            "the server redirects requests in a circle: check whether the URL is right, or use another server"
+        }
+        NetworkHint::Reachable => {
+            "check whether this machine can reach the host; `HTTPS_PROXY` sets a proxy, `NO_PROXY` sets exceptions"
+        }
+        NetworkHint::ProxyPassword => {
+            "the proxy requires a name and a password: `HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT`"
+        }
+        NetworkHint::Password => {
+            "give a name and a password in the URL, `https://NAME:PASSWORD@HOST/`, or in a netrc file"
+        }
+        NetworkHint::ProxyPage => "check the proxy settings: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`",
+        NetworkHint::OtherBytes => {
+            "a proxy or a mirror does not send the bytes that were published: use another, or try again later"
+        }
+        NetworkHint::Slow => "try again later or with fewer `--jobs`, or use a mirror that is nearer",
+        NetworkHint::LargePage => {
+            "no honest index or archive sends this much: check whether the URL is right, or use another server"
+        }
+        NetworkHint::LargeMetadata => "no honest wheel has this much metadata: check whether its URL or path is right",
+        NetworkHint::ManyPages => {
+            "restrict the versions, so that lath reads fewer pages, or check whether the index is honest"
+        }
+    }
+}
+
+fn archive(hint: &ArchiveHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let text = match hint {
+        ArchiveHint::SecurityMirror => "use a mirror that has the security updates with `--security-mirror URL`",
+        ArchiveHint::OtherRelease { known } => {
+            let known = known.join("`, `");
+            return write!(f, "lath knows `{known}`; older releases are on other mirrors: `--mirror URL`");
+        }
+        ArchiveHint::ProxyPage => {
+            "check whether a proxy intercepts requests to the mirror, or use another mirror with `--mirror URL`"
+        }
+        ArchiveHint::Keyring => {
+            "if the archive is your own, name its keys with `--keyring FILE`; otherwise use another mirror with \
+             `--mirror URL`"
+        }
+        ArchiveHint::BinaryKeyring => {
+            "a keyring is a file of public keys in binary form, like those in `/usr/share/keyrings`; `gpg --dearmor` \
+             converts an armored file"
+        }
+        ArchiveHint::StaleMirror => {
+            "the mirror is out of date, or the clock of this machine is wrong; use another mirror with `--mirror URL`"
+        }
+        ArchiveHint::UpdatingMirror => {
+            "if the mirror is being updated, try again in some minutes; or use another mirror with `--mirror URL`"
+        }
+        ArchiveHint::PlatformMirror => {
+            "the mirror does not have this platform: use one that has it with `--mirror URL`"
+        }
+    };
+    f.write_str(text)
+}
+
+fn machine(hint: MachineHint) -> &'static str {
+    match hint {
+        MachineHint::AddressSpace => "raise the limit with `ulimit -v unlimited`",
+        MachineHint::Threads => {
+            "raise the limit on processes and threads (`ulimit -u`, `TasksMax=` of systemd, `--pids-limit` of an \
+             engine), or the limit on memory (`ulimit -v`)"
+        }
+        MachineHint::OrdinaryUser => {
+            "run lath as an ordinary user, or as root of a namespace that has more users; or build with `--no-verify \
+             --bytecode none` and try the image in an engine"
+        }
+        MachineHint::UserNamespaces => {
+            "the sandbox needs user namespaces: enable them (`sysctl user.max_user_namespaces`), or build with \
+             `--no-verify --bytecode none` and try the image in an engine"
+        }
+        MachineHint::WritableCache => "use a directory that you can write to: `--cache-dir DIR`",
+        MachineHint::EmptyCache => {
+            "empty the cache with `lath cache prune --all`, or use another with `--cache-dir DIR`"
+        }
+        MachineHint::RunAgain => "run the same command again: lath then fetches the file again",
+    }
+}
+
+fn engine(hint: EngineHint) -> &'static str {
+    match hint {
+        EngineHint::Install => {
+            "start Docker, or install podman or buildah; `lath build` and `lath run` do not need an engine"
+        }
+        EngineHint::StartDaemon => {
+            "start Docker or Podman's socket (`systemctl --user start podman.socket`), or name another daemon with \
+             `DOCKER_HOST`; if there is none, write a file with `-o NAME.tar` and load it on a machine that has one"
+        }
+        EngineHint::BaseWithApt => "the base image has no apt: use an image of Debian or Ubuntu with `--from`",
+        EngineHint::Certificates => "name the file with the certificates of your company with `--ca FILE`",
+        EngineHint::Buildx => "install Docker's plugin `buildx`, or leave out `--builder buildkit`",
+        EngineHint::Restart => "check whether the engine is running, then build again: finished steps are in its cache",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_names_the_option_that_adds_what_is_missing() {
+        let text = str::to_owned;
+        let libraries = |sonames: &[&str]| Hint::Libraries {
+            wheel: text("w"),
+            sonames: sonames.iter().map(|name| text(name)).collect(),
+            suite: text("trixie"),
+        };
+        let hints = [
+            Hint::Call { caller: text("yq"), called: text("jq"), add: Addition::Package(text("jq")) },
+            libraries(&["liba.so.1"]),
+            libraries(&["liba.so.1", "libb.so.1"]),
+            Hint::Absent { name: text("sh"), add: Addition::Shell },
+            Hint::Absent { name: text("pkg_resources"), add: Addition::Requirement(text("setuptools<81")) },
+            Hint::Add(Addition::Requirement(text("pip"))),
+        ];
+        insta::assert_snapshot!(words(hints), @"
+        yq calls `jq`, which is not in the image: add it with `--with jq`
+        w needs `liba.so.1`, and no known package of `trixie` contains it: add a package with `--with PACKAGE`
+        w needs `liba.so.1`, `libb.so.1`, and no known package of `trixie` contains them: add a package with `--with PACKAGE`
+        `sh` is not in the image: add it with `--shell`
+        `pkg_resources` is not in the image: add the requirement `'setuptools<81'`
+        add the requirement `pip`
+        ");
+    }
+
+    fn words<const COUNT: usize>(hints: [Hint; COUNT]) -> String {
+        hints.map(|hint| hint.to_string()).join("\n")
+    }
+
+    #[test]
+    fn hints_about_requests_in_words() {
+        let (name, parcel) = ("x-y".to_owned(), "x_y-1.whl".to_owned());
+        let hints = [
+            RequestHint::PercentEncode,
+            RequestHint::CopyScript,
+            RequestHint::BuildWheel,
+            RequestHint::BuildWheelOf { name: name.clone() },
+            RequestHint::PlainDependencies,
+            RequestHint::NameRequiredFile,
+            RequestHint::RequirementsFile { path: "r.txt".to_owned() },
+            RequestHint::OtherVersion { name: name.clone(), version: "1.0".to_owned() },
+            RequestHint::OtherPython { name, python: "3.12".to_owned() },
+            RequestHint::OtherWheel { parcel: parcel.clone() },
+            RequestHint::TrustedParcel { parcel },
+            RequestHint::ChooseScript,
+            RequestHint::OtherDestination,
+            RequestHint::Gzip,
+        ];
+        insta::assert_snapshot!(words(hints.map(Hint::Request)), @"
+        encode special characters of a password with percent signs: `%40` for `@`, `%2F` for `/`, `%3A` for `:`
+        name the distributions that the script imports, and add the script with `--copy SCRIPT:/opt/app/bin/`
+        build a wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file
+        lath uses only wheels: build one (`pip wheel --no-deps x-y`), then run `lath build ./x_y-….whl`
+        lath uses only wheels: use a wheel that names its dependencies without URLs, or by URLs of wheels
+        only a wheel that is named by path may require files: if you want this file, name it as well, and use a wheel that requires it by name
+        read it with `-r r.txt`
+        use `x-y==1.0`, which has a wheel that fits
+        use `--python 3.12`, for which `x-y` has wheels
+        `x_y-1.whl` has this fault on the index itself: report it to its maintainers, and use another version until then
+        `x_y-1.whl` has this fault on the server itself: check whether you trust that server
+        choose one of them with `-c NAME`
+        use another destination with `-o DEST`, or another file
+        leave out `--compression zstd`: every engine reads gzip
+        ");
+    }
+
+    #[test]
+    fn hints_about_checks_in_words() {
+        let hints = [ProofHint::MoreTime, ProofHint::Keep { path: "/a".to_owned() }, ProofHint::Untrimmed];
+        insta::assert_snapshot!(words(hints.map(Hint::Proof)), @"
+        allow more time with `--proof-timeout SECONDS`; 0 means that there is no limit
+        keep a removed path with `--keep /a`
+        build with `--trim none` to find out whether trimming is the cause; `--no-verify` builds without checks
+        ");
+    }
+
+    #[test]
+    fn hints_about_servers_in_words() {
+        let hints = [
+            NetworkHint::FillCache,
+            NetworkHint::Certificates,
+            NetworkHint::RedirectLoop,
+            NetworkHint::Reachable,
+            NetworkHint::ProxyPassword,
+            NetworkHint::Password,
+            NetworkHint::ProxyPage,
+            NetworkHint::OtherBytes,
+            NetworkHint::Slow,
+            NetworkHint::LargePage,
+            NetworkHint::LargeMetadata,
+            NetworkHint::ManyPages,
+        ];
+        insta::assert_snapshot!(words(hints.map(Hint::Network)), @"
+        run once without `--offline` to fill the cache
+        if a proxy signs with its own certificate, name the file that contains it with `SSL_CERT_FILE=FILE`
+        the server redirects requests in a circle: check whether the URL is right, or use another server
+        check whether this machine can reach the host; `HTTPS_PROXY` sets a proxy, `NO_PROXY` sets exceptions
+        the proxy requires a name and a password: `HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT`
+        give a name and a password in the URL, `https://NAME:PASSWORD@HOST/`, or in a netrc file
+        check the proxy settings: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`
+        a proxy or a mirror does not send the bytes that were published: use another, or try again later
+        try again later or with fewer `--jobs`, or use a mirror that is nearer
+        no honest index or archive sends this much: check whether the URL is right, or use another server
+        no honest wheel has this much metadata: check whether its URL or path is right
+        restrict the versions, so that lath reads fewer pages, or check whether the index is honest
+        ");
+    }
+
+    #[test]
+    fn hints_about_archives_in_words() {
+        let hints = [
+            ArchiveHint::SecurityMirror,
+            ArchiveHint::OtherRelease { known: vec!["debian:trixie".to_owned(), "debian:bookworm".to_owned()] },
+            ArchiveHint::ProxyPage,
+            ArchiveHint::Keyring,
+            ArchiveHint::BinaryKeyring,
+            ArchiveHint::StaleMirror,
+            ArchiveHint::UpdatingMirror,
+            ArchiveHint::PlatformMirror,
+        ];
+        insta::assert_snapshot!(words(hints.map(Hint::Archive)), @"
+        use a mirror that has the security updates with `--security-mirror URL`
+        lath knows `debian:trixie`, `debian:bookworm`; older releases are on other mirrors: `--mirror URL`
+        check whether a proxy intercepts requests to the mirror, or use another mirror with `--mirror URL`
+        if the archive is your own, name its keys with `--keyring FILE`; otherwise use another mirror with `--mirror URL`
+        a keyring is a file of public keys in binary form, like those in `/usr/share/keyrings`; `gpg --dearmor` converts an armored file
+        the mirror is out of date, or the clock of this machine is wrong; use another mirror with `--mirror URL`
+        if the mirror is being updated, try again in some minutes; or use another mirror with `--mirror URL`
+        the mirror does not have this platform: use one that has it with `--mirror URL`
+        ");
+    }
+
+    #[test]
+    fn hints_about_this_machine_in_words() {
+        let hints = [
+            MachineHint::AddressSpace,
+            MachineHint::Threads,
+            MachineHint::OrdinaryUser,
+            MachineHint::UserNamespaces,
+            MachineHint::WritableCache,
+            MachineHint::EmptyCache,
+            MachineHint::RunAgain,
+        ];
+        insta::assert_snapshot!(words(hints.map(Hint::Machine)), @"
+        raise the limit with `ulimit -v unlimited`
+        raise the limit on processes and threads (`ulimit -u`, `TasksMax=` of systemd, `--pids-limit` of an engine), or the limit on memory (`ulimit -v`)
+        run lath as an ordinary user, or as root of a namespace that has more users; or build with `--no-verify --bytecode none` and try the image in an engine
+        the sandbox needs user namespaces: enable them (`sysctl user.max_user_namespaces`), or build with `--no-verify --bytecode none` and try the image in an engine
+        use a directory that you can write to: `--cache-dir DIR`
+        empty the cache with `lath cache prune --all`, or use another with `--cache-dir DIR`
+        run the same command again: lath then fetches the file again
+        ");
+    }
+
+    #[test]
+    fn hints_about_engines_in_words() {
+        let hints = [
+            EngineHint::Install,
+            EngineHint::StartDaemon,
+            EngineHint::BaseWithApt,
+            EngineHint::Certificates,
+            EngineHint::Buildx,
+            EngineHint::Restart,
+        ];
+        insta::assert_snapshot!(words(hints.map(Hint::Engine)), @"
+        start Docker, or install podman or buildah; `lath build` and `lath run` do not need an engine
+        start Docker or Podman's socket (`systemctl --user start podman.socket`), or name another daemon with `DOCKER_HOST`; if there is none, write a file with `-o NAME.tar` and load it on a machine that has one
+        the base image has no apt: use an image of Debian or Ubuntu with `--from`
+        name the file with the certificates of your company with `--ca FILE`
+        install Docker's plugin `buildx`, or leave out `--builder buildkit`
+        check whether the engine is running, then build again: finished steps are in its cache
+        ");
+    }
+}
