@@ -105,6 +105,8 @@ pub(super) fn is_named_after(package: &str, stem: &str) -> bool {
     let version = version.strip_suffix("t64").unwrap_or(version);
     // `libharfbuzz0b`: a letter was added to the name when the library changed without a new version.
     let version = version.strip_suffix(|last: char| last.is_ascii_lowercase()).unwrap_or(version);
+    // `libmagickwand-7.q16-10`: the number of bits of ImageMagick's colours.
+    let version = version.replace(".q16", "");
     let has_digit =
         version.contains(|c: char| c.is_ascii_digit()) || stem.ends_with(|last: char| last.is_ascii_digit());
     has_digit && version.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-'))
@@ -202,6 +204,7 @@ mod tests {
             ("harfbuzz", "libharfbuzz0b"),
             ("usb-1.0", "libusb-1.0-0"),
             ("magickwand-7.q16", "libmagickwand-7.q16-10"),
+            ("magickwand", "libmagickwand-7.q16-10"),
             ("pango-1.0-0", "libpango-1.0-0"),
         ];
         for (stem, package) in table {

@@ -55,8 +55,9 @@ for number, item in enumerate(items):
                 operator.attrgetter(attribute)(imported)
     except BaseException as error:
         said = f"{type(error).__name__}: {error}"
-        if missed and not isinstance(error, ModuleNotFoundError):
-            said += f" (ctypes did not find: {', '.join(missed)})"
+        is_of_library = isinstance(error, (ImportError, OSError)) or "lib" in said.lower()
+        if missed and is_of_library and not isinstance(error, ModuleNotFoundError):
+            said += f" (ctypes did not find: {', '.join(dict.fromkeys(missed))})"
     print(number, " ".join(said.split()), file=out, flush=True)
 os._exit(0)
 "#;

@@ -7,39 +7,53 @@ use crate::model::hint::{Addition, Hint};
 use crate::model::made::Made;
 use crate::model::receipt::ProofSummary;
 use crate::model::request::BaseRequest;
-use crate::outside::archive::ArchiveError;
-use crate::outside::archive::Snapshot;
 use crate::outside::archive::index::PackageIndex;
+use crate::outside::archive::{ArchiveError, Snapshot};
 use crate::outside::world::World;
 
 /// The beginning of the list that the driver of imports adds to an error.
 const MISSED: &str = "ctypes did not find: ";
 
-/// Returns the libraries that `line` reports as missing: SONAMEs (`libudev.so.1`), or names without `lib` and version.
+/// Returns the libraries that `line` reports as missing: SONAMEs (`libudev.so.1`), or names without version.
 pub(super) fn missing_libraries(line: &str) -> Vec<String> {
-    /// The messages of the loader, cffi and others, and the text on both sides of the name.
-    const SAYINGS: [(&str, &str); 5] = [
+    if let Some((_, names)) = line.split_once(MISSED) {
+        return names.trim_end_matches(')').split(", ").map(str::to_owned).collect();
+    }
+    let found = opened(line).or_else(|| quoted(line)).or_else(|| before_its_kind(line));
+    found.into_iter().map(str::to_owned).collect()
+}
+
+/// Returns the library that the dynamic loader could not open: `libudev.so.1: cannot open shared object file`.
+fn opened(line: &str) -> Option<&str> {
+    let (before, _) = line.split_once(": cannot open shared object file")?;
+    before.rsplit([' ', '\'', '/', '(']).next().filter(|name| !name.is_empty())
+}
+
+/// Returns the library that one of these messages of cffi and others names.
+fn quoted(line: &str) -> Option<&str> {
+    /// The text on both sides of the name.
+    const SAYINGS: [(&str, &str); 4] = [
         ("cannot load library '", "'"),
         ("no library called \"", "\""),
         ("No library named ", ""),
         ("The '", "' C library was not found"),
-        ("Could not find library '", "'"),
     ];
-    let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-    if let Some((before, _)) = line.split_once(": cannot open shared object file") {
-        let name = before.rsplit([' ', '\'', '/']).next().unwrap_or_default();
-        // cffi repeats the name that it was given, which may be none of a file.
-        return owned(vec![name.trim_start_matches('(')]);
-    }
-    if let Some((_, rest)) = line.split_once(MISSED) {
-        return owned(rest.trim_end_matches(')').split(", ").collect());
-    }
-    let of_saying = |(start, end): &(&str, &str)| {
+    SAYINGS.iter().find_map(|(start, end)| {
         let (_, rest) = line.split_once(start)?;
         let name = rest.split(['\'', '"', ' ']).next().filter(|name| !name.is_empty())?;
         rest[name.len()..].starts_with(end).then(|| name.trim_end_matches(['.', ',']))
-    };
-    owned(SAYINGS.iter().find_map(of_saying).into_iter().collect())
+    })
+}
+
+/// Returns the library in messages such as `PortAudio library not found` and `Unable to find zbar shared library`.
+fn before_its_kind(line: &str) -> Option<&str> {
+    const SAYINGS: [&str; 5] = ["not found", "to find ", "not find ", "Cannot find ", "to load "];
+    if !SAYINGS.iter().any(|saying| line.contains(saying)) {
+        return None;
+    }
+    let (before, _) = line.split_once(" library")?;
+    let mut words = before.split_whitespace().rev().filter(|word| !["C", "dynamic", "native", "shared"].contains(word));
+    words.next().map(|word| word.trim_matches(['\'', '"', '`', '(']))
 }
 
 /// Adds a hint to each failed check that lacks a library, if a package of the archive contains it.
@@ -83,6 +97,7 @@ impl Finder<'_> {
         let found = self.packages(libraries).unwrap_or_default();
         let known = |library: &String| Some((library.clone(), found.get(library)?.clone()));
         let (name, package) = libraries.iter().filter_map(known).find(|(_, package)| !is_there(package))?;
+        let name = if name.starts_with("lib") { name } else { format!("lib{name}") };
         Some(Hint::Absent { name, add: Addition::Package(package) })
     }
 
@@ -108,10 +123,10 @@ impl Finder<'_> {
                 true => index.package_for_soname(library).or_else(|| index.package_for_file(library)),
                 false => index.package_for_stem(library),
             };
-            match package {
-                Some(package) => drop(found.insert(library.clone(), package)),
-                None if library.contains(".so.") => drop(unknown.insert(library.clone())),
-                None => {}
+            if let Some(package) = package {
+                found.insert(library.clone(), package);
+            } else if library.contains(".so.") {
+                unknown.insert(library.clone());
             }
         }
         // The list is long, so it is read only if no name fits.
@@ -129,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_missing_library_is_known_by_the_words_of_the_loader_of_ctypes_and_of_cffi() {
-        let table: [(&str, &[&str]); 9] = [
+        let table: [(&str, &[&str]); 14] = [
             ("OSError: libudev.so.1: cannot open shared object file: No such file or directory", &["libudev.so.1"]),
             (
                 "ImportError: /usr/lib/libx.so: libGL.so.1: cannot open shared object file: No such file",
@@ -147,6 +162,11 @@ mod tests {
                 "ImportError: MagickWand (ctypes did not find: MagickWand-7.Q16, MagickWand)",
                 &["MagickWand-7.Q16", "MagickWand"],
             ),
+            ("OSError: PortAudio library not found", &["PortAudio"]),
+            ("ImportError: Unable to find zbar shared library", &["zbar"]),
+            ("OSError: 'sndfile' C library not found by ctypes", &["sndfile"]),
+            ("ImportError: MagickWand shared library not found.", &["MagickWand"]),
+            ("TypeError: the library is closed", &[]),
             ("ImportError: The 'x' module was not found", &[]),
         ];
         for (line, libraries) in table {

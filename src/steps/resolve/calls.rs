@@ -23,7 +23,7 @@ const fn library(caller: &'static str, called: &'static str, package: &'static s
     Call { caller, called, package: Some(package), spared_by: &[] }
 }
 
-const CALLS: [Call; 52] = [
+const CALLS: [Call; 53] = [
     program("ansible-core", "sh"),
     program("ansible-core", "ssh"),
     library("cairocffi", "libcairo.so.2", "libcairo2"),
@@ -59,6 +59,7 @@ const CALLS: [Call; 52] = [
     program("pytesseract", "tesseract"),
     program("python-gnupg", "gpg"),
     Call { spared_by: &["python-magic-bin"], ..library("python-magic", "libmagic.so.1", "libmagic1") },
+    library("python-vlc", "libvlc.so.5", "libvlc5"),
     library("pyudev", "libudev.so.1", "libudev1"),
     library("pyusb", "libusb-1.0.so.0", "libusb-1.0-0"),
     library("pyzbar", "libzbar.so.0", "libzbar0"),
