@@ -105,7 +105,9 @@ pub fn wheel_texts(bytes: &[u8]) {
     let limit_bytes = 200 * (bytes.get_ref().len() as u64 + 1);
     let opened = Wheel::open(bytes);
     let is_plain =
-        !name.contains(['\\', '\n', '\r', '\0']) && !name.starts_with("demo-1.") && !name.contains(".dist-info/");
+        !name.contains(['\\', '\n', '\r', '\0']) && !name.starts_with("demo-1.")
+        && !name.contains(".dist-info/")
+        && !name.contains(".data/");
     let is_normal = name.is_empty() || (inside(name).is_some_and(|path| path.relative() == name) && is_plain);
     if is_normal && record_lines.trim().is_empty() {
         let wheel = opened.unwrap_or_else(|error| panic!("an honest wheel is refused: {error}: {record:?}"));

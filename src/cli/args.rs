@@ -71,7 +71,8 @@ pub(super) struct Inputs {
     /// The version of Python [default: the version of the release, 3.13]
     #[arg(long, value_name = "VERSION")]
     python: Option<String>,
-    /// The release that Python comes from, such as `debian:trixie` [default: the release that has the Python version]
+    /// The release that Python comes from, such as `debian:trixie` or `ubuntu:26.04` [default: the release that has
+    /// the Python version]
     #[arg(long, value_name = "RELEASE")]
     base: Option<String>,
     /// The platforms of the image, such as `linux/arm64` [default: this machine's]

@@ -5,33 +5,21 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use fs_err as fs;
 
+use crate::catalog::releases::{self, Release};
 use crate::cli::args::{Checks, Compiled, Inputs, Labels, Name, Program, Sources};
 use crate::cli::choices::Builder;
 use crate::cli::command::{Call, Command};
 use crate::cli::defaults;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, flag, joined};
-use crate::cli::settings::{self, usage};
-use crate::model::request::{Distribution, Request};
+use crate::cli::settings::usage;
+use crate::model::request::Request;
 use crate::pipeline;
 use crate::present::summary;
 use crate::rivals::model::dockerfile::{
     DockerfileRequest, EngineProgram, EngineRequest, Mounts, RECIPE_USER_BASE, Style,
 };
 use crate::rivals::{self, RivalError};
-
-/// Names and numbers of releases, with which the tags of base images begin.
-const RELEASES: [(Distribution, &str, &str); 9] = [
-    (Distribution::Debian, "bookworm", "12"),
-    (Distribution::Debian, "trixie", "13"),
-    (Distribution::Debian, "forky", "14"),
-    (Distribution::Debian, "sid", "unstable"),
-    (Distribution::Debian, "trixie", "stable"),
-    (Distribution::Debian, "bookworm", "oldstable"),
-    (Distribution::Ubuntu, "jammy", "22.04"),
-    (Distribution::Ubuntu, "noble", "24.04"),
-    (Distribution::Ubuntu, "resolute", "26.04"),
-];
 
 /// Base images that have another package manager than apt, or none.
 const WITHOUT_APT: [&str; 16] = [
@@ -52,6 +40,9 @@ const WITHOUT_APT: [&str; 16] = [
     "void",
     "wolfi",
 ];
+
+/// The beginnings of words in the names of images that have a Python besides the release's own.
+const WITH_PYTHON: [&str; 6] = ["python", "pypy", "miniconda", "anaconda", "miniforge", "micromamba"];
 
 /// Write a Dockerfile for the same image, and with `--build` build it
 #[derive(Debug, Args)]
@@ -256,37 +247,59 @@ fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
         return Ok(None);
     }
     let words: Vec<&str> = tag.split('-').collect();
-    let is_meant = |(_, suite, number): &&(Distribution, &str, &str)| {
-        words.iter().any(|word| word == suite || word == number || word.starts_with(&format!("{number}.")))
+    // A tag may have more numbers than the release: `12.11`.
+    let is_meant = |release: &Release| {
+        release.names().any(|name| words.iter().any(|word| *word == name || word.starts_with(&format!("{name}."))))
     };
-    let of_name = |distribution: Distribution| last.contains(&distribution.to_string());
-    let mut known: Vec<_> = RELEASES.iter().filter(is_meant).collect();
-    if known.iter().any(|(distribution, _, _)| of_name(*distribution)) {
-        known.retain(|(distribution, _, _)| of_name(*distribution));
+    let is_of_name = |release: &Release| last.contains(&release.distribution.to_string());
+    let mut known: Vec<&Release> = releases::all().iter().filter(|release| is_meant(release)).collect();
+    if known.iter().any(|release| is_of_name(release)) {
+        known.retain(|release| is_of_name(release));
     }
-    match known.first() {
-        Some((distribution, suite, _)) => Ok(Some(format!("{distribution}:{suite}"))),
+    let release = known.first().map(|Release { distribution, suite, .. }| format!("{distribution}:{suite}"));
+    if has_own_python(last, tag) {
+        return Err(own_python_of_base(from, release.as_deref()));
+    }
+    match release {
+        Some(release) => Ok(Some(release)),
         None => Err(usage(format!(
             "cannot find out the release of `{from}`: name it with `--base`, such as `--base debian:trixie`"
         ))),
     }
 }
 
+/// Whether the name of an image shows that it has another Python than its release, such as `python:3.12-slim-bookworm`.
+fn has_own_python(last: &str, tag: &str) -> bool {
+    let is_python = |word: &str| WITH_PYTHON.iter().any(|known| word.starts_with(known));
+    last.split(['-', '_', '.']).any(is_python) || tag.split('-').any(is_python)
+}
+
+/// The refusal of such an image. Its `python3` is not the one that apt installs, for which lath chose the wheels.
+fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
+    let mut hints = vec![format!("`--from {}` has no other Python", release.unwrap_or("debian:trixie"))];
+    let named = release.unwrap_or("RELEASE");
+    hints.push(format!("`--base {named}` adds the `python3` of the release to `{from}`, and the program runs with it"));
+    let message = format!(
+        "cannot start from `{from}`: it has a Python of its own, but lath chooses wheels for the `python3` of the release"
+    );
+    usage(message).with_hints(hints)
+}
+
 /// Refuses a Python that is not the release's own `python3`, because apt would install another one than the lock is
 /// for.
 fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
     let suite = &request.base.suite;
-    let Some((own, _, _)) = settings::BASES.iter().find(|(_, _, known)| known == suite) else { return Ok(()) };
-    let wanted = request.python.version.to_string();
-    if *own == wanted {
+    let Some(release) = releases::find(request.base.distribution, suite) else { return Ok(()) };
+    let (own, wanted) = (release.python, request.python.version);
+    if own == wanted || request.python.is_expected {
         return Ok(());
     }
     let base = from.map_or_else(|| format!("{}:{suite}", request.base.distribution), str::to_owned);
     let failure =
         Failure::usage(format!("cannot install python {wanted} on `{base}`: its `python3` has version {own}"));
-    let other = settings::BASES.iter().find(|(version, _, _)| *version == wanted);
+    let other = releases::for_python().into_iter().find(|release| release.python == wanted);
     let hint = match other {
-        Some((_, distribution, suite)) => format!("use `--from {distribution}:{suite}`, which has it"),
+        Some(Release { distribution, suite, .. }) => format!("use `--from {distribution}:{suite}`, which has it"),
         None => "leave out `--python`".to_owned(),
     };
     Err(failure.with_exit_code(1).with_hints(vec![hint]))

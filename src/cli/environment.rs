@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use crate::model::world_settings::SandboxSettings;
+use crate::model::world_settings::{SandboxSettings, Variables};
 
 /// All environment variables at the start of lath.
 #[derive(Debug, Default)]
@@ -52,6 +52,13 @@ impl Environment {
     /// Whether a panic prints the backtrace.
     pub(super) fn shows_backtrace(&self) -> bool {
         self.variables.get(OsStr::new("RUST_BACKTRACE")).is_some_and(|value| value != "0")
+    }
+
+    /// Returns all variables that are text.
+    pub(super) fn all(&self) -> Variables {
+        let text =
+            |(name, value): (&OsString, &OsString)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()));
+        Variables(self.variables.iter().filter_map(text).collect())
     }
 
     /// The parts of the host that the sandbox uses: emulators on its `PATH`, the certificates that it trusts, its

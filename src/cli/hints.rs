@@ -76,6 +76,14 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         RequestHint::OtherPython { name, python } => {
             write!(f, "use `--python {python}`, for which `{name}` has wheels")
         }
+        RequestHint::OwnPython { base, python } => write!(f, "`{base}` has python {python}: leave out `--python`"),
+        RequestHint::ReleaseOfPython { base, python } => {
+            write!(f, "use `--base {base}`, which has python {python}")
+        }
+        RequestHint::NameRelease => {
+            f.write_str("name a Python with `--python VERSION`, or another release with `--base RELEASE`")
+        }
+        RequestHint::SimilarName { names } => write!(f, "did you mean `{}`?", names.join("` or `")),
         RequestHint::OtherWheel { parcel } => write!(
             f,
             "`{parcel}` has this fault on the index itself: report it to its maintainers, and use another version until then"

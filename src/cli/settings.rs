@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::catalog::releases;
 use crate::cli::defaults;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
@@ -20,15 +21,6 @@ use crate::model::request::{
     RuntimeRequest, TrimRequest, Volume,
 };
 use crate::model::world_settings::WorldSettings;
-
-/// The Python version of each release. The first is the default.
-pub(super) const BASES: [(&str, Distribution, &str); 5] = [
-    ("3.13", Distribution::Debian, "trixie"),
-    ("3.11", Distribution::Debian, "bookworm"),
-    ("3.14", Distribution::Debian, "sid"),
-    ("3.10", Distribution::Ubuntu, "jammy"),
-    ("3.12", Distribution::Ubuntu, "noble"),
-];
 
 pub(super) fn usage(error: impl Display) -> Failure {
     Failure::usage(error.to_string())
@@ -63,7 +55,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
             "cannot install nothing: name a requirement, such as `pre-commit`, or a file of them with `-r`",
         ));
     }
-    let (version, base) = base(settings)?;
+    let (version, is_expected, base) = base(settings)?;
     let name = match &settings.tag {
         Some(tag) => checked_name(tag)?,
         None => default_name(settings)?,
@@ -75,6 +67,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
     Ok(Request {
         python: PythonRequest {
             version,
+            is_expected,
             requirements: all(&settings.requirement),
             requirement_files: all(&settings.requirements),
             constraint_files: all(&settings.constraint),
@@ -114,48 +107,33 @@ fn destinations(settings: &Settings, name: &str) -> Result<Vec<Destination>, Fai
     Ok(destinations)
 }
 
-fn base(settings: &Settings) -> Result<(PythonVersion, BaseRequest), Failure> {
+/// Returns the Python, whether it is only expected, and the release.
+fn base(settings: &Settings) -> Result<(PythonVersion, bool, BaseRequest), Failure> {
     let wanted: Option<PythonVersion> = settings.python.as_deref().map(parsed).transpose()?;
-    let named = match settings.base.as_deref() {
-        None => None,
-        Some(text) => {
-            let (distribution, suite) = match text.split_once(':') {
-                Some(("debian", suite)) => (Distribution::Debian, suite),
-                Some(("ubuntu", suite)) => (Distribution::Ubuntu, suite),
-                _ => {
-                    return Err(usage(format!(
-                        "cannot use the base `{text}`: write `debian:trixie`, `debian:bookworm` or another release"
-                    )));
-                }
-            };
-            Some((distribution, suite.to_owned()))
-        }
+    let named = settings.base.as_deref().map(named_release).transpose()?;
+    let release = match (&wanted, &named) {
+        (_, Some((distribution, name))) => releases::find(*distribution, name),
+        (Some(version), None) => releases::for_python().into_iter().find(|release| release.python == *version),
+        (None, None) => Some(releases::default()),
     };
-    let known = match (&wanted, &named) {
-        (_, Some((_, suite))) => BASES.iter().find(|(_, _, known)| known == suite),
-        (Some(version), None) => BASES.iter().find(|(known, _, _)| *known == version.to_string()),
-        (None, None) => BASES.first(),
-    };
-    let list = || BASES.map(|(version, _, suite)| format!("{version} ({suite})")).join(", ");
-    let (distribution, suite) = match (&named, known) {
-        (Some(named), _) => named.clone(),
-        (None, Some((_, distribution, suite))) => (*distribution, (*suite).to_owned()),
+    let (distribution, suite) = match (&named, release) {
+        (_, Some(release)) => (release.distribution, release.suite.clone()),
+        (Some((distribution, name)), None) => (*distribution, (*name).to_owned()),
         (None, None) => {
             let version = settings.python.as_deref().unwrap_or_default();
+            let known = releases::for_python().into_iter();
+            let known: Vec<String> = known.map(|release| format!("{} ({})", release.python, release.suite)).collect();
             return Err(usage(format!(
                 "cannot find a release with python {version}: lath knows releases with {}",
-                list()
+                known.join(", ")
             )));
         }
     };
-    let version = match (wanted, known) {
-        (Some(version), _) => version,
-        (None, Some((version, _, _))) => parsed(version)?,
-        (None, None) => {
-            return Err(usage(format!(
-                "cannot find out the Python version of `{suite}`: name it with `--python VERSION`"
-            )));
-        }
+    let (version, is_expected) = match (wanted, release) {
+        (Some(version), _) => (version, false),
+        // Only a release that is out never changes its Python.
+        (None, Some(release)) => (release.python, release.number.is_none()),
+        (None, None) => (releases::default().python, true),
     };
     let base = BaseRequest {
         distribution,
@@ -165,7 +143,18 @@ fn base(settings: &Settings) -> Result<(PythonVersion, BaseRequest), Failure> {
         mirror: settings.mirror.clone(),
         security_mirror: settings.security_mirror.clone(),
     };
-    Ok((version, base))
+    Ok((version, is_expected, base))
+}
+
+/// Splits `debian:trixie`.
+fn named_release(text: &str) -> Result<(Distribution, &str), Failure> {
+    match text.split_once(':') {
+        Some(("debian", name)) => Ok((Distribution::Debian, name)),
+        Some(("ubuntu", name)) => Ok((Distribution::Ubuntu, name)),
+        _ => Err(usage(format!(
+            "cannot use the base `{text}`: write `debian:trixie`, `debian:bookworm` or another release"
+        ))),
+    }
 }
 
 fn platforms(settings: &Settings) -> Result<NonEmpty<Platform>, Failure> {
@@ -309,7 +298,9 @@ fn checked_name(text: &str) -> Result<String, Failure> {
 
 fn epoch_secs(environment: &Environment) -> Result<u64, Failure> {
     const LAST: u64 = PackRequest::MAX_EPOCH_SECS;
-    let Some(text) = environment.text("SOURCE_DATE_EPOCH") else { return Ok(0) };
+    let Some(text) = environment.text("SOURCE_DATE_EPOCH") else {
+        return Ok(PackRequest::DEFAULT_EPOCH_SECS);
+    };
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.trim().parse() {
         Ok(secs) if secs <= LAST => Ok(secs),
@@ -336,6 +327,7 @@ pub(super) fn world(settings: &Settings, environment: &Environment, cache_dir: P
         docker_host: environment.text("DOCKER_HOST").filter(|host| !host.is_empty()).map(str::to_owned),
         runtime_dir: environment.path("XDG_RUNTIME_DIR"),
         sandbox: environment.sandbox(),
+        variables: environment.all(),
         netrc: environment.netrc(),
         keyring: settings.keyring.clone(),
     }
@@ -426,6 +418,28 @@ mod tests {
     fn a_python_brings_its_release_and_a_release_its_python() {
         assert_eq!(settle("x --python 3.11").unwrap().base.suite, "bookworm");
         assert_eq!(settle("x --base debian:bookworm").unwrap().python.version.to_string(), "3.11");
+    }
+
+    #[test]
+    fn a_release_is_known_by_its_suite_its_number_and_other_names() {
+        let settled = |line: &str| {
+            let Request { base, python, .. } = settle(line).unwrap();
+            let expected = if python.is_expected { "expected" } else { "certain" };
+            format!("{}:{} {} {expected}", base.distribution, base.suite, python.version)
+        };
+        let table = [
+            ("x --python 3.14", "ubuntu:resolute 3.14 certain"),
+            ("x --base ubuntu:26.04", "ubuntu:resolute 3.14 certain"),
+            ("x --base debian:12", "debian:bookworm 3.11 certain"),
+            ("x --base debian:stable --python 3.13", "debian:trixie 3.13 certain"),
+            // Their archives have the answer.
+            ("x --base debian:testing", "debian:forky 3.14 expected"),
+            ("x --base debian:unstable --python 3.14", "debian:sid 3.14 certain"),
+            ("x --base debian:duke", "debian:duke 3.13 expected"),
+        ];
+        for (line, expected) in table {
+            assert_eq!(settled(line), expected, "{line}");
+        }
     }
 
     #[test]

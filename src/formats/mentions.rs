@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use memchr::memmem;
 
-use crate::model::vocabulary::{NAMES, SYMBOLS, is_program};
+use crate::model::vocabulary::{NAMES, STRINGS, is_program};
 use crate::model::zeros::is_zero;
 
 /// The largest part of a file that is in memory. A longer file is read piece by piece, and is not taken for a script.
@@ -95,8 +95,8 @@ impl Scan {
         }
         add_libraries(&self.piece, &mut self.found.libraries);
         let names = NAMES.into_iter().filter(|name| mentions(&self.piece, name));
-        let symbols = SYMBOLS.into_iter().filter(|symbol| self.is_elf && has_string(&self.piece, symbol));
-        self.found.words.extend(names.chain(symbols).map(str::to_owned));
+        let strings = STRINGS.into_iter().filter(|string| self.is_elf && has_string(&self.piece, string));
+        self.found.words.extend(names.chain(strings).map(str::to_owned));
     }
 
     fn is_script(&self, bytes: &[u8]) -> bool {

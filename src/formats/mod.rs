@@ -8,8 +8,10 @@ pub(crate) mod ldcache;
 pub(crate) mod mentions;
 pub(crate) mod metadata;
 pub(crate) mod oci;
+pub(crate) mod python_imports;
 pub(crate) mod relation;
 pub(crate) mod release;
+pub(crate) mod requirements_txt;
 pub(crate) mod tarball;
 pub(crate) mod wheel;
 

@@ -70,25 +70,35 @@ pub(crate) type FileFacts = BTreeMap<Digest, Facts>;
 
 /// The facts about all files of a tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct TreeFacts(BTreeMap<Origin, FileFacts>);
+pub(crate) struct TreeFacts {
+    files: BTreeMap<Origin, FileFacts>,
+    /// The sha256 of the parcel of each origin.
+    parcels: BTreeMap<Origin, Digest>,
+}
 
 impl TreeFacts {
     /// Adds the facts about a file of `origin`.
     pub(crate) fn add(&mut self, origin: &Origin, digest: Digest, facts: Facts) {
         if facts != Facts::default() {
-            self.0.entry(origin.clone()).or_default().insert(digest, facts);
+            self.files.entry(origin.clone()).or_default().insert(digest, facts);
         }
     }
 
-    /// Adds the facts about all files of a part.
-    pub(crate) fn add_all(&mut self, origin: &Origin, facts: &FileFacts) {
-        let files = self.0.entry(origin.clone()).or_default();
+    /// Adds the facts about all files of a parcel.
+    pub(crate) fn add_all(&mut self, origin: &Origin, parcel: Digest, facts: &FileFacts) {
+        self.parcels.insert(origin.clone(), parcel);
+        let files = self.files.entry(origin.clone()).or_default();
         files.extend(facts.iter().map(|(digest, facts)| (*digest, facts.clone())));
+    }
+
+    /// Returns the sha256 of the parcel that the files of an origin come from.
+    pub(crate) fn parcel_of(&self, origin: &Origin) -> Option<Digest> {
+        self.parcels.get(origin).copied()
     }
 
     /// Returns the facts about a file of the tree. `None` if it has none.
     pub(crate) fn of(&self, node: &Node) -> Option<&Facts> {
-        self.0.get(&node.origin)?.get(node.digest()?)
+        self.files.get(&node.origin)?.get(node.digest()?)
     }
 }
 

@@ -65,6 +65,14 @@ pub(crate) enum RequestHint {
     OtherVersion { name: String, version: String },
     /// Use the Python for which there are wheels.
     OtherPython { name: String, python: String },
+    /// Leave the version of Python out, because the release `base` has `python`.
+    OwnPython { base: String, python: String },
+    /// Use the release `base`, which has `python`.
+    ReleaseOfPython { base: String, python: String },
+    /// Name a Python or another release, because this release has no default Python.
+    NameRelease,
+    /// Use one of these names, which are known and similar.
+    SimilarName { names: Vec<String> },
     /// Report the malformed wheel, and use another version.
     OtherWheel { parcel: String },
     /// Check whether the malformed parcel comes from a trusted server.

@@ -1,5 +1,6 @@
 //! Our nouns: plain values that every other part may use. No I/O, no clock, no environment.
 
+pub(crate) mod all_indexes;
 pub(crate) mod assembly;
 pub(crate) mod destination;
 pub(crate) mod digest;
@@ -13,16 +14,17 @@ pub(crate) mod image_path;
 pub(crate) mod launch;
 pub(crate) mod lock;
 pub(crate) mod made;
+pub(crate) mod modules;
 pub(crate) mod non_empty;
 pub(crate) mod origin;
 pub(crate) mod part;
 pub(crate) mod platform;
+pub(crate) mod python_file;
 pub(crate) mod reason;
 pub(crate) mod receipt;
-pub(crate) mod remedies;
 pub(crate) mod request;
 pub(crate) mod secret_text;
-pub(crate) mod time_zones;
+pub(crate) mod start_up;
 pub(crate) mod tree;
 pub(crate) mod user_base;
 pub(crate) mod vocabulary;

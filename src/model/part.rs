@@ -64,7 +64,7 @@ pub(crate) struct WheelPart {
     pub(crate) metadata: String,
     /// Files of the root, for site-packages.
     pub(crate) site: Vec<PartEntry>,
-    /// Files of `.data/scripts`, by file name. A first line `#!python` is not replaced yet.
+    /// Files of `.data/scripts`. A first line `#!python` is not replaced yet. Those in folders are data of the programs.
     pub(crate) scripts: Vec<PartEntry>,
     /// Files of `.data/data`, relative to the prefix.
     pub(crate) data: Vec<PartEntry>,
@@ -72,6 +72,34 @@ pub(crate) struct WheelPart {
     pub(crate) headers: Vec<PartEntry>,
     /// `entry_points.txt`: console_scripts, then gui_scripts.
     pub(crate) console_scripts: Vec<ConsoleScript>,
+    /// The differences between RECORD and the wheel, one for each kind.
+    pub(crate) record_faults: Vec<RecordFault>,
+}
+
+/// A kind of difference between a wheel and its RECORD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RecordFaultKind {
+    /// RECORD lists a file that the wheel does not contain.
+    NotContained,
+    /// RECORD does not list a file.
+    NotListed,
+    /// RECORD has no sha256 or better for a file.
+    NoDigest,
+    /// RECORD has the digest of other contents.
+    OtherDigest,
+    /// The digest is correct, but in hexadecimal digits instead of base64.
+    Hexadecimal,
+}
+
+/// The files of a wheel that differ from its RECORD in the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RecordFault {
+    pub(crate) kind: RecordFaultKind,
+    /// The first of them.
+    pub(crate) path: String,
+    /// The number of the others.
+    pub(crate) others: usize,
 }
 
 /// A line of `[console_scripts]`: `name = module:attribute.path`.

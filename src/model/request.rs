@@ -145,6 +145,8 @@ pub(crate) struct CompileRequest<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct PythonRequest {
     pub(crate) version: PythonVersion,
+    /// Whether the user named no version and the release may have another one. The version is then read from its archive.
+    pub(crate) is_expected: bool,
     /// PEP 508 requirements, or paths and URLs of wheels, as typed.
     pub(crate) requirements: Vec<SecretText>,
     /// `-r` files.
@@ -331,6 +333,9 @@ impl PackRequest {
     /// A pax record could hold later times, but not every engine can set them: containerd counts nanoseconds in 64 bits,
     /// which end in 2262.
     pub(crate) const MAX_EPOCH_SECS: u64 = 0o77_777_777_777;
+    /// 1980-01-01T00:00:01Z. Zip archives have no earlier times, so a program could not zip its own files, as builders of
+    /// documents and of functions do.
+    pub(crate) const DEFAULT_EPOCH_SECS: u64 = 315_532_801;
 }
 
 /// The places to which the image is written.
@@ -383,6 +388,7 @@ impl Request {
         Self {
             python: PythonRequest {
                 version: PythonVersion { major: 3, minor: 13 },
+                is_expected: false,
                 requirements: Vec::new(),
                 requirement_files: Vec::new(),
                 constraint_files: Vec::new(),

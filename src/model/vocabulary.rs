@@ -11,12 +11,14 @@ pub(crate) const PYDOC_DATA: &str = "pydoc_data";
 pub(crate) const PYTHON_BUILD_STANDALONE: &str = "python-build-standalone";
 /// glibc's function that opens a converter between character sets.
 pub(crate) const ICONV_OPEN: &str = "iconv_open";
+/// An environment variable that libltdl reads. Each file that contains libltdl contains this name.
+pub(crate) const LTDL_LIBRARY_PATH: &str = "LTDL_LIBRARY_PATH";
 
 /// Found in every file, if they occur as whole names.
 pub(crate) const NAMES: [&str; 4] = [FIND_LIBRARY, LDCONFIG, PYDOC_DATA, PYTHON_BUILD_STANDALONE];
 
 /// Found in ELF files, if they occur as whole strings.
-pub(crate) const SYMBOLS: [&str; 1] = [ICONV_OPEN];
+pub(crate) const STRINGS: [&str; 2] = [ICONV_OPEN, LTDL_LIBRARY_PATH];
 
 /// The programs of Debian's and Ubuntu's `coreutils`, sorted. Found in texts that a shell could read, if they occur as
 /// whole words.
@@ -151,7 +153,7 @@ const LENGTHS: [u32; 256] = {
 
 /// Returns a key for all lists. Facts that were found with other lists are out of date.
 pub(crate) fn digest() -> Digest {
-    Digest::of(format!("{NAMES:?} {SYMBOLS:?} {PROGRAMS:?}").as_bytes())
+    Digest::of(format!("{NAMES:?} {STRINGS:?} {PROGRAMS:?}").as_bytes())
 }
 
 #[cfg(test)]
@@ -162,8 +164,8 @@ mod tests {
     fn programs_are_sorted_and_no_word_is_in_two_lists() {
         assert!(PROGRAMS.is_sorted_by(|one, other| one < other));
         assert!(PROGRAMS.iter().all(|program| is_program(program.as_bytes())));
-        assert!(!NAMES.iter().chain(&SYMBOLS).any(|word| is_program(word.as_bytes())));
+        assert!(!NAMES.iter().chain(&STRINGS).any(|word| is_program(word.as_bytes())));
         assert!(!["", "catx", "ca", "x"].iter().any(|word| is_program(word.as_bytes())));
-        assert!(!NAMES.iter().any(|word| SYMBOLS.contains(word)));
+        assert!(!NAMES.iter().any(|word| STRINGS.contains(word)));
     }
 }

@@ -4,6 +4,7 @@ mod ahead;
 mod failure;
 mod receipt;
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::steps::emit::{self, EmitError, emit, refuse_hopeless};
 use crate::steps::launch::{launch, zone_warning};
 use crate::steps::pack::pack;
 use crate::steps::prove::{execute, prove};
-use crate::steps::resolve::{Choice, choose};
+use crate::steps::resolve::{Choice, choose, own_python};
 use crate::steps::seal::seal;
 use crate::steps::trim::trim;
 
@@ -44,6 +45,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     let say = |text: &str| world.listener.hear(Event::Step(text.to_owned()));
     refuse_hopeless(&request.output, request.platforms.len(), request.pack.compression, world)?;
     say("resolving and fetching");
+    let request = &*with_own_python(request, world)?;
     let opened =
         request.platforms.as_ref().try_map(|platform| resolve_and_open(request.to_resolve(), *platform, world))?;
     say("assembling and proving");
@@ -66,6 +68,17 @@ pub(crate) struct Resolved {
 pub(crate) struct Opened {
     lock: PlatformLock,
     parts: Vec<Part>,
+}
+
+/// Returns the request with the Python of its release. It is read from the release's archive if it is only expected.
+pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
+    if !request.python.is_expected {
+        return Ok(Cow::Borrowed(request));
+    }
+    let mut request = request.clone();
+    request.python.version = own_python(&request.base, *request.platforms.first(), world)?;
+    request.python.is_expected = false;
+    Ok(Cow::Owned(request))
 }
 
 /// Chooses the wheels and the packages of a platform. Only the wheels are fetched.
@@ -143,6 +156,7 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
 /// Makes the contents of the first platform's image, mounts `volumes` and runs `command` in it, or the image's own start
 /// command if `command` is empty. Returns the exit code.
 pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
+    let request = &*with_own_python(request, world)?;
     let opened = resolve_and_open(request.to_resolve(), *request.platforms.first(), world)?;
     let mut stage = world.stages.stage();
     let made = make(opened, request, &mut stage, world)?;

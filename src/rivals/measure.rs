@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::formats::deb822::paragraphs;
 use crate::formats::oci::saved_image::SavedImage;
 use crate::model::image_path::usr_merged;
+use crate::rivals::content::content;
 use crate::rivals::engine::{Engine, EngineError};
 use crate::rivals::model::comparison::{BuildTimes, ComparedImage, Content, Contents, Way};
 use crate::rivals::model::dockerfile::ContainerCheck;
@@ -63,7 +64,7 @@ fn contents(saved: &SavedImage, program: &str) -> Contents {
     }
     let mut owners: BTreeMap<String, Content> = BTreeMap::new();
     for (package, list) in &saved.package_lists {
-        let content = Content::of_package(package, sections.get(package).map_or("", String::as_str));
+        let content = content(package, sections.get(package).map_or("", String::as_str));
         owners.extend(list.lines().map(|path| (merged(path), content)));
     }
     let mut contents = Contents::new();

@@ -3,12 +3,14 @@
 
 mod build_by_engine;
 mod compare;
+mod content;
 mod dockerfile;
 mod engine;
 mod failure;
 mod measure;
 pub(crate) mod model;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 pub(crate) use self::failure::RivalError;
@@ -19,7 +21,7 @@ use crate::model::made::Share;
 use crate::model::non_empty::NonEmpty;
 use crate::model::request::{Entrypoint, Request, RuntimeRequest};
 use crate::outside::world::World;
-use crate::pipeline::{BuildError, Resolved, resolve, resolve_and_open, share};
+use crate::pipeline::{BuildError, Resolved, resolve, resolve_and_open, share, with_own_python};
 use crate::rivals::build_by_engine::{Builder, build_by_engine, suit};
 use crate::rivals::compare::{Own, compare as reckon};
 use crate::rivals::measure::{BuiltImage, measure};
@@ -28,6 +30,7 @@ use crate::rivals::model::dockerfile::{
     Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style,
 };
 use crate::steps::launch::launch;
+use crate::steps::resolve::ResolveError;
 
 /// Writes the Dockerfile of `request`. Its versions are pinned by the same resolve step as in a build.
 pub(crate) fn dockerfile(
@@ -35,6 +38,7 @@ pub(crate) fn dockerfile(
     wanted: &DockerfileRequest,
     world: &World,
 ) -> Result<Dockerfile, RivalError> {
+    let request = &*with_own_python(request, world)?;
     let ingredients = ingredients(request, wanted, world)?;
     Ok(dockerfile::dockerfile(&ingredients, request, wanted)?)
 }
@@ -56,9 +60,10 @@ pub(crate) fn build_dockerfile(
 /// Returns the ingredients of a Dockerfile: the lock, and the start command from the wheels of its first platform.
 fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> Result<Ingredients, RivalError> {
     world.listener.hear(Event::Step("resolving".to_owned()));
+    let indexes = world.pypi.indexes(&request.python).map_err(ResolveError::from)?;
     let mut uv = Vec::new();
     if wanted.style == Style::Uv {
-        let found = lock(resolve_all(&dockerfile::request_for_uv(request), world)?, request);
+        let found = lock(resolve_all(&dockerfile::request_for_uv(request, &indexes), world)?, request);
         uv = found.platforms.into_iter().flat_map(|half| half.wheels).filter(|wheel| wheel.name == "uv").collect();
     }
     let resolved = match resolve_all(request, world) {
@@ -71,16 +76,19 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
                 return Err(BuildError::Resolve(error).into());
             }
             let lock = lock(resolve_all(&dockerfile::request_without_wheels(request), world)?, request);
-            return Ok(Ingredients { uv, ..dockerfile::from_source(lock, names, request, wanted) });
+            return Ok(Ingredients { uv, indexes, ..dockerfile::from_source(lock, names, request, wanted) });
         }
         Err(error) => return Err(error.into()),
     };
     let Resolved { lock: first, wheels } = resolved.first();
     let scripts = dockerfile::scripts(first, wheels);
+    let names = resolved.iter().flat_map(|resolved| dockerfile::user_base_names(&resolved.wheels));
+    let user_base_names: BTreeSet<String> = names.collect();
     let by_exec = RuntimeRequest { entrypoint: Entrypoint::Exec, ..request.runtime.clone() };
     let version = request.python.version;
     let Launch { entrypoint, cmd, .. } = launch(&scripts, &first.requested(), version, &wanted.user_base, &by_exec)?;
-    Ok(Ingredients { lock: lock(resolved, request), without_wheels: Vec::new(), uv, scripts, entrypoint, cmd })
+    let lock = lock(resolved, request);
+    Ok(Ingredients { lock, without_wheels: Vec::new(), uv, indexes, user_base_names, scripts, entrypoint, cmd })
 }
 
 /// Resolves all platforms.
@@ -96,6 +104,7 @@ fn lock(resolved: NonEmpty<Resolved>, request: &Request) -> Lock {
 /// Compares lath's image of the first platform with the images that Dockerfiles for the same request would produce.
 /// Nothing is emitted.
 pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, RivalError> {
+    let request = &*with_own_python(request, world)?;
     let opened = resolve_and_open(request.to_resolve(), *request.platforms.first(), world)?;
     let Share { made, layers, .. } = share(opened, request, world)?;
     let own = Own { lock: &made.lock, assembly: &made.assembly, tree: &made.tree, layers: &layers };

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use crate::catalog::time_zones;
 use crate::model::assembly::InstalledScript;
 use crate::model::hint::{Addition, Hint, Hints, RequestHint};
 use crate::model::launch::Launch;
 use crate::model::lock;
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Entrypoint, RuntimeRequest};
-use crate::model::time_zones;
 use crate::model::tree::Tree;
 use crate::model::user_base::UserBase;
 

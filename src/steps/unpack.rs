@@ -244,9 +244,10 @@ fn read_wheel(path: &Path, keeper: &mut Keeper<'_>) -> Result<WheelPart, PartErr
             .into_iter()
             .map(|(name, module, attribute)| ConsoleScript { name, module, attribute })
             .collect(),
+        record_faults: Vec::new(),
     };
     let mut seen: BTreeSet<(Scheme, String)> = BTreeSet::new();
-    wheel.files(|scheme, path, is_executable, reader| {
+    part.record_faults = wheel.files(|scheme, path, is_executable, reader| {
         let path = ImagePath::parse(&path)?.relative().to_owned();
         // `purelib` and `platlib` are the same directory here.
         if !seen.insert((scheme, path.clone())) {

@@ -22,7 +22,9 @@ pub struct PyPi {
 struct IndexedFile {
     name: String,
     bytes: Vec<u8>,
+    /// Empty if the index gives none.
     sha256: String,
+    md5: Option<String>,
     /// The text of METADATA, if the wheel has one.
     metadata: Option<String>,
     requires_python: Option<String>,
@@ -50,6 +52,7 @@ impl PyPi {
             name: file_name.to_owned(),
             bytes: bytes.to_vec(),
             sha256: sha256_hex(bytes),
+            md5: None,
             metadata,
             requires_python,
             uploaded: None,
@@ -83,6 +86,13 @@ impl PyPi {
     /// Wrong: the index gives another sha256 for the last file than that of its bytes.
     pub fn with_wrong_sha256(mut self) -> Self {
         self.last().sha256 = sha256_hex(b"other bytes");
+        self
+    }
+
+    /// The index gives no sha256 for the last file, but `#md5=` if `md5` is given. Only HTML pages can do this.
+    pub fn without_sha256(mut self, md5: Option<&str>) -> Self {
+        self.last().sha256 = String::new();
+        self.last().md5 = md5.map(str::to_owned);
         self
     }
 
@@ -205,7 +215,12 @@ fn json_entry(file: &IndexedFile, server: &Server) -> Value {
 fn html_page(package: &str, files: &[&IndexedFile], server: &Server) -> Response {
     let mut page = format!("<!DOCTYPE html>\n<html><head><title>Links for {package}</title></head><body>\n");
     for file in files {
-        let url = server.url(&format!("/files/{}#sha256={}", file.name, file.sha256));
+        let fragment = match (&file.md5, file.sha256.as_str()) {
+            (Some(md5), _) => format!("#md5={md5}"),
+            (None, "") => String::new(),
+            (None, sha256) => format!("#sha256={sha256}"),
+        };
+        let url = server.url(&format!("/files/{}{fragment}", file.name));
         page.push_str(&format!("<a href=\"{url}\""));
         if let Some(specifiers) = &file.requires_python {
             page.push_str(&format!(" data-requires-python=\"{}\"", escaped(specifiers)));

@@ -1,8 +1,8 @@
 //! `lath build` in the case of success.
 
-use testkit::oci;
+use testkit::{DebBuilder, PyPi, oci};
 
-use crate::world::{World, stdout};
+use crate::world::{World, archive, stdout, tool};
 
 #[test]
 fn a_name_becomes_a_valid_image_and_stdout_carries_its_digest_alone() {
@@ -59,4 +59,25 @@ fn a_user_base_of_the_users_own_is_spelled_everywhere() {
     let leftover: Vec<&String> = platform.files.keys().filter(|path| path.starts_with("opt")).collect();
     assert!(leftover.is_empty(), "{leftover:?}");
     assert!(!platform.text("usr/lib/python3/dist-packages/lath.pth").unwrap().contains("/opt/app"));
+}
+
+#[test]
+fn a_python_with_curses_has_the_descriptions_of_terminals() {
+    let stdlib = DebBuilder::new("libpython3.13-stdlib", "2", "all").depends("libncursesw6");
+    let curses = DebBuilder::new("libncursesw6", "6.5", "all").file("usr/share/x/curses", 0o644, "curses");
+    let terminals = DebBuilder::new("ncurses-base", "6.5", "all")
+        .file("usr/share/terminfo/x/xterm", 0o644, "xterm")
+        .file("usr/share/tabset/vt100", 0o644, "stops");
+    let archive = archive().deb(&stdlib.build()).deb(&curses.build()).deb(&terminals.build());
+    let world = World::new(archive, PyPi::new().built(&tool()));
+    stdout(world.build("tool"));
+    let platform = &oci::check(&world.path("tool.tar")).unwrap().platforms[0];
+    assert!(platform.files.contains_key("usr/share/terminfo/x/xterm"));
+    assert!(!platform.files.contains_key("usr/share/tabset/vt100"));
+
+    // A Python without the module does not need them, and an archive may lack them.
+    let world = World::usual();
+    stdout(world.build("tool"));
+    let platform = &oci::check(&world.path("tool.tar")).unwrap().platforms[0];
+    assert!(!platform.files.contains_key("var/lib/dpkg/status.d/ncurses-base"));
 }

@@ -1,5 +1,7 @@
 //! `lath dockerfile`: its texts, and engines that work, are missing, fail or crash.
 
+mod inputs;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 
@@ -75,9 +77,10 @@ fn the_recipe_installs_in_one_stage_and_ships_two_folders_on_a_clean_base() {
     # Python and pip of the release, and the packages they recommend: compilers, in case something must be built.
     RUN apt-get update \
         && DEBIAN_FRONTEND=noninteractive apt-get install -y python3 python3-pip
-    # Every distribution at the version that lath resolved, ignoring versions that Debian packages installed.
-    # The distribution marks its Python as externally managed (PEP 668). Overriding that is safe in a build stage.
-    RUN pip install --user --no-cache-dir --ignore-installed --no-deps --break-system-packages \
+    # Every distribution at the version that lath resolved; what the release has of them counts as not there.
+    # The release marks its Python as its own to manage: in a stage for one program that may be passed over.
+    RUN /usr/bin/python3 -m pip install --user --no-cache-dir --ignore-installed --no-deps \
+          --break-system-packages \
           --index-url [INDEX] \
           --trusted-host 127.0.0.1 \
           tool==1.0
@@ -113,9 +116,10 @@ fn the_fat_image_has_one_stage() {
     # Python and pip of the release, and the packages they recommend: compilers, in case something must be built.
     RUN apt-get update \
         && DEBIAN_FRONTEND=noninteractive apt-get install -y python3 python3-pip
-    # Every distribution at the version that lath resolved, ignoring versions that Debian packages installed.
-    # The distribution marks its Python as externally managed (PEP 668). Overriding that is safe in a build stage.
-    RUN pip install --user --no-cache-dir --ignore-installed --no-deps --break-system-packages \
+    # Every distribution at the version that lath resolved; what the release has of them counts as not there.
+    # The release marks its Python as its own to manage: in a stage for one program that may be passed over.
+    RUN /usr/bin/python3 -m pip install --user --no-cache-dir --ignore-installed --no-deps \
+          --break-system-packages \
           --index-url [INDEX] \
           --trusted-host 127.0.0.1 \
           tool==1.0
@@ -149,8 +153,8 @@ fn lean_is_the_recipe_with_care() {
     # Install into the user base, and ignore versions that Debian packages already installed.
     # The distribution marks its Python as externally managed (PEP 668). Overriding that is safe in a build stage.
     RUN --mount=type=cache,target=/root/.cache/pip \
-        pip install --user --ignore-installed --no-deps --require-hashes --only-binary :all: \
-          --break-system-packages \
+        /usr/bin/python3 -m pip install --user --ignore-installed --no-deps --require-hashes \
+          --only-binary :all: --break-system-packages \
           --index-url [INDEX] \
           --trusted-host 127.0.0.1 -r /tmp/requirements.txt
 
@@ -171,9 +175,9 @@ fn lean_is_the_recipe_with_care() {
     COPY --from=build /opt/app /opt/app
     # Python and the shell find the user base by these variables.
     ENV PYTHONUSERBASE=/opt/app PATH=/opt/app/bin:${PATH} LANG=C.UTF-8
-    # Compile the modules that start-up imports, because the program itself cannot write there.
-    RUN python3 -c 'import tool'
-    # Labels for registries and scanners.
+    # What start-up imports is compiled by importing it: the program itself cannot write there.
+    RUN /usr/bin/python3 -c 'import tool'
+    # What it is, for registries and scanners.
     LABEL org.opencontainers.image.base.name="debian:trixie"
     LABEL org.opencontainers.image.base.digest="sha256:00ff"
     LABEL org.opencontainers.image.title="tool"

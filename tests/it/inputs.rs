@@ -299,3 +299,77 @@ fn an_index_without_metadata_files_is_read_in_ranges_and_a_bomb_in_it_is_refused
     }
     assert!(!world.path("tool.tar").exists());
 }
+
+#[test]
+fn an_index_without_sha256_gives_the_same_image_and_the_requirements_hash_still_holds() {
+    let with = World::new(archive(), PyPi::new().built(&tool()).html());
+    let (_, expected) = built(&with, "tool", &[]);
+    for md5 in [None, Some("d41d8cd98f00b204e9800998ecf8427e")] {
+        let world = World::new(archive(), PyPi::new().built(&tool()).without_sha256(md5).html());
+        let (_, image) = built(&world, "tool", &[]);
+        assert_eq!(image.digest, expected.digest);
+        fs_err::write(world.path("list.txt"), format!("tool==1.0 --hash=sha256:{}\n", "0".repeat(64))).unwrap();
+        assert!(world.refusal("-r list.txt -t tool").contains("sha256"), "{md5:?}");
+        fs_err::write(world.path("list.txt"), format!("tool>=1.0 --hash=sha256:{}\n", sha256(b""))).unwrap();
+        assert!(world.refusal("-r list.txt -t tool").contains("has a hash, but no exact version"), "{md5:?}");
+    }
+}
+
+#[test]
+fn a_folder_of_wheels_is_an_index_relative_to_the_file_that_names_it() {
+    let world = World::new(archive(), PyPi::new());
+    fs_err::create_dir_all(world.path("lists/wheel house+1")).unwrap();
+    fs_err::write(world.path("lists/wheel house+1").join(FILE), tool().build()).unwrap();
+    fs_err::write(world.path("lists/list.txt"), "--no-index\n--find-links \"./wheel house+1/\"\ntool\n").unwrap();
+    let (_, image) = built(&world, "-r lists/list.txt -t tool", &[]);
+    assert!(image.platforms[0].files.contains_key("opt/app/bin/tool"));
+}
+
+#[test]
+fn a_requirements_file_is_read_as_pip_reads_it() {
+    let named = |name: &str, version: &str| WheelBuilder::new(name, version).file(&format!("{name}.py"), "");
+    let index = PyPi::new().built(&tool()).built(&named("one", "1.0")).built(&named("one", "2.0rc1"));
+    let world = World::new(archive(), index.built(&named("two", "1.0")).built(&named("two", "2.0")));
+    fs_err::create_dir_all(world.path("sub/deeper")).unwrap();
+    let list = "\u{feff}# exported\r\n--requirement=deeper/more.txt # trailing\r\n\ttool \\\r\n  ==1.0\r\n--pre";
+    let utf16: Vec<u8> = [0xFF, 0xFE].into_iter().chain(list[3..].encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    fs_err::write(world.path("sub/deeper/more.txt"), "-c ../limits.txt\none\ntwo").unwrap();
+    fs_err::write(world.path("sub/limits.txt"), "two<${MOST}\n").unwrap();
+    for bytes in [list.as_bytes(), &utf16] {
+        fs_err::write(world.path("sub/list.txt"), bytes).unwrap();
+        let (_, image) = built(&world, "-r sub/list.txt -t tool", &[("MOST", "2")]);
+        let site = "opt/app/lib/python3.13/site-packages";
+        for dist_info in ["one-2.0rc1.dist-info", "two-1.0.dist-info", "tool-1.0.dist-info"] {
+            assert!(image.platforms[0].files.contains_key(&format!("{site}/{dist_info}/METADATA")), "{dist_info}");
+        }
+    }
+}
+
+#[test]
+fn an_option_of_a_requirements_file_that_is_not_followed_is_named_with_its_line() {
+    let world = World::usual();
+    fs_err::write(world.path("list.txt"), "tool\n--no-binary tool\n--trusted-host h.example\n").unwrap();
+    let (said, _) = built(&world, "-r list.txt -t tool", &[]);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["`--no-binary tool` has no effect (list.txt, line 2)", "`--trusted-host h.example` has no effect"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    fs_err::write(world.path("list.txt"), "tool\n\n--colour red\n").unwrap();
+    let refusal = world.refusal("-r list.txt -t tool");
+    assert!(refusal.contains("line 3 has the option `--colour`"), "{refusal}");
+}
+
+#[test]
+fn a_path_may_have_blanks_and_signs_and_letters_beyond_ascii() {
+    let world = World::usual();
+    for folder in ["with blank", "sharp#1", "plus+1", "per%20cent", "größe"] {
+        fs_err::create_dir_all(world.path(folder)).unwrap();
+        fs_err::write(world.path(folder).join(FILE), tool().build()).unwrap();
+        fs_err::write(world.path("list.txt"), format!("./{folder}/{FILE}\n")).unwrap();
+        let (_, image) = built(&world, "-r list.txt -t tool", &[]);
+        assert!(image.platforms[0].files.contains_key("opt/app/bin/tool"), "{folder}");
+        if !folder.contains(' ') {
+            built(&world, &format!("./{folder}/{FILE} -t tool"), &[]);
+        }
+    }
+}

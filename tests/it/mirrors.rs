@@ -3,7 +3,7 @@
 use testkit::debian_archive::Pocket;
 use testkit::{DebBuilder, PyPi, Response, oci};
 
-use crate::world::{World, archive, stdout, tool};
+use crate::world::{World, archive, archive_of, stdout, tool};
 
 fn served(archive: testkit::DebianArchive) -> World {
     World::new(archive, PyPi::new().built(&tool()))
@@ -99,4 +99,33 @@ fn a_redirect_to_another_mirror_is_followed() {
     world.debian.server.set(&deb, Response::redirect(&elsewhere.url("/netbase.deb")));
     stdout(world.build("tool"));
     assert_eq!(elsewhere.requests().len(), 1);
+}
+
+#[test]
+fn the_python_of_a_release_that_may_change_it_is_read_from_its_archive() {
+    // lath expects 3.14 there.
+    let own = DebBuilder::new("python3", "3.15.2-1", "amd64").build();
+    let world = served(archive_of("forky", "3.15").deb(&own));
+    for words in ["tool --base debian:forky", "tool --base debian:testing -o again.tar"] {
+        stdout(world.build(words));
+    }
+    let image = oci::check(&world.path("again.tar")).unwrap();
+    assert!(image.platforms[0].files.contains_key("usr/bin/python3.15"));
+    assert!(image.platforms[0].files.contains_key("opt/app/lib/python3.15/site-packages/tool/__init__.py"));
+    let refusal = world.refusal("tool --base debian:forky --python 3.12");
+    assert!(refusal.contains("cannot find python 3.12 in debian's `forky`"), "{refusal}");
+    assert!(refusal.contains("hint: `debian:forky` has python 3.15: leave out `--python`"), "{refusal}");
+    assert!(refusal.contains("hint: `--base ubuntu:noble` has python 3.12"), "{refusal}");
+}
+
+#[test]
+fn a_release_that_lath_does_not_list_has_the_python_of_its_archive() {
+    let own = DebBuilder::new("python3", "3.16.0-1", "amd64").build();
+    let world = served(archive_of("duke", "3.16").deb(&own));
+    stdout(world.build("tool --base debian:duke"));
+    let image = oci::check(&world.path("tool.tar")).unwrap();
+    assert!(image.platforms[0].files.contains_key("usr/bin/python3.16"));
+    let world = served(archive_of("duke", "3.16"));
+    let refusal = world.refusal("tool --base debian:duke");
+    assert!(refusal.contains("cannot find the Python of debian's `duke`: it has no package `python3`"), "{refusal}");
 }

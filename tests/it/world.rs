@@ -8,18 +8,24 @@ use testkit::{DebBuilder, DebianArchive, PyPi, WheelBuilder};
 
 /// Returns an archive with the packages that every image contains, as small as possible.
 pub(crate) fn archive() -> DebianArchive {
-    let mut archive = DebianArchive::new("trixie");
+    archive_of("trixie", "3.13")
+}
+
+/// The same for another release and its Python.
+pub(crate) fn archive_of(suite: &str, python: &str) -> DebianArchive {
+    let mut archive = DebianArchive::new(suite);
     for (architecture, triplet) in [("amd64", "x86_64-linux-gnu"), ("arm64", "aarch64-linux-gnu")] {
-        let interpreter = DebBuilder::new("python3.13-minimal", "3.13.5-2", architecture)
+        let interpreter = DebBuilder::new(&format!("python{python}-minimal"), &format!("{python}.5-2"), architecture)
             .depends("libc6 (>= 2.38)")
-            .file("usr/bin/python3.13", 0o755, "not really python")
-            .file("usr/share/doc/python3.13-minimal/copyright", 0o644, "PSF")
-            .file("usr/share/doc/python3.13-minimal/changelog.gz", 0o644, "long");
+            .file(&format!("usr/bin/python{python}"), 0o755, "not really python")
+            .file(&format!("usr/share/doc/python{python}-minimal/copyright"), 0o644, "PSF")
+            .file(&format!("usr/share/doc/python{python}-minimal/changelog.gz"), 0o644, "long");
         let libc = DebBuilder::new("libc6", "2.41-12", architecture);
         let libc = libc.file(&format!("usr/lib/{triplet}/libc.so.6"), 0o755, "libc");
         archive = archive.deb(&interpreter.build()).deb(&libc.build());
     }
-    for name in ["libpython3.13-stdlib", "ca-certificates", "libc-bin", "tzdata", "netbase", "media-types"] {
+    let stdlib = format!("libpython{python}-stdlib");
+    for name in [&stdlib, "ca-certificates", "libc-bin", "tzdata", "netbase", "media-types"] {
         let package = DebBuilder::new(name, "1", "all").file(&format!("usr/share/{name}/x"), 0o644, name);
         archive = archive.deb(&package.build());
     }

@@ -22,6 +22,8 @@ pub(crate) enum Need {
     Debootstrap,
     Skopeo,
     Umoci,
+    /// The program that writes the loader's cache.
+    Ldconfig,
     /// qemu-user, for the processor that this machine does not have.
     Emulator,
     /// Python 3.11 with `tomllib`, which runs the checks in `tests/corpus`.
@@ -35,7 +37,7 @@ pub(crate) enum Need {
 impl Need {
     /// Returns why it is missing. `None` if it is present.
     fn missing(self) -> Option<String> {
-        static PROBED: [OnceLock<Option<String>>; 10] = [const { OnceLock::new() }; 10];
+        static PROBED: [OnceLock<Option<String>>; 11] = [const { OnceLock::new() }; 11];
         PROBED[self as usize].get_or_init(|| self.probe()).clone()
     }
 
@@ -50,6 +52,7 @@ impl Need {
             Self::Debootstrap => answers("debootstrap", &["--version"], "debootstrap"),
             Self::Skopeo => answers("skopeo", &["--version"], "skopeo"),
             Self::Umoci => answers("umoci", &["--version"], "umoci"),
+            Self::Ldconfig => answers("ldconfig", &["--version"], "ldconfig"),
             Self::Emulator => {
                 let machine = if cfg!(target_arch = "aarch64") { "x86_64" } else { "aarch64" };
                 answers(&format!("qemu-{machine}-static"), &["--version"], "qemu-user-static")

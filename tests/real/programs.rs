@@ -136,7 +136,73 @@ pub(crate) const PROGRAMS: &[Program] = &[
             },
         ],
     },
+    Program {
+        name: "wand",
+        requirements: &["wand"],
+        with: &["libmagickwand-7.q16-10"],
+        executables: &["python3"],
+        jobs: &[Job { argv: &["python3", "-c", PICTURE], input: "", prints: &["png b'PNG' (8, 6) PNG"] }],
+    },
+    Program {
+        name: "blessed",
+        requirements: &["blessed"],
+        with: &[],
+        executables: &["python3"],
+        jobs: &[Job {
+            argv: &["python3", "-c", TERMINALS],
+            input: "",
+            prints: &["xterm-256color 256", "screen.xterm-256color 256", "linux 8", "vt100 -1"],
+        }],
+    },
+    Program {
+        name: "pymssql",
+        requirements: &["pymssql"],
+        with: &[],
+        executables: &["python3"],
+        jobs: &[Job { argv: &["python3", "-c", CODE_PAGES], input: "", prints: &["missing []"] }],
+    },
+    Program {
+        name: "iso-codes",
+        requirements: &["six"],
+        with: &["iso-codes"],
+        executables: &["python3"],
+        jobs: &[Job { argv: &["python3", "-c", COUNTRIES], input: "", prints: &["Deutschland", "Alemania"] }],
+    },
 ];
+
+/// ImageMagick finds the plugin for a format by its `.la` file.
+const PICTURE: &str = r#"
+from wand.color import Color
+from wand.image import Image
+with Image(width=8, height=6, background=Color("red")) as image:
+    png = image.make_blob("png")
+with Image(blob=png) as image:
+    print("png", png[1:4], image.size, image.format)
+"#;
+
+/// The colours of terminals, from terminfo.
+const TERMINALS: &str = r#"
+import subprocess, sys
+import blessed
+show = "import curses, sys; curses.setupterm(sys.argv[1], 1); print(sys.argv[1], curses.tigetnum('colors'))"
+for terminal in ["xterm-256color", "screen.xterm-256color", "linux", "vt100"]:
+    subprocess.run([sys.executable, "-c", show, terminal], check=True)
+"#;
+
+/// FreeTDS, which the wheel contains, converts between the code pages of SQL Server with glibc's iconv.
+const CODE_PAGES: &str = r#"
+import ctypes, pymssql
+libc = ctypes.CDLL(None)
+libc.iconv_open.restype = ctypes.c_void_p
+names = "CP1252 ISO-8859-2 CP1250 CP1251 SHIFT_JIS CP932 GBK CP936 EUC-KR BIG5".split()
+print("missing", [name for name in names if libc.iconv_open(b"UTF-8", name.encode()) in (None, 2**64 - 1)])
+"#;
+
+const COUNTRIES: &str = r#"
+import gettext
+for language in ["de", "es"]:
+    print(gettext.translation("iso_3166-1", "/usr/share/locale", [language]).gettext("Germany"))
+"#;
 
 /// A repository with one file that a hook refuses.
 const HOOKS: &str = r#"

@@ -1,4 +1,4 @@
-//! Other tools read the images: skopeo and umoci.
+//! Other tools read the images: skopeo, umoci and ldconfig.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use libtest_mimic::Trial;
 
 use crate::lath;
-use crate::needs::Need::{Namespaces, Registries, Skopeo, Umoci};
+use crate::needs::Need::{Ldconfig, Namespaces, Registries, Root, Skopeo, Umoci};
 use crate::needs::trial;
 use crate::programs::{PROGRAMS, Program};
 
@@ -20,7 +20,31 @@ pub(crate) fn trials() -> Vec<Trial> {
             trial(unpacked, &[Registries, Namespaces, Umoci], || umoci(program)),
         ]
     };
-    PROGRAMS.iter().flat_map(of_program).collect()
+    let of_loader = trial(
+        "a_driver_that_is_mounted_is_found_after_ldconfig",
+        &[Registries, Namespaces, Ldconfig, Root],
+        a_driver_that_is_mounted_is_found_after_ldconfig,
+    );
+    PROGRAMS.iter().flat_map(of_program).chain([of_loader]).collect()
+}
+
+/// Container toolkits mount the driver of a GPU, and then run the host's `ldconfig -r` on the root of the image.
+fn a_driver_that_is_mounted_is_found_after_ldconfig() {
+    let built = PROGRAMS[0].built();
+    let root = built.folder.join("with-driver");
+    said("cp", &["-a", built.root().to_str().unwrap(), root.to_str().unwrap()]);
+    let loader = |words: &[&str]| said("ldconfig", &[&["-r", root.to_str().unwrap()], words].concat());
+    // Any library serves as the driver.
+    let folder = root.join("driver");
+    fs_err::create_dir(&folder).unwrap();
+    let library = root.join("usr/lib").join(format!("{}-linux-gnu/libz.so.1", std::env::consts::ARCH));
+    fs_err::copy(library, folder.join("libz.so.1")).unwrap();
+    fs_err::write(root.join("etc/ld.so.conf.d/00-driver.conf"), "/driver\n").unwrap();
+    assert!(!loader(&["-p"]).contains("/driver/libz.so.1"));
+    assert_eq!(loader(&[]), "");
+    let listed = loader(&["-p"]);
+    assert!(listed.contains("/driver/libz.so.1") && listed.contains("libc.so.6"), "{listed}");
+    fs_err::remove_dir_all(root).unwrap();
 }
 
 /// skopeo reads both formats of the archive, and the layout. The OCI formats keep their digest.

@@ -9,6 +9,7 @@ use liblzma::stream::{CONCATENATED, Stream};
 use crate::formats::deb822::paragraphs;
 use crate::outside::archive::lines::Bounded;
 use crate::outside::archive::sonames;
+use crate::outside::similar::similar;
 
 /// No index may unpack to more than this. Ubuntu's largest has 80 MB.
 const MAX_INDEX_BYTES: u64 = 512 << 20;
@@ -182,33 +183,10 @@ impl PackageIndex {
         named.or_else(|| self.package_for_soname(&sonames::soname_of_stem(stem)?))
     }
 
-    /// Returns at most three package names that are similar to a name that no package has.
+    /// Returns the package names that are most similar to a name that no package has.
     pub(crate) fn near(&self, name: &str) -> Vec<String> {
-        let allowed = (name.len() / 3).clamp(1, 4);
-        let mut near: Vec<(usize, &str)> = self
-            .names
-            .keys()
-            .filter(|other| other.len().abs_diff(name.len()) <= allowed)
-            .map(|other| (distance(name.as_bytes(), other.as_bytes()), other.as_str()))
-            .filter(|(distance, _)| *distance <= allowed)
-            .collect();
-        near.sort_unstable();
-        near.into_iter().take(3).map(|(_, other)| other.to_owned()).collect()
+        similar(name, self.names.keys().map(String::as_str)).into_iter().map(str::to_owned).collect()
     }
-}
-
-/// Computes the Levenshtein distance.
-fn distance(one: &[u8], other: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, byte) in one.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
-        for column in 0..other.len() {
-            let replaced = diagonal + usize::from(*byte != other[column]);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

@@ -1,18 +1,12 @@
 //! The default mirrors of Debian's and Ubuntu's archives.
 
+use crate::catalog::releases;
 use crate::model::digest::Digest;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
 use crate::model::secret_text::{SecretText, without_credentials};
 use crate::outside::archive::ArchiveError;
 use crate::outside::credentials::Credentials;
-
-/// The security archive is at the same URL with `-security` appended.
-const DEBIAN: &str = "https://deb.debian.org/debian";
-// Canonical serves these without TLS. Their integrity is protected by signatures.
-const UBUNTU: &str = "http://archive.ubuntu.com/ubuntu";
-const UBUNTU_SECURITY: &str = "http://security.ubuntu.com/ubuntu";
-const UBUNTU_PORTS: &str = "http://ports.ubuntu.com/ubuntu-ports";
 
 /// One suite of one mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +15,7 @@ pub(super) struct Pocket {
     pub(super) mirror: String,
     /// Like under `dists/`: `trixie-security`.
     pub(super) suite: String,
-    pub(super) components: &'static [&'static str],
+    pub(super) components: &'static [String],
 }
 
 impl Pocket {
@@ -41,12 +35,10 @@ impl Pocket {
     }
 }
 
-/// Returns the suites that are served there and have a useful Python 3, newest first.
-pub(super) fn suites(distribution: Distribution) -> &'static [&'static str] {
-    match distribution {
-        Distribution::Debian => &["trixie", "bookworm", "sid"],
-        Distribution::Ubuntu => &["noble", "jammy"],
-    }
+/// Returns the releases of `distribution` that lath takes by their Python, newest first.
+pub(super) fn suites(distribution: Distribution) -> impl Iterator<Item = &'static str> {
+    let releases = releases::all().iter().rev().filter(move |release| release.distribution == distribution);
+    releases.filter(|release| release.for_python).map(|release| release.suite.as_str())
 }
 
 /// The address of a mirror, without credentials; these are sent to its server alone.
@@ -56,26 +48,25 @@ fn address(mirror: &SecretText, credentials: &Credentials) -> Option<String> {
     Some(without_credentials(&url).as_str().trim_end_matches('/').to_owned())
 }
 
-/// The suite itself, its updates and its security updates; `sid` has neither of the latter.
+/// The suite itself, its updates and its security updates; a rolling release has neither of the latter.
 pub(super) fn pockets(
     base: &BaseRequest,
     architecture: Architecture,
     credentials: &Credentials,
 ) -> Result<Vec<Pocket>, ArchiveError> {
-    let (main, security, components): (_, _, &'static [&'static str]) = match (base.distribution, architecture) {
-        (Distribution::Debian, _) => (DEBIAN, format!("{DEBIAN}-security"), &["main"]),
-        (Distribution::Ubuntu, Architecture::Amd64) => (UBUNTU, UBUNTU_SECURITY.to_owned(), &["main", "universe"]),
-        (Distribution::Ubuntu, Architecture::Arm64) => (UBUNTU_PORTS, UBUNTU_PORTS.to_owned(), &["main", "universe"]),
-    };
+    let archive = releases::archive(base.distribution);
+    let (main, security) = archive.mirrors(architecture);
     let mirror = |own: &Option<SecretText>, default: &str| match own {
         Some(own) => address(own, credentials).ok_or_else(|| ArchiveError::Mirror { mirror: own.clone() }),
         None => Ok(default.to_owned()),
     };
     let main = mirror(&base.mirror, main)?;
-    let security = mirror(&base.security_mirror, &security)?;
-    let pocket = |mirror: &String, suite: String| Pocket { mirror: mirror.clone(), suite, components };
+    let security = mirror(&base.security_mirror, security)?;
+    let pocket =
+        |mirror: &String, suite: String| Pocket { mirror: mirror.clone(), suite, components: &archive.components };
     let mut pockets = vec![pocket(&main, base.suite.clone())];
-    if !matches!(base.suite.as_str(), "sid" | "unstable") {
+    let is_rolling = releases::find(base.distribution, &base.suite).is_some_and(|release| release.is_rolling);
+    if !is_rolling {
         pockets.push(pocket(&main, format!("{}-updates", base.suite)));
         pockets.push(pocket(&security, format!("{}-security", base.suite)));
     }

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::catalog::releases;
 use crate::formats::release::{IndexFile, Release, ReleaseError};
 use crate::model::digest::Digest;
 use crate::model::hint::{ArchiveHint, Hint, Hints, RequestHint};
@@ -78,7 +79,7 @@ impl Hints for ArchiveError {
             Self::NoSuite { suite, .. } if suite.ends_with("-security") => ArchiveHint::SecurityMirror,
             Self::NoSuite { distribution, .. } => {
                 let known = mirrors::suites(*distribution);
-                let known = known.iter().map(|suite| format!("{distribution}:{suite}")).collect();
+                let known = known.map(|suite| format!("{distribution}:{suite}")).collect();
                 ArchiveHint::OtherRelease { known }
             }
             Self::Signature { source: SignatureError::Unsigned { is_html: true }, .. } => ArchiveHint::ProxyPage,
@@ -211,11 +212,8 @@ impl Archive {
         let keyring = match (&self.keyring, base.distribution) {
             (Some(keyring), _) => keyring,
             (None, distribution) => {
-                let keys = match distribution {
-                    Distribution::Debian => Keyring::debian(),
-                    Distribution::Ubuntu => Keyring::ubuntu(),
-                };
-                own = keys.map_err(|error| ArchiveError::NoKeys(distribution, error))?;
+                own = Keyring::read(releases::archive(distribution).keyring())
+                    .map_err(|error| ArchiveError::NoKeys(distribution, error))?;
                 &own
             }
         };

@@ -16,12 +16,6 @@ pub(crate) struct Keyring {
     digest: Digest,
 }
 
-/// Debian's keys, from its package `debian-archive-keyring`.
-const DEBIAN: &[u8] = include_bytes!("../../../keyrings/debian-archive-keyring.gpg");
-
-/// Ubuntu's keys, from its package `ubuntu-keyring`.
-const UBUNTU: &[u8] = include_bytes!("../../../keyrings/ubuntu-archive-keyring.gpg");
-
 #[derive(Debug, Error)]
 pub(crate) enum SignatureError {
     #[error("cannot read the keyring")]
@@ -41,16 +35,6 @@ pub(crate) enum SignatureError {
 impl Hints for SignatureError {}
 
 impl Keyring {
-    /// Returns lath's built-in keyring for Debian's archives.
-    pub(crate) fn debian() -> Result<Self, SignatureError> {
-        Self::read(DEBIAN)
-    }
-
-    /// Returns lath's built-in keyring for Ubuntu's archives.
-    pub(crate) fn ubuntu() -> Result<Self, SignatureError> {
-        Self::read(UBUNTU)
-    }
-
     /// Reads a binary keyring in the format of the files in `/usr/share/keyrings`.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, SignatureError> {
         let failed = |error| SignatureError::Keyring(Box::new(error));
@@ -114,9 +98,17 @@ mod tests {
     /// From the security archive, on a day in November 2026.
     const IN_RELEASE: &str = include_str!("../../../tests/data/trixie-security.InRelease");
 
+    fn debian() -> Keyring {
+        Keyring::read(include_bytes!("../../../keyrings/debian-archive-keyring.gpg")).unwrap()
+    }
+
+    fn ubuntu() -> Keyring {
+        Keyring::read(include_bytes!("../../../keyrings/ubuntu-archive-keyring.gpg")).unwrap()
+    }
+
     #[test]
     fn what_debian_signed_is_taken_and_nothing_else_of_the_file() {
-        let text = Keyring::debian().unwrap().verified_text(IN_RELEASE).unwrap();
+        let text = debian().verified_text(IN_RELEASE).unwrap();
         assert!(text.starts_with("Origin: Debian\n"), "{}", &text[..40]);
         assert!(text.contains("Codename: trixie-security\n"));
         assert!(!text.contains("PGP"));
@@ -125,13 +117,13 @@ mod tests {
     #[test]
     fn one_changed_letter_is_noticed() {
         let changed = IN_RELEASE.replacen("Codename: trixie", "Codename: trixia", 1);
-        let error = Keyring::debian().unwrap().verified_text(&changed).unwrap_err();
+        let error = debian().verified_text(&changed).unwrap_err();
         assert!(matches!(error, SignatureError::Untrusted { .. }), "{error}");
     }
 
     #[test]
     fn a_text_without_signature_or_with_more_around_it_is_refused() {
-        let keyring = Keyring::debian().unwrap();
+        let keyring = debian();
         let plain = keyring.verified_text("Suite: stable\n").unwrap_err();
         assert!(matches!(plain, SignatureError::Unsigned { is_html: false }), "{plain}");
         let page = keyring.verified_text("<!DOCTYPE html><html>").unwrap_err();
@@ -149,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_debian_signed_is_not_taken_for_ubuntus() {
-        let error = Keyring::ubuntu().unwrap().verified_text(IN_RELEASE).unwrap_err();
+        let error = ubuntu().verified_text(IN_RELEASE).unwrap_err();
         assert!(matches!(error, SignatureError::Untrusted { .. }), "{error}");
     }
 

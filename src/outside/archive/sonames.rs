@@ -4,64 +4,9 @@
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 
+use crate::catalog::sonames;
 use crate::model::platform::Architecture;
 use crate::outside::archive::lines::read_line;
-
-/// Libraries whose packages do not follow Policy's naming rule, sorted.
-const EXCEPTIONS: &[(&str, &str)] = &[
-    ("libBrokenLocale.so.1", "libc6"),
-    ("libEGL.so.1", "libegl1"),
-    ("libGL.so.1", "libgl1"),
-    ("libGLESv2.so.2", "libgles2"),
-    ("libGLU.so.1", "libglu1-mesa"),
-    ("libGLdispatch.so.0", "libglvnd0"),
-    ("libOpenCL.so.1", "ocl-icd-libopencl1"),
-    ("libanl.so.1", "libc6"),
-    ("libbrotlicommon.so.1", "libbrotli1"),
-    ("libbrotlidec.so.1", "libbrotli1"),
-    ("libbrotlienc.so.1", "libbrotli1"),
-    ("libc.so.6", "libc6"),
-    ("libcom_err.so.2", "libcom-err2"),
-    ("libcrypto.so.3", "libssl3"),
-    ("libdb-5.3.so", "libdb5.3"),
-    ("libdl.so.2", "libc6"),
-    ("libform.so.6", "libncurses6"),
-    ("libformw.so.6", "libncursesw6"),
-    ("libgdk-3.so.0", "libgtk-3-0"),
-    ("libgdk-x11-2.0.so.0", "libgtk2.0-0"),
-    ("libgio-2.0.so.0", "libglib2.0-0"),
-    ("libglib-2.0.so.0", "libglib2.0-0"),
-    ("libgmodule-2.0.so.0", "libglib2.0-0"),
-    ("libgobject-2.0.so.0", "libglib2.0-0"),
-    ("libgthread-2.0.so.0", "libglib2.0-0"),
-    ("libgtk-x11-2.0.so.0", "libgtk2.0-0"),
-    ("libharfbuzz-icu.so.0", "libharfbuzz-icu0"),
-    ("libharfbuzz.so.0", "libharfbuzz0b"),
-    ("libhdf5_serial.so.103", "libhdf5-103-1"),
-    ("libjpeg.so.8", "libjpeg-turbo8"),
-    ("liblber.so.2", "libldap2"),
-    ("libm.so.6", "libc6"),
-    ("libmenuw.so.6", "libncursesw6"),
-    ("libmvec.so.1", "libc6"),
-    ("libnspr4.so", "libnspr4"),
-    ("libnss3.so", "libnss3"),
-    ("libnss_compat.so.2", "libc6"),
-    ("libnss_dns.so.2", "libc6"),
-    ("libnss_files.so.2", "libc6"),
-    ("libnssutil3.so", "libnss3"),
-    ("libpanelw.so.6", "libncursesw6"),
-    ("libplc4.so", "libnspr4"),
-    ("libplds4.so", "libnspr4"),
-    ("libpthread.so.0", "libc6"),
-    ("libpulse-simple.so.0", "libpulse0"),
-    ("libresolv.so.2", "libc6"),
-    ("librt.so.1", "libc6"),
-    ("libsmime3.so", "libnss3"),
-    ("libssl3.so", "libnss3"),
-    ("libthread_db.so.1", "libc6"),
-    ("libutil.so.1", "libc6"),
-    ("libz.so.1", "zlib1g"),
-];
 
 /// Returns the possible names of a library's package, the most likely first (Debian Policy, section 8.1). Packages that
 /// were renamed for 64-bit time have `t64` at the end of their names.
@@ -70,8 +15,8 @@ pub(super) fn candidates(soname: &str) -> Vec<String> {
     if soname.starts_with("ld-linux") {
         return vec!["libc6".to_owned()];
     }
-    if let Ok(place) = EXCEPTIONS.binary_search_by_key(&soname, |(name, _)| *name) {
-        return with_t64(EXCEPTIONS[place].1.to_owned()).into();
+    if let Some(package) = sonames::package_of(soname) {
+        return with_t64(package.to_owned()).into();
     }
     let lower = soname.to_ascii_lowercase().replace('_', "-");
     let Some((stem, rest)) = lower.split_once(".so") else { return Vec::new() };
@@ -162,11 +107,6 @@ pub(super) fn packages_of<'a>(reduced: &'a str, soname: &str) -> impl Iterator<I
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_exceptions_are_sorted() {
-        assert!(EXCEPTIONS.is_sorted_by_key(|(name, _)| *name));
-    }
 
     #[test]
     fn names_follow_policy_and_its_exceptions() {

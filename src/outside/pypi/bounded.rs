@@ -135,6 +135,7 @@ mod tests {
             pace: Pace { window: Duration::from_millis(30), least_bytes: 100 },
         };
         let pypi = Pypi {
+            variables: Default::default(),
             cache_dir: home.path().to_owned(),
             offline: false,
             credentials: std::sync::Arc::default(),
@@ -142,6 +143,7 @@ mod tests {
         };
         let request = PythonRequest {
             version: "3.13".parse().unwrap(),
+            is_expected: false,
             requirements: vec![requirement.into()],
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),

@@ -2,7 +2,11 @@
 //! instead.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::Path;
 
+use fs_err as fs;
+use uv_cache::{Cache, CacheBucket};
 use uv_client::{MetadataFormat, OwnedArchive, RegistryClient};
 use uv_distribution_filename::{DistFilename, WheelFilename};
 use uv_distribution_types::{IndexLocations, Requirement, RequirementSource};
@@ -12,11 +16,13 @@ use uv_pep440::Version;
 use uv_resolver::{NoSolutionError, ResolveError};
 use uv_types::BuildContext as _;
 
+use crate::catalog::{programs, releases};
 use crate::model::hint::{Hint, RequestHint};
 use crate::model::secret_text::public;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::{Advice, Cause, Message, network_hints};
+use crate::outside::similar::similar;
 
 /// The maximum number of columns in a line of an explanation.
 const WIDTH: usize = 100;
@@ -24,8 +30,6 @@ const WIDTH: usize = 100;
 const LINES: usize = 12;
 /// The files of at most this many packages are listed. uv's report may name the others.
 const PACKAGES: usize = 4;
-/// The versions of Python that lath has a base for, so that hints may suggest them.
-const PYTHONS: [(u8, u8); 5] = [(3, 10), (3, 11), (3, 12), (3, 13), (3, 14)];
 /// Options of uv that its hints name but lath does not have.
 const FOREIGN_OPTIONS: [&str; 2] = ["--index-strategy", "--find-links"];
 /// The beginnings of uv's hints that are dropped. They are about uv's own options, or about the files of the index,
@@ -69,7 +73,10 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
     names.sort();
     names.dedup();
     for name in names {
-        let Some(listing) = listing(name, asked).await else { continue };
+        let Some(listing) = listing(name, asked).await else {
+            hints.extend(did_you_mean(name, &asked.context.cache));
+            continue;
+        };
         if listing.could_be_built {
             without_wheels.push(name.to_string());
         }
@@ -83,6 +90,30 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
         texts.insert(0, report);
     }
     Explanation { cause: Box::new(Message::chained(texts)), advice: Advice { hints, without_wheels } }
+}
+
+/// Returns a hint with the known names that are similar to `name`, for which there is no page. A known name is not wrong.
+fn did_you_mean(name: &PackageName, cache: &Cache) -> Option<Hint> {
+    let mut known: BTreeSet<String> = programs::distributions().map(str::to_owned).collect();
+    add_cached_names(&cache.bucket(CacheBucket::Simple), &mut known);
+    if known.contains(name.as_str()) {
+        return None;
+    }
+    let similar = similar(name.as_str(), known.iter().map(String::as_str));
+    (!similar.is_empty())
+        .then(|| Hint::Request(RequestHint::SimilarName { names: similar.iter().map(ToString::to_string).collect() }))
+}
+
+/// Adds the names of the distributions whose pages are cached in `folder`. Each index has a folder of its own there.
+fn add_cached_names(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            add_cached_names(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rkyv") {
+            names.extend(path.file_stem().and_then(OsStr::to_str).map(str::to_owned));
+        }
+    }
 }
 
 /// Returns the messages of an error and its causes, without those between that add no information.
@@ -219,14 +250,14 @@ fn hint_for(name: &str, versions: &[(Version, Files)], files: &Files, target: &T
             tag == "any" || (tag.starts_with("manylinux") || tag.starts_with("linux")) && tag.ends_with(machine)
         })
     };
-    let other = PYTHONS.iter().rev().find(|(major, minor)| {
-        let tag = format!("cp{major}{minor}");
+    let other = releases::for_python().into_iter().rev().map(|release| release.python).find(|python| {
+        let tag = format!("cp{}{}", python.major, python.minor);
         let is_for = |wheel: &&WheelFilename| wheel.python_tags().iter().any(|python| python.to_string() == tag);
         files.wheels.iter().filter(runs_here).any(|wheel| is_for(&wheel))
     });
     let name = name.to_owned();
     match other {
-        Some((major, minor)) => Some(RequestHint::OtherPython { name, python: format!("{major}.{minor}") }),
+        Some(python) => Some(RequestHint::OtherPython { name, python: python.to_string() }),
         None => files.has_source.then_some(RequestHint::BuildWheelOf { name }),
     }
 }

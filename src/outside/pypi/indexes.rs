@@ -5,6 +5,7 @@ use uv_distribution_types::{ExcludeNewerValue, Index, IndexLocations, IndexUrl};
 use uv_requirements::RequirementsSpecification;
 use uv_resolver::ExcludeNewer;
 
+use crate::model::all_indexes::AllIndexes;
 use crate::model::request::Indexes;
 use crate::model::secret_text::{SecretText, is_plain, public};
 use crate::outside::credentials::Credentials;
@@ -34,6 +35,18 @@ pub(super) fn locations(
         credentials.remember(index.url.url().as_str());
     }
     Ok(IndexLocations::new(all, flat, specification.no_index))
+}
+
+/// Returns the indexes of [`locations`] as plain values.
+pub(super) fn all(locations: &IndexLocations) -> AllIndexes {
+    let shown = |index: &Index| SecretText::from(index.url.url().as_str());
+    let (default, extra): (Vec<&Index>, Vec<&Index>) = locations.defined_indexes().partition(|index| index.default);
+    AllIndexes {
+        default_index: default.first().map(|index| shown(index)),
+        extra: extra.into_iter().map(shown).collect(),
+        find_links: locations.flat_indexes().map(shown).collect(),
+        has_only_links: locations.no_index(),
+    }
 }
 
 fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {

@@ -11,6 +11,7 @@ mod metadata_entry;
 mod no_builds;
 mod ranges;
 mod remote_wheel;
+mod requirement_files;
 mod requirements;
 mod target;
 mod wheel_metadata;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use futures::future::Either;
 use thiserror::Error;
+use tokio::runtime::Runtime;
 use uv_cache::Cache;
 use uv_client::{
     BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient, RegistryClientBuilder, WrappedReqwestError,
@@ -38,15 +40,17 @@ use uv_resolver::{
 };
 use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 
+use crate::model::all_indexes::AllIndexes;
 use crate::model::digest::Digest;
 use crate::model::hint::{Hint, Hints, NetworkHint, RequestHint};
 use crate::model::request::{Prereleases, PythonRequest};
+use crate::model::world_settings::Variables;
 use crate::outside::credentials::Credentials;
 use crate::outside::http::{BodyError, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
-use crate::outside::pypi::requirements::Source;
+use crate::outside::pypi::requirements::{Requirements, Source};
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
@@ -69,6 +73,8 @@ pub(crate) struct Pypi {
     /// The credentials in the URLs of the request are added to these.
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) clients: Clients,
+    /// Requirements files may contain their names.
+    pub(crate) variables: Variables,
 }
 
 #[derive(Debug, Error)]
@@ -101,8 +107,6 @@ pub(crate) enum PypiError {
     Resolve { what: String, python: String, platform: String, source: Cause, advice: Box<Advice> },
     #[error("cannot use `{distribution}`: it is not a wheel from an index, a URL or a file")]
     NotAWheel { distribution: String },
-    #[error("cannot lock `{file}`: the index has no sha256 of it")]
-    NoDigest { file: String },
     #[error("cannot use `{file}`: its sha256 in the index is {found}, which the requirements do not allow")]
     OtherDigest { file: String, found: Digest },
 }
@@ -222,20 +226,18 @@ impl Pypi {
         expected: &[Expected],
     ) -> Result<Answer, PypiError> {
         let target = Target::new(system, request.version).map_err(PypiError::Setup)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| PypiError::Setup(error.into()))?;
-        // uv's futures are large, and the main thread may have a small stack. So they run on a thread with its own
-        // stack.
-        std::thread::scope(|scope| {
-            let work = std::thread::Builder::new()
-                .name("resolve".to_owned())
-                .stack_size(16 << 20)
-                .spawn_scoped(scope, || runtime.block_on(self.resolve_for(request, &target, expected)))
-                .map_err(|error| PypiError::Setup(error.into()))?;
-            work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        on_own_stack(|runtime| runtime.block_on(self.resolve_for(request, &target, expected)))
+    }
+
+    /// Returns every index of `request`, also those that only its requirements files name.
+    pub(crate) fn indexes(&self, request: &PythonRequest) -> Result<AllIndexes, PypiError> {
+        let read = async || {
+            let base = self.base_client()?;
+            let Requirements { specification, .. } = requirements::read(request, &self.variables, &base).await?;
+            let locations = indexes::locations(&request.indexes, &specification, &self.credentials)?;
+            Ok(indexes::all(&locations))
+        };
+        on_own_stack(|runtime| runtime.block_on(read()))
     }
 
     async fn resolve_for(
@@ -245,7 +247,13 @@ impl Pypi {
         expected: &[Expected],
     ) -> Result<Answer, PypiError> {
         let base = self.base_client()?;
-        let specification = requirements::read(request, &base).await?;
+        let Requirements { specification, allows_prereleases, warnings } =
+            requirements::read(request, &self.variables, &base).await?;
+        let prereleases = match request.prereleases {
+            Prereleases::IfNecessary if allows_prereleases => Prereleases::Allow,
+            other => other,
+        };
+        let request = &PythonRequest { prereleases, ..request.clone() };
         let locations = indexes::locations(&request.indexes, &specification, &self.credentials)?;
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
         let client = RegistryClientBuilder::new(base, cache.clone())
@@ -275,7 +283,9 @@ impl Pypi {
             }
         };
         let asked: Vec<String> = requirements.iter().map(|requirement| requirement.name.to_string()).collect();
-        wheels::answer(&Resolution::from(output), &asked, &hasher, &self.credentials)
+        let mut answer = wheels::answer(&Resolution::from(output), &asked, &hasher, &self.credentials)?;
+        answer.warnings.extend(warnings);
+        Ok(answer)
     }
 
     fn base_client(&self) -> Result<BaseClientBuilder<'static>, PypiError> {
@@ -291,6 +301,21 @@ impl Pypi {
         let builder = builder.no_retry_delay(cfg!(test)).custom_client(client);
         Ok(builder.extra_middleware(bounded::middleware(&self.clients.bodies)))
     }
+}
+
+/// Runs futures of uv. They are large, and the main thread may have a small stack. So they run on a thread with its own
+/// stack.
+fn on_own_stack<T: Send>(work: impl FnOnce(&Runtime) -> Result<T, PypiError> + Send) -> Result<T, PypiError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| PypiError::Setup(error.into()))?;
+    std::thread::scope(|scope| {
+        let work = std::thread::Builder::new()
+            .name("resolve".to_owned())
+            .stack_size(16 << 20)
+            .spawn_scoped(scope, || work(&runtime))
+            .map_err(|error| PypiError::Setup(error.into()))?;
+        work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// The values that one run of uv's resolver needs.

@@ -336,6 +336,7 @@ mod tests {
     /// Resolves `requirement` from `index` with the cache in `home`. Returns the wheels, or the error with its causes.
     fn resolved(home: &Path, index: &PyPiServer, requirement: &str) -> Result<Vec<String>, String> {
         let pypi = Pypi {
+            variables: Default::default(),
             cache_dir: home.to_owned(),
             offline: false,
             credentials: std::sync::Arc::default(),
@@ -343,6 +344,7 @@ mod tests {
         };
         let request = PythonRequest {
             version: "3.13".parse().unwrap(),
+            is_expected: false,
             requirements: vec![requirement.into()],
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),

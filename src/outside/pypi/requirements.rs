@@ -7,6 +7,7 @@ use uv_client::BaseClientBuilder;
 use uv_configuration::{Constraints, HashCheckingMode};
 use uv_distribution_filename::{DistExtension, WheelFilename, WheelFilenameError};
 use uv_distribution_types::{RemoteSource as _, Requirement, RequirementSource, UnresolvedRequirement};
+use uv_pep440::Operator;
 use uv_pep508::VersionOrUrl;
 use uv_pypi_types::{ParsedUrl, ResolverMarkerEnvironment};
 use uv_requirements::{RequirementsSource, RequirementsSpecification};
@@ -14,6 +15,8 @@ use uv_types::HashStrategy;
 
 use crate::model::request::PythonRequest;
 use crate::model::secret_text::public;
+use crate::model::world_settings::Variables;
+use crate::outside::pypi::requirement_files::{RequirementFiles, by_odd_path, merge};
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::{Cause, PypiError, redacted};
 
@@ -37,41 +40,44 @@ impl fmt::Display for Source {
     }
 }
 
+/// The requirements of a request and of its files.
+pub(super) struct Requirements {
+    pub(super) specification: RequirementsSpecification,
+    /// Whether a file allows pre-release versions.
+    pub(super) allows_prereleases: bool,
+    /// Options in files that are not followed.
+    pub(super) warnings: Vec<String>,
+}
+
 /// Reads the requirements of `request` and of its files.
 pub(super) async fn read(
     request: &PythonRequest,
+    variables: &Variables,
     base: &BaseClientBuilder<'_>,
-) -> Result<RequirementsSpecification, PypiError> {
+) -> Result<Requirements, PypiError> {
     let unreadable = |what: &str, error| PypiError::Requirement { requirement: public(what), source: redacted(error) };
-    let mut sources = Vec::new();
+    let mut specification = RequirementsSpecification::default();
     for requirement in &request.requirements {
         let requirement = requirement.exposed();
         refuse_other_files(requirement)?;
-        let source = RequirementsSource::from_package(requirement);
-        sources.push((requirement.to_owned(), source.map_err(|error| unreadable(requirement, error.into()))?));
-    }
-    for path in &request.requirement_files {
-        let name = path.display().to_string();
-        let source = RequirementsSource::from_requirements_txt(path.clone());
-        sources.push((name.clone(), source.map_err(|error| unreadable(&name, error.into()))?));
-    }
-    let mut constraints = Vec::new();
-    for path in &request.constraint_files {
-        let name = path.display().to_string();
-        let source = RequirementsSource::from_constraints_txt(path.clone());
-        constraints.push(source.map_err(|error| unreadable(&name, error.into()))?);
-    }
-    // One after the other, so that an error can name the one that caused it.
-    for (name, source) in &sources {
-        if let Err(error) = RequirementsSpecification::from_source(source, base).await {
-            return Err(unreadable(name, error.into()));
+        let failed = |error: Cause| unreadable(requirement, error);
+        if let Some(entry) = by_odd_path(requirement) {
+            specification.requirements.push(entry);
+            continue;
         }
+        let source = RequirementsSource::from_package(requirement).map_err(|error| failed(error.into()))?;
+        let read = RequirementsSpecification::from_source(&source, base).await.map_err(|error| failed(error.into()))?;
+        merge(&mut specification, read).map_err(failed)?;
     }
-    let sources: Vec<RequirementsSource> = sources.into_iter().map(|(_, source)| source).collect();
-    RequirementsSpecification::from_sources(&sources, &constraints, &[], &[], None, base).await.map_err(|error| {
-        let names: Vec<String> = request.constraint_files.iter().map(|path| path.display().to_string()).collect();
-        unreadable(&names.join("`, `"), error.into())
-    })
+    let mut files = RequirementFiles::new(variables);
+    let named = request.requirement_files.iter().map(|path| (path, false));
+    for (path, is_constraints) in named.chain(request.constraint_files.iter().map(|path| (path, true))) {
+        let failed = |error: Cause| unreadable(&path.display().to_string(), error);
+        let read = files.read(path, is_constraints, base).await.map_err(failed)?;
+        merge(&mut specification, read).map_err(failed)?;
+    }
+    let (allows_prereleases, warnings) = (files.allows_prereleases(), files.warnings());
+    Ok(Requirements { specification, allows_prereleases, warnings })
 }
 
 /// Refuses names that are files of another kind, because as names of distributions they would only be unknown.
@@ -169,8 +175,17 @@ pub(super) fn constraints(specification: &RequirementsSpecification) -> Constrai
 }
 
 /// Returns the hashes in the requirements, which wheels must match. With `--require-hashes`, each requirement must have
-/// some.
+/// some. A hash without an exact version is refused, as by pip, because uv would not check it.
 pub(super) fn hashes(specification: &RequirementsSpecification, target: &Target) -> Result<HashStrategy, PypiError> {
+    for entry in specification.requirements.iter().filter(|entry| !entry.hashes.is_empty()) {
+        if let UnresolvedRequirement::Named(requirement) = &entry.requirement
+            && !is_pinned(&requirement.source)
+        {
+            let problem =
+                format!("`{requirement}` has a hash, but no exact version: write `{}==VERSION`", requirement.name);
+            return Err(PypiError::Hashes(problem.into()));
+        }
+    }
     let mode = if specification.require_hashes { HashCheckingMode::Require } else { HashCheckingMode::Verify };
     HashStrategy::from_requirements(
         specification.requirements.iter().map(|entry| (&entry.requirement, entry.hashes.as_slice())),
@@ -179,4 +194,14 @@ pub(super) fn hashes(specification: &RequirementsSpecification, target: &Target)
         mode,
     )
     .map_err(|error| PypiError::Hashes(redacted(error.into())))
+}
+
+/// Returns whether a requirement names exactly one file or version.
+fn is_pinned(source: &RequirementSource) -> bool {
+    match source {
+        RequirementSource::Registry { specifier, .. } => {
+            specifier.iter().any(|one| matches!(one.operator(), Operator::Equal | Operator::ExactEqual))
+        }
+        _ => true,
+    }
 }

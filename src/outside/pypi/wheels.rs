@@ -21,8 +21,7 @@ use crate::outside::pypi::{PypiError, redacted};
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) wheels: Vec<LockedWheel>,
-    /// Wheels that are not from an index. Their bytes must be fetched before they can be locked, because no index gives
-    /// their digests.
+    /// Wheels whose bytes must be fetched before they can be locked, because no index gives their sha256.
     pub(crate) direct: Vec<DirectWheel>,
     /// The wheels of an index, to prefetch when the request is resolved again.
     pub(crate) expected: Vec<Expected>,
@@ -30,7 +29,7 @@ pub(crate) struct Answer {
     pub(crate) warnings: Vec<String>,
 }
 
-/// A wheel that a requirement names by path or URL.
+/// A wheel whose sha256 no index gives, for example because a requirement names it by path or URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DirectWheel {
     /// The normalised name (PEP 503).
@@ -47,8 +46,11 @@ pub(crate) struct DirectWheel {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Without credentials and fragment.
+    /// The URL in a requirement, without credentials and fragment.
     Url(String),
+    /// The URL of an index that gives no sha256 for the wheel, without credentials and fragment.
+    Index(String),
+    /// The path in a requirement, or in a folder that is used as an index.
     Path(PathBuf),
 }
 
@@ -57,6 +59,7 @@ impl DirectWheel {
     pub(crate) fn locked(&self, digest: Digest, size_bytes: Option<u64>) -> LockedWheel {
         let (url, source) = match &self.place {
             Place::Url(url) => (url.clone(), WheelSource::Url),
+            Place::Index(url) => (url.clone(), WheelSource::Index),
             Place::Path(path) => {
                 let url = url::Url::from_file_path(path).map(String::from);
                 (url.unwrap_or_else(|()| format!("file://{}", path.display())), WheelSource::Path)
@@ -90,7 +93,10 @@ pub(super) fn answer(
         let policy = hasher.get(dist.as_ref());
         match dist.as_ref() {
             Dist::Built(BuiltDist::Registry(registry)) => {
-                answer.wheels.push(of_index(registry, is_requested, &policy, credentials)?);
+                match of_index(registry, is_requested, &policy, credentials)? {
+                    Indexed::Pinned(wheel) => answer.wheels.push(wheel),
+                    Indexed::Unpinned(wheel) => answer.direct.push(wheel),
+                }
                 answer.expected.extend(Expected::of(registry));
             }
             Dist::Built(BuiltDist::DirectUrl(wheel)) => {
@@ -141,33 +147,56 @@ fn edges(resolution: &Resolution) -> BTreeMap<String, Vec<String>> {
     edges.into_iter().map(|(required, askers)| (required, askers.into_iter().collect())).collect()
 }
 
+/// A wheel of an index.
+enum Indexed {
+    Pinned(LockedWheel),
+    /// The index gives no sha256, or it is a folder of this machine.
+    Unpinned(DirectWheel),
+}
+
 fn of_index(
     registry: &RegistryBuiltDist,
     is_requested: bool,
     policy: &HashPolicy<'_>,
     credentials: &Credentials,
-) -> Result<LockedWheel, PypiError> {
+) -> Result<Indexed, PypiError> {
     let wheel = registry.best_wheel();
     let file_name = wheel.filename.to_string();
     let digest = sha256s(wheel.file.hashes.as_slice()).next();
-    let digest = digest.ok_or_else(|| PypiError::NoDigest { file: file_name.clone() })?;
     let allowed: Vec<Digest> = sha256s(policy.digests()).collect();
-    if !allowed.is_empty() && !allowed.contains(&digest) {
+    if let Some(digest) = digest
+        && !allowed.is_empty()
+        && !allowed.contains(&digest)
+    {
         return Err(PypiError::OtherDigest { file: file_name, found: digest });
     }
-    let url = wheel.file.url.to_url().map_err(|error| PypiError::Setup(redacted(error.into())))?;
+    let mut url = wheel.file.url.to_url().map_err(|error| PypiError::Setup(redacted(error.into())))?;
+    url.set_fragment(None);
     credentials.remember(url.as_str());
-    Ok(LockedWheel {
-        name: wheel.filename.name.to_string(),
-        version: wheel.filename.version.to_string(),
-        file_name,
-        url: without_credentials(&url).into(),
-        digest,
-        size_bytes: wheel.file.size,
-        is_requested,
-        required_by: Vec::new(),
-        source: WheelSource::Index,
-    })
+    let path = if url.scheme() == "file" { url::Url::from(url.clone()).to_file_path().ok() } else { None };
+    let url: String = without_credentials(&url).into();
+    let (place, digest) = match (path, digest) {
+        (Some(path), digest) => (Place::Path(path), digest),
+        (None, None) => (Place::Index(url), None),
+        (None, Some(digest)) => {
+            return Ok(Indexed::Pinned(LockedWheel {
+                name: wheel.filename.name.to_string(),
+                version: wheel.filename.version.to_string(),
+                file_name,
+                url,
+                digest,
+                size_bytes: wheel.file.size,
+                is_requested,
+                required_by: Vec::new(),
+                source: WheelSource::Index,
+            }));
+        }
+    };
+    let mut unpinned = direct(&wheel.filename, place, is_requested, policy);
+    if let Some(digest) = digest {
+        unpinned.allowed = vec![digest];
+    }
+    Ok(Indexed::Unpinned(unpinned))
 }
 
 fn direct(
@@ -211,6 +240,7 @@ mod tests {
             .serve();
         let home = tempfile::tempdir().unwrap();
         let pypi = Pypi {
+            variables: Default::default(),
             cache_dir: home.path().to_owned(),
             offline: false,
             credentials: Default::default(),
@@ -219,6 +249,7 @@ mod tests {
         let version = PythonVersion { major: 3, minor: 13 };
         let request = PythonRequest {
             version,
+            is_expected: false,
             requirements: vec!["tool".into()],
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),

@@ -30,15 +30,19 @@ pub(crate) enum Bucket {
     /// The files of an opened parcel, and the pack that contains the small ones. Key: the parcel's digest and the vocabulary.
     /// New version: the same parcel gives another part. The tests in `tests/it/store.rs` contain the name.
     Parts,
+    /// The facts about Python files of a parcel that some build has needed. Key: the parcel's digest. New version: the
+    /// same file gives other facts, for example because of another version of ruff's parser.
+    PythonFiles,
     /// The facts about a large file of the user. Key: its digest and the vocabulary. New version: the same file gives other facts.
     CopiedFacts,
     /// An extension module without symbols. Key: the module's digest. New version: other bytes for the same module.
     Stripped,
-    /// The bytecode of a tree. Key: the tree's digest, the modules, and everything that affects bytecode, with the text
-    /// of the driver. New version: another form of the entry, or other bytecode with the same driver.
+    /// The bytecode of a tree. Key: the tree's digest, the entry points, and everything that affects bytecode, with the
+    /// text of the driver. New version: another form of the entry, another choice of files, or other bytecode with the
+    /// same driver.
     Bytecode,
-    /// The bytecode and the imports of each file of the last tree. Key: the same without the tree's digest. New version:
-    /// another form of the entry.
+    /// The bytecode of each file of the last tree. Key: the same without the tree's digest. New version: another form of
+    /// the entry, or other bytecode with the same driver.
     LastBytecode,
     /// The summary of a proof. Key: the digests of both trees, the checks, and the settings for programs. New version:
     /// other checks or another verdict for the same key, or another form of the summary.
@@ -61,11 +65,12 @@ impl Bucket {
             Self::DebianHalves => "debian-half-4",
             Self::IndexPages => "index-pages-1",
             Self::UnpinnedWheels => "unpinned-1",
-            Self::Parts => "parts-5",
+            Self::Parts => "parts-6",
+            Self::PythonFiles => "python-files-2",
             Self::CopiedFacts => "copied-facts-1",
             Self::Stripped => "stripped-2",
-            Self::Bytecode => "bytecode-7",
-            Self::LastBytecode => "bytecode-last-4",
+            Self::Bytecode => "bytecode-9",
+            Self::LastBytecode => "bytecode-last-5",
             Self::Proofs => "proofs-7",
             Self::Answers => "answers-3",
             Self::Layers => "layers-1",
@@ -123,6 +128,7 @@ mod tests {
             Bucket::IndexPages,
             Bucket::UnpinnedWheels,
             Bucket::Parts,
+            Bucket::PythonFiles,
             Bucket::CopiedFacts,
             Bucket::Stripped,
             Bucket::Bytecode,

@@ -11,6 +11,7 @@ use crate::outside::archive::AptLists;
 use crate::outside::archive::details::DetailIndex;
 use crate::outside::archive::extents::Extent;
 use crate::outside::archive::index::Package;
+use crate::rivals::content::content;
 use crate::rivals::model::comparison::{AptHabits, Content, Contents};
 
 /// `Installed-Size` rounds every file up to a KiB. On average, that adds half a KiB.
@@ -106,7 +107,7 @@ pub(super) struct Scales<'a> {
 impl Scales<'_> {
     pub(super) fn content(&self, name: &str, version: &str) -> Content {
         let section = self.details.of(name, version).map_or("", |details| details.section);
-        Content::of_package(name, section)
+        content(name, section)
     }
 
     fn extent(&self, package: &Package<'_>) -> Extent {

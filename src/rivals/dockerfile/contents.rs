@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::shell_word;
+use crate::catalog::packages;
 use crate::model::assembly::InstalledScript;
 use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{Part, PartContents};
@@ -11,9 +12,6 @@ use crate::model::reason::Why;
 use crate::model::request::Request;
 use crate::model::tree::Origin;
 use crate::rivals::model::dockerfile::Ingredients;
-
-/// Packages that every base with apt contains.
-const IN_EVERY_BASE: [&str; 4] = ["libc6", "libc-bin", "dash", "coreutils"];
 
 /// Returns the console scripts and other executables of opened wheels, sorted by name.
 pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScript> {
@@ -32,6 +30,20 @@ pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScrip
         scripts.extend(entry_points.map(|one| script(&one.name, Some((&one.module, &one.attribute)))));
     }
     scripts.into_iter().collect()
+}
+
+/// Returns the names directly below the user base after opened wheels are installed.
+pub(crate) fn user_base_names(parts: &[Part]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for part in parts {
+        let PartContents::Wheel(wheel) = &part.contents else { continue };
+        // Every wheel has at least its metadata there.
+        names.insert("lib".to_owned());
+        names.extend((!wheel.scripts.is_empty() || !wheel.console_scripts.is_empty()).then(|| "bin".to_owned()));
+        names.extend((!wheel.headers.is_empty()).then(|| "include".to_owned()));
+        names.extend(wheel.data.iter().filter_map(|entry| entry.path.split('/').next()).map(str::to_owned));
+    }
+    names
 }
 
 /// Returns every distribution with its version in the syntax of pip and uv, one shell word per entry. If `has_hashes`
@@ -118,7 +130,7 @@ pub(super) fn lean_packages(ingredients: &Ingredients) -> Vec<String> {
 fn packages(ingredients: &Ingredients, is_wanted: impl Fn(&LockedDeb) -> bool) -> Vec<String> {
     let debs = ingredients.lock.platforms.iter().flat_map(|half| &half.debs);
     let names: BTreeSet<&str> = debs
-        .filter(|deb| is_wanted(deb) && !IN_EVERY_BASE.contains(&deb.name.as_str()))
+        .filter(|deb| is_wanted(deb) && !packages::is_in_every_base(&deb.name))
         .map(|deb| deb.name.as_str())
         .collect();
     names.into_iter().map(str::to_owned).collect()

@@ -3,7 +3,8 @@
 use super::contents::{lean_packages, modules};
 use super::pins::{installed, write_pins};
 use super::text::{Text, exec_form, folded, pair, shell_word};
-use super::{COMPILERS, DockerfileError, Page, uv};
+use super::{DockerfileError, PYTHON, Page, uv};
+use crate::catalog::packages;
 use crate::model::request::Bytecode;
 use crate::rivals::model::dockerfile::Style;
 
@@ -25,7 +26,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     let mut packages = vec!["python3-pip".to_owned()];
     if page.is_unpinned() {
         text.why("pip, and compilers for distributions without a wheel.");
-        packages.extend(COMPILERS.map(str::to_owned));
+        packages.extend(packages::compilers().iter().cloned());
     } else {
         text.why("pip, without the packages that apt recommends, because nothing has to be compiled.");
     }
@@ -134,11 +135,11 @@ fn run_time(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     match page.request.bytecode {
         Bytecode::All => {
             text.why("Compile the whole standard library. Files that are not Python 3 are skipped.");
-            text.run(&[], &[format!("python3 -m compileall -q /usr/lib/python{} || true", page.python())]);
+            text.run(&[], &[format!("{PYTHON} -m compileall -q /usr/lib/python{} || true", page.python())]);
         }
         Bytecode::Start if !modules.is_empty() => {
             text.why("Compile the modules that start-up imports, because the program itself cannot write there.");
-            text.run(&[], &[format!("python3 -c {}", shell_word(&format!("import {}", modules.join(", "))))]);
+            text.run(&[], &[format!("{PYTHON} -c {}", shell_word(&format!("import {}", modules.join(", "))))]);
         }
         Bytecode::Start | Bytecode::None => {}
     }

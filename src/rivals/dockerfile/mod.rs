@@ -5,27 +5,33 @@
 
 mod contents;
 mod fat;
+mod indexes;
 mod lean;
 mod pins;
 mod recipe;
 mod text;
 mod uv;
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
-pub(crate) use self::contents::scripts;
+pub(crate) use self::contents::{scripts, user_base_names};
 use self::text::{Text, exec_form, folded, listed, pair, shell_word};
+use crate::model::all_indexes::AllIndexes;
 use crate::model::hint::Hints;
 use crate::model::lock::{Lock, WheelSource};
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Distribution, Entrypoint, Request};
+use crate::model::secret_text::SecretText;
 use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
 
 /// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
 
-/// The packages that are needed to build extension modules.
-const COMPILERS: [&str; 2] = ["build-essential", "python3-dev"];
+/// The release's Python. It is always named by its path, because the base may have another one that comes first in
+/// `PATH`.
+const PYTHON: &str = "/usr/bin/python3";
 
 /// The path at which certificates are mounted as a secret.
 const SECRET: &str = "/run/secrets/ca";
@@ -45,6 +51,8 @@ pub(crate) enum DockerfileError {
     Copy { source_path: String },
     #[error("cannot write `{file_name}` into a Dockerfile: the wheel is only on this machine; name it by a URL")]
     LocalWheel { file_name: String },
+    #[error("cannot write the index `{index}` into a Dockerfile: it is only on this machine; name one by a URL")]
+    LocalIndex { index: SecretText },
 }
 
 impl Hints for DockerfileError {}
@@ -56,10 +64,16 @@ pub(crate) fn dockerfile(
     wanted: &DockerfileRequest,
 ) -> Result<Dockerfile, DockerfileError> {
     let mut wheels = ingredients.lock.platforms.iter().flat_map(|half| &half.wheels);
-    if let Some(wheel) = wheels.find(|wheel| wheel.source == WheelSource::Path) {
+    if let Some(wheel) = wheels.find(|wheel| wheel.source == WheelSource::Path || wheel.url.starts_with("file:")) {
         return Err(DockerfileError::LocalWheel { file_name: wheel.file_name.clone() });
     }
     let page = Page { ingredients, request, wanted };
+    // If the versions are pinned, no wheel is from such an index, so it can be left out.
+    if page.is_unpinned()
+        && let Some(index) = indexes::each(&ingredients.indexes).find(|index| indexes::is_local(index))
+    {
+        return Err(DockerfileError::LocalIndex { index: index.clone() });
+    }
     let mut text = Text::default();
     page.head(&mut text);
     match wanted.style {
@@ -71,8 +85,10 @@ pub(crate) fn dockerfile(
 }
 
 /// Returns the request for uv itself, for the same platforms and from the same indexes.
-pub(crate) fn request_for_uv(request: &Request) -> Request {
+pub(crate) fn request_for_uv(request: &Request, indexes: &AllIndexes) -> Request {
     let mut tool = request.clone();
+    tool.python.indexes.default_index.clone_from(&indexes.default_index);
+    tool.python.indexes.extra.clone_from(&indexes.extra);
     tool.python.requirements = vec!["uv".into()];
     tool.python.requirement_files = Vec::new();
     tool.python.constraint_files = Vec::new();
@@ -99,7 +115,16 @@ pub(crate) fn from_source(
         [_] => (programs, request.runtime.cmd.clone()),
         _ => (Vec::new(), request.runtime.cmd.clone()),
     };
-    Ingredients { lock, without_wheels: names, uv: Vec::new(), scripts: Vec::new(), entrypoint, cmd }
+    Ingredients {
+        lock,
+        without_wheels: names,
+        uv: Vec::new(),
+        indexes: AllIndexes::default(),
+        user_base_names: BTreeSet::new(),
+        scripts: Vec::new(),
+        entrypoint,
+        cmd,
+    }
 }
 
 /// The values that every style uses.
@@ -209,33 +234,19 @@ impl Page<'_> {
         vec![format!("apt-get{trusted} update"), folded(&install, packages)]
     }
 
-    /// Returns pip's options for the indexes, one per entry.
-    fn pip_indexes(&self) -> Vec<String> {
-        let indexes = &self.request.python.indexes;
-        let default = indexes.default_index.iter().map(|url| ("--index-url", url));
-        let mut options = Vec::new();
-        for (option, url) in default.chain(indexes.extra.iter().map(|url| ("--extra-index-url", url))) {
-            options.push(format!("{option} {}", shell_word(&url.to_string())));
-            let parsed = url::Url::parse(url.exposed()).ok().filter(|url| url.scheme() == "http");
-            if let Some(host) = parsed.as_ref().and_then(url::Url::host_str) {
-                options.push(format!("--trusted-host {}", shell_word(host)));
-            }
-        }
-        options
-    }
-
     fn is_externally_managed(&self) -> bool {
         self.python() >= FIRST_EXTERNALLY_MANAGED
     }
 
-    /// Returns `PIP_CERT=... pip install` and its options, without the distributions to install.
+    /// Returns `PIP_CERT=... /usr/bin/python3 -m pip install` and its options, without the distributions to install.
     fn pip_install(&self, options: &[&str]) -> String {
         let trusted = self.certificates().map(|path| format!("PIP_CERT={path} ")).unwrap_or_default();
         let mut words: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
         if self.is_externally_managed() {
             words.push("--break-system-packages".to_owned());
         }
-        listed(&folded(&format!("{trusted}pip install"), &words), &self.pip_indexes())
+        let install = folded(&format!("{trusted}{PYTHON} -m pip install"), &words);
+        listed(&install, &indexes::for_pip(&self.ingredients.indexes))
     }
 
     /// Writes labels, the user's variables, files, the working directory and ports.
@@ -296,5 +307,47 @@ impl Page<'_> {
             attempts: vec![vec!["-c".to_owned(), command.clone()]],
         }));
         checks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::lock::{LockedWheel, PlatformLock};
+    use crate::model::non_empty::NonEmpty;
+    use crate::model::platform::{Architecture, Platform};
+
+    #[test]
+    fn a_wheel_from_an_index_on_this_machine_is_refused_by_name() {
+        let request = Request::example();
+        let wheel = LockedWheel {
+            name: "tool".to_owned(),
+            version: "1.0".to_owned(),
+            file_name: "tool-1.0-py3-none-any.whl".to_owned(),
+            url: "file:///wheels/tool-1.0-py3-none-any.whl".to_owned(),
+            digest: Digest::of(b"tool"),
+            size_bytes: None,
+            is_requested: true,
+            required_by: Vec::new(),
+            source: WheelSource::Index,
+        };
+        let half = PlatformLock {
+            platform: Platform { architecture: Architecture::Amd64 },
+            wheels: vec![wheel],
+            debs: Vec::new(),
+            hints: Vec::new(),
+        };
+        let lock = Lock { python: request.python.version, base: request.base.clone(), platforms: NonEmpty::of(half) };
+        let wanted = DockerfileRequest {
+            style: Style::Lean,
+            from: "debian:trixie".to_owned(),
+            user_base: request.user_base.clone(),
+            mounts: Mounts::Known,
+            has_certificates: false,
+        };
+        let ingredients = from_source(lock, Vec::new(), &request, &wanted);
+        let error = dockerfile(&ingredients, &request, &wanted).unwrap_err();
+        assert!(error.to_string().starts_with("cannot write `tool-1.0-py3-none-any.whl` into"), "{error}");
     }
 }

@@ -2,7 +2,8 @@
 
 use super::contents::{extra_packages, pins, requirements};
 use super::text::{Text, exec_form, folded, listed};
-use super::{COMPILERS, DockerfileError, Page};
+use super::{DockerfileError, Page};
+use crate::catalog::packages;
 
 pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let from = &page.wanted.from;
@@ -18,13 +19,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     text.line(format!("FROM {from}"));
     text.line(format!("ENV PYTHONUSERBASE={user_base}"));
     text.why("The program and its dependencies from stage one.");
-    let folders: &[&str] = match (page.is_unpinned(), page.ingredients.scripts.as_slice()) {
-        // The contents of the user base are not known in advance.
-        (true, _) => &["/"],
-        (false, []) => &["/lib/"],
-        (false, _) => &["/bin/", "/lib/"],
-    };
-    for folder in folders {
+    for folder in copied_folders(page) {
         text.line(format!("COPY --from=build ${{PYTHONUSERBASE}}{folder} ${{PYTHONUSERBASE}}{folder}"));
     }
     let mut packages = vec!["python3-minimal".to_owned()];
@@ -46,6 +41,17 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     finish(page, text)
 }
 
+/// Returns the folders of the user base that stage two copies.
+fn copied_folders(page: &Page<'_>) -> &'static [&'static str] {
+    let names: Vec<&str> = page.ingredients.user_base_names.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        ["lib"] => &["/lib/"],
+        ["bin", "lib"] => &["/bin/", "/lib/"],
+        // Wheels can add any folder or file, such as `share`. Or the names are not known in advance.
+        _ => &["/"],
+    }
+}
+
 /// Installs Python, pip and the program into the user base.
 pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     let mut packages = vec!["python3".to_owned(), "python3-pip".to_owned()];
@@ -53,7 +59,7 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
         "Python and pip of the release, and the packages they recommend: compilers, in case something must be built.",
     );
     if page.is_unpinned() {
-        packages.extend(COMPILERS.map(str::to_owned));
+        packages.extend(packages::compilers().iter().cloned());
     }
     text.run(&page.secret_mounts(), &page.apt("", &packages, page.certificates()));
     if page.is_unpinned() {

@@ -1,9 +1,9 @@
 //! The first stage with uv. uv is installed from the index, like any other distribution.
 
-use super::Page;
 use super::contents::uv_pins;
 use super::pins::{installed, write_pins};
-use super::text::{Text, folded, listed, shell_word};
+use super::text::{Text, folded, listed};
+use super::{PYTHON, Page, indexes};
 
 /// Installs uv with pip, then everything else with uv.
 pub(super) fn install(page: &Page<'_>, text: &mut Text) {
@@ -28,7 +28,7 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
 
 fn command(page: &Page<'_>) -> String {
     let trusted = page.certificates().map(|path| format!("SSL_CERT_FILE={path} ")).unwrap_or_default();
-    let mut words = vec![format!("--prefix {}", page.wanted.user_base), "--python /usr/bin/python3".to_owned()];
+    let mut words = vec![format!("--prefix {}", page.wanted.user_base), format!("--python {PYTHON}")];
     if page.is_externally_managed() {
         words.push("--break-system-packages".to_owned());
     }
@@ -38,11 +38,7 @@ fn command(page: &Page<'_>) -> String {
     if !page.has_mounts() {
         words.push("--no-cache".to_owned());
     }
-    let indexes = &page.request.python.indexes;
-    let default = indexes.default_index.iter().map(|url| ("--default-index", url));
-    let indexes = default.chain(indexes.extra.iter().map(|url| ("--index", url)));
-    let indexes: Vec<String> =
-        indexes.map(|(option, url)| format!("{option} {}", shell_word(&url.to_string()))).collect();
-    let install = listed(&folded(&format!("{trusted}uv pip install"), &words), &indexes);
+    let options = indexes::for_uv(&page.ingredients.indexes);
+    let install = listed(&folded(&format!("{trusted}uv pip install"), &words), &options);
     format!("{install} {}", installed(page))
 }

@@ -69,51 +69,6 @@ impl Content {
         Self::Compilers,
     ];
 
-    /// Classifies a Debian package by its name and its section (Debian Policy, section 2.4).
-    pub(crate) fn of_package(name: &str, section: &str) -> Self {
-        const PIP: [&str; 6] = [
-            "python3-pip",
-            "python3-pip-whl",
-            "python3-setuptools",
-            "python3-setuptools-whl",
-            "python3-wheel",
-            "python3-pkg-resources",
-        ];
-        const SHELL: [&str; 13] = [
-            "bash",
-            "coreutils",
-            "dash",
-            "debianutils",
-            "diffutils",
-            "findutils",
-            "grep",
-            "gzip",
-            "hostname",
-            "mawk",
-            "ncurses-bin",
-            "sed",
-            "tar",
-        ];
-        let section = section.rsplit('/').next().unwrap_or_default();
-        let is_python = name.starts_with("python3") || name.starts_with("libpython3");
-        let is_compiler = matches!(section, "devel" | "libdevel")
-            || name.ends_with("-dev")
-            || ["gcc", "g++", "cpp", "binutils", "libbinutils"].iter().any(|start| name.starts_with(start))
-            || ["libgcc-", "libasan", "libtsan", "liblsan", "libubsan", "libhwasan", "libcc1", "libgprofng", "libitm"]
-                .iter()
-                .any(|start| name.starts_with(start) && name != "libgcc-s1");
-        // gcc's `-base` package is only a directory that every library of gcc depends on.
-        let is_compiler = is_compiler && !name.ends_with("-base");
-        match name {
-            _ if PIP.contains(&name) => Self::Pip,
-            _ if SHELL.contains(&name) => Self::Shell,
-            _ if name == "apt" || name == "dpkg" || name.starts_with("libapt-pkg") => Self::PackageManager,
-            _ if is_compiler => Self::Compilers,
-            _ if is_python => Self::Python,
-            _ => Self::System,
-        }
-    }
-
     /// Classifies a file by its path, given without a leading slash. `None` if the path is not enough to decide.
     pub(crate) fn of_path(path: &str) -> Option<Self> {
         const PLACES: [(&str, Content); 9] = [
@@ -229,26 +184,6 @@ pub(crate) struct Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn packages_are_sorted_by_what_they_are_there_for() {
-        let table = [
-            ("python3-pip", "python", Content::Pip),
-            ("libc6-dev", "libdevel", Content::Compilers),
-            ("g++-12", "devel", Content::Compilers),
-            ("python3-dev", "python", Content::Compilers),
-            ("libgcc-s1", "libs", Content::System),
-            ("gcc-12-base", "libs", Content::System),
-            ("libgcc-12-dev", "universe/libdevel", Content::Compilers),
-            ("libpython3.13-stdlib", "python", Content::Python),
-            ("dash", "shells", Content::Shell),
-            ("libapt-pkg7.0", "libs", Content::PackageManager),
-            ("zlib1g", "libs", Content::System),
-        ];
-        for (name, section, content) in table {
-            assert_eq!(Content::of_package(name, section), content, "{name}");
-        }
-    }
 
     #[test]
     fn files_are_sorted_by_their_place() {

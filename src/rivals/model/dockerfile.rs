@@ -1,10 +1,12 @@
 //! The request for a Dockerfile, and the values that it is written from.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::all_indexes::AllIndexes;
 use crate::model::assembly::InstalledScript;
 use crate::model::lock::{Lock, LockedWheel};
 use crate::model::user_base::UserBase;
@@ -57,6 +59,10 @@ pub(crate) struct Ingredients {
     pub(crate) without_wheels: Vec<String>,
     /// uv itself for each platform of the lock. Empty if the style does not use uv.
     pub(crate) uv: Vec<LockedWheel>,
+    pub(crate) indexes: AllIndexes,
+    /// The names directly below the user base after the installation: `bin`, `lib`, `share`. Empty if they are not
+    /// known in advance.
+    pub(crate) user_base_names: BTreeSet<String>,
     /// The console scripts of the wheels, sorted by name.
     pub(crate) scripts: Vec<InstalledScript>,
     /// In exec form. Empty if there are several scripts and the user named none.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{AssembleError, write_text};
+use crate::catalog::accounts::{self, Group, User};
 use crate::model::image_path::ImagePath;
 use crate::model::part::DebPart;
 use crate::model::tree::{Node, Origin, Tree};
@@ -12,75 +13,13 @@ use crate::outside::store::Store;
 /// The user that runs the program by default.
 pub(super) const USER: u32 = 65532;
 
+/// Its name, and the name of its group.
+const APP: &str = "app";
+
 /// The first ID for accounts of packages (Debian policy, 9.2.2).
 const FIRST_SYSTEM_ID: u32 = 100;
 
 const NOLOGIN: &str = "/usr/sbin/nologin";
-
-/// Users of base-passwd: name, ID, group ID, home.
-const USERS: [(&str, u32, u32, &str); 18] = [
-    ("daemon", 1, 1, "/usr/sbin"),
-    ("bin", 2, 2, "/bin"),
-    ("sys", 3, 3, "/dev"),
-    ("sync", 4, 65534, "/bin"),
-    ("games", 5, 60, "/usr/games"),
-    ("man", 6, 12, "/var/cache/man"),
-    ("lp", 7, 7, "/var/spool/lpd"),
-    ("mail", 8, 8, "/var/mail"),
-    ("news", 9, 9, "/var/spool/news"),
-    ("uucp", 10, 10, "/var/spool/uucp"),
-    ("proxy", 13, 13, "/bin"),
-    ("www-data", 33, 33, "/var/www"),
-    ("backup", 34, 34, "/var/backups"),
-    ("list", 38, 38, "/var/list"),
-    ("irc", 39, 39, "/run/ircd"),
-    ("_apt", 42, 65534, "/nonexistent"),
-    ("nobody", 65534, 65534, "/nonexistent"),
-    ("app", USER, USER, "/home/app"),
-];
-
-/// Groups of base-passwd, and the group of the default user.
-const GROUPS: [(&str, u32); 39] = [
-    ("root", 0),
-    ("daemon", 1),
-    ("bin", 2),
-    ("sys", 3),
-    ("adm", 4),
-    ("tty", 5),
-    ("disk", 6),
-    ("lp", 7),
-    ("mail", 8),
-    ("news", 9),
-    ("uucp", 10),
-    ("man", 12),
-    ("proxy", 13),
-    ("kmem", 15),
-    ("dialout", 20),
-    ("fax", 21),
-    ("voice", 22),
-    ("cdrom", 24),
-    ("floppy", 25),
-    ("tape", 26),
-    ("sudo", 27),
-    ("audio", 29),
-    ("dip", 30),
-    ("www-data", 33),
-    ("backup", 34),
-    ("operator", 37),
-    ("list", 38),
-    ("irc", 39),
-    ("src", 40),
-    ("shadow", 42),
-    ("utmp", 43),
-    ("video", 44),
-    ("sasl", 45),
-    ("plugdev", 46),
-    ("staff", 50),
-    ("games", 60),
-    ("users", 100),
-    ("nogroup", 65534),
-    ("app", USER),
-];
 
 /// An account that a package creates.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,14 +34,17 @@ pub(super) struct Account {
 pub(super) fn write(tree: &mut Tree, packages: &[Account], store: &Store) -> Result<(), AssembleError> {
     let mut passwd = format!("root:x:0:0:root:/root:{NOLOGIN}\n");
     let mut group = String::new();
-    for (name, id, group_id, home) in USERS {
-        passwd.push_str(&format!("{name}:x:{id}:{group_id}:{name}:{home}:{NOLOGIN}\n"));
+    for User { name, id, group, home } in accounts::users() {
+        passwd.push_str(&format!("{name}:x:{id}:{group}:{name}:{home}:{NOLOGIN}\n"));
     }
-    for (name, id) in GROUPS {
+    for Group { name, id } in accounts::groups() {
         group.push_str(&format!("{name}:x:{id}:\n"));
     }
-    let mut taken: BTreeSet<&str> = GROUPS.iter().map(|(name, _)| *name).collect();
-    taken.extend(USERS.iter().map(|(name, ..)| *name));
+    passwd.push_str(&format!("{APP}:x:{USER}:{USER}:{APP}:/home/{APP}:{NOLOGIN}\n"));
+    group.push_str(&format!("{APP}:x:{USER}:\n"));
+    let mut taken: BTreeSet<&str> = accounts::users().iter().map(|user| user.name.as_str()).collect();
+    taken.extend(accounts::groups().iter().map(|group| group.name.as_str()));
+    taken.insert(APP);
     // 100 is the group `users`.
     let mut id = FIRST_SYSTEM_ID + 1;
     for account in packages {

@@ -2,6 +2,7 @@
 
 use super::accounts::USER;
 use super::{AssembleError, write_text};
+use crate::catalog::releases::{self, Release};
 use crate::model::image_path::{ImagePath, MERGED};
 use crate::model::request::{AssembleRequest, Distribution};
 use crate::model::tree::{Kind, Node, Origin, Tree};
@@ -10,18 +11,8 @@ use crate::outside::store::Store;
 const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n\
     protocols: files\nservices: files\nethers: files\nrpc: files\n";
 
-/// Suite, version, and the distribution's name for the release. A suite without a version is not released yet.
-const RELEASES: [(&str, &str, &str); 9] = [
-    ("bullseye", "11", "bullseye"),
-    ("bookworm", "12", "bookworm"),
-    ("trixie", "13", "trixie"),
-    ("jammy", "22.04", "Jammy Jellyfish"),
-    ("noble", "24.04", "Noble Numbat"),
-    ("plucky", "25.04", "Plucky Puffin"),
-    ("questing", "25.10", "Questing Quokka"),
-    ("forky", "", "forky/sid"),
-    ("sid", "", "forky/sid"),
-];
+/// A replacement for env(1), for images without coreutils (docs/decisions/0024-programs-by-their-usual-names.md).
+const ENV: &str = include_str!("env.py");
 
 /// Creates the paths that must exist before any package: the links of usrmerge, mount points, `/tmp` and the user's
 /// home.
@@ -82,8 +73,10 @@ fn link_where_missing(tree: &mut Tree, path: &str, target: &str) -> Result<(), A
 /// Returns os-release(5), like the distribution's own base-files.
 fn os_release(request: &AssembleRequest<'_>) -> String {
     let suite = &request.base.suite;
-    let known = RELEASES.iter().find(|(known, ..)| known == suite);
-    let (version, called) = known.map_or(("", suite.as_str()), |(_, version, called)| (version, called));
+    let known = release(request);
+    let version = known.and_then(|release| release.number.as_deref()).unwrap_or_default();
+    let title = known.map_or(suite.as_str(), |release| &release.title);
+    let codename = known.map_or(suite.as_str(), Release::codename);
     let (name, tail) = match request.base.distribution {
         Distribution::Debian => (
             "Debian GNU/Linux",
@@ -100,24 +93,24 @@ fn os_release(request: &AssembleRequest<'_>) -> String {
             ),
         ),
     };
-    let codename = if suite == "sid" { "forky" } else { suite };
     if version.is_empty() {
-        return format!("PRETTY_NAME=\"{name} {called}\"\nNAME=\"{name}\"\nVERSION_CODENAME={codename}\n{tail}");
+        return format!("PRETTY_NAME=\"{name} {title}\"\nNAME=\"{name}\"\nVERSION_CODENAME={codename}\n{tail}");
     }
     format!(
-        "PRETTY_NAME=\"{name} {version} ({called})\"\nNAME=\"{name}\"\nVERSION_ID=\"{version}\"\n\
-         VERSION=\"{version} ({called})\"\nVERSION_CODENAME={codename}\n{tail}"
+        "PRETTY_NAME=\"{name} {version} ({title})\"\nNAME=\"{name}\"\nVERSION_ID=\"{version}\"\n\
+         VERSION=\"{version} ({title})\"\nVERSION_CODENAME={codename}\n{tail}"
     )
 }
 
 /// Returns `/etc/debian_version`, by which some scanners identify the release.
 fn debian_version(request: &AssembleRequest<'_>) -> String {
-    let known = RELEASES.iter().find(|(suite, ..)| *suite == request.base.suite);
-    match known {
-        Some((_, version, _)) if !version.is_empty() => format!("{version}\n"),
-        Some((.., called)) => format!("{called}\n"),
-        None => format!("{}\n", request.base.suite),
-    }
+    let known = release(request);
+    let name = known.map_or(&request.base.suite, |release| release.number.as_ref().unwrap_or(&release.title));
+    format!("{name}\n")
+}
+
+fn release(request: &AssembleRequest<'_>) -> Option<&'static Release> {
+    releases::find(request.base.distribution, &request.base.suite)
 }
 
 /// Writes the bundle that `update-ca-certificates` creates, with links at the paths that OpenSSL and others use.
@@ -152,6 +145,14 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
 fn write_python(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -> Result<(), AssembleError> {
     let version = request.version;
     link_where_missing(tree, "/usr/bin/python3", &version.interpreter())?;
+    // Scripts of users and of other programs begin with `#!/usr/bin/env python3`, or call `python`.
+    link_where_missing(tree, "/usr/bin/python", "/usr/bin/python3")?;
+    if tree.find("/usr/bin/env").is_none() {
+        let text = format!("#!{} -IS\n{ENV}", version.interpreter());
+        let digest = store.put(text.as_bytes())?;
+        let node = Node::file(digest, text.len() as u64, 0o755, Origin::Lath);
+        tree.insert(ImagePath::parse("/usr/bin/env")?, node);
+    }
     let base = request.user_base;
     let site = base.site(version);
     let site_path = ImagePath::parse(&site)?;
@@ -166,4 +167,46 @@ fn write_python(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -
          '{site}' in sys.path or site.addsitedir('{site}')\n"
     );
     write_text(tree, "/usr/lib/python3/dist-packages/lath.pth", &text, store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::request::Request;
+
+    /// Returns the lines of os-release(5) by which scanners and people identify the release.
+    fn identity(distribution: Distribution, suite: &str) -> String {
+        let mut request = Request::example();
+        (request.base.distribution, request.base.suite) = (distribution, suite.to_owned());
+        let text = os_release(&request.to_assemble());
+        let lines =
+            text.lines().filter(|line| ["PRETTY", "VERSION", "ID="].iter().any(|start| line.starts_with(start)));
+        lines.collect::<Vec<&str>>().join("\n")
+    }
+
+    #[test]
+    fn a_release_is_identified_by_its_number_and_one_that_is_not_out_by_its_codename() {
+        insta::assert_snapshot!(identity(Distribution::Ubuntu, "resolute"), @r#"
+        PRETTY_NAME="Ubuntu 26.04 (Resolute Raccoon)"
+        VERSION_ID="26.04"
+        VERSION="26.04 (Resolute Raccoon)"
+        VERSION_CODENAME=resolute
+        ID=ubuntu
+        "#);
+        insta::assert_snapshot!(identity(Distribution::Debian, "trixie"), @r#"
+        PRETTY_NAME="Debian GNU/Linux 13 (trixie)"
+        VERSION_ID="13"
+        VERSION="13 (trixie)"
+        VERSION_CODENAME=trixie
+        ID=debian
+        "#);
+        // Debian's own file of both has these lines.
+        let unreleased = identity(Distribution::Debian, "forky");
+        insta::assert_snapshot!(unreleased, @r#"
+        PRETTY_NAME="Debian GNU/Linux forky/sid"
+        VERSION_CODENAME=forky
+        ID=debian
+        "#);
+        assert_eq!(identity(Distribution::Debian, "sid"), unreleased);
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{AssembleError, accounts, write_text};
+use crate::catalog::packages;
 use crate::formats::deb822;
 use crate::formats::relation::{self, Relation};
 use crate::model::assembly::Assembly;
@@ -10,48 +11,6 @@ use crate::model::image_path::{ImagePath, usr_merged};
 use crate::model::part::{DebPart, Part, PartContents};
 use crate::model::tree::{Kind, Node, Origin};
 use crate::outside::store::Store;
-
-/// Packages whose `postinst` can be ignored, because lath does the same itself or because it only serves upgrades,
-/// other packages or a running system.
-const KNOWN: [&str; 37] = [
-    "base-files",
-    "base-passwd",
-    "bash",
-    "ca-certificates",
-    "coreutils",
-    "dash",
-    "debianutils",
-    "git",
-    "gawk",
-    "grep",
-    "libc-bin",
-    "libc6",
-    "libgdk-pixbuf-2.0-0",
-    "libglib2.0-0",
-    "libglib2.0-0t64",
-    "libpython3-stdlib",
-    "libselinux1",
-    "libssl3",
-    "libssl3t64",
-    "login",
-    "mawk",
-    "media-types",
-    "netbase",
-    "openssh-client",
-    "libgssapi-krb5-2",
-    "passwd",
-    "python3",
-    "python3-distutils",
-    "python3-gdbm",
-    "python3-lib2to3",
-    "python3-minimal",
-    "python3-tk",
-    "readline-common",
-    "sed",
-    "tar",
-    "tzdata",
-    "util-linux",
-];
 
 /// Paths that several packages have, with different contents.
 #[derive(Default)]
@@ -178,7 +137,7 @@ fn with_unknown_script(part: &Part) -> Option<&str> {
 
 fn is_known(name: &str) -> bool {
     let is_python = ["python3.", "libpython3."].iter().any(|prefix| name.starts_with(prefix));
-    is_python || KNOWN.contains(&name)
+    is_python || packages::has_idle_script(name)
 }
 
 /// Returns whether a script only does things that lath does itself, or that only a running system or an upgrade needs.

@@ -23,7 +23,7 @@ use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::PlatformLock;
 use crate::model::part::{Part, PartContents};
 use crate::model::request::{AssembleRequest, Copied};
-use crate::model::tree::{Node, Origin, Tree};
+use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::facts::{self, Kept};
 use crate::outside::store::{Store, StoreError};
 
@@ -68,7 +68,7 @@ pub(crate) fn assemble(
     let mut wheels = Vec::new();
     let mut conflicts = Conflicts::of(parts);
     for part in parts {
-        assembly.facts.add_all(&part.origin, &part.facts);
+        assembly.facts.add_all(&part.origin, part.parcel, &part.facts);
         match &part.contents {
             PartContents::Deb(deb) => {
                 debs::place(deb, &part.origin, &mut conflicts, &mut assembly, store).map_err(of(&part.origin))?;
@@ -85,6 +85,9 @@ pub(crate) fn assemble(
     let target = Target { lock, version: request.version, user_base: request.user_base };
     for (origin, wheel) in &wheels {
         wheels::place(wheel, origin, &target, &mut assembly, store).map_err(of(origin))?;
+    }
+    for (origin, wheel) in &wheels {
+        assembly.notes.extend(wheels::record_faults(origin, wheel));
     }
     assembly.notes.extend(debs::unknown_scripts(parts));
     assembly.notes.extend(conflicts.notes());
@@ -137,10 +140,11 @@ fn copy(copied: &Copied, assembly: &mut Assembly, store: &Store) -> Result<(), A
     let failed = |source| AssembleError::Copy { path: copied.source.clone(), source };
     let kind = || AssembleError::CopyKind { path: copied.source.clone() };
     let metadata = fs::symlink_metadata(&copied.source).map_err(failed)?;
+    let target = landing(&assembly.tree, &copied.target, metadata.is_dir());
     if metadata.is_symlink() {
-        let target = fs::read_link(&copied.source).map_err(failed)?;
-        let target = target.to_str().ok_or_else(kind)?.to_owned();
-        assembly.tree.insert(copied.target.clone(), Node::link(target, Origin::User));
+        let link = fs::read_link(&copied.source).map_err(failed)?;
+        let link = link.to_str().ok_or_else(kind)?.to_owned();
+        assembly.tree.insert(target, Node::link(link, Origin::User));
     } else if metadata.is_file() {
         let mut file = fs::File::open(&copied.source).map_err(failed)?;
         let kept = facts::keep_copied(&mut file, metadata.len(), store).map_err(|error| match error {
@@ -148,15 +152,15 @@ fn copy(copied: &Copied, assembly: &mut Assembly, store: &Store) -> Result<(), A
             other => other.into(),
         })?;
         let mode = if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
-        put(kept, copied.target.clone(), mode, &Origin::User, assembly);
+        put(kept, target, mode, &Origin::User, assembly);
     } else if metadata.is_dir() {
-        if !assembly.tree.nodes.contains_key(&copied.target) {
-            assembly.tree.insert(copied.target.clone(), Node::directory(Origin::User));
+        if !assembly.tree.nodes.contains_key(&target) {
+            assembly.tree.insert(target.clone(), Node::directory(Origin::User));
         }
         for entry in fs::read_dir(&copied.source).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
-            let target = copied.target.join(name.to_str().ok_or_else(kind)?)?;
+            let target = target.join(name.to_str().ok_or_else(kind)?)?;
             copy(&Copied { source: entry.path(), target }, assembly, store)?;
         }
     } else {
@@ -165,9 +169,26 @@ fn copy(copied: &Copied, assembly: &mut Assembly, store: &Store) -> Result<(), A
     Ok(())
 }
 
+/// Returns the path at which a file lands that is copied to `path`. As in a Dockerfile, links among the directories are
+/// followed, such as `/bin`, and a directory is merged into the directory that a link leads to.
+fn landing(tree: &Tree, path: &ImagePath, is_directory: bool) -> ImagePath {
+    let is_directory_there = |path: &ImagePath| tree.nodes.get(path).is_some_and(|node| node.kind == Kind::Directory);
+    if let Some(own) = tree.canonical(path).filter(|own| is_directory && is_directory_there(own)) {
+        return own;
+    }
+    let mut above = path.parent();
+    while let Some(parent) = above {
+        if let Some(real) = tree.canonical(&parent) {
+            let below = &path.as_str()[parent.as_str().len()..];
+            return real.join(below).unwrap_or_else(|_| path.clone());
+        }
+        above = parent.parent();
+    }
+    path.clone()
+}
+
 /// Refuses a tree with a path below a file or a link, because such a path could lead anywhere.
 fn check_parents(tree: &Tree) -> Result<(), AssembleError> {
-    use crate::model::tree::Kind;
     for (path, node) in &tree.nodes {
         let Some(parent) = path.parent().filter(|parent| *parent != ImagePath::root()) else { continue };
         if tree.nodes.get(&parent).is_none_or(|above| above.kind != Kind::Directory) {

@@ -12,7 +12,7 @@ use crate::model::digest::Digest;
 use crate::model::facts::Facts;
 use crate::model::image_path::ImagePath;
 use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
-use crate::model::part::{ConsoleScript, PartEntry, WheelPart};
+use crate::model::part::{ConsoleScript, PartEntry, RecordFault, RecordFaultKind, WheelPart};
 use crate::model::platform::PythonVersion;
 use crate::model::tree::{Kind, Node, Origin};
 use crate::model::user_base::UserBase;
@@ -45,22 +45,36 @@ pub(super) fn place(
     let mut written = Vec::new();
     for entry in &wheel.scripts {
         let Kind::File { digest, size_bytes } = &entry.kind else { continue };
-        let rewritten = with_interpreter(digest, &interpreter, store)?;
+        let start = store.read_start(digest, FIRST_LINE_BYTES)?;
+        let is_program = is_program(entry, &start);
+        let rewritten = with_interpreter(digest, &start, &interpreter, store)?;
         let own = Kept { digest: *digest, size_bytes: *size_bytes, facts: Facts::default() };
-        written.push((&entry.path, rewritten.unwrap_or(own), None));
+        let mode = if is_program { 0o755 } else { entry.mode };
+        written.push(Written {
+            name: &entry.path,
+            kept: rewritten.unwrap_or(own),
+            mode,
+            is_program,
+            entry_point: None,
+        });
     }
     for script in &wheel.console_scripts {
         let text = script_text(script, &interpreter);
-        written.push((&script.name, facts::keep_bytes(text.as_bytes(), Texts::Scripts, store)?, Some(script)));
+        let kept = facts::keep_bytes(text.as_bytes(), Texts::Scripts, store)?;
+        let entry_point = Some(script);
+        written.push(Written { name: &script.name, kept, mode: 0o755, is_program: true, entry_point });
     }
     let mut record = String::new();
-    for (script, kept, entry_point) in written {
+    for Written { name: script, kept, mode, is_program, entry_point } in written {
         let path = ImagePath::parse(&base.program(script))?;
         record.push_str(&record_line(&format!("../../../bin/{script}"), &kept.digest, kept.size_bytes));
-        put(kept, path, 0o755, origin, assembly);
+        put(kept, path, mode, origin, assembly);
+        if !is_program {
+            continue;
+        }
         assembly.scripts.push(InstalledScript {
             is_requested: lock.requests_script(name, script),
-            name: script.clone(),
+            name: script.to_owned(),
             distribution: name.clone(),
             module: entry_point.map(|script| script.module.clone()),
             attribute: entry_point.map(|script| script.attribute.clone()),
@@ -102,6 +116,26 @@ pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)], base: &UserBase, versio
         format!("`{}`{more} of {later} replaced the file of {earlier}, which has other contents", paths[0])
     };
     pairs.into_iter().map(sentence).collect()
+}
+
+/// One sentence for each kind of difference between a wheel and its RECORD. Installers accept such wheels, and the digest
+/// of the whole wheel was checked; but tools in the image that read RECORD get wrong answers.
+pub(super) fn record_faults(origin: &Origin, wheel: &WheelPart) -> Vec<String> {
+    let sentence = |RecordFault { kind, path, others }: &RecordFault| {
+        let problem = match kind {
+            RecordFaultKind::NotContained => "lists a file that the wheel does not contain",
+            RecordFaultKind::NotListed => "does not list a file of the wheel",
+            RecordFaultKind::NoDigest => "has no sha256 or better of a file",
+            RecordFaultKind::OtherDigest => "has the digest of other contents for a file",
+            RecordFaultKind::Hexadecimal => "has a digest in hexadecimal digits instead of base64",
+        };
+        let more = match others {
+            0 => String::new(),
+            others => format!(", and the same for {others} more"),
+        };
+        format!("the RECORD of {origin} is wrong: it {problem}, `{path}`{more}")
+    };
+    wheel.record_faults.iter().map(sentence).collect()
 }
 
 /// A file of a wheel, and where it goes in the image.
@@ -146,21 +180,51 @@ fn put_all(
     Ok(())
 }
 
-/// Replaces the first line `#!python` or `#!pythonw` (Binary distribution format, "Installing a wheel", 2.4). Returns the
-/// new contents; `None` if the file has no such line.
-fn with_interpreter(digest: &Digest, interpreter: &str, store: &Store) -> Result<Option<Kept>, AssembleError> {
-    const FIRST_LINE_BYTES: u64 = 4096;
-    let start = store.read_start(digest, FIRST_LINE_BYTES)?;
-    if !start.starts_with(b"#!python") {
+/// The longest first line of a script that is read.
+const FIRST_LINE_BYTES: u64 = 4096;
+
+/// A file that goes to the folder of executables.
+struct Written<'a> {
+    name: &'a str,
+    kept: Kept,
+    mode: u32,
+    is_program: bool,
+    entry_point: Option<&'a ConsoleScript>,
+}
+
+/// Returns whether a file of the `scripts` scheme is a program. Files in folders are data of programs, such as the
+/// `.proto` files of `protoc`. Some tools write wheels without permissions, so a file that begins like a script or an
+/// ELF file counts too.
+fn is_program(entry: &PartEntry, start: &[u8]) -> bool {
+    !entry.path.contains('/') && (entry.mode & 0o111 != 0 || start.starts_with(b"#!") || start.starts_with(b"\x7fELF"))
+}
+
+/// Replaces the first line if it runs any Python: `#!python`, `#!pythonw` (Binary distribution format, "Installing a
+/// wheel", 2.4) and `#!/usr/bin/env python3`. Returns the new contents; `None` if the file has no such line.
+fn with_interpreter(
+    digest: &Digest,
+    start: &[u8],
+    interpreter: &str,
+    store: &Store,
+) -> Result<Option<Kept>, AssembleError> {
+    let line_end = start.iter().position(|byte| *byte == b'\n').unwrap_or(start.len());
+    let (line, _) = start.split_at(line_end);
+    if !line.starts_with(b"#!python") && !is_python_by_env(line) {
         return Ok(None);
     }
-    let line_end = start.iter().position(|byte| *byte == b'\n').unwrap_or(start.len());
     let mut rest = store.reader(digest)?;
     let skipped = rest.seek(io::SeekFrom::Start(line_end as u64));
     skipped.map_err(|source| StoreError::Read { path: store.contents_place(digest), source })?;
     let first_line = format!("#!{interpreter}");
     let mut rewritten = first_line.as_bytes().chain(rest);
     Ok(Some(facts::keep(&mut rewritten, Texts::Scripts, store, |reader| store.put_reader(reader))?))
+}
+
+/// Returns whether `line` is `#!/usr/bin/env python3`, or the same with `python`.
+fn is_python_by_env(line: &[u8]) -> bool {
+    let Some(command) = str::from_utf8(line).ok().and_then(|line| line.strip_prefix("#!")) else { return false };
+    let mut words = command.split_whitespace();
+    words.next() == Some("/usr/bin/env") && matches!(words.next(), Some("python" | "python3")) && words.next().is_none()
 }
 
 fn script_text(script: &ConsoleScript, interpreter: &str) -> String {
@@ -222,18 +286,8 @@ fn direct_url(wheel: &LockedWheel) -> Option<String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_script_runs_the_entry_point_by_the_absolute_interpreter() {
-        let script =
-            ConsoleScript { name: "tool".to_owned(), module: "a.b".to_owned(), attribute: "Main.run".to_owned() };
-        let text = script_text(&script, "/usr/bin/python3.13");
-        assert!(text.starts_with("#!/usr/bin/python3.13\n"), "{text}");
-        assert!(text.contains("from a.b import Main\n") && text.contains("sys.exit(Main.run())"), "{text}");
-    }
-
-    #[test]
-    fn two_wheels_with_the_same_module_are_told_and_with_the_same_bytes_are_not() {
-        let wheel = |files: &[(&str, &[u8])]| WheelPart {
+    fn demo(files: &[(&str, &[u8])]) -> WheelPart {
+        WheelPart {
             is_purelib: true,
             dist_info: String::new(),
             metadata: String::new(),
@@ -249,7 +303,22 @@ mod tests {
             data: Vec::new(),
             headers: Vec::new(),
             console_scripts: Vec::new(),
-        };
+            record_faults: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_script_runs_the_entry_point_by_the_absolute_interpreter() {
+        let script =
+            ConsoleScript { name: "tool".to_owned(), module: "a.b".to_owned(), attribute: "Main.run".to_owned() };
+        let text = script_text(&script, "/usr/bin/python3.13");
+        assert!(text.starts_with("#!/usr/bin/python3.13\n"), "{text}");
+        assert!(text.contains("from a.b import Main\n") && text.contains("sys.exit(Main.run())"), "{text}");
+    }
+
+    #[test]
+    fn two_wheels_with_the_same_module_are_told_and_with_the_same_bytes_are_not() {
+        let wheel = demo;
         let origin = |name: &str| Origin::Wheel { name: name.to_owned(), version: "1".to_owned() };
         let (one, other) = (origin("opencv-python"), origin("opencv-python-headless"));
         let space: (&str, &[u8]) = ("google/__init__.py", b"");
@@ -278,5 +347,41 @@ mod tests {
         assert_eq!(overlaps(&[(&one, &tool), (&other, &tool)]), Vec::<String>::new());
         assert_eq!(overlaps(&[(&one, &tool), (&other, &same)]).len(), 1);
         assert_eq!(overlaps(&[(&one, &tool), (&other, &by_data)]).len(), 1);
+    }
+
+    #[test]
+    fn a_first_line_that_runs_any_python_is_replaced() {
+        for line in ["#!/usr/bin/env python3", "#! /usr/bin/env  python", "#!/usr/bin/env python3\r"] {
+            assert!(is_python_by_env(line.as_bytes()), "{line}");
+        }
+        for line in ["#!/usr/bin/env python2", "#!/usr/bin/env -S python3 -u", "#!/usr/bin/env bash", "#!/bin/sh", ""] {
+            assert!(!is_python_by_env(line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_program_is_at_the_top_and_can_run() {
+        let entry = |path: &str, mode| PartEntry { path: path.to_owned(), kind: Kind::Directory, mode };
+        assert!(is_program(&entry("protoc", 0o755), b""));
+        assert!(is_program(&entry("tool", 0o644), b"#!python"));
+        assert!(is_program(&entry("tool", 0o644), b"\x7fELF"));
+        assert!(!is_program(&entry("readme.txt", 0o644), b"text"));
+        assert!(!is_program(&entry("include/google/api.proto", 0o755), b"syntax"));
+    }
+
+    #[test]
+    fn a_record_that_is_wrong_is_a_sentence_for_each_kind() {
+        let mut wheel = demo(&[]);
+        let fault = |kind, others| RecordFault { kind, path: "a.py".to_owned(), others };
+        wheel.record_faults = vec![fault(RecordFaultKind::NotListed, 0), fault(RecordFaultKind::OtherDigest, 2)];
+        let origin = Origin::Wheel { name: "odd".to_owned(), version: "1".to_owned() };
+        assert_eq!(
+            record_faults(&origin, &wheel),
+            [
+                "the RECORD of wheel odd is wrong: it does not list a file of the wheel, `a.py`",
+                "the RECORD of wheel odd is wrong: it has the digest of other contents for a file, `a.py`, and the \
+                 same for 2 more",
+            ]
+        );
     }
 }

@@ -1,11 +1,10 @@
 //! Finds out from the output of a failed program which program, module or time zone is missing, and how to add it.
 
 use super::libraries::missing_libraries;
+use crate::catalog::{programs, time_zones};
 use crate::model::hint::{Addition, Hint};
 use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
-use crate::model::remedies;
-use crate::model::time_zones;
 use crate::model::tree::Tree;
 
 /// The image in which a program failed.
@@ -58,7 +57,7 @@ fn missing_module(line: &str, python: PythonVersion) -> Option<(&str, Addition)>
         Some((_, rest)) => rest.trim_start_matches('\'').split(|character| !is_of_name(character)).next()?,
         None => SAYINGS.iter().find(|(saying, _)| line.contains(saying))?.1,
     };
-    Some((module, remedies::of_module(module, python)?))
+    Some((module, programs::of_module(module, python)?))
 }
 
 /// Returns the time zone that `line` reports as missing, and how to add it.
@@ -83,8 +82,11 @@ fn missing_program(line: &str, said: &str, tree: &Tree) -> Option<(&'static str,
         let paths = ["/usr/bin", "/usr/sbin"].map(|folder| ImagePath::parse(&format!("{folder}/{program}")));
         !paths.iter().flatten().any(is_known)
     };
-    let program = remedies::programs().filter(|program| is_called(line, said, program)).find(is_absent)?;
-    Some((program, remedies::of_program(program)?))
+    let program = programs::programs()
+        .map(|(program, _)| program)
+        .filter(|program| is_called(line, said, program))
+        .find(is_absent)?;
+    Some((program, programs::of_program(program)?))
 }
 
 /// Whether `line` reports that something is missing.
@@ -98,15 +100,9 @@ fn is_of_lack(line: &str) -> bool {
 /// Whether `line` names the program as one that was called: in quotes, in a folder of programs, or before a shell's
 /// colon.
 fn is_called(line: &str, said: &str, program: &str) -> bool {
-    /// Programs whose names are also common names of files and other things. For these, quotes do not show that a
-    /// program is meant.
-    const EVERYDAY: [&str; 24] = [
-        "convert", "cut", "date", "dir", "env", "file", "find", "groups", "head", "host", "id", "install", "join",
-        "link", "make", "node", "patch", "sort", "split", "stat", "strings", "tail", "test", "users",
-    ];
     let is_quote = |character: char| matches!(character, '\'' | '"' | '`');
     let is_of_name = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_' | '+' | '/');
-    let may_be_quoted = !EVERYDAY.contains(&program) || said.contains("subprocess");
+    let may_be_quoted = !programs::is_everyday(program) || said.contains("subprocess");
     line.match_indices(program).any(|(at, _)| {
         let (before, after) = (&line[..at], &line[at + program.len()..]);
         // In `/bin/sh.` the dot ends a sentence, but `/bin/test.cfg` is another file.
@@ -202,7 +198,7 @@ mod tests {
             ("/usr/bin/python3: No module named ensurepip", "ensurepip", "python3-venv"),
             ("ModuleNotFoundError: No module named 'tkinter'", "tkinter", "python3-tk"),
             ("dbm.error: db type is dbm.gnu, but the module is not available", "_gdbm", "python3-gdbm"),
-            ("/usr/bin/python3: No module named idlelib.__main__; 'x'", "idlelib.__main__", "idle-python3.13"),
+            ("/usr/bin/python3: No module named idlelib.__main__; 'x'", "idlelib.__main__", "idle"),
         ];
         for (line, module, package) in table {
             let said =

@@ -28,6 +28,7 @@ use self::compare::{Answer, Pair, Reply, Verdict, judge};
 use self::engine_files::{hosts_of_check, hosts_of_run, with_engine_files};
 use self::missing::Image;
 use self::verdicts::Verdicts;
+use crate::catalog::programs;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::hint::{Hint, Hints, ProofHint};
@@ -37,7 +38,6 @@ use crate::model::made::Made;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Removed;
 use crate::model::receipt::{NotRun, ProofNote, ProofSummary, shortened};
-use crate::model::remedies;
 use crate::model::request::{ProveRequest, Volume};
 use crate::model::tree::{Origin, Tree};
 use crate::outside::sandbox::{Emulation, SandboxError, cannot_write_to};
@@ -75,7 +75,7 @@ impl Hints for ProveError {
         match self {
             Self::NotFound { program } => {
                 let name = program.rsplit_once("bin/").map_or(program.as_str(), |(_, name)| name);
-                remedies::of_program(name).into_iter().map(Hint::Add).collect()
+                programs::of_program(name).into_iter().map(Hint::Add).collect()
             }
             Self::OutOfTime { .. } => vec![Hint::Proof(ProofHint::MoreTime)],
             Self::Failed(differences) => {

@@ -459,7 +459,9 @@ mod tests {
             "cannot satisfy `c (>= 5)`, needed by `b`, needed by `a`, requested by `--shell`: the archive has `c 4`"
         );
         let unknown = closed(&lines, &["gti"], &[], false).unwrap_err();
-        assert_eq!(unknown, "cannot find the Debian package `gti` (`--shell`)");
+        assert_eq!(unknown, "cannot find the Debian package `gti` (`--shell`); similar names are `git`");
+        let unknown = closed(&lines, &["hg"], &[], false).unwrap_err();
+        assert_eq!(unknown, "cannot find the Debian package `hg` (`--shell`)");
         let unknown = closed(&lines, &["gitt"], &[], false).unwrap_err();
         assert_eq!(unknown, "cannot find the Debian package `gitt` (`--shell`); similar names are `git`");
     }

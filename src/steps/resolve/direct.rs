@@ -1,7 +1,8 @@
-//! Wheels that a requirement names by path or URL. They are fetched at once, because their sha256 can only be computed
-//! from their bytes.
+//! Wheels whose sha256 no index gives, such as those that a requirement names by path or URL. They are fetched at once,
+//! because their sha256 can only be computed from their bytes.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thiserror::Error;
 
@@ -33,19 +34,46 @@ impl Hints for DirectError {
     }
 }
 
-/// Puts one wheel into the store and locks it.
-pub(super) fn bring(wheel: &DirectWheel, world: &World) -> Result<LockedWheel, DirectError> {
-    let (digest, size_bytes) = match (&wheel.place, wheel.allowed.as_slice()) {
-        // The requirement contains the digest, so the wheel is fetched and checked together with all others.
-        (Place::Url(_), [promised]) => return Ok(wheel.locked(*promised, None)),
-        (Place::Url(url), _) => world
-            .http
-            .download_unpinned(&wheel.file_name, url, &world.store)
-            .map_err(|source| DirectError::Fetch { name: wheel.name.clone(), source })?,
-        (Place::Path(path), _) => {
-            world.store.copy_parcel(path).map_err(|source| DirectError::Take { path: path.clone(), source })?
+/// How many wheels are fetched at once.
+const AT_ONCE: usize = 8;
+
+/// Puts the wheels into the store and locks them. An index without digests can make this all wheels of a request, so
+/// several are fetched at once.
+pub(super) fn bring_all(wheels: &[DirectWheel], world: &World) -> Result<Vec<LockedWheel>, DirectError> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(wheel) = wheels.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push(bring(wheel, world)?);
         }
+        Ok(done)
     };
+    std::thread::scope(|scope| {
+        // Fewer threads only make it slower, because this thread works too.
+        let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
+        let others: Vec<_> = (1..wheels.len().min(AT_ONCE)).filter_map(spawn).collect();
+        let mut locked = work()?;
+        for other in others {
+            locked.append(&mut other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(locked)
+    })
+}
+
+/// Puts one wheel into the store and locks it.
+fn bring(wheel: &DirectWheel, world: &World) -> Result<LockedWheel, DirectError> {
+    let (digest, size_bytes) =
+        match (&wheel.place, wheel.allowed.as_slice()) {
+            // The requirements contain the digest, so the wheel is fetched and checked together with all others.
+            (Place::Url(_) | Place::Index(_), [promised]) => return Ok(wheel.locked(*promised, None)),
+            (Place::Url(url) | Place::Index(url), _) => world
+                .http
+                .download_unpinned(&wheel.file_name, url, &world.store)
+                .map_err(|source| DirectError::Fetch { name: wheel.name.clone(), source })?,
+            (Place::Path(path), _) => {
+                world.store.copy_parcel(path).map_err(|source| DirectError::Take { path: path.clone(), source })?
+            }
+        };
     if !wheel.allowed.is_empty() && !wheel.allowed.contains(&digest) {
         return Err(DirectError::Digest { file: wheel.file_name.clone(), found: digest });
     }

@@ -14,76 +14,23 @@ use thiserror::Error;
 use self::debian::{DebianError, Skip, Wanted};
 use self::direct::DirectError;
 use self::needs::NeedsError;
+use crate::catalog::packages;
+use crate::catalog::releases::{self, Release};
 use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
-use crate::model::hint::{Hint, Hints};
+use crate::model::hint::{Hint, Hints, RequestHint};
 use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
 use crate::model::part::Part;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
-use crate::model::request::{BaseRequest, ResolveRequest, TrimLevel};
+use crate::model::request::{BaseRequest, Distribution, ResolveRequest, TrimLevel};
 use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
 use crate::outside::pypi::{Answer, Expected, PypiError, System};
 use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
-
-/// Packages in every image in addition to the interpreter: certificates, time zones, C.UTF-8, names of ports and media
-/// types.
-const ALWAYS: [(&str, Why); 5] = [
-    ("ca-certificates", Why::Certificates),
-    ("libc-bin", Why::Locale),
-    ("tzdata", Why::TimeZones),
-    ("netbase", Why::NetworkNames),
-    ("media-types", Why::MediaTypes),
-];
-
-/// Packages that are skipped because they only configure others during installation, which lath does itself, or because
-/// the package that depends on them does not need them at run time.
-const SKIPPED: [Skip; 19] = [
-    Skip { asker: "*", package: "adduser" },
-    Skip { asker: "*", package: "cdebconf" },
-    Skip { asker: "*", package: "debconf" },
-    Skip { asker: "*", package: "debconf-2.0" },
-    Skip { asker: "*", package: "dpkg" },
-    Skip { asker: "*", package: "init-system-helpers" },
-    Skip { asker: "*", package: "install-info" },
-    Skip { asker: "*", package: "mailcap" },
-    Skip { asker: "*", package: "openssl-provider-legacy" },
-    Skip { asker: "*", package: "sensible-utils" },
-    Skip { asker: "bash", package: "base-files" },
-    Skip { asker: "bash", package: "debianutils" },
-    Skip { asker: "ca-certificates", package: "openssl" },
-    Skip { asker: "dash", package: "debianutils" },
-    Skip { asker: "git", package: "git-man" },
-    Skip { asker: "git", package: "liberror-perl" },
-    Skip { asker: "git", package: "perl" },
-    Skip { asker: "git", package: "perl-base" },
-    Skip { asker: "openssh-client", package: "passwd" },
-];
-
-/// Skipped if the tree is trimmed. Debian's `nis` module is a client of a daemon that no image runs. It is the only
-/// reason why the stdlib needs RPC and, through it, Kerberos.
-const SKIPPED_BY_TRIM: [&str; 3] = ["libnsl2", "libtirpc3", "libtirpc3t64"];
-
-/// The packages of the stdlib that contain the module. Python 3.13 removed it.
-const WITH_NIS: [&str; 4] =
-    ["libpython3.9-stdlib", "libpython3.10-stdlib", "libpython3.11-stdlib", "libpython3.12-stdlib"];
-
-/// Essential packages of Debian whose programs a package runs. It does not list them in `Depends` because every Debian
-/// system has them.
-const ESSENTIAL: [(&str, &[&str]); 1] = [("git", &["bash", "coreutils", "dash", "grep", "sed"])];
-
-/// The Python and glibc that each stable release ships. Used only to start resolving early. If one is wrong, lath
-/// resolves again, so the result never depends on it.
-const STABLE: [(&str, &str, (u16, u16)); 4] = [
-    ("trixie", "3.13.5", (2, 41)),
-    ("bookworm", "3.11.2", (2, 36)),
-    ("noble", "3.12.3", (2, 39)),
-    ("jammy", "3.10.12", (2, 35)),
-];
 
 #[derive(Debug, Error)]
 pub(crate) enum ResolveError {
@@ -100,7 +47,9 @@ pub(crate) enum ResolveError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot find python {version} in {distribution}'s `{suite}`: it has no package `python{version}-minimal`")]
-    NoPython { version: PythonVersion, distribution: String, suite: String },
+    NoPython { version: PythonVersion, distribution: Distribution, suite: String, own: Option<PythonVersion> },
+    #[error("cannot find the Python of {distribution}'s `{suite}`: it has no package `python3`")]
+    NoOwnPython { distribution: Distribution, suite: String },
 }
 
 impl ResolveError {
@@ -114,6 +63,23 @@ impl ResolveError {
 }
 
 impl Hints for ResolveError {
+    fn own_hints(&self) -> Vec<Hint> {
+        match self {
+            Self::NoPython { version, distribution, suite, own } => {
+                let base = format!("{distribution}:{suite}");
+                let own = own.map(|own| RequestHint::OwnPython { base, python: own.to_string() });
+                let other = releases::for_python().into_iter().find(|release| release.python == *version);
+                let other = other.map(|Release { distribution, suite, .. }| RequestHint::ReleaseOfPython {
+                    base: format!("{distribution}:{suite}"),
+                    python: version.to_string(),
+                });
+                own.into_iter().chain(other).map(Hint::Request).collect()
+            }
+            Self::NoOwnPython { .. } => vec![Hint::Request(RequestHint::NameRelease)],
+            _ => Vec::new(),
+        }
+    }
+
     fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
             Self::Archive(error) => Some(error),
@@ -122,10 +88,14 @@ impl Hints for ResolveError {
             Self::Direct(error) => Some(error),
             Self::Needs(error) => Some(error),
             Self::Store(error) => Some(error),
-            Self::NoPython { .. } => None,
+            Self::NoPython { .. } | Self::NoOwnPython { .. } => None,
         }
     }
 }
+
+/// The package with the descriptions of common terminals (`xterm`, `linux`, `screen`). Every Debian system has it, so
+/// nothing depends on it.
+const TERMINALS: &str = "ncurses-base";
 
 /// The facts about the base that must be known before wheels are chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,16 +153,14 @@ pub(crate) fn choose<'a>(
 }
 
 impl Choice<'_> {
-    /// Returns the chosen wheels, sorted by name. Fetches those that a requirement names by URL without a digest.
+    /// Returns the chosen wheels, sorted by name. Fetches those whose digest is not known yet.
     pub(crate) fn wheels(&self) -> Result<Vec<LockedWheel>, ResolveError> {
         let world = self.packages.world;
         for warning in &self.answer.warnings {
             world.listener.hear(Event::Warning(warning.clone()));
         }
         let mut wheels = self.answer.wheels.clone();
-        for direct in &self.answer.direct {
-            wheels.push(direct::bring(direct, world)?);
-        }
+        wheels.extend(direct::bring_all(&self.answer.direct, world)?);
         wheels.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(wheels)
     }
@@ -253,15 +221,13 @@ fn both_halves<'a>(
 }
 
 impl BaseFacts {
-    /// Returns the facts that the base most likely has. Stable releases do not change their Python and glibc.
+    /// Returns the facts that the base most likely has. They are used only to start resolving early: if one is wrong, lath
+    /// resolves again, so the result never depends on them.
     fn expected(base: &BaseRequest, version: PythonVersion) -> Self {
-        let known = STABLE.iter().find(|(suite, python, _)| {
-            *suite == base.suite && python.strip_prefix(&version.to_string()).is_some_and(|rest| rest.starts_with('.'))
-        });
-        match known {
-            Some((_, python, glibc)) => Self { python: (*python).to_owned(), glibc: *glibc },
-            None => Self { python: format!("{version}.0"), glibc: (2, 36) },
-        }
+        let release = releases::find(base.distribution, &base.suite).filter(|release| release.python == version);
+        let known = release.and_then(|release| Some((release.full_python()?, release.glibc?)));
+        let (python, glibc) = known.unwrap_or_else(|| (format!("{version}.0"), (2, 36)));
+        Self { python, glibc }
     }
 }
 
@@ -274,7 +240,8 @@ struct HalfKey<'a> {
     recommends: bool,
     needs: &'a BTreeMap<String, String>,
     skipped: Vec<(&'a str, &'a str)>,
-    essential: &'a [(&'a str, &'a [&'a str])],
+    helpers: &'a BTreeMap<String, BTreeSet<String>>,
+    terminals: &'a str,
 }
 
 /// Returns the key of the half for these packages and libraries.
@@ -291,7 +258,8 @@ fn half_key(
         recommends: request.base.recommends,
         needs,
         skipped: skipped.iter().map(|skip| (skip.asker, skip.package)).collect(),
-        essential: &ESSENTIAL,
+        helpers: packages::helpers(),
+        terminals: TERMINALS,
     })
 }
 
@@ -317,17 +285,14 @@ impl Packages<'_> {
             return Ok(facts);
         }
         let index = self.index()?;
-        let newest = |name: &str| {
-            let versions = index.versions(name).into_iter().map(|package| package.version);
-            versions.max_by(|one, other| relation::compare(one, other).unwrap_or(std::cmp::Ordering::Equal))
-        };
         let missing = || ResolveError::NoPython {
             version,
-            distribution: base.distribution.to_string(),
+            distribution: base.distribution,
             suite: base.suite.clone(),
+            own: own_version(index),
         };
-        let python = newest(&format!("python{version}-minimal")).ok_or_else(missing)?;
-        let libc = newest("libc6").ok_or_else(missing)?;
+        let python = newest(index, &format!("python{version}-minimal")).ok_or_else(missing)?;
+        let libc = newest(index, "libc6").ok_or_else(missing)?;
         // `3.13.5-2+deb13u1` and `2.41-12`: the upstream version ends before Debian's revision.
         let upstream = |text: &str| text.split(['-', '+', '~']).next().unwrap_or_default().to_owned();
         let libc = upstream(libc);
@@ -343,7 +308,7 @@ impl Packages<'_> {
         request: &ResolveRequest<'_>,
         needs: &BTreeMap<String, String>,
     ) -> Result<DebianHalf, ResolveError> {
-        let base_roots = base_roots(request);
+        let mut base_roots = base_roots(request);
         let mut wanted = [base_roots.clone(), additions(request)].concat();
         let skipped = skipped(request);
         let key = half_key(self.snapshot.key(), request, &wanted, needs, &skipped);
@@ -382,13 +347,20 @@ impl Packages<'_> {
                 }
             }
         }
-        half.debs = debian::close(index, &wanted, &skipped, request.base.recommends)?;
+        let close = |wanted: &[Wanted]| debian::close(index, wanted, &skipped, request.base.recommends);
+        let mut base = close(&base_roots)?;
+        let terminals = terminals(&base);
+        if !terminals.is_empty() {
+            wanted.extend(terminals.clone());
+            base_roots.extend(terminals);
+            base = close(&base_roots)?;
+        }
+        half.debs = close(&wanted)?;
         let essential = essential(&half.debs);
         if !essential.is_empty() {
             wanted.extend(essential);
-            half.debs = debian::close(index, &wanted, &skipped, request.base.recommends)?;
+            half.debs = close(&wanted)?;
         }
-        let base = debian::close(index, &base_roots, &skipped, request.base.recommends)?;
         for deb in &mut half.debs {
             deb.is_base = base.iter().any(|one| one.name == deb.name) && !request.base.packages.contains(&deb.name);
         }
@@ -400,6 +372,26 @@ impl Packages<'_> {
     }
 }
 
+/// Returns the version of the release's own Python, which is that of its package `python3`.
+pub(crate) fn own_python(base: &BaseRequest, platform: Platform, world: &World) -> Result<PythonVersion, ResolveError> {
+    let snapshot = world.archive.snapshot(base, platform.architecture, world.access())?;
+    let index = world.archive.load(&snapshot, world.access())?;
+    let missing = || ResolveError::NoOwnPython { distribution: base.distribution, suite: base.suite.clone() };
+    own_version(&index).ok_or_else(missing)
+}
+
+fn own_version(index: &PackageIndex) -> Option<PythonVersion> {
+    // `3.13.5-1`.
+    let mut numbers = newest(index, "python3")?.split('.');
+    format!("{}.{}", numbers.next()?, numbers.next()?).parse().ok()
+}
+
+/// Returns the newest version of a package.
+fn newest<'a>(index: &'a PackageIndex, name: &str) -> Option<&'a str> {
+    let versions = index.versions(name).into_iter().map(|package| package.version);
+    versions.max_by(|one, other| relation::compare(one, other).unwrap_or(std::cmp::Ordering::Equal))
+}
+
 /// Returns the packages that every image has, even if the request does not name them.
 fn base_roots(request: &ResolveRequest<'_>) -> Vec<Wanted> {
     let version = request.python.version;
@@ -407,7 +399,7 @@ fn base_roots(request: &ResolveRequest<'_>) -> Vec<Wanted> {
         Wanted { package: format!("python{version}-minimal"), why: Why::Interpreter },
         Wanted { package: format!("libpython{version}-stdlib"), why: Why::StandardLibrary },
     ];
-    roots.extend(ALWAYS.map(|(package, why)| Wanted { package: package.to_owned(), why }));
+    roots.extend(packages::always().iter().map(|(package, why)| Wanted { package: package.clone(), why: why.clone() }));
     roots
 }
 
@@ -424,24 +416,31 @@ fn additions(request: &ResolveRequest<'_>) -> Vec<Wanted> {
 }
 
 fn skipped(request: &ResolveRequest<'_>) -> Vec<Skip> {
-    let mut skipped = SKIPPED.to_vec();
+    let skip = |(asker, package)| Skip { asker, package };
+    let mut skipped: Vec<Skip> = packages::skipped().map(skip).collect();
     if request.trim != TrimLevel::None {
-        let pairs = WITH_NIS.iter().flat_map(|asker| SKIPPED_BY_TRIM.iter().map(move |package| (asker, package)));
-        skipped.extend(pairs.map(|(asker, package)| Skip { asker, package }));
+        skipped.extend(packages::skipped_by_trim().map(skip));
     }
     skipped
 }
 
 /// Returns the packages that the packages of `debs` run but do not depend on, because Debian installs them everywhere.
 fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
-    let runs = ESSENTIAL.iter().filter(|(runner, _)| debs.iter().any(|deb| deb.name == *runner));
+    let runs = packages::helpers().iter().filter(|(runner, _)| debs.iter().any(|deb| deb.name == **runner));
     runs.flat_map(|(runner, packages)| {
-        packages.iter().map(move |package| Wanted {
-            package: (*package).to_owned(),
-            why: Why::ScriptsOf { package: (*runner).to_owned() },
-        })
+        packages
+            .iter()
+            .map(move |package| Wanted { package: package.clone(), why: Why::ScriptsOf { package: runner.clone() } })
     })
     .collect()
+}
+
+/// Returns the package with the descriptions of terminals, if the Python of the base has the `curses` module. Then the
+/// base contains the library that the module needs.
+fn terminals(base: &[LockedDeb]) -> Vec<Wanted> {
+    let has_curses = base.iter().any(|deb| deb.name.starts_with("libncurses"));
+    let wanted = || Wanted { package: TERMINALS.to_owned(), why: Why::Terminals };
+    has_curses.then(wanted).into_iter().collect()
 }
 
 /// Returns the warning that the archive's list of files could not be searched for `libraries`, with the causes.

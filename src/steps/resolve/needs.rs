@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
+use crate::catalog::sonames;
 use crate::model::facts::{FileFacts, Linkage, is_extension_module};
 use crate::model::hint::Hints;
 use crate::model::lock::LockedWheel;
@@ -21,31 +22,6 @@ pub(crate) struct NeedsError {
 }
 
 impl Hints for NeedsError {}
-
-/// Libraries that manylinux lets a wheel use from the system (PEP 600; auditwheel's policies). If one wheel contains a
-/// private copy of such a library, that does not mean that another wheel finds it.
-const SYSTEM: [&str; 20] = [
-    "libGL.so.1",
-    "libICE.so.6",
-    "libSM.so.6",
-    "libX11.so.6",
-    "libXext.so.6",
-    "libXrender.so.1",
-    "libatomic.so.1",
-    "libc.so.6",
-    "libdl.so.2",
-    "libexpat.so.1",
-    "libgcc_s.so.1",
-    "libglib-2.0.so.0",
-    "libgobject-2.0.so.0",
-    "libgthread-2.0.so.0",
-    "libm.so.6",
-    "libpthread.so.0",
-    "libresolv.so.2",
-    "librt.so.1",
-    "libstdc++.so.6",
-    "libz.so.1",
-];
 
 /// The prefixes of Qt's library names. Most of these libraries load only together with others of the same build,
 /// because of the versions of their private symbols. If a file needs a Qt library that the wheel with Qt does not
@@ -122,9 +98,10 @@ fn unmet(wheels: &[(&str, Contents)]) -> BTreeMap<String, String> {
             let is_brought = |needed: &&String| {
                 is_found(library, needed, &files)
                     || is_loaded_before(library, needed, &contents.libraries, &files)
-                    || (!SYSTEM.contains(&needed.as_str()) && related.iter().any(|other| carries(other, needed)))
+                    || (!sonames::is_of_manylinux(needed) && related.iter().any(|other| carries(other, needed)))
             };
-            let open: Vec<&String> = library.linkage.needed.iter().filter(|needed| !is_brought(needed)).collect();
+            let is_open = |needed: &&String| !sonames::is_of_driver(needed) && !is_brought(needed);
+            let open: Vec<&String> = library.linkage.needed.iter().filter(is_open).collect();
             if open.iter().any(|needed| is_of_own_qt(needed, &related)) {
                 continue;
             }
@@ -306,6 +283,16 @@ mod tests {
         let wheels = [("q", wheel(&[], &[core, dead.clone(), theme]))];
         assert_eq!(needed(&wheels), ["libglib-2.0.so.0 of q"]);
         assert_eq!(needed(&[("d", wheel(&[], &[dead]))]), ["libQt6WebEngineQuick.so.6 of d", "libnss3.so of d"]);
+    }
+
+    #[test]
+    fn a_library_of_the_hosts_driver_is_no_need() {
+        let names =
+            ["libcuda.so.1", "libnvidia-ml.so.1", "libnvidia-encode.so.1", "libnvcuvid.so.1", "libGLX_nvidia.so.0"];
+        let of_driver = library("t/lib/libtorch_cuda.so", &names, &[]);
+        assert_eq!(needed(&[("t", wheel(&[], &[of_driver]))]), Vec::<String>::new());
+        let others = library("t/lib/libtorch_cuda.so", &["libcuda.so.1", "libcudart.so.12", "libnvrtc.so.12"], &[]);
+        assert_eq!(needed(&[("t", wheel(&[], &[others]))]), ["libcudart.so.12 of t", "libnvrtc.so.12 of t"]);
     }
 
     #[test]

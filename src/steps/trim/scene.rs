@@ -118,6 +118,13 @@ impl<'a> Scene<'a> {
         self.surveys().values().any(|survey| words.iter().any(|word| survey.mentions.contains(word)))
     }
 
+    /// Returns the files outside of the base in which `word` occurs.
+    pub(super) fn files_that_mention(&self, word: &str) -> impl Iterator<Item = &'a ImagePath> {
+        let outside = self.tree.nodes.iter().filter(|(_, node)| node.origin != Origin::Lath);
+        let mentions = move |node: &Node| self.inputs.facts.of(node).is_some_and(|facts| facts.mentions.contains(word));
+        outside.filter(move |(_, node)| mentions(node) && !self.is_of_base(&node.origin)).map(|(path, _)| path)
+    }
+
     /// Returns a survey of every package, every distribution and the user's files. Files that lath wrote are left out,
     /// because they name everything in the image but need none of it.
     pub(super) fn surveys(&self) -> &BTreeMap<&'a Origin, Survey<'a>> {

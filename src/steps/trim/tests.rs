@@ -55,7 +55,7 @@ impl Given {
             required_by: Vec::new(),
             is_base: false,
         });
-        self.files(&Origin::Deb { name: name.to_owned(), version: "1".to_owned() }, files)
+        self.files(&deb(name), files)
     }
 
     fn wheel(self, name: &str, files: &[(&str, &[u8])]) -> Self {
@@ -90,8 +90,7 @@ impl Given {
     }
 
     fn link(mut self, path: &str, target: &str, package: &str) -> Self {
-        let origin = Origin::Deb { name: package.to_owned(), version: "1".to_owned() };
-        self.assembly.tree.insert(ImagePath::parse(path).unwrap(), Node::link(target, origin));
+        self.assembly.tree.insert(ImagePath::parse(path).unwrap(), Node::link(target, deb(package)));
         self
     }
 
@@ -117,6 +116,10 @@ impl Given {
         }
         lines.into_iter().map(|(path, line)| format!("{path}  {line}\n")).collect()
     }
+}
+
+fn deb(name: &str) -> Origin {
+    Origin::Deb { name: name.to_owned(), version: "1".to_owned() }
 }
 
 fn named(package: &str) -> Why {
@@ -267,6 +270,7 @@ fn everything() -> Given {
                 ("/usr/bin/zic", b"x"),
                 ("/usr/share/zoneinfo/right/UTC", b"x"),
                 ("/usr/share/ca-certificates/a.crt", b"x"),
+                ("/usr/share/tabset/vt100", b"x"),
                 ("/usr/share/perl5/d.pm", b"x"),
                 ("/usr/sbin/ldconfig", b"x"),
                 (&idle.path, &elf(Some("libidle.so.1"), &[])),
@@ -305,6 +309,7 @@ fn no_rule_removes_or_changes_a_path_that_the_user_keeps() {
     second-time-zones
     service-files
     stdlib-tests
+    tab-stops
     unmet-modules
     unnamed-programs
     unneeded-libraries
@@ -358,24 +363,134 @@ fn an_extension_module_whose_library_was_never_brought_goes() {
 }
 
 #[test]
-fn character_sets_stay_where_an_added_program_converts() {
+fn all_character_sets_stay_if_a_file_outside_the_base_converts() {
     let converter = [elf(None, &[]), b"\0iconv_open\0".to_vec()].concat();
-    let sets: &[(&str, &[u8])] =
-        &[("/usr/lib/gconv/UTF-16.so", b"x"), ("/usr/lib/gconv/EBCDIC-US.so", b"x"), ("/usr/lib/libc.so.6", b"x")];
-    let without = Given::new().base("libc6", sets);
-    insta::assert_snapshot!(without.trimmed(), @"
+    let sets = || {
+        Given::new().base(
+            "libc6",
+            &[
+                ("/usr/lib/gconv/gconv-modules.cache", b"x"),
+                ("/usr/lib/gconv/gconv-modules.d/gconv-modules-extra.conf", b"x"),
+                ("/usr/lib/gconv/EBCDIC-US.so", b"x"),
+                ("/usr/lib/libc.so.6", &converter),
+            ],
+        )
+    };
+    insta::assert_snapshot!(sets().trimmed(), @"
     /usr/lib/gconv  gone: directories that trim has emptied
     /usr/lib/gconv/EBCDIC-US.so  gone: character sets for iconv
-    /usr/lib/gconv/UTF-16.so  gone: character sets for iconv
+    /usr/lib/gconv/gconv-modules.cache  gone: character sets for iconv
+    /usr/lib/gconv/gconv-modules.d  gone: directories that trim has emptied
+    /usr/lib/gconv/gconv-modules.d/gconv-modules-extra.conf  gone: character sets for iconv
     /usr/lib/libc.so.6  kept: the interpreter
     ");
-    let with = Given::new().base("libc6", sets).deb("git", named("git"), &[("/usr/bin/git", &converter)]);
-    insta::assert_snapshot!(with.trimmed(), @"
-    /usr/bin/git  kept: `--with git`
-    /usr/lib/gconv/EBCDIC-US.so  gone: character sets for iconv
-    /usr/lib/gconv/UTF-16.so  kept: the interpreter
-    /usr/lib/libc.so.6  kept: the interpreter
+    let module: &[(&str, &[u8])] = &[("/opt/app/pymssql/_mssql.so", &converter)];
+    for given in [
+        sets().wheel("pymssql", module),
+        sets().deb("freetds", named("freetds"), module),
+        sets().files(&Origin::User, module),
+    ] {
+        assert!(given.trim().removed.is_empty());
+    }
+    let idle: &[(&str, &[u8])] =
+        &[("/opt/app/w/conv.c", b"iconv_open"), ("/opt/app/w.libs/libstdc++-a1.so.6", &converter)];
+    assert_eq!(sets().wheel("w", idle).trim().removed.len(), 5);
+}
+
+#[test]
+fn la_files_stay_if_the_image_contains_libltdl() {
+    const LA: &str = "/usr/lib/x86_64-linux-gnu/coders/png.la";
+    let plugins = || Given::new().deb("libmagickcore", named("libmagickcore"), &[(LA, b"dlname='png.so'")]);
+    assert_eq!(plugins().trim().removed[&ImagePath::parse(LA).unwrap()].reason, Removed::CompilerFiles);
+    let libltdl = [elf(Some("libltdl.so.7"), &[]), b"\0LTDL_LIBRARY_PATH\0".to_vec()].concat();
+    let needed = Why::Dependency { of: "libmagickcore".to_owned() };
+    for given in [
+        plugins().deb("libltdl7", needed, &[(&format!("{LIBRARIES}/libltdl.so.7"), &libltdl)]),
+        // A program may contain a copy of the library.
+        plugins().wheel("w", &[("/opt/app/w/_plugins.so", &libltdl)]),
+    ] {
+        assert!(given.trim().removed.is_empty());
+    }
+    let manual: &[(&str, &[u8])] = &[("/opt/app/w/ltdl.txt", b"LTDL_LIBRARY_PATH")];
+    assert!(plugins().wheel("w", manual).trim().find(LA).is_none());
+}
+
+#[test]
+fn terminfo_entries_stay_and_tab_stops_go() {
+    let files: &[(&str, &[u8])] = &[
+        ("/etc/terminfo/README", b"x"),
+        ("/usr/lib/terminfo/x/xterm", b"x"),
+        ("/usr/share/tabset/vt100", b"x"),
+        ("/usr/share/terminfo/v/vt100", b"x"),
+    ];
+    insta::assert_snapshot!(Given::new().base("ncurses-base", files).trimmed(), @"
+    /etc  gone: directories that trim has emptied
+    /etc/terminfo  gone: directories that trim has emptied
+    /etc/terminfo/README  gone: tab stops of old terminals
+    /usr/lib/terminfo/x/xterm  kept: the interpreter
+    /usr/share/tabset  gone: directories that trim has emptied
+    /usr/share/tabset/vt100  gone: tab stops of old terminals
+    /usr/share/terminfo/v/vt100  kept: the interpreter
     ");
+    assert!(Given::new().deb("ncurses-base", named("ncurses-base"), files).trim().removed.is_empty());
+}
+
+/// Returns the paths that trim removes, without directories.
+fn removed_files(given: &Given) -> Vec<String> {
+    let removed = given.trim().removed.into_iter();
+    removed.filter(|(_, gone)| gone.reason != Removed::EmptiedDirectories).map(|(path, _)| path.to_string()).collect()
+}
+
+#[test]
+fn a_package_that_the_user_named_because_of_its_bulk_stays_whole() {
+    let german = "/usr/share/locale/de/LC_MESSAGES/iso_3166-1.mo";
+    let files: &[(&str, &[u8])] = &[
+        (german, b"many words"),
+        ("/usr/share/doc/iso-codes/README", b"x"),
+        ("/usr/share/doc/iso-codes/changelog.gz", b"a hundred versions"),
+        ("/usr/share/iso-codes/json/iso_3166-1.json", b"few"),
+    ];
+    let changelog = "/usr/share/doc/iso-codes/changelog.gz";
+    assert_eq!(removed_files(&Given::new().deb("iso-codes", named("iso-codes"), files)), [changelog]);
+    // Nobody named it.
+    let required = Given::new().deb("iso-codes", Why::Dependency { of: "gnome".to_owned() }, files);
+    assert_eq!(removed_files(&required), ["/usr/share/doc/iso-codes/README", changelog, german]);
+    // The larger part is no bulk.
+    let data = Given::new().deb("iso-codes", named("iso-codes"), files);
+    let data = data.files(&deb("iso-codes"), &[("/usr/share/iso-codes/all.xml", b"more words than the translations")]);
+    assert_eq!(removed_files(&data).len(), 3);
+}
+
+#[test]
+fn bulk_about_a_program_goes_though_the_user_named_the_program() {
+    let wget = |program: &[u8]| {
+        let files = [
+            ("/usr/bin/wget", program),
+            ("/usr/share/locale/de/LC_MESSAGES/wget.mo", &[b'x'; 1000]),
+            ("/usr/share/man/man1/wget.1.gz", &[b'x'; 1000]),
+        ];
+        removed_files(&Given::new().deb("wget", named("wget"), &files)).len()
+    };
+    assert_eq!(wget(&elf(None, &["libc.so.6"])), 2);
+    // A script is not enough: `bash-completion` contains one.
+    assert_eq!(wget(b"#!/bin/sh"), 0);
+}
+
+#[test]
+fn a_metapackage_names_the_packages_that_it_requires() {
+    let manual = "/usr/share/doc/python3.13/html/index.html";
+    let given = |paperwork: &[(&str, &[u8])]| {
+        let mut given = Given::new().deb("python3-doc", named("python3-doc"), paperwork).deb(
+            "python3.13-doc",
+            Why::Dependency { of: "python3-doc".to_owned() },
+            &[(manual, b"text")],
+        );
+        given.lock.debs[1].required_by = vec!["python3-doc".to_owned()];
+        given
+    };
+    let copyright: (&str, &[u8]) = ("/usr/share/doc/python3-doc/copyright", b"PSF");
+    assert!(given(&[copyright]).trim().removed.is_empty());
+    assert_eq!(removed_files(&given(&[copyright, ("/usr/lib/viewer.py", b"x")])), [manual]);
 }
 
 #[test]

@@ -8,11 +8,17 @@ use crate::world::{World, lath, stdout};
 #[test]
 fn what_is_not_there_is_named() {
     let world = World::usual();
+    stdout(world.build("tool"));
+    fs_err::remove_file(world.path("tool.tar")).unwrap();
     let table = [
         "nothing-like-it",
         "tool==9",
         "tool --with no-such-package",
         "tool --with netbas",
+        // From the catalogue, and from the pages in the cache.
+        "pre-comit",
+        "tol",
+        "tool --with netbsae",
         "tool -c other",
         "tool -o nowhere/x.tar",
         "tool --python 3.12 --base debian:trixie",

@@ -11,9 +11,6 @@ fn a_hostile_wheel_is_refused_by_its_file() {
         tool().raw_entry("../../etc/passwd", "x"),
         tool().raw_entry("/etc/passwd", "x"),
         tool().link("tool/link", "/etc"),
-        tool().recorded_as("tool/__init__.py", "other"),
-        tool().record_line("tool/ghost.py,,"),
-        tool().file("tool/extra.py", "x").without_record_of("tool/extra.py"),
         tool().without_record(),
         tool().raw_entry("tool/.wh.__init__.py", "x"),
         tool().file("twice.py", "a").data("purelib", "twice.py", "b"),
@@ -70,6 +67,28 @@ fn what_is_no_wheel_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_record_that_is_wrong_is_a_note_and_the_image_is_built() {
+    let wrong = [
+        (
+            tool().recorded_as("tool/__init__.py", "other"),
+            "has the digest of other contents for a file, `tool/__init__.py`",
+        ),
+        (tool().record_line("tool/ghost.py,,"), "lists a file that the wheel does not contain, `tool/ghost.py`"),
+        (
+            tool().file("tool/x.py", "x").without_record_of("tool/x.py"),
+            "does not list a file of the wheel, `tool/x.py`",
+        ),
+    ];
+    for (wheel, words) in wrong {
+        let output = with_wheel(&wheel).build("tool");
+        let shown = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && shown.contains("the RECORD of wheel tool"), "{shown}");
+        let unwrapped = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(unwrapped.contains(words), "{words}: {shown}");
+    }
+}
+
+#[test]
 fn a_wheel_that_writes_over_its_own_files_is_reported() {
     let wheel = tool().data("data", "lib/python3.13/site-packages/tool/__init__.py", "other");
     let world = World::new(archive(), PyPi::new().built(&wheel));
@@ -86,12 +105,19 @@ fn the_words_of_a_server_cannot_steer_a_terminal() {
     let world = World::usual();
     let text = "gone\x1b[2J\u{202e}\u{9b}31m\rok";
     world.pypi.server.set("/simple/tool/", testkit::Response::ok(format!("<html>{text}</html>")));
-    let metadata = tool().file("tool/\u{202e}evil\u{9b}.py", "x").without_record_of("tool/\u{202e}evil\u{9b}.py");
-    for world in [&world, &with_wheel(&metadata)] {
+    let outside = tool().raw_entry("../\u{202e}evil\u{9b}.py", "x");
+    let is_obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    for world in [&world, &with_wheel(&outside)] {
         let said = world.refusal("tool");
-        let is_obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
         assert!(!said.contains(is_obeyed), "{said:?}");
     }
+    let unlisted = tool().file("tool/\u{202e}evil\u{9b}.py", "x").without_record_of("tool/\u{202e}evil\u{9b}.py");
+    let output = with_wheel(&unlisted).build("tool");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("the RECORD of wheel tool") && !said.contains(is_obeyed),
+        "{said:?}"
+    );
     let output = world.build("t\u{202e}ool");
     assert!(!String::from_utf8_lossy(&output.stderr).contains('\u{202e}'));
 }

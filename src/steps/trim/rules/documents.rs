@@ -1,16 +1,18 @@
-//! Removes documents that only people read.
+//! Finds documents that only people read.
 
-use super::{Proposal, Scene, any_within};
-use crate::model::reason::Removed;
-use crate::outside::store::StoreError;
+use super::any_within;
+use crate::model::image_path::ImagePath;
 
-/// Removes documentation, except the copyright.
-pub(super) fn documentation(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
-    Ok(scene.remove(Removed::Documentation, |path, _| {
-        any_within(path, &["/usr/share/doc", "/usr/share/doc-base"]) && path.file_name() != "copyright"
-    }))
+/// Returns whether it is documentation, except the copyright.
+pub(super) fn is_documentation(path: &ImagePath) -> bool {
+    any_within(path, &["/usr/share/doc", "/usr/share/doc-base"]) && path.file_name() != "copyright"
 }
 
-pub(super) fn manuals(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
-    Ok(scene.remove(Removed::Manuals, |path, _| any_within(path, &["/usr/share/man", "/usr/share/info"])))
+/// Returns whether it is a list of a package's changes (Debian Policy, section 12.7).
+pub(super) fn is_changelog(path: &ImagePath) -> bool {
+    is_documentation(path) && path.file_name().to_ascii_lowercase().starts_with("changelog")
+}
+
+pub(super) fn is_manual(path: &ImagePath) -> bool {
+    any_within(path, &["/usr/share/man", "/usr/share/info"])
 }

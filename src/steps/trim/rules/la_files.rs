@@ -1,12 +1,15 @@
-//! Removes `.la` files, by which libtool finds the libraries that a library needs when it links.
+//! Removes `.la` files, unless something in the image opens plugins by them.
 
 use super::compiler_files::{has_compiler, is_for_development};
 use super::{Proposal, Scene};
 use crate::model::reason::Removed;
+use crate::model::vocabulary::LTDL_LIBRARY_PATH;
 use crate::outside::store::StoreError;
 
+/// libtool reads `.la` files when it links. At run time only its library libltdl reads them: it finds a plugin by its
+/// `.la` file. ImageMagick, PulseAudio and OpenLDAP use it.
 pub(super) fn la_files(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
-    if has_compiler(scene) {
+    if has_compiler(scene) || scene.is_mentioned(&[LTDL_LIBRARY_PATH]) {
         return Ok(Vec::new());
     }
     Ok(scene

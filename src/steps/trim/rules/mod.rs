@@ -1,5 +1,6 @@
 //! The rules, one file for each kind of path that goes. A rule only proposes changes.
 
+mod bulk;
 mod certificates;
 mod character_sets;
 mod compiler_files;
@@ -20,6 +21,7 @@ mod seeds;
 mod service_files;
 mod stdlib;
 mod symbols;
+mod terminals;
 mod time_zones;
 mod unnamed_programs;
 mod windows_launchers;
@@ -38,17 +40,13 @@ pub(super) const STAGES: [&[Rule]; 3] = [BY_NAME, BY_NEED, AFTERWARDS];
 
 /// These rules decide by the name of a path. Files that they remove need nothing.
 const BY_NAME: &[Rule] = &[
-    documents::documentation,
-    documents::manuals,
-    locales::locales,
-    character_sets::unusual,
+    bulk::bulk,
     compiler_files::compiler_files,
-    la_files::la_files,
-    packager_files::packager_files,
     service_files::service_files,
     stdlib::tests,
     libc_programs::maintenance,
     time_zones::second_copies,
+    terminals::tab_stops,
     certificates::bundled,
     perl::modules,
     pip_lock::externally_managed,
@@ -60,7 +58,8 @@ const BY_NAME: &[Rule] = &[
 /// These rules depend on the remaining files: what they need, and what they name.
 const BY_NEED: &[Rule] = &[
     unnamed_programs::unnamed_programs,
-    character_sets::unused,
+    character_sets::character_sets,
+    la_files::la_files,
     stdlib::unmet_modules,
     libraries::unneeded,
     help_topics::help_topics,

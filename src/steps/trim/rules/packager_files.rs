@@ -1,8 +1,7 @@
-//! Removes files for packagers, desktops and interactive shells.
+//! Finds files for packagers, desktops and interactive shells.
 
-use super::{Proposal, Scene, any_within};
-use crate::model::reason::Removed;
-use crate::outside::store::StoreError;
+use super::any_within;
+use crate::model::image_path::ImagePath;
 
 const DIRECTORIES: [&str; 11] = [
     "/usr/share/lintian",
@@ -18,6 +17,6 @@ const DIRECTORIES: [&str; 11] = [
     "/usr/share/menu",
 ];
 
-pub(super) fn packager_files(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
-    Ok(scene.remove(Removed::PackagerFiles, |path, _| any_within(path, &DIRECTORIES)))
+pub(super) fn is_packager_file(path: &ImagePath) -> bool {
+    any_within(path, &DIRECTORIES)
 }

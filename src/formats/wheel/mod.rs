@@ -1,11 +1,18 @@
 //! Reads and verifies wheels (packaging.python.org, "Binary distribution format").
 
-use std::collections::{BTreeMap, BTreeSet};
+mod entry_points;
+mod record;
+
+use std::collections::BTreeSet;
 use std::io::{self, Read, Seek};
 
-use sha2::digest::DynDigest;
 use thiserror::Error;
 use zip::ZipArchive;
+
+use self::entry_points::scripts;
+use self::record::Record;
+pub(crate) use self::record::base64_url;
+use crate::model::part::RecordFault;
 
 /// The maximum size of one file of a wheel. All files together may have four times this size.
 const MAX_FILE_BYTES: u64 = 4 << 30;
@@ -34,12 +41,8 @@ pub(crate) enum WheelError {
     DistInfo(usize),
     #[error("cannot use the wheel: its Wheel-Version is `{0}`, and this lath reads only 1.x")]
     Version(String),
-    #[error("cannot use the wheel: the {algorithm} of `{file}` is not the one in its RECORD")]
-    Record { file: String, algorithm: &'static str },
     #[error("cannot use the wheel: its entry_points.txt contains a script named `{}`, which cannot be the name of a file", name.escape_debug())]
     Script { name: String },
-    #[error("cannot use the wheel: its RECORD {problem} `{file}`")]
-    Listing { file: String, problem: &'static str },
 }
 
 /// The place that a file of a wheel is installed to.
@@ -69,18 +72,11 @@ pub(crate) struct Wheel<R> {
     /// In the order of the archive. Names of directories end in a slash.
     names: Vec<String>,
     dist_info: String,
-    record: BTreeMap<String, Recorded>,
-}
-
-/// A digest that RECORD gives for a file: sha256 or better, as the specification requires, in URL-safe base64.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Recorded {
-    algorithm: &'static str,
-    digest: String,
+    record: Record,
 }
 
 impl<R: Read + Seek> Wheel<R> {
-    /// Opens the wheel, checks all names and sizes in it, and checks that RECORD lists exactly its files.
+    /// Opens the wheel, checks all names and sizes in it, and reads RECORD.
     pub(crate) fn open(reader: R) -> Result<Self, WheelError> {
         let mut archive = ZipArchive::new(reader).map_err(WheelError::Archive)?;
         let names = checked_names(&mut archive)?;
@@ -92,40 +88,10 @@ impl<R: Read + Seek> Wheel<R> {
             (1, Some(only)) => (*only).to_owned(),
             (count, _) => return Err(WheelError::DistInfo(count)),
         };
-        let mut wheel = Self { archive, names, dist_info, record: BTreeMap::new() };
+        let mut wheel = Self { archive, names, dist_info, record: Record::default() };
         let record = wheel.text("RECORD")?.ok_or_else(|| wheel.missing("RECORD"))?;
-        wheel.check_listing(&record)?;
+        wheel.record = Record::read(&record, &wheel.names, |name| wheel.is_record(name));
         Ok(wheel)
-    }
-
-    /// Stores the digests of RECORD. Every file must be listed in it, and every line must name a file (Binary
-    /// distribution format, "The .dist-info directory", 8).
-    fn check_listing(&mut self, record: &str) -> Result<(), WheelError> {
-        let refuse = |file: &str, problem| Err(WheelError::Listing { file: file.to_owned(), problem });
-        let held: BTreeSet<&str> = self.names.iter().map(String::as_str).collect();
-        let mut listed = BTreeSet::new();
-        for line in record.lines().filter(|line| !line.trim().is_empty()) {
-            let (path, hash) = record_line(line);
-            if !held.contains(path.as_str()) {
-                return refuse(&path, "lists a file that the wheel does not contain:");
-            }
-            if let Some(recorded) = hash {
-                self.record.insert(path.clone(), recorded);
-            }
-            listed.insert(path);
-        }
-        for name in &self.names {
-            if name.ends_with('/') || self.is_record(name) {
-                continue;
-            }
-            if !listed.contains(name) {
-                return refuse(name, "does not list");
-            }
-            if !self.record.contains_key(name) {
-                return refuse(name, "has no sha256 or stronger hash of");
-            }
-        }
-        Ok(())
     }
 
     /// Returns whether `name` is RECORD or a signature of it. RECORD cannot contain the digests of these files.
@@ -173,74 +139,32 @@ impl<R: Read + Seek> Wheel<R> {
     }
 
     /// Passes each file to `keep`: its path as spelled in the wheel, whether it is executable, and its bytes. `keep`
-    /// returns the sha256 of the bytes, which must match RECORD, or `None` if it read only a part.
+    /// returns the sha256 of the bytes, or `None` if it read only a part. Returns the faults of RECORD.
     pub(crate) fn files<E: From<WheelError>>(
-        &mut self,
+        mut self,
         mut keep: impl FnMut(Scheme, String, bool, &mut dyn Read) -> Result<Option<[u8; 32]>, E>,
-    ) -> Result<(), E> {
-        let data = self.dist_info.trim_end_matches(".dist-info").to_owned() + ".data/";
-        for index in 0..self.archive.len() {
-            let name = self.names[index].clone();
+    ) -> Result<Vec<RecordFault>, E> {
+        for (index, name) in self.names.iter().enumerate() {
             if name.ends_with('/') {
                 continue;
             }
             let file = self.archive.by_index(index);
             let file = file.map_err(|source| WheelError::Entry { file: name.clone(), source })?;
             let is_executable = file.unix_mode().is_some_and(|mode| mode & 0o111 != 0);
-            let (scheme, path) = place(&name, &data)?;
-            let recorded = self.record.get(&name);
-            let told_bytes = file.size();
-            // One byte more than the archive promises is enough to detect a wrong size.
-            let mut reader = Watched::new(file.take(told_bytes.saturating_add(1)), recorded);
+            let (scheme, path) = place(name, &self.dist_info)?;
+            let declared_bytes = file.size();
+            // One byte more than the archive declares is enough to detect a wrong size.
+            let mut reader = self.record.watch(name, file.take(declared_bytes.saturating_add(1)));
             let sha256 = keep(scheme, path, is_executable, &mut reader)?;
             let (read_bytes, stronger) = reader.finish();
             let Some(sha256) = sha256 else { continue };
-            if read_bytes != told_bytes {
-                return Err(WheelError::File {
-                    file: name,
-                    problem: "does not have the size that the zip archive declares",
-                }
-                .into());
+            if read_bytes != declared_bytes {
+                let problem = "does not have the size that the zip archive declares";
+                return Err(WheelError::File { file: name.clone(), problem }.into());
             }
-            let Some(recorded) = recorded else { continue };
-            if recorded.digest != base64_url(stronger.as_deref().unwrap_or(&sha256)) {
-                return Err(WheelError::Record { file: name, algorithm: recorded.algorithm }.into());
-            }
+            self.record.compare(name, &sha256, stronger.as_deref());
         }
-        Ok(())
-    }
-}
-
-/// A reader that counts bytes and, if RECORD has another digest than sha256, computes that digest.
-struct Watched<R> {
-    inner: R,
-    read_bytes: u64,
-    hasher: Option<Box<dyn DynDigest>>,
-}
-
-impl<R: Read> Watched<R> {
-    fn new(inner: R, recorded: Option<&Recorded>) -> Self {
-        let hasher: Option<Box<dyn DynDigest>> = match recorded.map(|recorded| recorded.algorithm) {
-            Some("sha384") => Some(Box::new(sha2::Sha384::default())),
-            Some("sha512") => Some(Box::new(sha2::Sha512::default())),
-            _ => None,
-        };
-        Self { inner, read_bytes: 0, hasher }
-    }
-
-    fn finish(self) -> (u64, Option<Box<[u8]>>) {
-        (self.read_bytes, self.hasher.map(DynDigest::finalize))
-    }
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(&buffer[..length]);
-        }
-        self.read_bytes += length as u64;
-        Ok(length)
+        Ok(self.record.faults())
     }
 }
 
@@ -297,91 +221,42 @@ fn check_name(name: &str, is_symlink: bool) -> Result<(), WheelError> {
     Ok(())
 }
 
-fn place(name: &str, data: &str) -> Result<(Scheme, String), WheelError> {
-    let Some(rest) = name.strip_prefix(data) else { return Ok((Scheme::Site, name.to_owned())) };
-    let refuse = |problem| WheelError::File { file: name.to_owned(), problem };
-    let split = rest.split_once('/').filter(|(_, path)| !path.is_empty());
-    let (scheme, path) = split.ok_or_else(|| refuse("is a file, but other files are in a folder of that name"))?;
+/// Returns the place of installation of the entry `name`, and its path there. Folders of schemes are named `*.data`. Like
+/// pip, lath accepts any such folder, because some tools spell its name otherwise than that of dist-info. A folder with
+/// an unknown scheme is an error only if it is certainly meant as such.
+fn place(name: &str, dist_info: &str) -> Result<(Scheme, String), WheelError> {
+    let site = || Ok((Scheme::Site, name.to_owned()));
+    let Some((top, rest)) = name.split_once('/') else { return site() };
+    let Some(stem) = top.strip_suffix(".data") else { return site() };
+    let refuse = |problem| Err(WheelError::File { file: name.to_owned(), problem });
+    let is_own = normalized(stem) == normalized(dist_info.trim_end_matches(".dist-info"));
+    let (scheme, path) = match rest.split_once('/') {
+        Some((scheme, path)) if !path.is_empty() => (scheme, path),
+        _ if is_own => return refuse("is a file, but other files are in a folder of that name"),
+        _ => return site(),
+    };
     let scheme = match scheme {
         "purelib" | "platlib" => Scheme::Site,
         "scripts" => Scheme::Scripts,
         "data" => Scheme::Data,
         "headers" => Scheme::Headers,
-        _ => return Err(refuse("has an unknown installation scheme")),
+        _ if is_own => return refuse("has an unknown installation scheme"),
+        _ => return site(),
     };
     Ok((scheme, path.to_owned()))
 }
 
-/// Reads `path,sha256=...,size`. The path is quoted if it contains a comma or a quote.
-fn record_line(line: &str) -> (String, Option<Recorded>) {
-    let line = line.trim_end();
-    let (rest, _size) = line.rsplit_once(',').unwrap_or((line, ""));
-    let (path, hash) = rest.rsplit_once(',').unwrap_or((rest, ""));
-    let path = match path.strip_prefix('"').and_then(|path| path.strip_suffix('"')) {
-        Some(quoted) => quoted.replace("\"\"", "\""),
-        None => path.to_owned(),
-    };
-    let recorded = hash.split_once('=').and_then(|(name, digest)| {
-        let algorithm = ["sha256", "sha384", "sha512"].into_iter().find(|known| *known == name)?;
-        Some(Recorded { algorithm, digest: digest.trim_end_matches('=').to_owned() })
-    });
-    (path, recorded)
-}
-
-/// Encodes URL-safe base64 without padding, like RECORD (RFC 4648, section 5).
-pub(crate) fn base64_url(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let value = chunk.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for position in 0..=chunk.len() {
-            text.push(ALPHABET[(value >> (18 - 6 * position) & 63) as usize] as char);
+/// Returns `NAME-VERSION` in lower case, with every run of `-`, `_` and `.` as one `-` (packaging.python.org, "Names and
+/// normalization").
+fn normalized(text: &str) -> String {
+    let mut plain = String::new();
+    for c in text.chars() {
+        let c = if matches!(c, '-' | '_' | '.') { '-' } else { c.to_ascii_lowercase() };
+        if c != '-' || !plain.ends_with('-') {
+            plain.push(c);
         }
     }
-    text
-}
-
-/// The scripts of `entry_points.txt`, each with a name that a file in a folder of an image can have. In a layer, names
-/// that begin with `.wh.` remove other files.
-fn scripts(text: &str) -> Result<Vec<(String, String, String)>, WheelError> {
-    const MAX_NAME_BYTES: usize = 255;
-    let is_name = |name: &str| {
-        !matches!(name, "" | "." | "..")
-            && name.len() <= MAX_NAME_BYTES
-            && !name.starts_with(".wh.")
-            && !name.contains(|c: char| matches!(c, '/' | '\\') || c.is_control())
-    };
-    let scripts = entry_points(text);
-    match scripts.iter().find(|(name, ..)| !is_name(name)) {
-        Some((name, ..)) => Err(WheelError::Script { name: name.chars().take(64).collect() }),
-        None => Ok(scripts),
-    }
-}
-
-/// The scripts of `entry_points.txt` (packaging.python.org, "Entry points specification").
-fn entry_points(text: &str) -> Vec<(String, String, String)> {
-    let mut console = Vec::new();
-    let mut gui = Vec::new();
-    let mut section = "";
-    for line in text.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            section = name.trim();
-            continue;
-        }
-        let list = match section {
-            "console_scripts" => &mut console,
-            "gui_scripts" => &mut gui,
-            _ => continue,
-        };
-        let Some((name, target)) = line.split_once('=') else { continue };
-        // Extras after the target are allowed but have no effect.
-        let target = target.split('[').next().unwrap_or_default();
-        if let Some((module, attribute)) = target.split_once(':') {
-            list.push((name.trim().to_owned(), module.trim().to_owned(), attribute.trim().to_owned()));
-        }
-    }
-    console.append(&mut gui);
-    console
+    plain
 }
 
 #[cfg(test)]
@@ -391,6 +266,7 @@ mod tests {
     use testkit::WheelBuilder;
 
     use super::*;
+    use crate::model::part::RecordFaultKind;
 
     /// A reader that returns at most three bytes at a time.
     struct Sips(Cursor<Vec<u8>>);
@@ -408,19 +284,26 @@ mod tests {
         }
     }
 
-    fn read(reader: impl Read + Seek) -> Result<Vec<(Scheme, String)>, WheelError> {
+    /// The files of a wheel, with their places.
+    type Placed = Vec<(Scheme, String)>;
+
+    fn read(reader: impl Read + Seek) -> Result<Placed, WheelError> {
+        read_all(reader).map(|(files, _)| files)
+    }
+
+    fn read_all(reader: impl Read + Seek) -> Result<(Placed, Vec<RecordFault>), WheelError> {
         use sha2::Digest as _;
         let mut seen = Vec::new();
         let mut wheel = Wheel::open(reader)?;
         wheel.header()?;
-        wheel.files(|scheme, path, _, reader| {
+        let faults = wheel.files(|scheme, path, _, reader| {
             let mut bytes = Vec::new();
             let read = reader.read_to_end(&mut bytes);
             read.map_err(|source| WheelError::Read { file: path.clone(), source })?;
             seen.push((scheme, path));
             Ok::<_, WheelError>(Some(sha2::Sha256::digest(&bytes).into()))
         })?;
-        Ok(seen)
+        Ok((seen, faults))
     }
 
     fn demo() -> WheelBuilder {
@@ -462,10 +345,6 @@ mod tests {
             demo().raw_entry("a//b", "x"),
             demo().link("lib", "/etc"),
             demo().raw_entry("demo/a.py", "again"),
-            demo().recorded_as("demo/a.py", "other"),
-            demo().without_record_of("demo/a.py"),
-            demo().record_line("ghost.py,,"),
-            demo().without_record_of("demo/a.py").record_line("demo/a.py,md5=x,1"),
             demo().without_record(),
             demo().claims_size("demo/a.py", 0),
             demo().claims_size("demo/a.py", 9),
@@ -490,10 +369,6 @@ mod tests {
         cannot use the wheel: `a//b` has a name that no file can have
         cannot use the wheel: `lib` is a symbolic link
         cannot use the wheel: two of its entries have the same name
-        cannot use the wheel: the sha256 of `demo/a.py` is not the one in its RECORD
-        cannot use the wheel: its RECORD does not list `demo/a.py`
-        cannot use the wheel: its RECORD lists a file that the wheel does not contain: `ghost.py`
-        cannot use the wheel: its RECORD has no sha256 or stronger hash of `demo/a.py`
         cannot use the wheel: `demo-1.dist-info/RECORD` is missing
         cannot read the wheel's `demo/a.py`: File is larger than its declared uncompressed size
         cannot use the wheel: `demo/a.py` does not have the size that the zip archive declares
@@ -520,13 +395,40 @@ mod tests {
     }
 
     #[test]
-    fn digests_better_than_sha256_are_verified_too() {
+    fn a_record_that_is_wrong_is_a_fault_of_its_kind() {
         use sha2::Digest as _;
-        let line = |text: &str| format!("demo/a.py,sha512={},1", base64_url(&sha2::Sha512::digest(text)));
-        let wheel = |text: &str| demo().without_record_of("demo/a.py").record_line(&line(text)).build();
-        assert!(read(Cursor::new(wheel("a"))).is_ok());
-        let error = read(Cursor::new(wheel("b"))).unwrap_err();
-        assert!(error.to_string().contains("the sha512 of `demo/a.py`"), "{error}");
+        let line = |digest: &str| demo().without_record_of("demo/a.py").record_line(&format!("demo/a.py,{digest},1"));
+        let sha512 = |text: &str| line(&format!("sha512={}", base64_url(&sha2::Sha512::digest(text))));
+        let hexadecimal = |text: &str| line(&format!("sha256={}", hex::encode(sha2::Sha256::digest(text))));
+        let table = [
+            (demo(), None),
+            (sha512("a"), None),
+            (sha512("b"), Some((RecordFaultKind::OtherDigest, "demo/a.py"))),
+            (demo().recorded_as("demo/a.py", "other"), Some((RecordFaultKind::OtherDigest, "demo/a.py"))),
+            (hexadecimal("a"), Some((RecordFaultKind::Hexadecimal, "demo/a.py"))),
+            (hexadecimal("b"), Some((RecordFaultKind::OtherDigest, "demo/a.py"))),
+            (demo().without_record_of("demo/a.py"), Some((RecordFaultKind::NotListed, "demo/a.py"))),
+            (line("md5=x"), Some((RecordFaultKind::NoDigest, "demo/a.py"))),
+            (demo().record_line("ghost.py,,"), Some((RecordFaultKind::NotContained, "ghost.py"))),
+        ];
+        for (wheel, expected) in table {
+            let (_, faults) = read_all(Cursor::new(wheel.build())).unwrap();
+            let expected =
+                expected.map(|(kind, path)| RecordFault { kind, path: path.to_owned(), others: 0 }).into_iter();
+            assert_eq!(faults, expected.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_folder_of_schemes_is_found_by_its_normalised_name() {
+        let place = |name: &str| place(name, "odd_name-1.0.dist-info");
+        for top in ["odd_name-1.0.data", "Odd.Name-1.0.data", "odd-name-1.0.data", "other-2.data"] {
+            assert_eq!(place(&format!("{top}/scripts/tool")).unwrap(), (Scheme::Scripts, "tool".to_owned()), "{top}");
+        }
+        assert!(place("Odd.Name-1.0.data/other/tool").is_err());
+        for name in ["weather.data/model.bin", "weather.data/models/a.bin", "odd_name/a.data/scripts/x"] {
+            assert_eq!(place(name).unwrap(), (Scheme::Site, name.to_owned()));
+        }
     }
 
     #[test]
@@ -540,29 +442,6 @@ mod tests {
             altered[position] ^= 1 << (position % 8);
             // A date or an attribute may change without harm. This test only checks that the call returns.
             let _ = read(Cursor::new(altered));
-        }
-    }
-
-    #[test]
-    fn entry_points_are_read_with_extras_dropped() {
-        let text = "[console_scripts]\na = m.n:f.g [extra]\n[other]\nx = y:z\n[gui_scripts]\ng=m:h\n";
-        let expected = [("a", "m.n", "f.g"), ("g", "m", "h")];
-        let expected: Vec<_> = expected.iter().map(|(a, b, c)| (a.to_string(), b.to_string(), c.to_string())).collect();
-        assert_eq!(entry_points(text), expected);
-    }
-
-    #[test]
-    fn a_script_has_a_name_that_a_file_can_have() {
-        let (whole, long) = ("x".repeat(255), "x".repeat(256));
-        for name in ["tool", "tool.py", "..tool", "my tool", &whole] {
-            assert!(scripts(&format!("[console_scripts]\n{name} = a:b\n")).is_ok(), "{name}");
-        }
-        for name in ["", ".", "..", "a/b", "../x", "/x", "a\0b", "a\rb", "a\x1bb", "a\\b", ".wh.a", &long] {
-            let error = scripts(&format!("[gui_scripts]\n{name} = a:b\n")).unwrap_err().to_string();
-            assert!(
-                error.starts_with("cannot use the wheel: its entry_points.txt contains a script named `"),
-                "{error}"
-            );
         }
     }
 }

@@ -1,0 +1,21 @@
+//! Everything that lath knows by name: releases, Debian packages, programs, libraries and accounts. The names are in the
+//! TOML files, and each file is read when it is first needed.
+//!
+//! Only names and facts about them belong here. A rule that uses them stays in the step that applies it.
+
+pub(crate) mod accounts;
+pub(crate) mod packages;
+pub(crate) mod programs;
+pub(crate) mod releases;
+pub(crate) mod sonames;
+pub(crate) mod time_zones;
+
+use serde::de::DeserializeOwned;
+
+/// Reads a file of the catalogue. The tests read all of them, so an unreadable one is never released.
+fn read<T: DeserializeOwned>(text: &str) -> T {
+    toml::from_str(text).unwrap_or_else(|error| panic!("cannot read the catalogue: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

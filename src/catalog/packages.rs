@@ -1,0 +1,76 @@
+//! Debian packages that are known by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::model::reason::Why;
+
+pub(super) static PACKAGES: LazyLock<Packages> = LazyLock::new(|| super::read(include_str!("packages.toml")));
+
+/// The packages of each package, by its name.
+pub(super) type ByPackage = BTreeMap<String, BTreeSet<String>>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Packages {
+    pub(super) always: BTreeMap<String, Why>,
+    pub(super) compilers: Vec<String>,
+    pub(super) helpers: ByPackage,
+    pub(super) idle_scripts: BTreeSet<String>,
+    pub(super) in_every_base: BTreeSet<String>,
+    pub(super) pip: BTreeSet<String>,
+    pub(super) shell: BTreeSet<String>,
+    pub(super) skipped: ByPackage,
+    pub(super) skipped_by_trim: ByPackage,
+}
+
+/// Returns the packages of every image in addition to the interpreter, with their reasons.
+pub(crate) fn always() -> &'static BTreeMap<String, Why> {
+    &PACKAGES.always
+}
+
+/// Returns the packages that are needed to build extension modules.
+pub(crate) fn compilers() -> &'static [String] {
+    &PACKAGES.compilers
+}
+
+/// Returns each package whose scripts run programs of packages that it does not depend on, with these packages.
+pub(crate) fn helpers() -> &'static BTreeMap<String, BTreeSet<String>> {
+    &PACKAGES.helpers
+}
+
+/// Returns whether the `postinst` of `package` does nothing that an image needs and lath does not do.
+pub(crate) fn has_idle_script(package: &str) -> bool {
+    PACKAGES.idle_scripts.contains(package)
+}
+
+/// Returns whether every base image with apt contains `package`.
+pub(crate) fn is_in_every_base(package: &str) -> bool {
+    PACKAGES.in_every_base.contains(package)
+}
+
+/// Returns whether `package` belongs to pip, which Dockerfiles install.
+pub(crate) fn is_of_pip(package: &str) -> bool {
+    PACKAGES.pip.contains(package)
+}
+
+/// Returns whether `package` is a shell or one of its usual tools.
+pub(crate) fn is_of_shell(package: &str) -> bool {
+    PACKAGES.shell.contains(package)
+}
+
+/// Returns the dependencies that are skipped: the package that has the dependency (`*` for any), and the skipped one.
+pub(crate) fn skipped() -> impl Iterator<Item = (&'static str, &'static str)> {
+    pairs(&PACKAGES.skipped)
+}
+
+/// Returns the dependencies that are skipped if the tree is trimmed.
+pub(crate) fn skipped_by_trim() -> impl Iterator<Item = (&'static str, &'static str)> {
+    pairs(&PACKAGES.skipped_by_trim)
+}
+
+fn pairs(table: &'static ByPackage) -> impl Iterator<Item = (&'static str, &'static str)> {
+    table.iter().flat_map(|(one, others)| others.iter().map(move |other| (one.as_str(), other.as_str())))
+}

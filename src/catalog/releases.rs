@@ -1,0 +1,126 @@
+//! The releases of Debian and Ubuntu, and the archives that they come from.
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::model::platform::{Architecture, PythonVersion};
+use crate::model::request::Distribution;
+
+static RELEASES: LazyLock<Releases> = LazyLock::new(|| super::read(include_str!("releases.toml")));
+
+/// The keyrings that the table may name, from the packages `debian-archive-keyring` and `ubuntu-keyring`.
+const KEYRINGS: [(&str, &[u8]); 2] = [
+    ("debian-archive-keyring.gpg", include_bytes!("../../keyrings/debian-archive-keyring.gpg")),
+    ("ubuntu-archive-keyring.gpg", include_bytes!("../../keyrings/ubuntu-archive-keyring.gpg")),
+];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Releases {
+    default: String,
+    archives: Archives,
+    /// Of each distribution from the oldest to the newest.
+    releases: Vec<Release>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Archives {
+    debian: Archive,
+    ubuntu: Archive,
+}
+
+/// The archive of a distribution.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Archive {
+    keyring: String,
+    pub(crate) components: Vec<String>,
+    mirror: String,
+    security_mirror: String,
+    ports_mirror: Option<String>,
+}
+
+impl Archive {
+    /// Returns the keys that sign the archive.
+    pub(crate) fn keyring(&self) -> &'static [u8] {
+        KEYRINGS.iter().find(|(name, _)| *name == self.keyring).map_or(&[], |(_, keys)| keys)
+    }
+
+    /// Returns the URLs of the main archive and of the archive of security updates.
+    pub(crate) fn mirrors(&self, architecture: Architecture) -> (&str, &str) {
+        match &self.ports_mirror {
+            Some(ports) if architecture != Architecture::Amd64 => (ports, ports),
+            _ => (&self.mirror, &self.security_mirror),
+        }
+    }
+}
+
+/// A release. The fields are described in `releases.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Release {
+    pub(crate) distribution: Distribution,
+    pub(crate) suite: String,
+    pub(crate) number: Option<String>,
+    pub(crate) title: String,
+    codename: Option<String>,
+    #[serde(default)]
+    aliases: Vec<String>,
+    pub(crate) python: PythonVersion,
+    patch: Option<u8>,
+    pub(crate) glibc: Option<(u16, u16)>,
+    #[serde(default)]
+    pub(crate) for_python: bool,
+    #[serde(default)]
+    pub(crate) is_rolling: bool,
+}
+
+impl Release {
+    /// Returns the name that its os-release(5) has as `VERSION_CODENAME`.
+    pub(crate) fn codename(&self) -> &str {
+        self.codename.as_deref().unwrap_or(&self.suite)
+    }
+
+    /// Returns every name under which users know it.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.suite].into_iter().chain(&self.number).chain(&self.aliases).map(String::as_str)
+    }
+
+    /// Returns the version of its Python with the last number, such as `3.13.5`, if it never changes.
+    pub(crate) fn full_python(&self) -> Option<String> {
+        self.patch.map(|patch| format!("{}.{patch}", self.python))
+    }
+}
+
+/// Returns all releases, of each distribution from the oldest to the newest.
+pub(crate) fn all() -> &'static [Release] {
+    &RELEASES.releases
+}
+
+/// Returns the release of `distribution` that has the suite, the number or the alias `name`.
+pub(crate) fn find(distribution: Distribution, name: &str) -> Option<&'static Release> {
+    all().iter().find(|release| release.distribution == distribution && release.names().any(|known| known == name))
+}
+
+/// Returns the release that lath takes if the user names neither a release nor a Python.
+pub(crate) fn default() -> &'static Release {
+    let default = all().iter().find(|release| release.suite == RELEASES.default);
+    default.unwrap_or_else(|| panic!("cannot find the default release in the catalogue"))
+}
+
+/// Returns the releases that lath takes if the user names only a Python, by their Pythons.
+pub(crate) fn for_python() -> Vec<&'static Release> {
+    let mut releases: Vec<_> = all().iter().filter(|release| release.for_python).collect();
+    releases.sort_by_key(|release| release.python);
+    releases
+}
+
+/// Returns the archive of `distribution`.
+pub(crate) fn archive(distribution: Distribution) -> &'static Archive {
+    match distribution {
+        Distribution::Debian => &RELEASES.archives.debian,
+        Distribution::Ubuntu => &RELEASES.archives.ubuntu,
+    }
+}

@@ -1,0 +1,33 @@
+//! Shared libraries that are known by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+pub(super) static SONAMES: LazyLock<Sonames> = LazyLock::new(|| super::read(include_str!("sonames.toml")));
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sonames {
+    pub(super) driver: BTreeSet<String>,
+    pub(super) manylinux: BTreeSet<String>,
+    pub(super) packages: BTreeMap<String, String>,
+}
+
+/// Returns the Debian package of a library whose package does not follow the naming rule. The package may have `t64` at
+/// the end of its name instead.
+pub(crate) fn package_of(soname: &str) -> Option<&'static str> {
+    SONAMES.packages.get(soname).map(String::as_str)
+}
+
+/// Returns whether `soname` belongs to the driver of a GPU. The host provides it, so no package belongs into the image.
+pub(crate) fn is_of_driver(soname: &str) -> bool {
+    let stem = soname.split_once(".so").map_or(soname, |(stem, _)| stem);
+    SONAMES.driver.iter().any(|known| if known.ends_with('-') { stem.starts_with(known) } else { stem == known })
+}
+
+/// Returns whether manylinux lets a wheel use `soname` from the system.
+pub(crate) fn is_of_manylinux(soname: &str) -> bool {
+    SONAMES.manylinux.contains(soname)
+}

@@ -1,0 +1,575 @@
+//! The imports of a Python file, read with ruff's parser.
+//!
+//! Nothing is run. A file with an error of syntax has no facts, because Python cannot import it either. A file that is
+//! nested deeper than Python itself can compile has none, too.
+//!
+//! Sources: the Python language reference, sections "Import statement" and "Encoding declarations" (PEP 263).
+
+mod text;
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use memchr::memmem;
+use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_stmt};
+use ruff_python_ast::{self as ast, CmpOp, ExceptHandler, Expr, Number, Stmt, UnaryOp};
+use ruff_python_parser::parse_module;
+
+use self::text::{decode, nesting};
+use crate::model::python_file::{Import, ImportedName, PythonFile, When};
+
+/// A larger file is not read. The largest in Debian and on PyPI are tables of a few megabytes.
+const MAX_BYTES: usize = 32 << 20;
+
+/// The stack that one level of nesting may take in [`Collector`] and when the syntax tree is dropped.
+const STACK_BYTES_PER_LEVEL: usize = 4 << 10;
+
+/// Files with fewer levels need no stack of their own.
+const SHALLOW: usize = 100;
+
+/// Systems and situations that an image is not in: `if sys.platform == "win32":`, `if __name__ == "__main__":`.
+const NEVER: [&str; 8] = ["win32", "cygwin", "darwin", "nt", "java", "ios", "android", "__main__"];
+
+/// Reads the facts about a Python file. `None` if Python could not compile it.
+pub(crate) fn parse(bytes: &[u8]) -> Option<PythonFile> {
+    if bytes.len() > MAX_BYTES {
+        return None;
+    }
+    let has = |word: &str| memmem::find(bytes, word.as_bytes()).is_some();
+    if !has("import") && !has("__all__") {
+        return Some(PythonFile::default());
+    }
+    parse_text(&decode(bytes)?)
+}
+
+/// Returns the modules that the lines of a `.pth` file import. `site` runs these lines before any program.
+pub(crate) fn of_pth(bytes: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.split(['\n', '\r']).filter(|line| line.starts_with("import ") || line.starts_with("import\t"));
+    let files = lines.filter_map(|line| parse_text(line.trim()));
+    files.flat_map(|file| file.imports.iter().filter_map(|import| import.module("")).collect::<Vec<_>>()).collect()
+}
+
+fn parse_text(text: &str) -> Option<PythonFile> {
+    let levels = nesting(text)?;
+    let read = || {
+        let parsed = parse_module(text).ok()?;
+        let mut collector = Collector::default();
+        collector.visit_body(parsed.suite());
+        Some(collector.finish())
+    };
+    if levels < SHALLOW { read() } else { stacker::grow((levels + SHALLOW) * STACK_BYTES_PER_LEVEL, read) }
+}
+
+/// Collects the facts while it visits a syntax tree in the order of the text.
+#[derive(Default)]
+struct Collector {
+    file: PythonFile,
+    /// The function at the top level of the file that contains the current node.
+    function: Option<String>,
+    /// How many bodies contain the current node: of the file, of functions, of other statements.
+    depth: usize,
+    when: When,
+    is_skipped: bool,
+    is_optional: bool,
+}
+
+impl Collector {
+    fn finish(mut self) -> PythonFile {
+        let functions: BTreeSet<String> = self.file.functions.keys().cloned().collect();
+        let imported: BTreeSet<&str> =
+            self.file.imports.iter().flat_map(|import| &import.names).map(ImportedName::here).collect();
+        for names in self.file.functions.values_mut().chain([&mut self.file.calls]) {
+            names.retain(|name| functions.contains(name) || imported.contains(name.as_str()));
+        }
+        self.file
+    }
+
+    fn add(&mut self, import: Import) {
+        self.file.imports.push(Import {
+            when: self.when.clone(),
+            is_skipped: self.is_skipped,
+            is_optional: self.is_optional,
+            ..import
+        });
+    }
+
+    /// Visits a part of a statement with `is_skipped` set if it never runs.
+    fn skip_if(&mut self, never: bool, visit: impl FnOnce(&mut Self)) {
+        let before = self.is_skipped;
+        self.is_skipped |= never;
+        visit(self);
+        self.is_skipped = before;
+    }
+
+    fn visit_function(&mut self, function: &ast::StmtFunctionDef, stmt: &Stmt) {
+        function.decorator_list.iter().for_each(|decorator| self.add_run(&decorator.expression));
+        let before = (self.function.clone(), self.when.clone());
+        if self.depth == 1 {
+            let name = function.name.to_string();
+            // If there are several functions of this name, the last one counts.
+            self.file.functions.insert(name.clone(), BTreeSet::new());
+            let of_earlier = self.file.imports.iter_mut().filter(|import| import.when == When::Called(name.clone()));
+            of_earlier.for_each(|import| import.when = When::Later);
+            (self.function, self.when) = (Some(name.clone()), When::Called(name));
+        } else if self.function.is_none() {
+            self.when = When::Later;
+        }
+        walk_stmt(self, stmt);
+        (self.function, self.when) = before;
+    }
+
+    fn visit_if(&mut self, statement: &ast::StmtIf) {
+        self.visit_expr(&statement.test);
+        self.skip_if(is_never(&statement.test), |this| this.visit_body(&statement.body));
+        let mut is_decided = is_always(&statement.test);
+        for clause in &statement.elif_else_clauses {
+            let never = is_decided || clause.test.as_ref().is_some_and(is_never);
+            self.skip_if(never, |this| {
+                clause.test.iter().for_each(|test| this.visit_expr(test));
+                this.visit_body(&clause.body);
+            });
+            is_decided |= clause.test.as_ref().is_some_and(is_always);
+        }
+    }
+
+    fn visit_try(&mut self, statement: &ast::StmtTry) {
+        let before = self.is_optional;
+        self.is_optional |= statement.handlers.iter().any(handles_import_error);
+        self.visit_body(&statement.body);
+        self.is_optional = before;
+        statement.handlers.iter().for_each(|handler| walk_except_handler(self, handler));
+        self.visit_body(&statement.orelse);
+        self.visit_body(&statement.finalbody);
+    }
+
+    /// Adds the strings of a list or tuple that is assigned to `__all__`.
+    fn add_exports(&mut self, target: &Expr, value: &Expr) {
+        let is_exports = matches!(target, Expr::Name(name) if name.id.as_str() == "__all__");
+        if is_exports && self.depth == 1 {
+            let names = elements(value).iter().filter_map(literal).map(Cow::into_owned);
+            self.file.exports.extend(names);
+        }
+    }
+
+    /// Adds a function that runs when the file is imported itself.
+    fn add_run(&mut self, function: &Expr) {
+        if let (Expr::Name(name), When::Imported, false) = (function, &self.when, self.is_skipped) {
+            self.file.calls.insert(name.id.to_string());
+        }
+    }
+
+    /// Adds a call such as `import_module("name")`, if the name is a literal.
+    fn add_call(&mut self, call: &ast::ExprCall) {
+        let function = match &*call.func {
+            Expr::Name(name) => name.id.as_str(),
+            Expr::Attribute(attribute) => attribute.attr.as_str(),
+            _ => return,
+        };
+        if !matches!(function, "import_module" | "__import__") {
+            return;
+        }
+        let Some(name) = call.arguments.args.first().and_then(literal) else { return };
+        let module = name.trim_start_matches('.');
+        let level = u32::try_from(name.len() - module.len()).unwrap_or(u32::MAX);
+        self.add(Import { level, module: module.to_owned(), is_call: true, ..Import::default() });
+    }
+}
+
+impl<'a> Visitor<'a> for Collector {
+    fn visit_body(&mut self, body: &'a [Stmt]) {
+        let before = self.is_skipped;
+        self.depth += 1;
+        for stmt in body {
+            self.visit_stmt(stmt);
+            // The statements after this one are never reached.
+            self.is_skipped |= matches!(stmt, Stmt::Raise(_) | Stmt::Return(_) | Stmt::Break(_) | Stmt::Continue(_));
+        }
+        self.depth -= 1;
+        self.is_skipped = before;
+    }
+
+    fn visit_stmt(&mut self, stmt: &'a Stmt) {
+        match stmt {
+            Stmt::Import(statement) => {
+                for alias in &statement.names {
+                    self.add(Import { module: alias.name.to_string(), ..Import::default() });
+                }
+            }
+            Stmt::ImportFrom(statement) => {
+                let module = statement.module.as_ref().map(ToString::to_string).unwrap_or_default();
+                let names = statement.names.iter().map(imported_name).collect();
+                self.add(Import { level: statement.level, module, names, ..Import::default() });
+            }
+            Stmt::FunctionDef(function) => self.visit_function(function, stmt),
+            Stmt::ClassDef(class) => {
+                class.decorator_list.iter().for_each(|decorator| self.add_run(&decorator.expression));
+                walk_stmt(self, stmt);
+            }
+            Stmt::If(statement) => self.visit_if(statement),
+            Stmt::Try(statement) => self.visit_try(statement),
+            Stmt::While(statement) => {
+                self.visit_expr(&statement.test);
+                self.skip_if(is_false(&statement.test), |this| this.visit_body(&statement.body));
+                self.visit_body(&statement.orelse);
+            }
+            Stmt::Assign(statement) => {
+                statement.targets.iter().for_each(|target| self.add_exports(target, &statement.value));
+                walk_stmt(self, stmt);
+            }
+            Stmt::AugAssign(statement) => {
+                self.add_exports(&statement.target, &statement.value);
+                walk_stmt(self, stmt);
+            }
+            _ => walk_stmt(self, stmt),
+        }
+    }
+
+    fn visit_expr(&mut self, expr: &'a Expr) {
+        match expr {
+            Expr::Name(name) => {
+                let names = self.function.as_ref().and_then(|function| self.file.functions.get_mut(function));
+                if let Some(names) = names.filter(|names| !names.contains(name.id.as_str())) {
+                    names.insert(name.id.to_string());
+                }
+            }
+            Expr::Call(call) => {
+                self.add_run(&call.func);
+                self.add_call(call);
+                walk_expr(self, expr);
+            }
+            _ => walk_expr(self, expr),
+        }
+    }
+}
+
+fn imported_name(alias: &ast::Alias) -> ImportedName {
+    ImportedName { name: alias.name.to_string(), alias: alias.asname.as_ref().map(ToString::to_string) }
+}
+
+/// Returns whether a block with this condition never runs in an image.
+fn is_never(test: &Expr) -> bool {
+    match test {
+        Expr::Name(name) => name.id.as_str() == "TYPE_CHECKING",
+        Expr::Attribute(attribute) => attribute.attr.as_str() == "TYPE_CHECKING",
+        Expr::Compare(comparison) => {
+            let mut sides = std::iter::once(&*comparison.left).chain(&comparison.comparators);
+            comparison.ops.contains(&CmpOp::Eq)
+                && sides.any(|side| literal(side).is_some_and(|text| NEVER.contains(&&*text)))
+        }
+        Expr::BoolOp(operation) => match operation.op {
+            ast::BoolOp::And => operation.values.iter().any(is_never),
+            ast::BoolOp::Or => operation.values.iter().all(is_never),
+        },
+        _ => is_false(test),
+    }
+}
+
+/// Returns whether Python's compiler removes a block with this condition.
+fn is_false(test: &Expr) -> bool {
+    match test {
+        Expr::UnaryOp(operation) => operation.op == UnaryOp::Not && is_always(&operation.operand),
+        Expr::BooleanLiteral(literal) => !literal.value,
+        Expr::NoneLiteral(_) => true,
+        Expr::NumberLiteral(literal) => matches!(&literal.value, Number::Int(value) if value.as_i64() == Some(0)),
+        Expr::StringLiteral(literal) => literal.value.is_empty(),
+        _ => false,
+    }
+}
+
+/// Returns whether Python's compiler removes the other branches of a block with this condition.
+fn is_always(test: &Expr) -> bool {
+    match test {
+        Expr::UnaryOp(operation) => operation.op == UnaryOp::Not && is_false(&operation.operand),
+        Expr::BooleanLiteral(literal) => literal.value,
+        Expr::NumberLiteral(literal) => {
+            matches!(&literal.value, Number::Int(value) if value.as_i64().is_some_and(|value| value != 0))
+        }
+        Expr::Name(name) => name.id.as_str() == "__debug__",
+        _ => false,
+    }
+}
+
+/// Returns whether the handler is for the error of an import that fails, or for all errors.
+fn handles_import_error(handler: &ExceptHandler) -> bool {
+    let ExceptHandler::ExceptHandler(handler) = handler;
+    let Some(expected) = handler.type_.as_deref() else { return true };
+    let is_expected = |expr: &Expr| {
+        let name = match expr {
+            Expr::Name(name) => name.id.as_str(),
+            Expr::Attribute(attribute) => attribute.attr.as_str(),
+            _ => return false,
+        };
+        matches!(name, "ImportError" | "ModuleNotFoundError" | "Exception" | "BaseException")
+    };
+    is_expected(expected) || elements(expected).iter().any(is_expected)
+}
+
+/// Returns the elements of a list or tuple.
+fn elements(expr: &Expr) -> &[Expr] {
+    match expr {
+        Expr::List(list) => &list.elts,
+        Expr::Tuple(tuple) => &tuple.elts,
+        _ => &[],
+    }
+}
+
+/// Returns the text of a string literal.
+fn literal(expr: &Expr) -> Option<Cow<'_, str>> {
+    match expr {
+        Expr::StringLiteral(literal) => Some(Cow::Borrowed(literal.value.to_str())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the imports of a file, one per line: the modules, and what is special about the import.
+    fn imports(text: &str) -> Vec<String> {
+        let file = parse(text.as_bytes()).unwrap();
+        let line = |import: &Import| {
+            let mut line = ".".repeat(import.level as usize) + &import.module;
+            import.names.iter().for_each(|one| line += &format!(" {}", one.name));
+            match &import.when {
+                When::Imported => {}
+                When::Called(function) => line += &format!(" in {function}"),
+                When::Later => line += " later",
+            }
+            for (is_so, word) in
+                [(import.is_skipped, "skipped"), (import.is_optional, "optional"), (import.is_call, "call")]
+            {
+                line += &if is_so { format!(" ({word})") } else { String::new() };
+            }
+            line
+        };
+        file.imports.iter().map(line).collect()
+    }
+
+    #[test]
+    fn imports_are_read_from_all_bodies_with_the_time_at_which_they_run() {
+        let text = "\
+import a.b, c as d
+from .e import f as g, h
+from .. import i
+class K:
+    import j
+    def method(self):
+        import k
+        def inner(): import l
+def main():
+    import m
+    class L:
+        def method(self): import n
+async def other():
+    async with o: from p import q
+if x:
+    def conditional(): import r
+with t: import s; import u
+";
+        assert_eq!(
+            imports(text),
+            [
+                "a.b",
+                "c",
+                ".e f h",
+                ".. i",
+                "j",
+                "k later",
+                "l later",
+                "m in main",
+                "n in main",
+                "p q in other",
+                "r later",
+                "s",
+                "u"
+            ]
+        );
+    }
+
+    #[test]
+    fn blocks_that_never_run_are_skipped() {
+        let text = "\
+if TYPE_CHECKING: import a
+elif x: import b
+else: import c
+if typing.TYPE_CHECKING and x: import d
+if sys.platform == 'win32' or 'nt' == os.name: import e
+if sys.platform == 'win32' or x: import f
+if sys.platform != 'win32': import g
+if __name__ == '__main__': import h
+if 0: import i
+elif not 1: import j
+elif __debug__: import k
+else: import l
+while False: import m
+for _ in x:
+    import n
+    break
+    import o
+if x:
+    raise ImportError
+    import p
+import q
+";
+        let skipped: Vec<String> = imports(text).into_iter().filter(|line| line.contains("skipped")).collect();
+        let names: String = skipped.iter().map(|line| &line[..1]).collect();
+        assert_eq!(names, "adehijlmop");
+    }
+
+    #[test]
+    fn calls_and_errors_that_are_handled_are_recorded() {
+        let text = "\
+try: import a
+except ImportError: import b
+else: import c
+try: import d
+except (x.ModuleNotFoundError, y): pass
+try: import e
+except ValueError: pass
+importlib.import_module('f.g')
+x = __import__(name='h'), __import__('i'), import_module(j)
+def function(): import_module('..k', __package__)
+";
+        let expected =
+            ["a (optional)", "b", "c", "d (optional)", "e", "f.g (call)", "i (call)", "..k in function (call)"];
+        assert_eq!(imports(text), expected);
+    }
+
+    #[test]
+    fn functions_have_the_names_that_lead_to_other_functions_and_imports() {
+        let text = "\
+from a import b as c, d
+def main(x=c):
+    e.f(y); return [helper for d in z]
+def helper(): f'{main}'; import a; a.c
+def helper(): return 'c'
+__all__ = ['main', x, 'helper']
+__all__ += ('c',)
+";
+        let file = parse(text.as_bytes()).unwrap();
+        let names = |function: &str| file.functions[function].iter().cloned().collect::<Vec<_>>().join(" ");
+        assert_eq!((names("main").as_str(), names("helper").as_str()), ("c d helper", ""));
+        assert_eq!(file.in_function("helper").count(), 0, "the last function of a name counts");
+        assert_eq!(file.exports, BTreeSet::from(["main", "helper", "c"].map(str::to_owned)));
+        assert_eq!(parse(b"__all__ = ['a']").unwrap().exports.len(), 1);
+    }
+
+    #[test]
+    fn functions_that_run_during_the_import_are_recorded() {
+        let text = "\
+from a import made, other, Decorator
+def go(): later()
+def later(): pass
+def unused(): pass
+go(locals())
+x = made('x').y
+@Decorator
+def decorated(): pass
+class C:
+    z = outside()
+if TYPE_CHECKING: unused()
+lambda: other
+";
+        let calls = parse(text.as_bytes()).unwrap().calls;
+        assert_eq!(calls, BTreeSet::from(["Decorator", "go", "made"].map(str::to_owned)));
+    }
+
+    #[test]
+    fn lines_of_a_pth_file_import() {
+        let lines =
+            b"./folder\nimport os; on = 1; on and __import__('hook').go()\r\nimport\ta.b\n import c\nimport (\n\xff\n";
+        assert_eq!(of_pth(lines), BTreeSet::from(["a.b", "hook", "os"].map(str::to_owned)));
+    }
+
+    #[test]
+    fn a_file_that_python_cannot_compile_has_no_facts() {
+        let files: [&[u8]; 7] = [
+            b"import a\nprint 'python 2'\n",
+            b"import a\0",
+            b"import a # \xff",
+            b"\xef\xbb\xbf# coding: latin-1\nimport a",
+            b"import a\nif x:\nimport b",
+            b"import a\n(",
+            b"import a\nexec 'x' in y",
+        ];
+        for file in files {
+            assert_eq!(parse(file), None, "{}", String::from_utf8_lossy(file));
+        }
+        for file in [
+            &b"\xef\xbb\xbfimport a"[..],
+            b"# coding: latin-1\nimport a # \xff",
+            b"import a\r\nimport a",
+            b"import a\x0c",
+        ] {
+            assert_eq!(parse(file).unwrap().imports[0].module, "a", "{}", String::from_utf8_lossy(file));
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_read_up_to_a_limit_and_never_overflows_the_stack() {
+        let deep = |open: &str, inner: &str, close: &str, levels: usize| {
+            let text = format!("import a\nx = {}{inner}{}\n", open.repeat(levels), close.repeat(levels));
+            parse(text.as_bytes()).map(|file| file.imports.len())
+        };
+        for (open, inner, close) in [
+            ("(", "1", ")"),
+            ("[", "", "]"),
+            ("f(", "", ")"),
+            ("-", "1", ""),
+            ("not ", "1", ""),
+            ("1 + ", "1", ""),
+            ("", "a", ".b"),
+            ("", "a", "[0]"),
+            ("", "a", "()"),
+            ("1 ** ", "1", ""),
+            ("1 if 1 else ", "1", ""),
+            ("lambda: ", "1", ""),
+            ("lambda x, y: ", "1", ""),
+            ("{1: ", "1", "}"),
+            ("[1, ", "1", "]"),
+            ("await ", "1", ""),
+            ("*", "a", ""),
+            ("x := ", "1", ""),
+        ] {
+            for levels in [1_000, 100_000, 1_000_000] {
+                let found = deep(open, inner, close, levels);
+                assert!(found.is_none_or(|found| found == 1 && levels == 1_000), "{open} {levels}");
+            }
+        }
+        for (open, inner, close) in [("(", "1", ")"), ("1 + ", "1", ""), ("", "a", ".b()")] {
+            assert_eq!(deep(open, inner, close, 1_000), Some(1), "{open}");
+        }
+        let blocks = |levels: usize| {
+            let lines = (0..levels).map(|level| format!("{}if x:\n", " ".repeat(level)));
+            lines.collect::<String>() + &" ".repeat(levels) + "import a\n"
+        };
+        assert_eq!(parse(blocks(90).as_bytes()).map(|file| file.imports.len()), Some(1));
+        assert_eq!(parse(blocks(2_000).as_bytes()), None);
+        assert_eq!(
+            parse(
+                "async ".repeat(100_000).as_bytes().iter().chain(b"import a").copied().collect::<Vec<_>>().as_slice()
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn a_large_table_is_read_and_a_cut_or_changed_file_never_panics() {
+        let table = format!("import a\nTABLE = [{}]\n", "(1, 'x', [0x20, -1]),\n".repeat(100_000));
+        assert_eq!(parse(table.as_bytes()).unwrap().imports.len(), 1);
+        let text = "import a\n@d\nclass A(B[f'{x!r:>{y}}']):\n\tasync def f(self, *, a: int = 1, **k): # x\n\t\timport b\n\
+            match x:\n  case {'a': [1, *_], **r} if (y := z): pass\ntype X[T] = int\ntry: pass\nexcept* E: pass\n\
+            with (a as b, c): x[1:2, ...] = lambda *a, b=1: (yield)\n";
+        assert!(parse(text.as_bytes()).is_some());
+        for at in 0..text.len() {
+            let _ = parse(&text.as_bytes()[..at]);
+            for byte in [0xff, b'(', b'\n', b'{', b'\'', b'\\', b'\t'] {
+                let mut changed = text.as_bytes().to_vec();
+                changed[at] = byte;
+                let _ = parse(&changed);
+            }
+        }
+    }
+}

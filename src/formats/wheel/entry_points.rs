@@ -1,0 +1,74 @@
+//! The scripts of `entry_points.txt` (packaging.python.org, "Entry points specification").
+
+use super::WheelError;
+
+/// The scripts of `entry_points.txt`, each with a name that a file in a folder of an image can have. In a layer, names
+/// that begin with `.wh.` remove other files.
+pub(super) fn scripts(text: &str) -> Result<Vec<(String, String, String)>, WheelError> {
+    const MAX_NAME_BYTES: usize = 255;
+    let is_name = |name: &str| {
+        !matches!(name, "" | "." | "..")
+            && name.len() <= MAX_NAME_BYTES
+            && !name.starts_with(".wh.")
+            && !name.contains(|c: char| matches!(c, '/' | '\\') || c.is_control())
+    };
+    let scripts = entry_points(text);
+    match scripts.iter().find(|(name, ..)| !is_name(name)) {
+        Some((name, ..)) => Err(WheelError::Script { name: name.chars().take(64).collect() }),
+        None => Ok(scripts),
+    }
+}
+
+/// Returns the scripts of both groups, console_scripts first.
+fn entry_points(text: &str) -> Vec<(String, String, String)> {
+    let mut console = Vec::new();
+    let mut gui = Vec::new();
+    let mut section = "";
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            section = name.trim();
+            continue;
+        }
+        let list = match section {
+            "console_scripts" => &mut console,
+            "gui_scripts" => &mut gui,
+            _ => continue,
+        };
+        let Some((name, target)) = line.split_once('=') else { continue };
+        // Extras after the target are allowed but have no effect.
+        let target = target.split('[').next().unwrap_or_default();
+        if let Some((module, attribute)) = target.split_once(':') {
+            list.push((name.trim().to_owned(), module.trim().to_owned(), attribute.trim().to_owned()));
+        }
+    }
+    console.append(&mut gui);
+    console
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entry_points_are_read_with_extras_dropped() {
+        let text = "[console_scripts]\na = m.n:f.g [extra]\n[other]\nx = y:z\n[gui_scripts]\ng=m:h\n";
+        let expected = [("a", "m.n", "f.g"), ("g", "m", "h")];
+        let expected: Vec<_> = expected.iter().map(|(a, b, c)| (a.to_string(), b.to_string(), c.to_string())).collect();
+        assert_eq!(entry_points(text), expected);
+    }
+
+    #[test]
+    fn a_script_has_a_name_that_a_file_can_have() {
+        let (whole, long) = ("x".repeat(255), "x".repeat(256));
+        for name in ["tool", "tool.py", "..tool", "my tool", &whole] {
+            assert!(scripts(&format!("[console_scripts]\n{name} = a:b\n")).is_ok(), "{name}");
+        }
+        for name in ["", ".", "..", "a/b", "../x", "/x", "a\0b", "a\rb", "a\x1bb", "a\\b", ".wh.a", &long] {
+            let error = scripts(&format!("[gui_scripts]\n{name} = a:b\n")).unwrap_err().to_string();
+            assert!(
+                error.starts_with("cannot use the wheel: its entry_points.txt contains a script named `"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Every index of a request: those of the command line, and those of its requirements files.
+
+use crate::model::secret_text::SecretText;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct AllIndexes {
+    /// Replaces PyPI.
+    pub(crate) default_index: Option<SecretText>,
+    /// Searched before the default index, in order.
+    pub(crate) extra: Vec<SecretText>,
+    /// Pages and folders that list files (`--find-links`).
+    pub(crate) find_links: Vec<SecretText>,
+    /// Whether only `find_links` are searched (`--no-index`).
+    pub(crate) has_only_links: bool,
+}

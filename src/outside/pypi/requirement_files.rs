@@ -1,0 +1,177 @@
+//! Reads requirements files and the files that they include, and finds the options in them that uv's parser passes over.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use uv_client::BaseClientBuilder;
+use uv_distribution_filename::{DistExtension, WheelFilename};
+use uv_distribution_types::{
+    IndexUrl, NameRequirementSpecification, Requirement, RequirementSource, UnresolvedRequirement,
+    UnresolvedRequirementSpecification,
+};
+use uv_pep508::{MarkerTree, VerbatimUrl};
+use uv_redacted::DisplaySafeUrl;
+use uv_requirements::RequirementsSpecification;
+use uv_requirements_txt::{RequirementsTxt, SourceCache};
+
+use crate::formats::requirements_txt::{FileOption, prepare};
+use crate::model::world_settings::Variables;
+use crate::outside::pypi::Cause;
+
+/// The texts of requirements files in the form that uv's parser reads, by their paths.
+#[derive(Debug)]
+pub(super) struct RequirementFiles<'a> {
+    variables: &'a Variables,
+    texts: SourceCache,
+    seen: BTreeSet<PathBuf>,
+    options: Vec<(PathBuf, FileOption)>,
+    odd_paths: Vec<UnresolvedRequirementSpecification>,
+}
+
+impl<'a> RequirementFiles<'a> {
+    pub(super) fn new(variables: &'a Variables) -> Self {
+        Self {
+            variables,
+            texts: SourceCache::default(),
+            seen: BTreeSet::new(),
+            options: Vec::new(),
+            odd_paths: Vec::new(),
+        }
+    }
+
+    /// Reads `path` as uv does. `is_constraints` is whether all its requirements only limit versions.
+    pub(super) async fn read(
+        &mut self,
+        path: &Path,
+        is_constraints: bool,
+        base: &BaseClientBuilder<'_>,
+    ) -> Result<RequirementsSpecification, Cause> {
+        self.prepare(path)?;
+        let current = std::env::current_dir()?;
+        let read = RequirementsTxt::parse_with_cache(path, current, base, &mut self.texts).await?;
+        let mut read = requirements(read);
+        read.requirements.append(&mut self.odd_paths);
+        if is_constraints { limits(read) } else { Ok(read) }
+    }
+
+    /// Returns whether a file allows pre-release versions (`--pre`).
+    pub(super) fn allows_prereleases(&self) -> bool {
+        self.options.iter().any(|(_, option)| option.name == "--pre")
+    }
+
+    /// Returns a sentence for each option that is not followed.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let sentence = |(path, FileOption { line, name, value }): &(PathBuf, FileOption)| {
+            let reason = match name.as_str() {
+                // lath installs only wheels, and `--pre` is followed.
+                "--pre" | "--prefer-binary" | "--only-binary" => return None,
+                "--no-binary" if value == ":none:" => return None,
+                "--no-binary" => "lath installs wheels, and builds nothing from source",
+                "--trusted-host" => "lath always checks certificates",
+                "--use-feature" => "it is a feature of pip",
+                _ => "it only affects builds from source",
+            };
+            let option = [name.as_str(), value].join(" ");
+            Some(format!("`{}` has no effect ({}, line {line}): {reason}", option.trim_end(), path.display()))
+        };
+        self.options.iter().filter_map(sentence).collect()
+    }
+
+    /// Reads a file on disk and all files that it includes. uv reads files on servers, and reports missing files.
+    fn prepare(&mut self, path: &Path) -> Result<(), Cause> {
+        if is_url(path) || !self.seen.insert(path.to_owned()) {
+            return Ok(());
+        }
+        let Ok(bytes) = fs::read(path) else { return Ok(()) };
+        let prepared = prepare(&bytes, |name| self.variables.0.get(name).cloned(), is_odd_path);
+        let prepared = prepared.map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()))?;
+        self.options.extend(prepared.options.into_iter().map(|option| (path.to_owned(), option)));
+        self.texts.insert(path.to_owned(), prepared.text);
+        self.odd_paths.extend(prepared.odd_paths.iter().filter_map(|path| by_odd_path(path)));
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for include in prepared.includes {
+            self.prepare(&folder.join(include))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether `text` is the path of a file in which uv would take a part for a fragment or for an escape.
+fn is_odd_path(text: &str) -> bool {
+    text.contains(['#', '%']) && Path::new(text).is_file()
+}
+
+/// Returns the requirement for the wheel at `path`, if uv would misread the path.
+pub(super) fn by_odd_path(path: &str) -> Option<UnresolvedRequirementSpecification> {
+    let wheel: WheelFilename = Path::new(path).file_name()?.to_str()?.parse().ok()?;
+    let absolute = is_odd_path(path).then(|| std::path::absolute(path).ok()).flatten()?;
+    let url = VerbatimUrl::from_url(DisplaySafeUrl::from_file_path(&absolute).ok()?).with_given(path);
+    let requirement = Requirement {
+        name: wheel.name,
+        extras: Box::default(),
+        groups: Box::default(),
+        marker: MarkerTree::default(),
+        source: RequirementSource::Path { install_path: absolute.into(), ext: DistExtension::Wheel, url },
+        origin: None,
+    };
+    Some(UnresolvedRequirementSpecification::from(requirement))
+}
+
+fn is_url(path: &Path) -> bool {
+    ["http://", "https://", "file://"].iter().any(|scheme| path.to_string_lossy().starts_with(scheme))
+}
+
+fn requirements(file: RequirementsTxt) -> RequirementsSpecification {
+    let entries = file.requirements.into_iter().chain(file.editables);
+    RequirementsSpecification {
+        requirements: entries.map(UnresolvedRequirementSpecification::from).collect(),
+        constraints: file.constraints.into_iter().map(limit).collect(),
+        index_url: file.index_url.map(IndexUrl::from),
+        extra_index_urls: file.extra_index_urls.into_iter().map(IndexUrl::from).collect(),
+        no_index: file.no_index,
+        find_links: file.find_links.into_iter().map(IndexUrl::from).collect(),
+        no_binary: file.no_binary,
+        no_build: file.only_binary,
+        require_hashes: file.require_hashes,
+        ..RequirementsSpecification::default()
+    }
+}
+
+/// Makes every requirement a limit.
+fn limits(mut specification: RequirementsSpecification) -> Result<RequirementsSpecification, Cause> {
+    for entry in std::mem::take(&mut specification.requirements) {
+        match entry.requirement {
+            UnresolvedRequirement::Named(requirement) => {
+                specification.constraints.push(NameRequirementSpecification { requirement, hashes: entry.hashes });
+            }
+            UnresolvedRequirement::Unnamed(unnamed) => {
+                return Err(format!("`{unnamed}` has no name, so it cannot limit a version").into());
+            }
+        }
+    }
+    Ok(specification)
+}
+
+fn limit(requirement: uv_pep508::Requirement<uv_pypi_types::VerbatimParsedUrl>) -> NameRequirementSpecification {
+    NameRequirementSpecification::from(Requirement::from(requirement))
+}
+
+/// Adds `other` to `all`. Two different default indexes are an error, because only one of them could be used.
+pub(super) fn merge(all: &mut RequirementsSpecification, other: RequirementsSpecification) -> Result<(), Cause> {
+    if let (Some(one), Some(two)) = (&all.index_url, &other.index_url)
+        && one != two
+    {
+        return Err("the files name different indexes with `--index-url`".into());
+    }
+    all.requirements.extend(other.requirements);
+    all.constraints.extend(other.constraints);
+    all.index_url = all.index_url.take().or(other.index_url);
+    all.extra_index_urls.extend(other.extra_index_urls);
+    all.find_links.extend(other.find_links);
+    all.no_index |= other.no_index;
+    all.require_hashes |= other.require_hashes;
+    all.no_binary.extend(other.no_binary);
+    all.no_build.extend(other.no_build);
+    Ok(())
+}

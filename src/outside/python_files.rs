@@ -1,0 +1,136 @@
+//! The facts about Python files, parsed when they are first needed. The cache keeps them per parcel.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+
+use crate::formats::python_imports;
+use crate::model::digest::Digest;
+use crate::model::facts::TreeFacts;
+use crate::model::image_path::ImagePath;
+use crate::model::python_file::PythonFile;
+use crate::model::start_up::PythonSource;
+use crate::model::tree::Tree;
+use crate::outside::store::{Bucket, Store, StoreError};
+
+/// The facts about files of a parcel, by the digests of their contents. `None` if Python could not compile the file.
+type Known = BTreeMap<Digest, Option<PythonFile>>;
+
+/// The Python files of a tree.
+pub(crate) struct PythonFiles<'a> {
+    tree: &'a Tree,
+    facts: &'a TreeFacts,
+    store: &'a Store,
+    /// The facts that are in memory, by parcel. Files that come from no parcel have the key `None`, and are not cached.
+    known: BTreeMap<Option<Digest>, Known>,
+    /// The parcels of which the cache does not have all facts that are in memory.
+    changed: BTreeSet<Digest>,
+}
+
+/// A file, and the parcel that it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    parcel: Option<Digest>,
+    digest: Digest,
+}
+
+impl<'a> PythonFiles<'a> {
+    pub(crate) fn new(tree: &'a Tree, facts: &'a TreeFacts, store: &'a Store) -> Self {
+        Self { tree, facts, store, known: BTreeMap::new(), changed: BTreeSet::new() }
+    }
+
+    /// Returns the contents of a file of the tree.
+    pub(crate) fn contents(&self, path: &ImagePath) -> Result<Vec<u8>, StoreError> {
+        match self.place(path) {
+            Some(place) => self.store.read(&place.digest),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Writes the facts that were parsed into the cache.
+    pub(crate) fn keep(&mut self) -> Result<(), StoreError> {
+        for parcel in std::mem::take(&mut self.changed) {
+            self.store.write_entry(Bucket::PythonFiles, &parcel, &self.known[&Some(parcel)])?;
+        }
+        Ok(())
+    }
+
+    fn place(&self, path: &ImagePath) -> Option<Place> {
+        let (_, node) = match self.tree.nodes.get(path) {
+            Some(node) if node.digest().is_some() => (path.clone(), node),
+            _ => self.tree.find(path.as_str())?,
+        };
+        Some(Place { parcel: self.facts.parcel_of(&node.origin), digest: *node.digest()? })
+    }
+
+    /// Parses the files that are neither in memory nor in the cache.
+    fn parse(&mut self, places: &[Place]) -> Result<(), StoreError> {
+        for parcel in places.iter().filter_map(|place| place.parcel) {
+            let cached = || self.store.entry(Bucket::PythonFiles, &parcel).unwrap_or_default();
+            self.known.entry(Some(parcel)).or_insert_with(cached);
+        }
+        let is_missing = |place: &&Place| self.get(place).is_none();
+        let missing: BTreeSet<Place> = places.iter().filter(is_missing).copied().collect();
+        let parse = |place: &Place| Ok((*place, python_imports::parse(&self.store.read(&place.digest)?)));
+        let parsed: Result<Vec<_>, StoreError> = missing.par_iter().map(parse).collect();
+        for (place, file) in parsed? {
+            self.known.entry(place.parcel).or_default().insert(place.digest, file);
+            self.changed.extend(place.parcel);
+        }
+        Ok(())
+    }
+
+    fn get(&self, place: &Place) -> Option<&Option<PythonFile>> {
+        self.known.get(&place.parcel)?.get(&place.digest)
+    }
+}
+
+impl PythonSource for PythonFiles<'_> {
+    type Error = StoreError;
+
+    fn read(&mut self, paths: &[&ImagePath]) -> Result<Vec<Option<PythonFile>>, StoreError> {
+        let places: Vec<Option<Place>> = paths.iter().map(|path| self.place(path)).collect();
+        self.parse(&places.iter().flatten().copied().collect::<Vec<_>>())?;
+        Ok(places.into_iter().map(|place| self.get(&place?)?.clone()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::facts::FileFacts;
+    use crate::model::tree::{Node, Origin};
+
+    #[test]
+    fn files_of_a_parcel_are_parsed_once_and_others_each_time() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(&home.path().join("store")).unwrap();
+        let wheel = Origin::Wheel { name: "a".to_owned(), version: "1".to_owned() };
+        let (parcel, mut facts, mut tree) = (Digest::of(b"parcel"), TreeFacts::default(), Tree::default());
+        facts.add_all(&wheel, parcel, &FileFacts::new());
+        let path = |name: &str| ImagePath::parse(name).unwrap();
+        for (name, text, origin) in
+            [("/a.py", "import x", &wheel), ("/b.py", "import (", &wheel), ("/c.py", "import y", &Origin::User)]
+        {
+            let digest = store.put(text.as_bytes()).unwrap();
+            tree.insert(path(name), Node::file(digest, text.len() as u64, 0o644, origin.clone()));
+        }
+        tree.insert(path("/link.py"), Node::link("a.py", wheel.clone()));
+        let imports = |facts: &TreeFacts| {
+            let mut files = PythonFiles::new(&tree, facts, &store);
+            let paths = ["/a.py", "/b.py", "/c.py", "/link.py", "/missing.py"].map(path);
+            let read = files.read(&paths.iter().collect::<Vec<_>>()).unwrap();
+            files.keep().unwrap();
+            read.into_iter().map(|file| Some(file?.imports.first()?.module.clone())).collect::<Vec<_>>()
+        };
+        let expected = [Some("x"), None, Some("y"), Some("x"), None].map(|name| name.map(str::to_owned));
+        assert_eq!(imports(&facts), expected);
+        let mut entry: Known = store.entry(Bucket::PythonFiles, &parcel).unwrap();
+        assert_eq!(entry.len(), 2, "a file with errors is not parsed again either");
+        // The cache is used: a changed entry changes the result.
+        entry.values_mut().flatten().for_each(|file| file.imports[0].module = "cached".to_owned());
+        store.write_entry(Bucket::PythonFiles, &parcel, &entry).unwrap();
+        let expected = [Some("cached"), None, Some("y"), Some("cached"), None].map(|name| name.map(str::to_owned));
+        assert_eq!(imports(&facts), expected);
+    }
+}

@@ -1,0 +1,51 @@
+//! The indexes of the request as options of pip and uv, without credentials.
+
+use super::text::shell_word;
+use crate::model::all_indexes::AllIndexes;
+use crate::model::secret_text::SecretText;
+
+/// The names of the options for the default index and for the other ones.
+struct Names {
+    default: &'static str,
+    extra: &'static str,
+}
+
+/// Returns pip's options, one per entry.
+pub(super) fn for_pip(indexes: &AllIndexes) -> Vec<String> {
+    let mut options = Vec::new();
+    for (option, url) in options_of(indexes, &Names { default: "--index-url", extra: "--extra-index-url" }) {
+        options.push(option);
+        // pip refuses an index without encryption, unless its host is named.
+        let parsed = url.and_then(SecretText::url).filter(|url| url.scheme() == "http");
+        if let Some(host) = parsed.as_ref().and_then(url::Url::host_str) {
+            options.push(format!("--trusted-host {}", shell_word(host)));
+        }
+    }
+    options
+}
+
+/// Returns uv's options, one per entry.
+pub(super) fn for_uv(indexes: &AllIndexes) -> Vec<String> {
+    let options = options_of(indexes, &Names { default: "--default-index", extra: "--index" });
+    options.into_iter().map(|(option, _)| option).collect()
+}
+
+/// Returns whether an index is on this machine, so that a Dockerfile cannot use it.
+pub(super) fn is_local(index: &SecretText) -> bool {
+    index.exposed().starts_with("file:")
+}
+
+/// Returns all indexes that a Dockerfile could name.
+pub(super) fn each(indexes: &AllIndexes) -> impl Iterator<Item = &SecretText> {
+    indexes.default_index.iter().chain(&indexes.extra).chain(&indexes.find_links)
+}
+
+fn options_of<'a>(indexes: &'a AllIndexes, names: &Names) -> Vec<(String, Option<&'a SecretText>)> {
+    let default = indexes.default_index.iter().map(|url| (names.default, url));
+    let extra = indexes.extra.iter().map(|url| (names.extra, url));
+    let links = indexes.find_links.iter().map(|url| ("--find-links", url));
+    let named = default.chain(extra).chain(links).filter(|(_, url)| !is_local(url));
+    let only_links = indexes.has_only_links.then(|| ("--no-index".to_owned(), None));
+    let named = named.map(|(option, url)| (format!("{option} {}", shell_word(&url.to_string())), Some(url)));
+    only_links.into_iter().chain(named).collect()
+}

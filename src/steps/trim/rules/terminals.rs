@@ -1,0 +1,13 @@
+//! Removes the files about terminals that are not terminfo entries.
+
+use super::{Proposal, Scene};
+use crate::model::reason::Removed;
+use crate::outside::store::StoreError;
+
+/// Only `tset` and `tput init` read the tab stops, and no image has these programs unless the user names their package.
+/// The terminfo entries stay, because `curses` cannot start without the one of its terminal.
+pub(super) fn tab_stops(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
+    Ok(scene.remove(Removed::TabStops, |path, package| {
+        scene.is_base(package) && (path.is_within("/usr/share/tabset") || path.as_str() == "/etc/terminfo/README")
+    }))
+}

@@ -1,0 +1,146 @@
+//! The parts of a request that a Dockerfile must contain: all files of the wheels, all indexes, and the right Python.
+
+use fs_err as fs;
+use testkit::pypi::PyPiServer;
+use testkit::{PyPi, WheelBuilder};
+
+use super::{outcome, text};
+use crate::world::{World, archive, tool};
+
+/// Returns the `COPY` instructions with which stage two of the recipe takes the program from stage one.
+fn copied(wheel: &WheelBuilder) -> Vec<String> {
+    let world = World::new(archive(), PyPi::new().built(wheel));
+    let recipe = text(&world, "demo -t demo");
+    recipe.lines().filter(|line| line.starts_with("COPY --from=build")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_recipe_copies_every_folder_that_wheels_add_to_the_user_base() {
+    let demo = || WheelBuilder::new("demo", "1.0").file("demo/__init__.py", "");
+    let all = ["COPY --from=build ${PYTHONUSERBASE}/ ${PYTHONUSERBASE}/"];
+    let lib = "COPY --from=build ${PYTHONUSERBASE}/lib/ ${PYTHONUSERBASE}/lib/";
+    let bin = "COPY --from=build ${PYTHONUSERBASE}/bin/ ${PYTHONUSERBASE}/bin/";
+    assert_eq!(copied(&demo()), [lib]);
+    assert_eq!(copied(&demo().script("demo", "demo:main")), [bin, lib]);
+    // Executables among the data have no script, but the same folder.
+    assert_eq!(copied(&demo().data("data", "bin/demo", "")), [bin, lib]);
+    assert_eq!(copied(&demo().data("data", "share/demo/page.html", "")), all);
+    assert_eq!(copied(&demo().data("data", "etc/demo.conf", "")), all);
+    assert_eq!(copied(&demo().data("data", "demo.txt", "")), all);
+    assert_eq!(copied(&demo().data("headers", "demo.h", "")), all);
+}
+
+#[test]
+fn lean_copies_the_whole_user_base() {
+    let demo = WheelBuilder::new("demo", "1.0").file("demo/__init__.py", "").data("data", "share/demo/page.html", "");
+    let world = World::new(archive(), PyPi::new().built(&demo));
+    let lean = text(&world, "demo -t demo --style lean");
+    assert!(lean.contains("\nCOPY --from=build /opt/app /opt/app\n"), "{lean}");
+}
+
+/// Returns the Dockerfile of the file `req.txt`, without an index on the command line.
+fn of_requirements_file(world: &World, style: &str) -> (i32, String, String) {
+    let mut command = assert_cmd::Command::cargo_bin("lath").unwrap();
+    command.current_dir(world.path("")).env_clear().env("LATH_CACHE_DIR", "cache");
+    command.args(["dockerfile", "--platform", "linux/amd64", "--keyring", "keys", "-r", "req.txt", "-t", "demo"]);
+    command.args(["--mirror", &world.debian.url(), "--security-mirror", &world.debian.security_url()]);
+    command.args(style.split_whitespace());
+    outcome(command.output().unwrap())
+}
+
+/// Returns the lines of `text` with options for indexes. `[NAME]` replaces the address of a server.
+fn index_lines(text: &str, servers: [(&str, &PyPiServer); 3]) -> Vec<String> {
+    let servers = servers.map(|(name, server)| (name, server.url()));
+    let named = |line: &str| {
+        let line = line.trim().trim_end_matches([' ', '\\']).split(" -r ").next().unwrap().to_owned();
+        servers.iter().fold(line, |line, (name, url)| line.replace(url, name))
+    };
+    let lines = text.lines().map(named);
+    lines.filter(|line| line.contains("index") && line.starts_with("--") || line.contains("find-links")).collect()
+}
+
+#[test]
+fn the_indexes_of_a_requirements_file_are_in_the_dockerfile_without_their_passwords() {
+    let uv = WheelBuilder::new("uv", "0.9.0").file("uv/__init__.py", "").script("uv", "uv:main");
+    let world = World::new(archive(), PyPi::new().built(&tool()).built(&uv));
+    let extra = PyPi::new().built(&WheelBuilder::new("extra", "1.0").file("extra/__init__.py", "")).serve();
+    let links = PyPi::new().html().built(&WheelBuilder::new("linked", "1.0").file("linked/__init__.py", "")).serve();
+    let with_password = |server: &PyPiServer| server.url().replace("http://", "http://me:secret@");
+    let file = format!(
+        "--index-url {}\n--extra-index-url {}\n--find-links {}linked/\ntool\nextra\nlinked\n",
+        with_password(world.pypi()),
+        with_password(&extra),
+        with_password(&links),
+    );
+    fs::write(world.path("req.txt"), file).unwrap();
+    let servers = [("[INDEX]", world.pypi()), ("[EXTRA]", &extra), ("[LINKS]", &links)];
+    for (style, [default, other]) in [
+        ("--style recipe", ["--index-url", "--extra-index-url"]),
+        ("--style lean", ["--index-url", "--extra-index-url"]),
+        ("--fat", ["--index-url", "--extra-index-url"]),
+        ("--style uv", ["--default-index", "--index"]),
+    ] {
+        let (code, text, stderr) = of_requirements_file(&world, style);
+        assert_eq!(code, 0, "{stderr}");
+        assert!(!text.contains("secret"), "{text}");
+        let lines = index_lines(&text, servers);
+        let expected =
+            [format!("{default} [INDEX]"), format!("{other} [EXTRA]"), "--find-links [LINKS]linked/".to_owned()];
+        // With the style uv, the first call of pip installs uv itself.
+        assert_eq!(lines[lines.len() - 3..], expected, "{style}: {text}");
+        assert_eq!(lines.len(), if style == "--style uv" { 6 } else { 3 }, "{style}: {text}");
+    }
+}
+
+#[test]
+fn an_index_on_this_machine_that_has_no_wheel_of_the_lock_is_left_out() {
+    let world = World::usual();
+    fs::create_dir(world.path("simple")).unwrap();
+    let folder = format!("file://{}", world.path("simple").display());
+    let file = format!("--index-url {}\n--extra-index-url {folder}\ntool\n", world.pypi_url());
+    fs::write(world.path("req.txt"), file).unwrap();
+    let (code, text, stderr) = of_requirements_file(&world, "--style lean");
+    assert_eq!(code, 0, "{stderr}");
+    assert!(text.contains("--index-url") && !text.contains("file:") && !text.contains("extra-index"), "{text}");
+}
+
+#[test]
+fn a_local_index_is_refused_if_pip_chooses_the_versions() {
+    let world = World::new(archive(), PyPi::new().sdist("oldie-1.0.tar.gz", b"source"));
+    fs::create_dir(world.path("simple")).unwrap();
+    let folder = format!("file://{}", world.path("simple").display());
+    let (code, text, stderr) = outcome(world.dockerfile(&format!("oldie -c oldie --index {folder}")));
+    assert_eq!((code, text.as_str()), (1, ""), "{stderr}");
+    assert!(stderr.contains(&format!("cannot write the index `{folder}` into a Dockerfile")), "{stderr}");
+}
+
+#[test]
+fn a_base_with_a_python_of_its_own_is_refused_unless_the_release_is_named() {
+    let world = World::usual();
+    for (from, release) in [
+        ("python:3.13-slim-trixie", "debian:trixie"),
+        ("mirror.example/library/python:3.12-slim-bookworm", "debian:bookworm"),
+        ("ghcr.io/astral-sh/uv:python3.13-trixie-slim", "debian:trixie"),
+    ] {
+        let (code, stdout, stderr) = outcome(world.dockerfile(&format!("tool --from {from}")));
+        assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+        let message = format!("cannot start from `{from}`: it has a Python of its own");
+        assert!(stderr.contains(&message), "{stderr}");
+        assert!(stderr.contains(&format!("hint: `--from {release}` has no other Python")), "{stderr}");
+        assert!(stderr.contains(&format!("hint: `--base {release}` adds the `python3` of the release")), "{stderr}");
+    }
+    let uv = WheelBuilder::new("uv", "0.9.0").file("uv/__init__.py", "").script("uv", "uv:main");
+    let world = World::new(archive(), PyPi::new().built(&tool()).built(&uv));
+    for style in ["--style recipe", "--style lean --bytecode all", "--style uv", "--fat"] {
+        let text = text(&world, &format!("tool {style} --from python:3.13-slim-trixie --base debian:trixie"));
+        // No call depends on the Python that is first in PATH.
+        let is_call = |line: &&str| line.contains("python3 -") || line.contains("pip install");
+        let calls: Vec<&str> = text.lines().filter(is_call).filter(|line| !line.starts_with('#')).collect();
+        assert!(!calls.is_empty(), "{text}");
+        for call in calls {
+            let is_named = call.contains("/usr/bin/python3 -")
+                || call.contains("uv pip install --prefix /opt/app --python /usr/bin/python3");
+            assert!(is_named, "{style}: {call}");
+        }
+    }
+}
