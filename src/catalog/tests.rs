@@ -15,12 +15,13 @@ use crate::model::platform::Architecture;
 use crate::model::request::Distribution;
 
 /// The files, with their names.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("accounts.toml", include_str!("accounts.toml")),
     ("packages.toml", include_str!("packages.toml")),
     ("programs.toml", include_str!("programs.toml")),
     ("releases.toml", include_str!("releases.toml")),
     ("sonames.toml", include_str!("sonames.toml")),
+    ("time_zones.toml", include_str!("time_zones.toml")),
 ];
 
 /// Returns whether `name` is a valid name of a Debian package (Debian Policy, section 5.6.1).

@@ -1,34 +1,25 @@
 //! Names of time zones: which package contains a zone that is not in an image, and which values of `TZ` name one.
 
-/// The old names of zones, which Debian and Ubuntu have put into `tzdata-legacy` (since trixie and noble), sorted.
-const LEGACY: &str = "\
-     Africa/Asmera America/Argentina/ComodRivadavia America/Buenos_Aires America/Catamarca America/Cordoba \
-     America/Fort_Wayne America/Godthab America/Indianapolis America/Jujuy America/Knox_IN America/Louisville \
-     America/Mendoza America/Rosario Antarctica/South_Pole Asia/Ashkhabad Asia/Calcutta Asia/Choibalsan \
-     Asia/Chungking Asia/Dacca Asia/Katmandu Asia/Macao Asia/Rangoon Asia/Saigon Asia/Thimbu Asia/Ujung_Pandang \
-     Asia/Ulan_Bator Atlantic/Faeroe Australia/ACT Australia/LHI Australia/NSW Australia/North Australia/Queensland \
-     Australia/South Australia/Tasmania Australia/Victoria Australia/West Brazil/Acre Brazil/DeNoronha Brazil/East \
-     Brazil/West CET CST6CDT Canada/Atlantic Canada/Central Canada/Eastern Canada/Mountain Canada/Newfoundland \
-     Canada/Pacific Canada/Saskatchewan Canada/Yukon Chile/Continental Chile/EasterIsland Cuba EET EST EST5EDT Egypt \
-     Eire Europe/Kiev Europe/Uzhgorod Europe/Zaporozhye GB GB-Eire GMT+0 GMT-0 GMT0 Greenwich HST Hongkong Iceland \
-     Iran Israel Jamaica Japan Kwajalein Libya MET MST MST7MDT Mexico/BajaNorte Mexico/BajaSur Mexico/General NZ \
-     NZ-CHAT Navajo PRC PST8PDT Pacific/Enderbury Pacific/Ponape Pacific/Truk Poland Portugal ROC ROK Singapore \
-     Turkey UCT US/Alaska US/Aleutian US/Arizona US/Central US/East-Indiana US/Eastern US/Hawaii US/Indiana-Starke \
-     US/Michigan US/Mountain US/Pacific US/Samoa Universal W-SU WET Zulu";
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+static TIME_ZONES: LazyLock<TimeZones> = LazyLock::new(|| super::read(include_str!("time_zones.toml")));
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimeZones {
+    legacy: BTreeSet<String>,
+}
 
 /// The folder of the zones in an image.
 pub(crate) const FOLDER: &str = "/usr/share/zoneinfo";
 
-/// The package of all other zones.
-const TZDATA: &str = "tzdata";
-
-/// Returns the package that contains `zone`, if `has_zones` says whether the image has any zones. `None` if no package is
-/// known to contain it.
+/// Returns the package that contains `zone`, which the image lacks. `has_zones` is whether the image has other zones. `None`
+/// if no package is known to contain it.
 pub(crate) fn package_of(zone: &str, has_zones: bool) -> Option<&'static str> {
-    match LEGACY.split(' ').any(|legacy| legacy == zone) {
-        true => Some("tzdata-legacy"),
-        false => (!has_zones).then_some(TZDATA),
-    }
+    if TIME_ZONES.legacy.contains(zone) { Some("tzdata-legacy") } else { (!has_zones).then_some("tzdata") }
 }
 
 /// Returns the zone that a value of `TZ` names. `None` if it names none, or describes its own rule like `CET-1CEST` (POSIX,
@@ -53,7 +44,6 @@ mod tests {
 
     #[test]
     fn an_old_zone_is_in_the_package_of_old_zones_and_every_other_in_the_usual_one() {
-        assert!(LEGACY.split(' ').is_sorted_by(|one, other| one < other));
         assert_eq!(package_of("US/Pacific", true), Some("tzdata-legacy"));
         assert_eq!(package_of("Zulu", false), Some("tzdata-legacy"));
         assert_eq!(package_of("Europe/Berlin", false), Some("tzdata"));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ProveError;
+use crate::catalog::sonames;
 use crate::model::hint::{Addition, Hint};
 use crate::model::made::Made;
 use crate::model::receipt::ProofSummary;
@@ -94,7 +95,9 @@ impl Finder<'_> {
     /// because the message of the program names the library all the same.
     fn hint(&mut self, libraries: &[String]) -> Option<Hint> {
         let is_there = |package: &str| self.made.lock.debs.iter().any(|deb| deb.name == package);
-        let found = self.packages(libraries).unwrap_or_default();
+        // Packages that provide a library of a GPU's driver would hide the driver of the host.
+        let libraries: Vec<String> = libraries.iter().filter(|name| !sonames::is_of_driver(name)).cloned().collect();
+        let found = self.packages(&libraries).unwrap_or_default();
         let known = |library: &String| Some((library.clone(), found.get(library)?.clone()));
         let (name, package) = libraries.iter().filter_map(known).find(|(_, package)| !is_there(package))?;
         let name = if name.starts_with("lib") { name } else { format!("lib{name}") };
@@ -154,7 +157,7 @@ mod tests {
                 "OSError: cannot load library 'libgobject-2.0-0': libgobject-2.0-0: cannot open shared object file: No such",
                 &["libgobject-2.0-0"],
             ),
-            ("OSError: cannot load library 'cairo-2': no", &["cairo-2"]),
+            ("OSError: cannot load library 'pangocairo': no", &["pangocairo"]),
             ("OSError: no library called \"cairo-2\" was found", &["cairo-2"]),
             ("ImportError: No library named udev", &["udev"]),
             ("ImportError: The 'enchant' C library was not found and maybe needs to be installed.", &["enchant"]),

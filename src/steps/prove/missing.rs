@@ -27,15 +27,16 @@ pub(super) struct Missing<'a> {
 /// Returns the first thing that, as a line of `said` reports, is missing in the image and in the untrimmed tree. All lines
 /// count, because the message may come from a child process.
 pub(super) fn missing<'a>(said: &'a str, image: Image<'_>) -> Option<Missing<'a>> {
-    let of_line = |line: &'a str| {
-        let named = missing_module(line, image.python)
+    let with_hint = |line: &'a str| {
+        let (name, add) = missing_module(line, image.python)
             .or_else(|| missing_zone(line, image.tree))
-            .or_else(|| missing_program(line, said, image.tree));
-        let hint = named.map(|(name, add)| Hint::Absent { name: name.to_owned(), add });
-        let is_missing = hint.is_some() || !missing_libraries(line).is_empty();
-        is_missing.then(|| Missing { line: line.trim(), hint })
+            .or_else(|| missing_program(line, said, image.tree))?;
+        Some(Missing { line: line.trim(), hint: Some(Hint::Absent { name: name.to_owned(), add }) })
     };
-    said.lines().find_map(of_line)
+    let of_library = |line: &&str| !missing_libraries(line).is_empty();
+    // A program may do without a library, and fail afterwards.
+    let found = said.lines().find_map(with_hint);
+    found.or_else(|| said.lines().find(of_library).map(|line| Missing { line: line.trim(), hint: None }))
 }
 
 /// Whether `said` reports that `program` was called and is missing.
@@ -228,5 +229,9 @@ mod tests {
         let found = missing_in(said, &Tree::default()).unwrap();
         let line = "OSError: libx.so.1: cannot open shared object file: No such file";
         assert_eq!((found.line, found.hint), (line, None));
+        // A message with a hint has priority.
+        let said = format!("{line}\nModuleNotFoundError: No module named 'tkinter'");
+        let add = Addition::Package("python3-tk".to_owned());
+        assert_eq!(told(&said, &Tree::default()).1, absent("tkinter", add));
     }
 }
