@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::model::hint::Addition;
+use crate::model::platform::PythonVersion;
 use crate::model::vocabulary;
 
 pub(super) static PROGRAMS: LazyLock<Programs> = LazyLock::new(|| super::read(include_str!("programs.toml")));
@@ -23,6 +24,17 @@ pub(super) struct Programs {
     pub(super) everyday: BTreeSet<String>,
     pub(super) packages: BTreeMap<String, Vec<String>>,
     pub(super) modules: BTreeMap<String, Addition>,
+    pub(super) removed_modules: BTreeMap<String, RemovedModule>,
+}
+
+/// A module that Python removed from its standard library.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RemovedModule {
+    /// The first minor version without the module.
+    since: u8,
+    /// The Debian package of the module in earlier versions.
+    pub(super) package: String,
 }
 
 /// A distribution, and a program or library that it uses.
@@ -91,9 +103,12 @@ pub(crate) fn of_program(program: &str) -> Option<Addition> {
     package_of(program).map(of_package)
 }
 
-/// Returns the addition that contains `module`, if known.
-pub(crate) fn of_module(module: &str) -> Option<Addition> {
-    PROGRAMS.modules.get(module.split('.').next()?).cloned()
+/// Returns the addition that contains `module` for that Python, if known.
+pub(crate) fn of_module(module: &str, python: PythonVersion) -> Option<Addition> {
+    let name = module.split('.').next()?;
+    let old = PROGRAMS.removed_modules.get(name).filter(|removed| python.minor < removed.since);
+    let of_old = old.map(|removed| Addition::Package(removed.package.clone()));
+    of_old.or_else(|| PROGRAMS.modules.get(name).cloned())
 }
 
 #[cfg(test)]
@@ -112,8 +127,20 @@ mod tests {
         for (program, addition) in table {
             assert_eq!(of_program(program), addition, "{program}");
         }
-        assert_eq!(of_module("pkg_resources.extern"), Some(Addition::Requirement("setuptools<81".to_owned())));
-        assert_eq!(of_module("tkinter.ttk"), package("python3-tk"));
-        assert_eq!(of_module("frobnicate"), None);
+        let requirement = |text: &str| Some(Addition::Requirement(text.to_owned()));
+        let table = [
+            ("pkg_resources.extern", requirement("setuptools<81"), requirement("setuptools<81")),
+            ("tkinter.ttk", package("python3-tk"), package("python3-tk")),
+            ("_gdbm", package("python3-gdbm"), package("python3-gdbm")),
+            ("ensurepip", package("python3-venv"), package("python3-venv")),
+            ("idlelib", package("idle"), package("idle")),
+            ("distutils.core", package("python3-distutils"), requirement("setuptools")),
+            ("lib2to3", package("python3-lib2to3"), None),
+            ("frobnicate", None, None),
+        ];
+        for (module, of_old, of_new) in table {
+            let [old, new] = [11, 13].map(|minor| of_module(module, PythonVersion { major: 3, minor }));
+            assert_eq!((old, new), (of_old, of_new), "{module}");
+        }
     }
 }

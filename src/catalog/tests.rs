@@ -15,12 +15,13 @@ use crate::model::platform::Architecture;
 use crate::model::request::Distribution;
 
 /// The files, with their names.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("accounts.toml", include_str!("accounts.toml")),
     ("packages.toml", include_str!("packages.toml")),
     ("programs.toml", include_str!("programs.toml")),
     ("releases.toml", include_str!("releases.toml")),
     ("sonames.toml", include_str!("sonames.toml")),
+    ("time_zones.toml", include_str!("time_zones.toml")),
 ];
 
 /// Returns whether `name` is a valid name of a Debian package (Debian Policy, section 5.6.1).
@@ -153,6 +154,7 @@ fn every_call_has_one_package_and_is_there_once() {
         assert_eq!(call.package.is_some(), is_library(&call.called), "{call:?}");
         assert!(sonames::package_of(&call.called).is_none_or(|other| other == package), "{call:?}");
     }
+    assert!(PROGRAMS.removed_modules.values().all(|removed| is_package(&removed.package)));
     for addition in PROGRAMS.modules.values() {
         let is_valid = match addition {
             Addition::Package(package) => is_package(package),

@@ -56,6 +56,8 @@ pub(crate) struct ProofSummary {
 pub(crate) enum ItemKind {
     /// The functions that console scripts call.
     ScriptImports,
+    /// The top-level modules of the requested distributions.
+    Modules,
     ExtensionModules,
 }
 
@@ -139,6 +141,7 @@ mod tests {
             passed: vec![
                 Passed::Command { command: text("tool --version") },
                 Passed::Items { kind: ItemKind::ScriptImports, count: 1 },
+                Passed::Items { kind: ItemKind::Modules, count: 3 },
                 Passed::Items { kind: ItemKind::ExtensionModules, count: 2 },
             ],
             not_run: vec![
@@ -159,6 +162,7 @@ mod tests {
             concat!(
                 r#"{"passed":[{"id":"command","command":"tool --version"},"#,
                 r#"{"id":"items","kind":"script-imports","count":1},"#,
+                r#"{"id":"items","kind":"modules","count":3},"#,
                 r#"{"id":"items","kind":"extension-modules","count":2}],"#,
                 r#""not_run":[{"id":"unwanted"},"#,
                 r#"{"id":"foreign","platform":{"architecture":"arm64"},"reason":"no emulator"},"#,

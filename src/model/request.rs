@@ -72,6 +72,7 @@ impl Request {
     pub(crate) fn to_prove(&self) -> ProveRequest<'_> {
         ProveRequest {
             version: self.python.version,
+            base: &self.base,
             user_base: &self.user_base,
             scripts: &self.runtime.scripts,
             proof: &self.proof,
@@ -109,10 +110,12 @@ pub(crate) struct AssembleRequest<'a> {
     pub(crate) workdir: Option<&'a ImagePath>,
 }
 
-/// The inputs that decide which checks run.
+/// The inputs that decide which checks run, and what a failed one may lack.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProveRequest<'a> {
     pub(crate) version: PythonVersion,
+    /// The archive that may contain missing libraries.
+    pub(crate) base: &'a BaseRequest,
     pub(crate) user_base: &'a UserBase,
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],

@@ -24,7 +24,7 @@ use crate::present::json;
 use crate::steps::assemble::assemble;
 use crate::steps::compile::{Workbench, compile};
 use crate::steps::emit::{self, EmitError, emit, refuse_hopeless};
-use crate::steps::launch::launch;
+use crate::steps::launch::{launch, zone_warning};
 use crate::steps::pack::pack;
 use crate::steps::prove::{execute, prove};
 use crate::steps::resolve::{Choice, choose, own_python};
@@ -134,6 +134,7 @@ fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> 
     let tree = while_compressing(&slim, &lock.requested(), request.pack, &world.store, || {
         compile(slim.clone(), &assembly, &request.to_compile(), bench, world)
     })??;
+    zone_warning(&launch, &tree).into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
     Ok(Made { lock, assembly, launch, tree })
 }
 

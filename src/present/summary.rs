@@ -93,6 +93,7 @@ fn passed(passed: &Passed) -> String {
     match passed {
         Passed::Command { command } => command.clone(),
         Passed::Items { kind: ItemKind::ScriptImports, count } => format!("{count} console scripts' imports"),
+        Passed::Items { kind: ItemKind::Modules, count } => format!("the import of {}", counted(*count, "module")),
         Passed::Items { kind: ItemKind::ExtensionModules, count } => format!("{count} extension modules"),
     }
 }
@@ -207,6 +208,7 @@ mod tests {
             passed: vec![
                 Passed::Command { command: text("tool --version") },
                 Passed::Items { kind: ItemKind::ScriptImports, count: 1 },
+                Passed::Items { kind: ItemKind::Modules, count: 3 },
                 Passed::Items { kind: ItemKind::ExtensionModules, count: 2 },
             ],
             not_run: vec![
@@ -223,7 +225,7 @@ mod tests {
         let mut words = String::new();
         proof(&mut words, &summary);
         insta::assert_snapshot!(words, @"
-    proved: tool --version, 1 console scripts' imports, 2 extension modules
+    proved: tool --version, 1 console scripts' imports, the import of 3 modules, 2 extension modules
     not proved: the checks (`--no-verify`)
     not proved: the checks: this machine does not run linux/arm64: no emulator
     not proved: `tool`: the time for all checks, 9 s, was over (change it with `--proof-timeout`)

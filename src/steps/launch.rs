@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use crate::catalog::time_zones;
 use crate::model::assembly::InstalledScript;
-use crate::model::hint::{Hint, Hints, RequestHint};
+use crate::model::hint::{Addition, Hint, Hints, RequestHint};
 use crate::model::launch::Launch;
 use crate::model::lock;
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Entrypoint, RuntimeRequest};
+use crate::model::tree::Tree;
 use crate::model::user_base::UserBase;
 
 #[derive(Debug, Error)]
@@ -42,6 +44,21 @@ pub(crate) fn launch(
         user: runtime.user.clone(),
         workdir: runtime.workdir.clone(),
     })
+}
+
+/// Returns a warning if `TZ` names a time zone that is not in the image. The C library then silently uses UTC.
+pub(crate) fn zone_warning(launch: &Launch, tree: &Tree) -> Option<String> {
+    let value = launch.env.iter().find_map(|pair| pair.strip_prefix("TZ="))?;
+    let zone = time_zones::zone_of(value)?;
+    let is_there = |path: &str| tree.find(path).is_some();
+    if is_there(&format!("{}/{zone}", time_zones::FOLDER)) {
+        return None;
+    }
+    let advice = match time_zones::package_of(zone, is_there(time_zones::FOLDER)) {
+        Some(package) => Addition::Package(package.to_owned()).to_string(),
+        None => "check its spelling".to_owned(),
+    };
+    Some(format!("the image has no time zone `{zone}`, so programs use UTC in spite of `TZ={value}`: {advice}"))
 }
 
 /// Returns the variables as `NAME=VALUE`. The user's own have priority over lath's.
@@ -115,8 +132,10 @@ fn command(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::digest::Digest;
     use crate::model::image_path::ImagePath;
     use crate::model::request::Request;
+    use crate::model::tree::{Node, Origin};
 
     fn script(name: &str, distribution: &str) -> InstalledScript {
         InstalledScript {
@@ -168,5 +187,24 @@ mod tests {
         request.runtime.scripts = vec!["typo".to_owned()];
         let error = launched(&scripts, &request).unwrap_err();
         assert_eq!(error.to_string(), "cannot run `typo`: no distribution of the image installs it; it has `tool`");
+    }
+
+    #[test]
+    fn a_zone_that_the_image_lacks_is_a_warning_that_names_its_package() {
+        let mut tree = Tree::default();
+        let warning = |tree: &Tree, value: &str| {
+            zone_warning(&Launch { env: vec![format!("TZ={value}")], ..Launch::default() }, tree)
+        };
+        let words = |zone: &str, value: &str, advice: &str| {
+            Some(format!("the image has no time zone `{zone}`, so programs use UTC in spite of `TZ={value}`: {advice}"))
+        };
+        let of_package = |package: &str| format!("add it with `--with {package}`");
+        assert_eq!(warning(&tree, "Asia/Tokyo"), words("Asia/Tokyo", "Asia/Tokyo", &of_package("tzdata")));
+        let path = ImagePath::parse("/usr/share/zoneinfo/Asia/Tokyo").unwrap();
+        tree.insert(path, Node::file(Digest::of(b"x"), 1, 0o644, Origin::Lath));
+        assert_eq!(warning(&tree, ":Asia/Tokyo"), None);
+        assert_eq!(warning(&tree, "JST-9"), None);
+        assert_eq!(warning(&tree, ":US/Pacific"), words("US/Pacific", ":US/Pacific", &of_package("tzdata-legacy")));
+        assert_eq!(warning(&tree, "Asia/Tokio"), words("Asia/Tokio", "Asia/Tokio", "check its spelling"));
     }
 }

@@ -17,6 +17,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_script_that_hangs_exits_or_fails_hides_no_other, a_program_that_is_missing_is_named_with_what_brings_it,
         an_answer_that_is_never_the_same_is_compared_by_its_exit_code,
         a_check_has_no_network_no_capabilities_and_a_root_that_cannot_be_written,
+        a_check_and_a_run_reach_their_server_by_localhost_and_by_the_own_name,
+        a_library_that_an_import_misses_is_named_with_its_package,
+        pip_installs_at_run_time_and_a_check_without_venv_names_its_package,
         what_a_start_goes_through_has_bytecode_and_what_it_may_come_to_later_has_none,
         run_passes_input_and_exit_codes_on,
         run_passes_signals_on_and_ends_what_does_not_listen,
@@ -327,4 +330,78 @@ fn an_image_of_two_platforms_is_the_same_with_and_without_an_emulator() {
         let bytecode = "opt/app/lib/python3.13/site-packages/tool/__pycache__/__init__.cpython-313.pyc";
         assert!(platform.files.contains_key(bytecode), "{}", platform.platform);
     }
+}
+
+fn a_check_and_a_run_reach_their_server_by_localhost_and_by_the_own_name() {
+    let code = "import socket, sys
+name = sys.argv[1] if len(sys.argv) > 1 else socket.gethostname()
+server = socket.create_server(('', 0))
+socket.create_connection((name, server.getsockname()[1]), 5).close()
+print('reached', name, open('/etc/hostname').read().strip())
+";
+    let own = Own::new(&[tool(FINE)]);
+    fs_err::write(own.home().join("reach.py"), code).unwrap();
+    let copied = ["build", "tool", "--copy", "reach.py:/srv/reach.py"];
+    let with_file = own.summary(&[&copied[..], &["--check", "python3 /srv/reach.py localhost"]].concat());
+    assert!(with_file.contains("proved: python, python3 /srv/reach.py localhost"), "{with_file}");
+    own.summary(&[&copied[..], &["--check", "python3 /srv/reach.py"]].concat());
+    // The image itself has none of these files.
+    let image = oci::check(&own.home().join("tool.tar")).unwrap();
+    let has = |path: &str| image.platforms[0].files.contains_key(path);
+    assert!(has("srv/reach.py") && !["etc/hosts", "etc/hostname", "etc/resolv.conf"].into_iter().any(has));
+    for (name, arguments) in [("localhost", &["localhost"][..]), ("lath", &[])] {
+        let mut command = own.command(&["run", "tool", "--volume", ".:/mnt", "--", "python3", "/mnt/reach.py"]);
+        let output = command.args(arguments).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), format!("reached {name} lath\n"), "{output:?}");
+    }
+    // Nothing is created in a folder of the user that covers `/etc`.
+    let folder = own.home().join("etc");
+    fs_err::create_dir(&folder).unwrap();
+    succeeds(&own.lath(&["run", "tool", "--volume", "./etc:/etc", "--", "/usr/bin/python3", "-c", "pass"]));
+    assert_eq!(folder.read_dir().unwrap().count(), 0);
+}
+
+fn a_library_that_an_import_misses_is_named_with_its_package() {
+    let by_ctypes =
+        "from ctypes.util import find_library\nif not find_library('udev'):\n    raise ImportError('no luck')\n";
+    let by_name = "import ctypes\nctypes.CDLL('libmagic.so.1')\n";
+    let wheel = WheelBuilder::new("tool", "1.0").file("fine.py", "").file("tool/__init__.py", by_ctypes);
+    let own = Own::new(&[wheel.file("other.py", by_name).file("tests/__init__.py", "raise ValueError\n")]);
+    let said = own.summary(&["build", "tool"]);
+    for words in [
+        "proved: python, the import of 1 module,",
+        "note: `import tool` fails in the untrimmed image too: ImportError: no luck (ctypes did not find: udev); `libudev` \
+         is not in the image: add it with `--with libudev1`\n",
+        "note: `import other` fails in the untrimmed image too: OSError: libmagic.so.1: cannot open shared object file: No such \
+         file or directory; `libmagic.so.1` is not in the image: add it with `--with libmagic1t64`\n",
+    ] {
+        assert!(said.contains(words), "{words} in:\n{said}");
+    }
+    assert!(!said.contains("ValueError"), "{said}");
+    let with = own.summary(&["build", "tool", "--with", "libudev1", "--with", "libmagic1t64"]);
+    assert!(with.contains("the import of 3 modules,") && !with.contains("note:"), "{with}");
+}
+
+fn pip_installs_at_run_time_and_a_check_without_venv_names_its_package() {
+    let own = Own::new(&[tool(FINE)]);
+    let wheels = own.home().join("wheels");
+    fs_err::create_dir(&wheels).unwrap();
+    let later = WheelBuilder::new("later", "1.0").file("later.py", "");
+    fs_err::write(wheels.join(later.file_name()), later.build()).unwrap();
+    let install = "python3 -m pip install --quiet --user --no-index --find-links /srv later";
+    // The index of the test has no pip.
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("lath"));
+    command.current_dir(own.home()).env("LATH_CACHE_DIR", lath::cache());
+    command.args(["build", "pip", "-o", "dir:root", "--copy", "wheels:/srv", "--env", "PYTHONUSERBASE=/tmp/user"]);
+    succeeds(&command.args(["--check", install]).output().unwrap());
+    let check =
+        "python3 -c \"import subprocess, sys; subprocess.run([sys.executable, '-m', 'venv', '/tmp/v'], check=True)\"";
+    let output = own.lath(&["build", "tool", "--check", check, "--env", "TZ=US/Pacific"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("hint: `ensurepip` is not in the image: add it with `--with python3-venv`"), "{said}");
+    let warning = "warning: the image has no time zone `US/Pacific`, so programs use UTC in spite of `TZ=US/Pacific`: add it \
+                   with `--with tzdata-legacy`";
+    assert!(said.contains(warning), "{said}");
 }

@@ -169,6 +169,20 @@ impl PackageIndex {
         self.package_for_soname(&sonames::link_beside(library)?)
     }
 
+    /// Returns the package that most likely contains the library `stem`, which may lack `lib` and the version: `udev`,
+    /// `libenchant-2`. If there are several versions of the library, the last one counts.
+    pub(crate) fn package_for_stem(&self, stem: &str) -> Option<String> {
+        let lower = stem.to_ascii_lowercase().replace('_', "-");
+        let stem = lower.strip_prefix("lib").unwrap_or(&lower);
+        if stem.is_empty() {
+            return None;
+        }
+        let names = self.names.range(format!("lib{stem}")..).map(|(name, _)| name.as_str());
+        let near = names.take_while(|name| name.starts_with("lib") && name[3..].starts_with(stem));
+        let named = near.filter(|name| sonames::is_named_after(name, stem)).last().map(str::to_owned);
+        named.or_else(|| self.package_for_soname(&sonames::soname_of_stem(stem)?))
+    }
+
     /// Returns the package names that are most similar to a name that no package has.
     pub(crate) fn near(&self, name: &str) -> Vec<String> {
         similar(name, self.names.keys().map(String::as_str)).into_iter().map(str::to_owned).collect()
@@ -201,6 +215,15 @@ mod tests {
         assert_eq!(index.package_for_soname("libpq.so.5").as_deref(), Some("libpq5"));
         assert_eq!(index.package_for_soname("libcrypto.so.3").as_deref(), Some("libssl3t64"));
         assert_eq!(index.package_for_soname("libnowhere.so.1"), None);
+    }
+
+    #[test]
+    fn a_librarys_stem_leads_to_its_package() {
+        let index = index();
+        for (stem, package) in [("pq", "libpq5"), ("libfoo", "libfoo2"), ("SSL", "libssl3t64")] {
+            assert_eq!(index.package_for_stem(stem).as_deref(), Some(package));
+        }
+        assert_eq!((index.package_for_stem("p"), index.package_for_stem("lib")), (None, None));
     }
 
     #[test]

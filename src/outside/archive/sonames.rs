@@ -43,6 +43,26 @@ pub(super) fn candidates(soname: &str) -> Vec<String> {
     names.into_iter().chain(joined).flat_map(with_t64).collect()
 }
 
+/// Returns whether `package` has the usual name of a package with the library `stem`, as `find_library` and the linker's `-l`
+/// name it: `libudev1` for `udev`, `libenchant-2-2` for `enchant`.
+pub(super) fn is_named_after(package: &str, stem: &str) -> bool {
+    let Some(version) = package.strip_prefix("lib").and_then(|rest| rest.strip_prefix(stem)) else { return false };
+    let version = version.strip_suffix("t64").unwrap_or(version);
+    // `libharfbuzz0b`: a letter was added to the name when the library changed without a new version.
+    let version = version.strip_suffix(|last: char| last.is_ascii_lowercase()).unwrap_or(version);
+    // `libmagickwand-7.q16-10`: the number of bits of ImageMagick's colours.
+    let version = version.replace(".q16", "");
+    let has_digit =
+        version.contains(|c: char| c.is_ascii_digit()) || stem.ends_with(|last: char| last.is_ascii_digit());
+    has_digit && version.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-'))
+}
+
+/// Returns the SONAME that a stem with a version most likely means: `libgobject-2.0.so.0` for `gobject-2.0-0`.
+pub(super) fn soname_of_stem(stem: &str) -> Option<String> {
+    let (name, version) = stem.rsplit_once('-')?;
+    version.bytes().all(|byte| byte.is_ascii_digit()).then(|| format!("lib{name}.so.{version}"))
+}
+
 /// Returns the SONAME whose link is most likely next to the file `library`: `libgomp.so.1` for `libgomp.so.1.0.0`.
 pub(super) fn link_beside(library: &str) -> Option<String> {
     let (stem, version) = library.split_once(".so.")?;
@@ -112,6 +132,35 @@ mod tests {
         for odd in ["", ".so", ".so.1", "libfoo", "libfoo.sox", "libfoo.so1"] {
             assert!(candidates(odd).is_empty(), "{odd}");
         }
+    }
+
+    #[test]
+    fn a_stem_belongs_to_packages_with_its_name_and_a_version() {
+        let table = [
+            ("udev", "libudev1"),
+            ("enchant", "libenchant-2-2"),
+            ("enchant-2", "libenchant-2-2"),
+            ("magic", "libmagic1t64"),
+            ("harfbuzz", "libharfbuzz0b"),
+            ("usb-1.0", "libusb-1.0-0"),
+            ("magickwand-7.q16", "libmagickwand-7.q16-10"),
+            ("magickwand", "libmagickwand-7.q16-10"),
+            ("pango-1.0-0", "libpango-1.0-0"),
+        ];
+        for (stem, package) in table {
+            assert!(is_named_after(package, stem), "{stem}");
+        }
+        for (stem, package) in [
+            ("magic", "libmagic-dev"),
+            ("magic", "libmagic"),
+            ("udev", "libudev-dev"),
+            ("mag", "libmagic1"),
+            ("x", "y1"),
+        ] {
+            assert!(!is_named_after(package, stem), "{stem}");
+        }
+        assert_eq!(soname_of_stem("gobject-2.0-0").as_deref(), Some("libgobject-2.0.so.0"));
+        assert_eq!((soname_of_stem("udev"), soname_of_stem("magic-x")), (None, None));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use fs_err as fs;
 use hakoniwa::{Container, MountOptions, Namespace, Rlimit};
 use rustix::process::Resource;
 
-use super::{EMULATOR, Emulation, Job, Refusal};
+use super::{EMULATOR, Emulation, HOST_NAME, Job, Refusal};
 use crate::model::request::Volume;
 
 /// Flags for every mount. A user namespace may add these but never remove them, so mounting without them fails if the
@@ -44,7 +44,7 @@ pub(super) fn container(root: &Path, job: &Job, is_mapped: bool) -> Result<Conta
         container.uidmap(job.uid());
         container.gidmap(job.uid());
     }
-    container.hostname("lath");
+    container.hostname(HOST_NAME);
     if !job.is_own_run {
         container.unshare(Namespace::Network);
         limit(&mut container);
@@ -101,7 +101,7 @@ fn mount_all(container: &mut Container, root: &Path, job: &Job) -> Result<(), Re
 }
 
 /// Whether a folder of the user covers the image's files at `path`. Then mount points would be made in that folder.
-fn is_hidden(job: &Job, path: &str) -> bool {
+pub(super) fn is_hidden(job: &Job, path: &str) -> bool {
     let folders = job.writable.iter().map(|(_, inside)| inside.as_str());
     let volumes = job.volumes.iter().map(|volume| volume.target.as_str());
     folders.chain(volumes).any(|place| Path::new(path).starts_with(place))

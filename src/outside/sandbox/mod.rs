@@ -42,8 +42,14 @@ use crate::outside::unfinished::Foreground;
 /// capabilities.
 const USER: u32 = 65532;
 
+/// The name of the machine in a sandbox.
+pub(crate) const HOST_NAME: &str = "lath";
+
 /// The path of the host's trusted certificates in the user's own run.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// The file with the addresses of name servers, on the host and in the user's own run.
+const RESOLVER: &str = "/etc/resolv.conf";
 
 /// The path of the emulator for another processor in the sandbox.
 const EMULATOR: &str = "/run/lath-emulator";
@@ -231,16 +237,21 @@ impl Sandbox {
         Ok(ended.map_err(failed)?.map_err(refused)?.exit_code)
     }
 
-    /// Returns the job with the host's network, host names and certificates.
+    /// Returns the text of the host's `/etc/hosts`, which is empty if there is none.
+    pub(crate) fn host_names(&self) -> String {
+        fs::read("/etc/hosts").map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// Returns the job with the host's network, name servers and certificates. A folder of the user that covers the place
+    /// of a document stays as it is.
     fn own_run(&self, job: &Job) -> Job {
         let mut job = Job { is_own_run: true, ..job.clone() };
-        for file in ["/etc/resolv.conf", "/etc/hosts"] {
-            // The program looks up names in the same way as the host.
-            if Path::new(file).exists() {
-                job.documents.push((PathBuf::from(file), file.to_owned()));
-            }
+        // The program looks up names in the same way as the host.
+        if Path::new(RESOLVER).exists() && !container::is_hidden(&job, RESOLVER) {
+            job.documents.push((PathBuf::from(RESOLVER), RESOLVER.to_owned()));
         }
-        if let Some(bundle) = self.settings.certificates.as_deref().filter(|bundle| bundle.is_file()) {
+        let certificates = self.settings.certificates.as_deref().filter(|bundle| bundle.is_file());
+        if let Some(bundle) = certificates.filter(|_| !container::is_hidden(&job, CERTIFICATES)) {
             job.documents.push((bundle.to_owned(), CERTIFICATES.to_owned()));
             for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"] {
                 job.env.entry(name.to_owned()).or_insert_with(|| CERTIFICATES.to_owned());
@@ -283,6 +294,7 @@ fn keep(mut pipe: PipeReader) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::image_path::ImagePath;
 
     #[test]
     fn output_is_kept_to_its_first_part_and_read_to_its_end() {
@@ -291,6 +303,28 @@ mod tests {
         let writing = std::thread::spawn(move || writer.write_all(&vec![b'x'; 3 << 20]));
         assert_eq!(keep(reader).len() as u64, OUTPUT_BYTES);
         writing.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn no_document_is_mounted_in_a_folder_of_the_user() {
+        let certificates = Some(PathBuf::from("/etc/passwd"));
+        let sandbox = Sandbox::new(SandboxSettings { certificates, ..SandboxSettings::default() });
+        let documents = |targets: &[&str]| {
+            let volume = |target: &&str| Volume {
+                source: "/srv".into(),
+                target: ImagePath::parse(target).unwrap(),
+                is_read_only: false,
+            };
+            let job = Job { volumes: targets.iter().map(volume).collect(), ..Job::default() };
+            let job = sandbox.own_run(&job);
+            assert_eq!(job.env.contains_key("SSL_CERT_FILE"), job.documents.iter().any(|(_, at)| at == CERTIFICATES));
+            job.documents.into_iter().map(|(_, inside)| inside).filter(|inside| inside != RESOLVER).collect::<Vec<_>>()
+        };
+        assert_eq!(documents(&[]), [CERTIFICATES]);
+        assert_eq!(documents(&["/etc/ssl/cert", "/srv"]), [CERTIFICATES]);
+        for target in ["/etc", "/etc/ssl", CERTIFICATES] {
+            assert_eq!(documents(&[target]), Vec::<String>::new(), "{target}");
+        }
     }
 
     #[test]

@@ -71,8 +71,8 @@ impl Bucket {
             Self::Stripped => "stripped-2",
             Self::Bytecode => "bytecode-9",
             Self::LastBytecode => "bytecode-last-5",
-            Self::Proofs => "proofs-6",
-            Self::Answers => "answers-2",
+            Self::Proofs => "proofs-7",
+            Self::Answers => "answers-3",
             Self::Layers => "layers-1",
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ProveError;
-use super::checks::{Batch, Circumstances, Command, Task};
+use super::checks::{Batch, Circumstances, Command, Item, Task};
 use super::compare::{Answer, Reply};
 use crate::model::launch::Launch;
 use crate::model::request::Volume;
@@ -93,7 +93,7 @@ impl<'a> Checkout<'a> {
         let mut answers = Vec::new();
         for (index, item) in batch.items.iter().enumerate() {
             let answer = match reported(&shared, index) {
-                Some("") => Reply::Answer(Answer { command: item.0.clone(), ..Answer::default() }),
+                Some("") => Reply::Answer(Answer { command: item.name.clone(), ..Answer::default() }),
                 _ => self.ask_item(batch, item)?,
             };
             answers.push(answer);
@@ -101,9 +101,9 @@ impl<'a> Checkout<'a> {
         Ok(answers)
     }
 
-    fn ask_item(&self, batch: &Batch, item: &(String, String)) -> Result<Reply, ProveError> {
+    fn ask_item(&self, batch: &Batch, item: &Item) -> Result<Reply, ProveError> {
         let Some(alone) = self.drive(batch, std::slice::from_ref(item))? else { return Ok(Reply::NotRun) };
-        let command = item.0.clone();
+        let command = item.name.clone();
         Ok(Reply::Answer(match reported(&alone, 0) {
             Some("") => Answer { command, ..Answer::default() },
             Some(error) => Answer { command, exit_code: 1, stderr: error.to_owned(), ..Answer::default() },
@@ -115,8 +115,8 @@ impl<'a> Checkout<'a> {
         }))
     }
 
-    fn drive(&self, batch: &Batch, items: &[(String, String)]) -> Result<Option<Answer>, ProveError> {
-        let argv: Vec<String> = batch.driver.iter().chain(items.iter().map(|(_, given)| given)).cloned().collect();
+    fn drive(&self, batch: &Batch, items: &[Item]) -> Result<Option<Answer>, ProveError> {
+        let argv: Vec<String> = batch.driver.iter().chain(items.iter().map(|item| &item.argument)).cloned().collect();
         self.run("", &argv, Circumstances::within(batch.timeout_secs))
     }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::modules::promised;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::facts::is_extension_module;
 use crate::model::receipt::ItemKind;
@@ -24,13 +25,20 @@ assert sys.getfilesystemencoding() == 'utf-8', sys.getfilesystemencoding()
 zoneinfo.ZoneInfo('Europe/Berlin')
 ";
 
-/// Imports entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may be a
-/// module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. Their
-/// own output is discarded, and a thread that they leave running does not delay the end.
+/// Imports modules, and entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may
+/// be a module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. An error
+/// lists the libraries that `ctypes` did not find before it, because most messages do not name them exactly. Their own output is discarded, and a thread that they leave running does not delay the end.
 const DRIVER: &str = r#"
-import ctypes, operator, os, sys
+import ctypes.util, operator, os, sys
 items, sys.argv[1:] = sys.argv[1:], []
 sys.path[:1] = [] if sys.path[:1] == [""] else sys.path[:1]
+missed, find = [], ctypes.util.find_library
+def find_library(name):
+    found = find(name)
+    if not found:
+        missed.append(str(name))
+    return found
+ctypes.util.find_library = find_library
 out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
 null = os.open(os.devnull, os.O_WRONLY)
 os.dup2(null, 1)
@@ -42,10 +50,14 @@ for number, item in enumerate(items):
             ctypes.CDLL(item)
         else:
             module, _, attribute = item.partition(":")
-            imported = __import__(module, fromlist=[attribute.partition(".")[0]])
-            operator.attrgetter(attribute)(imported)
+            imported = __import__(module, fromlist=[attribute.partition(".")[0]] if attribute else [])
+            if attribute:
+                operator.attrgetter(attribute)(imported)
     except BaseException as error:
         said = f"{type(error).__name__}: {error}"
+        is_of_library = isinstance(error, (ImportError, OSError)) or "lib" in said.lower()
+        if missed and is_of_library and not isinstance(error, ModuleNotFoundError):
+            said += f" (ctypes did not find: {', '.join(dict.fromkeys(missed))})"
     print(number, " ".join(said.split()), file=out, flush=True)
 os._exit(0)
 "#;
@@ -72,8 +84,7 @@ pub(super) enum TaskKey<'a> {
     },
     Batch {
         driver: &'a [String],
-        items: &'a [(String, String)],
-        kind: ItemKind,
+        items: &'a [Item],
         scope: Scope,
         timeout_secs: u64,
     },
@@ -102,8 +113,8 @@ impl Task {
                 let Circumstances { is_cleared, has_loopback, timeout_secs } = *circumstances;
                 TaskKey::Command { name, attempts, is_cleared, has_loopback, timeout_secs, must: *must, scope: *scope }
             }
-            Self::Batch(Batch { driver, items, kind, scope, timeout_secs }) => {
-                TaskKey::Batch { driver, items, kind: *kind, scope: *scope, timeout_secs: *timeout_secs }
+            Self::Batch(Batch { driver, items, scope, timeout_secs }) => {
+                TaskKey::Batch { driver, items, scope: *scope, timeout_secs: *timeout_secs }
             }
         }
     }
@@ -131,7 +142,7 @@ impl Task {
     pub(super) fn name(&self, item: usize) -> String {
         match self {
             Self::Command(command) => command.name.clone(),
-            Self::Batch(batch) => batch.items.get(item).map(|(name, _)| name.clone()).unwrap_or_default(),
+            Self::Batch(batch) => batch.items.get(item).map(|item| item.name.clone()).unwrap_or_default(),
         }
     }
 
@@ -189,11 +200,19 @@ impl Circumstances {
 pub(super) struct Batch {
     /// Python and its arguments before the items.
     pub(super) driver: Vec<String>,
-    /// The name of each item, and its argument for the driver.
-    pub(super) items: Vec<(String, String)>,
-    pub(super) kind: ItemKind,
+    pub(super) items: Vec<Item>,
     pub(super) scope: Scope,
     pub(super) timeout_secs: u64,
+}
+
+/// A module or library that is imported or loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Item {
+    pub(super) kind: ItemKind,
+    /// The name for people.
+    pub(super) name: String,
+    /// The argument for the driver.
+    pub(super) argument: String,
 }
 
 /// Returns all checks. Imports and loads are first. Then come the commands that must succeed, so that they run before
@@ -208,16 +227,17 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>
     let site = request.user_base.site(request.version);
     let stdlib = format!("{}/lib-dynload", request.version.stdlib());
     let lists = [
-        (ItemKind::ScriptImports, Scope::Image, entry_points(assembly)),
-        (ItemKind::ExtensionModules, Scope::Image, modules(tree, &site)),
-        (ItemKind::ExtensionModules, Scope::Base, modules(tree, &stdlib)),
+        // Scripts import most of the promised modules, so both share their processes.
+        (Scope::Image, [entry_points(assembly), promised_modules(assembly, &site)].concat()),
+        (Scope::Image, extension_modules(tree, &site)),
+        (Scope::Base, extension_modules(tree, &stdlib)),
     ];
     // These take longest, so they begin first.
     let mut tasks = Vec::new();
-    for (kind, scope, items) in lists {
+    for (scope, items) in lists {
         tasks.extend(items.chunks(BATCH).map(|items| {
             let driver = run(scope, DRIVER);
-            Task::Batch(Batch { driver, items: items.to_vec(), kind, scope, timeout_secs: DEFAULT_SECS })
+            Task::Batch(Batch { driver, items: items.to_vec(), scope, timeout_secs: DEFAULT_SECS })
         }));
     }
     tasks.push(Task::Command(Command {
@@ -251,16 +271,23 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>
 }
 
 /// Returns the entry points of every distribution's console scripts.
-fn entry_points(assembly: &Assembly) -> Vec<(String, String)> {
+fn entry_points(assembly: &Assembly) -> Vec<Item> {
     let target = |script: &InstalledScript| {
-        let (module, attribute) = (script.module.as_ref()?, script.attribute.as_ref()?);
-        Some((script.name.clone(), format!("{module}:{attribute}")))
+        let argument = format!("{}:{}", script.module.as_ref()?, script.attribute.as_ref()?);
+        Some(Item { kind: ItemKind::ScriptImports, name: script.name.clone(), argument })
     };
     assembly.scripts.iter().filter_map(target).collect()
 }
 
+/// Returns the modules that the requested distributions promise. The untrimmed tree determines them.
+fn promised_modules(assembly: &Assembly, site: &str) -> Vec<Item> {
+    let is_requested = |name: &str| assembly.programs.iter().any(|program| program.name == name);
+    let modules = promised(&assembly.tree, site, is_requested).into_iter();
+    modules.map(|name| Item { kind: ItemKind::Modules, name: format!("import {name}"), argument: name }).collect()
+}
+
 /// Returns the extension modules in `directory`.
-fn modules(tree: &Tree, directory: &str) -> Vec<(String, String)> {
+fn extension_modules(tree: &Tree, directory: &str) -> Vec<Item> {
     tree.nodes
         .iter()
         .filter(|(path, node)| {
@@ -268,7 +295,8 @@ fn modules(tree: &Tree, directory: &str) -> Vec<(String, String)> {
         })
         .map(|(path, _)| {
             let short = path.as_str().strip_prefix(directory).unwrap_or(path.as_str()).trim_start_matches('/');
-            (short.to_owned(), path.as_str().to_owned())
+            let (name, argument) = (short.to_owned(), path.as_str().to_owned());
+            Item { kind: ItemKind::ExtensionModules, name, argument }
         })
         .collect()
 }
@@ -291,7 +319,9 @@ mod tests {
         };
         let scripts = vec![script("one", Some("d.cli")), script("two.sh", None)];
         let assembly = Assembly { scripts, ..Assembly::default() };
-        assert_eq!(entry_points(&assembly), [("one".to_owned(), "d.cli:main".to_owned())]);
+        let item =
+            |kind, name: &str, argument: &str| Item { kind, name: name.to_owned(), argument: argument.to_owned() };
+        assert_eq!(entry_points(&assembly), [item(ItemKind::ScriptImports, "one", "d.cli:main")]);
     }
 
     #[test]
@@ -306,7 +336,8 @@ mod tests {
         ] {
             tree.insert(ImagePath::parse(path).unwrap(), Node::file(Digest::of(b"x"), 1, 0o644, Origin::Lath));
         }
-        let names = |directory: &str| modules(&tree, directory).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        let names =
+            |directory: &str| extension_modules(&tree, directory).into_iter().map(|item| item.name).collect::<Vec<_>>();
         let site = ["c/_rust.abi3.so", "n/_x.cpython-313-x86_64-linux-gnu.so"];
         assert_eq!(names("/opt/app/lib/python3.13/site-packages"), site);
         assert_eq!(names("/usr/lib/python3.13/lib-dynload"), ["_lzma.cpython-313-x86_64-linux-gnu.so"]);

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::missing::{lacks, missing};
+use super::libraries::missing_libraries;
+use super::missing::{Image, lacks, missing};
 use crate::model::hint::{Hint, ProofHint};
 use crate::model::reason::Removed;
 use crate::model::tree::Tree;
@@ -86,17 +87,31 @@ pub(crate) struct Difference {
     hint: Option<Hint>,
 }
 
+impl Difference {
+    /// Returns the libraries that the output reports as missing, if nothing else is.
+    pub(super) fn libraries(&self) -> Vec<String> {
+        if self.hint.is_some() || !self.removed.is_empty() {
+            return Vec::new();
+        }
+        self.found.said().lines().flat_map(missing_libraries).collect()
+    }
+
+    pub(super) fn add_hint(&mut self, hint: Option<Hint>) {
+        self.hint = self.hint.take().or(hint);
+    }
+}
+
 /// Compares the result of the `slim` tree with that of the `whole` one. `again` runs the check once more; `true` means
 /// in the slim tree.
 pub(super) fn judge<E>(
     must: bool,
     Pair { slim, whole }: Pair<'_>,
-    removed_from: &Tree,
+    image: Image<'_>,
     mut again: impl FnMut(bool) -> Result<Answer, E>,
 ) -> Result<Verdict, E> {
     let differs = |slim: &Answer, claimed: Option<&Answer>| {
-        let removed = removed(&slim.said(), removed_from);
-        let hint = missing(&slim.said(), removed_from).map(|missing| missing.hint);
+        let removed = removed(&slim.said(), image.tree);
+        let hint = missing(&slim.said(), image).and_then(|missing| missing.hint);
         let (check, claimed) = (slim.command.clone(), claimed.cloned().map(Box::new));
         Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, hint })
     };
@@ -200,11 +215,18 @@ fn quoted(answer: &Answer) -> String {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::collections::BTreeMap;
 
     use super::*;
     use crate::model::digest::Digest;
     use crate::model::image_path::ImagePath;
+    use crate::model::platform::PythonVersion;
     use crate::model::tree::{Node, Origin};
+
+    const IMAGE: Image<'static> = Image {
+        tree: &Tree { nodes: BTreeMap::new(), removed: BTreeMap::new() },
+        python: PythonVersion { major: 3, minor: 13 },
+    };
 
     fn answer(exit_code: i32, stdout: &str) -> Answer {
         Answer { command: "tool --version".to_owned(), exit_code, stdout: stdout.to_owned(), ..Answer::default() }
@@ -213,7 +235,7 @@ mod tests {
     /// The verdict on two results. If a check runs once more, the trees give `slim_again` and `whole_again`.
     fn verdict(slim: &Answer, whole: &Answer, slim_again: &Answer, whole_again: &Answer) -> Verdict {
         let again = |is_slim| Ok::<_, ()>(if is_slim { slim_again.clone() } else { whole_again.clone() });
-        judge(false, Pair { slim, whole }, &Tree::default(), again).unwrap()
+        judge(false, Pair { slim, whole }, IMAGE, again).unwrap()
     }
 
     #[test]
@@ -223,10 +245,9 @@ mod tests {
             asked.set(asked.get() + 1);
             Ok::<_, ()>(Answer::default())
         };
-        let tree = Tree::default();
         let (fine, broken) = (answer(0, "1.0"), answer(1, "no"));
-        assert_eq!(judge(false, Pair { slim: &fine, whole: &fine }, &tree, again), Ok(Verdict::Passed));
-        assert_eq!(judge(false, Pair { slim: &broken, whole: &broken }, &tree, again), Ok(Verdict::FailsAlike));
+        assert_eq!(judge(false, Pair { slim: &fine, whole: &fine }, IMAGE, again), Ok(Verdict::Passed));
+        assert_eq!(judge(false, Pair { slim: &broken, whole: &broken }, IMAGE, again), Ok(Verdict::FailsAlike));
         assert_eq!(asked.get(), 0);
     }
 
@@ -265,7 +286,7 @@ mod tests {
     fn what_must_succeed_fails_though_the_untrimmed_tree_fails_too() {
         let again = |_| Ok::<_, ()>(Answer::default());
         let broken = answer(2, "no such file\n");
-        let verdict = judge(true, Pair { slim: &broken, whole: &broken }, &Tree::default(), again).unwrap();
+        let verdict = judge(true, Pair { slim: &broken, whole: &broken }, IMAGE, again).unwrap();
         let Verdict::Differs(difference) = verdict else { panic!("passed") };
         assert_eq!(difference.to_string(), "the check `tool --version` ended with exit code 2\n    | no such file");
     }
@@ -276,7 +297,7 @@ mod tests {
         let fine = answer(0, "1.0");
         let judged = |second: &Answer| {
             let again = |_| Ok::<_, ()>(second.clone());
-            judge(true, Pair { slim: &slow, whole: &fine }, &Tree::default(), again).unwrap()
+            judge(true, Pair { slim: &slow, whole: &fine }, IMAGE, again).unwrap()
         };
         assert_eq!(judged(&fine), Verdict::Passed);
         assert!(matches!(judged(&slow), Verdict::Differs(_)));

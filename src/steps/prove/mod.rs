@@ -8,8 +8,11 @@ mod checkout;
 mod checks;
 mod clock;
 mod compare;
+mod engine_files;
+mod libraries;
 mod machine;
 mod missing;
+mod modules;
 mod verdicts;
 
 use std::collections::BTreeMap;
@@ -22,6 +25,8 @@ use self::checkout::Checkout;
 use self::checks::{Scope, Task, TaskKey};
 use self::clock::Clock;
 use self::compare::{Answer, Pair, Reply, Verdict, judge};
+use self::engine_files::{hosts_of_check, hosts_of_run, with_engine_files};
+use self::missing::Image;
 use self::verdicts::Verdicts;
 use crate::catalog::programs;
 use crate::model::digest::Digest;
@@ -30,7 +35,8 @@ use crate::model::hint::{Hint, Hints, ProofHint};
 use crate::model::image_path::ImagePath;
 use crate::model::launch::Launch;
 use crate::model::made::Made;
-use crate::model::platform::Platform;
+use crate::model::platform::{Platform, PythonVersion};
+use crate::model::reason::Removed;
 use crate::model::receipt::{NotRun, ProofNote, ProofSummary, shortened};
 use crate::model::request::{ProveRequest, Volume};
 use crate::model::tree::{Origin, Tree};
@@ -160,12 +166,13 @@ pub(crate) fn prove(
     let mut other_stage = world.stages.stage();
     let clock = Clock::start(request.proof.limit_secs);
     let user_base = request.user_base.path().as_str();
-    let common = Common { launch: &made.launch, user_base, emulation: &emulation, clock: &clock, world };
+    let python = request.version;
+    let common = Common { launch: &made.launch, python, user_base, emulation: &emulation, clock: &clock, world };
     let slim = Side::new(common, &made.tree, slim_digest, false);
     let whole = Side::new(common, &whole, whole_digest, true);
     let mut slim = Staged { side: slim, stage };
     let mut whole = Staged { side: whole, stage: &mut other_stage };
-    let mut summary = compare(&mut slim, &mut whole, &tasks)?;
+    let mut summary = libraries::name_packages(compare(&mut slim, &mut whole, &tasks), made, request.base, world)?;
     if clock.is_over() {
         return Ok(summary);
     }
@@ -177,9 +184,12 @@ pub(crate) fn prove(
 }
 
 /// Returns the untrimmed tree with the bytecode of the trimmed one, so that neither compiles files that the other does
-/// not.
+/// not. It lacks the mark that keeps pip out, because pip is meant to do more in the image.
 fn untrimmed(made: &Made) -> Tree {
     let mut whole = made.assembly.tree.clone();
+    whole.nodes.retain(|path, _| {
+        made.tree.removed.get(path).is_none_or(|removal| removal.reason != Removed::ExternallyManaged)
+    });
     for (path, node) in &made.tree.nodes {
         if path.is_bytecode() && !whole.nodes.contains_key(path) {
             whole.insert(path.clone(), node.clone());
@@ -192,6 +202,7 @@ fn untrimmed(made: &Made) -> Tree {
 #[derive(Clone, Copy)]
 struct Common<'a> {
     launch: &'a Launch,
+    python: PythonVersion,
     /// The user base, as a path.
     user_base: &'a str,
     emulation: &'a Emulation,
@@ -217,13 +228,13 @@ impl<'a> Side<'a> {
         Self { common, tree, digest, base_digest, may_fail }
     }
 
-    /// Lays out the tree on `stage`.
+    /// Lays out the tree on `stage`, with the files that an engine would add.
     fn checkout<'s>(&self, stage: &'s mut Stage) -> Result<Checkout<'s>, ProveError>
     where
         'a: 's,
     {
-        let shown = stage.show(self.tree)?;
         let Common { launch, emulation, clock, world, .. } = self.common;
+        let shown = stage.show(&with_engine_files(self.tree, &hosts_of_check(), &world.store)?)?;
         let checkout = Checkout::new(self.tree, shown, launch, emulation.clone(), world);
         Ok(checkout.until(clock.deadline))
     }
@@ -366,8 +377,8 @@ fn compare(slim: &mut Staged<'_>, whole: &mut Staged<'_>, tasks: &[Task]) -> Res
         let failed: Vec<Asked> = imports.filter_map(|asked| asked.only(has_failed)).collect();
         claimed.extend(whole.replies(&failed)?);
     }
-    let tree = slim.side.tree;
-    let mut verdicts = Verdicts::new(tree, slim.side.common.clock.limit_secs);
+    let image = Image { tree: slim.side.tree, python: slim.side.common.python };
+    let mut verdicts = Verdicts::new(image, slim.side.common.clock.limit_secs);
     for question in asked.iter().flat_map(|asked| &asked.questions) {
         let (task, item) = (&tasks[question.task], question.item);
         let reply = found.get(question);
@@ -383,7 +394,7 @@ fn compare(slim: &mut Staged<'_>, whole: &mut Staged<'_>, tasks: &[Task]) -> Res
                 let again = |is_slim: bool| {
                     if is_slim { slim.again(task, item, found) } else { whole.again(task, item, &claim) }
                 };
-                judge(task.must(), Pair { slim: found, whole: &claim }, tree, again)?
+                judge(task.must(), Pair { slim: found, whole: &claim }, image, again)?
             }
             Claim::Unknown => {
                 verdicts.add_unasked(task, item);
@@ -414,21 +425,25 @@ pub(crate) fn execute(
             volume.source.display()
         )));
     }
-    let shown = stage.show(&made.tree)?;
+    let hosts = hosts_of_run(&world.sandbox.host_names());
+    let shown = stage.show(&with_engine_files(&made.tree, &hosts, &world.store)?)?;
     Checkout::new(&made.tree, shown, &made.launch, emulation, world).attach(argv, volumes)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::checks::Batch;
+    use super::checks::{Batch, Item};
     use super::*;
     use crate::model::receipt::ItemKind;
+
+    fn item(name: &str) -> Item {
+        Item { kind: ItemKind::ExtensionModules, name: name.to_owned(), argument: name.to_owned() }
+    }
 
     fn batch() -> Task {
         Task::Batch(Batch {
             driver: Vec::new(),
-            items: ["a", "b", "c"].map(|name| (name.to_owned(), name.to_owned())).into(),
-            kind: ItemKind::ExtensionModules,
+            items: ["a", "b", "c"].map(item).into(),
             scope: Scope::Image,
             timeout_secs: 1,
         })

@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use super::ProveError;
 use super::checks::Task;
 use super::compare::{Answer, Difference, Verdict};
-use super::missing::{Missing, missing};
+use super::missing::{Image, Missing, missing};
 use crate::model::receipt::{FailedAlike, FailedCheck, ItemKind, NotRun, Passed, ProofNote, ProofSummary};
-use crate::model::tree::Tree;
 
 pub(super) struct Verdicts<'a> {
-    /// The trimmed tree.
-    tree: &'a Tree,
+    image: Image<'a>,
     summary: ProofSummary,
     /// How many items of each kind passed.
     counts: BTreeMap<ItemKind, usize>,
@@ -23,9 +21,9 @@ pub(super) struct Verdicts<'a> {
 }
 
 impl<'a> Verdicts<'a> {
-    pub(super) fn new(tree: &'a Tree, limit_secs: u64) -> Self {
+    pub(super) fn new(image: Image<'a>, limit_secs: u64) -> Self {
         Self {
-            tree,
+            image,
             summary: ProofSummary::default(),
             counts: BTreeMap::new(),
             differences: Vec::new(),
@@ -53,14 +51,17 @@ impl<'a> Verdicts<'a> {
         }
         match task {
             Task::Command(_) => self.summary.passed.push(Passed::Command { command: answer.command.clone() }),
-            Task::Batch(batch) => *self.counts.entry(batch.kind).or_default() += 1,
+            Task::Batch(batch) => {
+                let kind = batch.items.get(item).map(|item| item.kind);
+                kind.into_iter().for_each(|kind| *self.counts.entry(kind).or_default() += 1);
+            }
         }
     }
 
     /// Adds a check that fails in both trees. Those that fail with the same message form a group.
     fn add_alike(&mut self, name: String, answer: &Answer) {
-        let (said, hint) = match missing(&answer.said(), self.tree) {
-            Some(Missing { line, hint }) => (line.to_owned(), Some(hint)),
+        let (said, hint) = match missing(&answer.said(), self.image) {
+            Some(Missing { line, hint }) => (line.to_owned(), hint),
             None => (answer.last_line(), None),
         };
         let groups = &mut self.summary.failed_alike;
@@ -95,11 +96,14 @@ impl<'a> Verdicts<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::platform::PythonVersion;
+    use crate::model::tree::Tree;
 
     #[test]
     fn scripts_that_fail_with_the_same_message_are_one_group_with_each_script_once() {
         let tree = Tree::default();
-        let mut verdicts = Verdicts::new(&tree, 9);
+        let python = PythonVersion { major: 3, minor: 13 };
+        let mut verdicts = Verdicts::new(Image { tree: &tree, python }, 9);
         for (name, command, said) in
             [("a", "a", "no"), ("b c", "b c --version", "no"), ("a", "a --version", "no"), ("a", "a --help", "other")]
         {

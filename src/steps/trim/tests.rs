@@ -266,6 +266,7 @@ fn everything() -> Given {
                 ("/usr/lib/python3.13/test/x.py", b"x"),
                 ("/usr/lib/python3.13/lib-dynload/nis.so", &elf(None, &["libnsl.so.2"])),
                 ("/usr/lib/python3.13/pydoc_data/topics.py", b"x"),
+                ("/usr/lib/python3.13/EXTERNALLY-MANAGED", b"x"),
                 ("/usr/bin/zic", b"x"),
                 ("/usr/share/zoneinfo/right/UTC", b"x"),
                 ("/usr/share/ca-certificates/a.crt", b"x"),
@@ -294,6 +295,7 @@ fn no_rule_removes_or_changes_a_path_that_the_user_keeps() {
     compiler-files
     documentation
     emptied-directories
+    externally-managed
     foreign-seeds
     git-plain-servers
     git-servers
@@ -629,4 +631,19 @@ fn seeds_of_other_pythons_go_where_no_other_python_is_or_comes() {
     ] {
         assert!(all.trim().removed.is_empty());
     }
+}
+
+#[test]
+fn the_mark_that_keeps_pip_out_goes_unless_apt_manages_the_image() {
+    let mark = "/usr/lib/python3.13/EXTERNALLY-MANAGED";
+    let given = || {
+        Given::new()
+            .base("libpython3.13-stdlib", &[(mark, b"[externally-managed]"), ("/usr/lib/python3.13/os.py", b"")])
+    };
+    let trimmed = given().trim();
+    let gone: Vec<_> = trimmed.removed.iter().map(|(path, removal)| (path.as_str(), removal.reason)).collect();
+    assert_eq!(gone, [(mark, Removed::ExternallyManaged)]);
+    let why = Why::Named { package: "apt".to_owned() };
+    let with_apt = given().deb("apt", why, &[("/usr/bin/apt-get", b"x")]).trim();
+    assert!(with_apt.removed.is_empty());
 }

@@ -16,6 +16,7 @@ mod loader_cache;
 mod locales;
 mod packager_files;
 mod perl;
+mod pip_lock;
 mod seeds;
 mod service_files;
 mod stdlib;
@@ -48,6 +49,7 @@ const BY_NAME: &[Rule] = &[
     terminals::tab_stops,
     certificates::bundled,
     perl::modules,
+    pip_lock::externally_managed,
     git::servers,
     git::plain_servers,
     windows_launchers::windows_launchers,

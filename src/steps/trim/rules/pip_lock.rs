@@ -1,0 +1,17 @@
+//! Removes the mark that keeps pip out of the system's Python.
+
+use super::{Proposal, Scene};
+use crate::model::image_path::ImagePath;
+use crate::model::reason::Removed;
+use crate::outside::store::StoreError;
+
+/// The mark (packaging.python.org, "Externally Managed Environments") protects the modules that apt installs from pip. An
+/// image has no apt, unless the user adds it. Without the mark, `pip install --user` works like in Python's own images.
+pub(super) fn externally_managed(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
+    if scene.tree.find("/usr/bin/apt-get").is_some() {
+        return Ok(Vec::new());
+    }
+    let mark = format!("{}/EXTERNALLY-MANAGED", scene.python().stdlib());
+    let is_mark = |path: &ImagePath, _: &str| path.as_str() == mark;
+    Ok(scene.remove(Removed::ExternallyManaged, is_mark))
+}
