@@ -4,9 +4,16 @@
 mod accounts;
 mod alternatives;
 mod base;
+mod caches;
+mod changes;
 mod debs;
+mod key_store;
 mod loader;
+mod odbc;
 mod programs;
+mod scripts;
+mod shell;
+mod shortfalls;
 mod wheels;
 
 use std::path::PathBuf;
@@ -64,8 +71,6 @@ pub(crate) fn assemble(
     let store = &world.store;
     let mut assembly = Assembly::default();
     base::lay_ground(&mut assembly.tree, request)?;
-    let mut alternatives = Vec::new();
-    let mut accounts = Vec::new();
     let mut wheels = Vec::new();
     let mut conflicts = Conflicts::of(parts);
     for part in parts {
@@ -73,25 +78,27 @@ pub(crate) fn assemble(
         match &part.contents {
             PartContents::Deb(deb) => {
                 debs::place(deb, &part.origin, &mut conflicts, &mut assembly, store).map_err(of(&part.origin))?;
-                accounts.extend(accounts::of_package(deb));
-                if let Some(text) = deb.postinst() {
-                    alternatives.extend(alternatives::of_script(text, &part.origin));
-                }
             }
             PartContents::Wheel(wheel) => wheels.push((&part.origin, wheel)),
         }
     }
+    let mut scripts = scripts::read(parts, &assembly.tree);
     // Requested distributions come last, so that their files win over files of others at the same path.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
     for (origin, wheel) in &wheels {
         wheels::place(wheel, origin, lock, request, &mut assembly, store).map_err(of(origin))?;
     }
-    assembly.notes.extend(debs::unknown_scripts(parts));
+    assembly.notes.extend(scripts.notes(&assembly.tree));
     assembly.notes.extend(conflicts.notes());
     assembly.notes.extend(wheels::overlaps(&wheels, &request.user_base, request.python.version));
-    alternatives::link(&mut assembly.tree, &alternatives)?;
+    alternatives::link(&mut assembly.tree, &scripts.alternatives)?;
     base::write(&mut assembly.tree, request, store)?;
-    accounts::write(&mut assembly.tree, &accounts, store)?;
+    let accounts = accounts::write(&mut assembly.tree, &scripts.accounts, store)?;
+    changes::make(&mut assembly.tree, &scripts.changes, &accounts);
+    odbc::register(&mut assembly.tree, &scripts.drivers, store)?;
+    key_store::write(&mut assembly.tree, store)?;
+    let unknown = caches::write(&mut assembly.tree, lock.platform.architecture, store)?;
+    assembly.notes.extend(caches::note(&unknown));
     loader::write_cache(&mut assembly, lock.platform.architecture, store)?;
     for copied in &request.copies {
         copy(copied, &mut assembly, store)?;
