@@ -108,6 +108,8 @@ fn options<'a>(program: &str, arguments: &[&'a str]) -> Option<(Options<'a>, Vec
     while let Some(&word) = words.next() {
         if word == "--" {
             rest.extend(words.by_ref());
+        } else if word == "--sum-file" {
+            words.next();
         } else if let Some((name, value)) = word.split_once('=').filter(|_| word.starts_with("--")) {
             options.push((short(name), value));
         } else if word.starts_with("--") {

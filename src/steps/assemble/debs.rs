@@ -13,7 +13,7 @@ use crate::outside::store::Store;
 
 /// Packages whose `postinst` can be ignored, because lath does the same itself or because it only serves upgrades,
 /// other packages or a running system.
-const KNOWN: [&str; 40] = [
+const KNOWN: [&str; 42] = [
     "base-files",
     "base-passwd",
     "bash",
@@ -50,6 +50,8 @@ const KNOWN: [&str; 40] = [
     "python3-tk",
     "readline-common",
     "sed",
+    "systemd",
+    "systemd-sysv",
     "tar",
     "tzdata",
     "util-linux",

@@ -208,7 +208,8 @@ fn is_silent(command: &Command) -> bool {
         "usermod",
         "wait",
     ];
-    const PACKAGES: [&str; 27] = [
+    const PACKAGES: [&str; 28] = [
+        "configure_client_version",
         "db_beginblock",
         "db_capb",
         "db_endblock",

@@ -65,6 +65,7 @@ pub(super) fn commands(script: &str, arguments: &[&str], system: &System<'_>) ->
         parameters: Some(parameters),
         functions: BTreeMap::new(),
         calls: 0,
+        may_have_returned: false,
         found: Vec::new(),
         is_certain: true,
         left: MAX_COMMANDS,
@@ -79,8 +80,10 @@ pub(super) fn commands(script: &str, arguments: &[&str], system: &System<'_>) ->
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Next(Truth),
-    /// `return`, `break` and `continue`: the rest of the list is left out.
+    /// `break` and `continue`: the rest of the list is left out.
     Leave,
+    /// `return` with its result.
+    Return(Truth),
     Exit,
     /// The limits of the reader are reached.
     Stuck,
@@ -94,6 +97,8 @@ struct Reader<'a> {
     parameters: Option<Vec<String>>,
     functions: BTreeMap<String, Rc<List>>,
     calls: usize,
+    /// Whether the current function may have returned before.
+    may_have_returned: bool,
     found: Vec<Command>,
     is_certain: bool,
     left: usize,
@@ -116,6 +121,7 @@ impl Reader<'_> {
         let was_certain = std::mem::replace(&mut self.is_certain, false);
         let flow = read(self);
         self.is_certain = was_certain;
+        self.may_have_returned |= matches!(flow, Flow::Return(_));
         if flow == Flow::Stuck { flow } else { Flow::Next(Truth::Unknown) }
     }
 
@@ -205,7 +211,7 @@ impl Reader<'_> {
             let is_known = value.is_some();
             self.variables.insert(name.to_owned(), value);
             let flow = if is_known { self.list(body) } else { self.maybe(|reader| reader.list(body)) };
-            if matches!(flow, Flow::Stuck | Flow::Exit) {
+            if matches!(flow, Flow::Stuck | Flow::Exit | Flow::Return(_)) {
                 return flow;
             }
         }
@@ -258,7 +264,11 @@ impl Reader<'_> {
         }
         match program.as_str() {
             "exit" | "exec" => return Flow::Exit,
-            "return" | "break" | "continue" => return Flow::Leave,
+            "break" | "continue" => return Flow::Leave,
+            "return" => {
+                let result = command.words.get(1).cloned().unwrap_or(None);
+                return Flow::Return(result.map_or(Truth::Unknown, |result| (result == "0").into()));
+            }
             "shift" => {
                 self.parameters = self.parameters.take().map(|all| all.into_iter().skip(1).collect());
             }
@@ -294,11 +304,17 @@ impl Reader<'_> {
         }
         self.calls += 1;
         let parameters = command.words.iter().skip(1).cloned().collect();
-        let before = std::mem::replace(&mut self.parameters, parameters);
+        let parameters = std::mem::replace(&mut self.parameters, parameters);
+        let may_have_returned = std::mem::take(&mut self.may_have_returned);
         let flow = self.list(body);
-        self.parameters = before;
+        let is_doubtful = std::mem::replace(&mut self.may_have_returned, may_have_returned);
+        self.parameters = parameters;
         self.calls -= 1;
-        if flow == Flow::Leave { Flow::Next(Truth::Unknown) } else { flow }
+        match flow {
+            Flow::Stuck | Flow::Exit => flow,
+            Flow::Return(truth) | Flow::Next(truth) if !is_doubtful => Flow::Next(truth),
+            Flow::Return(_) | Flow::Next(_) | Flow::Leave => Flow::Next(Truth::Unknown),
+        }
     }
 
     fn set(&mut self, command: &Command) {
@@ -356,10 +372,13 @@ impl Reader<'_> {
         let mut fields = Vec::new();
         for word in words {
             match word.0.as_slice() {
-                [Piece::Variable(name, true)] if name == "@" => match &self.parameters {
-                    Some(parameters) => fields.extend(parameters.iter().cloned().map(Some)),
-                    None => fields.push(None),
-                },
+                // A quoted word begins with a quoted text, which may be empty.
+                [Piece::Text(text, true), Piece::Variable(name, true)] if text.is_empty() && name == "@" => {
+                    match &self.parameters {
+                        Some(parameters) => fields.extend(parameters.iter().cloned().map(Some)),
+                        None => fields.push(None),
+                    }
+                }
                 pieces => {
                     let is_split = pieces.iter().any(|piece| matches!(piece, Piece::Variable(_, false)))
                         && pieces.iter().all(|piece| !matches!(piece, Piece::Text(_, true) | Piece::Variable(_, true)));

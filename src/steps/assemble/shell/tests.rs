@@ -87,6 +87,18 @@ fn a_condition_that_is_unknown_makes_its_branches_uncertain() {
 }
 
 #[test]
+fn the_result_of_a_function_decides_a_condition() {
+    // fontconfig-config, shortened.
+    let script = "is_initial() {\n    if [ \"$1\" = configure ] && [ -z \"$2\" ]; then\n        return 0\n    fi\n\
+        \x20   return 1\n}\nif is_initial \"$@\"; then a; else b; fi\n";
+    assert_eq!(text(script, &NOTHING), ["a"]);
+    let upgrade = script.replace("configure", "upgrade");
+    assert_eq!(text(&upgrade, &NOTHING), ["b"]);
+    let doubtful = script.replace("[ -z \"$2\" ]", "grep x y");
+    assert_eq!(text(&doubtful, &NOTHING), ["grep x y", "maybe a", "maybe b"]);
+}
+
+#[test]
 fn a_file_that_exists_decides_a_condition() {
     let system = System { exists: &|path| path == "/usr/bin/x", ..NOTHING };
     assert_eq!(text("if which x >/dev/null; then x --cache; fi", &system), ["which x", "x --cache"]);
