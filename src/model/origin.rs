@@ -18,6 +18,16 @@ pub(crate) enum Origin {
     User,
 }
 
+impl Origin {
+    /// Returns the name of the Debian package.
+    pub(crate) fn package(&self) -> Option<&str> {
+        match self {
+            Self::Deb { name, .. } => Some(name),
+            Self::Wheel { .. } | Self::Lath | Self::User => None,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -46,13 +46,6 @@ pub(crate) struct DebPart {
     pub(crate) entries: Vec<PartEntry>,
 }
 
-impl DebPart {
-    /// Returns the text of the script that runs after the package is unpacked.
-    pub(crate) fn postinst(&self) -> Option<&str> {
-        self.scripts.iter().find(|(script, _)| script == "postinst").map(|(_, text)| text.as_str())
-    }
-}
-
 /// The contents of a wheel (PEP 427), sorted by their place of installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WheelPart {

@@ -14,6 +14,7 @@ mod dockerfile;
 mod engine;
 mod git;
 mod lath;
+mod maintainer_scripts;
 mod needs;
 mod newer;
 mod programs;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         confinement::trials(),
         git::trials(),
         refusals::trials(),
+        maintainer_scripts::trials(),
         engine::trials(),
         newer::trials(),
         containers::trials(),

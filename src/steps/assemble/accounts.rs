@@ -1,12 +1,12 @@
 //! `/etc/passwd` and `/etc/group`: Debian's own accounts, those that packages create, and the user that runs the
 //! program.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::shell::Command;
 use super::{AssembleError, write_text};
 use crate::catalog::accounts::{self, Group, User};
 use crate::model::image_path::ImagePath;
-use crate::model::part::DebPart;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::store::Store;
 
@@ -30,8 +30,15 @@ pub(super) struct Account {
     creates_home: bool,
 }
 
-/// Writes both files, numbers the accounts of `packages` in order, and creates their home directories.
-pub(super) fn write(tree: &mut Tree, packages: &[Account], store: &Store) -> Result<(), AssembleError> {
+/// Writes both files, numbers the accounts of `packages` in order, and creates their home directories. Returns the numbers
+/// of all users.
+pub(super) fn write(
+    tree: &mut Tree,
+    packages: &[Account],
+    store: &Store,
+) -> Result<BTreeMap<String, u32>, AssembleError> {
+    let mut numbers = BTreeMap::from([("root".to_owned(), 0)]);
+    numbers.extend(accounts::users().iter().map(|user| (user.name.clone(), user.id)));
     let mut passwd = format!("root:x:0:0:root:/root:{NOLOGIN}\n");
     let mut group = String::new();
     for User { name, id, group, home } in accounts::users() {
@@ -55,6 +62,7 @@ pub(super) fn write(tree: &mut Tree, packages: &[Account], store: &Store) -> Res
         group.push_str(&format!("{name}:x:{id}:\n"));
         if let Some(home) = &account.home {
             passwd.push_str(&format!("{name}:x:{id}:{id}::{home}:{NOLOGIN}\n"));
+            numbers.insert(name.clone(), id);
             let path = ImagePath::parse(home)?;
             if account.creates_home && !tree.nodes.contains_key(&path) {
                 tree.insert(path, Node { owner: id, ..Node::directory(Origin::Lath) });
@@ -63,22 +71,19 @@ pub(super) fn write(tree: &mut Tree, packages: &[Account], store: &Store) -> Res
         id += 1;
     }
     write_text(tree, "/etc/passwd", &passwd, store)?;
-    write_text(tree, "/etc/group", &group, store)
+    write_text(tree, "/etc/group", &group, store)?;
+    Ok(numbers)
 }
 
-/// Returns the accounts that a package's `postinst` or `preinst` creates by literal names.
-pub(super) fn of_package(deb: &DebPart) -> Vec<Account> {
-    let scripts = deb.scripts.iter().filter(|(name, _)| name == "postinst" || name == "preinst");
-    scripts.flat_map(|(_, text)| of_script(text)).collect()
+/// Returns whether every image has a user or group of this name.
+pub(super) fn is_standard(name: &str) -> bool {
+    name == "root"
+        || accounts::users().iter().any(|user| user.name == name)
+        || accounts::groups().iter().any(|group| group.name == name)
 }
 
-fn of_script(text: &str) -> Vec<Account> {
-    let joined = text.replace("\\\n", " ");
-    joined.lines().flat_map(|line| line.split([';', '|', '&'])).filter_map(of_command).collect()
-}
-
-/// Returns the account that one command creates: `adduser`, `addgroup`, `useradd` or `groupadd` with a literal name.
-pub(super) fn of_command(command: &str) -> Option<Account> {
+/// Returns the account that one command creates: `adduser`, `addgroup`, `useradd` or `groupadd` with a known name.
+pub(super) fn of_command(command: &Command) -> Option<Account> {
     const WITH_VALUE: [&str; 14] = [
         "--home",
         "--shell",
@@ -95,20 +100,17 @@ pub(super) fn of_command(command: &str) -> Option<Account> {
         "-G",
         "--firstuid",
     ];
-    let words = words(command);
-    let mut words = words.iter().map(String::as_str).skip_while(|word| ["if", "then", "!", "else"].contains(word));
-    let is_user = match words.next()? {
-        "adduser" | "useradd" | "/usr/sbin/adduser" | "/usr/sbin/useradd" => true,
-        "addgroup" | "groupadd" | "/usr/sbin/addgroup" | "/usr/sbin/groupadd" => false,
+    let is_user = match command.program() {
+        "adduser" | "useradd" => true,
+        "addgroup" | "groupadd" => false,
         _ => return None,
     };
+    let mut words = command.arguments()?.into_iter();
     let mut account = Account { name: String::new(), home: None, creates_home: is_user };
     let mut home = "/nonexistent".to_owned();
     while let Some(word) = words.next() {
         let (option, value) = word.split_once('=').map_or((word, None), |(option, value)| (option, Some(value)));
-        if word.contains('>') {
-            break;
-        } else if WITH_VALUE.contains(&option) {
+        if WITH_VALUE.contains(&option) {
             let value = value.or_else(|| words.next()).unwrap_or_default();
             if option == "--home" || option == "-d" {
                 value.clone_into(&mut home);
@@ -131,29 +133,14 @@ pub(super) fn of_command(command: &str) -> Option<Account> {
     Some(account)
 }
 
-/// Splits a command into words and removes the quotes.
-fn words(command: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    for letter in command.chars() {
-        match (quote, letter) {
-            (Some(open), _) if letter == open => quote = None,
-            (None, '"' | '\'') => {
-                quote = Some(letter);
-                word.get_or_insert_default();
-            }
-            (None, _) if letter.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(letter),
-        }
-    }
-    words.extend(word);
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steps::assemble::shell::tests::commands;
+
+    fn of_script(script: &str) -> Vec<Account> {
+        commands(script).iter().filter_map(of_command).collect()
+    }
 
     fn account(name: &str, home: Option<&str>, creates_home: bool) -> Account {
         Account { name: name.to_owned(), home: home.map(str::to_owned), creates_home }

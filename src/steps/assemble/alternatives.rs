@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::AssembleError;
+use super::shell::Command;
 use crate::model::image_path::{ImagePath, usr_merged};
 use crate::model::tree::{Node, Origin, Tree};
 
@@ -23,26 +24,20 @@ struct Linked {
     target: String,
 }
 
-/// Returns the alternatives that a script installs with literal arguments.
-pub(super) fn of_script(script: &str, origin: &Origin) -> Vec<Alternative> {
-    let joined = script.replace("\\\n", " ");
-    let mut found = Vec::new();
-    for line in joined.lines() {
-        let words: Vec<&str> = line.split_whitespace().map(|word| word.trim_matches(['"', '\''])).collect();
-        let at = |index: usize| {
-            let [link, name, target] = words.get(index + 1..index + 4)? else { return None };
-            let is_literal = [link, target].iter().all(|path| path.starts_with('/') && !path.contains('$'));
-            let linked = Linked { link: (*link).into(), name: (*name).into(), target: (*target).into() };
-            (is_literal && !name.contains(['$', '/'])).then_some(linked)
-        };
-        let Some(install) = words.iter().position(|word| *word == "--install") else { continue };
-        let priority = words.get(install + 4).and_then(|word| word.trim_end_matches(';').parse().ok());
-        let (Some(master), Some(priority)) = (at(install), priority) else { continue };
-        let slaves = words.iter().enumerate().filter(|(_, word)| **word == "--slave");
-        let slaves = slaves.filter_map(|(index, _)| at(index)).collect();
-        found.push(Alternative { priority, master, slaves, origin: origin.clone() });
-    }
-    found
+/// Returns the alternative that a command installs. If its name, paths or priority are unknown, there is none.
+pub(super) fn of_command(command: &Command, origin: &Origin) -> Option<Alternative> {
+    let words: Vec<&str> = command.words.iter().map(|word| word.as_deref().unwrap_or_default()).collect();
+    let at = |index: usize| {
+        let [link, name, target] = words.get(index + 1..index + 4)? else { return None };
+        let is_plain = link.starts_with('/') && target.starts_with('/') && !name.is_empty() && !name.contains('/');
+        is_plain.then(|| Linked { link: (*link).into(), name: (*name).into(), target: (*target).into() })
+    };
+    let install =
+        words.iter().position(|word| *word == "--install").filter(|_| command.program() == "update-alternatives")?;
+    let priority = words.get(install + 4)?.parse().ok()?;
+    let slaves = words.iter().enumerate().filter(|(_, word)| **word == "--slave");
+    let slaves = slaves.filter_map(|(index, _)| at(index)).collect();
+    Some(Alternative { priority, master: at(install)?, slaves, origin: origin.clone() })
 }
 
 /// Creates the links of the alternatives with the highest priority. If two have the same priority, the first one wins.
@@ -72,6 +67,7 @@ pub(super) fn link(tree: &mut Tree, alternatives: &[Alternative]) -> Result<(), 
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
+    use crate::steps::assemble::shell::tests::commands;
 
     #[test]
     fn the_highest_priority_wins_with_its_slaves() {
@@ -85,7 +81,11 @@ mod tests {
         let gawk = "update-alternatives --quiet --install /usr/bin/awk awk /usr/bin/gawk 10 --slave /usr/share/man/awk.1 awk.1 /usr/share/man/gawk.1\n\
             update-alternatives --install /usr/bin/$x $x /usr/bin/gawk 10\n\
             update-alternatives --install /usr/bin/pager pager /usr/bin/none 10\n";
-        let found = [of_script(mawk, &origin("mawk")), of_script(gawk, &origin("gawk"))].concat();
+        let of_script = |script, origin: Origin| {
+            let commands = commands(script).into_iter();
+            commands.filter_map(|command| of_command(&command, &origin)).collect::<Vec<_>>()
+        };
+        let found = [of_script(mawk, origin("mawk")), of_script(gawk, origin("gawk"))].concat();
         link(&mut tree, &found).unwrap();
         let links: Vec<String> =
             tree.listing().lines().filter(|line| line.starts_with("link")).map(str::to_owned).collect();

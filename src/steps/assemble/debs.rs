@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AssembleError, accounts, write_text};
+use super::{AssembleError, write_text};
 use crate::catalog::packages;
 use crate::formats::deb822;
 use crate::formats::relation::{self, Relation};
@@ -120,101 +120,10 @@ pub(super) fn place(
     Ok(())
 }
 
-/// Returns the note about packages whose `postinst` contains commands that lath does not know.
-pub(super) fn unknown_scripts(parts: &[Part]) -> Option<String> {
-    let unknown: Vec<&str> = parts.iter().filter_map(with_unknown_script).collect();
-    let have = if unknown.len() == 1 { "has a `postinst`" } else { "each have a `postinst`" };
-    (!unknown.is_empty()).then(|| {
-        let names = unknown.join(", ");
-        format!("{names} {have} that lath does not know and does not run: check whether the image works as you expect")
-    })
-}
-
-fn with_unknown_script(part: &Part) -> Option<&str> {
-    let (Origin::Deb { name, .. }, PartContents::Deb(deb)) = (&part.origin, &part.contents) else { return None };
-    (!is_known(name) && deb.postinst().is_some_and(|text| !is_idle(text))).then_some(name)
-}
-
-fn is_known(name: &str) -> bool {
+/// Returns whether the `postinst` of a package can be ignored.
+pub(super) fn is_known(name: &str) -> bool {
     let is_python = ["python3.", "libpython3."].iter().any(|prefix| name.starts_with(prefix));
     is_python || packages::has_idle_script(name)
-}
-
-/// Returns whether a script only does things that lath does itself, or that only a running system or an upgrade needs.
-/// Such scripts set up alternatives and accounts, activate triggers, register services, use debconf, or remove files of
-/// older versions.
-fn is_idle(text: &str) -> bool {
-    let joined = text.replace("\\\n", " ");
-    joined.lines().map(str::trim).filter(|line| !line.starts_with('#')).all(is_idle_line)
-}
-
-fn is_idle_line(line: &str) -> bool {
-    const SILENCED: [&str; 6] = [">/dev/null", "> /dev/null", "2>&1", "1>&2", ">&2", "2>"];
-    if line.ends_with("() {") || line.ends_with("()") {
-        return true;
-    }
-    if line.contains("$(") || line.contains('`') {
-        return false;
-    }
-    // `configure|reconfigure) command ;;`
-    let commands = match line.split_once(')') {
-        Some((pattern, rest)) if !pattern.contains('(') => rest,
-        _ => line,
-    };
-    let commands = SILENCED.iter().fold(commands.to_owned(), |text, redirection| text.replace(redirection, ""));
-    commands.split([';', '|', '&']).all(is_idle_command)
-}
-
-fn is_idle_command(command: &str) -> bool {
-    const BEFORE: [&str; 10] = ["if", "elif", "then", "else", "while", "do", "!", "{", "}", "fi"];
-    const ALONE: [&str; 7] = ["case", "esac", "for", "done", "[", "test", ":"];
-    const PROGRAMS: [&str; 33] = [
-        ".",
-        "break",
-        "command",
-        "db_get",
-        "db_go",
-        "db_input",
-        "db_purge",
-        "db_set",
-        "db_stop",
-        "db_version",
-        "deb-systemd-helper",
-        "deb-systemd-invoke",
-        "dpkg",
-        "dpkg-maintscript-helper",
-        "dpkg-trigger",
-        "echo",
-        "exit",
-        "false",
-        "getent",
-        "invoke-rc.d",
-        "ldconfig",
-        "local",
-        "py3clean",
-        "py3compile",
-        "return",
-        "rm",
-        "rm_conffile",
-        "set",
-        "shift",
-        "true",
-        "update-alternatives",
-        "update-rc.d",
-        "which",
-    ];
-    const SERVICES: [&str; 3] = ["systemctl", "systemd-sysusers", "systemd-tmpfiles"];
-    let mut words = command.split_whitespace().skip_while(|word| BEFORE.contains(word));
-    let Some(first) = words.next() else { return true };
-    let program = first.rsplit('/').next().unwrap_or_default();
-    let is_assignment = first
-        .split_once('=')
-        .is_some_and(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
-    let is_account = ["addgroup", "adduser", "groupadd", "useradd"].contains(&program);
-    if is_account {
-        return accounts::of_command(command).is_some();
-    }
-    is_assignment || ALONE.contains(&first) || PROGRAMS.contains(&program) || SERVICES.contains(&program)
 }
 
 #[cfg(test)]
@@ -223,17 +132,6 @@ mod tests {
     use crate::model::digest::Digest;
     use crate::model::facts::FileFacts;
     use crate::model::part::PartEntry;
-
-    #[test]
-    fn a_script_that_does_more_than_lath_is_not_idle() {
-        assert!(is_idle("#!/bin/sh\nset -e\nif [ x ]; then\n\tldconfig\nfi\nexit 0\n"));
-        assert!(is_idle("case \"$1\" in\n  configure)\n    adduser --system postgres || true\n  ;;\nesac\n"));
-        assert!(!is_idle("#!/bin/sh\nadduser --system $NAME\n"));
-        assert!(is_idle("if [ -d /run/systemd/system ]; then\n systemctl daemon-reload >/dev/null || true\nfi\n"));
-        assert!(!is_idle("case x in\n configure) make-cache ;;\nesac\n"));
-        assert!(!is_idle("if [ -x /usr/bin/x ]; then x --cache; fi\n"));
-        assert!(!is_idle("#!/bin/sh\nset -e\ngdk-pixbuf-query-loaders > /usr/lib/loaders.cache\n"));
-    }
 
     #[test]
     fn a_path_of_two_packages_goes_to_the_one_that_replaces_the_other_or_is_reported() {

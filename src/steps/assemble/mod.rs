@@ -4,9 +4,16 @@
 mod accounts;
 mod alternatives;
 mod base;
+mod caches;
+mod changes;
 mod debs;
+mod key_store;
 mod loader;
+mod odbc;
 mod programs;
+mod scripts;
+mod shell;
+mod shortfalls;
 mod wheels;
 
 use std::path::PathBuf;
@@ -63,8 +70,6 @@ pub(crate) fn assemble(
 ) -> Result<Assembly, AssembleError> {
     let mut assembly = Assembly::default();
     base::lay_ground(&mut assembly.tree, request)?;
-    let mut alternatives = Vec::new();
-    let mut accounts = Vec::new();
     let mut wheels = Vec::new();
     let mut conflicts = Conflicts::of(parts);
     for part in parts {
@@ -72,14 +77,11 @@ pub(crate) fn assemble(
         match &part.contents {
             PartContents::Deb(deb) => {
                 debs::place(deb, &part.origin, &mut conflicts, &mut assembly, store).map_err(of(&part.origin))?;
-                accounts.extend(accounts::of_package(deb));
-                if let Some(text) = deb.postinst() {
-                    alternatives.extend(alternatives::of_script(text, &part.origin));
-                }
             }
             PartContents::Wheel(wheel) => wheels.push((&part.origin, wheel)),
         }
     }
+    let mut scripts = scripts::read(parts, &assembly.tree);
     // Requested distributions come last, so that their files win over files of others at the same path.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
     let target = Target { lock, version: request.version, user_base: request.user_base };
@@ -89,12 +91,17 @@ pub(crate) fn assemble(
     for (origin, wheel) in &wheels {
         assembly.notes.extend(wheels::record_faults(origin, wheel));
     }
-    assembly.notes.extend(debs::unknown_scripts(parts));
+    assembly.notes.extend(scripts.notes(&assembly.tree));
     assembly.notes.extend(conflicts.notes());
     assembly.notes.extend(wheels::overlaps(&wheels, request.user_base, request.version));
-    alternatives::link(&mut assembly.tree, &alternatives)?;
+    alternatives::link(&mut assembly.tree, &scripts.alternatives)?;
     base::write(&mut assembly.tree, request, store)?;
-    accounts::write(&mut assembly.tree, &accounts, store)?;
+    let accounts = accounts::write(&mut assembly.tree, &scripts.accounts, store)?;
+    changes::make(&mut assembly.tree, &scripts.changes, &accounts);
+    odbc::register(&mut assembly.tree, &scripts.drivers, store)?;
+    key_store::write(&mut assembly.tree, store)?;
+    let unknown = caches::write(&mut assembly.tree, lock.platform.architecture, store)?;
+    assembly.notes.extend(caches::note(&unknown));
     loader::write_cache(&mut assembly, lock.platform.architecture, store)?;
     for copied in request.copies {
         copy(copied, &mut assembly, store)?;

@@ -1,0 +1,206 @@
+//! Lists that programs would write at installation.
+//!
+//! Some of them load every plugin to do so. For these, lath has the entries of the known plugins, and puts together those
+//! of the plugins that are in the tree.
+
+mod mime;
+
+use std::collections::BTreeMap;
+
+use super::{AssembleError, write_text};
+use crate::model::image_path::ImagePath;
+use crate::model::platform::Architecture;
+use crate::model::tree::Tree;
+use crate::outside::store::Store;
+
+/// The sections of `config6a`, as `dot -c` of Graphviz 2.42 writes them. Each begins with the name of the library.
+const GRAPHVIZ_PLUGINS: &str = include_str!("graphviz_plugins.txt");
+/// The paragraphs of `loaders.cache`, as `gdk-pixbuf-query-loaders` 2.42 writes them. Each begins with the name of the
+/// library.
+const PIXBUF_LOADERS: &str = include_str!("pixbuf_loaders.txt");
+
+/// Writes the lists, and returns the plugins that lath does not know.
+pub(super) fn write(
+    tree: &mut Tree,
+    architecture: Architecture,
+    store: &Store,
+) -> Result<Vec<ImagePath>, AssembleError> {
+    let libraries = format!("/usr/lib/{}", architecture.triplet());
+    let mut unknown = write_graphviz(tree, &format!("{libraries}/graphviz"), store)?;
+    unknown.extend(write_pixbuf(tree, &format!("{libraries}/gdk-pixbuf-2.0/2.10.0"), store)?);
+    for list in ["Fontmap", "cidfmap"] {
+        write_font_map(tree, list, store)?;
+    }
+    mime::write(tree, store)?;
+    Ok(unknown)
+}
+
+/// Names the plugins that lath does not know.
+pub(super) fn note(unknown: &[ImagePath]) -> Option<String> {
+    let names: Vec<&str> = unknown.iter().map(ImagePath::file_name).collect();
+    (!names.is_empty())
+        .then(|| format!("{}: lath does not know these plugins, so their programs do not use them", names.join(", ")))
+}
+
+/// Writes the list without which `dot` has no layout and no output format.
+fn write_graphviz(tree: &mut Tree, directory: &str, store: &Store) -> Result<Vec<ImagePath>, AssembleError> {
+    let sections: BTreeMap<&str, String> = GRAPHVIZ_PLUGINS
+        .split_inclusive("\n}\n")
+        .filter_map(|section| Some((section.split_once(' ')?.0, section.to_owned())))
+        .collect();
+    // `libgvplugin_core.so.6`, but not `libgvplugin_core.so` and `libgvplugin_core.so.6.0.0`.
+    let plugins = files(tree, directory, |name| {
+        let version = name.strip_prefix("libgvplugin_").and_then(|rest| rest.split_once(".so."));
+        version.is_some_and(|(_, version)| !version.contains('.'))
+    });
+    let path = format!("{directory}/config6a");
+    write_list(tree, &path, "# Written from the plugins of this image.\n\n", &known(plugins, &sections), store)
+}
+
+/// Writes the list of the formats that gdk-pixbuf reads beside those of its own.
+fn write_pixbuf(tree: &mut Tree, directory: &str, store: &Store) -> Result<Vec<ImagePath>, AssembleError> {
+    let loaders = format!("{directory}/loaders");
+    let paragraphs: BTreeMap<&str, String> = PIXBUF_LOADERS
+        .split("\n\n")
+        .filter_map(|paragraph| {
+            let (name, rest) = paragraph.trim_end().split_once('\n')?;
+            Some((name, format!("\"{loaders}/{name}\"\n{rest}\n\n")))
+        })
+        .collect();
+    let plugins = files(tree, &loaders, |name| name.ends_with(".so"));
+    let head = "# GdkPixbuf Image Loader Modules file\n\n";
+    write_list(tree, &format!("{directory}/loaders.cache"), head, &known(plugins, &paragraphs), store)
+}
+
+/// Writes one of Ghostscript's lists of fonts, like `update-gsfontmap`: its parts, one after the other.
+fn write_font_map(tree: &mut Tree, list: &str, store: &Store) -> Result<(), AssembleError> {
+    let directory = format!("/etc/ghostscript/{}.d", list.to_lowercase());
+    let mut text = String::new();
+    for part in files(tree, &directory, |name| name.ends_with(".conf")) {
+        if let Some(digest) = tree.nodes[&part].digest() {
+            text.push_str(&String::from_utf8_lossy(&store.read(digest)?));
+        }
+    }
+    if text.is_empty() || tree.find("/usr/sbin/update-gsfontmap").is_none() {
+        return Ok(());
+    }
+    write_text(tree, &format!("/var/lib/ghostscript/fonts/{list}"), &text, store)
+}
+
+/// Returns the files directly in `directory` whose names are of a kind.
+fn files(tree: &Tree, directory: &str, is_plugin: impl Fn(&str) -> bool) -> Vec<ImagePath> {
+    let here = tree.nodes.keys().filter(|path| path.parent().is_some_and(|parent| parent.as_str() == directory));
+    here.filter(|path| is_plugin(path.file_name())).cloned().collect()
+}
+
+/// Returns each plugin with its entry.
+fn known<'a>(plugins: Vec<ImagePath>, entries: &'a BTreeMap<&str, String>) -> Vec<(ImagePath, Option<&'a str>)> {
+    let entry = |path: &ImagePath| entries.get(path.file_name()).map(String::as_str);
+    plugins.into_iter().map(|path| (path.clone(), entry(&path))).collect()
+}
+
+/// Writes the entries of `plugins` to `path`, and returns the plugins without an entry. If there are no entries, no file
+/// is written.
+fn write_list(
+    tree: &mut Tree,
+    path: &str,
+    head: &str,
+    plugins: &[(ImagePath, Option<&str>)],
+    store: &Store,
+) -> Result<Vec<ImagePath>, AssembleError> {
+    let text: String = plugins.iter().filter_map(|(_, entry)| *entry).collect();
+    if !text.is_empty() && tree.find(path).is_none() {
+        write_text(tree, path, &format!("{head}{text}"), store)?;
+    }
+    Ok(plugins.iter().filter(|(_, entry)| entry.is_none()).map(|(path, _)| path.clone()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::tree::{Node, Origin};
+    use crate::outside::store::tests::store;
+
+    fn tree(paths: &[&str]) -> Tree {
+        let mut tree = Tree::default();
+        for path in paths {
+            let node = Node::file(Digest::of(b"elf"), 3, 0o644, Origin::Lath);
+            tree.insert(ImagePath::parse(path).unwrap(), node);
+        }
+        tree
+    }
+
+    fn text(tree: &Tree, path: &str, store: &Store) -> String {
+        String::from_utf8(store.read(tree.find(path).unwrap().1.digest().unwrap()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn dot_finds_the_plugins_that_are_in_the_tree() {
+        let (_home, store) = store();
+        let directory = "/usr/lib/x86_64-linux-gnu/graphviz";
+        let mut tree = tree(&[
+            &format!("{directory}/libgvplugin_dot_layout.so.6"),
+            &format!("{directory}/libgvplugin_dot_layout.so.6.0.0"),
+            &format!("{directory}/libgvplugin_new.so.6"),
+            &format!("{directory}/libgvplugin_visio.so.6"),
+        ]);
+        let unknown = write(&mut tree, Architecture::Amd64, &store).unwrap();
+        assert_eq!(unknown, [ImagePath::parse(&format!("{directory}/libgvplugin_new.so.6")).unwrap()]);
+        insta::assert_snapshot!(text(&tree, &format!("{directory}/config6a"), &store), @"
+        # Written from the plugins of this image.
+
+        libgvplugin_dot_layout.so.6 dot_layout {
+        	layout {
+        		dot 0
+        	}
+        }
+        libgvplugin_visio.so.6 visio {
+        	device {
+        		vdx:visio 1
+        	}
+        	render {
+        		visio 1
+        	}
+        }
+        ");
+    }
+
+    #[test]
+    fn gdk_pixbuf_finds_the_loaders_that_are_in_the_tree() {
+        let (_home, store) = store();
+        let directory = "/usr/lib/aarch64-linux-gnu/gdk-pixbuf-2.0/2.10.0";
+        let mut tree = tree(&[&format!("{directory}/loaders/libpixbufloader-gif.so")]);
+        assert_eq!(write(&mut tree, Architecture::Arm64, &store).unwrap(), []);
+        insta::assert_snapshot!(text(&tree, &format!("{directory}/loaders.cache"), &store), @r#"
+        # GdkPixbuf Image Loader Modules file
+
+        "/usr/lib/aarch64-linux-gnu/gdk-pixbuf-2.0/2.10.0/loaders/libpixbufloader-gif.so"
+        "gif" 4 "gdk-pixbuf" "GIF" "LGPL"
+        "image/gif" ""
+        "gif" ""
+        "GIF8" "" 100
+        "#);
+    }
+
+    #[test]
+    fn ghostscript_finds_the_fonts_of_all_packages() {
+        let (_home, store) = store();
+        let mut tree = tree(&["/usr/sbin/update-gsfontmap"]);
+        for (name, part) in [("10a.conf", "/A (a.t1);\n"), ("20b.conf", "/B (b.t1);\n"), ("c.dpkg-old", "/C (c.t1);\n")]
+        {
+            write_text(&mut tree, &format!("/etc/ghostscript/fontmap.d/{name}"), part, &store).unwrap();
+        }
+        write(&mut tree, Architecture::Amd64, &store).unwrap();
+        assert_eq!(text(&tree, "/var/lib/ghostscript/fonts/Fontmap", &store), "/A (a.t1);\n/B (b.t1);\n");
+        assert!(tree.find("/var/lib/ghostscript/fonts/cidfmap").is_none());
+    }
+
+    #[test]
+    fn an_image_without_plugins_gets_no_list() {
+        let (_home, store) = store();
+        let mut tree = tree(&["/usr/bin/x"]);
+        assert_eq!(write(&mut tree, Architecture::Amd64, &store).unwrap(), []);
+        assert_eq!(tree.nodes.len(), 4);
+    }
+}

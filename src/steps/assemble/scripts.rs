@@ -1,0 +1,494 @@
+//! The results of maintainer scripts: which of them lath makes, which have no effect in an image, and which it lacks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::accounts::{self, Account};
+use super::alternatives::{self, Alternative};
+use super::changes::{self, Change};
+use super::shell::{self, Command, System};
+use super::shortfalls::{self, Shortfall};
+use super::{debs, odbc};
+use crate::model::part::{DebPart, Part, PartContents};
+use crate::model::tree::{Origin, Tree};
+
+/// The results of all scripts, in the order of the packages.
+#[derive(Debug, Default)]
+pub(super) struct Scripts {
+    pub(super) accounts: Vec<Account>,
+    pub(super) alternatives: Vec<Alternative>,
+    pub(super) changes: Vec<(Change, Origin)>,
+    /// Files with ODBC drivers.
+    pub(super) drivers: Vec<String>,
+    shortfalls: BTreeMap<Shortfall, BTreeSet<String>>,
+    /// The packages with other commands, and the programs that these commands run.
+    unknown: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The effect of one command.
+#[derive(Debug, PartialEq, Eq)]
+enum Effect {
+    /// None in an image, or lath has the same effect.
+    None,
+    Shortfall(Shortfall),
+    Unknown,
+}
+
+/// Reads the scripts of all packages. `tree` contains the files of all packages.
+pub(super) fn read(parts: &[Part], tree: &Tree) -> Scripts {
+    let mut scripts = Scripts::default();
+    for part in parts {
+        if let (Origin::Deb { name, .. }, PartContents::Deb(deb)) = (&part.origin, &part.contents) {
+            for (script, text) in &deb.scripts {
+                match script.as_str() {
+                    "preinst" => scripts.read_preinst(text, deb, tree),
+                    "postinst" => scripts.read_postinst(text, deb, &part.origin, tree, name),
+                    _ => {}
+                }
+            }
+        }
+    }
+    scripts
+}
+
+impl Scripts {
+    /// Only accounts are made before the files of a package exist.
+    fn read_preinst(&mut self, text: &str, deb: &DebPart, tree: &Tree) {
+        let commands = commands(text, &["install"], deb, tree).unwrap_or_default();
+        self.accounts.extend(commands.iter().filter_map(accounts::of_command));
+    }
+
+    fn read_postinst(&mut self, text: &str, deb: &DebPart, origin: &Origin, tree: &Tree, name: &str) {
+        let is_known = debs::is_known(name);
+        let Some(commands) = commands(text, &["configure", ""], deb, tree) else {
+            match Shortfall::of_text(text) {
+                Some(shortfall) => self.add_shortfall(shortfall, name),
+                None if is_known => {}
+                None => {
+                    self.unknown.entry(name.to_owned()).or_default();
+                }
+            }
+            return;
+        };
+        for command in &commands {
+            self.accounts.extend(accounts::of_command(command));
+            self.alternatives.extend(alternatives::of_command(command, origin));
+            self.drivers.extend(odbc::of_command(command));
+            if is_known {
+                continue;
+            }
+            let changes = changes::of_command(command).unwrap_or_default();
+            let is_missing = |change: &Change| change.created().is_some_and(|path| tree.find(path).is_none());
+            let effect = if !command.is_certain && changes.iter().any(is_missing) {
+                // lath cannot know whether the path should exist.
+                Effect::Unknown
+            } else {
+                effect(command)
+            };
+            if command.is_certain {
+                self.changes.extend(changes.into_iter().map(|change| (change, origin.clone())));
+            }
+            match effect {
+                Effect::None => {}
+                Effect::Shortfall(shortfall) => self.add_shortfall(shortfall, name),
+                Effect::Unknown => {
+                    let programs = self.unknown.entry(name.to_owned()).or_default();
+                    programs.extend(Some(command.program().to_owned()).filter(|program| !program.is_empty()));
+                }
+            }
+        }
+    }
+
+    fn add_shortfall(&mut self, shortfall: Shortfall, package: &str) {
+        self.shortfalls.entry(shortfall).or_default().insert(package.to_owned());
+    }
+
+    /// Returns the notes for the user.
+    pub(super) fn notes(&mut self, tree: &Tree) -> Vec<String> {
+        self.shortfalls.insert(Shortfall::Settings, shortfalls::settings(tree));
+        let mut notes = shortfalls::notes(&self.shortfalls, tree);
+        let mut unreadable = BTreeSet::new();
+        // The consequence of a shortfall says more than a list of commands.
+        let is_reported = |package: &String| self.shortfalls.values().any(|packages| packages.contains(package));
+        for (package, programs) in self.unknown.iter().filter(|(package, _)| !is_reported(package)) {
+            if programs.is_empty() {
+                unreadable.insert(package.clone());
+            } else {
+                notes.push(format!(
+                    "{package}: lath does not run these commands of its `postinst`: {}. See that the image does what you expect",
+                    shortfalls::join(programs)
+                ));
+            }
+        }
+        if !unreadable.is_empty() {
+            let names = shortfalls::join(&unreadable);
+            notes.push(format!("{names}: lath does not understand and does not run the `postinst`. See that the image does what you expect"));
+        }
+        notes
+    }
+}
+
+fn commands(text: &str, arguments: &[&str], deb: &DebPart, tree: &Tree) -> Option<Vec<Command>> {
+    let templates = deb.control_files.iter().find(|(name, _)| name == "templates");
+    let system = System {
+        exists: &|path| tree.find(path).is_some(),
+        has_account: &accounts::is_standard,
+        templates: templates.map_or("", |(_, text)| text.as_str()),
+    };
+    shell::commands(text, arguments, &system)
+}
+
+fn effect(command: &Command) -> Effect {
+    let program = command.program();
+    if is_silent(command) {
+        return Effect::None;
+    }
+    if let Some(shortfall) = Shortfall::of_command(command) {
+        return Effect::Shortfall(shortfall);
+    }
+    let is_made = accounts::of_command(command).is_some()
+        || changes::of_command(command).is_some()
+        || odbc::of_command(command).is_some()
+        || program == "update-alternatives";
+    if is_made { Effect::None } else { Effect::Unknown }
+}
+
+/// Returns whether a command has no effect in an image. Such commands serve a running system, an upgrade, a package manager
+/// or a desktop, print or read text, write a cache that programs do not need, or change owners and rights of paths that lath
+/// cannot know. Others have an effect that lath has, too.
+fn is_silent(command: &Command) -> bool {
+    const PRINT_OR_READ: [&str; 34] = [
+        ":", "[", "basename", "cat", "cd", "cmp", "cut", "dirname", "echo", "egrep", "expr", "false", "fgrep", "find",
+        "getent", "grep", "head", "id", "ls", "md5sum", "printf", "pwd", "readlink", "sort", "stat", "tail", "test",
+        "tr", "true", "type", "umask", "uname", "wc", "which",
+    ];
+    const SYSTEM: [&str; 45] = [
+        ".",
+        "alias",
+        "dbus-send",
+        "nscd",
+        "runit-helper",
+        "vgcfgbackup",
+        "aa-enabled",
+        "aa-status",
+        "apparmor_parser",
+        "command",
+        "deb-systemd-helper",
+        "deb-systemd-invoke",
+        "deluser",
+        "delgroup",
+        "initctl",
+        "invoke-rc.d",
+        "ischroot",
+        "journalctl",
+        "ldconfig",
+        "modprobe",
+        "mountpoint",
+        "pidof",
+        "pgrep",
+        "restorecon",
+        "selinuxenabled",
+        "service",
+        "set",
+        "sleep",
+        "start-stop-daemon",
+        "sync",
+        "sysctl",
+        "systemctl",
+        "systemd-hwdb",
+        "systemd-sysusers",
+        "systemd-tmpfiles",
+        "telinit",
+        "trap",
+        "udevadm",
+        "update-binfmts",
+        "update-grub",
+        "update-inetd",
+        "update-initramfs",
+        "update-rc.d",
+        "usermod",
+        "wait",
+    ];
+    const PACKAGES: [&str; 28] = [
+        "configure_client_version",
+        "db_beginblock",
+        "db_capb",
+        "db_endblock",
+        "db_fget",
+        "db_fset",
+        "db_go",
+        "db_input",
+        "db_metaget",
+        "db_purge",
+        "db_register",
+        "db_reset",
+        "db_set",
+        "db_stop",
+        "db_subst",
+        "db_title",
+        "db_unregister",
+        "db_version",
+        "dpkg",
+        "dpkg-divert",
+        "dpkg-maintscript-helper",
+        "dpkg-query",
+        "dpkg-trigger",
+        "mktemp",
+        "rm",
+        "rmdir",
+        "ucfr",
+        "ucfq",
+    ];
+    const CACHES: [&str; 34] = [
+        "update-mime-database",
+        "chgrp",
+        "chmod",
+        "chown",
+        "dbus-uuidgen",
+        "emacs-install",
+        "emacs-package-install",
+        "fc-cache",
+        "gdk-pixbuf-query-loaders",
+        "gio-querymodules",
+        "glib-compile-schemas",
+        "gtk-update-icon-cache",
+        "gtk4-update-icon-cache",
+        "install-docs",
+        "install-info",
+        "libgvc6-config-update",
+        "mandb",
+        "py3clean",
+        "py3compile",
+        "pypy3compile",
+        "update-ca-certificates",
+        "update-default-ispell",
+        "update-default-wordlist",
+        "update-desktop-database",
+        "update-dictcommon-aspell",
+        "update-dictcommon-hunspell",
+        "update-fonts-alias",
+        "update-fonts-dir",
+        "update-fonts-scale",
+        "update-gsfontmap",
+        "update-icon-caches",
+        "update-info-dir",
+        "update-menus",
+        "keytool",
+    ];
+    let program = command.program();
+    if program == "adduser" && command.arguments().is_some_and(|arguments| is_membership(&arguments)) {
+        return true;
+    }
+    if program == "cat" || program == "echo" || program == "printf" || program.is_empty() {
+        return !command.is_written && !program.is_empty();
+    }
+    // `dpkg-statoverride --list` and `odbcinst -q` only read.
+    let reads = match program {
+        "dpkg-statoverride" => ["--list", "--remove"].as_slice(),
+        "odbcinst" => ["-q", "-u"].as_slice(),
+        "sed" | "awk" => {
+            return !command.words.iter().flatten().any(|word| word.starts_with("-i") || word == "--in-place");
+        }
+        _ => [].as_slice(),
+    };
+    let is_read = command.words.iter().flatten().any(|word| reads.contains(&word.as_str()));
+    is_read
+        || [PRINT_OR_READ.as_slice(), &SYSTEM, &PACKAGES, &CACHES].iter().any(|programs| programs.contains(&program))
+}
+
+/// Returns whether the arguments of `adduser` add a user to a group. An image has no members of groups.
+fn is_membership(arguments: &[&str]) -> bool {
+    match arguments {
+        [options @ .., user, group] => {
+            !user.starts_with('-') && !group.starts_with('-') && options.iter().all(|option| option.starts_with("--"))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::image_path::ImagePath;
+    use crate::model::tree::Node;
+    use crate::outside::store::tests::store;
+    use crate::steps::assemble::write_text;
+
+    fn deb(postinst: &str) -> DebPart {
+        DebPart {
+            control: String::new(),
+            scripts: vec![("postinst".to_owned(), postinst.to_owned())],
+            control_files: Vec::new(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Returns the results and the notes for one package with the given `postinst`.
+    fn of(name: &str, postinst: &str, tree: &Tree) -> (Scripts, Vec<String>) {
+        let mut scripts = Scripts::default();
+        let origin = Origin::Deb { name: name.to_owned(), version: "1".to_owned() };
+        scripts.read_postinst(postinst, &deb(postinst), &origin, tree, name);
+        let notes = scripts.notes(tree);
+        (scripts, notes)
+    }
+
+    #[test]
+    fn a_script_without_an_effect_in_an_image_gets_no_note() {
+        let table = [
+            ("x", "#!/bin/sh\nset -e\nif [ x ]; then\n\tldconfig\nfi\nexit 0\n"),
+            ("x", "case \"$1\" in\n  configure)\n    adduser --system postgres || true\n  ;;\nesac\n"),
+            ("x", "if [ -d /run/systemd/system ]; then\n systemctl daemon-reload >/dev/null || true\nfi\n"),
+            ("bc", "if [ \"$1\" = \"configure\" ] && [ -x \"`command -v update-menus`\" ]; then\n\tupdate-menus\nfi\n"),
+            ("ocrmypdf", "if command -v pypy3compile >/dev/null 2>&1; then\n\tpypy3compile -p ocrmypdf  || true\nfi\n"),
+            (
+                "tcpdump",
+                "if aa-enabled --quiet 2>/dev/null; then\n apparmor_parser -r -T -W \"$APP_PROFILE\" || true\nfi\n",
+            ),
+            (
+                "libgsl28",
+                "case \"$1\" in\n configure) ;;\n *) echo \"unknown argument \\`$1'\" >&2\n exit 1 ;;\nesac\n",
+            ),
+            (
+                "hunspell-en-us",
+                "SCRIPT=\"update-dictcommon-hunspell\"\nif command -v $SCRIPT >/dev/null; then\n\t$SCRIPT  \nfi\n",
+            ),
+            ("pulseaudio", "adduser --quiet pulse audio\n"),
+            ("x", "if [ -x /usr/bin/missing ]; then missing --cache; fi\n"),
+        ];
+        for (name, postinst) in table {
+            assert_eq!(of(name, postinst, &Tree::default()).1, [""; 0], "{name}: {postinst}");
+        }
+    }
+
+    #[test]
+    fn a_script_that_does_more_than_lath_is_reported_with_its_programs() {
+        let mut tree = Tree::default();
+        let program = Node::directory(Origin::Lath);
+        tree.insert(ImagePath::parse("/usr/bin/x").unwrap(), program);
+        let table = [
+            ("#!/bin/sh\nadduser --system $NAME\n", "adduser"),
+            ("case \"$1\" in\n configure) make-cache ;;\nesac\n", "make-cache"),
+            ("if [ -x /usr/bin/x ]; then x --cache; fi\n", "x"),
+            ("echo a > /etc/a; sed -i s/a/b/ /etc/a\n", "echo, sed"),
+            ("if grep -q x /usr/bin/x; then ln -s /usr/bin/x /etc/a; ln -s /etc/a /usr/bin/x; fi\n", "ln"),
+        ];
+        for (postinst, programs) in table {
+            let note = format!(
+                "p: lath does not run these commands of its `postinst`: {programs}. See that the image does what you expect"
+            );
+            assert_eq!(of("p", postinst, &tree).1, [note], "{postinst}");
+        }
+        let perl = "#!/usr/bin/perl\nuse strict;\n";
+        let note =
+            "p: lath does not understand and does not run the `postinst`. See that the image does what you expect";
+        assert_eq!(of("p", perl, &tree).1, [note]);
+    }
+
+    #[test]
+    fn a_result_that_is_missing_is_reported_with_its_consequence() {
+        let table = [
+            ("aspell", "aspell-autobuildhash\n", "aspell finds no dictionary"),
+            (
+                "texlive-latex-base",
+                "if which update-texmf-config; then :; fi\nupdate-texmf-config format map\n",
+                "do not start",
+            ),
+            (
+                "docbook-xml",
+                "update-xmlcatalog --sort --add --type system --id \"http://docbook.org/\"\n",
+                "only by their path",
+            ),
+            ("mecab-ipadic", "/usr/lib/mecab/mecab-dict-index -d ${srcdir} -f EUC-JP\n", "MeCab does not start"),
+            (
+                "krb5-config",
+                "#! /usr/bin/perl -w\nsystem ('cp', '/usr/share/kerberos-configs/krb5.conf.template',\n",
+                "`--copy krb5.conf:/etc/krb5.conf`",
+            ),
+        ];
+        for (name, postinst, consequence) in table {
+            let notes = of(name, postinst, &Tree::default()).1;
+            assert_eq!(notes.len(), 1, "{name}: {notes:?}");
+            assert!(notes[0].starts_with(&format!("{name}: ")) && notes[0].contains(consequence), "{notes:?}");
+        }
+    }
+
+    #[test]
+    fn schemas_of_settings_are_reported_if_no_file_is_compiled_from_them() {
+        let mut tree = Tree::default();
+        let origin = Origin::Deb { name: "gsettings-desktop-schemas".to_owned(), version: "1".to_owned() };
+        let node = Node::directory(origin);
+        tree.insert(ImagePath::parse("/usr/share/glib-2.0/schemas/org.gnome.gschema.xml").unwrap(), node.clone());
+        let notes = Scripts::default().notes(&tree);
+        assert_eq!(notes.len(), 1);
+        assert!(notes[0].starts_with("gsettings-desktop-schemas: the settings of GNOME's libraries are not compiled"));
+        tree.insert(ImagePath::parse("/usr/share/glib-2.0/schemas/gschemas.compiled").unwrap(), node);
+        assert_eq!(Scripts::default().notes(&tree), [""; 0]);
+    }
+
+    #[test]
+    fn drivers_of_odbc_are_found() {
+        let table = [
+            (
+                "db_get freetds/addtoodbc || true\nif [ \"$RET\" = \"true\" ]; then\n\todbcinst -i -d -f /usr/share/tdsodbc/odbcinst.ini 1>&2\nfi\n",
+                "/usr/share/tdsodbc/odbcinst.ini",
+            ),
+            (
+                "if ! grep -q PostgreSQL /etc/odbcinst.ini ; then\n odbcinst -i -d -f /usr/share/psqlodbc/odbcinst.ini.template\nfi\n",
+                "/usr/share/psqlodbc/odbcinst.ini.template",
+            ),
+            (
+                "if ! odbcinst -q -d -n \"MariaDB Unicode\" >/dev/null 2>&1; then\n odbcinst -i -d -f /usr/share/odbc-mariadb/odbcinst.ini.template\nfi\n",
+                "/usr/share/odbc-mariadb/odbcinst.ini.template",
+            ),
+        ];
+        for (postinst, file) in table {
+            let (scripts, notes) = of("x", postinst, &Tree::default());
+            assert_eq!((scripts.drivers.as_slice(), notes.len()), ([file.to_owned()].as_slice(), 0), "{postinst}");
+        }
+        let notes = of(
+            "odbc-mdbtools",
+            "odbcinsttemplate() { cat; }\nodbcinsttemplate | odbcinst -i -d -r -v\n",
+            &Tree::default(),
+        )
+        .1;
+        assert!(notes[0].contains("odbcinst"), "{notes:?}");
+    }
+
+    #[test]
+    fn directories_links_and_copies_are_made() {
+        let (_home, store) = store();
+        let mut tree = Tree::default();
+        write_text(&mut tree, "/usr/share/freetds/freetds.conf", "[global]\n", &store).unwrap();
+        write_text(&mut tree, "/etc/redis/redis.conf", "", &store).unwrap();
+        tree.insert(ImagePath::parse("/run").unwrap(), Node::directory(Origin::Lath));
+        tree.insert(ImagePath::parse("/var/run").unwrap(), Node::link("/run", Origin::Lath));
+        let postinst = "if [ ! -d /etc/freetds ]; then\n mkdir /etc/freetds\n cp -a /usr/share/freetds/freetds.conf /etc/freetds/\nfi\n\
+            adduser --system --home /var/lib/redis --group redis\n\
+            install -d -o redis -g redis -m 2750 /var/log/redis\nmkdir -p -m 0755 /var/run/redis /dev/net ../x /etc/redis/redis.conf/x\n\
+            chown redis:redis /etc/redis /etc/redis/redis.conf\nchmod 4600 /etc/redis/redis.conf\n\
+            dpkg-statoverride --update --add root root 01733 /etc/redis\nln -sf /etc/redis /usr/lib/redis\n";
+        let (scripts, notes) = of("redis-tools", postinst, &tree);
+        assert_eq!(notes, [""; 0]);
+        let accounts = BTreeMap::from([("root".to_owned(), 0), ("redis".to_owned(), 101)]);
+        changes::make(&mut tree, &scripts.changes, &accounts);
+        insta::assert_snapshot!(tree.listing(), @"
+        dir  0755 0 /  lath
+        dir  0755 0 /etc  lath
+        dir  0755 0 /etc/freetds  deb redis-tools
+        file 0644 0 /etc/freetds/freetds.conf  sha256:c87899c8  lath
+        dir  1777 0 /etc/redis  lath
+        file 0644 0 /etc/redis/redis.conf  sha256:e3b0c442  lath
+        dir  0755 0 /run  lath
+        dir  0755 0 /run/redis  deb redis-tools
+        dir  0755 0 /usr  lath
+        dir  0755 0 /usr/lib  deb redis-tools
+        link 0777 0 /usr/lib/redis -> /etc/redis  deb redis-tools
+        dir  0755 0 /usr/share  lath
+        dir  0755 0 /usr/share/freetds  lath
+        file 0644 0 /usr/share/freetds/freetds.conf  sha256:c87899c8  lath
+        dir  0755 0 /var  lath
+        dir  0755 0 /var/log  deb redis-tools
+        dir  2750 101 /var/log/redis  deb redis-tools
+        link 0777 0 /var/run -> /run  lath
+        ");
+    }
+}
