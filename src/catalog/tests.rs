@@ -15,8 +15,9 @@ use crate::model::platform::Architecture;
 use crate::model::request::Distribution;
 
 /// The files, with their names.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("accounts.toml", include_str!("accounts.toml")),
+    ("maintainer.toml", include_str!("maintainer.toml")),
     ("packages.toml", include_str!("packages.toml")),
     ("programs.toml", include_str!("programs.toml")),
     ("releases.toml", include_str!("releases.toml")),

@@ -225,8 +225,8 @@ mod tests {
         std::str::from_utf8(&document.bytes).unwrap()
     }
 
-    #[test]
-    fn the_documents_of_a_request_with_every_option_have_these_bytes() {
+    /// The image of a request that has every option, for two platforms.
+    fn with_every_option() -> Image {
         let mut request = Request::example();
         request.pack.epoch_secs = 1_700_000_000;
         let launch = Launch {
@@ -237,7 +237,12 @@ mod tests {
         request.runtime.expose = vec!["8080/tcp".to_owned(), "53/udp".to_owned()];
         request.runtime.labels.insert("zone".to_owned(), "x".to_owned());
         request.runtime.annotations.insert("Mine".to_owned(), "y".to_owned());
-        let image = sealed(&request, &launch, &[Architecture::Amd64, Architecture::Arm64]);
+        sealed(&request, &launch, &[Architecture::Amd64, Architecture::Arm64])
+    }
+
+    #[test]
+    fn the_documents_of_a_request_with_every_option_have_these_bytes() {
+        let image = with_every_option();
         assert_eq!(
             text(&image.platforms.first().config),
             concat!(

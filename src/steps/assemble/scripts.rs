@@ -8,6 +8,7 @@ use super::changes::{self, Change};
 use super::shell::{self, Command, System};
 use super::shortfalls::{self, Shortfall};
 use super::{debs, odbc};
+use crate::catalog::maintainer;
 use crate::model::part::{DebPart, Part, PartContents};
 use crate::model::tree::{Origin, Tree};
 
@@ -37,11 +38,11 @@ enum Effect {
 pub(super) fn read(parts: &[Part], tree: &Tree) -> Scripts {
     let mut scripts = Scripts::default();
     for part in parts {
-        if let (Origin::Deb { name, .. }, PartContents::Deb(deb)) = (&part.origin, &part.contents) {
+        if let PartContents::Deb(deb) = &part.contents {
             for (script, text) in &deb.scripts {
                 match script.as_str() {
                     "preinst" => scripts.read_preinst(text, deb, tree),
-                    "postinst" => scripts.read_postinst(text, deb, &part.origin, tree, name),
+                    "postinst" => scripts.read_postinst(text, deb, &part.origin, tree),
                     _ => {}
                 }
             }
@@ -57,7 +58,8 @@ impl Scripts {
         self.accounts.extend(commands.iter().filter_map(accounts::of_command));
     }
 
-    fn read_postinst(&mut self, text: &str, deb: &DebPart, origin: &Origin, tree: &Tree, name: &str) {
+    fn read_postinst(&mut self, text: &str, deb: &DebPart, origin: &Origin, tree: &Tree) {
+        let Origin::Deb { name, .. } = origin else { return };
         let is_known = debs::is_known(name);
         let Some(commands) = commands(text, &["configure", ""], deb, tree) else {
             match Shortfall::of_text(text) {
@@ -156,124 +158,6 @@ fn effect(command: &Command) -> Effect {
 /// or a desktop, print or read text, write a cache that programs do not need, or change owners and rights of paths that lath
 /// cannot know. Others have an effect that lath has, too.
 fn is_silent(command: &Command) -> bool {
-    const PRINT_OR_READ: [&str; 34] = [
-        ":", "[", "basename", "cat", "cd", "cmp", "cut", "dirname", "echo", "egrep", "expr", "false", "fgrep", "find",
-        "getent", "grep", "head", "id", "ls", "md5sum", "printf", "pwd", "readlink", "sort", "stat", "tail", "test",
-        "tr", "true", "type", "umask", "uname", "wc", "which",
-    ];
-    const SYSTEM: [&str; 45] = [
-        ".",
-        "alias",
-        "dbus-send",
-        "nscd",
-        "runit-helper",
-        "vgcfgbackup",
-        "aa-enabled",
-        "aa-status",
-        "apparmor_parser",
-        "command",
-        "deb-systemd-helper",
-        "deb-systemd-invoke",
-        "deluser",
-        "delgroup",
-        "initctl",
-        "invoke-rc.d",
-        "ischroot",
-        "journalctl",
-        "ldconfig",
-        "modprobe",
-        "mountpoint",
-        "pidof",
-        "pgrep",
-        "restorecon",
-        "selinuxenabled",
-        "service",
-        "set",
-        "sleep",
-        "start-stop-daemon",
-        "sync",
-        "sysctl",
-        "systemctl",
-        "systemd-hwdb",
-        "systemd-sysusers",
-        "systemd-tmpfiles",
-        "telinit",
-        "trap",
-        "udevadm",
-        "update-binfmts",
-        "update-grub",
-        "update-inetd",
-        "update-initramfs",
-        "update-rc.d",
-        "usermod",
-        "wait",
-    ];
-    const PACKAGES: [&str; 28] = [
-        "configure_client_version",
-        "db_beginblock",
-        "db_capb",
-        "db_endblock",
-        "db_fget",
-        "db_fset",
-        "db_go",
-        "db_input",
-        "db_metaget",
-        "db_purge",
-        "db_register",
-        "db_reset",
-        "db_set",
-        "db_stop",
-        "db_subst",
-        "db_title",
-        "db_unregister",
-        "db_version",
-        "dpkg",
-        "dpkg-divert",
-        "dpkg-maintscript-helper",
-        "dpkg-query",
-        "dpkg-trigger",
-        "mktemp",
-        "rm",
-        "rmdir",
-        "ucfr",
-        "ucfq",
-    ];
-    const CACHES: [&str; 34] = [
-        "update-mime-database",
-        "chgrp",
-        "chmod",
-        "chown",
-        "dbus-uuidgen",
-        "emacs-install",
-        "emacs-package-install",
-        "fc-cache",
-        "gdk-pixbuf-query-loaders",
-        "gio-querymodules",
-        "glib-compile-schemas",
-        "gtk-update-icon-cache",
-        "gtk4-update-icon-cache",
-        "install-docs",
-        "install-info",
-        "libgvc6-config-update",
-        "mandb",
-        "py3clean",
-        "py3compile",
-        "pypy3compile",
-        "update-ca-certificates",
-        "update-default-ispell",
-        "update-default-wordlist",
-        "update-desktop-database",
-        "update-dictcommon-aspell",
-        "update-dictcommon-hunspell",
-        "update-fonts-alias",
-        "update-fonts-dir",
-        "update-fonts-scale",
-        "update-gsfontmap",
-        "update-icon-caches",
-        "update-info-dir",
-        "update-menus",
-        "keytool",
-    ];
     let program = command.program();
     if program == "adduser" && command.arguments().is_some_and(|arguments| is_membership(&arguments)) {
         return true;
@@ -291,8 +175,7 @@ fn is_silent(command: &Command) -> bool {
         _ => [].as_slice(),
     };
     let is_read = command.words.iter().flatten().any(|word| reads.contains(&word.as_str()));
-    is_read
-        || [PRINT_OR_READ.as_slice(), &SYSTEM, &PACKAGES, &CACHES].iter().any(|programs| programs.contains(&program))
+    is_read || maintainer::is_silent(program)
 }
 
 /// Returns whether the arguments of `adduser` add a user to a group. An image has no members of groups.
@@ -326,7 +209,7 @@ mod tests {
     fn of(name: &str, postinst: &str, tree: &Tree) -> (Scripts, Vec<String>) {
         let mut scripts = Scripts::default();
         let origin = Origin::Deb { name: name.to_owned(), version: "1".to_owned() };
-        scripts.read_postinst(postinst, &deb(postinst), &origin, tree, name);
+        scripts.read_postinst(postinst, &deb(postinst), &origin, tree);
         let notes = scripts.notes(tree);
         (scripts, notes)
     }

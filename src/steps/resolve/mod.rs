@@ -303,27 +303,20 @@ impl Packages<'_> {
         Ok(facts)
     }
 
-    fn half(
+    /// Adds the packages that contain the libraries `needs` to `wanted`, and the libraries without a package to `half`.
+    /// Returns whether the archive's list of contents was available, if it was needed: it is only a last resort, so
+    /// without it the user gets a warning and the build continues.
+    fn add_libraries(
         &mut self,
-        request: &ResolveRequest<'_>,
         needs: &BTreeMap<String, String>,
-    ) -> Result<DebianHalf, ResolveError> {
-        let mut base_roots = base_roots(request);
-        let mut wanted = [base_roots.clone(), additions(request)].concat();
-        let skipped = skipped(request);
-        let key = half_key(self.snapshot.key(), request, &wanted, needs, &skipped);
-        if let Some(half) = self.world.store.entry(Bucket::DebianHalves, &key) {
-            return Ok(half);
-        }
+        wanted: &mut Vec<Wanted>,
+        half: &mut DebianHalf,
+    ) -> Result<bool, ResolveError> {
         let world = self.world;
         let snapshot = self.snapshot.clone();
         let index = self.index()?;
-        let mut half = DebianHalf::default();
-        let libraries: BTreeSet<String> = needs.keys().cloned().collect();
-        let unknown: BTreeSet<String> =
-            libraries.iter().filter(|library| index.package_for_soname(library).is_none()).cloned().collect();
-        // The archive's list of contents is only a last resort. If it is not available, the user gets a warning and the
-        // build continues.
+        let unknown = needs.keys().filter(|library| index.package_for_soname(library).is_none());
+        let unknown: BTreeSet<String> = unknown.cloned().collect();
         let mut is_certain = true;
         let listed = if unknown.is_empty() {
             BTreeMap::new()
@@ -347,6 +340,24 @@ impl Packages<'_> {
                 }
             }
         }
+        Ok(is_certain)
+    }
+
+    fn half(
+        &mut self,
+        request: &ResolveRequest<'_>,
+        needs: &BTreeMap<String, String>,
+    ) -> Result<DebianHalf, ResolveError> {
+        let mut base_roots = base_roots(request);
+        let mut wanted = [base_roots.clone(), additions(request)].concat();
+        let skipped = skipped(request);
+        let key = half_key(self.snapshot.key(), request, &wanted, needs, &skipped);
+        if let Some(half) = self.world.store.entry(Bucket::DebianHalves, &key) {
+            return Ok(half);
+        }
+        let mut half = DebianHalf::default();
+        let is_certain = self.add_libraries(needs, &mut wanted, &mut half)?;
+        let index = self.index()?;
         let close = |wanted: &[Wanted]| debian::close(index, wanted, &skipped, request.base.recommends);
         let mut base = close(&base_roots)?;
         let terminals = terminals(&base);
