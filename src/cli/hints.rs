@@ -176,6 +176,7 @@ fn archive(hint: &ArchiveHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 fn machine(hint: MachineHint) -> &'static str {
     match hint {
         MachineHint::AddressSpace => "raise the limit with `ulimit -v unlimited`",
+        MachineHint::DataMemory => "raise the limit with `ulimit -d unlimited`",
         MachineHint::Threads => {
             "raise the limit on processes and threads (`ulimit -u`, `TasksMax=` of systemd, `--pids-limit` of an \
              engine), or the limit on memory (`ulimit -v`)"
@@ -353,6 +354,7 @@ mod tests {
     fn hints_about_this_machine_in_words() {
         let hints = [
             MachineHint::AddressSpace,
+            MachineHint::DataMemory,
             MachineHint::Threads,
             MachineHint::OrdinaryUser,
             MachineHint::UserNamespaces,
@@ -362,6 +364,7 @@ mod tests {
         ];
         insta::assert_snapshot!(words(hints.map(Hint::Machine)), @"
         raise the limit with `ulimit -v unlimited`
+        raise the limit with `ulimit -d unlimited`
         raise the limit on processes and threads (`ulimit -u`, `TasksMax=` of systemd, `--pids-limit` of an engine), or the limit on memory (`ulimit -v`)
         run lath as an ordinary user, or as root of a namespace that has more users; or build with `--no-verify --bytecode none` and try the image in an engine
         the sandbox needs user namespaces: enable them (`sysctl user.max_user_namespaces`), or build with `--no-verify --bytecode none` and try the image in an engine

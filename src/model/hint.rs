@@ -155,6 +155,8 @@ pub(crate) enum ArchiveHint {
 pub(crate) enum MachineHint {
     /// Raise the limit on address space.
     AddressSpace,
+    /// Raise the limit on memory for data.
+    DataMemory,
     /// Raise the limit on processes and threads.
     Threads,
     /// Run lath as an ordinary user, or do without the sandbox.

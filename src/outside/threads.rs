@@ -15,6 +15,8 @@ use crate::model::hint::{Hint, Hints, MachineHint};
 const BESIDE_POOL: usize = 16;
 /// A build ends by an abort if it gets less address space: every thread has a stack and an area of the allocator's.
 const LEAST_ADDRESS_BYTES: u64 = 2 << 30;
+/// The stacks of the threads alone are about 40 MB. With less, even the report of an error may find no memory.
+const LEAST_DATA_BYTES: u64 = 48 << 20;
 
 #[derive(Debug, Error)]
 pub(crate) enum ThreadsError {
@@ -28,12 +30,19 @@ pub(crate) enum ThreadsError {
         LEAST_ADDRESS_BYTES / 1_000_000
     )]
     AddressSpace { limit_bytes: u64 },
+    #[error(
+        "cannot build with {} MB of memory for data: a build needs {} MB",
+        limit_bytes / 1_000_000,
+        LEAST_DATA_BYTES / 1_000_000
+    )]
+    Data { limit_bytes: u64 },
 }
 
 impl Hints for ThreadsError {
     fn own_hints(&self) -> Vec<Hint> {
         match self {
             Self::AddressSpace { .. } => vec![Hint::Machine(MachineHint::AddressSpace)],
+            Self::Data { .. } => vec![Hint::Machine(MachineHint::DataMemory)],
             // The error of the operating system has its own hint.
             Self::Threads(_) | Self::Pool(_) => Vec::new(),
         }
@@ -50,6 +59,9 @@ pub(crate) fn prepare() -> Result<(), ThreadsError> {
     }
     if let Some(limit_bytes) = getrlimit(Resource::As).current.filter(|limit| *limit < LEAST_ADDRESS_BYTES) {
         return Err(ThreadsError::AddressSpace { limit_bytes });
+    }
+    if let Some(limit_bytes) = getrlimit(Resource::Data).current.filter(|limit| *limit < LEAST_DATA_BYTES) {
+        return Err(ThreadsError::Data { limit_bytes });
     }
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut pool = processors;

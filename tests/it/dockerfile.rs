@@ -374,8 +374,8 @@ fn a_failed_build_and_an_engine_that_dies_are_told_apart() {
     assert_eq!((code, stdout.as_str()), (1, ""));
     insta::assert_snapshot!(world.error_in(&stderr), @"
     error: cannot build `tool`: `docker build` ended with exit code 127
-           /bin/sh: 1: apt-get: not found
            Step 1/9 : FROM
+           /bin/sh: 1: apt-get: not found
 
     hint: the base image has no apt: use an image of Debian or Ubuntu with `--from`
     ");

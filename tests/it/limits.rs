@@ -70,6 +70,20 @@ fn a_limit_of_any_size_ends_with_an_error_or_an_image() {
 }
 
 #[test]
+fn too_little_memory_for_data_is_an_error_before_anything_is_fetched() {
+    let world = World::usual();
+    let Some(mut little) = limited(&world.command("tool"), &["--data=33554432"]) else { return };
+    let output = little.output().unwrap();
+    assert_failed(&output);
+    insta::assert_snapshot!(world.error_in(&String::from_utf8_lossy(&output.stderr)), @"
+    error: cannot build with 33 MB of memory for data: a build needs 50 MB
+
+    hint: raise the limit with `ulimit -d unlimited`
+    ");
+    assert!(world.pypi.server.requests().is_empty() && world.debian.server.requests().is_empty());
+}
+
+#[test]
 fn too_little_address_space_is_an_error_before_anything_is_fetched() {
     let world = World::usual();
     let Some(mut little) = limited(&world.command("tool"), &["--as=409600000"]) else { return };
