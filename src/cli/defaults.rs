@@ -1,4 +1,5 @@
-//! The defaults: the lowest layer of the settings. Defaults that depend on other options are not here.
+//! The defaults of options. `settings` uses them if no layer contains the option. Defaults that depend on other options
+//! are not here.
 
 use crate::cli::choices::{Builder, Color};
 use crate::cli::layers::Settings;
@@ -23,7 +24,7 @@ pub(super) const APT: AptHabits = AptHabits::Official;
 /// Days.
 pub(super) const OLDER_THAN: u64 = 30;
 
-/// Returns the layer, for help.
+/// Returns the defaults as a layer. Only the help and tests use it.
 pub(super) fn layer() -> Settings {
     Settings {
         color: Some(COLOR),

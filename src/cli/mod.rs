@@ -33,7 +33,7 @@ use crate::cli::screen::Screen;
 use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
-/// All commands, in the order of the help. A new command is a file and a line here.
+/// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
 const COMMANDS: [Entry; 6] = [
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),

@@ -56,7 +56,7 @@ impl Panic {
         let Self { message, place } = self;
         Failure::outside(format!("cannot continue: this is a bug in lath, at {place}"), vec![message])
             .with_exit_code(BUG)
-            .with_hints(vec!["report it with the command line and this text; `RUST_BACKTRACE=1` shows more".to_owned()])
+            .with_hints(vec!["report it with the command line and this text".to_owned()])
     }
 }
 

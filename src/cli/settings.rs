@@ -131,7 +131,7 @@ fn base(settings: &Settings) -> Result<(PythonVersion, bool, BaseRequest), Failu
     };
     let (version, is_expected) = match (wanted, release) {
         (Some(version), _) => (version, false),
-        // Only a release that is out never changes its Python.
+        // A release that is out keeps its Python. Another one may change it.
         (None, Some(release)) => (release.python, release.number.is_none()),
         (None, None) => (releases::default().python, true),
     };

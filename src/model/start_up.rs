@@ -51,9 +51,9 @@ pub(crate) struct EntryPoint {
 
 /// Returns the files that a start loads. `imported` are modules that are imported at every start.
 ///
-/// A file's imports count if they run when it is imported itself. A function's imports count if a start runs through it:
-/// the function of an entry point, the functions that a file calls while it is imported, and the functions of the same
-/// package whose names these use.
+/// A file's imports count if they run when it is imported itself. The imports of a function
+/// count if a start calls the function. These are the function of an entry point, and the functions that a file calls
+/// while it is imported. If such a function uses the name of another function of the same package, that one counts, too.
 pub(crate) fn start_up_files<S: PythonSource>(
     modules: &Modules<'_>,
     entry_points: &[EntryPoint],

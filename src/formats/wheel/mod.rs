@@ -222,8 +222,8 @@ fn check_name(name: &str, is_symlink: bool) -> Result<(), WheelError> {
 }
 
 /// Returns the place of installation of the entry `name`, and its path there. Folders of schemes are named `*.data`. Like
-/// pip, lath accepts any such folder, because some tools spell its name otherwise than that of dist-info. A folder with
-/// an unknown scheme is an error only if it is certainly meant as such.
+/// pip, lath accepts any such folder, because some tools spell its name otherwise than that of dist-info. If a
+/// folder has the wheel's own name, an unknown scheme in it is an error. Other folders with unknown schemes are modules.
 fn place(name: &str, dist_info: &str) -> Result<(Scheme, String), WheelError> {
     let site = || Ok((Scheme::Site, name.to_owned()));
     let Some((top, rest)) = name.split_once('/') else { return site() };

@@ -100,7 +100,8 @@ fn mount_all(container: &mut Container, root: &Path, job: &Job) -> Result<(), Re
     Ok(())
 }
 
-/// Whether a folder of the user covers the image's files at `path`. Then mount points would be made in that folder.
+/// Returns whether a folder of the user covers the image's files at `path`. Such a path is not mounted, because the mount
+/// point would be made in the user's folder.
 pub(super) fn is_hidden(job: &Job, path: &str) -> bool {
     let folders = job.writable.iter().map(|(_, inside)| inside.as_str());
     let volumes = job.volumes.iter().map(|volume| volume.target.as_str());
@@ -112,8 +113,8 @@ fn mount_memory(container: &mut Container, place: &str) {
 }
 
 /// Mounts memory over `place`, and then mounts the tree's own files in it again, for example a user base. Mounts are
-/// made in the order of their targets. The covered files are reached through a mount below `/dev`, which is in memory
-/// too.
+/// made in the order of their targets. The covered files are reached through a mount below `/dev`, because `/dev`
+/// is in memory, so that a mount point can be made there.
 fn cover(container: &mut Container, root: &Path, place: &str) {
     let flags = MountOptions::BIND | MountOptions::RDONLY | NO_PRIVILEGES;
     let (own, aside) = (root.join(&place[1..]), format!("/dev/covered{place}"));

@@ -10,7 +10,8 @@ use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::store::Store;
 
 const KEY_STORE: &str = "/etc/ssl/certs/java/cacerts";
-/// The program that would write the key store. It is in the package ca-certificates-java.
+/// The folder of the program that writes the key store if its package, ca-certificates-java, is installed. lath runs no
+/// maintainer script, so it writes the key store itself.
 const WRITER: &str = "/usr/share/ca-certificates-java";
 /// The password that every Java has for this file. It only protects against damage.
 const PASSWORD: &str = "changeit";

@@ -83,8 +83,8 @@ pub(super) fn place(
     complete_record(&format!("{site}/{}", wheel.dist_info), &record, locked, assembly, store)
 }
 
-/// One sentence for each pair of wheels that bring the same path with different contents, and for each wheel that brings a
-/// path twice, such as by its `data`. As with pip, the file that is placed later is in the image. Between two wheels only
+/// Returns one sentence for each pair of wheels that contain the same path with different contents. A wheel can also contain
+/// a path twice, for example as a module and in its `data` scheme. As with pip, the file that is placed later is in the image. Between two wheels only
 /// files count that Python imports or a user runs: licences and the like do no harm.
 pub(super) fn overlaps(wheels: &[(&Origin, &WheelPart)], base: &UserBase, version: PythonVersion) -> Vec<String> {
     let bin = base.program("");

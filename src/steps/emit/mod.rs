@@ -1,5 +1,6 @@
 //! Image -> destinations, one file per kind. Everything is written beside its destination first, and gets its name only
-//! after all of it is complete. So a build that fails leaves every destination unchanged.
+//! after all of it is complete. So a build that fails before that leaves every destination
+//! unchanged.
 
 mod archive;
 mod blobs;

@@ -88,7 +88,7 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    /// Returns the libraries that the output reports as missing, if nothing else is.
+    /// Returns the libraries that the output reports as missing. Empty if the output reports anything else as missing.
     pub(super) fn libraries(&self) -> Vec<String> {
         if self.hint.is_some() || !self.removed.is_empty() {
             return Vec::new();

@@ -9,7 +9,8 @@ use crate::model::tree::Tree;
 /// The paths that must stay. No rule can remove or change them.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    /// The paths that a pattern matches. If such a path is a symbolic link, the path that it leads to is one too.
+    /// The paths that a pattern matches. If such a path is a symbolic link, the target of the link must
+    /// stay, too.
     paths: BTreeSet<ImagePath>,
     /// The directories above them.
     parents: BTreeSet<ImagePath>,
