@@ -38,7 +38,8 @@ fn send(signal: &str, child: &Child) {
 fn a_signal_ends_the_build_with_its_code_and_leaves_nothing_unfinished() {
     for (signal, exit_code) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
         let world = World::usual();
-        let child = waiting(&world, "tool -o tool.tar -o oci:new/layout", &[]);
+        // A job that a shell started in the background ignores SIGINT, and so would lath.
+        let child = waiting(&world, "tool -o tool.tar -o oci:new/layout", &["env", "--default-signal=HUP,INT,TERM"]);
         send(signal, &child);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(exit_code), "{output:?}");
