@@ -136,7 +136,7 @@ fn a_program_that_is_missing_is_named_with_what_brings_it() {
     let wheel = WheelBuilder::new("tool", "1.0").file("calls.py", calls);
     let own = Own::new(&[wheel.script("a-calls", "calls:main").script("b-calls", "calls:main")]);
     let said = own.summary(&["build", "tool"]);
-    let note = "note: `a-calls`, `b-calls` fail in the untrimmed image too: FileNotFoundError: [Errno 2] No such file or directory: \
+    let note = "note: `a-calls`, `b-calls`, `import calls` fail in the untrimmed image too: FileNotFoundError: [Errno 2] No such file or directory: \
                 'uname'; `uname` is not in the image: add it with `--with coreutils`\n";
     assert!(said.contains(note) && !said.contains("warning"), "{said}");
     let said = own.summary(&["build", "tool", "-c", "b-calls"]);
