@@ -21,7 +21,7 @@ const CASES: [(&str, &[&str], &str); 5] = [
     (
         "alternatives_of_a_loop_exist",
         &["wand", "--with", "imagemagick", "--shell"],
-        "sh -c 'magick -version && identify -version'",
+        "sh -c 'magick -size 8x6 xc:red /tmp/a.png && identify /tmp/a.png'",
     ),
     (
         "java_trusts_the_certificates",
