@@ -202,11 +202,11 @@ with Image(blob=png) as image:
 
 /// The colours of terminals, from terminfo.
 const TERMINALS: &str = r#"
-import subprocess, sys
+import subprocess
 import blessed
 show = "import curses, sys; curses.setupterm(sys.argv[1], 1); print(sys.argv[1], curses.tigetnum('colors'))"
 for terminal in ["xterm-256color", "screen.xterm-256color", "linux", "vt100"]:
-    subprocess.run([sys.executable, "-c", show, terminal], check=True)
+    subprocess.run(["/usr/bin/python3", "-c", show, terminal], check=True)
 "#;
 
 /// FreeTDS, which the wheel contains, converts between the code pages of SQL Server with glibc's iconv.
