@@ -176,3 +176,19 @@ fn has_fraction(value: &serde_json::Value) -> bool {
         _ => false,
     }
 }
+
+/// Python files, and path files, whose imports are read.
+pub fn python_imports(bytes: &[u8]) {
+    let _ = crate::formats::python_imports::parse(bytes);
+    let _ = crate::formats::python_imports::of_pth(bytes);
+}
+
+/// Requirements files before uv's parser reads them.
+pub fn requirements_txt(bytes: &[u8]) {
+    let value = |name: &str| (name == "A").then(|| "${A}".to_owned());
+    let Ok(prepared) = crate::formats::requirements_txt::prepare(bytes, value, |path| path.starts_with("./")) else {
+        return;
+    };
+    let lines = prepared.text.lines().count();
+    assert!(prepared.options.iter().all(|option| option.line <= lines + 1), "an option is in a line of the file");
+}

@@ -10,9 +10,11 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("in_release", lath_fuzz::in_release),
     ("ld_so_cache", lath_fuzz::ld_so_cache),
     ("oci_layout", lath_fuzz::oci_layout),
+    ("python_imports", lath_fuzz::python_imports),
     ("release", lath_fuzz::release),
     #[cfg(feature = "requirements")]
     ("requirements", lath_fuzz::requirements),
+    ("requirements_txt", lath_fuzz::requirements_txt),
     ("saved_image", lath_fuzz::saved_image),
     ("tar", lath_fuzz::tar),
     ("wheel", lath_fuzz::wheel),
