@@ -93,6 +93,13 @@ fn volumes() {
     let (code, left) = black("work:/src:ro");
     assert_ne!(code, Some(0));
     assert_eq!(left, untidy);
+    // A script in a volume starts by its path, also if its first line names `env`.
+    fs_err::write(&file, "#!/usr/bin/env python3\nimport black; print('mounted')\n").unwrap();
+    fs_err::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
+    for script in ["/src/x.py", "./x.py"] {
+        let words = ["run", "--offline", "--volume", "work:/src:ro", "--workdir", "/src", "black", "--", script];
+        assert_eq!(lath::succeeded(lath::command(&built.folder, &words).output().unwrap()), "mounted\n");
+    }
     // A volume over the home directory hides the image's files there, like in an engine, and nothing is created in it.
     fs_err::write(built.folder.join("large"), vec![b'x'; 2 << 20]).unwrap();
     let words = ["run", "--offline", "--copy", "large:/home/app/own/large", "--volume", "work:/home/app", "black"];

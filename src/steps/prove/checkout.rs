@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::ProveError;
 use super::checks::{Batch, Circumstances, Command, Item, Task};
 use super::compare::{Answer, Reply};
+use crate::model::image_path::ImagePath;
 use crate::model::launch::Launch;
 use crate::model::request::Volume;
 use crate::model::tree::Tree;
@@ -57,11 +58,24 @@ impl<'a> Checkout<'a> {
     /// Runs `argv` with this process's own input and output, and returns its exit code.
     pub(super) fn attach(&self, argv: &[String], volumes: &[Volume]) -> Result<i32, ProveError> {
         let missing = || ProveError::NotFound { program: argv.first().cloned().unwrap_or_default() };
-        let argv = self.startable(argv)?.ok_or_else(missing)?;
+        let argv = match self.mounted(argv, volumes) {
+            Some(argv) => argv,
+            None => self.startable(argv)?.ok_or_else(missing)?,
+        };
         Ok(self
             .world
             .sandbox
             .attach(self.shown.root, &Job { volumes: volumes.to_vec(), ..self.job(argv, Circumstances::within(0)) })?)
+    }
+
+    /// Returns the command with the whole path of its program, if the path leads into a folder or to a file that the user
+    /// mounts. The tree does not contain such programs.
+    fn mounted(&self, argv: &[String], volumes: &[Volume]) -> Option<Vec<String>> {
+        let (program, arguments) = argv.split_first().filter(|(program, _)| program.contains('/'))?;
+        let path = if program.starts_with('/') { program.clone() } else { format!("{}/{program}", self.cwd) };
+        let path = ImagePath::parse(&path).ok()?;
+        let is_mounted = volumes.iter().any(|volume| path.is_within(volume.target.as_str()));
+        is_mounted.then(|| [std::slice::from_ref(&path.to_string()), arguments].concat())
     }
 
     /// Returns the results of a task: one for a command, one for each item of a batch.
