@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 
 use fs_err as fs;
 use uv_cache::{Cache, CacheBucket};
@@ -12,12 +13,13 @@ use uv_distribution_filename::{DistFilename, WheelFilename};
 use uv_distribution_types::{IndexLocations, Requirement, RequirementSource};
 use uv_errors::Hint as _;
 use uv_normalize::PackageName;
-use uv_pep440::Version;
+use uv_pep440::{Version, VersionSpecifiers};
 use uv_resolver::{NoSolutionError, ResolveError};
 use uv_types::BuildContext as _;
 
 use crate::catalog::{programs, releases};
 use crate::model::hint::{Hint, RequestHint};
+use crate::model::platform::PythonVersion;
 use crate::model::secret_text::public;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::target::Target;
@@ -77,6 +79,9 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
             hints.extend(did_you_mean(name, &asked.context.cache));
             continue;
         };
+        if let Some(python) = listing.other_python.filter(|_| listing.hint.is_none()) {
+            hints.push(Hint::Request(RequestHint::OtherPython { name: name.to_string(), python: python.to_string() }));
+        }
         if listing.could_be_built {
             without_wheels.push(name.to_string());
         }
@@ -161,6 +166,8 @@ struct Listing {
     could_be_built: bool,
     text: String,
     hint: Option<RequestHint>,
+    /// A Python that the newest version accepts, if it does not accept the target's.
+    other_python: Option<PythonVersion>,
 }
 
 /// The files of one version.
@@ -168,6 +175,8 @@ struct Listing {
 struct Files {
     wheels: Vec<WheelFilename>,
     has_source: bool,
+    /// The Pythons that the last wheel accepts (`Requires-Python`).
+    pythons: Option<Arc<VersionSpecifiers>>,
 }
 
 async fn listing(name: &PackageName, asked: Asked<'_>) -> Option<Listing> {
@@ -178,9 +187,12 @@ async fn listing(name: &PackageName, asked: Asked<'_>) -> Option<Listing> {
     let mut versions: Vec<(Version, Files)> = Vec::new();
     for datum in OwnedArchive::deserialize(&archive) {
         let mut files = Files::default();
-        for (file_name, _) in datum.files.all(name) {
+        for (file_name, file) in datum.files.all(name) {
             match file_name {
-                DistFilename::WheelFilename(wheel) => files.wheels.push(wheel),
+                DistFilename::WheelFilename(wheel) => {
+                    files.wheels.push(wheel);
+                    files.pythons = file.requires_python.clone();
+                }
                 DistFilename::SourceDistFilename(_) => files.has_source = true,
             }
         }
@@ -192,7 +204,31 @@ async fn listing(name: &PackageName, asked: Asked<'_>) -> Option<Listing> {
     });
     let index = public(index.url().as_str());
     let allowed = |version: &Version| specifier.is_none_or(|specifier| specifier.contains(version));
-    Some(described(name.as_str(), &index, &versions, allowed, asked.target))
+    let is_requested = asked.requirements.iter().any(|requirement| requirement.name == *name);
+    let mut listing = described(name.as_str(), &index, &versions, allowed, asked.target);
+    listing.other_python = other_python(&versions, allowed, asked.target).filter(|_| is_requested);
+    Some(listing)
+}
+
+/// Returns the newest Python that the newest allowed version accepts, if it does not accept the target's. Then the resolver
+/// tries old versions, and its reasons are theirs.
+fn other_python(
+    versions: &[(Version, Files)],
+    allowed: impl Fn(&Version) -> bool,
+    target: &Target,
+) -> Option<PythonVersion> {
+    let is_candidate = |(version, files): &&(Version, Files)| {
+        allowed(version) && !version.any_prerelease() && !files.wheels.is_empty()
+    };
+    let (_, files) = versions.iter().rev().find(is_candidate)?;
+    let pythons = files.pythons.as_ref()?;
+    if pythons.contains(&target.markers.python_full_version().version) {
+        return None;
+    }
+    let accepted = |python: &PythonVersion| {
+        format!("{python}.99").parse::<Version>().is_ok_and(|version| pythons.contains(&version))
+    };
+    releases::for_python().into_iter().map(|release| release.python).filter(accepted).max()
 }
 
 fn described(
@@ -206,14 +242,14 @@ fn described(
         let text = format!(
             "the page of `{name}` on `{index}` lists no file: check whether it is an index, and not a page of a proxy"
         );
-        return Listing { is_to_blame: true, could_be_built: false, text, hint: None };
+        return Listing { is_to_blame: true, could_be_built: false, text, hint: None, other_python: None };
     };
     let Some((version, files)) = versions.iter().rev().find(|(version, _)| allowed(version)) else {
         let text = match versions {
             [_] => format!("the index has only {newest} of `{name}`"),
             several => format!("the index has {} versions of `{name}`; the newest is {newest}", several.len()),
         };
-        return Listing { is_to_blame: true, could_be_built: false, text, hint: None };
+        return Listing { is_to_blame: true, could_be_built: false, text, hint: None, other_python: None };
     };
     let is_to_blame = !versions.iter().any(|(version, files)| allowed(version) && fits(files, target));
     let source = if files.has_source { "a source distribution" } else { "no source distribution" };
@@ -229,6 +265,7 @@ fn described(
         could_be_built,
         text,
         hint: is_to_blame.then(|| hint_for(name, versions, files, target)).flatten(),
+        other_python: None,
     }
 }
 
@@ -350,7 +387,7 @@ mod tests {
     use crate::outside::pypi::System;
 
     fn files(wheels: &[&str], has_source: bool) -> Files {
-        Files { wheels: wheels.iter().map(|name| name.parse().unwrap()).collect(), has_source }
+        Files { wheels: wheels.iter().map(|name| name.parse().unwrap()).collect(), has_source, pythons: None }
     }
 
     fn described_for(versions: &[(&str, Files)], specifier: &str) -> (bool, String, Option<RequestHint>) {
@@ -359,7 +396,7 @@ mod tests {
         let versions: Vec<(Version, Files)> = versions
             .iter()
             .map(|(version, files)| {
-                let files = Files { wheels: files.wheels.clone(), has_source: files.has_source };
+                let files = Files { wheels: files.wheels.clone(), has_source: files.has_source, pythons: None };
                 (version.parse().unwrap(), files)
             })
             .collect();

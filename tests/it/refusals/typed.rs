@@ -3,7 +3,7 @@
 use testkit::oci;
 
 use super::{refused, unwrapped};
-use crate::world::{World, lath, stdout};
+use crate::world::{World, archive, lath, stdout};
 
 #[test]
 fn what_is_not_there_is_named() {
@@ -181,4 +181,13 @@ fn wrong_usage_has_exit_code_2() {
     error: cannot read the pattern `[` of `--keep`: write a path of the image with `*`, `**` and `?`, beginning with `/` or `*`
     error: cannot start in `data`: write a path of the image that begins with `/`
     ");
+}
+
+#[test]
+fn a_python_that_the_newest_version_accepts_is_named() {
+    let old = testkit::WheelBuilder::new("picky", "1.0").requires("gone==1");
+    let new = testkit::WheelBuilder::new("picky", "2.0").requires_python("<3.13,>=3.10").requires("gone==1");
+    let world = World::new(archive(), testkit::PyPi::new().built(&old).built(&new));
+    let error = world.error("picky");
+    assert!(error.contains("hint: use `--python 3.12`, for which `picky` has wheels"), "{error}");
 }
