@@ -32,13 +32,13 @@ pub(crate) enum RequirementsTxtError {
     Encoding { line: usize },
 }
 
-/// Options that pip accepts on a line of their own and that uv's parser does not support; those with a value.
-const WITHOUT_VALUE: [&str; 2] = ["--pre", "--prefer-binary"];
-const WITH_VALUE: [&str; 4] = ["--trusted-host", "--use-feature", "--no-binary", "--only-binary"];
+/// Options that pip accepts on a line of their own and that uv's parser does not support.
+const PASSED_OVER: [&str; 6] =
+    ["--pre", "--prefer-binary", "--trusted-host", "--use-feature", "--no-binary", "--only-binary"];
 /// Options after a requirement. They change how it is built.
 const OF_BUILDS: [&str; 5] = ["--config-settings", "--config-setting", "-C", "--global-option", "--install-option"];
 /// Options that uv's parser supports. uv expands variables in their values itself.
-const SUPPORTED: [&str; 12] = [
+const SUPPORTED: [&str; 13] = [
     "-r",
     "--requirement",
     "-c",
@@ -51,6 +51,7 @@ const SUPPORTED: [&str; 12] = [
     "-f",
     "--find-links",
     "--no-index",
+    "--require-hashes",
 ];
 
 /// Reads a file. `variable` returns the value of an environment variable. `is_odd_path` is whether a requirement is the path
@@ -68,10 +69,10 @@ pub(crate) fn prepare(
         let (option, value) = option_of(text);
         let mut kept: Cow<'_, str> = text.into();
         if text.starts_with('-') {
-            if is_any(&WITHOUT_VALUE, &option) || is_any(&WITH_VALUE, &option) {
+            if is_any(&PASSED_OVER, &option) {
                 prepared.options.push(FileOption { line: number, name: option.clone(), value: value.clone() });
                 kept = "".into();
-            } else if !is_any(&SUPPORTED, &option) && option != "--require-hashes" {
+            } else if !is_any(&SUPPORTED, &option) {
                 return Err(RequirementsTxtError::Option { line: number, option });
             }
             if matches!(option.as_str(), "-r" | "--requirement" | "-c" | "--constraint") {

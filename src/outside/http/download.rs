@@ -112,6 +112,11 @@ impl Partial {
 }
 
 impl Http {
+    /// Returns how many downloads run at once.
+    pub(crate) fn downloads_at_once(&self) -> usize {
+        self.settings.jobs.max(1)
+    }
+
     /// Fetches every item that is missing in the store. A parcel is adopted only if its sha256 is the promised one.
     pub(crate) fn download_all(&self, items: &[Download], store: &Store) -> Result<(), HttpError> {
         self.download_each(items, store, |_| ())
@@ -136,7 +141,7 @@ impl Http {
         let fetched = self.runtime.block_on(async {
             let mut work = futures::stream::iter(missing)
                 .map(|(number, item)| async move { Ok::<_, HttpError>((number, self.download(item, store).await?)) })
-                .buffer_unordered(self.settings.jobs.max(1));
+                .buffer_unordered(self.downloads_at_once());
             let mut fetched = 0;
             while let Some(done) = work.next().await {
                 let (number, bytes) = done?;

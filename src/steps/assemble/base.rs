@@ -1,7 +1,7 @@
 //! The files that every image needs: links, accounts, certificates, and the setup by which Python finds the user base.
 
 use super::accounts::USER;
-use super::{AssembleError, write_text};
+use super::{AssembleError, write_bytes, write_text};
 use crate::catalog::releases::{self, Release};
 use crate::model::image_path::{ImagePath, MERGED};
 use crate::model::request::{AssembleRequest, Distribution};
@@ -129,9 +129,7 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
     if bundle.is_empty() {
         return Ok(());
     }
-    let digest = store.put(&bundle)?;
-    let node = Node::file(digest, bundle.len() as u64, 0o644, Origin::Lath);
-    tree.insert(ImagePath::parse("/etc/ssl/certs/ca-certificates.crt")?, node);
+    write_bytes(tree, "/etc/ssl/certs/ca-certificates.crt", &bundle, 0o644, store)?;
     link_where_missing(tree, "/usr/lib/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")?;
     link_where_missing(tree, "/usr/lib/ssl/certs", "/etc/ssl/certs")?;
     // Paths used by programs that were built for other distributions: programs in Go and Rust, and the OpenSSL in
@@ -149,9 +147,7 @@ fn write_python(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -
     link_where_missing(tree, "/usr/bin/python", "/usr/bin/python3")?;
     if tree.find("/usr/bin/env").is_none() {
         let text = format!("#!{} -IS\n{ENV}", version.interpreter());
-        let digest = store.put(text.as_bytes())?;
-        let node = Node::file(digest, text.len() as u64, 0o755, Origin::Lath);
-        tree.insert(ImagePath::parse("/usr/bin/env")?, node);
+        write_bytes(tree, "/usr/bin/env", text.as_bytes(), 0o755, store)?;
     }
     let base = request.user_base;
     let site = base.site(version);

@@ -4,9 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
 
-use super::AssembleError;
-use crate::model::image_path::ImagePath;
-use crate::model::tree::{Node, Origin, Tree};
+use super::{AssembleError, write_bytes};
+use crate::model::tree::Tree;
 use crate::outside::store::Store;
 
 const KEY_STORE: &str = "/etc/ssl/certs/java/cacerts";
@@ -35,10 +34,7 @@ pub(super) fn write(tree: &mut Tree, store: &Store) -> Result<(), AssembleError>
     if certificates.is_empty() {
         return Ok(());
     }
-    let bytes = jks(&certificates);
-    let digest = store.put(&bytes)?;
-    tree.insert(ImagePath::parse(KEY_STORE)?, Node::file(digest, bytes.len() as u64, 0o644, Origin::Lath));
-    Ok(())
+    write_bytes(tree, KEY_STORE, &jks(&certificates), 0o644, store)
 }
 
 /// Returns the first certificate of a PEM file (RFC 7468). `None` if it is damaged.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::AssembleError;
+use super::{AssembleError, write_bytes};
 use crate::formats::ldcache::{self, Library};
 use crate::model::assembly::Assembly;
 use crate::model::facts::Facts;
@@ -41,10 +41,7 @@ pub(super) fn write_cache(
     }
     let libraries: Vec<Library> = libraries.into_iter().map(|(soname, path)| Library { soname, path }).collect();
     let bytes = ldcache::write(&libraries, architecture);
-    let digest = store.put(&bytes)?;
-    let node = Node::file(digest, bytes.len() as u64, 0o644, Origin::Lath);
-    tree.insert(ImagePath::parse("/etc/ld.so.cache")?, node);
-    Ok(())
+    write_bytes(tree, "/etc/ld.so.cache", &bytes, 0o644, store)
 }
 
 /// Returns the directories that ldconfig searches: those named in the files of `ld.so.conf.d`, in their order, then the

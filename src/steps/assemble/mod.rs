@@ -87,8 +87,6 @@ pub(crate) fn assemble(
     let target = Target { lock, version: request.version, user_base: request.user_base };
     for (origin, wheel) in &wheels {
         wheels::place(wheel, origin, &target, &mut assembly, store).map_err(of(origin))?;
-    }
-    for (origin, wheel) in &wheels {
         assembly.notes.extend(wheels::record_faults(origin, wheel));
     }
     assembly.notes.extend(scripts.notes(&assembly.tree));
@@ -129,9 +127,13 @@ fn of(origin: &Origin) -> impl Fn(AssembleError) -> AssembleError {
 
 /// Puts a text of lath's own into the tree.
 fn write_text(tree: &mut Tree, path: &str, text: &str, store: &Store) -> Result<(), AssembleError> {
-    let digest = store.put(text.as_bytes())?;
-    let node = Node::file(digest, text.len() as u64, 0o644, Origin::Lath);
-    tree.insert(ImagePath::parse(path)?, node);
+    write_bytes(tree, path, text.as_bytes(), 0o644, store)
+}
+
+/// Puts a file of lath's own into the tree.
+fn write_bytes(tree: &mut Tree, path: &str, bytes: &[u8], mode: u32, store: &Store) -> Result<(), AssembleError> {
+    let digest = store.put(bytes)?;
+    tree.insert(ImagePath::parse(path)?, Node::file(digest, bytes.len() as u64, mode, Origin::Lath));
     Ok(())
 }
 

@@ -34,9 +34,6 @@ impl Hints for DirectError {
     }
 }
 
-/// How many wheels are fetched at once.
-const AT_ONCE: usize = 8;
-
 /// Puts the wheels into the store and locks them. An index without digests can make this all wheels of a request, so
 /// several are fetched at once.
 pub(super) fn bring_all(wheels: &[DirectWheel], world: &World) -> Result<Vec<LockedWheel>, DirectError> {
@@ -51,7 +48,7 @@ pub(super) fn bring_all(wheels: &[DirectWheel], world: &World) -> Result<Vec<Loc
     std::thread::scope(|scope| {
         // Fewer threads only make it slower, because this thread works too.
         let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
-        let others: Vec<_> = (1..wheels.len().min(AT_ONCE)).filter_map(spawn).collect();
+        let others: Vec<_> = (1..wheels.len().min(world.http.downloads_at_once())).filter_map(spawn).collect();
         let mut locked = work()?;
         for other in others {
             locked.append(&mut other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);

@@ -9,10 +9,9 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::files;
-use crate::model::image_path::ImagePath;
-use crate::model::tree::{Node, Origin, Tree};
+use crate::model::tree::Tree;
 use crate::outside::store::Store;
-use crate::steps::assemble::{AssembleError, write_text};
+use crate::steps::assemble::{AssembleError, write_bytes, write_text};
 
 const DIRECTORY: &str = "/usr/share/mime";
 /// The program that would write the database. It is in the package shared-mime-info.
@@ -42,9 +41,7 @@ pub(super) fn write(tree: &mut Tree, store: &Store) -> Result<(), AssembleError>
         }
     }
     let magic = types.magic();
-    let digest = store.put(&magic)?;
-    let node = Node::file(digest, magic.len() as u64, 0o644, Origin::Lath);
-    tree.insert(ImagePath::parse(&format!("{DIRECTORY}/magic"))?, node);
+    write_bytes(tree, &format!("{DIRECTORY}/magic"), &magic, 0o644, store)?;
     for (name, text) in
         [("globs2", types.globs()), ("aliases", lines(types.aliases)), ("subclasses", lines(types.subclasses))]
     {
