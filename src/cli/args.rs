@@ -53,8 +53,8 @@ impl Typed for Global {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What goes in")]
 pub(super) struct Inputs {
-    /// Python packages to install, as for pip: `pre-commit` or `httpx[http2]>=0.28`
-    #[arg(value_name = "REQUIREMENT", help_heading = None::<&str>)]
+    /// Python packages to install, as for pip: `pre-commit` or `httpx[http2]>=0.28`; or the folder of a project: `.`
+    #[arg(value_name = "INPUT", help_heading = None::<&str>)]
     requirement: Vec<SecretText>,
     /// A requirements file
     #[arg(long, short, value_name = "FILE")]
@@ -62,6 +62,18 @@ pub(super) struct Inputs {
     /// A constraints file: it limits versions and installs nothing
     #[arg(long, value_name = "FILE")]
     constraint: Vec<PathBuf>,
+    /// An extra of the project to install; may repeat
+    #[arg(long, value_name = "NAME")]
+    extra: Vec<String>,
+    /// Install all extras of the project
+    #[arg(long, conflicts_with = "extra")]
+    all_extras: bool,
+    /// A dependency group of the project to install; may repeat
+    #[arg(long, value_name = "NAME")]
+    group: Vec<String>,
+    /// The member of the workspace to install
+    #[arg(long, value_name = "NAME")]
+    package: Option<String>,
     /// A Debian package to add, such as `git`
     #[arg(long, value_name = "PACKAGE")]
     with: Vec<String>,
@@ -89,6 +101,10 @@ impl Typed for Inputs {
             requirement: list(&self.requirement),
             requirements: list(&self.requirements),
             constraint: list(&self.constraint),
+            extra: list(&self.extra),
+            all_extras: flag(self.all_extras),
+            group: list(&self.group),
+            package: self.package.clone(),
             with: list(&self.with),
             recommends: flag(self.recommends),
             python: self.python.clone(),

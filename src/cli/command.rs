@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{self, Settings, Typed};
+use crate::cli::projects;
 use crate::cli::screen::Screen;
 use crate::cli::settings;
 use crate::model::event::Listener;
@@ -37,7 +38,11 @@ pub(super) struct Call {
 impl Call {
     /// Returns the request of these settings.
     pub(super) fn request(&self, settings: &Settings) -> Result<Request, Failure> {
-        settings::request(settings, &self.environment)
+        let request = settings::request(settings, &self.environment)?;
+        if let Some(project) = &request.python.project {
+            projects::remarks(project, request.python.version).iter().for_each(|remark| self.screen.say(remark));
+        }
+        Ok(request)
     }
 
     pub(super) fn cache_dir(&self) -> Result<PathBuf, Failure> {

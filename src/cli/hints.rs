@@ -70,6 +70,7 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
              wheel that requires it by name",
         ),
         RequestHint::RequirementsFile { path } => write!(f, "read it with `-r {path}`"),
+        RequestHint::UpdateLock { command } => write!(f, "bring the lock up to date with `{command}`"),
         RequestHint::OtherVersion { name, version } => {
             write!(f, "use `{name}=={version}`, which has a wheel that fits")
         }
@@ -258,6 +259,7 @@ mod tests {
             RequestHint::PlainDependencies,
             RequestHint::NameRequiredFile,
             RequestHint::RequirementsFile { path: "r.txt".to_owned() },
+            RequestHint::UpdateLock { command: "uv lock".to_owned() },
             RequestHint::OtherVersion { name: name.clone(), version: "1.0".to_owned() },
             RequestHint::OtherPython { name, python: "3.12".to_owned() },
             RequestHint::OtherWheel { parcel: parcel.clone() },

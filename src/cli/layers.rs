@@ -57,6 +57,10 @@ layer! {
         requirement: Vec<SecretText>,
         requirements: Vec<PathBuf>,
         constraint: Vec<PathBuf>,
+        extra: Vec<String>,
+        all_extras: bool,
+        group: Vec<String>,
+        package: String,
         with: Vec<String>,
         recommends: bool,
         python: String,
@@ -134,6 +138,7 @@ impl Settings {
         let (is_quiet, is_verbose) = (self.quiet == Some(true), self.verbose == Some(true));
         let exclusions = [
             (self.check.is_some(), &mut self.no_verify),
+            (self.extra.is_some(), &mut self.all_extras),
             (self.style.is_some(), &mut self.fat),
             (self.apt.is_some(), &mut self.measure),
             (self.older_than.is_some(), &mut self.all),

@@ -15,6 +15,7 @@ mod failure;
 mod hints;
 mod layers;
 mod panic;
+mod projects;
 mod run;
 mod screen;
 mod settings;

@@ -10,12 +10,14 @@ use crate::cli::defaults;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::Settings;
+use crate::cli::projects;
 use crate::model::destination::Destination;
 use crate::model::glob;
 use crate::model::image_name::is_image_name;
 use crate::model::image_path::ImagePath;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
+use crate::model::project::Project;
 use crate::model::request::{
     BaseRequest, Copied, Distribution, Indexes, OutputRequest, PackRequest, ProofRequest, PythonRequest, Request,
     RuntimeRequest, TrimRequest, Volume,
@@ -44,21 +46,24 @@ fn pairs(option: &str, texts: &[String]) -> Result<BTreeMap<String, String>, Fai
 }
 
 /// Returns the values of a list. One that no layer contains is empty.
-fn all<T: Clone>(list: &Option<Vec<T>>) -> Vec<T> {
+pub(super) fn all<T: Clone>(list: &Option<Vec<T>>) -> Vec<T> {
     list.clone().unwrap_or_default()
 }
 
 /// Turns settings into a request. The default of every option that no layer contains is chosen here.
 pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
-    if all(&settings.requirement).is_empty() && all(&settings.requirements).is_empty() {
+    let project = projects::read(settings)?;
+    let has_inputs = !all(&settings.requirement).is_empty() || !all(&settings.requirements).is_empty();
+    if !has_inputs {
         return Err(usage(
-            "cannot install nothing: name a requirement, such as `pre-commit`, or a file of them with `-r`",
+            "cannot install nothing: name a requirement, such as `pre-commit`, a project, such as `.`, or a file of requirements with `-r`",
         ));
     }
-    let (version, is_expected, base) = base(settings)?;
-    let name = match &settings.tag {
-        Some(tag) => checked_name(tag)?,
-        None => default_name(settings)?,
+    let (version, is_expected, base) = base(settings, project.as_ref())?;
+    let name = match (&settings.tag, &project) {
+        (Some(tag), _) => checked_name(tag)?,
+        (None, Some(project)) => checked_name(&projects::image_name(project)).map_err(|_| unnamed())?,
+        (None, None) => default_name(settings)?,
     };
     let checks = checks(settings)?;
     let limit_secs = settings.proof_timeout.unwrap_or_else(|| default_proof_secs(checks.len()));
@@ -68,7 +73,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         python: PythonRequest {
             version,
             is_expected,
-            requirements: all(&settings.requirement),
+            requirements: if project.is_some() { Vec::new() } else { all(&settings.requirement) },
             requirement_files: all(&settings.requirements),
             constraint_files: all(&settings.constraint),
             prereleases: settings.prerelease.unwrap_or(defaults::PRERELEASE),
@@ -77,6 +82,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
                 extra: all(&settings.index),
                 exclude_newer: settings.exclude_newer.clone(),
             },
+            project: project.as_ref().map(|project| projects::request(project, settings, version)).transpose()?,
         },
         base,
         platforms: platforms(settings)?,
@@ -108,9 +114,13 @@ fn destinations(settings: &Settings, name: &str) -> Result<Vec<Destination>, Fai
 }
 
 /// Returns the Python, whether it is only expected, and the release.
-fn base(settings: &Settings) -> Result<(PythonVersion, bool, BaseRequest), Failure> {
-    let wanted: Option<PythonVersion> = settings.python.as_deref().map(parsed).transpose()?;
+fn base(settings: &Settings, project: Option<&Project>) -> Result<(PythonVersion, bool, BaseRequest), Failure> {
     let named = settings.base.as_deref().map(named_release).transpose()?;
+    let wanted: Option<PythonVersion> = match (&settings.python, &named, project) {
+        (Some(python), _, _) => Some(parsed(python)?),
+        (None, None, Some(project)) => Some(projects::python(project)?.0),
+        (None, _, _) => None,
+    };
     let release = match (&wanted, &named) {
         (_, Some((distribution, name))) => releases::find(*distribution, name),
         (Some(version), None) => releases::for_python().into_iter().find(|release| release.python == *version),
@@ -266,8 +276,11 @@ pub(super) fn volumes(settings: &Settings) -> Result<Vec<Volume>, Failure> {
     Ok(volumes)
 }
 
+fn unnamed() -> Failure {
+    usage("cannot derive the name of the image from the requirement: set it with `-t NAME`")
+}
+
 fn default_name(settings: &Settings) -> Result<String, Failure> {
-    let unnamed = || usage("cannot derive the name of the image from the requirement: set it with `-t NAME`");
     let first = settings.requirement.iter().flatten().next().ok_or_else(unnamed)?;
     let first = first.exposed();
     if let Some(name) = name_of_wheel(first) {

@@ -61,6 +61,8 @@ pub(crate) enum RequestHint {
     NameRequiredFile,
     /// The file is a list of requirements.
     RequirementsFile { path: String },
+    /// Bring the lock of another tool up to date with `command`.
+    UpdateLock { command: String },
     /// Use the version that has a wheel that fits.
     OtherVersion { name: String, version: String },
     /// Use the Python for which there are wheels.

@@ -19,6 +19,7 @@ pub(crate) mod non_empty;
 pub(crate) mod origin;
 pub(crate) mod part;
 pub(crate) mod platform;
+pub(crate) mod project;
 pub(crate) mod python_file;
 pub(crate) mod reason;
 pub(crate) mod receipt;

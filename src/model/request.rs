@@ -13,6 +13,7 @@ use crate::model::destination::Destination;
 use crate::model::image_path::ImagePath;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Platform, PythonVersion};
+use crate::model::project::ProjectRequest;
 use crate::model::secret_text::SecretText;
 use crate::model::user_base::UserBase;
 
@@ -155,6 +156,7 @@ pub(crate) struct PythonRequest {
     pub(crate) constraint_files: Vec<PathBuf>,
     pub(crate) prereleases: Prereleases,
     pub(crate) indexes: Indexes,
+    pub(crate) project: Option<ProjectRequest>,
 }
 
 impl PythonRequest {
@@ -165,6 +167,7 @@ impl PythonRequest {
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),
             indexes: self.indexes.clone(),
+            project: None,
             ..*self
         }
     }
@@ -394,6 +397,7 @@ impl Request {
                 constraint_files: Vec::new(),
                 prereleases: Prereleases::IfNecessary,
                 indexes: Indexes::default(),
+                project: None,
             },
             base: BaseRequest {
                 distribution: Distribution::Debian,

@@ -15,9 +15,11 @@ use crate::model::lock::{Parcel, PlatformLock};
 use crate::model::made::{Made, Share};
 use crate::model::part::Part;
 use crate::model::platform::{Architecture, Platform};
+use crate::model::project::Project;
 use crate::model::receipt::Receipt;
 use crate::model::request::{AssembleRequest, Bytecode, Request, ResolveRequest, Volume};
 use crate::model::tree::Tree;
+use crate::outside::pypi;
 use crate::outside::stage::{self, Stage};
 use crate::outside::store::{self, Amount, StoreError};
 use crate::present::json;
@@ -27,7 +29,7 @@ use crate::steps::emit::{self, EmitError, emit, refuse_hopeless};
 use crate::steps::launch::{launch, zone_warning};
 use crate::steps::pack::pack;
 use crate::steps::prove::{execute, prove};
-use crate::steps::resolve::{Choice, choose, own_python};
+use crate::steps::resolve::{Choice, ResolveError, choose, own_python};
 use crate::steps::seal::seal;
 use crate::steps::trim::trim;
 
@@ -189,4 +191,14 @@ pub(crate) fn prune_cache(
     let removed = store::prune(&dir.join("store"), &[dir.join("pypi")], unused_for, on_wait)?;
     stage::sweep();
     Ok(removed)
+}
+
+/// Reads the facts about the project in `folder`, which is absolute.
+pub(crate) fn read_project(folder: &Path) -> Result<Project, BuildError> {
+    Ok(pypi::read_project(folder).map_err(ResolveError::from)?)
+}
+
+/// Returns whether a Python with this version fits `requires_python`.
+pub(crate) fn python_fits(requires_python: &str, version: &str) -> bool {
+    pypi::fits(requires_python, version)
 }

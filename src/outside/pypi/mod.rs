@@ -9,6 +9,7 @@ mod indexes;
 mod lookahead;
 mod metadata_entry;
 mod no_builds;
+mod project;
 mod ranges;
 mod remote_wheel;
 mod requirement_files;
@@ -17,6 +18,7 @@ mod target;
 mod wheel_metadata;
 mod wheels;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,14 +31,14 @@ use uv_cache::Cache;
 use uv_client::{
     BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient, RegistryClientBuilder, WrappedReqwestError,
 };
-use uv_configuration::{BuildOptions, NoBinary, NoBuild};
+use uv_configuration::{BuildOptions, Constraints, Excludes, HashCheckingMode, NoBinary, NoBuild, Overrides};
 use uv_distribution::DistributionDatabase;
 use uv_distribution_types::{Index, Requirement, RequiresPython, Resolution};
 use uv_pypi_types::{Conflicts, ResolverMarkerEnvironment};
-use uv_requirements::RequirementsSpecification;
 use uv_resolver::{
-    AllowedYanks, DefaultResolverProvider, FlatIndex, InMemoryIndex, Manifest, Options, OptionsBuilder, Prerelease,
-    PrereleaseMode, PythonRequirement, ResolveError, Resolver, ResolverEnvironment, ResolverOutput,
+    AllowedYanks, DefaultResolverProvider, Exclusions, FlatIndex, InMemoryIndex, Manifest, Options, OptionsBuilder,
+    Preferences, Prerelease, PrereleaseMode, PythonRequirement, ResolveError, Resolver, ResolverEnvironment,
+    ResolverOutput,
 };
 use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 
@@ -50,11 +52,13 @@ use crate::outside::http::{BodyError, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::project::Wanted;
 use crate::outside::pypi::requirements::{Requirements, Source};
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
+pub(crate) use crate::outside::pypi::project::{fits, read_project};
 pub(crate) use crate::outside::pypi::target::System;
 pub(crate) use crate::outside::pypi::wheels::{Answer, DirectWheel, Place};
 
@@ -107,6 +111,12 @@ pub(crate) enum PypiError {
     Resolve { what: String, python: String, platform: String, source: Cause, advice: Box<Advice> },
     #[error("cannot use `{distribution}`: it is not a wheel from an index, a URL or a file")]
     NotAWheel { distribution: String },
+    #[error("cannot read the project `{}`", folder.display())]
+    Project { folder: PathBuf, source: Cause },
+    #[error("cannot read the lock `{}`", path.display())]
+    ForeignLock { path: PathBuf, source: Cause },
+    #[error("the lock `{}` does not match its project:\n{}", path.display(), differences.join("\n"))]
+    LockDiffers { path: PathBuf, differences: Vec<String>, update: &'static str },
     #[error("cannot use `{file}`: its sha256 in the index is {found}, which the requirements do not allow")]
     OtherDigest { file: String, found: Digest },
 }
@@ -123,6 +133,7 @@ impl Hints for PypiError {
             Self::IndexUrl { .. } => RequestHint::PercentEncode,
             Self::RequiresSource { .. } => RequestHint::PlainDependencies,
             Self::RequiresLocal { .. } => RequestHint::NameRequiredFile,
+            Self::LockDiffers { update, .. } => RequestHint::UpdateLock { command: (*update).to_owned() },
             Self::RequirementsFile { path } => RequestHint::RequirementsFile { path: path.clone() },
             _ => return Vec::new(),
         };
@@ -247,15 +258,23 @@ impl Pypi {
         expected: &[Expected],
     ) -> Result<Answer, PypiError> {
         let base = self.base_client()?;
-        let Requirements { specification, allows_prereleases, warnings } =
+        let Requirements { mut specification, allows_prereleases, warnings } =
             requirements::read(request, &self.variables, &base).await?;
         let prereleases = match request.prereleases {
             Prereleases::IfNecessary if allows_prereleases => Prereleases::Allow,
             other => other,
         };
         let request = &PythonRequest { prereleases, ..request.clone() };
-        let locations = indexes::locations(&request.indexes, &specification, &self.credentials)?;
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
+        let project = match &request.project {
+            Some(project) => Some(project::Input::read(project, &cache).await?),
+            None => None,
+        };
+        let mut locations = indexes::locations(&request.indexes, &specification, &self.credentials)?;
+        if let Some(project) = &project {
+            locations = locations.combine(project.indexes()?, Vec::new(), false);
+            specification.constraints.extend(project.limits()?);
+        }
         let client = RegistryClientBuilder::new(base, cache.clone())
             .index_locations(locations.clone())
             .markers(&target.markers)
@@ -266,8 +285,23 @@ impl Pypi {
         let in_memory = InMemoryIndex::default();
         let metadata = WheelMetadata::new(&client, &context, &self.clients.bodies);
         let resolve = Resolve { client: &client, context: &context, metadata, target, in_memory, expected };
-        let requirements = requirements::named(&specification)?;
-        let (outcome, hasher) = resolve.run(request, &specification, &requirements, hasher).await?;
+        let mut requirements = requirements::named(&specification)?;
+        let mut wanted = Wanted::default();
+        if let Some(project) = &project {
+            let parts = project::Context { database: &resolve.database(), build: &context, client: &client };
+            if let Some(locked) = project.locked(&parts, target, context.build_options()).await? {
+                return self.answer_of_lock(&locked, warnings);
+            }
+            wanted = project.wanted(&parts).await?;
+            requirements.append(&mut wanted.requirements);
+        }
+        let constraints = [requirements::constraints(&specification), wanted.constraints].concat();
+        let limits = Limits {
+            constraints: Constraints::from_requirements(constraints.into_iter()),
+            overrides: Overrides::from_entries(wanted.overrides).map_err(|error| PypiError::Setup(error.into()))?,
+            excludes: wanted.excludes,
+        };
+        let (outcome, hasher) = resolve.run(request, limits, &requirements, hasher).await?;
         let output = match outcome {
             Ok(output) => output,
             Err(error) => {
@@ -284,6 +318,18 @@ impl Pypi {
         };
         let asked: Vec<String> = requirements.iter().map(|requirement| requirement.name.to_string()).collect();
         let mut answer = wheels::answer(&Resolution::from(output), &asked, &hasher, &self.credentials)?;
+        answer.warnings.extend(warnings);
+        if let Some(project) = &project {
+            project.check(&answer)?;
+        }
+        Ok(answer)
+    }
+
+    /// Returns the distributions of a lock. Their digests are those in the lock.
+    fn answer_of_lock(&self, locked: &project::Locked, warnings: Vec<String>) -> Result<Answer, PypiError> {
+        let hasher = HashStrategy::from_resolution(&locked.resolution, HashCheckingMode::Verify);
+        let hasher = hasher.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
+        let mut answer = wheels::answer(&locked.resolution, &locked.requested, &hasher, &self.credentials)?;
         answer.warnings.extend(warnings);
         Ok(answer)
     }
@@ -318,6 +364,14 @@ fn on_own_stack<T: Send>(work: impl FnOnce(&Runtime) -> Result<T, PypiError> + S
     })
 }
 
+/// The limits of a request on the versions of distributions, whoever requires them.
+#[derive(Default)]
+struct Limits {
+    constraints: Constraints,
+    overrides: Overrides,
+    excludes: Excludes,
+}
+
 /// The values that one run of uv's resolver needs.
 struct Resolve<'a> {
     client: &'a RegistryClient,
@@ -338,18 +392,27 @@ impl<'a> Resolve<'a> {
     async fn run(
         &self,
         request: &PythonRequest,
-        specification: &RequirementsSpecification,
+        limits: Limits,
         requirements: &[Requirement],
         hasher: HashStrategy,
     ) -> Result<(Result<ResolverOutput, ResolveError>, HashStrategy), PypiError> {
         let target = self.target;
-        let constraints = requirements::constraints(specification);
+        let Limits { constraints, overrides, excludes } = limits;
         let environment = ResolverEnvironment::specific(ResolverMarkerEnvironment::from(target.markers.clone()));
         let (lookaheads, hasher) = self.lookahead(requirements, &constraints, hasher).await?;
         let flat = self.flat_index(&hasher).await?;
         let options = options(request)?;
-        let manifest = Manifest::simple(requirements.to_vec());
-        let manifest = manifest.with_constraints(constraints.clone()).with_lookaheads(lookaheads);
+        let manifest = Manifest::new(
+            requirements.to_vec(),
+            constraints,
+            overrides,
+            excludes,
+            Preferences::default(),
+            None,
+            BTreeSet::new(),
+            Exclusions::default(),
+            lookaheads,
+        );
         let at_least = RequiresPython::greater_than_equal_version(&target.markers.python_full_version().version);
         let python = PythonRequirement::from_marker_environment(&target.markers, at_least.clone());
         let context = self.context;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use uv_client::BaseClientBuilder;
-use uv_configuration::{Constraints, HashCheckingMode};
+use uv_configuration::HashCheckingMode;
 use uv_distribution_filename::{DistExtension, WheelFilename, WheelFilenameError};
 use uv_distribution_types::{RemoteSource as _, Requirement, RequirementSource, UnresolvedRequirement};
 use uv_pep440::Operator;
@@ -170,8 +170,8 @@ fn from_source(requirement: &str, what: Source) -> PypiError {
     PypiError::FromSource { requirement: public(requirement), what }
 }
 
-pub(super) fn constraints(specification: &RequirementsSpecification) -> Constraints {
-    Constraints::from_requirements(specification.constraints.iter().map(|constraint| constraint.requirement.clone()))
+pub(super) fn constraints(specification: &RequirementsSpecification) -> Vec<Requirement> {
+    specification.constraints.iter().map(|constraint| constraint.requirement.clone()).collect()
 }
 
 /// Returns the hashes in the requirements, which wheels must match. With `--require-hashes`, each requirement must have

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use uv_distribution_types::{
     BuiltDist, Diagnostic as _, Dist, HashPolicy, Name as _, Node, RegistryBuiltDist, Resolution, ResolvedDist,
+    SourceDist,
 };
 use uv_pypi_types::{HashAlgorithm, HashDigest};
 use uv_types::HashStrategy;
@@ -110,6 +111,8 @@ pub(super) fn answer(
                 let place = Place::Path(wheel.install_path.to_path_buf());
                 answer.direct.push(direct(&wheel.filename, place, is_requested, &policy));
             }
+            // Only its dependencies are installed.
+            Dist::Source(SourceDist::Directory(folder)) if folder.r#virtual == Some(true) => {}
             other => return Err(PypiError::NotAWheel { distribution: public(&other.to_string()) }),
         }
     }
@@ -255,6 +258,7 @@ mod tests {
             constraint_files: Vec::new(),
             prereleases: Prereleases::IfNecessary,
             indexes: Indexes { default_index: Some(index.url().as_str().into()), ..Indexes::default() },
+            project: None,
         };
         let answer = pypi.resolve(&request, crate::outside::pypi::System::example(), &[]).unwrap();
         let lines = answer.wheels.iter().map(|wheel| format!("{}: {}", wheel.name, wheel.required_by.join(" ")));

@@ -1,0 +1,122 @@
+//! The locks of Poetry, PDM and Pipenv as pins: distributions with exact versions and the digests of their files.
+
+mod pdm;
+mod pipenv;
+mod poetry;
+
+use thiserror::Error;
+
+use crate::formats::pyproject::normalised;
+
+/// A lock of another tool.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pins {
+    pub(crate) pins: Vec<Pin>,
+    /// The URLs of the indexes that it names, without PyPI. The first replaces PyPI if `has_own_default` is set.
+    pub(crate) indexes: Vec<String>,
+    pub(crate) has_own_default: bool,
+}
+
+/// A distribution of a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pin {
+    /// Normalised.
+    pub(crate) name: String,
+    /// Empty if the lock has none, which can be so for a URL or a path.
+    pub(crate) version: String,
+    /// `sha256:...`, for all files of the version.
+    pub(crate) hashes: Vec<String>,
+    /// The extras of it that the project requires, if the lock says it.
+    pub(crate) extras: Vec<String>,
+    /// The groups of the project that contain it. Empty if the lock does not say it.
+    pub(crate) groups: Vec<String>,
+    /// PEP 508.
+    pub(crate) marker: Option<String>,
+    pub(crate) source: PinSource,
+}
+
+/// The place that a distribution of a lock comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PinSource {
+    Index,
+    /// In the form of PEP 508, after the `@`: `git+https://host/repository@revision`.
+    Url(String),
+    /// A path, relative to the folder of the lock.
+    Path(String),
+}
+
+/// The reason why a lock cannot be read.
+#[derive(Debug, Error)]
+pub(crate) enum PinsError {
+    #[error("it is not valid TOML")]
+    Toml(#[from] toml::de::Error),
+    #[error("it is not valid JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("its format has the version {found}, and lath reads {known}: write it again with a newer {tool}")]
+    Version { tool: &'static str, found: String, known: &'static str },
+}
+
+impl Pins {
+    /// Reads a `poetry.lock`.
+    pub(crate) fn of_poetry(text: &str) -> Result<Self, PinsError> {
+        poetry::read(text)
+    }
+
+    /// Reads a `pdm.lock`.
+    pub(crate) fn of_pdm(text: &str) -> Result<Self, PinsError> {
+        pdm::read(text)
+    }
+
+    /// Reads the default group of a `Pipfile.lock`, or all groups in `groups`.
+    pub(crate) fn of_pipenv(text: &str, groups: &[String]) -> Result<Self, PinsError> {
+        pipenv::read(text, groups)
+    }
+
+    /// Returns the names of the distributions that a `Pipfile` requires: its packages, and those of `groups`.
+    pub(crate) fn names_of_pipfile(text: &str, groups: &[String]) -> Result<Vec<String>, PinsError> {
+        let document: toml::Table = toml::from_str(text)?;
+        let tables = document.iter().filter(|(name, _)| *name == "packages" || groups.contains(&pipenv::group(name)));
+        let names = tables.filter_map(|(_, table)| table.as_table()).flat_map(|table| table.keys());
+        Ok(names.map(|name| normalised(name)).collect())
+    }
+
+    /// Returns whether the lock contains this version of a distribution. A pin without a version allows any.
+    pub(crate) fn contains(&self, name: &str, version: &str) -> bool {
+        self.pins.iter().any(|pin| pin.name == name && (pin.version.is_empty() || pin.version == version))
+    }
+
+    /// Returns the versions of a distribution in the lock.
+    pub(crate) fn versions(&self, name: &str) -> Vec<&str> {
+        self.pins.iter().filter(|pin| pin.name == name).map(|pin| pin.version.as_str()).collect()
+    }
+}
+
+impl Pin {
+    fn new(name: &str, version: &str) -> Self {
+        Self {
+            name: normalised(name),
+            version: version.to_owned(),
+            hashes: Vec::new(),
+            extras: Vec::new(),
+            groups: Vec::new(),
+            marker: None,
+            source: PinSource::Index,
+        }
+    }
+}
+
+/// Returns the URL of a revision in a git repository, as PEP 508 has it after the `@`.
+fn git_url(repository: &str, revision: &str, subdirectory: Option<&str>) -> String {
+    // `git@host:path` is a form of ssh that is no URL.
+    let repository = match repository.split_once(':') {
+        Some((host, path)) if !repository.contains("://") => format!("ssh://{host}/{path}"),
+        _ => repository.to_owned(),
+    };
+    let folder = subdirectory.map(|folder| format!("#subdirectory={folder}")).unwrap_or_default();
+    format!("git+{repository}@{revision}{folder}")
+}
+
+/// Returns whether a URL is PyPI's index.
+fn is_pypi(url: &str) -> bool {
+    matches!(url.trim_end_matches('/'), "https://pypi.org/simple" | "https://pypi.python.org/simple")
+}

@@ -1,0 +1,156 @@
+//! `poetry.lock`, of the formats 1.1, 2.0 and 2.1 (Poetry's source, `packages/locker.py`).
+
+use serde::Deserialize;
+use toml::Value;
+
+use super::{Pin, PinSource, Pins, PinsError, git_url};
+
+#[derive(Debug, Deserialize)]
+struct Document {
+    #[serde(default)]
+    package: Vec<Package>,
+    metadata: Option<Metadata>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    /// Since format 2.0. Before, they were in the table `metadata.files`.
+    #[serde(default)]
+    files: Vec<File>,
+    /// Since format 2.1.
+    #[serde(default)]
+    groups: Vec<String>,
+    /// Since format 2.1: one marker, or one for each group.
+    markers: Option<Value>,
+    source: Option<Source>,
+}
+
+#[derive(Debug, Deserialize)]
+struct File {
+    hash: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Source {
+    #[serde(rename = "type", default)]
+    kind: String,
+    url: String,
+    resolved_reference: Option<String>,
+    subdirectory: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Metadata {
+    lock_version: Option<String>,
+    #[serde(default)]
+    files: std::collections::BTreeMap<String, Vec<File>>,
+}
+
+/// The formats that lath reads. Poetry itself reads a later one with the same first number, with a warning.
+const KNOWN: &str = "1 and 2";
+
+pub(super) fn read(text: &str) -> Result<Pins, PinsError> {
+    let document: Document = toml::from_str(text)?;
+    let version = document.metadata.as_ref().and_then(|metadata| metadata.lock_version.clone()).unwrap_or_default();
+    if !["1", "2"].contains(&version.split('.').next().unwrap_or_default()) {
+        return Err(PinsError::Version { tool: "Poetry", found: version, known: KNOWN });
+    }
+    let mut pins = Pins::default();
+    for package in &document.package {
+        let mut pin = Pin::new(&package.name, &package.version);
+        let old = document.metadata.as_ref().and_then(|metadata| metadata.files.get(&package.name));
+        let files = if package.files.is_empty() { old.map(Vec::as_slice).unwrap_or_default() } else { &package.files };
+        pin.hashes = files.iter().map(|file| file.hash.clone()).collect();
+        pin.groups.clone_from(&package.groups);
+        pin.marker = package.markers.as_ref().and_then(marker);
+        if let Some(source) = &package.source {
+            pin.source = place(source, &mut pins);
+        }
+        pins.pins.push(pin);
+    }
+    Ok(pins)
+}
+
+/// Returns a marker. Of several for different groups it returns none, because the project's requirements limit them too.
+fn marker(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+fn place(source: &Source, pins: &mut Pins) -> PinSource {
+    match source.kind.as_str() {
+        "git" => {
+            let revision = source.resolved_reference.as_deref().unwrap_or("HEAD");
+            PinSource::Url(git_url(&source.url, revision, source.subdirectory.as_deref()))
+        }
+        "url" => PinSource::Url(source.url.clone()),
+        "directory" | "file" => PinSource::Path(source.url.clone()),
+        // `legacy`: an index other than PyPI.
+        _ => {
+            if !super::is_pypi(&source.url) && !pins.indexes.contains(&source.url) {
+                pins.indexes.push(source.url.clone());
+            }
+            PinSource::Index
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_is_read() {
+        let text = r#"
+            [[package]]
+            name = "Flask_Cors"
+            version = "4.0"
+            groups = ["main", "docs"]
+            markers = "python_version < '3.13'"
+            files = [{ file = "a.whl", hash = "sha256:aa" }, { file = "a.tar.gz", hash = "sha256:bb" }]
+            [[package]]
+            name = "mine"
+            version = "1"
+            files = []
+            [package.source]
+            type = "git"
+            url = "git@host.example:team/mine.git"
+            reference = "main"
+            resolved_reference = "0123abc"
+            [[package]]
+            name = "inner"
+            version = "2"
+            [package.source]
+            type = "legacy"
+            url = "https://index.example/simple"
+            reference = "private"
+            [metadata]
+            lock-version = "2.1"
+            content-hash = "x"
+            [metadata.files]
+            inner = [{ file = "inner.whl", hash = "sha256:cc" }]
+        "#;
+        let pins = read(text).unwrap();
+        assert_eq!(pins.indexes, ["https://index.example/simple"]);
+        let flask = &pins.pins[0];
+        assert_eq!((flask.name.as_str(), flask.version.as_str()), ("flask-cors", "4.0"));
+        assert_eq!(flask.hashes, ["sha256:aa", "sha256:bb"]);
+        assert_eq!((flask.groups.len(), flask.marker.as_deref()), (2, Some("python_version < '3.13'")));
+        let url = "git+ssh://git@host.example/team/mine.git@0123abc";
+        assert_eq!(pins.pins[1].source, PinSource::Url(url.to_owned()));
+        assert_eq!(
+            (&pins.pins[2].source, &pins.pins[2].hashes[..]),
+            (&PinSource::Index, &["sha256:cc".to_owned()][..])
+        );
+        assert!(pins.contains("inner", "2") && !pins.contains("inner", "3"));
+    }
+
+    #[test]
+    fn a_later_format_is_refused() {
+        let error = read("[metadata]\nlock-version = '3.0'").unwrap_err();
+        insta::assert_snapshot!(error, @"its format has the version 3.0, and lath reads 1 and 2: write it again with a newer Poetry");
+        assert!(matches!(read("package = 1"), Err(PinsError::Toml(_))));
+    }
+}

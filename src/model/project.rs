@@ -1,0 +1,111 @@
+//! A project: a folder with a `pyproject.toml`, a `Pipfile` or a `setup.py`, and the locks that other tools wrote for it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The project that a request installs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProjectRequest {
+    /// Absolute.
+    pub(crate) folder: PathBuf,
+    /// The member of the workspace in `folder`. `None` is the project in `folder` itself.
+    pub(crate) package: Option<String>,
+    pub(crate) extras: Extras,
+    /// The groups that the user named (PEP 735).
+    pub(crate) groups: Vec<String>,
+    /// Whether the project itself is installed as a distribution. If not, only its dependencies are.
+    pub(crate) is_package: bool,
+    /// The lock of another tool that determines the versions.
+    pub(crate) lock: Option<FoundLock>,
+    /// Locks that do not count.
+    pub(crate) unused_locks: Vec<FoundLock>,
+    /// Why the image has its Python.
+    pub(crate) python: PythonReason,
+}
+
+/// Why an image of a project has its Python.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PythonReason {
+    /// The user named it, or a release.
+    Named,
+    /// The file `.python-version` names it.
+    Pinned,
+    /// It is the default, and it fits `requires-python` if the project has that.
+    Default,
+    /// The default does not fit this `requires-python`.
+    Required(String),
+}
+
+/// The extras of a project that are installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Extras {
+    Named(Vec<String>),
+    All,
+}
+
+/// A lock beside a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FoundLock {
+    pub(crate) kind: LockKind,
+    pub(crate) path: PathBuf,
+}
+
+/// The tools whose locks lath reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LockKind {
+    Uv,
+    Pdm,
+    Poetry,
+    Pipenv,
+}
+
+impl LockKind {
+    pub(crate) const ALL: [Self; 4] = [Self::Uv, Self::Pdm, Self::Poetry, Self::Pipenv];
+
+    pub(crate) fn file_name(self) -> &'static str {
+        match self {
+            Self::Uv => "uv.lock",
+            Self::Pdm => "pdm.lock",
+            Self::Poetry => "poetry.lock",
+            Self::Pipenv => "Pipfile.lock",
+        }
+    }
+
+    /// Returns the command that brings such a lock up to date.
+    pub(crate) fn update(self) -> &'static str {
+        match self {
+            Self::Uv => "uv lock",
+            Self::Pdm => "pdm lock",
+            Self::Poetry => "poetry lock",
+            Self::Pipenv => "pipenv lock",
+        }
+    }
+}
+
+impl fmt::Display for LockKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.file_name())
+    }
+}
+
+/// The facts about a project that must be known before its request is complete.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Project {
+    /// Absolute.
+    pub(crate) folder: PathBuf,
+    /// The normalised name. `None` if only a build would show it.
+    pub(crate) name: Option<String>,
+    /// The Pythons that it supports (PEP 440): `>=3.10`.
+    pub(crate) requires_python: Option<String>,
+    /// The Python in `.python-version`: `3.12`.
+    pub(crate) pinned_python: Option<String>,
+    /// Whether it can be installed as a distribution. If not, its files are an application.
+    pub(crate) is_package: bool,
+    /// Its console scripts.
+    pub(crate) scripts: Vec<String>,
+    /// The locks that it has, the one that counts first.
+    pub(crate) locks: Vec<FoundLock>,
+}

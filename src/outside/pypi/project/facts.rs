@@ -1,0 +1,117 @@
+//! The facts about a project that must be known before its request is complete: its name, its Pythons, its locks.
+
+use std::path::Path;
+
+use fs_err as fs;
+use uv_pep440::{Version, VersionSpecifiers};
+
+use crate::formats::pyproject::{Pyproject, normalised};
+use crate::model::project::{FoundLock, LockKind, Project};
+use crate::outside::pypi::project::unreadable;
+use crate::outside::pypi::{Cause, PypiError};
+
+/// Reads the facts about the project in `folder`, which is absolute.
+pub(crate) fn read_project(folder: &Path) -> Result<Project, PypiError> {
+    read(folder).map_err(unreadable(folder))
+}
+
+fn read(folder: &Path) -> Result<Project, Cause> {
+    let path = folder.join("pyproject.toml");
+    let toml = if path.is_file() { Pyproject::parse(&fs::read_to_string(&path)?)? } else { Pyproject::default() };
+    let has_setup = ["setup.py", "setup.cfg"].iter().any(|name| folder.join(name).is_file());
+    let locks = locks(folder, &toml);
+    Ok(Project {
+        folder: folder.to_owned(),
+        name: toml.name.as_deref().map(normalised),
+        is_package: toml.is_package || (has_setup && !path.is_file()),
+        requires_python: toml.requires_python.filter(|text| text.parse::<VersionSpecifiers>().is_ok()),
+        pinned_python: pinned_python(folder),
+        scripts: toml.scripts,
+        locks,
+    })
+}
+
+/// Returns the locks of the project or of the workspace above it, the one of the tool that the project uses first.
+fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
+    let tool = |kind: LockKind| match kind {
+        LockKind::Uv => "uv",
+        LockKind::Pdm => "pdm",
+        LockKind::Poetry => "poetry",
+        LockKind::Pipenv => "pipenv",
+    };
+    let mut locks: Vec<FoundLock> = Vec::new();
+    for kind in LockKind::ALL {
+        // The lock of a uv workspace is beside its root.
+        let folders = folder.ancestors().take(if kind == LockKind::Uv { usize::MAX } else { 1 });
+        let found = folders.map(|folder| folder.join(kind.file_name())).find(|path| path.is_file());
+        let is_own = |path: &Path| path.parent() == Some(folder) || is_member(path, folder);
+        locks.extend(found.filter(|path| is_own(path)).map(|path| FoundLock { kind, path }));
+    }
+    // Sorting is stable, so the order of `LockKind::ALL` stays otherwise.
+    locks.sort_by_key(|lock| !toml.tools.iter().any(|name| name == tool(lock.kind)));
+    locks
+}
+
+/// Returns whether the lock of a workspace at `path` may be about the project in `folder`. uv checks it exactly later.
+fn is_member(path: &Path, folder: &Path) -> bool {
+    let root = path.with_file_name("pyproject.toml");
+    let declares = fs::read_to_string(root).is_ok_and(|text| text.contains("[tool.uv.workspace]"));
+    declares && folder.join("pyproject.toml").is_file()
+}
+
+/// Returns the version in `.python-version`, if it is a plain one: `3.12` or `3.12.4`.
+fn pinned_python(folder: &Path) -> Option<String> {
+    let text = fs::read_to_string(folder.join(".python-version")).ok()?;
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    let version = line.strip_prefix("cpython-").or_else(|| line.strip_prefix("cpython@")).unwrap_or(line);
+    version.chars().all(|c| c.is_ascii_digit() || c == '.').then(|| version.to_owned())
+}
+
+/// Returns whether a Python with this version fits `requires_python`. A text that cannot be read allows all.
+pub(crate) fn fits(requires_python: &str, version: &str) -> bool {
+    let (Ok(limits), Ok(version)) = (requires_python.parse::<VersionSpecifiers>(), version.parse::<Version>()) else {
+        return true;
+    };
+    limits.contains(&version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_facts_of_a_folder_are_found() {
+        let home = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = home.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write(
+            "pyproject.toml",
+            "[project]\nname='Root_X'\nrequires-python='>=3.11'\n[tool.poetry]\n[tool.uv.workspace]",
+        );
+        write("uv.lock", "");
+        write("poetry.lock", "");
+        write(".python-version", "# pinned\n3.12.4\n");
+        write("packages/member/pyproject.toml", "[project]\nname='member'\n[build-system]");
+        write("other/Pipfile.lock", "{}");
+        write("old/setup.py", "");
+        let root = read_project(home.path()).unwrap();
+        assert_eq!((root.name.as_deref(), root.pinned_python.as_deref()), (Some("root-x"), Some("3.12.4")));
+        assert_eq!(root.requires_python.as_deref(), Some(">=3.11"));
+        // Both tools have a table, so their usual order counts.
+        assert_eq!(root.locks.iter().map(|lock| lock.kind).collect::<Vec<_>>(), [LockKind::Uv, LockKind::Poetry]);
+        let member = read_project(&home.path().join("packages/member")).unwrap();
+        assert_eq!(member.locks, [FoundLock { kind: LockKind::Uv, path: home.path().join("uv.lock") }]);
+        assert!(member.is_package && !root.is_package);
+        let other = read_project(&home.path().join("other")).unwrap();
+        assert_eq!(other.locks.iter().map(|lock| lock.kind).collect::<Vec<_>>(), [LockKind::Pipenv]);
+        assert!(read_project(&home.path().join("old")).unwrap().is_package);
+    }
+
+    #[test]
+    fn a_python_fits_within_the_limits() {
+        assert!(fits(">=3.11,<3.14", "3.13.5") && !fits(">=3.11.3", "3.11.2") && fits("nonsense", "3.13.5"));
+    }
+}

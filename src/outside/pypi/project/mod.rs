@@ -1,0 +1,388 @@
+//! Project folders: their requirements, with what `[tool.uv]` says about them (uv's documentation, "Projects").
+
+mod facts;
+mod lock_difference;
+mod pinned;
+mod uv_lock;
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use serde::Deserialize as _;
+use uv_cache::Cache;
+use uv_configuration::{
+    BuildOptions, DependencyGroups, DependencyGroupsWithDefaults, Excludes, ExtrasSpecification,
+    ExtrasSpecificationWithDefaults, Override, PackageOverride,
+};
+use uv_distribution::{BuildRequires, DistributionDatabase, FlatRequiresDist, SourcedDependencyGroups};
+use uv_distribution_types::{
+    DependencyMetadata, Index, NameRequirementSpecification, Requirement, RequirementSource, StaticMetadata,
+};
+use uv_normalize::{DEV_DEPENDENCIES, DefaultExtras, DefaultGroups, ExtraName, GroupName, PackageName};
+use uv_pep508::{MarkerTree, VerbatimUrl};
+use uv_pypi_types::{ConflictKind, VerbatimParsedUrl};
+use uv_types::BuildContext;
+use uv_workspace::{DiscoveryOptions, VirtualProject, WorkspaceCache, WorkspaceMember};
+
+pub(crate) use self::facts::{fits, read_project};
+use self::pinned::Pinned;
+pub(super) use self::uv_lock::Locked;
+use crate::model::project::{Extras, ProjectRequest};
+use crate::outside::pypi::target::Target;
+use crate::outside::pypi::wheels::Answer;
+use crate::outside::pypi::{Cause, PypiError, redacted};
+
+/// A project whose `pyproject.toml` was read, together with its workspace.
+pub(super) struct Discovered<'a> {
+    request: &'a ProjectRequest,
+    project: VirtualProject,
+    extras: ExtrasSpecificationWithDefaults,
+    groups: DependencyGroupsWithDefaults,
+}
+
+/// Everything that a project requires.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) requirements: Vec<Requirement>,
+    pub(super) constraints: Vec<Requirement>,
+    pub(super) overrides: Vec<Override<Requirement>>,
+    pub(super) excludes: Excludes,
+}
+
+/// A project as it is on disk: what uv reads of it, and what only Poetry and Pipenv read.
+pub(super) struct Input<'a> {
+    request: &'a ProjectRequest,
+    /// `None` if the folder has no `pyproject.toml`.
+    discovered: Option<Discovered<'a>>,
+    pinned: Option<Pinned<'a>>,
+}
+
+impl<'a> Input<'a> {
+    /// Reads a project, its workspace and its lock.
+    pub(super) async fn read(request: &'a ProjectRequest, cache: &Cache) -> Result<Self, PypiError> {
+        let has_toml = request.folder.join("pyproject.toml").is_file();
+        let discovered = if has_toml { Some(Discovered::new(request, cache).await?) } else { None };
+        Ok(Self { request, discovered, pinned: Pinned::read(request)? })
+    }
+
+    /// Returns the indexes that the project and its lock name.
+    pub(super) fn indexes(&self) -> Result<Vec<Index>, PypiError> {
+        let mut indexes = self.discovered.as_ref().map(Discovered::indexes).unwrap_or_default();
+        if let Some(pinned) = &self.pinned {
+            indexes.extend(pinned.indexes()?);
+        }
+        Ok(indexes)
+    }
+
+    /// Returns the limits of the lock, with digests.
+    pub(super) fn limits(&self) -> Result<Vec<NameRequirementSpecification>, PypiError> {
+        self.pinned.as_ref().map(Pinned::constraints).transpose().map(Option::unwrap_or_default)
+    }
+
+    /// Returns the distributions in the project's `uv.lock`, if it has one.
+    pub(super) async fn locked<C: BuildContext>(
+        &self,
+        context: &Context<'_, C>,
+        target: &Target,
+        build_options: &BuildOptions,
+    ) -> Result<Option<Locked>, PypiError> {
+        match &self.discovered {
+            Some(discovered) => discovered.locked(context, target, build_options).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Returns everything that the project requires.
+    pub(super) async fn wanted<C: BuildContext>(&self, context: &Context<'_, C>) -> Result<Wanted, PypiError> {
+        let mut wanted = match &self.discovered {
+            Some(discovered) => discovered.wanted(context).await?,
+            None => Wanted::default(),
+        };
+        if let Some(requirements) = pinned::of_poetry(self.request)? {
+            wanted.requirements.extend(requirements);
+        }
+        if let Some(pinned) = &self.pinned {
+            wanted.requirements.extend(pinned.requirements.iter().cloned());
+            wanted.overrides.extend(pinned.replacements()?.into_iter().map(Override::Requirement));
+        }
+        Ok(wanted)
+    }
+
+    /// Fails if the answer contains a distribution that a lock of Poetry, PDM or Pipenv does not contain.
+    pub(super) fn check(&self, answer: &Answer) -> Result<(), PypiError> {
+        let Some(pinned) = &self.pinned else { return Ok(()) };
+        let own = self.discovered.iter().flat_map(Discovered::members).map(|member| member.project().name.to_string());
+        pinned.check(answer, &own.collect::<Vec<_>>())
+    }
+}
+
+/// The parts of uv's context that reading a project needs.
+pub(super) struct Context<'a, C: BuildContext> {
+    pub(super) database: &'a DistributionDatabase<'a, C>,
+    pub(super) build: &'a C,
+    pub(super) client: &'a uv_client::RegistryClient,
+}
+
+/// Returns an error about the project in `folder`.
+fn unreadable(folder: &Path) -> impl Fn(Cause) -> PypiError + '_ {
+    move |error| PypiError::Project { folder: folder.to_owned(), source: redacted(error) }
+}
+
+impl<'a> Discovered<'a> {
+    /// Reads the `pyproject.toml` of a project and those of its workspace.
+    pub(super) async fn new(request: &'a ProjectRequest, cache: &Cache) -> Result<Self, PypiError> {
+        let failed = unreadable(&request.folder);
+        let project = discover(request, cache).await.map_err(&failed)?;
+        let extras = extras(request, &project).map_err(&failed)?;
+        let groups = groups(request, &project).map_err(&failed)?;
+        let discovered = Self { request, project, extras, groups };
+        discovered.refuse_conflicts().map_err(&failed)?;
+        Ok(discovered)
+    }
+
+    /// Returns the indexes in `[tool.uv]` of the project and of its workspace.
+    pub(super) fn indexes(&self) -> Vec<Index> {
+        let of_project = self.project.pyproject_toml().tool.as_ref().and_then(|tool| tool.uv.as_ref());
+        let of_project = of_project.and_then(|uv| uv.index.clone()).unwrap_or_default();
+        let of_workspace = self.project.workspace().indexes().iter();
+        let of_workspace = of_workspace.filter(|index| !of_project.contains(index)).cloned().collect::<Vec<_>>();
+        [of_project, of_workspace].concat()
+    }
+
+    /// Returns the metadata that the user wrote for distributions that do not have the right metadata themselves
+    /// (`[[tool.uv.dependency-metadata]]`).
+    pub(super) fn dependency_metadata(&self) -> Result<DependencyMetadata, PypiError> {
+        let raw = &self.project.workspace().pyproject_toml().raw;
+        let entries = || -> Result<Vec<StaticMetadata>, toml::de::Error> {
+            let document: toml::Table = toml::from_str(raw)?;
+            let table = document.get("tool").and_then(|tool| tool.get("uv"));
+            let Some(list) = table.and_then(|uv| uv.get("dependency-metadata")) else { return Ok(Vec::new()) };
+            Vec::<StaticMetadata>::deserialize(list.clone())
+        };
+        let entries = entries().map_err(|error| unreadable(&self.request.folder)(error.into()))?;
+        Ok(DependencyMetadata::from_entries(entries))
+    }
+
+    /// Returns all requirements of the project without using a lock.
+    pub(super) async fn wanted<C: BuildContext>(&self, context: &Context<'_, C>) -> Result<Wanted, PypiError> {
+        let failed = unreadable(&self.request.folder);
+        let mut requirements = Vec::new();
+        match &self.project {
+            VirtualProject::Project(project) => {
+                requirements.extend(self.of_member(project.current_project(), context).await?);
+            }
+            // A workspace without a project at its root: all members.
+            VirtualProject::NonProject(workspace) => {
+                for member in workspace.packages().values() {
+                    requirements.extend(self.of_member(member, context).await?);
+                }
+            }
+        }
+        requirements.extend(self.of_groups(context).await.map_err(&failed)?);
+        let workspace = self.project.workspace();
+        let constraints = self.lowered(workspace.constraints(), context).await.map_err(&failed)?;
+        let overrides = self.overrides(context).await.map_err(&failed)?;
+        let excludes = Excludes::from_entries(workspace.exclude_dependencies());
+        Ok(Wanted { requirements, constraints, overrides, excludes })
+    }
+
+    /// Returns the requirements of a member: the member itself if it is a package, otherwise its dependencies.
+    async fn of_member<C: BuildContext>(
+        &self,
+        member: &WorkspaceMember,
+        context: &Context<'_, C>,
+    ) -> Result<Vec<Requirement>, PypiError> {
+        let failed = unreadable(member.root());
+        let name = &member.project().name;
+        if self.installs(member) {
+            return Ok(vec![self.itself(member).map_err(failed)?]);
+        }
+        let raw = &member.pyproject_toml().raw;
+        let toml = uv_pypi_types::PyProjectToml::from_toml(raw, member.root().display());
+        let toml = toml.map_err(|error| failed(error.into()))?;
+        let metadata = context.database.requires_dist(member.root(), &toml).await;
+        let Some(metadata) = metadata.map_err(|error| failed(error.into()))? else {
+            return Err(failed(
+                "its dependencies are dynamic, but it is no package: write them into `[project]`".into(),
+            ));
+        };
+        let extras: Vec<ExtraName> = self.extras.extra_names(metadata.provides_extra.iter()).cloned().collect();
+        let flat = FlatRequiresDist::from_requirements(metadata.requires_dist, name).into_iter();
+        Ok(flat
+            .map(|requirement| Requirement { marker: requirement.marker.simplify_extras(&extras), ..requirement })
+            .collect())
+    }
+
+    /// Returns whether a member is installed as a distribution, and not only its dependencies.
+    fn installs(&self, member: &WorkspaceMember) -> bool {
+        let is_required = self.project.workspace().required_members().contains_key(&member.project().name);
+        member.pyproject_toml().is_package(!is_required)
+    }
+
+    /// Returns the requirement of a member that is a package.
+    fn itself(&self, member: &WorkspaceMember) -> Result<Requirement, Cause> {
+        let known = member.project().optional_dependencies.iter().flat_map(|extras| extras.keys());
+        let extras: Vec<ExtraName> = match &self.request.extras {
+            // Those of dynamic metadata are known only by name.
+            Extras::Named(names) => names.iter().map(|name| Ok(name.parse()?)).collect::<Result<_, Cause>>()?,
+            Extras::All => self.extras.extra_names(known).cloned().collect(),
+        };
+        Ok(directory(member.project().name.clone(), member.root(), extras)?)
+    }
+
+    /// Returns the requirements of the groups that are installed (PEP 735).
+    async fn of_groups<C: BuildContext>(&self, context: &Context<'_, C>) -> Result<Vec<Requirement>, Cause> {
+        let sourced = SourcedDependencyGroups::from_virtual_project(
+            &self.project.root().join("pyproject.toml"),
+            None,
+            context.build.locations(),
+            context.build.sources().clone(),
+            context.build.cache(),
+            context.build.workspace_cache(),
+            context.client.credentials_cache(),
+        )
+        .await?;
+        let wanted = sourced.dependency_groups.into_iter().filter(|(name, _)| self.groups.contains(name));
+        Ok(wanted.flat_map(|(_, requirements)| requirements.into_vec()).collect())
+    }
+
+    /// Returns requirements of the workspace with the sources of `[tool.uv.sources]`.
+    async fn lowered<C: BuildContext>(
+        &self,
+        requirements: Vec<uv_pep508::Requirement<VerbatimParsedUrl>>,
+        context: &Context<'_, C>,
+    ) -> Result<Vec<Requirement>, Cause> {
+        let workspace = self.project.workspace();
+        let name = workspace.pyproject_toml().project.as_ref().map(|project| project.name.clone());
+        // uv has no other function for it. Requirements of builds have no extras and no groups either.
+        let lowered = BuildRequires::from_workspace(
+            uv_pypi_types::BuildRequires { name, requires_dist: requirements },
+            workspace,
+            context.build.locations(),
+            context.build.sources(),
+            context.build.cache(),
+            context.build.workspace_cache(),
+            context.client.credentials_cache(),
+        )
+        .await?;
+        Ok(lowered.requires_dist)
+    }
+
+    /// Returns `override-dependencies` of the workspace.
+    async fn overrides<C: BuildContext>(&self, context: &Context<'_, C>) -> Result<Vec<Override<Requirement>>, Cause> {
+        let mut overrides = Vec::new();
+        for entry in self.project.workspace().overrides() {
+            match entry {
+                Override::Requirement(requirement) => {
+                    let lowered = self.lowered(vec![requirement], context).await?;
+                    overrides.extend(lowered.into_iter().map(Override::Requirement));
+                }
+                Override::Package(PackageOverride { package, dependencies }) => {
+                    let dependencies = self.lowered(dependencies.into_vec(), context).await?.into_boxed_slice();
+                    overrides.push(Override::Package(PackageOverride { package, dependencies }));
+                }
+            }
+        }
+        Ok(overrides)
+    }
+
+    /// Refuses extras and groups that `[tool.uv] conflicts` declares as incompatible.
+    fn refuse_conflicts(&self) -> Result<(), Cause> {
+        let optional = self.project.pyproject_toml().project.iter().flat_map(|project| &project.optional_dependencies);
+        let known: Vec<&ExtraName> = optional.flat_map(|extras| extras.keys()).collect();
+        let extras: Vec<&ExtraName> = self.extras.extra_names(known.into_iter()).collect();
+        for set in self.project.workspace().conflicts()?.iter() {
+            let of_project = set.iter().filter(|item| Some(item.package()) == self.project.project_name());
+            let active = of_project.filter_map(|item| match item.kind() {
+                ConflictKind::Extra(extra) => extras.contains(&extra).then(|| format!("the extra `{extra}`")),
+                ConflictKind::Group(group) => self.groups.contains(group).then(|| format!("the group `{group}`")),
+                ConflictKind::Project => None,
+            });
+            let active: Vec<String> = active.collect();
+            if active.len() > 1 {
+                let names = active.join(" and ");
+                return Err(format!("{names} cannot be installed together, because `conflicts` names them").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the members that are installed.
+    fn members(&self) -> Vec<&WorkspaceMember> {
+        match &self.project {
+            VirtualProject::Project(project) => vec![project.current_project()],
+            VirtualProject::NonProject(workspace) => workspace.packages().values().collect(),
+        }
+    }
+}
+
+async fn discover(request: &ProjectRequest, cache: &Cache) -> Result<VirtualProject, Cause> {
+    let (options, workspaces) = (DiscoveryOptions::default(), &WorkspaceCache::default());
+    Ok(match &request.package {
+        Some(name) => {
+            let name: PackageName = name.parse()?;
+            VirtualProject::discover_with_package(&request.folder, &options, cache, workspaces, name).await?
+        }
+        None => VirtualProject::discover(&request.folder, &options, cache, workspaces).await?,
+    })
+}
+
+/// Returns the extras of a request. A name that static metadata does not have is refused.
+fn extras(request: &ProjectRequest, project: &VirtualProject) -> Result<ExtrasSpecificationWithDefaults, Cause> {
+    let chosen = match &request.extras {
+        Extras::All => ExtrasSpecification::from_all_extras(),
+        Extras::Named(names) => {
+            let names = names.iter().map(|name| name.parse()).collect::<Result<Vec<ExtraName>, _>>()?;
+            let optional = project.pyproject_toml().project.iter().flat_map(|table| &table.optional_dependencies);
+            let known: Vec<&ExtraName> = optional.flat_map(|extras| extras.keys()).collect();
+            if let Some(unknown) = names.iter().find(|name| !known.is_empty() && !known.contains(name)) {
+                return Err(format!("it has no extra `{unknown}`; it has {}", listed(&known)).into());
+            }
+            ExtrasSpecification::from_extra(names)
+        }
+    };
+    Ok(chosen.with_defaults(DefaultExtras::default()))
+}
+
+/// Returns the groups of a request: those that the user named, and the project's default groups without `dev`, because
+/// an image is not for development.
+fn groups(request: &ProjectRequest, project: &VirtualProject) -> Result<DependencyGroupsWithDefaults, Cause> {
+    let toml = project.pyproject_toml();
+    let mut known: Vec<&GroupName> = toml.dependency_groups.iter().flat_map(|groups| groups.keys()).collect();
+    let uv = toml.tool.as_ref().and_then(|tool| tool.uv.as_ref());
+    if uv.is_some_and(|uv| uv.dev_dependencies.is_some()) {
+        known.push(&DEV_DEPENDENCIES);
+    }
+    let mut wanted = request.groups.iter().map(|name| name.parse()).collect::<Result<Vec<GroupName>, _>>()?;
+    if let Some(unknown) = wanted.iter().find(|name| !known.contains(name)) {
+        return Err(format!("it has no group `{unknown}`; it has {}", listed(&known)).into());
+    }
+    let defaults: Cow<'_, [GroupName]> = match uv.and_then(|uv| uv.default_groups.as_ref()) {
+        None => Cow::Borrowed(&[]),
+        Some(DefaultGroups::List(names)) => Cow::Borrowed(names),
+        Some(DefaultGroups::All) => Cow::Owned(known.iter().map(|name| (*name).clone()).collect()),
+    };
+    wanted.extend(defaults.iter().filter(|name| **name != *DEV_DEPENDENCIES).cloned());
+    let groups = DependencyGroups::from_args(None, wanted, Vec::new(), true, Vec::new(), false);
+    Ok(groups.with_defaults(DefaultGroups::List(Vec::new())))
+}
+
+/// Returns names for an error.
+fn listed(names: &[impl ToString]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().map(|name| format!("`{}`", name.to_string())).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the requirement of the distribution in a folder.
+fn directory(name: PackageName, folder: &Path, extras: Vec<ExtraName>) -> Result<Requirement, Cause> {
+    let source = RequirementSource::Directory {
+        install_path: folder.into(),
+        editable: Some(false),
+        r#virtual: Some(false),
+        url: VerbatimUrl::from_absolute_path(folder)?,
+    };
+    let extras = extras.into_boxed_slice();
+    Ok(Requirement { name, extras, groups: Box::default(), marker: MarkerTree::TRUE, source, origin: None })
+}
