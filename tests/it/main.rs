@@ -9,6 +9,7 @@ mod interrupt;
 mod limits;
 mod mirrors;
 mod platforms;
+mod projects;
 mod refusals;
 mod same;
 mod secrets;

@@ -367,6 +367,18 @@ fn groups(request: &ProjectRequest, project: &VirtualProject) -> Result<Dependen
     Ok(groups.with_defaults(DefaultGroups::List(Vec::new())))
 }
 
+/// Returns the reason why the dependencies of a member are not known without a build.
+fn unusable(member: &WorkspaceMember) -> Cause {
+    let project = member.project();
+    let optional = project.optional_dependencies.iter().flat_map(|extras| extras.values()).flatten();
+    for text in project.dependencies.iter().flatten().chain(optional) {
+        if let Err(error) = text.parse::<uv_pep508::Requirement<VerbatimParsedUrl>>() {
+            return format!("cannot read its dependency `{text}`: {error}").into();
+        }
+    }
+    "its dependencies are dynamic, but it is no package: write them into `[project]`".into()
+}
+
 /// Returns names for an error.
 fn listed(names: &[impl ToString]) -> String {
     if names.is_empty() {
