@@ -56,8 +56,11 @@ fn refuse_options(settings: &Settings) -> Result<(), Failure> {
 
 /// Returns the name of a project's image.
 pub(super) fn image_name(project: &Project) -> String {
-    let of_folder = || project.folder.file_name().map(|name| name.to_string_lossy().to_lowercase());
-    project.name.clone().or_else(of_folder).unwrap_or_default()
+    let of_folder = || project.folder.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = project.name.clone().or_else(of_folder).unwrap_or_default().to_lowercase();
+    // A folder may have any name, but the parts of an image's name are letters and digits with single hyphens between.
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-")
 }
 
 /// Returns the Python of a project's image, and why it is this one: that of `.python-version`, otherwise the default if
@@ -166,6 +169,13 @@ mod tests {
         assert_eq!(chosen(Some(">=3.10,<3.13"), None).unwrap(), "3.12 Required(\">=3.10,<3.13\")");
         assert_eq!(chosen(Some(">=3.14"), Some("3.15")).unwrap(), "3.14 Required(\">=3.14\")");
         assert!(chosen(Some("<3.9"), None).unwrap_err().contains("it requires python <3.9"));
+    }
+
+    #[test]
+    fn the_name_of_an_image_is_that_of_the_project_or_of_its_folder() {
+        assert_eq!(image_name(&project(None, None)), "service");
+        let unnamed = Project { folder: "/src/My App+(2)".into(), ..Project::default() };
+        assert_eq!(image_name(&unnamed), "my-app-2");
     }
 
     #[test]
