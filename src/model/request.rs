@@ -155,6 +155,7 @@ pub(crate) struct PythonRequest {
     pub(crate) constraint_files: Vec<PathBuf>,
     pub(crate) prereleases: Prereleases,
     pub(crate) indexes: Indexes,
+    pub(crate) builds: BuildsRequest,
 }
 
 impl PythonRequest {
@@ -165,9 +166,29 @@ impl PythonRequest {
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),
             indexes: self.indexes.clone(),
+            builds: self.builds.clone(),
             ..*self
         }
     }
+}
+
+/// Which distributions are built from source, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BuildsRequest {
+    /// Debian packages that builds need, such as headers of libraries. No image contains them because of this.
+    pub(crate) packages: Vec<String>,
+    /// Whether nothing is built.
+    pub(crate) no_build: bool,
+    /// Distributions that are never built. Names are normalised in all lists.
+    pub(crate) no_build_packages: Vec<String>,
+    /// Distributions that are always built, even if there is a wheel.
+    pub(crate) no_binary_packages: Vec<String>,
+    /// The values of each option of the build backend (PEP 517, `config_settings`).
+    pub(crate) config_settings: BTreeMap<String, Vec<String>>,
+    /// Additional build requirements of each distribution.
+    pub(crate) extra_requires: BTreeMap<String, Vec<String>>,
+    /// Whether the files of a failed build are kept.
+    pub(crate) keep_failed: bool,
 }
 
 /// Which pre-release versions the resolver may choose.
@@ -394,6 +415,7 @@ impl Request {
                 constraint_files: Vec::new(),
                 prereleases: Prereleases::IfNecessary,
                 indexes: Indexes::default(),
+                builds: BuildsRequest::default(),
             },
             base: BaseRequest {
                 distribution: Distribution::Debian,

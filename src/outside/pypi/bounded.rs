@@ -149,8 +149,16 @@ mod tests {
             constraint_files: Vec::new(),
             prereleases: Prereleases::Disallow,
             indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
+            builds: Default::default(),
         };
-        let error = pypi.resolve(&request, crate::outside::pypi::System::example(), &[]).unwrap_err();
+        let error = pypi
+            .resolve(
+                &request,
+                crate::outside::pypi::System::example(),
+                &[],
+                &crate::outside::pypi::sources::tests::OnlyWheels,
+            )
+            .unwrap_err();
         error.in_full()
     }
 

@@ -13,13 +13,15 @@ mod ranges;
 mod remote_wheel;
 mod requirement_files;
 mod requirements;
+mod sources;
 mod target;
 mod wheel_metadata;
 mod wheels;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::Either;
@@ -29,7 +31,7 @@ use uv_cache::Cache;
 use uv_client::{
     BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient, RegistryClientBuilder, WrappedReqwestError,
 };
-use uv_configuration::{BuildOptions, NoBinary, NoBuild};
+use uv_configuration::BuildOptions;
 use uv_distribution::DistributionDatabase;
 use uv_distribution_types::{Index, Requirement, RequiresPython, Resolution};
 use uv_pypi_types::{Conflicts, ResolverMarkerEnvironment};
@@ -51,12 +53,14 @@ use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::requirements::{Requirements, Source};
+use crate::outside::pypi::sources::{Job, SourceMetadata, with_queue};
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
+pub(crate) use crate::outside::pypi::sources::{SourceFailure, SourceTexts, Sources};
 pub(crate) use crate::outside::pypi::target::System;
-pub(crate) use crate::outside::pypi::wheels::{Answer, DirectWheel, Place};
+pub(crate) use crate::outside::pypi::wheels::{Answer, ChosenSource, DirectWheel, Place};
 
 /// The number of index pages and metadata files that are requested at once.
 const REQUESTS: usize = 50;
@@ -81,11 +85,15 @@ pub(crate) struct Pypi {
 pub(crate) enum PypiError {
     #[error("cannot read the requirement `{requirement}`")]
     Requirement { requirement: String, source: Cause },
-    #[error("cannot use `{requirement}`: {what} would have to be built, and lath uses only wheels")]
+    #[error("cannot use `{requirement}`: {what} cannot be installed")]
     FromSource { requirement: String, what: Source },
-    #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, {what} that would have to be built")]
+    #[error("cannot use `{wheel}`: it requires `{requirement}`, {what} that it does not contain")]
     RequiresSource { wheel: String, requirement: String, what: Source },
-    #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, a file on this machine")]
+    #[error("cannot use `{requirement}`: `{folder}` is no project: it has neither a pyproject.toml nor a setup.py")]
+    NoProject { requirement: String, folder: String },
+    #[error(transparent)]
+    Build(SourceFailure),
+    #[error("cannot use `{wheel}`: it requires `{requirement}`, a file on this machine")]
     RequiresLocal { wheel: String, requirement: String },
     #[error("cannot resolve the wheels that require one another by path or URL: there are more than {max}")]
     TooManyWheels { max: usize },
@@ -119,7 +127,7 @@ impl Hints for PypiError {
                 return source.downcast_ref::<Message>().map(|message| message.hints.clone()).unwrap_or_default();
             }
             Self::FromSource { what: Source::Script, .. } => RequestHint::CopyScript,
-            Self::FromSource { .. } => RequestHint::BuildWheel,
+            Self::FromSource { .. } => RequestHint::NameProject,
             Self::IndexUrl { .. } => RequestHint::PercentEncode,
             Self::RequiresSource { .. } => RequestHint::PlainDependencies,
             Self::RequiresLocal { .. } => RequestHint::NameRequiredFile,
@@ -127,6 +135,13 @@ impl Hints for PypiError {
             _ => return Vec::new(),
         };
         vec![Hint::Request(hint)]
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Build(failure) => Some(failure.hints()),
+            _ => None,
+        }
     }
 }
 
@@ -217,16 +232,21 @@ fn redacted(error: Cause) -> Cause {
 }
 
 impl Pypi {
-    /// Resolves `request` for `system` to wheels only, sorted by name. `expected` are the wheels that the result will
-    /// probably contain, so their pages and metadata are prefetched.
+    /// Resolves `request` for `system` to wheels and to sources that are built into wheels, sorted by name. `expected` are
+    /// the wheels that the result will probably contain, so their pages and metadata are prefetched.
     pub(crate) fn resolve(
         &self,
         request: &PythonRequest,
         system: System<'_>,
         expected: &[Expected],
+        sources: &dyn Sources,
     ) -> Result<Answer, PypiError> {
         let target = Target::new(system, request.version).map_err(PypiError::Setup)?;
-        on_own_stack(|runtime| runtime.block_on(self.resolve_for(request, &target, expected)))
+        let resolved = with_queue(sources, |queue| {
+            let asking = Asking { request, target: &target, expected };
+            on_own_stack(|runtime| runtime.block_on(self.resolve_for(asking, queue)))
+        });
+        resolved.map_err(|error| PypiError::Setup(error.into()))?
     }
 
     /// Returns every index of `request`, also those that only its requirements files name.
@@ -240,14 +260,10 @@ impl Pypi {
         on_own_stack(|runtime| runtime.block_on(read()))
     }
 
-    async fn resolve_for(
-        &self,
-        request: &PythonRequest,
-        target: &Target,
-        expected: &[Expected],
-    ) -> Result<Answer, PypiError> {
+    async fn resolve_for(&self, asking: Asking<'_>, queue: Sender<Job>) -> Result<Answer, PypiError> {
+        let Asking { request, target, expected } = asking;
         let base = self.base_client()?;
-        let Requirements { specification, allows_prereleases, warnings } =
+        let Requirements { specification, allows_prereleases, build_options, warnings } =
             requirements::read(request, &self.variables, &base).await?;
         let prereleases = match request.prereleases {
             Prereleases::IfNecessary if allows_prereleases => Prereleases::Allow,
@@ -261,16 +277,29 @@ impl Pypi {
             .markers(&target.markers)
             .build()
             .map_err(|error| PypiError::Setup(error.into()))?;
-        let context = NoBuilds::new(cache, locations);
+        let context = NoBuilds::new(cache, locations, build_options);
         let hasher = requirements::hashes(&specification, target)?;
         let in_memory = InMemoryIndex::default();
-        let metadata = WheelMetadata::new(&client, &context, &self.clients.bodies);
+        let failure = Mutex::default();
+        let sources = SourceMetadata {
+            client: &client,
+            context: &context,
+            credentials: &self.credentials,
+            hashes: hasher.clone(),
+            queue,
+            failure,
+        };
+        let metadata = WheelMetadata::new(sources, &self.clients.bodies);
         let resolve = Resolve { client: &client, context: &context, metadata, target, in_memory, expected };
-        let requirements = requirements::named(&specification)?;
+        let requirements = requirements::named(&specification, &resolve.metadata.sources).await?;
         let (outcome, hasher) = resolve.run(request, &specification, &requirements, hasher).await?;
         let output = match outcome {
             Ok(output) => output,
             Err(error) => {
+                let failure = resolve.metadata.sources.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(failure) = failure.filter(|_| !matches!(error, ResolveError::NoSolution(_))) {
+                    return Err(PypiError::Build(failure));
+                }
                 let asked = Asked { client: &client, context: &context, requirements: &requirements, target };
                 let explanation = explain(&error, asked).await;
                 return Err(PypiError::Resolve {
@@ -283,7 +312,9 @@ impl Pypi {
             }
         };
         let asked: Vec<String> = requirements.iter().map(|requirement| requirement.name.to_string()).collect();
-        let mut answer = wheels::answer(&Resolution::from(output), &asked, &hasher, &self.credentials)?;
+        let resolution = Resolution::from(output);
+        let mut answer = wheels::answer(&resolution, &asked, &hasher, &self.credentials)?;
+        answer.sources = wheels::sources(&resolution, &asked, &hasher, &resolve.metadata.sources).await?;
         answer.warnings.extend(warnings);
         Ok(answer)
     }
@@ -318,6 +349,13 @@ fn on_own_stack<T: Send>(work: impl FnOnce(&Runtime) -> Result<T, PypiError> + S
     })
 }
 
+/// A question to the resolver.
+struct Asking<'a> {
+    request: &'a PythonRequest,
+    target: &'a Target,
+    expected: &'a [Expected],
+}
+
 /// The values that one run of uv's resolver needs.
 struct Resolve<'a> {
     client: &'a RegistryClient,
@@ -347,7 +385,7 @@ impl<'a> Resolve<'a> {
         let environment = ResolverEnvironment::specific(ResolverMarkerEnvironment::from(target.markers.clone()));
         let (lookaheads, hasher) = self.lookahead(requirements, &constraints, hasher).await?;
         let flat = self.flat_index(&hasher).await?;
-        let options = options(request)?;
+        let options = options(request, &self.context.build_options)?;
         let manifest = Manifest::simple(requirements.to_vec());
         let manifest = manifest.with_constraints(constraints.clone()).with_lookaheads(lookaheads);
         let at_least = RequiresPython::greater_than_equal_version(&target.markers.python_full_version().version);
@@ -405,11 +443,11 @@ impl<'a> Resolve<'a> {
     }
 }
 
-fn options(request: &PythonRequest) -> Result<Options, PypiError> {
+fn options(request: &PythonRequest, build_options: &BuildOptions) -> Result<Options, PypiError> {
     Ok(OptionsBuilder::new()
         .exclude_newer(indexes::exclude_newer(&request.indexes)?)
         .prerelease(Prerelease { global: prereleases(request.prereleases), ..Prerelease::default() })
-        .build_options(BuildOptions::new(NoBinary::None, NoBuild::All))
+        .build_options(build_options.clone())
         .build())
 }
 
