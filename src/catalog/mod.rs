@@ -4,6 +4,7 @@
 //! Only names and facts about them belong here. A rule that uses them stays in the step that applies it.
 
 pub(crate) mod accounts;
+pub(crate) mod builds;
 pub(crate) mod maintainer;
 pub(crate) mod packages;
 pub(crate) mod programs;

@@ -67,7 +67,7 @@ pub(crate) fn distributions() -> impl Iterator<Item = &'static str> {
     let of_calls = calls().iter().flat_map(|call| call.spared_by.iter().chain([&call.caller])).map(String::as_str);
     let of_modules = PROGRAMS.modules.values().filter_map(|addition| match addition {
         Addition::Requirement(text) => text.split(['<', '>', '=']).next(),
-        Addition::Package(_) | Addition::Shell => None,
+        Addition::Package(_) | Addition::BuildPackage(_) | Addition::Shell => None,
     });
     of_calls.chain(of_modules)
 }

@@ -116,6 +116,44 @@ impl Typed for Inputs {
     }
 }
 
+/// Builds from source.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Builds from source")]
+pub(super) struct SourceBuilds {
+    /// A Debian package that builds need, such as `libpq-dev`; the image does not contain it
+    #[arg(long, value_name = "PACKAGE")]
+    build_with: Vec<String>,
+    /// Build nothing from source
+    #[arg(long)]
+    no_build: bool,
+    /// A distribution that is never built from source
+    #[arg(long, value_name = "NAME")]
+    no_build_package: Vec<String>,
+    /// A distribution that is always built from source
+    #[arg(long, value_name = "NAME")]
+    no_binary_package: Vec<String>,
+    /// A setting for build backends
+    #[arg(long, value_name = "KEY=VALUE")]
+    config_setting: Vec<String>,
+    /// Keep the files of a build that fails
+    #[arg(long)]
+    keep_failed: bool,
+}
+
+impl Typed for SourceBuilds {
+    fn typed(&self) -> Settings {
+        Settings {
+            build_with: list(&self.build_with),
+            no_build: flag(self.no_build),
+            no_build_package: list(&self.no_build_package),
+            no_binary_package: list(&self.no_binary_package),
+            config_setting: list(&self.config_setting),
+            keep_failed: flag(self.keep_failed),
+            ..Settings::default()
+        }
+    }
+}
+
 /// The options that only lath's own images have.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How small")]

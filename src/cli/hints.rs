@@ -35,6 +35,7 @@ impl fmt::Display for Addition {
         match self {
             Self::Shell => f.write_str("add it with `--shell`"),
             Self::Package(package) => write!(f, "add it with `--with {package}`"),
+            Self::BuildPackage(package) => write!(f, "add it with `--build-with {package}`"),
             // Otherwise a shell would read the operators of a version as redirections.
             Self::Requirement(requirement) if requirement.contains(['<', '>']) => {
                 write!(f, "add the requirement `'{requirement}'`")
@@ -52,8 +53,25 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         RequestHint::CopyScript => f.write_str(
             "name the distributions that the script imports, and add the script with `--copy SCRIPT:/opt/app/bin/`",
         ),
-        RequestHint::BuildWheel => {
-            f.write_str("build a wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file")
+        RequestHint::NameProject => f.write_str("name the folder of the project, such as `./project`"),
+        RequestHint::InstallGit => {
+            f.write_str("install git on this machine, or name an archive of the source by its URL")
+        }
+        RequestHint::BuildPackage { missing } => {
+            write!(f, "add the Debian package that contains `{missing}` with `--build-with PACKAGE`")
+        }
+        RequestHint::BuildModule { module } => write!(
+            f,
+            "the build does not find the module `{module}`: if the project does not list it among its build requirements, \
+             another version may, or an older setuptools may contain it"
+        ),
+        RequestHint::NoNetwork => {
+            f.write_str("a build has no network: use a version whose source contains everything, or a wheel")
+        }
+        RequestHint::OtherSource => f.write_str("use a wheel, or a source distribution with a `Cargo.lock`"),
+        RequestHint::AllowBuild => f.write_str("leave out `--no-build`, or use a version that has a wheel"),
+        RequestHint::IgnoreFiles => {
+            f.write_str("name the files that the build does not need in the folder's `.gitignore`")
         }
         RequestHint::BuildWheelOf { name } => {
             let file = name.replace('-', "_");
@@ -194,6 +212,10 @@ fn machine(hint: MachineHint) -> &'static str {
         MachineHint::EmptyCache => {
             "empty the cache with `lath cache prune --all`, or use another with `--cache-dir DIR`"
         }
+        MachineHint::InstallEmulator => {
+            "install the static emulator of qemu's user mode (Debian's package `qemu-user-static`), or build on a machine \
+             of that platform"
+        }
         MachineHint::RunAgain => "run the same command again: lath then fetches the file again",
     }
 }
@@ -254,7 +276,8 @@ mod tests {
         let hints = [
             RequestHint::PercentEncode,
             RequestHint::CopyScript,
-            RequestHint::BuildWheel,
+            RequestHint::NameProject,
+            RequestHint::InstallGit,
             RequestHint::BuildWheelOf { name: name.clone() },
             RequestHint::PlainDependencies,
             RequestHint::NameRequiredFile,
@@ -362,6 +385,7 @@ mod tests {
             MachineHint::UserNamespaces,
             MachineHint::WritableCache,
             MachineHint::EmptyCache,
+            MachineHint::InstallEmulator,
             MachineHint::RunAgain,
         ];
         insta::assert_snapshot!(words(hints.map(Hint::Machine)), @"

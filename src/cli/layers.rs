@@ -69,6 +69,14 @@ layer! {
         /// Each `SRC:DST`.
         copy: Vec<String>,
 
+        build_with: Vec<String>,
+        no_build: bool,
+        no_build_package: Vec<String>,
+        no_binary_package: Vec<String>,
+        /// Each `KEY=VALUE`.
+        config_setting: Vec<String>,
+        keep_failed: bool,
+
         trim: TrimLevel,
         keep: Vec<String>,
         bytecode: Bytecode,

@@ -19,8 +19,8 @@ use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::project::Project;
 use crate::model::request::{
-    BaseRequest, Copied, Distribution, Indexes, OutputRequest, PackRequest, ProofRequest, PythonRequest, Request,
-    RuntimeRequest, TrimRequest, Volume,
+    BaseRequest, BuildsRequest, Copied, Distribution, Indexes, OutputRequest, PackRequest, ProofRequest, PythonRequest,
+    Request, RuntimeRequest, TrimRequest, Volume,
 };
 use crate::model::world_settings::WorldSettings;
 
@@ -83,6 +83,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
                 exclude_newer: settings.exclude_newer.clone(),
             },
             project: project.as_ref().map(|project| projects::request(project, settings, version)).transpose()?,
+            builds: builds(settings)?,
         },
         base,
         platforms: platforms(settings)?,
@@ -95,6 +96,35 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         pack: PackRequest { compression, epoch_secs: epoch_secs(environment)? },
         output: OutputRequest { name, destinations, metadata_file: settings.metadata_file.clone() },
     })
+}
+
+/// Returns which distributions are built from source, and how.
+fn builds(settings: &Settings) -> Result<BuildsRequest, Failure> {
+    let names = |names: &Option<Vec<String>>| all(names).iter().map(|name| normalized(name)).collect();
+    let mut config_settings: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for text in all(&settings.config_setting) {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => {
+                config_settings.entry(name.to_owned()).or_default().push(value.to_owned());
+            }
+            _ => return Err(usage(format!("cannot read the setting `{text}`: write it as `KEY=VALUE`"))),
+        }
+    }
+    Ok(BuildsRequest {
+        packages: all(&settings.build_with),
+        no_build: settings.no_build.unwrap_or(false),
+        no_build_packages: names(&settings.no_build_package),
+        no_binary_packages: names(&settings.no_binary_package),
+        config_settings,
+        extra_requires: BTreeMap::new(),
+        keep_failed: settings.keep_failed.unwrap_or(false),
+    })
+}
+
+/// Returns the name of a distribution in its normal form (packaging.python.org, "Names and normalization").
+fn normalized(name: &str) -> String {
+    let parts: Vec<&str> = name.split(['-', '_', '.']).filter(|part| !part.is_empty()).collect();
+    parts.join("-").to_lowercase()
 }
 
 /// Returns the destinations of the image `name`. If there are none, it is written into the current folder.

@@ -35,6 +35,11 @@ pub(crate) struct Metadata {
     pub(crate) documentation: Option<String>,
 }
 
+/// Returns the first field `name` before the description. `name` is in lower case.
+pub(crate) fn field(text: &str, name: &str) -> Option<String> {
+    fields(text).into_iter().find(|(field, _)| field.to_ascii_lowercase() == name).map(|(_, value)| value)
+}
+
 /// Reads the fields before the description. Fields that cannot be read are left out, because no program depends on
 /// them.
 pub(crate) fn read(text: &str) -> Metadata {

@@ -15,6 +15,7 @@ pub(crate) mod python_imports;
 pub(crate) mod relation;
 pub(crate) mod release;
 pub(crate) mod requirements_txt;
+pub(crate) mod sdist;
 pub(crate) mod tarball;
 pub(crate) mod wheel;
 

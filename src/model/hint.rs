@@ -39,6 +39,8 @@ pub(crate) enum Addition {
     Shell,
     /// A Debian package.
     Package(String),
+    /// A Debian package for builds from source.
+    BuildPackage(String),
     /// A Python requirement: `setuptools<81`.
     Requirement(String),
 }
@@ -51,8 +53,22 @@ pub(crate) enum RequestHint {
     PercentEncode,
     /// A script is not a requirement: name its imports, and copy the script.
     CopyScript,
-    /// Build a wheel of a source tree or source distribution, and name that.
-    BuildWheel,
+    /// Name the folder of the project.
+    NameProject,
+    /// Install git on this machine.
+    InstallGit,
+    /// Add the Debian package with `missing` to builds.
+    BuildPackage { missing: String },
+    /// The Python module is missing in a build.
+    BuildModule { module: String },
+    /// Builds have no network.
+    NoNetwork,
+    /// Use a wheel, or a source that lath can build.
+    OtherSource,
+    /// Allow the build.
+    AllowBuild,
+    /// Keep large files out of a build.
+    IgnoreFiles,
     /// Build a wheel of `name`, of which the index has only a source distribution.
     BuildWheelOf { name: String },
     /// Use a wheel whose dependencies are names or URLs of wheels.
@@ -169,6 +185,8 @@ pub(crate) enum MachineHint {
     WritableCache,
     /// Empty the cache of another version, or use another cache.
     EmptyCache,
+    /// Install an emulator for the programs of another processor.
+    InstallEmulator,
     /// Run the same command again, because the damaged file was removed.
     RunAgain,
 }

@@ -8,6 +8,7 @@ use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
 use crate::model::request::BaseRequest;
+use crate::model::source::BuiltFrom;
 use crate::model::tree::Origin;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub(crate) struct LockedWheel {
     /// The distributions of the lock that depend on it, sorted by name.
     pub(crate) required_by: Vec<String>,
     pub(crate) source: WheelSource,
+    /// The source that lath built the wheel from. `None` if the wheel was published.
+    pub(crate) built_from: Option<BuiltFrom>,
 }
 
 /// The source of a wheel's location.

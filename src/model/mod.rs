@@ -25,6 +25,7 @@ pub(crate) mod reason;
 pub(crate) mod receipt;
 pub(crate) mod request;
 pub(crate) mod secret_text;
+pub(crate) mod source;
 pub(crate) mod start_up;
 pub(crate) mod tree;
 pub(crate) mod user_base;

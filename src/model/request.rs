@@ -157,6 +157,7 @@ pub(crate) struct PythonRequest {
     pub(crate) prereleases: Prereleases,
     pub(crate) indexes: Indexes,
     pub(crate) project: Option<ProjectRequest>,
+    pub(crate) builds: BuildsRequest,
 }
 
 impl PythonRequest {
@@ -168,9 +169,29 @@ impl PythonRequest {
             constraint_files: Vec::new(),
             indexes: self.indexes.clone(),
             project: None,
+            builds: self.builds.clone(),
             ..*self
         }
     }
+}
+
+/// Which distributions are built from source, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BuildsRequest {
+    /// Debian packages that builds need, such as headers of libraries. No image contains them because of this.
+    pub(crate) packages: Vec<String>,
+    /// Whether nothing is built.
+    pub(crate) no_build: bool,
+    /// Distributions that are never built. Names are normalised in all lists.
+    pub(crate) no_build_packages: Vec<String>,
+    /// Distributions that are always built, even if there is a wheel.
+    pub(crate) no_binary_packages: Vec<String>,
+    /// The values of each option of the build backend (PEP 517, `config_settings`).
+    pub(crate) config_settings: BTreeMap<String, Vec<String>>,
+    /// Additional build requirements of each distribution.
+    pub(crate) extra_requires: BTreeMap<String, Vec<String>>,
+    /// Whether the files of a failed build are kept.
+    pub(crate) keep_failed: bool,
 }
 
 /// Which pre-release versions the resolver may choose.
@@ -398,6 +419,7 @@ impl Request {
                 prereleases: Prereleases::IfNecessary,
                 indexes: Indexes::default(),
                 project: None,
+                builds: BuildsRequest::default(),
             },
             base: BaseRequest {
                 distribution: Distribution::Debian,

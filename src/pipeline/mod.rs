@@ -2,6 +2,7 @@
 
 mod ahead;
 mod failure;
+mod from_source;
 mod receipt;
 
 use std::borrow::Cow;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::ahead::{Ahead, fetch_and_open, while_compressing};
+use self::from_source::FromSource;
 use crate::model::event::{Event, Listener};
 use crate::model::lock::{Parcel, PlatformLock};
 use crate::model::made::{Made, Share};
@@ -85,7 +87,8 @@ pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result
 
 /// Chooses the wheels and the packages of a platform. Only the wheels are fetched.
 pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &World) -> Result<Resolved, BuildError> {
-    choose_packages(choose(request, platform, world)?, world)
+    let sources = FromSource::new(request, platform, world);
+    choose_packages(choose(request, platform, &sources, world)?, world)
 }
 
 /// Chooses the wheels of a platform, fetches and opens them, chooses the packages, and fetches and opens these. The
@@ -95,7 +98,17 @@ pub(crate) fn resolve_and_open(
     platform: Platform,
     world: &World,
 ) -> Result<Opened, BuildError> {
-    let choice = choose(request, platform, world)?;
+    resolve_and_open_with(request, platform, &FromSource::new(request, platform, world), world)
+}
+
+/// Does the same with `sources`, which build the wheels that no index has.
+fn resolve_and_open_with(
+    request: ResolveRequest<'_>,
+    platform: Platform,
+    sources: &FromSource<'_>,
+    world: &World,
+) -> Result<Opened, BuildError> {
+    let choice = choose(request, platform, sources, world)?;
     let base = choice.base.clone();
     let (ahead, resolved) = Ahead::open(&base, world, || choose_packages(choice, world));
     let Resolved { lock, wheels } = resolved?;

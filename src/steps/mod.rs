@@ -11,3 +11,4 @@ pub(crate) mod resolve;
 pub(crate) mod seal;
 pub(crate) mod trim;
 pub(crate) mod unpack;
+pub(crate) mod wheel;

@@ -1,6 +1,7 @@
 //! Reads and verifies wheels (packaging.python.org, "Binary distribution format").
 
 mod entry_points;
+mod plain;
 mod record;
 
 use std::collections::BTreeSet;
@@ -10,6 +11,7 @@ use thiserror::Error;
 use zip::ZipArchive;
 
 use self::entry_points::scripts;
+pub(crate) use self::plain::PlainError;
 use self::record::Record;
 pub(crate) use self::record::base64_url;
 use crate::model::part::RecordFault;

@@ -150,8 +150,16 @@ mod tests {
             prereleases: Prereleases::Disallow,
             indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
             project: None,
+            builds: Default::default(),
         };
-        let error = pypi.resolve(&request, crate::outside::pypi::System::example(), &[]).unwrap_err();
+        let error = pypi
+            .resolve(
+                &request,
+                crate::outside::pypi::System::example(),
+                &[],
+                &crate::outside::pypi::sources::tests::OnlyWheels,
+            )
+            .unwrap_err();
         error.in_full()
     }
 

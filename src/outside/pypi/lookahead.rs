@@ -1,7 +1,7 @@
-//! Wheels that requirements name by path or URL, and the wheels that these name in the same way. Their URLs must be
-//! known before uv resolves, because it accepts a URL only if it has seen it before.
+//! Wheels and sources that requirements name by path or URL, and those that these name in the same way. Their URLs must
+//! be known before uv resolves, because it accepts a URL only if it has seen it before.
 //!
-//! All requirements of such a wheel are checked before any of them is fetched.
+//! All requirements of such a distribution are checked before any of them is fetched.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -10,26 +10,26 @@ use std::sync::Arc;
 use futures::{StreamExt as _, TryStreamExt as _};
 use uv_configuration::Constraints;
 use uv_distribution::Metadata;
-use uv_distribution_filename::DistExtension;
 use uv_distribution_types::{Dist, Identifier as _, Requirement, RequirementSource};
 use uv_resolver::MetadataResponse;
 use uv_types::{HashStrategy, RequestedRequirements};
 
 use crate::model::secret_text::public;
-use crate::outside::pypi::requirements::refuse_source;
+use crate::outside::pypi::requirements::{Source, refuse_source};
 use crate::outside::pypi::{Cause, PypiError, REQUESTS, Resolve, redacted};
 
-/// At most this many wheels may name one another by path or URL. Otherwise a server could continue for ever.
+/// At most this many distributions may name one another by path or URL. Otherwise a server could continue for ever.
 const MAX_WHEELS: usize = 1000;
 
-/// A requirement, and the wheel that contains it, or `None` if the user wrote it.
+/// A requirement, and the distribution that contains it, or `None` if the user wrote it.
 type Asked = (Requirement, Option<Requiring>);
 
-/// A wheel that requires another one.
+/// A distribution that requires another one.
 #[derive(Clone)]
 struct Requiring {
     wheel: String,
-    /// Whether the wheel itself is a file on this machine. Only such a wheel may require files.
+    /// Whether the distribution itself is a file or folder on this machine. Only such a one may require files and
+    /// repositories.
     is_local: bool,
 }
 
@@ -53,7 +53,7 @@ impl Resolve<'_> {
             let mut wheels = Vec::new();
             for (requirement, requiring) in queue.drain(..) {
                 refuse(&requirement, requiring.as_ref())?;
-                let dist = wheel_of(&requirement).map_err(|error| unreadable(&requirement, error.into()))?;
+                let dist = dist_of(&requirement).map_err(|error| unreadable(&requirement, error.into()))?;
                 if let Some(dist) = dist.filter(|_| seen.insert(requirement.clone())) {
                     wheels.push((requirement, dist));
                 }
@@ -89,8 +89,13 @@ impl Resolve<'_> {
         dist: Dist,
     ) -> Result<(RequestedRequirements, bool), PypiError> {
         let not_a_wheel = || PypiError::NotAWheel { distribution: public(&dist.to_string()) };
-        let read = self.metadata.of(&dist).await.ok_or_else(not_a_wheel)?;
-        let archive = read.map_err(|error| unreadable(&requirement, error.into()))?;
+        let archive = match &dist {
+            Dist::Source(source) => self.metadata.sources.of(source).await.map_err(PypiError::Build)?,
+            Dist::Built(_) => {
+                let read = self.metadata.of(&dist).await.ok_or_else(not_a_wheel)?;
+                read.map_err(|error| unreadable(&requirement, error.into()))?
+            }
+        };
         let Metadata { name, version, requires_dist, .. } = archive.metadata.clone();
         let answer = Arc::new(MetadataResponse::Found(archive));
         self.in_memory.distributions().done(dist.distribution_id(), answer);
@@ -100,23 +105,29 @@ impl Resolve<'_> {
             false => needed,
         };
         let needed = Box::into_iter(requires_dist).map(itself).collect();
-        let is_local = matches!(requirement.source, RequirementSource::Path { .. });
+        let is_local =
+            matches!(requirement.source, RequirementSource::Path { .. } | RequirementSource::Directory { .. });
         Ok((RequestedRequirements::new(name, version, requirement.extras.clone(), needed, false), is_local))
     }
 }
 
-/// Refuses a requirement that would have to be built. If a wheel contains it, it must not even be fetched. Also refuses
-/// a file on this machine if a wheel from elsewhere requires it, because its author must not decide which files are
-/// read here.
+/// Refuses a requirement that cannot be used. Also refuses a file or a folder on this machine if a distribution from
+/// elsewhere requires it, because its author must not decide which files are read here, and a repository, because
+/// fetching it starts a program on this machine.
 fn refuse(requirement: &Requirement, requiring: Option<&Requiring>) -> Result<(), PypiError> {
     let Some(Requiring { wheel, is_local }) = requiring else {
         return refuse_source(&requirement.to_string(), &requirement.source);
     };
     let wheel = wheel.clone();
-    if let RequirementSource::Path { ext: DistExtension::Wheel, .. } = &requirement.source
-        && !is_local
-    {
-        return Err(PypiError::RequiresLocal { wheel, requirement: public(&requirement.to_string()) });
+    let shown = public(&requirement.to_string());
+    match &requirement.source {
+        RequirementSource::Path { .. } | RequirementSource::Directory { .. } if !is_local => {
+            return Err(PypiError::RequiresLocal { wheel, requirement: shown });
+        }
+        RequirementSource::GitDirectory { .. } if !is_local => {
+            return Err(PypiError::RequiresSource { wheel, requirement: shown, what: Source::Repository });
+        }
+        _ => {}
     }
     match refuse_source(&requirement.to_string(), &requirement.source) {
         Err(PypiError::FromSource { requirement, what }) => Err(PypiError::RequiresSource { wheel, requirement, what }),
@@ -124,19 +135,10 @@ fn refuse(requirement: &Requirement, requiring: Option<&Requiring>) -> Result<()
     }
 }
 
-/// Returns the wheel that `requirement` names by path or URL, or `None` if it comes from an index.
-fn wheel_of(requirement: &Requirement) -> Result<Option<Dist>, uv_distribution_types::Error> {
-    let name = requirement.name.clone();
-    let dist = match &requirement.source {
-        RequirementSource::Path { install_path, ext, url } => {
-            Dist::from_file_url(name, url.clone(), install_path, *ext)
-        }
-        RequirementSource::Url { subdirectory, location, ext, url } => {
-            Dist::from_http_url(name, url.clone(), location.clone(), subdirectory.clone(), *ext)
-        }
-        _ => return Ok(None),
-    };
-    dist.map(Some)
+/// Returns the distribution that `requirement` names by path or URL, or `None` if it comes from an index.
+fn dist_of(requirement: &Requirement) -> Result<Option<Dist>, uv_distribution_types::Error> {
+    let url = requirement.source.to_verbatim_parsed_url();
+    url.map(|url| Dist::from_url(requirement.name.clone(), url)).transpose()
 }
 
 fn unreadable(requirement: &Requirement, error: Cause) -> PypiError {

@@ -14,6 +14,7 @@ mod ranges;
 mod remote_wheel;
 mod requirement_files;
 mod requirements;
+mod sources;
 mod target;
 mod wheel_metadata;
 mod wheels;
@@ -21,7 +22,8 @@ mod wheels;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::Either;
@@ -31,7 +33,7 @@ use uv_cache::Cache;
 use uv_client::{
     BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient, RegistryClientBuilder, WrappedReqwestError,
 };
-use uv_configuration::{BuildOptions, Constraints, Excludes, HashCheckingMode, NoBinary, NoBuild, Overrides};
+use uv_configuration::{BuildOptions, Constraints, Excludes, HashCheckingMode, Overrides};
 use uv_distribution::DistributionDatabase;
 use uv_distribution_types::{Index, Requirement, RequiresPython, Resolution};
 use uv_pypi_types::{Conflicts, ResolverMarkerEnvironment};
@@ -52,15 +54,17 @@ use crate::outside::http::{BodyError, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
-use crate::outside::pypi::project::Wanted;
+use crate::outside::pypi::project::{Locked, Wanted};
 use crate::outside::pypi::requirements::{Requirements, Source};
+use crate::outside::pypi::sources::{Job, SourceMetadata, with_queue};
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
 pub(crate) use crate::outside::pypi::project::{fits, read_project};
+pub(crate) use crate::outside::pypi::sources::{SourceFailure, SourceTexts, Sources};
 pub(crate) use crate::outside::pypi::target::System;
-pub(crate) use crate::outside::pypi::wheels::{Answer, DirectWheel, Place};
+pub(crate) use crate::outside::pypi::wheels::{Answer, ChosenSource, DirectWheel, Place};
 
 /// The number of index pages and metadata files that are requested at once.
 const REQUESTS: usize = 50;
@@ -85,11 +89,15 @@ pub(crate) struct Pypi {
 pub(crate) enum PypiError {
     #[error("cannot read the requirement `{requirement}`")]
     Requirement { requirement: String, source: Cause },
-    #[error("cannot use `{requirement}`: {what} would have to be built, and lath uses only wheels")]
+    #[error("cannot use `{requirement}`: {what} cannot be installed")]
     FromSource { requirement: String, what: Source },
-    #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, {what} that would have to be built")]
+    #[error("cannot use `{wheel}`: it requires `{requirement}`, {what} that it does not contain")]
     RequiresSource { wheel: String, requirement: String, what: Source },
-    #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, a file on this machine")]
+    #[error("cannot use `{requirement}`: `{folder}` is no project: it has neither a pyproject.toml nor a setup.py")]
+    NoProject { requirement: String, folder: String },
+    #[error(transparent)]
+    Build(SourceFailure),
+    #[error("cannot use `{wheel}`: it requires `{requirement}`, a file on this machine")]
     RequiresLocal { wheel: String, requirement: String },
     #[error("cannot resolve the wheels that require one another by path or URL: there are more than {max}")]
     TooManyWheels { max: usize },
@@ -129,7 +137,7 @@ impl Hints for PypiError {
                 return source.downcast_ref::<Message>().map(|message| message.hints.clone()).unwrap_or_default();
             }
             Self::FromSource { what: Source::Script, .. } => RequestHint::CopyScript,
-            Self::FromSource { .. } => RequestHint::BuildWheel,
+            Self::FromSource { .. } => RequestHint::NameProject,
             Self::IndexUrl { .. } => RequestHint::PercentEncode,
             Self::RequiresSource { .. } => RequestHint::PlainDependencies,
             Self::RequiresLocal { .. } => RequestHint::NameRequiredFile,
@@ -138,6 +146,13 @@ impl Hints for PypiError {
             _ => return Vec::new(),
         };
         vec![Hint::Request(hint)]
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Build(failure) => Some(failure.hints()),
+            _ => None,
+        }
     }
 }
 
@@ -228,16 +243,21 @@ fn redacted(error: Cause) -> Cause {
 }
 
 impl Pypi {
-    /// Resolves `request` for `system` to wheels only, sorted by name. `expected` are the wheels that the result will
-    /// probably contain, so their pages and metadata are prefetched.
+    /// Resolves `request` for `system` to wheels and to sources that are built into wheels, sorted by name. `expected` are
+    /// the wheels that the result will probably contain, so their pages and metadata are prefetched.
     pub(crate) fn resolve(
         &self,
         request: &PythonRequest,
         system: System<'_>,
         expected: &[Expected],
+        sources: &dyn Sources,
     ) -> Result<Answer, PypiError> {
         let target = Target::new(system, request.version).map_err(PypiError::Setup)?;
-        on_own_stack(|runtime| runtime.block_on(self.resolve_for(request, &target, expected)))
+        let resolved = with_queue(sources, |queue| {
+            let asking = Asking { request, target: &target, expected };
+            on_own_stack(|runtime| runtime.block_on(self.resolve_for(asking, queue)))
+        });
+        resolved.map_err(|error| PypiError::Setup(error.into()))?
     }
 
     /// Returns every index of `request`, also those that only its requirements files name.
@@ -251,14 +271,10 @@ impl Pypi {
         on_own_stack(|runtime| runtime.block_on(read()))
     }
 
-    async fn resolve_for(
-        &self,
-        request: &PythonRequest,
-        target: &Target,
-        expected: &[Expected],
-    ) -> Result<Answer, PypiError> {
+    async fn resolve_for(&self, asking: Asking<'_>, queue: Sender<Job>) -> Result<Answer, PypiError> {
+        let Asking { request, target, expected } = asking;
         let base = self.base_client()?;
-        let Requirements { mut specification, allows_prereleases, warnings } =
+        let Requirements { mut specification, allows_prereleases, build_options, warnings } =
             requirements::read(request, &self.variables, &base).await?;
         let prereleases = match request.prereleases {
             Prereleases::IfNecessary if allows_prereleases => Prereleases::Allow,
@@ -280,17 +296,26 @@ impl Pypi {
             .markers(&target.markers)
             .build()
             .map_err(|error| PypiError::Setup(error.into()))?;
-        let context = NoBuilds::new(cache, locations);
+        let context = NoBuilds::new(cache, locations, build_options);
         let hasher = requirements::hashes(&specification, target)?;
         let in_memory = InMemoryIndex::default();
-        let metadata = WheelMetadata::new(&client, &context, &self.clients.bodies);
+        let failure = Mutex::default();
+        let sources = SourceMetadata {
+            client: &client,
+            context: &context,
+            credentials: &self.credentials,
+            hashes: hasher.clone(),
+            queue,
+            failure,
+        };
+        let metadata = WheelMetadata::new(sources, &self.clients.bodies);
         let resolve = Resolve { client: &client, context: &context, metadata, target, in_memory, expected };
-        let mut requirements = requirements::named(&specification)?;
+        let mut requirements = requirements::named(&specification, &resolve.metadata.sources).await?;
         let mut wanted = Wanted::default();
         if let Some(project) = &project {
             let parts = project::Context { database: &resolve.database(), build: &context, client: &client };
             if let Some(locked) = project.locked(&parts, target, context.build_options()).await? {
-                return self.answer_of_lock(&locked, warnings);
+                return self.answer_of_lock(&locked, warnings, &resolve).await;
             }
             wanted = project.wanted(&parts).await?;
             requirements.append(&mut wanted.requirements);
@@ -305,6 +330,10 @@ impl Pypi {
         let output = match outcome {
             Ok(output) => output,
             Err(error) => {
+                let failure = resolve.metadata.sources.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(failure) = failure.filter(|_| !matches!(error, ResolveError::NoSolution(_))) {
+                    return Err(PypiError::Build(failure));
+                }
                 let asked = Asked { client: &client, context: &context, requirements: &requirements, target };
                 let explanation = explain(&error, asked).await;
                 return Err(PypiError::Resolve {
@@ -317,7 +346,9 @@ impl Pypi {
             }
         };
         let asked: Vec<String> = requirements.iter().map(|requirement| requirement.name.to_string()).collect();
-        let mut answer = wheels::answer(&Resolution::from(output), &asked, &hasher, &self.credentials)?;
+        let resolution = Resolution::from(output);
+        let mut answer = wheels::answer(&resolution, &asked, &hasher, &self.credentials)?;
+        answer.sources = wheels::sources(&resolution, &asked, &hasher, &resolve.metadata.sources).await?;
         answer.warnings.extend(warnings);
         if let Some(project) = &project {
             project.check(&answer)?;
@@ -326,10 +357,17 @@ impl Pypi {
     }
 
     /// Returns the distributions of a lock. Their digests are those in the lock.
-    fn answer_of_lock(&self, locked: &project::Locked, warnings: Vec<String>) -> Result<Answer, PypiError> {
+    async fn answer_of_lock(
+        &self,
+        locked: &Locked,
+        warnings: Vec<String>,
+        resolve: &Resolve<'_>,
+    ) -> Result<Answer, PypiError> {
         let hasher = HashStrategy::from_resolution(&locked.resolution, HashCheckingMode::Verify);
         let hasher = hasher.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
-        let mut answer = wheels::answer(&locked.resolution, &locked.requested, &hasher, &self.credentials)?;
+        let Locked { resolution, requested } = locked;
+        let mut answer = wheels::answer(resolution, requested, &hasher, &self.credentials)?;
+        answer.sources = wheels::sources(resolution, requested, &hasher, &resolve.metadata.sources).await?;
         answer.warnings.extend(warnings);
         Ok(answer)
     }
@@ -372,6 +410,13 @@ struct Limits {
     excludes: Excludes,
 }
 
+/// A question to the resolver.
+struct Asking<'a> {
+    request: &'a PythonRequest,
+    target: &'a Target,
+    expected: &'a [Expected],
+}
+
 /// The values that one run of uv's resolver needs.
 struct Resolve<'a> {
     client: &'a RegistryClient,
@@ -401,7 +446,7 @@ impl<'a> Resolve<'a> {
         let environment = ResolverEnvironment::specific(ResolverMarkerEnvironment::from(target.markers.clone()));
         let (lookaheads, hasher) = self.lookahead(requirements, &constraints, hasher).await?;
         let flat = self.flat_index(&hasher).await?;
-        let options = options(request)?;
+        let options = options(request, &self.context.build_options)?;
         let manifest = Manifest::new(
             requirements.to_vec(),
             constraints,
@@ -468,11 +513,11 @@ impl<'a> Resolve<'a> {
     }
 }
 
-fn options(request: &PythonRequest) -> Result<Options, PypiError> {
+fn options(request: &PythonRequest, build_options: &BuildOptions) -> Result<Options, PypiError> {
     Ok(OptionsBuilder::new()
         .exclude_newer(indexes::exclude_newer(&request.indexes)?)
         .prerelease(Prerelease { global: prereleases(request.prereleases), ..Prerelease::default() })
-        .build_options(BuildOptions::new(NoBinary::None, NoBuild::All))
+        .build_options(build_options.clone())
         .build())
 }
 

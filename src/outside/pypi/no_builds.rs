@@ -1,11 +1,12 @@
-//! uv's build context for a resolver that accepts only wheels. It contains settings and refuses every build.
+//! uv's build context. It contains settings, and refuses every build of uv's, because lath builds sources itself
+//! (`sources`).
 
 use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use uv_cache::Cache;
-use uv_configuration::{BuildKind, BuildOptions, BuildOutput, NoBinary, NoBuild, NoSources};
+use uv_configuration::{BuildKind, BuildOptions, BuildOutput, NoSources};
 use uv_distribution_filename::DistFilename;
 use uv_distribution_types::{
     CachedDist, ConfigSettings, DependencyMetadata, ExtraBuildRequires, ExtraBuildVariables, IndexCapabilities,
@@ -24,7 +25,7 @@ pub(crate) struct BuildRefused;
 
 impl fmt::Display for BuildRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cannot build from source: lath uses only wheels")
+        f.write_str("uv builds nothing here")
     }
 }
 
@@ -67,11 +68,11 @@ pub(crate) struct NoBuilds {
 }
 
 impl NoBuilds {
-    pub(crate) fn new(cache: Cache, locations: IndexLocations) -> Self {
+    pub(crate) fn new(cache: Cache, locations: IndexLocations, build_options: BuildOptions) -> Self {
         Self {
             cache,
             locations,
-            build_options: BuildOptions::new(NoBinary::None, NoBuild::All),
+            build_options,
             arena: BuildArena::default(),
             capabilities: IndexCapabilities::default(),
             config: ConfigSettings::default(),
@@ -90,9 +91,9 @@ impl NoBuilds {
 impl BuildContext for NoBuilds {
     type SourceDistBuilder = NeverBuilt;
 
-    /// uv needs the interpreter only if it sets up a build, and `NoBuild::All` excludes that.
+    /// uv needs the interpreter only if it sets up a build, and lath never calls that code.
     async fn interpreter(&self) -> &Interpreter {
-        unreachable!("uv needs an interpreter only for builds, and no build is allowed")
+        unreachable!("uv needs an interpreter only for its own builds, and it has none")
     }
 
     fn cache(&self) -> &Cache {

@@ -351,8 +351,14 @@ mod tests {
             prereleases: Prereleases::Disallow,
             indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
             project: None,
+            builds: Default::default(),
         };
-        let answer = pypi.resolve(&request, crate::outside::pypi::System::example(), &[]);
+        let answer = pypi.resolve(
+            &request,
+            crate::outside::pypi::System::example(),
+            &[],
+            &crate::outside::pypi::sources::tests::OnlyWheels,
+        );
         let answer = answer.map_err(|error| error.in_full())?;
         let direct = answer.direct.iter().map(|wheel| format!("{} {}", wheel.name, wheel.version));
         let wheels = answer.wheels.iter().map(|wheel| format!("{} {}", wheel.name, wheel.version));

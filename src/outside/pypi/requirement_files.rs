@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use uv_client::BaseClientBuilder;
+use uv_configuration::{NoBinary, NoBuild, PackageNameSpecifier};
 use uv_distribution_filename::{DistExtension, WheelFilename};
 use uv_distribution_types::{
     IndexUrl, NameRequirementSpecification, Requirement, RequirementSource, UnresolvedRequirement,
@@ -60,14 +61,30 @@ impl<'a> RequirementFiles<'a> {
         self.options.iter().any(|(_, option)| option.name == "--pre")
     }
 
+    /// Returns the distributions that the files want to be built, and those that must not be built. The last option
+    /// counts, as in pip.
+    pub(super) fn build_options(&self) -> Result<(NoBinary, NoBuild), Cause> {
+        let (mut no_binary, mut no_build) = (NoBinary::None, NoBuild::None);
+        for (_, FileOption { name, value, .. }) in &self.options {
+            if !matches!(name.as_str(), "--no-binary" | "--only-binary") {
+                continue;
+            }
+            let names = value.split(',').map(|name| name.trim().parse()).collect::<Result<Vec<_>, _>>();
+            let names: Vec<PackageNameSpecifier> = names.map_err(|error| format!("`{name} {value}`: {error}"))?;
+            match name.as_str() {
+                "--no-binary" => no_binary = no_binary.combine(NoBinary::from_pip_args(names)),
+                _ => no_build = no_build.combine(NoBuild::from_pip_args(names, false)),
+            }
+        }
+        Ok((no_binary, no_build))
+    }
+
     /// Returns a sentence for each option that is not followed.
     pub(super) fn warnings(&self) -> Vec<String> {
         let sentence = |(path, FileOption { line, name, value }): &(PathBuf, FileOption)| {
             let reason = match name.as_str() {
-                // lath installs only wheels, and `--pre` is followed.
-                "--pre" | "--prefer-binary" | "--only-binary" => return None,
-                "--no-binary" if value == ":none:" => return None,
-                "--no-binary" => "lath installs wheels, and builds nothing from source",
+                // The first is not necessary, because a version with a wheel comes before others. The others are followed.
+                "--prefer-binary" | "--pre" | "--only-binary" | "--no-binary" => return None,
                 "--trusted-host" => "lath always checks certificates",
                 "--use-feature" => "it is a feature of pip",
                 _ => "it only affects builds from source",

@@ -4,27 +4,28 @@ use std::fmt;
 use std::path::Path;
 
 use uv_client::BaseClientBuilder;
-use uv_configuration::HashCheckingMode;
+use uv_configuration::{BuildOptions, HashCheckingMode, NoBinary, NoBuild};
 use uv_distribution_filename::{DistExtension, WheelFilename, WheelFilenameError};
-use uv_distribution_types::{RemoteSource as _, Requirement, RequirementSource, UnresolvedRequirement};
+use uv_distribution_types::{Dist, RemoteSource as _, Requirement, RequirementSource, UnresolvedRequirement};
+use uv_normalize::{InvalidNameError, PackageName};
 use uv_pep440::Operator;
 use uv_pep508::VersionOrUrl;
-use uv_pypi_types::{ParsedUrl, ResolverMarkerEnvironment};
+use uv_pypi_types::{ParsedUrl, ResolverMarkerEnvironment, VerbatimParsedUrl};
 use uv_requirements::{RequirementsSource, RequirementsSpecification};
 use uv_types::HashStrategy;
 
-use crate::model::request::PythonRequest;
+use crate::model::request::{BuildsRequest, PythonRequest};
 use crate::model::secret_text::public;
 use crate::model::world_settings::Variables;
 use crate::outside::pypi::requirement_files::{RequirementFiles, by_odd_path, merge};
+use crate::outside::pypi::sources::SourceMetadata;
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::{Cause, PypiError, redacted};
 
-/// The kinds of requirements that must be built before they can be installed.
+/// The kinds of requirements that not every place may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    Folder,
-    Archive,
+    File,
     Repository,
     Script,
 }
@@ -32,8 +33,7 @@ pub(crate) enum Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Folder => "a project folder",
-            Self::Archive => "a source distribution",
+            Self::File => "a file of a project",
             Self::Repository => "a repository",
             Self::Script => "a script",
         })
@@ -45,6 +45,8 @@ pub(super) struct Requirements {
     pub(super) specification: RequirementsSpecification,
     /// Whether a file allows pre-release versions.
     pub(super) allows_prereleases: bool,
+    /// Which distributions are built.
+    pub(super) build_options: BuildOptions,
     /// Options in files that are not followed.
     pub(super) warnings: Vec<String>,
 }
@@ -77,7 +79,18 @@ pub(super) async fn read(
         merge(&mut specification, read).map_err(failed)?;
     }
     let (allows_prereleases, warnings) = (files.allows_prereleases(), files.warnings());
-    Ok(Requirements { specification, allows_prereleases, warnings })
+    let (no_binary, no_build) = files.build_options().map_err(|error| unreadable("-r", error))?;
+    let build_options = build_options(&request.builds).map_err(|error| unreadable("--no-build-package", error))?;
+    let build_options = build_options.combine(no_binary, no_build);
+    Ok(Requirements { specification, allows_prereleases, build_options, warnings })
+}
+
+/// Returns the options of the command line that decide what is built.
+fn build_options(builds: &BuildsRequest) -> Result<BuildOptions, Cause> {
+    let names = |names: &[String]| names.iter().map(|name| name.parse()).collect::<Result<Vec<PackageName>, _>>();
+    let no_binary = NoBinary::from_args(None, names(&builds.no_binary_packages)?);
+    let no_build = NoBuild::from_args(builds.no_build.then_some(true), names(&builds.no_build_packages)?);
+    Ok(BuildOptions::new(no_binary, no_build))
 }
 
 /// Refuses names that are files of another kind, because as names of distributions they would only be unknown.
@@ -88,7 +101,7 @@ fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
         return Err(PypiError::FromSource { requirement: requirement.to_owned(), what: Source::Script });
     }
     if path.ends_with("pyproject.toml") && path.is_file() {
-        return Err(PypiError::FromSource { requirement: requirement.to_owned(), what: Source::Folder });
+        return Err(PypiError::FromSource { requirement: requirement.to_owned(), what: Source::File });
     }
     if (has_extension("txt") || has_extension("in")) && path.is_file() {
         return Err(PypiError::RequirementsFile { path: requirement.to_owned() });
@@ -96,9 +109,12 @@ fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
     Ok(())
 }
 
-/// Returns the requirements, each with a name. If the user gave only a wheel, the name is in its file name. Refuses
-/// those that would have to be built.
-pub(super) fn named(specification: &RequirementsSpecification) -> Result<Vec<Requirement>, PypiError> {
+/// Returns the requirements, each with a name. If the user gave only a place, the name of a wheel is in its file name, and
+/// that of a source is in its metadata.
+pub(super) async fn named(
+    specification: &RequirementsSpecification,
+    sources: &SourceMetadata<'_>,
+) -> Result<Vec<Requirement>, PypiError> {
     let mut requirements = Vec::new();
     for entry in &specification.requirements {
         let requirement = match &entry.requirement {
@@ -106,13 +122,8 @@ pub(super) fn named(specification: &RequirementsSpecification) -> Result<Vec<Req
             UnresolvedRequirement::Unnamed(unnamed) => {
                 let shown = unnamed.url.verbatim.given().unwrap_or(&unnamed.to_string()).to_owned();
                 refuse_unnamed(&shown, &unnamed.url.parsed_url)?;
-                let unreadable =
-                    |error: Cause| PypiError::Requirement { requirement: public(&shown), source: redacted(error) };
-                let file_name = unnamed.url.verbatim.filename().map_err(|error| unreadable(error.into()))?;
-                let wheel: WheelFilename =
-                    file_name.parse().map_err(|error: WheelFilenameError| unreadable(error.into()))?;
                 Requirement::from(uv_pep508::Requirement {
-                    name: wheel.name,
+                    name: Box::pin(name_of(&shown, &unnamed.url, sources)).await?,
                     extras: unnamed.extras.clone(),
                     version_or_url: Some(VersionOrUrl::Url(unnamed.url.clone())),
                     marker: unnamed.marker,
@@ -126,44 +137,63 @@ pub(super) fn named(specification: &RequirementsSpecification) -> Result<Vec<Req
     Ok(requirements)
 }
 
-/// Refuses a requirement without a name if it is not a wheel, because its name would be known only after a build.
+/// Refuses a place that cannot be used before its name is searched for.
 fn refuse_unnamed(requirement: &str, url: &ParsedUrl) -> Result<(), PypiError> {
     match url {
-        ParsedUrl::Path(path) => refuse_file(requirement, &path.install_path, path.ext),
-        ParsedUrl::Archive(archive) => refuse_extension(requirement, archive.ext),
-        ParsedUrl::Directory(_) => Err(from_source(requirement, Source::Folder)),
-        ParsedUrl::GitDirectory(_) | ParsedUrl::GitPath(_) => Err(from_source(requirement, Source::Repository)),
+        ParsedUrl::Path(path) => refuse_file(requirement, &path.install_path),
+        ParsedUrl::Directory(directory) => refuse_folder(requirement, &directory.install_path),
+        ParsedUrl::Archive(_) | ParsedUrl::GitDirectory(_) => Ok(()),
+        ParsedUrl::GitPath(_) => Err(from_source(requirement, Source::Repository)),
     }
 }
 
-/// Refuses a requirement that is neither a wheel nor a name.
+/// Returns the name of the distribution at `url`, which the user wrote as `shown`.
+async fn name_of(shown: &str, url: &VerbatimParsedUrl, sources: &SourceMetadata<'_>) -> Result<PackageName, PypiError> {
+    let unreadable = |error: Cause| PypiError::Requirement { requirement: public(shown), source: redacted(error) };
+    let is_wheel = match &url.parsed_url {
+        ParsedUrl::Path(path) => path.ext == DistExtension::Wheel,
+        ParsedUrl::Archive(archive) => archive.ext == DistExtension::Wheel,
+        ParsedUrl::Directory(_) | ParsedUrl::GitDirectory(_) | ParsedUrl::GitPath(_) => false,
+    };
+    if is_wheel {
+        let file_name = url.verbatim.filename().map_err(|error| unreadable(error.into()))?;
+        let wheel: WheelFilename = file_name.parse().map_err(|error: WheelFilenameError| unreadable(error.into()))?;
+        return Ok(wheel.name);
+    }
+    // Any name will do to find the source.
+    let stand_in: PackageName = "unnamed".parse().map_err(|error: InvalidNameError| unreadable(error.into()))?;
+    let dist = Dist::from_url(stand_in, url.clone()).map_err(|error| unreadable(error.into()))?;
+    let Dist::Source(source) = dist else {
+        return Err(from_source(shown, Source::Repository));
+    };
+    sources.name_of(&source).await.map_err(PypiError::Build)
+}
+
+/// Refuses a requirement that cannot be used, because its file is missing or it is a file of a repository.
 pub(super) fn refuse_source(requirement: &str, source: &RequirementSource) -> Result<(), PypiError> {
     match source {
         RequirementSource::Registry { .. } => Ok(()),
-        RequirementSource::Path { install_path, ext, .. } => refuse_file(requirement, install_path, *ext),
-        RequirementSource::Url { ext, .. } => refuse_extension(requirement, *ext),
-        RequirementSource::GitDirectory { .. } | RequirementSource::GitPath { .. } => {
-            Err(from_source(requirement, Source::Repository))
-        }
-        RequirementSource::Directory { .. } => Err(from_source(requirement, Source::Folder)),
+        RequirementSource::Path { install_path, .. } => refuse_file(requirement, install_path),
+        RequirementSource::Url { .. } | RequirementSource::GitDirectory { .. } => Ok(()),
+        RequirementSource::GitPath { .. } => Err(from_source(requirement, Source::Repository)),
+        RequirementSource::Directory { install_path, .. } => refuse_folder(requirement, install_path),
     }
 }
 
-fn refuse_file(requirement: &str, path: &Path, extension: DistExtension) -> Result<(), PypiError> {
+fn refuse_folder(requirement: &str, folder: &Path) -> Result<(), PypiError> {
+    let is_project = ["pyproject.toml", "setup.py"].iter().any(|file| folder.join(file).is_file());
+    let (requirement, folder) = (public(requirement), public(&folder.display().to_string()));
+    if is_project { Ok(()) } else { Err(PypiError::NoProject { requirement, folder }) }
+}
+
+fn refuse_file(requirement: &str, path: &Path) -> Result<(), PypiError> {
     if !path.is_file() {
         return Err(PypiError::NoSuchFile {
             requirement: public(requirement),
             path: public(&path.display().to_string()),
         });
     }
-    refuse_extension(requirement, extension)
-}
-
-fn refuse_extension(requirement: &str, extension: DistExtension) -> Result<(), PypiError> {
-    match extension {
-        DistExtension::Wheel => Ok(()),
-        DistExtension::Source(_) => Err(from_source(requirement, Source::Archive)),
-    }
+    Ok(())
 }
 
 fn from_source(requirement: &str, what: Source) -> PypiError {

@@ -1,8 +1,6 @@
-//! Reads the metadata of wheels, and of no other distributions. All metadata is read through this module.
+//! Reads the metadata of wheels. All metadata is read through this module; that of sources comes from `sources`.
 //!
-//! uv's own database would also fetch source distributions and clone repositories, with the host's git and ssh, before
-//! it refuses to build them. This module cannot reach that code, because a dependency must not start a program on the
-//! host.
+//! uv's own database would also build source distributions with the host's Python. This module cannot reach that code.
 //!
 //! uv reads metadata files (PEP 658), which have a limit like pages. METADATA in a wheel is compressed, and uv would
 //! decompress it without a limit. Therefore, if the wheel is on a server, lath reads it itself. If the wheel is a local
@@ -30,9 +28,11 @@ use crate::outside::pypi::REQUESTS;
 use crate::outside::pypi::metadata_entry::{self, Bound, EntryError};
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::remote_wheel::{Failure, RemoteWheel, RemoteWheels, unreadable};
+use crate::outside::pypi::sources::SourceMetadata;
 
 /// Reads metadata of wheels by path, by URL and from indexes.
 pub(super) struct WheelMetadata<'a> {
+    pub(super) sources: SourceMetadata<'a>,
     client: &'a RegistryClient,
     context: &'a NoBuilds,
     bodies: &'a Bodies,
@@ -40,8 +40,9 @@ pub(super) struct WheelMetadata<'a> {
 }
 
 impl<'a> WheelMetadata<'a> {
-    pub(super) fn new(client: &'a RegistryClient, context: &'a NoBuilds, bodies: &'a Bodies) -> Self {
-        Self { client, context, bodies, requests: Semaphore::new(REQUESTS) }
+    pub(super) fn new(sources: SourceMetadata<'a>, bodies: &'a Bodies) -> Self {
+        let SourceMetadata { client, context, .. } = sources;
+        Self { sources, client, context, bodies, requests: Semaphore::new(REQUESTS) }
     }
 
     /// Returns the metadata of `dist`, or `None` if it is not a wheel or is in a repository.
@@ -104,6 +105,9 @@ impl<'a> WheelMetadata<'a> {
     /// Returns the metadata in the form that the resolver needs. If a version must be skipped, the result comes from
     /// `uv`, because only uv can express that.
     pub(super) async fn answer(&self, dist: &Dist, uv: &impl ResolverProvider) -> WheelMetadataResult {
+        if let Dist::Source(source) = dist {
+            return self.sources.answer(source).await;
+        }
         let Some(wheel) = wheel_of(dist) else {
             let refused = uv_distribution::Error::NoBuildPackage(dist.name().clone());
             let requested = Box::new(RequestedDist::Installable(dist.clone()));

@@ -14,8 +14,10 @@ use uv_types::HashStrategy;
 use crate::model::digest::Digest;
 use crate::model::lock::{LockedWheel, WheelSource};
 use crate::model::secret_text::{public, without_credentials};
+use crate::model::source::Source;
 use crate::outside::credentials::Credentials;
 use crate::outside::pypi::ahead::Expected;
+use crate::outside::pypi::sources::SourceMetadata;
 use crate::outside::pypi::{PypiError, redacted};
 
 /// The result of a request on one platform.
@@ -24,10 +26,21 @@ pub(crate) struct Answer {
     pub(crate) wheels: Vec<LockedWheel>,
     /// Wheels whose bytes must be fetched before they can be locked, because no index gives their sha256.
     pub(crate) direct: Vec<DirectWheel>,
+    /// Sources that must be built into wheels.
+    pub(crate) sources: Vec<ChosenSource>,
     /// The wheels of an index, to prefetch when the request is resolved again.
     pub(crate) expected: Vec<Expected>,
     /// Warnings for the user, for example if a version was yanked or an extra does not exist.
     pub(crate) warnings: Vec<String>,
+}
+
+/// A source of the result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChosenSource {
+    pub(crate) source: Source,
+    pub(crate) is_requested: bool,
+    /// The distributions that depend on it, sorted by name.
+    pub(crate) required_by: Vec<String>,
 }
 
 /// A wheel whose sha256 no index gives, for example because a requirement names it by path or URL.
@@ -76,6 +89,7 @@ impl DirectWheel {
             is_requested: self.is_requested,
             required_by: self.required_by.clone(),
             source,
+            built_from: None,
         }
     }
 }
@@ -111,8 +125,8 @@ pub(super) fn answer(
                 let place = Place::Path(wheel.install_path.to_path_buf());
                 answer.direct.push(direct(&wheel.filename, place, is_requested, &policy));
             }
-            // Only its dependencies are installed.
-            Dist::Source(SourceDist::Directory(folder)) if folder.r#virtual == Some(true) => {}
+            // `sources` returns these.
+            Dist::Source(_) => {}
             other => return Err(PypiError::NotAWheel { distribution: public(&other.to_string()) }),
         }
     }
@@ -129,6 +143,31 @@ pub(super) fn answer(
     answer.warnings = resolution.diagnostics().iter().map(|diagnostic| public(&diagnostic.message())).collect();
     answer.warnings.sort();
     Ok(answer)
+}
+
+/// Returns the sources of `resolution`, sorted by name. `asked` are the names that the user wrote.
+pub(super) async fn sources(
+    resolution: &Resolution,
+    asked: &[String],
+    hasher: &HashStrategy,
+    metadata: &SourceMetadata<'_>,
+) -> Result<Vec<ChosenSource>, PypiError> {
+    let mut sources = Vec::new();
+    let mut edges = edges(resolution);
+    for resolved in resolution.distributions() {
+        let ResolvedDist::Installable { dist, .. } = resolved else { continue };
+        let Dist::Source(dist) = dist.as_ref() else { continue };
+        // Of a project that is no package, only the dependencies are installed.
+        if matches!(dist, SourceDist::Directory(folder) if folder.r#virtual == Some(true)) {
+            continue;
+        }
+        let name = dist.name().to_string();
+        let source = metadata.chosen(dist, hasher).await.map_err(PypiError::Build)?;
+        let required_by = edges.remove(&name).unwrap_or_default();
+        sources.push(ChosenSource { source, is_requested: asked.contains(&name), required_by });
+    }
+    sources.sort_by(|one, other| one.source.name.cmp(&other.source.name));
+    Ok(sources)
 }
 
 /// Returns the names of the distributions that depend on each distribution, also through an extra.
@@ -192,6 +231,7 @@ fn of_index(
                 is_requested,
                 required_by: Vec::new(),
                 source: WheelSource::Index,
+                built_from: None,
             }));
         }
     };
@@ -219,7 +259,7 @@ fn direct(
     }
 }
 
-fn sha256s(hashes: &[HashDigest]) -> impl Iterator<Item = Digest> {
+pub(super) fn sha256s(hashes: &[HashDigest]) -> impl Iterator<Item = Digest> {
     let sha256s = hashes.iter().filter(|hash| hash.algorithm() == HashAlgorithm::Sha256);
     sha256s.filter_map(|hash| hash.digest.parse::<Digest>().ok())
 }
@@ -259,8 +299,16 @@ mod tests {
             prereleases: Prereleases::IfNecessary,
             indexes: Indexes { default_index: Some(index.url().as_str().into()), ..Indexes::default() },
             project: None,
+            builds: Default::default(),
         };
-        let answer = pypi.resolve(&request, crate::outside::pypi::System::example(), &[]).unwrap();
+        let answer = pypi
+            .resolve(
+                &request,
+                crate::outside::pypi::System::example(),
+                &[],
+                &crate::outside::pypi::sources::tests::OnlyWheels,
+            )
+            .unwrap();
         let lines = answer.wheels.iter().map(|wheel| format!("{}: {}", wheel.name, wheel.required_by.join(" ")));
         assert_eq!(lines.collect::<Vec<_>>(), ["b: c lib-a tool", "c: b", "lib-a: tool", "tool: "]);
     }

@@ -44,6 +44,13 @@ pub(crate) enum Bucket {
     /// The bytecode of each file of the last tree. Key: the same without the tree's digest. New version: another form of
     /// the entry, or other bytecode with the same driver.
     LastBytecode,
+    /// The files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder in
+    /// it. New version: the same archive gives another value.
+    Sdists,
+    /// What a step of a build from source came to: more requirements, metadata, or a wheel. Key: the source and everything
+    /// that takes part in its build, with the text of the driver. New version: another form of the entry, or another
+    /// wheel of the same build.
+    Builds,
     /// The summary of a proof. Key: the digests of both trees, the checks, and the settings for programs. New version:
     /// other checks or another verdict for the same key, or another form of the summary.
     Proofs,
@@ -71,6 +78,8 @@ impl Bucket {
             Self::Stripped => "stripped-2",
             Self::Bytecode => "bytecode-9",
             Self::LastBytecode => "bytecode-last-5",
+            Self::Sdists => "sdists-1",
+            Self::Builds => "builds-1",
             Self::Proofs => "proofs-7",
             Self::Answers => "answers-3",
             Self::Layers => "layers-1",
@@ -133,6 +142,8 @@ mod tests {
             Bucket::Stripped,
             Bucket::Bytecode,
             Bucket::LastBytecode,
+            Bucket::Sdists,
+            Bucket::Builds,
             Bucket::Proofs,
             Bucket::Answers,
             Bucket::Layers,

@@ -331,6 +331,7 @@ mod tests {
             is_requested: true,
             required_by: Vec::new(),
             source: WheelSource::Index,
+            built_from: None,
         };
         let half = PlatformLock {
             platform: Platform { architecture: Architecture::Amd64 },

@@ -28,7 +28,7 @@ use crate::model::request::{BaseRequest, Distribution, ResolveRequest, TrimLevel
 use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
-use crate::outside::pypi::{Answer, Expected, PypiError, System};
+use crate::outside::pypi::{Answer, ChosenSource, Expected, PypiError, SourceFailure, Sources, System};
 use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
 
@@ -42,6 +42,8 @@ pub(crate) enum ResolveError {
     Pypi(#[from] PypiError),
     #[error(transparent)]
     Direct(#[from] DirectError),
+    #[error(transparent)]
+    Build(SourceFailure),
     #[error(transparent)]
     Needs(#[from] NeedsError),
     #[error(transparent)]
@@ -86,6 +88,7 @@ impl Hints for ResolveError {
             Self::Debian(error) => Some(error),
             Self::Pypi(error) => Some(error),
             Self::Direct(error) => Some(error),
+            Self::Build(failure) => Some(failure.hints()),
             Self::Needs(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::NoPython { .. } | Self::NoOwnPython { .. } => None,
@@ -135,6 +138,7 @@ pub(crate) struct Choice<'a> {
     request: ResolveRequest<'a>,
     platform: Platform,
     packages: Packages<'a>,
+    sources: &'a dyn Sources,
     answer: Answer,
     /// The packages that the image has whatever its wheels are.
     pub(crate) base: Vec<LockedDeb>,
@@ -145,15 +149,17 @@ pub(crate) struct Choice<'a> {
 pub(crate) fn choose<'a>(
     request: ResolveRequest<'a>,
     platform: Platform,
+    sources: &'a dyn Sources,
     world: &'a World,
 ) -> Result<Choice<'a>, ResolveError> {
-    let (mut packages, answer) = both_halves(&request, platform, world)?;
+    let (mut packages, answer) = both_halves(&request, platform, sources, world)?;
     let base = packages.half(&request, &BTreeMap::new())?.debs;
-    Ok(Choice { request, platform, packages, answer, base })
+    Ok(Choice { request, platform, packages, sources, answer, base })
 }
 
 impl Choice<'_> {
-    /// Returns the chosen wheels, sorted by name. Fetches those whose digest is not known yet.
+    /// Returns the chosen wheels, sorted by name. Fetches those whose digest is not known yet, and builds those that are
+    /// chosen as sources.
     pub(crate) fn wheels(&self) -> Result<Vec<LockedWheel>, ResolveError> {
         let world = self.packages.world;
         for warning in &self.answer.warnings {
@@ -161,6 +167,9 @@ impl Choice<'_> {
         }
         let mut wheels = self.answer.wheels.clone();
         wheels.extend(direct::bring_all(&self.answer.direct, world)?);
+        for chosen in &self.answer.sources {
+            wheels.push(built(chosen, self.sources)?);
+        }
         wheels.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(wheels)
     }
@@ -173,6 +182,13 @@ impl Choice<'_> {
         hints.extend(half.uncarried(&self.request.base.suite));
         Ok(PlatformLock { platform: self.platform, wheels, debs: half.debs, hints })
     }
+}
+
+/// Builds the wheel of a source.
+fn built(chosen: &ChosenSource, sources: &dyn Sources) -> Result<LockedWheel, ResolveError> {
+    let wheel = sources.wheel(&chosen.source).map_err(ResolveError::Build)?;
+    let required_by = chosen.required_by.clone();
+    Ok(LockedWheel { is_requested: chosen.is_requested, required_by, ..wheel })
 }
 
 /// The key of the pages that a request used last time.
@@ -189,6 +205,7 @@ struct PagesKey<'a> {
 fn both_halves<'a>(
     request: &ResolveRequest<'_>,
     platform: Platform,
+    sources: &dyn Sources,
     world: &'a World,
 ) -> Result<(Packages<'a>, Answer), ResolveError> {
     let (base, python) = (request.base, request.python);
@@ -203,7 +220,7 @@ fn both_halves<'a>(
     let before: Vec<Expected> = world.store.entry(Bucket::IndexPages, &key).unwrap_or_default();
     let resolve = |facts: &BaseFacts| {
         let system = System { platform, python: &facts.python, glibc: facts.glibc };
-        world.pypi.resolve(python, system, &before)
+        world.pypi.resolve(python, system, &before, sources)
     };
     std::thread::scope(|scope| {
         let early = std::thread::Builder::new().spawn_scoped(scope, || resolve(&expected));

@@ -202,9 +202,7 @@ impl<'a> Discovered<'a> {
         let toml = toml.map_err(|error| failed(error.into()))?;
         let metadata = context.database.requires_dist(member.root(), &toml).await;
         let Some(metadata) = metadata.map_err(|error| failed(error.into()))? else {
-            return Err(failed(
-                "its dependencies are dynamic, but it is no package: write them into `[project]`".into(),
-            ));
+            return Err(failed(unusable(member)));
         };
         let extras: Vec<ExtraName> = self.extras.extra_names(metadata.provides_extra.iter()).cloned().collect();
         let flat = FlatRequiresDist::from_requirements(metadata.requires_dist, name).into_iter();

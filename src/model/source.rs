@@ -1,0 +1,68 @@
+//! Sources that wheels are built from: source distributions, repositories and folders.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::digest::Digest;
+
+/// A source that lath can build into a wheel.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Source {
+    /// The normalised name that its metadata must have. `None` if the user gave only a place.
+    pub(crate) name: Option<String>,
+    /// The version that its metadata must have, if it is known.
+    pub(crate) version: Option<String>,
+    pub(crate) place: SourcePlace,
+    /// The folder of the project in the source.
+    pub(crate) subdirectory: Option<String>,
+    /// The sha256 of an archive must be one of these. If there are none, any sha256 is accepted.
+    pub(crate) allowed: Vec<Digest>,
+}
+
+impl Source {
+    /// Returns the source in words, for messages.
+    pub(crate) fn shown(&self) -> String {
+        match (&self.name, &self.version) {
+            (Some(name), Some(version)) => format!("{name} {version}"),
+            (Some(name), None) => name.clone(),
+            (None, _) => self.place.shown(),
+        }
+    }
+}
+
+/// The place of a source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum SourcePlace {
+    /// A source distribution on a server. Its URL has no credentials and no fragment.
+    Url { url: String, file_name: String },
+    /// A source distribution on this machine.
+    Path(PathBuf),
+    /// A folder on this machine. lath only reads it.
+    Folder(PathBuf),
+    /// A commit of a repository, checked out in a folder of the cache.
+    Commit { checkout: PathBuf, url: String, commit: String },
+}
+
+impl SourcePlace {
+    /// Returns the place in words, for messages.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Url { url, .. } => url.clone(),
+            Self::Path(path) | Self::Folder(path) => path.display().to_string(),
+            Self::Commit { url, commit, .. } => format!("{url}@{commit}"),
+        }
+    }
+}
+
+/// The source that a wheel was built from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub(crate) enum BuiltFrom {
+    /// A source distribution.
+    Archive { url: String, digest: Digest, subdirectory: Option<String> },
+    /// A commit of a git repository.
+    Git { url: String, commit: String, subdirectory: Option<String> },
+    /// A folder. The digest is that of the files that went into the build.
+    Folder { path: PathBuf, digest: Digest },
+}

@@ -1,0 +1,427 @@
+//! The metadata of sources: from their own files if these are complete, otherwise from a build.
+//!
+//! lath fetches sources and builds them itself, so uv's code for that is never reached. The work blocks, so each source
+//! is read on a thread of its own, while uv's futures wait.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
+
+use futures::channel::oneshot;
+use thiserror::Error;
+use uv_cache::CacheBucket;
+use uv_client::RegistryClient;
+use uv_configuration::NoSources;
+use uv_distribution::{ArchiveMetadata, Metadata};
+use uv_distribution_types::{DistributionMetadata, IsBuildBackendError, Name as _, SourceDist};
+use uv_git::GitHttpSettings;
+use uv_git_types::GitUrl;
+use uv_normalize::PackageName;
+use uv_pep440::Version;
+use uv_pypi_types::{MetadataError, PyProjectToml, ResolutionMetadata};
+use uv_redacted::DisplaySafeUrl;
+use uv_resolver::{MetadataResponse, WheelMetadataResult};
+use uv_types::{BuildContext as _, HashStrategy};
+
+use crate::model::digest::Digest;
+use crate::model::hint::{Hint, Hints, RequestHint};
+use crate::model::lock::LockedWheel;
+use crate::model::secret_text::{public, without_credentials};
+use crate::model::source::{Source, SourcePlace};
+use crate::outside::credentials::Credentials;
+use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::wheels::sha256s;
+use crate::outside::pypi::{Cause, redacted};
+
+/// Fetches sources, and builds them into wheels. The methods block.
+pub(crate) trait Sources: Send + Sync {
+    /// Returns the files of the source that may contain its metadata.
+    fn texts(&self, source: &Source) -> Result<SourceTexts, SourceFailure>;
+
+    /// Returns the text of METADATA, from the source's build backend.
+    fn metadata(&self, source: &Source) -> Result<String, SourceFailure>;
+
+    /// Returns the wheel of `source`, which is then in the store.
+    fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure>;
+}
+
+/// The files of a source that may contain its metadata.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SourceTexts {
+    pub(crate) pyproject: Option<String>,
+    /// `None` for a folder and a repository, because the file may be out of date there.
+    pub(crate) pkg_info: Option<String>,
+}
+
+/// The reason why a source cannot be used, with its hints.
+#[derive(Debug)]
+pub(crate) struct SourceFailure(pub(crate) Box<dyn Hints + Send + Sync>);
+
+impl fmt::Display for SourceFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SourceFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl<T: Hints + Send + Sync + 'static> From<T> for SourceFailure {
+    fn from(error: T) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl SourceFailure {
+    pub(crate) fn hints(&self) -> &dyn Hints {
+        &*self.0
+    }
+}
+
+#[derive(Debug, Error)]
+pub(crate) enum SourceError {
+    #[error("cannot fetch the repository `{url}`")]
+    Git { url: String, source: Cause },
+    #[error("cannot read `{file}` of {source_shown}")]
+    Unreadable { file: &'static str, source_shown: String, source: Cause },
+    #[error("cannot use {source_shown}: its metadata has the name `{found}`")]
+    OtherName { source_shown: String, found: String },
+    #[error("cannot use {source_shown}: its metadata has the version `{found}`")]
+    OtherVersion { source_shown: String, found: String },
+    #[error("cannot use `{distribution}`: it is neither a project nor a source distribution")]
+    Unsupported { distribution: String },
+    #[error(
+        "cannot use the source of {source_shown}: its sha256 in the index is {found}, which the requirements do not allow"
+    )]
+    OtherDigest { source_shown: String, found: Digest },
+    #[error("cannot read the source of {source_shown}: this process cannot start another thread")]
+    Thread { source_shown: String },
+}
+
+impl Hints for SourceError {
+    fn own_hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Git { source, .. } if source.to_string().contains("Git executable") => {
+                vec![Hint::Request(RequestHint::InstallGit)]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The error for uv if a source cannot be used. lath itself reports the failure.
+#[derive(Debug)]
+struct Failed(String);
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failed {}
+impl uv_errors::Hint for Failed {}
+impl IsBuildBackendError for Failed {
+    fn is_build_backend_error(&self) -> bool {
+        true
+    }
+}
+
+/// A task for a thread that may block.
+pub(super) struct Job {
+    source: Source,
+    task: Task,
+}
+
+enum Task {
+    Texts(oneshot::Sender<Result<SourceTexts, SourceFailure>>),
+    Metadata(oneshot::Sender<Result<String, SourceFailure>>),
+}
+
+impl Job {
+    fn run(self, sources: &dyn Sources) {
+        // If the resolver has ended before, the result is not needed.
+        match self.task {
+            Task::Texts(reply) => drop(reply.send(sources.texts(&self.source))),
+            Task::Metadata(reply) => drop(reply.send(sources.metadata(&self.source))),
+        }
+    }
+}
+
+/// The stack of a thread that builds a source. It resolves and assembles a tree.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Runs `work` with a queue for jobs. Each job runs on a thread of its own.
+pub(super) fn with_queue<T>(sources: &dyn Sources, work: impl FnOnce(Sender<Job>) -> T) -> std::io::Result<T> {
+    let (sender, queue): (Sender<Job>, Receiver<Job>) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        std::thread::Builder::new().spawn_scoped(scope, move || {
+            for job in queue {
+                let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+                // Without a thread, the job is dropped, and so is its reply. That is reported.
+                let _ = thread.spawn_scoped(scope, move || job.run(sources));
+            }
+        })?;
+        Ok(work(sender))
+    })
+}
+
+/// Reads the metadata of sources.
+pub(super) struct SourceMetadata<'a> {
+    pub(super) client: &'a RegistryClient,
+    pub(super) context: &'a NoBuilds,
+    pub(super) credentials: &'a Credentials,
+    pub(super) hashes: HashStrategy,
+    pub(super) queue: Sender<Job>,
+    /// The first failure. uv keeps only its words.
+    pub(super) failure: Mutex<Option<SourceFailure>>,
+}
+
+/// A source, and what its metadata needs.
+struct Located {
+    source: Source,
+    /// The folder that relative paths of `[tool.uv.sources]` begin at.
+    folder: Option<PathBuf>,
+    version: Option<Version>,
+}
+
+impl SourceMetadata<'_> {
+    /// Returns the metadata in the form that the resolver needs.
+    pub(super) async fn answer(&self, dist: &SourceDist) -> WheelMetadataResult {
+        match Box::pin(self.of(dist)).await {
+            Ok(metadata) => Ok(MetadataResponse::Found(metadata)),
+            Err(failure) => {
+                let shown = failure.to_string();
+                self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+                Err(uv_distribution::Error::Build(Failed(shown).into()))
+            }
+        }
+    }
+
+    /// Returns the metadata of `dist`, which has the right name and version.
+    pub(super) async fn of(&self, dist: &SourceDist) -> Result<ArchiveMetadata, SourceFailure> {
+        let located = self.located(dist).await?;
+        let metadata = self.checked(&located).await?;
+        self.lowered(metadata, located.folder.as_deref(), &located.source).await
+    }
+
+    /// Returns the name of a source of which the user gave only the place. The name of `dist` is ignored.
+    pub(super) async fn name_of(&self, dist: &SourceDist) -> Result<PackageName, SourceFailure> {
+        let mut located = self.located(dist).await?;
+        located.source.name = None;
+        Ok(self.checked(&located).await?.name)
+    }
+
+    /// Returns the source of a resolved distribution, with the digests of all requirements.
+    pub(super) async fn chosen(&self, dist: &SourceDist, hashes: &HashStrategy) -> Result<Source, SourceFailure> {
+        let allowed = allowed(dist, hashes)?;
+        Ok(Source { allowed, ..self.located(dist).await?.source })
+    }
+
+    async fn located(&self, dist: &SourceDist) -> Result<Located, SourceFailure> {
+        let name = Some(dist.name().to_string());
+        let version = dist.version().cloned();
+        let allowed = allowed(dist, &self.hashes)?;
+        let place = match dist {
+            SourceDist::GitDirectory(git) => self.checkout(&git.git).await?,
+            other => place_of(other, self.credentials)?,
+        };
+        let folder = match (&place, dist) {
+            (SourcePlace::Folder(folder), _) => Some(folder.clone()),
+            (SourcePlace::Commit { checkout, .. }, SourceDist::GitDirectory(git)) => {
+                Some(git.subdirectory.as_deref().map_or_else(|| checkout.clone(), |inside| checkout.join(inside)))
+            }
+            _ => None,
+        };
+        let subdirectory = subdirectory_of(dist);
+        let source = Source { name, version: version.as_ref().map(ToString::to_string), place, subdirectory, allowed };
+        Ok(Located { source, folder, version })
+    }
+
+    /// Fetches a repository with the host's git.
+    async fn checkout(&self, git: &GitUrl) -> Result<SourcePlace, SourceError> {
+        let url = String::from(without_credentials(&url::Url::from(git.url().clone())));
+        let settings = GitHttpSettings::default().with_offline(self.client.connectivity().is_offline());
+        let cache = self.context.cache().bucket(CacheBucket::Git);
+        let fetched = self.context.git().fetch(git, settings, cache, None).await;
+        let fetched = fetched.map_err(|error| SourceError::Git { url: url.clone(), source: redacted(error.into()) })?;
+        let commit = fetched.git().precise().map(|commit| commit.to_string()).unwrap_or_default();
+        Ok(SourcePlace::Commit { checkout: fetched.path().to_owned(), url, commit })
+    }
+
+    /// Returns the metadata of a source, after the check of its name and version.
+    async fn checked(&self, located: &Located) -> Result<ResolutionMetadata, SourceFailure> {
+        let source = &located.source;
+        let (reply, texts) = oneshot::channel();
+        let texts = self.reply(source, Task::Texts(reply), texts).await?;
+        if let Some(metadata) = from_texts(&texts, source, located.version.as_ref())? {
+            return Ok(metadata);
+        }
+        let (reply, text) = oneshot::channel();
+        let text = self.reply(source, Task::Metadata(reply), text).await?;
+        let metadata = ResolutionMetadata::parse_metadata(text.as_bytes())
+            .map_err(|error| unreadable("METADATA", source, error))?;
+        check(&metadata, source, located.version.as_ref())?;
+        Ok(metadata)
+    }
+
+    async fn reply<T>(
+        &self,
+        source: &Source,
+        task: Task,
+        reply: oneshot::Receiver<Result<T, SourceFailure>>,
+    ) -> Result<T, SourceFailure> {
+        // If the queue has ended, the reply was dropped with the job.
+        let _ = self.queue.send(Job { source: source.clone(), task });
+        reply.await.map_err(|_| SourceError::Thread { source_shown: source.shown() })?
+    }
+
+    /// Applies `[tool.uv.sources]` of a project in `folder` to its requirements.
+    async fn lowered(
+        &self,
+        metadata: ResolutionMetadata,
+        folder: Option<&Path>,
+        source: &Source,
+    ) -> Result<ArchiveMetadata, SourceFailure> {
+        let Some(folder) = folder else { return Ok(ArchiveMetadata::from_metadata23(metadata)) };
+        let context = self.context;
+        let lowered = Metadata::from_workspace(
+            metadata,
+            folder,
+            None,
+            context.locations(),
+            NoSources::None,
+            false,
+            context.cache(),
+            context.workspace_cache(),
+            self.client.credentials_cache(),
+        );
+        let lowered = Box::pin(lowered).await.map_err(|error| SourceError::Unreadable {
+            file: "pyproject.toml",
+            source_shown: source.shown(),
+            source: redacted(error.into()),
+        })?;
+        Ok(ArchiveMetadata::from(lowered))
+    }
+}
+
+/// Returns the digests that the archive of `dist` may have. Empty if any is allowed.
+fn allowed(dist: &SourceDist, hashes: &HashStrategy) -> Result<Vec<Digest>, SourceError> {
+    let wanted: Vec<Digest> = sha256s(hashes.get(dist).digests()).collect();
+    let SourceDist::Registry(registry) = dist else { return Ok(wanted) };
+    match sha256s(registry.file.hashes.as_slice()).next() {
+        Some(found) if !wanted.is_empty() && !wanted.contains(&found) => {
+            Err(SourceError::OtherDigest { source_shown: dist.version_or_url().to_string(), found })
+        }
+        Some(found) => Ok(vec![found]),
+        None => Ok(wanted),
+    }
+}
+
+/// Returns the place of a source that is not in a repository.
+fn place_of(dist: &SourceDist, credentials: &Credentials) -> Result<SourcePlace, SourceError> {
+    let unsupported = || SourceError::Unsupported { distribution: public(&dist.to_string()) };
+    let on_server = |url: &DisplaySafeUrl| {
+        credentials.remember(url.as_str());
+        let mut url = url::Url::from(url.clone());
+        url.set_fragment(None);
+        let file_name = url.path_segments().and_then(Iterator::last).unwrap_or_default().to_owned();
+        SourcePlace::Url { url: without_credentials(&url).into(), file_name }
+    };
+    match dist {
+        SourceDist::Registry(registry) => {
+            let url = registry.file.url.to_url().map_err(|_| unsupported())?;
+            if url.scheme() != "file" {
+                return Ok(on_server(&url));
+            }
+            // A server must not name a file of this machine.
+            let is_local = registry.index.url().scheme() == "file";
+            let path = url::Url::from(url).to_file_path().ok().filter(|_| is_local);
+            path.map(SourcePlace::Path).ok_or_else(unsupported)
+        }
+        SourceDist::DirectUrl(direct) => Ok(on_server(&direct.location)),
+        SourceDist::Path(path) => Ok(SourcePlace::Path(path.install_path.to_path_buf())),
+        SourceDist::Directory(directory) => Ok(SourcePlace::Folder(directory.install_path.to_path_buf())),
+        SourceDist::GitDirectory(_) | SourceDist::GitPath(_) => Err(unsupported()),
+    }
+}
+
+fn subdirectory_of(dist: &SourceDist) -> Option<String> {
+    let path = match dist {
+        SourceDist::DirectUrl(direct) => direct.subdirectory.as_deref(),
+        SourceDist::GitDirectory(git) => git.subdirectory.as_deref(),
+        _ => None,
+    };
+    path.map(|path| path.to_string_lossy().into_owned())
+}
+
+/// Returns the metadata that the files of a source contain. `None` if only a build can find it.
+fn from_texts(
+    texts: &SourceTexts,
+    source: &Source,
+    version: Option<&Version>,
+) -> Result<Option<ResolutionMetadata>, SourceError> {
+    if let Some(text) = &texts.pyproject {
+        let pyproject = PyProjectToml::from_toml(text, "pyproject.toml");
+        let pyproject = pyproject.map_err(|error| unreadable("pyproject.toml", source, error))?;
+        match ResolutionMetadata::parse_pyproject_toml(pyproject, version) {
+            Ok(metadata) if check(&metadata, source, version).is_ok() => return Ok(Some(metadata)),
+            // A build would find the same wrong name.
+            Ok(_) => {}
+            Err(
+                MetadataError::Pep508Error(_)
+                | MetadataError::DynamicField(_)
+                | MetadataError::FieldNotFound(_)
+                | MetadataError::PoetrySyntax,
+            ) => {}
+            Err(error) => return Err(unreadable("pyproject.toml", source, error)),
+        }
+    }
+    // Only PKG-INFO of version 2.2 or later can be relied on, and only its static fields (PEP 643).
+    let Some(text) = &texts.pkg_info else { return Ok(None) };
+    let metadata = ResolutionMetadata::parse_pkg_info(text.as_bytes()).ok();
+    Ok(metadata.filter(|metadata| check(metadata, source, version).is_ok()))
+}
+
+/// Refuses metadata of another distribution or version.
+fn check(metadata: &ResolutionMetadata, source: &Source, version: Option<&Version>) -> Result<(), SourceError> {
+    if source.name.as_ref().is_some_and(|name| *name != metadata.name.to_string()) {
+        return Err(SourceError::OtherName { source_shown: source.shown(), found: metadata.name.to_string() });
+    }
+    // The index does not have the local part of a version.
+    let is_same = |wanted: &Version| *wanted == metadata.version || *wanted == metadata.version.clone().without_local();
+    if version.is_some_and(|version| !is_same(version)) {
+        return Err(SourceError::OtherVersion { source_shown: source.shown(), found: metadata.version.to_string() });
+    }
+    Ok(())
+}
+
+fn unreadable(file: &'static str, source: &Source, error: MetadataError) -> SourceError {
+    SourceError::Unreadable { file, source_shown: source.shown(), source: redacted(error.into()) }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// For tests of the resolver in which nothing is built.
+    pub(crate) struct OnlyWheels;
+
+    impl Sources for OnlyWheels {
+        fn texts(&self, source: &Source) -> Result<SourceTexts, SourceFailure> {
+            panic!("{source:?}")
+        }
+
+        fn metadata(&self, source: &Source) -> Result<String, SourceFailure> {
+            panic!("{source:?}")
+        }
+
+        fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure> {
+            panic!("{source:?}")
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The order of the steps of a build from source. Its tree is resolved, fetched and assembled like an image, so its
+//! requirements may be built from source themselves.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{BuildError, Opened, resolve_and_open_with};
+use crate::model::digest::Digest;
+use crate::model::event::Event;
+use crate::model::lock::{LockedWheel, WheelSource};
+use crate::model::platform::{Architecture, Platform};
+use crate::model::request::{AssembleRequest, BaseRequest, PythonRequest, ResolveRequest, TrimLevel};
+use crate::model::secret_text::SecretText;
+use crate::model::source::{Source, SourcePlace};
+use crate::model::tree::Tree;
+use crate::model::user_base::UserBase;
+use crate::outside::pypi::{SourceFailure, SourceTexts, Sources};
+use crate::outside::sandbox::Emulation;
+use crate::outside::stage::Stage;
+use crate::outside::world::World;
+use crate::steps::assemble::assemble;
+use crate::steps::wheel::{self, BuildFailure, BuiltWheel, Goal, OpenSource, Order, Plan, Reason, Site, Step};
+
+/// How often a backend may want other requirements, or turn out to need a compiler.
+const ROUNDS: usize = 5;
+
+/// Builds sources for one request on one platform.
+pub(super) struct FromSource<'a> {
+    request: ResolveRequest<'a>,
+    platform: Platform,
+    world: &'a World,
+    /// The distributions whose builds need this request, from the outside to the inside.
+    stack: Vec<String>,
+    /// The sources that are open, so that a folder is copied only once.
+    open: Mutex<BTreeMap<Source, Arc<OpenSource>>>,
+    /// The trees that are laid out, by the digests of their parcels.
+    trees: Mutex<BTreeMap<Digest, Arc<Mutex<LaidOut>>>>,
+}
+
+/// The tree of a build, laid out for its programs.
+struct LaidOut {
+    tree: Tree,
+    stage: Stage,
+}
+
+impl Sources for FromSource<'_> {
+    fn texts(&self, source: &Source) -> Result<SourceTexts, SourceFailure> {
+        let open = self.open(source).map_err(|reason| failure(source, reason))?;
+        let pkg_info = open.sdist.pkg_info.clone().filter(|_| open.is_published());
+        Ok(SourceTexts { pyproject: open.sdist.pyproject.clone(), pkg_info })
+    }
+
+    fn metadata(&self, source: &Source) -> Result<String, SourceFailure> {
+        let made = self.open(source).and_then(|open| self.make(&open, Goal::Metadata));
+        match made.map_err(|reason| failure(source, reason))? {
+            Made::Metadata(text) => Ok(text),
+            Made::Wheel(wheel) => Ok(wheel.metadata),
+        }
+    }
+
+    fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure> {
+        let made = self.open(source).and_then(|open| match self.make(&open, Goal::Wheel)? {
+            Made::Wheel(wheel) => Ok((open, wheel)),
+            Made::Metadata(_) => Err(Reason::NoResult { log: String::new() }),
+        });
+        let (open, wheel) = made.map_err(|reason| failure(source, reason))?;
+        Ok(locked(&open, wheel))
+    }
+}
+
+/// The result of a build.
+enum Made {
+    Metadata(String),
+    Wheel(BuiltWheel),
+}
+
+fn failure(source: &Source, reason: Reason) -> BuildFailure {
+    BuildFailure { shown: source.shown(), reason }
+}
+
+/// Returns the entry of the lock. The request adds who requires it.
+fn locked(open: &OpenSource, wheel: BuiltWheel) -> LockedWheel {
+    let source = match open.source.place {
+        SourcePlace::Url { .. } => WheelSource::Index,
+        SourcePlace::Path(_) | SourcePlace::Folder(_) | SourcePlace::Commit { .. } => WheelSource::Path,
+    };
+    LockedWheel {
+        name: wheel.name,
+        version: wheel.version,
+        file_name: wheel.file_name,
+        url: open.source.place.shown(),
+        digest: wheel.digest,
+        size_bytes: Some(wheel.size_bytes),
+        is_requested: false,
+        required_by: Vec::new(),
+        source,
+        built_from: Some(open.built_from()),
+    }
+}
+
+impl<'a> FromSource<'a> {
+    pub(super) fn new(request: ResolveRequest<'a>, platform: Platform, world: &'a World) -> Self {
+        let (open, trees) = (Mutex::default(), Mutex::default());
+        Self { request, platform, world, stack: Vec::new(), open, trees }
+    }
+
+    fn open(&self, source: &Source) -> Result<Arc<OpenSource>, Reason> {
+        if let Some(open) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(source) {
+            return Ok(Arc::clone(open));
+        }
+        let open = Arc::new(wheel::open(source, self.world)?);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(source.clone(), Arc::clone(&open));
+        Ok(open)
+    }
+
+    /// Builds a source for the platform. If it has no machine code, it is built on this machine.
+    fn make(&self, open: &OpenSource, goal: Goal) -> Result<Made, Reason> {
+        let shown = open.source.shown();
+        if self.is_forbidden(&open.source) {
+            return Err(Reason::NotAllowed);
+        }
+        if self.stack.contains(&shown) {
+            let names = self.stack.iter().cloned().chain([shown]).collect();
+            return Err(Reason::Circle { names });
+        }
+        let host = Architecture::of_host().map(|architecture| Platform { architecture }).ok_or(Reason::NoHost)?;
+        let plan = wheel::plan(open, &self.request.python.builds, self.request.python.version)?;
+        if self.platform == host || (plan.is_native && goal == Goal::Wheel) {
+            return self.make_on(open, plan, self.platform, goal);
+        }
+        match self.make_on(open, plan.clone(), host, goal)? {
+            Made::Wheel(wheel) if goal == Goal::Wheel && !wheel.is_pure() => {
+                self.make_on(open, plan, self.platform, goal)
+            }
+            made => Ok(made),
+        }
+    }
+
+    /// Returns whether the user excluded the build.
+    fn is_forbidden(&self, source: &Source) -> bool {
+        let builds = &self.request.python.builds;
+        let is_in = |names: &[String]| source.name.as_ref().is_some_and(|name| names.contains(name));
+        is_in(&builds.no_build_packages) || (builds.no_build && !is_in(&builds.no_binary_packages))
+    }
+
+    /// Builds a source with the programs of `platform`, in rounds: a backend may want requirements that only it can name,
+    /// and a failure may show that a compiler is missing.
+    fn make_on(&self, open: &OpenSource, mut plan: Plan, platform: Platform, goal: Goal) -> Result<Made, Reason> {
+        let emulation = self.world.sandbox.emulation(platform.architecture);
+        let emulation = emulation.map_err(|reason| Reason::Foreign { platform: platform.to_string(), reason })?;
+        for _ in 0..ROUNDS {
+            match self.step(open, &plan, platform, &emulation, goal)? {
+                Step::Metadata(text) => return Ok(Made::Metadata(text)),
+                Step::Wheel(wheel) => return Ok(Made::Wheel(wheel)),
+                Step::Requires(requires) => plan.requires.extend(requires),
+                Step::Compilers(groups) => {
+                    for group in groups {
+                        plan.add(&group, self.request.python.version);
+                    }
+                }
+            }
+        }
+        Err(Reason::Restless { rounds: ROUNDS, requires: plan.requires })
+    }
+
+    fn step(
+        &self,
+        open: &OpenSource,
+        plan: &Plan,
+        platform: Platform,
+        emulation: &Emulation,
+        goal: Goal,
+    ) -> Result<Step, Reason> {
+        let world = self.world;
+        let opened = self.opened(open, plan, platform).map_err(|error| Reason::Tree(error.into()))?;
+        let user_base = user_base()?;
+        let order = Order {
+            open,
+            plan,
+            builds: &self.request.python.builds,
+            lock: &opened.lock,
+            version: self.request.python.version,
+            user_base: &user_base,
+            goal,
+        };
+        if let Some(step) = wheel::known(&order, world) {
+            return Ok(step);
+        }
+        if goal == Goal::Wheel {
+            world.listener.hear(Event::Step(format!("building {} from source", open.source.shown())));
+        }
+        let laid_out = self.laid_out(&opened, &user_base)?;
+        let mut laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let LaidOut { tree, stage } = &mut *laid_out;
+        wheel::build(&order, Site { tree, stage, emulation: emulation.clone() }, world)
+    }
+
+    /// Resolves, fetches and opens the parcels of a build's tree.
+    fn opened(&self, open: &OpenSource, plan: &Plan, platform: Platform) -> Result<Opened, BuildError> {
+        let python = PythonRequest {
+            requirements: plan.requires.iter().map(|text| SecretText::from(text.as_str())).collect(),
+            ..self.request.python.bare()
+        };
+        let packages = plan.packages.iter().cloned().collect();
+        let base = BaseRequest { packages, recommends: false, ..self.request.base.bare() };
+        let wanted = ResolveRequest { python: &python, base: &base, has_shell: true, trim: TrimLevel::None };
+        let stack = self.stack.iter().cloned().chain([open.source.shown()]).collect();
+        let inner = FromSource { stack, ..FromSource::new(wanted, platform, self.world) };
+        resolve_and_open_with(wanted, platform, &inner, self.world)
+    }
+
+    /// Lays out the tree of a build, or returns it if it was laid out before.
+    fn laid_out(&self, opened: &Opened, user_base: &UserBase) -> Result<Arc<Mutex<LaidOut>>, Reason> {
+        let digests: Vec<Digest> = opened.parts.iter().map(|part| part.parcel).collect();
+        let key = Digest::of_fields(digests.iter().map(|digest| digest.as_bytes().as_slice()));
+        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(laid_out) = trees.get(&key) {
+            return Ok(Arc::clone(laid_out));
+        }
+        let wanted = AssembleRequest {
+            version: self.request.python.version,
+            base: self.request.base,
+            user_base,
+            copies: &[],
+            workdir: None,
+        };
+        let assembly = assemble(&opened.lock, &opened.parts, &wanted, &self.world.store);
+        let tree = assembly.map_err(|error| Reason::Tree(error.into()))?.tree;
+        let laid_out = Arc::new(Mutex::new(LaidOut { tree, stage: self.world.stages.stage() }));
+        trees.insert(key, Arc::clone(&laid_out));
+        Ok(laid_out)
+    }
+}
+
+/// Returns the user base of every build, whatever that of the image is, so that a wheel does not depend on it.
+fn user_base() -> Result<UserBase, Reason> {
+    UserBase::DEFAULT.parse().map_err(|error| Reason::Work(std::io::Error::other(error)))
+}

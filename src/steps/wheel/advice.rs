@@ -1,0 +1,200 @@
+//! The output of a failed build -> what is missing: compilers, which lath adds by itself, and packages for a hint.
+
+use crate::catalog::builds;
+use crate::model::hint::{Addition, Hint, RequestHint};
+use crate::model::platform::PythonVersion;
+
+/// The number of last lines that are searched and shown.
+const LINES: usize = 40;
+const MAX_LINE_CHARS: usize = 400;
+
+/// Returns the last lines of a log, without control characters, so that it cannot change the user's terminal.
+pub(super) fn last_lines(log: &[u8]) -> String {
+    let text = String::from_utf8_lossy(log);
+    let lines: Vec<String> = text.lines().map(plain).filter(|line| !line.trim().is_empty()).collect();
+    let first = lines.len().saturating_sub(LINES);
+    lines[first..].join("\n")
+}
+
+fn plain(line: &str) -> String {
+    let mut plain = String::new();
+    let mut chars = line.trim_end().chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' && chars.peek() == Some(&'[') {
+            // A colour or a movement of the cursor (ECMA-48, 5.4).
+            let _ = chars.find(|c| c.is_ascii_alphabetic());
+        } else if !c.is_control() || c == '\t' {
+            plain.push(c);
+        }
+    }
+    plain.chars().take(MAX_LINE_CHARS).collect()
+}
+
+/// Something that a build did not find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Missing {
+    Program(String),
+    Header(String),
+    /// A name of pkg-config.
+    Library(String),
+    /// A Python module.
+    Module(String),
+    Network,
+}
+
+/// The texts before and after the name of something that is missing.
+type Pattern = (&'static str, &'static str, fn(String) -> Missing);
+
+const PATTERNS: [Pattern; 20] = [
+    ("fatal error: ", ": No such file or directory", Missing::Header),
+    ("error: command '", "' failed: No such file or directory", Missing::Program),
+    ("unable to execute '", "': No such file or directory", Missing::Program),
+    ("error: [Errno 2] No such file or directory: '", "'", Missing::Program),
+    ("FileNotFoundError: [Errno 2] No such file or directory: '", "'", Missing::Program),
+    ("FileNotFoundError: [Errno 2] No such file or directory: PosixPath('", "')", Missing::Program),
+    ("/bin/sh: 1: ", ": not found", Missing::Program),
+    ("sh: 1: ", ": not found", Missing::Program),
+    ("error: linker `", "` not found", Missing::Program),
+    ("error: ", " executable not found", Missing::Program),
+    ("Error: ", " executable not found", Missing::Program),
+    ("Did not find ", " ", Missing::Program),
+    ("Program ", " found: NO", Missing::Program),
+    ("Unknown compiler(s): [['", "'", Missing::Program),
+    ("Package '", "' not found", Missing::Library),
+    ("Package '", "', required by", Missing::Library),
+    ("No package '", "' found", Missing::Library),
+    ("Dependency \"", "\" not found", Missing::Library),
+    ("Run-time dependency ", " found: NO", Missing::Library),
+    ("ModuleNotFoundError: No module named '", "'", Missing::Module),
+];
+
+/// Texts of programs that try to use the network.
+const NETWORK: [&str; 6] = [
+    "Temporary failure in name resolution",
+    "Could not resolve host",
+    "Network is unreachable",
+    "Name or service not known",
+    "failed to lookup address information",
+    "[Errno -3]",
+];
+
+/// Returns all that the log says is missing, the last first.
+pub(super) fn missing(log: &str) -> Vec<Missing> {
+    let mut found = Vec::new();
+    for line in log.lines().rev() {
+        let names = PATTERNS.iter().filter_map(|(before, after, kind)| {
+            let (_, rest) = line.split_once(before)?;
+            let (name, _) = rest.split_once(after)?;
+            let name = name.trim().trim_matches(['`', '\'', '"']);
+            (!name.is_empty() && !name.contains(char::is_whitespace)).then(|| kind(name.to_owned()))
+        });
+        let network = NETWORK.iter().any(|text| line.contains(text)).then_some(Missing::Network);
+        for one in names.chain(network) {
+            if !found.contains(&one) {
+                found.push(one);
+            }
+        }
+    }
+    if log.contains("pg_config executable not found") {
+        found.push(Missing::Program("pg_config".to_owned()));
+    }
+    found
+}
+
+/// Returns the groups of compilers that are missing. lath adds them, and builds again.
+pub(super) fn groups(missing: &[Missing]) -> Vec<&'static str> {
+    let group = |missing: &Missing| match missing {
+        Missing::Program(program) => builds::group_of_program(program.rsplit('/').next().unwrap_or_default()),
+        Missing::Header(header) if header == "Python.h" => Some("c"),
+        _ => None,
+    };
+    missing.iter().filter_map(group).collect()
+}
+
+/// Returns a hint for each missing thing.
+pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
+    let mut hints = Vec::new();
+    for one in missing {
+        let package = match one {
+            Missing::Program(program) => {
+                let name = program.rsplit('/').next().unwrap_or_default();
+                builds::package_of_program(name).map(str::to_owned)
+            }
+            Missing::Header(header) => builds::package_of_header(header, python),
+            Missing::Library(library) => builds::package_of_library(library).map(str::to_owned),
+            Missing::Module(module) => {
+                hints.push(Hint::Request(RequestHint::BuildModule { module: module.clone() }));
+                continue;
+            }
+            Missing::Network => {
+                hints.push(Hint::Request(RequestHint::NoNetwork));
+                continue;
+            }
+        };
+        let (Missing::Program(name) | Missing::Header(name) | Missing::Library(name)) = one else { continue };
+        match package {
+            Some(package) => hints.push(Hint::Absent { name: name.clone(), add: Addition::BuildPackage(package) }),
+            // Any missing file of the source itself has the same message.
+            None if matches!(one, Missing::Program(_)) => {}
+            None => hints.push(Hint::Request(RequestHint::BuildPackage { missing: name.clone() })),
+        }
+    }
+    hints.dedup();
+    hints.truncate(4);
+    hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_messages_of_compilers_and_backends_name_what_is_missing() {
+        let program = |name: &str| Missing::Program(name.to_owned());
+        let table = [
+            (
+                "./x.h:1:10: fatal error: libpq-fe.h: No such file or directory",
+                Missing::Header("libpq-fe.h".to_owned()),
+            ),
+            (
+                "error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory",
+                program("x86_64-linux-gnu-gcc"),
+            ),
+            ("FileNotFoundError: [Errno 2] No such file or directory: 'cmake'", program("cmake")),
+            ("/bin/sh: 1: swig: not found", program("swig")),
+            ("Error: pg_config executable not found.", program("pg_config")),
+            ("error: linker `cc` not found", program("cc")),
+            ("../meson.build:1:0: ERROR: Unknown compiler(s): [['c++'], ['g++']]", program("c++")),
+            ("Package 'cairo', required by 'virtual:world', not found", Missing::Library("cairo".to_owned())),
+            ("ERROR: Dependency \"openblas\" not found, tried pkgconfig", Missing::Library("openblas".to_owned())),
+            ("ModuleNotFoundError: No module named 'pkg_resources'", Missing::Module("pkg_resources".to_owned())),
+            ("curl: (6) Could not resolve host: example.org", Missing::Network),
+        ];
+        for (line, expected) in table {
+            assert!(missing(&format!("before\n{line}\nafter")).contains(&expected), "{line}: {:?}", missing(line));
+        }
+        assert_eq!(missing("all is well: x.h\nerror: something else"), []);
+    }
+
+    #[test]
+    fn compilers_are_added_and_packages_are_in_hints() {
+        let python = PythonVersion { major: 3, minor: 13 };
+        let gcc = missing("error: command 'aarch64-linux-gnu-gcc' failed: No such file or directory");
+        assert_eq!((groups(&gcc), hints(&gcc, python)), (vec!["c"], vec![]));
+        let header = missing("fatal error: ffi.h: No such file or directory");
+        assert_eq!(groups(&header), Vec::<&str>::new());
+        let add = Addition::BuildPackage("libffi-dev".to_owned());
+        assert_eq!(hints(&header, python), [Hint::Absent { name: "ffi.h".to_owned(), add }]);
+        let unknown = missing("fatal error: unheard/of.h: No such file or directory");
+        let hint = RequestHint::BuildPackage { missing: "unheard/of.h".to_owned() };
+        assert_eq!(hints(&unknown, python), [Hint::Request(hint)]);
+    }
+
+    #[test]
+    fn a_log_is_shown_without_control_characters_and_only_its_end() {
+        let log: String = (0..100).map(|line| format!("\u{1b}[31mline {line}\u{1b}[0m\u{7}\r\n\n")).collect();
+        let shown = last_lines(log.as_bytes());
+        assert_eq!(shown.lines().count(), LINES);
+        assert!(shown.starts_with("line 60\n") && shown.ends_with("line 99"), "{shown}");
+    }
+}

@@ -1,0 +1,247 @@
+//! A folder of the user or of a repository -> an archive in the store. The same files give the same archive, whatever
+//! their folder, owner and times are.
+
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use ignore::WalkBuilder;
+
+use super::error::Reason;
+use crate::formats::tarball;
+use crate::model::digest::Digest;
+use crate::model::image_path::ImagePath;
+use crate::model::request::PackRequest;
+use crate::model::tree::{Node, Origin};
+use crate::outside::store::Store;
+
+/// The name of the folder in the archive.
+const TOP: &str = "source";
+/// The maximum size of all files together.
+const MAX_BYTES: u64 = 1 << 30;
+const MAX_FILES: usize = 100_000;
+
+/// Folders that never go into a build.
+const EXCLUDED: [&str; 12] = [
+    ".git",
+    ".hg",
+    ".mypy_cache",
+    ".nox",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".svn",
+    ".tox",
+    ".venv",
+    "__pycache__",
+    "node_modules",
+    ".eggs",
+];
+
+/// Texts in the files of a project that computes its version from the history of its repository.
+const USES_GIT: [&str; 11] = [
+    "setuptools_scm",
+    "setuptools-scm",
+    "hatch-vcs",
+    "versioningit",
+    "versioneer",
+    "pbr",
+    "dynamic-versioning",
+    "dunamai",
+    "git-versioning",
+    "flit_scm",
+    "source = \"scm\"",
+];
+
+/// Returns whether the project in the folder `project` computes its version from the repository at `root`.
+pub(super) fn wants_git(project: &Path, root: &Path) -> bool {
+    let uses_git = |file: &str| {
+        let text = fs::read_to_string(project.join(file)).unwrap_or_default();
+        USES_GIT.iter().any(|one| text.contains(one))
+    };
+    root.join(".git").is_dir() && ["pyproject.toml", "setup.cfg", "setup.py"].into_iter().any(uses_git)
+}
+
+/// Writes the files of the folder `root` that git tracks or would track to an archive, with the history of the
+/// repository if `has_git` is set. Returns its digest.
+pub(super) fn archive(root: &Path, has_git: bool, store: &Store) -> Result<Digest, Reason> {
+    let mut files = tracked(root)?;
+    if has_git {
+        files.extend(history(root)?);
+    }
+    files.sort();
+    files.dedup();
+    let folder = store.temporary_dir()?;
+    let path = folder.path().join("source.tar");
+    let file = fs::File::create(&path).map_err(Reason::Work)?;
+    let mut writer = io::BufWriter::with_capacity(128 << 10, file);
+    let mut bytes = 0;
+    for path in files {
+        bytes += write(root, &path, &mut writer)?;
+        if bytes > MAX_BYTES {
+            return Err(Reason::LargeFolder { path: root.to_owned(), limit: "1 GiB of files" });
+        }
+    }
+    writer.write_all(&tarball::END).and_then(|()| writer.flush()).map_err(Reason::Work)?;
+    Ok(store.copy_parcel(&path)?.0)
+}
+
+/// Returns the paths of the files that git tracks or would track, relative to `root`.
+fn tracked(root: &Path) -> Result<Vec<PathBuf>, Reason> {
+    let mut walk = WalkBuilder::new(root);
+    // The user's own settings must not decide what a build contains.
+    walk.hidden(false).ignore(false).git_global(false).git_exclude(true).git_ignore(true).follow_links(false);
+    walk.filter_entry(|entry| {
+        let name = entry.file_name().to_string_lossy();
+        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        let is_environment = is_folder && entry.path().join("pyvenv.cfg").is_file();
+        entry.depth() == 0
+            || !(EXCLUDED.contains(&&*name) || is_environment || name == ".env" || name.ends_with(".pyc"))
+    });
+    let mut files = Vec::new();
+    for entry in walk.build() {
+        let entry = entry.map_err(|error| unreadable(root, io::Error::other(error)))?;
+        if entry.file_type().is_some_and(|kind| kind.is_file() || kind.is_symlink()) {
+            add(root, entry.path(), &mut files)?;
+        }
+    }
+    Ok(files)
+}
+
+/// Returns the paths of the files of `.git` that the history needs. The index is not among them, because it has the times
+/// of the user's files, and hooks and settings are not, because they are programs.
+fn history(root: &Path) -> Result<Vec<PathBuf>, Reason> {
+    let mut files = Vec::new();
+    for place in ["HEAD", "packed-refs", "shallow", "refs", "objects"] {
+        let place = root.join(".git").join(place);
+        if !place.exists() {
+            continue;
+        }
+        for entry in WalkBuilder::new(&place).standard_filters(false).build() {
+            let entry = entry.map_err(|error| unreadable(&place, io::Error::other(error)))?;
+            if entry.file_type().is_some_and(|kind| kind.is_file()) {
+                add(root, entry.path(), &mut files)?;
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn add(root: &Path, path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Reason> {
+    if files.len() >= MAX_FILES {
+        return Err(Reason::LargeFolder { path: root.to_owned(), limit: "100000 files" });
+    }
+    files.push(path.strip_prefix(root).unwrap_or(path).to_owned());
+    Ok(())
+}
+
+/// Writes one file or link. Returns its size in bytes.
+fn write(root: &Path, path: &Path, writer: &mut impl io::Write) -> Result<u64, Reason> {
+    let own = root.join(path);
+    let failed = |source| unreadable(&own, source);
+    let name = path.to_str().ok_or_else(|| failed(io::Error::other("its name is not UTF-8")))?;
+    let place = ImagePath::parse(&format!("/{TOP}/{name}")).map_err(|error| failed(io::Error::other(error)))?;
+    let metadata = fs::symlink_metadata(&own).map_err(failed)?;
+    let epoch_secs = PackRequest::DEFAULT_EPOCH_SECS;
+    if metadata.is_symlink() {
+        let target = fs::read_link(&own).map_err(failed)?;
+        if !stays_inside(path, &target) {
+            return Err(Reason::Link { path: own });
+        }
+        let node = Node::link(target.to_string_lossy(), Origin::User);
+        tarball::write_node(writer, &place, &node, epoch_secs, &mut io::empty()).map_err(failed)?;
+        return Ok(0);
+    }
+    let mode = if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
+    let mut file = fs::File::open(&own).map_err(failed)?;
+    let node = Node::file(Digest::of(b""), metadata.len(), mode, Origin::User);
+    tarball::write_node(writer, &place, &node, epoch_secs, &mut file).map_err(failed)?;
+    Ok(metadata.len())
+}
+
+/// Returns whether the link at `path` leads to a place in the folder that `path` is relative to.
+fn stays_inside(path: &Path, target: &Path) -> bool {
+    let mut depth = path.components().count() as i64 - 1;
+    for component in target.components() {
+        match component {
+            std::path::Component::Normal(_) => depth += 1,
+            std::path::Component::ParentDir => depth -= 1,
+            std::path::Component::CurDir => {}
+            std::path::Component::RootDir | std::path::Component::Prefix(_) => return false,
+        }
+        if depth < 0 {
+            return false;
+        }
+    }
+    true
+}
+
+fn unreadable(path: &Path, source: io::Error) -> Reason {
+    Reason::Folder { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::sdist;
+    use crate::outside::store::tests::store;
+
+    fn lay_out(root: &Path, files: &[(&str, &str)]) {
+        for (name, text) in files {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), text).unwrap();
+        }
+    }
+
+    const FILES: [(&str, &str); 9] = [
+        ("pyproject.toml", "[project]"),
+        ("src/x/__init__.py", ""),
+        ("src/x/__pycache__/x.pyc", ""),
+        (".gitignore", "*.log\n/dist"),
+        (".github/ci.yaml", ""),
+        ("x.log", ""),
+        ("dist/x.whl", ""),
+        ("env/pyvenv.cfg", ""),
+        (".env", "SECRET"),
+    ];
+
+    #[test]
+    fn files_that_git_would_track_go_in_and_give_the_same_archive_elsewhere() {
+        let (_home, store) = store();
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let digests = folders.each_ref().map(|folder| {
+            lay_out(folder.path(), &FILES);
+            lay_out(folder.path(), &[(".git/HEAD", "ref: refs/heads/main")]);
+            archive(folder.path(), false, &store).unwrap()
+        });
+        assert_eq!(digests[0], digests[1]);
+        let archive = fs::File::open(store.parcel_path(&digests[0])).unwrap();
+        let sdist = sdist::read(archive, None).unwrap();
+        assert_eq!(sdist.files, [".github/ci.yaml", ".gitignore", "pyproject.toml", "src/x/__init__.py"]);
+        assert_eq!((sdist.top.as_str(), sdist.pyproject.as_deref()), (TOP, Some("[project]")));
+    }
+
+    #[test]
+    fn a_link_that_leads_outside_is_refused() {
+        let (_home, store) = store();
+        for (target, is_inside) in [("x.py", true), ("../a/x.py", true), ("../../x", false), ("/etc/passwd", false)] {
+            let folder = tempfile::tempdir().unwrap();
+            lay_out(folder.path(), &[("a/x.py", "")]);
+            fs_err::os::unix::fs::symlink(target, folder.path().join("a/link")).unwrap();
+            let archived = archive(folder.path(), false, &store);
+            assert_eq!(archived.is_ok(), is_inside, "{target}: {archived:?}");
+        }
+    }
+
+    #[test]
+    fn the_history_goes_in_only_if_the_version_depends_on_it() {
+        let folder = tempfile::tempdir().unwrap();
+        lay_out(folder.path(), &[("pyproject.toml", "requires = [\"hatch-vcs\"]")]);
+        assert!(!wants_git(folder.path(), folder.path()));
+        lay_out(folder.path(), &[(".git/HEAD", "x"), (".git/hooks/pre-commit", ""), (".git/index", "")]);
+        assert!(wants_git(folder.path(), folder.path()));
+        assert_eq!(history(folder.path()).unwrap(), [PathBuf::from(".git/HEAD")]);
+        lay_out(folder.path(), &[("pyproject.toml", "requires = [\"hatchling\"]")]);
+        assert!(!wants_git(folder.path(), folder.path()));
+    }
+}

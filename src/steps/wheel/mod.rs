@@ -1,0 +1,321 @@
+//! Source -> wheel. The build backend of the source runs in the sandbox, without network, in a tree of its own that has
+//! Python, the requirements of the build and compilers. The image never contains this tree.
+//!
+//! A build is repeated only if something changes that takes part in it (docs/decisions/0063-builds-from-source.md).
+
+mod advice;
+mod crates;
+mod driver;
+mod error;
+mod folder;
+mod open;
+mod plan;
+
+use std::collections::BTreeMap;
+use std::io::{BufReader, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use self::crates::Crate;
+pub(crate) use self::driver::Goal;
+use self::driver::{DRIVER, Desk, Instructions, Report, Run, drive, open_written};
+pub(crate) use self::error::{BuildFailure, Reason};
+pub(crate) use self::open::{OpenSource, open};
+pub(crate) use self::plan::{Plan, plan};
+use crate::formats::metadata;
+use crate::formats::wheel::Wheel;
+use crate::model::digest::Digest;
+use crate::model::lock::PlatformLock;
+use crate::model::platform::PythonVersion;
+use crate::model::request::BuildsRequest;
+use crate::model::tree::Tree;
+use crate::model::user_base::UserBase;
+use crate::outside::sandbox::Emulation;
+use crate::outside::stage::Stage;
+use crate::outside::store::Bucket;
+use crate::outside::world::World;
+
+/// A build of one source in one tree.
+pub(crate) struct Order<'a> {
+    pub(crate) open: &'a OpenSource,
+    pub(crate) plan: &'a Plan,
+    pub(crate) builds: &'a BuildsRequest,
+    /// The lock of the tree.
+    pub(crate) lock: &'a PlatformLock,
+    pub(crate) version: PythonVersion,
+    pub(crate) user_base: &'a UserBase,
+    pub(crate) goal: Goal,
+}
+
+/// The place of a build.
+pub(crate) struct Site<'a> {
+    pub(crate) tree: &'a Tree,
+    pub(crate) stage: &'a mut Stage,
+    pub(crate) emulation: Emulation,
+}
+
+/// What a build came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Step {
+    /// The backend needs these requirements as well.
+    Requires(Vec<String>),
+    /// The text of METADATA.
+    Metadata(String),
+    Wheel(BuiltWheel),
+    /// These groups of compilers are missing.
+    Compilers(Vec<String>),
+}
+
+/// A wheel that is in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BuiltWheel {
+    pub(crate) file_name: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) digest: Digest,
+    pub(crate) size_bytes: u64,
+    /// The text of METADATA.
+    pub(crate) metadata: String,
+}
+
+impl BuiltWheel {
+    /// Returns whether the wheel serves every platform.
+    pub(crate) fn is_pure(&self) -> bool {
+        self.file_name.ends_with("-any.whl")
+    }
+}
+
+/// Everything that a build depends on.
+#[derive(Serialize)]
+struct Key<'a> {
+    source: Digest,
+    subdirectory: Option<&'a str>,
+    has_git: bool,
+    /// The digests of the tree's packages and wheels.
+    tree: Vec<Digest>,
+    platform: String,
+    requires: &'a [String],
+    settings: &'a BTreeMap<String, Vec<String>>,
+    user_base: String,
+    goal: Goal,
+    driver: &'a str,
+}
+
+impl Order<'_> {
+    fn key(&self) -> Digest {
+        let debs = self.lock.debs.iter().map(|deb| deb.digest);
+        Digest::of_key(&Key {
+            source: self.open.archive,
+            subdirectory: self.open.source.subdirectory.as_deref(),
+            has_git: self.open.has_git,
+            tree: debs.chain(self.lock.wheels.iter().map(|wheel| wheel.digest)).collect(),
+            platform: self.lock.platform.to_string(),
+            requires: &self.plan.requires,
+            settings: &self.builds.config_settings,
+            user_base: self.user_base.to_string(),
+            goal: self.goal,
+            driver: DRIVER,
+        })
+    }
+
+    /// Returns the folder of the project, relative to the folder of the build.
+    fn folder(&self) -> String {
+        let top = Path::new(&self.open.sdist.top);
+        let subdirectory = self.open.source.subdirectory.as_deref().unwrap_or_default();
+        top.join(subdirectory.trim_matches('/')).to_string_lossy().into_owned()
+    }
+}
+
+/// Returns what the same build came to before, if its result is still in the store.
+pub(crate) fn known(order: &Order<'_>, world: &World) -> Option<Step> {
+    let step: Step = world.store.entry(Bucket::Builds, &order.key())?;
+    match &step {
+        Step::Wheel(wheel) if !world.store.has_parcel(&wheel.digest, Some(wheel.size_bytes)) => None,
+        _ => Some(step),
+    }
+}
+
+/// Builds, and keeps the result.
+pub(crate) fn build(order: &Order<'_>, site: Site<'_>, world: &World) -> Result<Step, Reason> {
+    let crates = match order.plan.has_rust {
+        true => Some(crates::pinned(order.open.sdist.cargo_locks.iter().map(|(_, text)| text.as_str()))?),
+        false => None,
+    };
+    if let Some(crates) = &crates {
+        crates::fetch(crates, world)?;
+    }
+    let folder = world.store.temporary_dir()?;
+    let desk = Desk::new(folder.path()).map_err(Reason::Work)?;
+    let built = run(order, site, crates.as_deref(), folder.path(), world)
+        .and_then(|report| keep(order, report, &desk, world))
+        .map_err(|reason| advised(reason, order.version));
+    match built {
+        Err(Reason::Backend { log, hints }) => {
+            let groups = advice::groups(&advice::missing(&log));
+            let mut plan = order.plan.clone();
+            let new: Vec<&str> = groups.into_iter().filter(|group| plan.add(group, order.version)).collect();
+            if !new.is_empty() {
+                let step = Step::Compilers(new.into_iter().map(str::to_owned).collect());
+                world.store.write_entry(Bucket::Builds, &order.key(), &step)?;
+                return Ok(step);
+            }
+            Err(kept(Reason::Backend { log, hints }, order.builds, folder))
+        }
+        Err(reason) => Err(kept(reason, order.builds, folder)),
+        Ok(step) => {
+            world.store.write_entry(Bucket::Builds, &order.key(), &step)?;
+            Ok(step)
+        }
+    }
+}
+
+/// Adds hints to the failure of a backend.
+fn advised(reason: Reason, python: PythonVersion) -> Reason {
+    match reason {
+        Reason::Backend { log, .. } => {
+            let hints = advice::hints(&advice::missing(&log), python);
+            Reason::Backend { log, hints }
+        }
+        other => other,
+    }
+}
+
+/// Keeps the folder of a failed build, if the user wants that.
+fn kept(reason: Reason, builds: &BuildsRequest, folder: tempfile::TempDir) -> Reason {
+    if !builds.keep_failed {
+        return reason;
+    }
+    // The store's own folder for unfinished files is removed at the end.
+    let place = tempfile::Builder::new().prefix("lath-failed-").tempdir();
+    let moved = place.and_then(|place| {
+        let path = place.keep();
+        copy_all(&folder.path().join("build"), &path)?;
+        let log = folder.path().join("work/log");
+        if log.is_file() {
+            fs::copy(log, path.join("build.log"))?;
+        }
+        Ok(path)
+    });
+    match moved {
+        Ok(path) => Reason::Kept { path, reason: Box::new(reason) },
+        Err(_) => reason,
+    }
+}
+
+/// Copies a folder with its links.
+fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (own, target) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copy_all(&own, &target)?;
+        } else if kind.is_symlink() {
+            fs_err::os::unix::fs::symlink(fs::read_link(&own)?, &target)?;
+        } else if kind.is_file() {
+            fs::copy(&own, &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs the driver in the tree of `site`.
+fn run(
+    order: &Order<'_>,
+    site: Site<'_>,
+    crates: Option<&[Crate]>,
+    folder: &Path,
+    world: &World,
+) -> Result<Report, Reason> {
+    let desk = Desk { work: folder.join("work"), build: folder.join("build") };
+    let settings = order.builds.config_settings.iter().map(|(name, values)| {
+        let value = match values.as_slice() {
+            [one] => Value::from(one.as_str()),
+            several => Value::from(several),
+        };
+        (name.as_str(), value)
+    });
+    let instructions = Instructions {
+        archive: Instructions::ARCHIVE,
+        folder: order.folder(),
+        repository: format!("{}/{}", Instructions::BUILD, order.open.sdist.top),
+        has_git: order.open.has_git,
+        backend: &order.plan.backend,
+        backend_path: &order.plan.backend_path,
+        requires: &order.plan.requires,
+        settings: settings.collect(),
+        crates: crates.map(|crates| crates.iter().map(|one| (&*one.file, one.digest.to_string())).collect()),
+        goal: order.goal,
+    };
+    let shown = site.stage.show(site.tree)?;
+    let run = Run {
+        shown,
+        version: order.version,
+        user_base: order.user_base,
+        emulation: site.emulation,
+        archive: world.store.parcel_path(&order.open.archive),
+        crates: crates.map(|crates| lay_out(crates, folder, world)).transpose()?,
+    };
+    drive(run, &instructions, &desk, world)
+}
+
+/// Makes a folder with the crates, by their file names.
+fn lay_out(crates: &[Crate], folder: &Path, world: &World) -> Result<PathBuf, Reason> {
+    let place = folder.join("crates");
+    fs::create_dir(&place).map_err(Reason::Work)?;
+    for Crate { file, digest, .. } in crates {
+        fs::hard_link(world.store.parcel_path(digest), place.join(file)).map_err(Reason::Work)?;
+    }
+    Ok(place)
+}
+
+/// Puts the result of the driver into the store.
+fn keep(order: &Order<'_>, report: Report, desk: &Desk, world: &World) -> Result<Step, Reason> {
+    let name = match report {
+        Report::Problem(text) => return Err(Reason::Problem(text)),
+        Report::Requires(requires) => return Ok(Step::Requires(requires)),
+        Report::Metadata(text) => return Ok(Step::Metadata(text)),
+        Report::Wheel(name) => name,
+    };
+    let source = &order.open.source;
+    let other = || Reason::OtherWheel { found: name.clone(), wanted: source.shown() };
+    let stem = name.strip_suffix(".whl").filter(|stem| !stem.contains('/')).ok_or_else(other)?;
+    if !(5..=6).contains(&stem.split('-').count()) {
+        return Err(other());
+    }
+    let file = open_written(&desk.work.join("out").join(&name)).map_err(Reason::Work)?;
+    let mut wheel = Wheel::open(BufReader::new(file)).map_err(Reason::Wheel)?;
+    let text = wheel.header().map_err(Reason::Wheel)?.metadata;
+    let path = desk.work.join("plain.whl");
+    let plain = BufWriter::new(fs::File::create(&path).map_err(Reason::Work)?);
+    let mut plain = wheel.write_plain(plain).map_err(Reason::Plain)?;
+    plain.flush().map_err(Reason::Work)?;
+    drop(plain);
+    let (digest, size_bytes) = world.store.copy_parcel(&path)?;
+    let field = |name| metadata::field(&text, name).unwrap_or_default();
+    let built = BuiltWheel {
+        file_name: name.clone(),
+        name: normalized(&field("name")),
+        version: field("version"),
+        digest,
+        size_bytes,
+        metadata: text,
+    };
+    let in_file_name = stem.split('-').next().unwrap_or_default();
+    let is_named = |name: &str| normalized(name) == built.name;
+    if !is_named(in_file_name) || source.name.as_deref().is_some_and(|name| !is_named(name)) {
+        return Err(other());
+    }
+    Ok(Step::Wheel(built))
+}
+
+/// Returns a name in its normal form (packaging.python.org, "Names and normalization").
+fn normalized(name: &str) -> String {
+    let parts: Vec<&str> = name.split(['-', '_', '.']).filter(|part| !part.is_empty()).collect();
+    parts.join("-").to_lowercase()
+}

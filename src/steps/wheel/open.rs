@@ -1,0 +1,101 @@
+//! Source -> an archive in the store, and the files in it that decide how it is built.
+
+use std::path::Path;
+
+use fs_err as fs;
+
+use super::error::Reason;
+use super::folder;
+use crate::formats::sdist::{self, Sdist};
+use crate::model::digest::Digest;
+use crate::model::source::{BuiltFrom, Source, SourcePlace};
+use crate::outside::http::Download;
+use crate::outside::store::Bucket;
+use crate::outside::world::World;
+
+/// A source whose archive is in the store.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenSource {
+    pub(crate) source: Source,
+    /// The digest of the archive. A folder becomes an archive too.
+    pub(crate) archive: Digest,
+    pub(crate) sdist: Sdist,
+    /// Whether the archive has the history of a repository.
+    pub(crate) has_git: bool,
+}
+
+impl OpenSource {
+    /// Returns the value for the lock.
+    pub(crate) fn built_from(&self) -> BuiltFrom {
+        let (digest, subdirectory) = (self.archive, self.source.subdirectory.clone());
+        match &self.source.place {
+            SourcePlace::Url { url, .. } => BuiltFrom::Archive { url: url.clone(), digest, subdirectory },
+            SourcePlace::Path(path) => BuiltFrom::Archive { url: file_url(path), digest, subdirectory },
+            SourcePlace::Folder(path) => BuiltFrom::Folder { path: path.clone(), digest },
+            SourcePlace::Commit { url, commit, .. } => {
+                BuiltFrom::Git { url: url.clone(), commit: commit.clone(), subdirectory }
+            }
+        }
+    }
+
+    /// Returns whether the metadata in PKG-INFO is that of the source. In a folder, an old build may have left it.
+    pub(crate) fn is_published(&self) -> bool {
+        matches!(self.source.place, SourcePlace::Url { .. } | SourcePlace::Path(_))
+    }
+}
+
+fn file_url(path: &Path) -> String {
+    url::Url::from_file_path(path).map(String::from).unwrap_or_else(|()| format!("file://{}", path.display()))
+}
+
+/// Fetches or copies a source.
+pub(crate) fn open(source: &Source, world: &World) -> Result<OpenSource, Reason> {
+    let mut has_git = false;
+    let archive = match &source.place {
+        SourcePlace::Url { url, file_name } => fetch(source, url, file_name, world)?,
+        SourcePlace::Path(path) => {
+            let taken = world.store.copy_parcel(path);
+            taken.map_err(|source| Reason::Take { path: path.clone(), source })?.0
+        }
+        SourcePlace::Folder(path) => {
+            has_git = folder::wants_git(path, path);
+            folder::archive(path, has_git, &world.store)?
+        }
+        SourcePlace::Commit { checkout, .. } => {
+            let project = source.subdirectory.as_ref().map_or_else(|| checkout.clone(), |inside| checkout.join(inside));
+            has_git = folder::wants_git(&project, checkout);
+            folder::archive(checkout, has_git, &world.store)?
+        }
+    };
+    let is_archive = matches!(source.place, SourcePlace::Url { .. } | SourcePlace::Path(_));
+    if is_archive && !source.allowed.is_empty() && !source.allowed.contains(&archive) {
+        return Err(Reason::Digest { found: archive, allowed: source.allowed.clone() });
+    }
+    let sdist = read(source, archive, world)?;
+    Ok(OpenSource { source: source.clone(), archive, sdist, has_git })
+}
+
+fn fetch(source: &Source, url: &str, file_name: &str, world: &World) -> Result<Digest, Reason> {
+    let [digest] = source.allowed.as_slice() else {
+        return Ok(world.http.download_unpinned(file_name, url, &world.store).map_err(Reason::Fetch)?.0);
+    };
+    let (name, url) = (file_name.to_owned(), url.to_owned());
+    let download = Download { name, url, digest: *digest, size_bytes: None };
+    world.http.download_all(&[download], &world.store).map_err(Reason::Fetch)?;
+    Ok(*digest)
+}
+
+/// Returns the files of an archive in the store, from the cache if it was read before.
+fn read(source: &Source, archive: Digest, world: &World) -> Result<Sdist, Reason> {
+    let subdirectory = source.subdirectory.as_deref();
+    let key = Digest::of_fields([archive.as_bytes().as_slice(), subdirectory.unwrap_or_default().as_bytes()]);
+    if let Some(sdist) = world.store.entry(Bucket::Sdists, &key) {
+        return Ok(sdist);
+    }
+    let path = world.store.parcel_path(&archive);
+    let file = fs::File::open(&path).map_err(Reason::Work)?;
+    let sdist = sdist::read(std::io::BufReader::new(file), subdirectory)
+        .map_err(|error| Reason::Archive { file_name: source.place.shown(), source: error })?;
+    world.store.write_entry(Bucket::Sdists, &key, &sdist)?;
+    Ok(sdist)
+}
