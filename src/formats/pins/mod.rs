@@ -4,6 +4,8 @@ mod pdm;
 mod pipenv;
 mod poetry;
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
 use crate::formats::pyproject::normalised;
@@ -85,8 +87,8 @@ impl Pins {
         self.pins.iter().any(|pin| pin.name == name && (pin.version.is_empty() || pin.version == version))
     }
 
-    /// Returns the versions of a distribution in the lock.
-    pub(crate) fn versions(&self, name: &str) -> Vec<&str> {
+    /// Returns the versions of a distribution in the lock. PDM lists a distribution once for each set of extras.
+    pub(crate) fn versions(&self, name: &str) -> BTreeSet<&str> {
         self.pins.iter().filter(|pin| pin.name == name).map(|pin| pin.version.as_str()).collect()
     }
 }

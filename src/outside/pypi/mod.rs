@@ -290,6 +290,7 @@ impl Pypi {
         if let Some(project) = &project {
             locations = locations.combine(project.indexes()?, Vec::new(), false);
             specification.constraints.extend(project.limits()?);
+            specification.requirements.extend(project.unnamed()?);
         }
         let client = RegistryClientBuilder::new(base, cache.clone())
             .index_locations(locations.clone())

@@ -23,7 +23,8 @@ fn read(folder: &Path) -> Result<Project, Cause> {
     Ok(Project {
         folder: folder.to_owned(),
         name: toml.name.as_deref().map(normalised),
-        is_package: toml.is_package || (has_setup && !path.is_file()),
+        // Many projects have a `pyproject.toml` only for the settings of their tools.
+        is_package: if toml.name.is_some() { toml.is_package } else { has_setup },
         requires_python: toml.requires_python.filter(|text| text.parse::<VersionSpecifiers>().is_ok()),
         pinned_python: pinned_python(folder),
         scripts: toml.scripts,
@@ -97,6 +98,9 @@ mod tests {
         write("packages/member/pyproject.toml", "[project]\nname='member'\n[build-system]");
         write("other/Pipfile.lock", "{}");
         write("old/setup.py", "");
+        write("older/setup.cfg", "");
+        write("older/pyproject.toml", "[tool.black]");
+        write("app/pyproject.toml", "[tool.black]");
         let root = read_project(home.path()).unwrap();
         assert_eq!((root.name.as_deref(), root.pinned_python.as_deref()), (Some("root-x"), Some("3.12.4")));
         assert_eq!(root.requires_python.as_deref(), Some(">=3.11"));
@@ -107,7 +111,8 @@ mod tests {
         assert!(member.is_package && !root.is_package);
         let other = read_project(&home.path().join("other")).unwrap();
         assert_eq!(other.locks.iter().map(|lock| lock.kind).collect::<Vec<_>>(), [LockKind::Pipenv]);
-        assert!(read_project(&home.path().join("old")).unwrap().is_package);
+        let is_package = |name: &str| read_project(&home.path().join(name)).unwrap().is_package;
+        assert!(is_package("old") && is_package("older") && !is_package("app"));
     }
 
     #[test]

@@ -17,10 +17,11 @@ use uv_configuration::{
 use uv_distribution::{BuildRequires, DistributionDatabase, FlatRequiresDist, SourcedDependencyGroups};
 use uv_distribution_types::{
     DependencyMetadata, Index, NameRequirementSpecification, Requirement, RequirementSource, StaticMetadata,
+    UnresolvedRequirement, UnresolvedRequirementSpecification,
 };
 use uv_normalize::{DEV_DEPENDENCIES, DefaultExtras, DefaultGroups, ExtraName, GroupName, PackageName};
-use uv_pep508::{MarkerTree, VerbatimUrl};
-use uv_pypi_types::{ConflictKind, VerbatimParsedUrl};
+use uv_pep508::{MarkerTree, UnnamedRequirement, VerbatimUrl};
+use uv_pypi_types::{ConflictKind, ParsedDirectoryUrl, ParsedUrl, VerbatimParsedUrl};
 use uv_types::BuildContext;
 use uv_workspace::{DiscoveryOptions, VirtualProject, WorkspaceCache, WorkspaceMember};
 
@@ -77,6 +78,29 @@ impl<'a> Input<'a> {
     /// Returns the limits of the lock, with digests.
     pub(super) fn limits(&self) -> Result<Vec<NameRequirementSpecification>, PypiError> {
         self.pinned.as_ref().map(Pinned::constraints).transpose().map(Option::unwrap_or_default)
+    }
+
+    /// Returns the project as a requirement without a name, if it is a package whose name only its build backend knows.
+    pub(super) fn unnamed(&self) -> Result<Option<UnresolvedRequirementSpecification>, PypiError> {
+        let is_standard = self.discovered.as_ref().is_some_and(|discovered| !discovered.members().is_empty());
+        if is_standard || !self.request.is_package {
+            return Ok(None);
+        }
+        let failed = unreadable(&self.request.folder);
+        let folder = self.request.folder.as_path();
+        let extras = match &self.request.extras {
+            Extras::Named(names) => names.iter().map(|name| name.parse()).collect::<Result<Box<[ExtraName]>, _>>(),
+            Extras::All => {
+                return Err(failed("the extras of this project are not known: name them with `--extra`".into()));
+            }
+        };
+        let verbatim = VerbatimUrl::from_absolute_path(folder).map_err(|error| failed(error.into()))?;
+        let parsed = ParsedDirectoryUrl::from_source(folder.into(), Some(false), Some(false), verbatim.to_url());
+        let url = VerbatimParsedUrl { parsed_url: ParsedUrl::Directory(parsed), verbatim };
+        let extras = extras.map_err(|error| failed(error.into()))?;
+        let requirement = UnnamedRequirement { url, extras, marker: MarkerTree::TRUE, origin: None };
+        let requirement = UnresolvedRequirement::Unnamed(requirement);
+        Ok(Some(UnresolvedRequirementSpecification { requirement, hashes: Vec::new() }))
     }
 
     /// Returns the distributions in the project's `uv.lock`, if it has one.

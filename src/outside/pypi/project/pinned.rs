@@ -77,9 +77,12 @@ impl<'a> Pinned<'a> {
         let differences: Vec<String> = wheels
             .chain(direct)
             .filter(is_strange)
-            .map(|(name, version)| match self.pins.versions(name).as_slice() {
-                [] => format!("`{name}` is required, and it is not in the lock"),
-                versions => format!("`{name}` {version} is required, and the lock has {}", versions.join(" and ")),
+            .map(|(name, version)| {
+                let versions: Vec<&str> = self.pins.versions(name).into_iter().collect();
+                if versions.is_empty() {
+                    return format!("`{name}` is required, and it is not in the lock");
+                }
+                format!("`{name}` {version} is required, and the lock has {}", versions.join(" and "))
             })
             .collect();
         if differences.is_empty() { Ok(()) } else { Err(self.differs(differences)) }
