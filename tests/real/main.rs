@@ -18,6 +18,7 @@ mod maintainer_scripts;
 mod needs;
 mod newer;
 mod programs;
+mod projects;
 mod proof;
 mod refusals;
 mod sandbox;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let groups = [
         sandbox::trials(),
+        projects::trials(),
         proof::trials(),
         confinement::trials(),
         git::trials(),
