@@ -17,6 +17,9 @@ impl fmt::Display for Hint {
                     "{wheel} needs `{names}`, and no known package of `{suite}` contains {them}: add a package with `--with PACKAGE`"
                 )
             }
+            Self::Absent { name, add: add @ Addition::BuildPackage(_) } => {
+                write!(f, "`{name}` is not in the build: {add}")
+            }
             Self::Absent { name, add } => write!(f, "`{name}` is not in the image: {add}"),
             Self::Add(addition) => addition.fmt(f),
             Self::Request(hint) => request(hint, f),
@@ -77,15 +80,15 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let file = name.replace('-', "_");
             write!(
                 f,
-                "lath uses only wheels: build one (`pip wheel --no-deps {name}`), then run `lath build ./{file}-….whl`"
+                "let lath build it, without `--no-build`; or build a wheel (`pip wheel --no-deps {name}`), then run `lath build ./{file}-….whl`"
             )
         }
         RequestHint::PlainDependencies => f.write_str(
-            "lath uses only wheels: use a wheel that names its dependencies without URLs, or by URLs of wheels",
+            "lath fetches a repository only if you name it: if you trust it, name it as well",
         ),
         RequestHint::NameRequiredFile => f.write_str(
-            "only a wheel that is named by path may require files: if you want this file, name it as well, and use a \
-             wheel that requires it by name",
+            "only a distribution that is named by path may require files: if you want this file, name it as well, and use \
+             one that requires it by name",
         ),
         RequestHint::RequirementsFile { path } => write!(f, "read it with `-r {path}`"),
         RequestHint::OtherVersion { name, version } => {
@@ -277,6 +280,12 @@ mod tests {
             RequestHint::CopyScript,
             RequestHint::NameProject,
             RequestHint::InstallGit,
+            RequestHint::BuildPackage { missing: "x/y.h".to_owned() },
+            RequestHint::BuildModule { module: "pkg_resources".to_owned() },
+            RequestHint::NoNetwork,
+            RequestHint::OtherSource,
+            RequestHint::AllowBuild,
+            RequestHint::IgnoreFiles,
             RequestHint::BuildWheelOf { name: name.clone() },
             RequestHint::PlainDependencies,
             RequestHint::NameRequiredFile,
@@ -292,10 +301,17 @@ mod tests {
         insta::assert_snapshot!(words(hints.map(Hint::Request)), @"
         encode special characters of a password with percent signs: `%40` for `@`, `%2F` for `/`, `%3A` for `:`
         name the distributions that the script imports, and add the script with `--copy SCRIPT:/opt/app/bin/`
-        build a wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file
-        lath uses only wheels: build one (`pip wheel --no-deps x-y`), then run `lath build ./x_y-….whl`
-        lath uses only wheels: use a wheel that names its dependencies without URLs, or by URLs of wheels
-        only a wheel that is named by path may require files: if you want this file, name it as well, and use a wheel that requires it by name
+        name the folder of the project, such as `./project`
+        install git on this machine, or name an archive of the source by its URL
+        add the Debian package that contains `x/y.h` with `--build-with PACKAGE`
+        the build does not find the module `pkg_resources`: if the project does not list it among its build requirements, another version may, or an older setuptools may contain it
+        a build has no network: use a version whose source contains everything, or a wheel
+        use a wheel, or a source distribution with a `Cargo.lock`
+        leave out `--no-build`, or use a version that has a wheel
+        name the files that the build does not need in the folder's `.gitignore`
+        let lath build it, without `--no-build`; or build a wheel (`pip wheel --no-deps x-y`), then run `lath build ./x_y-….whl`
+        lath fetches a repository only if you name it: if you trust it, name it as well
+        only a distribution that is named by path may require files: if you want this file, name it as well, and use one that requires it by name
         read it with `-r r.txt`
         use `x-y==1.0`, which has a wheel that fits
         use `--python 3.12`, for which `x-y` has wheels
@@ -394,6 +410,7 @@ mod tests {
         the sandbox needs user namespaces: enable them (`sysctl user.max_user_namespaces`), or build with `--no-verify --bytecode none` and try the image in an engine
         use a directory that you can write to: `--cache-dir DIR`
         empty the cache with `lath cache prune --all`, or use another with `--cache-dir DIR`
+        install the static emulator of qemu's user mode (Debian's package `qemu-user-static`), or build on a machine of that platform
         run the same command again: lath then fetches the file again
         ");
     }

@@ -9,7 +9,9 @@ use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::lock::{LockedWheel, WheelSource};
 use crate::model::platform::{Architecture, Platform};
-use crate::model::request::{AssembleRequest, BaseRequest, PythonRequest, ResolveRequest, TrimLevel};
+use crate::model::request::{
+    AssembleRequest, BaseRequest, Bytecode, CompileRequest, PythonRequest, ResolveRequest, TrimLevel,
+};
 use crate::model::secret_text::SecretText;
 use crate::model::source::{Source, SourcePlace};
 use crate::model::tree::Tree;
@@ -19,7 +21,11 @@ use crate::outside::sandbox::Emulation;
 use crate::outside::stage::Stage;
 use crate::outside::world::World;
 use crate::steps::assemble::assemble;
+use crate::steps::compile::{Workbench, compile};
 use crate::steps::wheel::{self, BuildFailure, BuiltWheel, Goal, OpenSource, Order, Plan, Reason, Site, Step};
+
+/// The reason why an emulator of one program is not enough.
+const UNREGISTERED: &str = "the emulator is not registered in binfmt_misc, so a build cannot start its compilers";
 
 /// How often a backend may want other requirements, or turn out to need a compiler.
 const ROUNDS: usize = 5;
@@ -81,12 +87,13 @@ fn failure(source: &Source, reason: Reason) -> BuildFailure {
 /// Returns the entry of the lock. The request adds who requires it.
 fn locked(open: &OpenSource, wheel: BuiltWheel) -> LockedWheel {
     let source = match open.source.place {
-        SourcePlace::Url { .. } => WheelSource::Index,
-        SourcePlace::Path(_) | SourcePlace::Folder(_) | SourcePlace::Commit { .. } => WheelSource::Path,
+        SourcePlace::Url { is_indexed: true, .. } => WheelSource::Index,
+        SourcePlace::Url { .. } | SourcePlace::Commit { .. } => WheelSource::Url,
+        SourcePlace::Path(_) | SourcePlace::Folder(_) => WheelSource::Path,
     };
     LockedWheel {
         name: wheel.name,
-        version: wheel.version,
+        version: open.source.version.clone().unwrap_or(wheel.version),
         file_name: wheel.file_name,
         url: open.source.place.shown(),
         digest: wheel.digest,
@@ -146,7 +153,10 @@ impl<'a> FromSource<'a> {
     /// Builds a source with the programs of `platform`, in rounds: a backend may want requirements that only it can name,
     /// and a failure may show that a compiler is missing.
     fn make_on(&self, open: &OpenSource, mut plan: Plan, platform: Platform, goal: Goal) -> Result<Made, Reason> {
-        let emulation = self.world.sandbox.emulation(platform.architecture);
+        let emulation = match self.world.sandbox.emulation(platform.architecture) {
+            Ok(Emulation::Program(_)) => Err(UNREGISTERED.to_owned()),
+            found => found,
+        };
         let emulation = emulation.map_err(|reason| Reason::Foreign { platform: platform.to_string(), reason })?;
         for _ in 0..ROUNDS {
             match self.step(open, &plan, platform, &emulation, goal)? {
@@ -189,7 +199,11 @@ impl<'a> FromSource<'a> {
         if goal == Goal::Wheel {
             world.listener.hear(Event::Step(format!("building {} from source", open.source.shown())));
         }
-        let laid_out = self.laid_out(&opened, &user_base)?;
+        // A folder is built again and again, so its tree is worth bytecode. Without it, Python would compile the backend
+        // each time.
+        let is_edited = matches!(open.source.place, SourcePlace::Folder(_)) && *emulation == Emulation::Kernel;
+        let bytecode = if is_edited { Bytecode::All } else { Bytecode::None };
+        let laid_out = self.laid_out(&opened, &user_base, bytecode)?;
         let mut laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner);
         let LaidOut { tree, stage } = &mut *laid_out;
         wheel::build(&order, Site { tree, stage, emulation: emulation.clone() }, world)
@@ -210,7 +224,12 @@ impl<'a> FromSource<'a> {
     }
 
     /// Lays out the tree of a build, or returns it if it was laid out before.
-    fn laid_out(&self, opened: &Opened, user_base: &UserBase) -> Result<Arc<Mutex<LaidOut>>, Reason> {
+    fn laid_out(
+        &self,
+        opened: &Opened,
+        user_base: &UserBase,
+        bytecode: Bytecode,
+    ) -> Result<Arc<Mutex<LaidOut>>, Reason> {
         let digests: Vec<Digest> = opened.parts.iter().map(|part| part.parcel).collect();
         let key = Digest::of_fields(digests.iter().map(|digest| digest.as_bytes().as_slice()));
         let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
@@ -225,8 +244,13 @@ impl<'a> FromSource<'a> {
             workdir: None,
         };
         let assembly = assemble(&opened.lock, &opened.parts, &wanted, &self.world.store);
-        let tree = assembly.map_err(|error| Reason::Tree(error.into()))?.tree;
-        let laid_out = Arc::new(Mutex::new(LaidOut { tree, stage: self.world.stages.stage() }));
+        let mut assembly = assembly.map_err(|error| Reason::Tree(error.into()))?;
+        let mut stage = self.world.stages.stage();
+        let wanted = CompileRequest { bytecode, version: self.request.python.version, user_base, scripts: &[] };
+        let bench = Workbench { workshop: None, stage: &mut stage };
+        let tree = std::mem::take(&mut assembly.tree);
+        let tree = compile(tree, &assembly, &wanted, bench, self.world).map_err(|error| Reason::Tree(error.into()))?;
+        let laid_out = Arc::new(Mutex::new(LaidOut { tree, stage }));
         trees.insert(key, Arc::clone(&laid_out));
         Ok(laid_out)
     }

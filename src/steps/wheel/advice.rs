@@ -3,17 +3,19 @@
 use crate::catalog::builds;
 use crate::model::hint::{Addition, Hint, RequestHint};
 use crate::model::platform::PythonVersion;
+use crate::model::secret_text::public;
 
 /// The number of last lines that are searched and shown.
 const LINES: usize = 40;
 const MAX_LINE_CHARS: usize = 400;
 
-/// Returns the last lines of a log, without control characters, so that it cannot change the user's terminal.
+/// Returns the last lines of a log, without credentials, and without control characters, which could change the user's
+/// terminal.
 pub(super) fn last_lines(log: &[u8]) -> String {
     let text = String::from_utf8_lossy(log);
     let lines: Vec<String> = text.lines().map(plain).filter(|line| !line.trim().is_empty()).collect();
     let first = lines.len().saturating_sub(LINES);
-    lines[first..].join("\n")
+    public(&lines[first..].join("\n"))
 }
 
 fn plain(line: &str) -> String {
@@ -196,5 +198,6 @@ mod tests {
         let shown = last_lines(log.as_bytes());
         assert_eq!(shown.lines().count(), LINES);
         assert!(shown.starts_with("line 60\n") && shown.ends_with("line 99"), "{shown}");
+        assert_eq!(last_lines(b"no answer of https://me:secret@host/x"), "no answer of https://host/x");
     }
 }

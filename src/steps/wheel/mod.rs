@@ -1,7 +1,7 @@
 //! Source -> wheel. The build backend of the source runs in the sandbox, without network, in a tree of its own that has
 //! Python, the requirements of the build and compilers. The image never contains this tree.
 //!
-//! A build is repeated only if something changes that takes part in it (docs/decisions/0063-builds-from-source.md).
+//! A build is repeated only if something changes that takes part in it (docs/decisions/0048-builds-from-source.md).
 
 mod advice;
 mod crates;
@@ -29,10 +29,11 @@ use crate::formats::metadata;
 use crate::formats::wheel::Wheel;
 use crate::model::digest::Digest;
 use crate::model::lock::PlatformLock;
-use crate::model::platform::PythonVersion;
+use crate::model::platform::{Platform, PythonVersion};
 use crate::model::request::BuildsRequest;
 use crate::model::tree::Tree;
 use crate::model::user_base::UserBase;
+use crate::outside::pypi::is_same_version;
 use crate::outside::sandbox::Emulation;
 use crate::outside::stage::Stage;
 use crate::outside::store::Bucket;
@@ -308,10 +309,18 @@ fn keep(order: &Order<'_>, report: Report, desk: &Desk, world: &World) -> Result
     };
     let in_file_name = stem.split('-').next().unwrap_or_default();
     let is_named = |name: &str| normalized(name) == built.name;
-    if !is_named(in_file_name) || source.name.as_deref().is_some_and(|name| !is_named(name)) {
+    let is_wanted = source.name.as_deref().is_none_or(is_named)
+        && source.version.as_deref().is_none_or(|version| is_same_version(version, &built.version));
+    if !is_named(in_file_name) || !is_wanted || !(built.is_pure() || is_for(stem, order.lock.platform)) {
         return Err(other());
     }
     Ok(Step::Wheel(built))
+}
+
+/// Returns whether the platform tags of a wheel are those of `platform`.
+fn is_for(stem: &str, platform: Platform) -> bool {
+    let tags = stem.rsplit('-').next().unwrap_or_default();
+    tags.split('.').any(|tag| tag.ends_with(platform.architecture.machine()))
 }
 
 /// Returns a name in its normal form (packaging.python.org, "Names and normalization").

@@ -52,7 +52,7 @@ fn file_url(path: &Path) -> String {
 pub(crate) fn open(source: &Source, world: &World) -> Result<OpenSource, Reason> {
     let mut has_git = false;
     let archive = match &source.place {
-        SourcePlace::Url { url, file_name } => fetch(source, url, file_name, world)?,
+        SourcePlace::Url { url, file_name, .. } => fetch(source, url, file_name, world)?,
         SourcePlace::Path(path) => {
             let taken = world.store.copy_parcel(path);
             taken.map_err(|source| Reason::Take { path: path.clone(), source })?.0
