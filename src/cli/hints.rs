@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::model::hint::{Addition, ArchiveHint, EngineHint, Hint, MachineHint, NetworkHint, ProofHint, RequestHint};
+use crate::model::hint::{
+    Addition, ArchiveHint, BuildHint, EngineHint, Hint, MachineHint, NetworkHint, ProofHint, RequestHint,
+};
 
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,6 +25,7 @@ impl fmt::Display for Hint {
             Self::Absent { name, add } => write!(f, "`{name}` is not in the image: {add}"),
             Self::Add(addition) => addition.fmt(f),
             Self::Request(hint) => request(hint, f),
+            Self::Build(hint) => build(hint, f),
             Self::Proof(hint) => proof(hint, f),
             Self::Network(hint) => f.write_str(network(*hint)),
             Self::Archive(hint) => archive(hint, f),
@@ -59,22 +62,6 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         RequestHint::NameProject => f.write_str("name the folder of the project, such as `./project`"),
         RequestHint::InstallGit => {
             f.write_str("install git on this machine, or name an archive of the source by its URL")
-        }
-        RequestHint::BuildPackage { missing } => {
-            write!(f, "add the Debian package that contains `{missing}` with `--build-with PACKAGE`")
-        }
-        RequestHint::BuildModule { module } => write!(
-            f,
-            "the build does not find the module `{module}`: if the project does not list it among its build requirements, \
-             another version may, or an older setuptools may contain it"
-        ),
-        RequestHint::NoNetwork => {
-            f.write_str("a build has no network: use a version whose source contains everything, or a wheel")
-        }
-        RequestHint::OtherSource => f.write_str("use a wheel, or a source distribution with a `Cargo.lock`"),
-        RequestHint::AllowBuild => f.write_str("leave out `--no-build`, or use a version that has a wheel"),
-        RequestHint::IgnoreFiles => {
-            f.write_str("name the files that the build does not need in the folder's `.gitignore`")
         }
         RequestHint::BuildWheelOf { name } => {
             let file = name.replace('-', "_");
@@ -115,6 +102,27 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         RequestHint::ChooseScript => f.write_str("choose one of them with `-c NAME`"),
         RequestHint::OtherDestination => f.write_str("use another destination with `-o DEST`, or another file"),
         RequestHint::Gzip => f.write_str("leave out `--compression zstd`: every engine reads gzip"),
+    }
+}
+
+fn build(hint: &BuildHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match hint {
+        BuildHint::Package { missing } => {
+            write!(f, "add the Debian package that contains `{missing}` with `--build-with PACKAGE`")
+        }
+        BuildHint::Module { module } => write!(
+            f,
+            "the build does not find the module `{module}`: if the project does not list it among its build requirements, \
+             another version may, or an older setuptools may contain it"
+        ),
+        BuildHint::NoNetwork => {
+            f.write_str("a build has no network: use a version whose source contains everything, or a wheel")
+        }
+        BuildHint::OtherSource => f.write_str("use a wheel, or a source distribution with a `Cargo.lock`"),
+        BuildHint::Allow => f.write_str("leave out `--no-build`, or use a version that has a wheel"),
+        BuildHint::IgnoreFiles => {
+            f.write_str("name the files that the build does not need in the folder's `.gitignore`")
+        }
     }
 }
 
@@ -280,12 +288,6 @@ mod tests {
             RequestHint::CopyScript,
             RequestHint::NameProject,
             RequestHint::InstallGit,
-            RequestHint::BuildPackage { missing: "x/y.h".to_owned() },
-            RequestHint::BuildModule { module: "pkg_resources".to_owned() },
-            RequestHint::NoNetwork,
-            RequestHint::OtherSource,
-            RequestHint::AllowBuild,
-            RequestHint::IgnoreFiles,
             RequestHint::BuildWheelOf { name: name.clone() },
             RequestHint::PlainDependencies,
             RequestHint::NameRequiredFile,
@@ -303,12 +305,6 @@ mod tests {
         name the distributions that the script imports, and add the script with `--copy SCRIPT:/opt/app/bin/`
         name the folder of the project, such as `./project`
         install git on this machine, or name an archive of the source by its URL
-        add the Debian package that contains `x/y.h` with `--build-with PACKAGE`
-        the build does not find the module `pkg_resources`: if the project does not list it among its build requirements, another version may, or an older setuptools may contain it
-        a build has no network: use a version whose source contains everything, or a wheel
-        use a wheel, or a source distribution with a `Cargo.lock`
-        leave out `--no-build`, or use a version that has a wheel
-        name the files that the build does not need in the folder's `.gitignore`
         let lath build it, without `--no-build`; or build a wheel (`pip wheel --no-deps x-y`), then run `lath build ./x_y-….whl`
         lath fetches a repository only if you name it: if you trust it, name it as well
         only a distribution that is named by path may require files: if you want this file, name it as well, and use one that requires it by name
@@ -320,6 +316,26 @@ mod tests {
         choose one of them with `-c NAME`
         use another destination with `-o DEST`, or another file
         leave out `--compression zstd`: every engine reads gzip
+        ");
+    }
+
+    #[test]
+    fn hints_about_builds_in_words() {
+        let hints = [
+            BuildHint::Package { missing: "x/y.h".to_owned() },
+            BuildHint::Module { module: "pkg_resources".to_owned() },
+            BuildHint::NoNetwork,
+            BuildHint::OtherSource,
+            BuildHint::Allow,
+            BuildHint::IgnoreFiles,
+        ];
+        insta::assert_snapshot!(words(hints.map(Hint::Build)), @"
+        add the Debian package that contains `x/y.h` with `--build-with PACKAGE`
+        the build does not find the module `pkg_resources`: if the project does not list it among its build requirements, another version may, or an older setuptools may contain it
+        a build has no network: use a version whose source contains everything, or a wheel
+        use a wheel, or a source distribution with a `Cargo.lock`
+        leave out `--no-build`, or use a version that has a wheel
+        name the files that the build does not need in the folder's `.gitignore`
         ");
     }
 

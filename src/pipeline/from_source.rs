@@ -1,7 +1,7 @@
 //! The order of the steps of a build from source. Its tree is resolved, fetched and assembled like an image, so its
 //! requirements may be built from source themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{BuildError, Opened, resolve_and_open_with};
@@ -38,9 +38,17 @@ pub(super) struct FromSource<'a> {
     /// The distributions whose builds need this request, from the outside to the inside.
     stack: Vec<String>,
     /// The sources that are open, so that a folder is copied only once.
-    open: Mutex<BTreeMap<Source, Arc<OpenSource>>>,
+    open: Mutex<BTreeMap<Source, OpenSource>>,
     /// The trees that are laid out, by the digests of their parcels.
     trees: Mutex<BTreeMap<Digest, Arc<Mutex<LaidOut>>>>,
+    /// The sources whose builds were shown to the user.
+    shown: Mutex<BTreeSet<String>>,
+}
+
+/// The machine that a build is for.
+struct Machine {
+    platform: Platform,
+    emulation: Emulation,
 }
 
 /// The tree of a build, laid out for its programs.
@@ -57,7 +65,10 @@ impl Sources for FromSource<'_> {
     }
 
     fn metadata(&self, source: &Source) -> Result<String, SourceFailure> {
-        let made = self.open(source).and_then(|open| self.make(&open, Goal::Metadata));
+        // The resolver may not choose the version of an index. Every other source is needed as a wheel anyway.
+        let is_candidate = matches!(source.place, SourcePlace::Url { is_indexed: true, .. });
+        let goal = if is_candidate { Goal::Metadata } else { Goal::Wheel };
+        let made = self.open(source).and_then(|open| self.make(&open, goal));
         match made.map_err(|reason| failure(source, reason))? {
             Made::Metadata(text) => Ok(text),
             Made::Wheel(wheel) => Ok(wheel.metadata),
@@ -107,16 +118,19 @@ fn locked(open: &OpenSource, wheel: BuiltWheel) -> LockedWheel {
 
 impl<'a> FromSource<'a> {
     pub(super) fn new(request: ResolveRequest<'a>, platform: Platform, world: &'a World) -> Self {
-        let (open, trees) = (Mutex::default(), Mutex::default());
-        Self { request, platform, world, stack: Vec::new(), open, trees }
+        let (open, trees, shown) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { request, platform, world, stack: Vec::new(), open, trees, shown }
     }
 
-    fn open(&self, source: &Source) -> Result<Arc<OpenSource>, Reason> {
-        if let Some(open) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(source) {
-            return Ok(Arc::clone(open));
+    fn open(&self, source: &Source) -> Result<OpenSource, Reason> {
+        // The name of a source may be known only after it was opened.
+        let place = Source { name: None, version: None, allowed: Vec::new(), ..source.clone() };
+        let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
+        if let Some(open) = known {
+            return open.checked(source);
         }
-        let open = Arc::new(wheel::open(source, self.world)?);
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(source.clone(), Arc::clone(&open));
+        let open = wheel::open(source, self.world)?;
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(place, open.clone());
         Ok(open)
     }
 
@@ -158,8 +172,9 @@ impl<'a> FromSource<'a> {
             found => found,
         };
         let emulation = emulation.map_err(|reason| Reason::Foreign { platform: platform.to_string(), reason })?;
+        let machine = Machine { platform, emulation };
         for _ in 0..ROUNDS {
-            match self.step(open, &plan, platform, &emulation, goal)? {
+            match self.step(open, &plan, &machine, goal)? {
                 Step::Metadata(text) => return Ok(Made::Metadata(text)),
                 Step::Wheel(wheel) => return Ok(Made::Wheel(wheel)),
                 Step::Requires(requires) => plan.requires.extend(requires),
@@ -173,16 +188,9 @@ impl<'a> FromSource<'a> {
         Err(Reason::Restless { rounds: ROUNDS, requires: plan.requires })
     }
 
-    fn step(
-        &self,
-        open: &OpenSource,
-        plan: &Plan,
-        platform: Platform,
-        emulation: &Emulation,
-        goal: Goal,
-    ) -> Result<Step, Reason> {
+    fn step(&self, open: &OpenSource, plan: &Plan, machine: &Machine, goal: Goal) -> Result<Step, Reason> {
         let world = self.world;
-        let opened = self.opened(open, plan, platform).map_err(|error| Reason::Tree(error.into()))?;
+        let opened = self.opened(open, plan, machine.platform).map_err(|error| Reason::Tree(error.into()))?;
         let user_base = user_base()?;
         let order = Order {
             open,
@@ -196,17 +204,19 @@ impl<'a> FromSource<'a> {
         if let Some(step) = wheel::known(&order, world) {
             return Ok(step);
         }
-        if goal == Goal::Wheel {
-            world.listener.hear(Event::Step(format!("building {} from source", open.source.shown())));
+        let shown = open.source.shown();
+        if self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(shown.clone()) {
+            world.listener.hear(Event::Step(format!("building {shown} from source")));
         }
         // A folder is built again and again, so its tree is worth bytecode. Without it, Python would compile the backend
         // each time.
-        let is_edited = matches!(open.source.place, SourcePlace::Folder(_)) && *emulation == Emulation::Kernel;
+        let is_edited = matches!(open.source.place, SourcePlace::Folder(_))
+            && Architecture::of_host() == Some(machine.platform.architecture);
         let bytecode = if is_edited { Bytecode::All } else { Bytecode::None };
         let laid_out = self.laid_out(&opened, &user_base, bytecode)?;
         let mut laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner);
         let LaidOut { tree, stage } = &mut *laid_out;
-        wheel::build(&order, Site { tree, stage, emulation: emulation.clone() }, world)
+        wheel::build(&order, Site { tree, stage, emulation: machine.emulation.clone() }, world)
     }
 
     /// Resolves, fetches and opens the parcels of a build's tree.

@@ -134,15 +134,23 @@ fn an_input_that_cannot_be_used_is_refused_with_a_way_out() {
     insta::assert_snapshot!(world.errors(&table), @r#"
     $ ./project -t x
     exit 1
-    error: TODO1
+    error: cannot build tool from source
+      cause: cannot make the tree in which it is built
+      cause: cannot resolve `setuptools>=40.8.0` for python 3.13 on linux/amd64
+      cause: Because setuptools is not on `[INDEX]/simple/` and the request requires
+             setuptools>=40.8.0, the request cannot be met.
 
     $ ./tool-1.0.tar.gz -t x
     exit 1
-    error: TODO2
+    error: cannot build [DIR]/tool-1.0.tar.gz from source
+      cause: cannot use the archive `[DIR]/tool-1.0.tar.gz`
+      cause: it is neither a tar archive, compressed with gzip or xz, nor a zip archive
 
     $ git+https://host.example/a/b -t x
     exit 1
-    error: TODO3
+    error: cannot fetch the repository `https://host.example/a/b`: this machine has no `git`
+
+    hint: install git on this machine, or name an archive of the source by its URL
 
     $ script.py -t x
     exit 1

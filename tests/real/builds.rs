@@ -138,7 +138,7 @@ fn folder() {
     };
     text("one");
     let (printed, said) = succeeds(&home, &["run", &project]);
-    assert!(printed == "one\n" && said.contains("building own 1.0 from source"), "{printed}{said}");
+    assert!(printed == "one\n" && said.contains("/project from source"), "{printed}{said}");
     let (printed, said) = succeeds(&home, &["run", &project]);
     assert!(printed == "one\n" && !said.contains("from source"), "{printed}{said}");
     text("two");

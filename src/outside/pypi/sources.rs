@@ -15,7 +15,7 @@ use uv_client::RegistryClient;
 use uv_configuration::NoSources;
 use uv_distribution::{ArchiveMetadata, Metadata};
 use uv_distribution_types::{DistributionMetadata, IsBuildBackendError, Name as _, SourceDist};
-use uv_git::GitHttpSettings;
+use uv_git::{GIT, GitHttpSettings};
 use uv_git_types::GitUrl;
 use uv_normalize::PackageName;
 use uv_pep440::Version;
@@ -84,6 +84,8 @@ impl SourceFailure {
 
 #[derive(Debug, Error)]
 pub(crate) enum SourceError {
+    #[error("cannot fetch the repository `{url}`: this machine has no `git`")]
+    NoGit { url: String },
     #[error("cannot fetch the repository `{url}`")]
     Git { url: String, source: Cause },
     #[error("cannot read `{file}` of {source_shown}")]
@@ -105,9 +107,7 @@ pub(crate) enum SourceError {
 impl Hints for SourceError {
     fn own_hints(&self) -> Vec<Hint> {
         match self {
-            Self::Git { source, .. } if source.to_string().contains("Git executable") => {
-                vec![Hint::Request(RequestHint::InstallGit)]
-            }
+            Self::NoGit { .. } => vec![Hint::Request(RequestHint::InstallGit)],
             _ => Vec::new(),
         }
     }
@@ -245,6 +245,9 @@ impl SourceMetadata<'_> {
     /// Fetches a repository with the host's git.
     async fn checkout(&self, git: &GitUrl) -> Result<SourcePlace, SourceError> {
         let url = String::from(without_credentials(&url::Url::from(git.url().clone())));
+        if GIT.is_err() {
+            return Err(SourceError::NoGit { url });
+        }
         let settings = GitHttpSettings::default().with_offline(self.client.connectivity().is_offline());
         let cache = self.context.cache().bucket(CacheBucket::Git);
         let fetched = self.context.git().fetch(git, settings, cache, None).await;

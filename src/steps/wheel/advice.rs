@@ -1,7 +1,7 @@
 //! The output of a failed build -> what is missing: compilers, which lath adds by itself, and packages for a hint.
 
 use crate::catalog::builds;
-use crate::model::hint::{Addition, Hint, RequestHint};
+use crate::model::hint::{Addition, BuildHint, Hint};
 use crate::model::platform::PythonVersion;
 use crate::model::secret_text::public;
 
@@ -125,11 +125,11 @@ pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
             Missing::Header(header) => builds::package_of_header(header, python),
             Missing::Library(library) => builds::package_of_library(library).map(str::to_owned),
             Missing::Module(module) => {
-                hints.push(Hint::Request(RequestHint::BuildModule { module: module.clone() }));
+                hints.push(Hint::Build(BuildHint::Module { module: module.clone() }));
                 continue;
             }
             Missing::Network => {
-                hints.push(Hint::Request(RequestHint::NoNetwork));
+                hints.push(Hint::Build(BuildHint::NoNetwork));
                 continue;
             }
         };
@@ -138,7 +138,7 @@ pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
             Some(package) => hints.push(Hint::Absent { name: name.clone(), add: Addition::BuildPackage(package) }),
             // Any missing file of the source itself has the same message.
             None if matches!(one, Missing::Program(_)) => {}
-            None => hints.push(Hint::Request(RequestHint::BuildPackage { missing: name.clone() })),
+            None => hints.push(Hint::Build(BuildHint::Package { missing: name.clone() })),
         }
     }
     hints.dedup();
@@ -188,8 +188,8 @@ mod tests {
         let add = Addition::BuildPackage("libffi-dev".to_owned());
         assert_eq!(hints(&header, python), [Hint::Absent { name: "ffi.h".to_owned(), add }]);
         let unknown = missing("fatal error: unheard/of.h: No such file or directory");
-        let hint = RequestHint::BuildPackage { missing: "unheard/of.h".to_owned() };
-        assert_eq!(hints(&unknown, python), [Hint::Request(hint)]);
+        let hint = BuildHint::Package { missing: "unheard/of.h".to_owned() };
+        assert_eq!(hints(&unknown, python), [Hint::Build(hint)]);
     }
 
     #[test]
