@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::accounts;
+use super::builds::{self, BUILDS};
 use super::packages::{self, PACKAGES, Packages};
 use super::programs::{self, PROGRAMS};
 use super::releases::{self, Release};
@@ -15,8 +16,9 @@ use crate::model::platform::Architecture;
 use crate::model::request::Distribution;
 
 /// The files, with their names.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("accounts.toml", include_str!("accounts.toml")),
+    ("builds.toml", include_str!("builds.toml")),
     ("maintainer.toml", include_str!("maintainer.toml")),
     ("packages.toml", include_str!("packages.toml")),
     ("programs.toml", include_str!("programs.toml")),
@@ -160,7 +162,7 @@ fn every_call_has_one_package_and_is_there_once() {
         let is_valid = match addition {
             Addition::Package(package) => is_package(package),
             Addition::Requirement(text) => is_distribution(text.split(['<', '>', '=']).next().unwrap_or_default()),
-            Addition::Shell => false,
+            Addition::Shell | Addition::BuildPackage(_) => false,
         };
         assert!(is_valid, "{addition:?}");
     }
@@ -189,6 +191,24 @@ fn every_library_and_package_has_a_valid_name() {
         let mut others = packages::skipped().filter(|(_, skipped)| skipped == name);
         assert_eq!(others.next(), None, "`{name}` is in every image");
     }
+}
+
+#[test]
+fn every_group_of_builds_exists_and_its_packages_have_valid_names() {
+    let groups: BTreeSet<&String> = BUILDS.groups.keys().collect();
+    let named = [&BUILDS.extensions, &BUILDS.requirements, &BUILDS.compilers].into_iter().flat_map(BTreeMap::values);
+    assert!(
+        named.chain(BUILDS.needs.keys()).chain(BUILDS.needs.values().flatten()).all(|group| groups.contains(group))
+    );
+    assert!(BUILDS.requirements.keys().all(|name| is_distribution(name)));
+    let of_groups = BUILDS.groups.values().flatten();
+    let of_names = [&BUILDS.programs, &BUILDS.headers, &BUILDS.pkg_config].into_iter().flat_map(BTreeMap::values);
+    for package in of_groups.chain(of_names) {
+        assert!(is_package(&package.replace("{python}", "3.13")), "{package}");
+    }
+    let packages: BTreeSet<&str> = builds::packages("rust").collect();
+    assert!(packages.contains("cargo") && packages.contains("gcc") && !packages.contains("g++"), "{packages:?}");
+    assert_eq!(builds::group_of_program("aarch64-linux-gnu-g++"), Some("c++"));
 }
 
 #[test]

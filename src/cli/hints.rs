@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::model::hint::{Addition, ArchiveHint, EngineHint, Hint, MachineHint, NetworkHint, ProofHint, RequestHint};
+use crate::model::hint::{
+    Addition, ArchiveHint, BuildHint, EngineHint, Hint, MachineHint, NetworkHint, ProofHint, RequestHint,
+};
 
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -17,9 +19,13 @@ impl fmt::Display for Hint {
                     "{wheel} needs `{names}`, and no known package of `{suite}` contains {them}: add a package with `--with PACKAGE`"
                 )
             }
+            Self::Absent { name, add: add @ Addition::BuildPackage(_) } => {
+                write!(f, "`{name}` is not in the build: {add}")
+            }
             Self::Absent { name, add } => write!(f, "`{name}` is not in the image: {add}"),
             Self::Add(addition) => addition.fmt(f),
             Self::Request(hint) => request(hint, f),
+            Self::Build(hint) => build(hint, f),
             Self::Proof(hint) => proof(hint, f),
             Self::Network(hint) => f.write_str(network(*hint)),
             Self::Archive(hint) => archive(hint, f),
@@ -57,35 +63,19 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         RequestHint::InstallGit => {
             f.write_str("install git on this machine, or name an archive of the source by its URL")
         }
-        RequestHint::BuildPackage { missing } => {
-            write!(f, "add the Debian package that contains `{missing}` with `--build-with PACKAGE`")
-        }
-        RequestHint::BuildModule { module } => write!(
-            f,
-            "the build does not find the module `{module}`: if the project does not list it among its build requirements, \
-             another version may, or an older setuptools may contain it"
-        ),
-        RequestHint::NoNetwork => {
-            f.write_str("a build has no network: use a version whose source contains everything, or a wheel")
-        }
-        RequestHint::OtherSource => f.write_str("use a wheel, or a source distribution with a `Cargo.lock`"),
-        RequestHint::AllowBuild => f.write_str("leave out `--no-build`, or use a version that has a wheel"),
-        RequestHint::IgnoreFiles => {
-            f.write_str("name the files that the build does not need in the folder's `.gitignore`")
-        }
         RequestHint::BuildWheelOf { name } => {
             let file = name.replace('-', "_");
             write!(
                 f,
-                "lath uses only wheels: build one (`pip wheel --no-deps {name}`), then run `lath build ./{file}-….whl`"
+                "let lath build it, without `--no-build`; or build a wheel (`pip wheel --no-deps {name}`), then run `lath build ./{file}-….whl`"
             )
         }
         RequestHint::PlainDependencies => f.write_str(
-            "lath uses only wheels: use a wheel that names its dependencies without URLs, or by URLs of wheels",
+            "lath fetches a repository only if you name it: if you trust it, name it as well",
         ),
         RequestHint::NameRequiredFile => f.write_str(
-            "only a wheel that is named by path may require files: if you want this file, name it as well, and use a \
-             wheel that requires it by name",
+            "only a distribution that is named by path may require files: if you want this file, name it as well, and use \
+             one that requires it by name",
         ),
         RequestHint::RequirementsFile { path } => write!(f, "read it with `-r {path}`"),
         RequestHint::UpdateLock { command } => write!(f, "bring the lock up to date with `{command}`"),
@@ -113,6 +103,27 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         RequestHint::ChooseScript => f.write_str("choose one of them with `-c NAME`"),
         RequestHint::OtherDestination => f.write_str("use another destination with `-o DEST`, or another file"),
         RequestHint::Gzip => f.write_str("leave out `--compression zstd`: every engine reads gzip"),
+    }
+}
+
+fn build(hint: &BuildHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match hint {
+        BuildHint::Package { missing } => {
+            write!(f, "add the Debian package that contains `{missing}` with `--build-with PACKAGE`")
+        }
+        BuildHint::Module { module } => write!(
+            f,
+            "the build does not find the module `{module}`: if the project does not list it among its build requirements, \
+             another version may, or an older setuptools may contain it"
+        ),
+        BuildHint::NoNetwork => {
+            f.write_str("a build has no network: use a version whose source contains everything, or a wheel")
+        }
+        BuildHint::OtherSource => f.write_str("use a wheel, or a source distribution with a `Cargo.lock`"),
+        BuildHint::Allow => f.write_str("leave out `--no-build`, or use a version that has a wheel"),
+        BuildHint::IgnoreFiles => {
+            f.write_str("name the files that the build does not need in the folder's `.gitignore`")
+        }
     }
 }
 
@@ -294,10 +305,11 @@ mod tests {
         insta::assert_snapshot!(words(hints.map(Hint::Request)), @"
         encode special characters of a password with percent signs: `%40` for `@`, `%2F` for `/`, `%3A` for `:`
         name the distributions that the script imports, and add the script with `--copy SCRIPT:/opt/app/bin/`
-        build a wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file
-        lath uses only wheels: build one (`pip wheel --no-deps x-y`), then run `lath build ./x_y-….whl`
-        lath uses only wheels: use a wheel that names its dependencies without URLs, or by URLs of wheels
-        only a wheel that is named by path may require files: if you want this file, name it as well, and use a wheel that requires it by name
+        name the folder of the project, such as `./project`
+        install git on this machine, or name an archive of the source by its URL
+        let lath build it, without `--no-build`; or build a wheel (`pip wheel --no-deps x-y`), then run `lath build ./x_y-….whl`
+        lath fetches a repository only if you name it: if you trust it, name it as well
+        only a distribution that is named by path may require files: if you want this file, name it as well, and use one that requires it by name
         read it with `-r r.txt`
         use `x-y==1.0`, which has a wheel that fits
         use `--python 3.12`, for which `x-y` has wheels
@@ -306,6 +318,26 @@ mod tests {
         choose one of them with `-c NAME`
         use another destination with `-o DEST`, or another file
         leave out `--compression zstd`: every engine reads gzip
+        ");
+    }
+
+    #[test]
+    fn hints_about_builds_in_words() {
+        let hints = [
+            BuildHint::Package { missing: "x/y.h".to_owned() },
+            BuildHint::Module { module: "pkg_resources".to_owned() },
+            BuildHint::NoNetwork,
+            BuildHint::OtherSource,
+            BuildHint::Allow,
+            BuildHint::IgnoreFiles,
+        ];
+        insta::assert_snapshot!(words(hints.map(Hint::Build)), @"
+        add the Debian package that contains `x/y.h` with `--build-with PACKAGE`
+        the build does not find the module `pkg_resources`: if the project does not list it among its build requirements, another version may, or an older setuptools may contain it
+        a build has no network: use a version whose source contains everything, or a wheel
+        use a wheel, or a source distribution with a `Cargo.lock`
+        leave out `--no-build`, or use a version that has a wheel
+        name the files that the build does not need in the folder's `.gitignore`
         ");
     }
 
@@ -396,6 +428,7 @@ mod tests {
         the sandbox needs user namespaces: enable them (`sysctl user.max_user_namespaces`), or build with `--no-verify --bytecode none` and try the image in an engine
         use a directory that you can write to: `--cache-dir DIR`
         empty the cache with `lath cache prune --all`, or use another with `--cache-dir DIR`
+        install the static emulator of qemu's user mode (Debian's package `qemu-user-static`), or build on a machine of that platform
         run the same command again: lath then fetches the file again
         ");
     }

@@ -313,7 +313,7 @@ fn unnamed() -> Failure {
 fn default_name(settings: &Settings) -> Result<String, Failure> {
     let first = settings.requirement.iter().flatten().next().ok_or_else(unnamed)?;
     let first = first.exposed();
-    if let Some(name) = name_of_wheel(first) {
+    if let Some(name) = name_of_wheel(first).or_else(|| name_of_source(first)) {
         return checked_name(&name).map_err(|_| unnamed());
     }
     let name: String =
@@ -327,6 +327,20 @@ fn name_of_wheel(requirement: &str) -> Option<String> {
     let place = requirement.trim().split(['#', '?', ' ']).next()?;
     let file = place.strip_suffix(".whl")?.rsplit('/').next()?;
     Some(file.split('-').next()?.to_lowercase().replace('_', "-"))
+}
+
+/// Returns the name in the file name of a source distribution (`./My_Tool-1.0.tar.gz`) or in the URL of a repository
+/// (`git+https://host/me/my-tool.git@v1`).
+fn name_of_source(requirement: &str) -> Option<String> {
+    let place = requirement.trim().split(['#', '?', ' ']).next()?;
+    let last = place.rsplit('/').next()?;
+    let name = if place.starts_with("git+") {
+        last.split('@').next()?.trim_end_matches(".git")
+    } else {
+        let stem = [".tar.gz", ".tgz", ".zip", ".tar.xz"].iter().find_map(|end| last.strip_suffix(end))?;
+        stem.rsplit_once('-').map_or(stem, |(name, _)| name)
+    };
+    Some(name.to_lowercase().replace('_', "-"))
 }
 
 /// Checks a name by the rules of registries (distribution-spec, "Pulling manifests"), with or without a tag.
@@ -455,6 +469,33 @@ mod tests {
             assert_eq!(settle(line).unwrap().output.name, "my-tool", "{line}");
         }
         assert_eq!(settle("dist/my_tool-1.0-py3-none-any.whl").unwrap().output.name, "my-tool");
+    }
+
+    #[test]
+    fn a_source_by_path_or_url_names_the_image() {
+        for line in [
+            "./dist/My_Tool-1.0.tar.gz",
+            "https://host/x/my-tool-1.0.zip#sha256=00",
+            "git+https://host/x/My-Tool.git@v1",
+        ] {
+            assert_eq!(settle(line).unwrap().output.name, "my-tool", "{line}");
+        }
+    }
+
+    #[test]
+    fn builds_have_the_options_of_the_command_line() {
+        let builds =
+            settle("x --build-with libpq-dev --no-binary-package My_Pkg --config-setting a=b --config-setting a=c")
+                .unwrap()
+                .python
+                .builds;
+        assert_eq!(
+            (builds.packages.join(" "), builds.no_binary_packages.join(" ")),
+            ("libpq-dev".to_owned(), "my-pkg".to_owned())
+        );
+        assert_eq!(builds.config_settings["a"], ["b", "c"]);
+        assert!(!builds.no_build && settle("x --no-build").unwrap().python.builds.no_build);
+        assert!(settle("x --config-setting a").unwrap_err().contains("write it as `KEY=VALUE`"));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub(crate) enum Hint {
     Add(Addition),
     /// Change the request.
     Request(RequestHint),
+    /// Change a build from source.
+    Build(BuildHint),
     /// Change the checks.
     Proof(ProofHint),
     /// Mend the connection to a server, or use another server.
@@ -57,18 +59,6 @@ pub(crate) enum RequestHint {
     NameProject,
     /// Install git on this machine.
     InstallGit,
-    /// Add the Debian package with `missing` to builds.
-    BuildPackage { missing: String },
-    /// The Python module is missing in a build.
-    BuildModule { module: String },
-    /// Builds have no network.
-    NoNetwork,
-    /// Use a wheel, or a source that lath can build.
-    OtherSource,
-    /// Allow the build.
-    AllowBuild,
-    /// Keep large files out of a build.
-    IgnoreFiles,
     /// Build a wheel of `name`, of which the index has only a source distribution.
     BuildWheelOf { name: String },
     /// Use a wheel whose dependencies are names or URLs of wheels.
@@ -101,6 +91,24 @@ pub(crate) enum RequestHint {
     OtherDestination,
     /// Compress with gzip instead of zstd.
     Gzip,
+}
+
+/// How to change a build from source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum BuildHint {
+    /// Add the Debian package with `missing` to builds.
+    Package { missing: String },
+    /// The Python module is missing in a build.
+    Module { module: String },
+    /// Builds have no network.
+    NoNetwork,
+    /// Use a wheel, or a source that lath can build.
+    OtherSource,
+    /// Allow the build.
+    Allow,
+    /// Keep large files out of a build.
+    IgnoreFiles,
 }
 
 /// How to change the checks.

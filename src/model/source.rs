@@ -34,8 +34,9 @@ impl Source {
 /// The place of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SourcePlace {
-    /// A source distribution on a server. Its URL has no credentials and no fragment.
-    Url { url: String, file_name: String },
+    /// A source distribution on a server. Its URL has no credentials and no fragment. It is indexed if an index lists it, and
+    /// no requirement contains its URL.
+    Url { url: String, file_name: String, is_indexed: bool },
     /// A source distribution on this machine.
     Path(PathBuf),
     /// A folder on this machine. lath only reads it.

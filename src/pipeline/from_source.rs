@@ -1,7 +1,7 @@
 //! The order of the steps of a build from source. Its tree is resolved, fetched and assembled like an image, so its
 //! requirements may be built from source themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{BuildError, Opened, resolve_and_open_with};
@@ -9,7 +9,9 @@ use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::lock::{LockedWheel, WheelSource};
 use crate::model::platform::{Architecture, Platform};
-use crate::model::request::{AssembleRequest, BaseRequest, PythonRequest, ResolveRequest, TrimLevel};
+use crate::model::request::{
+    AssembleRequest, BaseRequest, Bytecode, CompileRequest, PythonRequest, ResolveRequest, TrimLevel,
+};
 use crate::model::secret_text::SecretText;
 use crate::model::source::{Source, SourcePlace};
 use crate::model::tree::Tree;
@@ -19,7 +21,11 @@ use crate::outside::sandbox::Emulation;
 use crate::outside::stage::Stage;
 use crate::outside::world::World;
 use crate::steps::assemble::assemble;
+use crate::steps::compile::{Workbench, compile};
 use crate::steps::wheel::{self, BuildFailure, BuiltWheel, Goal, OpenSource, Order, Plan, Reason, Site, Step};
+
+/// The reason why an emulator of one program is not enough.
+const UNREGISTERED: &str = "the emulator is not registered in binfmt_misc, so a build cannot start its compilers";
 
 /// How often a backend may want other requirements, or turn out to need a compiler.
 const ROUNDS: usize = 5;
@@ -32,9 +38,17 @@ pub(super) struct FromSource<'a> {
     /// The distributions whose builds need this request, from the outside to the inside.
     stack: Vec<String>,
     /// The sources that are open, so that a folder is copied only once.
-    open: Mutex<BTreeMap<Source, Arc<OpenSource>>>,
+    open: Mutex<BTreeMap<Source, OpenSource>>,
     /// The trees that are laid out, by the digests of their parcels.
     trees: Mutex<BTreeMap<Digest, Arc<Mutex<LaidOut>>>>,
+    /// The sources whose builds were shown to the user.
+    shown: Mutex<BTreeSet<String>>,
+}
+
+/// The machine that a build is for.
+struct Machine {
+    platform: Platform,
+    emulation: Emulation,
 }
 
 /// The tree of a build, laid out for its programs.
@@ -51,7 +65,10 @@ impl Sources for FromSource<'_> {
     }
 
     fn metadata(&self, source: &Source) -> Result<String, SourceFailure> {
-        let made = self.open(source).and_then(|open| self.make(&open, Goal::Metadata));
+        // The resolver may not choose the version of an index. Every other source is needed as a wheel anyway.
+        let is_candidate = matches!(source.place, SourcePlace::Url { is_indexed: true, .. });
+        let goal = if is_candidate { Goal::Metadata } else { Goal::Wheel };
+        let made = self.open(source).and_then(|open| self.make(&open, goal));
         match made.map_err(|reason| failure(source, reason))? {
             Made::Metadata(text) => Ok(text),
             Made::Wheel(wheel) => Ok(wheel.metadata),
@@ -81,12 +98,13 @@ fn failure(source: &Source, reason: Reason) -> BuildFailure {
 /// Returns the entry of the lock. The request adds who requires it.
 fn locked(open: &OpenSource, wheel: BuiltWheel) -> LockedWheel {
     let source = match open.source.place {
-        SourcePlace::Url { .. } => WheelSource::Index,
-        SourcePlace::Path(_) | SourcePlace::Folder(_) | SourcePlace::Commit { .. } => WheelSource::Path,
+        SourcePlace::Url { is_indexed: true, .. } => WheelSource::Index,
+        SourcePlace::Url { .. } | SourcePlace::Commit { .. } => WheelSource::Url,
+        SourcePlace::Path(_) | SourcePlace::Folder(_) => WheelSource::Path,
     };
     LockedWheel {
         name: wheel.name,
-        version: wheel.version,
+        version: open.source.version.clone().unwrap_or(wheel.version),
         file_name: wheel.file_name,
         url: open.source.place.shown(),
         digest: wheel.digest,
@@ -100,16 +118,19 @@ fn locked(open: &OpenSource, wheel: BuiltWheel) -> LockedWheel {
 
 impl<'a> FromSource<'a> {
     pub(super) fn new(request: ResolveRequest<'a>, platform: Platform, world: &'a World) -> Self {
-        let (open, trees) = (Mutex::default(), Mutex::default());
-        Self { request, platform, world, stack: Vec::new(), open, trees }
+        let (open, trees, shown) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { request, platform, world, stack: Vec::new(), open, trees, shown }
     }
 
-    fn open(&self, source: &Source) -> Result<Arc<OpenSource>, Reason> {
-        if let Some(open) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(source) {
-            return Ok(Arc::clone(open));
+    fn open(&self, source: &Source) -> Result<OpenSource, Reason> {
+        // The name of a source may be known only after it was opened.
+        let place = Source { name: None, version: None, allowed: Vec::new(), ..source.clone() };
+        let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
+        if let Some(open) = known {
+            return open.checked(source);
         }
-        let open = Arc::new(wheel::open(source, self.world)?);
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(source.clone(), Arc::clone(&open));
+        let open = wheel::open(source, self.world)?;
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(place, open.clone());
         Ok(open)
     }
 
@@ -146,10 +167,14 @@ impl<'a> FromSource<'a> {
     /// Builds a source with the programs of `platform`, in rounds: a backend may want requirements that only it can name,
     /// and a failure may show that a compiler is missing.
     fn make_on(&self, open: &OpenSource, mut plan: Plan, platform: Platform, goal: Goal) -> Result<Made, Reason> {
-        let emulation = self.world.sandbox.emulation(platform.architecture);
+        let emulation = match self.world.sandbox.emulation(platform.architecture) {
+            Ok(Emulation::Program(_)) => Err(UNREGISTERED.to_owned()),
+            found => found,
+        };
         let emulation = emulation.map_err(|reason| Reason::Foreign { platform: platform.to_string(), reason })?;
+        let machine = Machine { platform, emulation };
         for _ in 0..ROUNDS {
-            match self.step(open, &plan, platform, &emulation, goal)? {
+            match self.step(open, &plan, &machine, goal)? {
                 Step::Metadata(text) => return Ok(Made::Metadata(text)),
                 Step::Wheel(wheel) => return Ok(Made::Wheel(wheel)),
                 Step::Requires(requires) => plan.requires.extend(requires),
@@ -163,16 +188,9 @@ impl<'a> FromSource<'a> {
         Err(Reason::Restless { rounds: ROUNDS, requires: plan.requires })
     }
 
-    fn step(
-        &self,
-        open: &OpenSource,
-        plan: &Plan,
-        platform: Platform,
-        emulation: &Emulation,
-        goal: Goal,
-    ) -> Result<Step, Reason> {
+    fn step(&self, open: &OpenSource, plan: &Plan, machine: &Machine, goal: Goal) -> Result<Step, Reason> {
         let world = self.world;
-        let opened = self.opened(open, plan, platform).map_err(|error| Reason::Tree(error.into()))?;
+        let opened = self.opened(open, plan, machine.platform).map_err(|error| Reason::Tree(error.into()))?;
         let user_base = user_base()?;
         let order = Order {
             open,
@@ -186,13 +204,19 @@ impl<'a> FromSource<'a> {
         if let Some(step) = wheel::known(&order, world) {
             return Ok(step);
         }
-        if goal == Goal::Wheel {
-            world.listener.hear(Event::Step(format!("building {} from source", open.source.shown())));
+        let shown = open.source.shown();
+        if self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(shown.clone()) {
+            world.listener.hear(Event::Step(format!("building {shown} from source")));
         }
-        let laid_out = self.laid_out(&opened, &user_base)?;
+        // A folder is built again and again, so its tree is worth bytecode. Without it, Python would compile the backend
+        // each time.
+        let is_edited = matches!(open.source.place, SourcePlace::Folder(_))
+            && Architecture::of_host() == Some(machine.platform.architecture);
+        let bytecode = if is_edited { Bytecode::All } else { Bytecode::None };
+        let laid_out = self.laid_out(&opened, &user_base, bytecode)?;
         let mut laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner);
         let LaidOut { tree, stage } = &mut *laid_out;
-        wheel::build(&order, Site { tree, stage, emulation: emulation.clone() }, world)
+        wheel::build(&order, Site { tree, stage, emulation: machine.emulation.clone() }, world)
     }
 
     /// Resolves, fetches and opens the parcels of a build's tree.
@@ -210,7 +234,12 @@ impl<'a> FromSource<'a> {
     }
 
     /// Lays out the tree of a build, or returns it if it was laid out before.
-    fn laid_out(&self, opened: &Opened, user_base: &UserBase) -> Result<Arc<Mutex<LaidOut>>, Reason> {
+    fn laid_out(
+        &self,
+        opened: &Opened,
+        user_base: &UserBase,
+        bytecode: Bytecode,
+    ) -> Result<Arc<Mutex<LaidOut>>, Reason> {
         let digests: Vec<Digest> = opened.parts.iter().map(|part| part.parcel).collect();
         let key = Digest::of_fields(digests.iter().map(|digest| digest.as_bytes().as_slice()));
         let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
@@ -225,8 +254,13 @@ impl<'a> FromSource<'a> {
             workdir: None,
         };
         let assembly = assemble(&opened.lock, &opened.parts, &wanted, &self.world.store);
-        let tree = assembly.map_err(|error| Reason::Tree(error.into()))?.tree;
-        let laid_out = Arc::new(Mutex::new(LaidOut { tree, stage: self.world.stages.stage() }));
+        let mut assembly = assembly.map_err(|error| Reason::Tree(error.into()))?;
+        let mut stage = self.world.stages.stage();
+        let wanted = CompileRequest { bytecode, version: self.request.python.version, user_base, scripts: &[] };
+        let bench = Workbench { workshop: None, stage: &mut stage };
+        let tree = std::mem::take(&mut assembly.tree);
+        let tree = compile(tree, &assembly, &wanted, bench, self.world).map_err(|error| Reason::Tree(error.into()))?;
+        let laid_out = Arc::new(Mutex::new(LaidOut { tree, stage }));
         trees.insert(key, Arc::clone(&laid_out));
         Ok(laid_out)
     }

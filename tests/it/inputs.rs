@@ -114,7 +114,7 @@ fn hashes_of_a_requirements_file_hold_for_wheels_of_an_index_too() {
 }
 
 #[test]
-fn what_would_have_to_be_built_is_refused_with_a_way_out() {
+fn an_input_that_cannot_be_used_is_refused_with_a_way_out() {
     let world = World::usual();
     std::fs::create_dir(world.path("project")).unwrap();
     std::fs::write(world.path("project/pyproject.toml"), "[project]\nname = \"tool\"\nversion = \"1\"\n").unwrap();
@@ -134,25 +134,27 @@ fn what_would_have_to_be_built_is_refused_with_a_way_out() {
     insta::assert_snapshot!(world.errors(&table), @r#"
     $ ./project -t x
     exit 1
-    error: cannot use `./project`: a project folder would have to be built, and lath uses only wheels
-
-    hint: build a wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file
+    error: cannot build tool from source
+      cause: cannot make the tree in which it is built
+      cause: cannot resolve `setuptools>=40.8.0` for python 3.13 on linux/amd64
+      cause: Because setuptools is not on `[INDEX]/simple/` and the request requires
+             setuptools>=40.8.0, the request cannot be met.
 
     $ ./tool-1.0.tar.gz -t x
     exit 1
-    error: cannot use `./tool-1.0.tar.gz`: a source distribution would have to be built, and lath uses only wheels
-
-    hint: build a wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file
+    error: cannot build [DIR]/tool-1.0.tar.gz from source
+      cause: cannot use the archive `[DIR]/tool-1.0.tar.gz`
+      cause: it is neither a tar archive, compressed with gzip or xz, nor a zip archive
 
     $ git+https://host.example/a/b -t x
     exit 1
-    error: cannot use `git+https://host.example/a/b`: a repository would have to be built, and lath uses only wheels
+    error: cannot fetch the repository `https://host.example/a/b`: this machine has no `git`
 
-    hint: build a wheel first (`pip wheel --no-deps`, `uv build --wheel`), and name that file
+    hint: install git on this machine, or name an archive of the source by its URL
 
     $ script.py -t x
     exit 1
-    error: cannot use `script.py`: a script would have to be built, and lath uses only wheels
+    error: cannot use `script.py`: a script cannot be installed
 
     hint: name the distributions that the script imports, and add the script with `--copy SCRIPT:/opt/app/bin/`
 
@@ -348,10 +350,10 @@ fn a_requirements_file_is_read_as_pip_reads_it() {
 #[test]
 fn an_option_of_a_requirements_file_that_is_not_followed_is_named_with_its_line() {
     let world = World::usual();
-    fs_err::write(world.path("list.txt"), "tool\n--no-binary tool\n--trusted-host h.example\n").unwrap();
+    fs_err::write(world.path("list.txt"), "tool\n--use-feature x\n--trusted-host h.example\n").unwrap();
     let (said, _) = built(&world, "-r list.txt -t tool", &[]);
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    for words in ["`--no-binary tool` has no effect (list.txt, line 2)", "`--trusted-host h.example` has no effect"] {
+    for words in ["`--use-feature x` has no effect (list.txt, line 2)", "`--trusted-host h.example` has no effect"] {
         assert!(said.contains(words), "{words}: {said}");
     }
     fs_err::write(world.path("list.txt"), "tool\n\n--colour red\n").unwrap();

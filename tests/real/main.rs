@@ -5,6 +5,7 @@
 //! with the reason. If `LATH_REQUIRE_ALL` is set, it fails instead (docs/decisions/0060-tests-name-what-they-need.md).
 
 mod bases;
+mod builds;
 mod compare;
 mod confinement;
 mod containers;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let groups = [
         sandbox::trials(),
         projects::trials(),
+        builds::trials(),
         proof::trials(),
         confinement::trials(),
         git::trials(),

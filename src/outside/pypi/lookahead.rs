@@ -28,9 +28,17 @@ type Asked = (Requirement, Option<Requiring>);
 #[derive(Clone)]
 struct Requiring {
     wheel: String,
-    /// Whether the distribution itself is a file or folder on this machine. Only such a one may require files and
-    /// repositories.
-    is_local: bool,
+    trust: Trust,
+}
+
+/// How far the user trusts the author of a distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// It is a project of the user. It may require files on this machine and repositories.
+    Own,
+    /// It is a file on this machine. It may require other files.
+    Local,
+    Foreign,
 }
 
 impl Resolve<'_> {
@@ -62,8 +70,8 @@ impl Resolve<'_> {
                 return Err(PypiError::TooManyWheels { max: MAX_WHEELS });
             }
             let read = futures::stream::iter(wheels).map(|(requirement, dist)| self.requested_by(requirement, dist));
-            let read: Vec<(RequestedRequirements, bool)> = read.buffered(REQUESTS).try_collect().await?;
-            for (requested, is_local) in read {
+            let read: Vec<(RequestedRequirements, Trust)> = read.buffered(REQUESTS).try_collect().await?;
+            for (requested, trust) in read {
                 let hashes = hasher.augment_with_requirements(requested.requirements().iter());
                 hasher = hashes.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
                 let wheel = format!("{} {}", requested.package(), requested.version());
@@ -72,8 +80,9 @@ impl Resolve<'_> {
                     applied.filter(|requirement| requirement.evaluate_markers(Some(markers), requested.extras()));
                 queue.extend(needed.map(|requirement| {
                     // If the wheel does not contain this requirement, it comes from the user's constraints.
-                    let is_local = is_local || !requested.requirements().contains(&requirement);
-                    (requirement.into_owned(), Some(Requiring { wheel: wheel.clone(), is_local }))
+                    let is_named = !requested.requirements().contains(&requirement);
+                    let trust = if is_named { Trust::Own } else { trust };
+                    (requirement.into_owned(), Some(Requiring { wheel: wheel.clone(), trust }))
                 }));
                 found.push(requested);
             }
@@ -81,13 +90,13 @@ impl Resolve<'_> {
         Ok((found, hasher))
     }
 
-    /// Returns the requirements of the wheel `dist`, which `requirement` names, and whether it is a file on this
-    /// machine. From then on uv finds its metadata in memory.
+    /// Returns the requirements of `dist`, which `requirement` names, and how far its author is trusted. From then on uv
+    /// finds its metadata in memory.
     async fn requested_by(
         &self,
         requirement: Requirement,
         dist: Dist,
-    ) -> Result<(RequestedRequirements, bool), PypiError> {
+    ) -> Result<(RequestedRequirements, Trust), PypiError> {
         let not_a_wheel = || PypiError::NotAWheel { distribution: public(&dist.to_string()) };
         let archive = match &dist {
             Dist::Source(source) => self.metadata.sources.of(source).await.map_err(PypiError::Build)?,
@@ -105,9 +114,12 @@ impl Resolve<'_> {
             false => needed,
         };
         let needed = Box::into_iter(requires_dist).map(itself).collect();
-        let is_local =
-            matches!(requirement.source, RequirementSource::Path { .. } | RequirementSource::Directory { .. });
-        Ok((RequestedRequirements::new(name, version, requirement.extras.clone(), needed, false), is_local))
+        let trust = match requirement.source {
+            RequirementSource::Directory { .. } => Trust::Own,
+            RequirementSource::Path { .. } => Trust::Local,
+            _ => Trust::Foreign,
+        };
+        Ok((RequestedRequirements::new(name, version, requirement.extras.clone(), needed, false), trust))
     }
 }
 
@@ -115,16 +127,16 @@ impl Resolve<'_> {
 /// elsewhere requires it, because its author must not decide which files are read here, and a repository, because
 /// fetching it starts a program on this machine.
 fn refuse(requirement: &Requirement, requiring: Option<&Requiring>) -> Result<(), PypiError> {
-    let Some(Requiring { wheel, is_local }) = requiring else {
+    let Some(Requiring { wheel, trust }) = requiring else {
         return refuse_source(&requirement.to_string(), &requirement.source);
     };
     let wheel = wheel.clone();
     let shown = public(&requirement.to_string());
     match &requirement.source {
-        RequirementSource::Path { .. } | RequirementSource::Directory { .. } if !is_local => {
+        RequirementSource::Path { .. } | RequirementSource::Directory { .. } if *trust == Trust::Foreign => {
             return Err(PypiError::RequiresLocal { wheel, requirement: shown });
         }
-        RequirementSource::GitDirectory { .. } if !is_local => {
+        RequirementSource::GitDirectory { .. } if *trust != Trust::Own => {
             return Err(PypiError::RequiresSource { wheel, requirement: shown, what: Source::Repository });
         }
         _ => {}

@@ -5,6 +5,7 @@
 mod ahead;
 mod bounded;
 mod explain;
+mod hashes;
 mod indexes;
 mod lookahead;
 mod metadata_entry;
@@ -62,7 +63,7 @@ use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
 pub(crate) use crate::outside::pypi::project::{fits, read_project};
-pub(crate) use crate::outside::pypi::sources::{SourceFailure, SourceTexts, Sources};
+pub(crate) use crate::outside::pypi::sources::{SourceFailure, SourceTexts, Sources, is_same_version};
 pub(crate) use crate::outside::pypi::target::System;
 pub(crate) use crate::outside::pypi::wheels::{Answer, ChosenSource, DirectWheel, Place};
 

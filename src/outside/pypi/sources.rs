@@ -15,7 +15,7 @@ use uv_client::RegistryClient;
 use uv_configuration::NoSources;
 use uv_distribution::{ArchiveMetadata, Metadata};
 use uv_distribution_types::{DistributionMetadata, IsBuildBackendError, Name as _, SourceDist};
-use uv_git::GitHttpSettings;
+use uv_git::{GIT, GitHttpSettings};
 use uv_git_types::GitUrl;
 use uv_normalize::PackageName;
 use uv_pep440::Version;
@@ -30,8 +30,8 @@ use crate::model::lock::LockedWheel;
 use crate::model::secret_text::{public, without_credentials};
 use crate::model::source::{Source, SourcePlace};
 use crate::outside::credentials::Credentials;
+use crate::outside::pypi::hashes::sha256s;
 use crate::outside::pypi::no_builds::NoBuilds;
-use crate::outside::pypi::wheels::sha256s;
 use crate::outside::pypi::{Cause, redacted};
 
 /// Fetches sources, and builds them into wheels. The methods block.
@@ -84,6 +84,8 @@ impl SourceFailure {
 
 #[derive(Debug, Error)]
 pub(crate) enum SourceError {
+    #[error("cannot fetch the repository `{url}`: this machine has no `git`")]
+    NoGit { url: String },
     #[error("cannot fetch the repository `{url}`")]
     Git { url: String, source: Cause },
     #[error("cannot read `{file}` of {source_shown}")]
@@ -105,9 +107,7 @@ pub(crate) enum SourceError {
 impl Hints for SourceError {
     fn own_hints(&self) -> Vec<Hint> {
         match self {
-            Self::Git { source, .. } if source.to_string().contains("Git executable") => {
-                vec![Hint::Request(RequestHint::InstallGit)]
-            }
+            Self::NoGit { .. } => vec![Hint::Request(RequestHint::InstallGit)],
             _ => Vec::new(),
         }
     }
@@ -245,6 +245,9 @@ impl SourceMetadata<'_> {
     /// Fetches a repository with the host's git.
     async fn checkout(&self, git: &GitUrl) -> Result<SourcePlace, SourceError> {
         let url = String::from(without_credentials(&url::Url::from(git.url().clone())));
+        if GIT.is_err() {
+            return Err(SourceError::NoGit { url });
+        }
         let settings = GitHttpSettings::default().with_offline(self.client.connectivity().is_offline());
         let cache = self.context.cache().bucket(CacheBucket::Git);
         let fetched = self.context.git().fetch(git, settings, cache, None).await;
@@ -325,25 +328,25 @@ fn allowed(dist: &SourceDist, hashes: &HashStrategy) -> Result<Vec<Digest>, Sour
 /// Returns the place of a source that is not in a repository.
 fn place_of(dist: &SourceDist, credentials: &Credentials) -> Result<SourcePlace, SourceError> {
     let unsupported = || SourceError::Unsupported { distribution: public(&dist.to_string()) };
-    let on_server = |url: &DisplaySafeUrl| {
+    let on_server = |url: &DisplaySafeUrl, is_indexed: bool| {
         credentials.remember(url.as_str());
         let mut url = url::Url::from(url.clone());
         url.set_fragment(None);
         let file_name = url.path_segments().and_then(Iterator::last).unwrap_or_default().to_owned();
-        SourcePlace::Url { url: without_credentials(&url).into(), file_name }
+        SourcePlace::Url { url: without_credentials(&url).into(), file_name, is_indexed }
     };
     match dist {
         SourceDist::Registry(registry) => {
             let url = registry.file.url.to_url().map_err(|_| unsupported())?;
             if url.scheme() != "file" {
-                return Ok(on_server(&url));
+                return Ok(on_server(&url, true));
             }
             // A server must not name a file of this machine.
             let is_local = registry.index.url().scheme() == "file";
             let path = url::Url::from(url).to_file_path().ok().filter(|_| is_local);
             path.map(SourcePlace::Path).ok_or_else(unsupported)
         }
-        SourceDist::DirectUrl(direct) => Ok(on_server(&direct.location)),
+        SourceDist::DirectUrl(direct) => Ok(on_server(&direct.location, false)),
         SourceDist::Path(path) => Ok(SourcePlace::Path(path.install_path.to_path_buf())),
         SourceDist::Directory(directory) => Ok(SourcePlace::Folder(directory.install_path.to_path_buf())),
         SourceDist::GitDirectory(_) | SourceDist::GitPath(_) => Err(unsupported()),
@@ -398,6 +401,15 @@ fn check(metadata: &ResolutionMetadata, source: &Source, version: Option<&Versio
         return Err(SourceError::OtherVersion { source_shown: source.shown(), found: metadata.version.to_string() });
     }
     Ok(())
+}
+
+/// Returns whether two versions are the same one, as PEP 440 spells them. The local part of `found` counts only if
+/// `wanted` has one.
+pub(crate) fn is_same_version(wanted: &str, found: &str) -> bool {
+    match (wanted.parse::<Version>(), found.parse::<Version>()) {
+        (Ok(wanted), Ok(found)) => wanted == found || wanted == found.without_local(),
+        _ => false,
+    }
 }
 
 fn unreadable(file: &'static str, source: &Source, error: MetadataError) -> SourceError {

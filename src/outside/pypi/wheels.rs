@@ -8,7 +8,6 @@ use uv_distribution_types::{
     BuiltDist, Diagnostic as _, Dist, HashPolicy, Name as _, Node, RegistryBuiltDist, Resolution, ResolvedDist,
     SourceDist,
 };
-use uv_pypi_types::{HashAlgorithm, HashDigest};
 use uv_types::HashStrategy;
 
 use crate::model::digest::Digest;
@@ -17,6 +16,7 @@ use crate::model::secret_text::{public, without_credentials};
 use crate::model::source::Source;
 use crate::outside::credentials::Credentials;
 use crate::outside::pypi::ahead::Expected;
+use crate::outside::pypi::hashes::sha256s;
 use crate::outside::pypi::sources::SourceMetadata;
 use crate::outside::pypi::{PypiError, redacted};
 
@@ -257,11 +257,6 @@ fn direct(
         is_requested,
         required_by: Vec::new(),
     }
-}
-
-pub(super) fn sha256s(hashes: &[HashDigest]) -> impl Iterator<Item = Digest> {
-    let sha256s = hashes.iter().filter(|hash| hash.algorithm() == HashAlgorithm::Sha256);
-    sha256s.filter_map(|hash| hash.digest.parse::<Digest>().ok())
 }
 
 #[cfg(test)]

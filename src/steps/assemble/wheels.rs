@@ -14,6 +14,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{ConsoleScript, PartEntry, RecordFault, RecordFaultKind, WheelPart};
 use crate::model::platform::PythonVersion;
+use crate::model::source::BuiltFrom;
 use crate::model::tree::{Kind, Node, Origin};
 use crate::model::user_base::UserBase;
 use crate::outside::facts::{self, Kept};
@@ -272,14 +273,30 @@ fn complete_record(
 }
 
 /// Returns `direct_url.json` (packaging.python.org, "Recording the Direct URL Origin") for a wheel that a requirement
-/// names by URL. A wheel given by path gets none, because that would reveal its path on the building machine.
+/// names by URL, or for its source. A distribution given by path gets none, because that would reveal its path on the
+/// building machine.
 fn direct_url(wheel: &LockedWheel) -> Option<String> {
-    let digest = wheel.digest.to_string();
-    let origin = serde_json::json!({
-        "archive_info": { "hash": format!("sha256={digest}"), "hashes": { "sha256": digest } },
-        "url": wheel.url,
-    });
-    (wheel.source == WheelSource::Url).then(|| origin.to_string())
+    if wheel.source != WheelSource::Url {
+        return None;
+    }
+    let archive = |url: &str, digest: &Digest| {
+        let digest = digest.to_string();
+        let hashes = serde_json::json!({ "hash": format!("sha256={digest}"), "hashes": { "sha256": digest } });
+        serde_json::json!({ "archive_info": hashes, "url": url })
+    };
+    let (mut origin, subdirectory) = match &wheel.built_from {
+        None => (archive(&wheel.url, &wheel.digest), &None),
+        Some(BuiltFrom::Archive { url, digest, subdirectory }) => (archive(url, digest), subdirectory),
+        Some(BuiltFrom::Git { url, commit, subdirectory }) => {
+            let info = serde_json::json!({ "vcs": "git", "commit_id": commit });
+            (serde_json::json!({ "vcs_info": info, "url": url }), subdirectory)
+        }
+        Some(BuiltFrom::Folder { .. }) => return None,
+    };
+    if let Some(subdirectory) = subdirectory {
+        origin["subdirectory"] = subdirectory.as_str().into();
+    }
+    Some(origin.to_string())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod calls;
 mod debian;
 mod direct;
 mod needs;
+mod source;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +29,7 @@ use crate::model::request::{BaseRequest, Distribution, ResolveRequest, TrimLevel
 use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
-use crate::outside::pypi::{Answer, ChosenSource, Expected, PypiError, SourceFailure, Sources, System};
+use crate::outside::pypi::{Answer, Expected, PypiError, SourceFailure, Sources, System};
 use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
 
@@ -167,9 +168,7 @@ impl Choice<'_> {
         }
         let mut wheels = self.answer.wheels.clone();
         wheels.extend(direct::bring_all(&self.answer.direct, world)?);
-        for chosen in &self.answer.sources {
-            wheels.push(built(chosen, self.sources)?);
-        }
+        wheels.extend(source::build_all(&self.answer.sources, self.sources)?);
         wheels.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(wheels)
     }
@@ -182,13 +181,6 @@ impl Choice<'_> {
         hints.extend(half.uncarried(&self.request.base.suite));
         Ok(PlatformLock { platform: self.platform, wheels, debs: half.debs, hints })
     }
-}
-
-/// Builds the wheel of a source.
-fn built(chosen: &ChosenSource, sources: &dyn Sources) -> Result<LockedWheel, ResolveError> {
-    let wheel = sources.wheel(&chosen.source).map_err(ResolveError::Build)?;
-    let required_by = chosen.required_by.clone();
-    Ok(LockedWheel { is_requested: chosen.is_requested, required_by, ..wheel })
 }
 
 /// The key of the pages that a request used last time.

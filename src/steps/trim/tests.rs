@@ -74,6 +74,7 @@ impl Given {
             is_requested: true,
             required_by: Vec::new(),
             source: WheelSource::default(),
+            built_from: None,
         });
         self
     }

@@ -1,19 +1,21 @@
 //! The output of a failed build -> what is missing: compilers, which lath adds by itself, and packages for a hint.
 
 use crate::catalog::builds;
-use crate::model::hint::{Addition, Hint, RequestHint};
+use crate::model::hint::{Addition, BuildHint, Hint};
 use crate::model::platform::PythonVersion;
+use crate::model::secret_text::public;
 
 /// The number of last lines that are searched and shown.
 const LINES: usize = 40;
 const MAX_LINE_CHARS: usize = 400;
 
-/// Returns the last lines of a log, without control characters, so that it cannot change the user's terminal.
+/// Returns the last lines of a log, without credentials, and without control characters, which could change the user's
+/// terminal.
 pub(super) fn last_lines(log: &[u8]) -> String {
     let text = String::from_utf8_lossy(log);
     let lines: Vec<String> = text.lines().map(plain).filter(|line| !line.trim().is_empty()).collect();
     let first = lines.len().saturating_sub(LINES);
-    lines[first..].join("\n")
+    public(&lines[first..].join("\n"))
 }
 
 fn plain(line: &str) -> String {
@@ -123,11 +125,11 @@ pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
             Missing::Header(header) => builds::package_of_header(header, python),
             Missing::Library(library) => builds::package_of_library(library).map(str::to_owned),
             Missing::Module(module) => {
-                hints.push(Hint::Request(RequestHint::BuildModule { module: module.clone() }));
+                hints.push(Hint::Build(BuildHint::Module { module: module.clone() }));
                 continue;
             }
             Missing::Network => {
-                hints.push(Hint::Request(RequestHint::NoNetwork));
+                hints.push(Hint::Build(BuildHint::NoNetwork));
                 continue;
             }
         };
@@ -136,7 +138,7 @@ pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
             Some(package) => hints.push(Hint::Absent { name: name.clone(), add: Addition::BuildPackage(package) }),
             // Any missing file of the source itself has the same message.
             None if matches!(one, Missing::Program(_)) => {}
-            None => hints.push(Hint::Request(RequestHint::BuildPackage { missing: name.clone() })),
+            None => hints.push(Hint::Build(BuildHint::Package { missing: name.clone() })),
         }
     }
     hints.dedup();
@@ -186,8 +188,8 @@ mod tests {
         let add = Addition::BuildPackage("libffi-dev".to_owned());
         assert_eq!(hints(&header, python), [Hint::Absent { name: "ffi.h".to_owned(), add }]);
         let unknown = missing("fatal error: unheard/of.h: No such file or directory");
-        let hint = RequestHint::BuildPackage { missing: "unheard/of.h".to_owned() };
-        assert_eq!(hints(&unknown, python), [Hint::Request(hint)]);
+        let hint = BuildHint::Package { missing: "unheard/of.h".to_owned() };
+        assert_eq!(hints(&unknown, python), [Hint::Build(hint)]);
     }
 
     #[test]
@@ -196,5 +198,6 @@ mod tests {
         let shown = last_lines(log.as_bytes());
         assert_eq!(shown.lines().count(), LINES);
         assert!(shown.starts_with("line 60\n") && shown.ends_with("line 99"), "{shown}");
+        assert_eq!(last_lines(b"no answer of https://me:secret@host/x"), "no answer of https://host/x");
     }
 }

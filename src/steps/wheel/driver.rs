@@ -168,7 +168,7 @@ fn report(outcome: &Outcome, work: &Path) -> Result<Report, Reason> {
     }
     let log = super::advice::last_lines(&log);
     if outcome.exit_code != 0 {
-        return Err(Reason::Backend { log, hints: Vec::new() });
+        return Err(Reason::Backend { exit_code: outcome.exit_code, log, hints: Vec::new() });
     }
     let Ok(file) = open_written(&work.join("result.json")) else { return Err(Reason::NoResult { log }) };
     let mut text = String::new();
@@ -197,5 +197,43 @@ pub(super) fn open_written(path: &Path) -> io::Result<fs::File> {
     match file.metadata()?.is_file() {
         true => Ok(file),
         false => Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is not a file", path.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(exit_code: i32, is_timeout: bool) -> Outcome {
+        Outcome { exit_code, stdout: Vec::new(), stderr: b"Killed".to_vec(), is_timeout }
+    }
+
+    #[test]
+    fn a_report_counts_only_if_the_driver_ended_well() {
+        let work = tempfile::tempdir().unwrap();
+        let told = |outcome: &Outcome| match report(outcome, work.path()) {
+            Ok(Report::Wheel(name)) => format!("wheel {name}"),
+            Ok(other) => format!("{other:?}"),
+            Err(reason) => reason.to_string(),
+        };
+        assert_eq!(told(&ended(0, false)), "its build backend gives no result:\nKilled");
+        fs::write(work.path().join("result.json"), r#"{"wheel": "x-1-py3-none-any.whl"}"#).unwrap();
+        fs::write(work.path().join("log"), [vec![b'x'; 70 << 10], b"\nthe end\n".to_vec()].concat()).unwrap();
+        assert_eq!(told(&ended(0, false)), "wheel x-1-py3-none-any.whl");
+        let failed = told(&ended(137, false));
+        assert!(failed.starts_with("its build backend fails with exit code 137:\nxxx"), "{failed}");
+        assert!(failed.ends_with("\nthe end\nKilled"), "{failed}");
+        let hung = told(&ended(137, true));
+        assert!(hung.starts_with("its build backend does not finish in 30 minutes; its last lines are:\n"), "{hung}");
+        fs::write(work.path().join("result.json"), r#"{"another": 1}"#).unwrap();
+        assert!(told(&ended(0, false)).starts_with("its build backend gives no result"));
+    }
+
+    #[test]
+    fn a_link_in_place_of_a_report_is_not_followed() {
+        let work = tempfile::tempdir().unwrap();
+        fs::write(work.path().join("secret"), r#"{"metadata": "secret"}"#).unwrap();
+        fs_err::os::unix::fs::symlink(work.path().join("secret"), work.path().join("result.json")).unwrap();
+        assert!(matches!(report(&ended(0, false), work.path()), Err(Reason::NoResult { .. })));
     }
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::formats::sdist::SdistError;
 use crate::formats::wheel::{PlainError, WheelError};
 use crate::model::digest::Digest;
-use crate::model::hint::{Hint, Hints, MachineHint, RequestHint};
+use crate::model::hint::{BuildHint, Hint, Hints, MachineHint};
 use crate::outside::http::HttpError;
 use crate::outside::pypi::SourceFailure;
 use crate::outside::sandbox::SandboxError;
@@ -37,7 +37,7 @@ pub(crate) enum Reason {
     Archive { file_name: String, source: SdistError },
     #[error("cannot read `{path}`")]
     Folder { path: PathBuf, source: io::Error },
-    #[error("the folder `{path}` has more than {limit} that git would track")]
+    #[error("the folder `{path}` has more than {limit} that git does not ignore")]
     LargeFolder { path: PathBuf, limit: &'static str },
     #[error("the link `{path}` leads outside of the folder")]
     Link { path: PathBuf },
@@ -55,8 +55,8 @@ pub(crate) enum Reason {
     NotAllowed,
     #[error("its build backend still wants other requirements after {rounds} rounds: {}", .requires.join(", "))]
     Restless { rounds: usize, requires: Vec<String> },
-    #[error("its build backend fails:\n{log}")]
-    Backend { log: String, hints: Vec<Hint> },
+    #[error("its build backend fails with exit code {exit_code}:\n{log}")]
+    Backend { exit_code: i32, log: String, hints: Vec<Hint> },
     #[error("its build backend does not finish in {minutes} minutes; its last lines are:\n{log}")]
     Timeout { minutes: u64, log: String },
     #[error("{0}")]
@@ -107,13 +107,13 @@ impl Hints for Reason {
     fn own_hints(&self) -> Vec<Hint> {
         let hint = match self {
             Self::Backend { hints, .. } => return hints.clone(),
-            Self::NoCargoLock | Self::ForeignCrate { .. } => RequestHint::OtherSource,
-            Self::NotAllowed => RequestHint::AllowBuild,
-            Self::LargeFolder { .. } => RequestHint::IgnoreFiles,
+            Self::NoCargoLock | Self::ForeignCrate { .. } => BuildHint::OtherSource,
+            Self::NotAllowed => BuildHint::Allow,
+            Self::LargeFolder { .. } => BuildHint::IgnoreFiles,
             Self::Foreign { .. } => return vec![Hint::Machine(MachineHint::InstallEmulator)],
             _ => return Vec::new(),
         };
-        vec![Hint::Request(hint)]
+        vec![Hint::Build(hint)]
     }
 
     fn wrapped(&self) -> Option<&dyn Hints> {

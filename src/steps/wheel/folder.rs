@@ -62,10 +62,10 @@ pub(super) fn wants_git(project: &Path, root: &Path) -> bool {
     root.join(".git").is_dir() && ["pyproject.toml", "setup.cfg", "setup.py"].into_iter().any(uses_git)
 }
 
-/// Writes the files of the folder `root` that git tracks or would track to an archive, with the history of the
-/// repository if `has_git` is set. Returns its digest.
+/// Writes the files of the folder `root` that git does not ignore to an archive, with the history of the repository if
+/// `has_git` is set. Returns its digest.
 pub(super) fn archive(root: &Path, has_git: bool, store: &Store) -> Result<Digest, Reason> {
-    let mut files = tracked(root)?;
+    let mut files = not_ignored(root)?;
     if has_git {
         files.extend(history(root)?);
     }
@@ -77,20 +77,24 @@ pub(super) fn archive(root: &Path, has_git: bool, store: &Store) -> Result<Diges
     let mut writer = io::BufWriter::with_capacity(128 << 10, file);
     let mut bytes = 0;
     for path in files {
-        bytes += write(root, &path, &mut writer)?;
+        bytes += fs::symlink_metadata(root.join(&path)).map_err(|error| unreadable(&path, error))?.len();
         if bytes > MAX_BYTES {
             return Err(Reason::LargeFolder { path: root.to_owned(), limit: "1 GiB of files" });
         }
+        write(root, &path, &mut writer)?;
     }
     writer.write_all(&tarball::END).and_then(|()| writer.flush()).map_err(Reason::Work)?;
     Ok(store.copy_parcel(&path)?.0)
 }
 
-/// Returns the paths of the files that git tracks or would track, relative to `root`.
-fn tracked(root: &Path) -> Result<Vec<PathBuf>, Reason> {
+/// Returns the paths of the files that git does not ignore, relative to `root`.
+fn not_ignored(root: &Path) -> Result<Vec<PathBuf>, Reason> {
+    // Without a repository, only the folder's own files say what is ignored.
+    let is_in_repository = root.ancestors().any(|folder| folder.join(".git").exists());
     let mut walk = WalkBuilder::new(root);
-    // The user's own settings must not decide what a build contains.
-    walk.hidden(false).ignore(false).git_global(false).git_exclude(true).git_ignore(true).follow_links(false);
+    walk.hidden(false).ignore(false).follow_links(false);
+    // The settings of the user's git must not decide what a build contains.
+    walk.git_ignore(true).git_exclude(true).git_global(false).require_git(is_in_repository).parents(is_in_repository);
     walk.filter_entry(|entry| {
         let name = entry.file_name().to_string_lossy();
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
@@ -135,8 +139,8 @@ fn add(root: &Path, path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Reason>
     Ok(())
 }
 
-/// Writes one file or link. Returns its size in bytes.
-fn write(root: &Path, path: &Path, writer: &mut impl io::Write) -> Result<u64, Reason> {
+/// Writes one file or link.
+fn write(root: &Path, path: &Path, writer: &mut impl io::Write) -> Result<(), Reason> {
     let own = root.join(path);
     let failed = |source| unreadable(&own, source);
     let name = path.to_str().ok_or_else(|| failed(io::Error::other("its name is not UTF-8")))?;
@@ -149,14 +153,12 @@ fn write(root: &Path, path: &Path, writer: &mut impl io::Write) -> Result<u64, R
             return Err(Reason::Link { path: own });
         }
         let node = Node::link(target.to_string_lossy(), Origin::User);
-        tarball::write_node(writer, &place, &node, epoch_secs, &mut io::empty()).map_err(failed)?;
-        return Ok(0);
+        return tarball::write_node(writer, &place, &node, epoch_secs, &mut io::empty()).map_err(failed);
     }
     let mode = if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
     let mut file = fs::File::open(&own).map_err(failed)?;
     let node = Node::file(Digest::of(b""), metadata.len(), mode, Origin::User);
-    tarball::write_node(writer, &place, &node, epoch_secs, &mut file).map_err(failed)?;
-    Ok(metadata.len())
+    tarball::write_node(writer, &place, &node, epoch_secs, &mut file).map_err(failed)
 }
 
 /// Returns whether the link at `path` leads to a place in the folder that `path` is relative to.
@@ -206,19 +208,31 @@ mod tests {
     ];
 
     #[test]
-    fn files_that_git_would_track_go_in_and_give_the_same_archive_elsewhere() {
+    fn files_that_git_does_not_ignore_go_in_and_give_the_same_archive_elsewhere() {
         let (_home, store) = store();
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let digests = folders.each_ref().map(|folder| {
             lay_out(folder.path(), &FILES);
-            lay_out(folder.path(), &[(".git/HEAD", "ref: refs/heads/main")]);
             archive(folder.path(), false, &store).unwrap()
         });
         assert_eq!(digests[0], digests[1]);
+        lay_out(folders[0].path(), &[(".git/HEAD", "ref: refs/heads/main"), (".git/refs/x", "")]);
+        assert_eq!(archive(folders[0].path(), false, &store).unwrap(), digests[0]);
+        assert_ne!(archive(folders[0].path(), true, &store).unwrap(), digests[0]);
         let archive = fs::File::open(store.parcel_path(&digests[0])).unwrap();
         let sdist = sdist::read(archive, None).unwrap();
         assert_eq!(sdist.files, [".github/ci.yaml", ".gitignore", "pyproject.toml", "src/x/__init__.py"]);
         assert_eq!((sdist.top.as_str(), sdist.pyproject.as_deref()), (TOP, Some("[project]")));
+    }
+
+    #[test]
+    fn a_folder_that_is_too_large_is_refused() {
+        let (_home, store) = store();
+        let folder = tempfile::tempdir().unwrap();
+        fs::File::create(folder.path().join("data")).unwrap().set_len(MAX_BYTES + 1).unwrap();
+        assert!(matches!(archive(folder.path(), false, &store), Err(Reason::LargeFolder { .. })));
+        lay_out(folder.path(), &[(".gitignore", "data")]);
+        archive(folder.path(), false, &store).unwrap();
     }
 
     #[test]

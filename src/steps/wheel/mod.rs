@@ -1,7 +1,7 @@
 //! Source -> wheel. The build backend of the source runs in the sandbox, without network, in a tree of its own that has
 //! Python, the requirements of the build and compilers. The image never contains this tree.
 //!
-//! A build is repeated only if something changes that takes part in it (docs/decisions/0063-builds-from-source.md).
+//! A build is repeated only if something changes that takes part in it (docs/decisions/0048-builds-from-source.md).
 
 mod advice;
 mod crates;
@@ -29,10 +29,11 @@ use crate::formats::metadata;
 use crate::formats::wheel::Wheel;
 use crate::model::digest::Digest;
 use crate::model::lock::PlatformLock;
-use crate::model::platform::PythonVersion;
+use crate::model::platform::{Platform, PythonVersion};
 use crate::model::request::BuildsRequest;
 use crate::model::tree::Tree;
 use crate::model::user_base::UserBase;
+use crate::outside::pypi::is_same_version;
 use crate::outside::sandbox::Emulation;
 use crate::outside::stage::Stage;
 use crate::outside::store::Bucket;
@@ -106,7 +107,7 @@ struct Key<'a> {
 }
 
 impl Order<'_> {
-    fn key(&self) -> Digest {
+    fn key(&self, goal: Goal) -> Digest {
         let debs = self.lock.debs.iter().map(|deb| deb.digest);
         Digest::of_key(&Key {
             source: self.open.archive,
@@ -117,7 +118,7 @@ impl Order<'_> {
             requires: &self.plan.requires,
             settings: &self.builds.config_settings,
             user_base: self.user_base.to_string(),
-            goal: self.goal,
+            goal,
             driver: DRIVER,
         })
     }
@@ -132,7 +133,7 @@ impl Order<'_> {
 
 /// Returns what the same build came to before, if its result is still in the store.
 pub(crate) fn known(order: &Order<'_>, world: &World) -> Option<Step> {
-    let step: Step = world.store.entry(Bucket::Builds, &order.key())?;
+    let step: Step = world.store.entry(Bucket::Builds, &order.key(order.goal))?;
     match &step {
         Step::Wheel(wheel) if !world.store.has_parcel(&wheel.digest, Some(wheel.size_bytes)) => None,
         _ => Some(step),
@@ -153,32 +154,33 @@ pub(crate) fn build(order: &Order<'_>, site: Site<'_>, world: &World) -> Result<
     let built = run(order, site, crates.as_deref(), folder.path(), world)
         .and_then(|report| keep(order, report, &desk, world))
         .map_err(|reason| advised(reason, order.version));
-    match built {
-        Err(Reason::Backend { log, hints }) => {
-            let groups = advice::groups(&advice::missing(&log));
-            let mut plan = order.plan.clone();
-            let new: Vec<&str> = groups.into_iter().filter(|group| plan.add(group, order.version)).collect();
-            if !new.is_empty() {
-                let step = Step::Compilers(new.into_iter().map(str::to_owned).collect());
-                world.store.write_entry(Bucket::Builds, &order.key(), &step)?;
-                return Ok(step);
-            }
-            Err(kept(Reason::Backend { log, hints }, order.builds, folder))
-        }
-        Err(reason) => Err(kept(reason, order.builds, folder)),
-        Ok(step) => {
-            world.store.write_entry(Bucket::Builds, &order.key(), &step)?;
-            Ok(step)
-        }
+    let step = match built {
+        Ok(step) => step,
+        Err(reason) => missing_compilers(&reason, order).ok_or_else(|| kept(reason, order.builds, folder))?,
+    };
+    world.store.write_entry(Bucket::Builds, &order.key(order.goal), &step)?;
+    if matches!(step, Step::Wheel(_)) {
+        // If metadata needed a wheel, the wheel is not built again.
+        world.store.write_entry(Bucket::Builds, &order.key(Goal::Wheel), &step)?;
     }
+    Ok(step)
+}
+
+/// Returns the groups of compilers that a failed build does not have and needs.
+fn missing_compilers(reason: &Reason, order: &Order<'_>) -> Option<Step> {
+    let Reason::Backend { log, .. } = reason else { return None };
+    let mut plan = order.plan.clone();
+    let groups = advice::groups(&advice::missing(log)).into_iter();
+    let new: Vec<String> = groups.filter(|group| plan.add(group, order.version)).map(str::to_owned).collect();
+    (!new.is_empty()).then_some(Step::Compilers(new))
 }
 
 /// Adds hints to the failure of a backend.
 fn advised(reason: Reason, python: PythonVersion) -> Reason {
     match reason {
-        Reason::Backend { log, .. } => {
+        Reason::Backend { exit_code, log, .. } => {
             let hints = advice::hints(&advice::missing(&log), python);
-            Reason::Backend { log, hints }
+            Reason::Backend { exit_code, log, hints }
         }
         other => other,
     }
@@ -308,10 +310,18 @@ fn keep(order: &Order<'_>, report: Report, desk: &Desk, world: &World) -> Result
     };
     let in_file_name = stem.split('-').next().unwrap_or_default();
     let is_named = |name: &str| normalized(name) == built.name;
-    if !is_named(in_file_name) || source.name.as_deref().is_some_and(|name| !is_named(name)) {
+    let is_wanted = source.name.as_deref().is_none_or(is_named)
+        && source.version.as_deref().is_none_or(|version| is_same_version(version, &built.version));
+    if !is_named(in_file_name) || !is_wanted || !(built.is_pure() || is_for(stem, order.lock.platform)) {
         return Err(other());
     }
     Ok(Step::Wheel(built))
+}
+
+/// Returns whether the platform tags of a wheel are those of `platform`.
+fn is_for(stem: &str, platform: Platform) -> bool {
+    let tags = stem.rsplit('-').next().unwrap_or_default();
+    tags.split('.').any(|tag| tag.ends_with(platform.architecture.machine()))
 }
 
 /// Returns a name in its normal form (packaging.python.org, "Names and normalization").

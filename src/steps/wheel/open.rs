@@ -25,6 +25,14 @@ pub(crate) struct OpenSource {
 }
 
 impl OpenSource {
+    /// Returns the same source for `source`, which has the same place. Fails if it must have another digest.
+    pub(crate) fn checked(&self, source: &Source) -> Result<Self, Reason> {
+        if self.is_published() && !source.allowed.is_empty() && !source.allowed.contains(&self.archive) {
+            return Err(Reason::Digest { found: self.archive, allowed: source.allowed.clone() });
+        }
+        Ok(Self { source: source.clone(), ..self.clone() })
+    }
+
     /// Returns the value for the lock.
     pub(crate) fn built_from(&self) -> BuiltFrom {
         let (digest, subdirectory) = (self.archive, self.source.subdirectory.clone());
@@ -52,7 +60,7 @@ fn file_url(path: &Path) -> String {
 pub(crate) fn open(source: &Source, world: &World) -> Result<OpenSource, Reason> {
     let mut has_git = false;
     let archive = match &source.place {
-        SourcePlace::Url { url, file_name } => fetch(source, url, file_name, world)?,
+        SourcePlace::Url { url, file_name, .. } => fetch(source, url, file_name, world)?,
         SourcePlace::Path(path) => {
             let taken = world.store.copy_parcel(path);
             taken.map_err(|source| Reason::Take { path: path.clone(), source })?.0
@@ -67,12 +75,8 @@ pub(crate) fn open(source: &Source, world: &World) -> Result<OpenSource, Reason>
             folder::archive(checkout, has_git, &world.store)?
         }
     };
-    let is_archive = matches!(source.place, SourcePlace::Url { .. } | SourcePlace::Path(_));
-    if is_archive && !source.allowed.is_empty() && !source.allowed.contains(&archive) {
-        return Err(Reason::Digest { found: archive, allowed: source.allowed.clone() });
-    }
     let sdist = read(source, archive, world)?;
-    Ok(OpenSource { source: source.clone(), archive, sdist, has_git })
+    OpenSource { source: source.clone(), archive, sdist, has_git }.checked(source)
 }
 
 fn fetch(source: &Source, url: &str, file_name: &str, world: &World) -> Result<Digest, Reason> {

@@ -160,7 +160,7 @@ mod tests {
     fn files_and_requirements_indicate_the_compilers() {
         let none = BuildsRequest::default();
         let has = |files: &[&str], requires: &str, package: &str| {
-            let pyproject = format!("[build-system]\nrequires = ['{requires}']\nbuild-backend = 'b'");
+            let pyproject = format!("[build-system]\nrequires = [\"{requires}\"]\nbuild-backend = 'b'");
             planned(Some(&pyproject), files, &none).packages.contains(package)
         };
         assert!(has(&["src/x.c"], "setuptools", "gcc") && has(&["src/x.c"], "setuptools", "libpython3.13-dev"));

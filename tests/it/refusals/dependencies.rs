@@ -1,4 +1,4 @@
-//! Wheels that require what would have to be built. No program of the host runs for them, and nothing is fetched.
+//! Wheels that require repositories and files. No program of the host runs for them, and nothing is fetched.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -33,19 +33,21 @@ impl Trap {
         trap
     }
 
-    /// Every kind of URL of a source that a requirement can have.
-    fn sources(&self) -> Vec<String> {
+    /// Every kind of URL of a repository that a requirement can have.
+    fn repositories(&self) -> Vec<String> {
         let path = |name: &str| self.world.path(name).display().to_string();
         vec![
-            self.server.url("/evil-1.0.tar.gz"),
-            format!("file://{}", path("evil-1.0.tar.gz")),
-            format!("file://{}", path("repository")),
             format!("git+file://{}", path("repository")),
             format!("git+file://{}#subdirectory=x", path("repository")),
             format!("git+file://{}#path=evil-1.0-py3-none-any.whl", path("repository")),
             format!("git+{}", self.server.url("/repository")),
             "git+ssh://git@127.0.0.1:9/repository".to_owned(),
         ]
+    }
+
+    /// The URLs of files and folders on this machine that could be built.
+    fn files(&self) -> [String; 2] {
+        ["evil-1.0.tar.gz", "repository"].map(|name| format!("file://{}", self.world.path(name).display()))
     }
 
     fn command(&self, words: &str) -> Command {
@@ -83,34 +85,44 @@ fn tool(requirement: &str) -> WheelBuilder {
 }
 
 #[test]
-fn a_wheel_by_path_or_url_that_requires_a_source_is_refused_before_anything_runs_or_is_fetched() {
+fn a_wheel_by_path_or_url_that_requires_a_repository_is_refused_before_anything_runs_or_is_fetched() {
     let trap = Trap::new();
-    for source in trap.sources() {
+    for source in trap.repositories() {
         let wheel = tool(&format!("evil @ {source}"));
         trap.write(WHEEL, &wheel);
         trap.server.set(&format!("/{WHEEL}"), Response::ok(wheel.build()));
-        let expected = ["cannot use the wheel `tool 1.0`: it requires `evil @ ", "\n\nhint: lath uses only wheels"];
+        let expected = ["cannot use `tool 1.0`: it requires `evil @ ", "\n\nhint: lath fetches a repository only if"];
         trap.assert_refused(&format!("./{WHEEL}"), &expected);
         trap.assert_refused(&trap.server.url(&format!("/{WHEEL}")), &expected);
     }
     insta::assert_snapshot!(trap.world.error(&format!("./{WHEEL}")), @"
     exit 1
-    error: cannot use the wheel `tool 1.0`: it requires `evil @ git+ssh://127.0.0.1:9/repository`, a repository that would have to be built
+    error: cannot use `tool 1.0`: it requires `evil @ git+ssh://127.0.0.1:9/repository`, a repository that it does not contain
 
-    hint: lath uses only wheels: use a wheel that names its dependencies without URLs, or by URLs of wheels
+    hint: lath fetches a repository only if you name it: if you trust it, name it as well
     ");
 }
 
 #[test]
-fn a_source_is_refused_however_far_it_is_away() {
+fn a_wheel_from_elsewhere_that_requires_a_file_or_folder_is_refused() {
     let trap = Trap::new();
-    for source in trap.sources() {
+    for file in trap.files() {
+        trap.server.set(&format!("/{WHEEL}"), Response::ok(tool(&format!("evil @ {file}")).build()));
+        let expected = ["cannot use `tool 1.0`: it requires `evil @ ", ", a file on this machine"];
+        trap.assert_refused(&trap.server.url(&format!("/{WHEEL}")), &expected);
+    }
+}
+
+#[test]
+fn a_repository_is_refused_however_far_it_is_away() {
+    let trap = Trap::new();
+    for source in trap.repositories() {
         let other = WheelBuilder::new("other", "2.0").metadata_line("Provides-Extra: more");
         let other = other.requires(&format!("evil @ {source} ; extra == 'more'"));
         trap.server.set("/other-2.0-py3-none-any.whl", Response::ok(other.build()));
         let url = trap.server.url("/other-2.0-py3-none-any.whl");
         trap.write(WHEEL, &tool(&format!("other[more] @ {url}")));
-        trap.assert_refused(&format!("./{WHEEL}"), &["cannot use the wheel `other 2.0`: it requires `evil @ "]);
+        trap.assert_refused(&format!("./{WHEEL}"), &["cannot use `other 2.0`: it requires `evil @ "]);
         // Without the extra nobody wants it.
         trap.write(WHEEL, &tool(&format!("other @ {url}")));
         let output = trap.command(&format!("./{WHEEL} -o fine.tar")).output().unwrap();
@@ -119,22 +131,35 @@ fn a_source_is_refused_however_far_it_is_away() {
 }
 
 #[test]
-fn a_source_in_files_of_requirements_or_constraints_or_of_an_index_is_refused_as_well() {
+fn a_source_by_url_that_a_wheel_of_an_index_requires_is_refused() {
     let trap = Trap::new();
-    for source in trap.sources() {
-        fs_err::write(trap.world.path("list.txt"), format!("evil @ {source}\n")).unwrap();
-        fs_err::write(trap.world.path("editable.txt"), format!("-e {source}\n")).unwrap();
-        let built = ["`evil @ ", "\n\nhint: build a wheel first"];
-        trap.assert_refused("-r list.txt -t tool", &built);
-        trap.assert_refused("evil --constraint list.txt -t tool", &built);
-        trap.assert_refused("-r editable.txt -t tool", &["cannot "]);
+    for source in [trap.repositories(), trap.files().to_vec(), vec![trap.server.url("/evil-1.0.tar.gz")]].concat() {
         let index = PyPi::new().built(&tool(&format!("evil @ {source}"))).built(&tool("evil").tag("py2-none-any"));
         let index = index.serve();
         trap.assert_refused(&format!("tool --default-index {}", index.url()), &["cannot resolve `tool`"]);
-        // The constraint makes the URL one that uv would take.
-        let words = format!("tool --constraint list.txt --default-index {}", index.url());
-        trap.assert_refused(&words, &["cannot resolve `tool`", "`evil @ "]);
     }
+}
+
+#[test]
+fn a_source_that_the_user_names_is_fetched_and_its_failure_is_told() {
+    let trap = Trap::new();
+    let said = |words: &str| {
+        let output = trap.command(words).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words}");
+        String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let url = format!("git+{}", trap.server.url("/repository"));
+    fs_err::write(trap.world.path("list.txt"), format!("evil @ {url}\n")).unwrap();
+    for words in ["-r list.txt -t tool", "evil --constraint list.txt -t tool"] {
+        let said = said(words);
+        assert!(said.contains("cannot fetch the repository `http://127.0.0.1:"), "{said}");
+        assert!(fs_err::read_to_string(trap.world.path("started")).unwrap().contains("/git"), "{said}");
+    }
+    let archive = said(&format!("{} -t tool", trap.server.url("/evil-1.0.tar.gz")));
+    assert!(archive.contains("cannot use the archive `http://127.0.0.1:"), "{archive}");
+    assert!(archive.contains("it is neither a tar archive"), "{archive}");
+    let folder = said("./repository -t tool");
+    assert!(folder.contains("is no project: it has neither a pyproject.toml nor a setup.py"), "{folder}");
 }
 
 #[test]
@@ -146,12 +171,12 @@ fn a_wheel_on_this_machine_is_for_the_user_to_name_and_for_wheels_by_path() {
     let wheel = tool(&format!("local @ {url}"));
     trap.server.set(&format!("/{WHEEL}"), Response::ok(wheel.build()));
     let by_url = trap.server.url(&format!("/{WHEEL}"));
-    trap.assert_refused(&by_url, &["cannot use the wheel `tool 1.0`: it requires `local @ "]);
+    trap.assert_refused(&by_url, &["cannot use `tool 1.0`: it requires `local @ "]);
     insta::assert_snapshot!(trap.world.error(&by_url), @"
     exit 1
-    error: cannot use the wheel `tool 1.0`: it requires `local @ file://[DIR]/local-1.0-py3-none-any.whl`, a file on this machine
+    error: cannot use `tool 1.0`: it requires `local @ file://[DIR]/local-1.0-py3-none-any.whl`, a file on this machine
 
-    hint: only a wheel that is named by path may require files: if you want this file, name it as well, and use a wheel that requires it by name
+    hint: only a distribution that is named by path may require files: if you want this file, name it as well, and use one that requires it by name
     ");
 
     let trap = Trap { world: World::new(archive(), PyPi::new().built(&wheel)), ..trap };
