@@ -125,7 +125,8 @@ fn network(hint: NetworkHint) -> &'static str {
             "the proxy requires a name and a password: `HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT`"
         }
         NetworkHint::Password => {
-            "give a name and a password in the URL, `https://NAME:PASSWORD@HOST/`, or in a netrc file"
+            "give a name and a password in the URL, `https://NAME:PASSWORD@HOST/`, or in a netrc file; for an index with a \
+             name, such as `--index CORP=URL`, also in `LATH_INDEX_CORP_USERNAME` and `LATH_INDEX_CORP_PASSWORD`"
         }
         NetworkHint::ProxyPage => "check the proxy settings: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`",
         NetworkHint::OtherBytes => {
@@ -316,7 +317,7 @@ mod tests {
         the server redirects requests in a circle: check whether the URL is right, or use another server
         check whether this machine can reach the host; `HTTPS_PROXY` sets a proxy, `NO_PROXY` sets exceptions
         the proxy requires a name and a password: `HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT`
-        give a name and a password in the URL, `https://NAME:PASSWORD@HOST/`, or in a netrc file
+        give a name and a password in the URL, `https://NAME:PASSWORD@HOST/`, or in a netrc file; for an index with a name, such as `--index CORP=URL`, also in `LATH_INDEX_CORP_USERNAME` and `LATH_INDEX_CORP_PASSWORD`
         check the proxy settings: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`
         a proxy or a mirror does not send the bytes that were published: use another, or try again later
         try again later or with fewer `--jobs`, or use a mirror that is nearer

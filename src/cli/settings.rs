@@ -14,10 +14,11 @@ use crate::model::destination::Destination;
 use crate::model::glob;
 use crate::model::image_name::is_image_name;
 use crate::model::image_path::ImagePath;
+use crate::model::indexes::{IndexEntry, Indexes};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
-    BaseRequest, Copied, Distribution, Indexes, OutputRequest, PackRequest, ProofRequest, PythonRequest, Request,
+    BaseRequest, Copied, Distribution, OutputRequest, PackRequest, ProofRequest, PythonRequest, Request,
     RuntimeRequest, TrimRequest, Volume,
 };
 use crate::model::world_settings::WorldSettings;
@@ -72,11 +73,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
             requirement_files: all(&settings.requirements),
             constraint_files: all(&settings.constraint),
             prereleases: settings.prerelease.unwrap_or(defaults::PRERELEASE),
-            indexes: Indexes {
-                default_index: settings.default_index.clone(),
-                extra: all(&settings.index),
-                exclude_newer: settings.exclude_newer.clone(),
-            },
+            indexes: indexes(settings)?,
         },
         base,
         platforms: platforms(settings)?,
@@ -88,6 +85,19 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         proof: ProofRequest { checks, verify: !settings.no_verify.unwrap_or(false), limit_secs },
         pack: PackRequest { compression, epoch_secs: epoch_secs(environment)? },
         output: OutputRequest { name, destinations, metadata_file: settings.metadata_file.clone() },
+    })
+}
+
+fn indexes(settings: &Settings) -> Result<Indexes, Failure> {
+    Ok(Indexes {
+        default_index: settings.default_index.as_ref().map(IndexEntry::parse),
+        extra: settings.index.iter().flatten().map(IndexEntry::parse).collect(),
+        find_links: all(&settings.find_links),
+        has_only_links: settings.no_index.unwrap_or(false),
+        strategy: settings.index_strategy.unwrap_or(defaults::INDEX_STRATEGY),
+        keyring: settings.keyring_provider.unwrap_or(defaults::KEYRING_PROVIDER),
+        torch_backend: settings.torch_backend.as_deref().map(parsed).transpose()?,
+        exclude_newer: settings.exclude_newer.clone(),
     })
 }
 

@@ -4,6 +4,7 @@ mod build;
 mod compare;
 mod destinations;
 mod dockerfile;
+mod indexes;
 mod inputs;
 mod interrupt;
 mod limits;

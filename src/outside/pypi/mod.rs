@@ -10,6 +10,7 @@ mod lookahead;
 mod metadata_entry;
 mod no_builds;
 mod ranges;
+mod refusals;
 mod remote_wheel;
 mod requirement_files;
 mod requirements;
@@ -50,6 +51,7 @@ use crate::outside::http::{BodyError, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::refusals::Refusals;
 use crate::outside::pypi::requirements::{Requirements, Source};
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
@@ -99,6 +101,8 @@ pub(crate) enum PypiError {
     Index { index: String, source: Cause },
     #[error("cannot use the index `{index}`: it is neither a path nor a plain URL of http, https or file")]
     IndexUrl { index: String },
+    #[error("cannot use the backend `{backend}` of PyTorch")]
+    TorchBackend { backend: String, source: Cause },
     #[error("cannot read `{date}` as the date after which files are excluded")]
     ExcludeNewer { date: String, source: Cause },
     #[error("cannot set up the Python resolver")]
@@ -232,10 +236,10 @@ impl Pypi {
     /// Returns every index of `request`, also those that only its requirements files name.
     pub(crate) fn indexes(&self, request: &PythonRequest) -> Result<AllIndexes, PypiError> {
         let read = async || {
-            let base = self.base_client()?;
+            let base = self.base_client(&Refusals::default())?;
             let Requirements { specification, .. } = requirements::read(request, &self.variables, &base).await?;
-            let locations = indexes::locations(&request.indexes, &specification, &self.credentials)?;
-            Ok(indexes::all(&locations))
+            let locations = indexes::locations(&request.indexes, &specification, self.logins()).await?;
+            indexes::all(&locations, &request.indexes)
         };
         on_own_stack(|runtime| runtime.block_on(read()))
     }
@@ -246,7 +250,8 @@ impl Pypi {
         target: &Target,
         expected: &[Expected],
     ) -> Result<Answer, PypiError> {
-        let base = self.base_client()?;
+        let refusals = Refusals::default();
+        let base = self.base_client(&refusals)?;
         let Requirements { specification, allows_prereleases, warnings } =
             requirements::read(request, &self.variables, &base).await?;
         let prereleases = match request.prereleases {
@@ -254,13 +259,16 @@ impl Pypi {
             other => other,
         };
         let request = &PythonRequest { prereleases, ..request.clone() };
-        let locations = indexes::locations(&request.indexes, &specification, &self.credentials)?;
+        let locations = indexes::locations(&request.indexes, &specification, self.logins()).await?;
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
         let client = RegistryClientBuilder::new(base, cache.clone())
             .index_locations(locations.clone())
+            .index_strategy(indexes::strategy(&request.indexes))
+            .torch_backend(indexes::torch(&request.indexes)?)
             .markers(&target.markers)
             .build()
             .map_err(|error| PypiError::Setup(error.into()))?;
+        indexes::authenticate(&client, &locations)?;
         let context = NoBuilds::new(cache, locations);
         let hasher = requirements::hashes(&specification, target)?;
         let in_memory = InMemoryIndex::default();
@@ -271,7 +279,8 @@ impl Pypi {
         let output = match outcome {
             Ok(output) => output,
             Err(error) => {
-                let asked = Asked { client: &client, context: &context, requirements: &requirements, target };
+                let refused = refusals.sentences(context.locations(), &self.credentials);
+                let asked = Asked { client: &client, context: &context, requirements: &requirements, target, refused };
                 let explanation = explain(&error, asked).await;
                 return Err(PypiError::Resolve {
                     what: what(request),
@@ -285,10 +294,17 @@ impl Pypi {
         let asked: Vec<String> = requirements.iter().map(|requirement| requirement.name.to_string()).collect();
         let mut answer = wheels::answer(&Resolution::from(output), &asked, &hasher, &self.credentials)?;
         answer.warnings.extend(warnings);
+        answer.warnings.extend(refusals.sentences(context.locations(), &self.credentials));
         Ok(answer)
     }
 
-    fn base_client(&self) -> Result<BaseClientBuilder<'static>, PypiError> {
+    fn logins(&self) -> indexes::Logins<'_> {
+        let Self { variables, credentials, offline, .. } = self;
+        indexes::Logins { variables, credentials, offline: *offline }
+    }
+
+    /// Returns a client that adds the responses without permission to `refusals`.
+    fn base_client(&self, refusals: &Refusals) -> Result<BaseClientBuilder<'static>, PypiError> {
         let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
         let preview = uv_preview::Preview::default();
         // Some of uv's code reads this setting from a global, and panics if it is not set. Setting it fails only if it
@@ -299,7 +315,7 @@ impl Pypi {
             BaseClientBuilder::new(connectivity, true, Vec::new(), preview, READ_TIMEOUT, CONNECT_TIMEOUT, RETRIES);
         // Tests of retries do not wait.
         let builder = builder.no_retry_delay(cfg!(test)).custom_client(client);
-        Ok(builder.extra_middleware(bounded::middleware(&self.clients.bodies)))
+        Ok(builder.extra_middleware(bounded::middleware(&self.clients.bodies, refusals)))
     }
 }
 
@@ -408,6 +424,8 @@ impl<'a> Resolve<'a> {
 fn options(request: &PythonRequest) -> Result<Options, PypiError> {
     Ok(OptionsBuilder::new()
         .exclude_newer(indexes::exclude_newer(&request.indexes)?)
+        .index_strategy(indexes::strategy(&request.indexes))
+        .torch_backend(indexes::torch(&request.indexes)?)
         .prerelease(Prerelease { global: prereleases(request.prereleases), ..Prerelease::default() })
         .build_options(BuildOptions::new(NoBinary::None, NoBuild::All))
         .build())

@@ -2,6 +2,7 @@
 
 use super::text::shell_word;
 use crate::model::all_indexes::AllIndexes;
+use crate::model::indexes::IndexStrategy;
 use crate::model::secret_text::SecretText;
 
 /// The names of the options for the default index and for the other ones.
@@ -12,8 +13,10 @@ struct Names {
 
 /// Returns pip's options, one per entry.
 pub(super) fn for_pip(indexes: &AllIndexes) -> Vec<String> {
+    // pip searches all indexes in the same way, so the index of PyTorch is one more.
+    let all = AllIndexes { extra: indexes.extra.iter().chain(&indexes.torch).cloned().collect(), ..indexes.clone() };
     let mut options = Vec::new();
-    for (option, url) in options_of(indexes, &Names { default: "--index-url", extra: "--extra-index-url" }) {
+    for (option, url) in options_of(&all, &Names { default: "--index-url", extra: "--extra-index-url" }) {
         options.push(option);
         // pip refuses an index without encryption, unless its host is named.
         let parsed = url.and_then(SecretText::url).filter(|url| url.scheme() == "http");
@@ -27,7 +30,13 @@ pub(super) fn for_pip(indexes: &AllIndexes) -> Vec<String> {
 /// Returns uv's options, one per entry.
 pub(super) fn for_uv(indexes: &AllIndexes) -> Vec<String> {
     let options = options_of(indexes, &Names { default: "--default-index", extra: "--index" });
-    options.into_iter().map(|(option, _)| option).collect()
+    let strategy = match indexes.strategy {
+        IndexStrategy::FirstIndex => None,
+        IndexStrategy::UnsafeFirstMatch => Some("--index-strategy unsafe-first-match".to_owned()),
+        IndexStrategy::UnsafeBestMatch => Some("--index-strategy unsafe-best-match".to_owned()),
+    };
+    let torch = indexes.torch_backend.as_ref().map(|backend| format!("--torch-backend {backend}"));
+    options.into_iter().map(|(option, _)| option).chain(strategy).chain(torch).collect()
 }
 
 /// Returns whether an index is on this machine, so that a Dockerfile cannot use it.
