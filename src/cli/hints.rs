@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::model::hint::{Addition, ArchiveHint, EngineHint, Hint, MachineHint, NetworkHint, ProofHint, RequestHint};
+use crate::present::megabytes::megabytes;
 
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,6 +45,14 @@ impl fmt::Display for Addition {
     }
 }
 
+/// Joins names to `` `a`, `b` and `c` ``.
+fn listed(names: &[String]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("`{}` and `{last}`", first.join("`, `")),
+        _ => format!("`{}`", names.concat()),
+    }
+}
+
 fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match hint {
         RequestHint::PercentEncode => f.write_str(
@@ -75,6 +84,17 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         RequestHint::OtherPython { name, python } => {
             write!(f, "use `--python {python}`, for which `{name}` has wheels")
+        }
+        RequestHint::NewerForPython { name, chosen, newer, python } => {
+            write!(f, "`{name}` {newer} is newer than {chosen}, but it needs another Python: use `--python {python}`")
+        }
+        RequestHint::GraphicsLibraries { bytes, required_by, is_for_torch } => {
+            let (size, require) = (megabytes(*bytes), if required_by.len() == 1 { "requires" } else { "require" });
+            write!(f, "{size} are libraries of NVIDIA for graphics cards, which {} {require}", listed(required_by))?;
+            if *is_for_torch {
+                f.write_str(": if the image runs without such a card, leave them out with `--torch-backend cpu`")?;
+            }
+            Ok(())
         }
         RequestHint::OwnPython { base, python } => write!(f, "`{base}` has python {python}: leave out `--python`"),
         RequestHint::ReleaseOfPython { base, python } => {
@@ -261,6 +281,22 @@ mod tests {
             RequestHint::RequirementsFile { path: "r.txt".to_owned() },
             RequestHint::OtherVersion { name: name.clone(), version: "1.0".to_owned() },
             RequestHint::OtherPython { name, python: "3.12".to_owned() },
+            RequestHint::NewerForPython {
+                name: "x-y".to_owned(),
+                chosen: "1.0".to_owned(),
+                newer: "2.0".to_owned(),
+                python: "3.12".to_owned(),
+            },
+            RequestHint::GraphicsLibraries {
+                bytes: 2_912_300_000,
+                required_by: vec!["torch".to_owned()],
+                is_for_torch: true,
+            },
+            RequestHint::GraphicsLibraries {
+                bytes: 200_000_000,
+                required_by: vec!["a".to_owned(), "b".to_owned()],
+                is_for_torch: false,
+            },
             RequestHint::OtherWheel { parcel: parcel.clone() },
             RequestHint::TrustedParcel { parcel },
             RequestHint::ChooseScript,
@@ -277,6 +313,9 @@ mod tests {
         read it with `-r r.txt`
         use `x-y==1.0`, which has a wheel that fits
         use `--python 3.12`, for which `x-y` has wheels
+        `x-y` 2.0 is newer than 1.0, but it needs another Python: use `--python 3.12`
+        2912.3 MB are libraries of NVIDIA for graphics cards, which `torch` requires: if the image runs without such a card, leave them out with `--torch-backend cpu`
+        200.0 MB are libraries of NVIDIA for graphics cards, which `a` and `b` require
         `x_y-1.whl` has this fault on the index itself: report it to its maintainers, and use another version until then
         `x_y-1.whl` has this fault on the server itself: check whether you trust that server
         choose one of them with `-c NAME`

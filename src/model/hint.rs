@@ -65,6 +65,10 @@ pub(crate) enum RequestHint {
     OtherVersion { name: String, version: String },
     /// Use the Python for which there are wheels.
     OtherPython { name: String, python: String },
+    /// Use the Python that the newest version accepts.
+    NewerForPython { name: String, chosen: String, newer: String, python: String },
+    /// The libraries of NVIDIA, with their size, the distributions that require them, and whether PyTorch does.
+    GraphicsLibraries { bytes: u64, required_by: Vec<String>, is_for_torch: bool },
     /// Leave the version of Python out, because the release `base` has `python`.
     OwnPython { base: String, python: String },
     /// Use the release `base`, which has `python`.

@@ -11,6 +11,7 @@ mod limits;
 mod mirrors;
 mod platforms;
 mod refusals;
+mod requires_python;
 mod same;
 mod secrets;
 mod store;

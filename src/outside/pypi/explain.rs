@@ -21,8 +21,10 @@ use crate::catalog::{programs, releases};
 use crate::model::hint::{Hint, NetworkHint, RequestHint};
 use crate::model::platform::PythonVersion;
 use crate::model::secret_text::public;
+use crate::outside::pypi::newer::newest_accepted;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::target::Target;
+use crate::outside::pypi::wheel_metadata::WheelMetadata;
 use crate::outside::pypi::{Advice, Cause, Message, network_hints};
 use crate::outside::similar::similar;
 
@@ -34,7 +36,8 @@ const LINES: usize = 12;
 const PACKAGES: usize = 4;
 /// The beginnings of uv's hints that are dropped. They are about uv's own options, or about the files of the index,
 /// which are listed here in full.
-const DROPPED_HINTS: [&str; 6] = [
+const DROPPED_HINTS: [&str; 7] = [
+    "The `Requires-Python` request",
     "An index URL (",
     "Wheels are required for",
     "You require CPython",
@@ -55,14 +58,15 @@ pub(super) struct Asked<'a> {
     pub(super) context: &'a NoBuilds,
     pub(super) requirements: &'a [Requirement],
     pub(super) target: &'a Target,
+    pub(super) metadata: &'a WheelMetadata<'a>,
     /// The servers that refused a request, one per sentence.
     pub(super) refused: Vec<String>,
 }
 
 /// Explains `error`. Requests the pages of the index again, which uv reads from its cache.
 pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanation {
-    let texts =
-        error.hints().into_iter().map(|hint| plain(&hint).replace("By default, uv will", "By default, lath will"));
+    let texts = error.hints().into_iter().map(|hint| asked.metadata.reworded(&plain(&hint)));
+    let texts = texts.map(|hint| hint.replace("By default, uv will", "By default, lath will"));
     let texts = texts.filter(|text| !DROPPED_HINTS.iter().any(|dropped| text.starts_with(dropped)));
     let mut hints: Vec<Hint> = texts.map(|text| Hint::Resolver { text }).collect();
     hints.extend(network_hints(error));
@@ -74,7 +78,8 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
             advice: Advice { hints, without_wheels: Vec::new() },
         };
     };
-    let report = wrapped(&reworded(no_solution, &asked.context.locations), WIDTH);
+    let report = asked.metadata.reworded(&reworded(no_solution, &asked.context.locations));
+    let report = wrapped(&report, WIDTH);
     let mut texts = Vec::new();
     let mut without_wheels = Vec::new();
     let mut names: Vec<&PackageName> = no_solution.packages().collect();
@@ -231,13 +236,10 @@ fn other_python(
     };
     let (_, files) = versions.iter().rev().find(is_candidate)?;
     let pythons = files.pythons.as_ref()?;
-    if pythons.contains(&target.markers.python_full_version().version) {
+    if pythons.contains(&target.python()) {
         return None;
     }
-    let accepted = |python: &PythonVersion| {
-        format!("{python}.99").parse::<Version>().is_ok_and(|version| pythons.contains(&version))
-    };
-    releases::for_python().into_iter().map(|release| release.python).filter(accepted).max()
+    newest_accepted(pythons, |_| true)
 }
 
 fn described(

@@ -8,6 +8,7 @@ mod explain;
 mod indexes;
 mod lookahead;
 mod metadata_entry;
+mod newer;
 mod no_builds;
 mod ranges;
 mod refusals;
@@ -44,6 +45,7 @@ use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 use crate::model::all_indexes::AllIndexes;
 use crate::model::digest::Digest;
 use crate::model::hint::{Hint, Hints, NetworkHint, RequestHint};
+use crate::model::platform::PythonVersion;
 use crate::model::request::{Prereleases, PythonRequest};
 use crate::model::world_settings::Variables;
 use crate::outside::credentials::Credentials;
@@ -89,6 +91,8 @@ pub(crate) enum PypiError {
     RequiresSource { wheel: String, requirement: String, what: Source },
     #[error("cannot use the wheel `{wheel}`: it requires `{requirement}`, a file on this machine")]
     RequiresLocal { wheel: String, requirement: String },
+    #[error("cannot use the wheel `{wheel}`: it requires python {pythons}, and the image has {python}")]
+    OtherPython { wheel: String, name: String, pythons: String, python: String, other: Option<PythonVersion> },
     #[error("cannot resolve the wheels that require one another by path or URL: there are more than {max}")]
     TooManyWheels { max: usize },
     #[error("cannot use `{path}` as a requirement: it is a file of requirements")]
@@ -125,6 +129,9 @@ impl Hints for PypiError {
             Self::FromSource { what: Source::Script, .. } => RequestHint::CopyScript,
             Self::FromSource { .. } => RequestHint::BuildWheel,
             Self::IndexUrl { .. } => RequestHint::PercentEncode,
+            Self::OtherPython { name, other: Some(python), .. } => {
+                RequestHint::OtherPython { name: name.clone(), python: python.to_string() }
+            }
             Self::RequiresSource { .. } => RequestHint::PlainDependencies,
             Self::RequiresLocal { .. } => RequestHint::NameRequiredFile,
             Self::RequirementsFile { path } => RequestHint::RequirementsFile { path: path.clone() },
@@ -272,7 +279,7 @@ impl Pypi {
         let context = NoBuilds::new(cache, locations);
         let hasher = requirements::hashes(&specification, target)?;
         let in_memory = InMemoryIndex::default();
-        let metadata = WheelMetadata::new(&client, &context, &self.clients.bodies);
+        let metadata = WheelMetadata::new(&client, &context, &self.clients.bodies, target.python());
         let resolve = Resolve { client: &client, context: &context, metadata, target, in_memory, expected };
         let requirements = requirements::named(&specification)?;
         let (outcome, hasher) = resolve.run(request, &specification, &requirements, hasher).await?;
@@ -280,7 +287,14 @@ impl Pypi {
             Ok(output) => output,
             Err(error) => {
                 let refused = refusals.sentences(context.locations(), &self.credentials);
-                let asked = Asked { client: &client, context: &context, requirements: &requirements, target, refused };
+                let asked = Asked {
+                    client: &client,
+                    context: &context,
+                    requirements: &requirements,
+                    target,
+                    metadata: &resolve.metadata,
+                    refused,
+                };
                 let explanation = explain(&error, asked).await;
                 return Err(PypiError::Resolve {
                     what: what(request),
@@ -294,6 +308,7 @@ impl Pypi {
         let asked: Vec<String> = requirements.iter().map(|requirement| requirement.name.to_string()).collect();
         let mut answer = wheels::answer(&Resolution::from(output), &asked, &hasher, &self.credentials)?;
         answer.warnings.extend(warnings);
+        answer.hints = self.newer(request, &requirements, target, &answer).await?;
         answer.warnings.extend(refusals.sentences(context.locations(), &self.credentials));
         Ok(answer)
     }

@@ -3,6 +3,7 @@
 mod calls;
 mod debian;
 mod direct;
+mod graphics;
 mod needs;
 
 use std::borrow::Cow;
@@ -171,6 +172,8 @@ impl Choice<'_> {
         let half = self.packages.half(&self.request, &needs)?;
         let mut hints = calls::unanswered(&wheels, &half.debs);
         hints.extend(half.uncarried(&self.request.base.suite));
+        hints.extend(self.answer.hints);
+        hints.extend(graphics::hint(&wheels, parts, self.request.python));
         Ok(PlatformLock { platform: self.platform, wheels, debs: half.debs, hints })
     }
 }
