@@ -36,7 +36,7 @@ const OF_UV: [Variable; 9] = [
 ];
 
 /// The variables with which pip's users set indexes.
-const OF_PIP: [&str; 4] = ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"];
+const OF_PIP: [&str; 3] = ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX"];
 
 /// The settings in uv's variables, and the names of those that are set.
 #[derive(Debug, Default)]

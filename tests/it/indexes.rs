@@ -315,3 +315,32 @@ fn a_dockerfile_has_all_indexes_and_no_password() {
     --find-links [LINKS]/links/ \
     ");
 }
+
+#[test]
+fn a_build_of_pytorch_comes_only_from_its_own_index() {
+    let torch = wheel("torch", "2.0");
+    let world = World::new(archive(), PyPi::new().built(&tool().requires("torch")).built(&torch));
+    stdout(world.build("tool"));
+    // Offline, the pages of the index are in the cache. The page of PyTorch's own index is not.
+    stdout(world.build("tool --offline"));
+    world.pypi().server.forget_requests();
+    let error = world.error("tool --offline --torch-backend auto");
+    insta::assert_snapshot!(error, @"
+    exit 1
+    error: cannot resolve `tool` for python 3.13 on linux/amd64
+      cause: Because torch is not in the cache, and this build is offline and all versions of tool depend on
+             torch, all versions of tool cannot be used.
+             And because the request requires tool, the request cannot be met.
+    ");
+    insta::assert_snapshot!(world.errors(&["tool --torch-backend gpu", "tool --torch-backend cu999"]), @"
+    $ tool --torch-backend gpu
+    exit 2
+    error: cannot read the backend of PyTorch `gpu`: write `cpu`, `cu128` for CUDA 12.8, `rocm6.4`, `xpu`, or `auto`, which is `cpu`
+
+    $ tool --torch-backend cu999
+    exit 1
+    error: cannot use the backend `cu999` of PyTorch
+      cause: unknown variant `cu999`, expected one of `auto`, `cpu`, `cu132`, `cu130`, `cu129`, `cu128`, `cu126`, `cu125`, `cu124`, `cu123`, `cu122`, `cu121`, `cu120`, `cu118`, `cu117`, `cu116`, `cu115`, `cu114`, `cu113`, `cu112`, `cu111`, `cu110`, `cu102`, `cu101`, `cu100`, `cu92`, `cu91`, `cu90`, `cu80`, `rocm7.2`, `rocm7.1`, `rocm7.0`, `rocm6.4`, `rocm6.3`, `rocm6.2.4`, `rocm6.2`, `rocm6.1`, `rocm6.0`, `rocm5.7`, `rocm5.6`, `rocm5.5`, `rocm5.4.2`, `rocm5.4`, `rocm5.3`, `rocm5.2`, `rocm5.1.1`, `rocm4.2`, `rocm4.1`, `rocm4.0.1`, `xpu`
+    ");
+    assert!(world.pypi().server.requests().is_empty());
+}

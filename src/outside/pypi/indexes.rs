@@ -228,6 +228,79 @@ mod tests {
         assert!(!format!("{error:?} {error}").contains("secret"), "{error:?}");
     }
 
+    /// Returns uv's values for `indexes`, without variables.
+    fn located(indexes: &Indexes) -> Result<IndexLocations, PypiError> {
+        let (variables, credentials) = (Variables::default(), Credentials::default());
+        let logins = Logins { variables: &variables, credentials: &credentials, offline: true };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(locations(indexes, &RequirementsSpecification::default(), logins))
+    }
+
+    #[test]
+    fn an_index_has_all_settings_of_uv() {
+        let entry = IndexEntry {
+            name: Some("corp".to_owned()),
+            url: "https://corp.example/simple".into(),
+            is_explicit: true,
+            authenticate: Authenticate::Always,
+            ignored_codes: vec![401, 403],
+            cache_control_of_pages: Some("max-age=600".to_owned()),
+            ..IndexEntry::default()
+        };
+        let expected = r#"{
+            "name": "corp", "url": "https://corp.example/simple", "explicit": true, "default": false,
+            "format": "simple", "publish-url": null, "authenticate": "always", "ignore-error-codes": [401, 403],
+            "cache-control": { "api": "max-age=600" }
+        }"#;
+        let locations = located(&Indexes { extra: vec![entry.clone()], ..Indexes::default() }).unwrap();
+        let index = locations.explicit_indexes().next().unwrap();
+        let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
+        assert_eq!(serde_json::to_value(index).unwrap(), expected);
+        // An explicit index is not searched for distributions that do not name it.
+        assert_eq!(
+            locations.indexes().map(|index| index.url.to_string()).collect::<Vec<_>>(),
+            ["https://pypi.org/simple"]
+        );
+        for wrong in [
+            IndexEntry { ignored_codes: vec![7], ..entry.clone() },
+            IndexEntry { cache_control_of_files: Some("a\nb".to_owned()), ..entry.clone() },
+            IndexEntry { name: Some("not a name".to_owned()), ..entry },
+        ] {
+            let error = located(&Indexes { extra: vec![wrong], ..Indexes::default() }).unwrap_err();
+            assert_eq!(error.to_string(), "cannot use the index `https://corp.example/simple`");
+        }
+    }
+
+    #[test]
+    fn the_default_index_of_the_command_line_is_before_that_of_a_file_and_the_first_of_a_name_counts() {
+        let of_file = IndexEntry { is_default: true, ..IndexEntry::from("https://file.example/simple") };
+        let extra =
+            vec!["corp=https://first.example/simple".into(), "corp=https://second.example/simple".into(), of_file];
+        let urls = |indexes: &Indexes| {
+            located(indexes).unwrap().indexes().map(|index| index.url.to_string()).collect::<Vec<_>>()
+        };
+        let mut indexes = Indexes { extra, ..Indexes::default() };
+        assert_eq!(urls(&indexes), ["https://first.example/simple", "https://file.example/simple"]);
+        indexes.default_index = Some("https://typed.example/simple".into());
+        assert_eq!(urls(&indexes), ["https://first.example/simple", "https://typed.example/simple"]);
+    }
+
+    #[test]
+    fn a_build_of_pytorch_has_an_index_of_its_own() {
+        let url = |backend: &str| {
+            let indexes = Indexes { torch_backend: Some(backend.parse().unwrap()), ..Indexes::default() };
+            let torch = torch(&indexes).map_err(|error| error.to_string())?.unwrap();
+            assert!(torch.applies_to(&"torchvision".parse().unwrap()) && !torch.applies_to(&"numpy".parse().unwrap()));
+            Ok::<_, String>(torch.index_urls().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        for backend in ["cpu", "cu128", "cu130", "rocm6.4", "rocm6.2.4", "xpu"] {
+            assert_eq!(url(backend).unwrap(), [format!("https://download.pytorch.org/whl/{backend}")]);
+        }
+        // `auto` does not depend on the card of this machine.
+        assert_eq!(url("auto").unwrap(), ["https://download.pytorch.org/whl/cpu"]);
+        assert_eq!(url("cu999").unwrap_err(), "cannot use the backend `cu999` of PyTorch");
+    }
+
     #[test]
     fn a_date_that_is_none_is_named() {
         let indexes = Indexes { exclude_newer: Some("yesteryear".to_owned()), ..Indexes::default() };

@@ -58,3 +58,42 @@ fn options_of<'a>(indexes: &'a AllIndexes, names: &Names) -> Vec<(String, Option
     let named = named.map(|(option, url)| (format!("{option} {}", shell_word(&url.to_string())), Some(url)));
     only_links.into_iter().chain(named).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pip_and_uv_have_the_same_indexes_strategy_and_build_of_pytorch() {
+        let indexes = AllIndexes {
+            default_index: Some("https://me:secret@default.example/simple".into()),
+            extra: vec!["https://me:secret@corp.example/simple".into()],
+            find_links: vec!["http://links.example/".into()],
+            has_only_links: false,
+            strategy: IndexStrategy::UnsafeBestMatch,
+            torch: Some("https://download.pytorch.org/whl/cpu".into()),
+            torch_backend: Some("cpu".parse().unwrap()),
+        };
+        assert_eq!(
+            for_pip(&indexes),
+            [
+                "--index-url https://default.example/simple",
+                "--extra-index-url https://corp.example/simple",
+                "--extra-index-url https://download.pytorch.org/whl/cpu",
+                "--find-links http://links.example/",
+                "--trusted-host links.example",
+            ]
+        );
+        assert_eq!(
+            for_uv(&indexes),
+            [
+                "--default-index https://default.example/simple",
+                "--index https://corp.example/simple",
+                "--find-links http://links.example/",
+                "--index-strategy unsafe-best-match",
+                "--torch-backend cpu",
+            ]
+        );
+        assert_eq!(for_uv(&AllIndexes::default()), [""; 0]);
+    }
+}

@@ -43,3 +43,80 @@ fn bytes_of(part: &Part) -> u64 {
     let size = |kind: &Kind| if let Kind::File { size_bytes, .. } = kind { *size_bytes } else { 0 };
     entries.map(|entry| size(&entry.kind)).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::facts::FileFacts;
+    use crate::model::lock::WheelSource;
+    use crate::model::part::{PartEntry, WheelPart};
+    use crate::model::request::Request;
+
+    /// Returns a wheel with one file.
+    fn wheel(name: &str, bytes: u64, required_by: &[&str]) -> (LockedWheel, Part) {
+        let locked = LockedWheel {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            file_name: format!("{name}-1-py3-none-any.whl"),
+            url: String::new(),
+            digest: Digest::of(b""),
+            size_bytes: None,
+            is_requested: required_by.is_empty(),
+            required_by: required_by.iter().map(ToString::to_string).collect(),
+            source: WheelSource::Index,
+        };
+        let kind = Kind::File { digest: Digest::of(b""), size_bytes: bytes };
+        let contents = PartContents::Wheel(WheelPart {
+            is_purelib: true,
+            dist_info: String::new(),
+            metadata: String::new(),
+            site: vec![PartEntry { path: "x.so".to_owned(), kind, mode: 0o644 }],
+            scripts: Vec::new(),
+            data: Vec::new(),
+            headers: Vec::new(),
+            console_scripts: Vec::new(),
+            record_faults: Vec::new(),
+        });
+        let part = Part { parcel: locked.digest, origin: locked.origin(), contents, facts: FileFacts::default() };
+        (locked, part)
+    }
+
+    fn hint_of(wheels: &[(LockedWheel, Part)], backend: Option<&str>) -> Option<RequestHint> {
+        let (wheels, parts): (Vec<LockedWheel>, Vec<Part>) = wheels.iter().cloned().unzip();
+        let mut request = Request::example().python;
+        request.indexes.torch_backend = backend.map(|backend| backend.parse().unwrap());
+        match hint(&wheels, &parts, &request)? {
+            Hint::Request(hint) => Some(hint),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn libraries(bytes: u64, required_by: &[&str], is_for_torch: bool) -> Option<RequestHint> {
+        let required_by = required_by.iter().map(ToString::to_string).collect();
+        Some(RequestHint::GraphicsLibraries { bytes, required_by, is_for_torch })
+    }
+
+    #[test]
+    fn the_libraries_of_nvidia_are_counted_and_those_who_require_them_are_named() {
+        let wheels = [
+            wheel("torch", 900_000_000, &[]),
+            wheel("nvidia-cublas-cu12", 600_000_000, &["nvidia-cudnn-cu12", "torch"]),
+            wheel("nvidia-cudnn-cu12", 700_000_000, &["torch"]),
+            wheel("triton", 500_000_000, &["torch"]),
+        ];
+        assert_eq!(hint_of(&wheels, None), libraries(1_800_000_000, &["torch"], true));
+        // A user who chose a build of PyTorch needs no hint.
+        assert_eq!(hint_of(&wheels, Some("cu128")), None);
+        let wheels = [wheel("xgboost", 1, &[]), wheel("nvidia-nccl-cu12", 200_000_000, &["xgboost"])];
+        assert_eq!(hint_of(&wheels, None), libraries(200_000_000, &["xgboost"], false));
+    }
+
+    #[test]
+    fn there_is_no_hint_about_what_the_user_named_or_what_is_small() {
+        assert_eq!(hint_of(&[wheel("nvidia-cublas-cu12", 600_000_000, &[])], None), None);
+        let small = [wheel("pynvml", 1, &[]), wheel("nvidia-ml-py", 100_000, &["pynvml"])];
+        assert_eq!(hint_of(&small, None), None);
+        assert_eq!(hint_of(&[wheel("numpy", 100_000_000, &[])], None), None);
+    }
+}
