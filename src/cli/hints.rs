@@ -18,6 +18,12 @@ impl fmt::Display for Hint {
                     "{wheel} needs `{names}`, and no known package of `{suite}` contains {them}: add a package with `--with PACKAGE`"
                 )
             }
+            Self::CudaLibraries { wheel, sonames } => write!(
+                f,
+                "{wheel} needs {} of NVIDIA's CUDA if it uses a graphics card: add the requirements that contain them, \
+                 such as `nvidia-cublas-cu12`, or an extra of {wheel} that has them",
+                listed(sonames)
+            ),
             Self::Absent { name, add } => write!(f, "`{name}` is not in the image: {add}"),
             Self::Add(addition) => addition.fmt(f),
             Self::Request(hint) => request(hint, f),
@@ -250,6 +256,7 @@ mod tests {
             Hint::Call { caller: text("yq"), called: text("jq"), add: Addition::Package(text("jq")) },
             libraries(&["liba.so.1"]),
             libraries(&["liba.so.1", "libb.so.1"]),
+            Hint::CudaLibraries { wheel: text("w"), sonames: vec![text("libcublas.so.12"), text("libnvrtc.so.12")] },
             Hint::Absent { name: text("sh"), add: Addition::Shell },
             Hint::Absent { name: text("pkg_resources"), add: Addition::Requirement(text("setuptools<81")) },
             Hint::Add(Addition::Requirement(text("pip"))),
@@ -258,6 +265,7 @@ mod tests {
         yq calls `jq`, which is not in the image: add it with `--with jq`
         w needs `liba.so.1`, and no known package of `trixie` contains it: add a package with `--with PACKAGE`
         w needs `liba.so.1`, `libb.so.1`, and no known package of `trixie` contains them: add a package with `--with PACKAGE`
+        w needs `libcublas.so.12` and `libnvrtc.so.12` of NVIDIA's CUDA if it uses a graphics card: add the requirements that contain them, such as `nvidia-cublas-cu12`, or an extra of w that has them
         `sh` is not in the image: add it with `--shell`
         `pkg_resources` is not in the image: add the requirement `'setuptools<81'`
         add the requirement `pip`

@@ -11,6 +11,8 @@ pub(crate) enum Hint {
     Call { caller: String, called: String, add: Addition },
     /// Libraries of `wheel` link against the libraries `sonames`, and no known package of `suite` contains these.
     Libraries { wheel: String, sonames: Vec<String>, suite: String },
+    /// Libraries of `wheel` link against the libraries `sonames` of NVIDIA's CUDA, which no wheel of the image contains.
+    CudaLibraries { wheel: String, sonames: Vec<String> },
     /// A program that ran in the image did not find the program or module `name`.
     Absent { name: String, add: Addition },
     /// Add what the error says is missing.

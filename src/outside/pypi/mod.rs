@@ -308,7 +308,7 @@ impl Pypi {
         let asked: Vec<String> = requirements.iter().map(|requirement| requirement.name.to_string()).collect();
         let mut answer = wheels::answer(&Resolution::from(output), &asked, &hasher, &self.credentials)?;
         answer.warnings.extend(warnings);
-        answer.hints = self.newer(request, &requirements, target, &answer).await?;
+        answer.hints = self.newer(&request.indexes, context.locations(), &requirements, target, &answer).await?;
         answer.warnings.extend(refusals.sentences(context.locations(), &self.credentials));
         Ok(answer)
     }

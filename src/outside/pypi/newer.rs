@@ -7,16 +7,15 @@ use tokio::sync::Semaphore;
 use uv_cache::Cache;
 use uv_client::{MetadataFormat, OwnedArchive, RegistryClient, RegistryClientBuilder};
 use uv_distribution_filename::DistFilename;
-use uv_distribution_types::{File, IndexCapabilities, Requirement, RequirementSource};
+use uv_distribution_types::{File, IndexCapabilities, IndexLocations, Requirement, RequirementSource};
 use uv_normalize::PackageName;
 use uv_pep440::{Operator, Version, VersionSpecifiers};
-use uv_requirements::RequirementsSpecification;
 use uv_resolver::ExcludeNewer;
 
 use crate::catalog::releases;
 use crate::model::hint::{Hint, RequestHint};
 use crate::model::platform::PythonVersion;
-use crate::model::request::PythonRequest;
+use crate::model::request::Indexes;
 use crate::outside::pypi::refusals::Refusals;
 use crate::outside::pypi::target::{System, Target};
 use crate::outside::pypi::wheels::Answer;
@@ -44,7 +43,8 @@ impl Pypi {
     /// another one.
     pub(super) async fn newer(
         &self,
-        request: &PythonRequest,
+        indexes: &Indexes,
+        locations: &IndexLocations,
         requirements: &[Requirement],
         target: &Target,
         answer: &Answer,
@@ -52,17 +52,15 @@ impl Pypi {
         let offline = Self { offline: true, ..self.clone() };
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
         let base = offline.base_client(&Refusals::default())?;
-        let locations =
-            indexes::locations(&request.indexes, &RequirementsSpecification::default(), offline.logins()).await?;
         let client = RegistryClientBuilder::new(base, cache)
-            .index_locations(locations)
-            .torch_backend(indexes::torch(&request.indexes)?)
+            .index_locations(locations.clone())
+            .torch_backend(indexes::torch(indexes)?)
             .build()
             .map_err(|error| PypiError::Setup(error.into()))?;
         let of_index = answer.wheels.iter().map(|wheel| (wheel.name.as_str(), &wheel.version));
         let chosen = of_index.chain(answer.direct.iter().map(|wheel| (wheel.name.as_str(), &wheel.version)));
         let chosen = chosen.filter_map(|(name, version)| Some((name, version.parse().ok()?))).collect();
-        let exclude_newer = &indexes::exclude_newer(&request.indexes)?;
+        let exclude_newer = &indexes::exclude_newer(indexes)?;
         Ok(Resolved { client: &client, requirements, target, exclude_newer, chosen }.hints().await)
     }
 }
