@@ -95,12 +95,7 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "`{name}` {newer} is newer than {chosen}, but it needs another Python: use `--python {python}`")
         }
         RequestHint::GraphicsLibraries { bytes, required_by, is_for_torch } => {
-            let (size, require) = (megabytes(*bytes), if required_by.len() == 1 { "requires" } else { "require" });
-            write!(f, "{size} are libraries of NVIDIA for graphics cards, which {} {require}", listed(required_by))?;
-            if *is_for_torch {
-                f.write_str(": if the image runs without such a card, leave them out with `--torch-backend cpu`")?;
-            }
-            Ok(())
+            f.write_str(&graphics(*bytes, required_by, *is_for_torch))
         }
         RequestHint::OwnPython { base, python } => write!(f, "`{base}` has python {python}: leave out `--python`"),
         RequestHint::ReleaseOfPython { base, python } => {
@@ -121,6 +116,18 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         RequestHint::OtherDestination => f.write_str("use another destination with `-o DEST`, or another file"),
         RequestHint::Gzip => f.write_str("leave out `--compression zstd`: every engine reads gzip"),
     }
+}
+
+/// The words about the libraries of NVIDIA.
+fn graphics(bytes: u64, required_by: &[String], is_for_torch: bool) -> String {
+    let require = if required_by.len() == 1 { "requires" } else { "require" };
+    let way = ": if the image runs without such a card, leave them out with `--torch-backend cpu`";
+    format!(
+        "{} are libraries of NVIDIA for graphics cards, which {} {require}{}",
+        megabytes(bytes),
+        listed(required_by),
+        if is_for_torch { way } else { "" }
+    )
 }
 
 fn proof(hint: &ProofHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {

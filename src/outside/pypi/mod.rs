@@ -52,6 +52,7 @@ use crate::outside::credentials::Credentials;
 use crate::outside::http::{BodyError, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
+use crate::outside::pypi::newer::Search;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::refusals::Refusals;
 use crate::outside::pypi::requirements::{Requirements, Source};
@@ -308,7 +309,9 @@ impl Pypi {
         let asked: Vec<String> = requirements.iter().map(|requirement| requirement.name.to_string()).collect();
         let mut answer = wheels::answer(&Resolution::from(output), &asked, &hasher, &self.credentials)?;
         answer.warnings.extend(warnings);
-        answer.hints = self.newer(&request.indexes, context.locations(), &requirements, target, &answer).await?;
+        let search =
+            Search { indexes: &request.indexes, locations: context.locations(), requirements: &requirements, target };
+        answer.hints = self.newer(&search, &answer).await?;
         answer.warnings.extend(refusals.sentences(context.locations(), &self.credentials));
         Ok(answer)
     }

@@ -21,12 +21,19 @@ use crate::outside::pypi::target::{System, Target};
 use crate::outside::pypi::wheels::Answer;
 use crate::outside::pypi::{Pypi, PypiError, indexes};
 
+/// The values that decide which versions are found.
+pub(super) struct Search<'a> {
+    pub(super) indexes: &'a Indexes,
+    pub(super) locations: &'a IndexLocations,
+    pub(super) requirements: &'a [Requirement],
+    pub(super) target: &'a Target,
+}
+
 /// The result of a request, and the values that it depends on.
 struct Resolved<'a> {
     /// A client without a network.
     client: &'a RegistryClient,
-    requirements: &'a [Requirement],
-    target: &'a Target,
+    search: &'a Search<'a>,
     exclude_newer: &'a ExcludeNewer,
     /// The chosen versions by normalised name.
     chosen: BTreeMap<&'a str, Version>,
@@ -39,36 +46,29 @@ struct Newer {
 }
 
 impl Pypi {
-    /// Returns a hint for each of `requirements` whose newest version was not chosen because the image's Python is
+    /// Returns a hint for each requirement of `search` whose newest version was not chosen because the image's Python is
     /// another one.
-    pub(super) async fn newer(
-        &self,
-        indexes: &Indexes,
-        locations: &IndexLocations,
-        requirements: &[Requirement],
-        target: &Target,
-        answer: &Answer,
-    ) -> Result<Vec<Hint>, PypiError> {
+    pub(super) async fn newer(&self, search: &Search<'_>, answer: &Answer) -> Result<Vec<Hint>, PypiError> {
         let offline = Self { offline: true, ..self.clone() };
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
         let base = offline.base_client(&Refusals::default())?;
         let client = RegistryClientBuilder::new(base, cache)
-            .index_locations(locations.clone())
-            .torch_backend(indexes::torch(indexes)?)
+            .index_locations(search.locations.clone())
+            .torch_backend(indexes::torch(search.indexes)?)
             .build()
             .map_err(|error| PypiError::Setup(error.into()))?;
         let of_index = answer.wheels.iter().map(|wheel| (wheel.name.as_str(), &wheel.version));
         let chosen = of_index.chain(answer.direct.iter().map(|wheel| (wheel.name.as_str(), &wheel.version)));
         let chosen = chosen.filter_map(|(name, version)| Some((name, version.parse().ok()?))).collect();
-        let exclude_newer = &indexes::exclude_newer(indexes)?;
-        Ok(Resolved { client: &client, requirements, target, exclude_newer, chosen }.hints().await)
+        let exclude_newer = &indexes::exclude_newer(search.indexes)?;
+        Ok(Resolved { client: &client, search, exclude_newer, chosen }.hints().await)
     }
 }
 
 impl Resolved<'_> {
     async fn hints(&self) -> Vec<Hint> {
         let mut hints = Vec::new();
-        for requirement in self.requirements {
+        for requirement in self.search.requirements {
             let RequirementSource::Registry { specifier, index: None, .. } = &requirement.source else { continue };
             let Some(chosen) = self.chosen.get(requirement.name.as_str()) else { continue };
             if is_pinned(specifier) {
@@ -108,7 +108,7 @@ impl Resolved<'_> {
             if is_unwanted || !specifier.contains(&version) {
                 continue;
             }
-            let files: Vec<_> = datum.files.all(name).into_iter().filter(|(_, file)| is_usable(file)).collect();
+            let files: Vec<_> = datum.files.all(name).filter(|(_, file)| is_usable(file)).collect();
             if let Some(python) = self.other_python(&files) {
                 return Some(Newer { version, python });
             }
@@ -118,7 +118,7 @@ impl Resolved<'_> {
 
     /// Returns the newest Python that can use a wheel of `files`, if all of them exclude the image's Python.
     fn other_python(&self, files: &[(DistFilename, File)]) -> Option<PythonVersion> {
-        let own = self.target.python();
+        let own = self.search.target.python();
         let pythons = |file: &File| file.requires_python.clone();
         let excludes = |(_, file): &(DistFilename, File)| pythons(file).is_some_and(|pythons| !pythons.contains(&own));
         if !files.iter().all(excludes) {
@@ -128,7 +128,8 @@ impl Resolved<'_> {
             let DistFilename::WheelFilename(wheel) = name else { return None };
             newest_accepted(&*pythons(file)?, |python| {
                 let full = format!("{python}.0");
-                let system = System { platform: self.target.platform, python: &full, glibc: self.target.glibc };
+                let system =
+                    System { platform: self.search.target.platform, python: &full, glibc: self.search.target.glibc };
                 Target::new(system, python).is_ok_and(|target| wheel.is_compatible(&target.tags))
             })
         };
