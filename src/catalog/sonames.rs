@@ -11,6 +11,7 @@ pub(super) static SONAMES: LazyLock<Sonames> = LazyLock::new(|| super::read(incl
 #[serde(deny_unknown_fields)]
 pub(super) struct Sonames {
     pub(super) driver: BTreeSet<String>,
+    pub(super) cuda: BTreeSet<String>,
     pub(super) manylinux: BTreeSet<String>,
     pub(super) packages: BTreeMap<String, String>,
 }
@@ -23,8 +24,17 @@ pub(crate) fn package_of(soname: &str) -> Option<&'static str> {
 
 /// Returns whether `soname` belongs to the driver of a GPU. The host provides it, so no package belongs into the image.
 pub(crate) fn is_of_driver(soname: &str) -> bool {
-    let stem = soname.split_once(".so").map_or(soname, |(stem, _)| stem);
+    let stem = stem(soname);
     SONAMES.driver.iter().any(|known| if known.ends_with('-') { stem.starts_with(known) } else { stem == known })
+}
+
+/// Returns whether `soname` belongs to NVIDIA's CUDA, which is on PyPI and not in the archives.
+pub(crate) fn is_of_cuda(soname: &str) -> bool {
+    SONAMES.cuda.contains(stem(soname))
+}
+
+fn stem(soname: &str) -> &str {
+    soname.split_once(".so").map_or(soname, |(stem, _)| stem)
 }
 
 /// Returns whether manylinux lets a wheel use `soname` from the system.

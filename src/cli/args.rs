@@ -8,6 +8,7 @@ use clap::{Args, Parser};
 
 use crate::cli::choices::Color;
 use crate::cli::layers::{Settings, Typed, flag, list};
+use crate::model::indexes::{IndexStrategy, Keyring};
 use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
 use crate::model::secret_text::SecretText;
 
@@ -340,12 +341,27 @@ pub(super) struct Sources {
     /// Which pre-releases may be chosen
     #[arg(long, value_name = "WHICH")]
     prerelease: Option<Prereleases>,
-    /// An additional index of Python packages
-    #[arg(long, value_name = "URL", value_delimiter = ' ')]
+    /// An additional index of Python packages, searched before the default index; may repeat
+    #[arg(long, value_name = "[NAME=]URL", value_delimiter = ' ')]
     index: Vec<SecretText>,
     /// The index of Python packages, in place of PyPI
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "[NAME=]URL")]
     default_index: Option<SecretText>,
+    /// A folder of wheels, or a page with links to wheels; may repeat
+    #[arg(long, value_name = "PATH|URL")]
+    find_links: Vec<SecretText>,
+    /// Use no index, only `--find-links`
+    #[arg(long)]
+    no_index: bool,
+    /// Which index provides a package that several of them have
+    #[arg(long, value_name = "STRATEGY")]
+    index_strategy: Option<IndexStrategy>,
+    /// Whether the program `keyring` of this machine provides passwords for indexes
+    #[arg(long, value_name = "PROVIDER")]
+    keyring_provider: Option<Keyring>,
+    /// The build of PyTorch: `cpu`, `cu128` for CUDA 12.8, `rocm6.4`, `xpu`, or `auto`, which is `cpu`
+    #[arg(long, value_name = "BACKEND")]
+    torch_backend: Option<String>,
     /// The mirror of the Debian or Ubuntu archive
     #[arg(long, value_name = "URL")]
     mirror: Option<SecretText>,
@@ -368,6 +384,11 @@ impl Typed for Sources {
             prerelease: self.prerelease,
             index: list(&self.index),
             default_index: self.default_index.clone(),
+            find_links: list(&self.find_links),
+            no_index: flag(self.no_index),
+            index_strategy: self.index_strategy,
+            keyring_provider: self.keyring_provider,
+            torch_backend: self.torch_backend.clone(),
             mirror: self.mirror.clone(),
             security_mirror: self.security_mirror.clone(),
             keyring: self.keyring.clone(),

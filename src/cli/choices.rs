@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use serde::{Deserialize, Serialize};
 
+use crate::model::indexes::{IndexStrategy, Keyring};
 use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
 use crate::rivals::model::comparison::AptHabits;
 use crate::rivals::model::dockerfile::{EngineProgram, Style};
@@ -50,6 +51,12 @@ macro_rules! choices {
 choices!(TrimLevel: None "none", Standard "standard");
 choices!(Bytecode: None "none", Start "start", All "all");
 choices!(Prereleases: Disallow "disallow", Allow "allow", IfNecessary "if-necessary", Explicit "explicit");
+choices!(IndexStrategy:
+    FirstIndex "first-index" "Only the first index that has the package",
+    UnsafeFirstMatch "unsafe-first-match" "The first index that has a version that fits",
+    UnsafeBestMatch "unsafe-best-match" "The index with the best version"
+);
+choices!(Keyring: Disabled "disabled", Subprocess "subprocess");
 choices!(Entrypoint: Exec "exec", Shell "shell");
 choices!(EngineProgram: Docker "docker", Podman "podman", Buildah "buildah");
 choices!(AptHabits: Official "official", Plain "plain");
@@ -85,6 +92,8 @@ mod tests {
         assert_same_names::<TrimLevel>();
         assert_same_names::<Bytecode>();
         assert_same_names::<Prereleases>();
+        assert_same_names::<IndexStrategy>();
+        assert_same_names::<Keyring>();
         assert_same_names::<Entrypoint>();
         assert_same_names::<EngineProgram>();
         assert_same_names::<AptHabits>();

@@ -3,6 +3,7 @@
 
 use crate::cli::choices::{Builder, Color};
 use crate::cli::layers::Settings;
+use crate::model::indexes::{IndexStrategy, Keyring};
 use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
 use crate::model::user_base::UserBase;
 use crate::rivals::model::comparison::AptHabits;
@@ -15,6 +16,8 @@ pub(super) const USER_BASE: &str = UserBase::DEFAULT;
 pub(super) const ENTRYPOINT: Entrypoint = Entrypoint::Exec;
 pub(super) const USER: &str = "65532:65532";
 pub(super) const PRERELEASE: Prereleases = Prereleases::IfNecessary;
+pub(super) const INDEX_STRATEGY: IndexStrategy = IndexStrategy::FirstIndex;
+pub(super) const KEYRING_PROVIDER: Keyring = Keyring::Disabled;
 /// Parallel downloads.
 pub(super) const JOBS: usize = 16;
 pub(super) const COMPRESSION: &str = "gzip:6";
@@ -34,6 +37,8 @@ pub(super) fn layer() -> Settings {
         entrypoint: Some(ENTRYPOINT),
         user: Some(USER.to_owned()),
         prerelease: Some(PRERELEASE),
+        index_strategy: Some(INDEX_STRATEGY),
+        keyring_provider: Some(KEYRING_PROVIDER),
         jobs: Some(JOBS),
         compression: Some(COMPRESSION.to_owned()),
         style: Some(STYLE),

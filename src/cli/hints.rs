@@ -5,6 +5,7 @@ use std::fmt;
 use crate::model::hint::{
     Addition, ArchiveHint, BuildHint, EngineHint, Hint, MachineHint, NetworkHint, ProofHint, RequestHint,
 };
+use crate::present::megabytes::megabytes;
 
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,6 +23,12 @@ impl fmt::Display for Hint {
             Self::Absent { name, add: add @ Addition::BuildPackage(_) } => {
                 write!(f, "`{name}` is not in the build: {add}")
             }
+            Self::CudaLibraries { wheel, sonames } => write!(
+                f,
+                "{wheel} needs {} of NVIDIA's CUDA if it uses a graphics card: add the requirements that contain them, \
+                 such as `nvidia-cublas-cu12`, or an extra of {wheel} that has them",
+                listed(sonames)
+            ),
             Self::Absent { name, add } => write!(f, "`{name}` is not in the image: {add}"),
             Self::Add(addition) => addition.fmt(f),
             Self::Request(hint) => request(hint, f),
@@ -48,6 +55,14 @@ impl fmt::Display for Addition {
             }
             Self::Requirement(requirement) => write!(f, "add the requirement `{requirement}`"),
         }
+    }
+}
+
+/// Joins names to `` `a`, `b` and `c` ``.
+fn listed(names: &[String]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("`{}` and `{last}`", first.join("`, `")),
+        _ => format!("`{}`", names.concat()),
     }
 }
 
@@ -84,6 +99,12 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         RequestHint::OtherPython { name, python } => {
             write!(f, "use `--python {python}`, for which `{name}` has wheels")
+        }
+        RequestHint::NewerForPython { name, chosen, newer, python } => {
+            write!(f, "`{name}` {newer} is newer than {chosen}, but it needs another Python: use `--python {python}`")
+        }
+        RequestHint::GraphicsLibraries { bytes, required_by, is_for_torch } => {
+            f.write_str(&graphics(*bytes, required_by, *is_for_torch))
         }
         RequestHint::OwnPython { base, python } => write!(f, "`{base}` has python {python}: leave out `--python`"),
         RequestHint::ReleaseOfPython { base, python } => {
@@ -127,6 +148,18 @@ fn build(hint: &BuildHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
+/// The words about the libraries of NVIDIA.
+fn graphics(bytes: u64, required_by: &[String], is_for_torch: bool) -> String {
+    let require = if required_by.len() == 1 { "requires" } else { "require" };
+    let way = ": if the image runs without such a card, leave them out with `--torch-backend cpu`";
+    format!(
+        "{} are libraries of NVIDIA for graphics cards, which {} {require}{}",
+        megabytes(bytes),
+        listed(required_by),
+        if is_for_torch { way } else { "" }
+    )
+}
+
 fn proof(hint: &ProofHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match hint {
         ProofHint::MoreTime => {
@@ -155,7 +188,8 @@ fn network(hint: NetworkHint) -> &'static str {
             "the proxy requires a name and a password: `HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT`"
         }
         NetworkHint::Password => {
-            "give a name and a password in the URL, `https://NAME:PASSWORD@HOST/`, or in a netrc file"
+            "give a name and a password in the URL, `https://NAME:PASSWORD@HOST/`, or in a netrc file; for an index with a \
+             name, such as `--index CORP=URL`, also in `LATH_INDEX_CORP_USERNAME` and `LATH_INDEX_CORP_PASSWORD`"
         }
         NetworkHint::ProxyPage => "check the proxy settings: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`",
         NetworkHint::OtherBytes => {
@@ -263,6 +297,7 @@ mod tests {
             Hint::Call { caller: text("yq"), called: text("jq"), add: Addition::Package(text("jq")) },
             libraries(&["liba.so.1"]),
             libraries(&["liba.so.1", "libb.so.1"]),
+            Hint::CudaLibraries { wheel: text("w"), sonames: vec![text("libcublas.so.12"), text("libnvrtc.so.12")] },
             Hint::Absent { name: text("sh"), add: Addition::Shell },
             Hint::Absent { name: text("pkg_resources"), add: Addition::Requirement(text("setuptools<81")) },
             Hint::Add(Addition::Requirement(text("pip"))),
@@ -271,6 +306,7 @@ mod tests {
         yq calls `jq`, which is not in the image: add it with `--with jq`
         w needs `liba.so.1`, and no known package of `trixie` contains it: add a package with `--with PACKAGE`
         w needs `liba.so.1`, `libb.so.1`, and no known package of `trixie` contains them: add a package with `--with PACKAGE`
+        w needs `libcublas.so.12` and `libnvrtc.so.12` of NVIDIA's CUDA if it uses a graphics card: add the requirements that contain them, such as `nvidia-cublas-cu12`, or an extra of w that has them
         `sh` is not in the image: add it with `--shell`
         `pkg_resources` is not in the image: add the requirement `'setuptools<81'`
         add the requirement `pip`
@@ -296,6 +332,22 @@ mod tests {
             RequestHint::UpdateLock { command: "uv lock".to_owned() },
             RequestHint::OtherVersion { name: name.clone(), version: "1.0".to_owned() },
             RequestHint::OtherPython { name, python: "3.12".to_owned() },
+            RequestHint::NewerForPython {
+                name: "x-y".to_owned(),
+                chosen: "1.0".to_owned(),
+                newer: "2.0".to_owned(),
+                python: "3.12".to_owned(),
+            },
+            RequestHint::GraphicsLibraries {
+                bytes: 2_912_300_000,
+                required_by: vec!["torch".to_owned()],
+                is_for_torch: true,
+            },
+            RequestHint::GraphicsLibraries {
+                bytes: 200_000_000,
+                required_by: vec!["a".to_owned(), "b".to_owned()],
+                is_for_torch: false,
+            },
             RequestHint::OtherWheel { parcel: parcel.clone() },
             RequestHint::TrustedParcel { parcel },
             RequestHint::ChooseScript,
@@ -313,6 +365,9 @@ mod tests {
         read it with `-r r.txt`
         use `x-y==1.0`, which has a wheel that fits
         use `--python 3.12`, for which `x-y` has wheels
+        `x-y` 2.0 is newer than 1.0, but it needs another Python: use `--python 3.12`
+        2912.3 MB are libraries of NVIDIA for graphics cards, which `torch` requires: if the image runs without such a card, leave them out with `--torch-backend cpu`
+        200.0 MB are libraries of NVIDIA for graphics cards, which `a` and `b` require
         `x_y-1.whl` has this fault on the index itself: report it to its maintainers, and use another version until then
         `x_y-1.whl` has this fault on the server itself: check whether you trust that server
         choose one of them with `-c NAME`
@@ -373,7 +428,7 @@ mod tests {
         the server redirects requests in a circle: check whether the URL is right, or use another server
         check whether this machine can reach the host; `HTTPS_PROXY` sets a proxy, `NO_PROXY` sets exceptions
         the proxy requires a name and a password: `HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT`
-        give a name and a password in the URL, `https://NAME:PASSWORD@HOST/`, or in a netrc file
+        give a name and a password in the URL, `https://NAME:PASSWORD@HOST/`, or in a netrc file; for an index with a name, such as `--index CORP=URL`, also in `LATH_INDEX_CORP_USERNAME` and `LATH_INDEX_CORP_PASSWORD`
         check the proxy settings: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`
         a proxy or a mirror does not send the bytes that were published: use another, or try again later
         try again later or with fewer `--jobs`, or use a mirror that is nearer

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::choices::{Builder, Color};
 use crate::cli::environment::Environment;
+use crate::model::indexes::{IndexStrategy, Keyring};
 use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
 use crate::model::secret_text::SecretText;
 use crate::rivals::model::comparison::AptHabits;
@@ -109,6 +110,11 @@ layer! {
         prerelease: Prereleases,
         index: Vec<SecretText>,
         default_index: SecretText,
+        find_links: Vec<SecretText>,
+        no_index: bool,
+        index_strategy: IndexStrategy,
+        keyring_provider: Keyring,
+        torch_backend: String,
         mirror: SecretText,
         security_mirror: SecretText,
         keyring: PathBuf,
@@ -194,11 +200,9 @@ fn variable(option: &str) -> String {
 /// `--engine` requires `--build`.
 pub(super) fn of_variables<T: Typed>(environment: &Environment) -> Result<Settings, clap::Error> {
     let described = T::augment_args(clap::Command::new("lath"));
-    let mut command = clap::Command::new("lath").no_binary_name(true);
     let mut words: Vec<OsString> = Vec::new();
     let mut off = Map::new();
     for arg in described.get_arguments() {
-        command = command.arg(without_relations(arg));
         let Some(option) = arg.get_long() else { continue };
         let Some(value) = environment.filled(&variable(option)) else { continue };
         if !matches!(arg.get_action(), ArgAction::SetTrue) {
@@ -211,11 +215,21 @@ pub(super) fn of_variables<T: Typed>(environment: &Environment) -> Result<Settin
             off.insert(option.to_owned(), false.into());
         }
     }
-    let read = command.try_get_matches_from_mut(words).and_then(|matches| T::from_arg_matches(&matches));
-    let read = read.map_err(|error| of_variable(error.format(&mut command)))?;
     // A flag cannot be typed as false, so a variable that turns it off is not read by clap.
     let off = Settings::deserialize(Value::Object(off)).unwrap_or_default();
-    Ok(read.typed().over(off))
+    Ok(of_words::<T>(words, variable)?.over(off))
+}
+
+/// Reads options in the form `--OPTION=VALUE`, which come from variables. An error names the variable of the option.
+pub(super) fn of_words<T: Typed>(
+    words: Vec<OsString>,
+    variable: impl Fn(&str) -> String,
+) -> Result<Settings, clap::Error> {
+    let described = T::augment_args(clap::Command::new("lath"));
+    let arguments = described.get_arguments().map(without_relations);
+    let mut command = clap::Command::new("lath").no_binary_name(true).args(arguments);
+    let read = command.try_get_matches_from_mut(words).and_then(|matches| T::from_arg_matches(&matches));
+    Ok(read.map_err(|error| of_variable(error.format(&mut command), variable))?.typed())
 }
 
 /// Returns an argument with the same values, and without relations to other arguments.
@@ -232,7 +246,7 @@ fn without_relations(arg: &Arg) -> Arg {
 }
 
 /// Replaces the name of the option in an error by the name of its variable.
-fn of_variable(mut error: clap::Error) -> clap::Error {
+fn of_variable(mut error: clap::Error, variable: impl Fn(&str) -> String) -> clap::Error {
     if let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) {
         let option = arg.trim_start_matches('-').split([' ', '=', '[']).next().unwrap_or_default();
         let name = variable(option);

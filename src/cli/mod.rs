@@ -12,6 +12,7 @@ mod defaults;
 mod dockerfile;
 mod environment;
 mod failure;
+mod foreign_variables;
 mod hints;
 mod layers;
 mod panic;
@@ -31,6 +32,7 @@ use crate::cli::command::{Call, Command};
 use crate::cli::environment::Environment;
 use crate::cli::layers::Typed as _;
 use crate::cli::screen::Screen;
+use crate::model::event::{Event, Listener as _};
 use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
@@ -96,8 +98,13 @@ fn start<C: Command>(matches: &ArgMatches, environment: Environment) -> Result<u
     let (command, global) = (C::from_arg_matches(matches)?, Global::from_arg_matches(matches)?);
     let typed = command.typed().over(global.typed());
     let variables = command.of_variables(&environment)?.over(layers::of_variables::<Global>(&environment)?);
-    let settings = typed.over(variables);
+    let of_uv = foreign_variables::of_uv::<C>(&environment)?;
+    let settings = typed.over(variables).over(of_uv.settings);
     let screen = Arc::new(Screen::new(&settings));
+    of_uv.names.iter().for_each(|name| screen.hear(Event::Detail(format!("using the variable `{name}` of uv"))));
+    if let Some(warning) = foreign_variables::warning_about_pip::<C>(&environment, &settings) {
+        screen.hear(Event::Warning(warning));
+    }
     let call = Call { settings, environment, screen, command_line: described() };
     Ok(command.main(&call).unwrap_or_else(|failure| {
         call.screen.tell_failure(&failure);
@@ -133,10 +140,10 @@ mod tests {
             .map(|command| format!("{}: {}", command.get_name(), options(command).join(" ")).trim_end().to_owned())
             .collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
-        build: requirements constraint with recommends python base platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed trim keep shell bytecode script user-base entrypoint cmd env user workdir label annotation expose tag output load metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression
-        run: requirements constraint with recommends python base platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed trim keep shell bytecode script user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs volume
-        dockerfile: style fat from ca builder build engine no-cache requirements constraint with recommends python base platform copy bytecode script entrypoint cmd env user workdir label annotation expose tag output check no-verify offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs user-base
-        compare: requirements constraint with recommends python base platform copy trim keep shell bytecode script user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression measure from ca engine json svg apt
+        build: requirements constraint with recommends python base platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed trim keep shell bytecode script user-base entrypoint cmd env user workdir label annotation expose tag output load metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs compression
+        run: requirements constraint with recommends python base platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed trim keep shell bytecode script user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs volume
+        dockerfile: style fat from ca builder build engine no-cache requirements constraint with recommends python base platform copy bytecode script entrypoint cmd env user workdir label annotation expose tag output check no-verify offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs user-base
+        compare: requirements constraint with recommends python base platform copy trim keep shell bytecode script user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs compression measure from ca engine json svg apt
         cache:
         dir:
         size: bytes

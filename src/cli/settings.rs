@@ -15,12 +15,13 @@ use crate::model::destination::Destination;
 use crate::model::glob;
 use crate::model::image_name::is_image_name;
 use crate::model::image_path::ImagePath;
+use crate::model::indexes::{IndexEntry, Indexes};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::project::Project;
 use crate::model::request::{
-    BaseRequest, BuildsRequest, Copied, Distribution, Indexes, OutputRequest, PackRequest, ProofRequest, PythonRequest,
-    Request, RuntimeRequest, TrimRequest, Volume,
+    BaseRequest, BuildsRequest, Copied, Distribution, OutputRequest, PackRequest, ProofRequest, PythonRequest, Request,
+    RuntimeRequest, TrimRequest, Volume,
 };
 use crate::model::world_settings::WorldSettings;
 
@@ -77,11 +78,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
             requirement_files: all(&settings.requirements),
             constraint_files: all(&settings.constraint),
             prereleases: settings.prerelease.unwrap_or(defaults::PRERELEASE),
-            indexes: Indexes {
-                default_index: settings.default_index.clone(),
-                extra: all(&settings.index),
-                exclude_newer: settings.exclude_newer.clone(),
-            },
+            indexes: indexes(settings)?,
             project: project.as_ref().map(|project| projects::request(project, settings, version)).transpose()?,
             builds: builds(settings)?,
         },
@@ -125,6 +122,19 @@ fn builds(settings: &Settings) -> Result<BuildsRequest, Failure> {
 fn normalized(name: &str) -> String {
     let parts: Vec<&str> = name.split(['-', '_', '.']).filter(|part| !part.is_empty()).collect();
     parts.join("-").to_lowercase()
+}
+
+fn indexes(settings: &Settings) -> Result<Indexes, Failure> {
+    Ok(Indexes {
+        default_index: settings.default_index.as_ref().map(IndexEntry::parse),
+        extra: settings.index.iter().flatten().map(IndexEntry::parse).collect(),
+        find_links: all(&settings.find_links),
+        has_only_links: settings.no_index.unwrap_or(false),
+        strategy: settings.index_strategy.unwrap_or(defaults::INDEX_STRATEGY),
+        keyring: settings.keyring_provider.unwrap_or(defaults::KEYRING_PROVIDER),
+        torch_backend: settings.torch_backend.as_deref().map(parsed).transpose()?,
+        exclude_newer: settings.exclude_newer.clone(),
+    })
 }
 
 /// Returns the destinations of the image `name`. If there are none, it is written into the current folder.

@@ -1,6 +1,8 @@
 //! Every index of a request: those of the command line, and those of its requirements files.
 
+use crate::model::indexes::IndexStrategy;
 use crate::model::secret_text::SecretText;
+use crate::model::torch_backend::TorchBackend;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AllIndexes {
@@ -12,4 +14,8 @@ pub(crate) struct AllIndexes {
     pub(crate) find_links: Vec<SecretText>,
     /// Whether only `find_links` are searched (`--no-index`).
     pub(crate) has_only_links: bool,
+    pub(crate) strategy: IndexStrategy,
+    /// The index with the chosen build of PyTorch. The others are not searched for its distributions.
+    pub(crate) torch: Option<SecretText>,
+    pub(crate) torch_backend: Option<TorchBackend>,
 }

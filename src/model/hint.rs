@@ -11,6 +11,8 @@ pub(crate) enum Hint {
     Call { caller: String, called: String, add: Addition },
     /// Libraries of `wheel` link against the libraries `sonames`, and no known package of `suite` contains these.
     Libraries { wheel: String, sonames: Vec<String>, suite: String },
+    /// Libraries of `wheel` link against the libraries `sonames` of NVIDIA's CUDA, which no wheel of the image contains.
+    CudaLibraries { wheel: String, sonames: Vec<String> },
     /// A program that ran in the image did not find the program or module `name`.
     Absent { name: String, add: Addition },
     /// Add what the error says is missing.
@@ -73,6 +75,10 @@ pub(crate) enum RequestHint {
     OtherVersion { name: String, version: String },
     /// Use the Python for which there are wheels.
     OtherPython { name: String, python: String },
+    /// Use the Python that the newest version accepts.
+    NewerForPython { name: String, chosen: String, newer: String, python: String },
+    /// The libraries of NVIDIA, with their size, the distributions that require them, and whether PyTorch does.
+    GraphicsLibraries { bytes: u64, required_by: Vec<String>, is_for_torch: bool },
     /// Leave the version of Python out, because the release `base` has `python`.
     OwnPython { base: String, python: String },
     /// Use the release `base`, which has `python`.

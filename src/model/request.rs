@@ -17,6 +17,8 @@ use crate::model::project::ProjectRequest;
 use crate::model::secret_text::SecretText;
 use crate::model::user_base::UserBase;
 
+pub(crate) use crate::model::indexes::Indexes;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// The inputs of the Python half.
@@ -204,16 +206,6 @@ pub(crate) enum Prereleases {
     IfNecessary,
     /// For a package whose requirement names a pre-release version.
     Explicit,
-}
-
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Indexes {
-    /// Replaces PyPI.
-    pub(crate) default_index: Option<SecretText>,
-    /// Searched before the default index, in order.
-    pub(crate) extra: Vec<SecretText>,
-    /// A date or an RFC 3339 time. Files uploaded later are ignored.
-    pub(crate) exclude_newer: Option<String>,
 }
 
 /// The distribution that Python and its shared libraries come from.

@@ -1,7 +1,8 @@
-//! Names and passwords for servers, from URLs that the user wrote or an index returned, and from a netrc file. They are
-//! kept in memory only.
+//! Names and passwords for servers: from URLs that the user wrote or an index returned, from environment variables, from
+//! the program `keyring` and from a netrc file. They are kept in memory only.
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use url::Url;
@@ -12,12 +13,12 @@ use crate::model::secret_text::without_credentials;
 /// The names and passwords for servers. The debug output contains none of them.
 #[derive(Default)]
 pub(crate) struct Credentials {
-    netrc: Option<Netrc>,
+    netrc: Option<(PathBuf, Netrc)>,
     known: Mutex<Vec<Known>>,
 }
 
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Credentials")
     }
 }
@@ -26,6 +27,7 @@ struct Known {
     /// Without credentials, query and fragment.
     url: Url,
     login: Login,
+    source: LoginSource,
 }
 
 /// A name and its password, which may be empty.
@@ -35,14 +37,72 @@ pub(crate) struct Login {
     pub(crate) password: String,
 }
 
+/// The place that a name and a password come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LoginSource {
+    /// A URL, which the user or an index wrote.
+    Url,
+    /// The environment variables with these names.
+    Variables(Vec<String>),
+    /// The program `keyring`.
+    Keyring,
+    /// The netrc file with this path.
+    Netrc(PathBuf),
+}
+
+impl fmt::Display for LoginSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url => f.write_str("its URL"),
+            Self::Variables(names) => write!(f, "`{}`", names.join("` and `")),
+            Self::Keyring => f.write_str("the program `keyring`"),
+            Self::Netrc(path) => write!(f, "the netrc file `{}`", path.display()),
+        }
+    }
+}
+
+/// The credentials that a refused request had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Tried {
+    None {
+        host: String,
+    },
+    Some {
+        host: String,
+        source: LoginSource,
+    },
+    /// Another server redirected the request to this one. Credentials are not sent there.
+    Redirected {
+        host: String,
+    },
+}
+
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None { host } => write!(f, "there are no credentials for `{host}`"),
+            Self::Some { host, source } => write!(f, "the credentials for `{host}` came from {source}"),
+            Self::Redirected { host } => {
+                write!(f, "the request was redirected to `{host}`, and credentials are not sent to another server")
+            }
+        }
+    }
+}
+
 impl Credentials {
     /// Reads the credentials in the file `netrc`. If it is missing or unreadable, it is ignored, like in other tools.
     pub(crate) fn with_netrc(netrc: Option<&Path>) -> Self {
-        Self { netrc: netrc.and_then(|path| Netrc::from_file(path).ok()), known: Mutex::default() }
+        let netrc = netrc.and_then(|path| Some((path.to_owned(), Netrc::from_file(path).ok()?)));
+        Self { netrc, known: Mutex::default() }
     }
 
     /// Remembers the credentials of `url` if it contains any. They are sent only to the server of this URL.
     pub(crate) fn remember(&self, url: &str) {
+        self.remember_from(url, LoginSource::Url);
+    }
+
+    /// Does the same for a URL whose credentials come from another place. If they are known already, that place stays.
+    pub(crate) fn remember_from(&self, url: &str, source: LoginSource) {
         let Ok(url) = Url::parse(url) else { return };
         let Some(login) = login_of(&url) else { return };
         let mut url = without_credentials(&url);
@@ -50,24 +110,42 @@ impl Credentials {
         url.set_fragment(None);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.iter().any(|one| one.url == url && one.login == login) {
-            known.push(Known { url, login });
+            known.push(Known { url, login, source });
         }
     }
 
     /// Returns the credentials for `url`: its own if it contains any, else those of the remembered URL on the same
     /// server that has the most leading path segments in common, else those in netrc.
     pub(crate) fn of(&self, url: &str) -> Option<Login> {
+        self.find(&Url::parse(url).ok()?).map(|(login, _)| login)
+    }
+
+    /// Returns which credentials a request for `url` has, for an error.
+    pub(crate) fn tried(&self, url: &str) -> Option<Tried> {
         let url = Url::parse(url).ok()?;
-        if let Some(login) = login_of(&url) {
-            return Some(login);
+        let host = match url.port() {
+            Some(port) => format!("{}:{port}", url.host_str()?),
+            None => url.host_str()?.to_owned(),
+        };
+        Some(match self.find(&url) {
+            Some((_, source)) => Tried::Some { host, source },
+            None => Tried::None { host },
+        })
+    }
+
+    fn find(&self, url: &Url) -> Option<(Login, LoginSource)> {
+        if let Some(login) = login_of(url) {
+            return Some((login, LoginSource::Url));
         }
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let same_server = known.iter().filter(|known| known.url.origin() == url.origin());
-        if let Some(nearest) = same_server.max_by_key(|known| shared_path(&known.url, &url)) {
-            return Some(nearest.login.clone());
+        if let Some(nearest) = same_server.max_by_key(|known| shared_path(&known.url, url)) {
+            return Some((nearest.login.clone(), nearest.source.clone()));
         }
-        let entry = self.netrc.as_ref()?.hosts.get(url.host_str()?)?;
-        Some(Login { user: entry.login.clone(), password: entry.password.clone() })
+        let (path, netrc) = self.netrc.as_ref()?;
+        let entry = netrc.hosts.get(url.host_str()?)?;
+        let login = Login { user: entry.login.clone(), password: entry.password.clone() };
+        Some((login, LoginSource::Netrc(path.clone())))
     }
 }
 
@@ -127,5 +205,27 @@ mod tests {
         assert_eq!(user(&credentials, "https://host.example/x").as_deref(), Some("me:secret"));
         assert_eq!(user(&credentials, "https://other.example/x"), None);
         assert_eq!(user(&Credentials::with_netrc(Some(&home.path().join("none"))), "https://host.example/x"), None);
+    }
+    #[test]
+    fn an_error_names_the_place_of_the_credentials_and_no_value() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("netrc");
+        std::fs::write(&path, "machine netrc.example login me password secret\n").unwrap();
+        let credentials = Credentials::with_netrc(Some(&path));
+        let variables = ["LATH_INDEX_CORP_USERNAME", "LATH_INDEX_CORP_PASSWORD"].map(str::to_owned).to_vec();
+        credentials.remember("https://me:secret@url.example/simple");
+        credentials.remember_from("https://me:secret@variable.example/simple", LoginSource::Variables(variables));
+        credentials.remember_from("https://me:secret@keyring.example:8443/simple", LoginSource::Keyring);
+        let urls =
+            ["url.example/x", "variable.example/x", "keyring.example:8443/x", "netrc.example/x", "none.example/x"];
+        let tried = urls.map(|url| format!("{}", credentials.tried(&format!("https://{url}")).unwrap()));
+        let tried = tried.join("\n").replace(&path.display().to_string(), "[NETRC]");
+        insta::assert_snapshot!(tried, @"
+        the credentials for `url.example` came from its URL
+        the credentials for `variable.example` came from `LATH_INDEX_CORP_USERNAME` and `LATH_INDEX_CORP_PASSWORD`
+        the credentials for `keyring.example:8443` came from the program `keyring`
+        the credentials for `netrc.example` came from the netrc file `[NETRC]`
+        there are no credentials for `none.example`
+        ");
     }
 }

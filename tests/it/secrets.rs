@@ -8,8 +8,8 @@ use testkit::{PyPi, WheelBuilder, oci};
 
 use crate::world::{World, archive, tool};
 
-/// Users and their passwords, one pair for each kind of URL and for netrc.
-const LOGINS: [(&str, &str); 7] = [
+/// Users and their passwords, one pair for each kind of URL, for netrc, for variables and for the program `keyring`.
+const LOGINS: [(&str, &str); 10] = [
     ("debian", "m1rror-word"),
     ("updates", "s3curity-word"),
     ("first", "ind3x-word"),
@@ -17,6 +17,9 @@ const LOGINS: [(&str, &str); 7] = [
     ("page", "p4ge-word"),
     ("wheel", "wh33l-word"),
     ("netrc", "n3trc-word"),
+    ("variable", "v4riable-word"),
+    ("keyring", "k3yring-word"),
+    ("flat", "fl4t-word"),
 ];
 
 fn with_login(url: &str, (user, password): (&str, &str)) -> String {
@@ -212,5 +215,60 @@ fn a_url_that_is_malformed_is_refused_without_its_password() {
                 assert_silent(&path.display().to_string(), &fs_err::read(&path).unwrap());
             }
         }
+    }
+}
+
+/// A program `keyring` that has the password of its user.
+const KEYRING: &str = "#!/bin/sh\n[ \"$1 $3\" = \"get keyring\" ] && echo k3yring-word\n";
+
+#[test]
+fn no_password_of_a_variable_of_keyring_or_of_a_page_of_links_is_kept_or_said() {
+    let needs = ["named", "ringed", "linked"].into_iter().fold(tool(), |tool, name| tool.requires(name));
+    let wheel = |name: &str| WheelBuilder::new(name, "1.0").file(&format!("{name}.py"), "");
+    let world = World::new(archive(), PyPi::new().built(&needs));
+    let protected = |name: &str, (user, password)| PyPi::new().built(&wheel(name)).protected(user, password).serve();
+    let (named, ringed) = (protected("named", LOGINS[7]), protected("ringed", LOGINS[8]));
+    let links = Server::empty();
+    links.set("/linked-1.0-py3-none-any.whl", Response::ok(wheel("linked").build()));
+    let page = "<!DOCTYPE html><html><body><a href=\"/linked-1.0-py3-none-any.whl\">linked</a></body></html>";
+    links.set("/links/", Response::ok(page).header("Content-Type", "text/html"));
+    links.require_basic(LOGINS[9].0, LOGINS[9].1);
+    fs_err::create_dir(world.path("programs")).unwrap();
+    fs_err::write(world.path("programs/keyring"), KEYRING).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs_err::set_permissions(world.path("programs/keyring"), mode).unwrap();
+    let path = world.path("programs").display().to_string();
+    let words = format!(
+        "tool -v --keyring-provider subprocess --index corp={} --index {} --find-links {}",
+        named.url(),
+        ringed.url().replace("http://", "http://keyring@"),
+        with_login(&links.url("/links/"), LOGINS[9]),
+    );
+    let variables = |password: &'static str| {
+        [("LATH_INDEX_CORP_USERNAME", "variable"), ("LATH_INDEX_CORP_PASSWORD", password), ("PATH", path.as_str())]
+    };
+    for output in ["tool.tar", "again.tar"] {
+        let said = world.build_with(&format!("{words} --metadata-file m.json -o {output}"), &variables(LOGINS[7].1));
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        assert_said_nothing(&said);
+    }
+    let refused = world.build_with(&format!("{words} --cache-dir other"), &variables("v4riable-word-wr0ng"));
+    assert_eq!(refused.status.code(), Some(1));
+    assert_said_nothing(&refused);
+    let kept = files(&world.path("cache")).into_iter().chain(files(&world.path("other")));
+    for path in kept.chain(["tool.tar", "m.json"].map(|name| world.path(name))) {
+        assert_silent(&path.display().to_string(), &fs_err::read(&path).unwrap());
+    }
+    let image = oci::check(&world.path("tool.tar")).unwrap();
+    for path in image.platforms[0].files.keys() {
+        assert_silent(path, image.platforms[0].text(path).unwrap_or_default().as_bytes());
+    }
+    // Each server has seen only its own password.
+    for (server, (user, password)) in [(&named.server, LOGINS[7]), (&ringed.server, LOGINS[8]), (&links, LOGINS[9])] {
+        let own = format!("Basic {}", testkit::digest::base64(format!("{user}:{password}").as_bytes()));
+        let wrong = format!("Basic {}", testkit::digest::base64(b"variable:v4riable-word-wr0ng"));
+        let seen = server.requests().into_iter().filter_map(|request| request.headers.get("authorization").cloned());
+        let seen: Vec<String> = seen.collect();
+        assert!(seen.contains(&own) && seen.iter().all(|one| *one == own || *one == wrong), "{user}: {seen:?}");
     }
 }

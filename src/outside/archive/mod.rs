@@ -289,7 +289,10 @@ impl Archive {
                 }
                 Ok(Some(whole))
             }
-            Err(ArchiveError::Fetch { source: HttpError::Status { .. } | HttpError::Digest { .. }, .. }) => {
+            Err(ArchiveError::Fetch {
+                source: HttpError::Status { .. } | HttpError::Refused { .. } | HttpError::Digest { .. },
+                ..
+            }) => {
                 store.write_entry(Bucket::ListsOutOfReach, &key, &now_secs)?;
                 Ok(None)
             }
@@ -345,7 +348,7 @@ fn reduced(
         let failed = |source| ArchiveError::Fetch { suite: index.path.clone(), source };
         let packed = match answer {
             Ok(Conditional::Changed { bytes, .. }) => bytes,
-            Ok(Conditional::Unchanged) | Err(HttpError::Status { .. }) => {
+            Ok(Conditional::Unchanged) | Err(HttpError::Status { .. } | HttpError::Refused { .. }) => {
                 http.get(&index.plain_url(), size_bytes).map_err(failed)?
             }
             Err(source) => return Err(failed(source)),
@@ -380,7 +383,9 @@ fn reduced_contents(
     let item =
         Download { name: contents.path.clone(), url: contents.url.clone(), digest, size_bytes: Some(size_bytes) };
     let fetched = match http.download_all(std::slice::from_ref(&item), store) {
-        Err(HttpError::Status { .. }) => http.download_all(&[Download { url: contents.plain_url(), ..item }], store),
+        Err(HttpError::Status { .. } | HttpError::Refused { .. }) => {
+            http.download_all(&[Download { url: contents.plain_url(), ..item }], store)
+        }
         other => other,
     };
     fetched.map_err(|source| ArchiveError::Fetch { suite: contents.path.clone(), source })?;

@@ -169,7 +169,12 @@ impl Http {
         let etag = seen.as_ref().and_then(|seen| seen.etag.clone());
         let work = self.with_retries(url, || self.download_unpinned_once(name, url, etag.as_deref(), &partial));
         let Some(new) = self.runtime.block_on(work)? else {
-            let unasked = || HttpError::Status { url: public(url), status: StatusCode::NOT_MODIFIED, pause: None };
+            let unasked = || HttpError::Status {
+                url: public(url),
+                status: StatusCode::NOT_MODIFIED,
+                redirected_to: None,
+                pause: None,
+            };
             return seen.map(|seen| (seen.digest, seen.size_bytes)).ok_or_else(unasked);
         };
         store.adopt_parcel(&partial, &new.digest)?;

@@ -16,12 +16,13 @@ use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, RETRY_AFTER}
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use thiserror::Error;
 use tokio::runtime::Runtime;
+use url::Url;
 
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Listener};
 use crate::model::hint::{Hint, Hints, NetworkHint};
 use crate::model::secret_text::public;
-use crate::outside::credentials::Credentials;
+use crate::outside::credentials::{Credentials, Tried};
 use crate::outside::store::StoreError;
 
 pub(crate) use crate::outside::http::body::{Bodies, Body, BodyError, Document, Kind, kind_of};
@@ -76,9 +77,13 @@ pub(crate) enum HttpError {
     Status {
         url: String,
         status: StatusCode,
+        /// The server to which the request was redirected, if it is another one.
+        redirected_to: Option<String>,
         /// The pause that the server requests before the next attempt.
         pause: Option<Duration>,
     },
+    #[error("cannot fetch `{url}`: the server answers {status}; {tried}")]
+    Refused { url: String, status: StatusCode, tried: Tried },
     #[error("cannot fetch `{url}`: the response is a web page (text/html), perhaps the login page of a proxy")]
     Page { url: String },
     #[error("cannot fetch `{url}`: it ends after {found} of {expected} bytes")]
@@ -103,7 +108,7 @@ impl Hints for HttpError {
             Self::Network { source, .. } if source.is_redirect() => NetworkHint::RedirectLoop,
             Self::Network { .. } => NetworkHint::Reachable,
             Self::Status { status: StatusCode::PROXY_AUTHENTICATION_REQUIRED, .. } => NetworkHint::ProxyPassword,
-            Self::Status { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, .. } => NetworkHint::Password,
+            Self::Refused { .. } => NetworkHint::Password,
             Self::Page { .. } => NetworkHint::ProxyPage,
             Self::Digest { .. } | Self::TooLarge { .. } | Self::Short { .. } => NetworkHint::OtherBytes,
             Self::TooSlow { .. } => NetworkHint::Slow,
@@ -167,9 +172,12 @@ impl Http {
     pub(crate) fn get(&self, url: &str, max_bytes: u64) -> Result<Vec<u8>, HttpError> {
         match self.runtime.block_on(self.conditional(url, None, max_bytes))? {
             Conditional::Changed { bytes, .. } => Ok(bytes),
-            Conditional::Unchanged => {
-                Err(HttpError::Status { url: public(url), status: StatusCode::NOT_MODIFIED, pause: None })
-            }
+            Conditional::Unchanged => Err(HttpError::Status {
+                url: public(url),
+                status: StatusCode::NOT_MODIFIED,
+                redirected_to: None,
+                pause: None,
+            }),
         }
     }
 
@@ -190,6 +198,18 @@ impl Http {
         match self.settings.credentials.of(url) {
             Some(login) => request.basic_auth(login.user, Some(login.password)),
             None => request,
+        }
+    }
+
+    /// Returns the error for a request without permission.
+    fn refused(&self, url: &str, status: StatusCode, redirected_to: Option<String>) -> HttpError {
+        let tried = match redirected_to {
+            Some(host) => Some(Tried::Redirected { host }),
+            None => self.settings.credentials.tried(url),
+        };
+        match tried {
+            Some(tried) => HttpError::Refused { url: public(url), status, tried },
+            None => HttpError::Status { url: public(url), status, redirected_to: None, pause: None },
         }
     }
 
@@ -234,10 +254,18 @@ impl Http {
                     tokio::time::sleep(wait).await;
                     pause *= 2;
                 }
+                Err(HttpError::Status { status, redirected_to, .. }) if is_refused(status) => {
+                    return Err(self.refused(url, status, redirected_to));
+                }
                 outcome => return outcome,
             }
         }
     }
+}
+
+/// Returns whether a status means that the server requires other credentials (RFC 9110, section 15.5).
+pub(crate) fn is_refused(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 fn successful(url: &str, response: Response) -> Result<Response, HttpError> {
@@ -245,7 +273,9 @@ fn successful(url: &str, response: Response) -> Result<Response, HttpError> {
     if status.is_success() {
         return Ok(response);
     }
-    Err(HttpError::Status { url: public(url), status, pause: pause(response.headers()) })
+    let is_elsewhere = Url::parse(url).is_ok_and(|url| url.origin() != response.url().origin());
+    let redirected_to = response.url().host_str().filter(|_| is_elsewhere).map(str::to_owned);
+    Err(HttpError::Status { url: public(url), status, redirected_to, pause: pause(response.headers()) })
 }
 
 /// Returns the response if it is successful and not an HTML page. Wheels and .debs are never HTML, so such a page comes

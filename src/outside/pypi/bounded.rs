@@ -14,23 +14,28 @@ use reqwest_middleware::{Next, Result};
 use uv_client::ExtraMiddleware;
 
 use crate::outside::http::{Bodies, Body, BodyError, Kind, kind_of};
+use crate::outside::pypi::refusals::Refusals;
 
 /// Returns the middleware for uv's clients. It receives each response after it was decompressed, and before uv reads
-/// it.
-pub(super) fn middleware(bodies: &Bodies) -> ExtraMiddleware {
-    ExtraMiddleware(vec![Arc::new(handler(bodies.clone()))])
+/// it. It also adds responses without permission to `refusals`.
+pub(super) fn middleware(bodies: &Bodies, refusals: &Refusals) -> ExtraMiddleware {
+    ExtraMiddleware(vec![Arc::new(handler(bodies.clone(), refusals.clone()))])
 }
 
 type Outcome<'a> = BoxFuture<'a, Result<Response>>;
 
-fn handler(bodies: Bodies) -> impl for<'a> Fn(Request, &'a mut Extensions, Next<'a>) -> Outcome<'a> + Send + Sync {
+fn handler(
+    bodies: Bodies,
+    refusals: Refusals,
+) -> impl for<'a> Fn(Request, &'a mut Extensions, Next<'a>) -> Outcome<'a> + Send + Sync {
     move |request, extensions, next| {
-        let bodies = bodies.clone();
+        let (bodies, refusals) = (bodies.clone(), refusals.clone());
         Box::pin(async move {
             // The response to a HEAD request has a length, but no body.
             let has_body = request.method() != Method::HEAD;
             let kind = kind_of(request.url().path());
             let response = next.run(request, extensions).await?;
+            refusals.add(response.url(), response.status());
             if !has_body {
                 return Ok(response);
             }

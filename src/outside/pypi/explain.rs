@@ -18,11 +18,13 @@ use uv_resolver::{NoSolutionError, ResolveError};
 use uv_types::BuildContext as _;
 
 use crate::catalog::{programs, releases};
-use crate::model::hint::{Hint, RequestHint};
+use crate::model::hint::{Hint, NetworkHint, RequestHint};
 use crate::model::platform::PythonVersion;
 use crate::model::secret_text::public;
+use crate::outside::pypi::newer::newest_accepted;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::target::Target;
+use crate::outside::pypi::wheel_metadata::WheelMetadata;
 use crate::outside::pypi::{Advice, Cause, Message, network_hints};
 use crate::outside::similar::similar;
 
@@ -32,11 +34,11 @@ const WIDTH: usize = 100;
 const LINES: usize = 12;
 /// The files of at most this many packages are listed. uv's report may name the others.
 const PACKAGES: usize = 4;
-/// Options of uv that its hints name but lath does not have.
-const FOREIGN_OPTIONS: [&str; 2] = ["--index-strategy", "--find-links"];
 /// The beginnings of uv's hints that are dropped. They are about uv's own options, or about the files of the index,
 /// which are listed here in full.
-const DROPPED_HINTS: [&str; 5] = [
+const DROPPED_HINTS: [&str; 7] = [
+    "The `Requires-Python` request",
+    "An index URL (",
     "Wheels are required for",
     "You require CPython",
     "Wheels are available for",
@@ -51,24 +53,33 @@ pub(super) struct Explanation {
 }
 
 /// The context of the failed resolve, for requests to the index.
-#[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) client: &'a RegistryClient,
     pub(super) context: &'a NoBuilds,
     pub(super) requirements: &'a [Requirement],
     pub(super) target: &'a Target,
+    pub(super) metadata: &'a WheelMetadata<'a>,
+    /// The servers that refused a request, one per sentence.
+    pub(super) refused: Vec<String>,
 }
 
 /// Explains `error`. Requests the pages of the index again, which uv reads from its cache.
 pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanation {
-    let texts = error.hints().into_iter().map(|hint| without_foreign_options(&plain(&hint)));
+    let texts = error.hints().into_iter().map(|hint| asked.metadata.reworded(&plain(&hint)));
+    let texts = texts.map(|hint| hint.replace("By default, uv will", "By default, lath will"));
     let texts = texts.filter(|text| !DROPPED_HINTS.iter().any(|dropped| text.starts_with(dropped)));
     let mut hints: Vec<Hint> = texts.map(|text| Hint::Resolver { text }).collect();
     hints.extend(network_hints(error));
+    hints.extend(asked.refused.first().map(|_| Hint::Network(NetworkHint::Password)));
+    let asked = &asked;
     let ResolveError::NoSolution(no_solution) = error else {
-        return Explanation { cause: chain(error), advice: Advice { hints, without_wheels: Vec::new() } };
+        return Explanation {
+            cause: chain(error, &asked.refused),
+            advice: Advice { hints, without_wheels: Vec::new() },
+        };
     };
-    let report = wrapped(&reworded(no_solution, &asked.context.locations), WIDTH);
+    let report = asked.metadata.reworded(&reworded(no_solution, &asked.context.locations));
+    let report = wrapped(&report, WIDTH);
     let mut texts = Vec::new();
     let mut without_wheels = Vec::new();
     let mut names: Vec<&PackageName> = no_solution.packages().collect();
@@ -94,6 +105,8 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
     if texts.is_empty() || report.lines().count() <= LINES {
         texts.insert(0, report);
     }
+    // After such an answer the other indexes were not searched, so it is the first reason.
+    texts.splice(0..0, asked.refused.iter().map(|text| wrapped(text, WIDTH)));
     Explanation { cause: Box::new(Message::chained(texts)), advice: Advice { hints, without_wheels } }
 }
 
@@ -122,7 +135,7 @@ fn add_cached_names(folder: &Path, names: &mut BTreeSet<String>) {
 }
 
 /// Returns the messages of an error and its causes, without those between that add no information.
-fn chain(error: &ResolveError) -> Cause {
+fn chain(error: &ResolveError, refused: &[String]) -> Cause {
     const SAYS_NOTHING: [&str; 4] =
         ["error sending request", "client error", "tcp connect error", "operation timed out"];
     let mut texts = Vec::new();
@@ -135,6 +148,7 @@ fn chain(error: &ResolveError) -> Cause {
             texts.push(text);
         }
     }
+    texts.extend(refused.iter().map(|text| wrapped(text, WIDTH)));
     Box::new(Message::chained(texts))
 }
 
@@ -179,7 +193,7 @@ struct Files {
     pythons: Option<Arc<VersionSpecifiers>>,
 }
 
-async fn listing(name: &PackageName, asked: Asked<'_>) -> Option<Listing> {
+async fn listing(name: &PackageName, asked: &Asked<'_>) -> Option<Listing> {
     let one = tokio::sync::Semaphore::new(1);
     let found = asked.client.simple_detail(name, None, asked.context.capabilities(), &one).await.ok()?;
     let (index, format) = found.into_iter().next()?;
@@ -222,13 +236,10 @@ fn other_python(
     };
     let (_, files) = versions.iter().rev().find(is_candidate)?;
     let pythons = files.pythons.as_ref()?;
-    if pythons.contains(&target.markers.python_full_version().version) {
+    if pythons.contains(&target.python()) {
         return None;
     }
-    let accepted = |python: &PythonVersion| {
-        format!("{python}.99").parse::<Version>().is_ok_and(|version| pythons.contains(&version))
-    };
-    releases::for_python().into_iter().map(|release| release.python).filter(accepted).max()
+    newest_accepted(pythons, |_| true)
 }
 
 fn described(
@@ -333,19 +344,6 @@ fn listed(words: &[String]) -> String {
         [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
-}
-
-/// Removes `(try: ...)` from a hint if it names an option that lath does not have.
-fn without_foreign_options(hint: &str) -> String {
-    // uv searches the indexes in order and uses only the first one that has a package. The part of the hint about this
-    // is removed, because only uv has an option to change it.
-    let hint = hint.split(" By default, uv").next().unwrap_or_default();
-    let Some((before, rest)) = hint.split_once(" (try: ") else { return hint.to_owned() };
-    let Some((tried, after)) = rest.split_once(')') else { return hint.to_owned() };
-    if FOREIGN_OPTIONS.iter().any(|option| tried.contains(option)) {
-        return format!("{before}{after}");
-    }
-    hint.to_owned()
 }
 
 /// Removes colours and credentials from a text.
@@ -461,15 +459,6 @@ mod tests {
         insta::assert_snapshot!(described_for(&[], "").1, @"
         the page of `x-y` on `https://index.example/simple` lists no file: check whether it is an index, and not a page of a proxy
         ");
-    }
-
-    #[test]
-    fn a_hint_names_no_option_that_lath_has_not() {
-        let hint = "`x` was found on another index (try: `--index-strategy unsafe-best-match`), too";
-        assert_eq!(without_foreign_options(hint), "`x` was found on another index, too");
-        let known = "Pre-releases of `x` weren't enabled (try: `--prerelease=allow`)";
-        assert_eq!(without_foreign_options(known), known);
-        assert_eq!(without_foreign_options("Nothing (try: `-r FILE`) here"), "Nothing (try: `-r FILE`) here");
     }
 
     #[test]

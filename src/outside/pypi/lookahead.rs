@@ -15,6 +15,7 @@ use uv_resolver::MetadataResponse;
 use uv_types::{HashStrategy, RequestedRequirements};
 
 use crate::model::secret_text::public;
+use crate::outside::pypi::newer::newest_accepted;
 use crate::outside::pypi::requirements::{Source, refuse_source};
 use crate::outside::pypi::{Cause, PypiError, REQUESTS, Resolve, redacted};
 
@@ -105,7 +106,16 @@ impl Resolve<'_> {
                 read.map_err(|error| unreadable(&requirement, error.into()))?
             }
         };
-        let Metadata { name, version, requires_dist, .. } = archive.metadata.clone();
+        let Metadata { name, version, requires_dist, requires_python, .. } = archive.metadata.clone();
+        if let Some(pythons) = requires_python.filter(|pythons| self.metadata.excludes(pythons)) {
+            return Err(PypiError::OtherPython {
+                wheel: format!("{name} {version}"),
+                name: name.to_string(),
+                python: self.target.python().to_string(),
+                other: newest_accepted(&pythons, |_| true),
+                pythons: pythons.to_string(),
+            });
+        }
         let answer = Arc::new(MetadataResponse::Found(archive));
         self.in_memory.distributions().done(dist.distribution_id(), answer);
         // If a wheel requires itself with extras, it means this same file.

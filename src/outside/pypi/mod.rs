@@ -9,9 +9,11 @@ mod hashes;
 mod indexes;
 mod lookahead;
 mod metadata_entry;
+mod newer;
 mod no_builds;
 mod project;
 mod ranges;
+mod refusals;
 mod remote_wheel;
 mod requirement_files;
 mod requirements;
@@ -36,8 +38,9 @@ use uv_client::{
 };
 use uv_configuration::{BuildOptions, Constraints, Excludes, HashCheckingMode, Overrides};
 use uv_distribution::DistributionDatabase;
-use uv_distribution_types::{Index, Requirement, RequiresPython, Resolution};
+use uv_distribution_types::{Index, IndexLocations, Requirement, RequiresPython, Resolution};
 use uv_pypi_types::{Conflicts, ResolverMarkerEnvironment};
+use uv_requirements::RequirementsSpecification;
 use uv_resolver::{
     AllowedYanks, DefaultResolverProvider, Exclusions, FlatIndex, InMemoryIndex, Manifest, Options, OptionsBuilder,
     Preferences, Prerelease, PrereleaseMode, PythonRequirement, ResolveError, Resolver, ResolverEnvironment,
@@ -48,14 +51,17 @@ use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 use crate::model::all_indexes::AllIndexes;
 use crate::model::digest::Digest;
 use crate::model::hint::{Hint, Hints, NetworkHint, RequestHint};
+use crate::model::platform::PythonVersion;
 use crate::model::request::{Prereleases, PythonRequest};
 use crate::model::world_settings::Variables;
 use crate::outside::credentials::Credentials;
 use crate::outside::http::{BodyError, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
+use crate::outside::pypi::newer::Search;
 use crate::outside::pypi::no_builds::NoBuilds;
-use crate::outside::pypi::project::{Locked, Wanted};
+use crate::outside::pypi::project::Wanted;
+use crate::outside::pypi::refusals::Refusals;
 use crate::outside::pypi::requirements::{Requirements, Source};
 use crate::outside::pypi::sources::{Job, SourceMetadata, with_queue};
 use crate::outside::pypi::target::Target;
@@ -100,6 +106,8 @@ pub(crate) enum PypiError {
     Build(SourceFailure),
     #[error("cannot use `{wheel}`: it requires `{requirement}`, a file on this machine")]
     RequiresLocal { wheel: String, requirement: String },
+    #[error("cannot use the wheel `{wheel}`: it requires python {pythons}, and the image has {python}")]
+    OtherPython { wheel: String, name: String, pythons: String, python: String, other: Option<PythonVersion> },
     #[error("cannot resolve the wheels that require one another by path or URL: there are more than {max}")]
     TooManyWheels { max: usize },
     #[error("cannot use `{path}` as a requirement: it is a file of requirements")]
@@ -112,6 +120,8 @@ pub(crate) enum PypiError {
     Index { index: String, source: Cause },
     #[error("cannot use the index `{index}`: it is neither a path nor a plain URL of http, https or file")]
     IndexUrl { index: String },
+    #[error("cannot use the backend `{backend}` of PyTorch")]
+    TorchBackend { backend: String, source: Cause },
     #[error("cannot read `{date}` as the date after which files are excluded")]
     ExcludeNewer { date: String, source: Cause },
     #[error("cannot set up the Python resolver")]
@@ -140,6 +150,9 @@ impl Hints for PypiError {
             Self::FromSource { what: Source::Script, .. } => RequestHint::CopyScript,
             Self::FromSource { .. } => RequestHint::NameProject,
             Self::IndexUrl { .. } => RequestHint::PercentEncode,
+            Self::OtherPython { name, other: Some(python), .. } => {
+                RequestHint::OtherPython { name: name.clone(), python: python.to_string() }
+            }
             Self::RequiresSource { .. } => RequestHint::PlainDependencies,
             Self::RequiresLocal { .. } => RequestHint::NameRequiredFile,
             Self::LockDiffers { update, .. } => RequestHint::UpdateLock { command: (*update).to_owned() },
@@ -261,120 +274,137 @@ impl Pypi {
         resolved.map_err(|error| PypiError::Setup(error.into()))?
     }
 
-    /// Returns every index of `request`, also those that only its requirements files name.
+    /// Returns every index of `request`, also those that only its requirements files or its project name.
     pub(crate) fn indexes(&self, request: &PythonRequest) -> Result<AllIndexes, PypiError> {
         let read = async || {
-            let base = self.base_client()?;
-            let Requirements { specification, .. } = requirements::read(request, &self.variables, &base).await?;
-            let locations = indexes::locations(&request.indexes, &specification, &self.credentials)?;
-            Ok(indexes::all(&locations))
+            let base = self.base_client(&Refusals::default())?;
+            let Question { request, locations, .. } = self.read(request, &base).await?;
+            indexes::all(&locations, &request.indexes)
         };
         on_own_stack(|runtime| runtime.block_on(read()))
     }
 
     async fn resolve_for(&self, asking: Asking<'_>, queue: Sender<Job>) -> Result<Answer, PypiError> {
         let Asking { request, target, expected } = asking;
-        let base = self.base_client()?;
-        let Requirements { mut specification, allows_prereleases, build_options, warnings } =
-            requirements::read(request, &self.variables, &base).await?;
-        let prereleases = match request.prereleases {
-            Prereleases::IfNecessary if allows_prereleases => Prereleases::Allow,
-            other => other,
-        };
-        let request = &PythonRequest { prereleases, ..request.clone() };
-        let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
-        let project = match &request.project {
-            Some(project) => Some(project::Input::read(project, &cache).await?),
-            None => None,
-        };
-        let mut locations = indexes::locations(&request.indexes, &specification, &self.credentials)?;
-        if let Some(project) = &project {
-            locations = locations.combine(project.indexes()?, Vec::new(), false);
-            specification.constraints.extend(project.limits()?);
-            specification.requirements.extend(project.unnamed()?);
-        }
+        let refusals = Refusals::default();
+        let base = self.base_client(&refusals)?;
+        let Question { request, specification, project, locations, cache, build_options, warnings } =
+            self.read(request, &base).await?;
         let client = RegistryClientBuilder::new(base, cache.clone())
             .index_locations(locations.clone())
+            .index_strategy(indexes::strategy(&request.indexes))
+            .torch_backend(indexes::torch(&request.indexes)?)
             .markers(&target.markers)
             .build()
             .map_err(|error| PypiError::Setup(error.into()))?;
+        indexes::authenticate(&client, &locations)?;
         let context = NoBuilds::new(cache, locations, build_options);
-        let hasher = requirements::hashes(&specification, target)?;
+        let hashes = requirements::hashes(&specification, target)?;
+        let (credentials, failure) = (&*self.credentials, Mutex::default());
+        let sources = SourceMetadata { client: &client, context: &context, credentials, hashes, queue, failure };
+        let metadata = WheelMetadata::new(sources, &self.clients.bodies, target.python());
         let in_memory = InMemoryIndex::default();
-        let failure = Mutex::default();
-        let sources = SourceMetadata {
-            client: &client,
-            context: &context,
-            credentials: &self.credentials,
-            hashes: hasher.clone(),
-            queue,
-            failure,
-        };
-        let metadata = WheelMetadata::new(sources, &self.clients.bodies);
         let resolve = Resolve { client: &client, context: &context, metadata, target, in_memory, expected };
-        let mut requirements = requirements::named(&specification, &resolve.metadata.sources).await?;
-        let mut wanted = Wanted::default();
-        if let Some(project) = &project {
-            let parts = project::Context { database: &resolve.database(), build: &context, client: &client };
-            if let Some(locked) = project.locked(&parts, target, context.build_options()).await? {
-                return self.answer_of_lock(&locked, warnings, &resolve).await;
+        let wanted = match self.wanted(&specification, project.as_ref(), &resolve).await? {
+            Wants::Locked(mut answer) => {
+                answer.warnings.extend(warnings);
+                return Ok(*answer);
             }
-            wanted = project.wanted(&parts).await?;
-            requirements.append(&mut wanted.requirements);
-        }
-        let constraints = [requirements::constraints(&specification), wanted.constraints].concat();
-        let limits = Limits {
-            constraints: Constraints::from_requirements(constraints.into_iter()),
-            overrides: Overrides::from_entries(wanted.overrides).map_err(|error| PypiError::Setup(error.into()))?,
-            excludes: wanted.excludes,
+            Wants::Resolved(wanted) => wanted,
         };
-        let (outcome, hasher) = resolve.run(request, limits, &requirements, hasher).await?;
+        let (requirements, limits) = wanted.limits(&specification)?;
+        let hasher = resolve.metadata.sources.hashes.clone();
+        let (outcome, hasher) = resolve.run(&request, limits, &requirements, hasher).await?;
         let output = match outcome {
             Ok(output) => output,
             Err(error) => {
-                let failure = resolve.metadata.sources.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some(failure) = failure.filter(|_| !matches!(error, ResolveError::NoSolution(_))) {
-                    return Err(PypiError::Build(failure));
-                }
-                let asked = Asked { client: &client, context: &context, requirements: &requirements, target };
-                let explanation = explain(&error, asked).await;
-                return Err(PypiError::Resolve {
-                    what: what(request),
-                    python: request.version.to_string(),
-                    platform: target.platform.to_string(),
-                    source: explanation.cause,
-                    advice: Box::new(explanation.advice),
-                });
+                let refused = refusals.sentences(context.locations(), &self.credentials);
+                return Err(resolve.failure(error, &request, &requirements, refused).await);
             }
         };
         let asked: Vec<String> = requirements.iter().map(|requirement| requirement.name.to_string()).collect();
-        let resolution = Resolution::from(output);
-        let mut answer = wheels::answer(&resolution, &asked, &hasher, &self.credentials)?;
-        answer.sources = wheels::sources(&resolution, &asked, &hasher, &resolve.metadata.sources).await?;
+        let mut answer = self.answer(&Resolution::from(output), &asked, &hasher, &resolve).await?;
         answer.warnings.extend(warnings);
         if let Some(project) = &project {
             project.check(&answer)?;
         }
+        let search =
+            Search { indexes: &request.indexes, locations: context.locations(), requirements: &requirements, target };
+        answer.hints = self.newer(&search, &answer).await?;
+        answer.warnings.extend(refusals.sentences(context.locations(), &self.credentials));
         Ok(answer)
     }
 
-    /// Returns the distributions of a lock. Their digests are those in the lock.
-    async fn answer_of_lock(
+    /// Reads the files of a request: requirements, the project and its lock. No index is read.
+    async fn read<'a>(
         &self,
-        locked: &Locked,
-        warnings: Vec<String>,
+        asked: &'a PythonRequest,
+        base: &BaseClientBuilder<'_>,
+    ) -> Result<Question<'a>, PypiError> {
+        let Requirements { mut specification, allows_prereleases, build_options, warnings } =
+            requirements::read(asked, &self.variables, base).await?;
+        let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
+        let mut request = asked.clone();
+        let project = match &asked.project {
+            Some(project) => Some(project::Input::read(project, &cache).await?),
+            None => None,
+        };
+        if let Some(project) = &project {
+            request.indexes.extra.extend(project.indexes()?.iter().map(indexes::entry));
+            specification.constraints.extend(project.limits()?);
+            specification.requirements.extend(project.unnamed()?);
+        }
+        if request.prereleases == Prereleases::IfNecessary && allows_prereleases {
+            request.prereleases = Prereleases::Allow;
+        }
+        let locations = indexes::locations(&request.indexes, &specification, self.logins()).await?;
+        Ok(Question { request, specification, project, locations, cache, build_options, warnings })
+    }
+
+    /// Returns everything that a request requires, or the distributions of the project's lock.
+    async fn wanted(
+        &self,
+        specification: &RequirementsSpecification,
+        project: Option<&project::Input<'_>>,
+        resolve: &Resolve<'_>,
+    ) -> Result<Wants, PypiError> {
+        let mut wanted = Wanted::default();
+        if let Some(project) = project {
+            let (build, client) = (resolve.context, resolve.client);
+            let parts = project::Context { database: &resolve.database(), build, client };
+            if let Some(locked) = project.locked(&parts, resolve.target, build.build_options()).await? {
+                let hasher = HashStrategy::from_resolution(&locked.resolution, HashCheckingMode::Verify);
+                // The digests are those in the lock.
+                let hasher = hasher.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
+                let answer = self.answer(&locked.resolution, &locked.requested, &hasher, resolve).await?;
+                return Ok(Wants::Locked(Box::new(answer)));
+            }
+            wanted = project.wanted(&parts).await?;
+        }
+        let mut requirements = requirements::named(specification, &resolve.metadata.sources).await?;
+        requirements.append(&mut wanted.requirements);
+        Ok(Wants::Resolved(Wanted { requirements, ..wanted }))
+    }
+
+    async fn answer(
+        &self,
+        resolution: &Resolution,
+        asked: &[String],
+        hasher: &HashStrategy,
         resolve: &Resolve<'_>,
     ) -> Result<Answer, PypiError> {
-        let hasher = HashStrategy::from_resolution(&locked.resolution, HashCheckingMode::Verify);
-        let hasher = hasher.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
-        let Locked { resolution, requested } = locked;
-        let mut answer = wheels::answer(resolution, requested, &hasher, &self.credentials)?;
-        answer.sources = wheels::sources(resolution, requested, &hasher, &resolve.metadata.sources).await?;
-        answer.warnings.extend(warnings);
+        let mut answer = wheels::answer(resolution, asked, hasher, &self.credentials)?;
+        answer.sources = wheels::sources(resolution, asked, hasher, &resolve.metadata.sources).await?;
         Ok(answer)
     }
 
-    fn base_client(&self) -> Result<BaseClientBuilder<'static>, PypiError> {
+    fn logins(&self) -> indexes::Logins<'_> {
+        let Self { variables, credentials, offline, .. } = self;
+        indexes::Logins { variables, credentials, offline: *offline }
+    }
+
+    /// Returns a client that adds the responses without permission to `refusals`.
+    fn base_client(&self, refusals: &Refusals) -> Result<BaseClientBuilder<'static>, PypiError> {
         let connectivity = if self.offline { Connectivity::Offline } else { Connectivity::Online };
         let preview = uv_preview::Preview::default();
         // Some of uv's code reads this setting from a global, and panics if it is not set. Setting it fails only if it
@@ -385,7 +415,7 @@ impl Pypi {
             BaseClientBuilder::new(connectivity, true, Vec::new(), preview, READ_TIMEOUT, CONNECT_TIMEOUT, RETRIES);
         // Tests of retries do not wait.
         let builder = builder.no_retry_delay(cfg!(test)).custom_client(client);
-        Ok(builder.extra_middleware(bounded::middleware(&self.clients.bodies)))
+        Ok(builder.extra_middleware(bounded::middleware(&self.clients.bodies, refusals)))
     }
 }
 
@@ -412,6 +442,38 @@ struct Limits {
     excludes: Excludes,
 }
 
+/// A request whose files were read.
+struct Question<'a> {
+    request: PythonRequest,
+    specification: RequirementsSpecification,
+    project: Option<project::Input<'a>>,
+    locations: IndexLocations,
+    cache: Cache,
+    build_options: BuildOptions,
+    /// Options in files that are not followed.
+    warnings: Vec<String>,
+}
+
+/// What a request requires.
+enum Wants {
+    /// The distributions of a lock, without resolving.
+    Locked(Box<Answer>),
+    Resolved(Wanted),
+}
+
+impl Wanted {
+    /// Returns the requirements, and the limits together with those of `specification`.
+    fn limits(self, specification: &RequirementsSpecification) -> Result<(Vec<Requirement>, Limits), PypiError> {
+        let constraints = [requirements::constraints(specification), self.constraints].concat();
+        let limits = Limits {
+            constraints: Constraints::from_requirements(constraints.into_iter()),
+            overrides: Overrides::from_entries(self.overrides).map_err(|error| PypiError::Setup(error.into()))?,
+            excludes: self.excludes,
+        };
+        Ok((self.requirements, limits))
+    }
+}
+
 /// A question to the resolver.
 struct Asking<'a> {
     request: &'a PythonRequest,
@@ -433,6 +495,29 @@ impl<'a> Resolve<'a> {
     fn database(&self) -> DistributionDatabase<'a, NoBuilds> {
         let downloads = Arc::new(tokio::sync::Semaphore::new(REQUESTS));
         DistributionDatabase::new(self.client, self.context, downloads)
+    }
+
+    /// Explains why nothing was resolved. `refused` are the indexes that require credentials.
+    async fn failure(
+        &self,
+        error: ResolveError,
+        request: &PythonRequest,
+        requirements: &[Requirement],
+        refused: Vec<String>,
+    ) -> PypiError {
+        let failure = self.metadata.sources.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(failure) = failure.filter(|_| !matches!(error, ResolveError::NoSolution(_))) {
+            return PypiError::Build(failure);
+        }
+        let Self { client, context, target, metadata, .. } = self;
+        let explanation = explain(&error, Asked { client, context, requirements, target, metadata, refused }).await;
+        PypiError::Resolve {
+            what: what(request),
+            python: request.version.to_string(),
+            platform: target.platform.to_string(),
+            source: explanation.cause,
+            advice: Box::new(explanation.advice),
+        }
     }
 
     /// Also returns the hashes, because the wheels that are named by URL may have added some.
@@ -518,6 +603,8 @@ impl<'a> Resolve<'a> {
 fn options(request: &PythonRequest, build_options: &BuildOptions) -> Result<Options, PypiError> {
     Ok(OptionsBuilder::new()
         .exclude_newer(indexes::exclude_newer(&request.indexes)?)
+        .index_strategy(indexes::strategy(&request.indexes))
+        .torch_backend(indexes::torch(&request.indexes)?)
         .prerelease(Prerelease { global: prereleases(request.prereleases), ..Prerelease::default() })
         .build_options(build_options.clone())
         .build())

@@ -1,5 +1,6 @@
 //! Replaces the interpreter that uv would run: markers (PEP 508) and tags (PEP 425) of the image's Python.
 
+use uv_pep440::Version;
 use uv_pep508::{MarkerEnvironment, MarkerEnvironmentBuilder};
 use uv_platform_tags::{Arch, Os, Tags, TagsOptions};
 
@@ -27,6 +28,7 @@ pub(crate) struct Target {
     pub(crate) platform: Platform,
     pub(crate) markers: MarkerEnvironment,
     pub(crate) tags: Tags,
+    pub(crate) glibc: (u16, u16),
 }
 
 impl Target {
@@ -58,7 +60,12 @@ impl Target {
         let options = TagsOptions { manylinux_compatible: true, is_cross: true, ..TagsOptions::default() };
         let tags =
             Tags::from_env(uv_platform_tags::Platform::new(os, architecture), python, "cpython", python, options)?;
-        Ok(Self { platform, markers, tags })
+        Ok(Self { platform, markers, tags, glibc })
+    }
+
+    /// Returns the exact version of Python, without the mark of a pre-release, like pip compares it.
+    pub(crate) fn python(&self) -> Version {
+        self.markers.python_full_version().version.only_release()
     }
 }
 

@@ -8,13 +8,16 @@
 
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{Mutex, Semaphore};
 use uv_client::{Error, ErrorKind, RegistryClient};
 use uv_distribution::ArchiveMetadata;
 use uv_distribution_filename::WheelFilename;
-use uv_distribution_types::{BuiltDist, Dist, Name as _, PathBuiltDist, RegistryBuiltDist, RequestedDist};
+use uv_distribution_types::{
+    BuiltDist, Dist, Name as _, PathBuiltDist, RegistryBuiltDist, RegistryBuiltWheel, RequestedDist, RequiresPython,
+};
+use uv_pep440::{Version, VersionSpecifier, VersionSpecifiers};
 use uv_pep508::VerbatimUrl;
 use uv_pypi_types::ResolutionMetadata;
 use uv_redacted::DisplaySafeUrl;
@@ -30,19 +33,64 @@ use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::remote_wheel::{Failure, RemoteWheel, RemoteWheels, unreadable};
 use crate::outside::pypi::sources::SourceMetadata;
 
+/// The first number of a Python that never exists.
+const NO_PYTHON: u64 = 9999;
+
 /// Reads metadata of wheels by path, by URL and from indexes.
 pub(super) struct WheelMetadata<'a> {
     pub(super) sources: SourceMetadata<'a>,
     client: &'a RegistryClient,
     context: &'a NoBuilds,
     bodies: &'a Bodies,
+    /// The image's Python.
+    python: Version,
+    /// The values of `Requires-Python` because of which versions were skipped.
+    excluded: std::sync::Mutex<Vec<VersionSpecifiers>>,
     requests: Semaphore,
 }
 
 impl<'a> WheelMetadata<'a> {
-    pub(super) fn new(sources: SourceMetadata<'a>, bodies: &'a Bodies) -> Self {
+    /// `python` is the exact version of the image's Python.
+    pub(super) fn new(sources: SourceMetadata<'a>, bodies: &'a Bodies, python: Version) -> Self {
         let SourceMetadata { client, context, .. } = sources;
-        Self { sources, client, context, bodies, requests: Semaphore::new(REQUESTS) }
+        let requests = Semaphore::new(REQUESTS);
+        Self { sources, client, context, bodies, python, excluded: Default::default(), requests }
+    }
+
+    /// Returns whether `Requires-Python` excludes the image's Python although uv accepts it, because uv checks only the
+    /// lower bound. pip checks all of it.
+    pub(super) fn excludes(&self, pythons: &VersionSpecifiers) -> bool {
+        !pythons.contains(&self.python)
+            && RequiresPython::greater_than_equal_version(&self.python).is_contained_by(pythons)
+    }
+
+    /// Returns metadata that lets uv skip a version because of the image's Python: it requires a Python that does not
+    /// exist. [`Self::reworded`] replaces this Python in uv's report.
+    fn skipped(&self, wheel: &WheelFilename, pythons: &VersionSpecifiers) -> MetadataResponse {
+        let mut excluded = self.excluded.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = excluded.iter().position(|known| known == pythons);
+        let number = known.unwrap_or_else(|| {
+            excluded.push(pythons.clone());
+            excluded.len() - 1
+        });
+        let no_python = Version::new([NO_PYTHON, number as u64]);
+        MetadataResponse::Found(ArchiveMetadata::from_metadata23(ResolutionMetadata {
+            name: wheel.name.clone(),
+            version: wheel.version.clone(),
+            requires_dist: Box::default(),
+            requires_python: Some(VersionSpecifier::greater_than_equal_version(no_python).into()),
+            provides_extra: Box::default(),
+            dynamic: false,
+        }))
+    }
+
+    /// Returns a report of uv with the Pythons that the skipped versions accept.
+    pub(super) fn reworded(&self, report: &str) -> String {
+        let excluded = self.excluded.lock().unwrap_or_else(PoisonError::into_inner);
+        // The largest number comes first, because it may begin with the digits of a smaller one.
+        excluded.iter().enumerate().rev().fold(report.to_owned(), |report, (number, pythons)| {
+            report.replace(&format!("Python >={NO_PYTHON}.{number}"), &format!("Python {pythons}"))
+        })
     }
 
     /// Returns the metadata of `dist`, or `None` if it is not a wheel or is in a repository.
@@ -113,8 +161,22 @@ impl<'a> WheelMetadata<'a> {
             let requested = Box::new(RequestedDist::Installable(dist.clone()));
             return Ok(MetadataResponse::Error(requested, Arc::new(refused)));
         };
+        // A wheel that is named by path or URL was checked before.
+        let of_index = match wheel {
+            BuiltDist::Registry(registry) => Some(registry.best_wheel()),
+            _ => None,
+        };
+        // If the page of the index says that the Python is excluded, the metadata is not needed.
+        if let Some(RegistryBuiltWheel { filename, file, .. }) = of_index
+            && let Some(pythons) = file.requires_python.as_deref().filter(|pythons| self.excludes(pythons))
+        {
+            return Ok(self.skipped(filename, pythons));
+        }
         match self.read(wheel).await {
-            Ok(metadata) => Ok(MetadataResponse::Found(metadata)),
+            Ok(metadata) => match (of_index, &metadata.metadata.requires_python) {
+                (Some(wheel), Some(pythons)) if self.excludes(pythons) => Ok(self.skipped(&wheel.filename, pythons)),
+                _ => Ok(MetadataResponse::Found(metadata)),
+            },
             Err(Failure::Unusable { file_name, entries, .. }) => {
                 let stand_in = StandIn::new(*file_name, &entries, self.context.cache().root());
                 let stand_in = stand_in.map_err(|error| Error::from(ErrorKind::Io(error)))?;

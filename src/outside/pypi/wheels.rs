@@ -11,6 +11,7 @@ use uv_distribution_types::{
 use uv_types::HashStrategy;
 
 use crate::model::digest::Digest;
+use crate::model::hint::Hint;
 use crate::model::lock::{LockedWheel, WheelSource};
 use crate::model::secret_text::{public, without_credentials};
 use crate::model::source::Source;
@@ -32,6 +33,8 @@ pub(crate) struct Answer {
     pub(crate) expected: Vec<Expected>,
     /// Warnings for the user, for example if a version was yanked or an extra does not exist.
     pub(crate) warnings: Vec<String>,
+    /// Changes of the request that the user may want.
+    pub(crate) hints: Vec<Hint>,
 }
 
 /// A source of the result.

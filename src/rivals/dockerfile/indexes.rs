@@ -2,6 +2,7 @@
 
 use super::text::shell_word;
 use crate::model::all_indexes::AllIndexes;
+use crate::model::indexes::IndexStrategy;
 use crate::model::secret_text::SecretText;
 
 /// The names of the options for the default index and for the other ones.
@@ -12,8 +13,10 @@ struct Names {
 
 /// Returns pip's options, one per entry.
 pub(super) fn for_pip(indexes: &AllIndexes) -> Vec<String> {
+    // pip searches all indexes in the same way, so the index of PyTorch is one more.
+    let all = AllIndexes { extra: indexes.extra.iter().chain(&indexes.torch).cloned().collect(), ..indexes.clone() };
     let mut options = Vec::new();
-    for (option, url) in options_of(indexes, &Names { default: "--index-url", extra: "--extra-index-url" }) {
+    for (option, url) in options_of(&all, &Names { default: "--index-url", extra: "--extra-index-url" }) {
         options.push(option);
         // pip refuses an index without encryption, unless its host is named.
         let parsed = url.and_then(SecretText::url).filter(|url| url.scheme() == "http");
@@ -27,7 +30,13 @@ pub(super) fn for_pip(indexes: &AllIndexes) -> Vec<String> {
 /// Returns uv's options, one per entry.
 pub(super) fn for_uv(indexes: &AllIndexes) -> Vec<String> {
     let options = options_of(indexes, &Names { default: "--default-index", extra: "--index" });
-    options.into_iter().map(|(option, _)| option).collect()
+    let strategy = match indexes.strategy {
+        IndexStrategy::FirstIndex => None,
+        IndexStrategy::UnsafeFirstMatch => Some("--index-strategy unsafe-first-match".to_owned()),
+        IndexStrategy::UnsafeBestMatch => Some("--index-strategy unsafe-best-match".to_owned()),
+    };
+    let torch = indexes.torch_backend.as_ref().map(|backend| format!("--torch-backend {backend}"));
+    options.into_iter().map(|(option, _)| option).chain(strategy).chain(torch).collect()
 }
 
 /// Returns whether an index is on this machine, so that a Dockerfile cannot use it.
@@ -48,4 +57,43 @@ fn options_of<'a>(indexes: &'a AllIndexes, names: &Names) -> Vec<(String, Option
     let only_links = indexes.has_only_links.then(|| ("--no-index".to_owned(), None));
     let named = named.map(|(option, url)| (format!("{option} {}", shell_word(&url.to_string())), Some(url)));
     only_links.into_iter().chain(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pip_and_uv_have_the_same_indexes_strategy_and_build_of_pytorch() {
+        let indexes = AllIndexes {
+            default_index: Some("https://me:secret@default.example/simple".into()),
+            extra: vec!["https://me:secret@corp.example/simple".into()],
+            find_links: vec!["http://links.example/".into()],
+            has_only_links: false,
+            strategy: IndexStrategy::UnsafeBestMatch,
+            torch: Some("https://download.pytorch.org/whl/cpu".into()),
+            torch_backend: Some("cpu".parse().unwrap()),
+        };
+        assert_eq!(
+            for_pip(&indexes),
+            [
+                "--index-url https://default.example/simple",
+                "--extra-index-url https://corp.example/simple",
+                "--extra-index-url https://download.pytorch.org/whl/cpu",
+                "--find-links http://links.example/",
+                "--trusted-host links.example",
+            ]
+        );
+        assert_eq!(
+            for_uv(&indexes),
+            [
+                "--default-index https://default.example/simple",
+                "--index https://corp.example/simple",
+                "--find-links http://links.example/",
+                "--index-strategy unsafe-best-match",
+                "--torch-backend cpu",
+            ]
+        );
+        assert_eq!(for_uv(&AllIndexes::default()), [""; 0]);
+    }
 }

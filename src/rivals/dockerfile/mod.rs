@@ -20,6 +20,7 @@ pub(crate) use self::contents::{scripts, user_base_names};
 use self::text::{Text, exec_form, folded, listed, pair, shell_word};
 use crate::model::all_indexes::AllIndexes;
 use crate::model::hint::Hints;
+use crate::model::indexes::IndexEntry;
 use crate::model::lock::{Lock, WheelSource};
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Distribution, Entrypoint, Request};
@@ -87,8 +88,10 @@ pub(crate) fn dockerfile(
 /// Returns the request for uv itself, for the same platforms and from the same indexes.
 pub(crate) fn request_for_uv(request: &Request, indexes: &AllIndexes) -> Request {
     let mut tool = request.clone();
-    tool.python.indexes.default_index.clone_from(&indexes.default_index);
-    tool.python.indexes.extra.clone_from(&indexes.extra);
+    let entry = |url: &SecretText| IndexEntry { url: url.clone(), ..IndexEntry::default() };
+    tool.python.indexes.default_index = indexes.default_index.as_ref().map(entry);
+    tool.python.indexes.extra = indexes.extra.iter().map(entry).collect();
+    tool.python.indexes.torch_backend = None;
     tool.python.requirements = vec!["uv".into()];
     tool.python.requirement_files = Vec::new();
     tool.python.constraint_files = Vec::new();

@@ -3,6 +3,7 @@
 mod calls;
 mod debian;
 mod direct;
+mod graphics;
 mod needs;
 mod source;
 
@@ -17,6 +18,7 @@ use self::direct::DirectError;
 use self::needs::NeedsError;
 use crate::catalog::packages;
 use crate::catalog::releases::{self, Release};
+use crate::catalog::sonames;
 use crate::formats::relation;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
@@ -120,16 +122,18 @@ struct DebianHalf {
 impl DebianHalf {
     /// Returns a hint for each wheel with libraries for which no package was found.
     fn uncarried(&self, suite: &str) -> Vec<Hint> {
-        let mut by_wheel: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let mut by_wheel: BTreeMap<(&str, bool), Vec<String>> = BTreeMap::new();
         for (library, wheel) in &self.missing {
-            by_wheel.entry(wheel).or_default().push(library.clone());
+            by_wheel.entry((wheel, sonames::is_of_cuda(library))).or_default().push(library.clone());
         }
-        let hint = |(wheel, sonames): (&str, Vec<String>)| Hint::Libraries {
-            wheel: wheel.to_owned(),
-            sonames,
-            suite: suite.to_owned(),
-        };
-        by_wheel.into_iter().map(hint).collect()
+        let hints = by_wheel.into_iter().map(|((wheel, is_of_cuda), sonames)| {
+            let wheel = wheel.to_owned();
+            match is_of_cuda {
+                true => Hint::CudaLibraries { wheel, sonames },
+                false => Hint::Libraries { wheel, sonames, suite: suite.to_owned() },
+            }
+        });
+        hints.collect()
     }
 }
 
@@ -179,6 +183,8 @@ impl Choice<'_> {
         let half = self.packages.half(&self.request, &needs)?;
         let mut hints = calls::unanswered(&wheels, &half.debs);
         hints.extend(half.uncarried(&self.request.base.suite));
+        hints.extend(self.answer.hints);
+        hints.extend(graphics::hint(&wheels, parts, self.request.python));
         Ok(PlatformLock { platform: self.platform, wheels, debs: half.debs, hints })
     }
 }
@@ -324,7 +330,9 @@ impl Packages<'_> {
         let world = self.world;
         let snapshot = self.snapshot.clone();
         let index = self.index()?;
-        let unknown = needs.keys().filter(|library| index.package_for_soname(library).is_none());
+        let is_unknown =
+            |library: &&String| index.package_for_soname(library).is_none() && !sonames::is_of_cuda(library);
+        let unknown = needs.keys().filter(is_unknown);
         let unknown: BTreeSet<String> = unknown.cloned().collect();
         let mut is_certain = true;
         let listed = if unknown.is_empty() {
@@ -472,4 +480,23 @@ fn unsearched(libraries: &BTreeSet<String>, error: &ArchiveError) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_of_cuda_are_no_packages_of_the_archive() {
+        let missing = [("libcublas.so.12", "cupy"), ("libnvrtc.so.12", "cupy"), ("libodd.so.1", "cupy")];
+        let missing = missing.map(|(library, wheel)| (library.to_owned(), wheel.to_owned()));
+        let half = DebianHalf { debs: Vec::new(), missing: BTreeMap::from(missing) };
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let wheel = "cupy".to_owned();
+        let expected = [
+            Hint::Libraries { wheel: wheel.clone(), sonames: names(&["libodd.so.1"]), suite: "trixie".to_owned() },
+            Hint::CudaLibraries { wheel, sonames: names(&["libcublas.so.12", "libnvrtc.so.12"]) },
+        ];
+        assert_eq!(half.uncarried("trixie"), expected);
+    }
 }

@@ -1,0 +1,130 @@
+//! The indexes of a request: where distributions are searched for, in which order, and with which credentials.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::secret_text::SecretText;
+use crate::model::torch_backend::TorchBackend;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Indexes {
+    /// Replaces PyPI.
+    pub(crate) default_index: Option<IndexEntry>,
+    /// In the order in which they are searched: those of the command line, then those of configuration files. They are
+    /// searched before the default index. If two have the same name, only the first one counts.
+    pub(crate) extra: Vec<IndexEntry>,
+    /// Pages and folders that list files.
+    pub(crate) find_links: Vec<SecretText>,
+    /// Whether only `find_links` are searched.
+    pub(crate) has_only_links: bool,
+    pub(crate) strategy: IndexStrategy,
+    pub(crate) keyring: Keyring,
+    /// The build of PyTorch. Its distributions then come only from the index of this build. `None` means that they are
+    /// searched for like others.
+    pub(crate) torch_backend: Option<TorchBackend>,
+    /// A date or an RFC 3339 time. Files uploaded later are ignored.
+    pub(crate) exclude_newer: Option<String>,
+}
+
+/// An index, with the settings that an entry of `[[tool.uv.index]]` can have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct IndexEntry {
+    /// For the variables with its credentials, and for requirements that name their index.
+    pub(crate) name: Option<String>,
+    /// A URL, or the path of a folder.
+    pub(crate) url: SecretText,
+    /// Whether it replaces PyPI.
+    pub(crate) is_default: bool,
+    /// Whether only distributions whose requirement names this index are taken from it.
+    pub(crate) is_explicit: bool,
+    /// Whether it is one list of files, and not a page for each distribution.
+    pub(crate) is_flat: bool,
+    pub(crate) authenticate: Authenticate,
+    /// HTTP status codes that mean that the index does not have a distribution.
+    pub(crate) ignored_codes: Vec<u16>,
+    /// `Cache-Control` headers that replace those of the server, for pages and for files.
+    pub(crate) cache_control_of_pages: Option<String>,
+    pub(crate) cache_control_of_files: Option<String>,
+}
+
+impl IndexEntry {
+    /// Reads `URL` or `NAME=URL`. A name consists of ASCII letters, digits, `-`, `_` and `.`. A text before `=` that is
+    /// no name belongs to the URL.
+    pub(crate) fn parse(text: &SecretText) -> Self {
+        let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        match text.exposed().split_once('=') {
+            Some((name, url)) if !name.is_empty() && name.chars().all(is_of_name) => {
+                Self { name: Some(name.to_owned()), url: url.into(), ..Self::default() }
+            }
+            _ => Self { url: text.clone(), ..Self::default() },
+        }
+    }
+
+    /// Returns the name in the form that environment variables contain: `MY_INDEX` for `my-index`.
+    pub(crate) fn variable_name(&self) -> Option<String> {
+        let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+        Some(self.name.as_ref()?.chars().map(letter).collect())
+    }
+}
+
+impl<T: Into<SecretText>> From<T> for IndexEntry {
+    fn from(text: T) -> Self {
+        Self::parse(&text.into())
+    }
+}
+
+/// When credentials are sent to an index.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Authenticate {
+    /// If there are any, or if the index requires them.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// From which indexes the versions of a distribution are taken if several indexes have it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum IndexStrategy {
+    /// Only from the first one. So nobody can replace a distribution of a private index by publishing a higher version
+    /// on a public one.
+    #[default]
+    FirstIndex,
+    /// From the first one that has a version that fits.
+    UnsafeFirstMatch,
+    /// The best version of all.
+    UnsafeBestMatch,
+}
+
+/// Whether the program `keyring` of this machine provides passwords.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Keyring {
+    #[default]
+    Disabled,
+    Subprocess,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_before_the_url_is_the_name_of_the_index() {
+        let table = [
+            ("corp=https://me:secret@h/simple", Some("corp"), "https://h/simple"),
+            ("my-index.2=./wheels", Some("my-index.2"), "./wheels"),
+            ("https://h/simple?a=b", None, "https://h/simple?a=b"),
+            ("./a=b", None, "./a=b"),
+            ("=https://h/", None, "=https://h/"),
+            ("ü=https://h/", None, "ü=https://h/"),
+        ];
+        for (text, name, url) in table {
+            let entry = IndexEntry::from(text);
+            assert_eq!((entry.name.as_deref(), entry.url.to_string().as_str()), (name, url), "{text}");
+        }
+        assert_eq!(IndexEntry::from("my-index.2=x").variable_name().as_deref(), Some("MY_INDEX_2"));
+        assert_eq!(IndexEntry::from("https://h/").variable_name(), None);
+    }
+}
