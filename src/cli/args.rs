@@ -36,6 +36,12 @@ pub(super) struct Global {
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN")]
     color: Option<Color>,
+    /// A configuration file, in place of the project's [default: `lath.toml`, or `[tool.lath]` in `pyproject.toml`]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_config")]
+    config: Option<PathBuf>,
+    /// Read no configuration files
+    #[arg(long, global = true)]
+    no_config: bool,
 }
 
 impl Typed for Global {
@@ -45,6 +51,8 @@ impl Typed for Global {
             quiet: flag(self.quiet),
             verbose: flag(self.verbose),
             color: self.color,
+            config: self.config.clone(),
+            no_config: flag(self.no_config),
             ..Settings::default()
         }
     }
@@ -97,6 +105,21 @@ impl Typed for Inputs {
             copy: list(&self.copy),
             ..Settings::default()
         }
+    }
+}
+
+/// An image of a configuration file.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What goes in")]
+pub(super) struct FromFile {
+    /// The image of the configuration file, by its name, if the file describes several
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
+}
+
+impl Typed for FromFile {
+    fn typed(&self) -> Settings {
+        Settings { image: self.image.clone(), ..Settings::default() }
     }
 }
 

@@ -12,24 +12,33 @@ mod defaults;
 mod dockerfile;
 mod environment;
 mod failure;
+mod file;
+mod file_paths;
 mod hints;
 mod layers;
+mod options;
 mod panic;
 mod run;
 mod screen;
 mod settings;
+mod stack;
 mod usage;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::args::{Arguments, Global};
 use crate::cli::command::{Call, Command};
 use crate::cli::environment::Environment;
-use crate::cli::layers::Typed as _;
+use crate::cli::failure::Failure;
+use crate::cli::file::Reader;
+use crate::cli::layers::{Settings, Typed as _};
+use crate::cli::options::Options;
 use crate::cli::screen::Screen;
+use crate::cli::stack::{Files, Stack};
 use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
@@ -48,12 +57,14 @@ struct Entry {
     name: &'static str,
     /// Adds its arguments.
     describe: fn(clap::Command) -> clap::Command,
+    /// The configuration files that it reads.
+    files: Files,
     start: fn(&ArgMatches, Environment) -> Result<u8, clap::Error>,
 }
 
 impl Entry {
     const fn of<C: Command>(name: &'static str) -> Self {
-        Self { name, describe: C::augment_args, start: start::<C> }
+        Self { name, describe: C::augment_args, files: C::FILES, start: start::<C> }
     }
 }
 
@@ -95,13 +106,48 @@ fn start<C: Command>(matches: &ArgMatches, environment: Environment) -> Result<u
     let (command, global) = (C::from_arg_matches(matches)?, Global::from_arg_matches(matches)?);
     let typed = command.typed().over(global.typed());
     let variables = command.of_variables(&environment)?.over(layers::of_variables::<Global>(&environment)?);
-    let settings = typed.over(variables);
-    let screen = Arc::new(Screen::new(&settings));
-    let call = Call { settings, environment, screen, command_line: described() };
-    Ok(command.main(&call).unwrap_or_else(|failure| {
-        call.screen.tell_failure(&failure);
+    let given = Screen::new(&typed.clone().over(variables.clone()));
+    let failed = |screen: &Screen, failure: Failure| {
+        screen.tell_failure(&failure);
         failure.exit_code
-    }))
+    };
+    match call::<C>(Stack::new(typed, variables), environment) {
+        Ok(call) => Ok(command.main(&call).unwrap_or_else(|failure| failed(&call.screen, failure))),
+        Err(failure) => Ok(failed(&given, failure)),
+    }
+}
+
+/// Reads the configuration files, and puts the layers of settings over one another.
+fn call<C: Command>(mut stack: Stack, environment: Environment) -> Result<Call, Failure> {
+    let options = options();
+    let reader = Reader { used: used::<C>(&options), options: &options };
+    stack.read_files(C::FILES, &reader, &environment)?;
+    let chosen = if C::FILES == Files::OfImages { stack.chosen()? } else { Vec::new() };
+    let mut images: Vec<Settings> = chosen.into_iter().map(|image| stack.settings(Some(image))).collect();
+    if images.is_empty() {
+        images.push(stack.settings(None));
+    }
+    let settings = images[0].clone();
+    let screen = Arc::new(Screen::new(&settings));
+    Ok(Call { settings, images, stack, environment, screen, command_line: described(), options })
+}
+
+/// Returns the names of the options in files that the command uses.
+fn used<C: Command>(options: &Options) -> BTreeSet<String> {
+    if C::FILES == Files::Shown {
+        return options.0.keys().cloned().collect();
+    }
+    let whole = Global::augment_args(C::augment_args(clap::Command::new("lath")));
+    let names = whole.get_arguments().filter_map(options::name).map(str::to_owned);
+    names.chain([options::RUN.to_owned()]).collect()
+}
+
+/// Returns the options that configuration files can contain.
+fn options() -> Options {
+    let commands = COMMANDS.iter().filter(|entry| entry.files == Files::OfImages);
+    let commands = commands.map(|entry| (entry.describe)(clap::Command::new(entry.name)));
+    let commands: Vec<clap::Command> = commands.chain([Arguments::command()]).collect();
+    Options::of(&commands)
 }
 
 /// Returns the whole command line, for reading, for help and for completions.
@@ -116,7 +162,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::cli::layers::Settings;
 
     /// Returns the options of a command, without those that every command has.
     fn options(command: &clap::Command) -> Vec<&str> {
@@ -131,11 +176,11 @@ mod tests {
         let lines: Vec<String> = commands
             .map(|command| format!("{}: {}", command.get_name(), options(command).join(" ")).trim_end().to_owned())
             .collect();
-        insta::assert_snapshot!(lines.join("\n"), @r"
-        build: requirements constraint with recommends python base platform copy trim keep shell bytecode script user-base entrypoint cmd env user workdir label annotation expose tag output load metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression
-        run: requirements constraint with recommends python base platform copy trim keep shell bytecode script user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs volume
-        dockerfile: style fat from ca builder build engine no-cache requirements constraint with recommends python base platform copy bytecode script entrypoint cmd env user workdir label annotation expose tag output check no-verify offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs user-base
-        compare: requirements constraint with recommends python base platform copy trim keep shell bytecode script user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression measure from ca engine json svg apt
+        insta::assert_snapshot!(lines.join("\n"), @"
+        build: requirements constraint with recommends python base platform copy image all trim keep shell bytecode script user-base entrypoint cmd env user workdir label annotation expose tag output load metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression
+        run: requirements constraint with recommends python base platform copy image trim keep shell bytecode script user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs volume
+        dockerfile: style fat from ca builder build engine no-cache requirements constraint with recommends python base platform copy image bytecode script entrypoint cmd env user workdir label annotation expose tag output check no-verify offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs user-base
+        compare: requirements constraint with recommends python base platform copy image trim keep shell bytecode script user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression measure from ca engine json svg apt
         cache:
         dir:
         size: bytes

@@ -2,6 +2,7 @@
 
 mod build;
 mod compare;
+mod configuration;
 mod destinations;
 mod dockerfile;
 mod inputs;
