@@ -21,7 +21,7 @@ const IMAGE: &str = "image";
 const NAME: &str = "name";
 
 /// Options that hold for all images of a run, because they are about the run itself.
-const OF_THE_RUN: [&str; 6] = ["cache-dir", "quiet", "verbose", "color", "offline", "jobs"];
+pub(super) const OF_THE_RUN: [&str; 6] = ["cache-dir", "quiet", "verbose", "color", "offline", "jobs"];
 
 /// The reasons why a text is no command.
 const UNREADABLE: &str = "a quote is not closed, or there is no command";

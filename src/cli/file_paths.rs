@@ -23,6 +23,8 @@ pub(super) enum Trust {
 pub(super) struct Placed {
     pub(super) text: String,
     path: Option<PathBuf>,
+    /// Whether a program could read or change the files at the path.
+    is_mount: bool,
 }
 
 /// The options that the file of a project cannot set, and the reason for each.
@@ -49,19 +51,28 @@ impl Trust {
     /// Refuses a path that the file may not use.
     pub(super) fn check(&self, placed: &Placed) -> Result<(), String> {
         let (Self::Project { realm }, Some(path)) = (self, &placed.path) else { return Ok(()) };
+        if placed.is_mount {
+            return Err("the file of a project cannot mount files of this machine".to_owned());
+        }
         if is_within(path, realm) {
             return Ok(());
         }
-        Err(format!("`{}` is not in the folder of the project, `{}`", path.display(), realm.display()))
+        Err(format!(
+            "the file of a project can only use its own files in `{}`, not `{}`",
+            realm.display(),
+            path.display()
+        ))
     }
 }
 
 /// Returns a value of an option of a file in `folder`. A relative path in it becomes relative to the current folder.
 pub(super) fn placed(name: &str, kind: &Kind, text: String, folder: &Path) -> Placed {
-    let Some((before, path, after)) = path_in(name, kind, &text) else { return Placed { text, path: None } };
-    // `join` would add a slash to an empty path.
+    let is_mount = name == "volume";
+    let Some((before, path, after)) = path_in(name, kind, &text) else {
+        return Placed { text, path: None, is_mount };
+    };
     let path = folder.join(path);
-    Placed { text: format!("{before}{}{after}", path.display()), path: Some(path) }
+    Placed { text: format!("{before}{}{after}", path.display()), path: Some(path), is_mount }
 }
 
 /// Splits the value of an option at the path in it, if it contains one.
@@ -71,7 +82,8 @@ fn path_in<'a>(name: &str, kind: &Kind, text: &'a str) -> Option<(&'a str, &'a s
         _ if text.is_empty() || text == REST => None,
         _ if matches!(kind, Kind::Path | Kind::Paths) && !is_url(text) => split(0, text.len()),
         // `SRC:DST`, and DST is absolute.
-        "copy" | "volume" => split(0, text.find(":/").unwrap_or(text.len())),
+        "copy" => split(0, text.find(":/").unwrap_or(text.len())),
+        "volume" => split(0, text.find(":/")?),
         "requirement" if is_path(text) => split(0, text.len()),
         "output" => match text.split_once(':') {
             None => split(0, text.len()),
@@ -93,4 +105,38 @@ fn is_url(text: &str) -> bool {
 fn is_path(text: &str) -> bool {
     !is_url(text) && !text.contains('@') && text.starts_with(['.', '/'])
         || !text.contains([' ', '@', ':']) && text.contains('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_paths_of_a_file_begin_in_its_folder() {
+        let table = [
+            ("requirements", Kind::Paths, "r.txt", "/f/r.txt"),
+            ("requirements", Kind::Paths, "https://host/r.txt", "https://host/r.txt"),
+            ("requirements", Kind::Paths, "/r.txt", "/r.txt"),
+            ("metadata-file", Kind::Path, "out.json", "/f/out.json"),
+            ("copy", Kind::Texts, "conf:/etc/app", "/f/conf:/etc/app"),
+            ("copy", Kind::Texts, "/conf:/etc/app", "/conf:/etc/app"),
+            ("volume", Kind::Texts, ".:/src:ro", "/f/.:/src:ro"),
+            ("volume", Kind::Texts, "/data", "/data"),
+            ("output", Kind::Texts, "x.tar", "/f/x.tar"),
+            ("output", Kind::Texts, "oci:x:tag", "oci:/f/x:tag"),
+            ("output", Kind::Texts, "docker-daemon:x:1", "docker-daemon:x:1"),
+            ("requirement", Kind::Texts, ".", "/f/."),
+            ("requirement", Kind::Texts, "dist/x-1.0-py3-none-any.whl", "/f/dist/x-1.0-py3-none-any.whl"),
+            ("requirement", Kind::Texts, "httpx[http2]>=0.28", "httpx[http2]>=0.28"),
+            ("requirement", Kind::Texts, "x @ https://host/x.whl", "x @ https://host/x.whl"),
+            ("requirement", Kind::Texts, "...", "..."),
+            ("workdir", Kind::Text, "app", "app"),
+            ("tag", Kind::Text, "a/b", "a/b"),
+        ];
+        for (name, kind, text, expected) in table {
+            assert_eq!(placed(name, &kind, text.to_owned(), Path::new("/f")).text, expected, "{name} {text}");
+            // In the current folder, the text stays as it is.
+            assert_eq!(placed(name, &kind, text.to_owned(), Path::new("")).text, text, "{name} {text}");
+        }
+    }
 }

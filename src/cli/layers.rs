@@ -47,6 +47,11 @@ macro_rules! layer {
                 }
             }
 
+            /// Returns the options of two parts of the same layer.
+            pub(super) fn or(self, other: Self) -> Self {
+                Self { $($field: self.$field.or(other.$field)),+ }
+            }
+
             /// Returns all layers together: no layer is below. So [`REST`] is nothing.
             pub(super) fn complete(self) -> Self {
                 Self { $($field: self.$field.map(|value| value.complete(stringify!($field)))),+ }
@@ -59,7 +64,7 @@ macro_rules! layer {
 pub(super) const REST: &str = "...";
 
 /// Lists that are the words of one command, in which `...` is a word like others.
-const WORDS: [&str; 2] = ["cmd", "run"];
+pub(super) const WORDS: [&str; 2] = ["cmd", "run"];
 
 /// The value of an option, in a layer over another one.
 trait Layered: Sized {
@@ -194,8 +199,6 @@ layer! {
         older_than: u64,
         all: bool,
 
-        /// Whether defaults are shown.
-        defaults: bool,
         /// Whether `lath init` replaces settings.
         force: bool,
     }
@@ -204,7 +207,7 @@ layer! {
 impl Settings {
     /// Turns off the flags that an option of this layer excludes, so that a lower layer cannot turn them on. A typed
     /// `--check` is an example: it has to run even if `LATH_NO_VERIFY` is set.
-    fn without_excluded(mut self) -> Self {
+    pub(super) fn without_excluded(mut self) -> Self {
         let (is_quiet, is_verbose) = (self.quiet == Some(true), self.verbose == Some(true));
         let exclusions = [
             (self.check.is_some(), &mut self.no_verify),
@@ -247,7 +250,7 @@ pub(super) trait Typed: Args {
 
 /// Returns the options of groups of arguments. No two groups contain the same option.
 pub(super) fn joined<const N: usize>(groups: [Settings; N]) -> Settings {
-    groups.into_iter().fold(Settings::default(), Settings::over)
+    groups.into_iter().fold(Settings::default(), Settings::or)
 }
 
 /// Returns a list that was given. An empty one was not.
@@ -261,7 +264,7 @@ pub(super) fn flag(is_given: bool) -> Option<bool> {
 }
 
 /// Returns the name of the environment variable for an option.
-fn variable(option: &str) -> String {
+pub(super) fn variable(option: &str) -> String {
     format!("LATH_{}", option.to_uppercase().replace('-', "_"))
 }
 
@@ -292,7 +295,7 @@ pub(super) fn of_variables<T: Typed>(environment: &Environment) -> Result<Settin
     let read = read.map_err(|error| of_variable(error.format(&mut command)))?;
     // A flag cannot be typed as false, so a variable that turns it off is not read by clap.
     let off = Settings::deserialize(Value::Object(off)).unwrap_or_default();
-    Ok(read.typed().over(off))
+    Ok(read.typed().or(off))
 }
 
 /// Returns an argument with the same values, and without relations to other arguments.

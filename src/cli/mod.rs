@@ -8,6 +8,7 @@ mod clean;
 mod command;
 mod compare;
 mod completions;
+mod config;
 mod defaults;
 mod dockerfile;
 mod environment;
@@ -15,10 +16,12 @@ mod failure;
 mod file;
 mod file_paths;
 mod hints;
+mod init;
 mod layers;
 mod options;
 mod panic;
 mod run;
+mod schema;
 mod screen;
 mod settings;
 mod stack;
@@ -43,11 +46,13 @@ use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
-const COMMANDS: [Entry; 6] = [
+const COMMANDS: [Entry; 8] = [
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
     Entry::of::<dockerfile::Dockerfile>("dockerfile"),
     Entry::of::<compare::Compare>("compare"),
+    Entry::of::<init::Init>("init"),
+    Entry::of::<config::Config>("config"),
     Entry::of::<cache::Cache>("cache"),
     Entry::of::<completions::Completions>("completions"),
 ];
@@ -59,12 +64,14 @@ struct Entry {
     describe: fn(clap::Command) -> clap::Command,
     /// The configuration files that it reads.
     files: Files,
+    variables: fn(&Environment) -> Result<Settings, clap::Error>,
     start: fn(&ArgMatches, Environment) -> Result<u8, clap::Error>,
 }
 
 impl Entry {
     const fn of<C: Command>(name: &'static str) -> Self {
-        Self { name, describe: C::augment_args, files: C::FILES, start: start::<C> }
+        let variables = layers::of_variables::<C>;
+        Self { name, describe: C::augment_args, files: C::FILES, variables, start: start::<C> }
     }
 }
 
@@ -104,8 +111,12 @@ fn obey(arguments: Vec<OsString>, environment: Environment) -> Result<u8, clap::
 /// Puts the layers of settings over one another, and starts the command.
 fn start<C: Command>(matches: &ArgMatches, environment: Environment) -> Result<u8, clap::Error> {
     let (command, global) = (C::from_arg_matches(matches)?, Global::from_arg_matches(matches)?);
-    let typed = command.typed().over(global.typed());
-    let variables = command.of_variables(&environment)?.over(layers::of_variables::<Global>(&environment)?);
+    let typed = command.typed().or(global.typed());
+    let variables = match C::FILES {
+        Files::Shown => all_variables(&environment)?,
+        _ => command.of_variables(&environment)?,
+    };
+    let variables = variables.or(layers::of_variables::<Global>(&environment)?);
     let given = Screen::new(&typed.clone().over(variables.clone()));
     let failed = |screen: &Screen, failure: Failure| {
         screen.tell_failure(&failure);
@@ -117,9 +128,20 @@ fn start<C: Command>(matches: &ArgMatches, environment: Environment) -> Result<u
     }
 }
 
+/// Reads the environment variables of all commands that work on images.
+fn all_variables(environment: &Environment) -> Result<Settings, clap::Error> {
+    let commands = COMMANDS.iter().filter(|entry| entry.files == Files::OfImages);
+    let mut all = Settings::default();
+    for command in commands {
+        all = all.or((command.variables)(environment)?);
+    }
+    Ok(all)
+}
+
 /// Reads the configuration files, and puts the layers of settings over one another.
 fn call<C: Command>(mut stack: Stack, environment: Environment) -> Result<Call, Failure> {
-    let options = options();
+    let command_line = described();
+    let options = file_options(&command_line);
     let reader = Reader { used: used::<C>(&options), options: &options };
     stack.read_files(C::FILES, &reader, &environment)?;
     let chosen = if C::FILES == Files::OfImages { stack.chosen()? } else { Vec::new() };
@@ -129,7 +151,7 @@ fn call<C: Command>(mut stack: Stack, environment: Environment) -> Result<Call, 
     }
     let settings = images[0].clone();
     let screen = Arc::new(Screen::new(&settings));
-    Ok(Call { settings, images, stack, environment, screen, command_line: described(), options })
+    Ok(Call { settings, images, stack, environment, screen, command_line, options })
 }
 
 /// Returns the names of the options in files that the command uses.
@@ -142,12 +164,12 @@ fn used<C: Command>(options: &Options) -> BTreeSet<String> {
     names.chain([options::RUN.to_owned()]).collect()
 }
 
-/// Returns the options that configuration files can contain.
-fn options() -> Options {
-    let commands = COMMANDS.iter().filter(|entry| entry.files == Files::OfImages);
-    let commands = commands.map(|entry| (entry.describe)(clap::Command::new(entry.name)));
-    let commands: Vec<clap::Command> = commands.chain([Arguments::command()]).collect();
-    Options::of(&commands)
+/// Returns the options that configuration files can contain, from the whole command line.
+fn file_options(whole: &clap::Command) -> Options {
+    let is_of_images = |command: &&clap::Command| {
+        COMMANDS.iter().any(|entry| entry.files == Files::OfImages && entry.name == command.get_name())
+    };
+    Options::of(whole.get_subcommands().filter(is_of_images).chain([whole]))
 }
 
 /// Returns the whole command line, for reading, for help and for completions.
@@ -162,6 +184,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::cli::file_paths::Trust;
+    use crate::outside::config_files::ConfigFile;
 
     /// Returns the options of a command, without those that every command has.
     fn options(command: &clap::Command) -> Vec<&str> {
@@ -181,12 +205,105 @@ mod tests {
         run: requirements constraint with recommends python base platform copy image trim keep shell bytecode script user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs volume
         dockerfile: style fat from ca builder build engine no-cache requirements constraint with recommends python base platform copy image bytecode script entrypoint cmd env user workdir label annotation expose tag output check no-verify offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs user-base
         compare: requirements constraint with recommends python base platform copy image trim keep shell bytecode script user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression measure from ca engine json svg apt
+        init: force
+        config:
+        show: image json defaults
+        path:
+        schema:
         cache:
         dir:
         size: bytes
         prune: older-than all
         completions:
         ");
+    }
+
+    /// Returns the faults of a value, with their places. Only the parts of JSON schema that lath's schema has are known.
+    fn faults(place: &str, value: &Value, schema: &Value) -> Vec<String> {
+        let fault = |rule: &str| vec![format!("{place}: {rule}")];
+        let kind = match value {
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+            Value::Null => "null",
+        };
+        let kinds = &schema["type"];
+        if kinds != kind && !kinds.as_array().is_some_and(|kinds| kinds.contains(&kind.into())) {
+            return fault("type");
+        }
+        if schema["enum"].as_array().is_some_and(|choices| !choices.contains(value)) {
+            return fault("enum");
+        }
+        let required = schema["required"].as_array().into_iter().flatten();
+        let mut found: Vec<String> = required
+            .filter(|name| value.get(name.as_str().unwrap()).is_none())
+            .flat_map(|name| fault(&format!("{name} is missing")))
+            .collect();
+        for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+            found.extend(faults(&format!("{place}[{index}]"), item, &schema["items"]));
+        }
+        for (name, member) in value.as_object().into_iter().flatten() {
+            let place = format!("{place}.{name}");
+            match schema["properties"].get(name) {
+                Some(schema) => found.extend(faults(&place, member, schema)),
+                None => found.push(format!("{place}: additionalProperties")),
+            }
+        }
+        found
+    }
+
+    fn published_schema() -> Value {
+        serde_json::from_str(include_str!("../../docs/lath.schema.json")).unwrap()
+    }
+
+    #[test]
+    fn the_published_schema_is_that_of_the_options() {
+        let schema = schema::schema(&file_options(&described()));
+        assert!(
+            schema == published_schema(),
+            "write it anew: cargo run -- config schema > docs/lath.schema.json\n{schema:#}"
+        );
+    }
+
+    #[test]
+    fn the_schema_refuses_what_files_cannot_contain() {
+        let table = [
+            ("with = ['...', 'git']\nrun = 'a b'\njobs = 3\nshell = false\n[[image]]\nname = 'x'\ntrim = 'none'", None),
+            ("run = ['a', 'b']", None),
+            ("wiht = []", Some("file.wiht: additionalProperties")),
+            ("with = 'git'", Some("file.with: type")),
+            ("with = [1]", Some("file.with[0]: type")),
+            ("trim = 'most'", Some("file.trim: enum")),
+            ("jobs = '3'", Some("file.jobs: type")),
+            ("[[image]]\ntag = 'x'", Some("file.image[0]: \"name\" is missing")),
+            ("[[image]]\nname = 'x'\nwiht = []", Some("file.image[0].wiht: additionalProperties")),
+        ];
+        for (text, expected) in table {
+            let value: Value = toml::from_str(text).unwrap();
+            let found = faults("file", &value, &published_schema());
+            assert_eq!(found, Vec::from_iter(expected.map(str::to_owned)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_documentation_are_read_and_have_no_fault() {
+        let pages = [include_str!("../../docs/configuration.md"), include_str!("../../README.md")];
+        let examples = pages.iter().flat_map(|page| page.split("```toml\n").skip(1));
+        let examples: Vec<&str> = examples.filter_map(|rest| rest.split("```").next()).collect();
+        assert!(examples.len() > 3, "{examples:?}");
+        let options = file_options(&described());
+        let reader = Reader { options: &options, used: BTreeSet::new() };
+        for example in examples {
+            let is_table = example.contains("tool.lath");
+            let path = if is_table { "pyproject.toml" } else { "lath.toml" };
+            let file = ConfigFile { path: path.into(), folder: "".into(), text: example.to_owned() };
+            reader.read(&file, &Trust::Named).unwrap_or_else(|failure| panic!("{failure}\n{example}"));
+            let value: Value = toml::from_str(example).unwrap();
+            let value = if is_table { &value["tool"]["lath"] } else { &value };
+            assert_eq!(faults("file", value, &published_schema()), [""; 0], "{example}");
+        }
     }
 
     #[test]

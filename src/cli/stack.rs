@@ -33,6 +33,7 @@ pub(super) enum Source {
         path: PathBuf,
         lines: BTreeMap<String, usize>,
     },
+    Defaults,
 }
 
 impl Source {
@@ -40,7 +41,7 @@ impl Source {
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::File { path, .. } => Some(path),
-            Self::CommandLine | Self::Variables => None,
+            Self::CommandLine | Self::Variables | Self::Defaults => None,
         }
     }
 }

@@ -113,7 +113,8 @@ pub(crate) fn realm_of(folder: &Path) -> Result<PathBuf, ConfigFileError> {
     Ok(repository_of(&folder).unwrap_or(folder))
 }
 
-/// Whether `path` is in the folder `realm`, also after all symbolic links. The path does not have to exist.
+/// Whether `path` is in the folder `realm`, also after all symbolic links, and not part of Git's own data, which contain
+/// programs that Git starts and may contain passwords. The path does not have to exist.
 pub(crate) fn is_within(path: &Path, realm: &Path) -> bool {
     let Ok(current) = std::env::current_dir() else { return false };
     let whole = current.join(path);
@@ -125,7 +126,9 @@ pub(crate) fn is_within(path: &Path, realm: &Path) -> bool {
     let missing = whole.strip_prefix(existing).unwrap_or(Path::new(""));
     // A `..` after a folder that does not exist yet could lead anywhere.
     let is_plain = missing.components().all(|component| matches!(component, Component::Normal(_)));
-    is_plain && fs::canonicalize(existing).is_ok_and(|existing| existing.starts_with(realm))
+    let Ok(existing) = fs::canonicalize(existing) else { return false };
+    let is_git = |component: Component<'_>| component.as_os_str().eq_ignore_ascii_case(".git");
+    is_plain && existing.starts_with(realm) && !existing.join(missing).components().any(is_git)
 }
 
 #[cfg(test)]
@@ -176,6 +179,7 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         fs_err::os::unix::fs::symlink("../other", at("repository/link")).unwrap();
         fs_err::os::unix::fs::symlink("../gone", at("repository/broken")).unwrap();
+        fs_err::os::unix::fs::symlink(".git", at("repository/data")).unwrap();
         let realm = realm_of(&at("repository/a")).unwrap();
         assert_eq!(realm, fs::canonicalize(at("repository")).unwrap());
         let table = [
@@ -188,6 +192,10 @@ mod tests {
             ("repository/link/x", false),
             ("repository/link/new", false),
             ("repository/broken", false),
+            ("repository/.git", false),
+            ("repository/.git/hooks/new", false),
+            ("repository/new/.GIT/x", false),
+            ("repository/data/x", false),
             ("other/x", false),
             ("/etc/passwd", false),
         ];

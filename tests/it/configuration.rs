@@ -291,7 +291,8 @@ fn the_file_of_a_project_cannot_use_files_outside_of_it_or_weaken_what_is_truste
         "copy = ['../secret:/x']",
         "copy = ['/etc/passwd:/x']",
         "copy = ['link:/x']",
-        "volume = ['..:/x:rw']",
+        "volume = ['.:/x:ro']",
+        "output = ['dir:.git/hooks']",
         "output = ['dir:../x']",
         "output = ['../x.tar']",
         "metadata-file = '/x.json'",
@@ -338,39 +339,43 @@ fn the_file_of_a_project_cannot_use_files_outside_of_it_or_weaken_what_is_truste
 
     copy = ['../secret:/x']
     exit 2
-    error: cannot use `lath.toml`, line 1, column 9: `../secret` is not in the folder of the project, `[DIR]/project`
+    error: cannot use `lath.toml`, line 1, column 9: the file of a project can only use its own files in `[DIR]/project`, not `../secret`
 
     copy = ['/etc/passwd:/x']
     exit 2
-    error: cannot use `lath.toml`, line 1, column 9: `/etc/passwd` is not in the folder of the project, `[DIR]/project`
+    error: cannot use `lath.toml`, line 1, column 9: the file of a project can only use its own files in `[DIR]/project`, not `/etc/passwd`
 
     copy = ['link:/x']
     exit 2
-    error: cannot use `lath.toml`, line 1, column 9: `link` is not in the folder of the project, `[DIR]/project`
+    error: cannot use `lath.toml`, line 1, column 9: the file of a project can only use its own files in `[DIR]/project`, not `link`
 
-    volume = ['..:/x:rw']
+    volume = ['.:/x:ro']
     exit 2
-    error: cannot use `lath.toml`, line 1, column 11: `..` is not in the folder of the project, `[DIR]/project`
+    error: cannot use `lath.toml`, line 1, column 11: the file of a project cannot mount files of this machine
+
+    output = ['dir:.git/hooks']
+    exit 2
+    error: cannot use `lath.toml`, line 1, column 11: the file of a project can only use its own files in `[DIR]/project`, not `.git/hooks`
 
     output = ['dir:../x']
     exit 2
-    error: cannot use `lath.toml`, line 1, column 11: `../x` is not in the folder of the project, `[DIR]/project`
+    error: cannot use `lath.toml`, line 1, column 11: the file of a project can only use its own files in `[DIR]/project`, not `../x`
 
     output = ['../x.tar']
     exit 2
-    error: cannot use `lath.toml`, line 1, column 11: `../x.tar` is not in the folder of the project, `[DIR]/project`
+    error: cannot use `lath.toml`, line 1, column 11: the file of a project can only use its own files in `[DIR]/project`, not `../x.tar`
 
     metadata-file = '/x.json'
     exit 2
-    error: cannot use `lath.toml`, line 1, column 17: `/x.json` is not in the folder of the project, `[DIR]/project`
+    error: cannot use `lath.toml`, line 1, column 17: the file of a project can only use its own files in `[DIR]/project`, not `/x.json`
 
     requirements = ['../secret']
     exit 2
-    error: cannot use `lath.toml`, line 1, column 17: `../secret` is not in the folder of the project, `[DIR]/project`
+    error: cannot use `lath.toml`, line 1, column 17: the file of a project can only use its own files in `[DIR]/project`, not `../secret`
 
     requirement = ['../x-1.0-py3-none-any.whl']
     exit 2
-    error: cannot use `lath.toml`, line 1, column 16: `../x-1.0-py3-none-any.whl` is not in the folder of the project, `[DIR]/project`
+    error: cannot use `lath.toml`, line 1, column 16: the file of a project can only use its own files in `[DIR]/project`, not `../x-1.0-py3-none-any.whl`
     ");
     // The user's own file, and one that the user names, are trusted.
     let text = settings(&world) + "requirement = ['tool']\ncopy = ['../secret:/x']\n";
@@ -483,4 +488,57 @@ fn an_image_that_fails_ends_the_run_and_written_images_are_listed() {
     assert!(text.starts_with("exit 1\n") && text.contains("hint: the image is written: `web.tar@sha256:"), "{text}");
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);
     assert!(world.path("web.tar").exists() && !world.path("last.tar").exists());
+}
+
+#[test]
+fn config_show_prints_every_value_with_its_source_and_without_secrets() {
+    let world = World::usual();
+    let project = "# settings\nwith = ['...', 'git']\npython = '3.13'\nindex = ['https://me:secret@index.example/simple']\n\
+                   requirements = ['https://me:secret@index.example/list.txt']\nno-verify = true\nshell = true\n\
+                   run = 'tool --port 80'\n\n[[image]]\nname = 'web'\nenv = ['A=1']\n";
+    write(&world, "project/lath.toml", project);
+    write(&world, "home/.config/lath/lath.toml", "with = ['curl']\ntrim = 'none'\ncolor = 'never'\n");
+    let show = |words: &str| {
+        let mut command = lath(&world, "project", words);
+        command.env("HOME", world.path("home")).env_remove("LATH_CACHE_DIR").env_remove("LATH_KEYRING");
+        command.env("LATH_WITH", "...\njq").env("LATH_CHECK", "true").env("LATH_STYLE", "").env("LATH_SHELL", "0");
+        stdout(command.output().unwrap()).replace(&world.path("").display().to_string(), "[DIR]/")
+    };
+    insta::assert_snapshot!(show("config show --color always"), @r#"
+    check = ["true"]                                   # LATH_CHECK
+    color = "always"                                   # command line
+    env = ["A=1"]                                      # lath.toml:12
+    index = ["https://index.example/simple"]           # lath.toml:4
+    no-verify = false                                  # excluded by another option
+    python = "3.13"                                    # lath.toml:3
+    requirements = ["https://index.example/list.txt"]  # lath.toml:5
+    run = ["tool", "--port", "80"]                     # lath.toml:8
+    shell = false                                      # LATH_SHELL
+    tag = "web"                                        # lath.toml:11
+    trim = "none"                                      # [DIR]/home/.config/lath/lath.toml:2
+    with = ["curl", "git", "jq"]                       # LATH_WITH, lath.toml:2, [DIR]/home/.config/lath/lath.toml:1
+    "#);
+    insta::assert_snapshot!(show("config path"), @"
+    lath.toml
+    [DIR]/home/.config/lath/lath.toml
+    ");
+    let with_defaults = show("config show --defaults");
+    assert!(
+        with_defaults.contains("user = \"65532:65532\"") && with_defaults.contains("# default\n"),
+        "{with_defaults}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&show("config show --json")).unwrap();
+    let of = |option: &str| json.as_array().unwrap().iter().find(|one| one["option"] == option).unwrap().clone();
+    assert_eq!(of("with")["value"], serde_json::json!(["curl", "git", "jq"]));
+    assert_eq!(of("python"), serde_json::json!({ "option": "python", "value": "3.13", "sources": ["lath.toml:3"] }));
+    // What it prints for people is TOML that lath reads.
+    write(&world, "again/lath.toml", &show("config show").replace("[DIR]", "/"));
+    stdout(lath(&world, "again", "config show").output().unwrap());
+    // Several images: none is chosen.
+    write(&world, "project/lath.toml", &(project.to_owned() + "[[image]]\nname = 'worker'\nenv = ['B=2']\n"));
+    let output = lath(&world, "project", "config show").output().unwrap();
+    assert!(said(&world, &output).contains("the options of an image are shown with `--image`: `web`, `worker`"));
+    assert!(!stdout(output).contains("env = "));
+    assert!(show("config show --image worker").contains("env = [\"B=2\"]"));
+    assert!(stdout(lath(&world, "home", "config path").output().unwrap()).is_empty());
 }

@@ -5,6 +5,7 @@ mod compare;
 mod configuration;
 mod destinations;
 mod dockerfile;
+mod init;
 mod inputs;
 mod interrupt;
 mod limits;
