@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use crate::cli::failure::Failure;
 use crate::cli::file_paths::{Trust, placed};
@@ -104,7 +104,7 @@ impl OneFile<'_> {
         let name = table.get(NAME).ok_or_else(|| self.refused(place, "this image has no `name`"))?;
         let text = name.get_ref().as_str().filter(|text| !text.is_empty());
         let text = text.ok_or_else(|| self.refused(&name.span(), "the `name` of an image must be a text"))?;
-        for (key, _) in table.iter().filter(|(key, _)| OF_THE_RUN.contains(&key.get_ref().as_ref())) {
+        if let Some((key, _)) = table.iter().find(|(key, _)| OF_THE_RUN.contains(&key.get_ref().as_ref())) {
             let message = format!("`{}` holds for all images: write it before the first `[[image]]`", key.get_ref());
             return Err(self.refused(&key.span(), message));
         }
@@ -122,12 +122,7 @@ impl OneFile<'_> {
         for (key, value) in table.iter().filter(|(key, _)| !others.contains(&key.get_ref().as_ref())) {
             let name = key.get_ref().as_ref();
             let option = self.reader.options.0.get(name).ok_or_else(|| self.unknown(name, &key.span(), others))?;
-            if let Some(reason) = self.trust.refusal(name) {
-                return Err(self.refused(&key.span(), format!("`{name}` cannot be in the file of a project: {reason}"))
-                    .with_hints(vec![format!(
-                        "set it in your own file `~/.config/lath/lath.toml`, or with `--{name}`; or name this file with `--config`, if you trust it"
-                    )]));
-            }
+            self.refuse_untrusted(key)?;
             let value = self.value(name, option, value)?;
             self.refuse_conflict(table, key, &value, option)?;
             lines.insert(name.to_owned(), self.place(key.span().start).0);
@@ -141,11 +136,21 @@ impl OneFile<'_> {
         Ok(Table { settings, lines })
     }
 
+    /// Refuses an option that this file may not set.
+    fn refuse_untrusted(&self, key: &Spanned<DeString<'_>>) -> Result<(), Failure> {
+        let name = key.get_ref();
+        let Some(reason) = self.trust.refusal(name) else { return Ok(()) };
+        let message = format!("`{name}` cannot be in the file of a project: {reason}");
+        Err(self.refused(&key.span(), message).with_hints(vec![format!(
+            "set it in your own file `~/.config/lath/lath.toml`, or with `--{name}`; or name this file with `--config`, if you trust it"
+        )]))
+    }
+
     /// Refuses two options of a table that exclude each other.
     fn refuse_conflict(
         &self,
         table: &DeTable<'_>,
-        key: &Spanned<std::borrow::Cow<'_, str>>,
+        key: &Spanned<DeString<'_>>,
         value: &Value,
         option: &Described,
     ) -> Result<(), Failure> {

@@ -185,6 +185,7 @@ mod tests {
 
     use super::*;
     use crate::cli::file_paths::Trust;
+    use crate::cli::options::Kind;
     use crate::outside::config_files::ConfigFile;
 
     /// Returns the options of a command, without those that every command has.
@@ -216,6 +217,24 @@ mod tests {
         prune: older-than all
         completions:
         ");
+    }
+
+    #[test]
+    fn a_setting_has_the_type_that_its_option_has_in_files() {
+        let options = file_options(&described());
+        assert!(options.0.len() > 40 && !options.0.contains_key("config") && !options.0.contains_key("command"));
+        for (name, option) in &options.0 {
+            let value = match &option.kind {
+                Kind::Flag => json!(true),
+                Kind::Number => json!(1),
+                Kind::Text | Kind::Path => json!("x"),
+                Kind::Choice(choices) => json!(choices[0]),
+                Kind::Texts | Kind::Paths | Kind::Words => json!(["x"]),
+            };
+            let layer = serde_json::from_value::<Settings>(json!({ name: value }));
+            assert!(layer.is_ok_and(|layer| layer != Settings::default()), "{name} {:?}", option.kind);
+            assert!(!option.help.is_empty(), "{name}");
+        }
     }
 
     /// Returns the faults of a value, with their places. Only the parts of JSON schema that lath's schema has are known.

@@ -91,7 +91,7 @@ fn kind(arg: &Arg) -> Kind {
     if matches!(arg.get_action(), ArgAction::SetTrue) {
         return Kind::Flag;
     }
-    if let Some(choices) = parser.possible_values() {
+    if let Some(choices) = parser.possible_values().filter(|_| !is_list) {
         return Kind::Choice(choices.map(|choice| choice.get_name().to_owned()).collect());
     }
     match (is_list, is_path) {

@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_pyproject_counts_only_if_it_has_the_table() {
-        let table: [(&[(&str, &str)], Option<&str>); 8] = [
+        type Row = (&'static [(&'static str, &'static str)], Option<&'static str>);
+        let table: [Row; 8] = [
             (&[], None),
             (&[(OWN, "")], Some(OWN)),
             (&[(PYPROJECT, "[tool.lath]\n")], Some(PYPROJECT)),

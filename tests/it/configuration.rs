@@ -118,9 +118,14 @@ fn the_users_file_is_below_the_projects_and_no_config_reads_none() {
     assert_eq!(dir.trim(), home.join(".config/lath/mine").to_str().unwrap());
 }
 
-#[test]
-fn what_a_file_cannot_contain_is_refused_with_its_place() {
+/// Returns the errors of lath for these files, each after its file.
+fn errors(table: &[&str]) -> String {
     let world = World::usual();
+    table.iter().map(|text| format!("{text}{}\n", refused(&world, text))).collect()
+}
+
+#[test]
+fn an_option_or_a_value_that_does_not_exist_is_refused_with_its_place() {
     let table = [
         "# first\nwiht = ['git']\n",
         "user_base = '/srv'\n",
@@ -134,19 +139,8 @@ fn what_a_file_cannot_contain_is_refused_with_its_place() {
         "trim = 'most'\n",
         "run = 'open \"'\n",
         "run = 7\n",
-        "check = ['true']\nno-verify = true\n",
-        "a = [1\nb = 2\n",
-        "with = ['git']\nwith = ['curl']\n",
-        "config = 'x'\n",
-        "image = 'web'\n",
-        "[[image]]\ntag = 'x'\n",
-        "[[image]]\nname = ''\n",
-        "[[image]]\nname = 'a'\n[[image]]\nname = 'a'\n",
-        "[[image]]\nname = 'a'\njobs = 3\n",
-        "[[image]]\nname = 'a'\nwiht = []\n",
     ];
-    let errors = table.map(|text| format!("{text}{}", refused(&world, text)));
-    insta::assert_snapshot!(errors.join("\n"), @r#"
+    insta::assert_snapshot!(errors(&table), @r#"
     # first
     wiht = ['git']
     exit 2
@@ -201,7 +195,24 @@ fn what_a_file_cannot_contain_is_refused_with_its_place() {
     run = 7
     exit 2
     error: cannot use `lath.toml`, line 1, column 7: `run` must be a list of texts or one text, such as `run = ["python", "-m", "app"]`
+    "#);
+}
 
+#[test]
+fn a_file_that_contradicts_itself_is_refused_with_the_place() {
+    let table = [
+        "check = ['true']\nno-verify = true\n",
+        "a = [1\nb = 2\n",
+        "with = ['git']\nwith = ['curl']\n",
+        "config = 'x'\n",
+        "image = 'web'\n",
+        "[[image]]\ntag = 'x'\n",
+        "[[image]]\nname = ''\n",
+        "[[image]]\nname = 'a'\n[[image]]\nname = 'a'\n",
+        "[[image]]\nname = 'a'\njobs = 3\n",
+        "[[image]]\nname = 'a'\nwiht = []\n",
+    ];
+    insta::assert_snapshot!(errors(&table), @"
     check = ['true']
     no-verify = true
     exit 2
@@ -257,7 +268,7 @@ fn what_a_file_cannot_contain_is_refused_with_its_place() {
     error: cannot use `lath.toml`, line 3, column 1: there is no option `wiht`
 
     hint: did you mean `with`?
-    "#);
+    ");
 }
 
 #[test]
@@ -276,18 +287,57 @@ fn a_broken_pyproject_is_an_error_only_if_it_has_settings() {
     assert_eq!(error, "exit 2\nerror: cannot use `x/pyproject.toml`: it has no table `[tool.lath]`\n");
 }
 
-#[test]
-fn the_file_of_a_project_cannot_use_files_outside_of_it_or_weaken_what_is_trusted() {
+/// Returns the errors for these files of a project in a folder with a secret beside it.
+fn errors_of_project(table: &[&str]) -> String {
     let world = World::usual();
     write(&world, "secret", "key");
     fs_err::create_dir_all(world.path("project")).unwrap();
     fs_err::os::unix::fs::symlink("../secret", world.path("project/link")).unwrap();
+    let mut errors = String::new();
+    for text in table {
+        write(&world, "project/lath.toml", text);
+        let error = said(&world, &lath(&world, "project", "build tool").output().unwrap());
+        assert!(error.starts_with("exit 2\n"), "{text}: {error}");
+        let error = error.replace("error: cannot use `lath.toml`, line 1, ", "");
+        errors.push_str(&format!("{text}\n{}\n", error.trim_start_matches("exit 2\n")));
+    }
+    errors
+}
+
+#[test]
+fn the_file_of_a_project_cannot_weaken_what_is_trusted() {
+    let table = ["keyring = 'keys'", "ca = 'ca.pem'", "cache-dir = 'cache'", "build = true", "measure = true"];
+    insta::assert_snapshot!(errors_of_project(&table), @"
+    keyring = 'keys'
+    column 1: `keyring` cannot be in the file of a project: it decides which signatures are trusted
+
+    hint: set it in your own file `~/.config/lath/lath.toml`, or with `--keyring`; or name this file with `--config`, if you trust it
+
+    ca = 'ca.pem'
+    column 1: `ca` cannot be in the file of a project: it decides which servers are trusted
+
+    hint: set it in your own file `~/.config/lath/lath.toml`, or with `--ca`; or name this file with `--config`, if you trust it
+
+    cache-dir = 'cache'
+    column 1: `cache-dir` cannot be in the file of a project: all projects share the cache
+
+    hint: set it in your own file `~/.config/lath/lath.toml`, or with `--cache-dir`; or name this file with `--config`, if you trust it
+
+    build = true
+    column 1: `build` cannot be in the file of a project: it starts an engine
+
+    hint: set it in your own file `~/.config/lath/lath.toml`, or with `--build`; or name this file with `--config`, if you trust it
+
+    measure = true
+    column 1: `measure` cannot be in the file of a project: it starts an engine
+
+    hint: set it in your own file `~/.config/lath/lath.toml`, or with `--measure`; or name this file with `--config`, if you trust it
+    ");
+}
+
+#[test]
+fn the_file_of_a_project_cannot_use_files_outside_of_it() {
     let table = [
-        "keyring = 'keys'",
-        "ca = 'ca.pem'",
-        "cache-dir = 'cache'",
-        "build = true",
-        "measure = true",
         "copy = ['../secret:/x']",
         "copy = ['/etc/passwd:/x']",
         "copy = ['link:/x']",
@@ -299,91 +349,50 @@ fn the_file_of_a_project_cannot_use_files_outside_of_it_or_weaken_what_is_truste
         "requirements = ['../secret']",
         "requirement = ['../x-1.0-py3-none-any.whl']",
     ];
-    let mut errors = String::new();
-    for text in table {
-        write(&world, "project/lath.toml", text);
-        let error = said(&world, &lath(&world, "project", "build tool").output().unwrap());
-        assert!(error.starts_with("exit 2\n"), "{text}: {error}");
-        errors.push_str(&format!("{text}\n{error}\n"));
-    }
-    insta::assert_snapshot!(errors, @"
-    keyring = 'keys'
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 1: `keyring` cannot be in the file of a project: it decides which signatures are trusted
-
-    hint: set it in your own file `~/.config/lath/lath.toml`, or with `--keyring`; or name this file with `--config`, if you trust it
-
-    ca = 'ca.pem'
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 1: `ca` cannot be in the file of a project: it decides which servers are trusted
-
-    hint: set it in your own file `~/.config/lath/lath.toml`, or with `--ca`; or name this file with `--config`, if you trust it
-
-    cache-dir = 'cache'
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 1: `cache-dir` cannot be in the file of a project: all projects share the cache
-
-    hint: set it in your own file `~/.config/lath/lath.toml`, or with `--cache-dir`; or name this file with `--config`, if you trust it
-
-    build = true
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 1: `build` cannot be in the file of a project: it starts an engine
-
-    hint: set it in your own file `~/.config/lath/lath.toml`, or with `--build`; or name this file with `--config`, if you trust it
-
-    measure = true
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 1: `measure` cannot be in the file of a project: it starts an engine
-
-    hint: set it in your own file `~/.config/lath/lath.toml`, or with `--measure`; or name this file with `--config`, if you trust it
-
+    insta::assert_snapshot!(errors_of_project(&table), @"
     copy = ['../secret:/x']
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 9: the file of a project can only use its own files in `[DIR]/project`, not `../secret`
+    column 9: the file of a project can only use its own files in `[DIR]/project`, not `../secret`
 
     copy = ['/etc/passwd:/x']
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 9: the file of a project can only use its own files in `[DIR]/project`, not `/etc/passwd`
+    column 9: the file of a project can only use its own files in `[DIR]/project`, not `/etc/passwd`
 
     copy = ['link:/x']
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 9: the file of a project can only use its own files in `[DIR]/project`, not `link`
+    column 9: the file of a project can only use its own files in `[DIR]/project`, not `link`
 
     volume = ['.:/x:ro']
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 11: the file of a project cannot mount files of this machine
+    column 11: the file of a project cannot mount files of this machine
 
     output = ['dir:.git/hooks']
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 11: the file of a project can only use its own files in `[DIR]/project`, not `.git/hooks`
+    column 11: the file of a project can only use its own files in `[DIR]/project`, not `.git/hooks`
 
     output = ['dir:../x']
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 11: the file of a project can only use its own files in `[DIR]/project`, not `../x`
+    column 11: the file of a project can only use its own files in `[DIR]/project`, not `../x`
 
     output = ['../x.tar']
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 11: the file of a project can only use its own files in `[DIR]/project`, not `../x.tar`
+    column 11: the file of a project can only use its own files in `[DIR]/project`, not `../x.tar`
 
     metadata-file = '/x.json'
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 17: the file of a project can only use its own files in `[DIR]/project`, not `/x.json`
+    column 17: the file of a project can only use its own files in `[DIR]/project`, not `/x.json`
 
     requirements = ['../secret']
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 17: the file of a project can only use its own files in `[DIR]/project`, not `../secret`
+    column 17: the file of a project can only use its own files in `[DIR]/project`, not `../secret`
 
     requirement = ['../x-1.0-py3-none-any.whl']
-    exit 2
-    error: cannot use `lath.toml`, line 1, column 16: the file of a project can only use its own files in `[DIR]/project`, not `../x-1.0-py3-none-any.whl`
+    column 16: the file of a project can only use its own files in `[DIR]/project`, not `../x-1.0-py3-none-any.whl`
     ");
-    // The user's own file, and one that the user names, are trusted.
+}
+
+#[test]
+fn the_users_own_file_and_a_named_one_are_trusted() {
+    let world = World::usual();
+    write(&world, "secret", "key");
     let text = settings(&world) + "requirement = ['tool']\ncopy = ['../secret:/x']\n";
     write(&world, "project/lath.toml", &text);
     stdout(lath(&world, "project", "build --config lath.toml").output().unwrap());
     write(&world, "home/.config/lath/lath.toml", &text.replace("..", "../../.."));
     write(&world, "project/lath.toml", "tag = 'user'");
     stdout(lath(&world, "project", "build").env("HOME", world.path("home")).output().unwrap());
+    assert!(oci::check(&world.path("project/user.tar")).unwrap().platforms[0].files.contains_key("x"));
 }
 
 /// Returns a world with two tools that need the same library, and a file with an image for each.

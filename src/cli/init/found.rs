@@ -45,7 +45,7 @@ impl Found {
         let chosen_python = text(".python-version");
         Self {
             name: name.unwrap_or_default(),
-            is_project: project.is_some_and(|project| project.contains_key("name")) || of_poetry("name").is_some(),
+            is_project: is_project(folder, pyproject),
             requires_python: of_project("requires-python"),
             chosen_python: chosen_python.and_then(|text| text.lines().next().map(|line| line.trim().to_owned())),
             scripts: scripts.map(|scripts| scripts.keys().cloned().collect()).unwrap_or_default(),
@@ -56,6 +56,16 @@ impl Found {
             dockerfile: text("Dockerfile").map(|text| DockerfileFacts::read(&text)),
         }
     }
+}
+
+/// Whether the folder can be built into a distribution.
+fn is_project(folder: &Path, pyproject: &Table) -> bool {
+    let has_name = |table: &Table| table.contains_key("name");
+    let poetry = table(pyproject, "tool").and_then(|tool| table(tool, "poetry"));
+    table(pyproject, "project").is_some_and(has_name)
+        || poetry.is_some_and(has_name)
+        || pyproject.contains_key("build-system")
+        || ["setup.py", "setup.cfg"].iter().any(|name| folder.join(name).is_file())
 }
 
 fn table<'a>(parent: &'a Table, key: &str) -> Option<&'a Table> {

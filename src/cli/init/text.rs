@@ -178,7 +178,11 @@ fn command(found: &Found, text: &mut Text<'_>) {
         has_some = true;
     }
     match dockerfile {
-        Some(DockerCommand::Words(words)) => {
+        Some(DockerCommand::Words(mut words)) => {
+            // The folder of the program is another one in an image of lath, so `PATH` finds it.
+            if let Some((_, name)) = words[0].rsplit_once("/bin/") {
+                words[0] = name.to_owned();
+            }
             text.comment("From the Dockerfile:");
             text.suggest("run", words);
             has_some = true;
