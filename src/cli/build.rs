@@ -12,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, flag, joined};
 use crate::cli::settings::usage;
 use crate::model::receipt::Receipt;
-use crate::model::request::Request;
+use crate::model::request::{OutputRequest, Request};
 use crate::pipeline;
 use crate::present::summary;
 
@@ -94,18 +94,15 @@ impl Command for Build {
 /// Refuses images that would overwrite one another.
 fn refuse_same_places(requests: &[Request]) -> Result<(), Failure> {
     let mut places: BTreeMap<String, &str> = BTreeMap::new();
-    for request in requests {
-        let name = &request.output.name;
-        let destinations = request.output.destinations.iter().map(ToString::to_string);
-        let files = request.output.metadata_file.iter().map(|path| path.display().to_string());
-        for place in destinations.chain(files) {
-            if let Some(other) = places.insert(place.clone(), name) {
-                return Err(usage(format!("cannot write the images `{other}` and `{name}` both to `{place}`"))
-                    .with_hints(vec![
-                        "write `tag`, `output` and `metadata-file` into the table of each image".to_owned(),
-                    ]));
-            }
+    for OutputRequest { name, destinations, metadata_file } in requests.iter().map(|request| &request.output) {
+        let files = metadata_file.iter().map(|path| path.display().to_string());
+        let own: Vec<String> = destinations.iter().map(ToString::to_string).chain(files).collect();
+        if let Some((place, other)) = own.iter().find_map(|place| places.get_key_value(place)) {
+            return Err(usage(format!("cannot write the images `{other}` and `{name}` both to `{place}`")).with_hints(
+                vec!["write `tag`, `output` and `metadata-file` into the table of each image".to_owned()],
+            ));
         }
+        places.extend(own.into_iter().map(|place| (place, name.as_str())));
     }
     Ok(())
 }

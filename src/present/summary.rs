@@ -38,18 +38,14 @@ pub(crate) fn summary_of_all(receipts: &[Receipt]) -> String {
             images.insert(&receipt.name);
         }
     }
-    let (all, shared): (u64, Vec<_>) = (
-        layers.values().map(|(layer, _)| layer.size_bytes).sum(),
-        layers.values().filter(|(_, images)| images.len() > 1).collect(),
-    );
-    let shared_bytes = shared.iter().map(|(layer, _)| layer.size_bytes).sum();
-    let mut text = format!(
-        "{}: {} of layers, {} of them in {} that images share",
-        counted(receipts.len(), "image"),
-        megabytes(all),
-        megabytes(shared_bytes),
-        counted(shared.len(), "layer"),
-    );
+    let all: u64 = layers.values().map(|(layer, _)| layer.size_bytes).sum();
+    let shared: Vec<_> = layers.values().filter(|(_, images)| images.len() > 1).collect();
+    let mut text = format!("{}: {} of layers", counted(receipts.len(), "image"), megabytes(all));
+    if shared.is_empty() {
+        return text + ", and no layer is in several images";
+    }
+    let bytes = shared.iter().map(|(layer, _)| layer.size_bytes).sum();
+    let _ = write!(text, ", {} of them in {} of several images", megabytes(bytes), counted(shared.len(), "layer"));
     for (layer, images) in shared {
         let images: Vec<&str> = images.iter().copied().collect();
         line(&mut text, &layer.title, &images.join(", "));
