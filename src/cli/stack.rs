@@ -176,12 +176,16 @@ fn of_project(given: &Settings) -> Result<Option<(ConfigFile, Trust)>, Failure> 
     Ok(Some((file, Trust::Project { realm })))
 }
 
-/// Returns the first input that is a folder.
+/// Returns the first input that is a folder, or the folder of a project's file that is an input.
 fn folder_of_inputs(given: &Settings) -> Option<PathBuf> {
     let inputs = given.requirement.iter().flatten().map(|input| input.exposed());
     // `httpie` is a name, even if there is a folder `httpie`.
-    let mut paths = inputs.filter(|input| input.starts_with('.') || input.contains('/')).map(PathBuf::from);
-    paths.find(|path| path.is_dir())
+    inputs.filter(|input| input.starts_with('.') || input.contains('/')).map(Path::new).find_map(|path| {
+        let is_of_project =
+            path.ends_with(config_files::PYPROJECT) || path.extension().is_some_and(|end| end == "lock");
+        let folder = if is_of_project { path.parent()? } else { path };
+        folder.is_dir().then(|| folder.to_owned())
+    })
 }
 
 fn unreadable(error: config_files::ConfigFileError) -> Failure {

@@ -86,8 +86,10 @@ fn the_file_of_the_project_is_in_the_input_or_in_a_parent_up_to_the_repository()
     assert!(error.contains("cannot install nothing"), "{error}");
     // The folder of an input is before the current folder. Its options are used, and its errors are shown.
     write(&world, "input/lath.toml", "wiht = ['git']\n");
-    let error = said(&world, &lath(&world, "repository", "build ../input").output().unwrap());
-    assert!(error.contains("cannot use `../input/lath.toml`, line 1, column 1: there is no option `wiht`"), "{error}");
+    for input in ["../input", "../input/pyproject.toml", "../input/uv.lock"] {
+        let error = said(&world, &lath(&world, "repository", &format!("build {input}")).output().unwrap());
+        assert!(error.contains("`../input/lath.toml`, line 1, column 1: there is no option `wiht`"), "{error}");
+    }
     // A name is not a folder.
     write(&world, "repository/tool/lath.toml", "wiht = ['git']\n");
     stdout(lath(&world, "repository", "build tool -t named").output().unwrap());
