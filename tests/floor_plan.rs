@@ -25,6 +25,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "model",
         ],
     ),
+    ("outside/config_files", &["model"]),
     ("outside/credentials", &["model"]),
     ("outside/daemon", &["model"]),
     ("outside/facts", &["outside/store", "formats", "model"]),
@@ -57,6 +58,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "model",
             // The command line passes the world to the pipeline. It does not use the doors in it.
             "outside/world/World",
+            // Settings are read before there is a world.
+            "outside/config_files",
+            "outside/similar",
             // Before and after a command, for the whole process.
             "outside/sandbox/serve_warden",
             "outside/threads/HINT",

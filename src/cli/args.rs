@@ -12,7 +12,7 @@ use crate::model::indexes::{IndexStrategy, Keyring};
 use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
 use crate::model::secret_text::SecretText;
 
-const VARIABLES: &str = "Every option can also be set by an environment variable, such as LATH_EXCLUDE_NEWER. Separate repeated values by newlines.";
+const VARIABLES: &str = "Every option can also be set by an environment variable, such as LATH_EXCLUDE_NEWER. Separate repeated values by newlines. Settings of a project can be in `lath.toml` or in `[tool.lath]` of `pyproject.toml`.";
 
 /// Makes the smallest container image in which a Python program still does its whole job.
 #[derive(Debug, Parser)]
@@ -37,6 +37,12 @@ pub(super) struct Global {
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN")]
     color: Option<Color>,
+    /// A configuration file, in place of the project's [default: `lath.toml`, or `[tool.lath]` in `pyproject.toml`]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_config")]
+    config: Option<PathBuf>,
+    /// Read no configuration files
+    #[arg(long, global = true)]
+    no_config: bool,
 }
 
 impl Typed for Global {
@@ -46,6 +52,8 @@ impl Typed for Global {
             quiet: flag(self.quiet),
             verbose: flag(self.verbose),
             color: self.color,
+            config: self.config.clone(),
+            no_config: flag(self.no_config),
             ..Settings::default()
         }
     }
@@ -152,6 +160,21 @@ impl Typed for SourceBuilds {
             keep_failed: flag(self.keep_failed),
             ..Settings::default()
         }
+    }
+}
+
+/// An image of a configuration file.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What goes in")]
+pub(super) struct FromFile {
+    /// The image of the configuration file, by its name, if the file describes several
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
+}
+
+impl Typed for FromFile {
+    fn typed(&self) -> Settings {
+        Settings { image: self.image.clone(), ..Settings::default() }
     }
 }
 

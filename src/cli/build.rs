@@ -1,13 +1,19 @@
 //! `lath build`.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
 use crate::cli::args::{
-    Checks, Compiled, Destinations, Inputs, Labels, Name, Packing, Program, ProofTime, Size, SourceBuilds, Sources,
+    Checks, Compiled, Destinations, FromFile, Inputs, Labels, Name, Packing, Program, ProofTime, Size, SourceBuilds,
+    Sources,
 };
 use crate::cli::command::{Call, Command};
 use crate::cli::failure::Failure;
-use crate::cli::layers::{Settings, Typed, joined};
+use crate::cli::layers::{Settings, Typed, flag, joined};
+use crate::cli::settings::usage;
+use crate::model::receipt::Receipt;
+use crate::model::request::{OutputRequest, Request};
 use crate::pipeline;
 use crate::present::summary;
 
@@ -18,6 +24,11 @@ pub(super) struct Build {
     inputs: Inputs,
     #[command(flatten)]
     source_builds: SourceBuilds,
+    #[command(flatten)]
+    from_file: FromFile,
+    /// Build all images of the configuration file
+    #[arg(long, conflicts_with = "image", help_heading = "What goes in")]
+    all: bool,
     #[command(flatten)]
     size: Size,
     #[command(flatten)]
@@ -42,9 +53,10 @@ pub(super) struct Build {
 
 impl Typed for Build {
     fn typed(&self) -> Settings {
-        joined([
+        let image = joined([
             self.inputs.typed(),
             self.source_builds.typed(),
+            self.from_file.typed(),
             self.size.typed(),
             self.compiled.typed(),
             self.program.typed(),
@@ -55,20 +67,52 @@ impl Typed for Build {
             self.proof_time.typed(),
             self.sources.typed(),
             self.packing.typed(),
-        ])
+        ]);
+        Settings { all: flag(self.all), ..image }
     }
 }
 
 impl Command for Build {
+    /// Builds one image after the other. The first error ends the run, and images that are written stay.
     fn main(&self, call: &Call) -> Result<u8, Failure> {
-        let request = call.request(&call.settings)?;
+        let requests = call.images.iter().map(|settings| call.request(settings)).collect::<Result<Vec<_>, _>>()?;
+        refuse_same_places(&requests)?;
         let world = call.open()?;
-        let receipt = pipeline::build(&request, &world).map_err(|error| Failure::of_build(&error))?;
-        call.screen.say(summary::summary(&receipt, &request.output.destinations));
-        for destination in &receipt.destinations {
-            let lost = |failure: Failure| failure.with_hints(vec![format!("the image is written: `{destination}`")]);
-            call.screen.print(destination).map_err(lost)?;
+        let mut receipts: Vec<Receipt> = Vec::new();
+        for request in &requests {
+            let failed = |failure: Failure| failure.with_hints(written(&receipts));
+            let receipt = pipeline::build(request, &world).map_err(|error| failed(Failure::of_build(&error)))?;
+            call.screen.say(summary::summary(&receipt, &request.output.destinations));
+            receipts.push(receipt);
+            for destination in receipts.iter().rev().take(1).flat_map(|receipt| &receipt.destinations) {
+                call.screen.print(destination).map_err(|failure| failure.with_hints(written(&receipts)))?;
+            }
+        }
+        if receipts.len() > 1 {
+            call.screen.say(summary::summary_of_all(&receipts));
         }
         Ok(0)
     }
+}
+
+/// Refuses images that would overwrite one another.
+fn refuse_same_places(requests: &[Request]) -> Result<(), Failure> {
+    let mut places: BTreeMap<String, &str> = BTreeMap::new();
+    for OutputRequest { name, destinations, metadata_file } in requests.iter().map(|request| &request.output) {
+        let files = metadata_file.iter().map(|path| path.display().to_string());
+        let own: Vec<String> = destinations.iter().map(ToString::to_string).chain(files).collect();
+        if let Some((place, other)) = own.iter().find_map(|place| places.get_key_value(place)) {
+            return Err(usage(format!("cannot write the images `{other}` and `{name}` both to `{place}`")).with_hints(
+                vec!["write `tag`, `output` and `metadata-file` into the table of each image".to_owned()],
+            ));
+        }
+        places.extend(own.into_iter().map(|place| (place, name.as_str())));
+    }
+    Ok(())
+}
+
+/// Returns a hint about images that are written.
+fn written(receipts: &[Receipt]) -> Vec<String> {
+    let destinations = receipts.iter().flat_map(|receipt| &receipt.destinations);
+    destinations.map(|destination| format!("the image is written: `{destination}`")).collect()
 }

@@ -9,6 +9,7 @@ use crate::cli::defaults;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{self, Settings, Typed, flag};
+use crate::cli::stack::Files;
 use crate::pipeline;
 use crate::present::megabytes::megabytes;
 
@@ -71,6 +72,9 @@ impl Typed for Cache {
 }
 
 impl Command for Cache {
+    /// A project cannot choose the cache.
+    const FILES: Files = Files::User;
+
     fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {
         match &self.action {
             Action::Dir => Ok(Settings::default()),

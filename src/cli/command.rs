@@ -6,9 +6,11 @@ use std::sync::Arc;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{self, Settings, Typed};
+use crate::cli::options::Options;
 use crate::cli::projects;
 use crate::cli::screen::Screen;
 use crate::cli::settings;
+use crate::cli::stack::{Files, Stack};
 use crate::model::event::Listener;
 use crate::model::request::Request;
 use crate::outside::world::World;
@@ -16,6 +18,9 @@ use crate::pipeline;
 
 /// The arguments of a command, and its work.
 pub(super) trait Command: Typed {
+    /// The configuration files that it reads.
+    const FILES: Files = Files::OfImages;
+
     /// Returns the options that are set by environment variables.
     fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {
         layers::of_variables::<Self>(environment)
@@ -27,12 +32,18 @@ pub(super) trait Command: Typed {
 
 /// One call of lath.
 pub(super) struct Call {
-    /// All layers except the defaults.
+    /// All layers except the defaults. If the command works on several images, they are those of the first.
     pub(super) settings: Settings,
+    /// The settings of each image.
+    pub(super) images: Vec<Settings>,
+    /// The layers themselves.
+    pub(super) stack: Stack,
     pub(super) environment: Environment,
     pub(super) screen: Arc<Screen>,
     /// The whole command line, for completions.
     pub(super) command_line: clap::Command,
+    /// The options that files can contain.
+    pub(super) options: Options,
 }
 
 impl Call {

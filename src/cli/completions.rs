@@ -6,6 +6,7 @@ use crate::cli::command::{Call, Command};
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed};
+use crate::cli::stack::Files;
 
 /// Print completions for a shell
 #[derive(Debug, Args)]
@@ -20,6 +21,8 @@ impl Typed for Completions {
 }
 
 impl Command for Completions {
+    const FILES: Files = Files::Nothing;
+
     /// It has no options, and its argument has no variable.
     fn of_variables(&self, _: &Environment) -> Result<Settings, clap::Error> {
         Ok(Settings::default())

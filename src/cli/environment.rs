@@ -44,6 +44,11 @@ impl Environment {
         self.path("XDG_CACHE_HOME").or_else(|| self.path("HOME").map(|home| home.join(".cache")))
     }
 
+    /// Returns the folder of the user's configuration files.
+    pub(super) fn configuration(&self) -> Option<PathBuf> {
+        self.path("XDG_CONFIG_HOME").or_else(|| self.path("HOME").map(|home| home.join(".config")))
+    }
+
     /// Returns the file with the user's names and passwords for hosts.
     pub(super) fn netrc(&self) -> Option<PathBuf> {
         self.path("NETRC").or_else(|| self.path("HOME").map(|home| home.join(".netrc")))

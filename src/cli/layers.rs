@@ -1,4 +1,5 @@
-//! The settings, and the layers that they are made of. From the top: the command line, the environment, the defaults.
+//! The settings, and the layers that they are made of. From the top: the command line, the environment, the file of the
+//! project, the file of the user, the defaults.
 //!
 //! Each layer is a `Settings`, in which `None` means that the layer does not contain the option. Defaults that depend
 //! on other options, such as the name of the image, are not in a layer: `settings` computes them.
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::choices::{Builder, Color};
 use crate::cli::environment::Environment;
+use crate::cli::projects;
 use crate::model::indexes::{IndexStrategy, Keyring};
 use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
 use crate::model::secret_text::SecretText;
@@ -34,14 +36,82 @@ macro_rules! layer {
 
         impl $name {
             /// Returns this layer over the layer `lower`. Each option comes from the upper layer if it contains the
-            /// option, otherwise from `lower`. This is also true for lists: two lists are never joined, because an
-            /// upper layer could then not make a list shorter.
+            /// option, otherwise from `lower`. This is also true for lists: two lists are joined only if the upper
+            /// one contains [`REST`], because an upper layer could otherwise not make a list shorter.
             pub(super) fn over(self, lower: Self) -> Self {
                 let upper = self.without_excluded();
-                Self { $($field: upper.$field.or(lower.$field)),+ }
+                let lower = if upper.has_all_inputs() { lower.without_inputs(&upper) } else { lower };
+                Self {
+                    $($field: match (upper.$field, lower.$field) {
+                        (Some(upper), Some(lower)) => Some(upper.over(stringify!($field), lower)),
+                        (upper, lower) => upper.or(lower),
+                    }),+
+                }
+            }
+
+            /// Returns the options of two parts of the same layer.
+            pub(super) fn or(self, other: Self) -> Self {
+                Self { $($field: self.$field.or(other.$field)),+ }
+            }
+
+            /// Returns all layers together: no layer is below. So [`REST`] is nothing.
+            pub(super) fn complete(self) -> Self {
+                Self { $($field: self.$field.map(|value| value.complete(stringify!($field)))),+ }
             }
         }
     };
+}
+
+/// In a list, the place for the list of the layer below.
+pub(super) const REST: &str = "...";
+
+/// Lists that are the words of one command, in which `...` is a word like others.
+pub(super) const WORDS: [&str; 2] = ["cmd", "run"];
+
+/// The value of an option, in a layer over another one.
+trait Layered: Sized {
+    /// Returns the value over the value of a lower layer.
+    fn over(self, _: &str, _: Self) -> Self {
+        self
+    }
+
+    /// Returns the value if no lower layer has one.
+    fn complete(self, _: &str) -> Self {
+        self
+    }
+}
+
+impl Layered for bool {}
+impl Layered for u64 {}
+impl Layered for usize {}
+impl Layered for String {}
+impl Layered for PathBuf {}
+impl Layered for SecretText {}
+impl Layered for Color {}
+impl Layered for TrimLevel {}
+impl Layered for Bytecode {}
+impl Layered for Entrypoint {}
+impl Layered for Prereleases {}
+impl Layered for IndexStrategy {}
+impl Layered for Keyring {}
+impl Layered for Style {}
+impl Layered for Builder {}
+impl Layered for EngineProgram {}
+impl Layered for AptHabits {}
+
+impl<T: Clone + PartialEq + From<&'static str>> Layered for Vec<T> {
+    fn over(self, option: &str, lower: Self) -> Self {
+        let rest = T::from(REST);
+        if WORDS.contains(&option) || !self.contains(&rest) {
+            return self;
+        }
+        let values = self.into_iter().flat_map(|value| if value == rest { lower.clone() } else { vec![value] });
+        values.collect()
+    }
+
+    fn complete(self, option: &str) -> Self {
+        self.over(option, Vec::new())
+    }
 }
 
 layer! {
@@ -53,6 +123,13 @@ layer! {
         quiet: bool,
         verbose: bool,
         color: Color,
+        /// The file in place of the project's.
+        config: PathBuf,
+        no_config: bool,
+        /// The image of the file that is built.
+        image: String,
+        /// The command of the image.
+        run: Vec<String>,
 
         /// The requirements without an option.
         requirement: Vec<SecretText>,
@@ -142,20 +219,24 @@ layer! {
         bytes: bool,
         older_than: u64,
         all: bool,
+
+        /// Whether `lath init` replaces settings.
+        force: bool,
     }
 }
 
 impl Settings {
     /// Turns off the flags that an option of this layer excludes, so that a lower layer cannot turn them on. A typed
     /// `--check` is an example: it has to run even if `LATH_NO_VERIFY` is set.
-    fn without_excluded(mut self) -> Self {
+    pub(super) fn without_excluded(mut self) -> Self {
         let (is_quiet, is_verbose) = (self.quiet == Some(true), self.verbose == Some(true));
         let exclusions = [
             (self.check.is_some(), &mut self.no_verify),
             (self.extra.is_some(), &mut self.all_extras),
             (self.style.is_some(), &mut self.fat),
             (self.apt.is_some(), &mut self.measure),
-            (self.older_than.is_some(), &mut self.all),
+            (self.older_than.is_some() || self.image.is_some(), &mut self.all),
+            (self.config.is_some(), &mut self.no_config),
             (is_quiet, &mut self.verbose),
             (is_verbose, &mut self.quiet),
         ];
@@ -168,6 +249,29 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Whether this layer names everything that is installed. Then the inputs of lower layers are not used: for
+    /// `lath build httpie`, it is of no importance that a file installs something else.
+    fn has_all_inputs(&self) -> bool {
+        let requirement = self.requirement.as_deref().unwrap_or_default();
+        let requirements = self.requirements.as_deref().unwrap_or_default();
+        let has_some = !requirement.is_empty() || !requirements.is_empty();
+        has_some && !requirement.contains(&REST.into()) && !requirements.contains(&REST.into())
+    }
+
+    /// Returns the layer without its inputs, below a layer `upper` that names all inputs. The parts of a project are
+    /// still installed if `upper` names the project by its folder.
+    fn without_inputs(self, upper: &Self) -> Self {
+        let inputs = upper.requirement.iter().flatten();
+        let has_folder = inputs.clone().any(|input| projects::is_path(input.exposed()));
+        let lower = Self { requirement: None, requirements: None, ..self };
+        if has_folder {
+            return lower;
+        }
+        Self { extra: None, all_extras: None, group: None, package: None, ..lower }
+    }
+}
+
 /// Arguments that are a layer of settings.
 pub(super) trait Typed: Args {
     /// Returns the options that were given.
@@ -176,7 +280,7 @@ pub(super) trait Typed: Args {
 
 /// Returns the options of groups of arguments. No two groups contain the same option.
 pub(super) fn joined<const N: usize>(groups: [Settings; N]) -> Settings {
-    groups.into_iter().fold(Settings::default(), Settings::over)
+    groups.into_iter().fold(Settings::default(), Settings::or)
 }
 
 /// Returns a list that was given. An empty one was not.
@@ -190,7 +294,7 @@ pub(super) fn flag(is_given: bool) -> Option<bool> {
 }
 
 /// Returns the name of the environment variable for an option.
-fn variable(option: &str) -> String {
+pub(super) fn variable(option: &str) -> String {
     format!("LATH_{}", option.to_uppercase().replace('-', "_"))
 }
 
@@ -217,7 +321,7 @@ pub(super) fn of_variables<T: Typed>(environment: &Environment) -> Result<Settin
     }
     // A flag cannot be typed as false, so a variable that turns it off is not read by clap.
     let off = Settings::deserialize(Value::Object(off)).unwrap_or_default();
-    Ok(of_words::<T>(words, variable)?.over(off))
+    Ok(of_words::<T>(words, variable)?.or(off))
 }
 
 /// Reads options in the form `--OPTION=VALUE`, which come from variables. An error names the variable of the option.
@@ -307,6 +411,43 @@ mod tests {
         assert_eq!(variables::<Build>(&[("LATH_TAG", ""), ("LATH_WITH", "")]).unwrap(), Settings::default());
         assert_eq!(file(""), Settings::default());
         assert_eq!(Settings::default().over(Settings::default()), Settings::default());
+    }
+
+    #[test]
+    fn three_dots_in_a_list_are_the_list_of_the_layer_below() {
+        let over = |upper: &str, lower: &str| file(upper).over(file(lower)).complete();
+        let table = [
+            ("with = ['...', 'git']", "with = ['curl', 'jq']", "with = ['curl', 'jq', 'git']"),
+            ("with = ['git', '...']", "with = ['curl']", "with = ['git', 'curl']"),
+            ("with = ['git']", "with = ['curl']", "with = ['git']"),
+            ("with = []", "with = ['curl']", "with = []"),
+            ("with = ['...', 'git']", "", "with = ['git']"),
+            ("", "with = ['...']", "with = []"),
+            ("index = ['...', 'https://a']", "index = ['https://b']", "index = ['https://b', 'https://a']"),
+            // These are words of a command.
+            ("cmd = ['...']", "cmd = ['a']", "cmd = ['...']"),
+            ("run = ['echo', '...']", "run = ['a']", "run = ['echo', '...']"),
+        ];
+        for (upper, lower, expected) in table {
+            assert_eq!(over(upper, lower), file(expected), "{upper} over {lower}");
+        }
+        let typed = typed::<Build>("--with ... --with git");
+        let variables = variables::<Build>(&[("LATH_WITH", "curl\n...")]).unwrap();
+        let with = typed.over(variables).over(file("with = ['...', 'jq']")).over(file("with = ['nano']"));
+        assert_eq!(with.complete().with.unwrap(), ["curl", "nano", "jq", "git"]);
+    }
+
+    #[test]
+    fn a_layer_that_names_inputs_is_not_joined_with_the_inputs_below() {
+        let over = |upper: &str, lower: &str| {
+            let settings = file(upper).over(file(lower)).complete();
+            (settings.requirement.map(|inputs| inputs.len()), settings.requirements.map(|files| files.len()))
+        };
+        assert_eq!(over("requirement = ['a']", "requirements = ['r.txt']"), (Some(1), None));
+        assert_eq!(over("requirements = ['r.txt']", "requirement = ['a', 'b']"), (None, Some(1)));
+        assert_eq!(over("requirement = ['...', 'a']", "requirements = ['r.txt']"), (Some(1), Some(1)));
+        assert_eq!(over("requirement = ['a']\nrequirements = ['...']", "requirements = ['r.txt']"), (Some(1), Some(1)));
+        assert_eq!(over("with = ['git']", "requirement = ['a']\nrequirements = ['r.txt']"), (Some(1), Some(1)));
     }
 
     #[test]

@@ -8,40 +8,54 @@ mod clean;
 mod command;
 mod compare;
 mod completions;
+mod config;
 mod defaults;
 mod dockerfile;
 mod environment;
 mod failure;
+mod file;
+mod file_paths;
 mod foreign_variables;
 mod hints;
+mod init;
 mod layers;
+mod options;
 mod panic;
 mod projects;
 mod run;
+mod schema;
 mod screen;
 mod settings;
+mod stack;
 mod usage;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::args::{Arguments, Global};
 use crate::cli::command::{Call, Command};
 use crate::cli::environment::Environment;
-use crate::cli::layers::Typed as _;
+use crate::cli::failure::Failure;
+use crate::cli::file::Reader;
+use crate::cli::layers::{Settings, Typed as _};
+use crate::cli::options::Options;
 use crate::cli::screen::Screen;
+use crate::cli::stack::{Files, Stack};
 use crate::model::event::{Event, Listener as _};
 use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
-const COMMANDS: [Entry; 6] = [
+const COMMANDS: [Entry; 8] = [
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
     Entry::of::<dockerfile::Dockerfile>("dockerfile"),
     Entry::of::<compare::Compare>("compare"),
+    Entry::of::<init::Init>("init"),
+    Entry::of::<config::Config>("config"),
     Entry::of::<cache::Cache>("cache"),
     Entry::of::<completions::Completions>("completions"),
 ];
@@ -51,12 +65,16 @@ struct Entry {
     name: &'static str,
     /// Adds its arguments.
     describe: fn(clap::Command) -> clap::Command,
+    /// The configuration files that it reads.
+    files: Files,
+    variables: fn(&Environment) -> Result<Settings, clap::Error>,
     start: fn(&ArgMatches, Environment) -> Result<u8, clap::Error>,
 }
 
 impl Entry {
     const fn of<C: Command>(name: &'static str) -> Self {
-        Self { name, describe: C::augment_args, start: start::<C> }
+        let variables = layers::of_variables::<C>;
+        Self { name, describe: C::augment_args, files: C::FILES, variables, start: start::<C> }
     }
 }
 
@@ -96,20 +114,77 @@ fn obey(arguments: Vec<OsString>, environment: Environment) -> Result<u8, clap::
 /// Puts the layers of settings over one another, and starts the command.
 fn start<C: Command>(matches: &ArgMatches, environment: Environment) -> Result<u8, clap::Error> {
     let (command, global) = (C::from_arg_matches(matches)?, Global::from_arg_matches(matches)?);
-    let typed = command.typed().over(global.typed());
-    let variables = command.of_variables(&environment)?.over(layers::of_variables::<Global>(&environment)?);
+    let typed = command.typed().or(global.typed());
+    let variables = match C::FILES {
+        Files::Shown => all_variables(&environment)?,
+        _ => command.of_variables(&environment)?,
+    };
     let of_uv = foreign_variables::of_uv::<C>(&environment)?;
-    let settings = typed.over(variables).over(of_uv.settings);
-    let screen = Arc::new(Screen::new(&settings));
-    of_uv.names.iter().for_each(|name| screen.hear(Event::Detail(format!("using the variable `{name}` of uv"))));
-    if let Some(warning) = foreign_variables::warning_about_pip::<C>(&environment, &settings) {
-        screen.hear(Event::Warning(warning));
-    }
-    let call = Call { settings, environment, screen, command_line: described() };
-    Ok(command.main(&call).unwrap_or_else(|failure| {
-        call.screen.tell_failure(&failure);
+    let variables = variables.or(layers::of_variables::<Global>(&environment)?).over(of_uv.settings);
+    let given = Screen::new(&typed.clone().over(variables.clone()));
+    let failed = |screen: &Screen, failure: Failure| {
+        screen.tell_failure(&failure);
         failure.exit_code
-    }))
+    };
+    match call::<C>(Stack::new(typed, variables), environment) {
+        Ok(call) => {
+            tell_of_foreign_variables::<C>(&call, &of_uv.names);
+            Ok(command.main(&call).unwrap_or_else(|failure| failed(&call.screen, failure)))
+        }
+        Err(failure) => Ok(failed(&given, failure)),
+    }
+}
+
+/// Says which variables of uv are used, and that those of pip are not.
+fn tell_of_foreign_variables<C: Command>(call: &Call, of_uv: &[&str]) {
+    of_uv.iter().for_each(|name| call.screen.hear(Event::Detail(format!("using the variable `{name}` of uv"))));
+    if let Some(warning) = foreign_variables::warning_about_pip::<C>(&call.environment, &call.settings) {
+        call.screen.hear(Event::Warning(warning));
+    }
+}
+
+/// Reads the environment variables of all commands that work on images.
+fn all_variables(environment: &Environment) -> Result<Settings, clap::Error> {
+    let commands = COMMANDS.iter().filter(|entry| entry.files == Files::OfImages);
+    let mut all = Settings::default();
+    for command in commands {
+        all = all.or((command.variables)(environment)?);
+    }
+    Ok(all)
+}
+
+/// Reads the configuration files, and puts the layers of settings over one another.
+fn call<C: Command>(mut stack: Stack, environment: Environment) -> Result<Call, Failure> {
+    let command_line = described();
+    let options = file_options(&command_line);
+    let reader = Reader { used: used::<C>(&options), options: &options };
+    stack.read_files(C::FILES, &reader, &environment)?;
+    let chosen = if C::FILES == Files::OfImages { stack.chosen()? } else { Vec::new() };
+    let mut images: Vec<Settings> = chosen.into_iter().map(|image| stack.settings(Some(image))).collect();
+    if images.is_empty() {
+        images.push(stack.settings(None));
+    }
+    let settings = images[0].clone();
+    let screen = Arc::new(Screen::new(&settings));
+    Ok(Call { settings, images, stack, environment, screen, command_line, options })
+}
+
+/// Returns the names of the options in files that the command uses.
+fn used<C: Command>(options: &Options) -> BTreeSet<String> {
+    if C::FILES == Files::Shown {
+        return options.0.keys().cloned().collect();
+    }
+    let whole = Global::augment_args(C::augment_args(clap::Command::new("lath")));
+    let names = whole.get_arguments().filter_map(options::name).map(str::to_owned);
+    names.chain([options::RUN.to_owned()]).collect()
+}
+
+/// Returns the options that configuration files can contain, from the whole command line.
+fn file_options(whole: &clap::Command) -> Options {
+    let is_of_images = |command: &&clap::Command| {
+        COMMANDS.iter().any(|entry| entry.files == Files::OfImages && entry.name == command.get_name())
+    };
+    Options::of(whole.get_subcommands().filter(is_of_images).chain([whole]))
 }
 
 /// Returns the whole command line, for reading, for help and for completions.
@@ -124,7 +199,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::cli::layers::Settings;
+    use crate::cli::file_paths::Trust;
+    use crate::cli::options::Kind;
+    use crate::outside::config_files::ConfigFile;
 
     /// Returns the options of a command, without those that every command has.
     fn options(command: &clap::Command) -> Vec<&str> {
@@ -139,17 +216,128 @@ mod tests {
         let lines: Vec<String> = commands
             .map(|command| format!("{}: {}", command.get_name(), options(command).join(" ")).trim_end().to_owned())
             .collect();
-        insta::assert_snapshot!(lines.join("\n"), @r"
-        build: requirements constraint with recommends python base platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed trim keep shell bytecode script user-base entrypoint cmd env user workdir label annotation expose tag output load metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs compression
-        run: requirements constraint with recommends python base platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed trim keep shell bytecode script user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs volume
-        dockerfile: style fat from ca builder build engine no-cache requirements constraint with recommends python base platform copy bytecode script entrypoint cmd env user workdir label annotation expose tag output check no-verify offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs user-base
-        compare: requirements constraint with recommends python base platform copy trim keep shell bytecode script user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs compression measure from ca engine json svg apt
+        insta::assert_snapshot!(lines.join("\n"), @"
+        build: requirements constraint with recommends python base platform copy image all trim keep shell bytecode script user-base entrypoint cmd env user workdir label annotation expose tag output load metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression
+        run: requirements constraint with recommends python base platform copy image trim keep shell bytecode script user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs volume
+        dockerfile: style fat from ca builder build engine no-cache requirements constraint with recommends python base platform copy image bytecode script entrypoint cmd env user workdir label annotation expose tag output check no-verify offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs user-base
+        compare: requirements constraint with recommends python base platform copy image trim keep shell bytecode script user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression measure from ca engine json svg apt
+        init: force
+        config:
+        show: image json defaults
+        path:
+        schema:
         cache:
         dir:
         size: bytes
         prune: older-than all
         completions:
         ");
+    }
+
+    #[test]
+    fn a_setting_has_the_type_that_its_option_has_in_files() {
+        let options = file_options(&described());
+        assert!(options.0.len() > 40 && !options.0.contains_key("config") && !options.0.contains_key("command"));
+        for (name, option) in &options.0 {
+            let value = match &option.kind {
+                Kind::Flag => json!(true),
+                Kind::Number => json!(1),
+                Kind::Text | Kind::Path => json!("x"),
+                Kind::Choice(choices) => json!(choices[0]),
+                Kind::Texts | Kind::Paths | Kind::Words => json!(["x"]),
+            };
+            let layer = serde_json::from_value::<Settings>(json!({ name: value }));
+            assert!(layer.is_ok_and(|layer| layer != Settings::default()), "{name} {:?}", option.kind);
+            assert!(!option.help.is_empty(), "{name}");
+        }
+    }
+
+    /// Returns the faults of a value, with their places. Only the parts of JSON schema that lath's schema has are known.
+    fn faults(place: &str, value: &Value, schema: &Value) -> Vec<String> {
+        let fault = |rule: &str| vec![format!("{place}: {rule}")];
+        let kind = match value {
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+            Value::Null => "null",
+        };
+        let kinds = &schema["type"];
+        if kinds != kind && !kinds.as_array().is_some_and(|kinds| kinds.contains(&kind.into())) {
+            return fault("type");
+        }
+        if schema["enum"].as_array().is_some_and(|choices| !choices.contains(value)) {
+            return fault("enum");
+        }
+        let required = schema["required"].as_array().into_iter().flatten();
+        let mut found: Vec<String> = required
+            .filter(|name| value.get(name.as_str().unwrap()).is_none())
+            .flat_map(|name| fault(&format!("{name} is missing")))
+            .collect();
+        for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+            found.extend(faults(&format!("{place}[{index}]"), item, &schema["items"]));
+        }
+        for (name, member) in value.as_object().into_iter().flatten() {
+            let place = format!("{place}.{name}");
+            match schema["properties"].get(name) {
+                Some(schema) => found.extend(faults(&place, member, schema)),
+                None => found.push(format!("{place}: additionalProperties")),
+            }
+        }
+        found
+    }
+
+    fn published_schema() -> Value {
+        serde_json::from_str(include_str!("../../docs/lath.schema.json")).unwrap()
+    }
+
+    #[test]
+    fn the_published_schema_is_that_of_the_options() {
+        let schema = schema::schema(&file_options(&described()));
+        assert!(
+            schema == published_schema(),
+            "write it anew: cargo run -- config schema > docs/lath.schema.json\n{schema:#}"
+        );
+    }
+
+    #[test]
+    fn the_schema_refuses_what_files_cannot_contain() {
+        let table = [
+            ("with = ['...', 'git']\nrun = 'a b'\njobs = 3\nshell = false\n[[image]]\nname = 'x'\ntrim = 'none'", None),
+            ("run = ['a', 'b']", None),
+            ("wiht = []", Some("file.wiht: additionalProperties")),
+            ("with = 'git'", Some("file.with: type")),
+            ("with = [1]", Some("file.with[0]: type")),
+            ("trim = 'most'", Some("file.trim: enum")),
+            ("jobs = '3'", Some("file.jobs: type")),
+            ("[[image]]\ntag = 'x'", Some("file.image[0]: \"name\" is missing")),
+            ("[[image]]\nname = 'x'\nwiht = []", Some("file.image[0].wiht: additionalProperties")),
+        ];
+        for (text, expected) in table {
+            let value: Value = toml::from_str(text).unwrap();
+            let found = faults("file", &value, &published_schema());
+            assert_eq!(found, Vec::from_iter(expected.map(str::to_owned)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_documentation_are_read_and_have_no_fault() {
+        let pages = [include_str!("../../docs/configuration.md"), include_str!("../../README.md")];
+        let examples = pages.iter().flat_map(|page| page.split("```toml\n").skip(1));
+        let examples: Vec<&str> = examples.filter_map(|rest| rest.split("```").next()).collect();
+        assert!(examples.len() > 3, "{examples:?}");
+        let options = file_options(&described());
+        let reader = Reader { options: &options, used: BTreeSet::new() };
+        for example in examples {
+            let is_table = example.contains("tool.lath");
+            let path = if is_table { "pyproject.toml" } else { "lath.toml" };
+            let file = ConfigFile { path: path.into(), folder: "".into(), text: example.to_owned() };
+            reader.read(&file, &Trust::Named).unwrap_or_else(|failure| panic!("{failure}\n{example}"));
+            let value: Value = toml::from_str(example).unwrap();
+            let value = if is_table { &value["tool"]["lath"] } else { &value };
+            assert_eq!(faults("file", value, &published_schema()), [""; 0], "{example}");
+        }
     }
 
     #[test]

@@ -38,6 +38,11 @@ fn folder(input: &str) -> Option<PathBuf> {
     (is_of_project && path.is_file()).then(|| parent.to_owned())
 }
 
+/// Returns whether an input is written as a path, and not as the name of a distribution.
+pub(super) fn is_path(input: &str) -> bool {
+    [".", ".."].contains(&input) || (input.contains('/') && !input.contains("://"))
+}
+
 /// Refuses options that only projects have.
 fn refuse_options(settings: &Settings) -> Result<(), Failure> {
     let given = [

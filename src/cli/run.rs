@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::args::{Compiled, Inputs, Program, Size, SourceBuilds, Sources};
+use crate::cli::args::{Compiled, FromFile, Inputs, Program, Size, SourceBuilds, Sources};
 use crate::cli::command::{Call, Command};
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, joined, list};
@@ -16,6 +16,8 @@ pub(super) struct Run {
     inputs: Inputs,
     #[command(flatten)]
     source_builds: SourceBuilds,
+    #[command(flatten)]
+    from_file: FromFile,
     #[command(flatten)]
     size: Size,
     #[command(flatten)]
@@ -37,6 +39,7 @@ impl Typed for Run {
         let image = joined([
             self.inputs.typed(),
             self.source_builds.typed(),
+            self.from_file.typed(),
             self.size.typed(),
             self.compiled.typed(),
             self.program.typed(),

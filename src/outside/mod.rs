@@ -2,6 +2,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod clock;
+pub(crate) mod config_files;
 pub(crate) mod credentials;
 pub(crate) mod daemon;
 pub(crate) mod deadline;

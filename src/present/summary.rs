@@ -1,9 +1,11 @@
 //! The summary after a build: the size of the image and of its parts, the removed files, the proof, and how to run the
 //! image.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::model::destination::Destination;
+use crate::model::image::{BlobDigest, Layer};
 use crate::model::receipt::{
     FailedAlike, FailedCheck, ItemKind, NotRun, Passed, PlatformReceipt, ProofNote, ProofSummary, Receipt, shortened,
 };
@@ -25,6 +27,30 @@ pub(crate) fn summary(receipt: &Receipt, destinations: &[Destination]) -> String
         blocks.push(format!("run it: {way}"));
     }
     blocks.join("\n")
+}
+
+/// The summary of a run that built several images: the layers that they share.
+pub(crate) fn summary_of_all(receipts: &[Receipt]) -> String {
+    let mut layers: BTreeMap<BlobDigest, (&Layer, BTreeSet<&str>)> = BTreeMap::new();
+    for receipt in receipts {
+        for layer in receipt.platforms.iter().flat_map(|platform| &platform.layers) {
+            let (_, images) = layers.entry(layer.digest).or_insert_with(|| (layer, BTreeSet::new()));
+            images.insert(&receipt.name);
+        }
+    }
+    let all: u64 = layers.values().map(|(layer, _)| layer.size_bytes).sum();
+    let shared: Vec<_> = layers.values().filter(|(_, images)| images.len() > 1).collect();
+    let mut text = format!("{}: {} of layers", counted(receipts.len(), "image"), megabytes(all));
+    if shared.is_empty() {
+        return text + ", and no layer is in several images";
+    }
+    let bytes = shared.iter().map(|(layer, _)| layer.size_bytes).sum();
+    let _ = write!(text, ", {} of them in {} of several images", megabytes(bytes), counted(shared.len(), "layer"));
+    for (layer, images) in shared {
+        let images: Vec<&str> = images.iter().copied().collect();
+        line(&mut text, &layer.title, &images.join(", "));
+    }
+    text
 }
 
 /// The summary after an engine has built the Dockerfile of `request`.

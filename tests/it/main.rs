@@ -2,9 +2,11 @@
 
 mod build;
 mod compare;
+mod configuration;
 mod destinations;
 mod dockerfile;
 mod indexes;
+mod init;
 mod inputs;
 mod interrupt;
 mod limits;

@@ -1,0 +1,152 @@
+//! The paths in a configuration file, and the limits of a file that may come from somebody else: the file of a project
+//! is part of its repository.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::layers::REST;
+use crate::cli::options::Kind;
+use crate::outside::config_files::is_within;
+
+/// How far a file is trusted.
+#[derive(Debug)]
+pub(super) enum Trust {
+    /// The user's own file.
+    User,
+    /// A file that the user named.
+    Named,
+    /// A file that was found in a project. Its paths must be in this folder.
+    Project { realm: PathBuf },
+}
+
+/// A value of an option. If it contains a path, this is relative to the current folder.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Placed {
+    pub(super) text: String,
+    path: Option<PathBuf>,
+    /// Whether a program could read or change the files at the path.
+    is_mount: bool,
+}
+
+/// The options that the file of a project cannot set, and the reason for each.
+const REFUSED: [(&str, &str); 6] = [
+    ("keyring", "it decides which signatures are trusted"),
+    ("keyring-provider", "it starts a program of this machine"),
+    ("ca", "it decides which servers are trusted"),
+    ("cache-dir", "all projects share the cache"),
+    ("build", "it starts an engine"),
+    ("measure", "it starts an engine"),
+];
+
+impl Trust {
+    /// Whether the file can describe images.
+    pub(super) fn has_images(&self) -> bool {
+        !matches!(self, Self::User)
+    }
+
+    /// Returns the reason why the option cannot be in this file.
+    pub(super) fn refusal(&self, option: &str) -> Option<&'static str> {
+        let is_of_project = matches!(self, Self::Project { .. });
+        REFUSED.iter().find(|(name, _)| is_of_project && *name == option).map(|(_, reason)| *reason)
+    }
+
+    /// Refuses a path that the file may not use.
+    pub(super) fn check(&self, placed: &Placed) -> Result<(), String> {
+        let (Self::Project { realm }, Some(path)) = (self, &placed.path) else { return Ok(()) };
+        if placed.is_mount {
+            return Err("the file of a project cannot mount files of this machine".to_owned());
+        }
+        if is_within(path, realm) {
+            return Ok(());
+        }
+        Err(format!(
+            "the file of a project can only use its own files in `{}`, not `{}`",
+            realm.display(),
+            path.display()
+        ))
+    }
+}
+
+/// Returns a value of an option of a file in `folder`. A relative path in it becomes relative to the current folder.
+pub(super) fn placed(name: &str, kind: &Kind, text: String, folder: &Path) -> Placed {
+    let is_mount = name == "volume";
+    let Some((before, path, after)) = path_in(name, kind, &text) else {
+        return Placed { text, path: None, is_mount };
+    };
+    let path = folder.join(path);
+    Placed { text: format!("{before}{}{after}", path.display()), path: Some(path), is_mount }
+}
+
+/// Splits the value of an option at the path in it, if it contains one.
+fn path_in<'a>(name: &str, kind: &Kind, text: &'a str) -> Option<(&'a str, &'a str, &'a str)> {
+    let split = |start: usize, end: usize| Some((&text[..start], &text[start..end], &text[end..]));
+    match name {
+        _ if text.is_empty() || text == REST => None,
+        _ if matches!(kind, Kind::Path | Kind::Paths) && !is_url(text) => split(0, text.len()),
+        // `SRC:DST`, and DST is absolute.
+        "copy" => split(0, text.find(":/").unwrap_or(text.len())),
+        "volume" => split(0, text.find(":/")?),
+        "requirement" | "find-links" | "default-index" if is_path(text) => split(0, text.len()),
+        // `NAME=PATH`.
+        "index" => {
+            let start = text.find('=').map_or(0, |at| at + 1);
+            if is_path(&text[start..]) { split(start, text.len()) } else { None }
+        }
+        "output" => match text.split_once(':') {
+            None => split(0, text.len()),
+            Some(("docker-daemon", _)) => None,
+            Some((scheme, rest)) => {
+                let start = scheme.len() + 1;
+                split(start, start + rest.find(':').unwrap_or(rest.len()))
+            }
+        },
+        _ => None,
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    text.contains("://")
+}
+
+/// Whether a requirement is a path. The name of a distribution begins with a letter or a digit.
+fn is_path(text: &str) -> bool {
+    !is_url(text) && !text.contains('@') && text.starts_with(['.', '/'])
+        || !text.contains([' ', '@', ':']) && text.contains('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_paths_of_a_file_begin_in_its_folder() {
+        let table = [
+            ("requirements", Kind::Paths, "r.txt", "/f/r.txt"),
+            ("requirements", Kind::Paths, "https://host/r.txt", "https://host/r.txt"),
+            ("requirements", Kind::Paths, "/r.txt", "/r.txt"),
+            ("metadata-file", Kind::Path, "out.json", "/f/out.json"),
+            ("copy", Kind::Texts, "conf:/etc/app", "/f/conf:/etc/app"),
+            ("copy", Kind::Texts, "/conf:/etc/app", "/conf:/etc/app"),
+            ("volume", Kind::Texts, ".:/src:ro", "/f/.:/src:ro"),
+            ("volume", Kind::Texts, "/data", "/data"),
+            ("output", Kind::Texts, "x.tar", "/f/x.tar"),
+            ("output", Kind::Texts, "oci:x:tag", "oci:/f/x:tag"),
+            ("output", Kind::Texts, "docker-daemon:x:1", "docker-daemon:x:1"),
+            ("requirement", Kind::Texts, ".", "/f/."),
+            ("find-links", Kind::Texts, "./wheels", "/f/./wheels"),
+            ("find-links", Kind::Texts, "https://host/wheels", "https://host/wheels"),
+            ("index", Kind::Texts, "own=./index", "own=/f/./index"),
+            ("index", Kind::Texts, "own=https://host/simple", "own=https://host/simple"),
+            ("requirement", Kind::Texts, "dist/x-1.0-py3-none-any.whl", "/f/dist/x-1.0-py3-none-any.whl"),
+            ("requirement", Kind::Texts, "httpx[http2]>=0.28", "httpx[http2]>=0.28"),
+            ("requirement", Kind::Texts, "x @ https://host/x.whl", "x @ https://host/x.whl"),
+            ("requirement", Kind::Texts, "...", "..."),
+            ("workdir", Kind::Text, "app", "app"),
+            ("tag", Kind::Text, "a/b", "a/b"),
+        ];
+        for (name, kind, text, expected) in table {
+            assert_eq!(placed(name, &kind, text.to_owned(), Path::new("/f")).text, expected, "{name} {text}");
+            // In the current folder, the text stays as it is.
+            assert_eq!(placed(name, &kind, text.to_owned(), Path::new("")).text, text, "{name} {text}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The facts in a folder that `lath init` writes down.
+
+use std::path::Path;
+
+use fs_err as fs;
+use toml::{Table, Value};
+
+use crate::cli::init::dockerfile::DockerfileFacts;
+
+/// The files with requirements, the preferred one first.
+const REQUIREMENTS: [&str; 3] = ["requirements.txt", "requirements/production.txt", "requirements/base.txt"];
+const LOCKS: [&str; 5] = ["uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock"];
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The name of the project, or else of the folder.
+    pub(super) name: String,
+    /// Whether the folder is a project with metadata.
+    pub(super) is_project: bool,
+    pub(super) requires_python: Option<String>,
+    /// The first line of `.python-version`.
+    pub(super) chosen_python: Option<String>,
+    pub(super) scripts: Vec<String>,
+    /// The line `web:` of the Procfile.
+    pub(super) web: Option<String>,
+    pub(super) has_manage: bool,
+    pub(super) requirements: Option<&'static str>,
+    pub(super) lock: Option<&'static str>,
+    pub(super) dockerfile: Option<DockerfileFacts>,
+}
+
+impl Found {
+    /// Looks at the files in `folder`. `pyproject` is the text of its `pyproject.toml`, which was read. A file that
+    /// cannot be read is left out.
+    pub(super) fn in_folder(folder: &Path, pyproject: &Table) -> Self {
+        let text = |name: &str| fs::read_to_string(folder.join(name)).ok();
+        let exists = |name: &&'static str| folder.join(name).is_file();
+        let project = pyproject.get("project").and_then(Value::as_table);
+        let poetry = table(pyproject, "tool").and_then(|tool| table(tool, "poetry"));
+        let of_project = |key: &str| project.and_then(|project| project.get(key)?.as_str()).map(str::to_owned);
+        let of_poetry = |key: &str| poetry.and_then(|poetry| poetry.get(key)?.as_str()).map(str::to_owned);
+        let name = of_project("name").or_else(|| of_poetry("name")).or_else(|| name_of(folder));
+        let scripts = project.and_then(|project| table(project, "scripts"));
+        let scripts = scripts.or_else(|| poetry.and_then(|poetry| table(poetry, "scripts")));
+        let chosen_python = text(".python-version");
+        Self {
+            name: name.unwrap_or_default(),
+            is_project: is_project(folder, pyproject),
+            requires_python: of_project("requires-python"),
+            chosen_python: chosen_python.and_then(|text| text.lines().next().map(|line| line.trim().to_owned())),
+            scripts: scripts.map(|scripts| scripts.keys().cloned().collect()).unwrap_or_default(),
+            web: text("Procfile").and_then(|text| web(&text)),
+            has_manage: exists(&"manage.py"),
+            requirements: REQUIREMENTS.into_iter().find(exists),
+            lock: LOCKS.into_iter().find(exists),
+            dockerfile: text("Dockerfile").map(|text| DockerfileFacts::read(&text)),
+        }
+    }
+}
+
+/// Whether the folder can be built into a distribution.
+fn is_project(folder: &Path, pyproject: &Table) -> bool {
+    let has_name = |table: &Table| table.contains_key("name");
+    let poetry = table(pyproject, "tool").and_then(|tool| table(tool, "poetry"));
+    table(pyproject, "project").is_some_and(has_name)
+        || poetry.is_some_and(has_name)
+        || pyproject.contains_key("build-system")
+        || ["setup.py", "setup.cfg"].iter().any(|name| folder.join(name).is_file())
+}
+
+fn table<'a>(parent: &'a Table, key: &str) -> Option<&'a Table> {
+    parent.get(key)?.as_table()
+}
+
+/// Returns the name of a folder.
+fn name_of(folder: &Path) -> Option<String> {
+    // The path of the current folder is empty.
+    let whole = fs::canonicalize(Path::new(".").join(folder)).ok()?;
+    whole.file_name()?.to_str().map(str::to_owned)
+}
+
+/// Returns the command of the process `web` in a Procfile.
+fn web(procfile: &str) -> Option<String> {
+    let line = procfile.lines().find_map(|line| line.trim().strip_prefix("web:"))?;
+    Some(line.trim().to_owned()).filter(|line| !line.is_empty())
+}

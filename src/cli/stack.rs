@@ -1,0 +1,193 @@
+//! All layers of a call, in their order, and the configuration files that they come from.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::cli::environment::Environment;
+use crate::cli::failure::Failure;
+use crate::cli::file::{Contents, Image, Reader};
+use crate::cli::file_paths::Trust;
+use crate::cli::layers::Settings;
+use crate::outside::config_files::{self, ConfigFile};
+use crate::outside::similar::similar;
+
+/// Which configuration files a command reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    /// All files. The command works on images: on that of the command line, or on those of the project's file.
+    OfImages,
+    /// All files with all their options. No image has to be chosen.
+    Shown,
+    /// Only the user's file.
+    User,
+    Nothing,
+}
+
+/// The source of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    CommandLine,
+    Variables,
+    /// A table of a file, with the line of each option.
+    File {
+        path: PathBuf,
+        lines: BTreeMap<String, usize>,
+    },
+    Defaults,
+}
+
+impl Source {
+    /// Returns the path of a file.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File { path, .. } => Some(path),
+            Self::CommandLine | Self::Variables | Self::Defaults => None,
+        }
+    }
+}
+
+/// The settings of one source.
+#[derive(Debug, Clone)]
+pub(super) struct Layer {
+    pub(super) source: Source,
+    pub(super) settings: Settings,
+}
+
+/// All layers except the defaults.
+#[derive(Debug)]
+pub(super) struct Stack {
+    /// The command line and the variables.
+    given: Vec<Layer>,
+    /// The images of the project's file.
+    pub(super) images: Vec<Image>,
+    /// The files, the upper one first.
+    files: Vec<Layer>,
+}
+
+impl Stack {
+    pub(super) fn new(typed: Settings, variables: Settings) -> Self {
+        let given = [(Source::CommandLine, typed), (Source::Variables, variables)];
+        let given = given.into_iter().map(|(source, settings)| Layer { source, settings }).collect();
+        Self { given, images: Vec::new(), files: Vec::new() }
+    }
+
+    /// Adds the layers of the configuration files.
+    pub(super) fn read_files(
+        &mut self,
+        files: Files,
+        reader: &Reader<'_>,
+        environment: &Environment,
+    ) -> Result<(), Failure> {
+        let given = self.settings(None);
+        if files == Files::Nothing || given.no_config == Some(true) {
+            return Ok(());
+        }
+        if files != Files::User
+            && let Some((file, trust)) = of_project(&given)?
+        {
+            self.add(&file.path, reader.read(&file, &trust)?);
+        }
+        let user = environment.configuration().map(|folder| folder.join("lath").join(config_files::OWN));
+        if let Some(path) = user.filter(|path| path.is_file()) {
+            let file = ConfigFile::read(&path).map_err(unreadable)?;
+            self.add(&path, reader.read(&file, &Trust::User)?);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: &Path, contents: Contents) {
+        self.images.extend(contents.images);
+        let source = Source::File { path: path.to_owned(), lines: contents.table.lines };
+        self.files.push(Layer { source, settings: contents.table.settings });
+    }
+
+    /// Returns all layers of an image, the upper one first. Without an image, only its options are missing.
+    pub(super) fn layers(&self, image: Option<&Image>) -> Vec<Layer> {
+        // Only the upper file can describe images.
+        let file = self.files.first().and_then(|file| file.source.path());
+        let image = image.zip(file).map(|(image, path)| {
+            let source = Source::File { path: path.to_owned(), lines: image.table.lines.clone() };
+            Layer { source, settings: image.table.settings.clone() }
+        });
+        self.given.iter().cloned().chain(image).chain(self.files.iter().cloned()).collect()
+    }
+
+    /// Returns the settings of all layers.
+    pub(super) fn settings(&self, image: Option<&Image>) -> Settings {
+        let layers = self.layers(image).into_iter().map(|layer| layer.settings);
+        layers.fold(Settings::default(), Settings::over).complete()
+    }
+
+    /// Returns the images that are chosen. If the file describes none, there is nothing to choose.
+    pub(super) fn chosen(&self) -> Result<Vec<&Image>, Failure> {
+        let given = self.settings(None);
+        let all: Vec<&Image> = self.images.iter().collect();
+        match (given.image, given.all.unwrap_or(false)) {
+            (Some(name), _) => match all.iter().find(|image| image.name == name) {
+                Some(image) => Ok(vec![image]),
+                None => Err(self.unknown(&name)),
+            },
+            (None, true) if all.is_empty() => Err(without_images("build all images")),
+            (None, is_all) if is_all || all.len() < 2 => Ok(all),
+            (None, _) => Err(Failure::usage(format!("cannot choose an image: the file describes {}", self.names()))
+                .with_hints(vec!["choose one with `--image NAME`; `lath build --all` builds all of them".to_owned()])),
+        }
+    }
+
+    /// Returns the paths of the files, in their order.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        self.files.iter().filter_map(|layer| layer.source.path()).collect()
+    }
+
+    fn unknown(&self, name: &str) -> Failure {
+        if self.images.is_empty() {
+            return without_images(&format!("build the image `{name}`"));
+        }
+        let failure = Failure::usage(format!("there is no image `{name}`: the file describes {}", self.names()));
+        let near = similar(name, self.images.iter().map(|image| image.name.as_str()));
+        failure.with_hints(near.first().map(|near| format!("did you mean `{near}`?")).into_iter().collect())
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<String> = self.images.iter().map(|image| format!("`{}`", image.name)).collect();
+        names.join(", ")
+    }
+}
+
+fn without_images(wish: &str) -> Failure {
+    Failure::usage(format!("cannot {wish}: no configuration file was found that describes images")).with_hints(vec![
+        "describe each image in a table `[[image]]` of `lath.toml`, or `[[tool.lath.image]]` of `pyproject.toml`"
+            .to_owned(),
+    ])
+}
+
+/// Returns the file of the project, and how far it is trusted.
+fn of_project(given: &Settings) -> Result<Option<(ConfigFile, Trust)>, Failure> {
+    if let Some(path) = &given.config {
+        let file = ConfigFile::read(path).map_err(unreadable)?;
+        return Ok(Some((file, Trust::Named)));
+    }
+    let found = match folder_of_inputs(given) {
+        Some(folder) => config_files::in_folder(&folder),
+        None => config_files::around(),
+    };
+    let Some(file) = found.map_err(unreadable)? else { return Ok(None) };
+    let realm = config_files::realm_of(&file.folder).map_err(unreadable)?;
+    Ok(Some((file, Trust::Project { realm })))
+}
+
+/// Returns the first input that is a folder, or the folder of a project's file that is an input.
+fn folder_of_inputs(given: &Settings) -> Option<PathBuf> {
+    let inputs = given.requirement.iter().flatten().map(|input| input.exposed());
+    // `httpie` is a name, even if there is a folder `httpie`.
+    inputs.filter(|input| input.starts_with('.') || input.contains('/')).map(Path::new).find_map(|path| {
+        let is_of_project =
+            path.ends_with(config_files::PYPROJECT) || path.extension().is_some_and(|end| end == "lock");
+        let folder = if is_of_project { path.parent()? } else { path };
+        folder.is_dir().then(|| folder.to_owned())
+    })
+}
+
+fn unreadable(error: config_files::ConfigFileError) -> Failure {
+    Failure::of(&error).with_exit_code(2)
+}
