@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::model::hint::{Addition, ArchiveHint, EngineHint, Hint, MachineHint, NetworkHint, ProofHint, RequestHint};
+use crate::model::hint::{
+    Addition, ArchiveHint, CommandHint, EngineHint, Hint, MachineHint, NetworkHint, ProofHint, RequestHint,
+};
 
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,6 +22,7 @@ impl fmt::Display for Hint {
             Self::Absent { name, add } => write!(f, "`{name}` is not in the image: {add}"),
             Self::Add(addition) => addition.fmt(f),
             Self::Request(hint) => request(hint, f),
+            Self::Command(hint) => command(hint, f),
             Self::Proof(hint) => proof(hint, f),
             Self::Network(hint) => f.write_str(network(*hint)),
             Self::Archive(hint) => archive(hint, f),
@@ -92,8 +95,25 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "`{parcel}` has this fault on the server itself: check whether you trust that server")
         }
         RequestHint::ChooseScript => f.write_str("choose one of them with `-c NAME`"),
+        RequestHint::DockerIgnore => {
+            f.write_str("name the files that the image does not need in `.dockerignore`, one pattern per line")
+        }
         RequestHint::OtherDestination => f.write_str("use another destination with `-o DEST`, or another file"),
         RequestHint::Gzip => f.write_str("leave out `--compression zstd`: every engine reads gzip"),
+    }
+}
+
+fn command(hint: &CommandHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match hint {
+        CommandHint::Name => f.write_str(
+            "name the command after `--`, such as `lath build . -- uvicorn main:app --host 0.0.0.0`, or the module with `-m MODULE`",
+        ),
+        CommandHint::ShellOrWords { line } => write!(
+            f,
+            "write the command without a shell, with a port of your choice: `lath build . -- COMMAND ...`; or add a shell with \
+             `--shell`: the image then runs `/bin/sh -c '{line}'`"
+        ),
+        CommandHint::ByPython { path } => write!(f, "run it with Python: `-- python {path}`"),
     }
 }
 
@@ -263,6 +283,7 @@ mod tests {
             RequestHint::OtherWheel { parcel: parcel.clone() },
             RequestHint::TrustedParcel { parcel },
             RequestHint::ChooseScript,
+            RequestHint::DockerIgnore,
             RequestHint::OtherDestination,
             RequestHint::Gzip,
         ];
@@ -279,8 +300,23 @@ mod tests {
         `x_y-1.whl` has this fault on the index itself: report it to its maintainers, and use another version until then
         `x_y-1.whl` has this fault on the server itself: check whether you trust that server
         choose one of them with `-c NAME`
+        name the files that the image does not need in `.dockerignore`, one pattern per line
         use another destination with `-o DEST`, or another file
         leave out `--compression zstd`: every engine reads gzip
+        ");
+    }
+
+    #[test]
+    fn hints_about_commands_in_words() {
+        let hints = [
+            CommandHint::Name,
+            CommandHint::ShellOrWords { line: "exec run $PORT".to_owned() },
+            CommandHint::ByPython { path: "main.py".to_owned() },
+        ];
+        insta::assert_snapshot!(words(hints.map(Hint::Command)), @"
+        name the command after `--`, such as `lath build . -- uvicorn main:app --host 0.0.0.0`, or the module with `-m MODULE`
+        write the command without a shell, with a port of your choice: `lath build . -- COMMAND ...`; or add a shell with `--shell`: the image then runs `/bin/sh -c 'exec run $PORT'`
+        run it with Python: `-- python main.py`
         ");
     }
 

@@ -8,10 +8,12 @@ pub(crate) mod ldcache;
 pub(crate) mod mentions;
 pub(crate) mod metadata;
 pub(crate) mod oci;
+pub(crate) mod procfile;
 pub(crate) mod python_imports;
 pub(crate) mod relation;
 pub(crate) mod release;
 pub(crate) mod requirements_txt;
+pub(crate) mod script_metadata;
 pub(crate) mod tarball;
 pub(crate) mod wheel;
 

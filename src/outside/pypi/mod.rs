@@ -9,6 +9,7 @@ mod indexes;
 mod lookahead;
 mod metadata_entry;
 mod no_builds;
+pub(crate) mod pythons;
 mod ranges;
 mod remote_wheel;
 mod requirement_files;
@@ -99,6 +100,8 @@ pub(crate) enum PypiError {
     Index { index: String, source: Cause },
     #[error("cannot use the index `{index}`: it is neither a path nor a plain URL of http, https or file")]
     IndexUrl { index: String },
+    #[error("cannot read `{specifiers}` as a requirement on Python")]
+    RequiresPython { specifiers: String, source: Cause },
     #[error("cannot read `{date}` as the date after which files are excluded")]
     ExcludeNewer { date: String, source: Cause },
     #[error("cannot set up the Python resolver")]
