@@ -37,7 +37,11 @@ pub(super) struct Call {
 impl Call {
     /// Returns the request of these settings.
     pub(super) fn request(&self, settings: &Settings) -> Result<Request, Failure> {
-        settings::request(settings, &self.environment)
+        let mut request = settings::request(settings, &self.environment)?;
+        for notice in request.notices.drain(..) {
+            self.screen.hear(notice);
+        }
+        Ok(request)
     }
 
     pub(super) fn cache_dir(&self) -> Result<PathBuf, Failure> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::args::{Checks, Compiled, Inputs, Packing, Program, ProofTime, Size, Sources};
+use crate::cli::args::{Checks, Compiled, Inputs, Packing, Program, ProofTime, Size, Sources, Words};
 use crate::cli::command::{Call, Command};
 use crate::cli::defaults;
 use crate::cli::dockerfile;
@@ -23,6 +23,8 @@ use crate::rivals::model::dockerfile::{EngineProgram, Style};
 pub(super) struct Compare {
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    words: Words,
     #[command(flatten)]
     size: Size,
     #[command(flatten)]
@@ -86,6 +88,7 @@ impl Typed for Compare {
     fn typed(&self) -> Settings {
         joined([
             self.inputs.typed(),
+            self.words.typed(),
             self.size.typed(),
             self.compiled.typed(),
             self.program.typed(),

@@ -6,7 +6,7 @@ use clap::Args;
 use fs_err as fs;
 
 use crate::catalog::releases::{self, Release};
-use crate::cli::args::{Checks, Compiled, Inputs, Labels, Name, Program, Sources};
+use crate::cli::args::{Checks, Compiled, Inputs, Labels, Name, Program, Sources, Words};
 use crate::cli::choices::Builder;
 use crate::cli::command::{Call, Command};
 use crate::cli::defaults;
@@ -52,6 +52,8 @@ pub(super) struct Dockerfile {
     writing: Writing,
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    words: Words,
     #[command(flatten)]
     compiled: Compiled,
     #[command(flatten)]
@@ -125,6 +127,7 @@ impl Typed for Dockerfile {
         let image = joined([
             self.writing.typed(),
             self.inputs.typed(),
+            self.words.typed(),
             self.compiled.typed(),
             self.program.typed(),
             self.labels.typed(),

@@ -13,12 +13,15 @@ mod dockerfile;
 mod environment;
 mod failure;
 mod hints;
+mod inputs;
 mod layers;
 mod panic;
 mod run;
+mod runtime;
 mod screen;
 mod settings;
 mod usage;
+mod values;
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -131,11 +134,11 @@ mod tests {
         let lines: Vec<String> = commands
             .map(|command| format!("{}: {}", command.get_name(), options(command).join(" ")).trim_end().to_owned())
             .collect();
-        insta::assert_snapshot!(lines.join("\n"), @r"
-        build: requirements constraint with recommends python base platform copy trim keep shell bytecode script user-base entrypoint cmd env user workdir label annotation expose tag output load metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression
-        run: requirements constraint with recommends python base platform copy trim keep shell bytecode script user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs volume
-        dockerfile: style fat from ca builder build engine no-cache requirements constraint with recommends python base platform copy bytecode script entrypoint cmd env user workdir label annotation expose tag output check no-verify offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs user-base
-        compare: requirements constraint with recommends python base platform copy trim keep shell bytecode script user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression measure from ca engine json svg apt
+        insta::assert_snapshot!(lines.join("\n"), @"
+        build: requirements constraint with recommends python base platform copy trim keep shell bytecode script module user-base entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output load metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression
+        run: requirements constraint with recommends python base platform copy trim keep shell bytecode script module user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs volume
+        dockerfile: style fat from ca builder build engine no-cache requirements constraint with recommends python base platform copy bytecode script module entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output check no-verify offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs user-base
+        compare: requirements constraint with recommends python base platform copy trim keep shell bytecode script module user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression measure from ca engine json svg apt
         cache:
         dir:
         size: bytes
