@@ -12,6 +12,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("formats", &["model"]),
     // A door without an entry of its own may use nothing.
     ("outside", &[]),
+    ("outside/app_files", &["outside/app_files", "model"]),
     (
         "outside/archive",
         &[
@@ -36,6 +37,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("outside/python_files", &["outside/store", "formats", "model"]),
     ("outside/sandbox", &["outside/sandbox", "outside/unfinished", "formats", "model"]),
+    ("outside/script", &["formats", "model"]),
     ("outside/stage", &["outside/stage", "outside/store", "outside/unfinished", "model"]),
     ("outside/staging", &["outside/unfinished"]),
     ("outside/store", &["outside/store", "outside/clock", "outside/unfinished", "model"]),

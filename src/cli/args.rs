@@ -62,7 +62,7 @@ impl Typed for Global {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What goes in")]
 pub(super) struct Inputs {
-    /// Python packages to install, as for pip: `pre-commit` or `httpx[http2]>=0.28`; or the folder of a project: `.`
+    /// Python packages as for pip, such as `pre-commit` or `httpx[http2]>=0.28`; the folder of a project; a script
     #[arg(value_name = "INPUT", help_heading = None::<&str>)]
     requirement: Vec<SecretText>,
     /// A requirements file
@@ -100,7 +100,7 @@ pub(super) struct Inputs {
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
     platform: Vec<String>,
     /// A file or folder to copy into the image
-    #[arg(long, value_name = "SRC:DST")]
+    #[arg(long, value_name = "SRC:DST[:MODE[:UID[:GID]]]")]
     copy: Vec<String>,
 }
 
@@ -217,9 +217,12 @@ impl Typed for Compiled {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The image")]
 pub(super) struct Program {
-    /// The console script that the image runs; if there are several, the first argument chooses one
+    /// The console script that the image runs, or the function `MODULE:FUNCTION` or `NAME=MODULE:FUNCTION`; if there are several, the first argument chooses one
     #[arg(long, short = 'c', value_name = "NAME")]
     script: Vec<String>,
+    /// The module that the image runs, as `python -m` does
+    #[arg(long, short = 'm', value_name = "MODULE", conflicts_with = "script")]
+    module: Option<String>,
     /// The folder for the packages in the image, which is its `PYTHONUSERBASE`
     #[arg(long, value_name = "PATH")]
     user_base: Option<String>,
@@ -235,7 +238,7 @@ pub(super) struct Program {
     /// The user that runs the program: `UID` or `UID:GID`
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// The working directory
+    /// The working directory, which also has the files of an application or a script [default for these: `/app`]
     #[arg(long, value_name = "PATH")]
     workdir: Option<String>,
 }
@@ -244,6 +247,7 @@ impl Typed for Program {
     fn typed(&self) -> Settings {
         Settings {
             script: list(&self.script),
+            module: self.module.clone(),
             user_base: self.user_base.clone(),
             entrypoint: self.entrypoint,
             cmd: list(&self.cmd),
@@ -252,6 +256,21 @@ impl Typed for Program {
             workdir: self.workdir.clone(),
             ..Settings::default()
         }
+    }
+}
+
+/// The command of an image.
+#[derive(Debug, Args)]
+pub(super) struct Words {
+    /// The command that the image runs, and its first arguments [default: `-m`, `-c`, the only console script, or the
+    /// process `web` of the Procfile]
+    #[arg(last = true, value_name = "COMMAND", help_heading = None::<&str>, conflicts_with_all = ["module", "script"])]
+    run: Vec<String>,
+}
+
+impl Typed for Words {
+    fn typed(&self) -> Settings {
+        Settings { run: list(&self.run), ..Settings::default() }
     }
 }
 
@@ -268,6 +287,27 @@ pub(super) struct Labels {
     /// A port that the program serves, such as `8080/tcp`
     #[arg(long, value_name = "PORT")]
     expose: Vec<String>,
+    /// A folder of the image that an engine keeps in a volume
+    #[arg(long, value_name = "PATH")]
+    volume: Vec<String>,
+    /// The signal that stops the program, such as `SIGINT` or `2`
+    #[arg(long, value_name = "SIGNAL")]
+    stop_signal: Option<String>,
+    /// The command by which an engine finds out whether the program works
+    #[arg(long, value_name = "COMMAND")]
+    healthcheck: Option<String>,
+    /// The time between two such commands, such as `30s`
+    #[arg(long, value_name = "TIME", requires = "healthcheck")]
+    healthcheck_interval: Option<String>,
+    /// The time limit of one such command
+    #[arg(long, value_name = "TIME", requires = "healthcheck")]
+    healthcheck_timeout: Option<String>,
+    /// The time after a start in which failures do not count
+    #[arg(long, value_name = "TIME", requires = "healthcheck")]
+    healthcheck_start_period: Option<String>,
+    /// How many failures in a row mean that the program does not work
+    #[arg(long, value_name = "N", requires = "healthcheck")]
+    healthcheck_retries: Option<u32>,
 }
 
 impl Typed for Labels {
@@ -276,6 +316,13 @@ impl Typed for Labels {
             label: list(&self.label),
             annotation: list(&self.annotation),
             expose: list(&self.expose),
+            volume: list(&self.volume),
+            stop_signal: self.stop_signal.clone(),
+            healthcheck: self.healthcheck.clone(),
+            healthcheck_interval: self.healthcheck_interval.clone(),
+            healthcheck_timeout: self.healthcheck_timeout.clone(),
+            healthcheck_start_period: self.healthcheck_start_period.clone(),
+            healthcheck_retries: self.healthcheck_retries,
             ..Settings::default()
         }
     }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::args::{
     Checks, Compiled, Destinations, FromFile, Inputs, Labels, Name, Packing, Program, ProofTime, Size, SourceBuilds,
-    Sources,
+    Sources, Words,
 };
 use crate::cli::command::{Call, Command};
 use crate::cli::failure::Failure;
@@ -29,6 +29,8 @@ pub(super) struct Build {
     /// Build all images of the configuration file
     #[arg(long, conflicts_with = "image", help_heading = "What goes in")]
     all: bool,
+    #[command(flatten)]
+    words: Words,
     #[command(flatten)]
     size: Size,
     #[command(flatten)]
@@ -57,6 +59,7 @@ impl Typed for Build {
             self.inputs.typed(),
             self.source_builds.typed(),
             self.from_file.typed(),
+            self.words.typed(),
             self.size.typed(),
             self.compiled.typed(),
             self.program.typed(),

@@ -7,7 +7,6 @@ use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{self, Settings, Typed};
 use crate::cli::options::Options;
-use crate::cli::projects;
 use crate::cli::screen::Screen;
 use crate::cli::settings;
 use crate::cli::stack::{Files, Stack};
@@ -49,9 +48,9 @@ pub(super) struct Call {
 impl Call {
     /// Returns the request of these settings.
     pub(super) fn request(&self, settings: &Settings) -> Result<Request, Failure> {
-        let request = settings::request(settings, &self.environment)?;
-        if let Some(project) = &request.python.project {
-            projects::remarks(project, request.python.version).iter().for_each(|remark| self.screen.say(remark));
+        let mut request = settings::request(settings, &self.environment)?;
+        for notice in request.notices.drain(..) {
+            self.screen.hear(notice);
         }
         Ok(request)
     }

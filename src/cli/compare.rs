@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::args::{Checks, Compiled, FromFile, Inputs, Packing, Program, ProofTime, Size, Sources};
+use crate::cli::args::{Checks, Compiled, FromFile, Inputs, Packing, Program, ProofTime, Size, Sources, Words};
 use crate::cli::command::{Call, Command};
 use crate::cli::defaults;
 use crate::cli::dockerfile;
@@ -25,6 +25,8 @@ pub(super) struct Compare {
     inputs: Inputs,
     #[command(flatten)]
     from_file: FromFile,
+    #[command(flatten)]
+    words: Words,
     #[command(flatten)]
     size: Size,
     #[command(flatten)]
@@ -89,6 +91,7 @@ impl Typed for Compare {
         joined([
             self.inputs.typed(),
             self.from_file.typed(),
+            self.words.typed(),
             self.size.typed(),
             self.compiled.typed(),
             self.program.typed(),

@@ -14,6 +14,8 @@ pub(super) const TRIM: TrimLevel = TrimLevel::Standard;
 pub(super) const BYTECODE: Bytecode = Bytecode::Start;
 pub(super) const USER_BASE: &str = UserBase::DEFAULT;
 pub(super) const ENTRYPOINT: Entrypoint = Entrypoint::Exec;
+/// The work directory of an application.
+pub(super) const APPLICATION: &str = "/app";
 pub(super) const USER: &str = "65532:65532";
 pub(super) const PRERELEASE: Prereleases = Prereleases::IfNecessary;
 pub(super) const INDEX_STRATEGY: IndexStrategy = IndexStrategy::FirstIndex;

@@ -6,7 +6,7 @@ use clap::Args;
 use fs_err as fs;
 
 use crate::catalog::releases::{self, Release};
-use crate::cli::args::{Checks, Compiled, FromFile, Inputs, Labels, Name, Program, Sources};
+use crate::cli::args::{Checks, Compiled, FromFile, Inputs, Labels, Name, Program, Sources, Words};
 use crate::cli::choices::Builder;
 use crate::cli::command::{Call, Command};
 use crate::cli::defaults;
@@ -54,6 +54,8 @@ pub(super) struct Dockerfile {
     inputs: Inputs,
     #[command(flatten)]
     from_file: FromFile,
+    #[command(flatten)]
+    words: Words,
     #[command(flatten)]
     compiled: Compiled,
     #[command(flatten)]
@@ -128,6 +130,7 @@ impl Typed for Dockerfile {
             self.writing.typed(),
             self.inputs.typed(),
             self.from_file.typed(),
+            self.words.typed(),
             self.compiled.typed(),
             self.program.typed(),
             self.labels.typed(),

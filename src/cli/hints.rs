@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::model::hint::{
-    Addition, ArchiveHint, BuildHint, EngineHint, Hint, MachineHint, NetworkHint, ProofHint, RequestHint,
+    Addition, ArchiveHint, BuildHint, CommandHint, EngineHint, Hint, MachineHint, NetworkHint, ProofHint, RequestHint,
 };
 use crate::present::megabytes::megabytes;
 
@@ -33,6 +33,7 @@ impl fmt::Display for Hint {
             Self::Add(addition) => addition.fmt(f),
             Self::Request(hint) => request(hint, f),
             Self::Build(hint) => build(hint, f),
+            Self::Command(hint) => command(hint, f),
             Self::Proof(hint) => proof(hint, f),
             Self::Network(hint) => f.write_str(network(*hint)),
             Self::Archive(hint) => archive(hint, f),
@@ -122,6 +123,9 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "`{parcel}` has this fault on the server itself: check whether you trust that server")
         }
         RequestHint::ChooseScript => f.write_str("choose one of them with `-c NAME`"),
+        RequestHint::DockerIgnore => {
+            f.write_str("name the files that the image does not need in `.dockerignore`, one pattern per line")
+        }
         RequestHint::OtherDestination => f.write_str("use another destination with `-o DEST`, or another file"),
         RequestHint::Gzip => f.write_str("leave out `--compression zstd`: every engine reads gzip"),
     }
@@ -158,6 +162,20 @@ fn graphics(bytes: u64, required_by: &[String], is_for_torch: bool) -> String {
         listed(required_by),
         if is_for_torch { way } else { "" }
     )
+}
+
+fn command(hint: &CommandHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match hint {
+        CommandHint::Name => f.write_str(
+            "name the command after `--`, such as `lath build . -- uvicorn main:app --host 0.0.0.0`, or the module with `-m MODULE`",
+        ),
+        CommandHint::ShellOrWords { line } => write!(
+            f,
+            "write the command without a shell, with a port of your choice: `lath build . -- COMMAND ...`; or add a shell with \
+             `--shell`: the image then runs `/bin/sh -c '{line}'`"
+        ),
+        CommandHint::ByPython { path } => write!(f, "run it with Python: `-- python {path}`"),
+    }
 }
 
 fn proof(hint: &ProofHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -351,6 +369,7 @@ mod tests {
             RequestHint::OtherWheel { parcel: parcel.clone() },
             RequestHint::TrustedParcel { parcel },
             RequestHint::ChooseScript,
+            RequestHint::DockerIgnore,
             RequestHint::OtherDestination,
             RequestHint::Gzip,
         ];
@@ -371,6 +390,7 @@ mod tests {
         `x_y-1.whl` has this fault on the index itself: report it to its maintainers, and use another version until then
         `x_y-1.whl` has this fault on the server itself: check whether you trust that server
         choose one of them with `-c NAME`
+        name the files that the image does not need in `.dockerignore`, one pattern per line
         use another destination with `-o DEST`, or another file
         leave out `--compression zstd`: every engine reads gzip
         ");
@@ -393,6 +413,20 @@ mod tests {
         use a wheel, or a source distribution with a `Cargo.lock`
         leave out `--no-build`, or use a version that has a wheel
         name the files that the build does not need in the folder's `.gitignore`
+        ");
+    }
+
+    #[test]
+    fn hints_about_commands_in_words() {
+        let hints = [
+            CommandHint::Name,
+            CommandHint::ShellOrWords { line: "exec run $PORT".to_owned() },
+            CommandHint::ByPython { path: "main.py".to_owned() },
+        ];
+        insta::assert_snapshot!(words(hints.map(Hint::Command)), @"
+        name the command after `--`, such as `lath build . -- uvicorn main:app --host 0.0.0.0`, or the module with `-m MODULE`
+        write the command without a shell, with a port of your choice: `lath build . -- COMMAND ...`; or add a shell with `--shell`: the image then runs `/bin/sh -c 'exec run $PORT'`
+        run it with Python: `-- python main.py`
         ");
     }
 

@@ -40,6 +40,7 @@ macro_rules! layer {
             /// one contains [`REST`], because an upper layer could otherwise not make a list shorter.
             pub(super) fn over(self, lower: Self) -> Self {
                 let upper = self.without_excluded();
+                let lower = lower.without_commands_under(&upper);
                 let lower = if upper.has_all_inputs() { lower.without_inputs(&upper) } else { lower };
                 Self {
                     $($field: match (upper.$field, lower.$field) {
@@ -82,6 +83,7 @@ trait Layered: Sized {
 }
 
 impl Layered for bool {}
+impl Layered for u32 {}
 impl Layered for u64 {}
 impl Layered for usize {}
 impl Layered for String {}
@@ -144,7 +146,7 @@ layer! {
         python: String,
         base: String,
         platform: Vec<String>,
-        /// Each `SRC:DST`.
+        /// Each `SRC:DST[:MODE[:UID[:GID]]]`.
         copy: Vec<String>,
 
         build_with: Vec<String>,
@@ -160,6 +162,7 @@ layer! {
         bytecode: Bytecode,
         shell: bool,
 
+        module: String,
         script: Vec<String>,
         user_base: String,
         entrypoint: Entrypoint,
@@ -171,6 +174,14 @@ layer! {
         user: String,
         workdir: String,
         expose: Vec<String>,
+        /// Directories of the image.
+        volume: Vec<String>,
+        stop_signal: String,
+        healthcheck: String,
+        healthcheck_interval: String,
+        healthcheck_timeout: String,
+        healthcheck_start_period: String,
+        healthcheck_retries: u32,
 
         tag: String,
         /// The destinations of the image.
@@ -198,7 +209,8 @@ layer! {
         jobs: usize,
         compression: String,
 
-        volume: Vec<String>,
+        /// What `lath run` mounts: its `--volume`.
+        mount: Vec<String>,
 
         style: Style,
         fat: bool,
@@ -244,6 +256,14 @@ impl Settings {
             if is_set {
                 excluded.get_or_insert(false);
             }
+        }
+        self
+    }
+
+    /// Removes the command of this layer if the layer `upper` has one, in any of the three ways to name one.
+    fn without_commands_under(mut self, upper: &Self) -> Self {
+        if upper.run.is_some() || upper.module.is_some() || upper.script.is_some() {
+            (self.run, self.module, self.script) = (None, None, None);
         }
         self
     }
@@ -495,7 +515,7 @@ mod tests {
         let environment = [("LATH_TAG", "x"), ("LATH_LOAD", "1"), ("LATH_OFFLINE", "1"), ("LATH_VOLUME", "a:/a")];
         let settings = variables::<Run>(&environment).unwrap();
         assert_eq!((settings.tag, settings.load), (None, None));
-        assert_eq!((settings.offline, settings.volume), (Some(true), Some(vec!["a:/a".to_owned()])));
+        assert_eq!((settings.offline, settings.mount), (Some(true), Some(vec!["a:/a".to_owned()])));
         // An engine that is set for all commands does not start a build.
         let settings = variables::<Dockerfile>(&[("LATH_ENGINE", "podman")]).unwrap();
         assert_eq!((settings.engine, settings.build), (Some(EngineProgram::Podman), None));

@@ -6,7 +6,7 @@ use crate::cli::args::{Compiled, FromFile, Inputs, Program, Size, SourceBuilds, 
 use crate::cli::command::{Call, Command};
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, joined, list};
-use crate::cli::settings;
+use crate::cli::runtime;
 use crate::pipeline;
 
 /// Build, then run a command in the sandbox; no engine is needed
@@ -45,7 +45,7 @@ impl Typed for Run {
             self.program.typed(),
             self.sources.typed(),
         ]);
-        Settings { volume: list(&self.volume), ..image }
+        Settings { mount: list(&self.volume), ..image }
     }
 }
 
@@ -53,11 +53,15 @@ impl Command for Run {
     /// Builds, runs the command in the sandbox, and returns its exit code.
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         // Nothing is written, so no requirement has to be a good name for an image.
-        let request = call.request(&Settings { tag: Some("run".to_owned()), ..call.settings.clone() })?;
-        let volumes = settings::volumes(&call.settings)?;
+        let mut request = call.request(&Settings { tag: Some("run".to_owned()), ..call.settings.clone() })?;
+        if request.app.as_ref().is_some_and(|app| app.script.is_none()) {
+            // The image of an application has no other command if its folder has no Procfile.
+            request.runtime.command.clone_from(&self.command);
+        }
+        let volumes = runtime::mounts(&call.settings)?;
+        let command = if request.runtime.command.is_empty() { self.command.as_slice() } else { &[] };
         let world = call.open()?;
-        let code =
-            pipeline::run(&request, &self.command, &volumes, &world).map_err(|error| Failure::of_build(&error))?;
+        let code = pipeline::run(&request, command, &volumes, &world).map_err(|error| Failure::of_build(&error))?;
         Ok(u8::try_from(code).unwrap_or(1))
     }
 }

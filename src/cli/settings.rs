@@ -9,77 +9,70 @@ use crate::catalog::releases;
 use crate::cli::defaults;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
+use crate::cli::inputs;
 use crate::cli::layers::Settings;
 use crate::cli::projects;
+use crate::cli::runtime::{copies, refuse_two_commands, runtime};
+use crate::cli::values::all;
+pub(super) use crate::cli::values::usage;
 use crate::model::destination::Destination;
 use crate::model::glob;
 use crate::model::image_name::is_image_name;
-use crate::model::image_path::ImagePath;
 use crate::model::indexes::{IndexEntry, Indexes};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
-use crate::model::project::Project;
 use crate::model::request::{
-    BaseRequest, BuildsRequest, Copied, Distribution, OutputRequest, PackRequest, ProofRequest, PythonRequest, Request,
-    RuntimeRequest, TrimRequest, Volume,
+    BaseRequest, BuildsRequest, Distribution, OutputRequest, PackRequest, ProofRequest, PythonRequest, Request,
+    TrimRequest,
 };
 use crate::model::world_settings::WorldSettings;
-
-pub(super) fn usage(error: impl Display) -> Failure {
-    Failure::usage(error.to_string())
-}
 
 fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(usage)
 }
 
-/// Splits `NAME=VALUE`.
-fn pairs(option: &str, texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
-    let mut pairs = BTreeMap::new();
-    for text in texts {
-        match text.split_once('=') {
-            Some((name, value)) if !name.is_empty() => pairs.insert(name.to_owned(), value.to_owned()),
-            // The whole text may be a secret that the user pasted at the wrong place.
-            _ => return Err(usage(format!("cannot read the value of `{option}`: write it as `NAME=VALUE`"))),
-        };
-    }
-    Ok(pairs)
-}
-
-/// Returns the values of a list. One that no layer contains is empty.
-pub(super) fn all<T: Clone>(list: &Option<Vec<T>>) -> Vec<T> {
-    list.clone().unwrap_or_default()
-}
-
 /// Turns settings into a request. The default of every option that no layer contains is chosen here.
 pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
-    let project = projects::read(settings)?;
-    let has_inputs = !all(&settings.requirement).is_empty() || !all(&settings.requirements).is_empty();
-    if !has_inputs {
+    let mut inputs = inputs::read(settings)?;
+    if inputs.is_empty() {
         return Err(usage(
             "cannot install nothing: name a requirement, such as `pre-commit`, a project, such as `.`, or a file of requirements with `-r`",
         ));
     }
-    let (version, is_expected, base) = base(settings, project.as_ref())?;
-    let name = match (&settings.tag, &project) {
+    let settings = &settings.clone().over(inputs.layer.clone());
+    let (version, is_expected, base) = base(settings)?;
+    inputs.check_python(version)?;
+    let name = match (&settings.tag, inputs.name()) {
         (Some(tag), _) => checked_name(tag)?,
-        (None, Some(project)) => checked_name(&projects::image_name(project)).map_err(|_| unnamed())?,
+        (None, Some(name)) => checked_name(&name).map_err(|_| unnamed())?,
         (None, None) => default_name(settings)?,
     };
     let checks = checks(settings)?;
     let limit_secs = settings.proof_timeout.unwrap_or_else(|| default_proof_secs(checks.len()));
     let compression = parsed(settings.compression.as_deref().unwrap_or(defaults::COMPRESSION))?;
     let destinations = destinations(settings, &name)?;
+    refuse_two_commands(settings)?;
+    let runtime = runtime(settings, inputs.has_application().then_some(defaults::APPLICATION))?;
+    let outputs: Vec<PathBuf> = destinations
+        .iter()
+        .filter_map(Destination::path)
+        .map(PathBuf::from)
+        .chain(settings.metadata_file.clone())
+        .collect();
+    let app = match &runtime.workdir {
+        Some(workdir) => inputs.application(workdir, &outputs)?,
+        None => None,
+    };
     Ok(Request {
         python: PythonRequest {
             version,
             is_expected,
-            requirements: if project.is_some() { Vec::new() } else { all(&settings.requirement) },
-            requirement_files: all(&settings.requirements),
+            requirements: inputs.requirements,
+            requirement_files: inputs.requirement_files,
             constraint_files: all(&settings.constraint),
             prereleases: settings.prerelease.unwrap_or(defaults::PRERELEASE),
             indexes: indexes(settings)?,
-            project: project.as_ref().map(|project| projects::request(project, settings, version)).transpose()?,
+            project: inputs.project.as_ref().map(|project| projects::request(project, settings)),
             builds: builds(settings)?,
         },
         base,
@@ -87,11 +80,13 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         trim: TrimRequest { level: settings.trim.unwrap_or(defaults::TRIM), keep: keep(settings)? },
         bytecode: settings.bytecode.unwrap_or(defaults::BYTECODE),
         user_base: parsed(settings.user_base.as_deref().unwrap_or(defaults::USER_BASE))?,
-        runtime: runtime(settings)?,
+        runtime,
+        app,
         copies: copies(settings)?,
         proof: ProofRequest { checks, verify: !settings.no_verify.unwrap_or(false), limit_secs },
         pack: PackRequest { compression, epoch_secs: epoch_secs(environment)? },
         output: OutputRequest { name, destinations, metadata_file: settings.metadata_file.clone() },
+        notices: inputs.notices,
     })
 }
 
@@ -154,13 +149,9 @@ fn destinations(settings: &Settings, name: &str) -> Result<Vec<Destination>, Fai
 }
 
 /// Returns the Python, whether it is only expected, and the release.
-fn base(settings: &Settings, project: Option<&Project>) -> Result<(PythonVersion, bool, BaseRequest), Failure> {
+fn base(settings: &Settings) -> Result<(PythonVersion, bool, BaseRequest), Failure> {
+    let wanted: Option<PythonVersion> = settings.python.as_deref().map(parsed).transpose()?;
     let named = settings.base.as_deref().map(named_release).transpose()?;
-    let wanted: Option<PythonVersion> = match (&settings.python, &named, project) {
-        (Some(python), _, _) => Some(parsed(python)?),
-        (None, None, Some(project)) => Some(projects::python(project)?.0),
-        (None, _, _) => None,
-    };
     let release = match (&wanted, &named) {
         (_, Some((distribution, name))) => releases::find(*distribution, name),
         (Some(version), None) => releases::for_python().into_iter().find(|release| release.python == *version),
@@ -224,9 +215,6 @@ fn platforms(settings: &Settings) -> Result<NonEmpty<Platform>, Failure> {
     NonEmpty::new(platforms).map_or_else(of_host, Ok)
 }
 
-/// The largest user and group id that engines take (`maxID` of github.com/moby/sys/user).
-const MAX_ID: u64 = 2_147_483_647;
-
 fn keep(settings: &Settings) -> Result<Vec<String>, Failure> {
     let patterns = all(&settings.keep);
     match patterns.iter().find(|pattern| !glob::is_pattern(pattern)) {
@@ -238,86 +226,8 @@ fn keep(settings: &Settings) -> Result<Vec<String>, Failure> {
     }
 }
 
-fn workdir(text: &str) -> Result<ImagePath, Failure> {
-    if !text.starts_with('/') {
-        return Err(usage(format!("cannot start in `{text}`: write a path of the image that begins with `/`")));
-    }
-    ImagePath::parse(text).map_err(usage)
-}
-
-fn runtime(settings: &Settings) -> Result<RuntimeRequest, Failure> {
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_id = |text: &str| is_digits(text) && text.parse::<u64>().is_ok_and(|id| id <= MAX_ID);
-    let user = settings.user.as_deref().unwrap_or(defaults::USER);
-    if !user.split(':').all(is_id) || user.split(':').count() > 2 {
-        return Err(usage(format!(
-            "cannot run as `{user}`: write `UID` or `UID:GID`, in digits, each at most {MAX_ID}"
-        )));
-    }
-    let mut expose = Vec::new();
-    for port in all(&settings.expose) {
-        let (number, protocol) = port.split_once('/').unwrap_or((&port, "tcp"));
-        if number.parse::<u16>().is_err() || !["tcp", "udp", "sctp"].contains(&protocol) {
-            return Err(usage(format!("cannot expose `{port}`: write it as `8080` or `8080/udp`")));
-        }
-        expose.push(format!("{number}/{protocol}"));
-    }
-    Ok(RuntimeRequest {
-        scripts: all(&settings.script),
-        entrypoint: settings.entrypoint.unwrap_or(defaults::ENTRYPOINT),
-        shell: settings.shell.unwrap_or(false),
-        cmd: all(&settings.cmd),
-        env: pairs("--env", &all(&settings.env))?,
-        labels: pairs("--label", &all(&settings.label))?,
-        annotations: pairs("--annotation", &all(&settings.annotation))?,
-        user: user.to_owned(),
-        workdir: settings.workdir.as_deref().map(workdir).transpose()?,
-        expose,
-    })
-}
-
-/// Splits `SRC:DST`: a path of this machine, and an absolute path in the image.
-fn places(text: &str) -> Option<(&str, &str)> {
-    text.rsplit_once(':').filter(|(source, target)| !source.is_empty() && target.starts_with('/'))
-}
-
-fn copies(settings: &Settings) -> Result<Vec<Copied>, Failure> {
-    let mut copies = Vec::new();
-    for text in all(&settings.copy) {
-        let (source, target) = places(&text)
-            .ok_or_else(|| usage(format!("cannot copy `{text}`: write it as `SRC:DST`, DST beginning with `/`")))?;
-        let source = PathBuf::from(source);
-        if !source.exists() {
-            return Err(usage(format!("cannot copy `{}`: there is no such file or folder", source.display())));
-        }
-        copies.push(Copied { source, target: ImagePath::parse(target).map_err(usage)? });
-    }
-    Ok(copies)
-}
-
-/// Splits `SRC:DST` or `SRC:DST:ro`, as engines do. SRC is relative to the current folder.
-pub(super) fn volumes(settings: &Settings) -> Result<Vec<Volume>, Failure> {
-    let mut volumes = Vec::new();
-    for text in all(&settings.volume) {
-        let (pair, is_read_only) = match text.rsplit_once(':') {
-            Some((pair, "ro")) => (pair, true),
-            Some((pair, "rw")) => (pair, false),
-            _ => (text.as_str(), false),
-        };
-        let (source, target) = places(pair)
-            .ok_or_else(|| usage(format!("cannot mount `{text}`: write it as `SRC:DST`, DST beginning with `/`")))?;
-        let source = fs_err::canonicalize(source).map_err(|error| usage(format!("cannot mount `{text}`: {error}")))?;
-        let target = ImagePath::parse(target).map_err(usage)?;
-        if target == ImagePath::root() {
-            return Err(usage(format!("cannot mount `{text}`: nothing can be mounted on the root of the image")));
-        }
-        volumes.push(Volume { source, target, is_read_only });
-    }
-    Ok(volumes)
-}
-
 fn unnamed() -> Failure {
-    usage("cannot derive the name of the image from the requirement: set it with `-t NAME`")
+    usage("cannot derive the name of the image from the input: set it with `-t NAME`")
 }
 
 fn default_name(settings: &Settings) -> Result<String, Failure> {
@@ -533,19 +443,6 @@ mod tests {
         ];
         for (line, expected) in table {
             assert_eq!(settled(line), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_volume_is_read_as_engines_read_it() {
-        let given = |text: &str| Settings { volume: Some(vec![text.to_owned()]), ..Settings::default() };
-        let volume = |text: &str| volumes(&given(text)).map_err(|failure| failure.to_string());
-        let read = volume("/usr:/src:ro").unwrap();
-        let target = ImagePath::parse("/src").unwrap();
-        assert_eq!(read, [Volume { source: "/usr".into(), target, is_read_only: true }]);
-        assert!(volume(".:/src").unwrap()[0].source.is_absolute());
-        for text in ["/usr", "/usr:src", ":/src", "/usr:/", "/not-here:/src", "/usr:/../x"] {
-            assert!(volume(text).unwrap_err().contains("cannot mount") || text.contains(".."), "{text}");
         }
     }
 

@@ -58,6 +58,9 @@ pub(super) fn with_owners(mut error: clap::Error, command_line: &clap::Command) 
         // clap's own suggestion is an option of a similar name.
         error.remove(ContextKind::SuggestedArg);
         error.remove(ContextKind::Usage);
+    } else if error.get(ContextKind::SuggestedArg).is_some() {
+        // The option is more probably misspelled than a word of the image's command.
+        error.remove(ContextKind::Suggested);
     }
     error
 }

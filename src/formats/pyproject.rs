@@ -21,6 +21,8 @@ pub(crate) struct Pyproject {
     pub(crate) is_package: bool,
     /// The names of its console scripts.
     pub(crate) scripts: Vec<String>,
+    /// Whether it has dependency groups (PEP 735).
+    pub(crate) has_groups: bool,
     /// Whether it names its dependencies in `[tool.poetry]` only.
     pub(crate) is_of_poetry: bool,
     /// The dependencies in `[tool.poetry]`, by group, each as written in PEP 508. The group `main` contains those without a
@@ -44,6 +46,7 @@ pub(crate) struct PoetryGroup {
 struct Document {
     project: Option<ProjectTable>,
     build_system: Option<Value>,
+    dependency_groups: Option<Value>,
     #[serde(default)]
     tool: BTreeMap<String, Value>,
 }
@@ -90,6 +93,7 @@ impl Pyproject {
             requires_python,
             is_package,
             scripts: scripts.filter(|scripts| !scripts.is_empty()).unwrap_or_else(of_poetry),
+            has_groups: document.dependency_groups.is_some(),
             is_of_poetry,
             poetry_groups: poetry_groups(document.tool.get("poetry")),
             tools: document.tool.keys().cloned().collect(),

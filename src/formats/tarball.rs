@@ -28,7 +28,8 @@ pub(crate) fn write_node(
         Kind::Link { target } => (b'2', 0, target.as_str()),
         Kind::File { size_bytes, .. } => (b'0', *size_bytes, ""),
     };
-    let entry = Entry { name: &name, link, mode: node.mode, owner: node.owner, size_bytes, epoch_secs, flag };
+    let (owner, group) = (node.owner, node.group());
+    let entry = Entry { name: &name, link, mode: node.mode, owner, group, size_bytes, epoch_secs, flag };
     write_entry(writer, &entry)?;
     if flag == b'0' {
         write_contents(writer, &name, size_bytes, contents)?;
@@ -45,7 +46,8 @@ pub(crate) fn write_hard_link(
     epoch_secs: u64,
 ) -> io::Result<()> {
     let (name, link) = (path.relative(), first.relative());
-    let entry = Entry { name, link, mode: node.mode, owner: node.owner, size_bytes: 0, epoch_secs, flag: b'1' };
+    let (mode, owner, group) = (node.mode, node.owner, node.group());
+    let entry = Entry { name, link, mode, owner, group, size_bytes: 0, epoch_secs, flag: b'1' };
     write_entry(writer, &entry)
 }
 
@@ -57,7 +59,7 @@ pub(crate) fn write_file(
     epoch_secs: u64,
     contents: &mut dyn Read,
 ) -> io::Result<()> {
-    let entry = Entry { name, link: "", mode: 0o644, owner: 0, size_bytes, epoch_secs, flag: b'0' };
+    let entry = Entry { name, link: "", mode: 0o644, owner: 0, group: 0, size_bytes, epoch_secs, flag: b'0' };
     write_entry(writer, &entry)?;
     write_contents(writer, name, size_bytes, contents)
 }
@@ -67,6 +69,7 @@ struct Entry<'a> {
     link: &'a str,
     mode: u32,
     owner: u32,
+    group: u32,
     size_bytes: u64,
     epoch_secs: u64,
     flag: u8,
@@ -102,14 +105,16 @@ fn write_entry(writer: &mut dyn Write, entry: &Entry<'_>) -> io::Result<()> {
     }
     if entry.owner > MAX_OWNER {
         records.extend(pax_record("uid", &entry.owner.to_string()));
-        records.extend(pax_record("gid", &entry.owner.to_string()));
+    }
+    if entry.group > MAX_OWNER {
+        records.extend(pax_record("gid", &entry.group.to_string()));
     }
     if entry.epoch_secs > MAX_NUMBER {
         records.extend(pax_record("mtime", &entry.epoch_secs.to_string()));
     }
     if !records.is_empty() {
         let size_bytes = records.len() as u64;
-        let pax = Entry { name: "pax", link: "", mode: 0o644, owner: 0, size_bytes, flag: b'x', ..*entry };
+        let pax = Entry { name: "pax", link: "", mode: 0o644, owner: 0, group: 0, size_bytes, flag: b'x', ..*entry };
         writer.write_all(&header(&pax))?;
         writer.write_all(&records)?;
         pad(writer, size_bytes)?;
@@ -132,7 +137,7 @@ fn header(entry: &Entry<'_>) -> [u8; BLOCK] {
     text(&mut block[0..100], entry.name);
     octal(&mut block[100..108], u64::from(entry.mode & 0o7777));
     octal(&mut block[108..116], u64::from(entry.owner));
-    octal(&mut block[116..124], u64::from(entry.owner));
+    octal(&mut block[116..124], u64::from(entry.group));
     octal(&mut block[124..136], entry.size_bytes);
     octal(&mut block[136..148], entry.epoch_secs);
     block[148..156].fill(b' ');

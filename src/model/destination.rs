@@ -32,6 +32,17 @@ pub(crate) enum Destination {
 )]
 pub(crate) struct DestinationError(String);
 
+impl Destination {
+    /// Returns the file or folder that is written. `None` for a daemon.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Archive(path) | Self::Directory(path) => Some(path),
+            Self::Oci { path, .. } | Self::OciArchive { path, .. } | Self::DockerArchive { path, .. } => Some(path),
+            Self::Daemon(_) => None,
+        }
+    }
+}
+
 impl FromStr for Destination {
     type Err = DestinationError;
 

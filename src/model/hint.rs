@@ -21,6 +21,8 @@ pub(crate) enum Hint {
     Request(RequestHint),
     /// Change a build from source.
     Build(BuildHint),
+    /// Change the command that the image runs.
+    Command(CommandHint),
     /// Change the checks.
     Proof(ProofHint),
     /// Mend the connection to a server, or use another server.
@@ -93,6 +95,8 @@ pub(crate) enum RequestHint {
     TrustedParcel { parcel: String },
     /// Choose the script that the image starts.
     ChooseScript,
+    /// Leave files of the application out.
+    DockerIgnore,
     /// Write to another place.
     OtherDestination,
     /// Compress with gzip instead of zstd.
@@ -115,6 +119,18 @@ pub(crate) enum BuildHint {
     Allow,
     /// Keep large files out of a build.
     IgnoreFiles,
+}
+
+/// How to change the command that the image runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CommandHint {
+    /// Name a command.
+    Name,
+    /// The command needs a shell, which would run `line`: add one, or write the command without its syntax.
+    ShellOrWords { line: String },
+    /// The file `path` cannot be executed: run it with Python.
+    ByPython { path: String },
 }
 
 /// How to change the checks.

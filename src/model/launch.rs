@@ -1,6 +1,9 @@
 //! How an image starts its program.
 
+use std::collections::BTreeSet;
+
 use crate::model::image_path::ImagePath;
+use crate::model::start_up::EntryPoint;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Launch {
@@ -13,6 +16,20 @@ pub(crate) struct Launch {
     /// `uid` or `uid:gid`.
     pub(crate) user: String,
     pub(crate) workdir: Option<ImagePath>,
+    /// In exec form.
+    pub(crate) healthcheck: Vec<String>,
+    pub(crate) started: Started,
+}
+
+/// The parts of the image that a command names, so that a start loads them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Started {
+    /// The console script.
+    pub(crate) script: Option<String>,
+    /// The modules, such as `app.main` of `uvicorn app.main:app`.
+    pub(crate) modules: BTreeSet<EntryPoint>,
+    /// The Python files that run as programs, such as `/app/main.py` of `python main.py`.
+    pub(crate) files: BTreeSet<ImagePath>,
 }
 
 impl Launch {

@@ -1,6 +1,7 @@
 //! Our nouns: plain values that every other part may use. No I/O, no clock, no environment.
 
 pub(crate) mod all_indexes;
+pub(crate) mod application;
 pub(crate) mod assembly;
 pub(crate) mod destination;
 pub(crate) mod digest;
@@ -25,6 +26,7 @@ pub(crate) mod python_file;
 pub(crate) mod reason;
 pub(crate) mod receipt;
 pub(crate) mod request;
+pub(crate) mod script;
 pub(crate) mod secret_text;
 pub(crate) mod source;
 pub(crate) mod start_up;

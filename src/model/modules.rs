@@ -1,5 +1,8 @@
 //! The modules of a tree: which file Python loads for a name.
 
+use std::collections::BTreeSet;
+
+use crate::model::application::AppRequest;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
 use crate::model::tree::{Kind, Tree};
@@ -24,11 +27,13 @@ const FROZEN: [&str; 16] = [
     "stat",
 ];
 
-/// The folders in which Python looks for modules, in its order. The first one is the standard library.
+/// The folders in which Python looks for modules, in its order.
 #[derive(Debug)]
 pub(crate) struct Modules<'a> {
     tree: &'a Tree,
     roots: Vec<String>,
+    /// The folders of which `site` reads the `.pth` files.
+    sites: Vec<String>,
     version: PythonVersion,
 }
 
@@ -55,7 +60,25 @@ pub(crate) fn parent(module: &str) -> &str {
 impl<'a> Modules<'a> {
     /// `site` is the folder of the distributions.
     pub(crate) fn new(tree: &'a Tree, version: PythonVersion, site: String) -> Self {
-        Self { tree, roots: vec![version.stdlib(), site, "/usr/lib/python3/dist-packages".to_owned()], version }
+        let sites = vec![site, "/usr/lib/python3/dist-packages".to_owned()];
+        let roots = std::iter::once(version.stdlib()).chain(sites.clone()).collect();
+        Self { tree, roots, sites, version }
+    }
+
+    /// Adds the folder of the application, which `PYTHONPATH` names, before all others.
+    pub(crate) fn with_application(mut self, app: Option<&AppRequest>) -> Self {
+        self.roots.splice(0..0, app.map(|app| app.target.to_string()));
+        self
+    }
+
+    /// Returns the names of the modules and packages directly in the folders.
+    pub(crate) fn top_level(&self) -> BTreeSet<String> {
+        let name = |path: &ImagePath| {
+            let inside = self.roots.iter().find_map(|root| path.as_str().strip_prefix(root)?.strip_prefix('/'))?;
+            let module = inside.strip_suffix("/__init__.py").or_else(|| inside.strip_suffix(".py"))?;
+            (!module.contains('/')).then(|| module.to_owned())
+        };
+        self.tree.nodes.keys().filter_map(name).collect()
     }
 
     /// Returns the Python file of a module. `None` if there is none, for example because it is an extension module.
@@ -108,7 +131,7 @@ impl<'a> Modules<'a> {
     /// Returns the `.pth` files that `site` reads at each start.
     pub(crate) fn pth_files(&self) -> impl Iterator<Item = &'a ImagePath> {
         let is_in_root = |path: &ImagePath| {
-            path.parent().is_some_and(|folder| self.roots[1..].iter().any(|root| folder.as_str() == root))
+            path.parent().is_some_and(|folder| self.sites.iter().any(|site| folder.as_str() == site))
         };
         self.tree.nodes.keys().filter(move |path| path.as_str().ends_with(".pth") && is_in_root(path))
     }

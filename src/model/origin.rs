@@ -16,6 +16,8 @@ pub(crate) enum Origin {
     Lath,
     /// A file of the user (`--copy`).
     User,
+    /// A file of the user's application.
+    Application,
 }
 
 impl Origin {
@@ -23,7 +25,7 @@ impl Origin {
     pub(crate) fn package(&self) -> Option<&str> {
         match self {
             Self::Deb { name, .. } => Some(name),
-            Self::Wheel { .. } | Self::Lath | Self::User => None,
+            Self::Wheel { .. } | Self::Lath | Self::User | Self::Application => None,
         }
     }
 }
@@ -35,6 +37,7 @@ impl fmt::Display for Origin {
             Self::Wheel { name, .. } => write!(f, "wheel {name}"),
             Self::Lath => f.write_str("lath"),
             Self::User => f.write_str("user"),
+            Self::Application => f.write_str("application"),
         }
     }
 }

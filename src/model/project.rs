@@ -19,23 +19,6 @@ pub(crate) struct ProjectRequest {
     pub(crate) is_package: bool,
     /// The lock of another tool that determines the versions.
     pub(crate) lock: Option<FoundLock>,
-    /// Locks that do not count.
-    pub(crate) unused_locks: Vec<FoundLock>,
-    /// Why the image has its Python.
-    pub(crate) python: PythonReason,
-}
-
-/// Why an image of a project has its Python.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PythonReason {
-    /// The user named it, or a release.
-    Named,
-    /// The file `.python-version` names it.
-    Pinned,
-    /// It is the default, and it fits `requires-python` if the project has that.
-    Default,
-    /// The default does not fit this `requires-python`.
-    Required(String),
 }
 
 /// The extras of a project that are installed.
@@ -104,6 +87,8 @@ pub(crate) struct Project {
     pub(crate) pinned_python: Option<String>,
     /// Whether it can be installed as a distribution. If not, its files are an application.
     pub(crate) is_package: bool,
+    /// Whether it has dependency groups (PEP 735).
+    pub(crate) has_groups: bool,
     /// Its console scripts.
     pub(crate) scripts: Vec<String>,
     /// The locks that it has, the one that counts first.

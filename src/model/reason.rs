@@ -98,6 +98,8 @@ pub(crate) enum Kept {
     Pattern,
     /// The user copied it into the image.
     Copied,
+    /// It is a file of the user's application.
+    Application,
     /// It belongs to a Debian package that is in the lock for this reason.
     Package(Why),
     /// It belongs to a Debian package that is not in the lock.
@@ -114,6 +116,8 @@ pub(crate) enum Kept {
     NeededBy { path: ImagePath },
     /// Bytecode of a module that is imported at start-up.
     StartUpBytecode,
+    /// It is the bytecode of a module that is imported at start-up by the user's application, and by nothing else.
+    ApplicationBytecode,
     /// Bytecode, because the user wants it for all modules.
     AllBytecode,
 }
@@ -125,6 +129,7 @@ impl Kept {
         match self {
             Self::Pattern => "pattern",
             Self::Copied => "copied",
+            Self::Application => "application",
             Self::Package(_) => "package",
             Self::Base => "base",
             Self::Requested => "requested",
@@ -133,6 +138,7 @@ impl Kept {
             Self::NamedBy { .. } => "named-by",
             Self::NeededBy { .. } => "needed-by",
             Self::StartUpBytecode => "start-up-bytecode",
+            Self::ApplicationBytecode => "application-bytecode",
             Self::AllBytecode => "all-bytecode",
         }
     }
@@ -143,6 +149,7 @@ impl fmt::Display for Kept {
         match self {
             Self::Pattern => f.write_str("`--keep`"),
             Self::Copied => f.write_str("`--copy`"),
+            Self::Application => f.write_str("application"),
             Self::Package(why) => why.fmt(f),
             Self::Base => f.write_str("in the base"),
             Self::Requested => f.write_str("requested"),
@@ -151,6 +158,7 @@ impl fmt::Display for Kept {
             Self::NamedBy { origin } => write!(f, "named in files of {origin}"),
             Self::NeededBy { path } => write!(f, "needed by {path}"),
             Self::StartUpBytecode => f.write_str("bytecode of a module that start-up imports"),
+            Self::ApplicationBytecode => f.write_str("bytecode of a module that the application imports"),
             Self::AllBytecode => f.write_str("`--bytecode all`"),
         }
     }
@@ -302,6 +310,7 @@ mod tests {
         let kept = [
             Kept::Pattern,
             Kept::Copied,
+            Kept::Application,
             Kept::Package(Why::Dependency { of: text() }),
             Kept::Base,
             Kept::Requested,
@@ -310,6 +319,7 @@ mod tests {
             Kept::NamedBy { origin: Origin::Lath },
             Kept::NeededBy { path: ImagePath::parse("/x").unwrap() },
             Kept::StartUpBytecode,
+            Kept::ApplicationBytecode,
             Kept::AllBytecode,
         ];
         for kept in &kept {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::application::AppExtent;
 use crate::model::hint::Hint;
 use crate::model::image::Layer;
 use crate::model::platform::Platform;
@@ -16,6 +17,9 @@ pub(crate) struct Receipt {
     pub(crate) digest: String,
     /// The destinations that were written, as the user would type them.
     pub(crate) destinations: Vec<String>,
+    /// The files of the application.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) application: Option<AppExtent>,
     pub(crate) platforms: Vec<PlatformReceipt>,
 }
 

@@ -9,8 +9,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::model::application::AppRequest;
 use crate::model::destination::Destination;
+use crate::model::event::Event;
 use crate::model::image_path::ImagePath;
+use crate::model::launch::Started;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::project::ProjectRequest;
@@ -32,11 +35,15 @@ pub(crate) struct Request {
     /// The directory for wheels (`PYTHONUSERBASE`).
     pub(crate) user_base: UserBase,
     pub(crate) runtime: RuntimeRequest,
+    /// The files of the user's application.
+    pub(crate) app: Option<AppRequest>,
     /// Host files to copy into the image, in order.
     pub(crate) copies: Vec<Copied>,
     pub(crate) proof: ProofRequest,
     pub(crate) pack: PackRequest,
     pub(crate) output: OutputRequest,
+    /// Messages about the inputs.
+    pub(crate) notices: Vec<Event>,
 }
 
 impl Request {
@@ -56,8 +63,22 @@ impl Request {
             version: self.python.version,
             base: &self.base,
             user_base: &self.user_base,
+            app: self.app.as_ref(),
             copies: &self.copies,
+            written_scripts: &self.runtime.written_scripts,
+            volumes: &self.runtime.volumes,
+            owner: self.runtime.owner(),
             workdir: self.runtime.workdir.as_ref(),
+        }
+    }
+
+    /// Returns the inputs of the launch.
+    pub(crate) fn to_launch(&self) -> LaunchRequest<'_> {
+        LaunchRequest {
+            version: self.python.version,
+            user_base: &self.user_base,
+            runtime: &self.runtime,
+            app: self.app.as_ref(),
         }
     }
 
@@ -68,6 +89,8 @@ impl Request {
             version: self.python.version,
             user_base: &self.user_base,
             scripts: &self.runtime.scripts,
+            app: self.app.as_ref(),
+            started: None,
         }
     }
 
@@ -78,6 +101,7 @@ impl Request {
             base: &self.base,
             user_base: &self.user_base,
             scripts: &self.runtime.scripts,
+            app: self.app.as_ref(),
             proof: &self.proof,
         }
     }
@@ -88,6 +112,7 @@ impl Request {
             name: &self.output.name,
             base: &self.base,
             runtime: &self.runtime,
+            has_application: self.app.is_some(),
             epoch_secs: self.pack.epoch_secs,
         }
     }
@@ -109,8 +134,30 @@ pub(crate) struct AssembleRequest<'a> {
     pub(crate) version: PythonVersion,
     pub(crate) base: &'a BaseRequest,
     pub(crate) user_base: &'a UserBase,
+    pub(crate) app: Option<&'a AppRequest>,
     pub(crate) copies: &'a [Copied],
+    /// The console scripts that no distribution has.
+    pub(crate) written_scripts: &'a [WrittenScript],
+    pub(crate) volumes: &'a [ImagePath],
+    /// The user that runs the image.
+    pub(crate) owner: Owner,
     pub(crate) workdir: Option<&'a ImagePath>,
+}
+
+/// The inputs that decide how the image starts its program.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LaunchRequest<'a> {
+    pub(crate) version: PythonVersion,
+    pub(crate) user_base: &'a UserBase,
+    pub(crate) runtime: &'a RuntimeRequest,
+    pub(crate) app: Option<&'a AppRequest>,
+}
+
+impl LaunchRequest<'_> {
+    /// Returns the directory in which the program starts.
+    pub(crate) fn workdir(&self) -> Option<&ImagePath> {
+        self.runtime.workdir.as_ref().or_else(|| self.app.map(|app| &app.target))
+    }
 }
 
 /// The inputs that decide which checks run, and what a failed one may lack.
@@ -122,6 +169,7 @@ pub(crate) struct ProveRequest<'a> {
     pub(crate) user_base: &'a UserBase,
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],
+    pub(crate) app: Option<&'a AppRequest>,
     pub(crate) proof: &'a ProofRequest,
 }
 
@@ -132,6 +180,8 @@ pub(crate) struct SealRequest<'a> {
     pub(crate) name: &'a str,
     pub(crate) base: &'a BaseRequest,
     pub(crate) runtime: &'a RuntimeRequest,
+    /// Whether the program is the user's own, and not a requested distribution.
+    pub(crate) has_application: bool,
     pub(crate) epoch_secs: u64,
 }
 
@@ -143,6 +193,9 @@ pub(crate) struct CompileRequest<'a> {
     pub(crate) user_base: &'a UserBase,
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],
+    pub(crate) app: Option<&'a AppRequest>,
+    /// The parts of the image that its command names.
+    pub(crate) started: Option<&'a Started>,
 }
 
 #[derive(Debug, Clone)]
@@ -279,8 +332,14 @@ pub(crate) enum Bytecode {
 /// How the image runs.
 #[derive(Debug, Clone)]
 pub(crate) struct RuntimeRequest {
+    /// The command that the image runs, and its first arguments. Empty if the user named none.
+    pub(crate) command: Vec<String>,
+    /// The module that the image runs.
+    pub(crate) module: Option<String>,
     /// The console scripts that the image runs. Empty if the user named none.
     pub(crate) scripts: Vec<String>,
+    /// Those of `scripts` that lath writes, because no distribution has them.
+    pub(crate) written_scripts: Vec<WrittenScript>,
     pub(crate) entrypoint: Entrypoint,
     /// Whether `/bin/sh` and its tools are included.
     pub(crate) shell: bool,
@@ -293,12 +352,45 @@ pub(crate) struct RuntimeRequest {
     pub(crate) workdir: Option<ImagePath>,
     /// `8080/tcp`.
     pub(crate) expose: Vec<String>,
+    /// The directories that an engine mounts a volume over.
+    pub(crate) volumes: Vec<ImagePath>,
+    /// The signal that stops the program: `SIGINT`, `15`.
+    pub(crate) stop_signal: Option<String>,
+    pub(crate) healthcheck: Option<Healthcheck>,
+}
+
+/// A console script that lath writes for a function of the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WrittenScript {
+    pub(crate) name: String,
+    pub(crate) module: String,
+    /// Dotted.
+    pub(crate) function: String,
+}
+
+/// The command by which an engine finds out whether the program works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Healthcheck {
+    /// In exec form.
+    pub(crate) command: Vec<String>,
+    /// Of each time, `None` means the engine's default.
+    pub(crate) interval_secs: Option<u64>,
+    pub(crate) timeout_secs: Option<u64>,
+    pub(crate) start_period_secs: Option<u64>,
+    /// So many failures in a row mean that the program does not work.
+    pub(crate) retries: Option<u32>,
 }
 
 impl RuntimeRequest {
     /// Returns the user that runs the image, without the group.
     pub(crate) fn uid(&self) -> &str {
         self.user.split(':').next().unwrap_or_default()
+    }
+
+    /// Returns the IDs of the user that runs the image. A user without a group is in the group of root, as in engines.
+    fn owner(&self) -> Owner {
+        let mut ids = self.user.split(':').map(|id| id.parse().unwrap_or_default());
+        Owner { user: ids.next().unwrap_or_default(), group: ids.next().unwrap_or_default() }
     }
 }
 
@@ -314,6 +406,17 @@ pub(crate) enum Entrypoint {
 pub(crate) struct Copied {
     pub(crate) source: PathBuf,
     pub(crate) target: ImagePath,
+    /// The permissions of its files, such as `0o640`. Directories can also be searched by everybody who can read them.
+    /// `None` means 0644, or 0755 for directories and for files that can be executed.
+    pub(crate) mode: Option<u32>,
+    pub(crate) owner: Owner,
+}
+
+/// The numeric IDs of the user and the group that own a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) user: u32,
+    pub(crate) group: u32,
 }
 
 /// A host file or directory that is mounted while the program runs. It is writable unless `is_read_only` is set.
@@ -426,7 +529,10 @@ impl Request {
             bytecode: Bytecode::None,
             user_base: UserBase::example(),
             runtime: RuntimeRequest {
+                command: Vec::new(),
+                module: None,
                 scripts: Vec::new(),
+                written_scripts: Vec::new(),
                 entrypoint: Entrypoint::Exec,
                 shell: false,
                 cmd: Vec::new(),
@@ -436,11 +542,16 @@ impl Request {
                 user: "65532:65532".to_owned(),
                 workdir: None,
                 expose: Vec::new(),
+                volumes: Vec::new(),
+                stop_signal: None,
+                healthcheck: None,
             },
+            app: None,
             copies: Vec::new(),
             proof: ProofRequest { checks: Vec::new(), verify: true, limit_secs: 0 },
             pack: PackRequest { compression: Compression::Gzip(6), epoch_secs: 0 },
             output: OutputRequest { name: "tool".to_owned(), destinations: Vec::new(), metadata_file: None },
+            notices: Vec::new(),
         }
     }
 }

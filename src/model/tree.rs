@@ -25,8 +25,10 @@ pub(crate) struct Node {
     pub(crate) kind: Kind,
     /// Permission bits: `0o755`.
     pub(crate) mode: u32,
-    /// The numeric ID of the owner. The group has the same ID.
+    /// The numeric ID of the owner.
     pub(crate) owner: u32,
+    /// The numeric ID of the group. `None` if it is the same as the owner's.
+    pub(crate) group: Option<u32>,
     pub(crate) origin: Origin,
     /// Why the path is kept. `None` until trim sets it.
     pub(crate) kept: Option<Kept>,
@@ -34,15 +36,20 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn directory(origin: Origin) -> Self {
-        Self { kind: Kind::Directory, mode: 0o755, owner: 0, origin, kept: None }
+        Self { kind: Kind::Directory, mode: 0o755, owner: 0, group: None, origin, kept: None }
     }
 
     pub(crate) fn link(target: impl Into<String>, origin: Origin) -> Self {
-        Self { kind: Kind::Link { target: target.into() }, mode: 0o777, owner: 0, origin, kept: None }
+        Self { kind: Kind::Link { target: target.into() }, mode: 0o777, owner: 0, group: None, origin, kept: None }
     }
 
     pub(crate) fn file(digest: Digest, size_bytes: u64, mode: u32, origin: Origin) -> Self {
-        Self { kind: Kind::File { digest, size_bytes }, mode, owner: 0, origin, kept: None }
+        Self { kind: Kind::File { digest, size_bytes }, mode, owner: 0, group: None, origin, kept: None }
+    }
+
+    /// Returns the numeric ID of the group.
+    pub(crate) fn group(&self) -> u32 {
+        self.group.unwrap_or(self.owner)
     }
 
     pub(crate) fn size_bytes(&self) -> u64 {
@@ -186,11 +193,19 @@ impl Tree {
             path: &'a ImagePath,
             mode: u32,
             owner: u32,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            group: Option<u32>,
             kind: &'a Kind,
         }
         let counted = self.nodes.iter().filter(|(path, _)| counts(path));
         let nodes: Vec<NodeKey<'_>> = counted
-            .map(|(path, node)| NodeKey { path, mode: node.mode, owner: node.owner, kind: &node.kind })
+            .map(|(path, node)| NodeKey {
+                path,
+                mode: node.mode,
+                owner: node.owner,
+                group: node.group,
+                kind: &node.kind,
+            })
             .collect();
         Digest::of_key(&nodes)
     }

@@ -1,5 +1,6 @@
 //! Doors: everything that can fail for reasons that are not ours.
 
+pub(crate) mod app_files;
 pub(crate) mod archive;
 pub(crate) mod clock;
 pub(crate) mod config_files;
@@ -11,6 +12,7 @@ pub(crate) mod http;
 pub(crate) mod pypi;
 pub(crate) mod python_files;
 pub(crate) mod sandbox;
+pub(crate) mod script;
 pub(crate) mod similar;
 pub(crate) mod stage;
 pub(crate) mod staging;

@@ -10,7 +10,7 @@ use crate::model::event::Event;
 use crate::model::lock::{LockedWheel, WheelSource};
 use crate::model::platform::{Architecture, Platform};
 use crate::model::request::{
-    AssembleRequest, BaseRequest, Bytecode, CompileRequest, PythonRequest, ResolveRequest, TrimLevel,
+    AssembleRequest, BaseRequest, Bytecode, CompileRequest, Owner, PythonRequest, ResolveRequest, TrimLevel,
 };
 use crate::model::secret_text::SecretText;
 use crate::model::source::{Source, SourcePlace};
@@ -250,13 +250,18 @@ impl<'a> FromSource<'a> {
             version: self.request.python.version,
             base: self.request.base,
             user_base,
+            app: None,
             copies: &[],
+            written_scripts: &[],
+            volumes: &[],
+            owner: Owner::default(),
             workdir: None,
         };
         let assembly = assemble(&opened.lock, &opened.parts, &wanted, &self.world.store);
         let mut assembly = assembly.map_err(|error| Reason::Tree(error.into()))?;
         let mut stage = self.world.stages.stage();
-        let wanted = CompileRequest { bytecode, version: self.request.python.version, user_base, scripts: &[] };
+        let version = self.request.python.version;
+        let wanted = CompileRequest { bytecode, version, user_base, scripts: &[], app: None, started: None };
         let bench = Workbench { workshop: None, stage: &mut stage };
         let tree = std::mem::take(&mut assembly.tree);
         let tree = compile(tree, &assembly, &wanted, bench, self.world).map_err(|error| Reason::Tree(error.into()))?;

@@ -3,6 +3,7 @@
 mod ahead;
 mod failure;
 mod from_source;
+mod inputs;
 mod receipt;
 
 use std::borrow::Cow;
@@ -19,7 +20,7 @@ use crate::model::part::Part;
 use crate::model::platform::{Architecture, Platform};
 use crate::model::project::Project;
 use crate::model::receipt::Receipt;
-use crate::model::request::{AssembleRequest, Bytecode, Request, ResolveRequest, Volume};
+use crate::model::request::{AssembleRequest, Bytecode, CompileRequest, Request, ResolveRequest, Volume};
 use crate::model::tree::Tree;
 use crate::outside::pypi;
 use crate::outside::stage::{self, Stage};
@@ -28,7 +29,7 @@ use crate::present::json;
 use crate::steps::assemble::assemble;
 use crate::steps::compile::{Workbench, compile};
 use crate::steps::emit::{self, EmitError, emit, refuse_hopeless};
-use crate::steps::launch::{launch, zone_warning};
+use crate::steps::launch::{Programs, launch, zone_warning};
 use crate::steps::pack::pack;
 use crate::steps::prove::{execute, prove};
 use crate::steps::resolve::{Choice, ResolveError, choose, own_python};
@@ -36,6 +37,7 @@ use crate::steps::seal::seal;
 use crate::steps::trim::trim;
 
 pub(crate) use self::failure::BuildError;
+pub(crate) use self::inputs::{InputError, allows_python, application, script_file, script_metadata};
 use crate::model::world_settings::WorldSettings;
 use crate::outside::world::{World, WorldError};
 
@@ -48,6 +50,9 @@ pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Resu
 pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildError> {
     let say = |text: &str| world.listener.hear(Event::Step(text.to_owned()));
     refuse_hopeless(&request.output, request.platforms.len(), request.pack.compression, world)?;
+    for (path, bytes) in request.app.iter().flat_map(|app| app.extent().largest) {
+        world.listener.hear(Event::Detail(format!("application: {bytes} bytes of `{path}`")));
+    }
     say("resolving and fetching");
     let request = &*with_own_python(request, world)?;
     let opened =
@@ -55,7 +60,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     say("assembling and proving");
     let shares = opened.try_map(|opened| share(opened, request, world))?;
     let image = seal(&shares, &request.to_seal())?;
-    let receipt = receipt::of(&image, &shares, &request.output);
+    let receipt = receipt::of(&image, &shares, request);
     say("writing");
     let metadata = json::receipt(&receipt).map_err(EmitError::from)?;
     emit(&image, &shares.first().made.tree, &metadata, &request.output, world)?;
@@ -141,13 +146,15 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
 fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> Result<Made, BuildError> {
     let Opened { lock, parts } = opened;
     let assembly = assemble(&lock, &parts, &request.to_assemble(), &world.store)?;
-    let launch =
-        launch(&assembly.scripts, &lock.requested(), request.python.version, &request.user_base, &request.runtime)?;
+    let requested = lock.requested();
+    let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
+    let launch = launch(&programs, &request.to_launch())?;
     let slim = trim(&assembly, &lock, request.python.version, &request.trim, &world.store)?;
+    let compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
     let workshop = workshop(lock.platform, request, world)?;
     let bench = Workbench { workshop: workshop.as_ref(), stage };
     let tree = while_compressing(&slim, &lock.requested(), request.pack, &world.store, || {
-        compile(slim.clone(), &assembly, &request.to_compile(), bench, world)
+        compile(slim.clone(), &assembly, &compiled, bench, world)
     })??;
     zone_warning(&launch, &tree).into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
     Ok(Made { lock, assembly, launch, tree })
@@ -164,18 +171,30 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
     let (python, base) = (request.python.bare(), request.base.bare());
     let wanted = ResolveRequest { python: &python, base: &base, has_shell: false, trim: request.trim.level };
     let Opened { lock, parts } = resolve_and_open(wanted, host, world)?;
-    let wanted = AssembleRequest { base: &base, copies: &[], ..request.to_assemble() };
+    let wanted = AssembleRequest {
+        base: &base,
+        app: None,
+        copies: &[],
+        written_scripts: &[],
+        volumes: &[],
+        ..request.to_assemble()
+    };
     Ok(Some(assemble(&lock, &parts, &wanted, &world.store)?.tree))
 }
 
 /// Makes the contents of the first platform's image, mounts `volumes` and runs `command` in it, or the image's own start
-/// command if `command` is empty. Returns the exit code.
+/// command if `command` is empty. If the image runs a script, `command` are its arguments. Returns the exit code.
 pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
     let request = &*with_own_python(request, world)?;
     let opened = resolve_and_open(request.to_resolve(), *request.platforms.first(), world)?;
     let mut stage = world.stages.stage();
     let made = make(opened, request, &mut stage, world)?;
-    let argv = if command.is_empty() { made.launch.argv() } else { command.to_vec() };
+    let is_script = request.app.as_ref().is_some_and(|app| app.script.is_some());
+    let argv = match (command, is_script) {
+        ([], _) => made.launch.argv(),
+        (arguments, true) => [made.launch.argv().as_slice(), arguments].concat(),
+        (command, false) => command.to_vec(),
+    };
     Ok(execute(&made, stage, &argv, volumes, world)?)
 }
 
@@ -209,9 +228,4 @@ pub(crate) fn prune_cache(
 /// Reads the facts about the project in `folder`, which is absolute.
 pub(crate) fn read_project(folder: &Path) -> Result<Project, BuildError> {
     Ok(pypi::read_project(folder).map_err(ResolveError::from)?)
-}
-
-/// Returns whether a Python with this version fits `requires_python`.
-pub(crate) fn python_fits(requires_python: &str, version: &str) -> bool {
-    pypi::fits(requires_python, version)
 }

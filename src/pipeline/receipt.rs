@@ -2,22 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::application::AppRequest;
 use crate::model::image::{Image, PlatformImage};
 use crate::model::made::{Made, Share};
 use crate::model::non_empty::NonEmpty;
 use crate::model::reason::Removed;
 use crate::model::receipt::{PlatformReceipt, Receipt};
-use crate::model::request::OutputRequest;
+use crate::model::request::Request;
 use crate::model::tree::Tree;
 use crate::steps::emit::named;
 
 /// Returns the receipt of `image`, which was sealed from `shares`.
-pub(super) fn of(image: &Image, shares: &NonEmpty<Share>, request: &OutputRequest) -> Receipt {
+pub(super) fn of(image: &Image, shares: &NonEmpty<Share>, request: &Request) -> Receipt {
     let platforms = image.platforms.iter().zip(shares);
     Receipt {
-        name: request.name.clone(),
+        name: request.output.name.clone(),
         digest: image.digest().0.prefixed(),
-        destinations: named(image, &request.destinations),
+        destinations: named(image, &request.output.destinations),
+        application: request.app.as_ref().map(AppRequest::extent),
         platforms: platforms.map(|(image, share)| of_platform(image, share)).collect(),
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use crate::model::application::AppExtent;
 use crate::model::destination::Destination;
 use crate::model::image::{BlobDigest, Layer};
 use crate::model::receipt::{
@@ -22,6 +23,7 @@ const LEAST_BYTES: u64 = 50_000;
 pub(crate) fn summary(receipt: &Receipt, destinations: &[Destination]) -> String {
     let mut blocks: Vec<String> =
         receipt.platforms.iter().map(|platform| platform_block(&receipt.name, platform)).collect();
+    blocks.extend(receipt.application.as_ref().map(application));
     let ways: Vec<String> = destinations.iter().filter_map(|to| way_to_run(&receipt.name, to)).collect();
     if let Some(way) = ways.first() {
         blocks.push(format!("run it: {way}"));
@@ -51,6 +53,16 @@ pub(crate) fn summary_of_all(receipts: &[Receipt]) -> String {
         line(&mut text, &layer.title, &images.join(", "));
     }
     text
+}
+
+/// Returns the number and the size of an application's files.
+fn application(extent: &AppExtent) -> String {
+    let size = match extent.bytes {
+        0..1_000 => format!("{} bytes", extent.bytes),
+        1_000..1_000_000 => format!("{} kB", extent.bytes / 1_000),
+        bytes => megabytes(bytes),
+    };
+    format!("application: {}, {size}", counted(extent.files, "file"))
 }
 
 /// The summary after an engine has built the Dockerfile of `request`.
@@ -101,7 +113,9 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
 /// all right.
 fn failed_start(receipt: &PlatformReceipt) -> Option<&FailedCheck> {
     let (_, name) = receipt.entrypoint.first()?.rsplit_once('/')?;
-    receipt.checks.failed_script(name)
+    let imported =
+        || receipt.entrypoint.iter().find_map(|word| receipt.checks.failed_script(&format!("import {word}")));
+    receipt.checks.failed_script(name).or_else(imported)
 }
 
 /// Returns the result of the proof.
@@ -214,6 +228,14 @@ mod tests {
         let mut text = String::new();
         section(&mut text, "bytes", &[("a", 9_000_000), ("b", 2_000_000), ("c", 1_000_000), ("d", 10)], 2);
         assert_eq!(text, "\n  bytes\n     9.0 MB  a\n     2.0 MB  b\n     1.0 MB  2 others");
+    }
+
+    #[test]
+    fn the_extent_of_an_application_is_one_line() {
+        let of = |files, bytes| application(&AppExtent { files, bytes, largest: Vec::new() });
+        assert_eq!(of(1, 999), "application: 1 file, 999 bytes");
+        assert_eq!(of(12, 34_567), "application: 12 files, 34 kB");
+        assert_eq!(of(2, 12_345_678), "application: 2 files, 12.3 MB");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::model::event::Event;
-use crate::model::request::Copied;
+use crate::model::request::Request;
 use crate::outside::world::World;
 use crate::rivals::engine::{BuildJob, Engine, EngineError};
 use crate::rivals::model::dockerfile::{Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Mounts};
@@ -35,22 +35,23 @@ pub(crate) struct Builder<'a> {
     pub(crate) mounts: Mounts,
 }
 
-/// Builds `dockerfile` under the name `name`, runs its checks, and reads its size.
+/// Builds `dockerfile` under the name of the request, runs its checks, and reads its size.
 pub(crate) fn build_by_engine(
     dockerfile: &Dockerfile,
     builder: &Builder<'_>,
-    name: &str,
-    copies: &[Copied],
+    request: &Request,
     world: &World,
 ) -> Result<EngineReceipt, EngineError> {
     let Builder { engine, how, mounts } = *builder;
-    let copies: Vec<PathBuf> = copies.iter().map(|copied| copied.source.clone()).collect();
+    let name = request.output.name.as_str();
+    let copies: Vec<PathBuf> = request.copies.iter().map(|copied| copied.source.clone()).collect();
     let job = BuildJob {
         text: &dockerfile.text,
         tag: name,
         mounts,
         certificates: how.certificates.as_deref(),
         copies: &copies,
+        app: request.app.as_ref(),
         uses_cache: how.uses_cache,
     };
     let build = engine.build(&job, &*world.listener)?;

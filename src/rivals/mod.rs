@@ -19,7 +19,7 @@ use crate::model::launch::Launch;
 use crate::model::lock::{Lock, PlatformLock};
 use crate::model::made::Share;
 use crate::model::non_empty::NonEmpty;
-use crate::model::request::{Entrypoint, Request, RuntimeRequest};
+use crate::model::request::{Entrypoint, LaunchRequest, Request, RuntimeRequest};
 use crate::outside::world::World;
 use crate::pipeline::{BuildError, Resolved, resolve, resolve_and_open, share, with_own_python};
 use crate::rivals::build_by_engine::{Builder, build_by_engine, suit};
@@ -29,7 +29,7 @@ use crate::rivals::model::comparison::{AptHabits, BuildTimes, ComparedImage, Com
 use crate::rivals::model::dockerfile::{
     Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style,
 };
-use crate::steps::launch::launch;
+use crate::steps::launch::{Programs, launch};
 use crate::steps::resolve::ResolveError;
 
 /// Writes the Dockerfile of `request`. Its versions are pinned by the same resolve step as in a build.
@@ -38,6 +38,7 @@ pub(crate) fn dockerfile(
     wanted: &DockerfileRequest,
     world: &World,
 ) -> Result<Dockerfile, RivalError> {
+    dockerfile::refuse_hopeless(request)?;
     let request = &*with_own_python(request, world)?;
     let ingredients = ingredients(request, wanted, world)?;
     Ok(dockerfile::dockerfile(&ingredients, request, wanted)?)
@@ -54,7 +55,7 @@ pub(crate) fn build_dockerfile(
     let dockerfile = dockerfile(request, &wanted, world)?;
     let builder = Builder { engine: &engine, how, mounts: wanted.mounts };
     world.listener.hear(Event::Step(format!("building with {}", engine.program().name())));
-    Ok(build_by_engine(&dockerfile, &builder, &request.output.name, &request.copies, world)?)
+    Ok(build_by_engine(&dockerfile, &builder, request, world)?)
 }
 
 /// Returns the ingredients of a Dockerfile: the lock, and the start command from the wheels of its first platform.
@@ -90,7 +91,11 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     let user_base_names: BTreeSet<String> = names.collect();
     let by_exec = RuntimeRequest { entrypoint: Entrypoint::Exec, ..request.runtime.clone() };
     let version = request.python.version;
-    let Launch { entrypoint, cmd, .. } = launch(&scripts, &first.requested(), version, &wanted.user_base, &by_exec)?;
+    let requested = first.requested();
+    let programs = Programs { scripts: &scripts, requested: &requested, tree: None };
+    let how = LaunchRequest { user_base: &wanted.user_base, runtime: &by_exec, ..request.to_launch() };
+    let Launch { entrypoint, cmd, .. } = launch(&programs, &how)?;
+    let entrypoint = dockerfile::with_interpreter(entrypoint, version);
     let lock = lock(resolved, request);
     Ok(Ingredients { lock, without_wheels: Vec::new(), uv, indexes, user_base_names, scripts, entrypoint, cmd })
 }
@@ -139,7 +144,7 @@ pub(crate) fn measure_dockerfile(
     for (time, uses_cache) in times.iter_mut().zip([false, true]) {
         let how = EngineRequest { uses_cache, ..how.clone() };
         let builder = Builder { engine: &engine, how: &how, mounts: wanted.mounts };
-        let receipt = build_by_engine(&dockerfile, &builder, name, &request.copies, world)?;
+        let receipt = build_by_engine(&dockerfile, &builder, request, world)?;
         *time = u64::try_from(receipt.build.as_millis()).unwrap_or(u64::MAX);
     }
     let build = BuildTimes { uncached_ms: times[0], cached_ms: times[1] };

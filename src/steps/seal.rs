@@ -70,6 +70,7 @@ fn annotations(programs: &[Program], request: &SealRequest<'_>) -> BTreeMap<Stri
     let joined = |one: &dyn Fn(&Program) -> String| programs.iter().map(one).collect::<Vec<_>>().join(", ");
     let mut known = vec![("base.name", Some(request.base.release()))];
     match programs {
+        _ if request.has_application => known.push(("title", Some(last_part(request.name).to_owned()))),
         [] => {}
         [one] => known.extend([
             ("title", Some(one.name.clone())),
@@ -90,6 +91,11 @@ fn annotations(programs: &[Program], request: &SealRequest<'_>) -> BTreeMap<Stri
     let mut annotations: BTreeMap<String, String> = known.collect();
     annotations.extend(request.runtime.annotations.clone());
     annotations
+}
+
+/// Returns the name of an image without its registry, folders and tag.
+fn last_part(name: &str) -> &str {
+    name.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or(name)
 }
 
 /// Returns all licences as one SPDX expression. `None` if one of them is not known.
@@ -127,6 +133,19 @@ fn config(
     })
 }
 
+fn healthcheck(launch: &Launch, runtime: &RuntimeRequest) -> Option<oci::Healthcheck> {
+    let check = runtime.healthcheck.as_ref()?;
+    let nanoseconds = |secs: Option<u64>| secs.map(|secs| secs.saturating_mul(1_000_000_000));
+    Some(oci::Healthcheck {
+        interval: nanoseconds(check.interval_secs),
+        retries: check.retries,
+        start_period: nanoseconds(check.start_period_secs),
+        test: [&["CMD".to_owned()], launch.healthcheck.as_slice()].concat(),
+        timeout: nanoseconds(check.timeout_secs),
+        ..oci::Healthcheck::default()
+    })
+}
+
 fn execution(launch: &Launch, runtime: &RuntimeRequest, annotations: &BTreeMap<String, String>) -> Execution {
     let mut labels = annotations.clone();
     labels.extend(runtime.labels.clone());
@@ -135,8 +154,11 @@ fn execution(launch: &Launch, runtime: &RuntimeRequest, annotations: &BTreeMap<S
         entrypoint: launch.entrypoint.clone(),
         env: launch.env.clone(),
         exposed_ports: runtime.expose.iter().map(|port| (port.clone(), Empty {})).collect(),
+        healthcheck: healthcheck(launch, runtime),
         labels,
+        stop_signal: runtime.stop_signal.clone(),
         user: launch.user.clone(),
+        volumes: runtime.volumes.iter().map(|path| (path.to_string(), Empty {})).collect(),
         working_dir: launch.workdir.as_ref().map(ToString::to_string),
         ..Execution::default()
     }

@@ -119,13 +119,11 @@ fn an_input_that_cannot_be_used_is_refused_with_a_way_out() {
     std::fs::create_dir(world.path("project")).unwrap();
     std::fs::write(world.path("project/pyproject.toml"), "[project]\nname = \"tool\"\nversion = \"1\"\n").unwrap();
     std::fs::write(world.path("tool-1.0.tar.gz"), "source").unwrap();
-    std::fs::write(world.path("script.py"), "print()\n").unwrap();
     std::fs::write(world.path("list.txt"), "tool\n").unwrap();
     let table = [
         "./project -t x",
         "./tool-1.0.tar.gz -t x",
         "git+https://host.example/a/b -t x",
-        "script.py -t x",
         "list.txt -t x",
         "./gone-1.0-py3-none-any.whl -t x",
         "tool>>1 -t x",
@@ -151,12 +149,6 @@ fn an_input_that_cannot_be_used_is_refused_with_a_way_out() {
     error: cannot fetch the repository `https://host.example/a/b`: this machine has no `git`
 
     hint: install git on this machine, or name an archive of the source by its URL
-
-    $ script.py -t x
-    exit 1
-    error: cannot use `script.py`: a script cannot be installed
-
-    hint: name the distributions that the script imports, and add the script with `--copy SCRIPT:/opt/app/bin/`
 
     $ list.txt -t x
     exit 1

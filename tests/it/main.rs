@@ -1,5 +1,6 @@
 //! Runs lath like its users, against a PyPI and a Debian archive on loopback.
 
+mod applications;
 mod build;
 mod compare;
 mod configuration;

@@ -4,6 +4,7 @@
 //! The needs of a test are listed next to its name. If the machine lacks one of them, the test is reported as ignored,
 //! with the reason. If `LATH_REQUIRE_ALL` is set, it fails instead (docs/decisions/0060-tests-name-what-they-need.md).
 
+mod applications;
 mod bases;
 mod builds;
 mod compare;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let groups = [
+        applications::trials(),
         sandbox::trials(),
         projects::trials(),
         builds::trials(),

@@ -144,18 +144,46 @@ pub(crate) struct Execution {
     /// `8080/tcp`.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) exposed_ports: BTreeMap<String, Empty>,
+    /// Not in the specification. Docker adds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) healthcheck: Option<Healthcheck>,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
+    /// `SIGINT`, `15`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stop_signal: Option<String>,
     /// `uid` or `uid:gid`.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     pub(crate) user: String,
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) volumes: BTreeMap<String, Empty>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) working_dir: Option<String>,
     #[serde(flatten)]
     pub(crate) other: Map<String, Value>,
 }
 
-/// The value of each port: the specification writes a set as an object with empty objects.
+/// How an engine finds out whether the program works (Moby, image/spec/v1.2.md, "Image JSON Field Descriptions",
+/// `Healthcheck`). Times are in nanoseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Healthcheck {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) interval: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retries: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) start_period: Option<u64>,
+    /// `CMD` and the command in exec form, or `NONE`.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) test: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timeout: Option<u64>,
+    #[serde(flatten)]
+    pub(crate) other: Map<String, Value>,
+}
+
+/// The value of each port and volume: the specification writes a set as an object with empty objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Empty {}
 

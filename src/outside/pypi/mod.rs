@@ -12,6 +12,7 @@ mod metadata_entry;
 mod newer;
 mod no_builds;
 mod project;
+pub(crate) mod pythons;
 mod ranges;
 mod refusals;
 mod remote_wheel;
@@ -68,7 +69,7 @@ use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
-pub(crate) use crate::outside::pypi::project::{fits, read_project};
+pub(crate) use crate::outside::pypi::project::read_project;
 pub(crate) use crate::outside::pypi::sources::{SourceFailure, SourceTexts, Sources, is_same_version};
 pub(crate) use crate::outside::pypi::target::System;
 pub(crate) use crate::outside::pypi::wheels::{Answer, ChosenSource, DirectWheel, Place};
@@ -122,6 +123,8 @@ pub(crate) enum PypiError {
     IndexUrl { index: String },
     #[error("cannot use the backend `{backend}` of PyTorch")]
     TorchBackend { backend: String, source: Cause },
+    #[error("cannot read `{specifiers}` as a requirement on Python")]
+    RequiresPython { specifiers: String, source: Cause },
     #[error("cannot read `{date}` as the date after which files are excluded")]
     ExcludeNewer { date: String, source: Cause },
     #[error("cannot set up the Python resolver")]

@@ -199,7 +199,7 @@ fn ours(scales: &Scales<'_>, own: Own<'_>) -> ComparedImage {
 fn of_origin(scales: &Scales<'_>, node: &Node) -> Content {
     match &node.origin {
         Origin::Deb { name, version } => scales.content(name, version),
-        Origin::Wheel { .. } | Origin::User => Content::Program,
+        Origin::Wheel { .. } | Origin::User | Origin::Application => Content::Program,
         Origin::Lath => Content::System,
     }
 }

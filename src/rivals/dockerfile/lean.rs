@@ -122,7 +122,7 @@ fn account(page: &Page<'_>, text: &mut Text) {
 }
 
 /// Returns the IDs of the user and the group.
-fn ids<'a>(page: &'a Page<'_>) -> (&'a str, &'a str) {
+pub(super) fn ids<'a>(page: &'a Page<'_>) -> (&'a str, &'a str) {
     let user = page.request.runtime.user.as_str();
     user.split_once(':').unwrap_or((user, user))
 }
@@ -154,9 +154,9 @@ fn run_time(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
         text.why("The program runs without a shell, so it gets arguments and signals directly.");
         text.line(format!("ENTRYPOINT {}", exec_form(&page.ingredients.entrypoint)));
     }
-    let cmd = if page.is_shell() { &page.request.runtime.cmd } else { &page.ingredients.cmd };
+    let cmd = if page.is_shell() { page.cmd_of_shell() } else { page.ingredients.cmd.clone() };
     if !cmd.is_empty() {
-        text.line(format!("CMD {}", exec_form(cmd)));
+        text.line(format!("CMD {}", exec_form(&cmd)));
     }
     Ok(())
 }
@@ -169,7 +169,7 @@ fn labels(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
         known.push(("base.digest", digest.to_owned()));
     }
     let wheels = page.ingredients.lock.platforms.iter().flat_map(|half| &half.wheels);
-    if let Some(program) = wheels.clone().find(|wheel| wheel.is_requested) {
+    if let Some(program) = wheels.clone().find(|wheel| wheel.is_requested && page.request.app.is_none()) {
         known.push(("title", program.name.clone()));
         known.push(("version", program.version.clone()));
     }

@@ -13,6 +13,7 @@ mod text;
 mod uv;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use thiserror::Error;
 
@@ -23,7 +24,7 @@ use crate::model::hint::Hints;
 use crate::model::indexes::IndexEntry;
 use crate::model::lock::{Lock, WheelSource};
 use crate::model::platform::PythonVersion;
-use crate::model::request::{Bytecode, Distribution, Entrypoint, Request};
+use crate::model::request::{Bytecode, Copied, Distribution, Entrypoint, Healthcheck, Owner, Request};
 use crate::model::secret_text::SecretText;
 use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
 
@@ -52,11 +53,27 @@ pub(crate) enum DockerfileError {
     Copy { source_path: String },
     #[error("cannot write `{file_name}` into a Dockerfile: the wheel is only on this machine; name it by a URL")]
     LocalWheel { file_name: String },
+    #[error(
+        "cannot write the entry point `{name}` into a Dockerfile: no distribution has it; run its module with `-m`"
+    )]
+    WrittenScript { name: String },
+    #[error("cannot write a Dockerfile for an image without distributions: there is nothing that pip could install")]
+    NoDistributions,
+    #[error("cannot give `{source_path}` a mode in a Dockerfile of this builder: it needs BuildKit, Podman or Buildah")]
+    Mode { source_path: String },
     #[error("cannot write the index `{index}` into a Dockerfile: it is only on this machine; name one by a URL")]
     LocalIndex { index: SecretText },
 }
 
 impl Hints for DockerfileError {}
+
+/// Refuses a request that no Dockerfile can meet, before anything is resolved.
+pub(crate) fn refuse_hopeless(request: &Request) -> Result<(), DockerfileError> {
+    match request.runtime.written_scripts.first() {
+        Some(script) => Err(DockerfileError::WrittenScript { name: script.name.clone() }),
+        None => Ok(()),
+    }
+}
 
 /// Writes the Dockerfile.
 pub(crate) fn dockerfile(
@@ -69,6 +86,9 @@ pub(crate) fn dockerfile(
         return Err(DockerfileError::LocalWheel { file_name: wheel.file_name.clone() });
     }
     let page = Page { ingredients, request, wanted };
+    if ingredients.lock.platforms.first().wheels.is_empty() && !page.is_unpinned() {
+        return Err(DockerfileError::NoDistributions);
+    }
     // If the versions are pinned, no wheel is from such an index, so it can be left out.
     if page.is_unpinned()
         && let Some(index) = indexes::each(&ingredients.indexes).find(|index| indexes::is_local(index))
@@ -252,7 +272,7 @@ impl Page<'_> {
         listed(&install, &indexes::for_pip(&self.ingredients.indexes))
     }
 
-    /// Writes labels, the user's variables, files, the working directory and ports.
+    /// Writes labels, the user's variables, files, the working directory, ports, volumes and signals.
     fn settings(&self, text: &mut Text) -> Result<(), DockerfileError> {
         let runtime = &self.request.runtime;
         let mut labels = runtime.annotations.clone();
@@ -264,21 +284,74 @@ impl Page<'_> {
             text.line(format!("ENV {}", pair(name, value)?));
         }
         for copied in &self.request.copies {
-            let source = copied.source.to_string_lossy();
-            let is_inside = copied.source.is_relative()
-                && !copied.source.components().any(|part| matches!(part, std::path::Component::ParentDir));
-            if !is_inside {
-                return Err(DockerfileError::Copy { source_path: source.into_owned() });
-            }
-            text.line(format!("COPY {}", exec_form(&[source.into_owned(), copied.target.to_string()])));
+            let options = self.copy_options(copied)?;
+            let words = [in_context(&copied.source)?, copied.target.to_string()];
+            text.line(format!("COPY {options}{}", exec_form(&words)));
         }
+        self.application(text)?;
         if let Some(workdir) = &runtime.workdir {
             text.line(format!("WORKDIR {workdir}"));
         }
         for port in &runtime.expose {
             text.line(format!("EXPOSE {port}"));
         }
+        if !runtime.volumes.is_empty() {
+            let paths: Vec<String> = runtime.volumes.iter().map(ToString::to_string).collect();
+            if !matches!(self.wanted.style, Style::Recipe | Style::Fat) {
+                text.why("A new volume has the owner of the folder under it, so that the program can write there.");
+                let (user, group) = lean::ids(self);
+                text.run(&[], &[folded(&format!("install -d -o {user} -g {group}"), &paths)]);
+            }
+            text.line(format!("VOLUME {}", exec_form(&paths)));
+        }
+        if let Some(signal) = &runtime.stop_signal {
+            text.line(format!("STOPSIGNAL {signal}"));
+        }
+        text.lines(runtime.healthcheck.as_ref().map(|check| healthcheck(check, self.python())));
         Ok(())
+    }
+
+    /// Returns the options of a `COPY`, each with a blank after it.
+    fn copy_options(&self, copied: &Copied) -> Result<String, DockerfileError> {
+        let mut options = String::new();
+        if copied.owner != Owner::default() {
+            options += &format!("--chown={}:{} ", copied.owner.user, copied.owner.group);
+        }
+        match copied.mode {
+            Some(_) if !self.has_mounts() => {
+                return Err(DockerfileError::Mode { source_path: copied.source.display().to_string() });
+            }
+            Some(mode) => options += &format!("--chmod={mode:o} "),
+            None => {}
+        }
+        Ok(options)
+    }
+
+    /// Copies the files of the application.
+    fn application(&self, text: &mut Text) -> Result<(), DockerfileError> {
+        let Some(app) = &self.request.app else { return Ok(()) };
+        let source = app.script.as_ref().map_or_else(|| app.folder.clone(), |script| app.folder.join(script));
+        let target = format!("{}/", app.target.as_str().trim_end_matches('/'));
+        if app.script.is_none() {
+            text.why(
+                "The application. Keep `.git`, `.env`, virtual environments and caches out of it by a .dockerignore.",
+            );
+        }
+        text.line(format!("COPY {}", exec_form(&[in_context(&source)?, target])));
+        if !self.request.runtime.env.contains_key("PYTHONPATH") {
+            text.line(format!("ENV {}", pair("PYTHONPATH", app.target.as_str())?));
+        }
+        Ok(())
+    }
+
+    /// Returns the default command as a line for a shell.
+    fn cmd_of_shell(&self) -> Vec<String> {
+        let runtime = &self.request.runtime;
+        if runtime.command.is_empty() && runtime.module.is_none() && self.request.app.is_none() {
+            return runtime.cmd.clone();
+        }
+        let words = self.ingredients.entrypoint.iter().chain(&self.ingredients.cmd);
+        vec![words.map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")]
     }
 
     fn distribution(&self) -> Distribution {
@@ -295,6 +368,15 @@ impl Page<'_> {
         if !self.request.proof.verify {
             return Vec::new();
         }
+        let runtime = &self.request.runtime;
+        if runtime.command.is_empty() && runtime.module.is_none() && self.request.app.is_none() {
+            return [self.version_check(), self.own_checks()].concat();
+        }
+        // `--version` after the words of a command may start a server.
+        self.own_checks()
+    }
+
+    fn version_check(&self) -> Vec<ContainerCheck> {
         let started = self.ingredients.entrypoint.first().or(self.ingredients.cmd.first());
         let program = started.and_then(|path| path.rsplit('/').next()).unwrap_or("python3").to_owned();
         let asked = ["--version", "--help"].map(|option| match (self.is_shell(), &self.ingredients.entrypoint[..]) {
@@ -302,15 +384,46 @@ impl Page<'_> {
             (false, []) => vec![program.to_owned(), option.to_owned()],
             (false, _) => vec![option.to_owned()],
         });
-        let mut checks =
-            vec![ContainerCheck { name: format!("{program} --version"), entrypoint: None, attempts: asked.to_vec() }];
-        checks.extend(self.request.proof.checks.iter().map(|command| ContainerCheck {
+        vec![ContainerCheck { name: format!("{program} --version"), entrypoint: None, attempts: asked.to_vec() }]
+    }
+
+    fn own_checks(&self) -> Vec<ContainerCheck> {
+        let check = |command: &String| ContainerCheck {
             name: command.clone(),
             entrypoint: Some("/bin/sh".to_owned()),
             attempts: vec![vec!["-c".to_owned(), command.clone()]],
-        }));
-        checks
+        };
+        self.request.proof.checks.iter().map(check).collect()
     }
+}
+
+/// Replaces the program `python` of a command. lath's images have it, but the release does not.
+pub(crate) fn with_interpreter(mut command: Vec<String>, python: PythonVersion) -> Vec<String> {
+    if let Some(program) = command.first_mut().filter(|program| *program == "python") {
+        *program = python.interpreter();
+    }
+    command
+}
+
+/// Returns a path as it is in the folder that is built.
+fn in_context(path: &Path) -> Result<String, DockerfileError> {
+    let source = path.to_string_lossy();
+    let is_inside =
+        path.is_relative() && !path.components().any(|part| matches!(part, std::path::Component::ParentDir));
+    if !is_inside {
+        return Err(DockerfileError::Copy { source_path: source.into_owned() });
+    }
+    Ok(source.into_owned())
+}
+
+fn healthcheck(check: &Healthcheck, python: PythonVersion) -> String {
+    let times =
+        [("interval", check.interval_secs), ("timeout", check.timeout_secs), ("start-period", check.start_period_secs)];
+    let mut words = vec!["HEALTHCHECK".to_owned()];
+    words.extend(times.iter().filter_map(|(name, secs)| Some(format!("--{name}={}s", (*secs)?))));
+    words.extend(check.retries.map(|retries| format!("--retries={retries}")));
+    words.push(format!("CMD {}", exec_form(&with_interpreter(check.command.clone(), python))));
+    words.join(" ")
 }
 
 #[cfg(test)]

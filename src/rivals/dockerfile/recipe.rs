@@ -91,8 +91,9 @@ pub(super) fn finish(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileE
     text.line("ENV PATH=${PYTHONUSERBASE}/bin:${PATH}");
     text.why("The command is one line for a shell: `docker run IMAGE 'NAME --version'`.");
     text.line(format!("ENTRYPOINT {}", exec_form(&["/bin/bash".to_owned(), "-c".to_owned()])));
-    if !page.request.runtime.cmd.is_empty() {
-        text.line(folded(&format!("CMD {}", exec_form(&page.request.runtime.cmd)), &[]));
+    let cmd = page.cmd_of_shell();
+    if !cmd.is_empty() {
+        text.line(folded(&format!("CMD {}", exec_form(&cmd)), &[]));
     }
     Ok(())
 }

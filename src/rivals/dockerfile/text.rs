@@ -24,6 +24,11 @@ impl Text {
         self
     }
 
+    pub(super) fn lines(&mut self, instructions: impl IntoIterator<Item = String>) -> &mut Self {
+        self.lines.extend(instructions);
+        self
+    }
+
     pub(super) fn gap(&mut self) -> &mut Self {
         self.line("")
     }

@@ -13,6 +13,7 @@ use fs_err as fs;
 use thiserror::Error;
 
 use self::program::Ended;
+use crate::model::application::{AppFile, AppRequest};
 use crate::model::event::Listener;
 use crate::model::hint::{EngineHint, Hint, Hints};
 use crate::rivals::model::dockerfile::{ContainerCheck, EngineProgram, Mounts};
@@ -102,6 +103,7 @@ pub(crate) struct BuildJob<'a> {
     pub(crate) certificates: Option<&'a Path>,
     /// Files and directories that the Dockerfile copies, relative to the current directory.
     pub(crate) copies: &'a [PathBuf],
+    pub(crate) app: Option<&'a AppRequest>,
     pub(crate) uses_cache: bool,
 }
 
@@ -195,13 +197,22 @@ impl Engine {
     /// Creates a directory with the Dockerfile and the files that it copies.
     fn context(&self, job: &BuildJob<'_>) -> io::Result<tempfile::TempDir> {
         let folder = tempfile::tempdir()?;
-        fs::write(folder.path().join("Dockerfile"), job.text)?;
         if let (Some(file), Mounts::Unknown) = (job.certificates, job.mounts) {
             fs::copy(file, folder.path().join("ca.crt"))?;
         }
         for path in job.copies {
             copy(path, &folder.path().join(path))?;
         }
+        for (app, (path, file)) in job.app.iter().flat_map(|app| app.files.files.iter().map(move |file| (app, file))) {
+            let target = folder.path().join(&app.folder).join(path);
+            fs::create_dir_all(target.parent().unwrap_or(folder.path()))?;
+            match file {
+                AppFile::File { source, .. } => drop(fs::copy(source, target)?),
+                AppFile::Link { target: link } => fs::os::unix::fs::symlink(link, target)?,
+            }
+        }
+        // The application may have a Dockerfile of its own.
+        fs::write(folder.path().join("Dockerfile"), job.text)?;
         Ok(folder)
     }
 

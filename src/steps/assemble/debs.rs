@@ -106,7 +106,7 @@ pub(super) fn place(
             _ => {}
         }
         let mode = if entry.kind == Kind::Directory { entry.mode & 0o7777 } else { entry.mode & 0o1777 };
-        let node = Node { kind: entry.kind.clone(), mode, owner: 0, origin: origin.clone(), kept: None };
+        let node = Node { kind: entry.kind.clone(), mode, owner: 0, group: None, origin: origin.clone(), kept: None };
         assembly.tree.insert(path, node);
     }
     // The form that scanners read in images without a package manager.

@@ -14,11 +14,11 @@ mod programs;
 mod scripts;
 mod shell;
 mod shortfalls;
+mod users;
 mod wheels;
 
 use std::path::PathBuf;
 
-use fs_err as fs;
 use thiserror::Error;
 
 use self::debs::Conflicts;
@@ -29,9 +29,9 @@ use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::PlatformLock;
 use crate::model::part::{Part, PartContents};
-use crate::model::request::{AssembleRequest, Copied};
+use crate::model::request::AssembleRequest;
 use crate::model::tree::{Kind, Node, Origin, Tree};
-use crate::outside::facts::{self, Kept};
+use crate::outside::facts::Kept;
 use crate::outside::store::{Store, StoreError};
 
 #[derive(Debug, Error)]
@@ -48,6 +48,10 @@ pub(crate) enum AssembleError {
     Copy { path: PathBuf, source: std::io::Error },
     #[error("cannot copy `{path}` into the image: it is neither a file, a folder nor a link, or its name is not UTF-8")]
     CopyKind { path: PathBuf },
+    #[error("cannot put `{path}` of the application into the image: there is already a file `{target}`")]
+    Taken { path: String, target: ImagePath },
+    #[error("cannot write the console script `{name}`: the image already has one of this name, of {origin}")]
+    Script { name: String, origin: Origin },
     #[error("cannot put `{path}` of {origin} into the image: `{parent}` is not a directory there")]
     Parent { path: ImagePath, origin: Origin, parent: ImagePath },
 }
@@ -89,6 +93,9 @@ pub(crate) fn assemble(
         wheels::place(wheel, origin, &target, &mut assembly, store).map_err(of(origin))?;
         assembly.notes.extend(wheels::record_faults(origin, wheel));
     }
+    for script in request.written_scripts {
+        wheels::write_script(script, &target, &mut assembly, store)?;
+    }
     assembly.notes.extend(scripts.notes(&assembly.tree));
     assembly.notes.extend(conflicts.notes());
     assembly.notes.extend(wheels::overlaps(&wheels, request.user_base, request.version));
@@ -102,8 +109,12 @@ pub(crate) fn assemble(
     assembly.notes.extend(caches::note(&unknown));
     loader::write_cache(&mut assembly, lock.platform.architecture, store)?;
     for copied in request.copies {
-        copy(copied, &mut assembly, store)?;
+        users::copy(copied, &mut assembly, store)?;
     }
+    if let Some(app) = request.app {
+        users::place_application(app, &mut assembly, store)?;
+    }
+    users::make_volumes(request.volumes, request.owner, &mut assembly.tree);
     if let Some(workdir) = request.workdir
         && assembly.tree.find(workdir.as_str()).is_none()
     {
@@ -141,59 +152,6 @@ fn write_bytes(tree: &mut Tree, path: &str, bytes: &[u8], mode: u32, store: &Sto
 fn put(kept: Kept, path: ImagePath, mode: u32, origin: &Origin, assembly: &mut Assembly) {
     assembly.tree.insert(path, Node::file(kept.digest, kept.size_bytes, mode, origin.clone()));
     assembly.facts.add(origin, kept.digest, kept.facts);
-}
-
-/// Copies a file or a whole directory of the user, without its owners and times.
-fn copy(copied: &Copied, assembly: &mut Assembly, store: &Store) -> Result<(), AssembleError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let failed = |source| AssembleError::Copy { path: copied.source.clone(), source };
-    let kind = || AssembleError::CopyKind { path: copied.source.clone() };
-    let metadata = fs::symlink_metadata(&copied.source).map_err(failed)?;
-    let target = landing(&assembly.tree, &copied.target, metadata.is_dir());
-    if metadata.is_symlink() {
-        let link = fs::read_link(&copied.source).map_err(failed)?;
-        let link = link.to_str().ok_or_else(kind)?.to_owned();
-        assembly.tree.insert(target, Node::link(link, Origin::User));
-    } else if metadata.is_file() {
-        let mut file = fs::File::open(&copied.source).map_err(failed)?;
-        let kept = facts::keep_copied(&mut file, metadata.len(), store).map_err(|error| match error {
-            StoreError::Incoming(source) => failed(source),
-            other => other.into(),
-        })?;
-        let mode = if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
-        put(kept, target, mode, &Origin::User, assembly);
-    } else if metadata.is_dir() {
-        if !assembly.tree.nodes.contains_key(&target) {
-            assembly.tree.insert(target.clone(), Node::directory(Origin::User));
-        }
-        for entry in fs::read_dir(&copied.source).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name();
-            let target = target.join(name.to_str().ok_or_else(kind)?)?;
-            copy(&Copied { source: entry.path(), target }, assembly, store)?;
-        }
-    } else {
-        return Err(kind());
-    }
-    Ok(())
-}
-
-/// Returns the path at which a file lands that is copied to `path`. As in a Dockerfile, links among the directories are
-/// followed, such as `/bin`, and a directory is merged into the directory that a link leads to.
-fn landing(tree: &Tree, path: &ImagePath, is_directory: bool) -> ImagePath {
-    let is_directory_there = |path: &ImagePath| tree.nodes.get(path).is_some_and(|node| node.kind == Kind::Directory);
-    if let Some(own) = tree.canonical(path).filter(|own| is_directory && is_directory_there(own)) {
-        return own;
-    }
-    let mut above = path.parent();
-    while let Some(parent) = above {
-        if let Some(real) = tree.canonical(&parent) {
-            let below = &path.as_str()[parent.as_str().len()..];
-            return real.join(below).unwrap_or_else(|_| path.clone());
-        }
-        above = parent.parent();
-    }
-    path.clone()
 }
 
 /// Refuses a tree with a path below a file or a link, because such a path could lead anywhere.

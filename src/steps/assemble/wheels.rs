@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Seek as _};
 
-use super::{AssembleError, put, write_text};
+use super::{AssembleError, put, write_bytes, write_text};
 use crate::formats::mentions::Texts;
 use crate::formats::wheel::base64_url;
 use crate::model::assembly::{Assembly, InstalledScript};
@@ -14,6 +14,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{ConsoleScript, PartEntry, RecordFault, RecordFaultKind, WheelPart};
 use crate::model::platform::PythonVersion;
+use crate::model::request::WrittenScript;
 use crate::model::source::BuiltFrom;
 use crate::model::tree::{Kind, Node, Origin};
 use crate::model::user_base::UserBase;
@@ -82,6 +83,31 @@ pub(super) fn place(
         });
     }
     complete_record(&format!("{site}/{}", wheel.dist_info), &record, locked, assembly, store)
+}
+
+/// Writes a console script that no distribution has. Refuses one that would replace another.
+pub(super) fn write_script(
+    script: &WrittenScript,
+    target: &Target<'_>,
+    assembly: &mut Assembly,
+    store: &Store,
+) -> Result<(), AssembleError> {
+    let WrittenScript { name, module, function } = script;
+    let path = ImagePath::parse(&target.user_base.program(name))?;
+    if let Some(node) = assembly.tree.nodes.get(&path) {
+        return Err(AssembleError::Script { name: name.clone(), origin: node.origin.clone() });
+    }
+    let entry_point = ConsoleScript { name: name.clone(), module: module.clone(), attribute: function.clone() };
+    let text = script_text(&entry_point, &target.version.interpreter());
+    write_bytes(&mut assembly.tree, path.as_str(), text.as_bytes(), 0o755, store)?;
+    assembly.scripts.push(InstalledScript {
+        name: name.clone(),
+        distribution: String::new(),
+        module: Some(module.clone()),
+        attribute: Some(function.clone()),
+        is_requested: true,
+    });
+    Ok(())
 }
 
 /// Returns one sentence for each pair of wheels that contain the same path with different contents. A wheel can also contain
@@ -175,7 +201,14 @@ fn put_all(
 ) -> Result<(), AssembleError> {
     for entry in entries {
         let path = ImagePath::parse(&format!("{directory}/{}", entry.path))?;
-        let node = Node { kind: entry.kind.clone(), mode: entry.mode, owner: 0, origin: origin.clone(), kept: None };
+        let node = Node {
+            kind: entry.kind.clone(),
+            mode: entry.mode,
+            owner: 0,
+            group: None,
+            origin: origin.clone(),
+            kept: None,
+        };
         assembly.tree.insert(path, node);
     }
     Ok(())

@@ -6,7 +6,7 @@
 mod driver;
 mod error;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read as _};
 use std::path::Path;
 
@@ -16,10 +16,12 @@ use serde::{Deserialize, Serialize};
 use self::driver::{DRIVER, Trees, drive, open_code};
 pub(crate) use self::error::CompileError;
 use crate::formats::python_imports;
+use crate::model::application::AppRequest;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::image_path::ImagePath;
+use crate::model::launch::Started;
 use crate::model::modules::Modules;
 use crate::model::platform::{Architecture, PythonVersion};
 use crate::model::reason::Kept;
@@ -39,6 +41,10 @@ struct Compiled {
     source_digest: Option<Digest>,
     digest: Digest,
     size_bytes: u64,
+    /// Whether only the application loads it. It is then in a layer of its own, so that the layers of packages and
+    /// distributions do not change if the application imports other modules.
+    #[serde(default)]
+    is_of_application: bool,
 }
 
 /// Cache entry: the bytecode of one tree, and the packs that contain it.
@@ -98,8 +104,8 @@ fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, ver
         let Some(directory) = one.source.parent() else { continue };
         let stem = one.source.file_name().trim_end_matches(".py");
         let Ok(path) = directory.join(&format!("__pycache__/{stem}.{tag}.pyc")) else { continue };
-        let node =
-            Node { kept: Some(reason.clone()), ..Node::file(one.digest, one.size_bytes, 0o644, source.origin.clone()) };
+        let reason = if one.is_of_application { Kept::ApplicationBytecode } else { reason.clone() };
+        let node = Node { kept: Some(reason), ..Node::file(one.digest, one.size_bytes, 0o644, source.origin.clone()) };
         tree.insert(path, node);
     }
 }
@@ -107,12 +113,19 @@ fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, ver
 /// Returns the entry points of the scripts to start. These are the scripts of requested
 /// distributions, and those that the user named.
 fn entry_points(assembly: &Assembly, request: &CompileRequest<'_>) -> Vec<EntryPoint> {
-    let is_started = |script: &&InstalledScript| script.is_requested || request.scripts.contains(&script.name);
+    let by_command = request.started.and_then(|started| started.script.as_deref());
+    let is_started = |script: &&InstalledScript| {
+        script.is_requested || request.scripts.contains(&script.name) || by_command == Some(&script.name)
+    };
     let target = |script: &InstalledScript| {
         let function = script.attribute.clone().filter(|function| !function.is_empty());
         Some(EntryPoint { module: script.module.clone()?, function })
     };
     assembly.scripts.iter().filter(is_started).filter_map(target).collect()
+}
+
+fn as_key(entry: &EntryPoint) -> (&str, Option<&str>) {
+    (&entry.module, entry.function.as_deref())
 }
 
 /// Returns the top-level modules of the requested distributions. Users import them from programs of their own.
@@ -127,14 +140,31 @@ fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> 
     tree.nodes.iter().filter_map(module).collect()
 }
 
+/// Returns the module that a file of the application would be, so that its imports count.
+fn main_module(path: &ImagePath, app: &AppRequest) -> Option<EntryPoint> {
+    let inside = path.as_str().strip_prefix(app.target.as_str())?.trim_start_matches('/');
+    let module = inside.strip_suffix(".py")?.replace('/', ".");
+    Some(EntryPoint { module, function: None })
+}
+
 /// Everything that affects bytecode and the choice of files, except the files themselves.
 #[derive(Serialize)]
 struct Question<'a> {
     all: bool,
     site: &'a str,
     entry_points: Vec<(&'a str, Option<&'a str>)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application: Option<ApplicationKey<'a>>,
     interpreter: Option<&'a Digest>,
     driver: &'a str,
+}
+
+/// The parts of the key that only an application has.
+#[derive(Serialize)]
+struct ApplicationKey<'a> {
+    folder: &'a ImagePath,
+    entry_points: Vec<(&'a str, Option<&'a str>)>,
+    files: &'a BTreeSet<ImagePath>,
 }
 
 /// The compilation of a tree.
@@ -148,6 +178,9 @@ struct Compilation<'a> {
     site: String,
     /// The modules and functions from which start-up begins, sorted.
     entry_points: Vec<EntryPoint>,
+    app: Option<&'a AppRequest>,
+    /// The parts that the command of an application names.
+    started: Started,
     world: &'a World,
 }
 
@@ -158,7 +191,7 @@ impl<'a> Compilation<'a> {
     fn new(
         slim: &'a Tree,
         assembly: &'a Assembly,
-        request: &CompileRequest<'_>,
+        request: &CompileRequest<'a>,
         workshop: Option<&'a Tree>,
         world: &'a World,
     ) -> Self {
@@ -167,9 +200,16 @@ impl<'a> Compilation<'a> {
         let mut entry_points = entry_points(assembly, request);
         let modules = importable(slim, assembly, &site).into_iter();
         entry_points.extend(modules.map(|module| EntryPoint { module, function: None }));
+        let mut started = Started::default();
+        match (request.started, request.app) {
+            (Some(named), Some(_)) => started = named.clone(),
+            (Some(named), None) => entry_points.extend(named.modules.iter().cloned()),
+            (None, _) => {}
+        }
         entry_points.sort_unstable();
         entry_points.dedup();
-        Self { slim, assembly, workshop, version, bytecode: request.bytecode, site, entry_points, world }
+        let (bytecode, app) = (request.bytecode, request.app);
+        Self { slim, assembly, workshop, version, bytecode, site, entry_points, app, started, world }
     }
 
     fn reason(&self) -> Kept {
@@ -182,7 +222,12 @@ impl<'a> Compilation<'a> {
         Digest::of_key(&Question {
             all: self.bytecode == Bytecode::All,
             site: &self.site,
-            entry_points: self.entry_points.iter().map(|one| (&*one.module, one.function.as_deref())).collect(),
+            entry_points: self.entry_points.iter().map(as_key).collect(),
+            application: self.app.map(|app| ApplicationKey {
+                folder: &app.target,
+                entry_points: self.started.modules.iter().map(as_key).collect(),
+                files: &self.started.files,
+            }),
             interpreter: python.and_then(|(_, node)| node.digest()),
             driver: DRIVER,
         })
@@ -200,18 +245,27 @@ impl<'a> Compilation<'a> {
         self.slim.nodes.get(source)?.digest().copied()
     }
 
-    /// Returns the files that get bytecode.
-    fn files(&self) -> Result<BTreeSet<ImagePath>, StoreError> {
-        let modules = Modules::new(self.slim, self.version, self.site.clone());
+    /// Returns the files that get bytecode, and whether only the application loads them.
+    fn files(&self) -> Result<BTreeMap<ImagePath, bool>, StoreError> {
+        let modules = Modules::new(self.slim, self.version, self.site.clone()).with_application(self.app);
         if self.bytecode == Bytecode::All {
-            return Ok(modules.all_files().cloned().collect());
+            return Ok(modules.all_files().map(|path| (path.clone(), false)).collect());
         }
         let mut python_files = PythonFiles::new(self.slim, &self.assembly.facts, &self.world.store);
         let mut imported = BTreeSet::new();
         for path in modules.pth_files() {
             imported.extend(python_imports::of_pth(&python_files.contents(path)?));
         }
-        let files = start_up_files(&modules, &self.entry_points, imported, &mut python_files)?;
+        let files = start_up_files(&modules, &self.entry_points, imported.clone(), &mut python_files)?;
+        let mut files: BTreeMap<ImagePath, bool> = files.into_iter().map(|path| (path, false)).collect();
+        if let Some(app) = self.app {
+            let mut entry_points: Vec<EntryPoint> = self.started.modules.iter().cloned().collect();
+            entry_points.extend(self.started.files.iter().filter_map(|path| main_module(path, app)));
+            let of_application = start_up_files(&modules, &entry_points, imported, &mut python_files)?;
+            of_application.into_iter().for_each(|path| {
+                files.entry(path).or_insert(true);
+            });
+        }
         python_files.keep()?;
         Ok(files)
     }
@@ -230,19 +284,22 @@ impl<'a> Compilation<'a> {
     fn run(&self, stage: &mut Stage) -> Result<Finished, CompileError> {
         let files = self.files()?;
         let Finished { mut compiled, mut packs } = self.last();
-        compiled.retain(|one| files.contains(&one.source));
+        compiled.retain(|one| files.contains_key(&one.source));
         if packs.len() >= Self::PACKS {
             // This keeps the number of packs small, so they open quickly. It also drops bytecode that is no longer used.
             packs = vec![self.repack(&compiled)?];
         }
         let known: BTreeSet<&ImagePath> = compiled.iter().map(|one| &one.source).collect();
-        let new: Vec<&ImagePath> = files.iter().filter(|path| !known.contains(path)).collect();
+        let new: Vec<&ImagePath> = files.keys().filter(|path| !known.contains(path)).collect();
         if !new.is_empty() {
             let desk = self.world.store.temporary_dir()?;
             let sizes = self.drive(stage, &compiled, &new, desk.path())?;
             let (new, pack) = self.keep(&new, &sizes, desk.path())?;
             compiled.extend(new);
             packs.push(pack);
+        }
+        for one in &mut compiled {
+            one.is_of_application = files.get(&one.source).copied().unwrap_or(false);
         }
         Ok(Finished { compiled, packs })
     }
@@ -299,7 +356,13 @@ impl<'a> Compilation<'a> {
                 return Err(CompileError::Folder(io::ErrorKind::UnexpectedEof.into()));
             }
             let source_digest = self.source_digest(source);
-            compiled.push(Compiled { source: source.clone(), source_digest, digest, size_bytes });
+            compiled.push(Compiled {
+                source: source.clone(),
+                source_digest,
+                digest,
+                size_bytes,
+                is_of_application: false,
+            });
         }
         Ok((compiled, pack.finish()?))
     }

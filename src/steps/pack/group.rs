@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::image_path::ImagePath;
+use crate::model::reason::Kept;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 
-/// How many packages and distributions can have a layer of their own. Together with the other layers that makes ten.
+/// How many packages and distributions can have a layer of their own. Together with the other layers that makes ten, and twelve with an application.
 /// More layers would cost more, because each is a request in every pull and a directory in every overlay mount.
 const ALONE: usize = 5;
 /// The minimum size of an origin with its own layer, in bytes of files. A smaller layer is not worth a request of its
@@ -72,6 +73,10 @@ enum Place {
     Program,
     /// The files that the user copied.
     Copied,
+    /// Bytecode of packages and distributions that only the application needs.
+    ImportsOfApplication,
+    /// The files of the user's application. They change most often.
+    Application,
 }
 
 impl Place {
@@ -83,6 +88,8 @@ impl Place {
             Self::Dependencies => "dependencies".to_owned(),
             Self::Program => "program".to_owned(),
             Self::Copied => "copied files".to_owned(),
+            Self::ImportsOfApplication => "imports of the application".to_owned(),
+            Self::Application => "application".to_owned(),
         }
     }
 }
@@ -105,7 +112,7 @@ pub(super) fn group<'a>(tree: &'a Tree, requested: &[&str]) -> Vec<Group<'a>> {
     let alone = alone(&owners);
     let mut layers: BTreeMap<Place, Contents<'_>> = BTreeMap::new();
     for (entry, origin) in owners {
-        let contents = layers.entry(place(origin, requested, &alone)).or_default();
+        let contents = layers.entry(place(&entry, origin, requested, &alone)).or_default();
         let mut above = entry.path.parent();
         while let Some((path, node)) = above.and_then(|parent| tree.nodes.get_key_value(&parent)) {
             above = path.parent();
@@ -160,7 +167,7 @@ fn alone<'a>(owners: &[(Entry<'_>, &'a Origin)]) -> BTreeSet<&'a Origin> {
         let is_grouped = match origin {
             Origin::Deb { name, .. } => is_python(name),
             Origin::Wheel { .. } => false,
-            Origin::Lath | Origin::User => true,
+            Origin::Lath | Origin::User | Origin::Application => true,
         };
         if !is_grouped {
             *bytes.entry(origin).or_default() += entry.size_bytes();
@@ -172,8 +179,11 @@ fn alone<'a>(owners: &[(Entry<'_>, &'a Origin)]) -> BTreeSet<&'a Origin> {
     big.into_iter().take(ALONE).map(|(origin, _)| origin).collect()
 }
 
-fn place(origin: &Origin, requested: &[&str], alone: &BTreeSet<&Origin>) -> Place {
+fn place(entry: &Entry<'_>, origin: &Origin, requested: &[&str], alone: &BTreeSet<&Origin>) -> Place {
     match origin {
+        _ if *origin != Origin::Application && entry.node.kept == Some(Kept::ApplicationBytecode) => {
+            Place::ImportsOfApplication
+        }
         Origin::Deb { name, .. } if is_python(name) => Place::Python,
         Origin::Deb { name, .. } if alone.contains(origin) => Place::AlonePackage(name.clone()),
         Origin::Deb { .. } => Place::Base,
@@ -181,6 +191,7 @@ fn place(origin: &Origin, requested: &[&str], alone: &BTreeSet<&Origin>) -> Plac
         Origin::Wheel { name, .. } if !requested.contains(&name.as_str()) => Place::Dependencies,
         Origin::Wheel { .. } | Origin::Lath => Place::Program,
         Origin::User => Place::Copied,
+        Origin::Application => Place::Application,
     }
 }
 
@@ -276,6 +287,32 @@ mod tests {
         copied files
           folders: /data
           user: /data/x
+        ");
+    }
+
+    #[test]
+    fn bytecode_that_only_the_application_needs_is_below_its_files() {
+        let mut tree = tree(&[("/app/main.py", Origin::Application, 1)]);
+        for (path, origin) in [
+            ("/opt/app/lib/__pycache__/yaml.cpython-313.pyc", wheel("pyyaml")),
+            ("/app/__pycache__/main.cpython-313.pyc", Origin::Application),
+        ] {
+            let node = Node::file(Digest::of(b"code"), 1, 0o644, origin);
+            let node = Node { kept: Some(Kept::ApplicationBytecode), ..node };
+            tree.insert(ImagePath::parse(path).unwrap(), node);
+        }
+        insta::assert_snapshot!(listing(&group(&tree, &["tool"])), @r"
+        imports of the application
+          folders: /opt
+          folders: /opt/app
+          folders: /opt/app/lib
+          folders: /opt/app/lib/__pycache__
+          wheel pyyaml bytecode: /opt/app/lib/__pycache__/yaml.cpython-313.pyc
+        application
+          folders: /app
+          folders: /app/__pycache__
+          application: /app/main.py
+          application bytecode: /app/__pycache__/main.cpython-313.pyc
         ");
     }
 

@@ -42,6 +42,8 @@ struct EntryKey<'a> {
     path: &'a ImagePath,
     mode: u32,
     owner: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<u32>,
     kind: &'a Kind,
     hard_link_to: Option<&'a ImagePath>,
 }
@@ -65,6 +67,7 @@ pub(super) fn segment<'a>(piece: &Piece<'a>, request: PackRequest, store: &Store
         path: entry.path,
         mode: entry.node.mode,
         owner: entry.node.owner,
+        group: entry.node.group,
         kind: &entry.node.kind,
         hard_link_to: entry.link,
     };

@@ -215,9 +215,18 @@ pub(super) struct Item {
     pub(super) argument: String,
 }
 
+/// The parts of an image that its command names, and that are checked.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    /// A console script.
+    pub(super) script: Option<String>,
+    /// Imports that a start does.
+    pub(super) items: Vec<Item>,
+}
+
 /// Returns all checks. Imports and loads are first. Then come the commands that must succeed, so that they run before
 /// the time is over. The scripts are last.
-pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>) -> Vec<Task> {
+pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>, named: Named) -> Vec<Task> {
     let python = request.version.interpreter();
     let run = |scope: Scope, code: &str| {
         let options: &[&str] = if scope == Scope::Base { &["-I", "-c"] } else { &["-c"] };
@@ -229,6 +238,8 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>
     let lists = [
         // Scripts import most of the promised modules, so both share their processes.
         (Scope::Image, [entry_points(assembly), promised_modules(assembly, &site)].concat()),
+        // An application may change a process so much that other imports fail in it.
+        (Scope::Image, named.items),
         (Scope::Image, extension_modules(tree, &site)),
         (Scope::Base, extension_modules(tree, &stdlib)),
     ];
@@ -256,7 +267,9 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>
             scope: Scope::Image,
         }));
     }
-    let is_asked = |script: &&InstalledScript| script.is_requested || request.scripts.contains(&script.name);
+    let is_asked = |script: &&InstalledScript| {
+        script.is_requested || request.scripts.contains(&script.name) || named.script.as_ref() == Some(&script.name)
+    };
     for script in assembly.scripts.iter().filter(is_asked) {
         let with = |option: &str| vec![request.user_base.program(&script.name), option.to_owned()];
         tasks.push(Task::Command(Command {

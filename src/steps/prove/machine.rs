@@ -42,7 +42,7 @@ fn is_run(path: &ImagePath, node: &Node, bin: &str) -> bool {
         && match node.origin {
             Origin::Deb { .. } => is_module || is_program || is_library(),
             Origin::Wheel { .. } | Origin::Lath => is_module || is_program,
-            Origin::User => is_module || is_program || is_library() || node.is_executable(),
+            Origin::User | Origin::Application => is_module || is_program || is_library() || node.is_executable(),
         }
 }
 

@@ -13,6 +13,7 @@ mod libraries;
 mod machine;
 mod missing;
 mod modules;
+mod started;
 mod verdicts;
 
 use std::collections::BTreeMap;
@@ -151,7 +152,8 @@ pub(crate) fn prove(
         Ok(emulation) => emulation,
         Err(reason) => return Ok(skipped(NotRun::Foreign { platform, reason })),
     };
-    let tasks = checks::tasks(&made.tree, &made.assembly, request);
+    let named = started::named(made, request, &world.store)?;
+    let tasks = checks::tasks(&made.tree, &made.assembly, request, named);
     let whole = untrimmed(made);
     let (slim_digest, whole_digest) = rayon::join(|| made.tree.digest(), || whole.digest());
     let key = Digest::of_key(&ProofKey {

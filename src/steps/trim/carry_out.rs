@@ -52,6 +52,7 @@ pub(super) fn explain(tree: &mut Tree, lock: &PlatformLock, held: &Held) {
             Origin::Wheel { .. } => Kept::Required,
             Origin::Lath => Kept::EveryImage,
             Origin::User => Kept::Copied,
+            Origin::Application => Kept::Application,
         });
     }
 }

@@ -1,10 +1,10 @@
-//! The paths that must stay, because the user's `--keep` patterns match them.
+//! The paths that must stay: those that the user's `--keep` patterns match, and the files of the application.
 
 use std::collections::BTreeSet;
 
 use crate::model::glob;
 use crate::model::image_path::ImagePath;
-use crate::model::tree::Tree;
+use crate::model::tree::{Origin, Tree};
 
 /// The paths that must stay. No rule can remove or change them.
 #[derive(Debug, Default)]
@@ -12,7 +12,9 @@ pub(super) struct Held {
     /// The paths that a pattern matches. If such a path is a symbolic link, the target of the link must
     /// stay, too.
     paths: BTreeSet<ImagePath>,
-    /// The directories above them.
+    /// The files of the application.
+    application: BTreeSet<ImagePath>,
+    /// The directories above all of them.
     parents: BTreeSet<ImagePath>,
 }
 
@@ -24,7 +26,9 @@ impl Held {
             held.paths.insert(path.clone());
             held.paths.extend(tree.canonical(path));
         }
-        for path in &held.paths {
+        let is_of_application = |path: &&ImagePath| tree.nodes[*path].origin == Origin::Application;
+        held.application.extend(tree.nodes.keys().filter(is_of_application).cloned());
+        for path in held.paths.iter().chain(&held.application) {
             let mut above = path.parent();
             while let Some(parent) = above {
                 above = parent.parent();
@@ -36,7 +40,7 @@ impl Held {
 
     /// Returns whether the path must stay.
     pub(super) fn has(&self, path: &ImagePath) -> bool {
-        self.paths.contains(path) || self.parents.contains(path)
+        self.paths.contains(path) || self.application.contains(path) || self.parents.contains(path)
     }
 
     /// Returns whether `--keep` is the reason of the path itself, not only of a path below it.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fs_err as fs;
-use uv_pep440::{Version, VersionSpecifiers};
+use uv_pep440::VersionSpecifiers;
 
 use crate::formats::pyproject::{Pyproject, normalised};
 use crate::model::project::{FoundLock, LockKind, Project};
@@ -27,6 +27,7 @@ fn read(folder: &Path) -> Result<Project, Cause> {
         is_package: if toml.name.is_some() { toml.is_package } else { has_setup },
         requires_python: toml.requires_python.filter(|text| text.parse::<VersionSpecifiers>().is_ok()),
         pinned_python: pinned_python(folder),
+        has_groups: toml.has_groups,
         scripts: toml.scripts,
         locks,
     })
@@ -68,14 +69,6 @@ fn pinned_python(folder: &Path) -> Option<String> {
     version.chars().all(|c| c.is_ascii_digit() || c == '.').then(|| version.to_owned())
 }
 
-/// Returns whether a Python with this version fits `requires_python`. A text that cannot be read allows all.
-pub(crate) fn fits(requires_python: &str, version: &str) -> bool {
-    let (Ok(limits), Ok(version)) = (requires_python.parse::<VersionSpecifiers>(), version.parse::<Version>()) else {
-        return true;
-    };
-    limits.contains(&version)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,10 +106,5 @@ mod tests {
         assert_eq!(other.locks.iter().map(|lock| lock.kind).collect::<Vec<_>>(), [LockKind::Pipenv]);
         let is_package = |name: &str| read_project(&home.path().join(name)).unwrap().is_package;
         assert!(is_package("old") && is_package("older") && !is_package("app"));
-    }
-
-    #[test]
-    fn a_python_fits_within_the_limits() {
-        assert!(fits(">=3.11,<3.14", "3.13.5") && !fits(">=3.11.3", "3.11.2") && fits("nonsense", "3.13.5"));
     }
 }

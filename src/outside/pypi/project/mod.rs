@@ -25,7 +25,7 @@ use uv_pypi_types::{ConflictKind, ParsedDirectoryUrl, ParsedUrl, VerbatimParsedU
 use uv_types::BuildContext;
 use uv_workspace::{DiscoveryOptions, VirtualProject, WorkspaceCache, WorkspaceMember};
 
-pub(crate) use self::facts::{fits, read_project};
+pub(crate) use self::facts::read_project;
 use self::pinned::Pinned;
 pub(super) use self::uv_lock::Locked;
 use crate::model::project::{Extras, ProjectRequest};

@@ -168,7 +168,7 @@ pub(in crate::outside::pypi) fn of_poetry(request: &ProjectRequest) -> Result<Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::project::{Extras, PythonReason};
+    use crate::model::project::Extras;
 
     #[test]
     fn pins_become_limits_with_digests_and_direct_ones_replacements() {
@@ -186,8 +186,6 @@ mod tests {
             groups: Vec::new(),
             is_package: false,
             lock: Some(FoundLock { kind: LockKind::Pipenv, path }),
-            unused_locks: Vec::new(),
-            python: PythonReason::Default,
         };
         let pinned = Pinned::read(&request).unwrap().unwrap();
         assert_eq!(pinned.requirements.len(), 2);

@@ -1,48 +1,57 @@
 //! Scripts -> launch: the command, the environment and the user with which the image starts.
 
+mod error;
+mod words;
+
 use std::collections::BTreeMap;
 
-use thiserror::Error;
-
+use self::error::Candidates;
+pub(crate) use self::error::LaunchError;
+use self::words::Place;
 use crate::catalog::time_zones;
+use crate::formats::procfile;
+use crate::model::application::AppRequest;
 use crate::model::assembly::InstalledScript;
-use crate::model::hint::{Addition, Hint, Hints, RequestHint};
-use crate::model::launch::Launch;
+use crate::model::hint::Addition;
+use crate::model::launch::{Launch, Started};
 use crate::model::lock;
-use crate::model::platform::PythonVersion;
-use crate::model::request::{Entrypoint, RuntimeRequest};
+use crate::model::request::{Entrypoint, LaunchRequest};
 use crate::model::tree::Tree;
-use crate::model::user_base::UserBase;
+use crate::outside::app_files;
 
-#[derive(Debug, Error)]
-#[error("cannot run `{script}`: no distribution of the image installs it; it has {there}")]
-pub(crate) struct LaunchError {
-    script: String,
-    there: String,
+/// The programs of an image.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Programs<'a> {
+    /// All console scripts.
+    pub(crate) scripts: &'a [InstalledScript],
+    /// The distributions that the user named.
+    pub(crate) requested: &'a [&'a str],
+    /// The untrimmed tree. Without it, words of a command are not checked.
+    pub(crate) tree: Option<&'a Tree>,
 }
 
-impl Hints for LaunchError {
-    fn own_hints(&self) -> Vec<Hint> {
-        vec![Hint::Request(RequestHint::ChooseScript)]
-    }
-}
-
-/// Returns how the image starts its program. `scripts` are all of the image, and `requested` the distributions that the
-/// user named.
-pub(crate) fn launch(
-    scripts: &[InstalledScript],
-    requested: &[&str],
-    version: PythonVersion,
-    user_base: &UserBase,
-    runtime: &RuntimeRequest,
-) -> Result<Launch, LaunchError> {
-    let (entrypoint, cmd) = command(scripts, requested, version, user_base, runtime)?;
+/// Returns how the image starts its program.
+pub(crate) fn launch(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Launch, LaunchError> {
+    let runtime = request.runtime;
+    let env = environment(request);
+    let place = programs.tree.map(|tree| Place { tree, env: &env, request });
+    let located = |words: &[String]| place.map_or_else(|| Ok(words.to_vec()), |place| place.located(words));
+    let command = command(programs, place.as_ref(), request)?;
+    let (entrypoint, cmd) = match command {
+        Command::Words(words) => in_form(located(&words)?, runtime.entrypoint, &runtime.cmd),
+        Command::Settled { entrypoint, cmd } => (entrypoint, cmd),
+    };
+    let healthcheck = runtime.healthcheck.as_ref().map(|check| located(&check.command)).transpose()?;
+    let words = [entrypoint.as_slice(), &cmd].concat();
+    let started = place.map_or_else(Started::default, |place| place.started(&words));
     Ok(Launch {
         entrypoint,
         cmd,
-        env: environment(user_base, runtime),
         user: runtime.user.clone(),
-        workdir: runtime.workdir.clone(),
+        workdir: request.workdir().cloned(),
+        healthcheck: healthcheck.unwrap_or_default(),
+        started,
+        env,
     })
 }
 
@@ -62,7 +71,8 @@ pub(crate) fn zone_warning(launch: &Launch, tree: &Tree) -> Option<String> {
 }
 
 /// Returns the variables as `NAME=VALUE`. The user's own have priority over lath's.
-fn environment(user_base: &UserBase, runtime: &RuntimeRequest) -> Vec<String> {
+fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
+    let LaunchRequest { user_base, runtime, app, .. } = request;
     let path = user_base.bin() + ":/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
     let mut own = vec![
         // If a user is not in the image's `/etc/passwd`, an engine sets HOME to the root directory, which is not
@@ -75,6 +85,11 @@ fn environment(user_base: &UserBase, runtime: &RuntimeRequest) -> Vec<String> {
     if !["0", "root"].contains(&runtime.uid()) {
         // A user that is not in `/etc/passwd` has no name, but `getpass.getuser()` reads this variable first.
         own.push(("USER", "app".to_owned()));
+    }
+    if let Some(app) = app {
+        // `python main.py` and servers such as uvicorn find modules of the work directory, but other programs do not
+        // (docs/decisions/0111-the-command-of-an-image.md).
+        own.push(("PYTHONPATH", app.target.to_string()));
     }
     let mut all: BTreeMap<String, String> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     all.extend(runtime.env.clone());
@@ -91,42 +106,109 @@ fn namesake<'a>(scripts: &[&'a InstalledScript], requested: &[&str]) -> Option<&
     namesakes.all(|other| other.name == first.name).then_some(first.name.as_str())
 }
 
-/// Returns the entry point and the default arguments: the script that the user named, or the only script, or the one with
-/// its distribution's name. If several scripts remain, lath does not guess. An image without scripts starts Python.
+/// The command of an image.
+enum Command {
+    /// Words whose first one is a program of the image.
+    Words(Vec<String>),
+    Settled {
+        entrypoint: Vec<String>,
+        cmd: Vec<String>,
+    },
+}
+
+/// Returns the command: the user's words, or the module, or console scripts, or that of the application.
 fn command(
-    scripts: &[InstalledScript],
-    requested: &[&str],
-    version: PythonVersion,
-    user_base: &UserBase,
-    runtime: &RuntimeRequest,
-) -> Result<(Vec<String>, Vec<String>), LaunchError> {
+    programs: &Programs<'_>,
+    place: Option<&Place<'_>>,
+    request: &LaunchRequest<'_>,
+) -> Result<Command, LaunchError> {
+    let runtime = request.runtime;
+    if !runtime.command.is_empty() {
+        return Ok(Command::Words(runtime.command.clone()));
+    }
+    if let Some(module) = &runtime.module {
+        place.map_or(Ok(()), |place| place.check_module(module))?;
+        return Ok(Command::Words(vec![request.version.interpreter(), "-m".to_owned(), module.clone()]));
+    }
+    match request.app {
+        Some(app) if runtime.scripts.is_empty() && runtime.entrypoint == Entrypoint::Exec => {
+            of_application(app, programs, request)
+        }
+        _ => of_scripts(programs, request),
+    }
+}
+
+/// Returns the command of an application: its only script, or the process `web` of its Procfile.
+fn of_application(
+    app: &AppRequest,
+    programs: &Programs<'_>,
+    request: &LaunchRequest<'_>,
+) -> Result<Command, LaunchError> {
+    if let Some(script) = app.script_path() {
+        return Ok(Command::Words(vec![request.version.interpreter(), script]));
+    }
+    let procfile = app.files.procfile.as_deref().unwrap_or_default();
+    match procfile::command(procfile, "web") {
+        Some(procfile::Command::Words(words)) => Ok(Command::Words(words)),
+        Some(procfile::Command::Shell(line)) if request.runtime.shell => {
+            Ok(Command::Words(vec!["/bin/sh".to_owned(), "-c".to_owned(), line]))
+        }
+        Some(procfile::Command::Shell(line)) => Err(LaunchError::NeedsShell { line }),
+        None => {
+            let offered = programs.scripts.iter().filter(|script| script.is_requested);
+            Err(LaunchError::NoCommand(Candidates {
+                scripts: offered.map(|script| script.name.clone()).collect(),
+                processes: procfile::names(procfile).into_iter().map(str::to_owned).collect(),
+                files: app_files::programs(&app.files).into_iter().map(str::to_owned).collect(),
+            }))
+        }
+    }
+}
+
+/// Returns the entry point and the default arguments of a command. A shell gets it as one line.
+fn in_form(words: Vec<String>, form: Entrypoint, cmd: &[String]) -> (Vec<String>, Vec<String>) {
+    match form {
+        Entrypoint::Exec => (words, cmd.to_vec()),
+        Entrypoint::Shell => {
+            let line = shlex::try_join(words.iter().chain(cmd).map(String::as_str)).unwrap_or_default();
+            (vec!["/bin/sh".to_owned(), "-c".to_owned()], vec![line])
+        }
+    }
+}
+
+/// Returns the script that the user named, or the only script, or the one with its distribution's name. If several
+/// scripts remain, lath does not guess. An image without scripts starts Python.
+fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Command, LaunchError> {
+    let LaunchRequest { version, user_base, runtime, .. } = *request;
+    let scripts = programs.scripts;
+    let settled = |entrypoint: Vec<String>, cmd: Vec<String>| Ok(Command::Settled { entrypoint, cmd });
     let cmd = runtime.cmd.clone();
     if runtime.entrypoint == Entrypoint::Shell {
-        return Ok((vec!["/bin/sh".to_owned(), "-c".to_owned()], cmd));
+        return settled(vec!["/bin/sh".to_owned(), "-c".to_owned()], cmd);
     }
     if let Some(script) = runtime.scripts.iter().find(|name| !scripts.iter().any(|script| script.name == **name)) {
         let names: Vec<String> = scripts.iter().map(|script| format!("`{}`", script.name)).collect();
         let there = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
-        return Err(LaunchError { script: script.clone(), there });
+        return Err(LaunchError::NoScript { script: script.clone(), there });
     }
     let offered: Vec<&InstalledScript> = scripts.iter().filter(|script| script.is_requested).collect();
     let program = match (runtime.scripts.as_slice(), offered.as_slice()) {
         ([one], _) => Some(one.as_str()),
         ([], [one]) => Some(one.name.as_str()),
-        ([], several) => namesake(several, requested),
+        ([], several) => namesake(several, programs.requested),
         (_, _) => None,
     };
     if let Some(program) = program {
-        return Ok((vec![user_base.program(program)], cmd));
+        return settled(vec![user_base.program(program)], cmd);
     }
     // The image offers several programs. The command's first word selects one. Without a command, the first script that
     // the user named starts, or Python.
     let python = vec![version.interpreter()];
     if runtime.scripts.is_empty() && offered.is_empty() {
-        return Ok((python, cmd));
+        return settled(python, cmd);
     }
     let default = runtime.scripts.first().map_or(python, |name| vec![user_base.program(name)]);
-    Ok((Vec::new(), if cmd.is_empty() { default } else { cmd }))
+    settled(Vec::new(), if cmd.is_empty() { default } else { cmd })
 }
 
 #[cfg(test)]
@@ -148,7 +230,7 @@ mod tests {
     }
 
     fn launched(scripts: &[InstalledScript], request: &Request) -> Result<Launch, LaunchError> {
-        launch(scripts, &["tool"], request.python.version, &request.user_base, &request.runtime)
+        launch(&Programs { scripts, requested: &["tool"], tree: None }, &request.to_launch())
     }
 
     #[test]

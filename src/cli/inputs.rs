@@ -1,0 +1,370 @@
+//! The inputs without an option: which kind each is, and what follows from it. The metadata of a script are a layer of
+//! settings below all others.
+
+use std::path::{Path, PathBuf};
+
+use crate::catalog::releases::{self, Release};
+use crate::cli::failure::Failure;
+use crate::cli::layers::Settings;
+use crate::cli::projects;
+use crate::cli::values::usage;
+use crate::model::application::{AppFiles, AppRequest};
+use crate::model::event::Event;
+use crate::model::image_path::ImagePath;
+use crate::model::platform::PythonVersion;
+use crate::model::project::Project;
+use crate::model::script::ScriptMetadata;
+use crate::model::secret_text::SecretText;
+use crate::pipeline;
+
+/// The kind of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// A requirement, or a path or URL of a distribution. The resolver reads it.
+    Requirement,
+    /// A folder, perhaps with a project.
+    Folder(PathBuf),
+    /// A Python file.
+    Script(PathBuf),
+}
+
+/// Returns the kind of an input. As for pip, a word is a path only if it contains a slash, because each other word could
+/// also be a distribution.
+fn kind(word: &str) -> Kind {
+    let path = PathBuf::from(word);
+    let is_path = projects::is_path(word);
+    if is_path && path.is_dir() {
+        return Kind::Folder(path);
+    }
+    if let Some(folder) = projects::folder_of_file(&path) {
+        return Kind::Folder(folder);
+    }
+    // `discord.py` is also a distribution.
+    if word.ends_with(".py") && !word.contains("://") && (path.is_file() || is_path) {
+        return Kind::Script(path);
+    }
+    Kind::Requirement
+}
+
+/// The folder or script of the user's application.
+#[derive(Debug, Clone)]
+enum Source {
+    Folder(PathBuf),
+    Script(PathBuf),
+}
+
+/// The inputs of a request.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    pub(super) requirements: Vec<SecretText>,
+    pub(super) requirement_files: Vec<PathBuf>,
+    /// The project in the folder, if there is one.
+    pub(super) project: Option<Project>,
+    source: Option<Source>,
+    /// The settings that the input itself contains.
+    pub(super) layer: Settings,
+    /// The Pythons that the input allows.
+    requires_python: Option<String>,
+    /// Messages for the user.
+    pub(super) notices: Vec<Event>,
+}
+
+/// Sorts the inputs by their kinds.
+pub(super) fn read(settings: &Settings) -> Result<Inputs, Failure> {
+    let mut inputs =
+        Inputs { requirement_files: settings.requirements.clone().unwrap_or_default(), ..Inputs::default() };
+    let kinds: Vec<(&SecretText, Kind)> =
+        settings.requirement.iter().flatten().map(|word| (word, kind(word.exposed()))).collect();
+    let folders = kinds.iter().filter(|(_, kind)| matches!(kind, Kind::Folder(_))).count();
+    for (word, kind) in kinds {
+        let source = match kind {
+            // Of several packages, none is the project.
+            Kind::Folder(path) if folders > 1 && projects::may_be_project(&path) => {
+                inputs.requirements.push(word.clone());
+                continue;
+            }
+            Kind::Requirement => {
+                inputs.requirements.push(word.clone());
+                continue;
+            }
+            Kind::Folder(path) => Source::Folder(path),
+            Kind::Script(path) => Source::Script(path),
+        };
+        if inputs.source.replace(source).is_some() {
+            return Err(usage(
+                "cannot build an image of several folders or scripts: name one, and add others with `--copy`",
+            ));
+        }
+    }
+    match inputs.source.clone() {
+        Some(Source::Folder(folder)) => match projects::read(&folder)? {
+            Some(project) => inputs.add_project(project, settings)?,
+            None => inputs.add_folder(&folder),
+        },
+        Some(Source::Script(script)) => inputs.add_script(&script, settings)?,
+        None => {}
+    }
+    if inputs.project.is_none() {
+        projects::refuse_options(settings)?;
+    }
+    Ok(inputs)
+}
+
+impl Inputs {
+    pub(super) fn is_empty(&self) -> bool {
+        self.requirements.is_empty() && self.requirement_files.is_empty() && self.source.is_none()
+    }
+
+    /// Whether there is a folder or a script, whose files go into the work directory. The files of a package are those
+    /// that its wheel contains.
+    pub(super) fn has_application(&self) -> bool {
+        self.source.is_some() && !self.project.as_ref().is_some_and(|project| project.is_package)
+    }
+
+    /// Returns the name of the project, of the folder or of the script.
+    pub(super) fn name(&self) -> Option<String> {
+        if let Some(name) = self.project.as_ref().and_then(|project| project.name.clone()) {
+            return Some(name);
+        }
+        let path = match self.source.as_ref()? {
+            Source::Folder(folder) => fs_err::canonicalize(folder).ok()?,
+            Source::Script(script) => script.with_extension(""),
+        };
+        let name = path.file_name()?.to_str()?.to_lowercase();
+        let plain = |letter: char| if letter.is_ascii_alphanumeric() || "._-".contains(letter) { letter } else { '-' };
+        let name: String = name.chars().map(plain).collect();
+        Some(name.trim_matches(|letter: char| !letter.is_ascii_alphanumeric()).to_owned())
+    }
+
+    fn add_folder(&mut self, folder: &Path) {
+        if !self.requirement_files.is_empty() {
+            return;
+        }
+        let file = folder.join("requirements.txt");
+        if file.is_file() {
+            self.requirement_files.push(file);
+        } else if self.requirements.is_empty() {
+            let text = format!("`{}` has no requirements.txt: no distributions are installed", folder.display());
+            self.notices.push(Event::Note(text));
+        }
+    }
+
+    fn add_project(&mut self, project: Project, settings: &Settings) -> Result<(), Failure> {
+        if settings.python.is_none() && settings.base.is_none() {
+            let (release, reason) = projects::python(&project)?;
+            self.notices.push(Event::Note(reason));
+            if release.python != releases::default().python {
+                self.layer.python = Some(release.python.to_string());
+            }
+        }
+        self.notices.extend(projects::remarks(&project).into_iter().map(Event::Note));
+        self.requires_python.clone_from(&project.requires_python);
+        self.project = Some(project);
+        Ok(())
+    }
+
+    fn add_script(&mut self, script: &Path, settings: &Settings) -> Result<(), Failure> {
+        let shown = script.display();
+        let metadata = pipeline::script_metadata(script).map_err(|error| Failure::of(&error))?;
+        let has_requirements = !self.requirements.is_empty() || !self.requirement_files.is_empty();
+        let Some(metadata) = metadata else {
+            if has_requirements {
+                return Ok(());
+            }
+            return Err(usage(format!("cannot find the requirements of `{shown}`: it has no block `# /// script`"))
+                .with_hints(vec![
+                    format!("add the block with `uv add --script {shown} REQUIREMENT`"),
+                    format!("name the requirements: `lath build {shown} REQUIREMENT`"),
+                ]));
+        };
+        self.layer = tool_uv(&metadata, &shown.to_string())?;
+        self.requirements.extend(metadata.dependencies.iter().map(|text| SecretText::from(text.as_str())));
+        let Some(specifiers) = metadata.requires_python else { return Ok(()) };
+        if settings.python.is_none() && settings.base.is_none() {
+            let release = fitting_release(&specifiers, &shown.to_string())?;
+            if release.python != releases::default().python {
+                let text = format!("python {}, because `{shown}` requires python {specifiers}", release.python);
+                self.notices.push(Event::Note(text));
+                self.layer.python = Some(release.python.to_string());
+            }
+        }
+        self.requires_python = Some(specifiers);
+        Ok(())
+    }
+
+    /// Refuses a Python that the input does not allow.
+    pub(super) fn check_python(&self, python: PythonVersion) -> Result<(), Failure> {
+        let Some(specifiers) = &self.requires_python else { return Ok(()) };
+        if allows(specifiers, python, None)? {
+            return Ok(());
+        }
+        let name = self.name().unwrap_or_default();
+        Err(usage(format!("cannot build `{name}` for python {python}: it requires python {specifiers}")))
+    }
+
+    /// Lists the files of the application. They go into `target`. `outputs` are the places to which lath writes.
+    pub(super) fn application(
+        &mut self,
+        target: &ImagePath,
+        outputs: &[PathBuf],
+    ) -> Result<Option<AppRequest>, Failure> {
+        let failed = |error: pipeline::InputError| Failure::of(&error);
+        let (folder, script, files) = match &self.source {
+            _ if !self.has_application() => return Ok(None),
+            None => return Ok(None),
+            Some(Source::Folder(folder)) => {
+                (folder.clone(), None, pipeline::application(folder, outputs).map_err(failed)?)
+            }
+            Some(Source::Script(script)) => {
+                let files = pipeline::script_file(script).map_err(failed)?;
+                let name = files.files.keys().next().cloned();
+                (script.parent().map(Path::to_owned).unwrap_or_default(), name, files)
+            }
+        };
+        self.notices.extend(notices(&files));
+        Ok(Some(AppRequest { folder, script, target: target.clone(), files }))
+    }
+}
+
+/// Returns the messages about files that do not go into the image.
+fn notices(files: &AppFiles) -> Vec<Event> {
+    let named = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let mut notices = Vec::new();
+    if !files.secrets.is_empty() {
+        notices.push(Event::Warning(format!(
+            "not in the image, because they may contain secrets: {}; add a file with `--copy` if the image needs it",
+            named(&files.secrets)
+        )));
+    }
+    if !files.special.is_empty() {
+        notices.push(Event::Warning(format!(
+            "not in the image, because they are neither files nor links: {}",
+            named(&files.special)
+        )));
+    }
+    notices
+}
+
+pub(super) fn allows(specifiers: &str, python: PythonVersion, full: Option<&str>) -> Result<bool, Failure> {
+    pipeline::allows_python(specifiers, python, full).map_err(|error| Failure::of(&error))
+}
+
+/// Returns the release whose Python fits: the default one, or else the nearest, of two the newer.
+pub(super) fn fitting_release(specifiers: &str, input: &str) -> Result<&'static Release, Failure> {
+    let default = releases::default();
+    let mut fitting = Vec::new();
+    for release in releases::for_python() {
+        if allows(specifiers, release.python, release.full_python().as_deref())? {
+            fitting.push(release);
+        }
+    }
+    let distance = |release: &&Release| {
+        let [own, usual] = [release.python, default.python].map(|python| i32::from(python.minor));
+        ((own - usual).abs(), std::cmp::Reverse(release.python))
+    };
+    fitting.into_iter().min_by_key(distance).ok_or_else(|| {
+        let known: Vec<String> = releases::for_python().iter().map(|release| release.python.to_string()).collect();
+        usage(format!(
+            "cannot find a release for `{input}`: it requires python {specifiers}, and lath knows releases with {}",
+            known.join(", ")
+        ))
+    })
+}
+
+/// Returns the settings in the table `[tool.uv]` of a script. Refuses those that lath does not follow, because the image
+/// would have other versions than the user's environment.
+fn tool_uv(metadata: &ScriptMetadata, script: &str) -> Result<Settings, Failure> {
+    let mut layer = Settings::default();
+    let mut extra = Vec::new();
+    for (key, value) in metadata.tool_uv().into_iter().flatten() {
+        let refused = |key: &str| usage(format!("cannot follow `tool.uv.{key}` of `{script}`"));
+        let text = |value: &toml::Value| value.as_str().map(str::to_owned).ok_or_else(|| refused(key));
+        match key.as_str() {
+            "exclude-newer" => layer.exclude_newer = Some(text(value)?),
+            "index-url" => layer.default_index = Some(SecretText::from(text(value)?.as_str())),
+            "index" => {
+                for table in value.as_array().ok_or_else(|| refused(key))? {
+                    let table = table.as_table().ok_or_else(|| refused(key))?;
+                    let known = ["name", "url", "default"];
+                    if let Some(other) = table.keys().find(|name| !known.contains(&name.as_str())) {
+                        return Err(refused(&format!("index.{other}")));
+                    }
+                    let url = SecretText::from(text(table.get("url").ok_or_else(|| refused(key))?)?.as_str());
+                    match table.get("default").and_then(toml::Value::as_bool) {
+                        Some(true) => layer.default_index = Some(url),
+                        _ => extra.push(url),
+                    }
+                }
+            }
+            _ => return Err(refused(key)),
+        }
+    }
+    layer.index = (!extra.is_empty()).then_some(extra);
+    Ok(layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_a_path_only_with_a_slash_and_a_script_only_if_it_exists() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+        for folder in ["app", "project", "old"] {
+            fs_err::create_dir(path(folder)).unwrap();
+        }
+        for file in ["project/pyproject.toml", "old/setup.py", "report.py"] {
+            fs_err::write(path(file), "").unwrap();
+        }
+        assert_eq!(kind(&path("app")), Kind::Folder(path("app").into()));
+        assert_eq!(kind(&path("project/pyproject.toml")), Kind::Folder(path("project").into()));
+        assert_eq!(kind(&path("report.py")), Kind::Script(path("report.py").into()));
+        assert_eq!(kind("./missing.py"), Kind::Script("./missing.py".into()));
+        for folder in ["project", "old"] {
+            assert_eq!(kind(&path(folder)), Kind::Folder(path(folder).into()));
+        }
+        for word in ["src", "discord.py", "https://host/x.py", "./x-1-py3-none-any.whl"] {
+            assert_eq!(kind(word), Kind::Requirement, "{word}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_python_is_chosen() {
+        let python = |specifiers: &str| fitting_release(specifiers, "x.py").map(|release| release.python.to_string());
+        for (specifiers, expected) in
+            [(">=3.10", "3.13"), ("<3.13", "3.12"), ("<3.12", "3.11"), (">=3.14", "3.14"), ("!=3.13.*", "3.14")]
+        {
+            assert_eq!(python(specifiers).unwrap(), expected, "{specifiers}");
+        }
+        let error = python("<3").unwrap_err().to_string();
+        assert!(error.contains("cannot find a release for `x.py`: it requires python <3, and lath knows"), "{error}");
+    }
+
+    #[test]
+    fn settings_of_uv_are_followed_or_refused_by_name() {
+        let read = |text: &str| {
+            let metadata: ScriptMetadata = toml::from_str(text).unwrap();
+            tool_uv(&metadata, "x.py").map_err(|failure| failure.to_string())
+        };
+        let layer = read(
+            "[tool.uv]\nexclude-newer = '2026-01-01'\n[[tool.uv.index]]\nurl = 'https://a/'\nname = 'a'\n\
+             [[tool.uv.index]]\nurl = 'https://b/'\ndefault = true\n",
+        );
+        let expected = Settings {
+            exclude_newer: Some("2026-01-01".to_owned()),
+            index: Some(vec!["https://a/".into()]),
+            default_index: Some("https://b/".into()),
+            ..Settings::default()
+        };
+        assert_eq!(layer.unwrap(), expected);
+        for (text, name) in [
+            ("[tool.uv.sources]\nx = { path = 'x' }\n", "sources"),
+            ("[tool.uv]\nconstraint-dependencies = ['x']\n", "constraint-dependencies"),
+            ("[[tool.uv.index]]\nurl = 'https://a/'\nexplicit = true\n", "index.explicit"),
+        ] {
+            assert_eq!(read(text).unwrap_err(), format!("error: cannot follow `tool.uv.{name}` of `x.py`"));
+        }
+        assert_eq!(read("[tool.other]\nx = 1\n").unwrap(), Settings::default());
+    }
+}

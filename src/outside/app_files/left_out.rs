@@ -1,0 +1,95 @@
+//! The files that never go into an image, unless the user names them: secrets, caches, virtual environments, the data of
+//! version control, and images.
+
+use std::ffi::OsStr;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use fs_err as fs;
+
+/// Folders that programs create, and that they create again if they are not there.
+const CACHES: [&str; 11] = [
+    "__pycache__",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".tox",
+    ".nox",
+    ".git",
+    ".hg",
+    ".svn",
+    "node_modules",
+    ".ipynb_checkpoints",
+];
+
+/// Folders in a home directory that contain keys and passwords.
+const SECRET_FOLDERS: [&str; 4] = [".aws", ".gnupg", ".ssh", ".kube"];
+
+/// Files that contain keys or passwords.
+const SECRETS: [&str; 9] =
+    [".env", ".netrc", ".pypirc", ".git-credentials", ".pgpass", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"];
+
+/// The endings of files that contain private keys.
+const KEYS: [&str; 6] = ["key", "p12", "pfx", "jks", "keystore", "ppk"];
+
+/// A larger file is no private key.
+const MAX_KEY_BYTES: u64 = 1 << 20;
+
+/// The first member of each archive that lath writes, and the file that marks a folder as an image (image-layout.md).
+const OCI_LAYOUT: &str = "oci-layout";
+
+fn name(path: &Path) -> &str {
+    path.file_name().and_then(OsStr::to_str).unwrap_or_default()
+}
+
+/// Returns whether nothing in the folder goes into an image.
+pub(super) fn is_left_out_folder(path: &Path) -> bool {
+    CACHES.contains(&name(path))
+        || SECRET_FOLDERS.contains(&name(path))
+        || path.join("pyvenv.cfg").is_file()
+        || path.join(OCI_LAYOUT).is_file()
+}
+
+/// Returns whether a file is left out because of its name alone, without a word about it.
+pub(super) fn is_left_out_file(path: &Path) -> bool {
+    let name = name(path);
+    // In a worktree and in a submodule, `.git` is a file.
+    name == ".git" || name.ends_with(".pyc") || name.ends_with(".pyo")
+}
+
+/// Returns whether the file may contain a secret: a file of variables, or a private key.
+pub(super) fn is_secret(path: &Path, size_bytes: u64) -> io::Result<bool> {
+    let name = name(path);
+    let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
+    if SECRETS.contains(&name) || name.starts_with(".env.") || KEYS.contains(&ending.as_str()) {
+        return Ok(true);
+    }
+    if size_bytes > MAX_KEY_BYTES {
+        return Ok(false);
+    }
+    if ending == "pem" {
+        // It may be a certificate.
+        return Ok(contains(&fs::read(path)?, b"PRIVATE KEY-----"));
+    }
+    let start = start(path, 128)?;
+    let first = start.trim_ascii_start().split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok(first.starts_with(b"-----BEGIN ") && contains(first, b"PRIVATE KEY"))
+}
+
+/// Returns whether the file is an archive that lath wrote.
+pub(super) fn is_image(path: &Path) -> io::Result<bool> {
+    let is_tar = path.extension().is_some_and(|ending| ending == "tar");
+    let marked = || -> io::Result<bool> { Ok(start(path, OCI_LAYOUT.len() as u64 + 1)? == b"oci-layout\0") };
+    if is_tar { marked() } else { Ok(false) }
+}
+
+/// Returns the first bytes of a file.
+fn start(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    fs::File::open(path)?.take(bytes).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+pub(super) fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    memchr::memmem::find(bytes, wanted).is_some()
+}
