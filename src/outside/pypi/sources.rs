@@ -418,7 +418,11 @@ fn unreadable(file: &'static str, source: &Source, error: MetadataError) -> Sour
 
 #[cfg(test)]
 pub(super) mod tests {
+    use testkit::WheelBuilder;
+
     use super::*;
+    use crate::model::request::{BuildsRequest, Indexes, PythonRequest, Request};
+    use crate::outside::pypi::{Answer, Pypi, PypiError, System};
 
     /// For tests of the resolver in which nothing is built.
     pub(crate) struct OnlyWheels;
@@ -434,6 +438,118 @@ pub(super) mod tests {
 
         fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure> {
             panic!("{source:?}")
+        }
+    }
+
+    /// Sources whose metadata is known to the test. `Err` is the reason why a build fails.
+    struct Known {
+        texts: SourceTexts,
+        built: Result<&'static str, &'static str>,
+    }
+
+    #[derive(Debug, Error)]
+    #[error("{0}")]
+    struct Broken(&'static str);
+
+    impl Hints for Broken {
+        fn own_hints(&self) -> Vec<Hint> {
+            vec![Hint::Request(RequestHint::NameProject)]
+        }
+    }
+
+    impl Sources for Known {
+        fn texts(&self, _: &Source) -> Result<SourceTexts, SourceFailure> {
+            Ok(self.texts.clone())
+        }
+
+        fn metadata(&self, _: &Source) -> Result<String, SourceFailure> {
+            Ok(self.built.map(str::to_owned).map_err(Broken)?)
+        }
+
+        fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure> {
+            panic!("{source:?}")
+        }
+    }
+
+    /// Returns an index with a wheel of the old version of `tool`, and a source of the new one.
+    fn index() -> testkit::pypi::PyPiServer {
+        let (old, other) = (WheelBuilder::new("tool", "1.0"), WheelBuilder::new("other", "1.0"));
+        testkit::PyPi::new().built(&old).built(&other).sdist("tool-2.0.tar.gz", b"source").serve()
+    }
+
+    /// Resolves `tool` with `builds`. Returns the chosen wheels and sources.
+    fn resolved(builds: BuildsRequest, sources: &Known) -> Result<String, PypiError> {
+        let (index, home) = (index(), tempfile::tempdir().unwrap());
+        let pypi = Pypi {
+            variables: Default::default(),
+            cache_dir: home.path().to_owned(),
+            offline: false,
+            credentials: Default::default(),
+            clients: Default::default(),
+        };
+        let indexes = Indexes { default_index: Some(index.url().as_str().into()), ..Indexes::default() };
+        let python = Request::example().python;
+        let request = PythonRequest { requirements: vec!["tool".into()], indexes, builds, ..python };
+        let Answer { wheels, sources, .. } = pypi.resolve(&request, System::example(), &[], sources)?;
+        let wheels = wheels.iter().map(|wheel| format!("{} {}", wheel.name, wheel.version));
+        let sources = sources.iter().map(|chosen| {
+            assert_eq!(chosen.source.allowed, [Digest::of(b"source")]);
+            format!("{} from source", chosen.source.shown())
+        });
+        Ok(wheels.chain(sources).collect::<Vec<_>>().join(", "))
+    }
+
+    const NEW: &str = "Metadata-Version: 2.2\nName: tool\nVersion: 2.0\nRequires-Dist: other\n";
+
+    #[test]
+    fn a_newer_source_is_chosen_with_its_metadata_from_its_own_files_or_from_a_build() {
+        let published = SourceTexts { pkg_info: Some(NEW.to_owned()), ..SourceTexts::default() };
+        let project = "[project]\nname = 'tool'\nversion = '2.0'\ndependencies = ['other']";
+        let project = SourceTexts { pyproject: Some(project.to_owned()), ..SourceTexts::default() };
+        for texts in [published, project] {
+            let known = Known { texts, built: Err("must not be built") };
+            assert_eq!(resolved(BuildsRequest::default(), &known).unwrap(), "other 1.0, tool 2.0 from source");
+        }
+        // Before version 2.2 and with dynamic fields, only a build has the answer.
+        let old = NEW.replace("2.2", "2.1").replace("other", "wrong");
+        let dynamic = "[project]\nname = 'tool'\ndynamic = ['version', 'dependencies']";
+        let texts = SourceTexts { pyproject: Some(dynamic.to_owned()), pkg_info: Some(old) };
+        let known = Known { texts, built: Ok(NEW) };
+        assert_eq!(resolved(BuildsRequest::default(), &known).unwrap(), "other 1.0, tool 2.0 from source");
+    }
+
+    #[test]
+    fn the_request_decides_which_distributions_are_built() {
+        let known = |metadata| Known { texts: SourceTexts::default(), built: Ok(metadata) };
+        let tool = || vec!["tool".to_owned()];
+        let no_build = BuildsRequest { no_build: true, ..BuildsRequest::default() };
+        assert_eq!(resolved(no_build.clone(), &known("")).unwrap(), "tool 1.0");
+        let not_this = BuildsRequest { no_build_packages: tool(), ..BuildsRequest::default() };
+        assert_eq!(resolved(not_this, &known("")).unwrap(), "tool 1.0");
+        let only_this = BuildsRequest { no_binary_packages: tool(), ..no_build };
+        assert_eq!(resolved(only_this, &known(NEW)).unwrap(), "other 1.0, tool 2.0 from source");
+    }
+
+    #[test]
+    fn a_failed_build_is_reported_with_its_hints_and_so_is_other_metadata() {
+        let known = |built| Known { texts: SourceTexts::default(), built };
+        let error = resolved(BuildsRequest::default(), &known(Err("broken"))).unwrap_err();
+        let hint = Hint::Request(RequestHint::NameProject);
+        assert_eq!((error.to_string().as_str(), error.hints()), ("broken", vec![hint]));
+        let told = |text| resolved(BuildsRequest::default(), &known(Ok(text))).unwrap_err().to_string();
+        let name = told("Metadata-Version: 2.1\nName: evil\nVersion: 2.0\n");
+        assert_eq!(name, "cannot use tool 2.0: its metadata has the name `evil`");
+        let version = told("Metadata-Version: 2.1\nName: tool\nVersion: 3.0\n");
+        assert_eq!(version, "cannot use tool 2.0: its metadata has the version `3.0`");
+    }
+
+    #[test]
+    fn versions_are_the_same_in_any_spelling() {
+        for (wanted, found) in [("1.0", "1"), ("1.0", "1.0+local"), ("2.0rc1", "2.0.rc.1"), ("1+a", "1+a")] {
+            assert!(is_same_version(wanted, found), "{wanted} {found}");
+        }
+        for (wanted, found) in [("1.0", "1.1"), ("1.0+a", "1.0"), ("x", "x")] {
+            assert!(!is_same_version(wanted, found), "{wanted} {found}");
         }
     }
 }
