@@ -14,6 +14,7 @@ mod ranges;
 mod remote_wheel;
 mod requirement_files;
 mod requirements;
+mod source_queue;
 mod sources;
 mod target;
 mod wheel_metadata;
@@ -54,12 +55,14 @@ use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::requirements::{Requirements, Source};
-use crate::outside::pypi::sources::{Job, SourceMetadata, with_queue};
+use crate::outside::pypi::source_queue::{Job, with_queue};
+use crate::outside::pypi::sources::SourceMetadata;
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
-pub(crate) use crate::outside::pypi::sources::{SourceFailure, SourceTexts, Sources, is_same_version};
+pub(crate) use crate::outside::pypi::source_queue::{SourceFailure, SourceTexts, Sources};
+pub(crate) use crate::outside::pypi::sources::is_same_version;
 pub(crate) use crate::outside::pypi::target::System;
 pub(crate) use crate::outside::pypi::wheels::{Answer, ChosenSource, DirectWheel, Place};
 

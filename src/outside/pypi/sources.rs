@@ -1,11 +1,10 @@
 //! The metadata of sources: from their own files if these are complete, otherwise from a build.
 //!
-//! lath fetches sources and builds them itself, so uv's code for that is never reached. The work blocks, so each source
-//! is read on a thread of its own, while uv's futures wait.
+//! lath fetches sources and builds them itself, so uv's code for that is never reached.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
 
 use futures::channel::oneshot;
@@ -26,61 +25,13 @@ use uv_types::{BuildContext as _, HashStrategy};
 
 use crate::model::digest::Digest;
 use crate::model::hint::{Hint, Hints, RequestHint};
-use crate::model::lock::LockedWheel;
 use crate::model::secret_text::{public, without_credentials};
 use crate::model::source::{Source, SourcePlace};
 use crate::outside::credentials::Credentials;
 use crate::outside::pypi::hashes::sha256s;
 use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::source_queue::{Job, SourceFailure, SourceTexts, Task};
 use crate::outside::pypi::{Cause, redacted};
-
-/// Fetches sources, and builds them into wheels. The methods block.
-pub(crate) trait Sources: Send + Sync {
-    /// Returns the files of the source that may contain its metadata.
-    fn texts(&self, source: &Source) -> Result<SourceTexts, SourceFailure>;
-
-    /// Returns the text of METADATA, from the source's build backend.
-    fn metadata(&self, source: &Source) -> Result<String, SourceFailure>;
-
-    /// Returns the wheel of `source`, which is then in the store.
-    fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure>;
-}
-
-/// The files of a source that may contain its metadata.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SourceTexts {
-    pub(crate) pyproject: Option<String>,
-    /// `None` for a folder and a repository, because the file may be out of date there.
-    pub(crate) pkg_info: Option<String>,
-}
-
-/// The reason why a source cannot be used, with its hints.
-#[derive(Debug)]
-pub(crate) struct SourceFailure(pub(crate) Box<dyn Hints + Send + Sync>);
-
-impl fmt::Display for SourceFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for SourceFailure {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
-}
-
-impl<T: Hints + Send + Sync + 'static> From<T> for SourceFailure {
-    fn from(error: T) -> Self {
-        Self(Box::new(error))
-    }
-}
-
-impl SourceFailure {
-    pub(crate) fn hints(&self) -> &dyn Hints {
-        &*self.0
-    }
-}
 
 #[derive(Debug, Error)]
 pub(crate) enum SourceError {
@@ -129,45 +80,6 @@ impl IsBuildBackendError for Failed {
     fn is_build_backend_error(&self) -> bool {
         true
     }
-}
-
-/// A task for a thread that may block.
-pub(super) struct Job {
-    source: Source,
-    task: Task,
-}
-
-enum Task {
-    Texts(oneshot::Sender<Result<SourceTexts, SourceFailure>>),
-    Metadata(oneshot::Sender<Result<String, SourceFailure>>),
-}
-
-impl Job {
-    fn run(self, sources: &dyn Sources) {
-        // If the resolver has ended before, the result is not needed.
-        match self.task {
-            Task::Texts(reply) => drop(reply.send(sources.texts(&self.source))),
-            Task::Metadata(reply) => drop(reply.send(sources.metadata(&self.source))),
-        }
-    }
-}
-
-/// The stack of a thread that builds a source. It resolves and assembles a tree.
-const STACK_BYTES: usize = 8 << 20;
-
-/// Runs `work` with a queue for jobs. Each job runs on a thread of its own.
-pub(super) fn with_queue<T>(sources: &dyn Sources, work: impl FnOnce(Sender<Job>) -> T) -> std::io::Result<T> {
-    let (sender, queue): (Sender<Job>, Receiver<Job>) = std::sync::mpsc::channel();
-    std::thread::scope(|scope| {
-        std::thread::Builder::new().spawn_scoped(scope, move || {
-            for job in queue {
-                let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-                // Without a thread, the job is dropped, and so is its reply. That is reported.
-                let _ = thread.spawn_scoped(scope, move || job.run(sources));
-            }
-        })?;
-        Ok(work(sender))
-    })
 }
 
 /// Reads the metadata of sources.
@@ -417,29 +329,14 @@ fn unreadable(file: &'static str, source: &Source, error: MetadataError) -> Sour
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use testkit::WheelBuilder;
 
     use super::*;
+    use crate::model::lock::LockedWheel;
     use crate::model::request::{BuildsRequest, Indexes, PythonRequest, Request};
+    use crate::outside::pypi::source_queue::Sources;
     use crate::outside::pypi::{Answer, Pypi, PypiError, System};
-
-    /// For tests of the resolver in which nothing is built.
-    pub(crate) struct OnlyWheels;
-
-    impl Sources for OnlyWheels {
-        fn texts(&self, source: &Source) -> Result<SourceTexts, SourceFailure> {
-            panic!("{source:?}")
-        }
-
-        fn metadata(&self, source: &Source) -> Result<String, SourceFailure> {
-            panic!("{source:?}")
-        }
-
-        fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure> {
-            panic!("{source:?}")
-        }
-    }
 
     /// Sources whose metadata is known to the test. `Err` is the reason why a build fails.
     struct Known {
