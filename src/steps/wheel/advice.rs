@@ -1,4 +1,5 @@
-//! The output of a failed build -> what is missing: compilers, which lath adds by itself, and packages for a hint.
+//! The output of a failed build -> the things that it did not find: compilers, which lath adds by itself, and packages for
+//! a hint.
 
 use crate::catalog::builds;
 use crate::model::hint::{Addition, BuildHint, Hint};
@@ -81,7 +82,7 @@ const NETWORK: [&str; 6] = [
     "[Errno -3]",
 ];
 
-/// Returns all that the log says is missing, the last first.
+/// Returns everything that is missing according to the log, the last first.
 pub(super) fn missing(log: &str) -> Vec<Missing> {
     let mut found = Vec::new();
     for line in log.lines().rev() {
