@@ -24,6 +24,16 @@ use crate::steps::assemble::assemble;
 use crate::steps::compile::{Workbench, compile};
 use crate::steps::wheel::{self, BuildFailure, BuiltWheel, Goal, OpenSource, Order, Plan, Reason, Site, Step};
 
+/// Folders that no build reads. A tree with fewer files is laid out faster.
+const UNREAD: [&str; 6] = [
+    "/gconv/",
+    "/etc/ssl/certs/",
+    "/usr/share/ca-certificates/",
+    "/usr/share/doc/",
+    "/usr/share/locale/",
+    "/usr/share/man/",
+];
+
 /// The reason why an emulator of one program is not enough.
 const UNREGISTERED: &str = "the emulator is not registered in binfmt_misc, so a build cannot start its compilers";
 
@@ -263,7 +273,8 @@ impl<'a> FromSource<'a> {
         let version = self.request.python.version;
         let wanted = CompileRequest { bytecode, version, user_base, scripts: &[], app: None, started: None };
         let bench = Workbench { workshop: None, stage: &mut stage };
-        let tree = std::mem::take(&mut assembly.tree);
+        let mut tree = std::mem::take(&mut assembly.tree);
+        tree.nodes.retain(|path, _| !UNREAD.iter().any(|folder| path.as_str().contains(folder)));
         let tree = compile(tree, &assembly, &wanted, bench, self.world).map_err(|error| Reason::Tree(error.into()))?;
         let laid_out = Arc::new(Mutex::new(LaidOut { tree, stage }));
         trees.insert(key, Arc::clone(&laid_out));

@@ -5,6 +5,7 @@ mod circle;
 mod debs;
 mod dependencies;
 mod disk;
+mod sources;
 mod typed;
 mod wheels;
 

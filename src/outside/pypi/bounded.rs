@@ -162,7 +162,7 @@ mod tests {
                 &request,
                 crate::outside::pypi::System::example(),
                 &[],
-                &crate::outside::pypi::sources::tests::OnlyWheels,
+                &crate::outside::pypi::source_queue::OnlyWheels,
             )
             .unwrap_err();
         error.in_full()

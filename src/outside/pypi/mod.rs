@@ -18,6 +18,7 @@ mod refusals;
 mod remote_wheel;
 mod requirement_files;
 mod requirements;
+mod source_queue;
 mod sources;
 mod target;
 mod wheel_metadata;
@@ -64,13 +65,15 @@ use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::project::Wanted;
 use crate::outside::pypi::refusals::Refusals;
 use crate::outside::pypi::requirements::{Requirements, Source};
-use crate::outside::pypi::sources::{Job, SourceMetadata, with_queue};
+use crate::outside::pypi::source_queue::{Job, with_queue};
+use crate::outside::pypi::sources::SourceMetadata;
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
 pub(crate) use crate::outside::pypi::project::read_project;
-pub(crate) use crate::outside::pypi::sources::{SourceFailure, SourceTexts, Sources, is_same_version};
+pub(crate) use crate::outside::pypi::source_queue::{SourceFailure, SourceTexts, Sources};
+pub(crate) use crate::outside::pypi::sources::is_same_version;
 pub(crate) use crate::outside::pypi::target::System;
 pub(crate) use crate::outside::pypi::wheels::{Answer, ChosenSource, DirectWheel, Place};
 

@@ -357,7 +357,7 @@ mod tests {
             &request,
             crate::outside::pypi::System::example(),
             &[],
-            &crate::outside::pypi::sources::tests::OnlyWheels,
+            &crate::outside::pypi::source_queue::OnlyWheels,
         );
         let answer = answer.map_err(|error| error.in_full())?;
         let direct = answer.direct.iter().map(|wheel| format!("{} {}", wheel.name, wheel.version));

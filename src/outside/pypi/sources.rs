@@ -1,11 +1,10 @@
 //! The metadata of sources: from their own files if these are complete, otherwise from a build.
 //!
-//! lath fetches sources and builds them itself, so uv's code for that is never reached. The work blocks, so each source
-//! is read on a thread of its own, while uv's futures wait.
+//! lath fetches sources and builds them itself, so uv's code for that is never reached.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
 
 use futures::channel::oneshot;
@@ -26,61 +25,13 @@ use uv_types::{BuildContext as _, HashStrategy};
 
 use crate::model::digest::Digest;
 use crate::model::hint::{Hint, Hints, RequestHint};
-use crate::model::lock::LockedWheel;
 use crate::model::secret_text::{public, without_credentials};
 use crate::model::source::{Source, SourcePlace};
 use crate::outside::credentials::Credentials;
 use crate::outside::pypi::hashes::sha256s;
 use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::source_queue::{Job, SourceFailure, SourceTexts, Task};
 use crate::outside::pypi::{Cause, redacted};
-
-/// Fetches sources, and builds them into wheels. The methods block.
-pub(crate) trait Sources: Send + Sync {
-    /// Returns the files of the source that may contain its metadata.
-    fn texts(&self, source: &Source) -> Result<SourceTexts, SourceFailure>;
-
-    /// Returns the text of METADATA, from the source's build backend.
-    fn metadata(&self, source: &Source) -> Result<String, SourceFailure>;
-
-    /// Returns the wheel of `source`, which is then in the store.
-    fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure>;
-}
-
-/// The files of a source that may contain its metadata.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SourceTexts {
-    pub(crate) pyproject: Option<String>,
-    /// `None` for a folder and a repository, because the file may be out of date there.
-    pub(crate) pkg_info: Option<String>,
-}
-
-/// The reason why a source cannot be used, with its hints.
-#[derive(Debug)]
-pub(crate) struct SourceFailure(pub(crate) Box<dyn Hints + Send + Sync>);
-
-impl fmt::Display for SourceFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for SourceFailure {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
-}
-
-impl<T: Hints + Send + Sync + 'static> From<T> for SourceFailure {
-    fn from(error: T) -> Self {
-        Self(Box::new(error))
-    }
-}
-
-impl SourceFailure {
-    pub(crate) fn hints(&self) -> &dyn Hints {
-        &*self.0
-    }
-}
 
 #[derive(Debug, Error)]
 pub(crate) enum SourceError {
@@ -129,45 +80,6 @@ impl IsBuildBackendError for Failed {
     fn is_build_backend_error(&self) -> bool {
         true
     }
-}
-
-/// A task for a thread that may block.
-pub(super) struct Job {
-    source: Source,
-    task: Task,
-}
-
-enum Task {
-    Texts(oneshot::Sender<Result<SourceTexts, SourceFailure>>),
-    Metadata(oneshot::Sender<Result<String, SourceFailure>>),
-}
-
-impl Job {
-    fn run(self, sources: &dyn Sources) {
-        // If the resolver has ended before, the result is not needed.
-        match self.task {
-            Task::Texts(reply) => drop(reply.send(sources.texts(&self.source))),
-            Task::Metadata(reply) => drop(reply.send(sources.metadata(&self.source))),
-        }
-    }
-}
-
-/// The stack of a thread that builds a source. It resolves and assembles a tree.
-const STACK_BYTES: usize = 8 << 20;
-
-/// Runs `work` with a queue for jobs. Each job runs on a thread of its own.
-pub(super) fn with_queue<T>(sources: &dyn Sources, work: impl FnOnce(Sender<Job>) -> T) -> std::io::Result<T> {
-    let (sender, queue): (Sender<Job>, Receiver<Job>) = std::sync::mpsc::channel();
-    std::thread::scope(|scope| {
-        std::thread::Builder::new().spawn_scoped(scope, move || {
-            for job in queue {
-                let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-                // Without a thread, the job is dropped, and so is its reply. That is reported.
-                let _ = thread.spawn_scoped(scope, move || job.run(sources));
-            }
-        })?;
-        Ok(work(sender))
-    })
 }
 
 /// Reads the metadata of sources.
@@ -417,23 +329,124 @@ fn unreadable(file: &'static str, source: &Source, error: MetadataError) -> Sour
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use testkit::WheelBuilder;
+
     use super::*;
+    use crate::model::lock::LockedWheel;
+    use crate::model::request::{BuildsRequest, Indexes, PythonRequest, Request};
+    use crate::outside::pypi::source_queue::Sources;
+    use crate::outside::pypi::{Answer, Pypi, PypiError, System};
 
-    /// For tests of the resolver in which nothing is built.
-    pub(crate) struct OnlyWheels;
+    /// Sources whose metadata is known to the test. `Err` is the reason why a build fails.
+    struct Known {
+        texts: SourceTexts,
+        built: Result<&'static str, &'static str>,
+    }
 
-    impl Sources for OnlyWheels {
-        fn texts(&self, source: &Source) -> Result<SourceTexts, SourceFailure> {
-            panic!("{source:?}")
+    #[derive(Debug, Error)]
+    #[error("{0}")]
+    struct Broken(&'static str);
+
+    impl Hints for Broken {
+        fn own_hints(&self) -> Vec<Hint> {
+            vec![Hint::Request(RequestHint::NameProject)]
+        }
+    }
+
+    impl Sources for Known {
+        fn texts(&self, _: &Source) -> Result<SourceTexts, SourceFailure> {
+            Ok(self.texts.clone())
         }
 
-        fn metadata(&self, source: &Source) -> Result<String, SourceFailure> {
-            panic!("{source:?}")
+        fn metadata(&self, _: &Source) -> Result<String, SourceFailure> {
+            Ok(self.built.map(str::to_owned).map_err(Broken)?)
         }
 
         fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure> {
             panic!("{source:?}")
+        }
+    }
+
+    /// Returns an index with a wheel of the old version of `tool`, and a source of the new one.
+    fn index() -> testkit::pypi::PyPiServer {
+        let (old, other) = (WheelBuilder::new("tool", "1.0"), WheelBuilder::new("other", "1.0"));
+        testkit::PyPi::new().built(&old).built(&other).sdist("tool-2.0.tar.gz", b"source").serve()
+    }
+
+    /// Resolves `tool` with `builds`. Returns the chosen wheels and sources.
+    fn resolved(builds: BuildsRequest, sources: &Known) -> Result<String, PypiError> {
+        let (index, home) = (index(), tempfile::tempdir().unwrap());
+        let pypi = Pypi {
+            variables: Default::default(),
+            cache_dir: home.path().to_owned(),
+            offline: false,
+            credentials: Default::default(),
+            clients: Default::default(),
+        };
+        let indexes = Indexes { default_index: Some(index.url().as_str().into()), ..Indexes::default() };
+        let python = Request::example().python;
+        let request = PythonRequest { requirements: vec!["tool".into()], indexes, builds, ..python };
+        let Answer { wheels, sources, .. } = pypi.resolve(&request, System::example(), &[], sources)?;
+        let wheels = wheels.iter().map(|wheel| format!("{} {}", wheel.name, wheel.version));
+        let sources = sources.iter().map(|chosen| {
+            assert_eq!(chosen.source.allowed, [Digest::of(b"source")]);
+            format!("{} from source", chosen.source.shown())
+        });
+        Ok(wheels.chain(sources).collect::<Vec<_>>().join(", "))
+    }
+
+    const NEW: &str = "Metadata-Version: 2.2\nName: tool\nVersion: 2.0\nRequires-Dist: other\n";
+
+    #[test]
+    fn a_newer_source_is_chosen_with_its_metadata_from_its_own_files_or_from_a_build() {
+        let published = SourceTexts { pkg_info: Some(NEW.to_owned()), ..SourceTexts::default() };
+        let project = "[project]\nname = 'tool'\nversion = '2.0'\ndependencies = ['other']";
+        let project = SourceTexts { pyproject: Some(project.to_owned()), ..SourceTexts::default() };
+        for texts in [published, project] {
+            let known = Known { texts, built: Err("must not be built") };
+            assert_eq!(resolved(BuildsRequest::default(), &known).unwrap(), "other 1.0, tool 2.0 from source");
+        }
+        // Before version 2.2 and with dynamic fields, only a build has the answer.
+        let old = NEW.replace("2.2", "2.1").replace("other", "wrong");
+        let dynamic = "[project]\nname = 'tool'\ndynamic = ['version', 'dependencies']";
+        let texts = SourceTexts { pyproject: Some(dynamic.to_owned()), pkg_info: Some(old) };
+        let known = Known { texts, built: Ok(NEW) };
+        assert_eq!(resolved(BuildsRequest::default(), &known).unwrap(), "other 1.0, tool 2.0 from source");
+    }
+
+    #[test]
+    fn the_request_decides_which_distributions_are_built() {
+        let known = |metadata| Known { texts: SourceTexts::default(), built: Ok(metadata) };
+        let tool = || vec!["tool".to_owned()];
+        let no_build = BuildsRequest { no_build: true, ..BuildsRequest::default() };
+        assert_eq!(resolved(no_build.clone(), &known("")).unwrap(), "tool 1.0");
+        let not_this = BuildsRequest { no_build_packages: tool(), ..BuildsRequest::default() };
+        assert_eq!(resolved(not_this, &known("")).unwrap(), "tool 1.0");
+        let only_this = BuildsRequest { no_binary_packages: tool(), ..no_build };
+        assert_eq!(resolved(only_this, &known(NEW)).unwrap(), "other 1.0, tool 2.0 from source");
+    }
+
+    #[test]
+    fn a_failed_build_is_reported_with_its_hints_and_so_is_other_metadata() {
+        let known = |built| Known { texts: SourceTexts::default(), built };
+        let error = resolved(BuildsRequest::default(), &known(Err("broken"))).unwrap_err();
+        let hint = Hint::Request(RequestHint::NameProject);
+        assert_eq!((error.to_string().as_str(), error.hints()), ("broken", vec![hint]));
+        let told = |text| resolved(BuildsRequest::default(), &known(Ok(text))).unwrap_err().to_string();
+        let name = told("Metadata-Version: 2.1\nName: evil\nVersion: 2.0\n");
+        assert_eq!(name, "cannot use tool 2.0: its metadata has the name `evil`");
+        let version = told("Metadata-Version: 2.1\nName: tool\nVersion: 3.0\n");
+        assert_eq!(version, "cannot use tool 2.0: its metadata has the version `3.0`");
+    }
+
+    #[test]
+    fn versions_are_the_same_in_any_spelling() {
+        for (wanted, found) in [("1.0", "1"), ("1.0", "1.0+local"), ("2.0rc1", "2.0.rc.1"), ("1+a", "1+a")] {
+            assert!(is_same_version(wanted, found), "{wanted} {found}");
+        }
+        for (wanted, found) in [("1.0", "1.1"), ("1.0+a", "1.0"), ("x", "x")] {
+            assert!(!is_same_version(wanted, found), "{wanted} {found}");
         }
     }
 }

@@ -304,7 +304,7 @@ mod tests {
                 &request,
                 crate::outside::pypi::System::example(),
                 &[],
-                &crate::outside::pypi::sources::tests::OnlyWheels,
+                &crate::outside::pypi::source_queue::OnlyWheels,
             )
             .unwrap();
         let lines = answer.wheels.iter().map(|wheel| format!("{}: {}", wheel.name, wheel.required_by.join(" ")));

@@ -47,7 +47,7 @@ pub(crate) enum Bucket {
     /// The files of a source distribution that decide how it is built. Key: the digest of its archive, and the folder in
     /// it. New version: the same archive gives another value.
     Sdists,
-    /// What a step of a build from source came to: more requirements, metadata, or a wheel. Key: the source and everything
+    /// The result of a step of a build from source: more requirements, metadata, or a wheel. Key: the source and everything
     /// that takes part in its build, with the text of the driver. New version: another form of the entry, or another
     /// wheel of the same build.
     Builds,

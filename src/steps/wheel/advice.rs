@@ -1,4 +1,5 @@
-//! The output of a failed build -> what is missing: compilers, which lath adds by itself, and packages for a hint.
+//! The output of a failed build -> the things that it did not find: compilers, which lath adds by itself, and packages for
+//! a hint.
 
 use crate::catalog::builds;
 use crate::model::hint::{Addition, BuildHint, Hint};
@@ -47,7 +48,7 @@ pub(super) enum Missing {
 /// The texts before and after the name of something that is missing.
 type Pattern = (&'static str, &'static str, fn(String) -> Missing);
 
-const PATTERNS: [Pattern; 20] = [
+const PATTERNS: [Pattern; 21] = [
     ("fatal error: ", ": No such file or directory", Missing::Header),
     ("error: command '", "' failed: No such file or directory", Missing::Program),
     ("unable to execute '", "': No such file or directory", Missing::Program),
@@ -66,6 +67,7 @@ const PATTERNS: [Pattern; 20] = [
     ("Package '", "', required by", Missing::Library),
     ("No package '", "' found", Missing::Library),
     ("Dependency \"", "\" not found", Missing::Library),
+    ("Command 'pkg-config --exists ", "' returned non-zero", Missing::Library),
     ("Run-time dependency ", " found: NO", Missing::Library),
     ("ModuleNotFoundError: No module named '", "'", Missing::Module),
 ];
@@ -80,7 +82,7 @@ const NETWORK: [&str; 6] = [
     "[Errno -3]",
 ];
 
-/// Returns all that the log says is missing, the last first.
+/// Returns everything that is missing according to the log, the last first.
 pub(super) fn missing(log: &str) -> Vec<Missing> {
     let mut found = Vec::new();
     for line in log.lines().rev() {
@@ -113,9 +115,10 @@ pub(super) fn groups(missing: &[Missing]) -> Vec<&'static str> {
     missing.iter().filter_map(group).collect()
 }
 
-/// Returns a hint for each missing thing.
+/// Returns a hint for each missing thing. Unknown names are in hints only if no name is known, because a build may try
+/// several names of one library.
 pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
-    let mut hints = Vec::new();
+    let (mut hints, mut unknown) = (Vec::new(), Vec::new());
     for one in missing {
         let package = match one {
             Missing::Program(program) => {
@@ -138,10 +141,12 @@ pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
             Some(package) => hints.push(Hint::Absent { name: name.clone(), add: Addition::BuildPackage(package) }),
             // Any missing file of the source itself has the same message.
             None if matches!(one, Missing::Program(_)) => {}
-            None => hints.push(Hint::Build(BuildHint::Package { missing: name.clone() })),
+            None => unknown.push(Hint::Build(BuildHint::Package { missing: name.clone() })),
         }
     }
-    hints.dedup();
+    if !hints.iter().any(|hint| matches!(hint, Hint::Absent { .. })) {
+        hints.extend(unknown);
+    }
     hints.truncate(4);
     hints
 }
@@ -190,6 +195,10 @@ mod tests {
         let unknown = missing("fatal error: unheard/of.h: No such file or directory");
         let hint = BuildHint::Package { missing: "unheard/of.h".to_owned() };
         assert_eq!(hints(&unknown, python), [Hint::Build(hint)]);
+        let tried = ["mysqlclient", "perconaserverclient"];
+        let tried = tried.map(|name| format!("Command 'pkg-config --exists {name}' returned non-zero exit status 1."));
+        let add = Addition::BuildPackage("default-libmysqlclient-dev".to_owned());
+        assert_eq!(hints(&missing(&tried.join("\n")), python), [Hint::Absent { name: "mysqlclient".to_owned(), add }]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-"""Builds the source /work/job.json describes, with its build backend (PEP 517).
+"""Builds the source that /work/job.json describes, with its build backend (PEP 517).
 
 /work/result.json gets one of these, and /work/log gets the output of the backend:
 

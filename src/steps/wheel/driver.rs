@@ -35,7 +35,7 @@ const LOG_BYTES: u64 = 64 << 10;
 /// The maximum size of the driver's report, which may contain METADATA.
 const RESULT_BYTES: u64 = 64 << 20;
 
-/// What a build should come to.
+/// The result that a build should have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Goal {

@@ -58,7 +58,7 @@ pub(crate) struct Site<'a> {
     pub(crate) emulation: Emulation,
 }
 
-/// What a build came to.
+/// The result of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Step {
@@ -131,7 +131,7 @@ impl Order<'_> {
     }
 }
 
-/// Returns what the same build came to before, if its result is still in the store.
+/// Returns the result of the same build, if it is still in the store.
 pub(crate) fn known(order: &Order<'_>, world: &World) -> Option<Step> {
     let step: Step = world.store.entry(Bucket::Builds, &order.key(order.goal))?;
     match &step {
