@@ -100,6 +100,32 @@ impl Typed for Inputs {
     }
 }
 
+/// The lock that an image is built from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The lock")]
+pub(super) struct Locking {
+    /// Build from this lock, which must match the request [default: pylock.toml, if `--locked` or `--frozen` is given]
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+    /// Build from the lock, which must match the request
+    #[arg(long)]
+    locked: bool,
+    /// Build from the lock, also if the inputs have changed
+    #[arg(long, conflicts_with = "locked")]
+    frozen: bool,
+}
+
+impl Typed for Locking {
+    fn typed(&self) -> Settings {
+        Settings {
+            lock: self.lock.clone(),
+            locked: flag(self.locked),
+            frozen: flag(self.frozen),
+            ..Settings::default()
+        }
+    }
+}
+
 /// The options that only lath's own images have.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How small")]

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cli::args::{
-    Checks, Compiled, Destinations, Inputs, Labels, Name, Packing, Program, ProofTime, Size, Sources,
+    Checks, Compiled, Destinations, Inputs, Labels, Locking, Name, Packing, Program, ProofTime, Size, Sources,
 };
 use crate::cli::command::{Call, Command};
 use crate::cli::failure::Failure;
@@ -16,6 +16,8 @@ use crate::present::summary;
 pub(super) struct Build {
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    locking: Locking,
     #[command(flatten)]
     size: Size,
     #[command(flatten)]
@@ -42,6 +44,7 @@ impl Typed for Build {
     fn typed(&self) -> Settings {
         joined([
             self.inputs.typed(),
+            self.locking.typed(),
             self.size.typed(),
             self.compiled.typed(),
             self.program.typed(),

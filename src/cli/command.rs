@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{self, Settings, Typed};
+use crate::cli::locked;
 use crate::cli::screen::Screen;
 use crate::cli::settings;
 use crate::model::event::Listener;
@@ -35,9 +36,9 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Returns the request of these settings.
+    /// Returns the request of these settings, and of the lock that they name.
     pub(super) fn request(&self, settings: &Settings) -> Result<Request, Failure> {
-        settings::request(settings, &self.environment)
+        locked::request(settings, &self.environment)
     }
 
     pub(super) fn cache_dir(&self) -> Result<PathBuf, Failure> {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::model::hint::{Addition, ArchiveHint, EngineHint, Hint, MachineHint, NetworkHint, ProofHint, RequestHint};
+use crate::model::hint::{
+    Addition, ArchiveHint, EngineHint, Hint, LockHint, MachineHint, NetworkHint, ProofHint, RequestHint,
+};
 
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,6 +27,7 @@ impl fmt::Display for Hint {
             Self::Archive(hint) => archive(hint, f),
             Self::Machine(hint) => f.write_str(machine(*hint)),
             Self::Engine(hint) => f.write_str(engine(*hint)),
+            Self::Lock(hint) => lock(hint, f),
             Self::Resolver { text } => f.write_str(text),
         }
     }
@@ -95,6 +98,30 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         RequestHint::OtherDestination => f.write_str("use another destination with `-o DEST`, or another file"),
         RequestHint::Gzip => f.write_str("leave out `--compression zstd`: every engine reads gzip"),
     }
+}
+
+fn lock(hint: &LockHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(match hint {
+        LockHint::Write => "write it with `lath lock` and the same inputs and options",
+        LockHint::Again => {
+            "write it again with `lath lock` and the same inputs and options, or use it as it is with `--frozen`"
+        }
+        LockHint::Platforms { platforms } => {
+            return write!(f, "write it again with `lath lock --platform {}`", platforms.join(","));
+        }
+        LockHint::NameAsInput { path } => {
+            return write!(
+                f,
+                "name it as the input, so that the packages of the release are chosen: `lath build {path}`"
+            );
+        }
+        LockHint::NewerLath => "use a newer lath, or write the lock again with `lath lock`",
+        LockHint::Restore => "restore the file, or write it again with `lath lock`",
+        LockHint::VendorAgain => "write the folder again with `lath lock --vendor DIR`",
+        LockHint::Credentials => {
+            "a lock contains no credentials: give them in a netrc file, or name the index with them"
+        }
+    })
 }
 
 fn proof(hint: &ProofHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {

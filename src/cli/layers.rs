@@ -103,6 +103,10 @@ layer! {
         jobs: usize,
         compression: String,
 
+        lock: PathBuf,
+        locked: bool,
+        frozen: bool,
+
         volume: Vec<String>,
 
         style: Style,
@@ -132,11 +136,14 @@ impl Settings {
     /// `--check` is an example: it has to run even if `LATH_NO_VERIFY` is set.
     fn without_excluded(mut self) -> Self {
         let (is_quiet, is_verbose) = (self.quiet == Some(true), self.verbose == Some(true));
+        let (is_locked, is_frozen) = (self.locked == Some(true), self.frozen == Some(true));
         let exclusions = [
             (self.check.is_some(), &mut self.no_verify),
             (self.style.is_some(), &mut self.fat),
             (self.apt.is_some(), &mut self.measure),
             (self.older_than.is_some(), &mut self.all),
+            (is_locked, &mut self.frozen),
+            (is_frozen, &mut self.locked),
             (is_quiet, &mut self.verbose),
             (is_verbose, &mut self.quiet),
         ];

@@ -14,6 +14,8 @@ mod environment;
 mod failure;
 mod hints;
 mod layers;
+mod lock;
+mod locked;
 mod panic;
 mod run;
 mod screen;
@@ -34,9 +36,10 @@ use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
-const COMMANDS: [Entry; 6] = [
+const COMMANDS: [Entry; 7] = [
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
+    Entry::of::<lock::Lock>("lock"),
     Entry::of::<dockerfile::Dockerfile>("dockerfile"),
     Entry::of::<compare::Compare>("compare"),
     Entry::of::<cache::Cache>("cache"),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::args::{Compiled, Inputs, Program, Size, Sources};
+use crate::cli::args::{Compiled, Inputs, Locking, Program, Size, Sources};
 use crate::cli::command::{Call, Command};
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, joined, list};
@@ -14,6 +14,8 @@ use crate::pipeline;
 pub(super) struct Run {
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    locking: Locking,
     #[command(flatten)]
     size: Size,
     #[command(flatten)]
@@ -34,6 +36,7 @@ impl Typed for Run {
     fn typed(&self) -> Settings {
         let image = joined([
             self.inputs.typed(),
+            self.locking.typed(),
             self.size.typed(),
             self.compiled.typed(),
             self.program.typed(),

@@ -88,6 +88,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         proof: ProofRequest { checks, verify: !settings.no_verify.unwrap_or(false), limit_secs },
         pack: PackRequest { compression, epoch_secs: epoch_secs(environment)? },
         output: OutputRequest { name, destinations, metadata_file: settings.metadata_file.clone() },
+        lock: None,
     })
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod ldcache;
 pub(crate) mod mentions;
 pub(crate) mod metadata;
 pub(crate) mod oci;
+pub(crate) mod pylock;
 pub(crate) mod python_imports;
 pub(crate) mod relation;
 pub(crate) mod release;

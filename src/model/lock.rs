@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
 use crate::model::hint::Hint;
+use crate::model::lock_file::LockedRelease;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
@@ -28,6 +29,8 @@ pub(crate) struct PlatformLock {
     /// Programs and libraries that a distribution is known to use but that no package of the lock contains. lath reports
     /// them and does not add them.
     pub(crate) hints: Vec<Hint>,
+    /// The Release files of the archive that the packages were chosen from.
+    pub(crate) releases: Vec<LockedRelease>,
 }
 
 impl PlatformLock {

@@ -13,6 +13,7 @@ pub(crate) mod image_name;
 pub(crate) mod image_path;
 pub(crate) mod launch;
 pub(crate) mod lock;
+pub(crate) mod lock_file;
 pub(crate) mod made;
 pub(crate) mod modules;
 pub(crate) mod non_empty;

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::model::destination::Destination;
 use crate::model::image_path::ImagePath;
+use crate::model::lock_file::{LockFile, LockRequest};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::secret_text::SecretText;
@@ -34,6 +35,8 @@ pub(crate) struct Request {
     pub(crate) proof: ProofRequest,
     pub(crate) pack: PackRequest,
     pub(crate) output: OutputRequest,
+    /// The lock that decides the wheels and packages. Without one, they are resolved.
+    pub(crate) lock: Option<LockRequest>,
 }
 
 impl Request {
@@ -44,6 +47,7 @@ impl Request {
             base: &self.base,
             has_shell: self.runtime.shell || self.runtime.entrypoint == Entrypoint::Shell,
             trim: self.trim.level,
+            lock: self.lock.as_ref().map(|lock| &lock.file),
         }
     }
 
@@ -98,6 +102,8 @@ pub(crate) struct ResolveRequest<'a> {
     /// Whether the image has a shell.
     pub(crate) has_shell: bool,
     pub(crate) trim: TrimLevel,
+    /// If there is a lock, nothing is resolved.
+    pub(crate) lock: Option<&'a LockFile>,
 }
 
 /// The inputs that decide which files the untrimmed tree has, in addition to those of the parts.
@@ -423,6 +429,7 @@ impl Request {
             proof: ProofRequest { checks: Vec::new(), verify: true, limit_secs: 0 },
             pack: PackRequest { compression: Compression::Gzip(6), epoch_secs: 0 },
             output: OutputRequest { name: "tool".to_owned(), destinations: Vec::new(), metadata_file: None },
+            lock: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod failure;
+mod locked;
 mod receipt;
 
 use std::borrow::Cow;
@@ -32,6 +33,7 @@ use crate::steps::seal::seal;
 use crate::steps::trim::trim;
 
 pub(crate) use self::failure::BuildError;
+pub(crate) use self::locked::{foreign_lock, lock, read_lock};
 use crate::model::world_settings::WorldSettings;
 use crate::outside::world::{World, WorldError};
 
@@ -71,11 +73,18 @@ pub(crate) struct Opened {
 }
 
 /// Returns the request with the Python of its release. It is read from the release's archive if it is only expected.
+/// Refuses a lock that was made for another request.
 pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
+    locked::refuse_other(request, world)?;
     if !request.python.is_expected {
         return Ok(Cow::Borrowed(request));
     }
     let mut request = request.clone();
+    if let Some(lock) = &request.lock {
+        request.python.version = lock.file.request.python;
+        request.python.is_expected = false;
+        return Ok(Cow::Owned(request));
+    }
     request.python.version = own_python(&request.base, *request.platforms.first(), world)?;
     request.python.is_expected = false;
     Ok(Cow::Owned(request))
@@ -83,6 +92,11 @@ pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result
 
 /// Chooses the wheels and the packages of a platform. Only the wheels are fetched.
 pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &World) -> Result<Resolved, BuildError> {
+    if let Some(file) = request.lock {
+        let lock = locked::of_platform(file, platform)?;
+        let wheels = fetch_and_open(&lock.wheels.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
+        return Ok(Resolved { lock, wheels });
+    }
     choose_packages(choose(request, platform, world)?, world)
 }
 
@@ -93,6 +107,9 @@ pub(crate) fn resolve_and_open(
     platform: Platform,
     world: &World,
 ) -> Result<Opened, BuildError> {
+    if let Some(file) = request.lock {
+        return locked::open(locked::of_platform(file, platform)?, world);
+    }
     let choice = choose(request, platform, world)?;
     let base = choice.base.clone();
     let (ahead, resolved) = Ahead::open(&base, world, || choose_packages(choice, world));
@@ -147,8 +164,12 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
         return Ok(None);
     }
     let (python, base) = (request.python.bare(), request.base.bare());
-    let wanted = ResolveRequest { python: &python, base: &base, has_shell: false, trim: request.trim.level };
-    let Opened { lock, parts } = resolve_and_open(wanted, host, world)?;
+    let wanted =
+        ResolveRequest { python: &python, base: &base, has_shell: false, trim: request.trim.level, lock: None };
+    let Opened { lock, parts } = match locked::workshop(request, host) {
+        Some(lock) => locked::open(lock, world)?,
+        None => resolve_and_open(wanted, host, world)?,
+    };
     let wanted = AssembleRequest { base: &base, copies: &[], ..request.to_assemble() };
     Ok(Some(assemble(&lock, &parts, &wanted, &world.store)?.tree))
 }

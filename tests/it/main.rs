@@ -7,6 +7,7 @@ mod dockerfile;
 mod inputs;
 mod interrupt;
 mod limits;
+mod locks;
 mod mirrors;
 mod platforms;
 mod refusals;

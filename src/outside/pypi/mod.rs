@@ -6,6 +6,7 @@ mod ahead;
 mod bounded;
 mod explain;
 mod indexes;
+mod inputs;
 mod lookahead;
 mod metadata_entry;
 mod no_builds;
@@ -55,6 +56,7 @@ use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
+pub(crate) use crate::outside::pypi::inputs::Inputs;
 pub(crate) use crate::outside::pypi::target::System;
 pub(crate) use crate::outside::pypi::wheels::{Answer, DirectWheel, Place};
 

@@ -9,8 +9,8 @@
 pub(crate) enum Bucket {
     /// The InRelease file of a pocket, and its entity tag. Key: its URL. New version: another form of the entry.
     Releases,
-    /// The text of an InRelease whose signature was verified. Key: the keyring and the signed text. New version: another
-    /// rule for which signatures count.
+    /// The text of an InRelease whose signature was verified, and the keys that signed it. Key: the keyring and the
+    /// signed text. New version: another form of the entry, or another rule for which signatures count.
     VerifiedReleases,
     /// When an archive's lists of all files could not be fetched, in seconds since 1970. Key: the digests of the lists.
     /// New version: another form of the entry.
@@ -59,7 +59,7 @@ impl Bucket {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Releases => "releases-1",
-            Self::VerifiedReleases => "verified-1",
+            Self::VerifiedReleases => "verified-2",
             Self::ListsOutOfReach => "lists-out-of-reach-1",
             Self::BaseFacts => "base-facts-1",
             Self::DebianHalves => "debian-half-4",

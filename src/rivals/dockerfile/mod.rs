@@ -337,6 +337,7 @@ mod tests {
             wheels: vec![wheel],
             debs: Vec::new(),
             hints: Vec::new(),
+            releases: Vec::new(),
         };
         let lock = Lock { python: request.python.version, base: request.base.clone(), platforms: NonEmpty::of(half) };
         let wanted = DockerfileRequest {

@@ -171,7 +171,8 @@ impl Choice<'_> {
         let half = self.packages.half(&self.request, &needs)?;
         let mut hints = calls::unanswered(&wheels, &half.debs);
         hints.extend(half.uncarried(&self.request.base.suite));
-        Ok(PlatformLock { platform: self.platform, wheels, debs: half.debs, hints })
+        let releases = self.packages.snapshot.releases;
+        Ok(PlatformLock { platform: self.platform, wheels, debs: half.debs, hints, releases })
     }
 }
 
@@ -381,6 +382,12 @@ impl Packages<'_> {
         }
         Ok(half)
     }
+}
+
+/// Returns hints for programs and libraries that the distributions of a lock are known to use, and that its packages do
+/// not contain.
+pub(crate) fn known_calls(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Hint> {
+    calls::unanswered(wheels, debs)
 }
 
 /// Returns the version of the release's own Python, which is that of its package `python3`.

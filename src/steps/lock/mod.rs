@@ -1,0 +1,14 @@
+//! Lock files: the lock of every platform -> `pylock.toml`, and back; the differences between a lock and a request.
+
+mod compare;
+mod error;
+mod read;
+mod write;
+
+pub(crate) use self::compare::{Wanted, refuse_other};
+pub(crate) use self::error::LockError;
+pub(crate) use self::read::{Named, of_platform, read};
+pub(crate) use self::write::write;
+
+#[cfg(test)]
+mod tests;
