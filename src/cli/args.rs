@@ -113,6 +113,12 @@ pub(super) struct Locking {
     /// Build from the lock, also if the inputs have changed
     #[arg(long, conflicts_with = "locked")]
     frozen: bool,
+    /// A folder with the files of the lock, as `lath lock --vendor` writes it
+    #[arg(long, value_name = "DIR")]
+    vendor: Option<PathBuf>,
+    /// The archive of packages that left the mirror [default: snapshot.debian.org or snapshot.ubuntu.com]
+    #[arg(long, value_name = "URL")]
+    snapshot: Option<SecretText>,
 }
 
 impl Typed for Locking {
@@ -121,6 +127,8 @@ impl Typed for Locking {
             lock: self.lock.clone(),
             locked: flag(self.locked),
             frozen: flag(self.frozen),
+            vendor: self.vendor.clone(),
+            snapshot: self.snapshot.clone(),
             ..Settings::default()
         }
     }

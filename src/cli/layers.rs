@@ -106,6 +106,15 @@ layer! {
         lock: PathBuf,
         locked: bool,
         frozen: bool,
+        vendor: PathBuf,
+        snapshot: SecretText,
+        upgrade: bool,
+        upgrade_package: Vec<String>,
+        /// `--check` of `lath lock`.
+        check_lock: bool,
+        /// The file for the lock, and the folder for its files: `--output` and `--vendor` of `lath lock`.
+        lock_output: PathBuf,
+        lock_vendor: PathBuf,
 
         volume: Vec<String>,
 

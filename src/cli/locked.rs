@@ -27,7 +27,7 @@ fn from(file: LockFile, settings: &Settings, environment: &Environment) -> Resul
     } else {
         settings::request(&settings.clone().over(layer(&file.request)), environment)?
     };
-    request.lock = Some(LockRequest { file, compares_inputs });
+    request.lock = Some(LockRequest { file, compares_inputs, snapshot: settings.snapshot.clone() });
     Ok(request)
 }
 

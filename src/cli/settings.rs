@@ -77,6 +77,8 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
                 extra: all(&settings.index),
                 exclude_newer: settings.exclude_newer.clone(),
             },
+            lock: None,
+            preferred: Vec::new(),
         },
         base,
         platforms: platforms(settings)?,
@@ -331,6 +333,7 @@ pub(super) fn world(settings: &Settings, environment: &Environment, cache_dir: P
         variables: environment.all(),
         netrc: environment.netrc(),
         keyring: settings.keyring.clone(),
+        vendor: settings.vendor.clone(),
     }
 }
 

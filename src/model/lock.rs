@@ -95,6 +95,9 @@ pub(crate) struct LockedDeb {
     pub(crate) version: String,
     pub(crate) architecture: String,
     pub(crate) url: String,
+    /// Other URLs of the same file, for the case that the server does not have it at `url` any more.
+    #[serde(default)]
+    pub(crate) other_urls: Vec<String>,
     pub(crate) digest: Digest,
     pub(crate) size_bytes: u64,
     pub(crate) why: Why,
@@ -127,7 +130,31 @@ impl LockedWheel {
 }
 
 impl LockedDeb {
+    /// Returns the name of its file: `libc6_2.41-12_amd64.deb`.
+    pub(crate) fn file_name(&self) -> String {
+        format!("{}_{}_{}.deb", self.name, self.version, self.architecture)
+    }
+
     pub(crate) fn origin(&self) -> Origin {
         Origin::Deb { name: self.name.clone(), version: self.version.clone() }
+    }
+}
+
+#[cfg(test)]
+impl LockedDeb {
+    /// Returns a package without contents, for tests to change.
+    pub(crate) fn example(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            architecture: "amd64".to_owned(),
+            url: String::new(),
+            other_urls: Vec::new(),
+            digest: Digest::of(b""),
+            size_bytes: 0,
+            why: Why::Interpreter,
+            required_by: Vec::new(),
+            is_base: false,
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::model::digest::Digest;
 use crate::model::lock::PlatformLock;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::request::{Prereleases, TrimLevel};
+use crate::model::secret_text::SecretText;
 
 /// The name of a lock in the current folder, if the user names none.
 pub(crate) const DEFAULT_LOCK: &str = "pylock.toml";
@@ -69,9 +70,9 @@ pub(crate) struct LockedRelease {
     pub(crate) suite: String,
     /// The archive, without credentials.
     pub(crate) mirror: String,
-    /// The `Date` of the file, in seconds since 1970.
+    /// The `Date` of the file, as in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) date_secs: Option<i64>,
+    pub(crate) date: Option<String>,
     /// The fingerprints of the keys that signed it, in lower-case hexadecimal digits.
     pub(crate) keys: Vec<String>,
 }
@@ -82,4 +83,6 @@ pub(crate) struct LockRequest {
     pub(crate) file: LockFile,
     /// Whether the user's inputs must be those of the lock. If not, the inputs of the lock are used.
     pub(crate) compares_inputs: bool,
+    /// The archive of packages that left the mirror. `None` means the distribution's own.
+    pub(crate) snapshot: Option<SecretText>,
 }

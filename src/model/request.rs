@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::model::destination::Destination;
 use crate::model::image_path::ImagePath;
-use crate::model::lock_file::{LockFile, LockRequest};
+use crate::model::lock_file::LockRequest;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::secret_text::SecretText;
@@ -47,7 +47,7 @@ impl Request {
             base: &self.base,
             has_shell: self.runtime.shell || self.runtime.entrypoint == Entrypoint::Shell,
             trim: self.trim.level,
-            lock: self.lock.as_ref().map(|lock| &lock.file),
+            lock: self.lock.as_ref(),
         }
     }
 
@@ -103,7 +103,7 @@ pub(crate) struct ResolveRequest<'a> {
     pub(crate) has_shell: bool,
     pub(crate) trim: TrimLevel,
     /// If there is a lock, nothing is resolved.
-    pub(crate) lock: Option<&'a LockFile>,
+    pub(crate) lock: Option<&'a LockRequest>,
 }
 
 /// The inputs that decide which files the untrimmed tree has, in addition to those of the parts.
@@ -161,6 +161,18 @@ pub(crate) struct PythonRequest {
     pub(crate) constraint_files: Vec<PathBuf>,
     pub(crate) prereleases: Prereleases,
     pub(crate) indexes: Indexes,
+    /// A `pylock.toml` of another tool that contains the wheels. Then there are no requirements.
+    pub(crate) lock: Option<PathBuf>,
+    /// Versions that are chosen if they fit, even if there are newer ones.
+    pub(crate) preferred: Vec<Pin>,
+}
+
+/// A version of a distribution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pin {
+    /// The normalised name (PEP 503).
+    pub(crate) name: String,
+    pub(crate) version: String,
 }
 
 impl PythonRequest {
@@ -171,6 +183,8 @@ impl PythonRequest {
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),
             indexes: self.indexes.clone(),
+            lock: None,
+            preferred: Vec::new(),
             ..*self
         }
     }
@@ -400,6 +414,8 @@ impl Request {
                 constraint_files: Vec::new(),
                 prereleases: Prereleases::IfNecessary,
                 indexes: Indexes::default(),
+                lock: None,
+                preferred: Vec::new(),
             },
             base: BaseRequest {
                 distribution: Distribution::Debian,

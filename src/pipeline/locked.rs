@@ -5,9 +5,9 @@ use std::path::Path;
 use super::ahead::fetch_and_open;
 use super::{BuildError, Opened, Resolved, resolve, with_own_python};
 use crate::model::lock::{Parcel, PlatformLock};
-use crate::model::lock_file::{LockFile, LockedRequest};
+use crate::model::lock_file::{LockFile, LockRequest, LockedRequest};
 use crate::model::platform::Platform;
-use crate::model::request::{Entrypoint, Request};
+use crate::model::request::{BaseRequest, Entrypoint, Request};
 use crate::outside::pypi::Inputs;
 use crate::outside::world::World;
 use crate::steps::emit;
@@ -43,6 +43,12 @@ pub(crate) fn lock(request: &Request, path: &Path, world: &World) -> Result<(), 
 /// Refuses the lock of the request if it was made for another one.
 pub(super) fn refuse_other(request: &Request, world: &World) -> Result<(), BuildError> {
     let Some(lock) = &request.lock else { return Ok(()) };
+    let Request { python, base, .. } = request;
+    let indexes = python.indexes.extra.iter().chain(&python.indexes.default_index);
+    for url in indexes.chain(&base.mirror).chain(&base.security_mirror).chain(&lock.snapshot) {
+        // The lock has no credentials.
+        world.http.credentials().remember(url.exposed());
+    }
     let mut wanted = if lock.compares_inputs { locked_request(request, world)? } else { without_inputs(request) };
     if request.python.is_expected {
         wanted.python = lock.file.request.python;
@@ -52,8 +58,12 @@ pub(super) fn refuse_other(request: &Request, world: &World) -> Result<(), Build
 }
 
 /// Returns the lock of a platform.
-pub(super) fn of_platform(file: &LockFile, platform: Platform) -> Result<PlatformLock, BuildError> {
-    let mut lock = lock_step::of_platform(file, platform)?;
+pub(super) fn of_platform(
+    request: &LockRequest,
+    base: &BaseRequest,
+    platform: Platform,
+) -> Result<PlatformLock, BuildError> {
+    let mut lock = lock_step::of_platform(request, base, platform)?;
     lock.hints.splice(0..0, known_calls(&lock.wheels, &lock.debs));
     Ok(lock)
 }
@@ -68,9 +78,10 @@ pub(super) fn open(lock: PlatformLock, world: &World) -> Result<Opened, BuildErr
 
 /// Returns the bare Python for this machine that a lock contains, if it is also for this machine.
 pub(super) fn workshop(request: &Request, host: Platform) -> Option<PlatformLock> {
-    let lock = request.lock.as_ref()?.file.of_platform(host)?;
+    let lock = request.lock.as_ref()?;
+    let lock = lock_step::of_platform(lock, &request.base, host).ok()?;
     let debs = lock.debs.iter().filter(|deb| deb.is_base).cloned().collect();
-    Some(PlatformLock { debs, wheels: Vec::new(), hints: Vec::new(), ..lock.clone() })
+    Some(PlatformLock { debs, wheels: Vec::new(), hints: Vec::new(), ..lock })
 }
 
 /// Returns the parts of the request that decide the contents of a lock.

@@ -1,5 +1,6 @@
 //! The order of the steps, on one page. No other module contains it.
 
+mod again;
 mod ahead;
 mod failure;
 mod locked;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use self::ahead::{Ahead, fetch_and_open, while_compressing};
 use crate::model::event::{Event, Listener};
+use crate::model::image::Image;
 use crate::model::lock::{Parcel, PlatformLock};
 use crate::model::made::{Made, Share};
 use crate::model::part::Part;
@@ -46,17 +48,39 @@ pub(crate) fn open(settings: WorldSettings, listener: Arc<dyn Listener>) -> Resu
 pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildError> {
     let say = |text: &str| world.listener.hear(Event::Step(text.to_owned()));
     refuse_hopeless(&request.output, request.platforms.len(), request.pack.compression, world)?;
+    let key = again::key(request);
+    let earlier = key.filter(|_| again::has_plain_inputs(request));
+    if let Some((image, receipt)) = earlier.and_then(|key| again::kept(&key, request, &world.store)) {
+        return write(&image, &Tree::default(), receipt, request, world);
+    }
     say("resolving and fetching");
     let request = &*with_own_python(request, world)?;
+    if let Some((image, receipt)) = key.and_then(|key| again::kept(&key, request, &world.store)) {
+        return write(&image, &Tree::default(), receipt, request, world);
+    }
     let opened =
         request.platforms.as_ref().try_map(|platform| resolve_and_open(request.to_resolve(), *platform, world))?;
     say("assembling and proving");
     let shares = opened.try_map(|opened| share(opened, request, world))?;
     let image = seal(&shares, &request.to_seal())?;
     let receipt = receipt::of(&image, &shares, &request.output);
-    say("writing");
+    if let Some(key) = key {
+        again::keep(&key, &image, &receipt, &world.store)?;
+    }
+    write(&image, &shares.first().made.tree, receipt, request, world)
+}
+
+/// Writes the image to every destination.
+fn write(
+    image: &Image,
+    tree: &Tree,
+    receipt: Receipt,
+    request: &Request,
+    world: &World,
+) -> Result<Receipt, BuildError> {
+    world.listener.hear(Event::Step("writing".to_owned()));
     let metadata = json::receipt(&receipt).map_err(EmitError::from)?;
-    emit(&image, &shares.first().made.tree, &metadata, &request.output, world)?;
+    emit(image, tree, &metadata, &request.output, world)?;
     Ok(receipt)
 }
 
@@ -92,8 +116,8 @@ pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result
 
 /// Chooses the wheels and the packages of a platform. Only the wheels are fetched.
 pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &World) -> Result<Resolved, BuildError> {
-    if let Some(file) = request.lock {
-        let lock = locked::of_platform(file, platform)?;
+    if let Some(lock) = request.lock {
+        let lock = locked::of_platform(lock, request.base, platform)?;
         let wheels = fetch_and_open(&lock.wheels.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
         return Ok(Resolved { lock, wheels });
     }
@@ -107,8 +131,8 @@ pub(crate) fn resolve_and_open(
     platform: Platform,
     world: &World,
 ) -> Result<Opened, BuildError> {
-    if let Some(file) = request.lock {
-        return locked::open(locked::of_platform(file, platform)?, world);
+    if let Some(lock) = request.lock {
+        return locked::open(locked::of_platform(lock, request.base, platform)?, world);
     }
     let choice = choose(request, platform, world)?;
     let base = choice.base.clone();

@@ -53,10 +53,11 @@ pub(crate) struct PlatformWheel {
     pub(crate) version: String,
     /// The file name.
     pub(crate) file: String,
+    #[serde(default, skip_serializing_if = "is_of_index")]
     pub(crate) source: WheelSource,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) requested: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) required_by: Vec<String>,
 }
 
@@ -72,10 +73,10 @@ pub(crate) struct PlatformDeb {
     pub(crate) size: u64,
     pub(crate) sha256: Digest,
     pub(crate) why: Why,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) required_by: Vec<String>,
     /// Whether every image with this Python contains it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) base: bool,
 }
 
@@ -102,6 +103,7 @@ impl From<&PlatformDeb> for LockedDeb {
             version: deb.version.clone(),
             architecture: deb.architecture.clone(),
             url: deb.url.clone(),
+            other_urls: Vec::new(),
             digest: deb.sha256,
             size_bytes: deb.size,
             why: deb.why.clone(),
@@ -109,4 +111,12 @@ impl From<&PlatformDeb> for LockedDeb {
             is_base: deb.base,
         }
     }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn is_of_index(source: &WheelSource) -> bool {
+    *source == WheelSource::Index
 }

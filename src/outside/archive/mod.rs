@@ -173,7 +173,7 @@ impl Snapshot {
         self.releases.push(LockedRelease {
             suite: pocket.suite.clone(),
             mirror: pocket.mirror.clone(),
-            date_secs: release.date_secs,
+            date: release.date_secs.map(date),
             keys: keys.clone(),
         });
         self.lists.push(apt_lists(pocket, self.architecture, release, *text_bytes));
@@ -394,7 +394,13 @@ fn reduced_contents(
         return fs_err::read_to_string(store.segment_path(&key)).map_err(unreadable);
     }
     let item =
-        Download { name: contents.path.clone(), url: contents.url.clone(), digest, size_bytes: Some(size_bytes) };
+        Download {
+            name: contents.path.clone(),
+            url: contents.url.clone(),
+            other_urls: Vec::new(),
+            digest,
+            size_bytes: Some(size_bytes),
+        };
     let fetched = match http.download_all(std::slice::from_ref(&item), store) {
         Err(HttpError::Status { .. }) => http.download_all(&[Download { url: contents.plain_url(), ..item }], store),
         other => other,
@@ -538,9 +544,13 @@ fn judge(
     }
     match (release.valid_until_secs, not_after) {
         (Some(until), Some(now)) if i64::try_from(now).unwrap_or(i64::MAX) > until => {
-            let until = jiff::Timestamp::from_second(until).map(|time| time.to_string()).unwrap_or_default();
-            Err(ArchiveError::Expired { suite: pocket.place(), until })
+            Err(ArchiveError::Expired { suite: pocket.place(), until: date(until) })
         }
         _ => Ok(()),
     }
+}
+
+/// Returns a time as in RFC 3339.
+fn date(secs: i64) -> String {
+    jiff::Timestamp::from_second(secs).map(|time| time.to_string()).unwrap_or_default()
 }

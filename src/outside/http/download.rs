@@ -24,6 +24,8 @@ pub(crate) struct Download {
     /// A file name, to show to the user.
     pub(crate) name: String,
     pub(crate) url: String,
+    /// Tried in order if the server does not have the file at `url`.
+    pub(crate) other_urls: Vec<String>,
     pub(crate) digest: Digest,
     pub(crate) size_bytes: Option<u64>,
 }
@@ -40,6 +42,7 @@ impl Download {
         Self {
             name: wheel.file_name.clone(),
             url: wheel.url.clone(),
+            other_urls: Vec::new(),
             digest: wheel.digest,
             size_bytes: wheel.size_bytes,
         }
@@ -49,6 +52,7 @@ impl Download {
         Self {
             name: format!("{}_{}.deb", deb.name, deb.version),
             url: deb.url.clone(),
+            other_urls: deb.other_urls.clone(),
             digest: deb.digest,
             size_bytes: Some(deb.size_bytes),
         }
@@ -228,12 +232,12 @@ impl Http {
         let id = self.started(&item.name, item.size_bytes);
         let partial = store.partial_path(&item.digest);
         let was_begun = fs::metadata(&partial).is_ok_and(|file| file.len() > 0);
-        let mut outcome = self.with_retries(&item.url, || self.download_once(id, item, &partial)).await;
+        let mut outcome = self.from_any_place(id, item, &partial).await;
         if was_begun && matches!(&outcome, Ok((found, _)) if *found != item.digest) {
             // Perhaps the server sends the right bytes, but an earlier process left wrong ones. So start again without
             // those.
             let _ = fs::remove_file(&partial);
-            outcome = self.with_retries(&item.url, || self.download_once(id, item, &partial)).await;
+            outcome = self.from_any_place(id, item, &partial).await;
         }
         self.listener.hear(Event::DownloadFinished { id });
         let (found, size_bytes) = outcome?;
@@ -243,6 +247,23 @@ impl Http {
         }
         store.adopt_parcel(&partial, &item.digest)?;
         Ok(size_bytes)
+    }
+
+    /// Does the same as [`Self::download_once`], with retries. If the server does not have the file, the other places
+    /// are tried, and the error is the one of the first place.
+    async fn from_any_place(&self, id: u64, item: &Download, path: &Path) -> Result<(Digest, u64), HttpError> {
+        let first = self.with_retries(&item.url, || self.download_once(id, item, path)).await;
+        if !matches!(&first, Err(HttpError::Status { status, .. }) if is_gone(*status)) {
+            return first;
+        }
+        for url in &item.other_urls {
+            let other = Download { url: url.clone(), ..item.clone() };
+            match self.with_retries(url, || self.download_once(id, &other, path)).await {
+                Ok(found) => return Ok(found),
+                Err(error) => self.listener.hear(Event::Detail(error.to_string())),
+            }
+        }
+        first
     }
 
     /// Fetches the bytes of `item` that are missing in `path`, and returns the digest and the size of the whole file.
@@ -308,6 +329,11 @@ fn cannot_continue(response: &Response, first_byte: u64) -> bool {
     }
 }
 
+/// Returns whether the server does not have the file any more.
+fn is_gone(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -354,6 +380,7 @@ mod tests {
             Download {
                 name: "x.whl".to_owned(),
                 url: self.server.url(PATH),
+                other_urls: Vec::new(),
                 digest: Digest::of(&self.bytes),
                 size_bytes: Some(self.bytes.len() as u64),
             }

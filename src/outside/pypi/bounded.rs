@@ -149,6 +149,8 @@ mod tests {
             constraint_files: Vec::new(),
             prereleases: Prereleases::Disallow,
             indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
+            lock: None,
+            preferred: Vec::new(),
         };
         let error = pypi.resolve(&request, crate::outside::pypi::System::example(), &[]).unwrap_err();
         error.in_full()

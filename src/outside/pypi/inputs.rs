@@ -4,6 +4,7 @@ use uv_distribution_types::{Requirement, RequirementSource};
 use uv_requirements::RequirementsSpecification;
 
 use crate::model::all_indexes::AllIndexes;
+use crate::model::digest::Digest;
 use crate::model::request::PythonRequest;
 use crate::model::secret_text::public;
 use crate::outside::pypi::requirements::{self, Requirements};
@@ -38,11 +39,14 @@ impl Pypi {
 fn requirements(specification: &RequirementsSpecification) -> Result<Vec<String>, PypiError> {
     let named = requirements::named(specification)?;
     let entries = named.iter().zip(&specification.requirements);
-    Ok(unique(entries.map(|(requirement, entry)| text(requirement, &entry.hashes))))
+    let texts = entries.map(|(requirement, entry)| text(requirement, &entry.hashes));
+    Ok(unique(texts.collect::<Result<Vec<_>, _>>()?.into_iter()))
 }
 
 fn constraints(specification: &RequirementsSpecification) -> Vec<String> {
-    unique(specification.constraints.iter().map(|entry| text(&entry.requirement, &entry.hashes)))
+    let texts = specification.constraints.iter().map(|entry| text(&entry.requirement, &entry.hashes));
+    // A constraint is not a file.
+    unique(texts.filter_map(Result::ok))
 }
 
 /// Removes repetitions, and keeps the order.
@@ -56,15 +60,23 @@ fn unique(texts: impl Iterator<Item = String>) -> Vec<String> {
     all
 }
 
-fn text(requirement: &Requirement, hashes: &[String]) -> String {
+/// Returns a requirement as a text. The text of a wheel by path has its digest, so that a changed wheel is noticed.
+fn text(requirement: &Requirement, hashes: &[String]) -> Result<String, PypiError> {
+    let mut hashes: Vec<String> = hashes.iter().map(|hash| format!(" --hash={hash}")).collect();
     let text = match &requirement.source {
         RequirementSource::Path { install_path, .. } => {
             let file = install_path.file_name().unwrap_or_default().to_string_lossy();
+            let bytes = fs_err::read(install_path);
+            let bytes = bytes.map_err(|error| PypiError::Requirement {
+                requirement: public(&requirement.to_string()),
+                source: error.into(),
+            })?;
+            hashes.push(format!(" --hash={}", Digest::of(&bytes).prefixed()));
             format!("{} @ {file}", requirement.name)
         }
         _ => public(&requirement.to_string()),
     };
-    let mut hashes: Vec<String> = hashes.iter().map(|hash| format!(" --hash={hash}")).collect();
     hashes.sort();
-    text + &hashes.concat()
+    hashes.dedup();
+    Ok(text + &hashes.concat())
 }

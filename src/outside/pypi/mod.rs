@@ -5,6 +5,7 @@
 mod ahead;
 mod bounded;
 mod explain;
+mod foreign;
 mod indexes;
 mod inputs;
 mod lookahead;
@@ -18,6 +19,7 @@ mod target;
 mod wheel_metadata;
 mod wheels;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,26 +32,28 @@ use uv_cache::Cache;
 use uv_client::{
     BaseClientBuilder, Connectivity, FlatIndexClient, RegistryClient, RegistryClientBuilder, WrappedReqwestError,
 };
-use uv_configuration::{BuildOptions, NoBinary, NoBuild};
+use uv_configuration::{BuildOptions, Constraints, Excludes, NoBinary, NoBuild, Overrides};
 use uv_distribution::DistributionDatabase;
 use uv_distribution_types::{Index, Requirement, RequiresPython, Resolution};
 use uv_pypi_types::{Conflicts, ResolverMarkerEnvironment};
 use uv_requirements::RequirementsSpecification;
+use uv_requirements_txt::{RequirementEntry, RequirementsTxtRequirement};
 use uv_resolver::{
-    AllowedYanks, DefaultResolverProvider, FlatIndex, InMemoryIndex, Manifest, Options, OptionsBuilder, Prerelease,
-    PrereleaseMode, PythonRequirement, ResolveError, Resolver, ResolverEnvironment, ResolverOutput,
+    AllowedYanks, DefaultResolverProvider, Exclusions, FlatIndex, InMemoryIndex, Manifest, Options, OptionsBuilder,
+    Preference, Preferences, Prerelease, PrereleaseMode, PythonRequirement, ResolveError, Resolver, ResolverEnvironment, ResolverOutput,
 };
 use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 
 use crate::model::all_indexes::AllIndexes;
 use crate::model::digest::Digest;
 use crate::model::hint::{Hint, Hints, NetworkHint, RequestHint};
-use crate::model::request::{Prereleases, PythonRequest};
+use crate::model::request::{Pin, Prereleases, PythonRequest};
 use crate::model::world_settings::Variables;
 use crate::outside::credentials::Credentials;
 use crate::outside::http::{BodyError, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
+use crate::outside::pypi::foreign::UnfitLock;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::requirements::{Requirements, Source};
 use crate::outside::pypi::target::Target;
@@ -107,6 +111,8 @@ pub(crate) enum PypiError {
     Setup(#[source] Cause),
     #[error("cannot resolve {what} for python {python} on {platform}")]
     Resolve { what: String, python: String, platform: String, source: Cause, advice: Box<Advice> },
+    #[error("cannot use the lock `{path}` for python {python} on {platform}")]
+    Lock { path: PathBuf, python: String, platform: String, source: UnfitLock },
     #[error("cannot use `{distribution}`: it is not a wheel from an index, a URL or a file")]
     NotAWheel { distribution: String },
     #[error("cannot use `{file}`: its sha256 in the index is {found}, which the requirements do not allow")]
@@ -350,7 +356,7 @@ impl<'a> Resolve<'a> {
         let (lookaheads, hasher) = self.lookahead(requirements, &constraints, hasher).await?;
         let flat = self.flat_index(&hasher).await?;
         let options = options(request)?;
-        let manifest = Manifest::simple(requirements.to_vec());
+        let manifest = preferring(requirements.to_vec(), &request.preferred, &environment);
         let manifest = manifest.with_constraints(constraints.clone()).with_lookaheads(lookaheads);
         let at_least = RequiresPython::greater_than_equal_version(&target.markers.python_full_version().version);
         let python = PythonRequirement::from_marker_environment(&target.markers, at_least.clone());
@@ -405,6 +411,26 @@ impl<'a> Resolve<'a> {
             .map_err(|error| PypiError::Setup(redacted(error.into())))?;
         Ok(FlatIndex::from_entries(entries, Some(&self.target.tags), hasher, &context.build_options))
     }
+}
+
+/// Returns the requirements, with the versions that are chosen if they fit.
+fn preferring(requirements: Vec<Requirement>, pins: &[Pin], environment: &ResolverEnvironment) -> Manifest {
+    let pinned = |pin: &Pin| {
+        let text = format!("{}=={}", pin.name, pin.version);
+        let requirement = RequirementsTxtRequirement::Named(text.parse().ok()?);
+        Preference::from_entry(RequirementEntry { requirement, hashes: Vec::new() }).ok().flatten()
+    };
+    Manifest::new(
+        requirements,
+        Constraints::default(),
+        Overrides::default(),
+        Excludes::default(),
+        Preferences::from_iter(pins.iter().filter_map(pinned), environment),
+        None,
+        BTreeSet::new(),
+        Exclusions::default(),
+        Vec::new(),
+    )
 }
 
 fn options(request: &PythonRequest) -> Result<Options, PypiError> {

@@ -350,6 +350,8 @@ mod tests {
             constraint_files: Vec::new(),
             prereleases: Prereleases::Disallow,
             indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
+            lock: None,
+            preferred: Vec::new(),
         };
         let answer = pypi.resolve(&request, crate::outside::pypi::System::example(), &[]);
         let answer = answer.map_err(|error| error.in_full())?;

@@ -52,6 +52,12 @@ pub(crate) enum Bucket {
     Answers,
     /// A layer that consists of segments. Key: the keys of the segments. New version: another form of the entry.
     Layers,
+    /// A sealed image and its receipt. Key: the program, the lock and all options. New version: another form of the
+    /// entry.
+    Images,
+    /// The state of a file that contains an image. Key: the path, the image and its name. New version: another form of
+    /// the entry, or other bytes for the same image.
+    WrittenFiles,
 }
 
 impl Bucket {
@@ -74,6 +80,8 @@ impl Bucket {
             Self::Proofs => "proofs-7",
             Self::Answers => "answers-3",
             Self::Layers => "layers-1",
+            Self::Images => "images-1",
+            Self::WrittenFiles => "written-files-1",
         }
     }
 }
@@ -136,6 +144,8 @@ mod tests {
             Bucket::Proofs,
             Bucket::Answers,
             Bucket::Layers,
+            Bucket::Images,
+            Bucket::WrittenFiles,
         ];
         let forms = [Form::Tar, Form::TarEnd, Form::Packages, Form::PackageDetails, Form::Extents, Form::Sonames];
         let names: BTreeSet<&str> =

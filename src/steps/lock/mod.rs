@@ -2,6 +2,7 @@
 
 mod compare;
 mod error;
+mod places;
 mod read;
 mod write;
 

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use super::LockError;
+use super::{LockError, places};
 use crate::formats::pylock::{
     self, File, LathTable, LockedPlatform, MAX_LOCK_BYTES, Package, PlatformWheel, PylockError,
 };
 use crate::model::digest::Digest;
 use crate::model::hint::Hint;
 use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock, WheelSource};
-use crate::model::lock_file::LockFile;
+use crate::model::lock_file::{LockFile, LockRequest};
 use crate::model::platform::Platform;
+use crate::model::request::BaseRequest;
 
 /// A lock file that the user named.
 #[derive(Debug)]
@@ -52,14 +53,21 @@ pub(crate) fn read(path: &Path) -> Result<Named, LockError> {
     })))
 }
 
-/// Returns the lock of a platform.
-pub(crate) fn of_platform(file: &LockFile, platform: Platform) -> Result<PlatformLock, LockError> {
+/// Returns the lock of a platform. Each package has all places from which it can be fetched.
+pub(crate) fn of_platform(
+    request: &LockRequest,
+    base: &BaseRequest,
+    platform: Platform,
+) -> Result<PlatformLock, LockError> {
+    let file = &request.file;
     let missing = || LockError::Platform {
         path: file.path.clone(),
         platform,
         known: file.platforms.iter().map(|lock| lock.platform).collect(),
     };
-    file.of_platform(platform).cloned().ok_or_else(missing)
+    let mut lock = file.of_platform(platform).cloned().ok_or_else(missing)?;
+    places::add(&mut lock, base, request.snapshot.as_ref());
+    Ok(lock)
 }
 
 /// `[[packages]]`, and the folder of the lock.
