@@ -116,11 +116,9 @@ fn lock(hint: &LockHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             );
         }
         LockHint::NewerLath => "use a newer lath, or write the lock again with `lath lock`",
-        LockHint::Restore => "restore the file, or write it again with `lath lock`",
+        LockHint::Restore => "restore the file, or remove it and write it again with `lath lock`",
         LockHint::VendorAgain => "write the folder again with `lath lock --vendor DIR`",
-        LockHint::Credentials => {
-            "a lock contains no credentials: give them in a netrc file, or name the index with them"
-        }
+        LockHint::OtherFile => "write the lock to another file with `-o FILE`",
     })
 }
 

@@ -134,9 +134,10 @@ mod tests {
         let lines: Vec<String> = commands
             .map(|command| format!("{}: {}", command.get_name(), options(command).join(" ")).trim_end().to_owned())
             .collect();
-        insta::assert_snapshot!(lines.join("\n"), @r"
-        build: requirements constraint with recommends python base platform copy trim keep shell bytecode script user-base entrypoint cmd env user workdir label annotation expose tag output load metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression
-        run: requirements constraint with recommends python base platform copy trim keep shell bytecode script user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs volume
+        insta::assert_snapshot!(lines.join("\n"), @"
+        build: requirements constraint with recommends python base platform copy lock locked frozen vendor snapshot trim keep shell bytecode script user-base entrypoint cmd env user workdir label annotation expose tag output load metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression
+        run: requirements constraint with recommends python base platform copy lock locked frozen vendor snapshot trim keep shell bytecode script user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs volume
+        lock: requirements constraint with recommends python base platform copy trim keep shell output vendor upgrade upgrade-package check offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs
         dockerfile: style fat from ca builder build engine no-cache requirements constraint with recommends python base platform copy bytecode script entrypoint cmd env user workdir label annotation expose tag output check no-verify offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs user-base
         compare: requirements constraint with recommends python base platform copy trim keep shell bytecode script user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index mirror security-mirror keyring jobs compression measure from ca engine json svg apt
         cache:
@@ -193,7 +194,10 @@ mod tests {
             ("run x --annotation A=1", "tip: `--annotation` is an option of `lath build` and `lath dockerfile`"),
             ("compare x --load", "tip: `--load` is an option of `lath build`"),
             ("dockerfile x --metadata-file y", "tip: `--metadata-file` is an option of `lath build`"),
-            ("dockerfile x --keep /a", "tip: `--keep` is an option of `lath build`, `lath run` and `lath compare`"),
+            (
+                "dockerfile x --keep /a",
+                "tip: `--keep` is an option of `lath build`, `lath run`, `lath lock` and `lath compare`",
+            ),
             ("build x --lod", "tip: a similar argument exists: '--load'"),
         ];
         for (line, tip) in table {

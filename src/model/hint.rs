@@ -103,10 +103,10 @@ pub(crate) enum LockHint {
     NewerLath,
     /// Its contents were changed, so restore or write it.
     Restore,
+    /// Write the lock to another file.
+    OtherFile,
     /// Get the file that a lock names again.
     VendorAgain,
-    /// Give the credentials that the lock does not contain.
-    Credentials,
 }
 
 /// How to change the checks.

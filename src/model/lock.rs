@@ -1,23 +1,12 @@
-//! The lock: every wheel and .deb that a request resolves to, with URL and sha256, for every platform.
+//! The lock of a platform: every wheel and .deb that a request resolves to, with URL and sha256.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
 use crate::model::hint::Hint;
-use crate::model::lock_file::LockedRelease;
-use crate::model::non_empty::NonEmpty;
-use crate::model::platform::{Platform, PythonVersion};
+use crate::model::platform::Platform;
 use crate::model::reason::Why;
-use crate::model::request::BaseRequest;
 use crate::model::tree::Origin;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Lock {
-    pub(crate) python: PythonVersion,
-    pub(crate) base: BaseRequest,
-    /// One for each requested platform, in that order.
-    pub(crate) platforms: NonEmpty<PlatformLock>,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlatformLock {
@@ -107,6 +96,21 @@ pub(crate) struct LockedDeb {
     pub(crate) is_base: bool,
 }
 
+/// A signed Release file that a lock was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct LockedRelease {
+    /// `trixie-security`.
+    pub(crate) suite: String,
+    /// The archive, without credentials.
+    pub(crate) mirror: String,
+    /// The `Date` of the file, as in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) date: Option<String>,
+    /// The fingerprints of the keys that signed it, in lower-case hexadecimal digits.
+    pub(crate) keys: Vec<String>,
+}
+
 /// A parcel of a lock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Parcel<'a> {
@@ -115,6 +119,14 @@ pub(crate) enum Parcel<'a> {
 }
 
 impl Parcel<'_> {
+    /// Returns the name of its file.
+    pub(crate) fn file_name(&self) -> String {
+        match self {
+            Self::Deb(deb) => deb.file_name(),
+            Self::Wheel(wheel) => wheel.file_name.clone(),
+        }
+    }
+
     pub(crate) fn digest(&self) -> Digest {
         match self {
             Self::Deb(deb) => deb.digest,

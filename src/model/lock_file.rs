@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
 use crate::model::lock::PlatformLock;
+use crate::model::options::{Prereleases, TrimLevel};
 use crate::model::platform::{Platform, PythonVersion};
-use crate::model::request::{Prereleases, TrimLevel};
 use crate::model::secret_text::SecretText;
 
 /// The name of a lock in the current folder, if the user names none.
@@ -60,21 +60,6 @@ pub(crate) struct LockedRequest {
     pub(crate) find_links: Vec<String>,
     #[serde(default)]
     pub(crate) no_index: bool,
-}
-
-/// A signed Release file that a lock was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) struct LockedRelease {
-    /// `trixie-security`.
-    pub(crate) suite: String,
-    /// The archive, without credentials.
-    pub(crate) mirror: String,
-    /// The `Date` of the file, as in RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) date: Option<String>,
-    /// The fingerprints of the keys that signed it, in lower-case hexadecimal digits.
-    pub(crate) keys: Vec<String>,
 }
 
 /// The lock that an image is built from.

@@ -17,6 +17,8 @@ use crate::model::platform::{Platform, PythonVersion};
 use crate::model::secret_text::SecretText;
 use crate::model::user_base::UserBase;
 
+pub(crate) use crate::model::options::{Prereleases, TrimLevel};
+
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// The inputs of the Python half.
@@ -190,18 +192,6 @@ impl PythonRequest {
     }
 }
 
-/// Which pre-release versions the resolver may choose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Prereleases {
-    Disallow,
-    Allow,
-    /// For a package that has no other fitting version, or whose requirement names a pre-release version.
-    IfNecessary,
-    /// For a package whose requirement names a pre-release version.
-    Explicit,
-}
-
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Indexes {
     /// Replaces PyPI.
@@ -262,13 +252,6 @@ pub(crate) struct TrimRequest {
     pub(crate) level: TrimLevel,
     /// Globs of image paths that trim must keep.
     pub(crate) keep: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum TrimLevel {
-    None,
-    Standard,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -42,7 +42,11 @@ pub(super) fn key(request: &Request) -> Option<Digest> {
     let options = Request { lock: None, output, ..request.clone() };
     // The debug text has every field, so that no option can be forgotten.
     let options = format!("{options:?} {}", lock.compares_inputs);
-    Some(Digest::of_fields([program::identity().as_bytes(), lock.file.digest.as_bytes().as_slice(), options.as_bytes()]))
+    Some(Digest::of_fields([
+        program::identity().as_bytes(),
+        lock.file.digest.as_bytes().as_slice(),
+        options.as_bytes(),
+    ]))
 }
 
 /// Returns whether the inputs of `request` are completely in its options. If not, they are in files that may have

@@ -35,7 +35,7 @@ use crate::steps::seal::seal;
 use crate::steps::trim::trim;
 
 pub(crate) use self::failure::BuildError;
-pub(crate) use self::locked::{foreign_lock, lock, read_lock};
+pub(crate) use self::locked::{Locking, Upgrade, check_lock, foreign_lock, lock, read_lock};
 use crate::model::world_settings::WorldSettings;
 use crate::outside::world::{World, WorldError};
 
@@ -132,7 +132,7 @@ pub(crate) fn resolve_and_open(
     world: &World,
 ) -> Result<Opened, BuildError> {
     if let Some(lock) = request.lock {
-        return locked::open(locked::of_platform(lock, request.base, platform)?, world);
+        return open_locked(locked::of_platform(lock, request.base, platform)?, world);
     }
     let choice = choose(request, platform, world)?;
     let base = choice.base.clone();
@@ -141,6 +141,14 @@ pub(crate) fn resolve_and_open(
     let debs: Vec<Parcel<'_>> = lock.debs.iter().map(Parcel::Deb).collect();
     let mut parts = ahead.open_rest(&debs, world)?;
     parts.extend(wheels);
+    Ok(Opened { lock, parts })
+}
+
+/// Fetches and opens all parcels of a lock.
+fn open_locked(lock: PlatformLock, world: &World) -> Result<Opened, BuildError> {
+    let parcels: Vec<Parcel<'_>> =
+        lock.debs.iter().map(Parcel::Deb).chain(lock.wheels.iter().map(Parcel::Wheel)).collect();
+    let parts = fetch_and_open(&parcels, world)?;
     Ok(Opened { lock, parts })
 }
 
@@ -191,7 +199,7 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
     let wanted =
         ResolveRequest { python: &python, base: &base, has_shell: false, trim: request.trim.level, lock: None };
     let Opened { lock, parts } = match locked::workshop(request, host) {
-        Some(lock) => locked::open(lock, world)?,
+        Some(lock) => open_locked(lock, world)?,
         None => resolve_and_open(wanted, host, world)?,
     };
     let wanted = AssembleRequest { base: &base, copies: &[], ..request.to_assemble() };

@@ -1,5 +1,6 @@
 //! Parcels of a lock -> parcels in the store, in parallel, every byte checked.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -10,7 +11,7 @@ use crate::model::hint::{Hint, Hints, LockHint};
 use crate::model::lock::{Parcel, WheelSource};
 use crate::outside::http::{Download, HttpError};
 use crate::outside::store::StoreError;
-use crate::outside::vendor::VendorError;
+use crate::outside::vendor::{self, VendorError};
 use crate::outside::world::World;
 
 #[derive(Debug, Error)]
@@ -77,4 +78,9 @@ fn path_of(parcel: &Parcel<'_>) -> Option<PathBuf> {
     let Parcel::Wheel(wheel) = parcel else { return None };
     let url = (wheel.source == WheelSource::Path).then(|| url::Url::parse(&wheel.url).ok()).flatten()?;
     url.to_file_path().ok().filter(|path| path.is_absolute() && path != Path::new("/"))
+}
+
+/// Writes parcels of the store into `folder`, each under its file name.
+pub(crate) fn write_vendor(folder: &Path, names: &BTreeMap<Digest, String>, world: &World) -> Result<(), FetchError> {
+    Ok(vendor::write(folder, names, &world.store)?)
 }

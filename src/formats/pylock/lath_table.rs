@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
-use crate::model::lock::{LockedDeb, WheelSource};
-use crate::model::lock_file::{LockedRelease, LockedRequest};
+use crate::model::lock::{LockedDeb, LockedRelease, WheelSource};
+use crate::model::lock_file::LockedRequest;
 use crate::model::reason::Why;
 
 /// The version of the table. It changes if an older lath would misread a newer table.

@@ -21,7 +21,7 @@ use crate::catalog::releases;
 use crate::formats::release::{IndexFile, Release, ReleaseError};
 use crate::model::digest::Digest;
 use crate::model::hint::{ArchiveHint, Hint, Hints, RequestHint};
-use crate::model::lock_file::LockedRelease;
+use crate::model::lock::LockedRelease;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
 use crate::model::secret_text::SecretText;
@@ -393,14 +393,13 @@ fn reduced_contents(
     if store.has_segment(&key) {
         return fs_err::read_to_string(store.segment_path(&key)).map_err(unreadable);
     }
-    let item =
-        Download {
-            name: contents.path.clone(),
-            url: contents.url.clone(),
-            other_urls: Vec::new(),
-            digest,
-            size_bytes: Some(size_bytes),
-        };
+    let item = Download {
+        name: contents.path.clone(),
+        url: contents.url.clone(),
+        other_urls: Vec::new(),
+        digest,
+        size_bytes: Some(size_bytes),
+    };
     let fetched = match http.download_all(std::slice::from_ref(&item), store) {
         Err(HttpError::Status { .. }) => http.download_all(&[Download { url: contents.plain_url(), ..item }], store),
         other => other,

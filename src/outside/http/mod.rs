@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use thiserror::Error;
@@ -121,6 +122,14 @@ impl Hints for HttpError {
 }
 
 impl HttpError {
+    /// Returns the problem without the URL.
+    pub(crate) fn brief(&self) -> String {
+        match self {
+            Self::Status { status, .. } => status.to_string(),
+            error => std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string),
+        }
+    }
+
     /// Returns whether another attempt may succeed.
     fn is_passing(&self) -> bool {
         match self {
@@ -184,9 +193,25 @@ impl Http {
         ))
     }
 
+    /// Returns whether the servers have these files, in the same order. Requests only their headers.
+    pub(crate) fn all_exist(&self, urls: &[String]) -> Vec<Result<(), HttpError>> {
+        let exists = async |url: &String| {
+            self.with_retries(url, || async {
+                let response = self.with_credentials(url, self.client.head(url)).send().await;
+                successful(url, response.map_err(|source| network(url, source))?).map(drop)
+            })
+            .await
+        };
+        let answers = futures::stream::iter(urls).map(exists).buffered(self.downloads_at_once());
+        self.runtime.block_on(answers.collect())
+    }
+
     /// Creates a request, with the credentials for its URL if there are any.
     fn request(&self, url: &str) -> RequestBuilder {
-        let request = self.client.get(url);
+        self.with_credentials(url, self.client.get(url))
+    }
+
+    fn with_credentials(&self, url: &str, request: RequestBuilder) -> RequestBuilder {
         match self.settings.credentials.of(url) {
             Some(login) => request.basic_auth(login.user, Some(login.password)),
             None => request,

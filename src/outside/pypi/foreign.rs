@@ -73,7 +73,9 @@ impl Pypi {
             let wheel = Chosen { package, target: &target, folder, pypi: self }.wheel().map_err(unfit)?;
             match wheel {
                 Fetched::Pinned(wheel) => answer.wheels.push(wheel.locked(wheel.allowed[0], None)),
-                Fetched::Sized(wheel, size_bytes) => answer.wheels.push(wheel.locked(wheel.allowed[0], Some(size_bytes))),
+                Fetched::Sized(wheel, size_bytes) => {
+                    answer.wheels.push(wheel.locked(wheel.allowed[0], Some(size_bytes)))
+                }
                 Fetched::Direct(wheel) => answer.direct.push(wheel),
             }
         }
@@ -97,7 +99,8 @@ impl Pypi {
         for (name, text) in metadata {
             let (requirements, extras) = metadata::requirements(text);
             let extras: Vec<ExtraName> = extras.iter().filter_map(|extra| ExtraName::from_str(extra).ok()).collect();
-            let requirements = requirements.iter().filter_map(|text| Requirement::<VerbatimParsedUrl>::from_str(text).ok());
+            let requirements =
+                requirements.iter().filter_map(|text| Requirement::<VerbatimParsedUrl>::from_str(text).ok());
             for required in requirements.filter(|required| required.marker.evaluate(&target.markers, &extras)) {
                 let required = required.name.to_string();
                 if required != *name && metadata.contains_key(&required) {
@@ -119,7 +122,8 @@ fn read(path: &Path) -> Result<pylock::Read, UnfitLock> {
 
 /// Returns the packages for `target`, with the default groups and without extras (the specification, "Installation").
 fn chosen<'a>(lock: &'a Pylock, target: &Target) -> Result<Vec<&'a Package>, UnfitLock> {
-    let groups: Vec<GroupName> = lock.default_groups.iter().filter_map(|group| GroupName::from_str(group).ok()).collect();
+    let groups: Vec<GroupName> =
+        lock.default_groups.iter().filter_map(|group| GroupName::from_str(group).ok()).collect();
     let holds = |of: &str, marker: &str| {
         let read = MarkerTree::from_str(marker);
         let unreadable = |_| UnfitLock::Marker { of: of.to_owned(), marker: marker.to_owned() };

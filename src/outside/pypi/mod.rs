@@ -40,7 +40,8 @@ use uv_requirements::RequirementsSpecification;
 use uv_requirements_txt::{RequirementEntry, RequirementsTxtRequirement};
 use uv_resolver::{
     AllowedYanks, DefaultResolverProvider, Exclusions, FlatIndex, InMemoryIndex, Manifest, Options, OptionsBuilder,
-    Preference, Preferences, Prerelease, PrereleaseMode, PythonRequirement, ResolveError, Resolver, ResolverEnvironment, ResolverOutput,
+    Preference, Preferences, Prerelease, PrereleaseMode, PythonRequirement, ResolveError, Resolver,
+    ResolverEnvironment, ResolverOutput,
 };
 use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 

@@ -20,11 +20,13 @@ pub(crate) use self::contents::{scripts, user_base_names};
 use self::text::{Text, exec_form, folded, listed, pair, shell_word};
 use crate::model::all_indexes::AllIndexes;
 use crate::model::hint::Hints;
-use crate::model::lock::{Lock, WheelSource};
+use crate::model::lock::WheelSource;
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Distribution, Entrypoint, Request};
 use crate::model::secret_text::SecretText;
-use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
+use crate::rivals::model::dockerfile::{
+    ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Lock, Mounts, Style,
+};
 
 /// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };

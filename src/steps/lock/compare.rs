@@ -18,11 +18,10 @@ pub(crate) struct Wanted<'a> {
 pub(crate) fn refuse_other(file: &LockFile, wanted: &Wanted<'_>) -> Result<(), LockError> {
     let mut differences = options(&file.request, wanted.request);
     if wanted.compares_inputs {
-        let (locked, wanted) = (&file.request, wanted.request);
-        differences.splice(0..0, inputs(locked, wanted));
+        differences.splice(0..0, inputs(&file.request, wanted.request));
     }
     match Difference::chained(differences) {
-        Some(source) => Err(LockError::Differs { path: file.path.clone(), source }),
+        Some(source) => Err(LockError::Differs { path: file.path.clone(), is_frozen: !wanted.compares_inputs, source }),
         None => Ok(()),
     }
 }
@@ -59,9 +58,12 @@ fn word(value: &impl Serialize) -> String {
 }
 
 fn lists(kind: &str, locked: &[String], wanted: &[String]) -> Vec<String> {
-    let new = wanted.iter().filter(|one| !locked.contains(one)).map(|one| format!("the lock is without {kind}`{one}`"));
+    let new = wanted
+        .iter()
+        .filter(|one| !locked.contains(one))
+        .map(|one| format!("the request has {kind}`{one}`, and the lock does not"));
     let gone = locked.iter().filter(|one| !wanted.contains(one));
-    new.chain(gone.map(|one| format!("the lock is with {kind}`{one}`, which the request does not have"))).collect()
+    new.chain(gone.map(|one| format!("the lock has {kind}`{one}`, and the request does not"))).collect()
 }
 
 fn values(name: &str, locked: &str, wanted: &str) -> Vec<String> {

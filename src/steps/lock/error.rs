@@ -20,12 +20,19 @@ pub(crate) enum LockError {
     Form { path: PathBuf, source: PylockError },
     #[error("cannot use the lock `{path}`: it has no `[tool.lath]` table, because lath did not write it")]
     NoTable { path: PathBuf },
+    #[error("cannot replace `{path}`: lath did not write it")]
+    Overwrite { path: PathBuf },
     #[error("cannot use the lock `{path}`: {problem}")]
     Content { path: PathBuf, problem: String },
     #[error("cannot build for {platform} from the lock `{path}`: it is for {}", listed(.known))]
     Platform { path: PathBuf, platform: Platform, known: Vec<Platform> },
     #[error("cannot build from the lock `{path}`: it does not match the request")]
-    Differs { path: PathBuf, source: Difference },
+    Differs {
+        path: PathBuf,
+        /// Whether the inputs were not compared.
+        is_frozen: bool,
+        source: Difference,
+    },
 }
 
 fn listed(platforms: &[Platform]) -> String {
@@ -44,9 +51,11 @@ impl Hints for LockError {
                 let platforms = known.iter().chain([platform]).map(ToString::to_string).collect();
                 LockHint::Platforms { platforms }
             }
-            Self::Differs { .. } => LockHint::Again,
-            Self::Content { .. } => LockHint::Restore,
-            Self::Read { .. } | Self::Form { .. } => return Vec::new(),
+            Self::Differs { is_frozen: true, .. } => LockHint::Write,
+            Self::Differs { is_frozen: false, .. } => LockHint::Again,
+            Self::Overwrite { .. } => LockHint::OtherFile,
+            Self::Content { .. } | Self::Form { .. } => LockHint::Restore,
+            Self::Read { .. } => return Vec::new(),
         };
         vec![Hint::Lock(hint)]
     }

@@ -2,13 +2,15 @@
 
 mod compare;
 mod error;
+mod outdated;
 mod places;
 mod read;
 mod write;
 
 pub(crate) use self::compare::{Wanted, refuse_other};
 pub(crate) use self::error::LockError;
-pub(crate) use self::read::{Named, of_platform, read};
+pub(crate) use self::outdated::{add_newer, urls};
+pub(crate) use self::read::{Named, as_requirement, of_platform, read};
 pub(crate) use self::write::write;
 
 #[cfg(test)]

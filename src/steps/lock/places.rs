@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 
 use crate::catalog::releases;
-use crate::model::lock::{LockedDeb, PlatformLock};
-use crate::model::lock_file::LockedRelease;
+use crate::model::lock::{LockedDeb, LockedRelease, PlatformLock};
 use crate::model::request::BaseRequest;
 use crate::model::secret_text::{SecretText, public};
 

@@ -53,6 +53,13 @@ pub(crate) fn read(path: &Path) -> Result<Named, LockError> {
     })))
 }
 
+/// Returns the text of a lock that is an input. It contains the digest, so that a changed lock is noticed.
+pub(crate) fn as_requirement(path: &Path) -> Result<String, LockError> {
+    let bytes = fs::read(path).map_err(|source| LockError::Read { path: path.to_owned(), source })?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(format!("{name} --hash={}", Digest::of(&bytes).prefixed()))
+}
+
 /// Returns the lock of a platform. Each package has all places from which it can be fetched.
 pub(crate) fn of_platform(
     request: &LockRequest,

@@ -78,7 +78,8 @@ fn bring(wheel: &DirectWheel, world: &World) -> Result<LockedWheel, DirectError>
     }
     if let Some(hash) = &wheel.other_hash {
         let path = world.store.parcel_path(&digest);
-        let unreadable = |source| DirectError::Take { path: path.clone(), source: StoreError::Read { path: path.clone(), source } };
+        let unreadable =
+            |source| DirectError::Take { path: path.clone(), source: StoreError::Read { path: path.clone(), source } };
         if !hash.is_of(&fs_err::read(&path).map_err(unreadable)?) {
             return Err(DirectError::Hash { file: wheel.file_name.clone() });
         }

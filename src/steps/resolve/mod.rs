@@ -201,7 +201,6 @@ impl Choice<'_> {
     }
 }
 
-
 /// The key of the pages that a request used last time.
 #[derive(Serialize)]
 struct PagesKey<'a> {
