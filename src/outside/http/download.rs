@@ -190,7 +190,7 @@ impl Http {
         path: &Path,
     ) -> Result<Option<Seen>, HttpError> {
         let keep = |source| HttpError::Keep { url: public(url), source };
-        let mut request = self.request(url);
+        let mut request = self.request(url)?;
         if let Some(etag) = etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
@@ -274,7 +274,7 @@ impl Http {
         if partial.have_bytes > 0 && item.size_bytes == Some(partial.have_bytes) {
             return Ok((partial.digest.finish().1, partial.have_bytes));
         }
-        let mut request = self.request(url);
+        let mut request = self.request(url)?;
         if partial.have_bytes > 0 {
             request = request.header(RANGE, format!("bytes={}-", partial.have_bytes));
         }
@@ -283,7 +283,7 @@ impl Http {
             partial.start_again().map_err(keep)?;
         } else if partial.have_bytes > 0 && cannot_continue(&response, partial.have_bytes) {
             partial.start_again().map_err(keep)?;
-            response = self.request(url).send().await.map_err(|source| network(url, source))?;
+            response = self.request(url)?.send().await.map_err(|source| network(url, source))?;
         }
         let response = file(url, response)?;
         let max_bytes = self.settings.clients.bodies.parcel_bytes(item.size_bytes);

@@ -8,7 +8,7 @@ mod body;
 mod clients;
 mod download;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -51,7 +51,8 @@ pub(crate) struct HttpSettings {
 }
 
 pub(crate) struct Http {
-    client: Client,
+    /// Created with the first request, because that reads the system's certificates.
+    client: OnceLock<Client>,
     runtime: Runtime,
     settings: HttpSettings,
     listener: Arc<dyn Listener>,
@@ -159,8 +160,7 @@ impl Http {
             .enable_all()
             .build()
             .map_err(|error| HttpError::Setup(error.into()))?;
-        let client = settings.clients.client(CONNECT_TIMEOUT, settings.read_timeout).map_err(HttpError::Setup)?;
-        Ok(Self { client, runtime, settings, listener, next_id: AtomicU64::new(0) })
+        Ok(Self { client: OnceLock::new(), runtime, settings, listener, next_id: AtomicU64::new(0) })
     }
 
     /// Returns whether the network must not be used.
@@ -197,7 +197,7 @@ impl Http {
     pub(crate) fn all_exist(&self, urls: &[String]) -> Vec<Result<(), HttpError>> {
         let exists = async |url: &String| {
             self.with_retries(url, || async {
-                let response = self.with_credentials(url, self.client.head(url)).send().await;
+                let response = self.with_credentials(url, self.client()?.head(url)).send().await;
                 successful(url, response.map_err(|source| network(url, source))?).map(drop)
             })
             .await
@@ -207,8 +207,17 @@ impl Http {
     }
 
     /// Creates a request, with the credentials for its URL if there are any.
-    fn request(&self, url: &str) -> RequestBuilder {
-        self.with_credentials(url, self.client.get(url))
+    fn request(&self, url: &str) -> Result<RequestBuilder, HttpError> {
+        Ok(self.with_credentials(url, self.client()?.get(url)))
+    }
+
+    fn client(&self) -> Result<&Client, HttpError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let HttpSettings { clients, read_timeout, .. } = &self.settings;
+        let client = clients.client(CONNECT_TIMEOUT, *read_timeout).map_err(HttpError::Setup)?;
+        Ok(self.client.get_or_init(|| client))
     }
 
     fn with_credentials(&self, url: &str, request: RequestBuilder) -> RequestBuilder {
@@ -223,7 +232,7 @@ impl Http {
     }
 
     async fn conditional_once(&self, url: &str, etag: Option<&str>, max_bytes: u64) -> Result<Conditional, HttpError> {
-        let mut request = self.request(url);
+        let mut request = self.request(url)?;
         if let Some(etag) = etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
