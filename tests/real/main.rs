@@ -14,6 +14,7 @@ mod dockerfile;
 mod engine;
 mod git;
 mod lath;
+mod locks;
 mod maintainer_scripts;
 mod needs;
 mod newer;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         validators::trials(),
         corpus::trials(),
         digest::trials(),
+        locks::trials(),
     ];
     libtest_mimic::run(&arguments, groups.into_iter().flatten().collect()).exit_code()
 }

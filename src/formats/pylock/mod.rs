@@ -3,7 +3,7 @@
 //!
 //! Keys that this module does not read are allowed, because later minor versions of the format may add some.
 
-mod lath_table;
+pub(crate) mod lath_table;
 mod write;
 
 use std::collections::BTreeMap;
@@ -11,9 +11,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use thiserror::Error;
 
-pub(crate) use self::lath_table::{
-    LathTable, LockedPlatform, MissingLibraries, PlatformDeb, PlatformWheel, TABLE_VERSION,
-};
+use self::lath_table::{LathTable, LockedPlatform, TABLE_VERSION};
 pub(crate) use self::write::text;
 
 /// The version of the format that lath writes.

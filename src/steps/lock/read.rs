@@ -5,9 +5,8 @@ use std::path::Path;
 use fs_err as fs;
 
 use super::{LockError, places};
-use crate::formats::pylock::{
-    self, File, LathTable, LockedPlatform, MAX_LOCK_BYTES, Package, PlatformWheel, PylockError,
-};
+use crate::formats::pylock::lath_table::{LathTable, LockedPlatform, PlatformWheel};
+use crate::formats::pylock::{self, File, MAX_LOCK_BYTES, Package, PylockError};
 use crate::model::digest::Digest;
 use crate::model::hint::Hint;
 use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock, WheelSource};

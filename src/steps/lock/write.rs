@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use crate::formats::pylock::{
-    self, Archive, File, LathTable, LockedPlatform, MissingLibraries, Package, PlatformDeb, PlatformWheel, Pylock,
-    TABLE_VERSION, Tool,
+use crate::formats::pylock::lath_table::{
+    LathTable, LockedPlatform, MissingLibraries, PlatformDeb, PlatformWheel, TABLE_VERSION,
 };
+use crate::formats::pylock::{self, Archive, File, Package, Pylock, Tool};
 use crate::model::hint::Hint;
 use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
 use crate::model::lock_file::LockedRequest;
