@@ -4,8 +4,8 @@ fn sha256(digits: &str) -> BTreeMap<String, String> {
     BTreeMap::from([("sha256".to_owned(), digits.to_owned())])
 }
 
-#[test]
-fn a_lock_with_every_kind_of_package_is_read_as_it_was_written() {
+/// Returns a lock with every kind of package.
+fn every_kind() -> Pylock {
     let file = File {
         url: Some("https://host/a%2B1-1.0.tar.gz#x".to_owned()),
         size: Some(3),
@@ -23,7 +23,7 @@ fn a_lock_with_every_kind_of_package_is_read_as_it_was_written() {
         ..Vcs::default()
     };
     let archive = Archive { file: file.clone(), subdirectory: Some("sub".to_owned()) };
-    let lock = Pylock {
+    Pylock {
         lock_version: LOCK_VERSION.to_owned(),
         environments: vec!["sys_platform == 'linux'".to_owned()],
         requires_python: Some(">=3.11".to_owned()),
@@ -38,7 +38,12 @@ fn a_lock_with_every_kind_of_package_is_read_as_it_was_written() {
             Package { archive: Some(archive), ..package("d") },
         ],
         tool: Tool::default(),
-    };
+    }
+}
+
+#[test]
+fn a_lock_with_every_kind_of_package_is_read_as_it_was_written() {
+    let lock = every_kind();
     let text = text(&lock);
     assert_eq!(parse(&text).unwrap(), Read { lock, is_newer: false }, "{text}");
     insta::assert_snapshot!(text, @r#"

@@ -232,12 +232,12 @@ impl Http {
         let id = self.started(&item.name, item.size_bytes);
         let partial = store.partial_path(&item.digest);
         let was_begun = fs::metadata(&partial).is_ok_and(|file| file.len() > 0);
-        let mut outcome = self.from_any_place(id, item, &partial).await;
+        let mut outcome = self.download_from_any_place(id, item, &partial).await;
         if was_begun && matches!(&outcome, Ok((found, _)) if *found != item.digest) {
             // Perhaps the server sends the right bytes, but an earlier process left wrong ones. So start again without
             // those.
             let _ = fs::remove_file(&partial);
-            outcome = self.from_any_place(id, item, &partial).await;
+            outcome = self.download_from_any_place(id, item, &partial).await;
         }
         self.listener.hear(Event::DownloadFinished { id });
         let (found, size_bytes) = outcome?;
@@ -251,7 +251,7 @@ impl Http {
 
     /// Does the same as [`Self::download_once`], with retries. If the server does not have the file, the other places
     /// are tried, and the error is the one of the first place.
-    async fn from_any_place(&self, id: u64, item: &Download, path: &Path) -> Result<(Digest, u64), HttpError> {
+    async fn download_from_any_place(&self, id: u64, item: &Download, path: &Path) -> Result<(Digest, u64), HttpError> {
         let first = self.with_retries(&item.url, || self.download_once(id, item, path)).await;
         if !matches!(&first, Err(HttpError::Status { status, .. }) if is_gone(*status)) {
             return first;

@@ -63,7 +63,7 @@ impl Pypi {
             path: path.to_owned(),
             platform: target.platform.to_string(),
             python: version.to_string(),
-            source,
+            source: Box::new(source),
         };
         let pylock::Read { lock, is_newer } = read(path).map_err(unfit)?;
         let folder = std::path::absolute(path).map_err(|error| unfit(UnfitLock::Read(error)))?;

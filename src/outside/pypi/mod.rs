@@ -113,7 +113,7 @@ pub(crate) enum PypiError {
     #[error("cannot resolve {what} for python {python} on {platform}")]
     Resolve { what: String, python: String, platform: String, source: Cause, advice: Box<Advice> },
     #[error("cannot use the lock `{path}` for python {python} on {platform}")]
-    Lock { path: PathBuf, python: String, platform: String, source: UnfitLock },
+    Lock { path: PathBuf, python: String, platform: String, source: Box<UnfitLock> },
     #[error("cannot use `{distribution}`: it is not a wheel from an index, a URL or a file")]
     NotAWheel { distribution: String },
     #[error("cannot use `{file}`: its sha256 in the index is {found}, which the requirements do not allow")]
