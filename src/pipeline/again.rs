@@ -9,7 +9,7 @@ use crate::model::digest::Digest;
 use crate::model::image::{Document, Image, Layer, PlatformImage};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::Platform;
-use crate::model::receipt::Receipt;
+use crate::model::receipt::{NotRun, PlatformReceipt, Receipt};
 use crate::model::request::{OutputRequest, Request};
 use crate::outside::program;
 use crate::outside::store::{Bucket, Store, StoreError};
@@ -82,8 +82,12 @@ pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Im
     (receipt.digest == image.digest().0.prefixed()).then_some((image, receipt))
 }
 
-/// Keeps an image for later builds.
+/// Keeps an image for later builds. An image whose checks could not run is not kept, because they may run the next time.
 pub(super) fn keep(key: &Digest, image: &Image, receipt: &Receipt, store: &Store) -> Result<(), StoreError> {
+    let is_settled = |platform: &PlatformReceipt| platform.checks.not_run.iter().all(|one| *one == NotRun::Unwanted);
+    if !receipt.platforms.iter().all(is_settled) {
+        return Ok(());
+    }
     let text = |document: &Document| String::from_utf8_lossy(&document.bytes).into_owned();
     let platforms = image.platforms.iter().map(|platform| KeptPlatform {
         platform: platform.platform,
