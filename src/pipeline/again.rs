@@ -1,6 +1,8 @@
 //! A build whose lock and options equal those of an earlier one: its image is in the store, so it only has to be
 //! written (docs/decisions/0095-locks.md).
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::formats::oci;
@@ -11,6 +13,7 @@ use crate::model::non_empty::NonEmpty;
 use crate::model::platform::Platform;
 use crate::model::receipt::{NotRun, PlatformReceipt, Receipt};
 use crate::model::request::{OutputRequest, Request};
+use crate::model::secret_text::SecretText;
 use crate::outside::program;
 use crate::outside::store::{Bucket, Store, StoreError};
 
@@ -31,10 +34,15 @@ struct KeptPlatform {
 }
 
 /// Returns the key of the image of `request`. `None` if the image does not only depend on a lock and on options, or if
-/// its tree is written too.
+/// its tree is written too. Inputs that are files may be requirements and wheels, because these are compared with the
+/// lock.
 pub(super) fn key(request: &Request) -> Option<Digest> {
     let lock = request.lock.as_ref()?;
     let is_folder = |destination: &Destination| matches!(destination, Destination::Directory(_));
+    let is_known = |input: &SecretText| is_name(input.exposed()) || input.exposed().trim().ends_with(".whl");
+    if !request.python.requirements.iter().all(is_known) {
+        return None;
+    }
     if !request.copies.is_empty() || request.output.destinations.iter().any(is_folder) {
         return None;
     }
@@ -53,10 +61,15 @@ pub(super) fn key(request: &Request) -> Option<Digest> {
 /// changed.
 pub(super) fn has_plain_inputs(request: &Request) -> bool {
     let python = &request.python;
-    let is_plain = |text: &str| !text.contains('/') && !text.ends_with(".whl");
     python.requirement_files.is_empty()
         && python.constraint_files.is_empty()
-        && python.requirements.iter().all(|requirement| is_plain(requirement.exposed()))
+        && python.requirements.iter().all(|requirement| is_name(requirement.exposed()))
+}
+
+/// Returns whether an input is a name with versions, and neither a file, a folder nor a URL.
+fn is_name(input: &str) -> bool {
+    let is_started = input.starts_with(|first: char| first.is_ascii_alphanumeric());
+    is_started && !input.contains('/') && !input.trim().ends_with(".whl") && !Path::new(input).exists()
 }
 
 /// Returns the image of an earlier build, and its receipt.
@@ -101,4 +114,20 @@ pub(super) fn keep(key: &Digest, image: &Image, receipt: &Receipt, store: &Store
         receipt: Receipt { destinations: Vec::new(), ..receipt.clone() },
     };
     store.write_entry(Bucket::Images, key, &kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_neither_a_file_nor_a_folder_nor_a_url() {
+        for name in ["pre-commit", "httpx[http2]>=0.28", "a==1; python_version > '3'"] {
+            assert!(is_name(name), "{name}");
+        }
+        // The tests run in the folder of this package.
+        for other in [".", "src", "Cargo.toml", "./x", "a @ https://host/a.tar.gz", "x-1-py3-none-any.whl", ""] {
+            assert!(!is_name(other), "{other}");
+        }
+    }
 }
