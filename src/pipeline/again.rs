@@ -16,6 +16,7 @@ use crate::model::request::{OutputRequest, Request};
 use crate::model::secret_text::SecretText;
 use crate::outside::program;
 use crate::outside::store::{Bucket, Store, StoreError};
+use crate::steps::emit::named;
 
 /// A sealed image and its receipt, as the store keeps them.
 #[derive(Debug, Serialize, Deserialize)]
@@ -91,7 +92,7 @@ pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Im
         platforms: NonEmpty::new(platforms.collect())?,
         index: index.map(|text| Document::new(oci::INDEX, text.into_bytes())),
     };
-    receipt.destinations = crate::steps::emit::named(&image, &request.output.destinations);
+    receipt.destinations = named(&image, &request.output.destinations);
     (receipt.digest == image.digest().0.prefixed()).then_some((image, receipt))
 }
 

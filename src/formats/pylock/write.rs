@@ -1,5 +1,6 @@
 //! Pylock -> text. Tables that a person compares line by line, such as wheels and packages, have one line per entry.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -25,7 +26,7 @@ pub(crate) fn text(lock: &Pylock) -> String {
         push_package(&mut text, package);
     }
     if lock.packages.is_empty() {
-        text.insert_str(text.len(), "packages = []\n");
+        text.push_str("packages = []\n");
     }
     if let Some(table) = &lock.tool.lath {
         push_table(&mut text, table);
@@ -130,7 +131,7 @@ struct WrittenFile<'a> {
     path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
-    hashes: &'a std::collections::BTreeMap<String, String>,
+    hashes: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subdirectory: Option<&'a str>,
 }

@@ -12,6 +12,3 @@ pub(crate) use self::error::LockError;
 pub(crate) use self::outdated::{add_newer, urls};
 pub(crate) use self::read::{Named, as_requirement, of_platform, read};
 pub(crate) use self::write::write;
-
-#[cfg(test)]
-mod tests;
