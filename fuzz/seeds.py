@@ -196,6 +196,39 @@ seed("control", "paragraph", PARAGRAPH)
 seed("control", "two", b"\n\nPackage: a\nVersion: 1.0~rc1-2+b1\nProvides: b (= 1), c:any\n\nPackage: b\nVersion: 2:1.10\nSize:\n 1\n .\n")
 seed("control", "signs", "Depends: a (<< 1), b (<= 1), c (= 1.0.), d (>= 2:3-4), e (>> 5), f (< 6), g (>7)\n")
 
+# pylock
+
+LOCK = """lock-version = "1.0"
+environments = ["sys_platform == 'linux'"]
+created-by = "lath"
+
+[[packages]]
+name = "a"
+version = "1.0"
+wheels = [{ url = "https://host/a-1.0-py3-none-any.whl", size = 3, hashes = { sha256 = "00" } }]
+
+[[packages]]
+name = "b"
+archive = { path = "b-1.tar.gz", hashes = { sha512 = "00" }, subdirectory = "x" }
+
+[tool.lath]
+version = 1
+lath = "0.1.0"
+
+[tool.lath.request]
+requirements = ["a"]
+python = "3.13"
+base = "debian:trixie"
+trim = "standard"
+prerelease = "if-necessary"
+
+[[tool.lath.platforms]]
+platform = "linux/amd64"
+wheels = [{ name = "a", version = "1.0", file = "a-1.0-py3-none-any.whl", requested = true }]
+"""
+seed("pylock", "own", LOCK)
+seed("pylock", "foreign", LOCK[: LOCK.index("[tool.lath]")])
+
 # release, in_release
 
 RELEASE = f"""Origin: Debian

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use crate::formats::deb822::{self, Paragraph};
 use crate::formats::oci::{self, Descriptor, Index};
+use crate::formats::pylock;
 use crate::formats::relation;
 use crate::formats::release::Release;
 use crate::signature::Keyring;
@@ -146,12 +147,25 @@ pub fn in_release(bytes: &[u8]) {
     static DEBIAN: OnceLock<(Keyring, String)> = OnceLock::new();
     let (keyring, signed) = DEBIAN.get_or_init(|| {
         let keyring = Keyring::read(KEYRING).expect("lath's own keyring is sound");
-        let text = keyring.verified_text(SIGNED).expect("Debian signed it");
+        let text = keyring.verified(SIGNED).expect("Debian signed it").text;
         (keyring, text)
     });
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    if let Ok(verified) = keyring.verified_text(text) {
-        assert_eq!(verified, *signed);
+    if let Ok(verified) = keyring.verified(text) {
+        assert_eq!(verified.text, *signed);
+    }
+}
+
+/// Locks: what is read is the same after it was written.
+pub fn pylock(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(read) = pylock::parse(text) else { return };
+    let written = pylock::text(&read.lock);
+    let again = pylock::parse(&written).expect("a lock that was written can be read");
+    assert_eq!(again.lock, read.lock, "{written}");
+    for package in &read.lock.packages {
+        let names = package.wheels.iter().chain(&package.sdist).filter_map(pylock::File::file_name);
+        assert!(names.into_iter().all(|name| !name.contains('/') && !name.is_empty()));
     }
 }
 

@@ -11,6 +11,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("ld_so_cache", lath_fuzz::ld_so_cache),
     ("oci_layout", lath_fuzz::oci_layout),
     ("python_imports", lath_fuzz::python_imports),
+    ("pylock", lath_fuzz::pylock),
     ("release", lath_fuzz::release),
     #[cfg(feature = "requirements")]
     ("requirements", lath_fuzz::requirements),

@@ -40,12 +40,25 @@ pub(crate) struct Archive {
     mirror: String,
     security_mirror: String,
     ports_mirror: Option<String>,
+    snapshot: String,
+    snapshot_name: String,
+    security_snapshot_name: String,
 }
 
 impl Archive {
     /// Returns the keys that sign the archive.
     pub(crate) fn keyring(&self) -> &'static [u8] {
         KEYRINGS.iter().find(|(name, _)| *name == self.keyring).map_or(&[], |(_, keys)| keys)
+    }
+
+    /// Returns the URL of the archive of old packages. It has a folder for each archive, and in it one for each time.
+    pub(crate) fn snapshot(&self) -> &str {
+        &self.snapshot
+    }
+
+    /// Returns the name of the folder with the main archive, or with that of security updates.
+    pub(crate) fn snapshot_name(&self, is_security: bool) -> &str {
+        if is_security { &self.security_snapshot_name } else { &self.snapshot_name }
     }
 
     /// Returns the URLs of the main archive and of the archive of security updates.

@@ -163,6 +163,40 @@ impl Typed for SourceBuilds {
     }
 }
 
+/// The lock that an image is built from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The lock")]
+pub(super) struct Locking {
+    /// Build from this lock, which must match the request [default: pylock.toml, if `--locked` or `--frozen` is given]
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+    /// Build from the lock, which must match the request
+    #[arg(long)]
+    locked: bool,
+    /// Build from the lock, also if the inputs have changed
+    #[arg(long, conflicts_with = "locked")]
+    frozen: bool,
+    /// A folder with the files of the lock, as `lath lock --vendor` writes it
+    #[arg(long, value_name = "DIR")]
+    vendor: Option<PathBuf>,
+    /// The archive of packages that left the mirror [default: snapshot.debian.org or snapshot.ubuntu.com]
+    #[arg(long, value_name = "URL")]
+    snapshot: Option<SecretText>,
+}
+
+impl Typed for Locking {
+    fn typed(&self) -> Settings {
+        Settings {
+            lock: self.lock.clone(),
+            locked: flag(self.locked),
+            frozen: flag(self.frozen),
+            vendor: self.vendor.clone(),
+            snapshot: self.snapshot.clone(),
+            ..Settings::default()
+        }
+    }
+}
+
 /// An image of a configuration file.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What goes in")]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use crate::cli::args::{
-    Checks, Compiled, Destinations, FromFile, Inputs, Labels, Name, Packing, Program, ProofTime, Size, SourceBuilds,
-    Sources, Words,
+    Checks, Compiled, Destinations, FromFile, Inputs, Labels, Locking, Name, Packing, Program, ProofTime, Size,
+    SourceBuilds, Sources, Words,
 };
 use crate::cli::command::{Call, Command};
 use crate::cli::failure::Failure;
@@ -31,6 +31,8 @@ pub(super) struct Build {
     all: bool,
     #[command(flatten)]
     words: Words,
+    #[command(flatten)]
+    locking: Locking,
     #[command(flatten)]
     size: Size,
     #[command(flatten)]
@@ -60,6 +62,7 @@ impl Typed for Build {
             self.source_builds.typed(),
             self.from_file.typed(),
             self.words.typed(),
+            self.locking.typed(),
             self.size.typed(),
             self.compiled.typed(),
             self.program.typed(),

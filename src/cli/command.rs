@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{self, Settings, Typed};
+use crate::cli::locked;
 use crate::cli::options::Options;
 use crate::cli::screen::Screen;
 use crate::cli::settings;
@@ -46,9 +47,9 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Returns the request of these settings.
+    /// Returns the request of these settings, and of the lock that they name.
     pub(super) fn request(&self, settings: &Settings) -> Result<Request, Failure> {
-        let mut request = settings::request(settings, &self.environment)?;
+        let mut request = locked::request(settings, &self.environment)?;
         for notice in request.notices.drain(..) {
             self.screen.hear(notice);
         }

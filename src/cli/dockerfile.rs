@@ -12,6 +12,7 @@ use crate::cli::command::{Call, Command};
 use crate::cli::defaults;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, flag, joined};
+use crate::cli::locked;
 use crate::cli::settings::usage;
 use crate::model::request::Request;
 use crate::pipeline;
@@ -183,6 +184,9 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     };
     if matches!(style, Style::Recipe | Style::Fat) {
         settings.user_base.get_or_insert_with(|| RECIPE_USER_BASE.to_owned());
+    }
+    if locked::input_lock(&settings)?.is_some() {
+        return Err(usage("cannot write a Dockerfile for a lock: name its requirements, or use `lath build`"));
     }
     let request = call.request(&settings)?;
     own_python(&request, from.as_deref())?;

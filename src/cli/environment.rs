@@ -25,6 +25,13 @@ impl Environment {
         Self { variables: variables.collect() }
     }
 
+    /// Returns the environment without some variables.
+    pub(super) fn without(&self, names: &[&str]) -> Self {
+        let mut variables = self.variables.clone();
+        variables.retain(|name, _| names.iter().all(|without| name != *without));
+        Self { variables }
+    }
+
     /// Returns the value of a variable, also if it is empty. `None` if it is not Unicode.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.variables.get(OsStr::new(name))?.to_str()

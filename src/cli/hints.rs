@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::model::hint::{
-    Addition, ArchiveHint, BuildHint, CommandHint, EngineHint, Hint, MachineHint, NetworkHint, ProofHint, RequestHint,
+    Addition, ArchiveHint, BuildHint, CommandHint, EngineHint, Hint, LockHint, MachineHint, NetworkHint, ProofHint,
+    RequestHint,
 };
 use crate::present::megabytes::megabytes;
 
@@ -39,6 +40,7 @@ impl fmt::Display for Hint {
             Self::Archive(hint) => archive(hint, f),
             Self::Machine(hint) => f.write_str(machine(*hint)),
             Self::Engine(hint) => f.write_str(engine(*hint)),
+            Self::Lock(hint) => lock(hint, f),
             Self::Resolver { text } => f.write_str(text),
         }
     }
@@ -176,6 +178,28 @@ fn command(hint: &CommandHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ),
         CommandHint::ByPython { path } => write!(f, "run it with Python: `-- python {path}`"),
     }
+}
+
+fn lock(hint: &LockHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(match hint {
+        LockHint::Write => "write it with `lath lock` and the same inputs and options",
+        LockHint::Again => {
+            "write it again with `lath lock` and the same inputs and options, or use it as it is with `--frozen`"
+        }
+        LockHint::Platforms { platforms } => {
+            return write!(f, "write it again with `lath lock --platform {}`", platforms.join(","));
+        }
+        LockHint::NameAsInput { path } => {
+            return write!(
+                f,
+                "name it as the input, so that the packages of the release are chosen: `lath build {path}`"
+            );
+        }
+        LockHint::NewerLath => "use a newer lath, or write the lock again with `lath lock`",
+        LockHint::Restore => "restore the file, or remove it and write it again with `lath lock`",
+        LockHint::VendorAgain => "write the folder again with `lath lock --vendor DIR`",
+        LockHint::OtherFile => "write the lock to another file with `-o FILE`",
+    })
 }
 
 fn proof(hint: &ProofHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {

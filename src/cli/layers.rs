@@ -211,6 +211,19 @@ layer! {
 
         /// What `lath run` mounts: its `--volume`.
         mount: Vec<String>,
+        lock: PathBuf,
+        locked: bool,
+        frozen: bool,
+        vendor: PathBuf,
+        snapshot: SecretText,
+        upgrade: bool,
+        upgrade_package: Vec<String>,
+        /// `--check` of `lath lock`.
+        check_lock: bool,
+        /// The file for the lock, and the folder for its files: `--output` and `--vendor` of `lath lock`.
+        lock_output: PathBuf,
+        lock_vendor: PathBuf,
+
 
         style: Style,
         fat: bool,
@@ -242,6 +255,7 @@ impl Settings {
     /// `--check` is an example: it has to run even if `LATH_NO_VERIFY` is set.
     pub(super) fn without_excluded(mut self) -> Self {
         let (is_quiet, is_verbose) = (self.quiet == Some(true), self.verbose == Some(true));
+        let (is_locked, is_frozen) = (self.locked == Some(true), self.frozen == Some(true));
         let exclusions = [
             (self.check.is_some(), &mut self.no_verify),
             (self.extra.is_some(), &mut self.all_extras),
@@ -249,6 +263,8 @@ impl Settings {
             (self.apt.is_some(), &mut self.measure),
             (self.older_than.is_some() || self.image.is_some(), &mut self.all),
             (self.config.is_some(), &mut self.no_config),
+            (is_locked, &mut self.frozen),
+            (is_frozen, &mut self.locked),
             (is_quiet, &mut self.verbose),
             (is_verbose, &mut self.quiet),
         ];

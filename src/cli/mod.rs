@@ -20,6 +20,8 @@ mod hints;
 mod init;
 mod inputs;
 mod layers;
+mod lock;
+mod locked;
 mod options;
 mod panic;
 mod projects;
@@ -52,9 +54,10 @@ use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
-const COMMANDS: [Entry; 8] = [
+const COMMANDS: [Entry; 9] = [
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
+    Entry::of::<lock::Lock>("lock"),
     Entry::of::<dockerfile::Dockerfile>("dockerfile"),
     Entry::of::<compare::Compare>("compare"),
     Entry::of::<init::Init>("init"),
@@ -389,7 +392,10 @@ mod tests {
             ("run x --annotation A=1", "tip: `--annotation` is an option of `lath build` and `lath dockerfile`"),
             ("compare x --load", "tip: `--load` is an option of `lath build`"),
             ("dockerfile x --metadata-file y", "tip: `--metadata-file` is an option of `lath build`"),
-            ("dockerfile x --keep /a", "tip: `--keep` is an option of `lath build`, `lath run` and `lath compare`"),
+            (
+                "dockerfile x --keep /a",
+                "tip: `--keep` is an option of `lath build`, `lath run`, `lath lock` and `lath compare`",
+            ),
             ("build x --lod", "tip: a similar argument exists: '--load'"),
         ];
         for (line, tip) in table {

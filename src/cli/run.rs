@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::args::{Compiled, FromFile, Inputs, Program, Size, SourceBuilds, Sources};
+use crate::cli::args::{Compiled, FromFile, Inputs, Locking, Program, Size, SourceBuilds, Sources};
 use crate::cli::command::{Call, Command};
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, joined, list};
@@ -18,6 +18,8 @@ pub(super) struct Run {
     source_builds: SourceBuilds,
     #[command(flatten)]
     from_file: FromFile,
+    #[command(flatten)]
+    locking: Locking,
     #[command(flatten)]
     size: Size,
     #[command(flatten)]
@@ -40,6 +42,7 @@ impl Typed for Run {
             self.inputs.typed(),
             self.source_builds.typed(),
             self.from_file.typed(),
+            self.locking.typed(),
             self.size.typed(),
             self.compiled.typed(),
             self.program.typed(),

@@ -74,6 +74,8 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
             indexes: indexes(settings)?,
             project: inputs.project.as_ref().map(|project| projects::request(project, settings)),
             builds: builds(settings)?,
+            lock: None,
+            preferred: Vec::new(),
         },
         base,
         platforms: platforms(settings)?,
@@ -87,6 +89,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         pack: PackRequest { compression, epoch_secs: epoch_secs(environment)? },
         output: OutputRequest { name, destinations, metadata_file: settings.metadata_file.clone() },
         notices: inputs.notices,
+        lock: None,
     })
 }
 
@@ -307,6 +310,7 @@ pub(super) fn world(settings: &Settings, environment: &Environment, cache_dir: P
         variables: environment.all(),
         netrc: environment.netrc(),
         keyring: settings.keyring.clone(),
+        vendor: settings.vendor.clone(),
     }
 }
 

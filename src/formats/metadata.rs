@@ -72,6 +72,19 @@ pub(crate) fn read(text: &str) -> Metadata {
     metadata
 }
 
+/// Returns the requirements, each as in PEP 508, and the names of all extras.
+pub(crate) fn requirements(text: &str) -> (Vec<String>, Vec<String>) {
+    let (mut requirements, mut extras) = (Vec::new(), Vec::new());
+    for (name, value) in fields(text) {
+        match name.to_ascii_lowercase().as_str() {
+            "requires-dist" => requirements.push(value),
+            "provides-extra" => extras.push(value),
+            _ => {}
+        }
+    }
+    (requirements, extras)
+}
+
 /// Reads `Name: value` lines up to the first empty line and joins continuation lines by spaces. Leaves out empty and
 /// `UNKNOWN` values.
 fn fields(text: &str) -> Vec<(&str, String)> {

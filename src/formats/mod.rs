@@ -11,6 +11,7 @@ pub(crate) mod oci;
 pub(crate) mod pins;
 pub(crate) mod poetry_version;
 pub(crate) mod procfile;
+pub(crate) mod pylock;
 pub(crate) mod pyproject;
 pub(crate) mod python_imports;
 pub(crate) mod relation;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::image_path::ImagePath;
 
@@ -37,7 +37,7 @@ impl AppRequest {
 }
 
 /// The number and the size of an application's files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AppExtent {
     pub(crate) files: usize,
     pub(crate) bytes: u64,

@@ -33,6 +33,8 @@ pub(crate) enum Hint {
     Machine(MachineHint),
     /// Change the engine or the Dockerfile that it builds.
     Engine(EngineHint),
+    /// Write the lock, or use it in another way.
+    Lock(LockHint),
     /// A hint of uv's resolver, in uv's words.
     Resolver { text: String },
 }
@@ -131,6 +133,28 @@ pub(crate) enum CommandHint {
     ShellOrWords { line: String },
     /// The file `path` cannot be executed: run it with Python.
     ByPython { path: String },
+}
+
+/// What to do about a lock file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LockHint {
+    /// Write it.
+    Write,
+    /// Write it again, or use it although the request has changed.
+    Again,
+    /// Write it for these platforms.
+    Platforms { platforms: Vec<String> },
+    /// Another tool wrote it, so it can only be an input.
+    NameAsInput { path: String },
+    /// Use the lath that wrote it.
+    NewerLath,
+    /// Its contents were changed, so restore or write it.
+    Restore,
+    /// Write the lock to another file.
+    OtherFile,
+    /// Get the file that a lock names again.
+    VendorAgain,
 }
 
 /// How to change the checks.

@@ -1,23 +1,13 @@
-//! The lock: every wheel and .deb that a request resolves to, with URL and sha256, for every platform.
+//! The lock of a platform: every wheel and .deb that a request resolves to, with URL and sha256.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
 use crate::model::hint::Hint;
-use crate::model::non_empty::NonEmpty;
-use crate::model::platform::{Platform, PythonVersion};
+use crate::model::platform::Platform;
 use crate::model::reason::Why;
-use crate::model::request::BaseRequest;
 use crate::model::source::BuiltFrom;
 use crate::model::tree::Origin;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Lock {
-    pub(crate) python: PythonVersion,
-    pub(crate) base: BaseRequest,
-    /// One for each requested platform, in that order.
-    pub(crate) platforms: NonEmpty<PlatformLock>,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlatformLock {
@@ -29,6 +19,8 @@ pub(crate) struct PlatformLock {
     /// Programs and libraries that a distribution is known to use but that no package of the lock contains. lath reports
     /// them and does not add them.
     pub(crate) hints: Vec<Hint>,
+    /// The Release files of the archive that the packages were chosen from.
+    pub(crate) releases: Vec<LockedRelease>,
 }
 
 impl PlatformLock {
@@ -95,6 +87,9 @@ pub(crate) struct LockedDeb {
     pub(crate) version: String,
     pub(crate) architecture: String,
     pub(crate) url: String,
+    /// Other URLs of the same file, for the case that the server does not have it at `url` any more.
+    #[serde(default)]
+    pub(crate) other_urls: Vec<String>,
     pub(crate) digest: Digest,
     pub(crate) size_bytes: u64,
     pub(crate) why: Why,
@@ -102,6 +97,21 @@ pub(crate) struct LockedDeb {
     pub(crate) required_by: Vec<String>,
     /// Whether every image with this Python contains it, and the user did not name it.
     pub(crate) is_base: bool,
+}
+
+/// A signed Release file that a lock was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct LockedRelease {
+    /// `trixie-security`.
+    pub(crate) suite: String,
+    /// The archive, without credentials.
+    pub(crate) mirror: String,
+    /// The `Date` of the file, as in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) date: Option<String>,
+    /// The fingerprints of the keys that signed it, in lower-case hexadecimal digits.
+    pub(crate) keys: Vec<String>,
 }
 
 /// A parcel of a lock.
@@ -112,6 +122,14 @@ pub(crate) enum Parcel<'a> {
 }
 
 impl Parcel<'_> {
+    /// Returns the name of its file.
+    pub(crate) fn file_name(&self) -> String {
+        match self {
+            Self::Deb(deb) => deb.file_name(),
+            Self::Wheel(wheel) => wheel.file_name.clone(),
+        }
+    }
+
     pub(crate) fn digest(&self) -> Digest {
         match self {
             Self::Deb(deb) => deb.digest,
@@ -127,7 +145,31 @@ impl LockedWheel {
 }
 
 impl LockedDeb {
+    /// Returns the name of its file: `libc6_2.41-12_amd64.deb`.
+    pub(crate) fn file_name(&self) -> String {
+        format!("{}_{}_{}.deb", self.name, self.version, self.architecture)
+    }
+
     pub(crate) fn origin(&self) -> Origin {
         Origin::Deb { name: self.name.clone(), version: self.version.clone() }
+    }
+}
+
+#[cfg(test)]
+impl LockedDeb {
+    /// Returns a package without contents, for tests to change.
+    pub(crate) fn example(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            architecture: "amd64".to_owned(),
+            url: String::new(),
+            other_urls: Vec::new(),
+            digest: Digest::of(b""),
+            size_bytes: 0,
+            why: Why::Interpreter,
+            required_by: Vec::new(),
+            is_base: false,
+        }
     }
 }

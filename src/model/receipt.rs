@@ -10,7 +10,7 @@ use crate::model::image::Layer;
 use crate::model::platform::Platform;
 use crate::model::reason::Removed;
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Receipt {
     pub(crate) name: String,
     /// `sha256:...` of the index, or of the only manifest.
@@ -23,7 +23,7 @@ pub(crate) struct Receipt {
     pub(crate) platforms: Vec<PlatformReceipt>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PlatformReceipt {
     pub(crate) platform: Platform,
     /// Of the manifest.

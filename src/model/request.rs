@@ -14,6 +14,7 @@ use crate::model::destination::Destination;
 use crate::model::event::Event;
 use crate::model::image_path::ImagePath;
 use crate::model::launch::Started;
+use crate::model::lock_file::LockRequest;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::project::ProjectRequest;
@@ -21,6 +22,7 @@ use crate::model::secret_text::SecretText;
 use crate::model::user_base::UserBase;
 
 pub(crate) use crate::model::indexes::Indexes;
+pub(crate) use crate::model::options::{Prereleases, TrimLevel};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -44,6 +46,8 @@ pub(crate) struct Request {
     pub(crate) output: OutputRequest,
     /// Messages about the inputs.
     pub(crate) notices: Vec<Event>,
+    /// The lock that decides the wheels and packages. Without one, they are resolved.
+    pub(crate) lock: Option<LockRequest>,
 }
 
 impl Request {
@@ -54,6 +58,7 @@ impl Request {
             base: &self.base,
             has_shell: self.runtime.shell || self.runtime.entrypoint == Entrypoint::Shell,
             trim: self.trim.level,
+            lock: self.lock.as_ref(),
         }
     }
 
@@ -126,6 +131,8 @@ pub(crate) struct ResolveRequest<'a> {
     /// Whether the image has a shell.
     pub(crate) has_shell: bool,
     pub(crate) trim: TrimLevel,
+    /// If there is a lock, nothing is resolved.
+    pub(crate) lock: Option<&'a LockRequest>,
 }
 
 /// The inputs that decide which files the untrimmed tree has, in addition to those of the parts.
@@ -213,6 +220,18 @@ pub(crate) struct PythonRequest {
     pub(crate) indexes: Indexes,
     pub(crate) project: Option<ProjectRequest>,
     pub(crate) builds: BuildsRequest,
+    /// A `pylock.toml` of another tool that contains the wheels. Then there are no requirements.
+    pub(crate) lock: Option<PathBuf>,
+    /// Versions that are chosen if they fit, even if there are newer ones.
+    pub(crate) preferred: Vec<Pin>,
+}
+
+/// A version of a distribution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pin {
+    /// The normalised name (PEP 503).
+    pub(crate) name: String,
+    pub(crate) version: String,
 }
 
 impl PythonRequest {
@@ -225,6 +244,8 @@ impl PythonRequest {
             indexes: self.indexes.clone(),
             project: None,
             builds: self.builds.clone(),
+            lock: None,
+            preferred: Vec::new(),
             ..*self
         }
     }
@@ -247,18 +268,6 @@ pub(crate) struct BuildsRequest {
     pub(crate) extra_requires: BTreeMap<String, Vec<String>>,
     /// Whether the files of a failed build are kept.
     pub(crate) keep_failed: bool,
-}
-
-/// Which pre-release versions the resolver may choose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Prereleases {
-    Disallow,
-    Allow,
-    /// For a package that has no other fitting version, or whose requirement names a pre-release version.
-    IfNecessary,
-    /// For a package whose requirement names a pre-release version.
-    Explicit,
 }
 
 /// The distribution that Python and its shared libraries come from.
@@ -311,13 +320,6 @@ pub(crate) struct TrimRequest {
     pub(crate) level: TrimLevel,
     /// Globs of image paths that trim must keep.
     pub(crate) keep: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum TrimLevel {
-    None,
-    Standard,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -515,6 +517,8 @@ impl Request {
                 indexes: Indexes::default(),
                 project: None,
                 builds: BuildsRequest::default(),
+                lock: None,
+                preferred: Vec::new(),
             },
             base: BaseRequest {
                 distribution: Distribution::Debian,
@@ -552,6 +556,7 @@ impl Request {
             pack: PackRequest { compression: Compression::Gzip(6), epoch_secs: 0 },
             output: OutputRequest { name: "tool".to_owned(), destinations: Vec::new(), metadata_file: None },
             notices: Vec::new(),
+            lock: None,
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct WorldSettings {
     pub(crate) netrc: Option<PathBuf>,
     /// A file of keys to trust instead of those that lath contains.
     pub(crate) keyring: Option<PathBuf>,
+    /// The folder with the files of a lock.
+    pub(crate) vendor: Option<PathBuf>,
 }
 
 /// The parts of the host that a sandbox can use.

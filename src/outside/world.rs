@@ -22,6 +22,7 @@ use crate::outside::stage::Stages;
 use crate::outside::store::{Store, StoreError};
 use crate::outside::threads::{self, ThreadsError};
 use crate::outside::unfinished;
+use crate::outside::vendor::{Vendor, VendorError};
 
 /// How long a server may send nothing before the request is repeated.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,6 +36,8 @@ pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) daemon: Daemon,
     pub(crate) listener: Arc<dyn Listener>,
+    /// The folder with the files of a lock.
+    pub(crate) vendor: Option<Vendor>,
     /// Seconds since 1970 at the beginning of the build.
     pub(crate) now_secs: u64,
 }
@@ -47,6 +50,8 @@ pub(crate) enum WorldError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Http(#[from] HttpError),
+    #[error(transparent)]
+    Vendor(#[from] VendorError),
     #[error("cannot read the keyring `{path}`")]
     Keyring { path: PathBuf, source: std::io::Error },
     #[error("cannot use the keyring `{path}`")]
@@ -57,7 +62,7 @@ impl Hints for WorldError {
     fn own_hints(&self) -> Vec<Hint> {
         match self {
             Self::Keyring { .. } | Self::Keys { .. } => vec![Hint::Archive(ArchiveHint::BinaryKeyring)],
-            Self::Threads(_) | Self::Store(_) | Self::Http(_) => Vec::new(),
+            Self::Threads(_) | Self::Store(_) | Self::Http(_) | Self::Vendor(_) => Vec::new(),
         }
     }
 
@@ -66,6 +71,7 @@ impl Hints for WorldError {
             Self::Threads(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Http(error) => Some(error),
+            Self::Vendor(error) => Some(error),
             Self::Keys { source, .. } => Some(source),
             Self::Keyring { .. } => None,
         }
@@ -114,6 +120,7 @@ impl World {
             sandbox: Sandbox::new(settings.sandbox),
             daemon: Daemon::new(settings.docker_host, settings.runtime_dir.as_deref()),
             listener,
+            vendor: settings.vendor.as_deref().map(Vendor::open).transpose()?,
             now_secs: clock::now_secs(),
         })
     }

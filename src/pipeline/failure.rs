@@ -11,6 +11,7 @@ use crate::steps::compile::CompileError;
 use crate::steps::emit::EmitError;
 use crate::steps::fetch::FetchError;
 use crate::steps::launch::LaunchError;
+use crate::steps::lock::LockError;
 use crate::steps::pack::PackError;
 use crate::steps::prove::ProveError;
 use crate::steps::resolve::ResolveError;
@@ -22,6 +23,8 @@ use crate::steps::unpack::UnpackError;
 pub(crate) enum BuildError {
     #[error(transparent)]
     Resolve(Box<ResolveError>),
+    #[error(transparent)]
+    Lock(#[from] LockError),
     #[error(transparent)]
     Fetch(#[from] FetchError),
     #[error(transparent)]
@@ -73,6 +76,7 @@ impl Hints for BuildError {
     fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
             Self::Resolve(error) => Some(&**error),
+            Self::Lock(error) => Some(error),
             Self::Fetch(error) => Some(error),
             Self::Unpack(error) => Some(error),
             Self::Assemble(error) => Some(error),

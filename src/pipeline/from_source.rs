@@ -237,7 +237,8 @@ impl<'a> FromSource<'a> {
         };
         let packages = plan.packages.iter().cloned().collect();
         let base = BaseRequest { packages, recommends: false, ..self.request.base.bare() };
-        let wanted = ResolveRequest { python: &python, base: &base, has_shell: true, trim: TrimLevel::None };
+        let wanted =
+            ResolveRequest { python: &python, base: &base, has_shell: true, trim: TrimLevel::None, lock: None };
         let stack = self.stack.iter().cloned().chain([open.source.shown()]).collect();
         let inner = FromSource { stack, ..FromSource::new(wanted, platform, self.world) };
         resolve_and_open_with(wanted, platform, &inner, self.world)

@@ -1,9 +1,11 @@
 //! The order of the steps, on one page. No other module contains it.
 
+mod again;
 mod ahead;
 mod failure;
 mod from_source;
 mod inputs;
+mod locked;
 mod receipt;
 
 use std::borrow::Cow;
@@ -14,6 +16,7 @@ use std::time::Duration;
 use self::ahead::{Ahead, fetch_and_open, while_compressing};
 use self::from_source::FromSource;
 use crate::model::event::{Event, Listener};
+use crate::model::image::Image;
 use crate::model::lock::{Parcel, PlatformLock};
 use crate::model::made::{Made, Share};
 use crate::model::part::Part;
@@ -38,6 +41,7 @@ use crate::steps::trim::trim;
 
 pub(crate) use self::failure::BuildError;
 pub(crate) use self::inputs::{InputError, allows_python, application, script_file, script_metadata};
+pub(crate) use self::locked::{Locking, Upgrade, check_lock, foreign_lock, lock, read_lock};
 use crate::model::world_settings::WorldSettings;
 use crate::outside::world::{World, WorldError};
 
@@ -53,17 +57,39 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     for (path, bytes) in request.app.iter().flat_map(|app| app.extent().largest) {
         world.listener.hear(Event::Detail(format!("application: {bytes} bytes of `{path}`")));
     }
+    let key = again::key(request);
+    let earlier = key.filter(|_| again::has_plain_inputs(request));
+    if let Some((image, receipt)) = earlier.and_then(|key| again::kept(&key, request, &world.store)) {
+        return write(&image, &Tree::default(), receipt, request, world);
+    }
     say("resolving and fetching");
     let request = &*with_own_python(request, world)?;
+    if let Some((image, receipt)) = key.and_then(|key| again::kept(&key, request, &world.store)) {
+        return write(&image, &Tree::default(), receipt, request, world);
+    }
     let opened =
         request.platforms.as_ref().try_map(|platform| resolve_and_open(request.to_resolve(), *platform, world))?;
     say("assembling and proving");
     let shares = opened.try_map(|opened| share(opened, request, world))?;
     let image = seal(&shares, &request.to_seal())?;
     let receipt = receipt::of(&image, &shares, request);
-    say("writing");
+    if let Some(key) = key {
+        again::keep(&key, &image, &receipt, &world.store)?;
+    }
+    write(&image, &shares.first().made.tree, receipt, request, world)
+}
+
+/// Writes the image to every destination.
+fn write(
+    image: &Image,
+    tree: &Tree,
+    receipt: Receipt,
+    request: &Request,
+    world: &World,
+) -> Result<Receipt, BuildError> {
+    world.listener.hear(Event::Step("writing".to_owned()));
     let metadata = json::receipt(&receipt).map_err(EmitError::from)?;
-    emit(&image, &shares.first().made.tree, &metadata, &request.output, world)?;
+    emit(image, tree, &metadata, &request.output, world)?;
     Ok(receipt)
 }
 
@@ -80,11 +106,18 @@ pub(crate) struct Opened {
 }
 
 /// Returns the request with the Python of its release. It is read from the release's archive if it is only expected.
+/// Refuses a lock that was made for another request.
 pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
+    locked::refuse_other(request, world)?;
     if !request.python.is_expected {
         return Ok(Cow::Borrowed(request));
     }
     let mut request = request.clone();
+    if let Some(lock) = &request.lock {
+        request.python.version = lock.file.request.python;
+        request.python.is_expected = false;
+        return Ok(Cow::Owned(request));
+    }
     request.python.version = own_python(&request.base, *request.platforms.first(), world)?;
     request.python.is_expected = false;
     Ok(Cow::Owned(request))
@@ -92,6 +125,11 @@ pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result
 
 /// Chooses the wheels and the packages of a platform. Only the wheels are fetched.
 pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &World) -> Result<Resolved, BuildError> {
+    if let Some(lock) = request.lock {
+        let lock = locked::of_platform(lock, request.base, platform)?;
+        let wheels = fetch_and_open(&lock.wheels.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
+        return Ok(Resolved { lock, wheels });
+    }
     let sources = FromSource::new(request, platform, world);
     choose_packages(choose(request, platform, &sources, world)?, world)
 }
@@ -103,6 +141,9 @@ pub(crate) fn resolve_and_open(
     platform: Platform,
     world: &World,
 ) -> Result<Opened, BuildError> {
+    if let Some(lock) = request.lock {
+        return open_locked(locked::of_platform(lock, request.base, platform)?, world);
+    }
     resolve_and_open_with(request, platform, &FromSource::new(request, platform, world), world)
 }
 
@@ -120,6 +161,14 @@ fn resolve_and_open_with(
     let debs: Vec<Parcel<'_>> = lock.debs.iter().map(Parcel::Deb).collect();
     let mut parts = ahead.open_rest(&debs, world)?;
     parts.extend(wheels);
+    Ok(Opened { lock, parts })
+}
+
+/// Fetches and opens all parcels of a lock.
+fn open_locked(lock: PlatformLock, world: &World) -> Result<Opened, BuildError> {
+    let parcels: Vec<Parcel<'_>> =
+        lock.debs.iter().map(Parcel::Deb).chain(lock.wheels.iter().map(Parcel::Wheel)).collect();
+    let parts = fetch_and_open(&parcels, world)?;
     Ok(Opened { lock, parts })
 }
 
@@ -169,8 +218,12 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
         return Ok(None);
     }
     let (python, base) = (request.python.bare(), request.base.bare());
-    let wanted = ResolveRequest { python: &python, base: &base, has_shell: false, trim: request.trim.level };
-    let Opened { lock, parts } = resolve_and_open(wanted, host, world)?;
+    let wanted =
+        ResolveRequest { python: &python, base: &base, has_shell: false, trim: request.trim.level, lock: None };
+    let Opened { lock, parts } = match locked::workshop(request, host) {
+        Some(lock) => open_locked(lock, world)?,
+        None => resolve_and_open(wanted, host, world)?,
+    };
     let wanted = AssembleRequest {
         base: &base,
         app: None,

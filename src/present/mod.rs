@@ -3,5 +3,6 @@
 pub(crate) mod chart;
 pub(crate) mod json;
 pub(crate) mod megabytes;
+pub(crate) mod newer;
 pub(crate) mod summary;
 pub(crate) mod table;

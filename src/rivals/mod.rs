@@ -16,7 +16,7 @@ use std::path::Path;
 pub(crate) use self::failure::RivalError;
 use crate::model::event::Event;
 use crate::model::launch::Launch;
-use crate::model::lock::{Lock, PlatformLock};
+use crate::model::lock::PlatformLock;
 use crate::model::made::Share;
 use crate::model::non_empty::NonEmpty;
 use crate::model::request::{Entrypoint, LaunchRequest, Request, RuntimeRequest};
@@ -27,7 +27,7 @@ use crate::rivals::compare::{Own, compare as reckon};
 use crate::rivals::measure::{BuiltImage, measure};
 use crate::rivals::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
 use crate::rivals::model::dockerfile::{
-    Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Style,
+    Dockerfile, DockerfileRequest, EngineReceipt, EngineRequest, Ingredients, Lock, Style,
 };
 use crate::steps::launch::{Programs, launch};
 use crate::steps::resolve::ResolveError;

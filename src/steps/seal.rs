@@ -212,6 +212,7 @@ mod tests {
                 wheels: Vec::new(),
                 debs: Vec::new(),
                 hints: Vec::new(),
+                releases: Vec::new(),
             },
             assembly: assembly(),
             launch: launch.clone(),

@@ -11,6 +11,7 @@ mod init;
 mod inputs;
 mod interrupt;
 mod limits;
+mod locks;
 mod mirrors;
 mod platforms;
 mod projects;

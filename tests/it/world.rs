@@ -92,6 +92,22 @@ impl World {
         self.command(words).envs(environment.iter().copied()).output().unwrap()
     }
 
+    /// Returns `lath lock` with `words`.
+    pub(crate) fn lock_command(&self, words: &str) -> Command {
+        let mut command = Command::new(lath());
+        command.current_dir(self.home.path()).env_clear().env("LATH_CACHE_DIR", "cache").arg("lock");
+        if !words.contains("--platform") {
+            command.args(["--platform", "linux/amd64"]);
+        }
+        command.args(["--keyring", "keys", "--default-index", &self.pypi.url(), "--mirror", &self.debian.url()]);
+        command.args(["--security-mirror", &self.debian.security_url()]).args(words.split_whitespace());
+        command
+    }
+
+    pub(crate) fn lock(&self, words: &str) -> Output {
+        self.lock_command(words).output().unwrap()
+    }
+
     /// Runs `lath cache` with `words`.
     pub(crate) fn cache(&self, words: &str) -> Output {
         let mut command = Command::new(lath());

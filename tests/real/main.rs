@@ -16,6 +16,7 @@ mod dockerfile;
 mod engine;
 mod git;
 mod lath;
+mod locks;
 mod maintainer_scripts;
 mod needs;
 mod newer;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         validators::trials(),
         corpus::trials(),
         digest::trials(),
+        locks::trials(),
     ];
     libtest_mimic::run(&arguments, groups.into_iter().flatten().collect()).exit_code()
 }

@@ -32,6 +32,10 @@ pub(crate) enum Need {
     Corpus,
     /// The programs that serve a git repository over https.
     GitServer,
+    /// The program that gives other programs another time.
+    Faketime,
+    /// Python 3 with its module for virtual environments.
+    Venv,
     /// Root, to change into a root file system.
     Root,
 }
@@ -74,6 +78,8 @@ impl Need {
             Self::GitServer => answers("git", &["--version"], "git")
                 .or_else(|| answers("openssl", &["version"], "openssl"))
                 .or_else(|| answers("python3", &["--version"], "Python 3")),
+            Self::Faketime => answers("faketime", &["--version"], "faketime"),
+            Self::Venv => answers("python3", &["-c", "import ensurepip, venv"], "Python 3 with `venv`"),
             Self::Root => match own_uid() {
                 Some(0) => None,
                 _ => Some("needs root".to_owned()),

@@ -21,6 +21,7 @@ use crate::catalog::releases;
 use crate::formats::release::{IndexFile, Release, ReleaseError};
 use crate::model::digest::Digest;
 use crate::model::hint::{ArchiveHint, Hint, Hints, RequestHint};
+use crate::model::lock::LockedRelease;
 use crate::model::platform::Architecture;
 use crate::model::request::{BaseRequest, Distribution};
 use crate::model::secret_text::SecretText;
@@ -29,7 +30,7 @@ use crate::outside::archive::extents::Extent;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::lines::Bounded;
 use crate::outside::archive::mirrors::Pocket;
-use crate::outside::archive::signature::{Keyring, SignatureError};
+use crate::outside::archive::signature::{Keyring, SignatureError, Verified};
 use crate::outside::http::{Conditional, Download, Http, HttpError};
 use crate::outside::store::{Bucket, Form, Store, StoreError};
 
@@ -130,6 +131,8 @@ pub(crate) struct Snapshot {
     contents_of_all: Vec<SignedIndex>,
     /// The files that `apt-get update` would leave, for each pocket in order.
     pub(crate) lists: Vec<AptLists>,
+    /// The Release files, for each pocket in order.
+    pub(crate) releases: Vec<LockedRelease>,
 }
 
 /// The sizes of the files that `apt-get update` fetches from one pocket, in bytes, unpacked.
@@ -152,14 +155,27 @@ pub(crate) struct Access<'a> {
 
 impl Snapshot {
     fn new(architecture: Architecture) -> Self {
-        Self { indexes: Vec::new(), architecture, contents: Vec::new(), contents_of_all: Vec::new(), lists: Vec::new() }
+        Self {
+            indexes: Vec::new(),
+            architecture,
+            contents: Vec::new(),
+            contents_of_all: Vec::new(),
+            lists: Vec::new(),
+            releases: Vec::new(),
+        }
     }
 
     /// Adds the indexes of a pocket. Only the lists of files of the `main_suite` are used, because those of updates are
     /// empty or huge.
     fn add(&mut self, pocket: &Pocket, trusted: &Trusted, main_suite: &str) -> Result<(), ArchiveError> {
-        let Trusted { release, text_bytes } = trusted;
+        let Trusted { release, text_bytes, keys } = trusted;
         let architecture = self.architecture.name();
+        self.releases.push(LockedRelease {
+            suite: pocket.suite.clone(),
+            mirror: pocket.mirror.clone(),
+            date: release.date_secs.map(date),
+            keys: keys.clone(),
+        });
         self.lists.push(apt_lists(pocket, self.architecture, release, *text_bytes));
         for component in pocket.components {
             let name = format!("{component}/binary-{architecture}/Packages");
@@ -380,8 +396,13 @@ fn reduced_contents(
     if store.has_segment(&key) {
         return fs_err::read_to_string(store.segment_path(&key)).map_err(unreadable);
     }
-    let item =
-        Download { name: contents.path.clone(), url: contents.url.clone(), digest, size_bytes: Some(size_bytes) };
+    let item = Download {
+        name: contents.path.clone(),
+        url: contents.url.clone(),
+        other_urls: Vec::new(),
+        digest,
+        size_bytes: Some(size_bytes),
+    };
     let fetched = match http.download_all(std::slice::from_ref(&item), store) {
         Err(HttpError::Status { .. } | HttpError::Refused { .. }) => {
             http.download_all(&[Download { url: contents.plain_url(), ..item }], store)
@@ -447,24 +468,27 @@ struct Trusted {
     release: Release,
     /// The length of the signed text.
     text_bytes: usize,
+    /// The fingerprints of the keys that signed it.
+    keys: Vec<String>,
 }
 
 /// Verifies the signature of a release. If the same keys have verified these bytes before, the result comes from the
 /// cache.
 fn trusted(kept: &KeptRelease, keyring: &Keyring, suite: &str, store: &Store) -> Result<Trusted, ArchiveError> {
     let key = Digest::of_fields([keyring.digest().as_bytes().as_slice(), kept.text.as_bytes()]);
-    let text = match store.entry::<String>(Bucket::VerifiedReleases, &key) {
-        Some(text) => text,
+    let verified = match store.entry::<Verified>(Bucket::VerifiedReleases, &key) {
+        Some(verified) => verified,
         None => {
-            let text = keyring.verified_text(&kept.text);
-            let text = text.map_err(|source| ArchiveError::Signature { suite: suite.to_owned(), source })?;
-            store.write_entry(Bucket::VerifiedReleases, &key, &text)?;
-            text
+            let verified = keyring.verified(&kept.text);
+            let verified = verified.map_err(|source| ArchiveError::Signature { suite: suite.to_owned(), source })?;
+            store.write_entry(Bucket::VerifiedReleases, &key, &verified)?;
+            verified
         }
     };
+    let Verified { text, keys } = verified;
     let release = Release::parse(&text);
     let release = release.map_err(|source| ArchiveError::Release { suite: suite.to_owned(), source })?;
-    Ok(Trusted { release, text_bytes: text.len() })
+    Ok(Trusted { release, text_bytes: text.len(), keys })
 }
 
 /// Fetches the InRelease of each pocket, all in parallel. The server sends only those that have changed.
@@ -524,9 +548,13 @@ fn judge(
     }
     match (release.valid_until_secs, not_after) {
         (Some(until), Some(now)) if i64::try_from(now).unwrap_or(i64::MAX) > until => {
-            let until = jiff::Timestamp::from_second(until).map(|time| time.to_string()).unwrap_or_default();
-            Err(ArchiveError::Expired { suite: pocket.place(), until })
+            Err(ArchiveError::Expired { suite: pocket.place(), until: date(until) })
         }
         _ => Ok(()),
     }
+}
+
+/// Returns a time as in RFC 3339.
+fn date(secs: i64) -> String {
+    jiff::Timestamp::from_second(secs).map(|time| time.to_string()).unwrap_or_default()
 }

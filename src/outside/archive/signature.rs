@@ -1,10 +1,13 @@
 //! Verifies `InRelease` files: a clear-signed text (RFC 9580, section 7) that one key of a keyring must have signed.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use pgp::composed::{CleartextSignedMessage, Deserializable, SignedPublicKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::Signature;
+use pgp::types::KeyDetails as _;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::digest::Digest;
@@ -14,6 +17,14 @@ use crate::model::hint::Hints;
 pub(crate) struct Keyring {
     keys: Vec<SignedPublicKey>,
     digest: Digest,
+}
+
+/// A text that keys of a keyring have signed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Verified {
+    pub(crate) text: String,
+    /// The fingerprints of the keys, of a subkey that of its primary key. In lower-case hexadecimal digits, sorted.
+    pub(crate) keys: Vec<String>,
 }
 
 #[derive(Debug, Error)]
@@ -52,7 +63,7 @@ impl Keyring {
     }
 
     /// Returns the text of `in_release` that a key of this keyring has signed, without anything around it.
-    pub(crate) fn verified_text(&self, in_release: &str) -> Result<String, SignatureError> {
+    pub(crate) fn verified(&self, in_release: &str) -> Result<Verified, SignatureError> {
         const BEGIN: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
         const END: &str = "-----END PGP SIGNATURE-----";
         if !in_release.starts_with(BEGIN) {
@@ -64,30 +75,32 @@ impl Keyring {
         let (message, _) = CleartextSignedMessage::from_string(in_release)
             .map_err(|error| SignatureError::Unreadable(Box::new(error)))?;
         let text = message.signed_text();
-        let is_trusted = message.signatures().iter().any(|signature| self.has_signed(signature, text.as_bytes()));
-        if !is_trusted {
+        let signers = message.signatures().iter().flat_map(|signature| self.signers(signature, text.as_bytes()));
+        let keys: BTreeSet<String> = signers.collect();
+        if keys.is_empty() {
             return Err(SignatureError::Untrusted { signatures: message.signatures().len() });
         }
-        Ok(text.replace("\r\n", "\n"))
+        Ok(Verified { text: text.replace("\r\n", "\n"), keys: keys.into_iter().collect() })
     }
 
-    /// Returns whether a key or a bound signing subkey made `signature` over `text`. Hash algorithms with known
-    /// collisions are rejected.
-    fn has_signed(&self, signature: &Signature, text: &[u8]) -> bool {
+    /// Returns the fingerprints of the keys that made `signature` over `text`, themselves or by a bound signing subkey.
+    /// Hash algorithms with known collisions are rejected.
+    fn signers(&self, signature: &Signature, text: &[u8]) -> Vec<String> {
         let is_strong =
             matches!(signature.hash_alg(), Some(HashAlgorithm::Sha256 | HashAlgorithm::Sha384 | HashAlgorithm::Sha512));
-        is_strong
-            && self.keys.iter().any(|key| {
-                let by_primary = || signature.verify(&key.primary_key, text).is_ok();
-                let by_subkey = || {
-                    key.public_subkeys.iter().any(|subkey| {
-                        subkey.signatures.iter().any(|binding| binding.key_flags().sign())
-                            && signature.verify(&subkey.key, text).is_ok()
-                            && subkey.verify_bindings(&key.primary_key).is_ok()
-                    })
-                };
-                by_primary() || by_subkey()
-            })
+        let has_signed = |key: &&SignedPublicKey| {
+            let by_primary = || signature.verify(&key.primary_key, text).is_ok();
+            let by_subkey = || {
+                key.public_subkeys.iter().any(|subkey| {
+                    subkey.signatures.iter().any(|binding| binding.key_flags().sign())
+                        && signature.verify(&subkey.key, text).is_ok()
+                        && subkey.verify_bindings(&key.primary_key).is_ok()
+                })
+            };
+            by_primary() || by_subkey()
+        };
+        let signers = self.keys.iter().filter(|_| is_strong).filter(has_signed);
+        signers.map(|key| hex::encode(key.fingerprint().as_bytes())).collect()
     }
 }
 
@@ -108,7 +121,9 @@ mod tests {
 
     #[test]
     fn what_debian_signed_is_taken_and_nothing_else_of_the_file() {
-        let text = debian().verified_text(IN_RELEASE).unwrap();
+        let Verified { text, keys } = debian().verified(IN_RELEASE).unwrap();
+        let expected = ["05ab90340c0c5e797f44a8c8254cf3b5aec0a8f0", "5e04a1e3223a19a20706e20f9904613d4cce68c6"];
+        assert_eq!(keys, expected);
         assert!(text.starts_with("Origin: Debian\n"), "{}", &text[..40]);
         assert!(text.contains("Codename: trixie-security\n"));
         assert!(!text.contains("PGP"));
@@ -117,31 +132,31 @@ mod tests {
     #[test]
     fn one_changed_letter_is_noticed() {
         let changed = IN_RELEASE.replacen("Codename: trixie", "Codename: trixia", 1);
-        let error = debian().verified_text(&changed).unwrap_err();
+        let error = debian().verified(&changed).unwrap_err();
         assert!(matches!(error, SignatureError::Untrusted { .. }), "{error}");
     }
 
     #[test]
     fn a_text_without_signature_or_with_more_around_it_is_refused() {
         let keyring = debian();
-        let plain = keyring.verified_text("Suite: stable\n").unwrap_err();
+        let plain = keyring.verified("Suite: stable\n").unwrap_err();
         assert!(matches!(plain, SignatureError::Unsigned { is_html: false }), "{plain}");
-        let page = keyring.verified_text("<!DOCTYPE html><html>").unwrap_err();
+        let page = keyring.verified("<!DOCTYPE html><html>").unwrap_err();
         assert!(matches!(page, SignatureError::Unsigned { is_html: true }), "{page}");
         let texts = [plain, page].map(|error| error.to_string());
         insta::assert_snapshot!(texts.join("\n"), @"
         cannot trust the file: it is not a signed text
         cannot trust the file: it is not a signed text; it is a web page, perhaps of a proxy
         ");
-        let prefixed = keyring.verified_text(&format!("Suite: evil\n{IN_RELEASE}")).unwrap_err();
+        let prefixed = keyring.verified(&format!("Suite: evil\n{IN_RELEASE}")).unwrap_err();
         assert!(matches!(prefixed, SignatureError::Unsigned { .. }), "{prefixed}");
-        let suffixed = keyring.verified_text(&format!("{IN_RELEASE}Suite: evil\n")).unwrap_err();
+        let suffixed = keyring.verified(&format!("{IN_RELEASE}Suite: evil\n")).unwrap_err();
         assert!(matches!(suffixed, SignatureError::Smuggled), "{suffixed}");
     }
 
     #[test]
     fn what_debian_signed_is_not_taken_for_ubuntus() {
-        let error = ubuntu().verified_text(IN_RELEASE).unwrap_err();
+        let error = ubuntu().verified(IN_RELEASE).unwrap_err();
         assert!(matches!(error, SignatureError::Untrusted { .. }), "{error}");
     }
 

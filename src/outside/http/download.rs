@@ -24,6 +24,8 @@ pub(crate) struct Download {
     /// A file name, to show to the user.
     pub(crate) name: String,
     pub(crate) url: String,
+    /// Tried in order if the server does not have the file at `url`.
+    pub(crate) other_urls: Vec<String>,
     pub(crate) digest: Digest,
     pub(crate) size_bytes: Option<u64>,
 }
@@ -40,6 +42,7 @@ impl Download {
         Self {
             name: wheel.file_name.clone(),
             url: wheel.url.clone(),
+            other_urls: Vec::new(),
             digest: wheel.digest,
             size_bytes: wheel.size_bytes,
         }
@@ -49,6 +52,7 @@ impl Download {
         Self {
             name: format!("{}_{}.deb", deb.name, deb.version),
             url: deb.url.clone(),
+            other_urls: deb.other_urls.clone(),
             digest: deb.digest,
             size_bytes: Some(deb.size_bytes),
         }
@@ -191,7 +195,7 @@ impl Http {
         path: &Path,
     ) -> Result<Option<Seen>, HttpError> {
         let keep = |source| HttpError::Keep { url: public(url), source };
-        let mut request = self.request(url);
+        let mut request = self.request(url)?;
         if let Some(etag) = etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
@@ -233,12 +237,12 @@ impl Http {
         let id = self.started(&item.name, item.size_bytes);
         let partial = store.partial_path(&item.digest);
         let was_begun = fs::metadata(&partial).is_ok_and(|file| file.len() > 0);
-        let mut outcome = self.with_retries(&item.url, || self.download_once(id, item, &partial)).await;
+        let mut outcome = self.download_from_any_place(id, item, &partial).await;
         if was_begun && matches!(&outcome, Ok((found, _)) if *found != item.digest) {
             // Perhaps the server sends the right bytes, but an earlier process left wrong ones. So start again without
             // those.
             let _ = fs::remove_file(&partial);
-            outcome = self.with_retries(&item.url, || self.download_once(id, item, &partial)).await;
+            outcome = self.download_from_any_place(id, item, &partial).await;
         }
         self.listener.hear(Event::DownloadFinished { id });
         let (found, size_bytes) = outcome?;
@@ -250,6 +254,23 @@ impl Http {
         Ok(size_bytes)
     }
 
+    /// Does the same as [`Self::download_once`], with retries. If the server does not have the file, the other places
+    /// are tried, and the error is the one of the first place.
+    async fn download_from_any_place(&self, id: u64, item: &Download, path: &Path) -> Result<(Digest, u64), HttpError> {
+        let first = self.with_retries(&item.url, || self.download_once(id, item, path)).await;
+        if !matches!(&first, Err(HttpError::Status { status, .. }) if is_gone(*status)) {
+            return first;
+        }
+        for url in &item.other_urls {
+            let other = Download { url: url.clone(), ..item.clone() };
+            match self.with_retries(url, || self.download_once(id, &other, path)).await {
+                Ok(found) => return Ok(found),
+                Err(error) => self.listener.hear(Event::Detail(error.to_string())),
+            }
+        }
+        first
+    }
+
     /// Fetches the bytes of `item` that are missing in `path`, and returns the digest and the size of the whole file.
     async fn download_once(&self, id: u64, item: &Download, path: &Path) -> Result<(Digest, u64), HttpError> {
         let url = &item.url;
@@ -258,7 +279,7 @@ impl Http {
         if partial.have_bytes > 0 && item.size_bytes == Some(partial.have_bytes) {
             return Ok((partial.digest.finish().1, partial.have_bytes));
         }
-        let mut request = self.request(url);
+        let mut request = self.request(url)?;
         if partial.have_bytes > 0 {
             request = request.header(RANGE, format!("bytes={}-", partial.have_bytes));
         }
@@ -267,7 +288,7 @@ impl Http {
             partial.start_again().map_err(keep)?;
         } else if partial.have_bytes > 0 && cannot_continue(&response, partial.have_bytes) {
             partial.start_again().map_err(keep)?;
-            response = self.request(url).send().await.map_err(|source| network(url, source))?;
+            response = self.request(url)?.send().await.map_err(|source| network(url, source))?;
         }
         let response = file(url, response)?;
         let max_bytes = self.settings.clients.bodies.parcel_bytes(item.size_bytes);
@@ -311,6 +332,11 @@ fn cannot_continue(response: &Response, first_byte: u64) -> bool {
         StatusCode::PARTIAL_CONTENT => !range.starts_with(&format!("bytes {first_byte}-")),
         _ => false,
     }
+}
+
+/// Returns whether the server does not have the file any more.
+fn is_gone(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
 }
 
 #[cfg(test)]
@@ -359,6 +385,7 @@ mod tests {
             Download {
                 name: "x.whl".to_owned(),
                 url: self.server.url(PATH),
+                other_urls: Vec::new(),
                 digest: Digest::of(&self.bytes),
                 size_bytes: Some(self.bytes.len() as u64),
             }

@@ -8,10 +8,11 @@ mod body;
 mod clients;
 mod download;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use thiserror::Error;
@@ -51,7 +52,8 @@ pub(crate) struct HttpSettings {
 }
 
 pub(crate) struct Http {
-    client: Client,
+    /// Created with the first request, because that reads the system's certificates.
+    client: OnceLock<Client>,
     runtime: Runtime,
     settings: HttpSettings,
     listener: Arc<dyn Listener>,
@@ -126,6 +128,14 @@ impl Hints for HttpError {
 }
 
 impl HttpError {
+    /// Returns the problem without the URL.
+    pub(crate) fn brief(&self) -> String {
+        match self {
+            Self::Status { status, .. } => status.to_string(),
+            error => std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string),
+        }
+    }
+
     /// Returns whether another attempt may succeed.
     fn is_passing(&self) -> bool {
         match self {
@@ -155,8 +165,7 @@ impl Http {
             .enable_all()
             .build()
             .map_err(|error| HttpError::Setup(error.into()))?;
-        let client = settings.clients.client(CONNECT_TIMEOUT, settings.read_timeout).map_err(HttpError::Setup)?;
-        Ok(Self { client, runtime, settings, listener, next_id: AtomicU64::new(0) })
+        Ok(Self { client: OnceLock::new(), runtime, settings, listener, next_id: AtomicU64::new(0) })
     }
 
     /// Returns whether the network must not be used.
@@ -192,9 +201,34 @@ impl Http {
         ))
     }
 
+    /// Returns whether the servers have these files, in the same order. Requests only their headers.
+    pub(crate) fn all_exist(&self, urls: &[String]) -> Vec<Result<(), HttpError>> {
+        let exists = async |url: &String| {
+            self.with_retries(url, || async {
+                let response = self.with_credentials(url, self.client()?.head(url)).send().await;
+                successful(url, response.map_err(|source| network(url, source))?).map(drop)
+            })
+            .await
+        };
+        let answers = futures::stream::iter(urls).map(exists).buffered(self.downloads_at_once());
+        self.runtime.block_on(answers.collect())
+    }
+
     /// Creates a request, with the credentials for its URL if there are any.
-    fn request(&self, url: &str) -> RequestBuilder {
-        let request = self.client.get(url);
+    fn request(&self, url: &str) -> Result<RequestBuilder, HttpError> {
+        Ok(self.with_credentials(url, self.client()?.get(url)))
+    }
+
+    fn client(&self) -> Result<&Client, HttpError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let HttpSettings { clients, read_timeout, .. } = &self.settings;
+        let client = clients.client(CONNECT_TIMEOUT, *read_timeout).map_err(HttpError::Setup)?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    fn with_credentials(&self, url: &str, request: RequestBuilder) -> RequestBuilder {
         match self.settings.credentials.of(url) {
             Some(login) => request.basic_auth(login.user, Some(login.password)),
             None => request,
@@ -218,7 +252,7 @@ impl Http {
     }
 
     async fn conditional_once(&self, url: &str, etag: Option<&str>, max_bytes: u64) -> Result<Conditional, HttpError> {
-        let mut request = self.request(url);
+        let mut request = self.request(url)?;
         if let Some(etag) = etag {
             request = request.header(IF_NONE_MATCH, etag);
         }

@@ -156,6 +156,8 @@ mod tests {
             indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
             project: None,
             builds: Default::default(),
+            lock: None,
+            preferred: Vec::new(),
         };
         let error = pypi
             .resolve(

@@ -5,8 +5,10 @@
 mod ahead;
 mod bounded;
 mod explain;
+mod foreign;
 mod hashes;
 mod indexes;
+mod inputs;
 mod lookahead;
 mod metadata_entry;
 mod newer;
@@ -43,10 +45,11 @@ use uv_distribution::DistributionDatabase;
 use uv_distribution_types::{Index, IndexLocations, Requirement, RequiresPython, Resolution};
 use uv_pypi_types::{Conflicts, ResolverMarkerEnvironment};
 use uv_requirements::RequirementsSpecification;
+use uv_requirements_txt::{RequirementEntry, RequirementsTxtRequirement};
 use uv_resolver::{
     AllowedYanks, DefaultResolverProvider, Exclusions, FlatIndex, InMemoryIndex, Manifest, Options, OptionsBuilder,
-    Preferences, Prerelease, PrereleaseMode, PythonRequirement, ResolveError, Resolver, ResolverEnvironment,
-    ResolverOutput,
+    Preference, Preferences, Prerelease, PrereleaseMode, PythonRequirement, ResolveError, Resolver,
+    ResolverEnvironment, ResolverOutput,
 };
 use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
 
@@ -54,12 +57,13 @@ use crate::model::all_indexes::AllIndexes;
 use crate::model::digest::Digest;
 use crate::model::hint::{Hint, Hints, NetworkHint, RequestHint};
 use crate::model::platform::PythonVersion;
-use crate::model::request::{Prereleases, PythonRequest};
+use crate::model::request::{Pin, Prereleases, PythonRequest};
 use crate::model::world_settings::Variables;
 use crate::outside::credentials::Credentials;
 use crate::outside::http::{BodyError, Clients};
 use crate::outside::pypi::ahead::Ahead;
 use crate::outside::pypi::explain::{Asked, explain};
+use crate::outside::pypi::foreign::UnfitLock;
 use crate::outside::pypi::newer::Search;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::project::Wanted;
@@ -71,6 +75,7 @@ use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
+pub(crate) use crate::outside::pypi::inputs::Inputs;
 pub(crate) use crate::outside::pypi::project::read_project;
 pub(crate) use crate::outside::pypi::source_queue::{SourceFailure, SourceTexts, Sources};
 pub(crate) use crate::outside::pypi::sources::is_same_version;
@@ -134,6 +139,8 @@ pub(crate) enum PypiError {
     Setup(#[source] Cause),
     #[error("cannot resolve {what} for python {python} on {platform}")]
     Resolve { what: String, python: String, platform: String, source: Cause, advice: Box<Advice> },
+    #[error("cannot use the lock `{path}` for python {python} on {platform}")]
+    Lock { path: PathBuf, python: String, platform: String, source: Box<UnfitLock> },
     #[error("cannot use `{distribution}`: it is not a wheel from an index, a URL or a file")]
     NotAWheel { distribution: String },
     #[error("cannot read the project `{}`", folder.display())]
@@ -545,7 +552,7 @@ impl<'a> Resolve<'a> {
             constraints,
             overrides,
             excludes,
-            Preferences::default(),
+            preferences(&request.preferred, &environment),
             None,
             BTreeSet::new(),
             Exclusions::default(),
@@ -604,6 +611,16 @@ impl<'a> Resolve<'a> {
             .map_err(|error| PypiError::Setup(redacted(error.into())))?;
         Ok(FlatIndex::from_entries(entries, Some(&self.target.tags), hasher, &context.build_options))
     }
+}
+
+/// Returns the versions that are chosen if they fit.
+fn preferences(pins: &[Pin], environment: &ResolverEnvironment) -> Preferences {
+    let pinned = |pin: &Pin| {
+        let text = format!("{}=={}", pin.name, pin.version);
+        let requirement = RequirementsTxtRequirement::Named(text.parse().ok()?);
+        Preference::from_entry(RequirementEntry { requirement, hashes: Vec::new() }).ok().flatten()
+    };
+    Preferences::from_iter(pins.iter().filter_map(pinned), environment)
 }
 
 fn options(request: &PythonRequest, build_options: &BuildOptions) -> Result<Options, PypiError> {

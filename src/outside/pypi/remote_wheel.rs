@@ -352,6 +352,8 @@ mod tests {
             indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
             project: None,
             builds: Default::default(),
+            lock: None,
+            preferred: Vec::new(),
         };
         let answer = pypi.resolve(
             &request,

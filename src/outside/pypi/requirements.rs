@@ -9,7 +9,7 @@ use uv_distribution_filename::{DistExtension, WheelFilename, WheelFilenameError}
 use uv_distribution_types::{Dist, RemoteSource as _, Requirement, RequirementSource, UnresolvedRequirement};
 use uv_normalize::{InvalidNameError, PackageName};
 use uv_pep440::Operator;
-use uv_pep508::VersionOrUrl;
+use uv_pep508::{UnnamedRequirement, VersionOrUrl};
 use uv_pypi_types::{ParsedUrl, ResolverMarkerEnvironment, VerbatimParsedUrl};
 use uv_requirements::{RequirementsSource, RequirementsSpecification};
 use uv_types::HashStrategy;
@@ -109,6 +109,22 @@ fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
     Ok(())
 }
 
+/// Returns a requirement without a name as one with the name that is in the name of its wheel. `None` if it is no wheel.
+pub(super) fn named_by_file(unnamed: &UnnamedRequirement<VerbatimParsedUrl>) -> Option<Requirement> {
+    let wheel: WheelFilename = unnamed.url.verbatim.filename().ok()?.parse().ok()?;
+    Some(with_name(unnamed, wheel.name))
+}
+
+fn with_name(unnamed: &UnnamedRequirement<VerbatimParsedUrl>, name: PackageName) -> Requirement {
+    Requirement::from(uv_pep508::Requirement {
+        name,
+        extras: unnamed.extras.clone(),
+        version_or_url: Some(VersionOrUrl::Url(unnamed.url.clone())),
+        marker: unnamed.marker,
+        origin: unnamed.origin.clone(),
+    })
+}
+
 /// Returns the requirements, each with a name. If the user gave only a place, the name of a wheel is in its file name, and
 /// that of a source is in its metadata.
 pub(super) async fn named(
@@ -122,13 +138,7 @@ pub(super) async fn named(
             UnresolvedRequirement::Unnamed(unnamed) => {
                 let shown = unnamed.url.verbatim.given().unwrap_or(&unnamed.to_string()).to_owned();
                 refuse_unnamed(&shown, &unnamed.url.parsed_url)?;
-                Requirement::from(uv_pep508::Requirement {
-                    name: Box::pin(name_of(&shown, &unnamed.url, sources)).await?,
-                    extras: unnamed.extras.clone(),
-                    version_or_url: Some(VersionOrUrl::Url(unnamed.url.clone())),
-                    marker: unnamed.marker,
-                    origin: unnamed.origin.clone(),
-                })
+                with_name(unnamed, Box::pin(name_of(&shown, &unnamed.url, sources)).await?)
             }
         };
         refuse_source(&requirement.to_string(), &requirement.source)?;

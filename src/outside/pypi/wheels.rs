@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use sha2::{Digest as _, Sha384, Sha512};
 use uv_distribution_types::{
     BuiltDist, Diagnostic as _, Dist, HashPolicy, Name as _, Node, RegistryBuiltDist, Resolution, ResolvedDist,
     SourceDist,
@@ -56,9 +57,34 @@ pub(crate) struct DirectWheel {
     pub(crate) place: Place,
     /// The sha256 must be one of these. If there are none, any sha256 is accepted.
     pub(crate) allowed: Vec<Digest>,
+    /// A hash of another algorithm that the bytes must have.
+    pub(crate) other_hash: Option<OtherHash>,
     pub(crate) is_requested: bool,
     /// The distributions that depend on it, sorted by name.
     pub(crate) required_by: Vec<String>,
+}
+
+/// A secure hash of another algorithm than sha256, in lower-case hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OtherHash {
+    Sha384(String),
+    Sha512(String),
+}
+
+impl OtherHash {
+    /// Returns the strongest of these hashes, which have the names of their algorithms.
+    pub(super) fn strongest(hashes: &BTreeMap<String, String>) -> Option<Self> {
+        let sha512 = hashes.get("sha512").map(|digits| Self::Sha512(digits.to_ascii_lowercase()));
+        sha512.or_else(|| hashes.get("sha384").map(|digits| Self::Sha384(digits.to_ascii_lowercase())))
+    }
+
+    /// Returns whether `bytes` have this hash.
+    pub(crate) fn is_of(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Sha384(digits) => hex::encode(Sha384::digest(bytes)) == *digits,
+            Self::Sha512(digits) => hex::encode(Sha512::digest(bytes)) == *digits,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -257,6 +283,7 @@ fn direct(
         file_name: file_name.to_string(),
         place,
         allowed: sha256s(policy.digests()).collect(),
+        other_hash: None,
         is_requested,
         required_by: Vec::new(),
     }
@@ -298,6 +325,8 @@ mod tests {
             indexes: Indexes { default_index: Some(index.url().as_str().into()), ..Indexes::default() },
             project: None,
             builds: Default::default(),
+            lock: None,
+            preferred: Vec::new(),
         };
         let answer = pypi
             .resolve(

@@ -9,8 +9,8 @@
 pub(crate) enum Bucket {
     /// The InRelease file of a pocket, and its entity tag. Key: its URL. New version: another form of the entry.
     Releases,
-    /// The text of an InRelease whose signature was verified. Key: the keyring and the signed text. New version: another
-    /// rule for which signatures count.
+    /// The text of an InRelease whose signature was verified, and the keys that signed it. Key: the keyring and the
+    /// signed text. New version: another form of the entry, or another rule for which signatures count.
     VerifiedReleases,
     /// When an archive's lists of all files could not be fetched, in seconds since 1970. Key: the digests of the lists.
     /// New version: another form of the entry.
@@ -59,6 +59,12 @@ pub(crate) enum Bucket {
     Answers,
     /// A layer that consists of segments. Key: the keys of the segments. New version: another form of the entry.
     Layers,
+    /// A sealed image and its receipt. Key: the program, the lock and all options. New version: another form of the
+    /// entry.
+    Images,
+    /// The state of a file that contains an image. Key: the path, the image and its name. New version: another form of
+    /// the entry, or other bytes for the same image.
+    WrittenFiles,
 }
 
 impl Bucket {
@@ -66,7 +72,7 @@ impl Bucket {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Releases => "releases-1",
-            Self::VerifiedReleases => "verified-1",
+            Self::VerifiedReleases => "verified-2",
             Self::ListsOutOfReach => "lists-out-of-reach-1",
             Self::BaseFacts => "base-facts-1",
             Self::DebianHalves => "debian-half-4",
@@ -83,6 +89,8 @@ impl Bucket {
             Self::Proofs => "proofs-7",
             Self::Answers => "answers-3",
             Self::Layers => "layers-1",
+            Self::Images => "images-1",
+            Self::WrittenFiles => "written-files-1",
         }
     }
 }
@@ -147,6 +155,8 @@ mod tests {
             Bucket::Proofs,
             Bucket::Answers,
             Bucket::Layers,
+            Bucket::Images,
+            Bucket::WrittenFiles,
         ];
         let forms = [Form::Tar, Form::TarEnd, Form::Packages, Form::PackageDetails, Form::Extents, Form::Sonames];
         let names: BTreeSet<&str> =

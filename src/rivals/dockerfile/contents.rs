@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::text::shell_word;
 use crate::catalog::packages;
 use crate::model::assembly::InstalledScript;
-use crate::model::lock::{Lock, LockedDeb, LockedWheel, PlatformLock, WheelSource};
+use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{Part, PartContents};
 use crate::model::platform::{Architecture, Platform};
 use crate::model::reason::Why;
 use crate::model::request::Request;
 use crate::model::tree::Origin;
-use crate::rivals::model::dockerfile::Ingredients;
+use crate::rivals::model::dockerfile::{Ingredients, Lock};
 
 /// Returns the console scripts and other executables of opened wheels, sorted by name.
 pub(crate) fn scripts(lock: &PlatformLock, parts: &[Part]) -> Vec<InstalledScript> {

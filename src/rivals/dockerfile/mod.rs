@@ -22,11 +22,13 @@ use self::text::{Text, exec_form, folded, listed, pair, shell_word};
 use crate::model::all_indexes::AllIndexes;
 use crate::model::hint::Hints;
 use crate::model::indexes::IndexEntry;
-use crate::model::lock::{Lock, WheelSource};
+use crate::model::lock::WheelSource;
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Copied, Distribution, Entrypoint, Healthcheck, Owner, Request};
 use crate::model::secret_text::SecretText;
-use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
+use crate::rivals::model::dockerfile::{
+    ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Lock, Mounts, Style,
+};
 
 /// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
@@ -454,6 +456,7 @@ mod tests {
             wheels: vec![wheel],
             debs: Vec::new(),
             hints: Vec::new(),
+            releases: Vec::new(),
         };
         let lock = Lock { python: request.python.version, base: request.base.clone(), platforms: NonEmpty::of(half) };
         let wanted = DockerfileRequest {

@@ -8,8 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::all_indexes::AllIndexes;
 use crate::model::assembly::InstalledScript;
-use crate::model::lock::{Lock, LockedWheel};
+use crate::model::lock::{LockedWheel, PlatformLock};
+use crate::model::non_empty::NonEmpty;
+use crate::model::platform::PythonVersion;
+use crate::model::request::BaseRequest;
 use crate::model::user_base::UserBase;
+
+/// The locks of all platforms of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lock {
+    pub(crate) python: PythonVersion,
+    pub(crate) base: BaseRequest,
+    /// One for each requested platform, in that order.
+    pub(crate) platforms: NonEmpty<PlatformLock>,
+}
 
 /// The user base in the recipe style if the user named none.
 pub(crate) const RECIPE_USER_BASE: &str = "/tmp/theuserbase";

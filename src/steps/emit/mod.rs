@@ -2,6 +2,7 @@
 //! after all of it is complete. So a build that fails before that leaves every destination
 //! unchanged.
 
+mod already;
 mod archive;
 mod blobs;
 mod daemon;
@@ -120,7 +121,9 @@ pub(crate) fn emit(
     world: &World,
 ) -> Result<(), EmitError> {
     let mut ready = Vec::new();
-    let staged = request.destinations.iter().try_for_each(|destination| {
+    let is_new = |destination: &&Destination| !already::is_there(destination, image, &world.store);
+    let new: Vec<&Destination> = request.destinations.iter().filter(is_new).collect();
+    let staged = new.iter().try_for_each(|destination| {
         ready.push(stage(destination, image, tree, world)?);
         Ok(())
     });
@@ -140,7 +143,8 @@ pub(crate) fn emit(
         Ready::Directory(directory) => directory.publish(),
         Ready::Daemon(loading) => loading.load(),
         Ready::Document(document) => document.publish(),
-    })
+    })?;
+    new.into_iter().try_for_each(|destination| already::record(destination, image, &world.store))
 }
 
 fn stage<'a>(destination: &Destination, image: &Image, tree: &Tree, world: &'a World) -> Result<Ready<'a>, EmitError> {

@@ -20,6 +20,8 @@ pub(crate) enum DirectError {
     Fetch { name: String, source: HttpError },
     #[error("cannot read the wheel `{path}`")]
     Take { path: PathBuf, source: StoreError },
+    #[error("cannot use `{file}`: its bytes do not have the hash of the lock")]
+    Hash { file: String },
     #[error("cannot use `{file}`: its sha256 is {found}, which the requirements do not allow")]
     Digest { file: String, found: Digest },
 }
@@ -29,7 +31,7 @@ impl Hints for DirectError {
         match self {
             Self::Fetch { source, .. } => Some(source),
             Self::Take { source, .. } => Some(source),
-            Self::Digest { .. } => None,
+            Self::Digest { .. } | Self::Hash { .. } => None,
         }
     }
 }
@@ -73,6 +75,14 @@ fn bring(wheel: &DirectWheel, world: &World) -> Result<LockedWheel, DirectError>
         };
     if !wheel.allowed.is_empty() && !wheel.allowed.contains(&digest) {
         return Err(DirectError::Digest { file: wheel.file_name.clone(), found: digest });
+    }
+    if let Some(hash) = &wheel.other_hash {
+        let path = world.store.parcel_path(&digest);
+        let unreadable =
+            |source| DirectError::Take { path: path.clone(), source: StoreError::Read { path: path.clone(), source } };
+        if !hash.is_of(&fs_err::read(&path).map_err(unreadable)?) {
+            return Err(DirectError::Hash { file: wheel.file_name.clone() });
+        }
     }
     Ok(wheel.locked(digest, Some(size_bytes)))
 }

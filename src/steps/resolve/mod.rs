@@ -24,7 +24,7 @@ use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::hint::{Hint, Hints, RequestHint};
 use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
-use crate::model::part::Part;
+use crate::model::part::{Part, PartContents};
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
 use crate::model::request::{BaseRequest, Distribution, ResolveRequest, TrimLevel};
@@ -177,15 +177,41 @@ impl Choice<'_> {
         Ok(wheels)
     }
 
+    /// Adds the edges between wheels of a lock, which does not contain them. The wheels that no other one requires count
+    /// as requested.
+    fn add_edges(&mut self, wheels: &mut [LockedWheel], parts: &[Part]) -> Result<(), ResolveError> {
+        let python = self.request.python;
+        let facts = self.packages.facts(self.request.base, python.version)?;
+        let system = System { platform: self.platform, python: &facts.python, glibc: facts.glibc };
+        let metadata = wheels.iter().zip(parts).filter_map(|(wheel, part)| match &part.contents {
+            PartContents::Wheel(part) => Some((wheel.name.clone(), part.metadata.as_str())),
+            PartContents::Deb(_) => None,
+        });
+        let mut edges = self.packages.world.pypi.edges(&metadata.collect(), system, python.version)?;
+        for wheel in wheels.iter_mut() {
+            wheel.required_by = edges.remove(&wheel.name).unwrap_or_default().into_iter().collect();
+            wheel.is_requested = wheel.required_by.is_empty();
+        }
+        // In a circle, each one is required.
+        if wheels.iter().all(|wheel| !wheel.is_requested) {
+            wheels.iter_mut().for_each(|wheel| wheel.is_requested = true);
+        }
+        Ok(())
+    }
+
     /// Chooses all packages. `parts` are the opened `wheels`, in the same order.
-    pub(crate) fn lock(mut self, wheels: Vec<LockedWheel>, parts: &[Part]) -> Result<PlatformLock, ResolveError> {
+    pub(crate) fn lock(mut self, mut wheels: Vec<LockedWheel>, parts: &[Part]) -> Result<PlatformLock, ResolveError> {
+        if self.request.python.lock.is_some() {
+            self.add_edges(&mut wheels, parts)?;
+        }
         let needs = needs::needs(&wheels, parts, self.platform)?;
         let half = self.packages.half(&self.request, &needs)?;
         let mut hints = calls::unanswered(&wheels, &half.debs);
         hints.extend(half.uncarried(&self.request.base.suite));
         hints.extend(self.answer.hints);
         hints.extend(graphics::hint(&wheels, parts, self.request.python));
-        Ok(PlatformLock { platform: self.platform, wheels, debs: half.debs, hints })
+        let releases = self.packages.snapshot.releases;
+        Ok(PlatformLock { platform: self.platform, wheels, debs: half.debs, hints, releases })
     }
 }
 
@@ -218,7 +244,10 @@ fn both_halves<'a>(
     let before: Vec<Expected> = world.store.entry(Bucket::IndexPages, &key).unwrap_or_default();
     let resolve = |facts: &BaseFacts| {
         let system = System { platform, python: &facts.python, glibc: facts.glibc };
-        world.pypi.resolve(python, system, &before, sources)
+        match &python.lock {
+            Some(lock) => world.pypi.of_lock(lock, system, python.version),
+            None => world.pypi.resolve(python, system, &before, sources),
+        }
     };
     std::thread::scope(|scope| {
         let early = std::thread::Builder::new().spawn_scoped(scope, || resolve(&expected));
@@ -228,7 +257,7 @@ fn both_halves<'a>(
         let early = early.ok().map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         // Without a thread, or if the base is another than expected, the wheels are chosen now.
         let answer = early.filter(|_| facts == expected).unwrap_or_else(|| resolve(&facts))?;
-        if answer.expected != before {
+        if python.lock.is_none() && answer.expected != before {
             world.store.write_entry(Bucket::IndexPages, &key, &answer.expected)?;
         }
         Ok((packages, answer))
@@ -398,6 +427,12 @@ impl Packages<'_> {
         }
         Ok(half)
     }
+}
+
+/// Returns hints for programs and libraries that the distributions of a lock are known to use, and that its packages do
+/// not contain.
+pub(crate) fn known_calls(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Hint> {
+    calls::unanswered(wheels, debs)
 }
 
 /// Returns the version of the release's own Python, which is that of its package `python3`.

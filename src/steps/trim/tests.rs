@@ -32,7 +32,8 @@ impl Given {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(home.path()).unwrap();
         let platform = Platform { architecture: Architecture::Amd64 };
-        let lock = PlatformLock { platform, wheels: Vec::new(), debs: Vec::new(), hints: Vec::new() };
+        let lock =
+            PlatformLock { platform, wheels: Vec::new(), debs: Vec::new(), hints: Vec::new(), releases: Vec::new() };
         Self { _home: home, store, assembly: Assembly::default(), lock, keep: Vec::new() }
     }
 
@@ -44,17 +45,7 @@ impl Given {
     }
 
     fn deb(mut self, name: &str, why: Why, files: &[(&str, &[u8])]) -> Self {
-        self.lock.debs.push(LockedDeb {
-            name: name.to_owned(),
-            version: "1".to_owned(),
-            architecture: "amd64".to_owned(),
-            url: String::new(),
-            digest: Digest::of(b""),
-            size_bytes: 0,
-            why,
-            required_by: Vec::new(),
-            is_base: false,
-        });
+        self.lock.debs.push(LockedDeb { why, ..LockedDeb::example(name) });
         self.files(&deb(name), files)
     }
 

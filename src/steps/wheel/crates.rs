@@ -68,7 +68,7 @@ fn is_plain(text: &str) -> bool {
 pub(super) fn fetch(crates: &[Crate], world: &World) -> Result<(), Reason> {
     let download = |Crate { name, file, digest }: &Crate| {
         let url = format!("{SERVER}/{name}/{file}");
-        Download { name: file.clone(), url, digest: *digest, size_bytes: None }
+        Download { name: file.clone(), url, other_urls: Vec::new(), digest: *digest, size_bytes: None }
     };
     let downloads: Vec<Download> = crates.iter().map(download).collect();
     world.http.download_all(&downloads, &world.store).map_err(Reason::Fetch)

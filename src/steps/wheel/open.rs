@@ -84,7 +84,7 @@ fn fetch(source: &Source, url: &str, file_name: &str, world: &World) -> Result<D
         return Ok(world.http.download_unpinned(file_name, url, &world.store).map_err(Reason::Fetch)?.0);
     };
     let (name, url) = (file_name.to_owned(), url.to_owned());
-    let download = Download { name, url, digest: *digest, size_bytes: None };
+    let download = Download { name, url, other_urls: Vec::new(), digest: *digest, size_bytes: None };
     world.http.download_all(&[download], &world.store).map_err(Reason::Fetch)?;
     Ok(*digest)
 }

@@ -1,0 +1,134 @@
+//! The request of settings that name a lock. The request that the lock was made for is a layer of settings.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::environment::Environment;
+use crate::cli::failure::Failure;
+use crate::cli::layers::Settings;
+use crate::cli::settings::{self, usage};
+use crate::model::image_name::is_image_name;
+use crate::model::lock_file::{DEFAULT_LOCK, LockFile, LockRequest, LockedRequest};
+use crate::model::request::Request;
+use crate::pipeline;
+
+/// Returns the request of these settings. If they name a lock that lath wrote, the request is built from it.
+pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
+    let input = input_lock(settings)?;
+    let is_named = settings.lock.is_some() || settings.locked == Some(true) || settings.frozen == Some(true);
+    match input {
+        Some(path) if !is_named => match read(&path)? {
+            Some(file) => from(file, &without_inputs(settings), environment),
+            None => foreign(&path, settings, environment),
+        },
+        None if !is_named => settings::request(settings, environment),
+        input => {
+            let path = settings.lock.clone().or(input.clone()).unwrap_or_else(|| Path::new(DEFAULT_LOCK).to_owned());
+            let file = read(&path)?.ok_or_else(|| Failure::of_build(&pipeline::foreign_lock(&path)))?;
+            // The lock itself contains its inputs.
+            let is_own_input = input.is_some_and(|input| input == path);
+            let settings = if is_own_input { &without_inputs(settings) } else { settings };
+            from(file, settings, environment)
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Option<LockFile>, Failure> {
+    pipeline::read_lock(path).map_err(|error| Failure::of_build(&error))
+}
+
+/// Returns the request that is built from `file`.
+pub(super) fn from(file: LockFile, settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
+    let has_inputs = settings.requirement.is_some() || settings.requirements.is_some();
+    let compares_inputs = has_inputs && settings.frozen != Some(true);
+    let mut request = if compares_inputs {
+        settings::request(settings, environment)?
+    } else {
+        settings::request(&settings.clone().over(layer(&file.request)), environment)?
+    };
+    request.lock = Some(LockRequest { file, compares_inputs, snapshot: settings.snapshot.clone() });
+    Ok(request)
+}
+
+/// Returns the request whose wheels come from the lock of another tool.
+pub(super) fn foreign(path: &Path, settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
+    let tag = settings.tag.clone().or_else(|| folder_name(path));
+    let tag = tag.ok_or_else(|| usage("cannot derive the name of the image from the lock: set it with `-t NAME`"))?;
+    let mut request = settings::request(&Settings { tag: Some(tag), ..settings.clone() }, environment)?;
+    request.python.requirements.clear();
+    request.python.requirement_files.clear();
+    request.python.lock = Some(path.to_owned());
+    Ok(request)
+}
+
+/// Returns the name of the folder of `path`, if it is a good name for an image.
+fn folder_name(path: &Path) -> Option<String> {
+    let path = std::path::absolute(path).ok()?;
+    let name = path.parent()?.file_name()?.to_str()?.to_lowercase();
+    Some(name).filter(|name| is_image_name(name))
+}
+
+/// Returns the lock that is the input. A lock contains all packages, so no other input can be added to it.
+pub(super) fn input_lock(settings: &Settings) -> Result<Option<PathBuf>, Failure> {
+    let words = settings.requirement.iter().flatten().map(|word| PathBuf::from(word.exposed()));
+    let inputs: Vec<PathBuf> = words.chain(settings.requirements.iter().flatten().cloned()).collect();
+    match inputs.iter().find(|input| is_lock_name(input)) {
+        Some(lock) if inputs.len() > 1 => Err(usage(format!(
+            "cannot add other inputs to the lock `{}`: it contains all packages of its request",
+            lock.display()
+        ))),
+        found => Ok(found.cloned()),
+    }
+}
+
+/// Returns whether a file with this name is a lock (PEP 751, "File Name").
+fn is_lock_name(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let middle = name.strip_prefix("pylock.").and_then(|rest| rest.strip_suffix(".toml"));
+    name == DEFAULT_LOCK || middle.is_some_and(|middle| !middle.is_empty() && !middle.contains('.'))
+}
+
+fn without_inputs(settings: &Settings) -> Settings {
+    Settings { requirement: None, requirements: None, ..settings.clone() }
+}
+
+/// Returns the options of the request that a lock was made for.
+fn layer(request: &LockedRequest) -> Settings {
+    Settings {
+        requirement: Some(request.requirements.iter().map(|one| plain(one).into()).collect()),
+        python: Some(request.python.to_string()),
+        base: Some(request.base.clone()),
+        with: Some(request.with.clone()),
+        recommends: Some(request.recommends),
+        shell: Some(request.shell),
+        trim: Some(request.trim),
+        prerelease: Some(request.prerelease),
+        exclude_newer: request.exclude_newer.clone(),
+        default_index: request.default_index.as_deref().map(Into::into),
+        index_strategy: Some(request.index_strategy),
+        torch_backend: request.torch_backend.clone(),
+        find_links: Some(request.find_links.iter().map(|links| links.as_str().into()).collect()),
+        no_index: Some(request.no_index),
+        index: Some(request.indexes.iter().map(|index| index.as_str().into()).collect()),
+        ..Settings::default()
+    }
+}
+
+/// Returns a requirement of a lock without its hashes, as a user would type it.
+fn plain(requirement: &str) -> &str {
+    requirement.split_once(" --hash=").map_or(requirement, |(plain, _)| plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_known_by_its_name() {
+        for name in ["pylock.toml", "a/pylock.toml", "pylock.dev.toml"] {
+            assert!(is_lock_name(Path::new(name)), "{name}");
+        }
+        for name in ["uv.lock", "pylock..toml", "pylock.a.b.toml", "my-pylock.toml", "pylock.txt"] {
+            assert!(!is_lock_name(Path::new(name)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `[tool.lath]` of a lock: the Debian half, and the request that the lock was made for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::digest::Digest;
+use crate::model::lock::{LockedDeb, LockedRelease, WheelSource};
+use crate::model::lock_file::LockedRequest;
+use crate::model::reason::Why;
+
+/// The version of the table. It changes if an older lath would misread a newer table.
+pub(crate) const TABLE_VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct LathTable {
+    pub(crate) version: u32,
+    /// The version of lath that wrote the lock.
+    pub(crate) lath: String,
+    pub(crate) request: LockedRequest,
+    pub(crate) platforms: Vec<LockedPlatform>,
+}
+
+/// Both halves of one platform.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct LockedPlatform {
+    /// `linux/amd64`.
+    pub(crate) platform: String,
+    #[serde(default)]
+    pub(crate) releases: Vec<LockedRelease>,
+    #[serde(default)]
+    pub(crate) wheels: Vec<PlatformWheel>,
+    #[serde(default)]
+    pub(crate) debs: Vec<PlatformDeb>,
+    /// Libraries for which no package was found.
+    #[serde(default)]
+    pub(crate) missing: Vec<MissingLibraries>,
+}
+
+/// Libraries that a wheel needs and that no known package contains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct MissingLibraries {
+    pub(crate) wheel: String,
+    pub(crate) sonames: Vec<String>,
+}
+
+/// A wheel of a platform. Its URL, size and hashes are in `[[packages]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct PlatformWheel {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// The file name.
+    pub(crate) file: String,
+    #[serde(default, skip_serializing_if = "is_of_index")]
+    pub(crate) source: WheelSource,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) requested: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) required_by: Vec<String>,
+}
+
+/// A package of a platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct PlatformDeb {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) architecture: String,
+    /// Without credentials.
+    pub(crate) url: String,
+    pub(crate) size: u64,
+    pub(crate) sha256: Digest,
+    pub(crate) why: Why,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) required_by: Vec<String>,
+    /// Whether every image with this Python contains it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) base: bool,
+}
+
+impl From<&LockedDeb> for PlatformDeb {
+    fn from(deb: &LockedDeb) -> Self {
+        Self {
+            name: deb.name.clone(),
+            version: deb.version.clone(),
+            architecture: deb.architecture.clone(),
+            url: deb.url.clone(),
+            size: deb.size_bytes,
+            sha256: deb.digest,
+            why: deb.why.clone(),
+            required_by: deb.required_by.clone(),
+            base: deb.is_base,
+        }
+    }
+}
+
+impl From<&PlatformDeb> for LockedDeb {
+    fn from(deb: &PlatformDeb) -> Self {
+        Self {
+            name: deb.name.clone(),
+            version: deb.version.clone(),
+            architecture: deb.architecture.clone(),
+            url: deb.url.clone(),
+            other_urls: Vec::new(),
+            digest: deb.sha256,
+            size_bytes: deb.size,
+            why: deb.why.clone(),
+            required_by: deb.required_by.clone(),
+            is_base: deb.base,
+        }
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn is_of_index(source: &WheelSource) -> bool {
+    *source == WheelSource::Index
+}

@@ -1,0 +1,164 @@
+//! `pylock.toml`: a lock of Python packages (PEP 751; packaging.python.org, "pylock.toml Specification"). `lath_table` is
+//! lath's own part of it; `write` makes the text.
+//!
+//! Keys that this module does not read are allowed, because later minor versions of the format may add some.
+
+pub(crate) mod lath_table;
+mod write;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use self::lath_table::{LathTable, LockedPlatform, TABLE_VERSION};
+pub(crate) use self::write::text;
+
+/// The version of the format that lath writes.
+pub(crate) const LOCK_VERSION: &str = "1.0";
+/// No honest lock is larger. It is held in memory.
+pub(crate) const MAX_LOCK_BYTES: u64 = 32 << 20;
+
+#[derive(Debug, Error)]
+pub(crate) enum PylockError {
+    #[error("it is not TOML")]
+    Toml(#[source] Box<toml::de::Error>),
+    #[error("it has no `lock-version`, so it is not a lock as in PEP 751")]
+    NoVersion,
+    #[error("its `lock-version` is `{found}`, and this lath reads version 1")]
+    Version { found: String },
+    #[error("its `[tool.lath]` table has version {found}, and this lath reads version {TABLE_VERSION}")]
+    TableVersion { found: u32 },
+    #[error("it does not have the form of a lock as in PEP 751")]
+    Form(#[source] Box<toml::de::Error>),
+    #[error("it has more than {max_bytes} bytes")]
+    TooLarge { max_bytes: u64 },
+}
+
+/// A lock.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Pylock {
+    pub(crate) lock_version: String,
+    /// Markers (PEP 508). If there are some, the lock is only for environments that satisfy one of them.
+    pub(crate) environments: Vec<String>,
+    pub(crate) requires_python: Option<String>,
+    pub(crate) extras: Vec<String>,
+    pub(crate) dependency_groups: Vec<String>,
+    pub(crate) default_groups: Vec<String>,
+    pub(crate) created_by: String,
+    pub(crate) packages: Vec<Package>,
+    pub(crate) tool: Tool,
+}
+
+/// The tables of tools. Only lath's own one is read.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Tool {
+    pub(crate) lath: Option<LathTable>,
+}
+
+/// A package. Exactly one of `vcs`, `directory` and `archive` is set, or `sdist` and `wheels` are.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) version: Option<String>,
+    pub(crate) marker: Option<String>,
+    pub(crate) requires_python: Option<String>,
+    pub(crate) vcs: Option<Vcs>,
+    pub(crate) directory: Option<Directory>,
+    pub(crate) archive: Option<Archive>,
+    pub(crate) sdist: Option<File>,
+    pub(crate) wheels: Vec<File>,
+}
+
+/// A source tree in a repository.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Vcs {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) url: Option<String>,
+    pub(crate) path: Option<String>,
+    pub(crate) requested_revision: Option<String>,
+    pub(crate) commit_id: String,
+    pub(crate) subdirectory: Option<String>,
+}
+
+/// A source tree on this machine.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Directory {
+    /// Relative to the lock.
+    pub(crate) path: String,
+    pub(crate) editable: bool,
+    pub(crate) subdirectory: Option<String>,
+}
+
+/// A wheel or a source distribution that a requirement names by URL or path.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Archive {
+    #[serde(flatten)]
+    pub(crate) file: File,
+    pub(crate) subdirectory: Option<String>,
+}
+
+/// A wheel or a source distribution.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct File {
+    /// The file name. If it is missing, it is the last part of the URL or path.
+    pub(crate) name: Option<String>,
+    pub(crate) url: Option<String>,
+    /// Relative to the lock.
+    pub(crate) path: Option<String>,
+    pub(crate) size: Option<u64>,
+    /// By the name of the algorithm, in lower-case hexadecimal digits.
+    pub(crate) hashes: BTreeMap<String, String>,
+}
+
+impl File {
+    /// Returns the file name.
+    pub(crate) fn file_name(&self) -> Option<String> {
+        let place =
+            || self.url.as_deref().map(|url| url.split(['#', '?']).next().unwrap_or(url)).or(self.path.as_deref());
+        let last = || place().and_then(|place| place.rsplit('/').next()).map(decoded);
+        self.name.clone().or_else(last).filter(|name| !name.is_empty() && !name.contains('/'))
+    }
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// A lock that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Read {
+    pub(crate) lock: Pylock,
+    /// Whether the format has a later minor version than lath knows.
+    pub(crate) is_newer: bool,
+}
+
+/// Reads a lock.
+pub(crate) fn parse(text: &str) -> Result<Read, PylockError> {
+    let table: toml::Table = toml::from_str(text).map_err(|error| PylockError::Toml(Box::new(error)))?;
+    let version = table.get("lock-version").and_then(toml::Value::as_str).ok_or(PylockError::NoVersion)?;
+    let refuse = || PylockError::Version { found: version.to_owned() };
+    let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
+    if major != "1" {
+        return Err(refuse());
+    }
+    let minor: u32 = minor.parse().map_err(|_| refuse())?;
+    let own = |name: &str| table.get("tool")?.get("lath")?.get(name)?.as_integer();
+    if let Some(found) = own("version").and_then(|found| u32::try_from(found).ok()).filter(|it| *it != TABLE_VERSION) {
+        return Err(PylockError::TableVersion { found });
+    }
+    // The text is read again, because only then an error contains the line.
+    let lock = toml::from_str(text).map_err(|error| PylockError::Form(Box::new(error)))?;
+    Ok(Read { lock, is_newer: minor > 0 })
+}
+
+#[cfg(test)]
+mod tests;

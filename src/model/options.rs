@@ -1,0 +1,23 @@
+//! Options of a request that a lock contains too.
+
+use serde::{Deserialize, Serialize};
+
+/// Which pre-release versions the resolver may choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Prereleases {
+    Disallow,
+    Allow,
+    /// For a package that has no other fitting version, or whose requirement names a pre-release version.
+    IfNecessary,
+    /// For a package whose requirement names a pre-release version.
+    Explicit,
+}
+
+/// How much trim removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TrimLevel {
+    None,
+    Standard,
+}

@@ -1,0 +1,43 @@
+//! The differences between a lock and the current state of its indexes and archives.
+
+use std::fmt;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Outdated {
+    pub(crate) newer: Vec<Newer>,
+    pub(crate) dead: Vec<Dead>,
+}
+
+/// A locked version that would not be chosen today.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Newer {
+    pub(crate) kind: ParcelKind,
+    pub(crate) name: String,
+    pub(crate) locked: String,
+    /// `None` if the request no longer leads to it.
+    pub(crate) newest: Option<String>,
+    /// The platforms for which this is so.
+    pub(crate) platforms: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ParcelKind {
+    Wheel,
+    Deb,
+}
+
+impl fmt::Display for ParcelKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Wheel => "wheel",
+            Self::Deb => "deb",
+        })
+    }
+}
+
+/// A URL that no longer works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dead {
+    pub(crate) url: String,
+    pub(crate) problem: String,
+}

@@ -1,0 +1,107 @@
+//! The inputs of a request in a form that does not depend on the folder, for locks.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use uv_client::RegistryClientBuilder;
+use uv_distribution::DistributionDatabase;
+use uv_distribution_types::{Requirement, RequirementSource, UnresolvedRequirement};
+use uv_requirements::RequirementsSpecification;
+
+use crate::model::all_indexes::AllIndexes;
+use crate::model::digest::Digest;
+use crate::model::request::PythonRequest;
+use crate::model::secret_text::public;
+use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::refusals::Refusals;
+use crate::outside::pypi::{Pypi, PypiError, Question, indexes, on_own_stack, project, requirements};
+
+/// The inputs of a request. They contain no credentials, and nothing about the places of files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Inputs {
+    /// In PEP 508's form, each with its hashes. Wheels by path have only their file name.
+    pub(crate) requirements: Vec<String>,
+    pub(crate) constraints: Vec<String>,
+    pub(crate) indexes: AllIndexes,
+}
+
+impl Pypi {
+    /// Reads the inputs of `request`.
+    pub(crate) fn inputs(&self, request: &PythonRequest) -> Result<Inputs, PypiError> {
+        let read = async || {
+            let refusals = Refusals::default();
+            let base = self.base_client(&refusals)?;
+            let Question { request, specification, project, locations, cache, build_options, .. } =
+                self.read(request, &base).await?;
+            let mut requirements = requirements(&specification)?;
+            if let Some(project) = &project {
+                let client = RegistryClientBuilder::new(base, cache.clone()).index_locations(locations.clone()).build();
+                let client = client.map_err(|error| PypiError::Setup(error.into()))?;
+                let context = NoBuilds::new(cache, locations.clone(), build_options);
+                let database = DistributionDatabase::new(&client, &context, Arc::new(Semaphore::new(1)));
+                let parts = project::Context { database: &database, build: &context, client: &client };
+                let wanted = project.wanted(&parts).await?;
+                let texts = wanted.requirements.iter().map(|one| text(one, &[])).collect::<Result<Vec<_>, _>>()?;
+                requirements = unique(requirements.into_iter().chain(texts));
+            }
+            Ok(Inputs {
+                requirements,
+                constraints: constraints(&specification),
+                indexes: indexes::all(&locations, &request.indexes)?,
+            })
+        };
+        on_own_stack(|runtime| runtime.block_on(read()))
+    }
+}
+
+fn requirements(specification: &RequirementsSpecification) -> Result<Vec<String>, PypiError> {
+    let texts = specification.requirements.iter().map(|entry| match &entry.requirement {
+        UnresolvedRequirement::Named(requirement) => text(requirement, &entry.hashes),
+        UnresolvedRequirement::Unnamed(unnamed) => {
+            let given = unnamed.url.verbatim.given().map_or_else(|| unnamed.to_string(), str::to_owned);
+            match requirements::named_by_file(unnamed) {
+                Some(requirement) => text(&requirement, &entry.hashes),
+                None => Ok(public(&given)),
+            }
+        }
+    });
+    Ok(unique(texts.collect::<Result<Vec<_>, _>>()?.into_iter()))
+}
+
+fn constraints(specification: &RequirementsSpecification) -> Vec<String> {
+    let texts = specification.constraints.iter().map(|entry| text(&entry.requirement, &entry.hashes));
+    // A constraint is not a file.
+    unique(texts.filter_map(Result::ok))
+}
+
+/// Removes repetitions, and keeps the order.
+fn unique(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for text in texts {
+        if !all.contains(&text) {
+            all.push(text);
+        }
+    }
+    all
+}
+
+/// Returns a requirement as a text. The text of a wheel by path has its digest, so that a changed wheel is noticed.
+fn text(requirement: &Requirement, hashes: &[String]) -> Result<String, PypiError> {
+    let mut hashes: Vec<String> = hashes.iter().map(|hash| format!(" --hash={hash}")).collect();
+    let text = match &requirement.source {
+        RequirementSource::Path { install_path, .. } => {
+            let file = install_path.file_name().unwrap_or_default().to_string_lossy();
+            let bytes = fs_err::read(install_path);
+            let bytes = bytes.map_err(|error| PypiError::Requirement {
+                requirement: public(&requirement.to_string()),
+                source: error.into(),
+            })?;
+            hashes.push(format!(" --hash={}", Digest::of(&bytes).prefixed()));
+            format!("{} @ {file}", requirement.name)
+        }
+        _ => public(&requirement.to_string()),
+    };
+    hashes.sort();
+    hashes.dedup();
+    Ok(text + &hashes.concat())
+}

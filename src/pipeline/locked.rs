@@ -1,0 +1,219 @@
+//! Locks: writing one, and building from one. A build from a lock requests no index and no archive.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::{BuildError, Resolved, resolve, with_own_python};
+use crate::model::digest::Digest;
+use crate::model::lock::{LockedWheel, Parcel, PlatformLock, WheelSource};
+use crate::model::lock_file::{LockFile, LockRequest, LockedRequest};
+use crate::model::outdated::{Dead, Outdated};
+use crate::model::platform::Platform;
+use crate::model::request::{BaseRequest, Entrypoint, Pin, Request, ResolveRequest};
+use crate::outside::pypi::Inputs;
+use crate::outside::world::World;
+use crate::steps::emit::{self, EmitError};
+use crate::steps::fetch::{fetch, write_vendor};
+use crate::steps::lock::{self as lock_step, LockError, Named, Wanted};
+use crate::steps::resolve::{ResolveError, known_calls};
+
+/// Reads the lock `path`. `None` if another tool wrote it.
+pub(crate) fn read_lock(path: &Path) -> Result<Option<LockFile>, BuildError> {
+    match lock_step::read(path)? {
+        Named::Own(file) => Ok(Some(*file)),
+        Named::Foreign => Ok(None),
+    }
+}
+
+/// The error that another tool wrote the lock `path`.
+pub(crate) fn foreign_lock(path: &Path) -> BuildError {
+    LockError::NoTable { path: path.to_owned() }.into()
+}
+
+/// How a lock is written.
+#[derive(Debug)]
+pub(crate) struct Locking<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) upgrade: Upgrade,
+    /// The folder for the files of the lock.
+    pub(crate) vendor: Option<&'a Path>,
+}
+
+/// The Python packages whose newest versions are chosen. All others keep the versions of the existing lock.
+#[derive(Debug)]
+pub(crate) enum Upgrade {
+    All,
+    Only(Vec<String>),
+}
+
+/// Resolves the request for all its platforms, and writes the lock.
+pub(crate) fn lock(request: &Request, locking: &Locking<'_>, world: &World) -> Result<(), BuildError> {
+    let path = locking.path;
+    emit::refuse_document(path)?;
+    let existing = existing(locking)?;
+    let request = &*with_own_python(request, world)?;
+    let resolved = request.platforms.as_ref().try_map(|platform| {
+        let mut preferring = request.clone();
+        preferring.python.preferred = existing.as_ref().map(|file| pins(file, *platform, locking)).unwrap_or_default();
+        resolve(preferring.to_resolve(), *platform, world)
+    })?;
+    let locks: Vec<&PlatformLock> = resolved.iter().map(|Resolved { lock, .. }| lock).collect();
+    refuse_built(&locks)?;
+    if let Some(folder) = locking.vendor {
+        vendor(&locks, folder, world)?;
+    }
+    let absolute = std::path::absolute(path);
+    let absolute = absolute.map_err(|source| EmitError::Write { path: path.to_owned(), source })?;
+    let folder = absolute.parent().unwrap_or(Path::new("/"));
+    let text = lock_step::write(&locks, &locked_request(request, world)?, folder);
+    Ok(emit::write_document(path, &text)?)
+}
+
+/// Refuses wheels that lath built itself. Their bytes are on no server.
+fn refuse_built(locks: &[&PlatformLock]) -> Result<(), LockError> {
+    let built = locks.iter().flat_map(|lock| &lock.wheels).filter(|wheel| wheel.built_from.is_some());
+    let names: BTreeSet<String> = built.map(|wheel| format!("`{}`", wheel.name)).collect();
+    let names: Vec<String> = names.into_iter().collect();
+    if names.is_empty() { Ok(()) } else { Err(LockError::Built { names: names.join(" and ") }) }
+}
+
+/// Returns the lock that is replaced. A file that lath did not write is never replaced.
+fn existing(locking: &Locking<'_>) -> Result<Option<LockFile>, BuildError> {
+    match lock_step::read(locking.path) {
+        Ok(Named::Own(file)) => Ok(matches!(locking.upgrade, Upgrade::Only(_)).then_some(*file)),
+        Ok(Named::Foreign) => Err(LockError::Overwrite { path: locking.path.to_owned() }.into()),
+        Err(LockError::Missing { .. }) => Ok(None),
+        // A pipe or a device has no earlier contents.
+        Err(_) if locking.path.exists() && !locking.path.is_file() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns the versions of `file` for `platform` that are kept.
+fn pins(file: &LockFile, platform: Platform, locking: &Locking<'_>) -> Vec<Pin> {
+    let upgraded = match &locking.upgrade {
+        Upgrade::All => return Vec::new(),
+        Upgrade::Only(names) => names,
+    };
+    let normalized = |name: &String| name.to_lowercase().replace(['_', '.'], "-");
+    let is_kept = |wheel: &&LockedWheel| {
+        wheel.source == WheelSource::Index && !upgraded.iter().any(|name| normalized(name) == wheel.name)
+    };
+    let lock = file.of_platform(platform).or(file.platforms.first());
+    let wheels = lock.iter().flat_map(|lock| &lock.wheels).filter(is_kept);
+    wheels.map(|wheel| Pin { name: wheel.name.clone(), version: wheel.version.clone() }).collect()
+}
+
+/// Fetches all files of the locks, and writes them to `folder`.
+fn vendor(locks: &[&PlatformLock], folder: &Path, world: &World) -> Result<(), BuildError> {
+    let mut names: BTreeMap<Digest, String> = BTreeMap::new();
+    let mut parcels: Vec<Parcel<'_>> = Vec::new();
+    for lock in locks {
+        let all = lock.debs.iter().map(Parcel::Deb).chain(lock.wheels.iter().map(Parcel::Wheel));
+        for parcel in all {
+            if names.insert(parcel.digest(), parcel.file_name()).is_none() {
+                parcels.push(parcel);
+            }
+        }
+    }
+    fetch(&parcels, |_| (), world)?;
+    Ok(write_vendor(folder, &names, world)?)
+}
+
+/// Compares the lock of `request` with its inputs, and with the current indexes and archives.
+pub(crate) fn check_lock(request: &Request, world: &World) -> Result<Outdated, BuildError> {
+    let request = &*with_own_python(request, world)?;
+    let Some(lock) = &request.lock else { return Ok(Outdated::default()) };
+    let mut outdated = Outdated::default();
+    for locked in &lock.file.platforms {
+        let current = resolve(ResolveRequest { lock: None, ..request.to_resolve() }, locked.platform, world)?;
+        lock_step::add_newer(&mut outdated.newer, locked, &current.lock);
+    }
+    let urls: BTreeSet<String> = lock.file.platforms.iter().flat_map(lock_step::urls).collect();
+    let urls: Vec<String> = urls.into_iter().collect();
+    let answers = world.http.all_exist(&urls);
+    let dead = urls.into_iter().zip(answers).filter_map(|(url, answer)| Some((url, answer.err()?)));
+    outdated.dead = dead.map(|(url, error)| Dead { url, problem: error.brief() }).collect();
+    Ok(outdated)
+}
+
+/// Refuses the lock of the request if it was made for another one.
+pub(super) fn refuse_other(request: &Request, world: &World) -> Result<(), BuildError> {
+    let Some(lock) = &request.lock else { return Ok(()) };
+    let Request { python, base, .. } = request;
+    let indexes = python.indexes.extra.iter().chain(&python.indexes.default_index).map(|index| &index.url);
+    let indexes = indexes.chain(&python.indexes.find_links);
+    for url in indexes.chain(&base.mirror).chain(&base.security_mirror).chain(&lock.snapshot) {
+        // The lock has no credentials.
+        world.http.credentials().remember(url.exposed());
+    }
+    let mut wanted = if lock.compares_inputs { locked_request(request, world)? } else { without_inputs(request) };
+    if request.python.is_expected {
+        wanted.python = lock.file.request.python;
+    }
+    let wanted = Wanted { request: &wanted, compares_inputs: lock.compares_inputs };
+    Ok(lock_step::refuse_other(&lock.file, &wanted)?)
+}
+
+/// Returns the lock of a platform.
+pub(super) fn of_platform(
+    request: &LockRequest,
+    base: &BaseRequest,
+    platform: Platform,
+) -> Result<PlatformLock, BuildError> {
+    let mut lock = lock_step::of_platform(request, base, platform)?;
+    lock.hints.splice(0..0, known_calls(&lock.wheels, &lock.debs));
+    Ok(lock)
+}
+
+/// Returns the bare Python for this machine that a lock contains, if it is also for this machine.
+pub(super) fn workshop(request: &Request, host: Platform) -> Option<PlatformLock> {
+    let lock = request.lock.as_ref()?;
+    let lock = lock_step::of_platform(lock, &request.base, host).ok()?;
+    let debs = lock.debs.iter().filter(|deb| deb.is_base).cloned().collect();
+    Some(PlatformLock { debs, wheels: Vec::new(), hints: Vec::new(), ..lock })
+}
+
+/// Returns the parts of the request that decide the contents of a lock.
+fn locked_request(request: &Request, world: &World) -> Result<LockedRequest, BuildError> {
+    let Inputs { mut requirements, constraints, indexes } =
+        world.pypi.inputs(&request.python).map_err(ResolveError::from)?;
+    if let Some(path) = &request.python.lock {
+        requirements.push(lock_step::as_requirement(path)?);
+    }
+    Ok(LockedRequest {
+        requirements,
+        constraints,
+        default_index: indexes.default_index.map(|index| index.to_string()),
+        indexes: indexes.extra.iter().map(ToString::to_string).collect(),
+        find_links: indexes.find_links.iter().map(ToString::to_string).collect(),
+        no_index: indexes.has_only_links,
+        ..without_inputs(request)
+    })
+}
+
+/// Returns the same without the inputs.
+fn without_inputs(request: &Request) -> LockedRequest {
+    let Request { python, base, trim, runtime, .. } = request;
+    let mut with = base.packages.clone();
+    with.sort();
+    with.dedup();
+    LockedRequest {
+        requirements: Vec::new(),
+        constraints: Vec::new(),
+        python: python.version,
+        base: base.release(),
+        with,
+        recommends: base.recommends,
+        shell: runtime.shell || runtime.entrypoint == Entrypoint::Shell,
+        trim: trim.level,
+        prerelease: python.prereleases,
+        exclude_newer: python.indexes.exclude_newer.clone(),
+        default_index: None,
+        indexes: Vec::new(),
+        find_links: Vec::new(),
+        no_index: false,
+        index_strategy: python.indexes.strategy,
+        torch_backend: python.indexes.torch_backend.as_ref().map(ToString::to_string),
+    }
+}

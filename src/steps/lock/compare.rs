@@ -1,0 +1,85 @@
+//! The differences between a lock and a request.
+
+use serde::Serialize;
+
+use super::LockError;
+use super::error::Difference;
+use crate::model::lock_file::{LockFile, LockedRequest};
+
+/// The request that a lock is compared with.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) request: &'a LockedRequest,
+    /// Whether the requirements and indexes must be the same too.
+    pub(crate) compares_inputs: bool,
+}
+
+/// Refuses a lock that was made for another request.
+pub(crate) fn refuse_other(file: &LockFile, wanted: &Wanted<'_>) -> Result<(), LockError> {
+    let mut differences = options(&file.request, wanted.request);
+    if wanted.compares_inputs {
+        differences.splice(0..0, inputs(&file.request, wanted.request));
+    }
+    match Difference::chained(differences) {
+        Some(source) => Err(LockError::Differs { path: file.path.clone(), is_frozen: !wanted.compares_inputs, source }),
+        None => Ok(()),
+    }
+}
+
+/// Returns the differences of the lists and options that the user's inputs contain.
+fn inputs(locked: &LockedRequest, wanted: &LockedRequest) -> Vec<String> {
+    let mut differences = lists("", &locked.requirements, &wanted.requirements);
+    differences.extend(lists("the constraint ", &locked.constraints, &wanted.constraints));
+    differences.extend(lists("the index ", &locked.indexes, &wanted.indexes));
+    differences.extend(lists("the links ", &locked.find_links, &wanted.find_links));
+    let shown = |index: &Option<String>| index.clone().unwrap_or_else(|| "PyPI".to_owned());
+    differences.extend(values("the default index", &shown(&locked.default_index), &shown(&wanted.default_index)));
+    differences.extend(flags("`--no-index`", locked.no_index, wanted.no_index));
+    differences
+}
+
+fn options(locked: &LockedRequest, wanted: &LockedRequest) -> Vec<String> {
+    let never = || "no date".to_owned();
+    let date = |date: &Option<String>| date.clone().unwrap_or_else(never);
+    let mut differences = values("the release", &locked.base, &wanted.base);
+    differences.extend(values("python", &locked.python.to_string(), &wanted.python.to_string()));
+    differences.extend(lists("the Debian package ", &locked.with, &wanted.with));
+    differences.extend(flags("`--shell`", locked.shell, wanted.shell));
+    differences.extend(flags("`--recommends`", locked.recommends, wanted.recommends));
+    differences.extend(values("`--trim`", &word(&locked.trim), &word(&wanted.trim)));
+    differences.extend(values("`--prerelease`", &word(&locked.prerelease), &word(&wanted.prerelease)));
+    let strategies = [&locked.index_strategy, &wanted.index_strategy].map(word);
+    differences.extend(values("`--index-strategy`", &strategies[0], &strategies[1]));
+    let build = |backend: &Option<String>| backend.clone().unwrap_or_else(|| "that of the index".to_owned());
+    let [of_lock, of_request] = [locked, wanted].map(|request| build(&request.torch_backend));
+    differences.extend(values("the build of PyTorch", &of_lock, &of_request));
+    differences.extend(values("`--exclude-newer`", &date(&locked.exclude_newer), &date(&wanted.exclude_newer)));
+    differences
+}
+
+/// Returns the value of an option as the user types it.
+fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn lists(kind: &str, locked: &[String], wanted: &[String]) -> Vec<String> {
+    let new = wanted
+        .iter()
+        .filter(|one| !locked.contains(one))
+        .map(|one| format!("the request has {kind}`{one}`, and the lock does not"));
+    let gone = locked.iter().filter(|one| !wanted.contains(one));
+    new.chain(gone.map(|one| format!("the lock has {kind}`{one}`, and the request does not"))).collect()
+}
+
+fn values(name: &str, locked: &str, wanted: &str) -> Vec<String> {
+    let text = || format!("{name} of the lock is `{locked}`, and that of the request is `{wanted}`");
+    (locked != wanted).then(text).into_iter().collect()
+}
+
+fn flags(name: &str, locked: bool, wanted: bool) -> Vec<String> {
+    match (locked, wanted) {
+        (true, false) => vec![format!("the lock was made with {name}, and the request is without it")],
+        (false, true) => vec![format!("the lock was made without {name}, and the request is with it")],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,50 @@
+//! The differences between the lock of a platform and the one that would be made today.
+
+use std::collections::BTreeMap;
+
+use crate::model::lock::{PlatformLock, WheelSource};
+use crate::model::outdated::{Newer, ParcelKind};
+
+/// Adds the versions of `locked` that `current` does not have. The same difference on another platform is not repeated.
+pub(crate) fn add_newer(all: &mut Vec<Newer>, locked: &PlatformLock, current: &PlatformLock) {
+    let platform = locked.platform.to_string();
+    for (kind, [locked, current]) in
+        [(ParcelKind::Wheel, [locked, current].map(wheels)), (ParcelKind::Deb, [locked, current].map(debs))]
+    {
+        for (name, version) in locked {
+            let newest = current.get(name).map(|newest| (*newest).to_owned());
+            if newest.as_deref() == Some(version) {
+                continue;
+            }
+            let newer = Newer {
+                kind,
+                name: name.to_owned(),
+                locked: version.to_owned(),
+                newest,
+                platforms: vec![platform.clone()],
+            };
+            let is_same = |other: &&mut Newer| {
+                Newer { platforms: Vec::new(), ..(*other).clone() } == Newer { platforms: Vec::new(), ..newer.clone() }
+            };
+            match all.iter_mut().find(is_same) {
+                Some(other) => other.platforms.push(platform.clone()),
+                None => all.push(newer),
+            }
+        }
+    }
+}
+
+fn wheels(lock: &PlatformLock) -> BTreeMap<&str, &str> {
+    lock.wheels.iter().map(|wheel| (wheel.name.as_str(), wheel.version.as_str())).collect()
+}
+
+fn debs(lock: &PlatformLock) -> BTreeMap<&str, &str> {
+    lock.debs.iter().map(|deb| (deb.name.as_str(), deb.version.as_str())).collect()
+}
+
+/// Returns the URLs of all files of a lock that are on servers.
+pub(crate) fn urls(lock: &PlatformLock) -> Vec<String> {
+    let is_remote = |source: WheelSource| source != WheelSource::Path;
+    let wheels = lock.wheels.iter().filter(|wheel| is_remote(wheel.source)).map(|wheel| wheel.url.clone());
+    wheels.chain(lock.debs.iter().map(|deb| deb.url.clone())).collect()
+}
