@@ -12,11 +12,13 @@ An exception of the backend ends this program with 1.
 
 import importlib
 import io
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 
 BUILD = "/build"
@@ -91,6 +93,8 @@ def main():
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.umask(0o022)
+    # Backends build in temporary folders, and some write the path into the wheel. So the names are not random.
+    tempfile._name_sequence = (f"lath{number:04}" for number in itertools.count())
     unpack(job["archive"])
     root = os.path.normpath(os.path.join(BUILD, job["folder"]))
     os.chdir(root)
