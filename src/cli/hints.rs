@@ -406,6 +406,7 @@ mod tests {
         lath fetches a repository only if you name it: if you trust it, name it as well
         only a distribution that is named by path may require files: if you want this file, name it as well, and use one that requires it by name
         read it with `-r r.txt`
+        bring the lock up to date with `uv lock`
         use `x-y==1.0`, which has a wheel that fits
         use `--python 3.12`, for which `x-y` has wheels
         `x-y` 2.0 is newer than 1.0, but it needs another Python: use `--python 3.12`

@@ -86,7 +86,8 @@ fn kind(arg: &Arg) -> Kind {
     let is_list = matches!(arg.get_action(), ArgAction::Append) || arg.get_num_args().is_some_and(is_many);
     let parser = arg.get_value_parser();
     let reads = |other: ValueParser| other.type_id() == parser.type_id();
-    let is_number = reads(value_parser!(u64).into()) || reads(value_parser!(usize).into());
+    let is_number =
+        reads(value_parser!(u32).into()) || reads(value_parser!(u64).into()) || reads(value_parser!(usize).into());
     let is_path = reads(value_parser!(PathBuf));
     if matches!(arg.get_action(), ArgAction::SetTrue) {
         return Kind::Flag;
