@@ -3,11 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::catalog::releases::{self, Release};
+use crate::catalog::releases;
 use crate::cli::failure::Failure;
 use crate::cli::layers::Settings;
 use crate::cli::projects;
-use crate::cli::values::usage;
+use crate::cli::pythons::{allows, fitting_release};
+use crate::cli::values::{is_path, usage};
 use crate::model::application::{AppFiles, AppRequest};
 use crate::model::event::Event;
 use crate::model::image_path::ImagePath;
@@ -32,7 +33,7 @@ enum Kind {
 /// also be a distribution.
 fn kind(word: &str) -> Kind {
     let path = PathBuf::from(word);
-    let is_path = projects::is_path(word);
+    let is_path = is_path(word);
     if is_path && path.is_dir() {
         return Kind::Folder(path);
     }
@@ -245,32 +246,6 @@ fn notices(files: &AppFiles) -> Vec<Event> {
     notices
 }
 
-pub(super) fn allows(specifiers: &str, python: PythonVersion, full: Option<&str>) -> Result<bool, Failure> {
-    pipeline::allows_python(specifiers, python, full).map_err(|error| Failure::of(&error))
-}
-
-/// Returns the release whose Python fits: the default one, or else the nearest, of two the newer.
-pub(super) fn fitting_release(specifiers: &str, input: &str) -> Result<&'static Release, Failure> {
-    let default = releases::default();
-    let mut fitting = Vec::new();
-    for release in releases::for_python() {
-        if allows(specifiers, release.python, release.full_python().as_deref())? {
-            fitting.push(release);
-        }
-    }
-    let distance = |release: &&Release| {
-        let [own, usual] = [release.python, default.python].map(|python| i32::from(python.minor));
-        ((own - usual).abs(), std::cmp::Reverse(release.python))
-    };
-    fitting.into_iter().min_by_key(distance).ok_or_else(|| {
-        let known: Vec<String> = releases::for_python().iter().map(|release| release.python.to_string()).collect();
-        usage(format!(
-            "cannot find a release for `{input}`: it requires python {specifiers}, and lath knows releases with {}",
-            known.join(", ")
-        ))
-    })
-}
-
 /// Returns the settings in the table `[tool.uv]` of a script. Refuses those that lath does not follow, because the image
 /// would have other versions than the user's environment.
 fn tool_uv(metadata: &ScriptMetadata, script: &str) -> Result<Settings, Failure> {
@@ -327,18 +302,6 @@ mod tests {
         for word in ["src", "discord.py", "https://host/x.py", "./x-1-py3-none-any.whl"] {
             assert_eq!(kind(word), Kind::Requirement, "{word}");
         }
-    }
-
-    #[test]
-    fn the_nearest_python_is_chosen() {
-        let python = |specifiers: &str| fitting_release(specifiers, "x.py").map(|release| release.python.to_string());
-        for (specifiers, expected) in
-            [(">=3.10", "3.13"), ("<3.13", "3.12"), ("<3.12", "3.11"), (">=3.14", "3.14"), ("!=3.13.*", "3.14")]
-        {
-            assert_eq!(python(specifiers).unwrap(), expected, "{specifiers}");
-        }
-        let error = python("<3").unwrap_err().to_string();
-        assert!(error.contains("cannot find a release for `x.py`: it requires python <3, and lath knows"), "{error}");
     }
 
     #[test]

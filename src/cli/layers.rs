@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::choices::{Builder, Color};
 use crate::cli::environment::Environment;
-use crate::cli::projects;
+use crate::cli::values::is_path;
 use crate::model::indexes::{IndexStrategy, Keyring};
 use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
 use crate::model::secret_text::SecretText;
@@ -299,7 +299,7 @@ impl Settings {
     /// still installed if `upper` names the project by its folder.
     fn without_inputs(self, upper: &Self) -> Self {
         let inputs = upper.requirement.iter().flatten();
-        let has_folder = inputs.clone().any(|input| projects::is_path(input.exposed()));
+        let has_folder = inputs.clone().any(|input| is_path(input.exposed()));
         let lower = Self { requirement: None, requirements: None, ..self };
         if has_folder {
             return lower;

@@ -25,6 +25,7 @@ mod locked;
 mod options;
 mod panic;
 mod projects;
+mod pythons;
 mod run;
 mod runtime;
 mod schema;
@@ -126,7 +127,7 @@ fn start<C: Command>(matches: &ArgMatches, environment: Environment) -> Result<u
         _ => command.of_variables(&environment)?,
     };
     let of_uv = foreign_variables::of_uv::<C>(&environment)?;
-    let variables = variables.or(layers::of_variables::<Global>(&environment)?).over(of_uv.settings);
+    let variables = variables.or(layers::of_variables::<Global>(&environment)?).or(of_uv.settings);
     let given = Screen::new(&typed.clone().over(variables.clone()));
     let failed = |screen: &Screen, failure: Failure| {
         screen.tell_failure(&failure);

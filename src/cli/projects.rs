@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::catalog::releases::{self, Release};
 use crate::cli::failure::Failure;
-use crate::cli::inputs::{allows, fitting_release};
 use crate::cli::layers::Settings;
+use crate::cli::pythons::{allows, fitting_release};
 use crate::cli::values::{all, usage};
 use crate::model::platform::PythonVersion;
 use crate::model::project::{Extras, LockKind, Project, ProjectRequest};
@@ -13,11 +13,6 @@ use crate::pipeline;
 
 /// The files of which a project has at least one.
 const FILES: [&str; 4] = ["pyproject.toml", "Pipfile.lock", "setup.py", "setup.cfg"];
-
-/// Returns whether an input is written as a path, and not as the name of a distribution.
-pub(super) fn is_path(input: &str) -> bool {
-    [".", ".."].contains(&input) || (input.contains('/') && !input.contains("://"))
-}
 
 /// Returns whether a folder has a file that projects have.
 pub(super) fn may_be_project(folder: &Path) -> bool {
@@ -41,8 +36,7 @@ pub(super) fn read(folder: &Path) -> Result<Option<Project>, Failure> {
     let folder = fs_err::canonicalize(folder)
         .map_err(|error| usage(format!("cannot use the project `{}`: {error}", folder.display())))?;
     let project = pipeline::read_project(&folder).map_err(|error| Failure::of_build(&error))?;
-    let is_project = project.is_package || project.name.is_some() || project.has_groups || !project.locks.is_empty();
-    Ok(is_project.then_some(project))
+    Ok(project.is_project.then_some(project))
 }
 
 /// Refuses options that only projects have.
@@ -107,6 +101,7 @@ pub(super) fn remarks(project: &Project) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::values::is_path;
 
     fn project(requires_python: Option<&str>, pinned_python: Option<&str>) -> Project {
         let text = |text: Option<&str>| text.map(str::to_owned);

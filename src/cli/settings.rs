@@ -16,6 +16,7 @@ use crate::cli::runtime::{copies, refuse_two_commands, runtime};
 use crate::cli::values::all;
 pub(super) use crate::cli::values::usage;
 use crate::model::destination::Destination;
+use crate::model::distribution_name::normalised;
 use crate::model::glob;
 use crate::model::image_name::is_image_name;
 use crate::model::indexes::{IndexEntry, Indexes};
@@ -95,7 +96,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
 
 /// Returns which distributions are built from source, and how.
 fn builds(settings: &Settings) -> Result<BuildsRequest, Failure> {
-    let names = |names: &Option<Vec<String>>| all(names).iter().map(|name| normalized(name)).collect();
+    let names = |names: &Option<Vec<String>>| all(names).iter().map(|name| normalised(name)).collect();
     let mut config_settings: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for text in all(&settings.config_setting) {
         match text.split_once('=') {
@@ -114,12 +115,6 @@ fn builds(settings: &Settings) -> Result<BuildsRequest, Failure> {
         extra_requires: BTreeMap::new(),
         keep_failed: settings.keep_failed.unwrap_or(false),
     })
-}
-
-/// Returns the name of a distribution in its normal form (packaging.python.org, "Names and normalization").
-fn normalized(name: &str) -> String {
-    let parts: Vec<&str> = name.split(['-', '_', '.']).filter(|part| !part.is_empty()).collect();
-    parts.join("-").to_lowercase()
 }
 
 fn indexes(settings: &Settings) -> Result<Indexes, Failure> {

@@ -27,3 +27,8 @@ pub(super) fn pairs(option: &str, texts: &[String]) -> Result<BTreeMap<String, S
 pub(super) fn all<T: Clone>(list: &Option<Vec<T>>) -> Vec<T> {
     list.clone().unwrap_or_default()
 }
+
+/// Returns whether an input is written as a path, and not as the name of a distribution.
+pub(super) fn is_path(input: &str) -> bool {
+    [".", ".."].contains(&input) || (input.contains('/') && !input.contains("://"))
+}

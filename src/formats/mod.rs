@@ -9,7 +9,6 @@ pub(crate) mod mentions;
 pub(crate) mod metadata;
 pub(crate) mod oci;
 pub(crate) mod pins;
-pub(crate) mod poetry_version;
 pub(crate) mod procfile;
 pub(crate) mod pylock;
 pub(crate) mod pyproject;

@@ -5,6 +5,7 @@ pub(crate) mod application;
 pub(crate) mod assembly;
 pub(crate) mod destination;
 pub(crate) mod digest;
+pub(crate) mod distribution_name;
 pub(crate) mod event;
 pub(crate) mod facts;
 pub(crate) mod glob;

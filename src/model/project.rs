@@ -87,8 +87,8 @@ pub(crate) struct Project {
     pub(crate) pinned_python: Option<String>,
     /// Whether it can be installed as a distribution. If not, its files are an application.
     pub(crate) is_package: bool,
-    /// Whether it has dependency groups (PEP 735).
-    pub(crate) has_groups: bool,
+    /// Whether a tool could install it. If not, its `pyproject.toml` only contains settings of tools.
+    pub(crate) is_project: bool,
     /// Its console scripts.
     pub(crate) scripts: Vec<String>,
     /// The locks that it has, the one that counts first.

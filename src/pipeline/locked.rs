@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{BuildError, Resolved, resolve, with_own_python};
 use crate::model::digest::Digest;
+use crate::model::distribution_name::normalised;
 use crate::model::lock::{LockedWheel, Parcel, PlatformLock, WheelSource};
 use crate::model::lock_file::{LockFile, LockRequest, LockedRequest};
 use crate::model::outdated::{Dead, Outdated};
@@ -95,9 +96,8 @@ fn pins(file: &LockFile, platform: Platform, locking: &Locking<'_>) -> Vec<Pin> 
         Upgrade::All => return Vec::new(),
         Upgrade::Only(names) => names,
     };
-    let normalized = |name: &String| name.to_lowercase().replace(['_', '.'], "-");
     let is_kept = |wheel: &&LockedWheel| {
-        wheel.source == WheelSource::Index && !upgraded.iter().any(|name| normalized(name) == wheel.name)
+        wheel.source == WheelSource::Index && !upgraded.iter().any(|name| normalised(name) == wheel.name)
     };
     let lock = file.of_platform(platform).or(file.platforms.first());
     let wheels = lock.iter().flat_map(|lock| &lock.wheels).filter(is_kept);

@@ -201,7 +201,7 @@ fn a_command_that_the_image_does_not_have_is_refused() {
     exit 2
     error: the argument '--module <MODULE>' cannot be used with '[COMMAND]...'
 
-    Usage: lath build --platform <PLATFORM> --bytecode <WHICH> --no-verify --keyring <FILE> --default-index <URL> --mirror <URL> --security-mirror <URL> --module <MODULE> <INPUT>... [-- <COMMAND>...]
+    Usage: lath build --platform <PLATFORM> --bytecode <WHICH> --no-verify --keyring <FILE> --default-index <[NAME=]URL> --mirror <URL> --security-mirror <URL> --module <MODULE> <INPUT>... [-- <COMMAND>...]
 
     For more information, try '--help'.
 
@@ -311,7 +311,7 @@ fn scripts_that_cannot_be_built_are_refused() {
 
     $ new.py --python 3.12
     exit 2
-    error: cannot run the script with python 3.12: it requires python >=3.13
+    error: cannot build `new` for python 3.12: it requires python >=3.13
 
     $ plain.py new.py
     exit 2

@@ -471,7 +471,7 @@ fn an_image_has_to_be_chosen_if_there_are_several() {
     exit 2
     error: the argument '--all' cannot be used with '--image <NAME>'
 
-    Usage: lath build --all [REQUIREMENT]...
+    Usage: lath build --all [INPUT]... [-- <COMMAND>...]
 
     For more information, try '--help'.
     ");

@@ -74,6 +74,7 @@ fn a_folder_gets_a_commented_lath_toml() {
     # From the Dockerfile:
     # (lath itself adds the libraries that wheels link to.)
     # with = ["libpq5", "git", "curl"]
+    # build-with = ["gcc", "libpq-dev"]
     # expose = ["8000"]
     # env = ["MODE=production"]
     # (It runs as `app`. An image of lath has no other user than this one:)

@@ -132,11 +132,9 @@ fn an_input_that_cannot_be_used_is_refused_with_a_way_out() {
     insta::assert_snapshot!(world.errors(&table), @r#"
     $ ./project -t x
     exit 1
-    error: cannot build tool from source
-      cause: cannot make the tree in which it is built
-      cause: cannot resolve `setuptools>=40.8.0` for python 3.13 on linux/amd64
-      cause: Because setuptools is not on `[INDEX]/simple/` and the request requires
-             setuptools>=40.8.0, the request cannot be met.
+    error: cannot choose the command of the image: the folder has neither a `Procfile` nor a program
+
+    hint: name the command after `--`, such as `lath build . -- uvicorn main:app --host 0.0.0.0`, or the module with `-m MODULE`
 
     $ ./tool-1.0.tar.gz -t x
     exit 1

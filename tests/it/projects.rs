@@ -29,7 +29,7 @@ fn write(world: &World, name: &str, text: &str) {
 
 /// Builds `service` with `words`, and returns the modules and versions in the image, and lath's messages.
 fn installed(world: &World, words: &str) -> (Vec<String>, String) {
-    let output = world.build(&format!("./service -t image {words}"));
+    let output = world.build(&format!("./service -t image {words} -- python3.13"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{words}: {said}");
     let image = oci::check(&world.path("image.tar")).unwrap();
@@ -296,18 +296,9 @@ fn a_project_that_cannot_be_read_is_refused() {
         "[project]\nname = 'x'\nversion = '1'\ndependencies = ['web']\n[tool.uv.sources]\nweb = { workspace = true }",
     ];
     for case in cases {
-        errors.push(world(case).error("./service --group a").replace("--group a", ""));
         errors.push(world(case).error("./service"));
     }
-    insta::assert_snapshot!(errors.join("\n"), @"
-    exit 1
-    error: cannot read the project `[DIR]/service`
-      cause: Failed to parse: `service/pyproject.toml`
-      cause: TOML parse error at line 1, column 1
-               |
-             1 | [project]
-               | ^^^^^^^^^
-             `pyproject.toml` is using the `[project]` table, but the required `project.name` field is not set
+    insta::assert_snapshot!(errors.join("\n"), @r#"
     exit 1
     error: cannot read the project `[DIR]/service`
       cause: Failed to parse: `service/pyproject.toml`
@@ -325,35 +316,18 @@ fn a_project_that_cannot_be_read_is_refused() {
              unclosed table, expected `]`
     exit 1
     error: cannot read the project `[DIR]/service`
-      cause: TOML parse error at line 1, column 9
-               |
-             1 | [project
-               |         ^
-             unclosed table, expected `]`
-    exit 1
-    error: cannot read the project `[DIR]/service`
-      cause: it has no group `a`; it has none
-    exit 1
-    error: cannot read the project `[DIR]/service`
-      cause: its dependencies are dynamic, but it is no package: write them into `[project]`
-    exit 1
-    error: cannot read the project `[DIR]/service`
-      cause: Project `x @ service` has malformed dependency groups
-      cause: Detected a cycle in `dependency-groups`: `a` -> `b` -> `a`
+      cause: cannot read its dependency `tool>>1`: no such comparison operator ">>", must be one of ~= == != <= >= < > ===
+             tool>>1
+                 ^^^
     exit 1
     error: cannot read the project `[DIR]/service`
       cause: Project `x @ service` has malformed dependency groups
       cause: Detected a cycle in `dependency-groups`: `a` -> `b` -> `a`
     exit 2
-    error: cannot build `x`: it requires python <3.9, and lath knows releases with 3.10, 3.11, 3.12, 3.13, 3.14
-    exit 2
-    error: cannot build `x`: it requires python <3.9, and lath knows releases with 3.10, 3.11, 3.12, 3.13, 3.14
-    exit 1
-    error: cannot read the project `[DIR]/service`
-      cause: it has no group `a`; it has none
+    error: cannot find a release for `x`: it requires python <3.9, and lath knows releases with 3.10, 3.11, 3.12, 3.13, 3.14
     exit 1
     error: cannot read the project `[DIR]/service`
       cause: Failed to parse entry: `web`
       cause: `web` references a workspace in `tool.uv.sources` (e.g., `web = { workspace = true }`), but is not a workspace member
-    ");
+    "#);
 }

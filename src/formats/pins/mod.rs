@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use crate::formats::pyproject::normalised;
+use crate::model::distribution_name::normalised;
 
 /// A lock of another tool.
 #[derive(Debug, Default, PartialEq, Eq)]

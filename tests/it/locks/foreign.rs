@@ -82,12 +82,12 @@ fn a_foreign_lock_without_a_usable_file_is_refused() {
     $ pylock.sdist.toml -t image --cache-dir c-sdist
     exit 1
     error: cannot use the lock `pylock.sdist.toml` for python 3.13 on linux/amd64
-      cause: `tool` is a source distribution, and it would have to be built
+      cause: `tool` is a source distribution, and lath does not build these from a lock
 
     $ pylock.folder.toml -t image --cache-dir c-folder
     exit 1
     error: cannot use the lock `pylock.folder.toml` for python 3.13 on linux/amd64
-      cause: `tool` is a project folder, and it would have to be built
+      cause: `tool` is a project folder, and lath does not build these from a lock
 
     $ pylock.empty.toml -t image --cache-dir c-empty
     exit 1

@@ -158,7 +158,8 @@ fn a_source_that_the_user_names_is_fetched_and_its_failure_is_told() {
     let archive = said(&format!("{} -t tool", trap.server.url("/evil-1.0.tar.gz")));
     assert!(archive.contains("cannot use the archive `http://127.0.0.1:"), "{archive}");
     assert!(archive.contains("it is neither a tar archive"), "{archive}");
-    let folder = said("./repository -t tool");
+    fs_err::write(trap.world.path("folder.txt"), "./repository\n").unwrap();
+    let folder = said("-r folder.txt -t tool");
     assert!(folder.contains("is no project: it has neither a pyproject.toml nor a setup.py"), "{folder}");
 }
 

@@ -171,7 +171,7 @@ fn wrong_usage_has_exit_code_2() {
         error.lines().nth(1).unwrap_or_default().to_owned()
     });
     insta::assert_snapshot!(errors.join("\n"), @"
-    error: cannot install nothing: name a requirement, such as `pre-commit`, or a file of them with `-r`
+    error: cannot install nothing: name a requirement, such as `pre-commit`, a project, such as `.`, or a file of requirements with `-r`
     error: invalid value 'everything' for '--trim <LEVEL>'
     error: cannot build for the platform `linux/vax`: lath supports `linux/amd64` and `linux/arm64`
     error: cannot read the value of `--env`: write it as `NAME=VALUE`

@@ -5,7 +5,8 @@ use std::path::Path;
 use fs_err as fs;
 use uv_pep440::VersionSpecifiers;
 
-use crate::formats::pyproject::{Pyproject, normalised};
+use crate::formats::pyproject::Pyproject;
+use crate::model::distribution_name::normalised;
 use crate::model::project::{FoundLock, LockKind, Project};
 use crate::outside::pypi::project::unreadable;
 use crate::outside::pypi::{Cause, PypiError};
@@ -20,14 +21,15 @@ fn read(folder: &Path) -> Result<Project, Cause> {
     let toml = if path.is_file() { Pyproject::parse(&fs::read_to_string(&path)?)? } else { Pyproject::default() };
     let has_setup = ["setup.py", "setup.cfg"].iter().any(|name| folder.join(name).is_file());
     let locks = locks(folder, &toml);
+    // Many projects have a `pyproject.toml` only for the settings of their tools.
+    let is_package = if toml.has_requirements { toml.is_package } else { has_setup };
     Ok(Project {
+        is_project: is_package || toml.has_requirements || !locks.is_empty(),
         folder: folder.to_owned(),
         name: toml.name.as_deref().map(normalised),
-        // Many projects have a `pyproject.toml` only for the settings of their tools.
-        is_package: if toml.name.is_some() { toml.is_package } else { has_setup },
+        is_package,
         requires_python: toml.requires_python.filter(|text| text.parse::<VersionSpecifiers>().is_ok()),
         pinned_python: pinned_python(folder),
-        has_groups: toml.has_groups,
         scripts: toml.scripts,
         locks,
     })

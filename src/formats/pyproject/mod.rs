@@ -3,12 +3,14 @@
 //! [PyPA specification](https://packaging.python.org/en/latest/specifications/pyproject-toml/); the tables of Poetry are
 //! described in its documentation, "The pyproject.toml file".
 
+mod poetry_version;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use toml::Value;
 
-use crate::formats::poetry_version;
+use crate::model::distribution_name::normalised;
 
 /// The facts in a `pyproject.toml`.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,8 +23,8 @@ pub(crate) struct Pyproject {
     pub(crate) is_package: bool,
     /// The names of its console scripts.
     pub(crate) scripts: Vec<String>,
-    /// Whether it has dependency groups (PEP 735).
-    pub(crate) has_groups: bool,
+    /// Whether it has requirements: a table `[project]`, `[dependency-groups]` or `[tool.poetry]`.
+    pub(crate) has_requirements: bool,
     /// Whether it names its dependencies in `[tool.poetry]` only.
     pub(crate) is_of_poetry: bool,
     /// The dependencies in `[tool.poetry]`, by group, each as written in PEP 508. The group `main` contains those without a
@@ -93,7 +95,7 @@ impl Pyproject {
             requires_python,
             is_package,
             scripts: scripts.filter(|scripts| !scripts.is_empty()).unwrap_or_else(of_poetry),
-            has_groups: document.dependency_groups.is_some(),
+            has_requirements: project.is_some() || document.dependency_groups.is_some() || is_of_poetry,
             is_of_poetry,
             poetry_groups: poetry_groups(document.tool.get("poetry")),
             tools: document.tool.keys().cloned().collect(),
@@ -154,19 +156,6 @@ fn poetry_requirement(name: &str, value: &Value) -> Option<String> {
     let marker = markers.iter().map(|marker| format!("({marker})")).collect::<Vec<_>>().join(" and ");
     let marker = if marker.is_empty() { marker } else { format!(" ; {marker}") };
     Some(format!("{name}{extras}{source}{marker}"))
-}
-
-/// Returns the normalised form of a name (PyPA specification "Names and normalization").
-pub(crate) fn normalised(name: &str) -> String {
-    let mut normal = String::with_capacity(name.len());
-    for c in name.chars() {
-        match c {
-            '-' | '_' | '.' if normal.ends_with('-') => {}
-            '-' | '_' | '.' => normal.push('-'),
-            other => normal.extend(other.to_lowercase()),
-        }
-    }
-    normal
 }
 
 #[cfg(test)]
@@ -230,10 +219,5 @@ mod tests {
         ];
         assert_eq!(main.requirements, expected);
         assert!(read.poetry_groups["docs"].is_optional);
-    }
-
-    #[test]
-    fn names_are_normalised() {
-        assert_eq!(normalised("Zope.Interface__x"), "zope-interface-x");
     }
 }
