@@ -74,9 +74,6 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         RequestHint::PercentEncode => f.write_str(
             "encode special characters of a password with percent signs: `%40` for `@`, `%2F` for `/`, `%3A` for `:`",
         ),
-        RequestHint::CopyScript => f.write_str(
-            "name the distributions that the script imports, and add the script with `--copy SCRIPT:/opt/app/bin/`",
-        ),
         RequestHint::NameProject => f.write_str("name the folder of the project, such as `./project`"),
         RequestHint::InstallGit => {
             f.write_str("install git on this machine, or name an archive of the source by its URL")
@@ -364,7 +361,6 @@ mod tests {
         let (name, parcel) = ("x-y".to_owned(), "x_y-1.whl".to_owned());
         let hints = [
             RequestHint::PercentEncode,
-            RequestHint::CopyScript,
             RequestHint::NameProject,
             RequestHint::InstallGit,
             RequestHint::BuildWheelOf { name: name.clone() },
@@ -399,7 +395,6 @@ mod tests {
         ];
         insta::assert_snapshot!(words(hints.map(Hint::Request)), @"
         encode special characters of a password with percent signs: `%40` for `@`, `%2F` for `/`, `%3A` for `:`
-        name the distributions that the script imports, and add the script with `--copy SCRIPT:/opt/app/bin/`
         name the folder of the project, such as `./project`
         install git on this machine, or name an archive of the source by its URL
         let lath build it, without `--no-build`; or build a wheel (`pip wheel --no-deps x-y`), then run `lath build ./x_y-….whl`

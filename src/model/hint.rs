@@ -59,8 +59,6 @@ pub(crate) enum Addition {
 pub(crate) enum RequestHint {
     /// A URL contains a character that must be percent-encoded.
     PercentEncode,
-    /// A script is not a requirement: name its imports, and copy the script.
-    CopyScript,
     /// Name the folder of the project.
     NameProject,
     /// Install git on this machine.

@@ -1,5 +1,5 @@
 //! A build whose lock and options equal those of an earlier one: its image is in the store, so it only has to be
-//! written (docs/decisions/0095-locks.md).
+//! written (docs/decisions/0097-locks.md).
 
 use std::path::Path;
 

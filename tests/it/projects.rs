@@ -237,31 +237,33 @@ fn a_uv_lock_that_does_not_match_is_refused_with_the_difference() {
 #[test]
 fn the_locks_of_poetry_pdm_and_pipenv_determine_versions_and_digests() {
     let tool_sha256 = sha256_of(&tool());
-    let poetry = |sha256: &str| {
+    fn poetry(sha256: &str) -> String {
         format!(
             "[[package]]\nname = \"tool\"\nversion = \"1.0\"\ngroups = [\"main\"]\n
             files = [{{ file = \"tool-1.0-py3-none-any.whl\", hash = \"sha256:{sha256}\" }}]\n
             [metadata]\nlock-version = \"2.1\"\ncontent-hash = \"x\"\n"
         )
-    };
-    let pdm = |sha256: &str| {
+    }
+    fn pdm(sha256: &str) -> String {
         format!(
             "[metadata]\nlock_version = \"4.5.0\"\n[[package]]\nname = \"tool\"\nversion = \"1.0\"\n
             groups = [\"default\"]\nfiles = [{{ file = \"tool-1.0-py3-none-any.whl\", hash = \"sha256:{sha256}\" }}]\n"
         )
-    };
-    let pipenv = |sha256: &str| {
+    }
+    fn pipenv(sha256: &str) -> String {
         format!(
             "{{\"_meta\": {{\"pipfile-spec\": 6, \"sources\": []}},
              \"default\": {{\"tool\": {{\"version\": \"==1.0\", \"hashes\": [\"sha256:{sha256}\"]}}}}}}"
         )
-    };
+    }
     let of_poetry = "[tool.poetry]\nname = 'site'\npackage-mode = false\n[tool.poetry.dependencies]\ntool = '>=1.0'";
-    let locks: [(&str, &str, &dyn Fn(&str) -> String); 4] = [
-        ("poetry.lock", SMALL, &poetry),
-        ("poetry.lock", of_poetry, &poetry),
-        ("pdm.lock", SMALL, &pdm),
-        ("Pipfile.lock", SMALL, &pipenv),
+    /// Returns the lock for a digest.
+    type Writer = fn(&str) -> String;
+    let locks: [(&str, &str, Writer); 4] = [
+        ("poetry.lock", SMALL, poetry),
+        ("poetry.lock", of_poetry, poetry),
+        ("pdm.lock", SMALL, pdm),
+        ("Pipfile.lock", SMALL, pipenv),
     ];
     for (name, pyproject, lock) in locks {
         let world = world(pyproject);

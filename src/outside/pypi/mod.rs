@@ -51,7 +51,7 @@ use uv_resolver::{
     Preference, Preferences, Prerelease, PrereleaseMode, PythonRequirement, ResolveError, Resolver,
     ResolverEnvironment, ResolverOutput,
 };
-use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy};
+use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy, RequestedRequirements};
 
 use crate::model::all_indexes::AllIndexes;
 use crate::model::digest::Digest;
@@ -160,7 +160,6 @@ impl Hints for PypiError {
             Self::Requirement { source, .. } | Self::Setup(source) => {
                 return source.downcast_ref::<Message>().map(|message| message.hints.clone()).unwrap_or_default();
             }
-            Self::FromSource { what: Source::Script, .. } => RequestHint::CopyScript,
             Self::FromSource { .. } => RequestHint::NameProject,
             Self::IndexUrl { .. } => RequestHint::PercentEncode,
             Self::OtherPython { name, other: Some(python), .. } => {
@@ -494,6 +493,30 @@ struct Asking<'a> {
     expected: &'a [Expected],
 }
 
+impl Limits {
+    /// Returns everything that uv resolves.
+    fn manifest(
+        self,
+        requirements: Vec<Requirement>,
+        preferences: Preferences,
+        lookaheads: Vec<RequestedRequirements>,
+    ) -> Manifest {
+        let Self { constraints, overrides, excludes } = self;
+        let (members, exclusions) = (BTreeSet::new(), Exclusions::default());
+        Manifest::new(
+            requirements,
+            constraints,
+            overrides,
+            excludes,
+            preferences,
+            None,
+            members,
+            exclusions,
+            lookaheads,
+        )
+    }
+}
+
 /// The values that one run of uv's resolver needs.
 struct Resolve<'a> {
     client: &'a RegistryClient,
@@ -542,22 +565,12 @@ impl<'a> Resolve<'a> {
         hasher: HashStrategy,
     ) -> Result<(Result<ResolverOutput, ResolveError>, HashStrategy), PypiError> {
         let target = self.target;
-        let Limits { constraints, overrides, excludes } = limits;
         let environment = ResolverEnvironment::specific(ResolverMarkerEnvironment::from(target.markers.clone()));
-        let (lookaheads, hasher) = self.lookahead(requirements, &constraints, hasher).await?;
+        let (lookaheads, hasher) = self.lookahead(requirements, &limits.constraints, hasher).await?;
         let flat = self.flat_index(&hasher).await?;
         let options = options(request, &self.context.build_options)?;
-        let manifest = Manifest::new(
-            requirements.to_vec(),
-            constraints,
-            overrides,
-            excludes,
-            preferences(&request.preferred, &environment),
-            None,
-            BTreeSet::new(),
-            Exclusions::default(),
-            lookaheads,
-        );
+        let preferences = preferences(&request.preferred, &environment);
+        let manifest = limits.manifest(requirements.to_vec(), preferences, lookaheads);
         let at_least = RequiresPython::greater_than_equal_version(&target.markers.python_full_version().version);
         let python = PythonRequirement::from_marker_environment(&target.markers, at_least.clone());
         let context = self.context;

@@ -27,7 +27,6 @@ use crate::outside::pypi::{Cause, PypiError, redacted};
 pub(crate) enum Source {
     File,
     Repository,
-    Script,
 }
 
 impl fmt::Display for Source {
@@ -35,7 +34,6 @@ impl fmt::Display for Source {
         f.write_str(match self {
             Self::File => "a file of a project",
             Self::Repository => "a repository",
-            Self::Script => "a script",
         })
     }
 }
@@ -97,9 +95,6 @@ fn build_options(builds: &BuildsRequest) -> Result<BuildOptions, Cause> {
 fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
     let path = Path::new(requirement);
     let has_extension = |wanted: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
-    if has_extension("py") && path.is_file() {
-        return Err(PypiError::FromSource { requirement: requirement.to_owned(), what: Source::Script });
-    }
     if path.ends_with("pyproject.toml") && path.is_file() {
         return Err(PypiError::FromSource { requirement: requirement.to_owned(), what: Source::File });
     }

@@ -249,7 +249,7 @@ impl<'a> Discovered<'a> {
             Extras::Named(names) => names.iter().map(|name| Ok(name.parse()?)).collect::<Result<_, Cause>>()?,
             Extras::All => self.extras.extra_names(known).cloned().collect(),
         };
-        Ok(directory(member.project().name.clone(), member.root(), extras)?)
+        directory(member.project().name.clone(), member.root(), extras)
     }
 
     /// Returns the requirements of the groups that are installed (PEP 735).
