@@ -98,7 +98,7 @@ pub(super) fn read(settings: &Settings) -> Result<Inputs, Failure> {
         }
     }
     match inputs.source.clone() {
-        Some(Source::Folder(folder)) => match projects::read(&folder)? {
+        Some(Source::Folder(folder)) => match projects::read(&folder, settings.package.as_deref())? {
             Some(project) => inputs.add_project(project, settings)?,
             None => inputs.add_folder(&folder),
         },
@@ -160,6 +160,7 @@ impl Inputs {
         }
         self.notices.extend(projects::remarks(&project).into_iter().map(Event::Note));
         self.requires_python.clone_from(&project.requires_python);
+        self.source = Some(Source::Folder(project.folder.clone()));
         self.project = Some(project);
         Ok(())
     }

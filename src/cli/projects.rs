@@ -28,14 +28,15 @@ pub(super) fn folder_of_file(path: &Path) -> Option<PathBuf> {
     (is_of_project && path.is_file()).then(|| parent.to_owned())
 }
 
-/// Reads the project in a folder. `None` if its `pyproject.toml` contains only the settings of tools.
-pub(super) fn read(folder: &Path) -> Result<Option<Project>, Failure> {
+/// Reads the project in a folder, or the member `package` of its workspace. `None` if its `pyproject.toml` contains only
+/// the settings of tools.
+pub(super) fn read(folder: &Path, package: Option<&str>) -> Result<Option<Project>, Failure> {
     if !may_be_project(folder) {
         return Ok(None);
     }
     let folder = fs_err::canonicalize(folder)
         .map_err(|error| usage(format!("cannot use the project `{}`: {error}", folder.display())))?;
-    let project = pipeline::read_project(&folder).map_err(|error| Failure::of_build(&error))?;
+    let project = pipeline::read_project(&folder, package).map_err(|error| Failure::of_build(&error))?;
     Ok(project.is_project.then_some(project))
 }
 
@@ -83,7 +84,6 @@ pub(super) fn request(project: &Project, settings: &Settings) -> ProjectRequest 
     let extras = if settings.all_extras == Some(true) { Extras::All } else { Extras::Named(all(&settings.extra)) };
     ProjectRequest {
         folder: project.folder.clone(),
-        package: settings.package.clone(),
         extras,
         groups: all(&settings.group),
         is_package: project.is_package,

@@ -10,8 +10,6 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct ProjectRequest {
     /// Absolute.
     pub(crate) folder: PathBuf,
-    /// The member of the workspace in `folder`. `None` is the project in `folder` itself.
-    pub(crate) package: Option<String>,
     pub(crate) extras: Extras,
     /// The groups that the user named (PEP 735).
     pub(crate) groups: Vec<String>,

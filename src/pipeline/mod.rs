@@ -278,7 +278,8 @@ pub(crate) fn prune_cache(
     Ok(removed)
 }
 
-/// Reads the facts about the project in `folder`, which is absolute.
-pub(crate) fn read_project(folder: &Path) -> Result<Project, BuildError> {
-    Ok(pypi::read_project(folder).map_err(ResolveError::from)?)
+/// Reads the facts about the project in `folder`, which is absolute, or about the member `package` of its workspace.
+pub(crate) fn read_project(folder: &Path, package: Option<&str>) -> Result<Project, BuildError> {
+    let member = package.map(|name| pypi::member_folder(folder, name)).transpose().map_err(ResolveError::from)?;
+    Ok(pypi::read_project(member.as_deref().unwrap_or(folder)).map_err(ResolveError::from)?)
 }

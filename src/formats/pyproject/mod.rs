@@ -23,8 +23,9 @@ pub(crate) struct Pyproject {
     pub(crate) is_package: bool,
     /// The names of its console scripts.
     pub(crate) scripts: Vec<String>,
-    /// Whether it has requirements: a table `[project]`, `[dependency-groups]` or `[tool.poetry]`.
-    pub(crate) has_requirements: bool,
+    /// Whether it describes a project, and not only the settings of tools: it has a table `[project]`, `[build-system]`,
+    /// `[dependency-groups]`, `[tool.poetry]` or `[tool.uv.workspace]`.
+    pub(crate) is_project: bool,
     /// Whether it names its dependencies in `[tool.poetry]` only.
     pub(crate) is_of_poetry: bool,
     /// The dependencies in `[tool.poetry]`, by group, each as written in PEP 508. The group `main` contains those without a
@@ -95,7 +96,11 @@ impl Pyproject {
             requires_python,
             is_package,
             scripts: scripts.filter(|scripts| !scripts.is_empty()).unwrap_or_else(of_poetry),
-            has_requirements: project.is_some() || document.dependency_groups.is_some() || is_of_poetry,
+            is_project: project.is_some()
+                || document.build_system.is_some()
+                || document.dependency_groups.is_some()
+                || is_of_poetry
+                || table(&["uv", "workspace"]).is_some(),
             is_of_poetry,
             poetry_groups: poetry_groups(document.tool.get("poetry")),
             tools: document.tool.keys().cloned().collect(),

@@ -1,15 +1,30 @@
 //! The facts about a project that must be known before its request is complete: its name, its Pythons, its locks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use uv_cache::Cache;
+use uv_normalize::PackageName;
 use uv_pep440::VersionSpecifiers;
+use uv_workspace::{DiscoveryOptions, VirtualProject, WorkspaceCache};
 
 use crate::formats::pyproject::Pyproject;
 use crate::model::distribution_name::normalised;
 use crate::model::project::{FoundLock, LockKind, Project};
 use crate::outside::pypi::project::unreadable;
-use crate::outside::pypi::{Cause, PypiError};
+use crate::outside::pypi::{Cause, PypiError, on_own_stack};
+
+/// Returns the folder of a member of the workspace in `folder`, which is absolute.
+pub(crate) fn member_folder(folder: &Path, name: &str) -> Result<PathBuf, PypiError> {
+    let failed = unreadable(folder);
+    let found = async || -> Result<PathBuf, Cause> {
+        let (cache, workspaces, name) = (Cache::temp()?, WorkspaceCache::default(), name.parse::<PackageName>()?);
+        let options = DiscoveryOptions::default();
+        let project = VirtualProject::discover_with_package(folder, &options, &cache, &workspaces, name).await?;
+        Ok(project.root().to_owned())
+    };
+    on_own_stack(|runtime| runtime.block_on(found()).map_err(failed))
+}
 
 /// Reads the facts about the project in `folder`, which is absolute.
 pub(crate) fn read_project(folder: &Path) -> Result<Project, PypiError> {
@@ -22,9 +37,9 @@ fn read(folder: &Path) -> Result<Project, Cause> {
     let has_setup = ["setup.py", "setup.cfg"].iter().any(|name| folder.join(name).is_file());
     let locks = locks(folder, &toml);
     // Many projects have a `pyproject.toml` only for the settings of their tools.
-    let is_package = if toml.has_requirements { toml.is_package } else { has_setup };
+    let is_package = if toml.is_project { toml.is_package } else { has_setup };
     Ok(Project {
-        is_project: is_package || toml.has_requirements || !locks.is_empty(),
+        is_project: is_package || toml.is_project || !locks.is_empty(),
         folder: folder.to_owned(),
         name: toml.name.as_deref().map(normalised),
         is_package,

@@ -25,7 +25,7 @@ use uv_pypi_types::{ConflictKind, ParsedDirectoryUrl, ParsedUrl, VerbatimParsedU
 use uv_types::BuildContext;
 use uv_workspace::{DiscoveryOptions, VirtualProject, WorkspaceCache, WorkspaceMember};
 
-pub(crate) use self::facts::read_project;
+pub(crate) use self::facts::{member_folder, read_project};
 use self::pinned::Pinned;
 pub(super) use self::uv_lock::Locked;
 use crate::model::project::{Extras, ProjectRequest};
@@ -340,13 +340,7 @@ impl<'a> Discovered<'a> {
 
 async fn discover(request: &ProjectRequest, cache: &Cache) -> Result<VirtualProject, Cause> {
     let (options, workspaces) = (DiscoveryOptions::default(), &WorkspaceCache::default());
-    Ok(match &request.package {
-        Some(name) => {
-            let name: PackageName = name.parse()?;
-            VirtualProject::discover_with_package(&request.folder, &options, cache, workspaces, name).await?
-        }
-        None => VirtualProject::discover(&request.folder, &options, cache, workspaces).await?,
-    })
+    Ok(VirtualProject::discover(&request.folder, &options, cache, workspaces).await?)
 }
 
 /// Returns the extras of a request. A name that static metadata does not have is refused.

@@ -181,7 +181,6 @@ mod tests {
         fs::write(&path, text).unwrap();
         let request = ProjectRequest {
             folder: home.path().to_owned(),
-            package: None,
             extras: Extras::Named(Vec::new()),
             groups: Vec::new(),
             is_package: false,
