@@ -204,6 +204,20 @@ impl Inputs {
         Err(usage(format!("cannot build `{name}` for python {python}: it requires python {specifiers}")))
     }
 
+    /// Adds a warning if the command names a file of a package's folder, because the image has only the files of the wheel.
+    pub(super) fn check_command(&mut self, command: &[String]) {
+        let Some(project) = self.project.as_ref().filter(|project| project.is_package) else { return };
+        let is_file = |word: &&String| Path::new(word).is_relative() && project.folder.join(word).is_file();
+        let files: Vec<String> = command.iter().skip(1).filter(is_file).map(|word| format!("`{word}`")).collect();
+        if !files.is_empty() {
+            self.notices.push(Event::Warning(format!(
+                "the command names {}, but of a package, the image has only the files in its wheel: name a module, or add the \
+                 file with `--copy`",
+                files.join(" and ")
+            )));
+        }
+    }
+
     /// Lists the files of the application. They go into `target`. `outputs` are the places to which lath writes.
     pub(super) fn application(
         &mut self,

@@ -53,6 +53,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
     let compression = parsed(settings.compression.as_deref().unwrap_or(defaults::COMPRESSION))?;
     let destinations = destinations(settings, &name)?;
     refuse_two_commands(settings)?;
+    inputs.check_command(settings.run.as_deref().unwrap_or_default());
     let runtime = runtime(settings, inputs.has_application().then_some(defaults::APPLICATION))?;
     let outputs: Vec<PathBuf> = destinations
         .iter()

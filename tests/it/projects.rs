@@ -287,6 +287,18 @@ fn the_locks_of_poetry_pdm_and_pipenv_determine_versions_and_digests() {
 }
 
 #[test]
+fn a_command_that_names_a_file_of_a_package_is_a_warning() {
+    let world = world("[build-system]\nrequires = []\n[project]\nname = 'x'\nversion = '1'");
+    write(&world, "app/main.py", "");
+    let said = world.refusal("./service -- python3 app/main.py");
+    assert!(said.contains("the command names `app/main.py`, but of a package"), "{said}");
+    write(&world, "pyproject.toml", SMALL);
+    let output = world.build("./service -t image -- python3.13 app/main.py");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("the command names"), "{said}");
+}
+
+#[test]
 fn a_project_that_cannot_be_read_is_refused() {
     let mut errors = Vec::new();
     let cases = [

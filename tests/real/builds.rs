@@ -25,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_backend_that_fails_is_shown_and_its_files_are_kept", needs, failing),
         trial("a_backend_reaches_neither_the_network_nor_the_users_files", needs, confined),
         trial("a_backend_that_makes_no_wheel_or_another_one_is_refused", needs, other_wheels),
+        trial("sources_are_built_by_the_oldest_pythons_too", needs, old_pythons),
         trial("a_meson_project_is_built", slow, || imports("contourpy", &[])),
         trial("a_rust_project_is_built_with_the_crates_of_its_lock", slow, || imports("jellyfish", &[])),
         trial("esphome_is_built_from_its_sources", slow, esphome),
@@ -68,6 +69,12 @@ fn imports(name: &str, words: &[&str]) {
     let (printed, said) = succeeds(&home, &[&start[..], &["--", "python3", "-c", &module]].concat());
     assert!(printed.contains(&format!("/site-packages/{name}")), "{printed}");
     assert!(said.contains(&format!("building {name} ")), "{said}");
+}
+
+fn old_pythons() {
+    for base in ["ubuntu:jammy", "debian:bookworm"] {
+        imports("docopt", &["--base", base]);
+    }
 }
 
 fn old_setup_py() {

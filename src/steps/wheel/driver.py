@@ -35,7 +35,15 @@ def unpack(archive):
                     os.chmod(path, mode | 0o600)
     else:
         with tarfile.open(archive) as file:
-            file.extractall(BUILD, filter="data")
+            extract(file, BUILD)
+
+
+def extract(file, folder):
+    """Python 3.11.2 of Debian has no filters yet. The sandbox protects everything outside of the folder anyway."""
+    if hasattr(tarfile, "data_filter"):
+        file.extractall(folder, filter="data")
+    else:
+        file.extractall(folder)
 
 
 def vendor(names):
@@ -44,7 +52,7 @@ def vendor(names):
     os.makedirs(folder)
     for name, checksum in names.items():
         with tarfile.open("/run/lath-crates/" + name) as file:
-            file.extractall(folder, filter="data")
+            extract(file, folder)
         with open(f"{folder}/{name.removesuffix('.crate')}/.cargo-checksum.json", "w") as file:
             json.dump({"files": {}, "package": checksum}, file)
     os.makedirs(os.environ["CARGO_HOME"], exist_ok=True)
