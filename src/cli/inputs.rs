@@ -160,7 +160,9 @@ impl Inputs {
         }
         self.notices.extend(projects::remarks(&project).into_iter().map(Event::Note));
         self.requires_python.clone_from(&project.requires_python);
-        self.source = Some(Source::Folder(project.folder.clone()));
+        if settings.package.is_some() {
+            self.source = Some(Source::Folder(project.folder.clone()));
+        }
         self.project = Some(project);
         Ok(())
     }

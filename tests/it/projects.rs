@@ -299,6 +299,22 @@ fn a_command_that_names_a_file_of_a_package_is_a_warning() {
 }
 
 #[test]
+fn a_dockerfile_copies_an_application_and_refuses_a_package() {
+    let world = world(SMALL);
+    let written = |words: &str| {
+        let output = world.dockerfile(words);
+        let [out, said] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        (out, said)
+    };
+    let (text, said) = written("./service --style lean -- python3.13 main.py");
+    assert!(text.contains("COPY [\"./service\", \"/app/\"]"), "{text}{said}");
+    assert!(text.contains("tool==2.0"), "{text}");
+    write(&world, "pyproject.toml", "[build-system]\nrequires = []\n[project]\nname = 'x'\nversion = '1'");
+    let (_, said) = written("./service");
+    assert!(said.contains("cannot write the project `"), "{said}");
+}
+
+#[test]
 fn a_project_that_cannot_be_read_is_refused() {
     let mut errors = Vec::new();
     let cases = [

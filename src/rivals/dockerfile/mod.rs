@@ -14,6 +14,7 @@ mod uv;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -53,6 +54,11 @@ pub(crate) enum DockerfileError {
         "cannot copy `{source_path}` in a Dockerfile: the path must be relative and inside the folder that is built"
     )]
     Copy { source_path: String },
+    #[error(
+        "cannot write the project `{}` into a Dockerfile: lath builds its wheel itself; build one (`uv build --wheel`), publish it, and name it by a URL",
+        folder.display()
+    )]
+    Project { folder: PathBuf },
     #[error("cannot write `{file_name}` into a Dockerfile: the wheel is only on this machine; name it by a URL")]
     LocalWheel { file_name: String },
     #[error(
@@ -71,6 +77,9 @@ impl Hints for DockerfileError {}
 
 /// Refuses a request that no Dockerfile can meet, before anything is resolved.
 pub(crate) fn refuse_hopeless(request: &Request) -> Result<(), DockerfileError> {
+    if let Some(project) = request.python.project.as_ref().filter(|project| project.is_package) {
+        return Err(DockerfileError::Project { folder: project.folder.clone() });
+    }
     match request.runtime.written_scripts.first() {
         Some(script) => Err(DockerfileError::WrittenScript { name: script.name.clone() }),
         None => Ok(()),
@@ -117,6 +126,7 @@ pub(crate) fn request_for_uv(request: &Request, indexes: &AllIndexes) -> Request
     tool.python.requirements = vec!["uv".into()];
     tool.python.requirement_files = Vec::new();
     tool.python.constraint_files = Vec::new();
+    tool.python.project = None;
     tool.base.packages = Vec::new();
     tool
 }
@@ -125,6 +135,7 @@ pub(crate) fn request_for_uv(request: &Request, indexes: &AllIndexes) -> Request
 pub(crate) fn request_without_wheels(request: &Request) -> Request {
     let mut debian = request.clone();
     debian.python.requirements = Vec::new();
+    debian.python.project = None;
     debian
 }
 
