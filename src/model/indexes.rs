@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::secret_text::SecretText;
 use crate::model::torch_backend::TorchBackend;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Indexes {
     /// Replaces PyPI.
     pub(crate) default_index: Option<IndexEntry>,
@@ -26,7 +26,7 @@ pub(crate) struct Indexes {
 }
 
 /// An index, with the settings that an entry of `[[tool.uv.index]]` can have.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct IndexEntry {
     /// For the variables with its credentials, and for requirements that name their index.
     pub(crate) name: Option<String>,

@@ -1,8 +1,10 @@
 //! A list with at least one element, so that its first element needs no check.
 
+use serde::Serialize;
+
 use std::iter::{Chain, Once, once};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct NonEmpty<T> {
     first: T,
     rest: Vec<T>,

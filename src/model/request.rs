@@ -24,7 +24,7 @@ use crate::model::user_base::UserBase;
 pub(crate) use crate::model::indexes::Indexes;
 pub(crate) use crate::model::options::{Prereleases, TrimLevel};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Request {
     /// The inputs of the Python half.
     pub(crate) python: PythonRequest,
@@ -38,6 +38,7 @@ pub(crate) struct Request {
     pub(crate) user_base: UserBase,
     pub(crate) runtime: RuntimeRequest,
     /// The files of the user's application.
+    #[serde(skip)]
     pub(crate) app: Option<AppRequest>,
     /// Host files to copy into the image, in order.
     pub(crate) copies: Vec<Copied>,
@@ -45,8 +46,10 @@ pub(crate) struct Request {
     pub(crate) pack: PackRequest,
     pub(crate) output: OutputRequest,
     /// Messages about the inputs.
+    #[serde(skip)]
     pub(crate) notices: Vec<Event>,
     /// The lock that decides the wheels and packages. Without one, they are resolved.
+    #[serde(skip)]
     pub(crate) lock: Option<LockRequest>,
 }
 
@@ -205,7 +208,7 @@ pub(crate) struct CompileRequest<'a> {
     pub(crate) started: Option<&'a Started>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct PythonRequest {
     pub(crate) version: PythonVersion,
     /// Whether the user named no version and the release may have another one. The version is then read from its archive.
@@ -218,6 +221,7 @@ pub(crate) struct PythonRequest {
     pub(crate) constraint_files: Vec<PathBuf>,
     pub(crate) prereleases: Prereleases,
     pub(crate) indexes: Indexes,
+    #[serde(skip)]
     pub(crate) project: Option<ProjectRequest>,
     pub(crate) builds: BuildsRequest,
     /// A `pylock.toml` of another tool that contains the wheels. Then there are no requirements.
@@ -227,7 +231,7 @@ pub(crate) struct PythonRequest {
 }
 
 /// A version of a distribution.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Pin {
     /// The normalised name (PEP 503).
     pub(crate) name: String,
@@ -315,7 +319,7 @@ impl fmt::Display for Distribution {
 }
 
 /// The options of trim.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct TrimRequest {
     pub(crate) level: TrimLevel,
     /// Globs of image paths that trim must keep.
@@ -332,7 +336,7 @@ pub(crate) enum Bytecode {
 }
 
 /// How the image runs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct RuntimeRequest {
     /// The command that the image runs, and its first arguments. Empty if the user named none.
     pub(crate) command: Vec<String>,
@@ -362,7 +366,7 @@ pub(crate) struct RuntimeRequest {
 }
 
 /// A console script that lath writes for a function of the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct WrittenScript {
     pub(crate) name: String,
     pub(crate) module: String,
@@ -371,7 +375,7 @@ pub(crate) struct WrittenScript {
 }
 
 /// The command by which an engine finds out whether the program works.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Healthcheck {
     /// In exec form.
     pub(crate) command: Vec<String>,
@@ -404,7 +408,7 @@ pub(crate) enum Entrypoint {
 }
 
 /// A host file or directory, and its path in the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Copied {
     pub(crate) source: PathBuf,
     pub(crate) target: ImagePath,
@@ -415,7 +419,7 @@ pub(crate) struct Copied {
 }
 
 /// The numeric IDs of the user and the group that own a file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Owner {
     pub(crate) user: u32,
     pub(crate) group: u32,
@@ -431,7 +435,7 @@ pub(crate) struct Volume {
 }
 
 /// How the image is checked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct ProofRequest {
     /// Commands that must exit with 0 in the finished image.
     pub(crate) checks: Vec<String>,
@@ -442,7 +446,7 @@ pub(crate) struct ProofRequest {
 }
 
 /// How layers are written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct PackRequest {
     pub(crate) compression: Compression,
     /// Seconds since 1970, used for every time in the image (`SOURCE_DATE_EPOCH`). At most [`Self::MAX_EPOCH_SECS`].
@@ -460,10 +464,11 @@ impl PackRequest {
 }
 
 /// The places to which the image is written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct OutputRequest {
     /// The image's name, with its tag if the user gave one: `registry.example/tools/pre-commit:4.7.0`.
     pub(crate) name: String,
+    #[serde(skip)]
     pub(crate) destinations: Vec<Destination>,
     /// The file for the receipt, as JSON.
     pub(crate) metadata_file: Option<PathBuf>,

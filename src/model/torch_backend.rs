@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
 use thiserror::Error;
 
 /// `cpu`, `cu128`, `rocm6.4` or `xpu`. Whether PyTorch has such a build is checked by the resolver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct TorchBackend(String);
 
 impl TorchBackend {

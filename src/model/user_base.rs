@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::model::image_path::ImagePath;
@@ -10,7 +11,7 @@ use crate::model::platform::PythonVersion;
 
 /// The directory that `PYTHONUSERBASE` names: executables in `bin`, libraries in `lib`. Only plain characters are
 /// allowed, because the path is written into `PATH`, which has no quoting, and into Python source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct UserBase(ImagePath);
 
 impl UserBase {

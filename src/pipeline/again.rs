@@ -34,6 +34,16 @@ struct KeptPlatform {
     manifest: String,
 }
 
+/// Everything that an image from a lock depends on.
+#[derive(Serialize)]
+struct ImageKey<'a> {
+    program: &'a str,
+    lock: Digest,
+    compares_inputs: bool,
+    /// All options, so that none can be forgotten.
+    options: &'a Request,
+}
+
 /// Returns the key of the image of `request`. `None` if the image does not only depend on a lock and on options, or if
 /// its tree is written too, or if it contains files of this machine. Inputs that are files may be requirements and wheels, because these are compared with the
 /// lock.
@@ -48,15 +58,15 @@ pub(super) fn key(request: &Request) -> Option<Digest> {
     if has_files || request.output.destinations.iter().any(is_folder) {
         return None;
     }
+    // The places of the image do not change it, and the lock is part of the key by its digest.
     let output = OutputRequest { destinations: Vec::new(), metadata_file: None, ..request.output.clone() };
-    let options = Request { lock: None, output, ..request.clone() };
-    // The debug text has every field, so that no option can be forgotten.
-    let options = format!("{options:?} {}", lock.compares_inputs);
-    Some(Digest::of_fields([
-        program::identity().as_bytes(),
-        lock.file.digest.as_bytes().as_slice(),
-        options.as_bytes(),
-    ]))
+    let options = &Request { lock: None, output, ..request.clone() };
+    Some(Digest::of_key(&ImageKey {
+        program: &program::identity(),
+        lock: lock.file.digest,
+        compares_inputs: lock.compares_inputs,
+        options,
+    }))
 }
 
 /// Returns whether the inputs of `request` are completely in its options. If not, they are in files that may have
