@@ -1,8 +1,8 @@
 //! A list with at least one element, so that its first element needs no check.
 
-use serde::Serialize;
-
 use std::iter::{Chain, Once, once};
+
+use serde::Serialize;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct NonEmpty<T> {
