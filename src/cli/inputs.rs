@@ -79,17 +79,13 @@ pub(super) fn read(settings: &Settings) -> Result<Inputs, Failure> {
     let folders = kinds.iter().filter(|(_, kind)| matches!(kind, Kind::Folder(_))).count();
     for (word, kind) in kinds {
         let source = match kind {
-            // Of several packages, none is the project.
-            Kind::Folder(path) if folders > 1 && projects::may_be_project(&path) => {
-                inputs.requirements.push(word.clone());
-                continue;
-            }
-            Kind::Requirement => {
-                inputs.requirements.push(word.clone());
-                continue;
-            }
-            Kind::Folder(path) => Source::Folder(path),
+            Kind::Folder(path) if folders == 1 || !projects::may_be_project(&path) => Source::Folder(path),
             Kind::Script(path) => Source::Script(path),
+            // Of several packages, none is the project.
+            Kind::Requirement | Kind::Folder(_) => {
+                inputs.requirements.push(word.clone());
+                continue;
+            }
         };
         if inputs.source.replace(source).is_some() {
             return Err(usage(
@@ -227,8 +223,7 @@ impl Inputs {
         outputs: &[PathBuf],
     ) -> Result<Option<AppRequest>, Failure> {
         let failed = |error: pipeline::InputError| Failure::of(&error);
-        let (folder, script, files) = match &self.source {
-            _ if !self.has_application() => return Ok(None),
+        let (folder, script, files) = match self.source.as_ref().filter(|_| self.has_application()) {
             None => return Ok(None),
             Some(Source::Folder(folder)) => {
                 (folder.clone(), None, pipeline::application(folder, outputs).map_err(failed)?)

@@ -55,16 +55,9 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
     refuse_two_commands(settings)?;
     inputs.check_command(settings.run.as_deref().unwrap_or_default());
     let runtime = runtime(settings, inputs.has_application().then_some(defaults::APPLICATION))?;
-    let outputs: Vec<PathBuf> = destinations
-        .iter()
-        .filter_map(Destination::path)
-        .map(PathBuf::from)
-        .chain(settings.metadata_file.clone())
-        .collect();
-    let app = match &runtime.workdir {
-        Some(workdir) => inputs.application(workdir, &outputs)?,
-        None => None,
-    };
+    let outputs = destinations.iter().filter_map(Destination::path).map(PathBuf::from);
+    let outputs: Vec<PathBuf> = outputs.chain(settings.metadata_file.clone()).collect();
+    let app = runtime.workdir.as_ref().map(|workdir| inputs.application(workdir, &outputs)).transpose()?.flatten();
     Ok(Request {
         python: PythonRequest {
             version,

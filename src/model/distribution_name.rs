@@ -7,7 +7,7 @@ pub(crate) fn normalised(name: &str) -> String {
         match c {
             '-' | '_' | '.' if normal.ends_with('-') => {}
             '-' | '_' | '.' => normal.push('-'),
-            other => normal.extend(other.to_lowercase()),
+            other => normal.push(other.to_ascii_lowercase()),
         }
     }
     normal

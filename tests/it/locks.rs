@@ -3,12 +3,9 @@
 mod foreign;
 mod refused;
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
-
 use testkit::{DebBuilder, PyPi, WheelBuilder, oci};
 
-use crate::world::{World, archive, skip, stdout, tool};
+use crate::world::{World, archive, stdout, tool};
 
 /// A tool that depends on a distribution, and a package for `--with`.
 fn world() -> World {
@@ -48,24 +45,10 @@ fn a_build_from_a_lock_gives_the_same_image_and_reads_no_index_and_no_archive() 
 
 #[test]
 fn another_user_comes_to_the_same_image_from_a_lock() {
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
-    if !is_root || Command::new("setpriv").arg("--version").output().is_err() {
-        skip("another user: needs root and `setpriv`");
-        return;
-    }
     let world = world();
     stdout(world.build("tool --with extra -o plain.tar"));
     stdout(world.lock("tool --with extra"));
-    fs_err::set_permissions(world.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let inner = world.command("--locked -o other.tar --cache-dir own");
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-    command.arg(inner.get_program()).args(inner.get_args()).current_dir(inner.get_current_dir().unwrap());
-    let output = command.output().unwrap();
-    if String::from_utf8_lossy(&output.stderr).contains("failed to execute") {
-        skip("another user: it cannot reach the binary");
-        return;
-    }
+    let Some(output) = world.build_as_another_user("--locked -o other.tar --cache-dir own") else { return };
     stdout(output);
     assert_same(&world, "plain.tar", "other.tar");
 }

@@ -1,11 +1,10 @@
 //! The same lock gives the same digest for any user, in any directory and in every run.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use testkit::{DebBuilder, PyPi, WheelBuilder, oci};
 
-use crate::world::{World, archive, skip, stdout, tool};
+use crate::world::{World, archive, stdout, tool};
 
 fn world() -> World {
     let other = WheelBuilder::new("other", "2.0")
@@ -79,24 +78,9 @@ fn the_order_of_arguments_does_not_matter() {
 
 #[test]
 fn another_user_comes_to_the_same() {
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
-    let can_switch = is_root && Command::new("setpriv").arg("--version").output().is_ok();
-    if !can_switch {
-        skip("another user: needs root and `setpriv`");
-        return;
-    }
     let world = world();
     stdout(world.build(&format!("{WORDS} -o first.tar")));
-    fs_err::set_permissions(world.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let inner = world.command(&format!("{WORDS} -o second.tar --cache-dir own"));
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-    command.arg(inner.get_program()).args(inner.get_args()).current_dir(inner.get_current_dir().unwrap());
-    let output = command.output().unwrap();
-    if String::from_utf8_lossy(&output.stderr).contains("failed to execute") {
-        skip("another user: it cannot reach the binary");
-        return;
-    }
+    let Some(output) = world.build_as_another_user(&format!("{WORDS} -o second.tar --cache-dir own")) else { return };
     stdout(output);
     assert_same(&world, "first.tar", "second.tar");
 }

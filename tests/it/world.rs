@@ -1,5 +1,6 @@
 //! A small world: an archive with the packages of a base, an index with one tool, and a separate cache.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -81,6 +82,26 @@ impl World {
         }
         command.args(words.split_whitespace());
         command
+    }
+
+    /// Builds with `words` as another user of this machine. `None` if that is not possible here.
+    pub(crate) fn build_as_another_user(&self, words: &str) -> Option<Output> {
+        let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+        if !is_root || Command::new("setpriv").arg("--version").output().is_err() {
+            skip("another user: needs root and `setpriv`");
+            return None;
+        }
+        fs_err::set_permissions(self.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let inner = self.command(words);
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+        command.arg(inner.get_program()).args(inner.get_args()).current_dir(inner.get_current_dir().unwrap());
+        let output = command.output().unwrap();
+        if String::from_utf8_lossy(&output.stderr).contains("failed to execute") {
+            skip("another user: it cannot reach the binary");
+            return None;
+        }
+        Some(output)
     }
 
     pub(crate) fn build(&self, words: &str) -> Output {

@@ -14,6 +14,7 @@ use self::entry_points::scripts;
 pub(crate) use self::plain::PlainError;
 use self::record::Record;
 pub(crate) use self::record::base64_url;
+use crate::model::distribution_name::normalised;
 use crate::model::part::RecordFault;
 
 /// The maximum size of one file of a wheel. All files together may have four times this size.
@@ -231,7 +232,7 @@ fn place(name: &str, dist_info: &str) -> Result<(Scheme, String), WheelError> {
     let Some((top, rest)) = name.split_once('/') else { return site() };
     let Some(stem) = top.strip_suffix(".data") else { return site() };
     let refuse = |problem| Err(WheelError::File { file: name.to_owned(), problem });
-    let is_own = normalized(stem) == normalized(dist_info.trim_end_matches(".dist-info"));
+    let is_own = normalised(stem) == normalised(dist_info.trim_end_matches(".dist-info"));
     let (scheme, path) = match rest.split_once('/') {
         Some((scheme, path)) if !path.is_empty() => (scheme, path),
         _ if is_own => return refuse("is a file, but other files are in a folder of that name"),
@@ -246,19 +247,6 @@ fn place(name: &str, dist_info: &str) -> Result<(Scheme, String), WheelError> {
         _ => return site(),
     };
     Ok((scheme, path.to_owned()))
-}
-
-/// Returns `NAME-VERSION` in lower case, with every run of `-`, `_` and `.` as one `-` (packaging.python.org, "Names and
-/// normalization").
-fn normalized(text: &str) -> String {
-    let mut plain = String::new();
-    for c in text.chars() {
-        let c = if matches!(c, '-' | '_' | '.') { '-' } else { c.to_ascii_lowercase() };
-        if c != '-' || !plain.ends_with('-') {
-            plain.push(c);
-        }
-    }
-    plain
 }
 
 #[cfg(test)]

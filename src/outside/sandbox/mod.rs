@@ -16,6 +16,7 @@ mod order;
 mod signals;
 mod warden;
 mod work;
+mod written;
 
 use std::collections::BTreeMap;
 use std::io::{self, PipeReader, Read};
@@ -32,6 +33,7 @@ pub(crate) use self::emulator::Emulation;
 use self::order::Order;
 use self::warden::Warden;
 pub(crate) use self::warden::serve as serve_warden;
+pub(crate) use self::written::open_written;
 use crate::model::hint::{Hint, Hints, MachineHint};
 use crate::model::platform::Architecture;
 use crate::model::request::Volume;

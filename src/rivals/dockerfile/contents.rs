@@ -7,7 +7,7 @@ use crate::catalog::packages;
 use crate::model::assembly::InstalledScript;
 use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{Part, PartContents};
-use crate::model::platform::{Architecture, Platform};
+use crate::model::platform::Platform;
 use crate::model::reason::Why;
 use crate::model::request::Request;
 use crate::model::tree::Origin;
@@ -94,7 +94,7 @@ fn pinned<'a>(
     let pins = pins.into_iter().map(|(mut pin, Pinned { platforms, hashes })| {
         if platforms.len() < lock.platforms.len() {
             let machines: Vec<String> =
-                platforms.iter().map(|one| format!("platform_machine == \"{}\"", machine(one.architecture))).collect();
+                platforms.iter().map(|one| format!("platform_machine == \"{}\"", one.architecture.machine())).collect();
             pin = format!("{pin} ; {}", machines.join(" or "));
         }
         if has_hashes {
@@ -103,14 +103,6 @@ fn pinned<'a>(
         pin
     });
     pins.collect()
-}
-
-/// Returns the name used by `uname -m` and by PEP 508's `platform_machine`.
-fn machine(architecture: Architecture) -> &'static str {
-    match architecture {
-        Architecture::Amd64 => "x86_64",
-        Architecture::Arm64 => "aarch64",
-    }
 }
 
 /// Returns the Debian packages that the user added or that the wheels' libraries need. They are installed in the stage

@@ -4,12 +4,11 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
-use rustix::fs::OFlags;
 
 use super::error::CompileError;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
+use crate::outside::sandbox::open_written;
 use crate::outside::sandbox::{Job, Sandbox};
 use crate::outside::stage::Shown;
 
@@ -84,35 +83,9 @@ fn unwritable(traceback: &str) -> Option<io::Error> {
     is_of_disk.then_some(error)
 }
 
-/// Opens a file that the sandbox has written. Its program could have made a link to a file of the host instead, or a
-/// pipe that never ends.
-fn open_written(path: &Path) -> io::Result<fs::File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = fs::OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is not a file", path.display()))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use fs_err as fs;
-
-    use super::{open_written, unwritable};
-
-    #[test]
-    fn a_link_or_a_pipe_in_place_of_a_written_file_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        fs::write(path("told"), "{}").unwrap();
-        fs_err::os::unix::fs::symlink(path("told"), path("link")).unwrap();
-        rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), rustix::fs::Mode::RWXU).unwrap();
-        assert!(open_written(&path("told")).is_ok());
-        for name in ["link", "pipe", "missing", "."] {
-            assert!(open_written(&path(name)).is_err(), "{name}");
-        }
-    }
+    use super::unwritable;
 
     #[test]
     fn a_traceback_that_ends_with_a_full_disk_is_an_error_of_the_disk() {

@@ -6,8 +6,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
-use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,6 +14,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
 use crate::model::request::{PackRequest, Volume};
 use crate::model::user_base::UserBase;
+use crate::outside::sandbox::open_written;
 use crate::outside::sandbox::{Emulation, Job, Outcome};
 use crate::outside::stage::Shown;
 use crate::outside::world::World;
@@ -187,17 +186,6 @@ fn log(outcome: &Outcome, work: &Path) -> Vec<u8> {
         Ok(bytes)
     };
     [read().unwrap_or_default(), outcome.stderr.clone()].concat()
-}
-
-/// Opens a file that the sandbox has written. Its program could have made a link to a file of the host instead, or a
-/// pipe that never ends.
-pub(super) fn open_written(path: &Path) -> io::Result<fs::File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = fs::OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is not a file", path.display()))),
-    }
 }
 
 #[cfg(test)]

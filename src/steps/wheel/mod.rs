@@ -21,13 +21,14 @@ use serde_json::Value;
 
 use self::crates::Crate;
 pub(crate) use self::driver::Goal;
-use self::driver::{DRIVER, Desk, Instructions, Report, Run, drive, open_written};
+use self::driver::{DRIVER, Desk, Instructions, Report, Run, drive};
 pub(crate) use self::error::{BuildFailure, Reason};
 pub(crate) use self::open::{OpenSource, open};
 pub(crate) use self::plan::{Plan, plan};
 use crate::formats::metadata;
 use crate::formats::wheel::Wheel;
 use crate::model::digest::Digest;
+use crate::model::distribution_name::normalised;
 use crate::model::lock::PlatformLock;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::request::BuildsRequest;
@@ -35,6 +36,7 @@ use crate::model::tree::Tree;
 use crate::model::user_base::UserBase;
 use crate::outside::pypi::is_same_version;
 use crate::outside::sandbox::Emulation;
+use crate::outside::sandbox::open_written;
 use crate::outside::stage::Stage;
 use crate::outside::store::Bucket;
 use crate::outside::world::World;
@@ -302,14 +304,14 @@ fn keep(order: &Order<'_>, report: Report, desk: &Desk, world: &World) -> Result
     let field = |name| metadata::field(&text, name).unwrap_or_default();
     let built = BuiltWheel {
         file_name: name.clone(),
-        name: normalized(&field("name")),
+        name: normalised(&field("name")),
         version: field("version"),
         digest,
         size_bytes,
         metadata: text,
     };
     let in_file_name = stem.split('-').next().unwrap_or_default();
-    let is_named = |name: &str| normalized(name) == built.name;
+    let is_named = |name: &str| normalised(name) == built.name;
     let is_wanted = source.name.as_deref().is_none_or(is_named)
         && source.version.as_deref().is_none_or(|version| is_same_version(version, &built.version));
     if !is_named(in_file_name) || !is_wanted || !(built.is_pure() || is_for(stem, order.lock.platform)) {
@@ -322,10 +324,4 @@ fn keep(order: &Order<'_>, report: Report, desk: &Desk, world: &World) -> Result
 fn is_for(stem: &str, platform: Platform) -> bool {
     let tags = stem.rsplit('-').next().unwrap_or_default();
     tags.split('.').any(|tag| tag.ends_with(platform.architecture.machine()))
-}
-
-/// Returns a name in its normal form (packaging.python.org, "Names and normalization").
-fn normalized(name: &str) -> String {
-    let parts: Vec<&str> = name.split(['-', '_', '.']).filter(|part| !part.is_empty()).collect();
-    parts.join("-").to_lowercase()
 }

@@ -1,8 +1,9 @@
 //! The difference between a `uv.lock` and its project, in words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uv_distribution_types::Requirement;
+use uv_normalize::GroupName;
 use uv_resolver::SatisfiesResult;
 
 use crate::model::secret_text::public;
@@ -36,19 +37,13 @@ pub(super) fn difference(result: &SatisfiesResult<'_>) -> Option<Vec<String>> {
         R::MismatchedExcludes(..) => vec!["`exclude-dependencies` changed".to_owned()],
         R::MismatchedStaticMetadata(..) => vec!["`dependency-metadata` changed".to_owned()],
         R::MismatchedDependencyGroups(expected, actual) => {
-            let all = |groups: &std::collections::BTreeMap<_, BTreeSet<Requirement>>| -> BTreeSet<Requirement> {
-                groups.values().flatten().cloned().collect()
-            };
-            requirements("the groups of the workspace", &all(expected), &all(actual))
+            requirements("the groups of the workspace", &of_all(expected), &of_all(actual))
         }
         R::MismatchedPackageRequirements(name, _, expected, actual) => {
             requirements(&format!("`{name}`"), expected, actual)
         }
         R::MismatchedPackageDependencyGroups(name, _, expected, actual) => {
-            let all = |groups: &std::collections::BTreeMap<_, BTreeSet<Requirement>>| -> BTreeSet<Requirement> {
-                groups.values().flatten().cloned().collect()
-            };
-            requirements(&format!("the groups of `{name}`"), &all(expected), &all(actual))
+            requirements(&format!("the groups of `{name}`"), &of_all(expected), &of_all(actual))
         }
         R::MismatchedPackageProvidesExtra(name, ..) => vec![format!("the extras of `{name}` changed")],
         R::MismatchedPackageDependencies(name, ..) => vec![format!("the dependencies of `{name}` changed")],
@@ -61,6 +56,11 @@ pub(super) fn difference(result: &SatisfiesResult<'_>) -> Option<Vec<String>> {
         }
         R::MissingVersion(name) => vec![format!("`{name}` has no version in the lock")],
     })
+}
+
+/// Returns the requirements of all groups.
+fn of_all(groups: &BTreeMap<GroupName, BTreeSet<Requirement>>) -> BTreeSet<Requirement> {
+    groups.values().flatten().cloned().collect()
 }
 
 /// Returns the requirements that only one side has.

@@ -9,7 +9,6 @@ use uv_normalize::PackageName;
 use uv_pypi_types::ResolverMarkerEnvironment;
 use uv_resolver::{InMemoryIndex, Installable, Lock};
 use uv_types::{BuildContext, HashStrategy};
-use uv_workspace::VirtualProject;
 
 use crate::model::project::LockKind;
 use crate::model::secret_text::public;
@@ -162,8 +161,7 @@ impl Discovered<'_> {
     fn member_names(&self) -> Vec<PackageName> {
         let workspace = self.project.workspace();
         let names: Vec<PackageName> = workspace.packages().keys().cloned().collect();
-        let is_alone = names.len() == 1 && !matches!(self.project, VirtualProject::NonProject(_));
-        if is_alone && !workspace.is_non_project() { Vec::new() } else { names }
+        if names.len() == 1 && !workspace.is_non_project() { Vec::new() } else { names }
     }
 }
 
