@@ -200,7 +200,7 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     }
     let wanted = DockerfileRequest {
         style,
-        from: from.unwrap_or_else(|| format!("{}:{}", request.base.distribution, request.base.suite)),
+        from: from.unwrap_or_else(|| format!("{}:{}", request.release.distribution, request.release.suite)),
         user_base: request.user_base.clone(),
         mounts: mounts(&settings).unwrap_or(Mounts::Known),
         has_certificates: settings.ca.is_some(),
@@ -298,13 +298,13 @@ fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
 /// Refuses a Python that is not the release's own `python3`, because apt would install another one than the lock is
 /// for.
 fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
-    let suite = &request.base.suite;
-    let Some(release) = releases::find(request.base.distribution, suite) else { return Ok(()) };
+    let suite = &request.release.suite;
+    let Some(release) = releases::find(request.release.distribution, suite) else { return Ok(()) };
     let (own, wanted) = (release.python, request.python.version);
     if own == wanted || request.python.is_expected {
         return Ok(());
     }
-    let base = from.map_or_else(|| format!("{}:{suite}", request.base.distribution), str::to_owned);
+    let base = from.map_or_else(|| format!("{}:{suite}", request.release.distribution), str::to_owned);
     let failure =
         Failure::usage(format!("cannot install python {wanted} on `{base}`: its `python3` has version {own}"));
     let other = releases::for_python().into_iter().find(|release| release.python == wanted);

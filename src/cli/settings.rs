@@ -23,7 +23,7 @@ use crate::model::indexes::{IndexEntry, Indexes};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
-    BaseRequest, BuildsRequest, Distribution, OutputRequest, PackRequest, ProofRequest, PythonRequest, Request,
+    ReleaseRequest, BuildsRequest, Distribution, OutputRequest, PackRequest, ProofRequest, PythonRequest, Request,
     TrimRequest,
 };
 use crate::model::world_settings::WorldSettings;
@@ -72,7 +72,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
             lock: None,
             preferred: Vec::new(),
         },
-        base,
+        release: base,
         platforms: platforms(settings)?,
         trim: TrimRequest { level: settings.trim.unwrap_or(defaults::TRIM), keep: keep(settings)? },
         bytecode: settings.bytecode.unwrap_or(defaults::BYTECODE),
@@ -141,7 +141,7 @@ fn destinations(settings: &Settings, name: &str) -> Result<Vec<Destination>, Fai
 }
 
 /// Returns the Python, whether it is only expected, and the release.
-fn base(settings: &Settings) -> Result<(PythonVersion, bool, BaseRequest), Failure> {
+fn base(settings: &Settings) -> Result<(PythonVersion, bool, ReleaseRequest), Failure> {
     let wanted: Option<PythonVersion> = settings.python.as_deref().map(parsed).transpose()?;
     let named = settings.base.as_deref().map(named_release).transpose()?;
     let release = match (&wanted, &named) {
@@ -168,7 +168,7 @@ fn base(settings: &Settings) -> Result<(PythonVersion, bool, BaseRequest), Failu
         (None, Some(release)) => (release.python, release.number.is_none()),
         (None, None) => (releases::default().python, true),
     };
-    let base = BaseRequest {
+    let base = ReleaseRequest {
         distribution,
         suite,
         packages: all(&settings.with),
@@ -340,7 +340,7 @@ mod tests {
     fn a_name_alone_comes_to_the_defaults() {
         let request = settle("Pre-Commit[x]>=4 --platform amd64,linux/amd64").unwrap();
         assert_eq!(request.output.name, "pre-commit");
-        assert_eq!(request.base.suite, "trixie");
+        assert_eq!(request.release.suite, "trixie");
         assert_eq!(request.python.version.to_string(), "3.13");
         assert_eq!(request.platforms.len(), 1);
         assert_eq!(request.output.destinations, [Destination::Archive("pre-commit.tar".into())]);
@@ -413,14 +413,14 @@ mod tests {
 
     #[test]
     fn a_python_brings_its_release_and_a_release_its_python() {
-        assert_eq!(settle("x --python 3.11").unwrap().base.suite, "bookworm");
+        assert_eq!(settle("x --python 3.11").unwrap().release.suite, "bookworm");
         assert_eq!(settle("x --base debian:bookworm").unwrap().python.version.to_string(), "3.11");
     }
 
     #[test]
     fn a_release_is_known_by_its_suite_its_number_and_other_names() {
         let settled = |line: &str| {
-            let Request { base, python, .. } = settle(line).unwrap();
+            let Request { release: base, python, .. } = settle(line).unwrap();
             let expected = if python.is_expected { "expected" } else { "certain" };
             format!("{}:{} {} {expected}", base.distribution, base.suite, python.version)
         };

@@ -29,7 +29,7 @@ pub(crate) struct Request {
     /// The inputs of the Python half.
     pub(crate) python: PythonRequest,
     /// The inputs of the Debian half.
-    pub(crate) base: BaseRequest,
+    pub(crate) release: ReleaseRequest,
     /// In the order that the user gave, without duplicates.
     pub(crate) platforms: NonEmpty<Platform>,
     pub(crate) trim: TrimRequest,
@@ -58,7 +58,7 @@ impl Request {
     pub(crate) fn to_resolve(&self) -> ResolveRequest<'_> {
         ResolveRequest {
             python: &self.python,
-            base: &self.base,
+            release: &self.release,
             has_shell: self.runtime.shell || self.runtime.entrypoint == Entrypoint::Shell,
             trim: self.trim.level,
             lock: self.lock.as_ref(),
@@ -69,7 +69,7 @@ impl Request {
     pub(crate) fn to_assemble(&self) -> AssembleRequest<'_> {
         AssembleRequest {
             version: self.python.version,
-            base: &self.base,
+            release: &self.release,
             user_base: &self.user_base,
             app: self.app.as_ref(),
             copies: &self.copies,
@@ -106,7 +106,7 @@ impl Request {
     pub(crate) fn to_prove(&self) -> ProveRequest<'_> {
         ProveRequest {
             version: self.python.version,
-            base: &self.base,
+            release: &self.release,
             user_base: &self.user_base,
             scripts: &self.runtime.scripts,
             app: self.app.as_ref(),
@@ -118,7 +118,7 @@ impl Request {
     pub(crate) fn to_seal(&self) -> SealRequest<'_> {
         SealRequest {
             name: &self.output.name,
-            base: &self.base,
+            release: &self.release,
             runtime: &self.runtime,
             has_application: self.app.is_some(),
             epoch_secs: self.pack.epoch_secs,
@@ -130,7 +130,7 @@ impl Request {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ResolveRequest<'a> {
     pub(crate) python: &'a PythonRequest,
-    pub(crate) base: &'a BaseRequest,
+    pub(crate) release: &'a ReleaseRequest,
     /// Whether the image has a shell.
     pub(crate) has_shell: bool,
     pub(crate) trim: TrimLevel,
@@ -142,7 +142,7 @@ pub(crate) struct ResolveRequest<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AssembleRequest<'a> {
     pub(crate) version: PythonVersion,
-    pub(crate) base: &'a BaseRequest,
+    pub(crate) release: &'a ReleaseRequest,
     pub(crate) user_base: &'a UserBase,
     pub(crate) app: Option<&'a AppRequest>,
     pub(crate) copies: &'a [Copied],
@@ -175,7 +175,7 @@ impl LaunchRequest<'_> {
 pub(crate) struct ProveRequest<'a> {
     pub(crate) version: PythonVersion,
     /// The archive that may contain missing libraries.
-    pub(crate) base: &'a BaseRequest,
+    pub(crate) release: &'a ReleaseRequest,
     pub(crate) user_base: &'a UserBase,
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],
@@ -188,7 +188,7 @@ pub(crate) struct ProveRequest<'a> {
 pub(crate) struct SealRequest<'a> {
     /// The image's name.
     pub(crate) name: &'a str,
-    pub(crate) base: &'a BaseRequest,
+    pub(crate) release: &'a ReleaseRequest,
     pub(crate) runtime: &'a RuntimeRequest,
     /// Whether the program is the user's own, and not a requested distribution.
     pub(crate) has_application: bool,
@@ -276,7 +276,7 @@ pub(crate) struct BuildsRequest {
 
 /// The distribution that Python and its shared libraries come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct BaseRequest {
+pub(crate) struct ReleaseRequest {
     pub(crate) distribution: Distribution,
     /// `trixie`, `noble`.
     pub(crate) suite: String,
@@ -290,14 +290,14 @@ pub(crate) struct BaseRequest {
     pub(crate) security_mirror: Option<SecretText>,
 }
 
-impl BaseRequest {
+impl ReleaseRequest {
     /// Returns the request for the same release without packages that the user adds.
     pub(crate) fn bare(&self) -> Self {
         Self { packages: Vec::new(), ..self.clone() }
     }
 
     /// `debian:trixie`.
-    pub(crate) fn release(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{}:{}", self.distribution, self.suite)
     }
 }
@@ -525,7 +525,7 @@ impl Request {
                 lock: None,
                 preferred: Vec::new(),
             },
-            base: BaseRequest {
+            release: ReleaseRequest {
                 distribution: Distribution::Debian,
                 suite: "trixie".to_owned(),
                 packages: Vec::new(),

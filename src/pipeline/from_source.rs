@@ -10,7 +10,7 @@ use crate::model::event::Event;
 use crate::model::lock::{LockedWheel, WheelSource};
 use crate::model::platform::{Architecture, Platform};
 use crate::model::request::{
-    AssembleRequest, BaseRequest, Bytecode, CompileRequest, Owner, PythonRequest, ResolveRequest, TrimLevel,
+    AssembleRequest, ReleaseRequest, Bytecode, CompileRequest, Owner, PythonRequest, ResolveRequest, TrimLevel,
 };
 use crate::model::secret_text::SecretText;
 use crate::model::source::{Source, SourcePlace};
@@ -236,9 +236,9 @@ impl<'a> FromSource<'a> {
             ..self.request.python.bare()
         };
         let packages = plan.packages.iter().cloned().collect();
-        let base = BaseRequest { packages, recommends: false, ..self.request.base.bare() };
+        let base = ReleaseRequest { packages, recommends: false, ..self.request.release.bare() };
         let wanted =
-            ResolveRequest { python: &python, base: &base, has_shell: true, trim: TrimLevel::None, lock: None };
+            ResolveRequest { python: &python, release: &base, has_shell: true, trim: TrimLevel::None, lock: None };
         let stack = self.stack.iter().cloned().chain([open.source.shown()]).collect();
         let inner = FromSource { stack, ..FromSource::new(wanted, platform, self.world) };
         resolve_and_open_with(wanted, platform, &inner, self.world)
@@ -259,7 +259,7 @@ impl<'a> FromSource<'a> {
         }
         let wanted = AssembleRequest {
             version: self.request.python.version,
-            base: self.request.base,
+            release: self.request.release,
             user_base,
             app: None,
             copies: &[],

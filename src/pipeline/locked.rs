@@ -10,7 +10,7 @@ use crate::model::lock::{LockedWheel, Parcel, PlatformLock, WheelSource};
 use crate::model::lock_file::{LockFile, LockRequest, LockedRequest};
 use crate::model::outdated::{Dead, Outdated};
 use crate::model::platform::Platform;
-use crate::model::request::{BaseRequest, Entrypoint, Pin, Request, ResolveRequest};
+use crate::model::request::{ReleaseRequest, Entrypoint, Pin, Request, ResolveRequest};
 use crate::outside::pypi::Inputs;
 use crate::outside::world::World;
 use crate::steps::emit::{self, EmitError};
@@ -140,10 +140,10 @@ pub(crate) fn check_lock(request: &Request, world: &World) -> Result<Outdated, B
 /// Refuses the lock of the request if it was made for another one.
 pub(super) fn refuse_other(request: &Request, world: &World) -> Result<(), BuildError> {
     let Some(lock) = &request.lock else { return Ok(()) };
-    let Request { python, base, .. } = request;
+    let Request { python, release, .. } = request;
     let indexes = python.indexes.extra.iter().chain(&python.indexes.default_index).map(|index| &index.url);
     let indexes = indexes.chain(&python.indexes.find_links);
-    for url in indexes.chain(&base.mirror).chain(&base.security_mirror).chain(&lock.snapshot) {
+    for url in indexes.chain(&release.mirror).chain(&release.security_mirror).chain(&lock.snapshot) {
         // The lock has no credentials.
         world.http.credentials().remember(url.exposed());
     }
@@ -158,7 +158,7 @@ pub(super) fn refuse_other(request: &Request, world: &World) -> Result<(), Build
 /// Returns the lock of a platform.
 pub(super) fn of_platform(
     request: &LockRequest,
-    base: &BaseRequest,
+    base: &ReleaseRequest,
     platform: Platform,
 ) -> Result<PlatformLock, BuildError> {
     let mut lock = lock_step::of_platform(request, base, platform)?;
@@ -169,7 +169,7 @@ pub(super) fn of_platform(
 /// Returns the bare Python for this machine that a lock contains, if it is also for this machine.
 pub(super) fn workshop(request: &Request, host: Platform) -> Option<PlatformLock> {
     let lock = request.lock.as_ref()?;
-    let lock = lock_step::of_platform(lock, &request.base, host).ok()?;
+    let lock = lock_step::of_platform(lock, &request.release, host).ok()?;
     let debs = lock.debs.iter().filter(|deb| deb.is_base).cloned().collect();
     Some(PlatformLock { debs, wheels: Vec::new(), hints: Vec::new(), ..lock })
 }
@@ -194,17 +194,17 @@ fn locked_request(request: &Request, world: &World) -> Result<LockedRequest, Bui
 
 /// Returns the same without the inputs.
 fn without_inputs(request: &Request) -> LockedRequest {
-    let Request { python, base, trim, runtime, .. } = request;
-    let mut with = base.packages.clone();
+    let Request { python, release, trim, runtime, .. } = request;
+    let mut with = release.packages.clone();
     with.sort();
     with.dedup();
     LockedRequest {
         requirements: Vec::new(),
         constraints: Vec::new(),
         python: python.version,
-        base: base.release(),
+        base: release.name(),
         with,
-        recommends: base.recommends,
+        recommends: release.recommends,
         shell: runtime.shell || runtime.entrypoint == Entrypoint::Shell,
         trim: trim.level,
         prerelease: python.prereleases,

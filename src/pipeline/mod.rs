@@ -118,7 +118,7 @@ pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result
         request.python.is_expected = false;
         return Ok(Cow::Owned(request));
     }
-    request.python.version = own_python(&request.base, *request.platforms.first(), world)?;
+    request.python.version = own_python(&request.release, *request.platforms.first(), world)?;
     request.python.is_expected = false;
     Ok(Cow::Owned(request))
 }
@@ -126,7 +126,7 @@ pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result
 /// Chooses the wheels and the packages of a platform. Only the wheels are fetched.
 pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &World) -> Result<Resolved, BuildError> {
     if let Some(lock) = request.lock {
-        let lock = locked::of_platform(lock, request.base, platform)?;
+        let lock = locked::of_platform(lock, request.release, platform)?;
         let wheels = fetch_and_open(&lock.wheels.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
         return Ok(Resolved { lock, wheels });
     }
@@ -142,7 +142,7 @@ pub(crate) fn resolve_and_open(
     world: &World,
 ) -> Result<Opened, BuildError> {
     if let Some(lock) = request.lock {
-        return open_locked(locked::of_platform(lock, request.base, platform)?, world);
+        return open_locked(locked::of_platform(lock, request.release, platform)?, world);
     }
     resolve_and_open_with(request, platform, &FromSource::new(request, platform, world), world)
 }
@@ -217,15 +217,15 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
     if host == platform || request.bytecode == Bytecode::None {
         return Ok(None);
     }
-    let (python, base) = (request.python.bare(), request.base.bare());
+    let (python, release) = (request.python.bare(), request.release.bare());
     let wanted =
-        ResolveRequest { python: &python, base: &base, has_shell: false, trim: request.trim.level, lock: None };
+        ResolveRequest { python: &python, release: &release, has_shell: false, trim: request.trim.level, lock: None };
     let Opened { lock, parts } = match locked::workshop(request, host) {
         Some(lock) => open_locked(lock, world)?,
         None => resolve_and_open(wanted, host, world)?,
     };
     let wanted = AssembleRequest {
-        base: &base,
+        release: &release,
         app: None,
         copies: &[],
         written_scripts: &[],

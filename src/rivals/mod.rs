@@ -107,7 +107,7 @@ fn resolve_all(request: &Request, world: &World) -> Result<NonEmpty<Resolved>, B
 
 fn lock(resolved: NonEmpty<Resolved>, request: &Request) -> Lock {
     let platforms = resolved.map(|resolved| resolved.lock);
-    Lock { python: request.python.version, base: request.base.clone(), platforms }
+    Lock { python: request.python.version, base: request.release.clone(), platforms }
 }
 
 /// Compares lath's image of the first platform with the images that Dockerfiles for the same request would produce.
@@ -119,11 +119,11 @@ pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Re
     let own = Own { lock: &made.lock, assembly: &made.assembly, tree: &made.tree, layers: &layers };
     Ok(Comparison {
         program: program(&made.lock),
-        base: request.base.release(),
+        base: request.release.name(),
         platform: made.lock.platform.to_string(),
         habits,
         check: None,
-        images: reckon(own, &request.base, habits, world)?,
+        images: reckon(own, &request.release, habits, world)?,
     })
 }
 

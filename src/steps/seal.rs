@@ -68,7 +68,7 @@ fn index(platforms: &NonEmpty<PlatformImage>, annotations: BTreeMap<String, Stri
 /// describe one are left out.
 fn annotations(programs: &[Program], request: &SealRequest<'_>) -> BTreeMap<String, String> {
     let joined = |one: &dyn Fn(&Program) -> String| programs.iter().map(one).collect::<Vec<_>>().join(", ");
-    let mut known = vec![("base.name", Some(request.base.release()))];
+    let mut known = vec![("base.name", Some(request.release.name()))];
     match programs {
         _ if request.has_application => known.push(("title", Some(last_part(request.name).to_owned()))),
         [] => {}

@@ -3,7 +3,7 @@
 use crate::catalog::releases;
 use crate::model::digest::Digest;
 use crate::model::platform::Architecture;
-use crate::model::request::{BaseRequest, Distribution};
+use crate::model::request::{ReleaseRequest, Distribution};
 use crate::model::secret_text::{SecretText, without_credentials};
 use crate::outside::archive::ArchiveError;
 use crate::outside::credentials::Credentials;
@@ -50,7 +50,7 @@ fn address(mirror: &SecretText, credentials: &Credentials) -> Option<String> {
 
 /// The suite itself, its updates and its security updates; a rolling release has neither of the latter.
 pub(super) fn pockets(
-    base: &BaseRequest,
+    base: &ReleaseRequest,
     architecture: Architecture,
     credentials: &Credentials,
 ) -> Result<Vec<Pocket>, ArchiveError> {

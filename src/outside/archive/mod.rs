@@ -23,7 +23,7 @@ use crate::model::digest::Digest;
 use crate::model::hint::{ArchiveHint, Hint, Hints, RequestHint};
 use crate::model::lock::LockedRelease;
 use crate::model::platform::Architecture;
-use crate::model::request::{BaseRequest, Distribution};
+use crate::model::request::{ReleaseRequest, Distribution};
 use crate::model::secret_text::SecretText;
 use crate::outside::archive::details::DetailIndex;
 use crate::outside::archive::extents::Extent;
@@ -219,7 +219,7 @@ impl Archive {
     /// Fetches and verifies the Release files of all pockets of `base`.
     pub(crate) fn snapshot(
         &self,
-        base: &BaseRequest,
+        base: &ReleaseRequest,
         architecture: Architecture,
         access: Access<'_>,
     ) -> Result<Snapshot, ArchiveError> {

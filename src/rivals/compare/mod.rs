@@ -16,7 +16,7 @@ use crate::model::hint::Hints;
 use crate::model::image::Layer;
 use crate::model::lock::PlatformLock;
 use crate::model::reason::Why;
-use crate::model::request::BaseRequest;
+use crate::model::request::ReleaseRequest;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::archive::ArchiveError;
 use crate::outside::world::World;
@@ -53,7 +53,7 @@ pub(crate) struct Own<'a> {
 /// Computes all four ways, starting with the fat one.
 pub(crate) fn compare(
     own: Own<'_>,
-    base: &BaseRequest,
+    base: &ReleaseRequest,
     habits: AptHabits,
     world: &World,
 ) -> Result<Vec<ComparedImage>, CompareError> {

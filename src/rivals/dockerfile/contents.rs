@@ -109,7 +109,7 @@ fn pinned<'a>(
 /// that runs the program.
 pub(super) fn extra_packages(ingredients: &Ingredients, request: &Request) -> Vec<String> {
     let is_library = |deb: &LockedDeb| matches!(deb.why, Why::Library { .. });
-    packages(ingredients, |deb| request.base.packages.contains(&deb.name) || is_library(deb))
+    packages(ingredients, |deb| request.release.packages.contains(&deb.name) || is_library(deb))
 }
 
 /// Returns the Debian packages from which lath builds its own image, without the interpreter and without packages that

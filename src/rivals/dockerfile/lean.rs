@@ -99,7 +99,7 @@ fn system(page: &Page<'_>, text: &mut Text) {
 fn apt_mounts(page: &Page<'_>, stage: &str) -> Vec<String> {
     let mut mounts = page.secret_mounts();
     if page.has_mounts() {
-        let release = format!("{}-{}", page.distribution(), page.request.base.suite);
+        let release = format!("{}-{}", page.distribution(), page.request.release.suite);
         for (name, target) in [("lists", "/var/lib/apt/lists"), ("archives", "/var/cache/apt")] {
             mounts.push(format!("type=cache,id={release}-{stage}-apt-{name},target={target},sharing=locked"));
         }

@@ -127,7 +127,7 @@ pub(crate) fn request_for_uv(request: &Request, indexes: &AllIndexes) -> Request
     tool.python.requirement_files = Vec::new();
     tool.python.constraint_files = Vec::new();
     tool.python.project = None;
-    tool.base.packages = Vec::new();
+    tool.release.packages = Vec::new();
     tool
 }
 
@@ -368,7 +368,7 @@ impl Page<'_> {
     }
 
     fn distribution(&self) -> Distribution {
-        self.request.base.distribution
+        self.request.release.distribution
     }
 
     fn has_bytecode(&self) -> bool {
@@ -469,7 +469,7 @@ mod tests {
             hints: Vec::new(),
             releases: Vec::new(),
         };
-        let lock = Lock { python: request.python.version, base: request.base.clone(), platforms: NonEmpty::of(half) };
+        let lock = Lock { python: request.python.version, base: request.release.clone(), platforms: NonEmpty::of(half) };
         let wanted = DockerfileRequest {
             style: Style::Lean,
             from: "debian:trixie".to_owned(),

@@ -11,14 +11,14 @@ use crate::model::assembly::InstalledScript;
 use crate::model::lock::{LockedWheel, PlatformLock};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::PythonVersion;
-use crate::model::request::BaseRequest;
+use crate::model::request::ReleaseRequest;
 use crate::model::user_base::UserBase;
 
 /// The locks of all platforms of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lock {
     pub(crate) python: PythonVersion,
-    pub(crate) base: BaseRequest,
+    pub(crate) base: ReleaseRequest,
     /// One for each requested platform, in that order.
     pub(crate) platforms: NonEmpty<PlatformLock>,
 }

@@ -49,7 +49,7 @@ pub(super) fn write(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Stor
         write_text(tree, "/usr/lib/os-release", &os_release(request), store)?;
         tree.insert(ImagePath::parse("/etc/os-release")?, Node::link("../usr/lib/os-release", Origin::Lath));
     }
-    if tree.find("/etc/debian_version").is_none() && request.base.distribution == Distribution::Debian {
+    if tree.find("/etc/debian_version").is_none() && request.release.distribution == Distribution::Debian {
         write_text(tree, "/etc/debian_version", &debian_version(request), store)?;
     }
     // Ubuntu's `ldconfig` is a shell script, but the image may not have a shell.
@@ -72,12 +72,12 @@ fn link_where_missing(tree: &mut Tree, path: &str, target: &str) -> Result<(), A
 
 /// Returns os-release(5), like the distribution's own base-files.
 fn os_release(request: &AssembleRequest<'_>) -> String {
-    let suite = &request.base.suite;
+    let suite = &request.release.suite;
     let known = release(request);
     let version = known.and_then(|release| release.number.as_deref()).unwrap_or_default();
     let title = known.map_or(suite.as_str(), |release| &release.title);
     let codename = known.map_or(suite.as_str(), Release::codename);
-    let (name, tail) = match request.base.distribution {
+    let (name, tail) = match request.release.distribution {
         Distribution::Debian => (
             "Debian GNU/Linux",
             "ID=debian\nHOME_URL=\"https://www.debian.org/\"\nSUPPORT_URL=\"https://www.debian.org/support\"\n\
@@ -105,12 +105,12 @@ fn os_release(request: &AssembleRequest<'_>) -> String {
 /// Returns `/etc/debian_version`, by which some scanners identify the release.
 fn debian_version(request: &AssembleRequest<'_>) -> String {
     let known = release(request);
-    let name = known.map_or(&request.base.suite, |release| release.number.as_ref().unwrap_or(&release.title));
+    let name = known.map_or(&request.release.suite, |release| release.number.as_ref().unwrap_or(&release.title));
     format!("{name}\n")
 }
 
 fn release(request: &AssembleRequest<'_>) -> Option<&'static Release> {
-    releases::find(request.base.distribution, &request.base.suite)
+    releases::find(request.release.distribution, &request.release.suite)
 }
 
 /// Writes the bundle that `update-ca-certificates` creates, with links at the paths that OpenSSL and others use.
@@ -173,7 +173,7 @@ mod tests {
     /// Returns the lines of os-release(5) by which scanners and people identify the release.
     fn identity(distribution: Distribution, suite: &str) -> String {
         let mut request = Request::example();
-        (request.base.distribution, request.base.suite) = (distribution, suite.to_owned());
+        (request.release.distribution, request.release.suite) = (distribution, suite.to_owned());
         let text = os_release(&request.to_assemble());
         let lines =
             text.lines().filter(|line| ["PRETTY", "VERSION", "ID="].iter().any(|start| line.starts_with(start)));

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::catalog::releases;
 use crate::model::lock::{LockedDeb, LockedRelease, PlatformLock};
-use crate::model::request::BaseRequest;
+use crate::model::request::ReleaseRequest;
 use crate::model::secret_text::{SecretText, public};
 
 /// An archive of old packages has the state of a mirror some hours after its Release file was made.
@@ -12,7 +12,7 @@ const LATER_SECS: i64 = 24 * 60 * 60;
 
 /// Adds the other places of all packages of a lock. `snapshot` is the archive of old packages in place of the
 /// distribution's own.
-pub(super) fn add(lock: &mut PlatformLock, base: &BaseRequest, snapshot: Option<&SecretText>) {
+pub(super) fn add(lock: &mut PlatformLock, base: &ReleaseRequest, snapshot: Option<&SecretText>) {
     let own = releases::archive(base.distribution).snapshot();
     let snapshot = snapshot.map_or_else(|| own.to_owned(), |snapshot| public(snapshot.exposed()));
     let snapshot = snapshot.trim_end_matches('/');
@@ -22,7 +22,7 @@ pub(super) fn add(lock: &mut PlatformLock, base: &BaseRequest, snapshot: Option<
     }
 }
 
-fn others(deb: &LockedDeb, releases: &[LockedRelease], base: &BaseRequest, snapshot: &str) -> Vec<String> {
+fn others(deb: &LockedDeb, releases: &[LockedRelease], base: &ReleaseRequest, snapshot: &str) -> Vec<String> {
     // An index has only paths below `pool/`, and the name of a mirror may contain the word.
     let Some(at) = deb.url.rfind("/pool/") else { return Vec::new() };
     let (mirror, path) = deb.url.split_at(at);
@@ -75,7 +75,7 @@ mod tests {
             release("trixie", "https://deb.debian.org/debian"),
             release("trixie-security", "https://deb.debian.org/debian-security"),
         ];
-        let mut base = Request::example().base;
+        let mut base = Request::example().release;
         base.mirror = Some("https://me:secret@mirror.example/debian/".into());
         let main = deb("https://deb.debian.org/debian/pool/main/x/x.deb");
         assert_eq!(

@@ -12,7 +12,7 @@ use crate::model::hint::Hint;
 use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock, WheelSource};
 use crate::model::lock_file::{LockFile, LockRequest};
 use crate::model::platform::Platform;
-use crate::model::request::BaseRequest;
+use crate::model::request::ReleaseRequest;
 
 /// A lock file that the user named.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub(crate) fn as_requirement(path: &Path) -> Result<String, LockError> {
 /// Returns the lock of a platform. Each package has all places from which it can be fetched.
 pub(crate) fn of_platform(
     request: &LockRequest,
-    base: &BaseRequest,
+    base: &ReleaseRequest,
     platform: Platform,
 ) -> Result<PlatformLock, LockError> {
     let file = &request.file;

@@ -7,7 +7,7 @@ use crate::catalog::sonames;
 use crate::model::hint::{Addition, Hint};
 use crate::model::made::Made;
 use crate::model::receipt::ProofSummary;
-use crate::model::request::BaseRequest;
+use crate::model::request::ReleaseRequest;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
 use crate::outside::world::World;
@@ -61,7 +61,7 @@ fn before_its_kind(line: &str) -> Option<&str> {
 pub(super) fn name_packages(
     result: Result<ProofSummary, ProveError>,
     made: &Made,
-    base: &BaseRequest,
+    base: &ReleaseRequest,
     world: &World,
 ) -> Result<ProofSummary, ProveError> {
     let mut finder = Finder { made, base, world, archive: None };
@@ -85,7 +85,7 @@ pub(super) fn name_packages(
 /// Finds packages of libraries. The archive is read only if a library is missing.
 struct Finder<'a> {
     made: &'a Made,
-    base: &'a BaseRequest,
+    base: &'a ReleaseRequest,
     world: &'a World,
     archive: Option<(Snapshot, PackageIndex)>,
 }

@@ -174,7 +174,7 @@ pub(crate) fn prove(
     let whole = Side::new(common, &whole, whole_digest, true);
     let mut slim = Staged { side: slim, stage };
     let mut whole = Staged { side: whole, stage: &mut other_stage };
-    let mut summary = libraries::name_packages(compare(&mut slim, &mut whole, &tasks), made, request.base, world)?;
+    let mut summary = libraries::name_packages(compare(&mut slim, &mut whole, &tasks), made, request.release, world)?;
     if clock.is_over() {
         return Ok(summary);
     }

@@ -27,7 +27,7 @@ use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
 use crate::model::part::{Part, PartContents};
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
-use crate::model::request::{BaseRequest, Distribution, ResolveRequest, TrimLevel};
+use crate::model::request::{ReleaseRequest, Distribution, ResolveRequest, TrimLevel};
 use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
@@ -181,7 +181,7 @@ impl Choice<'_> {
     /// as requested.
     fn add_edges(&mut self, wheels: &mut [LockedWheel], parts: &[Part]) -> Result<(), ResolveError> {
         let python = self.request.python;
-        let facts = self.packages.facts(self.request.base, python.version)?;
+        let facts = self.packages.facts(self.request.release, python.version)?;
         let system = System { platform: self.platform, python: &facts.python, glibc: facts.glibc };
         let metadata = wheels.iter().zip(parts).filter_map(|(wheel, part)| match &part.contents {
             PartContents::Wheel(part) => Some((wheel.name.clone(), part.metadata.as_str())),
@@ -207,7 +207,7 @@ impl Choice<'_> {
         let needs = needs::needs(&wheels, parts, self.platform)?;
         let half = self.packages.half(&self.request, &needs)?;
         let mut hints = calls::unanswered(&wheels, &half.debs);
-        hints.extend(half.uncarried(&self.request.base.suite));
+        hints.extend(half.uncarried(&self.request.release.suite));
         hints.extend(self.answer.hints);
         hints.extend(graphics::hint(&wheels, parts, self.request.python));
         let releases = self.packages.snapshot.releases;
@@ -232,7 +232,7 @@ fn both_halves<'a>(
     sources: &dyn Sources,
     world: &'a World,
 ) -> Result<(Packages<'a>, Answer), ResolveError> {
-    let (base, python) = (request.base, request.python);
+    let (base, python) = (request.release, request.python);
     let expected = BaseFacts::expected(base, python.version);
     // Prefetches the pages that the same request used last time. The choice still depends only on the current pages.
     let key = Digest::of_key(&PagesKey {
@@ -267,7 +267,7 @@ fn both_halves<'a>(
 impl BaseFacts {
     /// Returns the facts that the base most likely has. They are used only to start resolving early: if one is wrong, lath
     /// resolves again, so the result never depends on them.
-    fn expected(base: &BaseRequest, version: PythonVersion) -> Self {
+    fn expected(base: &ReleaseRequest, version: PythonVersion) -> Self {
         let release = releases::find(base.distribution, &base.suite).filter(|release| release.python == version);
         let known = release.and_then(|release| Some((release.full_python()?, release.glibc?)));
         let (python, glibc) = known.unwrap_or_else(|| (format!("{version}.0"), (2, 36)));
@@ -299,7 +299,7 @@ fn half_key(
     Digest::of_key(&HalfKey {
         snapshot,
         wanted: wanted.iter().map(|one| (one.package.as_str(), &one.why)).collect(),
-        recommends: request.base.recommends,
+        recommends: request.release.recommends,
         needs,
         skipped: skipped.iter().map(|skip| (skip.asker, skip.package)).collect(),
         helpers: packages::helpers(),
@@ -323,7 +323,7 @@ impl Packages<'_> {
         Ok(self.index.insert(loaded))
     }
 
-    fn facts(&mut self, base: &BaseRequest, version: PythonVersion) -> Result<BaseFacts, ResolveError> {
+    fn facts(&mut self, base: &ReleaseRequest, version: PythonVersion) -> Result<BaseFacts, ResolveError> {
         let key = Digest::of_fields([self.snapshot.key().as_bytes().as_slice(), version.to_string().as_bytes()]);
         if let Some(facts) = self.world.store.entry(Bucket::BaseFacts, &key) {
             return Ok(facts);
@@ -404,7 +404,7 @@ impl Packages<'_> {
         let mut half = DebianHalf::default();
         let is_certain = self.add_libraries(needs, &mut wanted, &mut half)?;
         let index = self.index()?;
-        let close = |wanted: &[Wanted]| debian::close(index, wanted, &skipped, request.base.recommends);
+        let close = |wanted: &[Wanted]| debian::close(index, wanted, &skipped, request.release.recommends);
         let mut base = close(&base_roots)?;
         let terminals = terminals(&base);
         if !terminals.is_empty() {
@@ -419,7 +419,7 @@ impl Packages<'_> {
             half.debs = close(&wanted)?;
         }
         for deb in &mut half.debs {
-            deb.is_base = base.iter().any(|one| one.name == deb.name) && !request.base.packages.contains(&deb.name);
+            deb.is_base = base.iter().any(|one| one.name == deb.name) && !request.release.packages.contains(&deb.name);
         }
         // A result is not cached if the list was not available, because a later attempt may succeed.
         if is_certain {
@@ -436,7 +436,7 @@ pub(crate) fn known_calls(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Hin
 }
 
 /// Returns the version of the release's own Python, which is that of its package `python3`.
-pub(crate) fn own_python(base: &BaseRequest, platform: Platform, world: &World) -> Result<PythonVersion, ResolveError> {
+pub(crate) fn own_python(base: &ReleaseRequest, platform: Platform, world: &World) -> Result<PythonVersion, ResolveError> {
     let snapshot = world.archive.snapshot(base, platform.architecture, world.access())?;
     let index = world.archive.load(&snapshot, world.access())?;
     let missing = || ResolveError::NoOwnPython { distribution: base.distribution, suite: base.suite.clone() };
@@ -472,7 +472,7 @@ fn additions(request: &ResolveRequest<'_>) -> Vec<Wanted> {
     if request.has_shell {
         roots.extend(["dash", "coreutils"].map(|package| Wanted { package: package.to_owned(), why: Why::Shell }));
     }
-    for package in &request.base.packages {
+    for package in &request.release.packages {
         roots.push(Wanted { package: package.clone(), why: Why::Named { package: package.clone() } });
     }
     roots
