@@ -23,7 +23,7 @@ use crate::model::indexes::{IndexEntry, Indexes};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
-    ReleaseRequest, BuildsRequest, Distribution, OutputRequest, PackRequest, ProofRequest, PythonRequest, Request,
+    BuildsRequest, Distribution, OutputRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request,
     TrimRequest,
 };
 use crate::model::world_settings::WorldSettings;

@@ -76,7 +76,7 @@ impl FromStr for Destination {
 
 /// Splits `PATH[:REFERENCE]` at the first colon, like skopeo, so the path cannot contain a colon. A reference consists
 /// of the characters that image-spec, annotations.md, allows for `org.opencontainers.image.ref.name`.
-fn named(text: &str) -> Option<(PathBuf, Option<String>)> {
+pub(crate) fn named(text: &str) -> Option<(PathBuf, Option<String>)> {
     let (path, reference) = match text.split_once(':') {
         None => (text, None),
         Some((path, reference)) => (path, Some(reference)),

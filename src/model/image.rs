@@ -16,7 +16,7 @@ pub(crate) struct BlobDigest(pub(crate) Digest);
 #[serde(transparent)]
 pub(crate) struct DiffId(pub(crate) Digest);
 
-/// A layer whose blob is the concatenation of segments in the store.
+/// A layer of an image, and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layer {
     /// A description for people: `debian base`, `numpy`.
@@ -30,8 +30,27 @@ pub(crate) struct Layer {
     pub(crate) tar_bytes: u64,
     /// The sum of its files' sizes.
     pub(crate) files_bytes: u64,
-    /// Keys of the store's segments, in order. Joined, they are the blob.
-    pub(crate) segments: Vec<Digest>,
+    pub(crate) contents: LayerContents,
+}
+
+/// The bytes of a layer in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LayerContents {
+    /// Keys of segments, in order. Joined, they are the blob.
+    Segments(Vec<Digest>),
+    /// A blob of a base image, by its own digest. The store may not have it yet.
+    Blob,
+}
+
+impl LayerContents {
+    /// Returns the keys of the segments, of which a blob of a base image has none.
+    pub(crate) fn segments(&self) -> &[Digest] {
+        match self {
+            Self::Segments(segments) => segments,
+            Self::Blob => &[],
+        }
+    }
 }
 
 /// A JSON document of an image (config, manifest, index): its exact bytes and their digest.
@@ -93,7 +112,7 @@ impl Image {
             size_bytes: 5,
             tar_bytes: 2048,
             files_bytes: 1000,
-            segments: Vec::new(),
+            contents: LayerContents::Segments(Vec::new()),
         };
         let platform = PlatformImage {
             platform: Platform { architecture: Architecture::Amd64 },

@@ -13,6 +13,8 @@ pub(crate) mod hint;
 pub(crate) mod image;
 pub(crate) mod image_name;
 pub(crate) mod image_path;
+pub(crate) mod image_reference;
+pub(crate) mod image_source;
 pub(crate) mod indexes;
 pub(crate) mod launch;
 pub(crate) mod lock;

@@ -87,7 +87,7 @@ fn is_name(input: &str) -> bool {
 /// Returns the image of an earlier build, and its receipt.
 pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Image, Receipt)> {
     let Kept { platforms, index, mut receipt } = store.entry(Bucket::Images, key)?;
-    let has_all = |layer: &Layer| layer.segments.iter().all(|segment| store.has_segment(segment));
+    let has_all = |layer: &Layer| layer.contents.segments().iter().all(|segment| store.has_segment(segment));
     if !platforms.iter().flat_map(|platform| &platform.layers).all(has_all) {
         return None;
     }

@@ -10,7 +10,7 @@ use crate::model::event::Event;
 use crate::model::lock::{LockedWheel, WheelSource};
 use crate::model::platform::{Architecture, Platform};
 use crate::model::request::{
-    AssembleRequest, ReleaseRequest, Bytecode, CompileRequest, Owner, PythonRequest, ResolveRequest, TrimLevel,
+    AssembleRequest, Bytecode, CompileRequest, Owner, PythonRequest, ReleaseRequest, ResolveRequest, TrimLevel,
 };
 use crate::model::secret_text::SecretText;
 use crate::model::source::{Source, SourcePlace};

@@ -10,7 +10,7 @@ use crate::model::lock::{LockedWheel, Parcel, PlatformLock, WheelSource};
 use crate::model::lock_file::{LockFile, LockRequest, LockedRequest};
 use crate::model::outdated::{Dead, Outdated};
 use crate::model::platform::Platform;
-use crate::model::request::{ReleaseRequest, Entrypoint, Pin, Request, ResolveRequest};
+use crate::model::request::{Entrypoint, Pin, ReleaseRequest, Request, ResolveRequest};
 use crate::outside::pypi::Inputs;
 use crate::outside::world::World;
 use crate::steps::emit::{self, EmitError};

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use crate::model::assembly::Assembly;
     use crate::model::digest::Digest;
-    use crate::model::image::{BlobDigest, DiffId};
+    use crate::model::image::{BlobDigest, DiffId, LayerContents};
     use crate::model::image_path::ImagePath;
     use crate::model::lock::PlatformLock;
     use crate::model::made::Made;
@@ -196,7 +196,7 @@ mod tests {
             size_bytes: 100 + u64::from(number),
             tar_bytes: 2048,
             files_bytes: 1000,
-            segments: Vec::new(),
+            contents: LayerContents::Segments(Vec::new()),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::catalog::releases;
 use crate::model::digest::Digest;
 use crate::model::platform::Architecture;
-use crate::model::request::{ReleaseRequest, Distribution};
+use crate::model::request::{Distribution, ReleaseRequest};
 use crate::model::secret_text::{SecretText, without_credentials};
 use crate::outside::archive::ArchiveError;
 use crate::outside::credentials::Credentials;

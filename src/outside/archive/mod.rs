@@ -23,7 +23,7 @@ use crate::model::digest::Digest;
 use crate::model::hint::{ArchiveHint, Hint, Hints, RequestHint};
 use crate::model::lock::LockedRelease;
 use crate::model::platform::Architecture;
-use crate::model::request::{ReleaseRequest, Distribution};
+use crate::model::request::{Distribution, ReleaseRequest};
 use crate::model::secret_text::SecretText;
 use crate::outside::archive::details::DetailIndex;
 use crate::outside::archive::extents::Extent;

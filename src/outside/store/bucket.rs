@@ -88,8 +88,8 @@ impl Bucket {
             Self::Builds => "builds-1",
             Self::Proofs => "proofs-7",
             Self::Answers => "answers-3",
-            Self::Layers => "layers-1",
-            Self::Images => "images-1",
+            Self::Layers => "layers-2",
+            Self::Images => "images-2",
             Self::WrittenFiles => "written-files-1",
         }
     }

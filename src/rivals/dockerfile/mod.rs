@@ -469,7 +469,8 @@ mod tests {
             hints: Vec::new(),
             releases: Vec::new(),
         };
-        let lock = Lock { python: request.python.version, base: request.release.clone(), platforms: NonEmpty::of(half) };
+        let lock =
+            Lock { python: request.python.version, base: request.release.clone(), platforms: NonEmpty::of(half) };
         let wanted = DockerfileRequest {
             style: Style::Lean,
             from: "debian:trixie".to_owned(),

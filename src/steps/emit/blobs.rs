@@ -38,7 +38,7 @@ pub(super) fn blobs(image: &Image) -> BTreeMap<Digest, Blob<'_>> {
             blobs.insert(document.digest.0, Blob::Document(&document.bytes));
         }
         for layer in &platform.layers {
-            let blob = Blob::Segments { segments: &layer.segments, size_bytes: layer.size_bytes };
+            let blob = Blob::Segments { segments: layer.contents.segments(), size_bytes: layer.size_bytes };
             blobs.insert(layer.digest.0, blob);
         }
     }

@@ -18,7 +18,7 @@ use self::segment::Piece;
 use crate::formats::oci;
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::hint::Hints;
-use crate::model::image::{BlobDigest, DiffId, Layer};
+use crate::model::image::{BlobDigest, DiffId, Layer, LayerContents};
 use crate::model::request::{Compression, PackRequest};
 use crate::model::tree::Tree;
 use crate::outside::store::{Bucket, Store, StoreError};
@@ -92,7 +92,7 @@ fn layer(group: &Group<'_>, request: PackRequest, store: &Store) -> Result<Layer
         size_bytes,
         tar_bytes,
         files_bytes,
-        segments,
+        contents: LayerContents::Segments(segments),
     };
     store.write_entry(Bucket::Layers, &key, &layer)?;
     Ok(layer)

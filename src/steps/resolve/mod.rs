@@ -27,7 +27,7 @@ use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
 use crate::model::part::{Part, PartContents};
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
-use crate::model::request::{ReleaseRequest, Distribution, ResolveRequest, TrimLevel};
+use crate::model::request::{Distribution, ReleaseRequest, ResolveRequest, TrimLevel};
 use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
@@ -436,7 +436,11 @@ pub(crate) fn known_calls(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Hin
 }
 
 /// Returns the version of the release's own Python, which is that of its package `python3`.
-pub(crate) fn own_python(base: &ReleaseRequest, platform: Platform, world: &World) -> Result<PythonVersion, ResolveError> {
+pub(crate) fn own_python(
+    base: &ReleaseRequest,
+    platform: Platform,
+    world: &World,
+) -> Result<PythonVersion, ResolveError> {
     let snapshot = world.archive.snapshot(base, platform.architecture, world.access())?;
     let index = world.archive.load(&snapshot, world.access())?;
     let missing = || ResolveError::NoOwnPython { distribution: base.distribution, suite: base.suite.clone() };
