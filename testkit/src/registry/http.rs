@@ -198,9 +198,15 @@ impl Reply {
 
     /// Creates an error in the form of the specification (section "Error Codes").
     pub(super) fn error(status: u16, code: &str, detail: serde_json::Value) -> Self {
+        Self::errors(status, code, [detail])
+    }
+
+    /// Creates several errors of one kind.
+    pub(super) fn errors(status: u16, code: &str, details: impl IntoIterator<Item = serde_json::Value>) -> Self {
         let message = code.to_ascii_lowercase().replace('_', " ");
-        let error = serde_json::json!({ "code": code, "message": message, "detail": detail });
-        Self::json(status, &serde_json::json!({ "errors": [error] }))
+        let error = |detail| serde_json::json!({ "code": code, "message": message, "detail": detail });
+        let errors: Vec<serde_json::Value> = details.into_iter().map(error).collect();
+        Self::json(status, &serde_json::json!({ "errors": errors }))
     }
 
     pub(super) fn body(mut self, bytes: impl Into<Arc<[u8]>>) -> Self {

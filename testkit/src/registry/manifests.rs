@@ -23,7 +23,7 @@ impl Shared {
     pub(super) fn manifest(&self, target: &Target, request: &Request, body: &mut Body) -> io::Result<Reply> {
         let reference = &target.reference;
         if !is_tag(reference) && !is_digest(reference) {
-            let code = if reference.contains(':') { "DIGEST_INVALID" } else { "TAG_INVALID" };
+            let code = if reference.contains(':') { "DIGEST_INVALID" } else { "MANIFEST_INVALID" };
             return Ok(Reply::error(400, code, json!({ "reference": reference })));
         }
         Ok(match target.operation {
@@ -92,7 +92,9 @@ impl Shared {
             return Reply::error(405, "UNSUPPORTED", Value::Null);
         }
         let mut storage = lock(&self.storage);
-        let repository = storage.repository(&target.repository);
+        let Some(repository) = storage.repositories.get_mut(&target.repository) else {
+            return Reply::error(404, "NAME_UNKNOWN", json!({ "name": target.repository }));
+        };
         let is_gone = if is_digest(&target.reference) {
             repository.tags.retain(|_, digest| *digest != target.reference);
             repository.manifests.remove(&target.reference).is_some()
@@ -110,7 +112,7 @@ impl Shared {
         let asked: Option<Result<usize, _>> = request.parameter("n").map(str::parse);
         let asked = match asked {
             Some(Ok(count)) => Some(count),
-            Some(Err(_)) => return Reply::error(400, "PAGINATION_NUMBER_INVALID", Value::Null),
+            Some(Err(_)) => return Reply::error(400, "UNSUPPORTED", Value::Null),
             None => None,
         };
         let most = self.settings.tags_page.min(asked.unwrap_or(usize::MAX));
@@ -198,7 +200,11 @@ fn check(manifest: &Value, media_type: &str, storage: &Storage, name: &str) -> O
         other => return Some(invalid(&format!("its media type is {other}"))),
     }
     if !missing.is_empty() {
-        return Some(Reply::error(404, "MANIFEST_BLOB_UNKNOWN", json!({ "digests": missing })));
+        return Some(Reply::errors(
+            404,
+            "MANIFEST_BLOB_UNKNOWN",
+            missing.iter().map(|digest| json!({ "digest": digest })),
+        ));
     }
     (!lies.is_empty()).then(|| Reply::error(400, "SIZE_INVALID", json!({ "digests": lies })))
 }

@@ -205,11 +205,11 @@ impl Shared {
         });
     }
 
-    /// Stops the registry, and starts it again after a while. A connection cannot wait for its own end.
+    /// Stops the registry before the client sees that its connection is closed, and starts it again after a while.
     fn restart(self: &Arc<Self>, back_after: Duration) {
+        stop(self);
         let shared = Arc::clone(self);
         std::thread::spawn(move || {
-            stop(&shared);
             std::thread::sleep(back_after);
             open(&shared);
         });
