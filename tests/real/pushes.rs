@@ -16,15 +16,21 @@ use testkit::{Registry, RegistryServer};
 
 use crate::docker_registry::{self, DockerRegistry, PASSWORD, USER};
 use crate::lath::{self, succeeded};
-use crate::needs::Need::{self, Containerd, Engine, Namespaces, Podman, Registries, Root, Skopeo};
+use crate::needs::Need::{self, Containerd, Debootstrap, Engine, Namespaces, Podman, Registries, Root, Skopeo};
 use crate::needs::trial;
+use crate::newer;
 
 type Test = fn(&Site);
 
 /// The tests, and their needs beside those of every test here.
-const TESTS: [(&str, &[Need], Test); 8] = [
+const TESTS: [(&str, &[Need], Test); 9] = [
     ("skopeo_copies_a_pushed_image_with_its_digest", &[Skopeo], skopeo_copies_a_pushed_image_with_its_digest),
     ("docker_pulls_and_runs_a_pushed_image", &[Engine], docker_pulls_and_runs_a_pushed_image),
+    (
+        "current_docker_pulls_and_runs_a_pushed_image",
+        &[Debootstrap, Engine, Root],
+        newer::current_docker_pulls_and_runs_a_pushed_image,
+    ),
     ("podman_pulls_and_runs_a_pushed_image", &[Podman, Root], podman_pulls_and_runs_a_pushed_image),
     ("containerd_pulls_and_runs_a_pushed_image", &[Containerd, Root], containerd_pulls_and_runs_a_pushed_image),
     ("a_second_push_sends_no_blob", &[], a_second_push_sends_no_blob),
@@ -55,7 +61,7 @@ enum Keeper {
 }
 
 /// A registry, and a user of it who has logged in.
-struct Site {
+pub(crate) struct Site {
     keeper: Keeper,
     home: tempfile::TempDir,
     /// Everything that lath has written to its terminal.
@@ -77,7 +83,7 @@ impl Site {
         site
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
@@ -120,7 +126,7 @@ impl Site {
     }
 
     /// Builds an image and pushes it. Returns its name and its digest.
-    fn pushed(&self, name: &str) -> (String, String) {
+    pub(crate) fn pushed(&self, name: &str) -> (String, String) {
         let image = format!("{}/{name}", self.host());
         let printed = self.lath(&["build", "yamllint", "-t", &image, "--push"], "");
         let digest = printed.trim().strip_prefix(&format!("{image}@")).unwrap_or_else(|| panic!("{printed}"));
