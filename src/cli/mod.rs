@@ -23,6 +23,7 @@ mod layers;
 mod lock;
 mod locked;
 mod options;
+mod outputs;
 mod panic;
 mod projects;
 mod pythons;
@@ -252,7 +253,7 @@ mod tests {
                 Kind::Number => json!(1),
                 Kind::Text | Kind::Path => json!("x"),
                 Kind::Choice(choices) => json!(choices[0]),
-                Kind::Texts | Kind::Paths | Kind::Words => json!(["x"]),
+                Kind::Texts | Kind::TextOrTexts | Kind::Paths | Kind::Words => json!(["x"]),
             };
             let layer = serde_json::from_value::<Settings>(json!({ name: value }));
             assert!(layer.is_ok_and(|layer| layer != Settings::default()), "{name} {:?}", option.kind);

@@ -201,6 +201,7 @@ fn way_to_run(name: &str, destination: &Destination) -> Option<String> {
             Some(format!("docker load -i {} && docker run --rm {name}", path.display()))
         }
         Destination::Daemon(name) => Some(format!("docker run --rm {name}")),
+        Destination::Registry(image) => Some(format!("docker run --rm {image}")),
         Destination::Oci { .. } | Destination::OciArchive { .. } => Some(format!("podman run --rm {destination}")),
         Destination::Directory(_) => None,
     }
@@ -243,6 +244,7 @@ mod tests {
         let way = |to: &str| way_to_run("tool", &to.parse().unwrap());
         assert_eq!(way("tool.tar").unwrap(), "docker load -i tool.tar && docker run --rm tool");
         assert_eq!(way("docker-daemon:x:1").unwrap(), "docker run --rm x:1");
+        assert_eq!(way("docker://h.io/x:1").unwrap(), "docker run --rm h.io/x:1");
         assert_eq!(way("dir:root"), None);
     }
 
