@@ -1,5 +1,7 @@
 //! Layers and images, in the terms of the OCI image specification.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
@@ -53,18 +55,25 @@ impl LayerContents {
     }
 }
 
+/// A blob of a registry: its digest, and its size that the manifest gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct BlobDescriptor {
+    pub(crate) digest: BlobDigest,
+    pub(crate) size_bytes: u64,
+}
+
 /// A JSON document of an image (config, manifest, index): its exact bytes and their digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Document {
-    pub(crate) media_type: &'static str,
+    pub(crate) media_type: Cow<'static, str>,
     pub(crate) bytes: Vec<u8>,
     pub(crate) digest: BlobDigest,
 }
 
 impl Document {
-    pub(crate) fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(media_type: impl Into<Cow<'static, str>>, bytes: Vec<u8>) -> Self {
         let digest = BlobDigest(Digest::of(&bytes));
-        Self { media_type, bytes, digest }
+        Self { media_type: media_type.into(), bytes, digest }
     }
 }
 

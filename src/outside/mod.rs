@@ -12,6 +12,7 @@ pub(crate) mod http;
 pub(crate) mod program;
 pub(crate) mod pypi;
 pub(crate) mod python_files;
+pub(crate) mod registry;
 pub(crate) mod sandbox;
 pub(crate) mod script;
 pub(crate) mod similar;

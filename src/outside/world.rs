@@ -17,6 +17,7 @@ use crate::outside::credentials::Credentials;
 use crate::outside::daemon::Daemon;
 use crate::outside::http::{Clients, Http, HttpError, HttpSettings};
 use crate::outside::pypi::Pypi;
+use crate::outside::registry::{self, Registry};
 use crate::outside::sandbox::Sandbox;
 use crate::outside::stage::Stages;
 use crate::outside::store::{Store, StoreError};
@@ -35,6 +36,7 @@ pub(crate) struct World {
     pub(crate) archive: Archive,
     pub(crate) sandbox: Sandbox,
     pub(crate) daemon: Daemon,
+    pub(crate) registry: Registry,
     pub(crate) listener: Arc<dyn Listener>,
     /// The folder with the files of a lock.
     pub(crate) vendor: Option<Vendor>,
@@ -104,6 +106,12 @@ impl World {
             clients: clients.clone(),
             credentials: Arc::clone(&credentials),
         };
+        let registry = registry::Settings {
+            offline: settings.offline,
+            jobs: settings.jobs,
+            registries: settings.registries,
+            clients: clients.clone(),
+        };
         let store = Store::open(&settings.cache_dir.join("store"))?;
         Ok(Self {
             stages: Stages::open(&store),
@@ -118,6 +126,7 @@ impl World {
             },
             archive: Archive::new(keyring),
             sandbox: Sandbox::new(settings.sandbox),
+            registry: Registry::new(registry, Arc::clone(&listener)),
             daemon: Daemon::new(settings.docker_host, settings.runtime_dir.as_deref()),
             listener,
             vendor: settings.vendor.as_deref().map(Vendor::open).transpose()?,

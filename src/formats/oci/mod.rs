@@ -53,7 +53,7 @@ impl Descriptor {
     pub(crate) fn of(document: &Document) -> Self {
         Self {
             digest: document.digest.0.prefixed(),
-            media_type: document.media_type.to_owned(),
+            media_type: document.media_type.clone().into_owned(),
             size: document.bytes.len() as u64,
             ..Self::default()
         }
