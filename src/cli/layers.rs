@@ -428,7 +428,7 @@ mod tests {
     fn the_command_line_is_over_the_environment_and_this_over_a_file() {
         let environment = [("LATH_TRIM", "none"), ("LATH_WITH", "git\ncurl"), ("LATH_TAG", "variable")];
         let file =
-            file("trim = 'standard'\nwith = ['jq']\ntag = 'file'\njobs = 4\nexpose = ['80', '443']\nshell = true");
+            file("trim = 'standard'\nwith = ['jq']\ntag = ['file']\njobs = 4\nexpose = ['80', '443']\nshell = true");
         let settings = typed::<Build>("tool --tag typed").over(variables::<Build>(&environment).unwrap()).over(file);
         let expected = Settings {
             requirement: Some(vec!["tool".into()]),

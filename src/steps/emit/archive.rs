@@ -68,7 +68,7 @@ pub(super) fn stage(
             .map_err(failed)?;
     }
     for (digest, blob) in contents.files() {
-        let (name, size_bytes) = (format!("blobs/sha256/{digest}"), blob.size_bytes());
+        let (name, size_bytes) = (format!("blobs/sha256/{digest}"), blob.size_bytes);
         tarball::write_file(&mut writer, &name, size_bytes, contents.epoch_secs, &mut blob.reader(store)?)
             .map_err(failed)?;
     }

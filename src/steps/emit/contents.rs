@@ -1,5 +1,5 @@
 //! The documents and the blobs of an image, as all destinations need them. A layer of lath's own is joined from its
-//! segments; a layer of an image that exists is fetched when it is needed.
+//! segments; a blob of an image that exists is fetched when a destination needs its bytes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -29,7 +29,7 @@ pub(crate) struct Contents<'a> {
     pub(crate) blobs: BTreeMap<Digest, Blob<'a>>,
     /// The platform that formats with only one platform contain. An index may have none.
     pub(crate) first: Option<OnePlatform>,
-    /// The image of a registry that the fetched blobs come from. In its registry they are not sent, but mounted.
+    /// The image of a registry that the fetched blobs come from. Its registry can copy them without a transfer.
     pub(crate) origin: Option<&'a ImageReference>,
 }
 
@@ -40,38 +40,36 @@ pub(crate) struct OnePlatform {
     pub(crate) layers: Vec<Digest>,
 }
 
+/// A config or a layer.
 #[derive(Clone)]
-pub(crate) enum Blob<'a> {
-    Document(&'a [u8]),
-    /// Segments of the store.
-    Segments {
-        segments: &'a [Digest],
-        size_bytes: u64,
-    },
-    /// A blob of an image that exists.
-    Fetched {
-        size_bytes: u64,
-        /// Returns its file in the store, which is fetched first if it is missing.
-        fetch: Arc<dyn Fn() -> Result<PathBuf, EmitError> + Send + Sync + 'a>,
-    },
+pub(crate) struct Blob<'a> {
+    /// A description for people: `numpy`.
+    pub(crate) title: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) bytes: Bytes<'a>,
 }
 
-impl Blob<'_> {
-    pub(crate) fn size_bytes(&self) -> u64 {
-        match self {
-            Self::Document(bytes) => bytes.len() as u64,
-            Self::Segments { size_bytes, .. } | Self::Fetched { size_bytes, .. } => *size_bytes,
-        }
-    }
+/// The place of the bytes of a blob.
+#[derive(Clone)]
+pub(crate) enum Bytes<'a> {
+    Memory(&'a [u8]),
+    /// Segments of the store.
+    Segments(&'a [Digest]),
+    /// Returns the file of the blob, which is fetched first if the store does not contain it.
+    Fetched(Arc<Fetch<'a>>),
+}
 
-    pub(super) fn reader<'a>(&'a self, store: &'a Store) -> Result<Box<dyn io::Read + Send + 'a>, EmitError> {
-        Ok(match self {
-            Self::Document(bytes) => Box::new(*bytes),
-            Self::Segments { segments, .. } => Box::new(Joined { segments: segments.iter(), current: None, store }),
-            Self::Fetched { fetch, .. } => {
-                let path = fetch()?;
-                Box::new(fs::File::open(&path).map_err(|source| EmitError::Blob { source })?)
+pub(crate) type Fetch<'a> = dyn Fn() -> Result<PathBuf, EmitError> + Send + Sync + 'a;
+
+impl Blob<'_> {
+    pub(super) fn reader(&self, store: &Store) -> Result<Box<dyn io::Read + Send>, EmitError> {
+        Ok(match &self.bytes {
+            Bytes::Memory(bytes) => Box::new(io::Cursor::new(bytes.to_vec())),
+            Bytes::Segments(segments) => {
+                let paths: Vec<PathBuf> = segments.iter().map(|segment| store.segment_path(segment)).collect();
+                Box::new(Joined { paths: paths.into_iter(), current: None })
             }
+            Bytes::Fetched(fetch) => Box::new(fs::File::open(fetch()?).map_err(EmitError::Blob)?),
         })
     }
 }
@@ -81,16 +79,16 @@ impl<'a> Contents<'a> {
     pub(crate) fn of(image: &'a Image) -> Self {
         let mut blobs = BTreeMap::new();
         for platform in &image.platforms {
-            blobs.insert(platform.config.digest.0, Blob::Document(&platform.config.bytes));
-            blobs.extend(platform.layers.iter().map(|layer| (layer.digest.0, blob(layer))));
+            blobs.insert(platform.config.digest.0, in_memory("config", &platform.config));
+            blobs.extend(platform.layers.iter().map(|layer| (layer.digest.0, of_layer(layer))));
         }
         let first = image.platforms.first();
-        let documents = image.platforms.iter().map(|platform| &platform.manifest);
+        let manifests = image.platforms.iter().map(|platform| &platform.manifest);
         Self {
             names: image.names().map(str::to_owned).collect(),
             epoch_secs: image.epoch_secs,
             root: image.index.as_ref().unwrap_or(&first.manifest),
-            documents: if image.index.is_some() { documents.collect() } else { Vec::new() },
+            documents: if image.index.is_some() { manifests.collect() } else { Vec::new() },
             blobs,
             first: Some(OnePlatform {
                 config: first.config.digest.0,
@@ -103,26 +101,31 @@ impl<'a> Contents<'a> {
     /// Returns the documents and the blobs by digest, as a layout stores them.
     pub(super) fn files(&self) -> BTreeMap<Digest, Blob<'a>> {
         let documents = self.documents.iter().copied().chain([self.root]);
-        let documents = documents.map(|document| (document.digest.0, Blob::Document(&document.bytes)));
+        let documents = documents.map(|document| (document.digest.0, in_memory("manifest", document)));
         self.blobs.clone().into_iter().chain(documents).collect()
     }
 }
 
-fn blob(layer: &Layer) -> Blob<'_> {
-    match &layer.contents {
-        LayerContents::Segments(segments) => Blob::Segments { segments, size_bytes: layer.size_bytes },
-        LayerContents::Blob => Blob::Segments { segments: &[], size_bytes: layer.size_bytes },
-    }
+fn in_memory<'a>(title: &str, document: &'a Document) -> Blob<'a> {
+    let size_bytes = document.bytes.len() as u64;
+    Blob { title: title.to_owned(), size_bytes, bytes: Bytes::Memory(&document.bytes) }
 }
 
-/// Reads segments one after the other.
-struct Joined<'a> {
-    segments: std::slice::Iter<'a, Digest>,
+fn of_layer(layer: &Layer) -> Blob<'_> {
+    let bytes = match &layer.contents {
+        LayerContents::Segments(segments) => Bytes::Segments(segments),
+        LayerContents::Blob => Bytes::Segments(&[]),
+    };
+    Blob { title: layer.title.clone(), size_bytes: layer.size_bytes, bytes }
+}
+
+/// Reads files one after the other.
+struct Joined {
+    paths: std::vec::IntoIter<PathBuf>,
     current: Option<fs::File>,
-    store: &'a Store,
 }
 
-impl io::Read for Joined<'_> {
+impl io::Read for Joined {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             if let Some(file) = &mut self.current {
@@ -131,8 +134,8 @@ impl io::Read for Joined<'_> {
                     return Ok(length);
                 }
             }
-            let Some(next) = self.segments.next() else { return Ok(0) };
-            self.current = Some(fs::File::open(self.store.segment_path(next))?);
+            let Some(next) = self.paths.next() else { return Ok(0) };
+            self.current = Some(fs::File::open(next)?);
         }
     }
 }

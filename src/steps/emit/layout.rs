@@ -111,7 +111,7 @@ pub(super) fn stage(
     let mut staged = Vec::new();
     for (digest, blob) in contents.files() {
         let target = directory.join(digest.to_string());
-        if fs::metadata(&target).is_ok_and(|there| there.len() == blob.size_bytes()) {
+        if fs::metadata(&target).is_ok_and(|there| there.len() == blob.size_bytes) {
             continue;
         }
         let mut file = StagedFile::new(&target)?;
