@@ -9,6 +9,7 @@ mod command;
 mod compare;
 mod completions;
 mod config;
+mod copy;
 mod defaults;
 mod dockerfile;
 mod environment;
@@ -56,12 +57,13 @@ use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
-const COMMANDS: [Entry; 9] = [
+const COMMANDS: [Entry; 10] = [
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
     Entry::of::<lock::Lock>("lock"),
     Entry::of::<dockerfile::Dockerfile>("dockerfile"),
     Entry::of::<compare::Compare>("compare"),
+    Entry::of::<copy::Copy>("copy"),
     Entry::of::<init::Init>("init"),
     Entry::of::<config::Config>("config"),
     Entry::of::<cache::Cache>("cache"),

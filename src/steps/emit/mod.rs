@@ -31,10 +31,11 @@ use self::staged::StagedFile;
 use crate::model::destination::Destination;
 use crate::model::event::Event;
 use crate::model::hint::{Hint, Hints, RequestHint};
-use crate::model::image::Image;
+use crate::model::image::{BlobDigest, Image};
 use crate::model::request::{Compression, OutputRequest};
 use crate::model::tree::Tree;
 use crate::outside::daemon::DaemonError;
+use crate::outside::images::ImagesError;
 use crate::outside::registry::RegistryError;
 use crate::outside::stage::StageError;
 use crate::outside::store::StoreError;
@@ -64,6 +65,8 @@ pub(crate) enum EmitError {
     Zstd { name: String, engine: String },
     #[error("cannot push `{image}`")]
     Push { image: String, source: RegistryError },
+    #[error(transparent)]
+    Source(Box<ImagesError>),
     #[error("cannot read a blob of the image")]
     Blob(#[source] io::Error),
     #[error("cannot write a document of the layout")]
@@ -99,6 +102,7 @@ impl Hints for EmitError {
             Self::Fill { source, .. } => Some(source),
             Self::Daemon { source, .. } => Some(source),
             Self::Push { source, .. } => Some(source),
+            Self::Source(error) => Some(&**error),
             Self::Blob(error) => Some(error),
             Self::Store(error) => Some(error),
             _ => None,
@@ -119,12 +123,16 @@ enum Ready<'a> {
 /// Returns each destination as the user would type it, with the image's digest. An image in a registry has the form that
 /// engines pull: `HOST/NAME:TAG@sha256:...`.
 pub(crate) fn named(image: &Image, destinations: &[Destination]) -> Vec<String> {
-    let digest = image.digest().0.prefixed();
-    let named = |destination: &Destination| match destination {
+    destinations.iter().map(|destination| named_with(destination, image.digest())).collect()
+}
+
+/// Returns the destination with the digest of the image.
+pub(crate) fn named_with(destination: &Destination, digest: BlobDigest) -> String {
+    let digest = digest.0.prefixed();
+    match destination {
         Destination::Registry(image) => format!("{image}@{digest}"),
         other => format!("{other}@{digest}"),
-    };
-    destinations.iter().map(named).collect()
+    }
 }
 
 /// Writes the image to every destination, and `metadata`, the text of the receipt, to the file that the request
@@ -284,6 +292,12 @@ pub(crate) fn refuse_hopeless(
         world.listener.hear(Event::Note(text));
     }
     Ok(())
+}
+
+/// Refuses the destination of a copy if it cannot be written, before anything is read.
+pub(crate) fn refuse_copy(destination: &Destination, world: &World) -> Result<(), EmitError> {
+    let request = OutputRequest { destinations: vec![destination.clone()], ..OutputRequest::default() };
+    refuse_hopeless(&request, 1, Compression::Gzip(6), world)
 }
 
 /// Refuses a document that cannot be written, before anything is downloaded.
