@@ -1,17 +1,51 @@
 //! Registries of images: the client of the OCI distribution specification 1.1.
+//!
+//! Asynchronous inside, with methods that block. Its requests have the certificates, the proxies and the limits of all
+//! requests of lath.
 
+mod challenge;
 mod error;
+mod hosts;
+mod lists;
+mod login;
+mod pull;
+mod push;
+mod requests;
+mod tokens;
+mod upload_body;
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
-use crate::model::event::Listener;
+use futures::{StreamExt as _, TryStreamExt as _};
+use reqwest::Client;
+use tokio::runtime::Runtime;
+
+use crate::model::event::{Event, Listener};
 use crate::model::image::{BlobDescriptor, BlobDigest, Document};
 use crate::model::image_reference::ImageReference;
 use crate::model::world_settings::RegistrySettings;
-use crate::outside::http::Clients;
+use crate::outside::credentials::registries::RegistryCredentials;
+use crate::outside::http::{Clients, with_retries};
+use crate::outside::registry::error::Task;
+use crate::outside::registry::hosts::Host;
+use crate::outside::registry::pull::pulling;
+use crate::outside::registry::tokens::Grants;
 
 pub(crate) use crate::outside::registry::error::RegistryError;
+pub(crate) use crate::outside::registry::login::LoginCheck;
+
+/// How long a registry may send nothing before the request is repeated. It may have to copy a large blob before it
+/// answers.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
+/// The numbers of transfers begin here, so that they differ from those of downloads.
+const FIRST_ID: u64 = 1 << 32;
 
 /// The settings of the client.
 #[derive(Debug, Clone)]
@@ -27,6 +61,15 @@ pub(crate) struct Settings {
 pub(crate) struct Registry {
     settings: Settings,
     listener: Arc<dyn Listener>,
+    runtime: Runtime,
+    credentials: Arc<RegistryCredentials>,
+    /// The clients, once they are needed: that of most hosts, and that of insecure ones.
+    verified: OnceLock<Client>,
+    unverified: OnceLock<Client>,
+    /// The hosts that were used, by their places in the settings or in the names of images.
+    hosts: Mutex<BTreeMap<String, Arc<Host>>>,
+    grants: Grants,
+    next_id: AtomicU64,
 }
 
 /// Opens the bytes of a blob from the beginning. It is called again for each attempt.
@@ -62,39 +105,58 @@ pub(crate) struct Referrer {
 }
 
 impl Registry {
-    pub(crate) fn new(settings: Settings, listener: Arc<dyn Listener>) -> Self {
-        Self { settings, listener }
+    pub(crate) fn new(settings: Settings, listener: Arc<dyn Listener>) -> Result<Self, RegistryError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| RegistryError::Setup(error.into()))?;
+        let credentials = Arc::new(RegistryCredentials::new(settings.registries.logins.clone()));
+        Ok(Self {
+            settings,
+            listener,
+            runtime,
+            credentials,
+            verified: OnceLock::new(),
+            unverified: OnceLock::new(),
+            hosts: Mutex::default(),
+            grants: Grants::default(),
+            next_id: AtomicU64::new(FIRST_ID),
+        })
+    }
+
+    /// Returns the places of credentials.
+    pub(crate) fn credentials(&self) -> &RegistryCredentials {
+        &self.credentials
     }
 
     /// Fetches the manifest or the index of `image`: by its digest if it has one, else by its tag. The digest is
     /// checked.
     pub(crate) fn manifest(&self, image: &ImageReference) -> Result<Document, RegistryError> {
-        let _ = (image, &self.settings, &self.listener);
-        todo!()
+        self.runtime.block_on(self.pull_manifest(image))
     }
 
     /// Returns the digest of the manifest or the index of `image`, `None` if the registry does not have it.
     pub(crate) fn head_manifest(&self, image: &ImageReference) -> Result<Option<BlobDigest>, RegistryError> {
-        let _ = image;
-        todo!()
+        self.runtime.block_on(self.find_manifest(image))
     }
 
     /// Writes a blob of the repository of `image` to `to`. Its size and its digest are checked. The last bytes are
-    /// written before the check, so `to` must be dropped after an error.
+    /// written before the check, so they must be dropped after an error.
     pub(crate) fn fetch_blob(
         &self,
         image: &ImageReference,
         blob: &BlobDescriptor,
         to: &mut (dyn io::Write + Send),
     ) -> Result<(), RegistryError> {
-        let _ = (image, blob, to);
-        todo!()
+        self.runtime.block_on(self.pull_blob(image, blob, to))
     }
 
     /// Returns whether the repository of `image` has the blob.
     pub(crate) fn has_blob(&self, image: &ImageReference, digest: &BlobDigest) -> Result<bool, RegistryError> {
-        let _ = (image, digest);
-        todo!()
+        let task = Task::FetchBlob { digest: digest.0.prefixed(), repository: image.name() };
+        let access = pulling(&self.host(image), image, task);
+        self.runtime.block_on(with_retries(&*self.listener, || self.find_blob(&access, digest)))
     }
 
     /// Brings a blob into the repository of `image`, if it is not there. `mount_from` are repositories of the same
@@ -106,8 +168,8 @@ impl Registry {
         open: &Open<'_>,
         mount_from: &[String],
     ) -> Result<Sent, RegistryError> {
-        let _ = (image, blob, open, mount_from);
-        todo!()
+        let title = blob.digest.0.prefixed();
+        self.runtime.block_on(self.send_blob(image, blob, (&title[..19], open), mount_from))
     }
 
     /// Does the same for several blobs, some at once. The results have the same order.
@@ -116,20 +178,21 @@ impl Registry {
         image: &ImageReference,
         uploads: &[Upload<'_>],
     ) -> Result<Vec<Sent>, RegistryError> {
-        let _ = (image, uploads);
-        todo!()
+        let each = uploads.iter().map(|Upload { title, blob, open, mount_from }| {
+            self.send_blob(image, blob, (title.as_str(), open.as_ref()), mount_from)
+        });
+        let work = futures::stream::iter(each).buffered(self.settings.jobs.max(1));
+        self.runtime.block_on(work.try_collect())
     }
 
     /// Pushes a manifest or an index to the tag of `image`, or by its digest if `image` has no tag.
     pub(crate) fn push_manifest(&self, image: &ImageReference, document: &Document) -> Result<(), RegistryError> {
-        let _ = (image, document);
-        todo!()
+        self.runtime.block_on(self.send_manifest(image, document))
     }
 
     /// Returns all tags of the repository of `image`, in the order of the registry.
     pub(crate) fn tags(&self, image: &ImageReference) -> Result<Vec<String>, RegistryError> {
-        let _ = image;
-        todo!()
+        self.runtime.block_on(self.list_tags(image))
     }
 
     /// Returns the manifests that refer to `digest` in the repository of `image`.
@@ -138,7 +201,17 @@ impl Registry {
         image: &ImageReference,
         digest: &BlobDigest,
     ) -> Result<Vec<Referrer>, RegistryError> {
-        let _ = (image, digest);
-        todo!()
+        self.runtime.block_on(self.list_referrers(image, digest))
+    }
+
+    /// Reports the beginning of a transfer, and returns its number.
+    fn started(&self, name: &str, bytes: u64, is_upload: bool) -> u64 {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (name, total) = (name.to_owned(), Some(bytes));
+        self.listener.hear(match is_upload {
+            true => Event::UploadStarted { id, name, total },
+            false => Event::DownloadStarted { id, name, total },
+        });
+        id
     }
 }
