@@ -275,7 +275,7 @@ pub(crate) fn refuse_hopeless(
                 claims.add(place, Shape::Folder)?;
             }
             Destination::Daemon(name) => daemon::refuse(name, is_zstd, world)?,
-            Destination::Registry(image) => registry::refuse(image, world)?,
+            Destination::Registry(_) => {}
         }
         if is_zstd && matches!(destination, Destination::Archive(_) | Destination::DockerArchive { .. }) {
             let text = format!("Docker before 23.0 does not load `{destination}`: its layers are compressed with zstd");
@@ -287,6 +287,7 @@ pub(crate) fn refuse_hopeless(
         claims.add(place.clone(), Shape::File)?;
         document::refuse(&place)?;
     }
+    registry::refuse(&request.destinations, world)?;
     for Place { typed, path, .. } in claims.0.iter().map(|(place, _)| place).filter(|place| place.is_link()) {
         let text = format!("`{}` is a link: `{}` is written", typed.display(), path.display());
         world.listener.hear(Event::Note(text));
