@@ -34,6 +34,7 @@ const REFUSED: [(&str, &str); 7] = [
     ("keyring", "it decides which signatures are trusted"),
     ("keyring-provider", "it starts a program of this machine"),
     ("ca", "it decides which servers are trusted"),
+    ("insecure-registry", "it decides which servers are trusted"),
     ("cache-dir", "all projects share the cache"),
     ("build", "it starts an engine"),
     ("measure", "it starts an engine"),

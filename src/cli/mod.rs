@@ -23,11 +23,14 @@ mod inputs;
 mod layers;
 mod lock;
 mod locked;
+mod login;
+mod logout;
 mod options;
 mod outputs;
 mod panic;
 mod projects;
 mod pythons;
+mod registries;
 mod run;
 mod runtime;
 mod schema;
@@ -57,7 +60,7 @@ use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
-const COMMANDS: [Entry; 10] = [
+const COMMANDS: [Entry; 12] = [
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
     Entry::of::<lock::Lock>("lock"),
@@ -66,6 +69,8 @@ const COMMANDS: [Entry; 10] = [
     Entry::of::<copy::Copy>("copy"),
     Entry::of::<init::Init>("init"),
     Entry::of::<config::Config>("config"),
+    Entry::of::<login::Login>("login"),
+    Entry::of::<logout::Logout>("logout"),
     Entry::of::<cache::Cache>("cache"),
     Entry::of::<completions::Completions>("completions"),
 ];
@@ -293,6 +298,9 @@ mod tests {
             let place = format!("{place}.{name}");
             match schema["properties"].get(name) {
                 Some(schema) => found.extend(faults(&place, member, schema)),
+                None if schema["additionalProperties"].is_object() => {
+                    found.extend(faults(&place, member, &schema["additionalProperties"]));
+                }
                 None => found.push(format!("{place}: additionalProperties")),
             }
         }
@@ -322,6 +330,12 @@ mod tests {
             ("with = [1]", Some("file.with[0]: type")),
             ("trim = 'most'", Some("file.trim: enum")),
             ("jobs = '3'", Some("file.jobs: type")),
+            ("[registry.'docker.io']\nmirrors = ['m.example']", None),
+            (
+                "[registry.'docker.io']\nmirror = 'm.example'",
+                Some("file.registry.docker.io.mirror: additionalProperties"),
+            ),
+            ("registry = ['docker.io']", Some("file.registry: type")),
             ("[[image]]\ntag = 'x'", Some("file.image[0]: \"name\" is missing")),
             ("[[image]]\nname = 'x'\nwiht = []", Some("file.image[0].wiht: additionalProperties")),
         ];

@@ -198,8 +198,9 @@ impl Failed for RegistryError {
                 !source.is_builder() && !source.is_redirect() && !is_about_certificate(source)
             }
             Self::Status(answer) => {
-                answer.status.is_server_error() && answer.status != StatusCode::NOT_IMPLEMENTED
-                    || answer.status == StatusCode::REQUEST_TIMEOUT
+                let is_lasting =
+                    matches!(answer.status, StatusCode::NOT_IMPLEMENTED | StatusCode::INSUFFICIENT_STORAGE);
+                answer.status.is_server_error() && !is_lasting || answer.status == StatusCode::REQUEST_TIMEOUT
             }
             Self::RateLimited { is_used_up, .. } => !is_used_up,
             Self::TooSlow { .. } | Self::Short { .. } | Self::OutOfStep { .. } | Self::Lost { .. } => true,

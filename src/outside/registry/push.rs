@@ -27,6 +27,8 @@ const BEGINNINGS: u32 = 3;
 const SMALL_BYTES: u64 = 1 << 20;
 /// The size of a chunk, if the registry does not accept the rest of a blob in one request.
 const CHUNK_BYTES: u64 = 16 << 20;
+/// A limit below this size is not one for chunks, but for the whole repository.
+const LEAST_CHUNK_BYTES: u64 = 512 << 10;
 /// The least size of the chunks of a registry (distribution-spec, "Pushing a blob in chunks").
 const MIN_CHUNK_HEADER: &str = "oci-chunk-min-length";
 
@@ -42,6 +44,8 @@ struct Upload<'a> {
     beginnings: u32,
     /// The size of chunks. Without one, the rest of the blob is a chunk.
     chunk_bytes: Option<u64>,
+    /// Whether the registry accepts a blob only in one request.
+    is_whole: bool,
 }
 
 /// An upload that the registry has begun.
@@ -76,8 +80,17 @@ impl Registry {
             return Ok(Sent::Present);
         }
         let id = self.started(title, blob.size_bytes, true);
-        let (session, beginnings, chunk_bytes) = (None, 0, None);
-        let mut upload = Upload { access: &access, blob, open, mount_from, id, session, beginnings, chunk_bytes };
+        let mut upload = Upload {
+            access: &access,
+            blob,
+            open,
+            mount_from,
+            id,
+            session: None,
+            beginnings: 0,
+            chunk_bytes: None,
+            is_whole: blob.size_bytes <= SMALL_BYTES,
+        };
         let outcome = self.upload(&mut upload).await;
         self.listener.hear(Event::DownloadFinished { id });
         outcome
@@ -93,6 +106,8 @@ impl Registry {
             };
             if matches!(error, RegistryError::Lost { .. }) {
                 upload.session = None;
+                // If the registry loses an upload whose connection broke, it keeps more of one that has chunks.
+                upload.chunk_bytes.get_or_insert(CHUNK_BYTES);
                 if upload.beginnings >= BEGINNINGS {
                     return Err(error);
                 }
@@ -131,13 +146,10 @@ impl Registry {
             }
         }
         let bytes = |upload: &Upload<'_>| upload.session.as_ref().map_or(0, |session| session.bytes);
-        if bytes(upload) == 0 && size <= SMALL_BYTES {
-            return self.finish(upload, size).await;
-        }
-        while bytes(upload) < size {
+        while bytes(upload) < size && !upload.is_whole {
             self.send_chunk(upload).await?;
         }
-        self.finish(upload, 0).await
+        self.finish(upload, size - bytes(upload)).await
     }
 
     /// Begins an upload. Returns `None` if the registry mounted the blob from another repository.
@@ -215,8 +227,13 @@ impl Registry {
             }
             StatusCode::RANGE_NOT_SATISFIABLE => Err(RegistryError::OutOfStep { task: task.clone() }),
             StatusCode::NOT_FOUND => Err(RegistryError::Lost { task: task.clone() }),
-            StatusCode::PAYLOAD_TOO_LARGE if length > CHUNK_BYTES.max(session.min_chunk_bytes) => {
-                upload.chunk_bytes = Some(CHUNK_BYTES);
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED if first == 0 => {
+                upload.is_whole = true;
+                Err(RegistryError::OutOfStep { task: task.clone() })
+            }
+            // A proxy may have a lower limit than the registry.
+            StatusCode::PAYLOAD_TOO_LARGE if length > LEAST_CHUNK_BYTES.max(session.min_chunk_bytes) => {
+                upload.chunk_bytes = Some(CHUNK_BYTES.min(length / 4).max(LEAST_CHUNK_BYTES));
                 Err(RegistryError::OutOfStep { task: task.clone() })
             }
             _ => Err(self.unexpected(upload.access, response).await),
@@ -229,9 +246,14 @@ impl Registry {
         let Some(session) = &upload.session else { return Err(RegistryError::Lost { task: task.clone() }) };
         let mut address = session.address.clone();
         address.query_pairs_mut().append_pair("digest", &upload.blob.digest.0.prefixed());
+        let mut call = Call::new(Method::PUT, address);
+        if session.bytes > 0 && length > 0 {
+            let last = session.bytes + length - 1;
+            call.headers.insert(CONTENT_RANGE, value(&format!("{}-{last}", session.bytes)));
+        }
         let response = match length {
-            0 => self.send(upload.access, &empty(Method::PUT, address)).await?,
-            _ => self.send_part(upload, Call::new(Method::PUT, address), (session.bytes, length)).await?,
+            0 => self.send(upload.access, &empty(Method::PUT, call.url)).await?,
+            _ => self.send_part(upload, call, (session.bytes, length)).await?,
         };
         match response.status() {
             status if status.is_success() => Ok(Sent::Bytes(upload.blob.size_bytes)),
