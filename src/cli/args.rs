@@ -365,26 +365,32 @@ impl Typed for Labels {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where to")]
 pub(super) struct Name {
-    /// The image's name [default: the first requirement's]
+    /// The image's name; may repeat, for several names [default: the first requirement's]
     #[arg(long, short, value_name = "NAME[:TAG]")]
-    tag: Option<String>,
+    tag: Vec<String>,
 }
 
 impl Typed for Name {
     fn typed(&self) -> Settings {
-        Settings { tag: self.tag.clone(), ..Settings::default() }
+        Settings { tag: list(&self.tag), ..Settings::default() }
     }
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where to")]
 pub(super) struct Destinations {
-    /// `PATH.tar`, `oci:DIR[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME]`, `docker-daemon:NAME` or `dir:DIR`; may repeat [default: ./NAME.tar]
+    /// `PATH.tar`, `docker://HOST/NAME[:TAG]`, `oci:DIR[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME]`, `docker-daemon:NAME` or `dir:DIR`; may repeat [default: ./NAME.tar]
     #[arg(long, short, value_name = "DEST")]
     output: Vec<String>,
     /// Load the image into Docker or Podman: the daemon in `DOCKER_HOST`, or else the first socket that answers
     #[arg(long)]
     load: bool,
+    /// Push the image to its registry, under each name of `--tag`
+    #[arg(long)]
+    push: bool,
+    /// The registry, and a prefix, for the names of `--push` that have no registry, such as `ghcr.io/team`
+    #[arg(long, value_name = "HOST[/PREFIX]")]
+    repo: Option<String>,
     /// Write a description of the image to a file, as JSON
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
@@ -395,6 +401,8 @@ impl Typed for Destinations {
         Settings {
             output: list(&self.output),
             load: flag(self.load),
+            push: flag(self.push),
+            repo: self.repo.clone(),
             metadata_file: self.metadata_file.clone(),
             ..Settings::default()
         }
@@ -475,9 +483,11 @@ pub(super) struct Sources {
     /// The keys that must have signed the archive, in place of Debian's and Ubuntu's
     #[arg(long, value_name = "FILE")]
     keyring: Option<PathBuf>,
-    /// The number of parallel downloads
+    /// The number of parallel downloads and uploads
     #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
+    #[command(flatten)]
+    registries: Registries,
 }
 
 impl Typed for Sources {
@@ -497,6 +507,28 @@ impl Typed for Sources {
             security_mirror: self.security_mirror.clone(),
             keyring: self.keyring.clone(),
             jobs: self.jobs,
+            ..self.registries.typed()
+        }
+    }
+}
+
+/// The registries of images.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How")]
+pub(super) struct Registries {
+    /// A registry of images that may use plain HTTP or an unknown certificate; may repeat
+    #[arg(long, value_name = "HOST[:PORT]")]
+    insecure_registry: Vec<String>,
+    /// A mirror that images of a registry are pulled from, if it has them; may repeat
+    #[arg(long, value_name = "REGISTRY=HOST")]
+    registry_mirror: Vec<String>,
+}
+
+impl Typed for Registries {
+    fn typed(&self) -> Settings {
+        Settings {
+            insecure_registry: list(&self.insecure_registry),
+            registry_mirror: list(&self.registry_mirror),
             ..Settings::default()
         }
     }

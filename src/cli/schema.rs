@@ -23,6 +23,7 @@ pub(super) fn schema(options: &Options) -> Value {
         "additionalProperties": false,
     });
     let mut of_file = properties;
+    of_file.insert("registry".to_owned(), registry());
     of_file.insert("image".to_owned(), json!({ "type": "array", "items": image }));
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -34,6 +35,25 @@ pub(super) fn schema(options: &Options) -> Value {
     })
 }
 
+/// Returns the schema of the tables of registries: `[registry."docker.io"]`.
+fn registry() -> Value {
+    let mirrors = json!({
+        "type": "array",
+        "items": { "type": "string" },
+        "description": "The mirrors of this registry, in the order in which they are tried",
+    });
+    json!({
+        "type": "object",
+        "description": "The registries of images, each by its name",
+        "properties": {},
+        "additionalProperties": {
+            "type": "object",
+            "properties": { "mirrors": mirrors },
+            "additionalProperties": false,
+        },
+    })
+}
+
 fn property(option: &Described) -> Value {
     let mut schema = match &option.kind {
         Kind::Flag => json!({ "type": "boolean" }),
@@ -41,7 +61,7 @@ fn property(option: &Described) -> Value {
         Kind::Text | Kind::Path => json!({ "type": "string" }),
         Kind::Choice(choices) => json!({ "type": "string", "enum": choices }),
         Kind::Texts | Kind::Paths => json!({ "type": "array", "items": { "type": "string" } }),
-        Kind::Words => json!({ "type": ["array", "string"], "items": { "type": "string" } }),
+        Kind::TextOrTexts | Kind::Words => json!({ "type": ["array", "string"], "items": { "type": "string" } }),
     };
     schema["description"] = Value::from(option.help.clone());
     schema

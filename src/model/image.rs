@@ -1,5 +1,7 @@
 //! Layers and images, in the terms of the OCI image specification.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
@@ -53,18 +55,25 @@ impl LayerContents {
     }
 }
 
+/// A blob of a registry: its digest, and its size that the manifest gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct BlobDescriptor {
+    pub(crate) digest: BlobDigest,
+    pub(crate) size_bytes: u64,
+}
+
 /// A JSON document of an image (config, manifest, index): its exact bytes and their digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Document {
-    pub(crate) media_type: &'static str,
+    pub(crate) media_type: Cow<'static, str>,
     pub(crate) bytes: Vec<u8>,
     pub(crate) digest: BlobDigest,
 }
 
 impl Document {
-    pub(crate) fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(media_type: impl Into<Cow<'static, str>>, bytes: Vec<u8>) -> Self {
         let digest = BlobDigest(Digest::of(&bytes));
-        Self { media_type, bytes, digest }
+        Self { media_type: media_type.into(), bytes, digest }
     }
 }
 
@@ -82,6 +91,8 @@ pub(crate) struct PlatformImage {
 pub(crate) struct Image {
     /// The name in the request.
     pub(crate) name: String,
+    /// The other names in the request.
+    pub(crate) aliases: Vec<String>,
     /// Seconds since 1970, the time of everything in the image.
     pub(crate) epoch_secs: u64,
     pub(crate) platforms: NonEmpty<PlatformImage>,
@@ -90,6 +101,11 @@ pub(crate) struct Image {
 }
 
 impl Image {
+    /// Returns all names, the one of the request first.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.name].into_iter().chain(&self.aliases).map(String::as_str)
+    }
+
     /// Returns the digest that identifies the image: the index's, or that of the only manifest.
     pub(crate) fn digest(&self) -> BlobDigest {
         match &self.index {
@@ -120,6 +136,6 @@ impl Image {
             config: Document::new("application/vnd.oci.image.config.v1+json", b"config".to_vec()),
             manifest: Document::new("application/vnd.oci.image.manifest.v1+json", b"manifest".to_vec()),
         };
-        Self { name: "team/tool:1".to_owned(), epoch_secs: 0, platforms: NonEmpty::of(platform), index: None }
+        Self { name: "team/tool:1".to_owned(), aliases: Vec::new(), epoch_secs: 0, platforms: NonEmpty::of(platform), index: None }
     }
 }

@@ -3,6 +3,8 @@
 pub(crate) mod all_indexes;
 pub(crate) mod application;
 pub(crate) mod assembly;
+pub(crate) mod base_image;
+pub(crate) mod copy;
 pub(crate) mod destination;
 pub(crate) mod digest;
 pub(crate) mod distribution_name;
@@ -33,6 +35,7 @@ pub(crate) mod reason;
 pub(crate) mod receipt;
 pub(crate) mod request;
 pub(crate) mod script;
+pub(crate) mod secret;
 pub(crate) mod secret_text;
 pub(crate) mod source;
 pub(crate) mod start_up;

@@ -15,6 +15,7 @@ mod locks;
 mod mirrors;
 mod platforms;
 mod projects;
+mod push;
 mod refusals;
 mod registry_secrets;
 mod requires_python;
