@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::cli::args::Registries;
 use crate::cli::command::{Call, Command};
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed};
@@ -26,11 +27,15 @@ pub(super) struct Copy {
     /// The number of parallel transfers
     #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
+    #[command(flatten)]
+    registries: Registries,
 }
 
 impl Typed for Copy {
     fn typed(&self) -> Settings {
-        Settings { jobs: self.jobs, ..Settings::default() }
+        // The destination decides for which registry `LATH_REGISTRY_USER` holds.
+        let output = Some(vec![self.destination.clone()]);
+        Settings { jobs: self.jobs, output, ..self.registries.typed() }
     }
 }
 

@@ -4,6 +4,7 @@ mod applications;
 mod build;
 mod compare;
 mod configuration;
+mod copy;
 mod destinations;
 mod dockerfile;
 mod indexes;
