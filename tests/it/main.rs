@@ -19,6 +19,7 @@ mod projects;
 mod push;
 mod refusals;
 mod registries;
+mod registry_secrets;
 mod requires_python;
 mod same;
 mod secrets;
