@@ -34,10 +34,10 @@ const MAX_DOCUMENTS: usize = 1_000;
 pub(crate) enum CopyError {
     #[error("cannot copy to `{0}`: an image is copied to a registry, a layout, an archive or a daemon")]
     Folder(String),
-    #[error("cannot copy `{from}`: it has more than {MAX_DOCUMENTS} manifests, or indexes in more than {MAX_DEPTH} levels")]
-    TooMany {
-        from: ImageSource,
-    },
+    #[error(
+        "cannot copy `{from}`: it has more than {MAX_DOCUMENTS} manifests, or indexes in more than {MAX_DEPTH} levels"
+    )]
+    TooMany { from: ImageSource },
     #[error("cannot compress a layer")]
     Compress(#[source] io::Error),
     #[error(transparent)]
