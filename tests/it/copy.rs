@@ -135,7 +135,8 @@ fn a_blob_is_never_in_memory_as_a_whole() {
     let layer = typed(write(&vec![0; LAYER_BYTES]), "layer.v1.tar");
     let config = serde_json::json!({ "architecture": "amd64", "os": "linux", "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] } });
     let config = typed(write(&serde_json::to_vec(&config).unwrap()), "config.v1+json");
-    let manifest = typed(serde_json::json!({ "schemaVersion": 2, "config": config, "layers": [layer] }), "manifest.v1+json");
+    let manifest =
+        typed(serde_json::json!({ "schemaVersion": 2, "config": config, "layers": [layer] }), "manifest.v1+json");
     let manifest = typed(write(&serde_json::to_vec(&manifest).unwrap()), "manifest.v1+json");
     let index = serde_json::json!({ "schemaVersion": 2, "manifests": [manifest] });
     std::fs::write(world.path("large/index.json"), serde_json::to_vec(&index).unwrap()).unwrap();

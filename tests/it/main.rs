@@ -18,6 +18,7 @@ mod platforms;
 mod projects;
 mod push;
 mod refusals;
+mod registries;
 mod registry_secrets;
 mod requires_python;
 mod same;

@@ -120,7 +120,12 @@ pub(crate) enum RegistryError {
     #[error("cannot {task}: this build is offline")]
     Offline { task: Task },
     #[error("cannot {task}")]
-    Network { task: Task, registry: String, source: reqwest::Error },
+    Network {
+        task: Task,
+        /// Empty if the connection was there already.
+        registry: String,
+        source: reqwest::Error,
+    },
     #[error("{0}")]
     Status(Answer),
     #[error("{answer}; {tried}; the requested access is `{scope}`")]
@@ -166,7 +171,7 @@ impl Hints for RegistryError {
         let hint = match self {
             Self::Offline { .. } => Hint::Network(NetworkHint::FillCache),
             Self::Network { source, .. } if source.is_redirect() => Hint::Network(NetworkHint::RedirectLoop),
-            Self::Network { registry, source, .. } if is_about_tls(source) => {
+            Self::Network { registry, source, .. } if !registry.is_empty() && is_about_tls(source) => {
                 Hint::Registry(RegistryHint::Insecure { registry: registry.clone() })
             }
             Self::Network { .. } => Hint::Network(NetworkHint::Reachable),

@@ -2,8 +2,8 @@
 
 use reqwest::StatusCode;
 
-use crate::outside::credentials::registries::{Found, RegistryLogin};
-use crate::outside::credentials::{Login, LoginSource};
+use crate::outside::credentials::registries::Found;
+use crate::outside::credentials::{Login, LoginSource, RegistryLogin};
 use crate::outside::http::is_refused;
 use crate::outside::registry::Registry;
 use crate::outside::registry::challenge::Challenge;

@@ -64,8 +64,11 @@ struct Failure {
 }
 
 impl Registry {
-    /// Returns the address of a part of the API of a host: `manifests/latest` of a repository.
+    /// Returns the address of a part of the API of a host: `manifests/latest` of a repository. Every work begins here.
     pub(super) async fn url(&self, access: &Access, path: &str) -> Result<Url, RegistryError> {
+        if self.settings.offline {
+            return Err(RegistryError::Offline { task: access.task.clone() });
+        }
         let base = &self.reach(&access.host).await?.base;
         let no_address = |_| RegistryError::NoAddress { task: access.task.clone() };
         base.join(&format!("{}/{path}", access.scope.repository)).map_err(no_address)
@@ -74,9 +77,6 @@ impl Registry {
     /// Sends a request once. If the host does not accept the token any more, it is renewed. Returns the response,
     /// whatever its status is, except for a refusal.
     pub(super) async fn send(&self, access: &Access, call: &Call<'_>) -> Result<Response, RegistryError> {
-        if self.settings.offline {
-            return Err(RegistryError::Offline { task: access.task.clone() });
-        }
         let mut grant = self.grant(&access.host, &access.scope, None).await?;
         let mut response = self.send_with(access, call, &grant).await?;
         let base = &self.reach(&access.host).await?.base;

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::outside::credentials::Login;
-use crate::outside::credentials::registries::{Found, RegistryLogin};
+use crate::outside::credentials::registries::Found;
+use crate::outside::credentials::{Login, RegistryLogin};
 use crate::outside::http::{is_refused, with_retries};
 use crate::outside::registry::Registry;
 use crate::outside::registry::challenge::Challenge;
@@ -67,9 +67,9 @@ impl Grant {
         let header = self.header.as_ref().and_then(|value| value.to_str().ok());
         let value = header.and_then(|value| value.split_once(' ')).map(|(_, value)| value.to_owned());
         let login = match &self.found.login {
-            Some(RegistryLogin::Password(login)) => Some(login.password.clone()),
-            Some(RegistryLogin::Identity(token) | RegistryLogin::Bearer(token)) => Some(token.exposed().to_owned()),
-            None => None,
+            Some(RegistryLogin::Password(login)) => vec![login.password.clone(), pair(login)],
+            Some(RegistryLogin::Identity(token) | RegistryLogin::Bearer(token)) => vec![token.exposed().to_owned()],
+            None => Vec::new(),
         };
         value.into_iter().chain(login).filter(|secret| !secret.is_empty()).collect()
     }
@@ -246,7 +246,12 @@ fn bearer(token: &str) -> Option<HeaderValue> {
 }
 
 fn basic(login: &Login) -> Option<HeaderValue> {
-    sensitive(&format!("Basic {}", STANDARD.encode(format!("{}:{}", login.user, login.password))))
+    sensitive(&format!("Basic {}", pair(login)))
+}
+
+/// Returns a name and a password as one text (RFC 7617).
+fn pair(login: &Login) -> String {
+    STANDARD.encode(format!("{}:{}", login.user, login.password))
 }
 
 /// Returns a value that no debug output shows.

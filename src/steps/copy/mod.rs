@@ -21,7 +21,7 @@ use crate::model::image_name::is_image_name;
 use crate::model::image_source::ImageSource;
 use crate::model::platform::{Architecture, Platform};
 use crate::model::request::PackRequest;
-use crate::outside::images::{self, ImageDocument, ImageDoors, ImagesError, OpenImage, digest_of, parse};
+use crate::outside::images::{self, ImageDocument, ImagesError, OpenImage, digest_of, parse};
 use crate::outside::world::World;
 use crate::steps::emit::{self, Blob, Bytes, Contents, EmitError, OnePlatform};
 
@@ -34,10 +34,10 @@ const MAX_DOCUMENTS: usize = 1_000;
 pub(crate) enum CopyError {
     #[error("cannot copy to `{0}`: an image is copied to a registry, a layout, an archive or a daemon")]
     Folder(String),
-    #[error("cannot copy `{from}`: it has more than {MAX_DOCUMENTS} manifests, or indexes in more than {MAX_DEPTH} levels")]
-    TooMany {
-        from: ImageSource,
-    },
+    #[error(
+        "cannot copy `{from}`: it has more than {MAX_DOCUMENTS} manifests, or indexes in more than {MAX_DEPTH} levels"
+    )]
+    TooMany { from: ImageSource },
     #[error("cannot compress a layer")]
     Compress(#[source] io::Error),
     #[error(transparent)]
@@ -81,7 +81,7 @@ pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyE
         return Err(CopyError::Folder(format!("dir:{}", path.display())));
     }
     emit::refuse_copy(destination, world)?;
-    let image = images::open(source, ImageDoors { store: &world.store, daemon: &world.daemon })?;
+    let image = images::open(source, world.image_doors())?;
     let whole = image.root().digest;
     let chosen = chosen(&image, destination, *platform)?;
     let root = match chosen {
