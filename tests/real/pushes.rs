@@ -213,7 +213,9 @@ fn containerd_pulls_and_runs_a_pushed_image(site: &Site) {
     let (hosts, user) = (site.path("hosts").display().to_string(), format!("{USER}:{PASSWORD}"));
     let pull = ["images", "pull", "--snapshotter", "native", "--hosts-dir", &hosts, "--user", &user, &image];
     succeeded(ctr(&pull));
-    let run = ["run", "--rm", "--snapshotter", "native", &image, "lath-test", "/opt/app/bin/yamllint", "--version"];
+    // All containers of a machine share these names.
+    let name = format!("lath-test-{}", host.replace([':', '.'], "-"));
+    let run = ["run", "--rm", "--snapshotter", "native", &image, &name, "/opt/app/bin/yamllint", "--version"];
     let ran = succeeded(ctr(&run));
     assert!(ran.starts_with("yamllint "), "{ran}");
 }

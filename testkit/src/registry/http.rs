@@ -46,11 +46,14 @@ pub(super) fn read_request(reader: &mut Reader) -> Option<Request> {
     let line = read_line(reader)?;
     let mut words = line.split_whitespace();
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let mut headers = BTreeMap::new();
+    let mut headers: BTreeMap<String, String> = BTreeMap::new();
     loop {
         let line = read_line(reader)?;
         let Some((name, value)) = line.split_once(':') else { break };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+        // Some clients send `Accept` once for each media type (RFC 9110, section 5.3).
+        let all = headers.entry(name.to_ascii_lowercase()).or_default();
+        all.push_str(if all.is_empty() { "" } else { ", " });
+        all.push_str(value.trim());
     }
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let path = percent_decode_str(path).decode_utf8_lossy().into_owned();

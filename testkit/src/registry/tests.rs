@@ -366,4 +366,6 @@ fn a_manifest_of_a_kind_that_is_not_accepted_does_not_exist() {
         let answer = client.send("GET", "/v2/a/manifests/old", &[("Accept", accept)], b"").unwrap();
         assert_eq!(answer.status, status, "{accept}");
     }
+    let twice = [("Accept", DOCKER_SCHEMA_1), ("Accept", OCI_MANIFEST)];
+    assert_eq!(client.send("GET", "/v2/a/manifests/old", &twice, b"").unwrap().status, 200);
 }
