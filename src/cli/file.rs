@@ -228,7 +228,9 @@ impl OneFile<'_> {
             Kind::Words => {
                 list()?.iter().map(|word| text(word).map(Value::String)).collect::<Result<_, _>>().map(Value::Array)
             }
-            Kind::Texts | Kind::TextOrTexts | Kind::Paths => list()?.iter().map(path).collect::<Result<_, _>>().map(Value::Array),
+            Kind::Texts | Kind::TextOrTexts | Kind::Paths => {
+                list()?.iter().map(path).collect::<Result<_, _>>().map(Value::Array)
+            }
         }
     }
 

@@ -168,10 +168,7 @@ mod tests {
                 "tag = ['h.io/a:1', 'localhost:5000/b']\npush = true\nload = true\noutput = ['x.tar']",
                 "h.io/a:1 localhost:5000/b -> x.tar docker-daemon:h.io/a:1 docker://h.io/a:1 docker://localhost:5000/b:latest",
             ),
-            (
-                "tag = ['h.io/a:1']\npush = true\noutput = ['docker://h.io/a:1']",
-                "h.io/a:1 -> docker://h.io/a:1",
-            ),
+            ("tag = ['h.io/a:1']\npush = true\noutput = ['docker://h.io/a:1']", "h.io/a:1 -> docker://h.io/a:1"),
         ];
         for (text, expected) in table {
             assert_eq!(settle(text).unwrap(), expected, "{text}");

@@ -24,8 +24,7 @@ use crate::model::indexes::{IndexEntry, Indexes};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
-    BuildsRequest, Distribution, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request,
-    TrimRequest,
+    BuildsRequest, Distribution, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request, TrimRequest,
 };
 use crate::model::world_settings::WorldSettings;
 

@@ -60,7 +60,8 @@ impl FromStr for Destination {
         }
         match scheme {
             "docker" => {
-                let image: ImageReference = rest.strip_prefix("//").and_then(|name| name.parse().ok()).ok_or_else(refuse)?;
+                let image: ImageReference =
+                    rest.strip_prefix("//").and_then(|name| name.parse().ok()).ok_or_else(refuse)?;
                 // The digest of an image is known only after it was made.
                 if image.digest.is_some() { Err(refuse()) } else { Ok(Self::Registry(image)) }
             }

@@ -150,11 +150,7 @@ pub(crate) fn emit(
 }
 
 /// Writes an image that exists to a destination.
-pub(crate) fn emit_contents(
-    contents: Contents<'_>,
-    destination: &Destination,
-    world: &World,
-) -> Result<(), EmitError> {
+pub(crate) fn emit_contents(contents: Contents<'_>, destination: &Destination, world: &World) -> Result<(), EmitError> {
     write(&Source { contents, tree: None }, std::slice::from_ref(destination), None, world)
 }
 
@@ -217,11 +213,7 @@ fn stage_all<'a>(
 }
 
 /// Stages a destination. `None` for a registry, because all registries are staged together.
-fn stage<'a>(
-    destination: &Destination,
-    source: &Source<'_>,
-    world: &'a World,
-) -> Result<Option<Ready<'a>>, EmitError> {
+fn stage<'a>(destination: &Destination, source: &Source<'_>, world: &'a World) -> Result<Option<Ready<'a>>, EmitError> {
     let contents = &source.contents;
     let file = |path: &Path, form, name: Option<&String>| {
         let form = Form { name: name.map(String::as_str), ..form };
