@@ -365,26 +365,32 @@ impl Typed for Labels {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where to")]
 pub(super) struct Name {
-    /// The image's name [default: the first requirement's]
+    /// The image's name; may repeat, for several names [default: the first requirement's]
     #[arg(long, short, value_name = "NAME[:TAG]")]
-    tag: Option<String>,
+    tag: Vec<String>,
 }
 
 impl Typed for Name {
     fn typed(&self) -> Settings {
-        Settings { tag: self.tag.clone(), ..Settings::default() }
+        Settings { tag: list(&self.tag), ..Settings::default() }
     }
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where to")]
 pub(super) struct Destinations {
-    /// `PATH.tar`, `oci:DIR[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME]`, `docker-daemon:NAME` or `dir:DIR`; may repeat [default: ./NAME.tar]
+    /// `PATH.tar`, `docker://HOST/NAME[:TAG]`, `oci:DIR[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME]`, `docker-daemon:NAME` or `dir:DIR`; may repeat [default: ./NAME.tar]
     #[arg(long, short, value_name = "DEST")]
     output: Vec<String>,
     /// Load the image into Docker or Podman: the daemon in `DOCKER_HOST`, or else the first socket that answers
     #[arg(long)]
     load: bool,
+    /// Push the image to its registry, under each name of `--tag`
+    #[arg(long)]
+    push: bool,
+    /// The registry, and a prefix, for the names of `--push` that have no registry, such as `ghcr.io/team`
+    #[arg(long, value_name = "HOST[/PREFIX]")]
+    repo: Option<String>,
     /// Write a description of the image to a file, as JSON
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
@@ -395,6 +401,8 @@ impl Typed for Destinations {
         Settings {
             output: list(&self.output),
             load: flag(self.load),
+            push: flag(self.push),
+            repo: self.repo.clone(),
             metadata_file: self.metadata_file.clone(),
             ..Settings::default()
         }

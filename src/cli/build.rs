@@ -104,7 +104,7 @@ impl Command for Build {
 /// Refuses images that would overwrite one another.
 fn refuse_same_places(requests: &[Request]) -> Result<(), Failure> {
     let mut places: BTreeMap<String, &str> = BTreeMap::new();
-    for OutputRequest { name, destinations, metadata_file } in requests.iter().map(|request| &request.output) {
+    for OutputRequest { name, destinations, metadata_file, .. } in requests.iter().map(|request| &request.output) {
         let files = metadata_file.iter().map(|path| path.display().to_string());
         let own: Vec<String> = destinations.iter().map(ToString::to_string).chain(files).collect();
         if let Some((place, other)) = own.iter().find_map(|place| places.get_key_value(place)) {

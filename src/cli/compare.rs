@@ -141,7 +141,7 @@ fn of_way(settings: &Settings, way: Way) -> Settings {
     Settings {
         style: Some(style),
         fat: Some(style == Style::Fat),
-        tag: Some(format!("lath-compare-{way}")),
+        tag: Some(vec![format!("lath-compare-{way}")]),
         build: settings.measure,
         ..settings.clone()
     }

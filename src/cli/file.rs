@@ -143,7 +143,7 @@ impl OneFile<'_> {
         }
         let mut table = self.table(table, &[NAME])?;
         if self.reader.used.contains("tag") && table.settings.tag.is_none() {
-            table.settings.tag = Some(text.to_owned());
+            table.settings.tag = Some(vec![text.to_owned()]);
             table.lines.insert("tag".to_owned(), self.place(name.span().start).0);
         }
         Ok(Image { name: text.to_owned(), table })
@@ -224,10 +224,13 @@ impl OneFile<'_> {
                 let unreadable = || self.refused(&given.span(), format!("cannot split `{name}`: {UNREADABLE}"));
                 words.map(Value::from).ok_or_else(unreadable)
             }
+            Kind::TextOrTexts if value.is_str() => Ok(Value::Array(vec![path(given)?])),
             Kind::Words => {
                 list()?.iter().map(|word| text(word).map(Value::String)).collect::<Result<_, _>>().map(Value::Array)
             }
-            Kind::Texts | Kind::Paths => list()?.iter().map(path).collect::<Result<_, _>>().map(Value::Array),
+            Kind::Texts | Kind::TextOrTexts | Kind::Paths => {
+                list()?.iter().map(path).collect::<Result<_, _>>().map(Value::Array)
+            }
         }
     }
 
@@ -276,6 +279,7 @@ fn expected(name: &str, option: &Described) -> String {
             format!("one of {}", choices.join(", "))
         }
         Kind::Texts | Kind::Paths => format!("a list of texts, such as `{name} = [\"{of}\"]`"),
+        Kind::TextOrTexts => format!("a text or a list of texts, such as `{name} = \"{of}\"`"),
         Kind::Words => format!("a list of texts or one text, such as `{name} = [\"python\", \"-m\", \"app\"]`"),
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Placed {
     path: Option<PathBuf>,
     /// Whether a program could read or change the files at the path.
     is_mount: bool,
+    /// Whether it is the name of an image in a registry that is written.
+    is_push: bool,
 }
 
 /// The options that the file of a project cannot set, and the reason for each.
@@ -36,6 +38,7 @@ const REFUSED: [(&str, &str); 7] = [
     ("cache-dir", "all projects share the cache"),
     ("build", "it starts an engine"),
     ("measure", "it starts an engine"),
+    ("push", "it writes to a registry with your password"),
 ];
 
 impl Trust {
@@ -52,7 +55,11 @@ impl Trust {
 
     /// Refuses a path that the file may not use.
     pub(super) fn check(&self, placed: &Placed) -> Result<(), String> {
-        let (Self::Project { realm }, Some(path)) = (self, &placed.path) else { return Ok(()) };
+        let Self::Project { realm } = self else { return Ok(()) };
+        if placed.is_push {
+            return Err("the file of a project cannot write to a registry, because that uses your password".to_owned());
+        }
+        let Some(path) = &placed.path else { return Ok(()) };
         if placed.is_mount {
             return Err("the file of a project cannot mount files of this machine".to_owned());
         }
@@ -70,11 +77,12 @@ impl Trust {
 /// Returns a value of an option of a file in `folder`. A relative path in it becomes relative to the current folder.
 pub(super) fn placed(name: &str, kind: &Kind, text: String, folder: &Path) -> Placed {
     let is_mount = name == "volume";
+    let is_push = name == "output" && text.starts_with("docker:");
     let Some((before, path, after)) = path_in(name, kind, &text) else {
-        return Placed { text, path: None, is_mount };
+        return Placed { text, path: None, is_mount, is_push };
     };
     let path = folder.join(path);
-    Placed { text: format!("{before}{}{after}", path.display()), path: Some(path), is_mount }
+    Placed { text: format!("{before}{}{after}", path.display()), path: Some(path), is_mount, is_push }
 }
 
 /// Splits the value of an option at the path in it, if it contains one.
@@ -94,7 +102,7 @@ fn path_in<'a>(name: &str, kind: &Kind, text: &'a str) -> Option<(&'a str, &'a s
         }
         "output" => match text.split_once(':') {
             None => split(0, text.len()),
-            Some(("docker-daemon", _)) => None,
+            Some(("docker-daemon" | "docker", _)) => None,
             Some((scheme, rest)) => {
                 let start = scheme.len() + 1;
                 split(start, start + rest.find(':').unwrap_or(rest.len()))
@@ -132,6 +140,7 @@ mod tests {
             ("output", Kind::Texts, "x.tar", "/f/x.tar"),
             ("output", Kind::Texts, "oci:x:tag", "oci:/f/x:tag"),
             ("output", Kind::Texts, "docker-daemon:x:1", "docker-daemon:x:1"),
+            ("output", Kind::Texts, "docker://x/y:1", "docker://x/y:1"),
             ("requirement", Kind::Texts, ".", "/f/."),
             ("find-links", Kind::Texts, "./wheels", "/f/./wheels"),
             ("find-links", Kind::Texts, "https://host/wheels", "https://host/wheels"),
@@ -142,7 +151,7 @@ mod tests {
             ("requirement", Kind::Texts, "x @ https://host/x.whl", "x @ https://host/x.whl"),
             ("requirement", Kind::Texts, "...", "..."),
             ("workdir", Kind::Text, "app", "app"),
-            ("tag", Kind::Text, "a/b", "a/b"),
+            ("tag", Kind::TextOrTexts, "a/b", "a/b"),
         ];
         for (name, kind, text, expected) in table {
             assert_eq!(placed(name, &kind, text.to_owned(), Path::new("/f")).text, expected, "{name} {text}");

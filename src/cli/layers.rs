@@ -183,10 +183,13 @@ layer! {
         healthcheck_start_period: String,
         healthcheck_retries: u32,
 
-        tag: String,
+        /// The names of the image.
+        tag: Vec<String>,
         /// The destinations of the image.
         output: Vec<String>,
         load: bool,
+        push: bool,
+        repo: String,
         metadata_file: PathBuf,
 
         check: Vec<String>,
@@ -433,11 +436,11 @@ mod tests {
     fn the_command_line_is_over_the_environment_and_this_over_a_file() {
         let environment = [("LATH_TRIM", "none"), ("LATH_WITH", "git\ncurl"), ("LATH_TAG", "variable")];
         let file =
-            file("trim = 'standard'\nwith = ['jq']\ntag = 'file'\njobs = 4\nexpose = ['80', '443']\nshell = true");
+            file("trim = 'standard'\nwith = ['jq']\ntag = ['file']\njobs = 4\nexpose = ['80', '443']\nshell = true");
         let settings = typed::<Build>("tool --tag typed").over(variables::<Build>(&environment).unwrap()).over(file);
         let expected = Settings {
             requirement: Some(vec!["tool".into()]),
-            tag: Some("typed".to_owned()),
+            tag: Some(vec!["typed".to_owned()]),
             trim: Some(TrimLevel::None),
             with: Some(vec!["git".to_owned(), "curl".to_owned()]),
             jobs: Some(4),

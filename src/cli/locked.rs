@@ -51,7 +51,7 @@ pub(super) fn from(file: LockFile, settings: &Settings, environment: &Environmen
 
 /// Returns the request whose wheels come from the lock of another tool.
 pub(super) fn foreign(path: &Path, settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
-    let tag = settings.tag.clone().or_else(|| folder_name(path));
+    let tag = settings.tag.clone().or_else(|| Some(vec![folder_name(path)?]));
     let tag = tag.ok_or_else(|| usage("cannot derive the name of the image from the lock: set it with `-t NAME`"))?;
     let mut request = settings::request(&Settings { tag: Some(tag), ..settings.clone() }, environment)?;
     request.python.requirements.clear();

@@ -9,6 +9,7 @@ mod command;
 mod compare;
 mod completions;
 mod config;
+mod copy;
 mod defaults;
 mod dockerfile;
 mod environment;
@@ -25,6 +26,7 @@ mod locked;
 mod login;
 mod logout;
 mod options;
+mod outputs;
 mod panic;
 mod projects;
 mod pythons;
@@ -58,12 +60,13 @@ use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
-const COMMANDS: [Entry; 11] = [
+const COMMANDS: [Entry; 12] = [
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
     Entry::of::<lock::Lock>("lock"),
     Entry::of::<dockerfile::Dockerfile>("dockerfile"),
     Entry::of::<compare::Compare>("compare"),
+    Entry::of::<copy::Copy>("copy"),
     Entry::of::<init::Init>("init"),
     Entry::of::<config::Config>("config"),
     Entry::of::<login::Login>("login"),
@@ -229,7 +232,7 @@ mod tests {
             .map(|command| format!("{}: {}", command.get_name(), options(command).join(" ")).trim_end().to_owned())
             .collect();
         insta::assert_snapshot!(lines.join("\n"), @"
-        build: requirements constraint extra all-extras group package with recommends python base platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image all lock locked frozen vendor snapshot trim keep shell bytecode script module user-base entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output load metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs compression
+        build: requirements constraint extra all-extras group package with recommends python base platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image all lock locked frozen vendor snapshot trim keep shell bytecode script module user-base entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output load push repo metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs compression
         run: requirements constraint extra all-extras group package with recommends python base platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image lock locked frozen vendor snapshot trim keep shell bytecode script module user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs volume
         lock: requirements constraint extra all-extras group package with recommends python base platform copy trim keep shell output vendor upgrade upgrade-package check offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs
         dockerfile: style fat from ca builder build engine no-cache requirements constraint extra all-extras group package with recommends python base platform copy image bytecode script module entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output check no-verify offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs user-base
@@ -257,7 +260,7 @@ mod tests {
                 Kind::Number => json!(1),
                 Kind::Text | Kind::Path => json!("x"),
                 Kind::Choice(choices) => json!(choices[0]),
-                Kind::Texts | Kind::Paths | Kind::Words => json!(["x"]),
+                Kind::Texts | Kind::TextOrTexts | Kind::Paths | Kind::Words => json!(["x"]),
             };
             let layer = serde_json::from_value::<Settings>(json!({ name: value }));
             assert!(layer.is_ok_and(|layer| layer != Settings::default()), "{name} {:?}", option.kind);

@@ -14,6 +14,9 @@ pub(super) const RUN: &str = "run";
 /// Options that only make sense on the command line, because they choose the files, or an image in a file.
 const ONLY_TYPED: [&str; 6] = ["help", "version", "config", "no-config", "image", "all"];
 
+/// Lists that a file may also write as one text, because most images have only one value.
+const MOSTLY_ONE: [&str; 1] = ["tag"];
+
 /// The type of an option's values in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -24,6 +27,8 @@ pub(super) enum Kind {
     /// One of these names.
     Choice(Vec<String>),
     Texts,
+    /// A list of texts, which may be one text if there is only one.
+    TextOrTexts,
     Paths,
     /// A list of words, or a text that is split like in a shell.
     Words,
@@ -97,6 +102,7 @@ fn kind(arg: &Arg) -> Kind {
     }
     match (is_list, is_path) {
         (true, true) => Kind::Paths,
+        (true, false) if name(arg).is_some_and(|name| MOSTLY_ONE.contains(&name)) => Kind::TextOrTexts,
         (true, false) => Kind::Texts,
         (false, true) => Kind::Path,
         (false, false) if is_number => Kind::Number,

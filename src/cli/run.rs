@@ -56,7 +56,7 @@ impl Command for Run {
     /// Builds, runs the command in the sandbox, and returns its exit code.
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         // Nothing is written, so no requirement has to be a good name for an image.
-        let mut request = call.request(&Settings { tag: Some("run".to_owned()), ..call.settings.clone() })?;
+        let mut request = call.request(&Settings { tag: Some(vec!["run".to_owned()]), ..call.settings.clone() })?;
         if request.app.as_ref().is_some_and(|app| app.script.is_none()) {
             // The image of an application has no other command if its folder has no Procfile.
             request.runtime.command.clone_from(&self.command);

@@ -61,7 +61,7 @@ fn property(option: &Described) -> Value {
         Kind::Text | Kind::Path => json!({ "type": "string" }),
         Kind::Choice(choices) => json!({ "type": "string", "enum": choices }),
         Kind::Texts | Kind::Paths => json!({ "type": "array", "items": { "type": "string" } }),
-        Kind::Words => json!({ "type": ["array", "string"], "items": { "type": "string" } }),
+        Kind::TextOrTexts | Kind::Words => json!({ "type": ["array", "string"], "items": { "type": "string" } }),
     };
     schema["description"] = Value::from(option.help.clone());
     schema

@@ -11,6 +11,7 @@ use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::inputs;
 use crate::cli::layers::Settings;
+use crate::cli::outputs;
 use crate::cli::projects;
 use crate::cli::registries;
 use crate::cli::runtime::{copies, refuse_two_commands, runtime};
@@ -19,13 +20,11 @@ pub(super) use crate::cli::values::usage;
 use crate::model::destination::Destination;
 use crate::model::distribution_name::normalised;
 use crate::model::glob;
-use crate::model::image_name::is_image_name;
 use crate::model::indexes::{IndexEntry, Indexes};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::request::{
-    BuildsRequest, Distribution, OutputRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request,
-    TrimRequest,
+    BuildsRequest, Distribution, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request, TrimRequest,
 };
 use crate::model::world_settings::WorldSettings;
 
@@ -44,21 +43,16 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
     let settings = &settings.clone().over(inputs.layer.clone());
     let (version, is_expected, base) = base(settings)?;
     inputs.check_python(version)?;
-    let name = match (&settings.tag, inputs.name()) {
-        (Some(tag), _) => checked_name(tag)?,
-        (None, Some(name)) => checked_name(&name).map_err(|_| unnamed())?,
-        (None, None) => default_name(settings)?,
-    };
+    let output = outputs::output(settings, inputs.name().as_deref())?;
     let checks = checks(settings)?;
     let limit_secs = settings.proof_timeout.unwrap_or_else(|| default_proof_secs(checks.len()));
     let compression = parsed(settings.compression.as_deref().unwrap_or(defaults::COMPRESSION))?;
-    let destinations = destinations(settings, &name)?;
     refuse_two_commands(settings)?;
     inputs.check_command(settings.run.as_deref().unwrap_or_default());
     let runtime = runtime(settings, inputs.has_application().then_some(defaults::APPLICATION))?;
-    let outputs = destinations.iter().filter_map(Destination::path).map(PathBuf::from);
-    let outputs: Vec<PathBuf> = outputs.chain(settings.metadata_file.clone()).collect();
-    let app = runtime.workdir.as_ref().map(|workdir| inputs.application(workdir, &outputs)).transpose()?.flatten();
+    let written = output.destinations.iter().filter_map(Destination::path).map(PathBuf::from);
+    let written: Vec<PathBuf> = written.chain(settings.metadata_file.clone()).collect();
+    let app = runtime.workdir.as_ref().map(|workdir| inputs.application(workdir, &written)).transpose()?.flatten();
     Ok(Request {
         python: PythonRequest {
             version,
@@ -83,7 +77,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         copies: copies(settings)?,
         proof: ProofRequest { checks, verify: !settings.no_verify.unwrap_or(false), limit_secs },
         pack: PackRequest { compression, epoch_secs: epoch_secs(environment)? },
-        output: OutputRequest { name, destinations, metadata_file: settings.metadata_file.clone() },
+        output,
         notices: inputs.notices,
         lock: None,
     })
@@ -123,22 +117,6 @@ fn indexes(settings: &Settings) -> Result<Indexes, Failure> {
         torch_backend: settings.torch_backend.as_deref().map(parsed).transpose()?,
         exclude_newer: settings.exclude_newer.clone(),
     })
-}
-
-/// Returns the destinations of the image `name`. If there are none, it is written into the current folder.
-fn destinations(settings: &Settings, name: &str) -> Result<Vec<Destination>, Failure> {
-    let mut destinations = Vec::new();
-    for output in all(&settings.output) {
-        destinations.push(parsed::<Destination>(&output)?);
-    }
-    if settings.load.unwrap_or(false) {
-        destinations.push(Destination::Daemon(name.to_owned()));
-    }
-    if destinations.is_empty() {
-        let file = name.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or("image");
-        destinations.push(Destination::Archive(PathBuf::from(format!("{file}.tar"))));
-    }
-    Ok(destinations)
 }
 
 /// Returns the Python, whether it is only expected, and the release.
@@ -217,53 +195,6 @@ fn keep(settings: &Settings) -> Result<Vec<String>, Failure> {
         ))),
         None => Ok(patterns),
     }
-}
-
-fn unnamed() -> Failure {
-    usage("cannot derive the name of the image from the input: set it with `-t NAME`")
-}
-
-fn default_name(settings: &Settings) -> Result<String, Failure> {
-    let first = settings.requirement.iter().flatten().next().ok_or_else(unnamed)?;
-    let first = first.exposed();
-    if let Some(name) = name_of_wheel(first).or_else(|| name_of_source(first)) {
-        return checked_name(&name).map_err(|_| unnamed());
-    }
-    let name: String =
-        first.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).collect();
-    checked_name(&name.to_lowercase()).map_err(|_| unnamed())
-}
-
-/// Returns the name in the file name of a wheel, which is given by a path or a URL:
-/// `./dist/My_Tool-1.0-py3-none-any.whl`.
-fn name_of_wheel(requirement: &str) -> Option<String> {
-    let place = requirement.trim().split(['#', '?', ' ']).next()?;
-    let file = place.strip_suffix(".whl")?.rsplit('/').next()?;
-    Some(file.split('-').next()?.to_lowercase().replace('_', "-"))
-}
-
-/// Returns the name in the file name of a source distribution (`./My_Tool-1.0.tar.gz`) or in the URL of a repository
-/// (`git+https://host/me/my-tool.git@v1`).
-fn name_of_source(requirement: &str) -> Option<String> {
-    let place = requirement.trim().split(['#', '?', ' ']).next()?;
-    let last = place.rsplit('/').next()?;
-    let name = if place.starts_with("git+") {
-        last.split('@').next()?.trim_end_matches(".git")
-    } else {
-        let stem = [".tar.gz", ".tgz", ".zip", ".tar.xz"].iter().find_map(|end| last.strip_suffix(end))?;
-        stem.rsplit_once('-').map_or(stem, |(name, _)| name)
-    };
-    Some(name.to_lowercase().replace('_', "-"))
-}
-
-/// Checks a name by the rules of registries (distribution-spec, "Pulling manifests"), with or without a tag.
-fn checked_name(text: &str) -> Result<String, Failure> {
-    if !is_image_name(text) {
-        return Err(usage(format!(
-            "cannot name an image `{text}`: write `name`, `name:tag` or `host/name:tag`, in lower case, with at most 255 characters"
-        )));
-    }
-    Ok(text.to_owned())
 }
 
 fn epoch_secs(environment: &Environment) -> Result<u64, Failure> {

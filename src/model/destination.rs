@@ -7,6 +7,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::model::image_name::is_image_name;
+use crate::model::image_reference::ImageReference;
 
 /// A destination of the image, in skopeo's syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,22 +24,24 @@ pub(crate) enum Destination {
     Directory(PathBuf),
     /// `docker-daemon:NAME`: Docker's or Podman's socket.
     Daemon(String),
+    /// `docker://HOST/NAME[:TAG]`: an image in a registry, which always has a tag here, and no digest.
+    Registry(ImageReference),
 }
 
 /// A text that is not a destination.
 #[derive(Debug, Error)]
 #[error(
-    "cannot read the destination `{0}`: write `PATH.tar`, `oci:PATH[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME:TAG]`, `dir:PATH` or `docker-daemon:NAME[:TAG]`"
+    "cannot read the destination `{0}`: write `PATH.tar`, `docker://HOST/NAME[:TAG]`, `oci:PATH[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME:TAG]`, `dir:PATH` or `docker-daemon:NAME[:TAG]`"
 )]
 pub(crate) struct DestinationError(String);
 
 impl Destination {
-    /// Returns the file or folder that is written. `None` for a daemon.
+    /// Returns the file or folder that is written. `None` for a daemon or a registry.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Self::Archive(path) | Self::Directory(path) => Some(path),
             Self::Oci { path, .. } | Self::OciArchive { path, .. } | Self::DockerArchive { path, .. } => Some(path),
-            Self::Daemon(_) => None,
+            Self::Daemon(_) | Self::Registry(_) => None,
         }
     }
 }
@@ -52,10 +55,16 @@ impl FromStr for Destination {
             None => ("", text),
             Some((scheme, rest)) => (scheme, rest),
         };
-        if rest.is_empty() || rest.starts_with("//") {
+        if rest.is_empty() || (rest.starts_with("//") && scheme != "docker") {
             return Err(refuse());
         }
         match scheme {
+            "docker" => {
+                let image: ImageReference =
+                    rest.strip_prefix("//").and_then(|name| name.parse().ok()).ok_or_else(refuse)?;
+                // The digest of an image is known only after it was made.
+                if image.digest.is_some() { Err(refuse()) } else { Ok(Self::Registry(image)) }
+            }
             "" => Ok(Self::Archive(rest.into())),
             "oci" => named(rest).map(|(path, reference)| Self::Oci { path, reference }).ok_or_else(refuse),
             "oci-archive" => {
@@ -100,6 +109,7 @@ impl fmt::Display for Destination {
             Self::DockerArchive { path, name } => write_named(f, "docker-archive", path, name.as_ref()),
             Self::Directory(path) => write!(f, "dir:{}", path.display()),
             Self::Daemon(name) => write!(f, "docker-daemon:{name}"),
+            Self::Registry(image) => write!(f, "docker://{image}"),
         }
     }
 }
@@ -130,6 +140,8 @@ mod tests {
             ),
             ("docker-daemon:a:1", Destination::Daemon("a:1".to_owned())),
             ("dir:root:fs", Destination::Directory("root:fs".into())),
+            ("docker://host:5000/a/b:1", Destination::Registry("host:5000/a/b:1".parse().unwrap())),
+            ("docker://docker.io/library/a:latest", Destination::Registry("a".parse().unwrap())),
         ];
         for (text, destination) in table {
             assert_eq!(text.parse::<Destination>().unwrap(), destination);
@@ -139,9 +151,22 @@ mod tests {
 
     #[test]
     fn a_destination_that_means_nothing_is_refused() {
-        for text in
-            ["oci:", "oci::x", "oci:x:", "oci:x:/y", "docker-archive:d:Big", "docker-daemon:Big", "docker://x", "y:z"]
-        {
+        let pinned = format!("docker://host/a@sha256:{}", "ab".repeat(32));
+        for text in [
+            "oci:",
+            "oci::x",
+            "oci:x:",
+            "oci:x:/y",
+            "oci://x",
+            "docker-archive:d:Big",
+            "docker-daemon:Big",
+            "docker:x",
+            "docker://",
+            "docker://Big",
+            "docker://https://host/x",
+            "y:z",
+            &pinned,
+        ] {
             assert!(text.parse::<Destination>().is_err(), "{text}");
         }
     }

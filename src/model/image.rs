@@ -91,6 +91,8 @@ pub(crate) struct PlatformImage {
 pub(crate) struct Image {
     /// The name in the request.
     pub(crate) name: String,
+    /// The other names in the request.
+    pub(crate) aliases: Vec<String>,
     /// Seconds since 1970, the time of everything in the image.
     pub(crate) epoch_secs: u64,
     pub(crate) platforms: NonEmpty<PlatformImage>,
@@ -99,6 +101,11 @@ pub(crate) struct Image {
 }
 
 impl Image {
+    /// Returns all names, the one of the request first.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.name].into_iter().chain(&self.aliases).map(String::as_str)
+    }
+
     /// Returns the digest that identifies the image: the index's, or that of the only manifest.
     pub(crate) fn digest(&self) -> BlobDigest {
         match &self.index {
@@ -129,6 +136,12 @@ impl Image {
             config: Document::new("application/vnd.oci.image.config.v1+json", b"config".to_vec()),
             manifest: Document::new("application/vnd.oci.image.manifest.v1+json", b"manifest".to_vec()),
         };
-        Self { name: "team/tool:1".to_owned(), epoch_secs: 0, platforms: NonEmpty::of(platform), index: None }
+        Self {
+            name: "team/tool:1".to_owned(),
+            aliases: Vec::new(),
+            epoch_secs: 0,
+            platforms: NonEmpty::of(platform),
+            index: None,
+        }
     }
 }

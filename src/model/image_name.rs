@@ -25,6 +25,11 @@ pub(crate) fn is_image_name(text: &str) -> bool {
         && tag.is_none_or(is_tag)
 }
 
+/// Whether the name contains a registry: `registry.example/tool`, but not `team/tool`.
+pub(crate) fn has_registry(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(first, _)| is_registry(first))
+}
+
 /// `tool:1` with the registry and the namespace that it stands for.
 pub(crate) fn qualified(name: &str) -> String {
     match name.split_once('/') {

@@ -118,6 +118,7 @@ impl Request {
     pub(crate) fn to_seal(&self) -> SealRequest<'_> {
         SealRequest {
             name: &self.output.name,
+            aliases: &self.output.aliases,
             release: &self.release,
             runtime: &self.runtime,
             has_application: self.app.is_some(),
@@ -188,6 +189,8 @@ pub(crate) struct ProveRequest<'a> {
 pub(crate) struct SealRequest<'a> {
     /// The image's name.
     pub(crate) name: &'a str,
+    /// Its other names.
+    pub(crate) aliases: &'a [String],
     pub(crate) release: &'a ReleaseRequest,
     pub(crate) runtime: &'a RuntimeRequest,
     /// Whether the program is the user's own, and not a requested distribution.
@@ -464,10 +467,12 @@ impl PackRequest {
 }
 
 /// The places to which the image is written.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct OutputRequest {
     /// The image's name, with its tag if the user gave one: `registry.example/tools/pre-commit:4.7.0`.
     pub(crate) name: String,
+    /// The other names that the user gave.
+    pub(crate) aliases: Vec<String>,
     #[serde(skip)]
     pub(crate) destinations: Vec<Destination>,
     /// The file for the receipt, as JSON.
@@ -559,7 +564,12 @@ impl Request {
             copies: Vec::new(),
             proof: ProofRequest { checks: Vec::new(), verify: true, limit_secs: 0 },
             pack: PackRequest { compression: Compression::Gzip(6), epoch_secs: 0 },
-            output: OutputRequest { name: "tool".to_owned(), destinations: Vec::new(), metadata_file: None },
+            output: OutputRequest {
+                name: "tool".to_owned(),
+                aliases: Vec::new(),
+                destinations: Vec::new(),
+                metadata_file: None,
+            },
             notices: Vec::new(),
             lock: None,
         }

@@ -59,7 +59,7 @@ pub(super) fn key(request: &Request) -> Option<Digest> {
         return None;
     }
     // The places of the image do not change it, and the lock is part of the key by its digest.
-    let output = OutputRequest { destinations: Vec::new(), metadata_file: None, ..request.output.clone() };
+    let output = OutputRequest { name: request.output.name.clone(), ..OutputRequest::default() };
     let options = &Request { lock: None, output, ..request.clone() };
     Some(Digest::of_key(&ImageKey {
         program: &program::identity(),
@@ -99,6 +99,7 @@ pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Im
     });
     let image = Image {
         name: request.output.name.clone(),
+        aliases: request.output.aliases.clone(),
         epoch_secs: request.pack.epoch_secs,
         platforms: NonEmpty::new(platforms.collect())?,
         index: index.map(|text| Document::new(oci::INDEX, text.into_bytes())),

@@ -8,6 +8,7 @@ use crate::model::hint::Hints;
 use crate::outside::store::StoreError;
 use crate::steps::assemble::AssembleError;
 use crate::steps::compile::CompileError;
+use crate::steps::copy::CopyError;
 use crate::steps::emit::EmitError;
 use crate::steps::fetch::FetchError;
 use crate::steps::launch::LaunchError;
@@ -45,6 +46,8 @@ pub(crate) enum BuildError {
     Seal(#[from] SealError),
     #[error(transparent)]
     Emit(#[from] EmitError),
+    #[error(transparent)]
+    Copy(#[from] CopyError),
 }
 
 impl From<ResolveError> for BuildError {
@@ -67,6 +70,7 @@ impl BuildError {
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Emit(error) => error.destination(),
+            Self::Copy(error) => error.destination(),
             _ => None,
         }
     }
@@ -87,6 +91,7 @@ impl Hints for BuildError {
             Self::Pack(error) => Some(error),
             Self::Seal(error) => Some(error),
             Self::Emit(error) => Some(error),
+            Self::Copy(error) => Some(error),
         }
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use self::ahead::{Ahead, fetch_and_open, while_compressing};
 use self::from_source::FromSource;
+use crate::model::copy::{Copied, CopyRequest};
 use crate::model::event::{Event, Listener};
 use crate::model::image::Image;
 use crate::model::lock::{Parcel, PlatformLock};
@@ -32,6 +33,7 @@ use crate::outside::store::{self, Amount, StoreError};
 use crate::present::json;
 use crate::steps::assemble::assemble;
 use crate::steps::compile::{Workbench, compile};
+use crate::steps::copy;
 use crate::steps::emit::{self, EmitError, emit, refuse_hopeless};
 use crate::steps::launch::{Programs, launch, zone_warning};
 use crate::steps::pack::pack;
@@ -250,6 +252,11 @@ pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], wor
         (command, false) => command.to_vec(),
     };
     Ok(execute(&made, stage, &argv, volumes, world)?)
+}
+
+/// Copies an image that exists to another place.
+pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, BuildError> {
+    Ok(copy::copy(request, world)?)
 }
 
 /// Refuses a document that cannot be written, such as a picture, before anything is fetched.

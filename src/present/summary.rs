@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::model::application::AppExtent;
+use crate::model::copy::{Copied, CopyRequest};
 use crate::model::destination::Destination;
 use crate::model::image::{BlobDigest, Layer};
 use crate::model::receipt::{
@@ -51,6 +52,19 @@ pub(crate) fn summary_of_all(receipts: &[Receipt]) -> String {
     for (layer, images) in shared {
         let images: Vec<&str> = images.iter().copied().collect();
         line(&mut text, &layer.title, &images.join(", "));
+    }
+    text
+}
+
+/// The summary of a copy.
+pub(crate) fn summary_of_copy(request: &CopyRequest, copied: &Copied) -> String {
+    let (images, blobs) = (counted(copied.images, "manifest"), counted(copied.blobs, "blob"));
+    let mut text = format!("copied {}: {images}, {blobs}, {}", request.source, megabytes(copied.bytes));
+    if let Some(platform) = copied.platform {
+        line(&mut text, "platform", &platform.to_string());
+    }
+    if let Some(digest) = copied.source_digest {
+        line(&mut text, "note", &format!("the whole image of the source has another digest: {}", digest.0.prefixed()));
     }
     text
 }
@@ -201,6 +215,7 @@ fn way_to_run(name: &str, destination: &Destination) -> Option<String> {
             Some(format!("docker load -i {} && docker run --rm {name}", path.display()))
         }
         Destination::Daemon(name) => Some(format!("docker run --rm {name}")),
+        Destination::Registry(image) => Some(format!("docker run --rm {image}")),
         Destination::Oci { .. } | Destination::OciArchive { .. } => Some(format!("podman run --rm {destination}")),
         Destination::Directory(_) => None,
     }
@@ -243,6 +258,7 @@ mod tests {
         let way = |to: &str| way_to_run("tool", &to.parse().unwrap());
         assert_eq!(way("tool.tar").unwrap(), "docker load -i tool.tar && docker run --rm tool");
         assert_eq!(way("docker-daemon:x:1").unwrap(), "docker run --rm x:1");
+        assert_eq!(way("docker://h.io/x:1").unwrap(), "docker run --rm h.io/x:1");
         assert_eq!(way("dir:root"), None);
     }
 

@@ -31,7 +31,8 @@ pub(crate) fn seal(shares: &NonEmpty<Share>, request: &SealRequest<'_>) -> Resul
     let platforms = shares.as_ref().try_map(|share| seal_platform(share, request))?;
     let annotations = annotations(&shares.first().made.assembly.programs, request);
     let index = if platforms.len() > 1 { Some(index(&platforms, annotations)?) } else { None };
-    Ok(Image { name: request.name.to_owned(), epoch_secs: request.epoch_secs, platforms, index })
+    let (name, aliases) = (request.name.to_owned(), request.aliases.to_vec());
+    Ok(Image { name, aliases, epoch_secs: request.epoch_secs, platforms, index })
 }
 
 fn seal_platform(share: &Share, request: &SealRequest<'_>) -> Result<PlatformImage, SealError> {

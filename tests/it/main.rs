@@ -17,6 +17,7 @@ mod platforms;
 mod projects;
 mod refusals;
 mod registries;
+mod registry_secrets;
 mod requires_python;
 mod same;
 mod secrets;

@@ -9,9 +9,11 @@ mod bases;
 mod builds;
 mod compare;
 mod confinement;
+mod conformance;
 mod containers;
 mod corpus;
 mod digest;
+mod docker_registry;
 mod dockerfile;
 mod engine;
 mod git;
@@ -23,6 +25,7 @@ mod newer;
 mod programs;
 mod projects;
 mod proof;
+mod pushes;
 mod refusals;
 mod sandbox;
 mod validators;
@@ -48,8 +51,10 @@ fn main() -> ExitCode {
         compare::trials(),
         validators::trials(),
         corpus::trials(),
+        conformance::trials(),
         digest::trials(),
         locks::trials(),
+        pushes::trials(),
     ];
     libtest_mimic::run(&arguments, groups.into_iter().flatten().collect()).exit_code()
 }

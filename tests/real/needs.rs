@@ -24,6 +24,11 @@ pub(crate) enum Need {
     Debootstrap,
     Skopeo,
     Umoci,
+    /// Docker's registry as a program.
+    DockerRegistry,
+    Podman,
+    /// containerd as a program, with its client `ctr`.
+    Containerd,
     /// The program that writes the loader's cache.
     Ldconfig,
     /// qemu-user, for the processor that this machine does not have.
@@ -69,6 +74,10 @@ impl Need {
             Self::Debootstrap => answers("debootstrap", &["--version"], "debootstrap"),
             Self::Skopeo => answers("skopeo", &["--version"], "skopeo"),
             Self::Umoci => answers("umoci", &["--version"], "umoci"),
+            Self::DockerRegistry => answers("docker-registry", &["--version"], "docker-registry"),
+            Self::Podman => answers("podman", &["info"], "podman"),
+            Self::Containerd => answers("containerd", &["--version"], "containerd")
+                .or_else(|| answers("ctr", &["--version"], "containerd's `ctr`")),
             Self::Ldconfig => answers("ldconfig", &["--version"], "ldconfig"),
             Self::Emulator => {
                 let machine = if cfg!(target_arch = "aarch64") { "x86_64" } else { "aarch64" };

@@ -15,6 +15,7 @@ use libtest_mimic::Trial;
 use crate::lath::{self, stdout_of, succeeded};
 use crate::needs::Need::{Debootstrap, Engine, Namespaces, Registries, Root};
 use crate::needs::trials_of;
+use crate::pushes::Site;
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials_of![&[Debootstrap, Engine, Namespaces, Registries, Root]; current_docker_takes_every_archive_in_both_of_its_stores, containerd_and_podman_take_and_run_the_archive]
@@ -51,11 +52,21 @@ fn root() -> PathBuf {
     root
 }
 
-/// Returns a command that runs `words` in `root` with separate mounts, network and processes. When it ends, nothing of
-/// it is left.
-fn inside(root: &Path, words: &[&str]) -> Command {
+/// The network of the programs in the separate root file system.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Network {
+    Own,
+    /// That of the machine, so that a registry on loopback can be reached.
+    OfTheMachine,
+}
+
+/// Returns a command that runs `words` in `root` with separate mounts and processes. When it ends, nothing of it is left.
+fn inside(root: &Path, network: Network, words: &[&str]) -> Command {
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "--net", "--pid", "--fork", "--kill-child"]);
+    command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]);
+    if network == Network::Own {
+        command.arg("--net");
+    }
     command.args(["sh", "-ec", ENTER]).arg(root).args(words);
     command.env("PODMAN_IGNORE_CGROUPSV1_WARNING", "1");
     command
@@ -70,7 +81,7 @@ struct Docker {
 impl Docker {
     /// Starts the engine of `root` with its images in a directory named `store`, which is empty at first. Names are
     /// short, because the path of a socket is limited to 108 bytes (unix(7)).
-    fn start(root: &Path, store: &str, is_containerds: bool) -> Self {
+    fn start(root: &Path, store: &str, is_containerds: bool, network: Network) -> Self {
         let config = format!("/etc/docker/{store}.json");
         let features = serde_json::json!({ "features": { "containerd-snapshotter": is_containerds } });
         fs::create_dir_all(root.join("etc/docker")).unwrap();
@@ -84,7 +95,12 @@ impl Docker {
         let words =
             ["dockerd", "--config-file", &config, "--data-root", &data, "--exec-root", &state, "--pidfile", &pid];
         let log = fs::File::create(root.join(format!("var/log/{store}.log"))).unwrap().into_parts().0;
-        let mut command = inside(root, &[&words[..], &["--host", &host]].concat());
+        // The machine's own engine has its bridge and its rules of the firewall.
+        let no_bridge: &[&str] = match network {
+            Network::Own => &[],
+            Network::OfTheMachine => &["--bridge", "none", "--iptables=false"],
+        };
+        let mut command = inside(root, network, &[&words[..], &["--host", &host], no_bridge].concat());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut engine =
             Self { daemon: command.spawn().unwrap(), socket: format!("unix://{}", root.join(&socket[1..]).display()) };
@@ -138,7 +154,7 @@ fn current_docker_takes_every_archive_in_both_of_its_stores() {
     }
     let root = root();
     for (store, is_containerds) in [("overlay", false), ("snapshots", true)] {
-        let engine = Docker::start(&root, store, is_containerds);
+        let engine = Docker::start(&root, store, is_containerds, Network::Own);
         for (name, _) in archives {
             let (tag, archive) = (lath::tag(name), home.path().join(format!("{name}.tar")));
             let loaded = engine.said(&["load", "-i", archive.to_str().unwrap()]);
@@ -151,6 +167,19 @@ fn current_docker_takes_every_archive_in_both_of_its_stores() {
         let output = lath::command(home.path(), &words).env("DOCKER_HOST", &engine.socket).output().unwrap();
         succeeded(output);
         assert!(engine.said(&[&RUN[..], &[tag, "--version"]].concat()).starts_with("yamllint "));
+    }
+}
+
+pub(crate) fn current_docker_pulls_and_runs_a_pushed_image(site: &Site) {
+    let (image, digest) = site.pushed("team/app:1");
+    let config = site.path("docker").display().to_string();
+    let root = root();
+    for (store, is_containerds) in [("pull-overlay", false), ("pull-snapshots", true)] {
+        let engine = Docker::start(&root, store, is_containerds, Network::OfTheMachine);
+        let pulled = engine.said(&["--config", &config, "pull", &image]);
+        assert!(pulled.contains(&digest), "{store}: {pulled}");
+        let ran = engine.said(&[&RUN[..], &[&image, "--version"]].concat());
+        assert!(ran.starts_with("yamllint "), "{store}: {ran}");
     }
 }
 
@@ -174,7 +203,7 @@ fn containerd_and_podman_take_and_run_the_archive() {
     succeeded(lath::run(home.path(), &["build", "yamllint", "-t", &tag, "-o", "image.tar"]));
     fs::copy(home.path().join("image.tar"), root.join("tmp/image.tar")).unwrap();
     for script in [CONTAINERD, PODMAN] {
-        let said = stdout_of(inside(&root, &["sh", "-ec", script, &tag]), "");
+        let said = stdout_of(inside(&root, Network::Own, &["sh", "-ec", script, &tag]), "");
         assert!(said.lines().any(|line| line.starts_with("yamllint ")), "{said}");
     }
 }

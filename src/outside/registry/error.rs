@@ -33,6 +33,10 @@ pub(crate) enum Task {
         digest: String,
         repository: String,
     },
+    /// To find out whether the user may write.
+    CheckPush {
+        repository: String,
+    },
     PushBlob {
         digest: String,
         repository: String,
@@ -57,6 +61,7 @@ impl fmt::Display for Task {
             Self::LogIn { registry } => write!(f, "log in to the registry `{registry}`"),
             Self::FetchManifest { image } => write!(f, "fetch the manifest of `{image}`"),
             Self::FetchBlob { digest, repository } => write!(f, "fetch the blob `{digest}` of `{repository}`"),
+            Self::CheckPush { repository } => write!(f, "write to `{repository}`"),
             Self::PushBlob { digest, repository } => write!(f, "push the blob `{digest}` to `{repository}`"),
             Self::PushManifest { image } => write!(f, "push the manifest of `{image}`"),
             Self::ListTags { repository } => write!(f, "list the tags of `{repository}`"),

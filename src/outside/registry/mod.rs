@@ -3,6 +3,7 @@
 //! Asynchronous inside, with methods that block. Its requests have the certificates, the proxies and the limits of all
 //! requests of lath.
 
+mod before_push;
 mod challenge;
 mod error;
 mod hosts;

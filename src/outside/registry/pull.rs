@@ -117,7 +117,11 @@ impl Registry {
         }
     }
 
-    async fn find_manifest_once(&self, access: &Access, image: &ImageReference) -> Result<BlobDigest, RegistryError> {
+    pub(super) async fn find_manifest_once(
+        &self,
+        access: &Access,
+        image: &ImageReference,
+    ) -> Result<BlobDigest, RegistryError> {
         let response = self.ask_for_manifest(access, image, Method::HEAD).await?;
         match (response.status(), digest_of(&response)) {
             (StatusCode::NOT_FOUND, _) => {

@@ -7,10 +7,10 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use super::EmitError;
+use super::contents::Contents;
 use super::place::Place;
 use crate::model::destination::Destination;
 use crate::model::digest::Digest;
-use crate::model::image::Image;
 use crate::outside::store::{Bucket, Store};
 
 /// The state of a file. If its contents change, the time of its change does too (stat(2), `st_ctime`).
@@ -36,19 +36,19 @@ impl State {
     }
 }
 
-/// Returns whether the file already contains `image`.
-pub(super) fn is_there(destination: &Destination, image: &Image, store: &Store) -> bool {
-    let Some((key, state)) = entry(destination, image) else { return false };
+/// Returns whether the file already contains the image.
+pub(super) fn is_there(destination: &Destination, contents: &Contents<'_>, store: &Store) -> bool {
+    let Some((key, state)) = entry(destination, contents) else { return false };
     store.entry::<State>(Bucket::WrittenFiles, &key).is_some_and(|written| written == state)
 }
 
 /// Records that the file was written now.
-pub(super) fn record(destination: &Destination, image: &Image, store: &Store) -> Result<(), EmitError> {
-    let Some((key, state)) = entry(destination, image) else { return Ok(()) };
+pub(super) fn record(destination: &Destination, contents: &Contents<'_>, store: &Store) -> Result<(), EmitError> {
+    let Some((key, state)) = entry(destination, contents) else { return Ok(()) };
     Ok(store.write_entry(Bucket::WrittenFiles, &key, &state)?)
 }
 
-fn entry(destination: &Destination, image: &Image) -> Option<(Digest, State)> {
+fn entry(destination: &Destination, contents: &Contents<'_>) -> Option<(Digest, State)> {
     let (Destination::Archive(path) | Destination::OciArchive { path, .. } | Destination::DockerArchive { path, .. }) =
         destination
     else {
@@ -56,7 +56,8 @@ fn entry(destination: &Destination, image: &Image) -> Option<(Digest, State)> {
     };
     let path = Place::of(path).ok()?.path;
     let absolute = std::path::absolute(&path).ok()?;
-    let words = [image.digest().0.prefixed(), image.name.clone(), destination.to_string()];
-    let fields = words.iter().map(String::as_bytes).chain([absolute.as_os_str().as_encoded_bytes()]);
+    let words = [contents.root.digest.0.prefixed(), destination.to_string()];
+    let words = words.iter().chain(&contents.names).map(String::as_bytes);
+    let fields = words.chain([absolute.as_os_str().as_encoded_bytes()]);
     Some((Digest::of_fields(fields), State::of(&path)?))
 }

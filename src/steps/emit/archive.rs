@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::blobs::blobs;
+use super::contents::{Contents, OnePlatform};
 use super::layout::{self, Name};
 use super::place::Place;
 use super::staged::StagedFile;
@@ -11,7 +11,6 @@ use super::{EmitError, parent, try_to_write};
 use crate::formats::oci::{DockerManifest, ImageLayout};
 use crate::formats::tarball;
 use crate::model::digest::Digest;
-use crate::model::image::Image;
 use crate::outside::staging;
 use crate::outside::store::Store;
 
@@ -47,25 +46,30 @@ pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
     })
 }
 
-pub(super) fn stage(path: &Path, image: &Image, form: &Form<'_>, store: &Store) -> Result<StagedFile, EmitError> {
+pub(super) fn stage(
+    path: &Path,
+    contents: &Contents<'_>,
+    form: &Form<'_>,
+    store: &Store,
+) -> Result<StagedFile, EmitError> {
     let failed = |source| EmitError::Write { path: path.to_owned(), source };
-    let name = Name::of(&image.name, form.name);
+    let names = Name::all(&contents.names, form.name);
     let mut file = StagedFile::new(path)?;
     let mut writer = io::BufWriter::with_capacity(1 << 20, file.writer());
     let mut documents = vec![
         ("oci-layout", serde_json::to_vec(&ImageLayout::default())?),
-        ("index.json", serde_json::to_vec(&layout::index(image, &name))?),
+        ("index.json", serde_json::to_vec(&layout::index(contents, &names))?),
     ];
-    if form.for_docker {
-        documents.push(("manifest.json", serde_json::to_vec(&docker_manifests(image, &name))?));
+    if let Some(first) = contents.first.as_ref().filter(|_| form.for_docker) {
+        documents.push(("manifest.json", serde_json::to_vec(&docker_manifests(first, &names))?));
     }
     for (name, bytes) in &documents {
-        tarball::write_file(&mut writer, name, bytes.len() as u64, image.epoch_secs, &mut bytes.as_slice())
+        tarball::write_file(&mut writer, name, bytes.len() as u64, contents.epoch_secs, &mut bytes.as_slice())
             .map_err(failed)?;
     }
-    for (digest, blob) in blobs(image) {
-        let (name, size_bytes) = (format!("blobs/sha256/{digest}"), blob.size_bytes());
-        tarball::write_file(&mut writer, &name, size_bytes, image.epoch_secs, &mut blob.reader(store))
+    for (digest, blob) in contents.files() {
+        let (name, size_bytes) = (format!("blobs/sha256/{digest}"), blob.size_bytes);
+        tarball::write_file(&mut writer, &name, size_bytes, contents.epoch_secs, &mut blob.reader(store)?)
             .map_err(failed)?;
     }
     writer.write_all(&tarball::END).map_err(failed)?;
@@ -76,22 +80,24 @@ pub(super) fn stage(path: &Path, image: &Image, form: &Form<'_>, store: &Store) 
 
 /// Returns the `manifest.json` of `docker save`, for engines that cannot read an OCI layout. They read one platform,
 /// which is the first.
-fn docker_manifests(image: &Image, name: &Name) -> [DockerManifest; 1] {
-    let first = image.platforms.first();
+fn docker_manifests(first: &OnePlatform, names: &[Name]) -> [DockerManifest; 1] {
     let blob = |digest: &Digest| format!("blobs/sha256/{digest}");
-    let layers = first.layers.iter().map(|layer| blob(&layer.digest.0)).collect();
-    [DockerManifest { config: blob(&first.config.digest.0), layers, repo_tags: vec![name.image.clone()] }]
+    let layers = first.layers.iter().map(blob).collect();
+    let repo_tags = names.iter().map(|name| name.image.clone()).collect();
+    [DockerManifest { config: blob(&first.config), layers, repo_tags }]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::image::Image;
 
     #[test]
     fn the_manifest_for_docker_has_these_bytes() {
-        let (image, name) = (Image::example(), Name::of("team/tool:1", None));
+        let (image, names) = (Image::example(), [Name::of("team/tool:1", None)]);
+        let first = Contents::of(&image).first.unwrap();
         assert_eq!(
-            serde_json::to_string(&docker_manifests(&image, &name)).unwrap(),
+            serde_json::to_string(&docker_manifests(&first, &names)).unwrap(),
             concat!(
                 r#"[{"Config":"blobs/sha256/b79606fb3afea5bd1609ed40b622142f1c98125abcfe89a76a661b0e8e343910","#,
                 r#""Layers":["blobs/sha256/dac1d7cfa95021764849fd102524e141488c5e3a90f861dbb5a12d9ac8584f85"],"#,

@@ -4,8 +4,8 @@ use tempfile::TempDir;
 
 use super::EmitError;
 use super::archive::{self, Form};
+use super::contents::Contents;
 use super::staged::StagedFile;
-use crate::model::image::Image;
 use crate::outside::store::StoreError;
 use crate::outside::world::World;
 
@@ -27,10 +27,13 @@ pub(super) fn refuse(name: &str, is_zstd: bool, world: &World) -> Result<(), Emi
     Ok(())
 }
 
-pub(super) fn stage<'a>(name: &str, image: &Image, world: &'a World) -> Result<Loading<'a>, EmitError> {
+pub(super) fn stage<'a>(name: &str, contents: &Contents<'_>, world: &'a World) -> Result<Loading<'a>, EmitError> {
     let home = world.store.temporary_dir()?;
-    let image = Image { name: name.to_owned(), ..image.clone() };
-    let staged = archive::stage(&home.path().join(ARCHIVE), &image, &Form::BOTH, &world.store);
+    // The image is loaded under all of its names, or only under the one that the destination has instead.
+    let is_own = contents.names.first().is_some_and(|own| own == name);
+    let names = if is_own { contents.names.clone() } else { vec![name.to_owned()] };
+    let contents = Contents { names, ..contents.clone() };
+    let staged = archive::stage(&home.path().join(ARCHIVE), &contents, &Form::BOTH, &world.store);
     staged.and_then(StagedFile::publish).map_err(|error| match error {
         // The archive is a file of the store, and not a destination of the user.
         EmitError::Write { path, source } => StoreError::Write { path, source }.into(),

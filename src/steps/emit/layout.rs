@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::blobs::blobs;
+use super::contents::Contents;
 use super::place::Place;
 use super::staged::StagedFile;
 use super::{EmitError, is_filled, try_to_write};
 use crate::formats::oci::{self, Descriptor, ImageLayout, Index};
-use crate::model::image::Image;
 use crate::model::image_name::qualified;
 use crate::outside::staging;
 use crate::outside::store::Store;
@@ -47,6 +46,22 @@ impl Name {
             Some(tag) => Self { reference: tag.to_owned(), image: whole(tag) },
         }
     }
+
+    /// Returns the names of an image with the names `own`. If the user wants a certain one, it is the only one. If two
+    /// images have the same tag, the reference of the second one is its whole name, because a layout has only one entry
+    /// for each reference.
+    pub(super) fn all(own: &[String], wanted: Option<&str>) -> Vec<Self> {
+        let own = if wanted.is_some() { &own[..own.len().min(1)] } else { own };
+        let mut names: Vec<Self> = Vec::new();
+        for own in own {
+            let mut name = Self::of(own, wanted);
+            if names.iter().any(|other| other.reference == name.reference) {
+                name.reference.clone_from(&name.image);
+            }
+            names.push(name);
+        }
+        names
+    }
 }
 
 /// The files of a layout that are written before the ones that it already contains are changed.
@@ -54,8 +69,8 @@ pub(super) struct StagedLayout {
     path: PathBuf,
     blobs: Vec<StagedFile>,
     folders: NewFolders,
-    entry: Descriptor,
-    reference: String,
+    /// The entries of the image in the index, each with its reference.
+    entries: BTreeMap<String, Descriptor>,
 }
 
 pub(super) fn refuse(place: &Place) -> Result<(), EmitError> {
@@ -87,25 +102,25 @@ fn is_begun(path: &Path) -> bool {
 pub(super) fn stage(
     path: &Path,
     reference: Option<&str>,
-    image: &Image,
+    contents: &Contents<'_>,
     store: &Store,
 ) -> Result<StagedLayout, EmitError> {
     let failed = |source| EmitError::Write { path: path.to_owned(), source };
-    let name = Name::of(&image.name, reference);
     let directory = path.join(BLOBS);
     let folders = NewFolders::make(&directory).map_err(failed)?;
     let mut staged = Vec::new();
-    for (digest, blob) in blobs(image) {
+    for (digest, blob) in contents.files() {
         let target = directory.join(digest.to_string());
-        if fs::metadata(&target).is_ok_and(|there| there.len() == blob.size_bytes()) {
+        if fs::metadata(&target).is_ok_and(|there| there.len() == blob.size_bytes) {
             continue;
         }
         let mut file = StagedFile::new(&target)?;
-        io::copy(&mut blob.reader(store), file.writer()).map_err(failed)?;
+        io::copy(&mut blob.reader(store)?, file.writer()).map_err(failed)?;
         staged.push(file);
     }
-    let entry = entry(image, &name);
-    Ok(StagedLayout { path: path.to_owned(), blobs: staged, folders, entry, reference: name.reference })
+    let names = Name::all(&contents.names, reference).into_iter();
+    let entries = names.map(|name| (name.reference.clone(), entry(contents, &name))).collect();
+    Ok(StagedLayout { path: path.to_owned(), blobs: staged, folders, entries })
 }
 
 impl StagedLayout {
@@ -121,23 +136,22 @@ impl StagedLayout {
         let layout = serde_json::to_vec(&ImageLayout::default())?;
         StagedFile::of(&self.path.join("oci-layout"), &layout)?.publish()?;
         let mut index = read_index(&self.path)?;
-        put(&mut index, self.entry, &self.reference);
+        self.entries.into_iter().for_each(|(reference, entry)| put(&mut index, entry, &reference));
         StagedFile::of(&self.path.join("index.json"), &serde_json::to_vec(&index)?)?.publish()
     }
 }
 
 /// Returns the `index.json` of a new layout with the image.
-pub(super) fn index(image: &Image, name: &Name) -> Index {
-    Index::new(vec![entry(image, name)], BTreeMap::new())
+pub(super) fn index(contents: &Contents<'_>, names: &[Name]) -> Index {
+    Index::new(names.iter().map(|name| entry(contents, name)).collect(), BTreeMap::new())
 }
 
-fn entry(image: &Image, name: &Name) -> Descriptor {
-    let document = image.index.as_ref().unwrap_or(&image.platforms.first().manifest);
+fn entry(contents: &Contents<'_>, name: &Name) -> Descriptor {
     let annotations = BTreeMap::from([
         (oci::REF_NAME.to_owned(), name.reference.clone()),
         (oci::IMAGE_NAME.to_owned(), qualified(&name.image)),
     ]);
-    Descriptor { annotations, ..Descriptor::of(document) }
+    Descriptor { annotations, ..Descriptor::of(contents.root) }
 }
 
 /// Adds `entry` to the index of a layout. It replaces the entries with the same name, and all others stay as they are.
@@ -160,6 +174,7 @@ fn read_index(path: &Path) -> Result<Index, EmitError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::image::Image;
 
     /// An entry of another program, with fields that lath does not know.
     const OTHER: &str = r#"{
@@ -171,10 +186,10 @@ mod tests {
 
     #[test]
     fn the_documents_of_a_layout_have_these_bytes() {
-        let (image, name) = (Image::example(), Name::of("team/tool:1", None));
+        let (image, names) = (Image::example(), [Name::of("team/tool:1", None)]);
         assert_eq!(serde_json::to_string(&ImageLayout::default()).unwrap(), r#"{"imageLayoutVersion":"1.0.0"}"#);
         assert_eq!(
-            serde_json::to_string(&index(&image, &name)).unwrap(),
+            serde_json::to_string(&index(&Contents::of(&image), &names)).unwrap(),
             concat!(
                 r#"{"manifests":[{"annotations":{"io.containerd.image.name":"docker.io/team/tool:1","#,
                 r#""org.opencontainers.image.ref.name":"1"},"#,
@@ -196,8 +211,9 @@ mod tests {
         std::fs::write(home.path().join("index.json"), text(old)).unwrap();
         let (image, name) = (Image::example(), Name::of("team/tool:1", None));
         let mut index = read_index(home.path()).unwrap();
-        put(&mut index, entry(&image, &name), &name.reference);
-        let new = serde_json::to_string(&entry(&image, &name)).unwrap();
+        let contents = Contents::of(&image);
+        put(&mut index, entry(&contents, &name), &name.reference);
+        let new = serde_json::to_string(&entry(&contents, &name)).unwrap();
         let mut expected: serde_json::Value = text(&new).parse().unwrap();
         expected["mediaType"] = oci::INDEX.into();
         assert_eq!(serde_json::to_value(&index).unwrap(), expected);
@@ -214,6 +230,18 @@ mod tests {
         assert_eq!(name("host:5000/tool", Some("2")), "2 host:5000/tool:2");
         assert_eq!(name("tool", Some("other:2")), "other:2 other:2");
         assert_eq!(name("tool", Some("host:5000/other")), "host:5000/other host:5000/other:latest");
+    }
+
+    #[test]
+    fn two_names_with_the_same_tag_have_different_references() {
+        let names = |own: &[&str], wanted| {
+            let own: Vec<String> = own.iter().copied().map(str::to_owned).collect();
+            let names = Name::all(&own, wanted).into_iter();
+            names.map(|name| format!("{} {}", name.reference, name.image)).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["a:1", "a:2"], None), ["1 a:1", "2 a:2"]);
+        assert_eq!(names(&["a:1", "h.io/b:1"], None), ["1 a:1", "h.io/b:1 h.io/b:1"]);
+        assert_eq!(names(&["a:1", "a:2"], Some("3")), ["3 a:3"]);
     }
 
     #[test]

@@ -4,12 +4,13 @@
 
 mod already;
 mod archive;
-mod blobs;
+mod contents;
 mod daemon;
 mod directory;
 mod document;
 mod layout;
 mod place;
+mod registry;
 mod staged;
 
 use std::io;
@@ -19,19 +20,23 @@ use fs_err as fs;
 use thiserror::Error;
 
 use self::archive::Form;
+pub(crate) use self::contents::{Blob, Bytes, Contents, OnePlatform};
 use self::daemon::Loading;
 use self::directory::StagedDirectory;
 use self::document::StagedDocument;
 use self::layout::StagedLayout;
 use self::place::Place;
+use self::registry::StagedTags;
 use self::staged::StagedFile;
 use crate::model::destination::Destination;
 use crate::model::event::Event;
 use crate::model::hint::{Hint, Hints, RequestHint};
-use crate::model::image::Image;
+use crate::model::image::{BlobDigest, Image};
 use crate::model::request::{Compression, OutputRequest};
 use crate::model::tree::Tree;
 use crate::outside::daemon::DaemonError;
+use crate::outside::images::ImagesError;
+use crate::outside::registry::RegistryError;
 use crate::outside::stage::StageError;
 use crate::outside::store::StoreError;
 use crate::outside::world::World;
@@ -58,6 +63,12 @@ pub(crate) enum EmitError {
     Daemon { name: String, source: DaemonError },
     #[error("cannot load `{name}`: {engine} does not read layers that are compressed with zstd")]
     Zstd { name: String, engine: String },
+    #[error("cannot push `{image}`")]
+    Push { image: String, source: RegistryError },
+    #[error(transparent)]
+    Source(Box<ImagesError>),
+    #[error("cannot read a blob of the image")]
+    Blob(#[source] io::Error),
     #[error("cannot write a document of the layout")]
     Document(#[from] serde_json::Error),
     #[error(transparent)]
@@ -90,6 +101,9 @@ impl Hints for EmitError {
         match self {
             Self::Fill { source, .. } => Some(source),
             Self::Daemon { source, .. } => Some(source),
+            Self::Push { source, .. } => Some(source),
+            Self::Source(error) => Some(&**error),
+            Self::Blob(error) => Some(error),
             Self::Store(error) => Some(error),
             _ => None,
         }
@@ -102,13 +116,23 @@ enum Ready<'a> {
     Layout(StagedLayout),
     Directory(StagedDirectory),
     Daemon(Loading<'a>),
+    Tags(StagedTags<'a>),
     Document(StagedDocument),
 }
 
-/// Returns each destination as the user would type it, with the image's digest.
+/// Returns each destination as the user would type it, with the image's digest. An image in a registry has the form that
+/// engines pull: `HOST/NAME:TAG@sha256:...`.
 pub(crate) fn named(image: &Image, destinations: &[Destination]) -> Vec<String> {
-    let digest = image.digest().0.prefixed();
-    destinations.iter().map(|destination| format!("{destination}@{digest}")).collect()
+    destinations.iter().map(|destination| named_with(destination, image.digest())).collect()
+}
+
+/// Returns the destination with the digest of the image.
+pub(crate) fn named_with(destination: &Destination, digest: BlobDigest) -> String {
+    let digest = digest.0.prefixed();
+    match destination {
+        Destination::Registry(image) => format!("{image}@{digest}"),
+        other => format!("{other}@{digest}"),
+    }
 }
 
 /// Writes the image to every destination, and `metadata`, the text of the receipt, to the file that the request
@@ -120,16 +144,42 @@ pub(crate) fn emit(
     request: &OutputRequest,
     world: &World,
 ) -> Result<(), EmitError> {
+    let receipt = request.metadata_file.as_deref().map(|path| Receipt { path, text: metadata });
+    let source = Source { contents: Contents::of(image), tree: Some(tree) };
+    write(&source, &request.destinations, receipt, world)
+}
+
+/// Writes an image that exists to a destination.
+pub(crate) fn emit_contents(contents: Contents<'_>, destination: &Destination, world: &World) -> Result<(), EmitError> {
+    write(&Source { contents, tree: None }, std::slice::from_ref(destination), None, world)
+}
+
+/// An image, and its tree if that is known.
+struct Source<'a> {
+    contents: Contents<'a>,
+    tree: Option<&'a Tree>,
+}
+
+/// The receipt as text, and its file.
+struct Receipt<'a> {
+    path: &'a Path,
+    text: &'a [u8],
+}
+
+/// Writes everything beside its destination, then gives all their names. Tags of registries are set last.
+fn write(
+    source: &Source<'_>,
+    destinations: &[Destination],
+    receipt: Option<Receipt<'_>>,
+    world: &World,
+) -> Result<(), EmitError> {
     let mut ready = Vec::new();
-    let is_new = |destination: &&Destination| !already::is_there(destination, image, &world.store);
-    let new: Vec<&Destination> = request.destinations.iter().filter(is_new).collect();
-    let staged = new.iter().try_for_each(|destination| {
-        ready.push(stage(destination, image, tree, world)?);
-        Ok(())
-    });
-    let staged = staged.and_then(|()| {
-        let Some(path) = &request.metadata_file else { return Ok(()) };
-        ready.push(Ready::Document(document::stage(&Place::of(path)?, metadata.to_vec())?));
+    let contents = &source.contents;
+    let is_new = |destination: &&Destination| !already::is_there(destination, contents, &world.store);
+    let new: Vec<&Destination> = destinations.iter().filter(is_new).collect();
+    let staged = stage_all(&new, source, world, &mut ready).and_then(|()| {
+        let Some(Receipt { path, text }) = receipt else { return Ok(()) };
+        ready.push(Ready::Document(document::stage(&Place::of(path)?, text.to_vec())?));
         Ok(())
     });
     if let Err(error) = staged {
@@ -142,29 +192,50 @@ pub(crate) fn emit(
         Ready::Layout(layout) => layout.publish(),
         Ready::Directory(directory) => directory.publish(),
         Ready::Daemon(loading) => loading.load(),
+        Ready::Tags(tags) => tags.publish(),
         Ready::Document(document) => document.publish(),
     })?;
-    new.into_iter().try_for_each(|destination| already::record(destination, image, &world.store))
+    new.into_iter().try_for_each(|destination| already::record(destination, contents, &world.store))
 }
 
-fn stage<'a>(destination: &Destination, image: &Image, tree: &Tree, world: &'a World) -> Result<Ready<'a>, EmitError> {
+/// Stages all destinations. Registries are the last ones, because what they get cannot be taken back.
+fn stage_all<'a>(
+    destinations: &[&'a Destination],
+    source: &Source<'_>,
+    world: &'a World,
+    ready: &mut Vec<Ready<'a>>,
+) -> Result<(), EmitError> {
+    for destination in destinations {
+        ready.extend(stage(destination, source, world)?);
+    }
+    ready.push(Ready::Tags(registry::stage(destinations, &source.contents, world)?));
+    Ok(())
+}
+
+/// Stages a destination. `None` for a registry, because all registries are staged together.
+fn stage<'a>(destination: &Destination, source: &Source<'_>, world: &'a World) -> Result<Option<Ready<'a>>, EmitError> {
+    let contents = &source.contents;
     let file = |path: &Path, form, name: Option<&String>| {
         let form = Form { name: name.map(String::as_str), ..form };
-        archive::stage(&Place::of(path)?.path, image, &form, &world.store).map(Ready::File)
+        archive::stage(&Place::of(path)?.path, contents, &form, &world.store).map(Ready::File)
     };
-    match destination {
-        Destination::Archive(path) => file(path, Form::BOTH, None),
-        Destination::DockerArchive { path, name } => file(path, Form::BOTH, name.as_ref()),
-        Destination::OciArchive { path, reference } => file(path, Form::OCI, reference.as_ref()),
+    let ready = match destination {
+        Destination::Archive(path) => file(path, Form::BOTH, None)?,
+        Destination::DockerArchive { path, name } => file(path, Form::BOTH, name.as_ref())?,
+        Destination::OciArchive { path, reference } => file(path, Form::OCI, reference.as_ref())?,
         Destination::Oci { path, reference } => {
             let place = Place::of(path)?;
-            layout::stage(&place.path, reference.as_deref(), image, &world.store).map(Ready::Layout)
+            Ready::Layout(layout::stage(&place.path, reference.as_deref(), contents, &world.store)?)
         }
         Destination::Directory(path) => {
-            directory::stage(&Place::of(path)?.path, tree, &world.store).map(Ready::Directory)
+            let none = Tree::default();
+            let tree = source.tree.unwrap_or(&none);
+            Ready::Directory(directory::stage(&Place::of(path)?.path, tree, &world.store)?)
         }
-        Destination::Daemon(name) => daemon::stage(name, image, world).map(Ready::Daemon),
-    }
+        Destination::Daemon(name) => Ready::Daemon(daemon::stage(name, contents, world)?),
+        Destination::Registry(_) => return Ok(None),
+    };
+    Ok(Some(ready))
 }
 
 /// Refuses every destination that cannot be written for so many platforms, before anything is downloaded.
@@ -196,6 +267,7 @@ pub(crate) fn refuse_hopeless(
                 claims.add(place, Shape::Folder)?;
             }
             Destination::Daemon(name) => daemon::refuse(name, is_zstd, world)?,
+            Destination::Registry(_) => {}
         }
         if is_zstd && matches!(destination, Destination::Archive(_) | Destination::DockerArchive { .. }) {
             let text = format!("Docker before 23.0 does not load `{destination}`: its layers are compressed with zstd");
@@ -207,11 +279,18 @@ pub(crate) fn refuse_hopeless(
         claims.add(place.clone(), Shape::File)?;
         document::refuse(&place)?;
     }
+    registry::refuse(&request.destinations, world)?;
     for Place { typed, path, .. } in claims.0.iter().map(|(place, _)| place).filter(|place| place.is_link()) {
         let text = format!("`{}` is a link: `{}` is written", typed.display(), path.display());
         world.listener.hear(Event::Note(text));
     }
     Ok(())
+}
+
+/// Refuses the destination of a copy if it cannot be written, before anything is read.
+pub(crate) fn refuse_copy(destination: &Destination, world: &World) -> Result<(), EmitError> {
+    let request = OutputRequest { destinations: vec![destination.clone()], ..OutputRequest::default() };
+    refuse_hopeless(&request, 1, Compression::Gzip(6), world)
 }
 
 /// Refuses a document that cannot be written, before anything is downloaded.

@@ -156,14 +156,15 @@ impl Shared {
         let state: u64 = state.and_then(|state| state.parse().ok()).ok_or_else(unknown)?;
         if self.settings.forgets_cut_uploads && state != length {
             storage.uploads.remove(&target.reference);
-            return Err(refused(400, "BLOB_UPLOAD_INVALID"));
+            return Err(refused(404, "BLOB_UPLOAD_INVALID"));
         }
         Ok(upload)
     }
 
     /// Checks that a chunk begins at the end of the last one, and has the length that it claims.
     fn check_range(&self, target: &Target, request: &Request, upload: &Upload) -> Result<(), Stopped> {
-        let Some(range) = request.header("content-range") else { return Ok(()) };
+        let range = request.header("content-range").filter(|_| self.settings.checks_order);
+        let Some(range) = range else { return Ok(()) };
         let (first, last) = range.split_once('-').unwrap_or_default();
         let (first, last) = (first.parse::<u64>(), last.parse::<u64>());
         let (Ok(first), Ok(last)) = (first, last) else { return Err(self.out_of_range(target, upload)) };

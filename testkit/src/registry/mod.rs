@@ -61,6 +61,7 @@ struct Settings {
     referrers: bool,
     absolute_locations: bool,
     forgets_cut_uploads: bool,
+    checks_order: bool,
     tags_page: usize,
     /// The most bytes, and the status if there would be more.
     quota: Option<(u64, u16)>,
@@ -93,6 +94,7 @@ impl Registry {
             referrers: true,
             absolute_locations: false,
             forgets_cut_uploads: false,
+            checks_order: true,
             tags_page: 100,
             quota: None,
         };
@@ -193,9 +195,15 @@ impl Registry {
         self.with(|settings| settings.absolute_locations = true)
     }
 
-    /// Like Docker's registry 2: an upload whose connection broke cannot be continued.
+    /// Like Docker's registry 2: an upload has only one valid URL, which each response renews. If a connection broke, there
+    /// was no response, and so the upload cannot be continued.
     pub fn forgets_cut_uploads(self) -> Self {
         self.with(|settings| settings.forgets_cut_uploads = true)
+    }
+
+    /// Like Docker's registry 2: the bytes of a chunk are added, whatever `Content-Range` is.
+    pub fn ignores_content_range(self) -> Self {
+        self.with(|settings| settings.checks_order = false)
     }
 
     /// Lists at most so many tags in one response.

@@ -1,0 +1,54 @@
+//! `lath copy`.
+
+use clap::Args;
+
+use crate::cli::command::{Call, Command};
+use crate::cli::failure::Failure;
+use crate::cli::layers::{Settings, Typed};
+use crate::cli::stack::Files;
+use crate::cli::values::usage;
+use crate::model::copy::CopyRequest;
+use crate::pipeline;
+use crate::present::summary;
+
+/// Copy an image with all its platforms between registries, layouts, archives and daemons
+#[derive(Debug, Args)]
+pub(super) struct Copy {
+    /// The image: `docker://HOST/NAME[:TAG]`, `oci:DIR[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME]` or `docker-daemon:NAME`
+    #[arg(value_name = "SRC")]
+    source: String,
+    /// The place of the copy, in the same forms
+    #[arg(value_name = "DEST")]
+    destination: String,
+    /// The only platform to copy, such as `linux/arm64` [default: all platforms]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+    /// The number of parallel transfers
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<usize>,
+}
+
+impl Typed for Copy {
+    fn typed(&self) -> Settings {
+        Settings { jobs: self.jobs, ..Settings::default() }
+    }
+}
+
+impl Command for Copy {
+    const FILES: Files = Files::User;
+
+    /// Copies the image. Its platform is only read from the command line, because `LATH_PLATFORM` and files are for
+    /// builds, and a copy with fewer platforms would be a surprise.
+    fn main(&self, call: &Call) -> Result<u8, Failure> {
+        let request = CopyRequest {
+            source: self.source.parse().map_err(usage)?,
+            destination: self.destination.parse().map_err(usage)?,
+            platform: self.platform.as_deref().map(str::parse).transpose().map_err(usage)?,
+        };
+        let world = call.open()?;
+        let copied = pipeline::copy(&request, &world).map_err(|error| Failure::of_build(&error))?;
+        call.screen.say(summary::summary_of_copy(&request, &copied));
+        call.screen.print(&copied.destination)?;
+        Ok(0)
+    }
+}

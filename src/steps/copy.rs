@@ -1,0 +1,250 @@
+//! An image that exists -> another place. Documents are copied byte by byte, so that digests stay the same wherever the
+//! destination can contain them (docs/decisions/0129-copies-of-images.md).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::formats::oci::{self, Descriptor, Manifest};
+use crate::model::copy::{Copied, CopyRequest};
+use crate::model::destination::Destination;
+use crate::model::digest::Digest;
+use crate::model::hint::{Hint, Hints, RequestHint};
+use crate::model::image::Document;
+use crate::model::image_name::is_image_name;
+use crate::model::image_source::ImageSource;
+use crate::model::platform::{Architecture, Platform};
+use crate::model::request::PackRequest;
+use crate::outside::images::{self, ImageDocument, ImageDoors, ImagesError, OpenImage, digest_of, parse};
+use crate::outside::world::World;
+use crate::steps::emit::{self, Blob, Bytes, Contents, EmitError, OnePlatform};
+
+/// How deep indexes may contain indexes.
+const MAX_DEPTH: usize = 4;
+/// An image with more manifests is refused, because an index of a few bytes could otherwise name one again and again.
+const MAX_DOCUMENTS: usize = 1_000;
+
+#[derive(Debug, Error)]
+pub(crate) enum CopyError {
+    #[error("cannot copy to `{0}`: an image is copied to a registry, a layout, an archive or a daemon")]
+    Folder(String),
+    #[error(
+        "cannot copy `{from}`: it has more than {MAX_DOCUMENTS} manifests, or indexes in more than {MAX_DEPTH} levels"
+    )]
+    TooMany { from: ImageSource },
+    #[error(transparent)]
+    Images(#[from] ImagesError),
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+}
+
+impl CopyError {
+    /// The path of the user that could not be written to.
+    pub(crate) fn destination(&self) -> Option<&Path> {
+        match self {
+            Self::Emit(error) => error.destination(),
+            _ => None,
+        }
+    }
+}
+
+impl Hints for CopyError {
+    fn own_hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Folder(_) => vec![Hint::Request(RequestHint::OtherDestination)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Images(error) => Some(error),
+            Self::Emit(error) => Some(error),
+            Self::Folder(_) | Self::TooMany { .. } => None,
+        }
+    }
+}
+
+/// Copies the image. The destination is refused before anything is read, if it cannot be written.
+pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyError> {
+    let CopyRequest { source, destination, platform } = request;
+    if let Destination::Directory(path) = destination {
+        return Err(CopyError::Folder(format!("dir:{}", path.display())));
+    }
+    emit::refuse_copy(destination, world)?;
+    let image = images::open(source, ImageDoors { store: &world.store, daemon: &world.daemon })?;
+    let whole = image.root().digest;
+    let chosen = chosen(&image, destination, *platform)?;
+    let root = match chosen {
+        Some(platform) => image.choose(platform)?.document,
+        None => image.root().clone(),
+    };
+    let graph = Graph::of(&image, root)?;
+    let contents = graph.contents(&image, name_of(source))?;
+    let copied = Copied {
+        destination: emit::named_with(destination, graph.root.digest),
+        digest: graph.root.digest,
+        source_digest: (whole != graph.root.digest).then_some(whole),
+        images: graph.manifests.len(),
+        blobs: contents.blobs.len(),
+        bytes: contents.blobs.values().map(|blob| blob.size_bytes).sum(),
+        platform: chosen,
+    };
+    emit::emit_contents(contents, destination, world)?;
+    Ok(copied)
+}
+
+/// Returns the platform that is copied, if it is only one of an index. A Docker archive and a daemon have one platform:
+/// that of this machine, unless the user wants another one.
+fn chosen(
+    image: &OpenImage<'_>,
+    destination: &Destination,
+    wanted: Option<Platform>,
+) -> Result<Option<Platform>, CopyError> {
+    let is_index = matches!(parse(image.root())?, ImageDocument::Index(_));
+    let has_one = matches!(destination, Destination::DockerArchive { .. } | Destination::Daemon(_));
+    let of_host = || Architecture::of_host().map(|architecture| Platform { architecture });
+    Ok(wanted.or_else(|| if is_index && has_one { of_host() } else { None }))
+}
+
+/// The name of the copy in an archive, if the destination gives none.
+fn name_of(source: &ImageSource) -> String {
+    let tagged = |name: String, tag: &Option<String>| match tag {
+        Some(tag) => format!("{name}:{tag}"),
+        None => name,
+    };
+    let stem = |path: &Path| path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("image").to_lowercase();
+    let name = match source {
+        ImageSource::Registry(image) => tagged(image.name(), &image.tag),
+        ImageSource::Daemon(name) => name.clone(),
+        ImageSource::DockerArchive { name: Some(name), .. } => name.clone(),
+        ImageSource::Oci { reference: Some(name), .. } | ImageSource::OciArchive { reference: Some(name), .. }
+            if name.contains(['/', ':']) =>
+        {
+            name.clone()
+        }
+        ImageSource::Oci { path, reference } | ImageSource::OciArchive { path, reference } => {
+            tagged(stem(path), reference)
+        }
+        ImageSource::DockerArchive { path, name: None } => stem(path),
+    };
+    if is_image_name(&name) { name } else { "image".to_owned() }
+}
+
+/// The documents of an image, and all that they name.
+struct Graph {
+    root: Document,
+    /// The documents below the root, each after those that it names.
+    documents: Vec<Document>,
+    /// The manifests among all of them, in the order of the index.
+    manifests: Vec<Manifest>,
+}
+
+impl Graph {
+    fn of(image: &OpenImage<'_>, root: Document) -> Result<Self, CopyError> {
+        let mut graph = Self { root: root.clone(), documents: Vec::new(), manifests: Vec::new() };
+        let mut seen = BTreeSet::from([root.digest.0]);
+        graph.add_children(image, &root, MAX_DEPTH, &mut seen)?;
+        Ok(graph)
+    }
+
+    /// Adds the documents that `document` names, or `document` to the manifests if it is one.
+    fn add_children(
+        &mut self,
+        image: &OpenImage<'_>,
+        document: &Document,
+        depth: usize,
+        seen: &mut BTreeSet<Digest>,
+    ) -> Result<(), CopyError> {
+        let index = match parse(document)? {
+            ImageDocument::Manifest(manifest) => {
+                self.manifests.push(manifest);
+                return Ok(());
+            }
+            ImageDocument::Index(index) => index,
+        };
+        let too_many = || CopyError::TooMany { from: image.source().clone() };
+        let depth = depth.checked_sub(1).ok_or_else(too_many)?;
+        for entry in &index.manifests {
+            if !seen.insert(digest_of(entry)?.0) {
+                continue;
+            }
+            if seen.len() > MAX_DOCUMENTS {
+                return Err(too_many());
+            }
+            let child = image.document(entry)?;
+            self.add_children(image, &child, depth, seen)?;
+            self.documents.push(child);
+        }
+        Ok(())
+    }
+
+    /// Returns the image as destinations take it. Its blobs are fetched when they are needed.
+    fn contents<'a>(&'a self, image: &'a OpenImage<'_>, name: String) -> Result<Contents<'a>, CopyError> {
+        let mut blobs = BTreeMap::new();
+        for manifest in &self.manifests {
+            blobs.insert(digest_of(&manifest.config)?.0, blob(image, &manifest.config, "config"));
+            for layer in manifest.layers.iter().filter(|layer| !is_elsewhere(layer)) {
+                let title = layer.annotations.get(oci::TITLE).map_or("layer", String::as_str);
+                blobs.insert(digest_of(layer)?.0, blob(image, layer, title));
+            }
+        }
+        let one = self.manifests.first().map(one_platform).transpose()?;
+        Ok(Contents {
+            names: vec![name],
+            epoch_secs: PackRequest::DEFAULT_EPOCH_SECS,
+            root: &self.root,
+            documents: self.documents.iter().collect(),
+            blobs,
+            first: one,
+            origin: match image.source() {
+                ImageSource::Registry(image) => Some(image),
+                _ => None,
+            },
+        })
+    }
+}
+
+fn one_platform(manifest: &Manifest) -> Result<OnePlatform, ImagesError> {
+    let layers = manifest.layers.iter().map(|layer| Ok(digest_of(layer)?.0)).collect::<Result<_, ImagesError>>()?;
+    Ok(OnePlatform { config: digest_of(&manifest.config)?.0, layers })
+}
+
+fn blob<'a>(image: &'a OpenImage<'_>, descriptor: &Descriptor, title: &str) -> Blob<'a> {
+    let size_bytes = descriptor.size;
+    let descriptor = descriptor.clone();
+    let fetch = move || image.blob(&descriptor).map_err(|error| EmitError::Source(Box::new(error)));
+    Blob { title: title.to_owned(), size_bytes, bytes: Bytes::Fetched(Arc::new(fetch)) }
+}
+
+/// Whether the publisher of a layer does not allow copies of it (image-spec, layer.md, "Non-Distributable Layers"). It
+/// stays at its own address.
+fn is_elsewhere(layer: &Descriptor) -> bool {
+    layer.media_type.contains("nondistributable") || layer.media_type.contains(".foreign.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_has_the_name_of_its_source() {
+        let table = [
+            ("docker://host:5000/a/b:1", "host:5000/a/b:1"),
+            ("docker://tool", "docker.io/library/tool:latest"),
+            ("oci:dir/layout", "layout"),
+            ("oci:layout:1", "layout:1"),
+            ("oci:layout:me/tool:1", "me/tool:1"),
+            ("oci-archive:My.tar:2", "my:2"),
+            ("docker-archive:d.tar", "d"),
+            ("docker-archive:d.tar:me/tool", "me/tool"),
+            ("docker-daemon:tool:3", "tool:3"),
+            ("oci:a b", "image"),
+        ];
+        for (source, name) in table {
+            assert_eq!(name_of(&source.parse().unwrap()), name, "{source}");
+        }
+    }
+}

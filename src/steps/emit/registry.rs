@@ -1,0 +1,200 @@
+//! Images in registries. Everything that a tag needs is pushed first, to all registries; the tags are set last, so that
+//! a push that fails never leaves a tag with an incomplete image (docs/decisions/0128-the-order-of-a-push.md).
+
+use std::io;
+use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::EmitError;
+use super::contents::{Blob, Bytes, Contents};
+use crate::model::destination::Destination;
+use crate::model::image::{BlobDescriptor, BlobDigest, Document};
+use crate::model::image_reference::ImageReference;
+use crate::outside::registry::{RegistryError, Upload};
+use crate::outside::world::World;
+
+/// Blobs that are fetched at the same time.
+const FETCHES: usize = 4;
+
+/// The tags that are still to be set.
+pub(super) struct StagedTags<'a> {
+    tags: Vec<&'a ImageReference>,
+    root: Document,
+    world: &'a World,
+}
+
+/// A repository and the tags in it.
+struct Target<'a> {
+    /// One of the tags. Its tag has no meaning for blobs.
+    image: &'a ImageReference,
+    tags: Vec<&'a ImageReference>,
+}
+
+/// Refuses a registry that cannot be reached, or that does not let the user write.
+pub(super) fn refuse(destinations: &[Destination], world: &World) -> Result<(), EmitError> {
+    targets(destinations).iter().try_for_each(|Target { image, .. }| {
+        let checked = world.registry.check_push(image);
+        checked.map_err(|source| failed(image, source))
+    })
+}
+
+/// Pushes everything except the tags to the registries of `destinations`. Nothing is sent to a repository whose tags
+/// already are this image.
+pub(super) fn stage<'a>(
+    destinations: &[&'a Destination],
+    contents: &Contents<'_>,
+    world: &'a World,
+) -> Result<StagedTags<'a>, EmitError> {
+    let targets = targets(destinations.iter().copied());
+    let pushes: usize = targets.iter().map(|target| target.tags.len()).sum();
+    let mut staged = StagedTags { tags: Vec::new(), root: contents.root.clone(), world };
+    let mut filled: Vec<&ImageReference> = Vec::new();
+    for Target { image, tags } in targets {
+        let unset = unset(&tags, contents.root.digest, world)?;
+        if unset.is_empty() {
+            filled.push(image);
+            continue;
+        }
+        fill(image, &filled, contents, world)?;
+        // If there is only one tag, its request sends the document.
+        if pushes > 1 {
+            put_by_digest(image, contents.root, world)?;
+        }
+        filled.push(image);
+        staged.tags.extend(unset);
+    }
+    Ok(staged)
+}
+
+impl StagedTags<'_> {
+    /// Sets the tags, in the order of the destinations.
+    pub(super) fn publish(self) -> Result<(), EmitError> {
+        self.tags.into_iter().try_for_each(|image| {
+            let pushed = self.world.registry.push_manifest(image, &self.root);
+            pushed.map_err(|source| failed(image, source))
+        })
+    }
+}
+
+/// Returns the repositories of `destinations`, in their order.
+fn targets<'a>(destinations: impl IntoIterator<Item = &'a Destination>) -> Vec<Target<'a>> {
+    let mut targets: Vec<Target<'a>> = Vec::new();
+    for destination in destinations {
+        let Destination::Registry(image) = destination else { continue };
+        match targets.iter_mut().find(|target| target.image.name() == image.name()) {
+            Some(target) => target.tags.push(image),
+            None => targets.push(Target { image, tags: vec![image] }),
+        }
+    }
+    targets
+}
+
+/// Returns the tags that are not `root`.
+fn unset<'a>(
+    tags: &[&'a ImageReference],
+    root: BlobDigest,
+    world: &World,
+) -> Result<Vec<&'a ImageReference>, EmitError> {
+    let mut unset = Vec::new();
+    for image in tags {
+        let there = world.registry.pushed_manifest(image).map_err(|source| failed(image, source))?;
+        if there != Some(root) {
+            unset.push(*image);
+        }
+    }
+    Ok(unset)
+}
+
+/// Pushes the blobs and the documents below the root to the repository of `image`, unless it has the root already,
+/// because a registry takes a document only after all that it names. `filled` are repositories that have the blobs.
+fn fill(
+    image: &ImageReference,
+    filled: &[&ImageReference],
+    contents: &Contents<'_>,
+    world: &World,
+) -> Result<(), EmitError> {
+    let root = image.with_digest(contents.root.digest);
+    if world.registry.pushed_manifest(&root).map_err(|source| failed(image, source))?.is_some() {
+        return Ok(());
+    }
+    fetch_missing(image, contents, world)?;
+    let uploads = uploads(image, filled, contents, world);
+    world.registry.push_blobs(image, &uploads).map_err(|source| failed(image, source))?;
+    contents.documents.iter().try_for_each(|document| put_by_digest(image, document, world))
+}
+
+fn put_by_digest(image: &ImageReference, document: &Document, world: &World) -> Result<(), EmitError> {
+    let pushed = world.registry.push_manifest(&image.with_digest(document.digest), document);
+    pushed.map_err(|source| failed(image, source))
+}
+
+fn uploads<'a>(
+    image: &ImageReference,
+    filled: &[&ImageReference],
+    contents: &'a Contents<'_>,
+    world: &'a World,
+) -> Vec<Upload<'a>> {
+    let same_registry = |other: &&&ImageReference| other.registry == image.registry && other.name() != image.name();
+    let repositories = |images: &[&ImageReference]| -> Vec<String> {
+        images.iter().filter(same_registry).map(|other| other.repository.clone()).collect()
+    };
+    let of_run = repositories(filled);
+    let of_origin = repositories(contents.origin.as_slice());
+    let upload = |(digest, blob): (_, &'a Blob<'_>)| Upload {
+        title: blob.title.clone(),
+        blob: BlobDescriptor { digest: BlobDigest(digest), size_bytes: blob.size_bytes },
+        open: Box::new(|| opened_apart(blob, world).map_err(io::Error::other)),
+        mount_from: match &blob.bytes {
+            Bytes::Fetched(_) => [of_run.as_slice(), &of_origin].concat(),
+            Bytes::Memory(_) | Bytes::Segments(_) => of_run.clone(),
+        },
+    };
+    contents.blobs.iter().map(|(digest, blob)| upload((*digest, blob))).collect()
+}
+
+/// Fetches the blobs of another place that the repository of `image` does not have, several at once. Blobs of the same
+/// registry are not fetched, because it can mount them.
+fn fetch_missing(image: &ImageReference, contents: &Contents<'_>, world: &World) -> Result<(), EmitError> {
+    if contents.origin.is_some_and(|origin| origin.registry == image.registry) {
+        return Ok(());
+    }
+    let mut all = Vec::new();
+    for (digest, blob) in &contents.blobs {
+        if let Bytes::Fetched(fetch) = &blob.bytes {
+            all.push((BlobDigest(*digest), fetch));
+        }
+    }
+    let workers = all.len().min(FETCHES);
+    let next = Mutex::new(all.into_iter());
+    let work = || {
+        loop {
+            let Some((digest, fetch)) = next.lock().unwrap_or_else(PoisonError::into_inner).next() else {
+                return Ok(());
+            };
+            if !world.registry.has_blob(image, &digest).map_err(|source| failed(image, source))? {
+                fetch()?;
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
+
+/// Opens a blob. If it must be fetched first, a thread of its own does this, because the client of the registry waits
+/// meanwhile, and a wait within a wait is not possible.
+fn opened_apart(blob: &Blob<'_>, world: &World) -> Result<Box<dyn io::Read + Send>, EmitError> {
+    match &blob.bytes {
+        Bytes::Memory(_) | Bytes::Segments(_) => blob.reader(&world.store),
+        Bytes::Fetched(_) => thread::scope(|scope| {
+            let reader = scope.spawn(|| blob.reader(&world.store));
+            reader.join().unwrap_or_else(|panic| resume_unwind(panic))
+        }),
+    }
+}
+
+fn failed(image: &ImageReference, source: RegistryError) -> EmitError {
+    EmitError::Push { image: image.to_string(), source }
+}

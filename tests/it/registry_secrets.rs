@@ -1,0 +1,151 @@
+//! Passwords and tokens of registries: they go to the registry and its token server only, and into no output, file or
+//! image.
+
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use testkit::registry::{Fault, Operation};
+use testkit::server::{Response, Server};
+use testkit::{Registry, RegistryServer};
+
+use crate::world::{World, lath, stdout};
+
+const USER: &str = "pusher";
+const PASSWORD: &str = "p4ss-of-the-registry";
+
+/// Returns the name and a password as headers and Docker's file have them.
+fn login_of(password: &str) -> String {
+    testkit::digest::base64(format!("{USER}:{password}").as_bytes())
+}
+
+/// Returns every file below `folder`.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+fn contains(bytes: &[u8], secret: &str) -> bool {
+    memchr::memmem::find(bytes, secret.as_bytes()).is_some()
+}
+
+/// Looks into a file, and also into its contents if it is compressed with gzip.
+fn file_contains(path: &Path, secret: &str) -> bool {
+    let bytes = fs_err::read(path).unwrap();
+    let mut unpacked = Vec::new();
+    // A file that is not gzip has no other contents.
+    let _ = flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked);
+    contains(&bytes, secret) || contains(&unpacked, secret)
+}
+
+/// A world, a registry that requires tokens, and everything that lath has written to its terminal.
+struct Site {
+    world: World,
+    registry: RegistryServer,
+    outputs: Vec<u8>,
+}
+
+impl Site {
+    /// Logs in. Docker's file is the only one that may contain the password.
+    fn new(registry: Registry) -> Self {
+        let mut site = Self { world: World::usual(), registry: registry.serve(), outputs: Vec::new() };
+        stdout(site.log_in(PASSWORD));
+        assert!(file_contains(&site.world.path("docker/config.json"), &login_of(PASSWORD)), "the scan finds a login");
+        site
+    }
+
+    fn run(&mut self, mut command: Command) -> Output {
+        let output = command.env("DOCKER_CONFIG", self.world.path("docker")).output().unwrap();
+        self.outputs.extend([output.stdout.as_slice(), &output.stderr].concat());
+        output
+    }
+
+    fn lath(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(lath());
+        command.current_dir(self.world.path("")).env_clear().env("LATH_CACHE_DIR", "cache").args(words);
+        command
+    }
+
+    fn log_in(&mut self, password: &str) -> Output {
+        let mut typed = tempfile::tempfile().unwrap();
+        typed.write_all(password.as_bytes()).unwrap();
+        typed.rewind().unwrap();
+        let mut command = self.lath(&["login", &self.registry.host(), "-u", USER, "--password-stdin"]);
+        command.stdin(typed);
+        self.run(command)
+    }
+
+    fn push(&mut self, tag: &str) -> Output {
+        let image = self.registry.image(tag);
+        let words = format!("tool -t {image} --push -v --metadata-file meta.json -o image.tar");
+        self.run(self.world.command(&words))
+    }
+
+    fn copy(&mut self, words: &[&str]) -> Output {
+        self.run(self.lath(&[&["copy"], words].concat()))
+    }
+
+    /// Searches outputs and files for the password, for each token, and for `others`.
+    fn assert_silent(&self, others: &[&str]) {
+        let known = self.registry.secrets();
+        let mut files = files(&self.world.path(""));
+        files.retain(|file| *file != self.world.path("docker/config.json"));
+        assert!(known.len() > 2 && files.len() > 20, "{} secrets, {} files", known.len(), files.len());
+        for secret in known.iter().map(String::as_str).chain(others.iter().copied()) {
+            assert!(!contains(&self.outputs, secret), "{secret} is in:\n{}", String::from_utf8_lossy(&self.outputs));
+            for file in &files {
+                assert!(!file_contains(file, secret), "{} contains {secret}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_password_or_token_of_a_registry_is_in_an_output_a_file_or_an_image() {
+    let mut site = Site::new(Registry::new().bearer(USER, PASSWORD).tokens_elsewhere().tokens_expire_after(3));
+    stdout(site.push("team/tool:1"));
+    // Errors are outputs, too.
+    site.registry.fault(Fault::on(Operation::PutManifest).always().status(403));
+    assert!(!site.push("team/tool:2").status.success());
+    site.registry.forget_faults();
+    assert!(!site.log_in("wr0ng-of-the-registry").status.success());
+    let image = format!("docker://{}", site.registry.image("team/tool:1"));
+    stdout(site.copy(&[&image, "oci:layout:1"]));
+    site.assert_silent(&["wr0ng-of-the-registry", &login_of("wr0ng-of-the-registry")]);
+}
+
+/// The host that a registry redirects to gets neither the password nor a token, and the token server gets no token.
+#[test]
+fn credentials_go_only_to_the_registry_and_its_token_server() {
+    let mut site = Site::new(Registry::new().bearer(USER, PASSWORD).tokens_elsewhere());
+    let other = Server::empty();
+    stdout(site.push("team/tool:1"));
+    let manifest = site.registry.manifest("team/tool", "1").unwrap().json();
+    let layers = manifest["layers"].as_array().unwrap().iter();
+    for descriptor in layers.chain([&manifest["config"]]) {
+        let digest = descriptor["digest"].as_str().unwrap();
+        other.set(&format!("/{digest}"), Response::ok(site.registry.blob("team/tool", digest).unwrap()));
+    }
+    site.registry.fault(Fault::on(Operation::GetBlob).always().redirect(&other.url("/{digest}")));
+    let image = format!("docker://{}", site.registry.image("team/tool:1"));
+    // Another cache, so that no blob is there.
+    fs_err::remove_dir_all(site.world.path("cache")).unwrap();
+    stdout(site.copy(&[&image, "oci:layout:1"]));
+    assert!(other.requests().len() > 1, "every blob comes from the other host");
+    for request in other.requests() {
+        let names: Vec<&String> = request.headers.keys().collect();
+        assert!(!request.headers.contains_key("authorization") && !request.headers.contains_key("cookie"), "{names:?}");
+    }
+    for exchange in site.registry.exchanges() {
+        let sent = exchange.headers.get("authorization").map(String::as_str);
+        let at_tokens = exchange.headers["host"] == site.registry.token_host();
+        assert_eq!(at_tokens, exchange.operation == Operation::Token, "{exchange:?}");
+        let allowed: &[Option<&str>] =
+            if at_tokens { &[None, Some("Basic <secret>")] } else { &[None, Some("Bearer <secret>")] };
+        assert!(allowed.contains(&sent), "{exchange:?}");
+    }
+}

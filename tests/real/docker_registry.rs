@@ -1,0 +1,137 @@
+//! Docker's own registry on loopback, open or with TLS and a password.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use testkit::client::Client;
+use testkit::digest::base64;
+use testkit::tls::Certificates;
+
+pub(crate) const USER: &str = "builder";
+pub(crate) const PASSWORD: &str = "hunter2-of-the-registry";
+/// The line of `htpasswd -B` for this user and password. The program is not installed everywhere.
+const HTPASSWD: &str = "builder:$2b$04$CKAv25uStpvzSmE600MYn.kVQKIOcMoWJGy/PnJj2fciDh/bIpdV.\n";
+
+/// A running registry. It stops when it is dropped.
+pub(crate) struct DockerRegistry {
+    child: Child,
+    /// The host and the port, as the names of images have them.
+    pub(crate) host: String,
+    folder: tempfile::TempDir,
+    certificates: Option<Certificates>,
+}
+
+impl DockerRegistry {
+    /// Starts a registry that is open for everybody, without TLS.
+    pub(crate) fn open() -> Self {
+        Self::start(None)
+    }
+
+    /// Starts a registry with a certificate of a private authority, which requires the user and the password.
+    pub(crate) fn protected() -> Self {
+        Self::start(Some(Certificates::for_loopback()))
+    }
+
+    fn start(certificates: Option<Certificates>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        // The registry cannot report a port that the kernel chooses.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let host = format!("127.0.0.1:{port}");
+        let mut config = format!(
+            "version: 0.1\nlog: {{level: debug}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\n\
+             http:\n  addr: {host}\n",
+            path("data")
+        );
+        if let Some(certificates) = &certificates {
+            let files = [
+                ("authority.pem", &certificates.authority_pem),
+                ("certificate.pem", &certificates.certificate_pem),
+                ("key.pem", &certificates.key_pem),
+                ("htpasswd", &HTPASSWD.to_owned()),
+            ];
+            for (name, text) in files {
+                fs_err::write(path(name), text).unwrap();
+            }
+            let (certificate, key, passwords) = (path("certificate.pem"), path("key.pem"), path("htpasswd"));
+            config.push_str(&format!("  tls: {{certificate: {certificate}, key: {key}}}\n"));
+            config.push_str(&format!("auth:\n  htpasswd: {{realm: registry, path: {passwords}}}\n"));
+        }
+        fs_err::write(path("config.yml"), config).unwrap();
+        let log = fs_err::File::create(path("log")).unwrap().into_file();
+        let mut command = Command::new("docker-registry");
+        command.args(["serve", &path("config.yml")]);
+        // One line for each request.
+        let requests = fs_err::File::create(path("requests")).unwrap().into_file();
+        command.stdin(Stdio::null()).stdout(requests).stderr(log);
+        let registry = Self { child: command.spawn().unwrap(), host, folder, certificates };
+        registry.wait_until_ready();
+        registry
+    }
+
+    fn wait_until_ready(&self) {
+        let begun = Instant::now();
+        while self.client().send("GET", "/v2/", &[], b"").is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the registry does not answer:\n{}", self.log());
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Returns a client with the password, if one is required.
+    pub(crate) fn client(&self) -> Client {
+        let client = Client::new(&self.host);
+        match &self.certificates {
+            Some(certificates) => client
+                .trusting(&certificates.authority_pem)
+                .authorized(&format!("Basic {}", base64(format!("{USER}:{PASSWORD}").as_bytes()))),
+            None => client,
+        }
+    }
+
+    /// Returns the file with the certificate of the authority.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.folder.path().join("authority.pem")
+    }
+
+    /// Returns what the registry has logged.
+    pub(crate) fn log(&self) -> String {
+        fs_err::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// Returns the requests so far, one per line: `... "GET /v2/ HTTP/1.1" 200 ...`.
+    pub(crate) fn requests(&self) -> String {
+        fs_err::read_to_string(self.folder.path().join("requests")).unwrap()
+    }
+
+    /// Returns the folder with everything that was pushed.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+}
+
+impl Drop for DockerRegistry {
+    fn drop(&mut self) {
+        // A process that has already ended needs no signal.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns the files below a folder.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs_err::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else {
+                found.push(entry.path());
+            }
+        }
+    }
+    found
+}
