@@ -2,9 +2,11 @@
 
 use clap::Args;
 
+use crate::cli::args::Registries;
 use crate::cli::command::{Call, Command};
+use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
-use crate::cli::layers::{Settings, Typed};
+use crate::cli::layers::{self, Settings, Typed};
 use crate::cli::stack::Files;
 use crate::cli::values::usage;
 use crate::model::copy::CopyRequest;
@@ -23,19 +25,41 @@ pub(super) struct Copy {
     /// The only platform to copy, such as `linux/arm64` [default: all platforms]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
+    #[command(flatten)]
+    transfers: Transfers,
+}
+
+/// How the bytes are sent. Only these options have variables.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How")]
+struct Transfers {
     /// The number of parallel transfers
     #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
+    #[command(flatten)]
+    registries: Registries,
+}
+
+impl Typed for Transfers {
+    fn typed(&self) -> Settings {
+        Settings { jobs: self.jobs, ..self.registries.typed() }
+    }
 }
 
 impl Typed for Copy {
     fn typed(&self) -> Settings {
-        Settings { jobs: self.jobs, ..Settings::default() }
+        // The destination decides for which registry `LATH_REGISTRY_USER` holds.
+        let output = Some(vec![self.destination.clone()]);
+        Settings { output, ..self.transfers.typed() }
     }
 }
 
 impl Command for Copy {
     const FILES: Files = Files::User;
+
+    fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {
+        layers::of_variables::<Transfers>(environment)
+    }
 
     /// Copies the image. Its platform is only read from the command line, because `LATH_PLATFORM` and files are for
     /// builds, and a copy with fewer platforms would be a surprise.

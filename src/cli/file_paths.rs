@@ -30,7 +30,7 @@ pub(super) struct Placed {
 }
 
 /// The options that the file of a project cannot set, and the reason for each.
-const REFUSED: [(&str, &str); 7] = [
+const REFUSED: [(&str, &str); 8] = [
     ("keyring", "it decides which signatures are trusted"),
     ("keyring-provider", "it starts a program of this machine"),
     ("ca", "it decides which servers are trusted"),

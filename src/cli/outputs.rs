@@ -61,6 +61,16 @@ fn destinations(settings: &Settings, names: &[String]) -> Result<Vec<Destination
     Ok(destinations)
 }
 
+/// Returns the registries of the names that are pushed. A name that is no name is refused elsewhere.
+pub(super) fn pushed_registries(settings: &Settings) -> Vec<String> {
+    if !settings.push.unwrap_or(false) {
+        return Vec::new();
+    }
+    let names = settings.tag.clone().unwrap_or_else(|| vec!["image".to_owned()]);
+    let images = names.iter().filter_map(|name| pushed(name, settings.repo.as_deref()).ok());
+    images.map(|image| image.registry).collect()
+}
+
 /// Returns the image in a registry to which `name` is pushed.
 fn pushed(name: &str, repo: Option<&str>) -> Result<ImageReference, Failure> {
     let whole = match repo.map(|repo| repo.trim_end_matches('/')) {
@@ -181,6 +191,8 @@ mod tests {
         for (name, repo, expected) in table {
             assert_eq!(pushed(name, repo).unwrap(), expected, "{name} {repo:?}");
         }
+        let settings: Settings = toml::from_str("tag = ['a.io/x', 'y']\nrepo = 'b.io'\npush = true").unwrap();
+        assert_eq!(pushed_registries(&settings), ["a.io", "b.io"]);
         assert!(pushed("tool", None).unwrap_err().contains("cannot push `tool`: the name has no registry"));
         for repo in ["https://me:secret@ghcr.io/team", "ghcr.io/team:1", "Team", "", "ghcr.io/a b", "/"] {
             let error = pushed("tool", Some(repo)).unwrap_err();

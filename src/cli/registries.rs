@@ -6,6 +6,7 @@ use crate::catalog::registries;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::Settings;
+use crate::cli::outputs;
 use crate::cli::values::{all, usage};
 use crate::model::image_reference::ImageReference;
 use crate::model::world_settings::RegistrySettings;
@@ -53,7 +54,7 @@ fn destinations(settings: &Settings) -> Vec<String> {
         let image = output.strip_prefix(DOCKER)?.parse::<ImageReference>();
         image.ok().map(|image| image.registry)
     });
-    images.collect::<BTreeSet<String>>().into_iter().collect()
+    images.chain(outputs::pushed_registries(settings)).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 /// Returns a mirror without its scheme.

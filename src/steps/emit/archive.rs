@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn the_manifest_for_docker_has_these_bytes() {
         let (image, names) = (Image::example(), [Name::of("team/tool:1", None)]);
-        let first = Contents::of(&image).first.unwrap();
+        let first = Contents::of(&image, None).first.unwrap();
         assert_eq!(
             serde_json::to_string(&docker_manifests(&first, &names)).unwrap(),
             concat!(

@@ -9,10 +9,14 @@ use std::sync::Arc;
 use fs_err as fs;
 
 use super::EmitError;
+use crate::formats::oci::Descriptor;
 use crate::model::digest::Digest;
-use crate::model::image::{Document, Image, Layer, LayerContents};
+use crate::model::image::{BlobDigest, Document, Image, Layer, LayerContents};
 use crate::model::image_reference::ImageReference;
+use crate::model::image_source::ImageSource;
+use crate::outside::images;
 use crate::outside::store::Store;
+use crate::outside::world::World;
 
 /// An image that is written to destinations.
 #[derive(Clone)]
@@ -40,6 +44,13 @@ pub(crate) struct OnePlatform {
     pub(crate) layers: Vec<Digest>,
 }
 
+/// The image that another one is built on.
+#[derive(Clone, Copy)]
+pub(crate) struct Base<'a> {
+    pub(crate) source: &'a ImageSource,
+    pub(crate) world: &'a World,
+}
+
 /// A config or a layer.
 #[derive(Clone)]
 pub(crate) struct Blob<'a> {
@@ -55,6 +66,8 @@ pub(crate) enum Bytes<'a> {
     Memory(&'a [u8]),
     /// Segments of the store.
     Segments(&'a [Digest]),
+    /// A blob of the store.
+    Kept(BlobDigest),
     /// Returns the file of the blob, which is fetched first if the store does not contain it.
     Fetched(Arc<Fetch<'a>>),
 }
@@ -69,18 +82,20 @@ impl Blob<'_> {
                 let paths: Vec<PathBuf> = segments.iter().map(|segment| store.segment_path(segment)).collect();
                 Box::new(Joined { paths: paths.into_iter(), current: None })
             }
+            Bytes::Kept(digest) => Box::new(fs::File::open(store.blob_path(digest)).map_err(EmitError::Blob)?),
             Bytes::Fetched(fetch) => Box::new(fs::File::open(fetch()?).map_err(EmitError::Blob)?),
         })
     }
 }
 
 impl<'a> Contents<'a> {
-    /// Returns the contents of an image that lath made.
-    pub(crate) fn of(image: &'a Image) -> Self {
+    /// Returns the contents of an image that lath made. The layers of a base image are
+    /// fetched from there if the store does not contain them and a destination needs their bytes.
+    pub(crate) fn of(image: &'a Image, base: Option<Base<'a>>) -> Self {
         let mut blobs = BTreeMap::new();
         for platform in &image.platforms {
             blobs.insert(platform.config.digest.0, in_memory("config", &platform.config));
-            blobs.extend(platform.layers.iter().map(|layer| (layer.digest.0, of_layer(layer))));
+            blobs.extend(platform.layers.iter().map(|layer| (layer.digest.0, of_layer(layer, base))));
         }
         let first = image.platforms.first();
         let manifests = image.platforms.iter().map(|platform| &platform.manifest);
@@ -94,7 +109,10 @@ impl<'a> Contents<'a> {
                 config: first.config.digest.0,
                 layers: first.layers.iter().map(|layer| layer.digest.0).collect(),
             }),
-            origin: None,
+            origin: match base {
+                Some(Base { source: ImageSource::Registry(image), .. }) => Some(image),
+                _ => None,
+            },
         }
     }
 
@@ -111,12 +129,31 @@ fn in_memory<'a>(title: &str, document: &'a Document) -> Blob<'a> {
     Blob { title: title.to_owned(), size_bytes, bytes: Bytes::Memory(&document.bytes) }
 }
 
-fn of_layer(layer: &Layer) -> Blob<'_> {
-    let bytes = match &layer.contents {
-        LayerContents::Segments(segments) => Bytes::Segments(segments),
-        LayerContents::Blob => Bytes::Segments(&[]),
+fn of_layer<'a>(layer: &'a Layer, base: Option<Base<'a>>) -> Blob<'a> {
+    let bytes = match (&layer.contents, base) {
+        (LayerContents::Segments(segments), _) => Bytes::Segments(segments),
+        (LayerContents::Blob, None) => Bytes::Kept(layer.digest),
+        (LayerContents::Blob, Some(base)) => Bytes::Fetched(Arc::new(move || base.layer(layer))),
     };
     Blob { title: layer.title.clone(), size_bytes: layer.size_bytes, bytes }
+}
+
+impl Base<'_> {
+    /// Returns the file of one of its layers.
+    fn layer(&self, layer: &Layer) -> Result<PathBuf, EmitError> {
+        let Self { source, world } = self;
+        if world.store.has_blob(&layer.digest, Some(layer.size_bytes)) {
+            return Ok(world.store.blob_path(&layer.digest));
+        }
+        let descriptor = Descriptor {
+            digest: layer.digest.0.prefixed(),
+            media_type: layer.media_type.clone(),
+            size: layer.size_bytes,
+            ..Descriptor::default()
+        };
+        let fetched = images::open(source, world.image_doors()).and_then(|image| image.blob(&descriptor));
+        fetched.map_err(|error| EmitError::Source(Box::new(error)))
+    }
 }
 
 /// Reads files one after the other.

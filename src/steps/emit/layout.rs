@@ -189,7 +189,7 @@ mod tests {
         let (image, names) = (Image::example(), [Name::of("team/tool:1", None)]);
         assert_eq!(serde_json::to_string(&ImageLayout::default()).unwrap(), r#"{"imageLayoutVersion":"1.0.0"}"#);
         assert_eq!(
-            serde_json::to_string(&index(&Contents::of(&image), &names)).unwrap(),
+            serde_json::to_string(&index(&Contents::of(&image, None), &names)).unwrap(),
             concat!(
                 r#"{"manifests":[{"annotations":{"io.containerd.image.name":"docker.io/team/tool:1","#,
                 r#""org.opencontainers.image.ref.name":"1"},"#,
@@ -211,7 +211,7 @@ mod tests {
         std::fs::write(home.path().join("index.json"), text(old)).unwrap();
         let (image, name) = (Image::example(), Name::of("team/tool:1", None));
         let mut index = read_index(home.path()).unwrap();
-        let contents = Contents::of(&image);
+        let contents = Contents::of(&image, None);
         put(&mut index, entry(&contents, &name), &name.reference);
         let new = serde_json::to_string(&entry(&contents, &name)).unwrap();
         let mut expected: serde_json::Value = text(&new).parse().unwrap();

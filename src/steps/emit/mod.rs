@@ -145,7 +145,7 @@ pub(crate) fn emit(
     world: &World,
 ) -> Result<(), EmitError> {
     let receipt = request.metadata_file.as_deref().map(|path| Receipt { path, text: metadata });
-    let source = Source { contents: Contents::of(image), tree: Some(tree) };
+    let source = Source { contents: Contents::of(image, None), tree: Some(tree) };
     write(&source, &request.destinations, receipt, world)
 }
 

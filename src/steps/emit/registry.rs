@@ -147,7 +147,7 @@ fn uploads<'a>(
         open: Box::new(|| opened_apart(blob, world).map_err(io::Error::other)),
         mount_from: match &blob.bytes {
             Bytes::Fetched(_) => [of_run.as_slice(), &of_origin].concat(),
-            Bytes::Memory(_) | Bytes::Segments(_) => of_run.clone(),
+            Bytes::Memory(_) | Bytes::Segments(_) | Bytes::Kept(_) => of_run.clone(),
         },
     };
     contents.blobs.iter().map(|(digest, blob)| upload((*digest, blob))).collect()
@@ -187,7 +187,7 @@ fn fetch_missing(image: &ImageReference, contents: &Contents<'_>, world: &World)
 /// meanwhile, and a wait within a wait is not possible.
 fn opened_apart(blob: &Blob<'_>, world: &World) -> Result<Box<dyn io::Read + Send>, EmitError> {
     match &blob.bytes {
-        Bytes::Memory(_) | Bytes::Segments(_) => blob.reader(&world.store),
+        Bytes::Memory(_) | Bytes::Segments(_) | Bytes::Kept(_) => blob.reader(&world.store),
         Bytes::Fetched(_) => thread::scope(|scope| {
             let reader = scope.spawn(|| blob.reader(&world.store));
             reader.join().unwrap_or_else(|panic| resume_unwind(panic))

@@ -1,12 +1,16 @@
 //! An image that exists -> another place. Documents are copied byte by byte, so that digests stay the same wherever the
 //! destination can contain them (docs/decisions/0129-copies-of-images.md).
 
+mod packed;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use self::packed::Packed;
 use crate::formats::oci::{self, Descriptor, Manifest};
 use crate::model::copy::{Copied, CopyRequest};
 use crate::model::destination::Destination;
@@ -17,7 +21,7 @@ use crate::model::image_name::is_image_name;
 use crate::model::image_source::ImageSource;
 use crate::model::platform::{Architecture, Platform};
 use crate::model::request::PackRequest;
-use crate::outside::images::{self, ImageDocument, ImageDoors, ImagesError, OpenImage, digest_of, parse};
+use crate::outside::images::{self, ImageDocument, ImagesError, OpenImage, digest_of, parse};
 use crate::outside::world::World;
 use crate::steps::emit::{self, Blob, Bytes, Contents, EmitError, OnePlatform};
 
@@ -34,6 +38,8 @@ pub(crate) enum CopyError {
         "cannot copy `{from}`: it has more than {MAX_DOCUMENTS} manifests, or indexes in more than {MAX_DEPTH} levels"
     )]
     TooMany { from: ImageSource },
+    #[error("cannot compress a layer")]
+    Compress(#[source] io::Error),
     #[error(transparent)]
     Images(#[from] ImagesError),
     #[error(transparent)]
@@ -62,6 +68,7 @@ impl Hints for CopyError {
         match self {
             Self::Images(error) => Some(error),
             Self::Emit(error) => Some(error),
+            Self::Compress(error) => Some(error),
             Self::Folder(_) | Self::TooMany { .. } => None,
         }
     }
@@ -74,19 +81,24 @@ pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyE
         return Err(CopyError::Folder(format!("dir:{}", path.display())));
     }
     emit::refuse_copy(destination, world)?;
-    let image = images::open(source, ImageDoors { store: &world.store, daemon: &world.daemon })?;
+    let image = images::open(source, world.image_doors())?;
     let whole = image.root().digest;
     let chosen = chosen(&image, destination, *platform)?;
     let root = match chosen {
         Some(platform) => image.choose(platform)?.document,
         None => image.root().clone(),
     };
-    let graph = Graph::of(&image, root)?;
+    let mut graph = Graph::of(&image, root)?;
+    // A Docker archive has no manifest of its own.
+    let is_made = matches!(source, ImageSource::DockerArchive { .. } | ImageSource::Daemon(_));
+    if is_made && !has_one_platform(destination) {
+        graph = graph.compressed(&image, world)?;
+    }
     let contents = graph.contents(&image, name_of(source))?;
     let copied = Copied {
         destination: emit::named_with(destination, graph.root.digest),
         digest: graph.root.digest,
-        source_digest: (whole != graph.root.digest).then_some(whole),
+        source_digest: (whole != graph.root.digest && !is_made).then_some(whole),
         images: graph.manifests.len(),
         blobs: contents.blobs.len(),
         bytes: contents.blobs.values().map(|blob| blob.size_bytes).sum(),
@@ -104,9 +116,12 @@ fn chosen(
     wanted: Option<Platform>,
 ) -> Result<Option<Platform>, CopyError> {
     let is_index = matches!(parse(image.root())?, ImageDocument::Index(_));
-    let has_one = matches!(destination, Destination::DockerArchive { .. } | Destination::Daemon(_));
     let of_host = || Architecture::of_host().map(|architecture| Platform { architecture });
-    Ok(wanted.or_else(|| if is_index && has_one { of_host() } else { None }))
+    Ok(wanted.or_else(|| if is_index && has_one_platform(destination) { of_host() } else { None }))
+}
+
+fn has_one_platform(destination: &Destination) -> bool {
+    matches!(destination, Destination::DockerArchive { .. } | Destination::Daemon(_))
 }
 
 /// The name of the copy in an archive, if the destination gives none.
@@ -140,14 +155,32 @@ struct Graph {
     documents: Vec<Document>,
     /// The manifests among all of them, in the order of the index.
     manifests: Vec<Manifest>,
+    packed: Option<Packed>,
 }
 
 impl Graph {
     fn of(image: &OpenImage<'_>, root: Document) -> Result<Self, CopyError> {
-        let mut graph = Self { root: root.clone(), documents: Vec::new(), manifests: Vec::new() };
+        let mut graph = Self { root: root.clone(), documents: Vec::new(), manifests: Vec::new(), packed: None };
         let mut seen = BTreeSet::from([root.digest.0]);
         graph.add_children(image, &root, MAX_DEPTH, &mut seen)?;
         Ok(graph)
+    }
+
+    /// Returns the image with compressed layers.
+    fn compressed(self, image: &OpenImage<'_>, world: &World) -> Result<Self, CopyError> {
+        let [manifest] = self.manifests.as_slice() else { return Ok(self) };
+        if manifest.layers.iter().all(|layer| layer.media_type != oci::LAYER) {
+            return Ok(self);
+        }
+        let packed = packed::pack(image, manifest, &world.store)?;
+        let graph = Self::of(image, packed.root.clone())?;
+        Ok(Self { packed: Some(packed), ..graph })
+    }
+
+    /// Returns the file of a layer that was compressed for this copy.
+    fn packed_file(&self, layer: &Descriptor) -> Result<Option<&PathBuf>, ImagesError> {
+        let digest = digest_of(layer)?.0;
+        Ok(self.packed.as_ref().and_then(|packed| packed.files.get(&digest)))
     }
 
     /// Adds the documents that `document` names, or `document` to the manifests if it is one.
@@ -188,7 +221,11 @@ impl Graph {
             blobs.insert(digest_of(&manifest.config)?.0, blob(image, &manifest.config, "config"));
             for layer in manifest.layers.iter().filter(|layer| !is_elsewhere(layer)) {
                 let title = layer.annotations.get(oci::TITLE).map_or("layer", String::as_str);
-                blobs.insert(digest_of(layer)?.0, blob(image, layer, title));
+                let blob = match self.packed_file(layer)? {
+                    Some(file) => of_file(file, layer.size),
+                    None => blob(image, layer, title),
+                };
+                blobs.insert(digest_of(layer)?.0, blob);
             }
         }
         let one = self.manifests.first().map(one_platform).transpose()?;
@@ -217,6 +254,11 @@ fn blob<'a>(image: &'a OpenImage<'_>, descriptor: &Descriptor, title: &str) -> B
     let descriptor = descriptor.clone();
     let fetch = move || image.blob(&descriptor).map_err(|error| EmitError::Source(Box::new(error)));
     Blob { title: title.to_owned(), size_bytes, bytes: Bytes::Fetched(Arc::new(fetch)) }
+}
+
+fn of_file(file: &Path, size_bytes: u64) -> Blob<'_> {
+    let bytes = Bytes::Fetched(Arc::new(|| Ok(file.to_owned())));
+    Blob { title: "layer".to_owned(), size_bytes, bytes }
 }
 
 /// Whether the publisher of a layer does not allow copies of it (image-spec, layer.md, "Non-Distributable Layers"). It
