@@ -1,0 +1,151 @@
+//! `lath copy`: images keep their digests, and nothing incomplete gets a name.
+
+use std::process::{Command, Output};
+
+use testkit::registry::Operation;
+use testkit::{Registry, oci};
+
+use crate::world::{World, lath, limited, stdout};
+
+fn copy(world: &World, words: &str) -> Output {
+    let mut command = Command::new(lath());
+    command.current_dir(world.path("")).env_clear().env("LATH_CACHE_DIR", "copies").arg("copy");
+    command.args(words.split_whitespace()).output().unwrap()
+}
+
+/// Returns the error of a copy that must fail.
+fn refusal(world: &World, words: &str) -> String {
+    let output = copy(world, words);
+    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    format!("exit {}\n{}", output.status.code().unwrap(), world.error_in(&said))
+}
+
+/// A layout `oci:layout:1` with an image for two platforms, and its digest.
+fn layout() -> (World, String) {
+    let world = World::usual();
+    stdout(world.build("tool -t tool:1 --platform linux/arm64 -o oci:layout"));
+    let digest = oci::check(&world.path("layout")).unwrap().digest;
+    (world, digest)
+}
+
+#[test]
+fn an_index_keeps_its_digest_in_every_format_that_can_contain_it() {
+    let (world, digest) = layout();
+    let registry = Registry::new().serve();
+    let name = registry.image("team/tool:1");
+    assert_eq!(stdout(copy(&world, &format!("oci:layout docker://{name}"))), format!("{name}@{digest}\n"));
+    assert_eq!(registry.tags("team/tool")["1"], digest);
+    assert_eq!(registry.manifest("team/tool", "1").unwrap().json()["manifests"].as_array().unwrap().len(), 2);
+    let puts = registry.exchanges_of(Operation::PutManifest);
+    assert_eq!(puts.last().unwrap().reference, "1", "the tag is set last");
+    for destination in ["oci:again:2", "oci-archive:a.tar", "b.tar"] {
+        let printed = stdout(copy(&world, &format!("docker://{name} {destination}")));
+        assert_eq!(printed, format!("{destination}@{digest}\n"));
+    }
+    for (path, reference) in [("again", "2"), ("a.tar", "1"), ("b.tar", "1")] {
+        let image = oci::check(&world.path(path)).unwrap();
+        assert_eq!((image.digest, image.platforms.len()), (digest.clone(), 2), "{path}");
+        assert_eq!(image.names, [reference], "{path}");
+    }
+    // The archive with both formats has a manifest for Docker, too.
+    assert_eq!(stdout(copy(&world, "oci-archive:a.tar oci:last")), format!("oci:last@{digest}\n"));
+}
+
+#[test]
+fn a_copy_within_a_registry_sends_and_fetches_no_blob() {
+    let (world, digest) = layout();
+    let registry = Registry::new().serve();
+    let [from, to] = ["a:1", "b:1"].map(|name| registry.image(name));
+    stdout(copy(&world, &format!("oci:layout docker://{from}")));
+    registry.forget_exchanges();
+    assert_eq!(stdout(copy(&world, &format!("docker://{from} docker://{to}"))), format!("{to}@{digest}\n"));
+    let sent = [Operation::SinglePost, Operation::UploadChunk, Operation::FinishUpload, Operation::GetBlob];
+    assert_eq!(sent.map(|operation| registry.count(operation)), [0; 4]);
+    assert!(registry.count(Operation::Mount) > 0);
+    // Between two registries, every blob is fetched once and sent once.
+    let other = Registry::new().serve();
+    stdout(copy(&world, &format!("docker://{from} docker://{}", other.image("c:1"))));
+    let blobs = registry.count(Operation::GetBlob);
+    assert_eq!(other.tags("c")["1"], digest);
+    stdout(copy(&world, &format!("docker://{from} docker://{}", other.image("c:2"))));
+    assert_eq!(registry.count(Operation::GetBlob), blobs);
+    // A registry that cannot mount gets the bytes.
+    let plain = Registry::new().refuses_mounts().serve();
+    let [from, to] = ["a:1", "b:1"].map(|name| plain.image(name));
+    stdout(copy(&world, &format!("oci:layout docker://{from}")));
+    assert_eq!(stdout(copy(&world, &format!("docker://{from} docker://{to}"))), format!("{to}@{digest}\n"));
+}
+
+#[test]
+fn one_platform_is_chosen_for_formats_that_contain_one() {
+    let (world, digest) = layout();
+    let platforms = oci::check(&world.path("layout")).unwrap().platforms;
+    let output = copy(&world, "oci:layout:1 docker-archive:d.tar:tool:1 --platform linux/arm64");
+    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(said.contains("\nplatform: linux/arm64\n") && said.contains(&digest), "{said}");
+    let image = oci::check(&world.path("d.tar")).unwrap();
+    let of = |platform: &str| platforms.iter().find(|one| one.platform == platform).unwrap().config.clone();
+    assert_eq!(image.platforms.len(), 1);
+    assert_eq!(image.platforms[0].config, of("linux/arm64"));
+    assert_eq!(image.docker_tags, ["tool:1"]);
+    assert_eq!(stdout(output), format!("docker-archive:d.tar:tool:1@{}\n", image.digest));
+    let error = refusal(&world, "oci:layout docker-archive:e.tar --platform linux/riscv64");
+    assert!(error.contains("cannot build for the platform `linux/riscv64`"), "{error}");
+}
+
+#[test]
+fn a_damaged_source_gets_no_name() {
+    let (world, _) = layout();
+    let layer = oci::check(&world.path("layout")).unwrap().platforms[0].manifest["layers"][0].clone();
+    let path = world.path("layout/blobs/sha256").join(layer["digest"].as_str().unwrap().trim_start_matches("sha256:"));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[20] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let registry = Registry::new().serve();
+    refusal(&world, &format!("oci:layout docker://{}", registry.image("tool:1")));
+    assert!(registry.tags("tool").is_empty() && registry.count(Operation::PutManifest) == 0);
+    refusal(&world, "oci:layout oci-archive:a.tar");
+    assert!(!world.path("a.tar").exists() && world.leftovers().is_empty());
+}
+
+#[test]
+fn what_cannot_be_copied_is_told() {
+    let (world, _) = layout();
+    let table = ["oci:layout dir:root", "oci:nowhere oci:x", "oci:layout:9 oci:x", "tool oci:x", "oci:layout docker:x"];
+    let errors = table.map(|words| format!("$ {words}\n{}\n", refusal(&world, words)));
+    insta::assert_snapshot!(errors.join("\n"), @"");
+}
+
+#[test]
+fn a_blob_is_never_in_memory_as_a_whole() {
+    const LAYER_BYTES: usize = 192 << 20;
+    let world = World::usual();
+    let write = |bytes: &[u8]| {
+        let digest = testkit::registry::digest(bytes);
+        let path = world.path("large/blobs/sha256").join(digest.trim_start_matches("sha256:"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+        serde_json::json!({ "digest": digest, "size": bytes.len() })
+    };
+    let typed = |mut descriptor: serde_json::Value, kind: &str| {
+        descriptor["mediaType"] = format!("application/vnd.oci.image.{kind}").into();
+        descriptor
+    };
+    let layer = typed(write(&vec![0; LAYER_BYTES]), "layer.v1.tar");
+    let config = serde_json::json!({ "architecture": "amd64", "os": "linux", "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] } });
+    let config = typed(write(&serde_json::to_vec(&config).unwrap()), "config.v1+json");
+    let manifest =
+        typed(serde_json::json!({ "schemaVersion": 2, "config": config, "layers": [layer] }), "manifest.v1+json");
+    let manifest = typed(write(&serde_json::to_vec(&manifest).unwrap()), "manifest.v1+json");
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [manifest] });
+    std::fs::write(world.path("large/index.json"), serde_json::to_vec(&index).unwrap()).unwrap();
+    std::fs::write(world.path("large/oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    let registry = Registry::new().serve();
+    let mut command = Command::new(lath());
+    command.current_dir(world.path("")).env_clear().env("LATH_CACHE_DIR", "copies");
+    command.args(["copy", "oci:large", &format!("docker://{}", registry.image("large:1"))]);
+    let Some(mut little) = limited(&command, &[&format!("--data={}", 128 << 20)]) else { return };
+    stdout(little.output().unwrap());
+    assert_eq!(registry.tags("large")["1"], manifest["digest"].as_str().unwrap());
+}
