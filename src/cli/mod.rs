@@ -237,6 +237,7 @@ mod tests {
         lock: requirements constraint extra all-extras group package with recommends python base platform copy trim keep shell output vendor upgrade upgrade-package check offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs
         dockerfile: style fat from ca builder build engine no-cache requirements constraint extra all-extras group package with recommends python base platform copy image bytecode script module entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output check no-verify offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs user-base
         compare: requirements constraint extra all-extras group package with recommends python base platform copy image trim keep shell bytecode script module user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs compression measure from ca engine json svg apt
+        copy: platform jobs insecure-registry registry-mirror
         init: force
         config:
         show: image json defaults

@@ -33,7 +33,7 @@ use crate::outside::store::{self, Amount, StoreError};
 use crate::present::json;
 use crate::steps::assemble::assemble;
 use crate::steps::compile::{Workbench, compile};
-use crate::steps::copy;
+use crate::steps::emit::copy;
 use crate::steps::emit::{self, EmitError, emit, refuse_hopeless};
 use crate::steps::launch::{Programs, launch, zone_warning};
 use crate::steps::pack::pack;

@@ -3,7 +3,6 @@
 pub(crate) mod assemble;
 pub(crate) mod base;
 pub(crate) mod compile;
-pub(crate) mod copy;
 pub(crate) mod emit;
 pub(crate) mod fetch;
 pub(crate) mod launch;

@@ -114,7 +114,30 @@ fn what_cannot_be_copied_is_told() {
     let (world, _) = layout();
     let table = ["oci:layout dir:root", "oci:nowhere oci:x", "oci:layout:9 oci:x", "tool oci:x", "oci:layout docker:x"];
     let errors = table.map(|words| format!("$ {words}\n{}\n", refusal(&world, words)));
-    insta::assert_snapshot!(errors.join("\n"), @"");
+    insta::assert_snapshot!(errors.join("\n"), @"
+    $ oci:layout dir:root
+    exit 1
+    error: cannot copy to `dir:root`: an image is copied to a registry, a layout, an archive or a daemon
+
+    $ oci:nowhere oci:x
+    exit 1
+    error: cannot open the image `oci:nowhere`
+      cause: cannot read the image
+      cause: failed to open file `nowhere/index.json`: No such file or directory (os error 2)
+
+    $ oci:layout:9 oci:x
+    exit 1
+    error: cannot open the image `oci:layout:9`
+      cause: cannot find the image `9`: there is only `1`
+
+    $ tool oci:x
+    exit 2
+    error: cannot read `tool` as the place of an image: write `docker://HOST/NAME[:TAG]`, `oci:PATH[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME:TAG]` or `docker-daemon:NAME[:TAG]`
+
+    $ oci:layout docker:x
+    exit 2
+    error: cannot read the destination `docker:x`: write `PATH.tar`, `docker://HOST/NAME[:TAG]`, `oci:PATH[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME:TAG]`, `dir:PATH` or `docker-daemon:NAME[:TAG]`
+    ");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod already;
 mod archive;
 mod contents;
+pub(crate) mod copy;
 mod daemon;
 mod directory;
 mod document;

@@ -15,7 +15,7 @@ use crate::formats::oci::{self, Descriptor, Manifest};
 use crate::model::copy::{Copied, CopyRequest};
 use crate::model::destination::Destination;
 use crate::model::digest::Digest;
-use crate::model::hint::{Hint, Hints, RequestHint};
+use crate::model::hint::Hints;
 use crate::model::image::Document;
 use crate::model::image_name::is_image_name;
 use crate::model::image_source::ImageSource;
@@ -57,13 +57,6 @@ impl CopyError {
 }
 
 impl Hints for CopyError {
-    fn own_hints(&self) -> Vec<Hint> {
-        match self {
-            Self::Folder(_) => vec![Hint::Request(RequestHint::OtherDestination)],
-            _ => Vec::new(),
-        }
-    }
-
     fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
             Self::Images(error) => Some(error),
