@@ -64,6 +64,14 @@ struct Upload<'a> {
     is_whole: bool,
 }
 
+impl Upload<'_> {
+    /// Makes the chunks smaller, after a chunk failed. `rest` is the number of bytes that are not sent.
+    fn shrink_chunks(&mut self, rest: u64) {
+        let failed = self.chunk_bytes.map_or(rest, |chunk| chunk.min(rest));
+        self.chunk_bytes = Some(CHUNK_BYTES.min(failed / 4).max(LEAST_CHUNK_BYTES));
+    }
+}
+
 /// An upload that the registry has begun.
 struct Session {
     address: Url,
@@ -155,8 +163,8 @@ impl Registry {
             let before = session.bytes;
             self.ask_status(upload.access, session, size).await?;
             // The registry did not keep a part of the last request, so smaller ones are better.
-            if session.bytes == before && size - before > CHUNK_BYTES {
-                upload.chunk_bytes = Some(CHUNK_BYTES);
+            if session.bytes == before && !upload.is_whole {
+                upload.shrink_chunks(size - before);
             }
         }
         let bytes = |upload: &Upload<'_>| upload.session.as_ref().map_or(0, |session| session.bytes);
@@ -247,7 +255,7 @@ impl Registry {
             }
             // A proxy may have a lower limit than the registry.
             StatusCode::PAYLOAD_TOO_LARGE if length > LEAST_CHUNK_BYTES.max(session.min_chunk_bytes) => {
-                upload.chunk_bytes = Some(CHUNK_BYTES.min(length / 4).max(LEAST_CHUNK_BYTES));
+                // The next attempt makes the chunks smaller.
                 Err(RegistryError::OutOfStep { task: task.clone() })
             }
             _ => Err(self.unexpected(upload.access, response).await),
