@@ -21,7 +21,7 @@ pub(crate) enum LoginCheck {
 impl Registry {
     /// Checks a name and a password at a registry. Nothing is saved.
     pub(crate) fn check_login(&self, registry: &str, login: &Login) -> Result<LoginCheck, RegistryError> {
-        self.runtime.block_on(self.check(registry, login))
+        self.block_on(self.check(registry, login))
     }
 
     async fn check(&self, registry: &str, login: &Login) -> Result<LoginCheck, RegistryError> {

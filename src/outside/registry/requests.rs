@@ -183,7 +183,7 @@ impl Registry {
         self.failure(&access.host.name, &access.task, response, &grant.secrets()).await
     }
 
-    async fn answer(&self, registry: &str, task: &Task, response: Response, secrets: &[String]) -> Answer {
+    async fn answer(&self, registry: &str, task: &Task, response: Response, secrets: &[String]) -> Box<Answer> {
         let (status, pause) = (response.status(), pause(response.headers()));
         let host = match (response.url().host_str().unwrap_or_default(), response.url().port()) {
             (host, Some(port)) => format!("{host}:{port}"),
@@ -192,7 +192,7 @@ impl Registry {
         // The status says enough if the body cannot be read.
         let body = self.read(task, response, MAX_ERROR_BYTES).await.unwrap_or_default();
         let message = message(&body, secrets);
-        Answer { task: task.clone(), registry: registry.to_owned(), host, status, message, pause }
+        Box::new(Answer { task: task.clone(), registry: registry.to_owned(), host, status, message, pause })
     }
 }
 
