@@ -243,6 +243,8 @@ mod tests {
         show: image json defaults
         path:
         schema:
+        login: username password-stdin insecure-registry
+        logout:
         cache:
         dir:
         size: bytes

@@ -161,7 +161,7 @@ fn a_file_that_cannot_be_read_is_told_without_its_contents() {
     let home = Home::new();
     let show = || shown(&home.credentials().of("host.example", "x"), &home);
     home.write("config.json", "{\"auths\": {\"host.example\": \"s3cret\"}}");
-    let form = "nothing; there are no credentials for `HOST`: cannot read `config.json`: line 1, column 34 is not JSON \
+    let form = "nothing; there are no credentials for `HOST`: cannot read `config.json`: line 1, column 35 is not JSON \
                 of the form that Docker and Podman write";
     assert_eq!(show(), form);
     home.write("config.json", r#"{"auths":{"host.example":{"auth":"s3cret"}}}"#);

@@ -127,11 +127,11 @@ pub(crate) enum RegistryError {
         source: reqwest::Error,
     },
     #[error("{0}")]
-    Status(Answer),
+    Status(Box<Answer>),
     #[error("{answer}; {tried}; the requested access is `{scope}`")]
-    Refused { answer: Answer, tried: Tried, scope: String },
+    Refused { answer: Box<Answer>, tried: Tried, scope: String },
     #[error("{answer}: too many requests{}", limit.map(|limit| format!("; {limit}")).unwrap_or_default())]
-    RateLimited { answer: Answer, limit: Option<RateLimit>, is_used_up: bool },
+    RateLimited { answer: Box<Answer>, limit: Option<RateLimit>, is_used_up: bool },
     #[error("cannot find the image `{image}`: `{host}` does not have it")]
     Missing { image: String, host: String },
     #[error("cannot {task}: the token server `{realm}` has no TLS, and the registry has")]

@@ -8,6 +8,7 @@ use crate::outside::http::is_refused;
 use crate::outside::registry::Registry;
 use crate::outside::registry::challenge::Challenge;
 use crate::outside::registry::error::{RegistryError, Task};
+use crate::outside::registry::tokens::Used;
 
 /// The result of a check that no registry refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(crate) enum LoginCheck {
 impl Registry {
     /// Checks a name and a password at a registry. Nothing is saved.
     pub(crate) fn check_login(&self, registry: &str, login: &Login) -> Result<LoginCheck, RegistryError> {
-        self.runtime.block_on(self.check(registry, login))
+        self.block_on(self.check(registry, login))
     }
 
     async fn check(&self, registry: &str, login: &Login) -> Result<LoginCheck, RegistryError> {
@@ -53,7 +54,7 @@ impl Registry {
         })?;
         let status = response.status();
         if is_refused(status) {
-            return Err(self.refused(&host, &task, response, (&grant, &[])).await);
+            return Err(self.refused(&host, &task, response, Used { grant: &grant, scopes: &[] }).await);
         }
         match status.is_success() || status == StatusCode::NOT_FOUND {
             true => Ok(LoginCheck::Accepted),

@@ -37,6 +37,7 @@ use crate::outside::http::{Clients, with_retries};
 use crate::outside::registry::error::Task;
 use crate::outside::registry::hosts::Host;
 use crate::outside::registry::pull::pulling;
+use crate::outside::registry::push::Outgoing;
 use crate::outside::registry::tokens::Grants;
 
 pub(crate) use crate::outside::registry::error::RegistryError;
@@ -62,7 +63,8 @@ pub(crate) struct Settings {
 pub(crate) struct Registry {
     settings: Settings,
     listener: Arc<dyn Listener>,
-    runtime: Runtime,
+    /// Created with the first request, because it has threads.
+    runtime: OnceLock<Runtime>,
     credentials: Arc<RegistryCredentials>,
     /// The clients, once they are needed: that of most hosts, and that of insecure ones.
     verified: OnceLock<Client>,
@@ -107,16 +109,11 @@ pub(crate) struct Referrer {
 
 impl Registry {
     pub(crate) fn new(settings: Settings, listener: Arc<dyn Listener>) -> Result<Self, RegistryError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(|error| RegistryError::Setup(error.into()))?;
         let credentials = Arc::new(RegistryCredentials::new(settings.registries.logins.clone()));
         Ok(Self {
             settings,
             listener,
-            runtime,
+            runtime: OnceLock::new(),
             credentials,
             verified: OnceLock::new(),
             unverified: OnceLock::new(),
@@ -134,12 +131,12 @@ impl Registry {
     /// Fetches the manifest or the index of `image`: by its digest if it has one, else by its tag. The digest is
     /// checked.
     pub(crate) fn manifest(&self, image: &ImageReference) -> Result<Document, RegistryError> {
-        self.runtime.block_on(self.pull_manifest(image))
+        self.block_on(self.pull_manifest(image))
     }
 
     /// Returns the digest of the manifest or the index of `image`, `None` if the registry does not have it.
     pub(crate) fn head_manifest(&self, image: &ImageReference) -> Result<Option<BlobDigest>, RegistryError> {
-        self.runtime.block_on(self.find_manifest(image))
+        self.block_on(self.find_manifest(image))
     }
 
     /// Writes a blob of the repository of `image` to `to`. Its size and its digest are checked. The last bytes are
@@ -150,14 +147,14 @@ impl Registry {
         blob: &BlobDescriptor,
         to: &mut (dyn io::Write + Send),
     ) -> Result<(), RegistryError> {
-        self.runtime.block_on(self.pull_blob(image, blob, to))
+        self.block_on(self.pull_blob(image, blob, to))
     }
 
     /// Returns whether the repository of `image` has the blob.
     pub(crate) fn has_blob(&self, image: &ImageReference, digest: &BlobDigest) -> Result<bool, RegistryError> {
         let task = Task::FetchBlob { digest: digest.0.prefixed(), repository: image.name() };
         let access = pulling(&self.host(image), image, task);
-        self.runtime.block_on(with_retries(&*self.listener, || self.find_blob(&access, digest)))
+        self.block_on(with_retries(&*self.listener, || self.find_blob(&access, digest)))
     }
 
     /// Brings a blob into the repository of `image`, if it is not there. `mount_from` are repositories of the same
@@ -169,8 +166,9 @@ impl Registry {
         open: &Open<'_>,
         mount_from: &[String],
     ) -> Result<Sent, RegistryError> {
-        let title = blob.digest.0.prefixed();
-        self.runtime.block_on(self.send_blob(image, blob, (&title[..19], open), mount_from))
+        let digest = blob.digest.0.prefixed();
+        let outgoing = Outgoing { title: &digest[..19], blob, open, mount_from };
+        self.block_on(self.send_blob(image, &outgoing))
     }
 
     /// Does the same for several blobs, some at once. The results have the same order.
@@ -179,21 +177,26 @@ impl Registry {
         image: &ImageReference,
         uploads: &[Upload<'_>],
     ) -> Result<Vec<Sent>, RegistryError> {
-        let each = uploads.iter().map(|Upload { title, blob, open, mount_from }| {
-            self.send_blob(image, blob, (title.as_str(), open.as_ref()), mount_from)
+        let outgoing = uploads.iter().map(|Upload { title, blob, open, mount_from }| Outgoing {
+            title,
+            blob,
+            open: open.as_ref(),
+            mount_from,
         });
+        let outgoing: Vec<Outgoing<'_>> = outgoing.collect();
+        let each = outgoing.iter().map(|outgoing| self.send_blob(image, outgoing));
         let work = futures::stream::iter(each).buffered(self.settings.jobs.max(1));
-        self.runtime.block_on(work.try_collect())
+        self.block_on(work.try_collect())
     }
 
     /// Pushes a manifest or an index to the tag of `image`, or by its digest if `image` has no tag.
     pub(crate) fn push_manifest(&self, image: &ImageReference, document: &Document) -> Result<(), RegistryError> {
-        self.runtime.block_on(self.send_manifest(image, document))
+        self.block_on(self.send_manifest(image, document))
     }
 
     /// Returns all tags of the repository of `image`, in the order of the registry.
     pub(crate) fn tags(&self, image: &ImageReference) -> Result<Vec<String>, RegistryError> {
-        self.runtime.block_on(self.list_tags(image))
+        self.block_on(self.list_tags(image))
     }
 
     /// Returns the manifests that refer to `digest` in the repository of `image`.
@@ -202,7 +205,20 @@ impl Registry {
         image: &ImageReference,
         digest: &BlobDigest,
     ) -> Result<Vec<Referrer>, RegistryError> {
-        self.runtime.block_on(self.list_referrers(image, digest))
+        self.block_on(self.list_referrers(image, digest))
+    }
+
+    fn block_on<T>(&self, work: impl Future<Output = Result<T, RegistryError>>) -> Result<T, RegistryError> {
+        let runtime = match self.runtime.get() {
+            Some(runtime) => runtime,
+            None => {
+                let mut builder = tokio::runtime::Builder::new_multi_thread();
+                let runtime = builder.worker_threads(2).enable_all().build();
+                let runtime = runtime.map_err(|error| RegistryError::Setup(error.into()))?;
+                self.runtime.get_or_init(|| runtime)
+            }
+        };
+        runtime.block_on(work)
     }
 
     /// Reports the beginning of a transfer, and returns its number.

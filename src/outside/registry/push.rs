@@ -32,12 +32,28 @@ const LEAST_CHUNK_BYTES: u64 = 512 << 10;
 /// The least size of the chunks of a registry (distribution-spec, "Pushing a blob in chunks").
 const MIN_CHUNK_HEADER: &str = "oci-chunk-min-length";
 
+/// A blob to push.
+pub(super) struct Outgoing<'a> {
+    /// For the listener.
+    pub(super) title: &'a str,
+    pub(super) blob: &'a BlobDescriptor,
+    pub(super) open: &'a Open<'a>,
+    /// Repositories of the same registry that may have the blob.
+    pub(super) mount_from: &'a [String],
+}
+
+/// A part of a blob.
+#[derive(Clone, Copy)]
+struct Span {
+    first: u64,
+    length: u64,
+}
+
 /// A blob while it is pushed.
 struct Upload<'a> {
     access: &'a Access,
     blob: &'a BlobDescriptor,
-    open: &'a Open<'a>,
-    mount_from: &'a [String],
+    outgoing: &'a Outgoing<'a>,
     /// The number of the transfer, for the listener.
     id: u64,
     session: Option<Session>,
@@ -46,6 +62,14 @@ struct Upload<'a> {
     chunk_bytes: Option<u64>,
     /// Whether the registry accepts a blob only in one request.
     is_whole: bool,
+}
+
+impl Upload<'_> {
+    /// Makes the chunks smaller, after a chunk failed. `rest` is the number of bytes that are not sent.
+    fn shrink_chunks(&mut self, rest: u64) {
+        let failed = self.chunk_bytes.map_or(rest, |chunk| chunk.min(rest));
+        self.chunk_bytes = Some(CHUNK_BYTES.min(failed / 4).max(LEAST_CHUNK_BYTES));
+    }
 }
 
 /// An upload that the registry has begun.
@@ -66,25 +90,23 @@ impl Registry {
         Access { host, scope, task }
     }
 
+    /// Brings a blob into the repository of `image`, if it is not there.
     pub(super) async fn send_blob(
         &self,
         image: &ImageReference,
-        blob: &BlobDescriptor,
-        source: (&str, &Open<'_>),
-        mount_from: &[String],
+        outgoing: &Outgoing<'_>,
     ) -> Result<Sent, RegistryError> {
-        let (title, open) = source;
+        let blob = outgoing.blob;
         let task = Task::PushBlob { digest: blob.digest.0.prefixed(), repository: image.name() };
         let access = self.pushing(image, task);
         if with_retries(&*self.listener, || self.find_blob(&access, &blob.digest)).await? {
             return Ok(Sent::Present);
         }
-        let id = self.started(title, blob.size_bytes, true);
+        let id = self.started(outgoing.title, blob.size_bytes, true);
         let mut upload = Upload {
             access: &access,
             blob,
-            open,
-            mount_from,
+            outgoing,
             id,
             session: None,
             beginnings: 0,
@@ -141,8 +163,8 @@ impl Registry {
             let before = session.bytes;
             self.ask_status(upload.access, session, size).await?;
             // The registry did not keep a part of the last request, so smaller ones are better.
-            if session.bytes == before && size - before > CHUNK_BYTES {
-                upload.chunk_bytes = Some(CHUNK_BYTES);
+            if session.bytes == before && !upload.is_whole {
+                upload.shrink_chunks(size - before);
             }
         }
         let bytes = |upload: &Upload<'_>| upload.session.as_ref().map_or(0, |session| session.bytes);
@@ -154,7 +176,7 @@ impl Registry {
 
     /// Begins an upload. Returns `None` if the registry mounted the blob from another repository.
     async fn begin(&self, upload: &Upload<'_>) -> Result<Option<Session>, RegistryError> {
-        for from in upload.mount_from {
+        for from in upload.outgoing.mount_from {
             let mut access = upload.access.clone();
             access.scope.mounted_from = Some(from.clone());
             let digest = upload.blob.digest.0.prefixed();
@@ -169,7 +191,7 @@ impl Registry {
                 Ok(response) if response.status() == StatusCode::ACCEPTED => {
                     let session = session(&access.task, &response)?;
                     // The upload is used only if no other repository can have the blob.
-                    if upload.mount_from.last() == Some(from) {
+                    if upload.outgoing.mount_from.last() == Some(from) {
                         return Ok(Some(session));
                     }
                     let _ = self.send(upload.access, &Call::new(Method::DELETE, session.address)).await;
@@ -212,7 +234,7 @@ impl Registry {
         let length = upload.chunk_bytes.map_or(rest, |chunk| rest.min(chunk.max(session.min_chunk_bytes)));
         let mut call = Call::new(Method::PATCH, session.address.clone());
         call.headers.insert(CONTENT_RANGE, value(&format!("{first}-{}", first + length - 1)));
-        let response = self.send_part(upload, call, (first, length)).await?;
+        let response = self.send_part(upload, call, Span { first, length }).await?;
         match response.status() {
             status if status.is_success() => {
                 let bytes = text_of(&response, RANGE.as_str()).map_or(first + length, |_| received(&response));
@@ -233,7 +255,7 @@ impl Registry {
             }
             // A proxy may have a lower limit than the registry.
             StatusCode::PAYLOAD_TOO_LARGE if length > LEAST_CHUNK_BYTES.max(session.min_chunk_bytes) => {
-                upload.chunk_bytes = Some(CHUNK_BYTES.min(length / 4).max(LEAST_CHUNK_BYTES));
+                // The next attempt makes the chunks smaller.
                 Err(RegistryError::OutOfStep { task: task.clone() })
             }
             _ => Err(self.unexpected(upload.access, response).await),
@@ -253,7 +275,7 @@ impl Registry {
         }
         let response = match length {
             0 => self.send(upload.access, &empty(Method::PUT, call.url)).await?,
-            _ => self.send_part(upload, call, (session.bytes, length)).await?,
+            _ => self.send_part(upload, call, Span { first: session.bytes, length }).await?,
         };
         match response.status() {
             status if status.is_success() => Ok(Sent::Bytes(upload.blob.size_bytes)),
@@ -266,19 +288,14 @@ impl Registry {
         }
     }
 
-    /// Sends a request with a part of the blob: its first byte and its length.
-    async fn send_part(
-        &self,
-        upload: &Upload<'_>,
-        mut call: Call<'_>,
-        part: (u64, u64),
-    ) -> Result<Response, RegistryError> {
-        let (first, length) = part;
+    /// Sends a request with a part of the blob.
+    async fn send_part(&self, upload: &Upload<'_>, mut call: Call<'_>, span: Span) -> Result<Response, RegistryError> {
+        let Span { first, length } = span;
         let task = &upload.access.task;
         let failure = ReadFailure::default();
         let read = |source: io::Error| RegistryError::Read { task: task.clone(), source };
         let make = || {
-            let reader = (upload.open)().map_err(read)?;
+            let reader = (upload.outgoing.open)().map_err(read)?;
             let part = Part { reader, first, length, id: upload.id };
             Ok(upload_body::body(part, Arc::clone(&self.listener), failure.clone()))
         };

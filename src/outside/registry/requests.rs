@@ -13,7 +13,7 @@ use crate::outside::registry::Registry;
 use crate::outside::registry::challenge::Challenge;
 use crate::outside::registry::error::{Answer, RateLimit, RegistryError, Task};
 use crate::outside::registry::hosts::Host;
-use crate::outside::registry::tokens::{Grant, Scope};
+use crate::outside::registry::tokens::{Grant, Refused, Scope, Used};
 
 /// A message in a response is cut after so many characters.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
@@ -82,7 +82,7 @@ impl Registry {
         let base = &self.reach(&access.host).await?.base;
         if response.status() == StatusCode::UNAUTHORIZED && response.url().origin() == base.origin() {
             let challenge = Challenge::read(response.headers());
-            let renewed = self.grant(&access.host, &access.scope, Some((&grant, challenge))).await?;
+            let renewed = self.grant(&access.host, &access.scope, Some(Refused { grant: &grant, challenge })).await?;
             if renewed.header.is_some() && renewed.header != grant.header {
                 response = self.send_with(access, call, &renewed).await?;
             }
@@ -90,7 +90,9 @@ impl Registry {
         }
         if is_refused(response.status()) {
             let scopes = access.scope.texts();
-            return Err(self.refused(&access.host, &access.task, response, (&grant, &scopes)).await);
+            return Err(self
+                .refused(&access.host, &access.task, response, Used { grant: &grant, scopes: &scopes })
+                .await);
         }
         Ok(response)
     }
@@ -139,15 +141,9 @@ impl Registry {
         }
     }
 
-    /// Returns the failure for a request without permission. `used` has the grant and the scopes.
-    pub(super) async fn refused(
-        &self,
-        host: &Host,
-        task: &Task,
-        response: Response,
-        used: (&Grant, &[String]),
-    ) -> RegistryError {
-        let (grant, scopes) = used;
+    /// Returns the failure for a request without permission.
+    pub(super) async fn refused(&self, host: &Host, task: &Task, response: Response, used: Used<'_>) -> RegistryError {
+        let Used { grant, scopes } = used;
         let is_elsewhere = match (self.reach(host).await, task) {
             (Ok(reached), task) if !matches!(task, Task::Authorize { .. }) => {
                 response.url().origin() != reached.base.origin()
@@ -187,7 +183,7 @@ impl Registry {
         self.failure(&access.host.name, &access.task, response, &grant.secrets()).await
     }
 
-    async fn answer(&self, registry: &str, task: &Task, response: Response, secrets: &[String]) -> Answer {
+    async fn answer(&self, registry: &str, task: &Task, response: Response, secrets: &[String]) -> Box<Answer> {
         let (status, pause) = (response.status(), pause(response.headers()));
         let host = match (response.url().host_str().unwrap_or_default(), response.url().port()) {
             (host, Some(port)) => format!("{host}:{port}"),
@@ -196,7 +192,7 @@ impl Registry {
         // The status says enough if the body cannot be read.
         let body = self.read(task, response, MAX_ERROR_BYTES).await.unwrap_or_default();
         let message = message(&body, secrets);
-        Answer { task: task.clone(), registry: registry.to_owned(), host, status, message, pause }
+        Box::new(Answer { task: task.clone(), registry: registry.to_owned(), host, status, message, pause })
     }
 }
 

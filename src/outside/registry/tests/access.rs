@@ -72,15 +72,15 @@ fn a_refusal_names_the_source_and_the_scope_and_no_secret() {
     };
     use testkit::Registry;
     let (text, hints, host) = refused(Registry::new().basic(USER, PASSWORD), false);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"cannot push the blob `DIGEST` to `HOST/team/x`: `HOST` answers 401 Unauthorized; there are no credentials for `HOST`; the requested access is `repository:team/x:pull,push`");
     assert_eq!(hints, [Hint::Registry(RegistryHint::LogIn { registry: host })]);
     let (text, hints, host) = refused(Registry::new().basic("other", PASSWORD), true);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"cannot push the blob `DIGEST` to `HOST/team/x`: `HOST` answers 401 Unauthorized; the credentials for `HOST` came from `LATH_REGISTRY_USER` and `LATH_REGISTRY_PASSWORD`; the requested access is `repository:team/x:pull,push`");
     assert_eq!(hints, [Hint::Registry(RegistryHint::OtherAccount { registry: host })]);
-    insta::assert_snapshot!(refused(Registry::new().bearer("other", PASSWORD), true).0, @"");
-    insta::assert_snapshot!(refused(Registry::new().bearer("other", "x").reader(USER, PASSWORD), true).0, @"");
-    insta::assert_snapshot!(refused(Registry::new().basic("other", "x").reader(USER, PASSWORD), true).0, @"");
-    insta::assert_snapshot!(refused(Registry::new().bearer("other", PASSWORD).anonymous_pulls(), false).0, @"");
+    insta::assert_snapshot!(refused(Registry::new().bearer("other", PASSWORD), true).0, @"cannot get a token for the registry `HOST`: `HOST` answers 401 Unauthorized (UNAUTHORIZED: unauthorized); the credentials for `HOST` came from `LATH_REGISTRY_USER` and `LATH_REGISTRY_PASSWORD`; the requested access is `repository:team/x:pull,push`");
+    insta::assert_snapshot!(refused(Registry::new().bearer("other", "0ther-w0rd").reader(USER, PASSWORD), true).0, @"cannot push the blob `DIGEST` to `HOST/team/x`: `HOST` answers 401 Unauthorized (UNAUTHORIZED: unauthorized); the credentials for `HOST` came from `LATH_REGISTRY_USER` and `LATH_REGISTRY_PASSWORD`; the requested access is `repository:team/x:pull,push`");
+    insta::assert_snapshot!(refused(Registry::new().basic("other", "0ther-w0rd").reader(USER, PASSWORD), true).0, @"cannot push the blob `DIGEST` to `HOST/team/x`: `HOST` answers 403 Forbidden (DENIED: denied); the credentials for `HOST` came from `LATH_REGISTRY_USER` and `LATH_REGISTRY_PASSWORD`; the requested access is `repository:team/x:pull,push`");
+    insta::assert_snapshot!(refused(Registry::new().bearer("other", PASSWORD).anonymous_pulls(), false).0, @"cannot push the blob `DIGEST` to `HOST/team/x`: `HOST` answers 401 Unauthorized (UNAUTHORIZED: unauthorized); there are no credentials for `HOST`; the requested access is `repository:team/x:pull,push`");
 }
 
 #[test]
