@@ -58,11 +58,6 @@ impl Archive {
         Self { folder: Some(folder), ..self }
     }
 
-    /// Returns whether there is a file with this name.
-    pub(super) fn contains(&self, name: &str) -> bool {
-        tar_listing::find(&self.members, name).is_some()
-    }
-
     /// Opens the file with this name. Returns its size, too.
     pub(super) fn reader(&self, name: &str) -> Result<(Box<dyn Read>, u64), ImagesError> {
         let Some(Member::File { offset, size_bytes }) = tar_listing::find(&self.members, name) else {

@@ -12,14 +12,16 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use fs_err as fs;
 
 use self::archive::Archive;
 pub(crate) use self::choice::ChosenImage;
-pub(crate) use self::document::{ImageDocument, digest_of, parse};
+pub(crate) use self::document::digest_of;
+#[allow(unused_imports, reason = "for copies of images")]
+pub(crate) use self::document::{ImageDocument, parse};
 pub(crate) use self::error::ImagesError;
 
 use self::document::{MAX_DOCUMENT_BYTES, is_image_manifest, is_index, media_type_in};
@@ -73,7 +75,7 @@ fn open_medium<'a>(source: &ImageSource, doors: ImageDoors<'a>) -> Result<(Docum
     match source {
         ImageSource::Oci { path, reference } => {
             let medium = Medium::Folder(path.clone());
-            let index = fs::read(path.join(layout::INDEX_FILE)).map_err(ImagesError::Read)?;
+            let index = limited(fs::File::open(path.join(layout::INDEX_FILE)).map_err(ImagesError::Read)?)?;
             Ok((layout::root(index, reference.as_deref(), &medium)?, medium))
         }
         ImageSource::OciArchive { path, reference } => {
@@ -100,6 +102,13 @@ fn open_medium<'a>(source: &ImageSource, doors: ImageDoors<'a>) -> Result<(Docum
             Ok((root, Medium::Registry { registry, image: image.clone(), store }))
         }
     }
+}
+
+/// Reads a document whose size is not known before. A longer one than allowed is cut, so that its reader refuses it.
+fn limited(reader: impl Read) -> Result<Vec<u8>, ImagesError> {
+    let mut bytes = Vec::new();
+    reader.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes).map_err(ImagesError::Read)?;
+    Ok(bytes)
 }
 
 /// Returns a manifest or an index by its digest, from the store if it has it, so that a pinned image needs no network.
@@ -188,7 +197,7 @@ impl Medium<'_> {
     /// Writes the bytes that the medium has under this digest. They are not checked.
     fn copy(&self, blob: &BlobDescriptor, writer: &mut (dyn Write + Send)) -> Result<(), ImagesError> {
         let digest = &blob.digest;
-        let mut reader: Box<dyn io::Read> = match self {
+        let mut reader: Box<dyn Read> = match self {
             Self::Registry { registry, image, .. } => return Ok(registry.fetch_blob(image, blob, writer)?),
             Self::Folder(path) => {
                 let path = path.join("blobs/sha256").join(digest.0.to_string());
