@@ -475,9 +475,11 @@ pub(super) struct Sources {
     /// The keys that must have signed the archive, in place of Debian's and Ubuntu's
     #[arg(long, value_name = "FILE")]
     keyring: Option<PathBuf>,
-    /// The number of parallel downloads
+    /// The number of parallel downloads and uploads
     #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
+    #[command(flatten)]
+    registries: Registries,
 }
 
 impl Typed for Sources {
@@ -497,6 +499,28 @@ impl Typed for Sources {
             security_mirror: self.security_mirror.clone(),
             keyring: self.keyring.clone(),
             jobs: self.jobs,
+            ..self.registries.typed()
+        }
+    }
+}
+
+/// The registries of images.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How")]
+pub(super) struct Registries {
+    /// A registry of images that may use plain HTTP or an unknown certificate; may repeat
+    #[arg(long, value_name = "HOST[:PORT]")]
+    insecure_registry: Vec<String>,
+    /// A mirror that images of a registry are pulled from, if it has them; may repeat
+    #[arg(long, value_name = "REGISTRY=HOST")]
+    registry_mirror: Vec<String>,
+}
+
+impl Typed for Registries {
+    fn typed(&self) -> Settings {
+        Settings {
+            insecure_registry: list(&self.insecure_registry),
+            registry_mirror: list(&self.registry_mirror),
             ..Settings::default()
         }
     }

@@ -67,7 +67,7 @@ impl Call {
 
     /// Opens the world with another cache.
     pub(super) fn open_with_cache(&self, cache_dir: PathBuf) -> Result<World, Failure> {
-        let settings = settings::world(&self.settings, &self.environment, cache_dir);
+        let settings = settings::world(&self.settings, &self.environment, cache_dir)?;
         let listener: Arc<dyn Listener> = Arc::clone(&self.screen) as Arc<dyn Listener>;
         pipeline::open(settings, listener).map_err(|error| Failure::of(&error))
     }

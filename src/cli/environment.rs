@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use crate::model::world_settings::{SandboxSettings, Variables};
+use crate::model::secret::Secret;
+use crate::model::world_settings::{RegistryLogins, SandboxSettings, Variables};
 
 /// All environment variables at the start of lath.
 #[derive(Debug, Default)]
@@ -59,6 +60,26 @@ impl Environment {
     /// Returns the file with the user's names and passwords for hosts.
     pub(super) fn netrc(&self) -> Option<PathBuf> {
         self.path("NETRC").or_else(|| self.path("HOME").map(|home| home.join(".netrc")))
+    }
+
+    /// Returns the places of credentials for registries, without the registries that a run pushes to.
+    pub(super) fn registry_logins(&self) -> RegistryLogins {
+        let home = self.path("HOME");
+        let docker = self.path("DOCKER_CONFIG").or_else(|| home.as_ref().map(|home| home.join(".docker")));
+        let docker_file = docker.map(|folder| folder.join("config.json"));
+        let podman = [self.path("XDG_RUNTIME_DIR"), self.configuration()];
+        let podman = podman.into_iter().flatten().map(|folder| folder.join("containers/auth.json"));
+        let named = self.path("REGISTRY_AUTH_FILE");
+        let secret = |name: &str| self.text(name).filter(|value| !value.is_empty()).map(Secret::from);
+        let user = self.text("LATH_REGISTRY_USER").filter(|user| !user.is_empty()).map(str::to_owned);
+        RegistryLogins {
+            files: named.into_iter().chain(docker_file.clone()).chain(podman).collect(),
+            docker_file,
+            search_path: self.sandbox().search_path,
+            given: user.zip(secret("LATH_REGISTRY_PASSWORD")),
+            destinations: Vec::new(),
+            github_token: secret("GITHUB_TOKEN"),
+        }
     }
 
     /// Whether a panic prints the backtrace.

@@ -17,6 +17,11 @@ use crate::outside::similar::similar;
 
 /// The key of the tables that describe one image each.
 const IMAGE: &str = "image";
+/// The key of the tables that describe one registry each, and the key for its mirrors.
+const REGISTRY: &str = "registry";
+const MIRRORS: &str = "mirrors";
+/// The option with the mirrors of all registries.
+const MIRROR_OPTION: &str = "registry-mirror";
 /// The key for the name of an image.
 const NAME: &str = "name";
 
@@ -83,7 +88,10 @@ struct OneFile<'a> {
 
 impl OneFile<'_> {
     fn contents(&self, table: &DeTable<'_>) -> Result<Contents, Failure> {
-        let top = self.table(table, &[IMAGE])?;
+        let mut top = self.table(table, &[IMAGE, REGISTRY])?;
+        if let Some(given) = table.get(REGISTRY) {
+            self.add_mirrors(given, &mut top)?;
+        }
         let mut images: Vec<Image> = Vec::new();
         let Some(given) = table.get(IMAGE) else { return Ok(Contents { table: top, images }) };
         if !self.trust.has_images() {
@@ -98,6 +106,31 @@ impl OneFile<'_> {
             images.push(image);
         }
         Ok(Contents { table: top, images })
+    }
+
+    /// Reads `[registry."docker.io"]` with its `mirrors`, as values of the option for mirrors.
+    fn add_mirrors(&self, given: &Spanned<DeValue<'_>>, top: &mut Table) -> Result<(), Failure> {
+        let form = |place: &Range<usize>| {
+            let example = "[registry.\"docker.io\"]` with `mirrors = [\"mirror.example\"]";
+            self.refused(place, format!("registries are tables, such as `{example}`"))
+        };
+        let registries = given.get_ref().as_table().ok_or_else(|| form(&given.span()))?;
+        let mut mirrors = Vec::new();
+        for (name, table) in registries {
+            let keys = table.get_ref().as_table().ok_or_else(|| form(&table.span()))?;
+            for (key, value) in keys {
+                let list = value.get_ref().as_array().filter(|_| key.get_ref() == MIRRORS);
+                for mirror in list.ok_or_else(|| form(&key.span()))? {
+                    let text = mirror.get_ref().as_str().ok_or_else(|| form(&mirror.span()))?;
+                    mirrors.push(format!("{}={text}", name.get_ref()));
+                }
+            }
+        }
+        if self.reader.used.contains(MIRROR_OPTION) && !mirrors.is_empty() {
+            top.settings.registry_mirror.get_or_insert_default().extend(mirrors);
+            top.lines.entry(MIRROR_OPTION.to_owned()).or_insert(self.place(given.span().start).0);
+        }
+        Ok(())
     }
 
     fn image(&self, table: &DeTable<'_>, place: &Range<usize>) -> Result<Image, Failure> {

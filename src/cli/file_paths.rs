@@ -28,10 +28,11 @@ pub(super) struct Placed {
 }
 
 /// The options that the file of a project cannot set, and the reason for each.
-const REFUSED: [(&str, &str); 6] = [
+const REFUSED: [(&str, &str); 7] = [
     ("keyring", "it decides which signatures are trusted"),
     ("keyring-provider", "it starts a program of this machine"),
     ("ca", "it decides which servers are trusted"),
+    ("insecure-registry", "it decides which servers are trusted"),
     ("cache-dir", "all projects share the cache"),
     ("build", "it starts an engine"),
     ("measure", "it starts an engine"),

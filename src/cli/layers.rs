@@ -207,6 +207,10 @@ layer! {
         security_mirror: SecretText,
         keyring: PathBuf,
         jobs: usize,
+        /// Each `HOST[:PORT]`.
+        insecure_registry: Vec<String>,
+        /// Each `REGISTRY=HOST`.
+        registry_mirror: Vec<String>,
         compression: String,
 
         /// What `lath run` mounts: its `--volume`.
@@ -247,6 +251,10 @@ layer! {
 
         /// Whether `lath init` replaces settings.
         force: bool,
+
+        /// The user for `lath login`.
+        username: String,
+        password_stdin: bool,
     }
 }
 

@@ -22,10 +22,13 @@ mod inputs;
 mod layers;
 mod lock;
 mod locked;
+mod login;
+mod logout;
 mod options;
 mod panic;
 mod projects;
 mod pythons;
+mod registries;
 mod run;
 mod runtime;
 mod schema;
@@ -55,7 +58,7 @@ use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
-const COMMANDS: [Entry; 9] = [
+const COMMANDS: [Entry; 11] = [
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
     Entry::of::<lock::Lock>("lock"),
@@ -63,6 +66,8 @@ const COMMANDS: [Entry; 9] = [
     Entry::of::<compare::Compare>("compare"),
     Entry::of::<init::Init>("init"),
     Entry::of::<config::Config>("config"),
+    Entry::of::<login::Login>("login"),
+    Entry::of::<logout::Logout>("logout"),
     Entry::of::<cache::Cache>("cache"),
     Entry::of::<completions::Completions>("completions"),
 ];
@@ -224,16 +229,18 @@ mod tests {
             .map(|command| format!("{}: {}", command.get_name(), options(command).join(" ")).trim_end().to_owned())
             .collect();
         insta::assert_snapshot!(lines.join("\n"), @"
-        build: requirements constraint extra all-extras group package with recommends python base platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image all lock locked frozen vendor snapshot trim keep shell bytecode script module user-base entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output load metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs compression
-        run: requirements constraint extra all-extras group package with recommends python base platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image lock locked frozen vendor snapshot trim keep shell bytecode script module user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs volume
-        lock: requirements constraint extra all-extras group package with recommends python base platform copy trim keep shell output vendor upgrade upgrade-package check offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs
-        dockerfile: style fat from ca builder build engine no-cache requirements constraint extra all-extras group package with recommends python base platform copy image bytecode script module entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output check no-verify offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs user-base
-        compare: requirements constraint extra all-extras group package with recommends python base platform copy image trim keep shell bytecode script module user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs compression measure from ca engine json svg apt
+        build: requirements constraint extra all-extras group package with recommends python base platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image all lock locked frozen vendor snapshot trim keep shell bytecode script module user-base entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output load metadata-file check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror compression
+        run: requirements constraint extra all-extras group package with recommends python base platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image lock locked frozen vendor snapshot trim keep shell bytecode script module user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror volume
+        lock: requirements constraint extra all-extras group package with recommends python base platform copy trim keep shell output vendor upgrade upgrade-package check offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror
+        dockerfile: style fat from ca builder build engine no-cache requirements constraint extra all-extras group package with recommends python base platform copy image bytecode script module entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output check no-verify offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror user-base
+        compare: requirements constraint extra all-extras group package with recommends python base platform copy image trim keep shell bytecode script module user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror compression measure from ca engine json svg apt
         init: force
         config:
         show: image json defaults
         path:
         schema:
+        login: username password-stdin insecure-registry
+        logout:
         cache:
         dir:
         size: bytes
@@ -290,6 +297,9 @@ mod tests {
             let place = format!("{place}.{name}");
             match schema["properties"].get(name) {
                 Some(schema) => found.extend(faults(&place, member, schema)),
+                None if schema["additionalProperties"].is_object() => {
+                    found.extend(faults(&place, member, &schema["additionalProperties"]));
+                }
                 None => found.push(format!("{place}: additionalProperties")),
             }
         }
@@ -319,6 +329,12 @@ mod tests {
             ("with = [1]", Some("file.with[0]: type")),
             ("trim = 'most'", Some("file.trim: enum")),
             ("jobs = '3'", Some("file.jobs: type")),
+            ("[registry.'docker.io']\nmirrors = ['m.example']", None),
+            (
+                "[registry.'docker.io']\nmirror = 'm.example'",
+                Some("file.registry.docker.io.mirror: additionalProperties"),
+            ),
+            ("registry = ['docker.io']", Some("file.registry: type")),
             ("[[image]]\ntag = 'x'", Some("file.image[0]: \"name\" is missing")),
             ("[[image]]\nname = 'x'\nwiht = []", Some("file.image[0].wiht: additionalProperties")),
         ];

@@ -23,6 +23,7 @@ pub(super) fn schema(options: &Options) -> Value {
         "additionalProperties": false,
     });
     let mut of_file = properties;
+    of_file.insert("registry".to_owned(), registry());
     of_file.insert("image".to_owned(), json!({ "type": "array", "items": image }));
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -31,6 +32,25 @@ pub(super) fn schema(options: &Options) -> Value {
         "type": "object",
         "properties": of_file,
         "additionalProperties": false,
+    })
+}
+
+/// Returns the schema of the tables of registries: `[registry."docker.io"]`.
+fn registry() -> Value {
+    let mirrors = json!({
+        "type": "array",
+        "items": { "type": "string" },
+        "description": "The mirrors of this registry, in the order in which they are tried",
+    });
+    json!({
+        "type": "object",
+        "description": "The registries of images, each by its name",
+        "properties": {},
+        "additionalProperties": {
+            "type": "object",
+            "properties": { "mirrors": mirrors },
+            "additionalProperties": false,
+        },
     })
 }
 

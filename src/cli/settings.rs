@@ -12,6 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::inputs;
 use crate::cli::layers::Settings;
 use crate::cli::projects;
+use crate::cli::registries;
 use crate::cli::runtime::{copies, refuse_two_commands, runtime};
 use crate::cli::values::all;
 pub(super) use crate::cli::values::usage;
@@ -26,7 +27,7 @@ use crate::model::request::{
     BuildsRequest, Distribution, OutputRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request,
     TrimRequest,
 };
-use crate::model::world_settings::{RegistrySettings, WorldSettings};
+use crate::model::world_settings::WorldSettings;
 
 fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(usage)
@@ -288,8 +289,12 @@ pub(super) fn cache_dir(settings: &Settings, environment: &Environment) -> Resul
         .ok_or_else(|| usage("cannot find a directory for the cache: HOME is not set; name one with `--cache-dir DIR`"))
 }
 
-pub(super) fn world(settings: &Settings, environment: &Environment, cache_dir: PathBuf) -> WorldSettings {
-    WorldSettings {
+pub(super) fn world(
+    settings: &Settings,
+    environment: &Environment,
+    cache_dir: PathBuf,
+) -> Result<WorldSettings, Failure> {
+    Ok(WorldSettings {
         cache_dir,
         offline: settings.offline.unwrap_or(false),
         jobs: settings.jobs.unwrap_or(defaults::JOBS),
@@ -300,8 +305,8 @@ pub(super) fn world(settings: &Settings, environment: &Environment, cache_dir: P
         netrc: environment.netrc(),
         keyring: settings.keyring.clone(),
         vendor: settings.vendor.clone(),
-        registries: RegistrySettings::default(),
-    }
+        registries: registries::settings(settings, environment)?,
+    })
 }
 
 /// Five minutes for lath's own checks, and for each `--check` its own time limit twice, because it runs in both trees.

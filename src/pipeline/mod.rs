@@ -6,6 +6,7 @@ mod failure;
 mod from_source;
 mod inputs;
 mod locked;
+pub(crate) mod login;
 mod receipt;
 
 use std::borrow::Cow;

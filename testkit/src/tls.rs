@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 pub struct Certificates {
     /// The certificate of the authority, which clients must trust.
     pub authority_pem: String,
-    /// The certificate of the server, for `localhost`, 127.0.0.1, 127.0.0.2 and ::1.
+    /// The certificate of the server, for `localhost`, 127.0.0.1, 127.0.0.2, ::1 and `registry.example`.
     pub certificate_pem: String,
     pub key_pem: String,
 }
@@ -26,7 +26,7 @@ impl Certificates {
         authority.distinguished_name.push(DnType::CommonName, "authority of lath's tests");
         let authority_key = KeyPair::generate().expect("a key can be made");
         let authority = CertifiedIssuer::self_signed(authority, authority_key).expect("an authority signs itself");
-        let names = ["localhost", "127.0.0.1", "127.0.0.2", "::1"].map(str::to_owned);
+        let names = ["localhost", "127.0.0.1", "127.0.0.2", "::1", "registry.example"].map(str::to_owned);
         let mut params = CertificateParams::new(names).expect("the names are valid");
         params.distinguished_name.push(DnType::CommonName, "localhost");
         let key = KeyPair::generate().expect("a key can be made");

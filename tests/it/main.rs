@@ -16,6 +16,7 @@ mod mirrors;
 mod platforms;
 mod projects;
 mod refusals;
+mod registries;
 mod requires_python;
 mod same;
 mod secrets;

@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use crate::catalog::registries;
+use crate::model::hint::Hints;
 use crate::model::secret::Secret;
-use crate::outside::credentials::Login;
 use crate::outside::credentials::helper::Helper;
-use crate::outside::credentials::registries::RegistryLogin;
+use crate::outside::credentials::{Login, RegistryLogin};
 
 /// A configuration is never so large.
 const MAX_BYTES: u64 = 16 << 20;
@@ -54,6 +54,8 @@ pub(crate) enum AuthFileError {
     #[error("cannot read the entry `{key}` of `{path}`: `auth` must be the base64 of `NAME:PASSWORD`")]
     Entry { path: PathBuf, key: String },
 }
+
+impl Hints for AuthFileError {}
 
 impl AuthFile {
     /// Reads the file, `None` if it does not exist.

@@ -12,8 +12,8 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::catalog::registries;
-use crate::outside::credentials::Login;
-use crate::outside::credentials::registries::RegistryLogin;
+use crate::model::hint::Hints;
+use crate::outside::credentials::{Login, RegistryLogin};
 
 /// A program may have to wait until the user has unlocked a key.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -49,6 +49,8 @@ pub(crate) enum HelperError {
     #[error("the answer of the program `{program}` is not what Docker's programs answer")]
     Form { program: String },
 }
+
+impl Hints for HelperError {}
 
 impl Helper {
     pub(super) fn new(name: &str) -> Self {

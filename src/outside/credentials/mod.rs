@@ -6,6 +6,10 @@ mod auth_file;
 mod helper;
 pub(crate) mod registries;
 
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests_of_registries;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use url::Url;
 use uv_netrc::Netrc;
 
+use crate::model::secret::Secret;
 use crate::model::secret_text::without_credentials;
 
 /// The names and passwords for servers. The debug output contains none of them.
@@ -40,6 +45,16 @@ struct Known {
 pub(crate) struct Login {
     pub(crate) user: String,
     pub(crate) password: String,
+}
+
+/// The credentials for a registry of images.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum RegistryLogin {
+    Password(Login),
+    /// A token that the token server exchanges for others (OAuth 2, RFC 6749, section 6).
+    Identity(Secret),
+    /// A token for the registry itself.
+    Bearer(Secret),
 }
 
 /// The place that a name and a password come from.

@@ -9,22 +9,11 @@ use thiserror::Error;
 
 use crate::catalog::registries;
 use crate::model::hint::{Hint, Hints, RegistryHint};
-use crate::model::secret::Secret;
 use crate::model::world_settings::RegistryLogins;
 use crate::outside::credentials::auth_file::{AuthFile, AuthFileError, EditedFile};
 use crate::outside::credentials::helper::{Helper, HelperError};
-use crate::outside::credentials::{Login, LoginSource, Tried};
+use crate::outside::credentials::{Login, LoginSource, RegistryLogin, Tried};
 use crate::outside::staging::StagingFile;
-
-/// The credentials for a registry.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum RegistryLogin {
-    Password(Login),
-    /// A token that the token server exchanges for others (OAuth 2, RFC 6749, section 6).
-    Identity(Secret),
-    /// A token for the registry itself.
-    Bearer(Secret),
-}
 
 /// The result of a search for credentials.
 #[derive(Clone, Default)]
@@ -91,6 +80,15 @@ impl Hints for StoreLoginError {
                 vec![Hint::Registry(RegistryHint::Helper { path: path.display().to_string() })]
             }
             _ => Vec::new(),
+        }
+    }
+
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::File(error) => Some(error),
+            Self::Helper { source, .. } => Some(source),
+            Self::Erase { source, .. } => Some(source),
+            Self::NoPlace | Self::Write { .. } => None,
         }
     }
 }

@@ -115,7 +115,12 @@ pub(crate) enum RegistryError {
     #[error("cannot {task}: this build is offline")]
     Offline { task: Task },
     #[error("cannot {task}")]
-    Network { task: Task, registry: String, source: reqwest::Error },
+    Network {
+        task: Task,
+        /// Empty if the connection was there already.
+        registry: String,
+        source: reqwest::Error,
+    },
     #[error("{0}")]
     Status(Answer),
     #[error("{answer}; {tried}; the requested access is `{scope}`")]
@@ -161,7 +166,7 @@ impl Hints for RegistryError {
         let hint = match self {
             Self::Offline { .. } => Hint::Network(NetworkHint::FillCache),
             Self::Network { source, .. } if source.is_redirect() => Hint::Network(NetworkHint::RedirectLoop),
-            Self::Network { registry, source, .. } if is_about_tls(source) => {
+            Self::Network { registry, source, .. } if !registry.is_empty() && is_about_tls(source) => {
                 Hint::Registry(RegistryHint::Insecure { registry: registry.clone() })
             }
             Self::Network { .. } => Hint::Network(NetworkHint::Reachable),
@@ -193,8 +198,9 @@ impl Failed for RegistryError {
                 !source.is_builder() && !source.is_redirect() && !is_about_certificate(source)
             }
             Self::Status(answer) => {
-                answer.status.is_server_error() && answer.status != StatusCode::NOT_IMPLEMENTED
-                    || answer.status == StatusCode::REQUEST_TIMEOUT
+                let is_lasting =
+                    matches!(answer.status, StatusCode::NOT_IMPLEMENTED | StatusCode::INSUFFICIENT_STORAGE);
+                answer.status.is_server_error() && !is_lasting || answer.status == StatusCode::REQUEST_TIMEOUT
             }
             Self::RateLimited { is_used_up, .. } => !is_used_up,
             Self::TooSlow { .. } | Self::Short { .. } | Self::OutOfStep { .. } | Self::Lost { .. } => true,

@@ -2,12 +2,13 @@
 
 use reqwest::StatusCode;
 
-use crate::outside::credentials::registries::{Found, RegistryLogin};
-use crate::outside::credentials::{Login, LoginSource};
+use crate::outside::credentials::registries::Found;
+use crate::outside::credentials::{Login, LoginSource, RegistryLogin};
 use crate::outside::http::is_refused;
 use crate::outside::registry::Registry;
 use crate::outside::registry::challenge::Challenge;
 use crate::outside::registry::error::{RegistryError, Task};
+use crate::outside::registry::tokens::Used;
 
 /// The result of a check that no registry refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Registry {
         })?;
         let status = response.status();
         if is_refused(status) {
-            return Err(self.refused(&host, &task, response, (&grant, &[])).await);
+            return Err(self.refused(&host, &task, response, Used { grant: &grant, scopes: &[] }).await);
         }
         match status.is_success() || status == StatusCode::NOT_FOUND {
             true => Ok(LoginCheck::Accepted),

@@ -36,6 +36,7 @@ use crate::outside::http::{Clients, with_retries};
 use crate::outside::registry::error::Task;
 use crate::outside::registry::hosts::Host;
 use crate::outside::registry::pull::pulling;
+use crate::outside::registry::push::Outgoing;
 use crate::outside::registry::tokens::Grants;
 
 pub(crate) use crate::outside::registry::error::RegistryError;
@@ -168,8 +169,9 @@ impl Registry {
         open: &Open<'_>,
         mount_from: &[String],
     ) -> Result<Sent, RegistryError> {
-        let title = blob.digest.0.prefixed();
-        self.runtime.block_on(self.send_blob(image, blob, (&title[..19], open), mount_from))
+        let digest = blob.digest.0.prefixed();
+        let outgoing = Outgoing { title: &digest[..19], blob, open, mount_from };
+        self.runtime.block_on(self.send_blob(image, &outgoing))
     }
 
     /// Does the same for several blobs, some at once. The results have the same order.
@@ -178,9 +180,14 @@ impl Registry {
         image: &ImageReference,
         uploads: &[Upload<'_>],
     ) -> Result<Vec<Sent>, RegistryError> {
-        let each = uploads.iter().map(|Upload { title, blob, open, mount_from }| {
-            self.send_blob(image, blob, (title.as_str(), open.as_ref()), mount_from)
+        let outgoing = uploads.iter().map(|Upload { title, blob, open, mount_from }| Outgoing {
+            title,
+            blob,
+            open: open.as_ref(),
+            mount_from,
         });
+        let outgoing: Vec<Outgoing<'_>> = outgoing.collect();
+        let each = outgoing.iter().map(|outgoing| self.send_blob(image, outgoing));
         let work = futures::stream::iter(each).buffered(self.settings.jobs.max(1));
         self.runtime.block_on(work.try_collect())
     }

@@ -170,12 +170,12 @@ impl Registry {
         blob: &BlobDescriptor,
         to: &mut (dyn io::Write + Send),
     ) -> Result<(), RegistryError> {
-        let mut received = Received { writer: DigestWriter::new(to), bytes: 0 };
         let id = self.started(&blob.digest.0.prefixed()[..19], blob.size_bytes, false);
+        let mut received = Received { id, writer: DigestWriter::new(to), bytes: 0 };
         let mut patience = Patience::new(ATTEMPTS);
         let outcome = loop {
             let before = received.bytes;
-            match self.receive_once(access, blob, (&mut received, id)).await {
+            match self.receive_once(access, blob, &mut received).await {
                 Ok(()) => break Ok(()),
                 Err(error) => {
                     if received.bytes - before >= PROGRESS_BYTES {
@@ -201,9 +201,8 @@ impl Registry {
         &self,
         access: &Access,
         blob: &BlobDescriptor,
-        into: (&mut Received<'_>, u64),
+        received: &mut Received<'_>,
     ) -> Result<(), RegistryError> {
-        let (received, id) = into;
         let (task, size) = (&access.task, blob.size_bytes);
         if received.bytes == size && size > 0 {
             return Ok(());
@@ -227,7 +226,7 @@ impl Registry {
             let skipped = skip.min(chunk.len() as u64);
             skip -= skipped;
             received.append(&chunk[skipped as usize..]).map_err(|source| keep(task, source))?;
-            self.listener.hear(Event::DownloadProgress { id, bytes: received.bytes });
+            self.listener.hear(Event::DownloadProgress { id: received.id, bytes: received.bytes });
         }
         match received.bytes == size {
             true => Ok(()),
@@ -238,6 +237,8 @@ impl Registry {
 
 /// A blob while it is received.
 struct Received<'a> {
+    /// The number of the transfer, for the listener.
+    id: u64,
     writer: DigestWriter<&'a mut (dyn io::Write + Send)>,
     bytes: u64,
 }

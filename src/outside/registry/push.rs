@@ -27,21 +27,49 @@ const BEGINNINGS: u32 = 3;
 const SMALL_BYTES: u64 = 1 << 20;
 /// The size of a chunk, if the registry does not accept the rest of a blob in one request.
 const CHUNK_BYTES: u64 = 16 << 20;
+/// A limit below this size is not one for chunks, but for the whole repository.
+const LEAST_CHUNK_BYTES: u64 = 512 << 10;
 /// The least size of the chunks of a registry (distribution-spec, "Pushing a blob in chunks").
 const MIN_CHUNK_HEADER: &str = "oci-chunk-min-length";
+
+/// A blob to push.
+pub(super) struct Outgoing<'a> {
+    /// For the listener.
+    pub(super) title: &'a str,
+    pub(super) blob: &'a BlobDescriptor,
+    pub(super) open: &'a Open<'a>,
+    /// Repositories of the same registry that may have the blob.
+    pub(super) mount_from: &'a [String],
+}
+
+/// A part of a blob.
+#[derive(Clone, Copy)]
+struct Span {
+    first: u64,
+    length: u64,
+}
 
 /// A blob while it is pushed.
 struct Upload<'a> {
     access: &'a Access,
     blob: &'a BlobDescriptor,
-    open: &'a Open<'a>,
-    mount_from: &'a [String],
+    outgoing: &'a Outgoing<'a>,
     /// The number of the transfer, for the listener.
     id: u64,
     session: Option<Session>,
     beginnings: u32,
     /// The size of chunks. Without one, the rest of the blob is a chunk.
     chunk_bytes: Option<u64>,
+    /// Whether the registry accepts a blob only in one request.
+    is_whole: bool,
+}
+
+impl Upload<'_> {
+    /// Makes the chunks smaller, after a chunk failed. `rest` is the number of bytes that are not sent.
+    fn shrink_chunks(&mut self, rest: u64) {
+        let failed = self.chunk_bytes.map_or(rest, |chunk| chunk.min(rest));
+        self.chunk_bytes = Some(CHUNK_BYTES.min(failed / 4).max(LEAST_CHUNK_BYTES));
+    }
 }
 
 /// An upload that the registry has begun.
@@ -62,22 +90,29 @@ impl Registry {
         Access { host, scope, task }
     }
 
+    /// Brings a blob into the repository of `image`, if it is not there.
     pub(super) async fn send_blob(
         &self,
         image: &ImageReference,
-        blob: &BlobDescriptor,
-        source: (&str, &Open<'_>),
-        mount_from: &[String],
+        outgoing: &Outgoing<'_>,
     ) -> Result<Sent, RegistryError> {
-        let (title, open) = source;
+        let blob = outgoing.blob;
         let task = Task::PushBlob { digest: blob.digest.0.prefixed(), repository: image.name() };
         let access = self.pushing(image, task);
         if with_retries(&*self.listener, || self.find_blob(&access, &blob.digest)).await? {
             return Ok(Sent::Present);
         }
-        let id = self.started(title, blob.size_bytes, true);
-        let (session, beginnings, chunk_bytes) = (None, 0, None);
-        let mut upload = Upload { access: &access, blob, open, mount_from, id, session, beginnings, chunk_bytes };
+        let id = self.started(outgoing.title, blob.size_bytes, true);
+        let mut upload = Upload {
+            access: &access,
+            blob,
+            outgoing,
+            id,
+            session: None,
+            beginnings: 0,
+            chunk_bytes: None,
+            is_whole: blob.size_bytes <= SMALL_BYTES,
+        };
         let outcome = self.upload(&mut upload).await;
         self.listener.hear(Event::DownloadFinished { id });
         outcome
@@ -93,6 +128,8 @@ impl Registry {
             };
             if matches!(error, RegistryError::Lost { .. }) {
                 upload.session = None;
+                // If the registry loses an upload whose connection broke, it keeps more of one that has chunks.
+                upload.chunk_bytes.get_or_insert(CHUNK_BYTES);
                 if upload.beginnings >= BEGINNINGS {
                     return Err(error);
                 }
@@ -126,23 +163,20 @@ impl Registry {
             let before = session.bytes;
             self.ask_status(upload.access, session, size).await?;
             // The registry did not keep a part of the last request, so smaller ones are better.
-            if session.bytes == before && size - before > CHUNK_BYTES {
-                upload.chunk_bytes = Some(CHUNK_BYTES);
+            if session.bytes == before && !upload.is_whole {
+                upload.shrink_chunks(size - before);
             }
         }
         let bytes = |upload: &Upload<'_>| upload.session.as_ref().map_or(0, |session| session.bytes);
-        if bytes(upload) == 0 && size <= SMALL_BYTES {
-            return self.finish(upload, size).await;
-        }
-        while bytes(upload) < size {
+        while bytes(upload) < size && !upload.is_whole {
             self.send_chunk(upload).await?;
         }
-        self.finish(upload, 0).await
+        self.finish(upload, size - bytes(upload)).await
     }
 
     /// Begins an upload. Returns `None` if the registry mounted the blob from another repository.
     async fn begin(&self, upload: &Upload<'_>) -> Result<Option<Session>, RegistryError> {
-        for from in upload.mount_from {
+        for from in upload.outgoing.mount_from {
             let mut access = upload.access.clone();
             access.scope.mounted_from = Some(from.clone());
             let digest = upload.blob.digest.0.prefixed();
@@ -157,7 +191,7 @@ impl Registry {
                 Ok(response) if response.status() == StatusCode::ACCEPTED => {
                     let session = session(&access.task, &response)?;
                     // The upload is used only if no other repository can have the blob.
-                    if upload.mount_from.last() == Some(from) {
+                    if upload.outgoing.mount_from.last() == Some(from) {
                         return Ok(Some(session));
                     }
                     let _ = self.send(upload.access, &Call::new(Method::DELETE, session.address)).await;
@@ -200,7 +234,7 @@ impl Registry {
         let length = upload.chunk_bytes.map_or(rest, |chunk| rest.min(chunk.max(session.min_chunk_bytes)));
         let mut call = Call::new(Method::PATCH, session.address.clone());
         call.headers.insert(CONTENT_RANGE, value(&format!("{first}-{}", first + length - 1)));
-        let response = self.send_part(upload, call, (first, length)).await?;
+        let response = self.send_part(upload, call, Span { first, length }).await?;
         match response.status() {
             status if status.is_success() => {
                 let bytes = text_of(&response, RANGE.as_str()).map_or(first + length, |_| received(&response));
@@ -215,8 +249,13 @@ impl Registry {
             }
             StatusCode::RANGE_NOT_SATISFIABLE => Err(RegistryError::OutOfStep { task: task.clone() }),
             StatusCode::NOT_FOUND => Err(RegistryError::Lost { task: task.clone() }),
-            StatusCode::PAYLOAD_TOO_LARGE if length > CHUNK_BYTES.max(session.min_chunk_bytes) => {
-                upload.chunk_bytes = Some(CHUNK_BYTES);
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED if first == 0 => {
+                upload.is_whole = true;
+                Err(RegistryError::OutOfStep { task: task.clone() })
+            }
+            // A proxy may have a lower limit than the registry.
+            StatusCode::PAYLOAD_TOO_LARGE if length > LEAST_CHUNK_BYTES.max(session.min_chunk_bytes) => {
+                // The next attempt makes the chunks smaller.
                 Err(RegistryError::OutOfStep { task: task.clone() })
             }
             _ => Err(self.unexpected(upload.access, response).await),
@@ -229,9 +268,14 @@ impl Registry {
         let Some(session) = &upload.session else { return Err(RegistryError::Lost { task: task.clone() }) };
         let mut address = session.address.clone();
         address.query_pairs_mut().append_pair("digest", &upload.blob.digest.0.prefixed());
+        let mut call = Call::new(Method::PUT, address);
+        if session.bytes > 0 && length > 0 {
+            let last = session.bytes + length - 1;
+            call.headers.insert(CONTENT_RANGE, value(&format!("{}-{last}", session.bytes)));
+        }
         let response = match length {
-            0 => self.send(upload.access, &empty(Method::PUT, address)).await?,
-            _ => self.send_part(upload, Call::new(Method::PUT, address), (session.bytes, length)).await?,
+            0 => self.send(upload.access, &empty(Method::PUT, call.url)).await?,
+            _ => self.send_part(upload, call, Span { first: session.bytes, length }).await?,
         };
         match response.status() {
             status if status.is_success() => Ok(Sent::Bytes(upload.blob.size_bytes)),
@@ -244,19 +288,14 @@ impl Registry {
         }
     }
 
-    /// Sends a request with a part of the blob: its first byte and its length.
-    async fn send_part(
-        &self,
-        upload: &Upload<'_>,
-        mut call: Call<'_>,
-        part: (u64, u64),
-    ) -> Result<Response, RegistryError> {
-        let (first, length) = part;
+    /// Sends a request with a part of the blob.
+    async fn send_part(&self, upload: &Upload<'_>, mut call: Call<'_>, span: Span) -> Result<Response, RegistryError> {
+        let Span { first, length } = span;
         let task = &upload.access.task;
         let failure = ReadFailure::default();
         let read = |source: io::Error| RegistryError::Read { task: task.clone(), source };
         let make = || {
-            let reader = (upload.open)().map_err(read)?;
+            let reader = (upload.outgoing.open)().map_err(read)?;
             let part = Part { reader, first, length, id: upload.id };
             Ok(upload_body::body(part, Arc::clone(&self.listener), failure.clone()))
         };

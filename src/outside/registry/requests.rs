@@ -13,7 +13,7 @@ use crate::outside::registry::Registry;
 use crate::outside::registry::challenge::Challenge;
 use crate::outside::registry::error::{Answer, RateLimit, RegistryError, Task};
 use crate::outside::registry::hosts::Host;
-use crate::outside::registry::tokens::{Grant, Scope};
+use crate::outside::registry::tokens::{Grant, Refused, Scope, Used};
 
 /// A message in a response is cut after so many characters.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
@@ -64,8 +64,11 @@ struct Failure {
 }
 
 impl Registry {
-    /// Returns the address of a part of the API of a host: `manifests/latest` of a repository.
+    /// Returns the address of a part of the API of a host: `manifests/latest` of a repository. Every work begins here.
     pub(super) async fn url(&self, access: &Access, path: &str) -> Result<Url, RegistryError> {
+        if self.settings.offline {
+            return Err(RegistryError::Offline { task: access.task.clone() });
+        }
         let base = &self.reach(&access.host).await?.base;
         let no_address = |_| RegistryError::NoAddress { task: access.task.clone() };
         base.join(&format!("{}/{path}", access.scope.repository)).map_err(no_address)
@@ -74,15 +77,12 @@ impl Registry {
     /// Sends a request once. If the host does not accept the token any more, it is renewed. Returns the response,
     /// whatever its status is, except for a refusal.
     pub(super) async fn send(&self, access: &Access, call: &Call<'_>) -> Result<Response, RegistryError> {
-        if self.settings.offline {
-            return Err(RegistryError::Offline { task: access.task.clone() });
-        }
         let mut grant = self.grant(&access.host, &access.scope, None).await?;
         let mut response = self.send_with(access, call, &grant).await?;
         let base = &self.reach(&access.host).await?.base;
         if response.status() == StatusCode::UNAUTHORIZED && response.url().origin() == base.origin() {
             let challenge = Challenge::read(response.headers());
-            let renewed = self.grant(&access.host, &access.scope, Some((&grant, challenge))).await?;
+            let renewed = self.grant(&access.host, &access.scope, Some(Refused { grant: &grant, challenge })).await?;
             if renewed.header.is_some() && renewed.header != grant.header {
                 response = self.send_with(access, call, &renewed).await?;
             }
@@ -90,7 +90,9 @@ impl Registry {
         }
         if is_refused(response.status()) {
             let scopes = access.scope.texts();
-            return Err(self.refused(&access.host, &access.task, response, (&grant, &scopes)).await);
+            return Err(self
+                .refused(&access.host, &access.task, response, Used { grant: &grant, scopes: &scopes })
+                .await);
         }
         Ok(response)
     }
@@ -139,15 +141,9 @@ impl Registry {
         }
     }
 
-    /// Returns the failure for a request without permission. `used` has the grant and the scopes.
-    pub(super) async fn refused(
-        &self,
-        host: &Host,
-        task: &Task,
-        response: Response,
-        used: (&Grant, &[String]),
-    ) -> RegistryError {
-        let (grant, scopes) = used;
+    /// Returns the failure for a request without permission.
+    pub(super) async fn refused(&self, host: &Host, task: &Task, response: Response, used: Used<'_>) -> RegistryError {
+        let Used { grant, scopes } = used;
         let is_elsewhere = match (self.reach(host).await, task) {
             (Ok(reached), task) if !matches!(task, Task::Authorize { .. }) => {
                 response.url().origin() != reached.base.origin()

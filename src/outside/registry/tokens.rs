@@ -13,8 +13,8 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::outside::credentials::Login;
-use crate::outside::credentials::registries::{Found, RegistryLogin};
+use crate::outside::credentials::registries::Found;
+use crate::outside::credentials::{Login, RegistryLogin};
 use crate::outside::http::{is_refused, with_retries};
 use crate::outside::registry::Registry;
 use crate::outside::registry::challenge::Challenge;
@@ -67,17 +67,30 @@ impl Grant {
         let header = self.header.as_ref().and_then(|value| value.to_str().ok());
         let value = header.and_then(|value| value.split_once(' ')).map(|(_, value)| value.to_owned());
         let login = match &self.found.login {
-            Some(RegistryLogin::Password(login)) => Some(login.password.clone()),
-            Some(RegistryLogin::Identity(token) | RegistryLogin::Bearer(token)) => Some(token.exposed().to_owned()),
-            None => None,
+            Some(RegistryLogin::Password(login)) => vec![login.password.clone(), pair(login)],
+            Some(RegistryLogin::Identity(token) | RegistryLogin::Bearer(token)) => vec![token.exposed().to_owned()],
+            None => Vec::new(),
         };
         value.into_iter().chain(login).filter(|secret| !secret.is_empty()).collect()
     }
 }
 
+/// The grant of a request, and the scopes that it was for.
+#[derive(Clone, Copy)]
+pub(super) struct Used<'a> {
+    pub(super) grant: &'a Grant,
+    pub(super) scopes: &'a [String],
+}
+
 /// The grants for each host and each access.
 #[derive(Default)]
 pub(super) struct Grants(Mutex<BTreeMap<(String, Vec<String>), Grant>>);
+
+/// A grant that a host no longer accepts, and its new challenge.
+pub(super) struct Refused<'a> {
+    pub(super) grant: &'a Grant,
+    pub(super) challenge: Option<Challenge>,
+}
 
 /// The answer of a token server.
 #[derive(Deserialize)]
@@ -97,22 +110,24 @@ struct Errand<'a> {
 }
 
 impl Registry {
-    /// Returns the grant for an access. `refused` is a grant that the host no longer accepts, with its new challenge.
+    /// Returns the grant for an access. `refused` is one that the host no longer accepts.
     pub(super) async fn grant(
         &self,
         host: &Host,
         scope: &Scope,
-        refused: Option<(&Grant, Option<Challenge>)>,
+        refused: Option<Refused<'_>>,
     ) -> Result<Grant, RegistryError> {
         let reached = self.reach(host).await?;
         let key = (host.name.clone(), scope.texts());
         // Locked while a token is fetched, so that it is fetched once.
         let mut grants = self.grants.0.lock().await;
         let known = grants.get(&key).filter(|grant| grant.is_valid());
-        if let Some(known) = known.filter(|known| refused.as_ref().is_none_or(|(old, _)| old.header != known.header)) {
+        if let Some(known) =
+            known.filter(|known| refused.as_ref().is_none_or(|refused| refused.grant.header != known.header))
+        {
             return Ok(known.clone());
         }
-        let challenge = refused.and_then(|(_, challenge)| challenge).or_else(|| reached.challenge.clone());
+        let challenge = refused.and_then(|refused| refused.challenge).or_else(|| reached.challenge.clone());
         let found = self.login(host, &scope.repository).await?;
         let grant = self.obtain(host, challenge, found, key.1.clone()).await?;
         grants.insert(key, grant.clone());
@@ -178,7 +193,7 @@ impl Registry {
         })?;
         let grant = Grant { found: found.clone(), ..Grant::default() };
         if is_refused(response.status()) {
-            return Err(self.refused(host, &task, response, (&grant, errand.scopes)).await);
+            return Err(self.refused(host, &task, response, Used { grant: &grant, scopes: errand.scopes }).await);
         }
         if !response.status().is_success() {
             return Err(self.failure(&host.name, &task, response, &grant.secrets()).await);
@@ -246,7 +261,12 @@ fn bearer(token: &str) -> Option<HeaderValue> {
 }
 
 fn basic(login: &Login) -> Option<HeaderValue> {
-    sensitive(&format!("Basic {}", STANDARD.encode(format!("{}:{}", login.user, login.password))))
+    sensitive(&format!("Basic {}", pair(login)))
+}
+
+/// Returns a name and a password as one text (RFC 7617).
+fn pair(login: &Login) -> String {
+    STANDARD.encode(format!("{}:{}", login.user, login.password))
 }
 
 /// Returns a value that no debug output shows.

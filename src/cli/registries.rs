@@ -1,0 +1,109 @@
+//! The settings of registries of images: insecure ones, mirrors, and the places of credentials.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::registries;
+use crate::cli::environment::Environment;
+use crate::cli::failure::Failure;
+use crate::cli::layers::Settings;
+use crate::cli::values::{all, usage};
+use crate::model::image_reference::ImageReference;
+use crate::model::world_settings::RegistrySettings;
+
+/// The prefix of a destination in a registry.
+const DOCKER: &str = "docker://";
+
+pub(super) fn settings(settings: &Settings, environment: &Environment) -> Result<RegistrySettings, Failure> {
+    let mut insecure = Vec::new();
+    for host in all(&settings.insecure_registry) {
+        insecure.push(registry(&host)?);
+    }
+    let mut mirrors: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for text in all(&settings.registry_mirror) {
+        let (of, mirror) = text.split_once('=').ok_or_else(|| unreadable_mirror(&text))?;
+        let host = place(mirror).split('/').next().unwrap_or_default();
+        registry(host).map_err(|_| unreadable_mirror(&text))?;
+        if mirror.starts_with("http://") && !insecure.iter().any(|insecure| insecure == host) && !is_local(host) {
+            return Err(usage(format!(
+                "cannot use the mirror `{mirror}`: it has no TLS; if you trust the network, add `--insecure-registry {host}`"
+            )));
+        }
+        mirrors.entry(registry(of)?).or_default().push(place(mirror).to_owned());
+    }
+    let mut logins = environment.registry_logins();
+    logins.destinations = destinations(settings);
+    Ok(RegistrySettings { insecure, mirrors, logins })
+}
+
+/// Returns the name of a registry if `text` is one: `docker.io`, `localhost:5000`.
+pub(super) fn registry(text: &str) -> Result<String, Failure> {
+    let name = registries::of_key(text);
+    let image = format!("{name}/x").parse::<ImageReference>();
+    match image {
+        Ok(image) if image.registry == name => Ok(name),
+        _ => Err(usage(format!(
+            "`{text}` is no registry: write `HOST` or `HOST:PORT`, such as `ghcr.io` or `localhost:5000`"
+        ))),
+    }
+}
+
+/// Returns the registries that a run pushes to.
+fn destinations(settings: &Settings) -> Vec<String> {
+    let images = all(&settings.output).into_iter().filter_map(|output| {
+        let image = output.strip_prefix(DOCKER)?.parse::<ImageReference>();
+        image.ok().map(|image| image.registry)
+    });
+    images.collect::<BTreeSet<String>>().into_iter().collect()
+}
+
+/// Returns a mirror without its scheme.
+fn place(mirror: &str) -> &str {
+    mirror.split_once("://").map_or(mirror, |(_, place)| place).trim_end_matches('/')
+}
+
+fn is_local(host: &str) -> bool {
+    host.starts_with("localhost") || host.starts_with("127.")
+}
+
+fn unreadable_mirror(text: &str) -> Failure {
+    usage(format!(
+        "cannot read the mirror `{text}`: write `REGISTRY=HOST[:PORT][/PREFIX]`, such as `docker.io=mirror.example`"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(insecure: &[&str], mirrors: &[&str]) -> Result<RegistrySettings, String> {
+        let texts = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect());
+        let layer = Settings {
+            insecure_registry: texts(insecure),
+            registry_mirror: texts(mirrors),
+            output: texts(&["docker://b.example/x:1", "docker://a.example/x", "docker://b.example/y", "x.tar"]),
+            ..Settings::default()
+        };
+        settings(&layer, &Environment::default()).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn mirrors_and_insecure_registries_are_hosts() {
+        let read_well = read(&["a.example:5000"], &["docker.io=m.example", "index.docker.io=https://n.example/hub/"]);
+        let RegistrySettings { insecure, mirrors, logins } = read_well.unwrap();
+        assert_eq!(insecure, ["a.example:5000"]);
+        assert_eq!(mirrors["docker.io"], ["m.example", "n.example/hub"]);
+        assert_eq!(logins.destinations, ["a.example", "b.example"]);
+        assert_eq!(read(&["m.example"], &["docker.io=http://m.example"]).unwrap().mirrors.len(), 1);
+        let table: [(&[&str], &[&str], &str); 5] = [
+            (&["https://a/b"], &[], "is no registry"),
+            (&["plain"], &[], "is no registry"),
+            (&[], &["m.example"], "cannot read the mirror `m.example`"),
+            (&[], &["docker.io=plain"], "cannot read the mirror `docker.io=plain`"),
+            (&[], &["docker.io=http://m.example"], "add `--insecure-registry m.example`"),
+        ];
+        for (insecure, mirrors, expected) in table {
+            let error = read(insecure, mirrors).unwrap_err();
+            assert!(error.contains(expected), "{insecure:?} {mirrors:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Pushes, with every fault on the way.
+
+use testkit::registry::{Fault, Operation};
+
+use super::*;
+
+const MIB: usize = 1 << 20;
+
+/// Checks that the registry has exactly these bytes.
+fn assert_there(bench: &Bench, name: &str, bytes: &[u8]) {
+    let stored = bench.server.blob(name, &Digest::of(bytes).prefixed());
+    assert!(stored.is_some_and(|stored| *stored == *bytes), "{name}");
+    assert_eq!(bench.server.unfinished_uploads(), 0);
+}
+
+#[test]
+fn a_blob_is_sent_once_and_mounted_from_another_repository() {
+    let bench = Bench::new(testkit::Registry::new());
+    for bytes in [b"small".to_vec(), large(3 * MIB)] {
+        let size = bytes.len() as u64;
+        assert_eq!(bench.push("a/b", &bytes).unwrap(), Sent::Bytes(size));
+        assert_there(&bench, "a/b", &bytes);
+        assert_eq!(bench.push("a/b", &bytes).unwrap(), Sent::Present);
+        assert_eq!(bench.push_from("c", &bytes, &["none", "a/b"]).unwrap(), Sent::Mounted);
+        assert_there(&bench, "c", &bytes);
+        // The repository does not have it, so the upload that the registry began instead is used.
+        assert_eq!(bench.push_from("d", &bytes, &["none"]).unwrap(), Sent::Bytes(size));
+        assert_there(&bench, "d", &bytes);
+    }
+    assert_eq!(bench.server.received_bytes(), 2 * (5 + 3 * MIB as u64));
+    assert_eq!(bench.server.count(Operation::StartUpload), 2);
+    // A small blob is one request, a large one is a chunk and the end.
+    assert_eq!(bench.server.count(Operation::UploadChunk), 2);
+}
+
+#[test]
+fn an_empty_blob_and_every_kind_of_registry_work() {
+    use testkit::Registry;
+    let kinds = [
+        Registry::new(),
+        Registry::new().absolute_locations(),
+        Registry::new().monolithic_only(),
+        Registry::new().refuses_mounts(),
+        Registry::new().least_chunk(2 << 20),
+        Registry::new().tls(),
+        Registry::new().without_single_posts().forgets_cut_uploads(),
+    ];
+    for kind in kinds {
+        let bench = Bench::new(kind);
+        for bytes in [Vec::new(), large(3 * MIB)] {
+            assert_eq!(bench.push_from("a", &bytes, &["b"]).unwrap(), Sent::Bytes(bytes.len() as u64));
+            assert_there(&bench, "a", &bytes);
+        }
+    }
+}
+
+#[test]
+fn an_upload_is_continued_after_the_connection_broke() {
+    let bench = Bench::new(testkit::Registry::new());
+    let bytes = large(5 * MIB);
+    bench.server.fault(Fault::on(Operation::UploadChunk).cut_request(2 * MIB as u64));
+    assert_eq!(bench.push("a", &bytes).unwrap(), Sent::Bytes(bytes.len() as u64));
+    assert_there(&bench, "a", &bytes);
+    assert_eq!(bench.server.count(Operation::UploadStatus), 1);
+    // Nothing is sent twice.
+    assert_eq!(bench.server.received_bytes(), bytes.len() as u64);
+    let ranges: Vec<String> = bench
+        .server
+        .exchanges_of(Operation::UploadChunk)
+        .iter()
+        .map(|exchange| exchange.headers["content-range"].clone())
+        .collect();
+    assert_eq!(ranges, ["0-5242879", "2097152-5242879"]);
+}
+
+#[test]
+fn an_upload_that_the_registry_forgot_begins_again() {
+    let bytes = large(5 * MIB);
+    let bench = Bench::new(testkit::Registry::new().forgets_cut_uploads());
+    bench.server.fault(Fault::on(Operation::UploadChunk).cut_request(2 * MIB as u64));
+    bench.push("a", &bytes).unwrap();
+    assert_there(&bench, "a", &bytes);
+    let bench = Bench::new(testkit::Registry::new());
+    bench.server.fault(Fault::on(Operation::FinishUpload).forget_uploads());
+    bench.push("a", &bytes).unwrap();
+    assert_there(&bench, "a", &bytes);
+    assert_eq!(bench.server.count(Operation::StartUpload), 2);
+}
+
+#[test]
+fn an_answer_that_was_lost_does_not_send_the_blob_again() {
+    let bytes = large(2 * MIB);
+    let bench = Bench::new(testkit::Registry::new());
+    bench.server.fault(Fault::on(Operation::FinishUpload).no_reply());
+    assert_eq!(bench.push("a", &bytes).unwrap(), Sent::Bytes(bytes.len() as u64));
+    assert_eq!(bench.server.received_bytes(), bytes.len() as u64);
+    assert_there(&bench, "a", &bytes);
+}
+
+#[test]
+fn a_registry_that_dies_and_comes_back_gets_the_rest() {
+    let bytes = large(5 * MIB);
+    let bench = Bench::new(testkit::Registry::new());
+    bench.server.fault(Fault::on(Operation::UploadChunk).stop(2 * MIB as u64, Duration::from_millis(1500)));
+    assert_eq!(bench.push("a", &bytes).unwrap(), Sent::Bytes(bytes.len() as u64));
+    assert_there(&bench, "a", &bytes);
+}
+
+#[test]
+fn a_proxy_with_a_limit_gets_smaller_chunks() {
+    let bytes = large(20 * MIB);
+    let bench = Bench::new(testkit::Registry::new().least_chunk(1 << 20));
+    bench.server.fault(Fault::on(Operation::UploadChunk).times(3).early_status(413));
+    bench.push("a", &bytes).unwrap();
+    assert_there(&bench, "a", &bytes);
+    let chunks = bench.server.exchanges_of(Operation::UploadChunk);
+    let accepted: Vec<u64> = chunks.iter().filter(|one| one.status == 202).map(|one| one.received_bytes).collect();
+    // 20, 5 and 1.25 MiB were too large, and the registry wants at least 1 MiB.
+    assert_eq!(accepted, [MIB as u64; 20]);
+}
+
+#[test]
+fn passing_failures_are_tried_again_and_lasting_ones_are_told() {
+    let bench = Bench::new(testkit::Registry::new());
+    for operation in [Operation::HeadBlob, Operation::StartUpload, Operation::FinishUpload] {
+        bench.server.fault(Fault::on(operation).status(503));
+    }
+    bench.push("a", b"bytes").unwrap();
+    bench.server.fault(Fault::on(Operation::StartUpload).status_with(429, "Retry-After", "1"));
+    bench.push("a", b"others").unwrap();
+    let events = bench.heard.0.lock().unwrap().join("\n");
+    assert!(events.contains("429 Too Many Requests") && events.contains("trying again in 1000 ms"), "{events}");
+    bench.server.fault(Fault::on(Operation::StartUpload).status(400));
+    let error = bench.push("a", b"refused").unwrap_err();
+    let digest = Digest::of(b"refused").prefixed();
+    let host = bench.server.host();
+    assert!(
+        told(&error)
+            .starts_with(&format!("cannot push the blob `{digest}` to `{host}/a`: `{host}` answers 400 Bad Request (")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_full_registry_is_told_at_once() {
+    let bench = Bench::new(testkit::Registry::new().full_after_with(1000, 507));
+    let error = bench.push("a", &large(2 * MIB)).unwrap_err();
+    assert!(told(&error).contains("answers 507 Insufficient Storage"), "{error}");
+    assert_eq!(bench.server.stored_bytes(), 0);
+    let bench = Bench::new(testkit::Registry::new().full_after_with(1000, 413));
+    let error = bench.push("a", &large(2 * MIB)).unwrap_err();
+    assert!(told(&error).contains("answers 413 Payload Too Large"), "{error}");
+}
+
+#[test]
+fn bytes_that_cannot_be_read_or_are_others_are_no_blob() {
+    let bench = Bench::new(testkit::Registry::new());
+    let bytes = large(2 * MIB);
+    let broken = || {
+        let error = io::Error::other("the disk is broken");
+        Ok(Box::new(io::Cursor::new(large(MIB)).chain(Broken(Some(error)))) as Box<dyn Read + Send>)
+    };
+    let error = bench.registry.push_blob(&bench.image("a"), &blob(&bytes), &broken, &[]).unwrap_err();
+    assert!(told(&error).ends_with("cannot read its bytes: the disk is broken"), "{}", told(&error));
+    let others = || Ok(Box::new(io::Cursor::new(vec![0_u8; 2 * MIB])) as Box<dyn Read + Send>);
+    let error = bench.registry.push_blob(&bench.image("a"), &blob(&bytes), &others, &[]).unwrap_err();
+    assert!(told(&error).contains("answers 400 Bad Request (DIGEST_INVALID"), "{error}");
+    assert!(bench.server.blob("a", &Digest::of(&bytes).prefixed()).is_none());
+}
+
+/// Fails at the first read.
+struct Broken(Option<io::Error>);
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
+
+#[test]
+fn several_blobs_are_pushed_at_once_and_the_results_are_in_order() {
+    let bench = Bench::new(testkit::Registry::new());
+    bench.server.put_blob("a", b"1");
+    let blobs: Vec<Vec<u8>> = vec![large(2 * MIB), b"1".to_vec(), b"22".to_vec()];
+    let uploads: Vec<Upload<'_>> = blobs
+        .iter()
+        .map(|bytes| Upload {
+            title: "layer".to_owned(),
+            blob: blob(bytes),
+            open: Box::new(|| Ok(Box::new(io::Cursor::new(bytes.clone())) as Box<dyn Read + Send>)),
+            mount_from: Vec::new(),
+        })
+        .collect();
+    let sent = bench.registry.push_blobs(&bench.image("a"), &uploads).unwrap();
+    assert_eq!(sent, [Sent::Bytes(2 * MIB as u64), Sent::Present, Sent::Bytes(2)]);
+    let events = bench.heard.0.lock().unwrap().join("\n");
+    assert!(events.contains("UploadStarted") && events.contains("bytes: 2097152"), "{events}");
+}
+
+#[test]
+fn a_manifest_is_pushed_to_its_tag_or_by_its_digest() {
+    let bench = Bench::new(testkit::Registry::new());
+    let document = manifest();
+    let error = bench.registry.push_manifest(&bench.image("a:1"), &document).unwrap_err();
+    assert!(told(&error).contains("MANIFEST_BLOB_UNKNOWN"), "{error}");
+    bench.push("a", b"{}").unwrap();
+    bench.server.fault(Fault::on(Operation::PutManifest).times(2).status(500));
+    bench.registry.push_manifest(&bench.image("a:1"), &document).unwrap();
+    assert_eq!(bench.server.tags("a")["1"], document.digest.0.prefixed());
+    let by_digest = bench.image("a").with_digest(document.digest);
+    bench.registry.push_manifest(&by_digest, &document).unwrap();
+    assert_eq!(bench.server.tags("a").len(), 1);
+    bench.server.fault(Fault::on(Operation::PutManifest).wrong_digest_header());
+    let error = bench.registry.push_manifest(&bench.image("a:2"), &document).unwrap_err();
+    assert!(matches!(error, RegistryError::Digest { .. }), "{error}");
+}
