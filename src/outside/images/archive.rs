@@ -8,7 +8,7 @@ use flate2::read::MultiGzDecoder;
 use fs_err as fs;
 use tempfile::TempDir;
 
-use super::document::MAX_DOCUMENT_BYTES;
+use super::MAX_DOCUMENT_BYTES;
 use super::error::ImagesError;
 use crate::formats::tar_listing::{self, Member};
 use crate::model::image::BlobDigest;

@@ -24,7 +24,7 @@ pub(crate) use self::document::digest_of;
 pub(crate) use self::document::{ImageDocument, parse};
 pub(crate) use self::error::ImagesError;
 
-use self::document::{MAX_DOCUMENT_BYTES, is_image_manifest, is_index, media_type_in};
+use self::document::{is_image_manifest, is_index, media_type_in};
 use self::saved::SavedArchive;
 use crate::formats::oci::Descriptor;
 use crate::model::digest::Digest;
@@ -34,6 +34,9 @@ use crate::model::image_source::ImageSource;
 use crate::outside::daemon::Daemon;
 use crate::outside::registry::Registry;
 use crate::outside::store::{Store, StoreError};
+
+/// The largest document that is read. Registries must accept manifests of 4 MiB (distribution-spec, "Pushing Manifests").
+const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 
 /// The doors through which an image can come.
 #[derive(Clone, Copy)]
