@@ -23,6 +23,7 @@ pub(super) struct Archive {
     path: PathBuf,
     members: BTreeMap<String, Member>,
     /// The folder of `path`, if the file is temporary.
+    #[expect(dead_code, reason = "while this lives, the file exists")]
     folder: Option<TempDir>,
 }
 

@@ -149,6 +149,7 @@ fn saved(archive: Archive, name: Option<&str>) -> Result<(Document, Medium<'stat
 
 impl OpenImage<'_> {
     /// Returns the place of the image.
+    #[allow(dead_code, reason = "for copies of images")]
     pub(crate) fn source(&self) -> &ImageSource {
         &self.source
     }
