@@ -16,6 +16,10 @@ const AUFS: &str = ".wh..wh.";
 /// Prefix of the pax records with extended attributes.
 const ATTRIBUTE: &str = "SCHILY.xattr.";
 
+/// The most bytes of a name, and of a path with the NUL that ends it (limits.h(0p), `NAME_MAX` and `PATH_MAX` of Linux).
+const MAX_NAME_BYTES: usize = 255;
+const MAX_PATH_BYTES: usize = 4096;
+
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// The last three bytes of the magic of a skippable frame (RFC 8878, section 3.1.2). The first one is 0x50 to 0x5f.
@@ -63,7 +67,7 @@ pub(crate) enum EntryChange<'a> {
     Removed,
     /// Everything that lower layers have below this directory is removed.
     Opaque,
-    /// The path has a name that lath cannot use. Its contents are not read.
+    /// The path, or the target of the link, has a name that lath cannot use. Its contents are not read.
     Unusable,
 }
 
@@ -131,7 +135,8 @@ fn layer_entry<'a, R: Read>(entry: &'a mut tar::Entry<'_, Headers<R>>) -> Result
     } else if kind.is_dir() || is_old_directory {
         (path, EntryChange::Directory)
     } else if kind.is_symlink() {
-        (path, EntryChange::Link(target))
+        let is_possible = is_possible_target(&entry.link_name_bytes().unwrap_or_default());
+        (path, if is_possible { EntryChange::Link(target) } else { EntryChange::Unusable })
     } else if kind.is_hard_link() {
         match clean(target.as_bytes())? {
             (target, true) => (path, EntryChange::HardLink(target)),
@@ -147,6 +152,11 @@ fn layer_entry<'a, R: Read>(entry: &'a mut tar::Entry<'_, Headers<R>>) -> Result
         return Err(LayerError::Kind { path, kind: char::from(kind.as_byte()) });
     };
     Ok(Some(LayerEntry { path, change, mode, owner, group, attributes }))
+}
+
+/// Whether a symbolic link can have this target (symlink(2)), and a tree can contain it.
+fn is_possible_target(target: &[u8]) -> bool {
+    !target.is_empty() && target.len() < MAX_PATH_BYTES && !target.contains(&0) && std::str::from_utf8(target).is_ok()
 }
 
 /// Returns the names of extended attributes, and whether the file is sparse.
@@ -176,10 +186,11 @@ fn clean(path: &[u8]) -> Result<(String, bool), LayerError> {
         }
     }
     let folders = components.len().saturating_sub(1);
-    is_usable &= components.iter().all(|component| component.len() <= 255);
+    is_usable &= components.iter().all(|component| component.len() <= MAX_NAME_BYTES);
     is_usable &= components[..folders].iter().all(|component| !component.starts_with(WHITEOUT));
     let path = components.join("/");
-    is_usable &= path.len() < 4095;
+    // With the slash at the beginning.
+    is_usable &= path.len() + 1 < MAX_PATH_BYTES;
     Ok((path, is_usable))
 }
 

@@ -8,7 +8,7 @@ use flate2::read::MultiGzDecoder;
 use fs_err as fs;
 use tempfile::TempDir;
 
-use super::document::MAX_DOCUMENT_BYTES;
+use super::MAX_DOCUMENT_BYTES;
 use super::error::ImagesError;
 use crate::formats::tar_listing::{self, Member};
 use crate::model::image::BlobDigest;
@@ -23,6 +23,7 @@ pub(super) struct Archive {
     path: PathBuf,
     members: BTreeMap<String, Member>,
     /// The folder of `path`, if the file is temporary.
+    #[expect(dead_code, reason = "while this lives, the file exists")]
     folder: Option<TempDir>,
 }
 
@@ -56,11 +57,6 @@ impl Archive {
     /// Keeps the folder until the archive is dropped.
     pub(super) fn keeping(self, folder: TempDir) -> Self {
         Self { folder: Some(folder), ..self }
-    }
-
-    /// Returns whether there is a file with this name.
-    pub(super) fn contains(&self, name: &str) -> bool {
-        tar_listing::find(&self.members, name).is_some()
     }
 
     /// Opens the file with this name. Returns its size, too.

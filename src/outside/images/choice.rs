@@ -4,7 +4,7 @@ use super::document::{ImageDocument, is_image_manifest, is_index, parse};
 use super::error::ImagesError;
 use super::{OpenImage, document};
 use crate::formats::oci::{self, Config, Descriptor, Manifest};
-use crate::model::image::{BlobDigest, Document};
+use crate::model::image::Document;
 use crate::model::platform::{Architecture, Platform};
 
 /// How deep indexes may contain indexes.
@@ -17,13 +17,6 @@ pub(crate) struct ChosenImage {
     pub(crate) manifest: Manifest,
     pub(crate) config_document: Document,
     pub(crate) config: Config,
-}
-
-impl ChosenImage {
-    /// Returns the digests of the layers' blobs, the lowest first.
-    pub(crate) fn layer_digests(&self) -> Result<Vec<BlobDigest>, ImagesError> {
-        self.manifest.layers.iter().map(document::digest_of).collect()
-    }
 }
 
 /// A platform as documents have it.

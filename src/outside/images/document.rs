@@ -7,9 +7,6 @@ use crate::formats::oci::{self, Config, Descriptor, Index, Manifest};
 use crate::model::digest::Digest;
 use crate::model::image::{BlobDigest, Document};
 
-/// The largest document that is read. Registries must accept manifests of 4 MiB (distribution-spec, "Pushing Manifests").
-pub(crate) const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
-
 /// The media types of schema 1.
 const SCHEMA_1: [&str; 2] = [
     "application/vnd.docker.distribution.manifest.v1+json",

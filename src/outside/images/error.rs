@@ -12,7 +12,7 @@ use crate::outside::daemon::DaemonError;
 use crate::outside::registry::RegistryError;
 use crate::outside::store::StoreError;
 
-use super::document::MAX_DOCUMENT_BYTES;
+use super::MAX_DOCUMENT_BYTES;
 
 #[derive(Debug, Error)]
 pub(crate) enum ImagesError {

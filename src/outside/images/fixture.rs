@@ -1,13 +1,8 @@
 //! Doors for the tests of images.
 
-use std::sync::Arc;
-
 use super::ImageDoors;
-use crate::model::event::Silence;
-use crate::model::world_settings::RegistrySettings;
 use crate::outside::daemon::Daemon;
-use crate::outside::http::Clients;
-use crate::outside::registry::{Registry, Settings};
+use crate::outside::registry::Registry;
 use crate::outside::store::Store;
 
 /// Doors with an empty store.
@@ -26,20 +21,15 @@ impl TestDoors {
     pub(crate) fn with_daemon(host: Option<String>) -> Self {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(&home.path().join("store")).unwrap();
-        Self { home, store, daemon: Daemon::new(host, None), registry: registry(false) }
+        Self { home, store, daemon: Daemon::new(host, None), registry: Registry::for_tests(false) }
     }
 
     /// Doors with the same store and without a network.
     pub(crate) fn go_offline(&mut self) {
-        self.registry = registry(true);
+        self.registry = Registry::for_tests(true);
     }
 
     pub(crate) fn doors(&self) -> ImageDoors<'_> {
         ImageDoors { store: &self.store, daemon: &self.daemon, registry: &self.registry }
     }
-}
-
-fn registry(offline: bool) -> Registry {
-    let settings = Settings { offline, jobs: 4, registries: RegistrySettings::default(), clients: Clients::default() };
-    Registry::new(settings, Arc::new(Silence)).unwrap()
 }

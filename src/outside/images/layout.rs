@@ -1,8 +1,8 @@
 //! The root of an OCI layout: the image that a reference names in `index.json` (image-spec, image-layout.md).
 
+use super::MAX_DOCUMENT_BYTES;
 use super::Medium;
 use super::choice::is_attestation;
-use super::document::MAX_DOCUMENT_BYTES;
 use super::error::ImagesError;
 use crate::formats::oci::{self, Descriptor, Index};
 use crate::model::digest::Digest;

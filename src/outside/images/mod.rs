@@ -12,17 +12,19 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use fs_err as fs;
 
 use self::archive::Archive;
 pub(crate) use self::choice::ChosenImage;
-pub(crate) use self::document::{ImageDocument, digest_of, parse};
+pub(crate) use self::document::digest_of;
+#[allow(unused_imports, reason = "for copies of images")]
+pub(crate) use self::document::{ImageDocument, parse};
 pub(crate) use self::error::ImagesError;
 
-use self::document::{MAX_DOCUMENT_BYTES, is_image_manifest, is_index, media_type_in};
+use self::document::{is_image_manifest, is_index, media_type_in};
 use self::saved::SavedArchive;
 use crate::formats::oci::Descriptor;
 use crate::model::digest::Digest;
@@ -32,6 +34,9 @@ use crate::model::image_source::ImageSource;
 use crate::outside::daemon::Daemon;
 use crate::outside::registry::Registry;
 use crate::outside::store::{Store, StoreError};
+
+/// The largest document that is read. Registries must accept manifests of 4 MiB (distribution-spec, "Pushing Manifests").
+const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 
 /// The doors through which an image can come.
 #[derive(Clone, Copy)]
@@ -73,7 +78,7 @@ fn open_medium<'a>(source: &ImageSource, doors: ImageDoors<'a>) -> Result<(Docum
     match source {
         ImageSource::Oci { path, reference } => {
             let medium = Medium::Folder(path.clone());
-            let index = fs::read(path.join(layout::INDEX_FILE)).map_err(ImagesError::Read)?;
+            let index = limited(fs::File::open(path.join(layout::INDEX_FILE)).map_err(ImagesError::Read)?)?;
             Ok((layout::root(index, reference.as_deref(), &medium)?, medium))
         }
         ImageSource::OciArchive { path, reference } => {
@@ -100,6 +105,13 @@ fn open_medium<'a>(source: &ImageSource, doors: ImageDoors<'a>) -> Result<(Docum
             Ok((root, Medium::Registry { registry, image: image.clone(), store }))
         }
     }
+}
+
+/// Reads a document whose size is not known before. A longer one than allowed is cut, so that its reader refuses it.
+fn limited(reader: impl Read) -> Result<Vec<u8>, ImagesError> {
+    let mut bytes = Vec::new();
+    reader.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes).map_err(ImagesError::Read)?;
+    Ok(bytes)
 }
 
 /// Returns a manifest or an index by its digest, from the store if it has it, so that a pinned image needs no network.
@@ -137,6 +149,7 @@ fn saved(archive: Archive, name: Option<&str>) -> Result<(Document, Medium<'stat
 
 impl OpenImage<'_> {
     /// Returns the place of the image.
+    #[allow(dead_code, reason = "for copies of images")]
     pub(crate) fn source(&self) -> &ImageSource {
         &self.source
     }
@@ -188,7 +201,7 @@ impl Medium<'_> {
     /// Writes the bytes that the medium has under this digest. They are not checked.
     fn copy(&self, blob: &BlobDescriptor, writer: &mut (dyn Write + Send)) -> Result<(), ImagesError> {
         let digest = &blob.digest;
-        let mut reader: Box<dyn io::Read> = match self {
+        let mut reader: Box<dyn Read> = match self {
             Self::Registry { registry, image, .. } => return Ok(registry.fetch_blob(image, blob, writer)?),
             Self::Folder(path) => {
                 let path = path.join("blobs/sha256").join(digest.0.to_string());

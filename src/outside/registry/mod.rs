@@ -232,3 +232,13 @@ impl Registry {
         id
     }
 }
+
+#[cfg(test)]
+impl Registry {
+    /// Returns a client without credentials, mirrors and insecure registries.
+    pub(crate) fn for_tests(offline: bool) -> Self {
+        let registries = RegistrySettings::default();
+        let settings = Settings { offline, jobs: 4, registries, clients: Clients::default() };
+        Self::new(settings, Arc::new(crate::model::event::Silence)).unwrap()
+    }
+}

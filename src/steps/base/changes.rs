@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::digest::Digest;
+use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 
@@ -29,6 +30,8 @@ pub(crate) enum ChangeError {
     #[error("cannot use `{0}`: its links form a circle")]
     Circle(ImagePath),
 }
+
+impl Hints for ChangeError {}
 
 /// The changes of one layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

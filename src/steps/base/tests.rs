@@ -55,6 +55,7 @@ fn every_kind_of_entry_is_read() {
         .hard_link("hard", "./sbin/setuid")
         .link("out", "../../../etc/shadow")
         .link("dangling", "/no/where")
+        .link("empty", "")
         .file(&long, 0o644, "long")
         .device("dev/null")
         .pipe("run/pipe")
@@ -84,6 +85,7 @@ fn every_kind_of_entry_is_read() {
         image.oddities.iter().map(|oddity| format!("{:?} {:?}", oddity.path, oddity.kind)).collect();
     insta::assert_snapshot!(oddities.join("\n"), @r#"
     "dev/null" Device
+    "empty" Name
     "odd\nname" Name
     "ping" Attributes(["security.capability", "user.x"])
     "run/pipe" Pipe

@@ -124,7 +124,7 @@ fn glibc_version(bytes: &[u8]) -> Option<String> {
 
 /// Reads musl's `__libc_version`, a text of its own: `1.2.5`, `1.2.5-git-12`.
 fn musl_version(bytes: &[u8]) -> Option<String> {
-    let candidates = memmem::find_iter(bytes, b"\01.").filter_map(|at| {
+    let candidates = memmem::find_iter(bytes, b"\x001.").filter_map(|at| {
         let text = &bytes[at + 1..];
         let end = memchr::memchr(0, &text[..text.len().min(32)])?;
         let text = std::str::from_utf8(&text[..end]).ok()?;
@@ -160,9 +160,9 @@ mod tests {
         assert_eq!(glibc_version(banner).as_deref(), Some("2.36"));
         assert_eq!(glibc_version(b"\0GLIBC_2.9\0GLIBC_2.34\0GLIBC_2.3.4\0").as_deref(), Some("2.34"));
         assert_eq!(glibc_version(b"\0GLIBC_PRIVATE\0"), None);
-        assert_eq!(musl_version(b"x\01.2.5\0musl libc (x86_64)\nVersion %s\n").as_deref(), Some("1.2.5"));
-        assert_eq!(musl_version(b"x\01.2.5-git-12\0").as_deref(), Some("1.2.5"));
-        assert_eq!(musl_version(b"x\01.5\0 1.2.3 \01.2.3.4\0"), None);
+        assert_eq!(musl_version(b"x\x001.2.5\0musl libc (x86_64)\nVersion %s\n").as_deref(), Some("1.2.5"));
+        assert_eq!(musl_version(b"x\x001.2.5-git-12\0").as_deref(), Some("1.2.5"));
+        assert_eq!(musl_version(b"x\x001.5\0 1.2.3 \x001.2.3.4\0"), None);
         let apk = "P:busybox\nV:1.36.1-r29\n\nC:Q1\nP:musl\nV:1.2.5-r0\nA:x86_64\n";
         assert_eq!(apk_version(apk).as_deref(), Some("1.2.5"));
     }
