@@ -108,10 +108,10 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         RequestHint::OwnPython { base, python } => write!(f, "`{base}` has python {python}: leave out `--python`"),
         RequestHint::ReleaseOfPython { base, python } => {
-            write!(f, "use `--base {base}`, which has python {python}")
+            write!(f, "use `--release {base}`, which has python {python}")
         }
         RequestHint::NameRelease => {
-            f.write_str("name a Python with `--python VERSION`, or another release with `--base RELEASE`")
+            f.write_str("name a Python with `--python VERSION`, or another release with `--release RELEASE`")
         }
         RequestHint::SimilarName { names } => write!(f, "did you mean `{}`?", names.join("` or `")),
         RequestHint::OtherWheel { parcel } => write!(

@@ -96,7 +96,7 @@ fn layer(request: &LockedRequest) -> Settings {
     Settings {
         requirement: Some(request.requirements.iter().map(|one| plain(one).into()).collect()),
         python: Some(request.python.to_string()),
-        base: Some(request.base.clone()),
+        release: Some(request.base.clone()),
         with: Some(request.with.clone()),
         recommends: Some(request.recommends),
         shell: Some(request.shell),

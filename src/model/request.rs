@@ -13,11 +13,13 @@ use crate::model::application::AppRequest;
 use crate::model::destination::Destination;
 use crate::model::event::Event;
 use crate::model::image_path::ImagePath;
+use crate::model::image_source::ImageSource;
 use crate::model::launch::Started;
 use crate::model::lock_file::LockRequest;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::project::ProjectRequest;
+use crate::model::python_home::{Python, PythonHome};
 use crate::model::secret_text::SecretText;
 use crate::model::user_base::UserBase;
 
@@ -30,6 +32,9 @@ pub(crate) struct Request {
     pub(crate) python: PythonRequest,
     /// The inputs of the Debian half.
     pub(crate) release: ReleaseRequest,
+    /// The image that everything is added to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) base_image: Option<BaseImageRequest>,
     /// In the order that the user gave, without duplicates.
     pub(crate) platforms: NonEmpty<Platform>,
     pub(crate) trim: TrimRequest,
@@ -68,7 +73,7 @@ impl Request {
     /// Returns the inputs of the untrimmed tree.
     pub(crate) fn to_assemble(&self) -> AssembleRequest<'_> {
         AssembleRequest {
-            version: self.python.version,
+            python: self.python.python(),
             release: &self.release,
             user_base: &self.user_base,
             app: self.app.as_ref(),
@@ -83,7 +88,7 @@ impl Request {
     /// Returns the inputs of the launch.
     pub(crate) fn to_launch(&self) -> LaunchRequest<'_> {
         LaunchRequest {
-            version: self.python.version,
+            python: self.python.python(),
             user_base: &self.user_base,
             runtime: &self.runtime,
             app: self.app.as_ref(),
@@ -94,7 +99,7 @@ impl Request {
     pub(crate) fn to_compile(&self) -> CompileRequest<'_> {
         CompileRequest {
             bytecode: self.bytecode,
-            version: self.python.version,
+            python: self.python.python(),
             user_base: &self.user_base,
             scripts: &self.runtime.scripts,
             app: self.app.as_ref(),
@@ -105,7 +110,7 @@ impl Request {
     /// Returns the inputs of the proof.
     pub(crate) fn to_prove(&self) -> ProveRequest<'_> {
         ProveRequest {
-            version: self.python.version,
+            python: self.python.python(),
             release: &self.release,
             user_base: &self.user_base,
             scripts: &self.runtime.scripts,
@@ -141,7 +146,7 @@ pub(crate) struct ResolveRequest<'a> {
 /// The inputs that decide which files the untrimmed tree has, in addition to those of the parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AssembleRequest<'a> {
-    pub(crate) version: PythonVersion,
+    pub(crate) python: Python<'a>,
     pub(crate) release: &'a ReleaseRequest,
     pub(crate) user_base: &'a UserBase,
     pub(crate) app: Option<&'a AppRequest>,
@@ -157,7 +162,7 @@ pub(crate) struct AssembleRequest<'a> {
 /// The inputs that decide how the image starts its program.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LaunchRequest<'a> {
-    pub(crate) version: PythonVersion,
+    pub(crate) python: Python<'a>,
     pub(crate) user_base: &'a UserBase,
     pub(crate) runtime: &'a RuntimeRequest,
     pub(crate) app: Option<&'a AppRequest>,
@@ -173,7 +178,7 @@ impl LaunchRequest<'_> {
 /// The inputs that decide which checks run, and what a failed one may lack.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProveRequest<'a> {
-    pub(crate) version: PythonVersion,
+    pub(crate) python: Python<'a>,
     /// The archive that may contain missing libraries.
     pub(crate) release: &'a ReleaseRequest,
     pub(crate) user_base: &'a UserBase,
@@ -199,7 +204,7 @@ pub(crate) struct SealRequest<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CompileRequest<'a> {
     pub(crate) bytecode: Bytecode,
-    pub(crate) version: PythonVersion,
+    pub(crate) python: Python<'a>,
     pub(crate) user_base: &'a UserBase,
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],
@@ -211,6 +216,9 @@ pub(crate) struct CompileRequest<'a> {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PythonRequest {
     pub(crate) version: PythonVersion,
+    /// Where the image has its Python.
+    #[serde(skip_serializing_if = "PythonHome::is_of_release")]
+    pub(crate) home: PythonHome,
     /// Whether the user named no version and the release may have another one. The version is then read from its archive.
     pub(crate) is_expected: bool,
     /// PEP 508 requirements, or paths and URLs of wheels, as typed.
@@ -239,6 +247,16 @@ pub(crate) struct Pin {
 }
 
 impl PythonRequest {
+    /// Returns the Python of a release with the same version.
+    pub(crate) fn bare_python(&self) -> Python<'static> {
+        Python { version: self.version, home: &PythonHome::Release }
+    }
+
+    /// Returns the Python of the image.
+    pub(crate) fn python(&self) -> Python<'_> {
+        Python { version: self.version, home: &self.home }
+    }
+
     /// Returns the request for the same Python without any distribution.
     pub(crate) fn bare(&self) -> Self {
         Self {
@@ -250,6 +268,7 @@ impl PythonRequest {
             builds: self.builds.clone(),
             lock: None,
             preferred: Vec::new(),
+            home: PythonHome::Release,
             ..*self
         }
     }
@@ -300,6 +319,27 @@ impl ReleaseRequest {
     pub(crate) fn name(&self) -> String {
         format!("{}:{}", self.distribution, self.suite)
     }
+}
+
+/// An image that lath builds on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct BaseImageRequest {
+    #[serde(serialize_with = "as_text")]
+    pub(crate) source: ImageSource,
+    /// Whether the Python distributions of the image are used if they satisfy the request.
+    pub(crate) uses_packages: bool,
+    /// The Pythons that the inputs allow (PEP 440). `None` means any.
+    pub(crate) requires_python: Option<String>,
+    /// The version of Python that the user named.
+    pub(crate) python: Option<PythonVersion>,
+    /// Whether the user named a release. The image must be of this release.
+    pub(crate) has_release: bool,
+    /// Whether the user named the user that runs the image.
+    pub(crate) has_user: bool,
+}
+
+fn as_text<S: serde::Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -514,6 +554,7 @@ impl Request {
         Self {
             python: PythonRequest {
                 version: PythonVersion { major: 3, minor: 13 },
+                home: PythonHome::Release,
                 is_expected: false,
                 requirements: Vec::new(),
                 requirement_files: Vec::new(),
@@ -533,6 +574,7 @@ impl Request {
                 mirror: None,
                 security_mirror: None,
             },
+            base_image: None,
             platforms: NonEmpty::of(Platform { architecture: Architecture::Amd64 }),
             trim: TrimRequest { level: TrimLevel::Standard, keep: Vec::new() },
             bytecode: Bytecode::None,

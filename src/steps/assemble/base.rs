@@ -141,7 +141,7 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
 /// Writes the links to the interpreter and a path file. With the path file, Python finds the user base even if the
 /// environment is cleared.
 fn write_python(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -> Result<(), AssembleError> {
-    let version = request.version;
+    let version = request.python.version;
     link_where_missing(tree, "/usr/bin/python3", &version.interpreter())?;
     // Scripts of users and of other programs begin with `#!/usr/bin/env python3`, or call `python`.
     link_where_missing(tree, "/usr/bin/python", "/usr/bin/python3")?;

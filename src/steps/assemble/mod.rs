@@ -88,7 +88,7 @@ pub(crate) fn assemble(
     let mut scripts = scripts::read(parts, &assembly.tree);
     // Requested distributions come last, so that their files win over files of others at the same path.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
-    let target = Target { lock, version: request.version, user_base: request.user_base };
+    let target = Target { lock, python: request.python, user_base: request.user_base };
     for (origin, wheel) in &wheels {
         wheels::place(wheel, origin, &target, &mut assembly, store).map_err(of(origin))?;
         assembly.notes.extend(wheels::record_faults(origin, wheel));
@@ -98,7 +98,7 @@ pub(crate) fn assemble(
     }
     assembly.notes.extend(scripts.notes(&assembly.tree));
     assembly.notes.extend(conflicts.notes());
-    assembly.notes.extend(wheels::overlaps(&wheels, request.user_base, request.version));
+    assembly.notes.extend(wheels::overlaps(&wheels, request.user_base, request.python.version));
     alternatives::link(&mut assembly.tree, &scripts.alternatives)?;
     base::write(&mut assembly.tree, request, store)?;
     let accounts = accounts::write(&mut assembly.tree, &scripts.accounts, store)?;

@@ -24,6 +24,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::launch::Started;
 use crate::model::modules::Modules;
 use crate::model::platform::{Architecture, PythonVersion};
+use crate::model::python_home::{Python, PythonHome};
 use crate::model::reason::Kept;
 use crate::model::request::{Bytecode, CompileRequest};
 use crate::model::start_up::{EntryPoint, start_up_files};
@@ -92,7 +93,7 @@ pub(crate) fn compile(
         }
     };
     let reason = job.reason();
-    insert(&mut slim, finished.compiled.iter(), request.version, &reason);
+    insert(&mut slim, finished.compiled.iter(), request.python.version, &reason);
     Ok(slim)
 }
 
@@ -172,7 +173,7 @@ struct Compilation<'a> {
     slim: &'a Tree,
     assembly: &'a Assembly,
     workshop: Option<&'a Tree>,
-    version: PythonVersion,
+    python: Python<'a>,
     bytecode: Bytecode,
     /// The folder of the distributions.
     site: String,
@@ -195,8 +196,8 @@ impl<'a> Compilation<'a> {
         workshop: Option<&'a Tree>,
         world: &'a World,
     ) -> Self {
-        let version = request.version;
-        let site = request.user_base.site(version);
+        let python = request.python;
+        let site = request.user_base.site(python.version);
         let mut entry_points = entry_points(assembly, request);
         let modules = importable(slim, assembly, &site).into_iter();
         entry_points.extend(modules.map(|module| EntryPoint { module, function: None }));
@@ -209,7 +210,15 @@ impl<'a> Compilation<'a> {
         entry_points.sort_unstable();
         entry_points.dedup();
         let (bytecode, app) = (request.bytecode, request.app);
-        Self { slim, assembly, workshop, version, bytecode, site, entry_points, app, started, world }
+        Self { slim, assembly, workshop, python, bytecode, site, entry_points, app, started, world }
+    }
+
+    /// Returns the Python that compiles. A workshop has that of a release.
+    fn python_here(&self) -> Python<'a> {
+        match self.workshop {
+            Some(_) => Python { home: &PythonHome::Release, ..self.python },
+            None => self.python,
+        }
     }
 
     fn reason(&self) -> Kept {
@@ -218,7 +227,7 @@ impl<'a> Compilation<'a> {
 
     /// Returns a key for the task that does not depend on the contents of the files.
     fn question(&self) -> Digest {
-        let python = self.workshop.unwrap_or(self.slim).find(&self.version.interpreter());
+        let python = self.workshop.unwrap_or(self.slim).find(&self.python_here().program());
         Digest::of_key(&Question {
             all: self.bytecode == Bytecode::All,
             site: &self.site,
@@ -247,7 +256,7 @@ impl<'a> Compilation<'a> {
 
     /// Returns the files that get bytecode, and whether only the application loads them.
     fn files(&self) -> Result<BTreeMap<ImagePath, bool>, StoreError> {
-        let modules = Modules::new(self.slim, self.version, self.site.clone()).with_application(self.app);
+        let modules = Modules::new(self.slim, self.python, self.site.clone()).with_application(self.app);
         if self.bytecode == Bytecode::All {
             return Ok(modules.all_files().map(|path| (path.clone(), false)).collect());
         }
@@ -325,7 +334,7 @@ impl<'a> Compilation<'a> {
         fs::create_dir(desk.join("work")).map_err(CompileError::Folder)?;
         // Python itself also starts faster with bytecode.
         let mut tree = self.slim.clone();
-        insert(&mut tree, compiled.iter(), self.version, &self.reason());
+        insert(&mut tree, compiled.iter(), self.python.version, &self.reason());
         let image = stage.show(&tree)?;
         let workshop = desk.join("workshop");
         let home = match self.workshop {
@@ -336,7 +345,7 @@ impl<'a> Compilation<'a> {
                 Shown { root: &workshop, files: Vec::new() }
             }
         };
-        drive(Trees { home, image, version: self.version }, new, &desk.join("work"), &self.world.sandbox)
+        drive(Trees { home, image, python: self.python_here() }, new, &desk.join("work"), &self.world.sandbox)
     }
 
     /// Puts the bytecode of the files `new` into the store, as the driver wrote it into the folder `desk`.

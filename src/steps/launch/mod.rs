@@ -128,7 +128,7 @@ fn command(
     }
     if let Some(module) = &runtime.module {
         place.map_or(Ok(()), |place| place.check_module(module))?;
-        return Ok(Command::Words(vec![request.version.interpreter(), "-m".to_owned(), module.clone()]));
+        return Ok(Command::Words(vec![request.python.program(), "-m".to_owned(), module.clone()]));
     }
     match request.app {
         Some(app) if runtime.scripts.is_empty() && runtime.entrypoint == Entrypoint::Exec => {
@@ -145,7 +145,7 @@ fn of_application(
     request: &LaunchRequest<'_>,
 ) -> Result<Command, LaunchError> {
     if let Some(script) = app.script_path() {
-        return Ok(Command::Words(vec![request.version.interpreter(), script]));
+        return Ok(Command::Words(vec![request.python.program(), script]));
     }
     let procfile = app.files.procfile.as_deref().unwrap_or_default();
     match procfile::command(procfile, "web") {
@@ -179,7 +179,7 @@ fn in_form(words: Vec<String>, form: Entrypoint, cmd: &[String]) -> (Vec<String>
 /// Returns the script that the user named, or the only script, or the one with its distribution's name. If several
 /// scripts remain, lath does not guess. An image without scripts starts Python.
 fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Command, LaunchError> {
-    let LaunchRequest { version, user_base, runtime, .. } = *request;
+    let LaunchRequest { python, user_base, runtime, .. } = *request;
     let scripts = programs.scripts;
     let settled = |entrypoint: Vec<String>, cmd: Vec<String>| Ok(Command::Settled { entrypoint, cmd });
     let cmd = runtime.cmd.clone();
@@ -203,7 +203,7 @@ fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Co
     }
     // The image offers several programs. The command's first word selects one. Without a command, the first script that
     // the user named starts, or Python.
-    let python = vec![version.interpreter()];
+    let python = vec![python.program()];
     if runtime.scripts.is_empty() && offered.is_empty() {
         return settled(python, cmd);
     }

@@ -93,8 +93,8 @@ impl Place<'_> {
     }
 
     fn modules(&self) -> Modules<'_> {
-        let LaunchRequest { version, user_base, app, .. } = self.request;
-        Modules::new(self.tree, *version, user_base.site(*version)).with_application(*app)
+        let LaunchRequest { python, user_base, app, .. } = self.request;
+        Modules::new(self.tree, *python, user_base.site(python.version)).with_application(*app)
     }
 
     /// Returns the parts of the image that the command names.

@@ -227,14 +227,14 @@ pub(super) struct Named {
 /// Returns all checks. Imports and loads are first. Then come the commands that must succeed, so that they run before
 /// the time is over. The scripts are last.
 pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>, named: Named) -> Vec<Task> {
-    let python = request.version.interpreter();
+    let python = request.python.program();
     let run = |scope: Scope, code: &str| {
         let options: &[&str] = if scope == Scope::Base { &["-I", "-c"] } else { &["-c"] };
         let words = std::iter::once(python.as_str()).chain(options.iter().copied()).chain([code]);
         words.map(str::to_owned).collect::<Vec<String>>()
     };
-    let site = request.user_base.site(request.version);
-    let stdlib = format!("{}/lib-dynload", request.version.stdlib());
+    let site = request.user_base.site(request.python.version);
+    let stdlib = format!("{}/lib-dynload", request.python.stdlib());
     let lists = [
         // Scripts import most of the promised modules, so both share their processes.
         (Scope::Image, [entry_points(assembly), promised_modules(assembly, &site)].concat()),
