@@ -78,6 +78,7 @@ pub(super) fn image(
         python: settings.python.as_deref().map(str::parse).transpose().map_err(usage)?,
         has_release: settings.release.is_some(),
         has_user: settings.user.is_some(),
+        images: Vec::new(),
     }))
 }
 

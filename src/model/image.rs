@@ -1,5 +1,7 @@
 //! Layers and images, in the terms of the OCI image specification.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
@@ -56,15 +58,15 @@ impl LayerContents {
 /// A JSON document of an image (config, manifest, index): its exact bytes and their digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Document {
-    pub(crate) media_type: &'static str,
+    pub(crate) media_type: Cow<'static, str>,
     pub(crate) bytes: Vec<u8>,
     pub(crate) digest: BlobDigest,
 }
 
 impl Document {
-    pub(crate) fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(media_type: impl Into<Cow<'static, str>>, bytes: Vec<u8>) -> Self {
         let digest = BlobDigest(Digest::of(&bytes));
-        Self { media_type, bytes, digest }
+        Self { media_type: media_type.into(), bytes, digest }
     }
 }
 

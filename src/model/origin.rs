@@ -12,6 +12,8 @@ pub(crate) enum Origin {
     Deb { name: String, version: String },
     /// A Python distribution.
     Wheel { name: String, version: String },
+    /// A layer of the image that lath builds on.
+    Base,
     /// lath itself, which writes the files that a maintainer script or an installer would have written.
     Lath,
     /// A file of the user (`--copy`).
@@ -25,7 +27,7 @@ impl Origin {
     pub(crate) fn package(&self) -> Option<&str> {
         match self {
             Self::Deb { name, .. } => Some(name),
-            Self::Wheel { .. } | Self::Lath | Self::User | Self::Application => None,
+            Self::Wheel { .. } | Self::Base | Self::Lath | Self::User | Self::Application => None,
         }
     }
 }
@@ -35,6 +37,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Deb { name, .. } => write!(f, "deb {name}"),
             Self::Wheel { name, .. } => write!(f, "wheel {name}"),
+            Self::Base => f.write_str("base image"),
             Self::Lath => f.write_str("lath"),
             Self::User => f.write_str("user"),
             Self::Application => f.write_str("application"),

@@ -104,6 +104,8 @@ pub(crate) enum Kept {
     Package(Why),
     /// It belongs to a Debian package that is not in the lock.
     Base,
+    /// It belongs to the image that lath builds on.
+    BaseImage,
     /// It belongs to a distribution that the user requested.
     Requested,
     /// It belongs to a distribution that a requested one depends on.
@@ -132,6 +134,7 @@ impl Kept {
             Self::Application => "application",
             Self::Package(_) => "package",
             Self::Base => "base",
+            Self::BaseImage => "base-image",
             Self::Requested => "requested",
             Self::Required => "required",
             Self::EveryImage => "every-image",
@@ -152,6 +155,7 @@ impl fmt::Display for Kept {
             Self::Application => f.write_str("application"),
             Self::Package(why) => why.fmt(f),
             Self::Base => f.write_str("in the base"),
+            Self::BaseImage => f.write_str("in the base image"),
             Self::Requested => f.write_str("requested"),
             Self::Required => f.write_str("needed by a requested distribution"),
             Self::EveryImage => f.write_str("in every image"),
@@ -313,6 +317,7 @@ mod tests {
             Kept::Application,
             Kept::Package(Why::Dependency { of: text() }),
             Kept::Base,
+            Kept::BaseImage,
             Kept::Requested,
             Kept::Required,
             Kept::EveryImage,

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::application::AppRequest;
+use crate::model::base_image::BaseImage;
 use crate::model::destination::Destination;
 use crate::model::event::Event;
 use crate::model::image_path::ImagePath;
@@ -59,13 +61,21 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// Returns the base image of a platform. `None` if there is none, or if it was not opened.
+    pub(crate) fn base_of(&self, platform: Platform) -> Option<OnBase<'_>> {
+        let request = self.base_image.as_ref()?;
+        let image = request.images.iter().find(|image| image.platform == platform)?;
+        Some(OnBase { image, request })
+    }
+
     /// Returns the inputs of a lock.
-    pub(crate) fn to_resolve(&self) -> ResolveRequest<'_> {
+    pub(crate) fn to_resolve(&self, platform: Platform) -> ResolveRequest<'_> {
         ResolveRequest {
             python: &self.python,
             release: &self.release,
             has_shell: self.runtime.shell || self.runtime.entrypoint == Entrypoint::Shell,
             trim: self.trim.level,
+            base: self.base_of(platform),
             lock: self.lock.as_ref(),
         }
     }
@@ -139,6 +149,8 @@ pub(crate) struct ResolveRequest<'a> {
     /// Whether the image has a shell.
     pub(crate) has_shell: bool,
     pub(crate) trim: TrimLevel,
+    /// The opened base image of the platform.
+    pub(crate) base: Option<OnBase<'a>>,
     /// If there is a lock, nothing is resolved.
     pub(crate) lock: Option<&'a LockRequest>,
 }
@@ -336,6 +348,16 @@ pub(crate) struct BaseImageRequest {
     pub(crate) has_release: bool,
     /// Whether the user named the user that runs the image.
     pub(crate) has_user: bool,
+    /// The image of each platform, once it was opened.
+    #[serde(skip)]
+    pub(crate) images: Vec<Arc<BaseImage>>,
+}
+
+/// The image of one platform that everything is added to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OnBase<'a> {
+    pub(crate) image: &'a BaseImage,
+    pub(crate) request: &'a BaseImageRequest,
 }
 
 fn as_text<S: serde::Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {

@@ -56,7 +56,7 @@ pub(crate) fn lock(request: &Request, locking: &Locking<'_>, world: &World) -> R
     let resolved = request.platforms.as_ref().try_map(|platform| {
         let mut preferring = request.clone();
         preferring.python.preferred = existing.as_ref().map(|file| pins(file, *platform, locking)).unwrap_or_default();
-        resolve(preferring.to_resolve(), *platform, world)
+        resolve(preferring.to_resolve(*platform), *platform, world)
     })?;
     let locks: Vec<&PlatformLock> = resolved.iter().map(|Resolved { lock, .. }| lock).collect();
     refuse_built(&locks)?;
@@ -126,7 +126,7 @@ pub(crate) fn check_lock(request: &Request, world: &World) -> Result<Outdated, B
     let Some(lock) = &request.lock else { return Ok(Outdated::default()) };
     let mut outdated = Outdated::default();
     for locked in &lock.file.platforms {
-        let current = resolve(ResolveRequest { lock: None, ..request.to_resolve() }, locked.platform, world)?;
+        let current = resolve(ResolveRequest { lock: None, ..request.to_resolve(locked.platform) }, locked.platform, world)?;
         lock_step::add_newer(&mut outdated.newer, locked, &current.lock);
     }
     let urls: BTreeSet<String> = lock.file.platforms.iter().flat_map(lock_step::urls).collect();

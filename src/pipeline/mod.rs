@@ -68,7 +68,7 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
         return write(&image, &Tree::default(), receipt, request, world);
     }
     let opened =
-        request.platforms.as_ref().try_map(|platform| resolve_and_open(request.to_resolve(), *platform, world))?;
+        request.platforms.as_ref().try_map(|platform| resolve_and_open(request.to_resolve(*platform), *platform, world))?;
     say("assembling and proving");
     let shares = opened.try_map(|opened| share(opened, request, world))?;
     let image = seal(&shares, &request.to_seal())?;
@@ -239,7 +239,7 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
 /// command if `command` is empty. If the image runs a script, `command` are its arguments. Returns the exit code.
 pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
     let request = &*with_own_python(request, world)?;
-    let opened = resolve_and_open(request.to_resolve(), *request.platforms.first(), world)?;
+    let opened = resolve_and_open(request.to_resolve(*request.platforms.first()), *request.platforms.first(), world)?;
     let mut stage = world.stages.stage();
     let made = make(opened, request, &mut stage, world)?;
     let is_script = request.app.as_ref().is_some_and(|app| app.script.is_some());

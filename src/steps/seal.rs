@@ -213,6 +213,7 @@ mod tests {
                 debs: Vec::new(),
                 hints: Vec::new(),
                 releases: Vec::new(),
+                base: None,
             },
             assembly: assembly(),
             launch: launch.clone(),

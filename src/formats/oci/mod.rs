@@ -17,8 +17,18 @@ use crate::model::image::Document;
 pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub(crate) const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 pub(crate) const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+
+/// The media types of Docker's image manifest V2, schema 2. The documents have the same fields as OCI's.
+pub(crate) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub(crate) const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+pub(crate) const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+pub(crate) const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/// Not in the specification. BuildKit and containers/image use it.
+pub(crate) const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 
 /// The annotation with a layer's or an image's title (annotations.md).
 pub(crate) const TITLE: &str = "org.opencontainers.image.title";
@@ -53,7 +63,7 @@ impl Descriptor {
     pub(crate) fn of(document: &Document) -> Self {
         Self {
             digest: document.digest.0.prefixed(),
-            media_type: document.media_type.to_owned(),
+            media_type: document.media_type.clone().into_owned(),
             size: document.bytes.len() as u64,
             ..Self::default()
         }

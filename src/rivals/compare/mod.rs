@@ -200,6 +200,6 @@ fn of_origin(scales: &Scales<'_>, node: &Node) -> Content {
     match &node.origin {
         Origin::Deb { name, version } => scales.content(name, version),
         Origin::Wheel { .. } | Origin::User | Origin::Application => Content::Program,
-        Origin::Lath => Content::System,
+        Origin::Base | Origin::Lath => Content::System,
     }
 }

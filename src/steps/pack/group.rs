@@ -167,7 +167,7 @@ fn alone<'a>(owners: &[(Entry<'_>, &'a Origin)]) -> BTreeSet<&'a Origin> {
         let is_grouped = match origin {
             Origin::Deb { name, .. } => is_python(name),
             Origin::Wheel { .. } => false,
-            Origin::Lath | Origin::User | Origin::Application => true,
+            Origin::Base | Origin::Lath | Origin::User | Origin::Application => true,
         };
         if !is_grouped {
             *bytes.entry(origin).or_default() += entry.size_bytes();
@@ -186,7 +186,7 @@ fn place(entry: &Entry<'_>, origin: &Origin, requested: &[&str], alone: &BTreeSe
         }
         Origin::Deb { name, .. } if is_python(name) => Place::Python,
         Origin::Deb { name, .. } if alone.contains(origin) => Place::AlonePackage(name.clone()),
-        Origin::Deb { .. } => Place::Base,
+        Origin::Deb { .. } | Origin::Base => Place::Base,
         Origin::Wheel { name, .. } if alone.contains(origin) => Place::AloneDistribution(name.clone()),
         Origin::Wheel { name, .. } if !requested.contains(&name.as_str()) => Place::Dependencies,
         Origin::Wheel { .. } | Origin::Lath => Place::Program,

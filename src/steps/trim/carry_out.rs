@@ -50,6 +50,7 @@ pub(super) fn explain(tree: &mut Tree, lock: &PlatformLock, held: &Held) {
             Origin::Deb { name, .. } => debs.get(name.as_str()).map_or(Kept::Base, |why| Kept::Package((*why).clone())),
             Origin::Wheel { name, .. } if requested.contains(name.as_str()) => Kept::Requested,
             Origin::Wheel { .. } => Kept::Required,
+            Origin::Base => Kept::BaseImage,
             Origin::Lath => Kept::EveryImage,
             Origin::User => Kept::Copied,
             Origin::Application => Kept::Application,

@@ -33,7 +33,7 @@ impl Given {
         let store = Store::open(home.path()).unwrap();
         let platform = Platform { architecture: Architecture::Amd64 };
         let lock =
-            PlatformLock { platform, wheels: Vec::new(), debs: Vec::new(), hints: Vec::new(), releases: Vec::new() };
+            PlatformLock { platform, wheels: Vec::new(), debs: Vec::new(), hints: Vec::new(), releases: Vec::new(), base: None };
         Self { _home: home, store, assembly: Assembly::default(), lock, keep: Vec::new() }
     }
 

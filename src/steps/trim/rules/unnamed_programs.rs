@@ -31,7 +31,7 @@ pub(super) fn unnamed_programs(scene: &Scene<'_>) -> Result<Vec<Proposal>, Store
 fn could_be_called(scene: &Scene<'_>, program: &str) -> bool {
     let mut callers = scene.surveys().iter().filter(|(origin, _)| match origin {
         Origin::Deb { name, .. } => !scene.is_aide(name),
-        Origin::Wheel { .. } | Origin::Lath | Origin::User | Origin::Application => true,
+        Origin::Wheel { .. } | Origin::Base | Origin::Lath | Origin::User | Origin::Application => true,
     });
     // A program that the vocabulary lacks could be named anywhere.
     !is_program(program.as_bytes()) || callers.any(|(_, survey)| survey.mentions.contains(program))
