@@ -18,11 +18,12 @@ pub(crate) mod release;
 pub(crate) mod requirements_txt;
 pub(crate) mod script_metadata;
 pub(crate) mod sdist;
+pub(crate) mod tar_listing;
 pub(crate) mod tarball;
 pub(crate) mod wheel;
 
 use std::cell::Cell;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 /// The most bytes that the headers of one entry may have. They are limited because the `tar` crate holds long names and
@@ -105,4 +106,15 @@ mod tests {
         let error = names(&written(&"n".repeat(2 << 20))).unwrap_err();
         assert_eq!(error.to_string(), "the headers of an entry are too large");
     }
+}
+
+impl<R: Seek> Seek for Headers<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
+/// Returns a name of a tar without a leading slash or `./`.
+fn tar_name(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).trim_start_matches("./").trim_start_matches('/').to_owned()
 }

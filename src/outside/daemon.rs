@@ -1,7 +1,7 @@
 //! The daemon of an engine: Docker's, or Podman's socket, which has the same API. `POST /images/load` loads images into
 //! it.
 
-use std::io::Read as _;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub(crate) enum DaemonError {
     Missing { looked: Vec<String> },
     #[error("cannot load the image into the daemon at `{host}`")]
     Load { host: String, source: RequestError },
+    #[error("cannot read the image `{name}` of the daemon at `{host}`")]
+    Save { host: String, name: String, source: RequestError },
     #[error("cannot read the archive to load")]
     Read(#[source] std::io::Error),
     #[error("cannot start the runtime for requests to the daemon")]
@@ -61,14 +63,14 @@ impl Hints for DaemonError {
             Self::Connect { .. } | Self::Silent { .. } | Self::Missing { .. } => {
                 vec![Hint::Engine(EngineHint::StartDaemon)]
             }
-            Self::Load { .. } | Self::Read(_) | Self::Runtime(_) => Vec::new(),
+            Self::Load { .. } | Self::Save { .. } | Self::Read(_) | Self::Runtime(_) => Vec::new(),
         }
     }
 
     fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
             Self::Connect { source, .. } => Some(source),
-            Self::Load { source, .. } => Some(source),
+            Self::Load { source, .. } | Self::Save { source, .. } => Some(source),
             Self::Silent { .. } | Self::Missing { .. } | Self::Read(_) | Self::Runtime(_) => None,
         }
     }
@@ -85,6 +87,8 @@ pub(crate) enum RequestError {
     Refused { status: u16, message: String },
     #[error("the daemon reported: {0}")]
     Reported(String),
+    #[error("cannot write the response to a file")]
+    Write(#[source] std::io::Error),
     #[error("the response is larger than {MAX_RESPONSE_BYTES} bytes")]
     TooLarge,
     #[error("cannot read the response")]
@@ -125,7 +129,7 @@ impl Daemon {
         let file = fs::File::open(archive).map_err(DaemonError::Read)?;
         let chunks = futures::stream::unfold(file, |mut file| async move {
             let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-            match file.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk) {
+            match Read::by_ref(&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk) {
                 Ok(0) => None,
                 Ok(_) => Some((Ok(chunk), file)),
                 Err(error) => Some((Err(error), file)),
@@ -135,6 +139,15 @@ impl Daemon {
             let (endpoint, host, _) = self.answering().await?;
             let loaded = endpoint.load(Body::wrap_stream(chunks)).await;
             loaded.map_err(|source| DaemonError::Load { host: host.to_owned(), source })
+        })
+    }
+
+    /// Writes the archive of an image, like `docker save`.
+    pub(crate) fn save(&self, name: &str, to: &mut dyn Write) -> Result<(), DaemonError> {
+        block_on(async {
+            let (endpoint, host, _) = self.answering().await?;
+            let saved = endpoint.save(name, to).await;
+            saved.map_err(|source| DaemonError::Save { host: host.to_owned(), name: name.to_owned(), source })
         })
     }
 
@@ -229,6 +242,22 @@ impl Endpoint {
             if let Some(failure) = line.map_err(RequestError::Unreadable)?.error_detail {
                 return Err(RequestError::Reported(failure.message));
             }
+        }
+        Ok(())
+    }
+}
+
+impl Endpoint {
+    /// Writes an archive of one image to `to`, piece by piece.
+    async fn save(&self, name: &str, to: &mut dyn Write) -> Result<(), RequestError> {
+        // A name may contain slashes, which the daemon accepts in this path.
+        let request = self.client.get(format!("{}/images/{name}/get", self.base));
+        let mut response = request.send().await?;
+        if !response.status().is_success() {
+            return successful(response).await.map(drop);
+        }
+        while let Some(chunk) = response.chunk().await? {
+            to.write_all(&chunk).map_err(RequestError::Write)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ pub(crate) mod daemon;
 pub(crate) mod deadline;
 pub(crate) mod facts;
 pub(crate) mod http;
+pub(crate) mod images;
 pub(crate) mod program;
 pub(crate) mod pypi;
 pub(crate) mod python_files;

@@ -1,6 +1,7 @@
 //! The steps of a build, each a verb: values in, values out.
 
 pub(crate) mod assemble;
+pub(crate) mod base;
 pub(crate) mod compile;
 pub(crate) mod emit;
 pub(crate) mod fetch;

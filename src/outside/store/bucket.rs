@@ -35,6 +35,12 @@ pub(crate) enum Bucket {
     PythonFiles,
     /// The facts about a large file of the user. Key: its digest and the vocabulary. New version: the same file gives other facts.
     CopiedFacts,
+    /// The changes of one layer of a base image. Key: the layer's digest and the vocabulary. New version: the same layer
+    /// gives other changes.
+    BaseLayers,
+    /// A base image as one tree, and the facts in it. Key: the manifest's digest and the vocabulary. New version: the
+    /// same layers give another tree, or lath finds other facts in it.
+    BaseImages,
     /// An extension module without symbols. Key: the module's digest. New version: other bytes for the same module.
     Stripped,
     /// The bytecode of a tree. Key: the tree's digest, the entry points, and everything that affects bytecode, with the
@@ -81,6 +87,8 @@ impl Bucket {
             Self::Parts => "parts-6",
             Self::PythonFiles => "python-files-2",
             Self::CopiedFacts => "copied-facts-1",
+            Self::BaseLayers => "base-layers-1",
+            Self::BaseImages => "base-images-1",
             Self::Stripped => "stripped-2",
             Self::Bytecode => "bytecode-9",
             Self::LastBytecode => "bytecode-last-5",
@@ -147,6 +155,8 @@ mod tests {
             Bucket::Parts,
             Bucket::PythonFiles,
             Bucket::CopiedFacts,
+            Bucket::BaseLayers,
+            Bucket::BaseImages,
             Bucket::Stripped,
             Bucket::Bytecode,
             Bucket::LastBytecode,

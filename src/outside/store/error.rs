@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::model::digest::Digest;
 use crate::model::hint::{Hint, Hints, MachineHint};
+use crate::model::image::BlobDigest;
 
 /// The version of the layout that this lath reads and writes.
 pub(super) const VERSION: &str = "1";
@@ -22,6 +24,11 @@ pub(crate) enum StoreError {
     Read { path: PathBuf, source: io::Error },
     #[error("cannot remove `{path}`")]
     Remove { path: PathBuf, source: io::Error },
+    #[error(
+        "cannot use the blob `sha256:{}`: it has {found_bytes} bytes with the digest `sha256:{found}`, and its descriptor says {size_bytes} bytes",
+        .expected.0
+    )]
+    OtherBlob { expected: BlobDigest, size_bytes: u64, found: Digest, found_bytes: u64 },
     #[error("cannot read the bytes to save")]
     Incoming(#[source] io::Error),
 }
@@ -31,7 +38,11 @@ impl Hints for StoreError {
         match self {
             Self::Version { .. } => vec![Hint::Machine(MachineHint::EmptyCache)],
             Self::Open { .. } => vec![Hint::Machine(MachineHint::WritableCache)],
-            Self::Write { .. } | Self::Read { .. } | Self::Remove { .. } | Self::Incoming(_) => Vec::new(),
+            Self::Write { .. }
+            | Self::Read { .. }
+            | Self::Remove { .. }
+            | Self::OtherBlob { .. }
+            | Self::Incoming(_) => Vec::new(),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::upkeep::{lock_file, refuse_other_version, sweep};
 use crate::model::digest::Digest;
 use crate::outside::unfinished::Unfinished;
 
-const FOLDERS: [&str; 8] = ["files", "packs", "programs", "parcels", "partial", "segments", "notes", "locks"];
+const FOLDERS: [&str; 9] = ["files", "packs", "programs", "parcels", "partial", "segments", "blobs", "notes", "locks"];
 
 /// An open store. Copies share its lock and its directory for unfinished files.
 #[derive(Debug, Clone)]

@@ -1,10 +1,11 @@
-//! The content-addressed cache on disk: parcels, file contents, segments of layers and small cache entries.
+//! The content-addressed cache on disk: parcels, file contents, segments of layers, blobs of other images and small cache entries.
 //!
 //! Every file is first written to a temporary file on the same file system and then renamed. Therefore a killed process
 //! leaves no incomplete files, and two processes may write the same file at once. Processes that use the store share
 //! its lock; a process that cleans it up has the lock exclusively. If the machine loses power, files may be truncated,
 //! so their sizes are compared when they are used (decision 0050).
 
+mod blobs;
 mod bucket;
 mod contents;
 mod entries;

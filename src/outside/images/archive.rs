@@ -1,0 +1,95 @@
+//! A tar with an image. Its members are read at their places, so it may be larger than memory.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use fs_err as fs;
+use tempfile::TempDir;
+
+use super::document::MAX_DOCUMENT_BYTES;
+use super::error::ImagesError;
+use crate::formats::tar_listing::{self, Member};
+use crate::model::image::BlobDigest;
+use crate::outside::store::Store;
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The most bytes that a compressed archive may have when it is unpacked.
+const MAX_UNPACKED_BYTES: u64 = 64 << 30;
+
+pub(super) struct Archive {
+    path: PathBuf,
+    members: BTreeMap<String, Member>,
+    /// The folder of `path`, if the file is temporary.
+    folder: Option<TempDir>,
+}
+
+impl Archive {
+    /// Opens the archive at `path`. A compressed one is unpacked into a temporary file first, because its members cannot
+    /// be found otherwise.
+    pub(super) fn open(path: &Path, store: &Store) -> Result<Self, ImagesError> {
+        let mut file = fs::File::open(path).map_err(ImagesError::Read)?;
+        let mut start = Vec::new();
+        file.by_ref().take(ZSTD.len() as u64).read_to_end(&mut start).map_err(ImagesError::Read)?;
+        file.rewind().map_err(ImagesError::Read)?;
+        let unpacked: Box<dyn Read> = if start.starts_with(&GZIP) {
+            Box::new(MultiGzDecoder::new(BufReader::new(file)))
+        } else if start.starts_with(&ZSTD) {
+            Box::new(zstd::Decoder::new(file).map_err(ImagesError::Read)?)
+        } else {
+            let members = tar_listing::list(BufReader::new(file)).map_err(ImagesError::Read)?;
+            return Ok(Self { path: path.to_owned(), members, folder: None });
+        };
+        let folder = store.temporary_dir()?;
+        let path = folder.path().join("unpacked.tar");
+        let mut file = fs::File::create(&path).map_err(ImagesError::Read)?;
+        let copied = io::copy(&mut unpacked.take(MAX_UNPACKED_BYTES + 1), &mut file).map_err(ImagesError::Read)?;
+        if copied > MAX_UNPACKED_BYTES {
+            return Err(ImagesError::Read(io::Error::new(io::ErrorKind::InvalidData, "the archive is too large")));
+        }
+        drop(file);
+        Ok(Self::open(&path, store)?.keeping(folder))
+    }
+
+    /// Keeps the folder until the archive is dropped.
+    pub(super) fn keeping(self, folder: TempDir) -> Self {
+        Self { folder: Some(folder), ..self }
+    }
+
+    /// Returns whether there is a file with this name.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        tar_listing::find(&self.members, name).is_some()
+    }
+
+    /// Opens the file with this name. Returns its size, too.
+    pub(super) fn reader(&self, name: &str) -> Result<(Box<dyn Read>, u64), ImagesError> {
+        let Some(Member::File { offset, size_bytes }) = tar_listing::find(&self.members, name) else {
+            return Err(ImagesError::NotInArchive(name.to_owned()));
+        };
+        let mut file = fs::File::open(&self.path).map_err(ImagesError::Read)?;
+        file.seek(SeekFrom::Start(*offset)).map_err(ImagesError::Read)?;
+        Ok((Box::new(file.take(*size_bytes)), *size_bytes))
+    }
+
+    /// Reads a document, which is limited in size.
+    pub(super) fn document(&self, name: &str) -> Result<Vec<u8>, ImagesError> {
+        let (reader, size_bytes) = self.reader(name)?;
+        if size_bytes > MAX_DOCUMENT_BYTES {
+            let problem = format!("it has {size_bytes} bytes, and the limit is {MAX_DOCUMENT_BYTES}");
+            return Err(ImagesError::Malformed { name: name.to_owned(), problem });
+        }
+        let mut bytes = Vec::new();
+        reader.take(size_bytes).read_to_end(&mut bytes).map_err(ImagesError::Read)?;
+        Ok(bytes)
+    }
+
+    /// Opens a blob of an OCI layout.
+    pub(super) fn blob(&self, digest: &BlobDigest) -> Result<Box<dyn Read>, ImagesError> {
+        match self.reader(&format!("blobs/sha256/{}", digest.0)) {
+            Err(ImagesError::NotInArchive(_)) => Err(ImagesError::Missing(*digest)),
+            found => found.map(|(reader, _)| reader),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The image of one platform in an index that may have several.
+
+use super::document::{ImageDocument, is_image_manifest, is_index, parse};
+use super::error::ImagesError;
+use super::{OpenImage, document};
+use crate::formats::oci::{self, Config, Descriptor, Manifest};
+use crate::model::image::{BlobDigest, Document};
+use crate::model::platform::{Architecture, Platform};
+
+/// How deep indexes may contain indexes.
+const MAX_DEPTH: usize = 4;
+
+/// The image of one platform, with its documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChosenImage {
+    pub(crate) document: Document,
+    pub(crate) manifest: Manifest,
+    pub(crate) config_document: Document,
+    pub(crate) config: Config,
+}
+
+impl ChosenImage {
+    /// Returns the digests of the layers' blobs, the lowest first.
+    pub(crate) fn layer_digests(&self) -> Result<Vec<BlobDigest>, ImagesError> {
+        self.manifest.layers.iter().map(document::digest_of).collect()
+    }
+}
+
+/// A platform as documents have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Named<'a> {
+    os: &'a str,
+    architecture: &'a str,
+    variant: &'a str,
+}
+
+impl Named<'_> {
+    /// Whether the image runs on every processor of the platform. Arm's 64-bit processors are all at least `v8`
+    /// (image-index.md, "Platform Variants"), and x86-64's `v1` is the first one.
+    fn fits(&self, platform: Platform) -> bool {
+        let architecture = platform.architecture;
+        let least = match architecture {
+            Architecture::Amd64 => "v1",
+            Architecture::Arm64 => "v8",
+        };
+        self.os == "linux" && self.architecture == architecture.name() && ["", least].contains(&self.variant)
+    }
+
+    fn text(&self) -> String {
+        let (variant, slash) = (self.variant, if self.variant.is_empty() { "" } else { "/" });
+        format!("{}/{}{slash}{variant}", self.os, self.architecture)
+    }
+}
+
+impl OpenImage<'_> {
+    /// Returns the image for `platform`. Its layers have media types that lath reads.
+    pub(crate) fn choose(&self, platform: Platform) -> Result<ChosenImage, ImagesError> {
+        let mut there = Vec::new();
+        let chosen = self.chosen_in(self.root(), platform, MAX_DEPTH, &mut there)?;
+        let chosen = chosen.ok_or(ImagesError::Platform { platform, there })?;
+        chosen.manifest.layers.iter().try_for_each(refuse_layer)?;
+        Ok(chosen)
+    }
+
+    /// Searches a document and those that it names. The platforms that do not fit are added to `there`.
+    fn chosen_in(
+        &self,
+        document: &Document,
+        platform: Platform,
+        depth: usize,
+        there: &mut Vec<String>,
+    ) -> Result<Option<ChosenImage>, ImagesError> {
+        let index = match parse(document)? {
+            ImageDocument::Index(index) => index,
+            ImageDocument::Manifest(manifest) => {
+                let config_document = self.document(&manifest.config)?;
+                let config = document::parse_config(&config_document)?;
+                let named = named_in(&config);
+                if !named.fits(platform) {
+                    there.push(named.text());
+                    return Ok(None);
+                }
+                return Ok(Some(ChosenImage { document: document.clone(), manifest, config_document, config }));
+            }
+        };
+        for entry in index.manifests.iter().filter(|entry| !is_attestation(entry)) {
+            let named = entry.platform.as_ref().map(|own| Named {
+                os: &own.os,
+                architecture: &own.architecture,
+                variant: own.other.get("variant").and_then(|value| value.as_str()).unwrap_or_default(),
+            });
+            if let Some(named) = named.filter(|named| !named.fits(platform)) {
+                there.push(named.text());
+                continue;
+            }
+            let is_nested = is_index(&entry.media_type);
+            if !is_nested && !is_image_manifest(&entry.media_type) || is_nested && depth == 0 {
+                continue;
+            }
+            let chosen = self.chosen_in(&self.document(entry)?, platform, depth.saturating_sub(1), there)?;
+            if chosen.is_some() {
+                return Ok(chosen);
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn named_in(config: &Config) -> Named<'_> {
+    let variant = config.other.get("variant").and_then(|value| value.as_str()).unwrap_or_default();
+    Named { os: &config.os, architecture: &config.architecture, variant }
+}
+
+/// Whether an entry of an index is no image. BuildKit adds manifests with attestations, which have this platform.
+pub(super) fn is_attestation(entry: &Descriptor) -> bool {
+    entry.platform.as_ref().is_some_and(|platform| platform.os == "unknown" && platform.architecture == "unknown")
+}
+
+fn refuse_layer(layer: &Descriptor) -> Result<(), ImagesError> {
+    let digest = layer.digest.clone();
+    if layer.other.get("urls").is_some_and(|urls| urls.as_array().is_none_or(|urls| !urls.is_empty()))
+        || layer.media_type.contains("nondistributable")
+        || layer.media_type.contains(".foreign.")
+    {
+        return Err(ImagesError::Foreign { digest });
+    }
+    let is_known = matches!(
+        layer.media_type.as_str(),
+        oci::LAYER
+            | oci::LAYER_GZIP
+            | oci::LAYER_ZSTD
+            | oci::DOCKER_LAYER
+            | oci::DOCKER_LAYER_GZIP
+            | oci::DOCKER_LAYER_ZSTD
+    );
+    if is_known {
+        return Ok(());
+    }
+    Err(ImagesError::MediaType { digest, role: "layer", media_type: layer.media_type.clone() })
+}
