@@ -106,6 +106,11 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         RequestHint::GraphicsLibraries { bytes, required_by, is_for_torch } => {
             f.write_str(&graphics(*bytes, required_by, *is_for_torch))
         }
+        RequestHint::BaseWithPython => {
+            f.write_str("use a base image that has Python, or one of Debian or Ubuntu, to which lath adds its `python3`")
+        }
+        RequestHint::PythonOfBase => f.write_str("leave out `--python`: the base image decides"),
+        RequestHint::NameUser => f.write_str("name the user by its number with `--user UID[:GID]`"),
         RequestHint::OwnPython { base, python } => write!(f, "`{base}` has python {python}: leave out `--python`"),
         RequestHint::ReleaseOfPython { base, python } => {
             write!(f, "use `--release {base}`, which has python {python}")

@@ -57,6 +57,12 @@ pub(crate) enum Addition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum RequestHint {
+    /// Use a base image that has Python, or one of Debian or Ubuntu.
+    BaseWithPython,
+    /// Leave out the version of Python, because the base image decides.
+    PythonOfBase,
+    /// Name the user that runs the image.
+    NameUser,
     /// A URL contains a character that must be percent-encoded.
     PercentEncode,
     /// Name the folder of the project.

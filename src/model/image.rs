@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
+use crate::model::image_source::ImageSource;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::Platform;
 
@@ -89,6 +90,8 @@ pub(crate) struct Image {
     pub(crate) platforms: NonEmpty<PlatformImage>,
     /// Present if there are several platforms.
     pub(crate) index: Option<Document>,
+    /// The image that it is built on, whose layers a registry can mount.
+    pub(crate) base: Option<ImageSource>,
 }
 
 impl Image {
@@ -122,6 +125,6 @@ impl Image {
             config: Document::new("application/vnd.oci.image.config.v1+json", b"config".to_vec()),
             manifest: Document::new("application/vnd.oci.image.manifest.v1+json", b"manifest".to_vec()),
         };
-        Self { name: "team/tool:1".to_owned(), epoch_secs: 0, platforms: NonEmpty::of(platform), index: None }
+        Self { name: "team/tool:1".to_owned(), epoch_secs: 0, platforms: NonEmpty::of(platform), index: None, base: None }
     }
 }

@@ -164,9 +164,6 @@ mod tests {
         tree
     }
 
-    fn version(text: &str) -> PythonVersion {
-        text.parse().unwrap()
-    }
 
     #[test]
     fn the_first_folder_counts_and_a_package_comes_before_a_file() {

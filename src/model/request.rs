@@ -64,8 +64,7 @@ impl Request {
     /// Returns the base image of a platform. `None` if there is none, or if it was not opened.
     pub(crate) fn base_of(&self, platform: Platform) -> Option<OnBase<'_>> {
         let request = self.base_image.as_ref()?;
-        let image = request.images.iter().find(|image| image.platform == platform)?;
-        Some(OnBase { image, request })
+        Some(OnBase { image: request.image_of(platform)?, request })
     }
 
     /// Returns the inputs of a lock.
@@ -81,8 +80,9 @@ impl Request {
     }
 
     /// Returns the inputs of the untrimmed tree.
-    pub(crate) fn to_assemble(&self) -> AssembleRequest<'_> {
+    pub(crate) fn to_assemble(&self, platform: Platform) -> AssembleRequest<'_> {
         AssembleRequest {
+            base: self.base_of(platform),
             python: self.python.python(),
             release: &self.release,
             user_base: &self.user_base,
@@ -96,8 +96,9 @@ impl Request {
     }
 
     /// Returns the inputs of the launch.
-    pub(crate) fn to_launch(&self) -> LaunchRequest<'_> {
+    pub(crate) fn to_launch(&self, platform: Platform) -> LaunchRequest<'_> {
         LaunchRequest {
+            base: self.base_of(platform),
             python: self.python.python(),
             user_base: &self.user_base,
             runtime: &self.runtime,
@@ -134,6 +135,7 @@ impl Request {
         SealRequest {
             name: &self.output.name,
             release: &self.release,
+            base_image: self.base_image.as_ref(),
             runtime: &self.runtime,
             has_application: self.app.is_some(),
             epoch_secs: self.pack.epoch_secs,
@@ -158,6 +160,8 @@ pub(crate) struct ResolveRequest<'a> {
 /// The inputs that decide which files the untrimmed tree has, in addition to those of the parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AssembleRequest<'a> {
+    /// The opened base image of the platform.
+    pub(crate) base: Option<OnBase<'a>>,
     pub(crate) python: Python<'a>,
     pub(crate) release: &'a ReleaseRequest,
     pub(crate) user_base: &'a UserBase,
@@ -174,6 +178,8 @@ pub(crate) struct AssembleRequest<'a> {
 /// The inputs that decide how the image starts its program.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LaunchRequest<'a> {
+    /// The opened base image of the platform.
+    pub(crate) base: Option<OnBase<'a>>,
     pub(crate) python: Python<'a>,
     pub(crate) user_base: &'a UserBase,
     pub(crate) runtime: &'a RuntimeRequest,
@@ -182,8 +188,10 @@ pub(crate) struct LaunchRequest<'a> {
 
 impl LaunchRequest<'_> {
     /// Returns the directory in which the program starts.
-    pub(crate) fn workdir(&self) -> Option<&ImagePath> {
-        self.runtime.workdir.as_ref().or_else(|| self.app.map(|app| &app.target))
+    pub(crate) fn workdir(&self) -> Option<ImagePath> {
+        let own = self.runtime.workdir.as_ref().or_else(|| self.app.map(|app| &app.target));
+        let of_base = || ImagePath::parse(&self.base?.image.found.workdir).ok();
+        own.cloned().or_else(|| of_base().filter(|path| *path != ImagePath::root()))
     }
 }
 
@@ -206,10 +214,19 @@ pub(crate) struct SealRequest<'a> {
     /// The image's name.
     pub(crate) name: &'a str,
     pub(crate) release: &'a ReleaseRequest,
+    pub(crate) base_image: Option<&'a BaseImageRequest>,
     pub(crate) runtime: &'a RuntimeRequest,
     /// Whether the program is the user's own, and not a requested distribution.
     pub(crate) has_application: bool,
     pub(crate) epoch_secs: u64,
+}
+
+impl SealRequest<'_> {
+    /// Returns the base image of a platform.
+    pub(crate) fn base_of(&self, platform: Platform) -> Option<OnBase<'_>> {
+        let request = self.base_image?;
+        Some(OnBase { image: request.image_of(platform)?, request })
+    }
 }
 
 /// The inputs that decide which modules are compiled.
@@ -353,11 +370,32 @@ pub(crate) struct BaseImageRequest {
     pub(crate) images: Vec<Arc<BaseImage>>,
 }
 
+impl BaseImageRequest {
+    /// Returns the opened image of a platform.
+    fn image_of(&self, platform: Platform) -> Option<&BaseImage> {
+        self.images.iter().find(|image| image.platform == platform).map(Arc::as_ref)
+    }
+}
+
 /// The image of one platform that everything is added to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OnBase<'a> {
     pub(crate) image: &'a BaseImage,
     pub(crate) request: &'a BaseImageRequest,
+}
+
+impl OnBase<'_> {
+    /// Returns the home directory of the image's user, if the image determines it.
+    pub(crate) fn home(&self) -> Option<String> {
+        let found = &self.image.found;
+        let of_user = || found.user.home.clone().filter(|_| self.keeps_user());
+        found.variable("HOME").map(str::to_owned).or_else(of_user)
+    }
+
+    /// Returns whether the program runs as the user of the image. Root is replaced.
+    pub(crate) fn keeps_user(&self) -> bool {
+        !self.request.has_user && self.image.found.user.uid.is_some_and(|uid| uid != 0)
+    }
 }
 
 fn as_text<S: serde::Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {

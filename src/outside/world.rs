@@ -16,6 +16,7 @@ use crate::outside::clock;
 use crate::outside::credentials::Credentials;
 use crate::outside::daemon::Daemon;
 use crate::outside::http::{Clients, Http, HttpError, HttpSettings};
+use crate::outside::images::ImageDoors;
 use crate::outside::pypi::Pypi;
 use crate::outside::sandbox::Sandbox;
 use crate::outside::stage::Stages;
@@ -82,6 +83,11 @@ impl World {
     /// Returns the doors that the archive needs.
     pub(crate) fn access(&self) -> Access<'_> {
         Access { http: &self.http, store: &self.store, now_secs: self.now_secs }
+    }
+
+    /// Returns the doors through which an image can come.
+    pub(crate) fn image_doors(&self) -> ImageDoors<'_> {
+        ImageDoors { store: &self.store, daemon: &self.daemon }
     }
 
     /// Opens the doors. From now on, signals leave nothing half-written.

@@ -238,7 +238,7 @@ impl<'a> FromSource<'a> {
         let packages = plan.packages.iter().cloned().collect();
         let base = ReleaseRequest { packages, recommends: false, ..self.request.release.bare() };
         let wanted =
-            ResolveRequest { python: &python, release: &base, has_shell: true, trim: TrimLevel::None, lock: None };
+            ResolveRequest { python: &python, release: &base, has_shell: true, trim: TrimLevel::None, base: None, lock: None };
         let stack = self.stack.iter().cloned().chain([open.source.shown()]).collect();
         let inner = FromSource { stack, ..FromSource::new(wanted, platform, self.world) };
         resolve_and_open_with(wanted, platform, &inner, self.world)
@@ -258,6 +258,7 @@ impl<'a> FromSource<'a> {
             return Ok(Arc::clone(laid_out));
         }
         let wanted = AssembleRequest {
+            base: None,
             python: self.request.python.bare_python(),
             release: self.request.release,
             user_base,

@@ -2,6 +2,7 @@
 
 mod again;
 mod ahead;
+mod bases;
 mod failure;
 mod from_source;
 mod inputs;
@@ -88,6 +89,7 @@ fn write(
     world: &World,
 ) -> Result<Receipt, BuildError> {
     world.listener.hear(Event::Step("writing".to_owned()));
+    bases::fetch_layers(image, request, world)?;
     let metadata = json::receipt(&receipt).map_err(EmitError::from)?;
     emit(image, tree, &metadata, &request.output, world)?;
     Ok(receipt)
@@ -105,14 +107,16 @@ pub(crate) struct Opened {
     parts: Vec<Part>,
 }
 
-/// Returns the request with the Python of its release. It is read from the release's archive if it is only expected.
+/// Returns the request with the Python of its release or of its base image. It is read from the release's archive if it
+/// is only expected.
 /// Refuses a lock that was made for another request.
 pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
-    locked::refuse_other(request, world)?;
+    let request = bases::with_base(request, world)?;
+    locked::refuse_other(&request, world)?;
     if !request.python.is_expected {
-        return Ok(Cow::Borrowed(request));
+        return Ok(request);
     }
-    let mut request = request.clone();
+    let mut request = request.into_owned();
     if let Some(lock) = &request.lock {
         request.python.version = lock.file.request.python;
         request.python.is_expected = false;
@@ -188,16 +192,17 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
         || prove(&made, &mut stage, &request.to_prove(), world),
         || pack(&made.tree, &made.lock.requested(), request.pack, &world.store),
     );
-    Ok(Share { proof: proof?, layers: layers?, made })
+    let of_base = request.base_of(made.lock.platform).into_iter().flat_map(|base| base.image.layers.iter().cloned());
+    Ok(Share { proof: proof?, layers: of_base.chain(layers?).collect(), made })
 }
 
 /// Makes the contents of one platform's image. Afterwards, its tree is laid out on `stage`.
 fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> Result<Made, BuildError> {
     let Opened { lock, parts } = opened;
-    let assembly = assemble(&lock, &parts, &request.to_assemble(), &world.store)?;
+    let assembly = assemble(&lock, &parts, &request.to_assemble(lock.platform), &world.store)?;
     let requested = lock.requested();
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
-    let launch = launch(&programs, &request.to_launch())?;
+    let launch = launch(&programs, &request.to_launch(lock.platform))?;
     let slim = trim(&assembly, &lock, request.python.version, &request.trim, &world.store)?;
     let compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
     let workshop = workshop(lock.platform, request, world)?;
@@ -219,7 +224,7 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
     }
     let (python, release) = (request.python.bare(), request.release.bare());
     let wanted =
-        ResolveRequest { python: &python, release: &release, has_shell: false, trim: request.trim.level, lock: None };
+        ResolveRequest { python: &python, release: &release, has_shell: false, trim: request.trim.level, base: None, lock: None };
     let Opened { lock, parts } = match locked::workshop(request, host) {
         Some(lock) => open_locked(lock, world)?,
         None => resolve_and_open(wanted, host, world)?,
@@ -230,7 +235,8 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
         copies: &[],
         written_scripts: &[],
         volumes: &[],
-        ..request.to_assemble()
+        base: None,
+        ..request.to_assemble(host)
     };
     Ok(Some(assemble(&lock, &parts, &wanted, &world.store)?.tree))
 }

@@ -10,6 +10,7 @@ mod debs;
 mod key_store;
 mod loader;
 mod odbc;
+mod on_base;
 mod programs;
 mod scripts;
 mod shell;
@@ -22,12 +23,14 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use self::debs::Conflicts;
+use self::scripts::Scripts;
 use self::wheels::Target;
 use crate::model::assembly::Assembly;
 use crate::model::facts::ElfFault;
 use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::PlatformLock;
+use crate::model::platform::Architecture;
 use crate::model::part::{Part, PartContents};
 use crate::model::request::AssembleRequest;
 use crate::model::tree::{Kind, Node, Origin, Tree};
@@ -73,7 +76,10 @@ pub(crate) fn assemble(
     store: &Store,
 ) -> Result<Assembly, AssembleError> {
     let mut assembly = Assembly::default();
-    base::lay_ground(&mut assembly.tree, request)?;
+    match request.base {
+        None => base::lay_ground(&mut assembly.tree, request)?,
+        Some(base) => on_base::lay_ground(&mut assembly, base, request)?,
+    }
     let mut wheels = Vec::new();
     let mut conflicts = Conflicts::of(parts);
     for part in parts {
@@ -101,13 +107,13 @@ pub(crate) fn assemble(
     assembly.notes.extend(wheels::overlaps(&wheels, request.user_base, request.python.version));
     alternatives::link(&mut assembly.tree, &scripts.alternatives)?;
     base::write(&mut assembly.tree, request, store)?;
-    let accounts = accounts::write(&mut assembly.tree, &scripts.accounts, store)?;
-    changes::make(&mut assembly.tree, &scripts.changes, &accounts);
-    odbc::register(&mut assembly.tree, &scripts.drivers, store)?;
-    key_store::write(&mut assembly.tree, store)?;
-    let unknown = caches::write(&mut assembly.tree, lock.platform.architecture, store)?;
-    assembly.notes.extend(caches::note(&unknown));
-    loader::write_cache(&mut assembly, lock.platform.architecture, store)?;
+    if request.base.is_none() || !lock.debs.is_empty() {
+        configure(&scripts, &mut assembly, lock.platform.architecture, request, store)?;
+    }
+    if let Some(base) = request.base {
+        let notes = on_base::restore(&mut assembly.tree, base);
+        assembly.notes.extend(notes);
+    }
     for copied in request.copies {
         users::copy(copied, &mut assembly, store)?;
     }
@@ -126,6 +132,29 @@ pub(crate) fn assemble(
     assembly.scripts.dedup_by(|one, other| one.name == other.name);
     check_parents(&assembly.tree)?;
     Ok(assembly)
+}
+
+/// Makes the results of the packages' maintainer scripts.
+fn configure(
+    scripts: &Scripts,
+    assembly: &mut Assembly,
+    architecture: Architecture,
+    request: &AssembleRequest<'_>,
+    store: &Store,
+) -> Result<(), AssembleError> {
+    let accounts = match request.base {
+        None => accounts::write(&mut assembly.tree, &scripts.accounts, store)?,
+        Some(_) => accounts::add(&mut assembly.tree, &scripts.accounts, store)?,
+    };
+    changes::make(&mut assembly.tree, &scripts.changes, &accounts);
+    odbc::register(&mut assembly.tree, &scripts.drivers, store)?;
+    key_store::write(&mut assembly.tree, store)?;
+    let unknown = caches::write(&mut assembly.tree, architecture, store)?;
+    assembly.notes.extend(caches::note(&unknown));
+    if request.base.is_none() || on_base::needs_loader_cache(&assembly.tree) {
+        loader::write_cache(assembly, architecture, store)?;
+    }
+    Ok(())
 }
 
 /// Names the parcel whose path is of no use.

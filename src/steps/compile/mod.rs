@@ -99,16 +99,22 @@ pub(crate) fn compile(
 
 /// Adds bytecode next to its sources.
 fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, version: PythonVersion, reason: &Kept) {
-    let tag = format!("cpython-{}{}", version.major, version.minor);
     for one in compiled {
         let Some(source) = tree.nodes.get(&one.source) else { continue };
-        let Some(directory) = one.source.parent() else { continue };
-        let stem = one.source.file_name().trim_end_matches(".py");
-        let Ok(path) = directory.join(&format!("__pycache__/{stem}.{tag}.pyc")) else { continue };
+        let Some(path) = bytecode_path(&one.source, version) else { continue };
+        // Bytecode of a module of the base image is no part of that image.
+        let origin = if source.origin == Origin::Base { Origin::Lath } else { source.origin.clone() };
         let reason = if one.is_of_application { Kept::ApplicationBytecode } else { reason.clone() };
-        let node = Node { kept: Some(reason), ..Node::file(one.digest, one.size_bytes, 0o644, source.origin.clone()) };
+        let node = Node { kept: Some(reason), ..Node::file(one.digest, one.size_bytes, 0o644, origin) };
         tree.insert(path, node);
     }
+}
+
+/// Returns the path of a module's bytecode (PEP 3147).
+fn bytecode_path(source: &ImagePath, version: PythonVersion) -> Option<ImagePath> {
+    let tag = format!("cpython-{}{}", version.major, version.minor);
+    let stem = source.file_name().trim_end_matches(".py");
+    source.parent()?.join(&format!("__pycache__/{stem}.{tag}.pyc")).ok()
 }
 
 /// Returns the entry points of the scripts to start. These are the scripts of requested
@@ -256,6 +262,21 @@ impl<'a> Compilation<'a> {
 
     /// Returns the files that get bytecode, and whether only the application loads them.
     fn files(&self) -> Result<BTreeMap<ImagePath, bool>, StoreError> {
+        let mut files = self.wanted_files()?;
+        files.retain(|path, _| !self.is_compiled_in_base(path));
+        Ok(files)
+    }
+
+    /// Returns whether the base image has the bytecode of a module, or is not to get the bytecode of all its modules.
+    fn is_compiled_in_base(&self, source: &ImagePath) -> bool {
+        let is_of_base = self.slim.nodes.get(source).is_some_and(|node| node.origin == Origin::Base);
+        let there = bytecode_path(source, self.python.version);
+        is_of_base
+            && (self.bytecode == Bytecode::All || there.is_none_or(|path| self.slim.nodes.contains_key(&path)))
+    }
+
+    /// Returns the files that the request wants to be compiled.
+    fn wanted_files(&self) -> Result<BTreeMap<ImagePath, bool>, StoreError> {
         let modules = Modules::new(self.slim, self.python, self.site.clone()).with_application(self.app);
         if self.bytecode == Bytecode::All {
             return Ok(modules.all_files().map(|path| (path.clone(), false)).collect());

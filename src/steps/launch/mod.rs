@@ -48,7 +48,7 @@ pub(crate) fn launch(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Re
         entrypoint,
         cmd,
         user: runtime.user.clone(),
-        workdir: request.workdir().cloned(),
+        workdir: request.workdir(),
         healthcheck: healthcheck.unwrap_or_default(),
         started,
         env,
@@ -72,17 +72,21 @@ pub(crate) fn zone_warning(launch: &Launch, tree: &Tree) -> Option<String> {
 
 /// Returns the variables as `NAME=VALUE`. The user's own have priority over lath's.
 fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
-    let LaunchRequest { user_base, runtime, app, .. } = request;
-    let path = user_base.bin() + ":/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+    let LaunchRequest { base, user_base, runtime, app, .. } = request;
+    let of_base = |name: &str| base.as_ref().and_then(|base| base.image.found.variable(name));
+    let folders = of_base("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
+    let path = format!("{}:{folders}", user_base.bin());
+    let home = base.and_then(|base| base.home());
     let mut own = vec![
         // If a user is not in the image's `/etc/passwd`, an engine sets HOME to the root directory, which is not
         // writable.
-        ("HOME", "/home/app".to_owned()),
-        ("LANG", "C.UTF-8".to_owned()),
+        ("HOME", home.unwrap_or_else(|| "/home/app".to_owned())),
+        ("LANG", of_base("LANG").unwrap_or("C.UTF-8").to_owned()),
         ("PATH", path),
         ("PYTHONUSERBASE", user_base.to_string()),
     ];
-    if !["0", "root"].contains(&runtime.uid()) {
+    let keeps_user = base.is_some_and(|base| base.keeps_user());
+    if !["0", "root"].contains(&runtime.uid()) && !keeps_user {
         // A user that is not in `/etc/passwd` has no name, but `getpass.getuser()` reads this variable first.
         own.push(("USER", "app".to_owned()));
     }
@@ -91,9 +95,16 @@ fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
         // (docs/decisions/0111-the-command-of-an-image.md).
         own.push(("PYTHONPATH", app.target.to_string()));
     }
-    let mut all: BTreeMap<String, String> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut all: BTreeMap<String, String> = variables_of_base(request);
+    all.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
     all.extend(runtime.env.clone());
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// Returns the variables of the base image. The last one of a name is valid.
+fn variables_of_base(request: &LaunchRequest<'_>) -> BTreeMap<String, String> {
+    let env = request.base.iter().flat_map(|base| &base.image.found.env);
+    env.filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// Returns the only script that has the same name as a requested distribution. If there are two, the user has requested
@@ -230,7 +241,7 @@ mod tests {
     }
 
     fn launched(scripts: &[InstalledScript], request: &Request) -> Result<Launch, LaunchError> {
-        launch(&Programs { scripts, requested: &["tool"], tree: None }, &request.to_launch())
+        launch(&Programs { scripts, requested: &["tool"], tree: None }, &request.to_launch(*request.platforms.first()))
     }
 
     #[test]

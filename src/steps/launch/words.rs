@@ -70,7 +70,7 @@ impl Place<'_> {
             return ImagePath::parse(path).ok();
         }
         // The kernel resolves `..` in the same way as a link in this folder.
-        let workdir = self.request.workdir().cloned().unwrap_or_else(ImagePath::root);
+        let workdir = self.request.workdir().unwrap_or_else(ImagePath::root);
         Some(workdir.join("-").ok()?.resolve_link(path))
     }
 
@@ -233,7 +233,7 @@ mod tests {
         });
         let mut env: Vec<String> = env.iter().map(|pair| (*pair).to_owned()).collect();
         env.push("PATH=/opt/app/bin:/usr/bin".to_owned());
-        with(&Place { tree: &tree(), env: &env, request: &request.to_launch() })
+        with(&Place { tree: &tree(), env: &env, request: &request.to_launch(*request.platforms.first()) })
     }
 
     fn words(line: &str) -> Vec<String> {

@@ -17,7 +17,7 @@ use thiserror::Error;
 use self::debian::{DebianError, Rules, Skip, Wanted};
 use self::direct::DirectError;
 use self::needs::NeedsError;
-use self::on_base::{Debs, lacking};
+use self::on_base::lacking;
 use crate::catalog::packages;
 use crate::catalog::releases::{self, Release};
 use crate::catalog::sonames;
@@ -34,7 +34,7 @@ use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
 use crate::outside::pypi::{
-    Answer, Expected, InstalledWheel, PypiError, SourceFailure, Sources, System, SystemLibc,
+    Answer, Expected, PypiError, SourceFailure, Sources, System, SystemLibc,
 };
 use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;

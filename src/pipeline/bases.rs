@@ -1,0 +1,93 @@
+//! The base image: it is read before anything else, because its Python and its release decide the rest.
+
+use std::borrow::Cow;
+
+use super::BuildError;
+use super::inputs::allows_python;
+use crate::model::event::Event;
+use crate::model::image::{BlobDigest, Image, Layer, LayerContents};
+use crate::model::image_source::ImageSource;
+use crate::model::lock::LockedBase;
+use crate::model::platform::Platform;
+use crate::model::request::{BaseImageRequest, Request};
+use crate::outside::images;
+use crate::outside::world::World;
+use crate::steps::base::base;
+use crate::steps::lock::LockError;
+use crate::steps::on_base::on_base;
+
+/// Returns the request with the images of its base, and with their Python, release and user. Only the digests of a lock
+/// are used, if there is one.
+pub(super) fn with_base<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
+    let Some(wanted) = request.base_image.as_ref().filter(|wanted| wanted.images.is_empty()) else {
+        return Ok(Cow::Borrowed(request));
+    };
+    world.listener.hear(Event::Step(format!("reading the base image `{}`", wanted.source)));
+    let places = request.platforms.as_ref().try_map(|platform| place(request, wanted, *platform))?;
+    let mut opened = Vec::new();
+    for (platform, source) in request.platforms.iter().zip(&places) {
+        let image = images::open(source, world.image_doors())?;
+        // An image without the platform is refused before the layers of another platform are fetched.
+        image.choose(*platform)?;
+        opened.push((*platform, image));
+    }
+    let mut bases = Vec::new();
+    for (platform, image) in &opened {
+        let found = base(image, *platform, &world.store)?;
+        refuse_other(request, *platform, &found.digest.0.prefixed())?;
+        bases.push(found);
+    }
+    let allows = |specifiers: &str, python| allows_python(specifiers, python, None).unwrap_or(true);
+    Ok(Cow::Owned(on_base(request, bases, allows)?))
+}
+
+/// Returns the place of the image of a platform. If a lock has its digest, the tag does not count.
+fn place(request: &Request, wanted: &BaseImageRequest, platform: Platform) -> Result<ImageSource, BuildError> {
+    let locked = locked(request, platform);
+    Ok(match (&wanted.source, locked) {
+        (ImageSource::Registry(image), Some(locked)) => {
+            ImageSource::Registry(image.with_digest(BlobDigest(locked.digest)))
+        }
+        (source, _) => source.clone(),
+    })
+}
+
+fn locked(request: &Request, platform: Platform) -> Option<&LockedBase> {
+    request.lock.as_ref()?.file.of_platform(platform)?.base.as_ref()
+}
+
+/// Refuses an image that is not the one of the lock.
+fn refuse_other(request: &Request, platform: Platform, found: &str) -> Result<(), BuildError> {
+    let Some(lock) = &request.lock else { return Ok(()) };
+    let locked = locked(request, platform).map(|base| base.digest.prefixed());
+    match locked.filter(|locked| locked != found) {
+        Some(locked) => Err(LockError::OtherBase { path: lock.file.path.clone(), locked, found: found.to_owned() }.into()),
+        None => Ok(()),
+    }
+}
+
+/// Returns the entry of the lock for the base image of `platform`.
+pub(super) fn to_lock(request: &Request, platform: Platform) -> Option<LockedBase> {
+    let base = request.base_of(platform)?;
+    Some(LockedBase { source: base.request.source.to_string(), digest: base.image.digest.0 })
+}
+
+/// Puts the layers of the base image into the store, if a destination needs their bytes and the store has lost them.
+pub(super) fn fetch_layers(image: &Image, request: &Request, world: &World) -> Result<(), BuildError> {
+    let Some(wanted) = &request.base_image else { return Ok(()) };
+    let is_lost = |layer: &&Layer| {
+        layer.contents == LayerContents::Blob && !world.store.has_blob(&layer.digest, Some(layer.size_bytes))
+    };
+    for platform in &image.platforms {
+        if !platform.layers.iter().any(|layer| is_lost(&layer)) {
+            continue;
+        }
+        let source = place(request, wanted, platform.platform)?;
+        let opened = images::open(&source, world.image_doors())?;
+        let chosen = opened.choose(platform.platform)?;
+        for layer in &chosen.manifest.layers {
+            opened.blob(layer)?;
+        }
+    }
+    Ok(())
+}
