@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::model::hint::{
     Addition, ArchiveHint, BuildHint, CommandHint, EngineHint, Hint, LockHint, MachineHint, NetworkHint, ProofHint,
-    RequestHint,
+    RegistryHint, RequestHint,
 };
 use crate::present::megabytes::megabytes;
 
@@ -37,6 +37,7 @@ impl fmt::Display for Hint {
             Self::Command(hint) => command(hint, f),
             Self::Proof(hint) => proof(hint, f),
             Self::Network(hint) => f.write_str(network(*hint)),
+            Self::Registry(hint) => registry(hint, f),
             Self::Archive(hint) => archive(hint, f),
             Self::Machine(hint) => f.write_str(machine(*hint)),
             Self::Engine(hint) => f.write_str(engine(*hint)),
@@ -247,6 +248,38 @@ fn network(hint: NetworkHint) -> &'static str {
         NetworkHint::ManyPages => {
             "restrict the versions, so that lath reads fewer pages, or check whether the index is honest"
         }
+    }
+}
+
+fn registry(hint: &RegistryHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match hint {
+        RegistryHint::LogIn { registry } => write!(
+            f,
+            "log in with `lath login {registry}`, or with `docker login` or `podman login`; if the name is wrong, some \
+             registries answer in the same way"
+        ),
+        RegistryHint::OtherAccount { registry } => write!(
+            f,
+            "check whether the account has access to this repository, whether the repository must be created first, and \
+             whether its password is still valid; log in again with `lath login {registry}`"
+        ),
+        RegistryHint::Insecure { registry } => write!(
+            f,
+            "if a certificate of your own signs for the registry, name the file that contains it with \
+             `SSL_CERT_FILE=FILE`; if the registry has no TLS and you trust the network, use `--insecure-registry \
+             {registry}`"
+        ),
+        RegistryHint::RateLimit { registry } => write!(
+            f,
+            "try again later, log in with `lath login {registry}`, or use a mirror: `--registry-mirror {registry}=HOST`"
+        ),
+        RegistryHint::Helper { path } => {
+            write!(f, "mend the program, or remove `credsStore` and `credHelpers` from `{path}`")
+        }
+        RegistryHint::OldFormat => {
+            f.write_str("convert the image with `docker pull` and `docker push` of a current version")
+        }
+        RegistryHint::OtherName => f.write_str("check the registry, the repository and the tag in the name"),
     }
 }
 

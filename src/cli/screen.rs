@@ -149,6 +149,12 @@ impl Listener for Screen {
                 }
                 downloads.start(id, name, total, &self.bars);
             }
+            Event::UploadStarted { id, name, total } => {
+                if self.is_verbose {
+                    self.say(format_args!("  pushing {name}"));
+                }
+                downloads.start(id, name, total, &self.bars);
+            }
             Event::ProofProgress { ended, checks, elapsed_secs, limit_secs } => {
                 let limit = if limit_secs == 0 { String::new() } else { format!(" of at most {limit_secs}") };
                 self.show_proof(ended, checks, format!("checks, {elapsed_secs} s{limit}"));

@@ -28,7 +28,7 @@ use crate::model::request::{
     BuildsRequest, OutputRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request,
     TrimRequest,
 };
-use crate::model::world_settings::WorldSettings;
+use crate::model::world_settings::{RegistrySettings, WorldSettings};
 
 fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(usage)
@@ -300,6 +300,7 @@ pub(super) fn world(settings: &Settings, environment: &Environment, cache_dir: P
         netrc: environment.netrc(),
         keyring: settings.keyring.clone(),
         vendor: settings.vendor.clone(),
+        registries: RegistrySettings::default(),
     }
 }
 

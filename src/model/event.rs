@@ -20,7 +20,13 @@ pub(crate) enum Event {
         name: String,
         total: Option<u64>,
     },
-    /// The number of bytes downloaded so far.
+    /// An upload begins. Its progress and its end are reported as those of downloads.
+    UploadStarted {
+        id: u64,
+        name: String,
+        total: Option<u64>,
+    },
+    /// The number of bytes transferred so far.
     DownloadProgress {
         id: u64,
         bytes: u64,

@@ -27,6 +27,8 @@ pub(crate) enum Hint {
     Proof(ProofHint),
     /// Mend the connection to a server, or use another server.
     Network(NetworkHint),
+    /// Log in to a registry of images, or change its settings.
+    Registry(RegistryHint),
     /// Change the Debian or Ubuntu archive.
     Archive(ArchiveHint),
     /// Change this machine: its limits, its sandbox or its cache.
@@ -201,6 +203,26 @@ pub(crate) enum NetworkHint {
     LargeMetadata,
     /// All pages together are too large.
     ManyPages,
+}
+
+/// How to get access to a registry of images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RegistryHint {
+    /// Log in to `registry`.
+    LogIn { registry: String },
+    /// The account may not do this in `registry`.
+    OtherAccount { registry: String },
+    /// The registry `registry` may have no TLS, or a certificate of its own.
+    Insecure { registry: String },
+    /// Use an account, a mirror or patience, because `registry` limits requests.
+    RateLimit { registry: String },
+    /// Mend the program for credentials that the file `path` names.
+    Helper { path: String },
+    /// Convert the image to a format that is in use.
+    OldFormat,
+    /// Check the name of the image.
+    OtherName,
 }
 
 /// How to change the archive of Debian or Ubuntu.

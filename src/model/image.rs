@@ -56,6 +56,13 @@ impl LayerContents {
     }
 }
 
+/// A blob of a registry: its digest, and its size that the manifest gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct BlobDescriptor {
+    pub(crate) digest: BlobDigest,
+    pub(crate) size_bytes: u64,
+}
+
 /// A JSON document of an image (config, manifest, index): its exact bytes and their digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Document {

@@ -35,6 +35,7 @@ pub(crate) mod reason;
 pub(crate) mod receipt;
 pub(crate) mod request;
 pub(crate) mod script;
+pub(crate) mod secret;
 pub(crate) mod secret_text;
 pub(crate) mod source;
 pub(crate) mod start_up;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::model::secret::Secret;
+
 /// The settings of the world, from the command line and the environment.
 #[derive(Debug, Clone)]
 pub(crate) struct WorldSettings {
@@ -24,6 +26,34 @@ pub(crate) struct WorldSettings {
     pub(crate) keyring: Option<PathBuf>,
     /// The folder with the files of a lock.
     pub(crate) vendor: Option<PathBuf>,
+    pub(crate) registries: RegistrySettings,
+}
+
+/// The settings of registries of images.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RegistrySettings {
+    /// Each `HOST[:PORT]`. Such a registry may use plain HTTP, or a certificate that this machine does not trust.
+    pub(crate) insecure: Vec<String>,
+    /// The mirrors of a registry, in the order in which they are tried. Each `[http[s]://]HOST[:PORT][/PREFIX]`.
+    pub(crate) mirrors: BTreeMap<String, Vec<String>>,
+    pub(crate) logins: RegistryLogins,
+}
+
+/// The places of names and passwords for registries.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RegistryLogins {
+    /// The files in which Docker and Podman keep credentials, in the order in which they are read.
+    pub(crate) files: Vec<PathBuf>,
+    /// Docker's own file, which `docker login` would change.
+    pub(crate) docker_file: Option<PathBuf>,
+    /// The folders with programs, from `PATH`.
+    pub(crate) search_path: Vec<PathBuf>,
+    /// The values of `LATH_REGISTRY_USER` and `LATH_REGISTRY_PASSWORD`.
+    pub(crate) given: Option<(String, Secret)>,
+    /// The registries that this run pushes to. If there is exactly one, `given` holds for it.
+    pub(crate) destinations: Vec<String>,
+    /// The value of `GITHUB_TOKEN`.
+    pub(crate) github_token: Option<Secret>,
 }
 
 /// The parts of the host that a sandbox can use.

@@ -13,6 +13,7 @@ pub(crate) mod images;
 pub(crate) mod program;
 pub(crate) mod pypi;
 pub(crate) mod python_files;
+pub(crate) mod registry;
 pub(crate) mod sandbox;
 pub(crate) mod script;
 pub(crate) mod similar;

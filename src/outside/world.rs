@@ -18,6 +18,7 @@ use crate::outside::daemon::Daemon;
 use crate::outside::http::{Clients, Http, HttpError, HttpSettings};
 use crate::outside::images::ImageDoors;
 use crate::outside::pypi::Pypi;
+use crate::outside::registry::{self, Registry, RegistryError};
 use crate::outside::sandbox::Sandbox;
 use crate::outside::stage::Stages;
 use crate::outside::store::{Store, StoreError};
@@ -36,6 +37,7 @@ pub(crate) struct World {
     pub(crate) archive: Archive,
     pub(crate) sandbox: Sandbox,
     pub(crate) daemon: Daemon,
+    pub(crate) registry: Registry,
     pub(crate) listener: Arc<dyn Listener>,
     /// The folder with the files of a lock.
     pub(crate) vendor: Option<Vendor>,
@@ -52,6 +54,8 @@ pub(crate) enum WorldError {
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
     Vendor(#[from] VendorError),
     #[error("cannot read the keyring `{path}`")]
     Keyring { path: PathBuf, source: std::io::Error },
@@ -63,7 +67,7 @@ impl Hints for WorldError {
     fn own_hints(&self) -> Vec<Hint> {
         match self {
             Self::Keyring { .. } | Self::Keys { .. } => vec![Hint::Archive(ArchiveHint::BinaryKeyring)],
-            Self::Threads(_) | Self::Store(_) | Self::Http(_) | Self::Vendor(_) => Vec::new(),
+            Self::Threads(_) | Self::Store(_) | Self::Http(_) | Self::Registry(_) | Self::Vendor(_) => Vec::new(),
         }
     }
 
@@ -72,6 +76,7 @@ impl Hints for WorldError {
             Self::Threads(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Http(error) => Some(error),
+            Self::Registry(error) => Some(error),
             Self::Vendor(error) => Some(error),
             Self::Keys { source, .. } => Some(source),
             Self::Keyring { .. } => None,
@@ -110,6 +115,12 @@ impl World {
             clients: clients.clone(),
             credentials: Arc::clone(&credentials),
         };
+        let registry = registry::Settings {
+            offline: settings.offline,
+            jobs: settings.jobs,
+            registries: settings.registries,
+            clients: clients.clone(),
+        };
         let store = Store::open(&settings.cache_dir.join("store"))?;
         Ok(Self {
             stages: Stages::open(&store),
@@ -124,6 +135,7 @@ impl World {
             },
             archive: Archive::new(keyring),
             sandbox: Sandbox::new(settings.sandbox),
+            registry: Registry::new(registry, Arc::clone(&listener))?,
             daemon: Daemon::new(settings.docker_host, settings.runtime_dir.as_deref()),
             listener,
             vendor: settings.vendor.as_deref().map(Vendor::open).transpose()?,

@@ -1,19 +1,25 @@
-//! The base of lath's tests: builders of wheels and .debs, fakes of PyPI and of a Debian archive on loopback, and a
-//! validator of images.
+//! The base of lath's tests: builders of wheels and .debs, fakes of PyPI, of a Debian archive and of a registry on
+//! loopback, and a validator of images.
 //!
 //! It contains no code of lath, so that both cannot be wrong in the same way.
 
+pub mod client;
+pub mod conformance;
 pub mod deb;
 pub mod debian_archive;
 pub mod digest;
 pub mod elf;
 pub mod oci;
 pub mod pypi;
+pub mod registry;
 pub mod server;
+pub mod tls;
 pub mod wheel;
 
+pub use client::Client;
 pub use deb::{Compression, DebBuilder};
 pub use debian_archive::DebianArchive;
 pub use pypi::PyPi;
+pub use registry::{Registry, RegistryServer};
 pub use server::{Fault, Response, Server};
 pub use wheel::WheelBuilder;

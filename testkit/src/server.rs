@@ -397,7 +397,7 @@ fn without_end(answer: Answer, endless: Option<(Duration, usize)>) -> Answer {
 }
 
 /// Returns the first and last byte of a range of one part. `None` if the range is invalid.
-fn parse_range(range: &str, length: usize) -> Option<(usize, usize)> {
+pub(crate) fn parse_range(range: &str, length: usize) -> Option<(usize, usize)> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     let end = length.checked_sub(1)?;
     if first.is_empty() {

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, ClientBuilder};
 use rustls::ClientConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls_platform_verifier::Verifier;
@@ -59,18 +59,32 @@ impl Clients {
         Self { bodies: Bodies::new(bounds), ..Self::default() }
     }
 
+    /// Gives a host an address.
+    #[cfg(test)]
+    pub(crate) fn place(&self, host: &str, address: SocketAddr) {
+        let known = Arc::new(OnceCell::new_with(Some(vec![address])));
+        self.names.0.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), known);
+    }
+
     /// Creates a client. It trusts the system's certificates, or those in `SSL_CERT_FILE` if that is set. It belongs to
     /// the runtime on which it is first used.
     pub(crate) fn client(&self, connect: Duration, read: Duration) -> Result<Client, SetupError> {
-        let client = Client::builder()
+        Ok(self.builder(connect, read).tls_backend_preconfigured(self.tls()?).build()?)
+    }
+
+    /// Creates a client that accepts every certificate, for a registry that the user allowed to be insecure.
+    pub(crate) fn unverified_client(&self, connect: Duration, read: Duration) -> Result<Client, SetupError> {
+        Ok(self.builder(connect, read).tls_danger_accept_invalid_certs(true).build()?)
+    }
+
+    fn builder(&self, connect: Duration, read: Duration) -> ClientBuilder {
+        Client::builder()
             .user_agent(concat!("lath/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(connect)
             .read_timeout(read)
             // Writes the names of headers like browsers do, because some old proxies require it.
             .http1_title_case_headers()
             .dns_resolver(self.names.clone())
-            .tls_backend_preconfigured(self.tls()?);
-        Ok(client.build()?)
     }
 
     fn tls(&self) -> Result<ClientConfig, rustls::Error> {

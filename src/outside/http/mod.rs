@@ -7,6 +7,7 @@
 mod body;
 mod clients;
 mod download;
+mod retries;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
@@ -20,7 +21,7 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 use crate::model::digest::Digest;
-use crate::model::event::{Event, Listener};
+use crate::model::event::Listener;
 use crate::model::hint::{Hint, Hints, NetworkHint};
 use crate::model::secret_text::public;
 use crate::outside::credentials::{Credentials, Tried};
@@ -31,14 +32,9 @@ pub(crate) use crate::outside::http::body::{Bodies, Body, BodyError, Document, K
 pub(crate) use crate::outside::http::body::{Bounds, Pace};
 pub(crate) use crate::outside::http::clients::Clients;
 pub(crate) use crate::outside::http::download::Download;
+pub(crate) use crate::outside::http::retries::{ATTEMPTS, Failed, Patience, with_retries};
 
-/// A request is tried this many times before its failure is reported.
-const ATTEMPTS: u32 = 4;
-/// The pause before the second attempt. Each further pause is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(300);
-/// The longest pause before an attempt, even if the server requests a longer one (RFC 9110, section 10.2.3).
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSettings {
@@ -135,8 +131,9 @@ impl HttpError {
             error => std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string),
         }
     }
+}
 
-    /// Returns whether another attempt may succeed.
+impl Failed for HttpError {
     fn is_passing(&self) -> bool {
         match self {
             Self::Network { source, .. } => !source.is_builder() && !source.is_redirect(),
@@ -149,7 +146,6 @@ impl HttpError {
         }
     }
 
-    /// Returns the pause before the next attempt, if the server requests one.
     fn asked_pause(&self) -> Option<Duration> {
         match self {
             Self::Status { pause, .. } => *pause,
@@ -277,22 +273,11 @@ impl Http {
         if self.settings.offline {
             return Err(HttpError::Offline { url: public(url) });
         }
-        let mut pause = FIRST_PAUSE;
-        let mut tried = 0;
-        loop {
-            tried += 1;
-            match attempt().await {
-                Err(error) if tried < ATTEMPTS && error.is_passing() => {
-                    let wait = error.asked_pause().unwrap_or(pause).min(LONGEST_PAUSE);
-                    self.listener.hear(Event::Detail(format!("{error}; trying again in {} ms", wait.as_millis())));
-                    tokio::time::sleep(wait).await;
-                    pause *= 2;
-                }
-                Err(HttpError::Status { status, redirected_to, .. }) if is_refused(status) => {
-                    return Err(self.refused(url, status, redirected_to));
-                }
-                outcome => return outcome,
+        match with_retries(&*self.listener, attempt).await {
+            Err(HttpError::Status { status, redirected_to, .. }) if is_refused(status) => {
+                Err(self.refused(url, status, redirected_to))
             }
+            outcome => outcome,
         }
     }
 }
@@ -324,7 +309,7 @@ fn file(url: &str, response: Response) -> Result<Response, HttpError> {
 }
 
 /// Reads `Retry-After` in seconds. If it is a date, it is ignored, because the clocks of two machines differ.
-fn pause(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn pause(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
@@ -343,7 +328,8 @@ fn unread(url: &str, error: BodyError) -> HttpError {
     }
 }
 
-fn is_about_certificate(error: &dyn std::error::Error) -> bool {
+/// Returns whether a connection failed because of a certificate.
+pub(crate) fn is_about_certificate(error: &dyn std::error::Error) -> bool {
     let mut next = Some(error);
     while let Some(cause) = next {
         if cause.to_string().contains("certificate") {

@@ -1,5 +1,10 @@
 //! Names and passwords for servers: from URLs that the user wrote or an index returned, from environment variables, from
-//! the program `keyring` and from a netrc file. They are kept in memory only.
+//! the program `keyring` and from a netrc file. They are kept in memory only. Those for registries of images are in
+//! `registries`.
+
+mod auth_file;
+mod helper;
+pub(crate) mod registries;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -48,6 +53,12 @@ pub(crate) enum LoginSource {
     Keyring,
     /// The netrc file with this path.
     Netrc(PathBuf),
+    /// A file of Docker or Podman.
+    File(PathBuf),
+    /// A program that a file of Docker or Podman names.
+    Helper { program: String, file: PathBuf },
+    /// Typed by the user.
+    Typed,
 }
 
 impl fmt::Display for LoginSource {
@@ -57,6 +68,11 @@ impl fmt::Display for LoginSource {
             Self::Variables(names) => write!(f, "`{}`", names.join("` and `")),
             Self::Keyring => f.write_str("the program `keyring`"),
             Self::Netrc(path) => write!(f, "the netrc file `{}`", path.display()),
+            Self::File(path) => write!(f, "`{}`", path.display()),
+            Self::Helper { program, file } => {
+                write!(f, "the program `{program}`, which `{}` names", file.display())
+            }
+            Self::Typed => f.write_str("the command line"),
         }
     }
 }
@@ -71,6 +87,11 @@ pub(crate) enum Tried {
         host: String,
         source: LoginSource,
     },
+    /// A place of credentials could not be read.
+    Unreadable {
+        host: String,
+        problem: String,
+    },
     /// Another server redirected the request to this one. Credentials are not sent there.
     Redirected {
         host: String,
@@ -82,6 +103,7 @@ impl fmt::Display for Tried {
         match self {
             Self::None { host } => write!(f, "there are no credentials for `{host}`"),
             Self::Some { host, source } => write!(f, "the credentials for `{host}` came from {source}"),
+            Self::Unreadable { host, problem } => write!(f, "there are no credentials for `{host}`: {problem}"),
             Self::Redirected { host } => {
                 write!(f, "the request was redirected to `{host}`, and credentials are not sent to another server")
             }

@@ -1,0 +1,59 @@
+//! The registries that have other names than their hosts.
+
+/// The registry of names without one, as Docker has it.
+pub(crate) const DOCKER_HUB: &str = "docker.io";
+/// The host that serves the API of Docker Hub.
+const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
+/// The name of Docker Hub in Docker's configuration, and for its programs for credentials.
+const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
+/// Other names of Docker Hub in the configuration of Docker and Podman.
+const DOCKER_HUB_NAMES: [&str; 2] = ["index.docker.io", DOCKER_HUB_HOST];
+/// The registry that accepts the tokens of GitHub.
+pub(crate) const GITHUB: &str = "ghcr.io";
+
+/// Returns the host of a registry.
+pub(crate) fn host(registry: &str) -> &str {
+    if registry == DOCKER_HUB { DOCKER_HUB_HOST } else { registry }
+}
+
+/// Returns the name of a registry in Docker's configuration.
+pub(crate) fn docker_key(registry: &str) -> &str {
+    if registry == DOCKER_HUB { DOCKER_HUB_KEY } else { registry }
+}
+
+/// Returns the registry that a name in a configuration of Docker or Podman means, with the namespace after it if there
+/// is one: `https://index.docker.io/v1/` is `docker.io`, and `host.example/team` stays.
+pub(crate) fn of_key(key: &str) -> String {
+    let place = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
+    let place = place.trim_end_matches('/');
+    let place = place.strip_suffix("/v1").or_else(|| place.strip_suffix("/v2")).unwrap_or(place);
+    match place.split_once('/') {
+        Some((host, rest)) if DOCKER_HUB_NAMES.contains(&host) => format!("{DOCKER_HUB}/{rest}"),
+        None if DOCKER_HUB_NAMES.contains(&place) => DOCKER_HUB.to_owned(),
+        _ => place.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_configuration_files_are_names_of_registries() {
+        let table = [
+            ("https://index.docker.io/v1/", "docker.io"),
+            ("index.docker.io", "docker.io"),
+            ("docker.io/library", "docker.io/library"),
+            ("registry-1.docker.io/me", "docker.io/me"),
+            ("https://host.example:5000/v2/", "host.example:5000"),
+            ("http://host.example", "host.example"),
+            ("host.example/team/app", "host.example/team/app"),
+        ];
+        for (key, registry) in table {
+            assert_eq!(of_key(key), registry);
+        }
+        for registry in [DOCKER_HUB, "host.example:5000"] {
+            assert_eq!(of_key(docker_key(registry)), registry);
+        }
+    }
+}

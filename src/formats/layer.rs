@@ -1,0 +1,237 @@
+//! A layer of an image: a tar with changes of a file system (image-spec, layer.md).
+
+use std::io::{self, BufReader, Read};
+
+use flate2::read::MultiGzDecoder;
+use thiserror::Error;
+
+use super::{Headers, each_entry};
+
+/// Prefix of the file that marks a path as removed (layer.md, "Whiteouts").
+const WHITEOUT: &str = ".wh.";
+/// The file that hides everything that lower layers have in its directory (layer.md, "Opaque Whiteout").
+const OPAQUE: &str = ".wh..wh..opq";
+/// Prefix of files that aufs needed. They mean nothing in a layer.
+const AUFS: &str = ".wh..wh.";
+/// Prefix of the pax records with extended attributes.
+const ATTRIBUTE: &str = "SCHILY.xattr.";
+
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+/// The last three bytes of the magic of a skippable frame (RFC 8878, section 3.1.2). The first one is 0x50 to 0x5f.
+const SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
+
+#[derive(Debug, Error)]
+pub(crate) enum LayerError {
+    #[error("cannot read the layer")]
+    Read(#[from] io::Error),
+    #[error("cannot use `{0}`: it leads outside the image")]
+    Outside(String),
+    #[error("cannot use `{0}`: it is a sparse file, which an image may not contain")]
+    Sparse(String),
+    #[error("cannot use `{path}`: it has the unknown type {kind:?}")]
+    Kind { path: String, kind: char },
+    #[error("cannot use `{path}`: its owner or its group has the number {number}, and Linux has no more than 32 bits")]
+    Owner { path: String, number: u64 },
+    #[error("cannot use `{0}`: it marks no path as removed")]
+    Whiteout(String),
+}
+
+/// One entry of a layer.
+pub(crate) struct LayerEntry<'a> {
+    /// The path without a leading slash, `.` and `..`. Empty for the root.
+    pub(crate) path: String,
+    pub(crate) change: EntryChange<'a>,
+    /// Permission bits, including setuid, setgid and sticky.
+    pub(crate) mode: u32,
+    pub(crate) owner: u32,
+    pub(crate) group: u32,
+    /// The names of extended attributes.
+    pub(crate) attributes: Vec<String>,
+}
+
+/// How an entry changes its path.
+pub(crate) enum EntryChange<'a> {
+    Directory,
+    File(&'a mut dyn Read),
+    Link(String),
+    /// A hard link to this path, which has the same form as the entry's own.
+    HardLink(String),
+    Device,
+    Pipe,
+    /// The path of lower layers is removed.
+    Removed,
+    /// Everything that lower layers have below this directory is removed.
+    Opaque,
+    /// The path has a name that lath cannot use. Its contents are not read.
+    Unusable,
+}
+
+/// Returns the tar of a layer. Its compression is recognised by the first bytes, as engines do, because media types are
+/// sometimes wrong.
+pub(crate) fn decompressed<'a>(mut blob: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut start = Vec::new();
+    blob.by_ref().take(ZSTD.len() as u64).read_to_end(&mut start)?;
+    let is_gzip = start.starts_with(GZIP);
+    let is_skippable = start.first().is_some_and(|first| first & 0xf0 == 0x50) && start[1..] == *SKIPPABLE;
+    let is_zstd = start == ZSTD || is_skippable;
+    let whole = BufReader::with_capacity(128 << 10, io::Cursor::new(start).chain(blob));
+    Ok(match (is_gzip, is_zstd) {
+        (true, _) => Box::new(MultiGzDecoder::new(whole)),
+        (_, true) => Box::new(zstd::Decoder::with_buffer(whole)?),
+        _ => Box::new(whole),
+    })
+}
+
+/// Passes each entry of the tar in `reader` to `take`, and returns the reader.
+pub(crate) fn read<R: Read, E: From<LayerError>>(
+    reader: R,
+    mut take: impl FnMut(LayerEntry<'_>) -> Result<(), E>,
+) -> Result<R, E> {
+    each_entry(
+        reader,
+        |error| E::from(LayerError::Read(error)),
+        |entry| {
+            if entry.header().entry_type().is_pax_global_extensions() {
+                return Ok(());
+            }
+            layer_entry(entry)?.map_or(Ok(()), &mut take)
+        },
+    )
+}
+
+/// Returns `None` for the files that only aufs used.
+fn layer_entry<'a, R: Read>(entry: &'a mut tar::Entry<'_, Headers<R>>) -> Result<Option<LayerEntry<'a>>, LayerError> {
+    let (path, is_usable) = clean(&entry.path_bytes())?;
+    let (attributes, is_sparse) = records(entry)?;
+    let header = entry.header();
+    let kind = header.entry_type();
+    if is_sparse || kind.is_gnu_sparse() {
+        return Err(LayerError::Sparse(path));
+    }
+    let number = |number: u64| u32::try_from(number).map_err(|_| LayerError::Owner { path: path.clone(), number });
+    let (owner, group) = (number(header.uid()?)?, number(header.gid()?)?);
+    let mode = header.mode()? & 0o7777;
+    // Before POSIX, the type of a directory was only in the slash at the end of its name.
+    let is_old_directory = kind.as_byte() == 0 && entry.path_bytes().ends_with(b"/");
+    let target = String::from_utf8_lossy(&entry.link_name_bytes().unwrap_or_default()).into_owned();
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+    let joined = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+    let (path, change) = if !is_usable {
+        (path, EntryChange::Unusable)
+    } else if name == OPAQUE {
+        (folder.to_owned(), EntryChange::Opaque)
+    } else if name.starts_with(AUFS) {
+        return Ok(None);
+    } else if let Some(removed) = name.strip_prefix(WHITEOUT) {
+        if matches!(removed, "" | "." | "..") {
+            return Err(LayerError::Whiteout(path));
+        }
+        (joined(removed), EntryChange::Removed)
+    } else if kind.is_dir() || is_old_directory {
+        (path, EntryChange::Directory)
+    } else if kind.is_symlink() {
+        (path, EntryChange::Link(target))
+    } else if kind.is_hard_link() {
+        match clean(target.as_bytes())? {
+            (target, true) => (path, EntryChange::HardLink(target)),
+            (_, false) => (path, EntryChange::Unusable),
+        }
+    } else if kind.is_character_special() || kind.is_block_special() {
+        (path, EntryChange::Device)
+    } else if kind.is_fifo() {
+        (path, EntryChange::Pipe)
+    } else if kind.is_file() || kind.is_contiguous() {
+        (path, EntryChange::File(entry))
+    } else {
+        return Err(LayerError::Kind { path, kind: char::from(kind.as_byte()) });
+    };
+    Ok(Some(LayerEntry { path, change, mode, owner, group, attributes }))
+}
+
+/// Returns the names of extended attributes, and whether the file is sparse.
+fn records<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<(Vec<String>, bool)> {
+    let (mut attributes, mut is_sparse) = (Vec::new(), false);
+    for record in entry.pax_extensions()?.into_iter().flatten() {
+        let record = record?;
+        let key = String::from_utf8_lossy(record.key_bytes());
+        is_sparse |= key.starts_with("GNU.sparse.");
+        attributes.extend(key.strip_prefix(ATTRIBUTE).map(str::to_owned));
+    }
+    attributes.sort();
+    Ok((attributes, is_sparse))
+}
+
+/// Returns a path without a leading slash, `.` and `..`, and whether a tree can have it.
+fn clean(path: &[u8]) -> Result<(String, bool), LayerError> {
+    let text = String::from_utf8_lossy(path);
+    let mut is_usable = std::str::from_utf8(path).is_ok() && !text.contains(['\0', '\n', '\r']);
+    let mut components: Vec<&str> = Vec::new();
+    for component in text.split('/') {
+        match component {
+            "" | "." => {}
+            ".." if components.pop().is_some() => {}
+            ".." => return Err(LayerError::Outside(text.into_owned())),
+            component => components.push(component),
+        }
+    }
+    let folders = components.len().saturating_sub(1);
+    is_usable &= components.iter().all(|component| component.len() <= 255);
+    is_usable &= components[..folders].iter().all(|component| !component.starts_with(WHITEOUT));
+    let path = components.join("/");
+    is_usable &= path.len() < 4095;
+    Ok((path, is_usable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned_and_may_not_lead_outside() {
+        let table: [(&[u8], &str, bool); 8] = [
+            (b"./usr/bin/", "usr/bin", true),
+            (b"/etc/passwd", "etc/passwd", true),
+            (b"a/../b", "b", true),
+            (b"./", "", true),
+            (b"a\nb", "a\nb", false),
+            (b"a\xff", "a\u{fffd}", false),
+            (b".wh.a/b", ".wh.a/b", false),
+            (b"a/.wh.b", "a/.wh.b", true),
+        ];
+        for (path, cleaned, is_usable) in table {
+            assert_eq!(clean(path).unwrap(), (cleaned.to_owned(), is_usable), "{path:?}");
+        }
+        assert!(!clean("x".repeat(256).as_bytes()).unwrap().1);
+        for path in ["..", "../etc", "a/../../etc", "/.."] {
+            assert!(matches!(clean(path.as_bytes()), Err(LayerError::Outside(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn each_compression_is_recognised_also_in_several_pieces() {
+        use std::io::Write as _;
+        let tar = [b"first half, ".as_slice(), b"second half"];
+        let gzip = |bytes: &[u8]| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
+        let skippable = b"\x53\x2a\x4d\x18\x03\0\0\0toc".to_vec();
+        let forms = [
+            tar.concat(),
+            tar.map(gzip).concat(),
+            tar.map(zstd).concat(),
+            [skippable.clone(), zstd(&tar.concat()), skippable].concat(),
+        ];
+        for form in forms {
+            let mut read = Vec::new();
+            decompressed(form.as_slice()).unwrap().read_to_end(&mut read).unwrap();
+            assert_eq!(read, tar.concat());
+        }
+        let mut none = Vec::new();
+        decompressed(b"".as_slice()).unwrap().read_to_end(&mut none).unwrap();
+        assert_eq!(none, b"");
+    }
+}

@@ -1,0 +1,168 @@
+//! The hosts of registries: the registry itself and its mirrors, with the protocol that each one has.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use reqwest::{Client, StatusCode};
+use tokio::sync::OnceCell;
+use url::Url;
+
+use crate::catalog::registries;
+use crate::model::image_reference::ImageReference;
+use crate::outside::http::{CONNECT_TIMEOUT, with_retries};
+use crate::outside::registry::challenge::Challenge;
+use crate::outside::registry::error::{RegistryError, Task};
+use crate::outside::registry::{READ_TIMEOUT, Registry};
+
+/// A host with the API of registries.
+pub(super) struct Host {
+    /// Its name in the user's configuration: `docker.io`, `mirror.example:5000`.
+    pub(super) name: String,
+    /// The path before the names of repositories, for a mirror: `hub/` or empty.
+    prefix: String,
+    /// Present once the host has answered.
+    reached: OnceCell<Reached>,
+}
+
+/// A host that has answered.
+pub(super) struct Reached {
+    /// `https://HOST/v2/`
+    pub(super) base: Url,
+    pub(super) client: Client,
+    /// How the host wants to be shown who asks, if it said so.
+    pub(super) challenge: Option<Challenge>,
+}
+
+impl Host {
+    /// Reads `[http[s]://]HOST[:PORT][/PREFIX]`.
+    pub(super) fn new(place: &str) -> Self {
+        let place = place.split_once("://").map_or(place, |(_, place)| place).trim_end_matches('/');
+        let (name, prefix) = match place.split_once('/') {
+            Some((name, prefix)) => (name, format!("{prefix}/")),
+            None => (place, String::new()),
+        };
+        Self { name: name.to_owned(), prefix, reached: OnceCell::new() }
+    }
+
+    /// Returns the name of a repository on this host.
+    pub(super) fn repository(&self, image: &ImageReference) -> String {
+        format!("{}{}", self.prefix, image.repository)
+    }
+}
+
+impl Registry {
+    /// Returns the registry of an image as a host.
+    pub(super) fn host(&self, image: &ImageReference) -> Arc<Host> {
+        self.known_host(&image.registry)
+    }
+
+    /// Returns the hosts that an image can be pulled from: the mirrors, and then the registry itself.
+    pub(super) fn sources(&self, image: &ImageReference) -> Vec<Arc<Host>> {
+        let mirrors = self.settings.registries.mirrors.get(&image.registry);
+        let places = mirrors.into_iter().flatten().chain([&image.registry]);
+        places.map(|place| self.known_host(place)).collect()
+    }
+
+    pub(super) fn known_host(&self, place: &str) -> Arc<Host> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Arc::clone(hosts.entry(place.to_owned()).or_insert_with(|| Arc::new(Host::new(place))))
+    }
+
+    /// Connects to a host, if that was not done before.
+    pub(super) async fn reach<'a>(&self, host: &'a Host) -> Result<&'a Reached, RegistryError> {
+        host.reached.get_or_try_init(|| with_retries(&*self.listener, || self.find_protocol(host))).await
+    }
+
+    /// Finds out whether a host has TLS. Only an insecure one may have none.
+    async fn find_protocol(&self, host: &Host) -> Result<Reached, RegistryError> {
+        let address = registries::host(&host.name);
+        let is_insecure = self.is_insecure(&host.name);
+        let client = self.client(is_insecure)?;
+        let secure = self.ping(host, client, &format!("https://{address}/v2/")).await;
+        match secure {
+            Err(RegistryError::Network { .. }) if is_insecure => {
+                self.ping(host, client, &format!("http://{address}/v2/")).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Sends the first request (distribution-spec, "Determining Support").
+    async fn ping(&self, host: &Host, client: &Client, base: &str) -> Result<Reached, RegistryError> {
+        let task = Task::Connect { registry: host.name.clone() };
+        let Ok(base) = Url::parse(base) else { return Err(RegistryError::NoAddress { task }) };
+        let response = client.get(base.clone()).send().await;
+        let response = response.map_err(|source| RegistryError::Network {
+            task: task.clone(),
+            registry: host.name.clone(),
+            source: source.without_url(),
+        })?;
+        // Credentials are only for this host, so only its own challenge counts.
+        let is_own = response.url().origin() == base.origin();
+        let challenge = if is_own { Challenge::read(response.headers()) } else { None };
+        let status = response.status();
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(self.failure(&host.name, &task, response, &[]).await);
+        }
+        Ok(Reached { base, client: client.clone(), challenge })
+    }
+
+    /// Returns whether a host may have no TLS, or a certificate that this machine does not trust. As in Docker, that
+    /// is so for the addresses of this machine.
+    pub(super) fn is_insecure(&self, name: &str) -> bool {
+        is_loopback(name) || self.settings.registries.insecure.iter().any(|insecure| insecure == name)
+    }
+
+    /// Returns the client, which is created once, because that reads the system's certificates.
+    fn client(&self, is_insecure: bool) -> Result<&Client, RegistryError> {
+        let cell = if is_insecure { &self.unverified } else { &self.verified };
+        if let Some(client) = cell.get() {
+            return Ok(client);
+        }
+        let clients = &self.settings.clients;
+        let client = match is_insecure {
+            true => clients.unverified_client(CONNECT_TIMEOUT, READ_TIMEOUT),
+            false => clients.client(CONNECT_TIMEOUT, READ_TIMEOUT),
+        };
+        let client = client.map_err(RegistryError::Setup)?;
+        Ok(cell.get_or_init(|| client))
+    }
+}
+
+/// Whether `HOST[:PORT]` is an address of this machine.
+fn is_loopback(name: &str) -> bool {
+    let host = match name.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => name,
+    };
+    host == "localhost" || host == "[::1]" || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_this_machine_are_insecure_without_an_option() {
+        for name in ["localhost", "localhost:5000", "127.0.0.1", "127.9.9.9:80", "[::1]:5000"] {
+            assert!(is_loopback(name), "{name}");
+        }
+        for name in ["docker.io", "localhost.example", "127.0.0.1.example", "10.0.0.1:5000", "host:5000"] {
+            assert!(!is_loopback(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_mirror_can_have_a_prefix() {
+        let image: ImageReference = "tool".parse().unwrap();
+        let table = [
+            ("mirror.example", "mirror.example", "library/tool"),
+            ("https://mirror.example:5000/", "mirror.example:5000", "library/tool"),
+            ("mirror.example/hub/proxy", "mirror.example", "hub/proxy/library/tool"),
+        ];
+        for (place, name, repository) in table {
+            let host = Host::new(place);
+            assert_eq!((host.name.as_str(), host.repository(&image).as_str()), (name, repository));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Checks a name and a password, for `lath login`.
+
+use reqwest::StatusCode;
+
+use crate::outside::credentials::registries::{Found, RegistryLogin};
+use crate::outside::credentials::{Login, LoginSource};
+use crate::outside::http::is_refused;
+use crate::outside::registry::Registry;
+use crate::outside::registry::challenge::Challenge;
+use crate::outside::registry::error::{RegistryError, Task};
+
+/// The result of a check that no registry refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoginCheck {
+    Accepted,
+    /// The registry does not want credentials.
+    NotNeeded,
+}
+
+impl Registry {
+    /// Checks a name and a password at a registry. Nothing is saved.
+    pub(crate) fn check_login(&self, registry: &str, login: &Login) -> Result<LoginCheck, RegistryError> {
+        self.runtime.block_on(self.check(registry, login))
+    }
+
+    async fn check(&self, registry: &str, login: &Login) -> Result<LoginCheck, RegistryError> {
+        let task = Task::LogIn { registry: registry.to_owned() };
+        if self.settings.offline {
+            return Err(RegistryError::Offline { task });
+        }
+        let host = self.known_host(registry);
+        let reached = self.reach(&host).await?;
+        let Some(challenge) = reached.challenge.clone() else { return Ok(LoginCheck::NotNeeded) };
+        let found = Found {
+            login: Some(RegistryLogin::Password(login.clone())),
+            source: Some(LoginSource::Typed),
+            problem: None,
+        };
+        // A login needs no access to a repository.
+        let challenge = match challenge {
+            Challenge::Bearer { realm, service, .. } => Challenge::Bearer { realm, service, scope: None },
+            Challenge::Basic => Challenge::Basic,
+        };
+        let grant = self.obtain(&host, Some(challenge), found, Vec::new()).await?;
+        let mut request = reached.client.get(reached.base.clone());
+        if let Some(header) = &grant.header {
+            request = request.header(reqwest::header::AUTHORIZATION, header.clone());
+        }
+        let response = request.send().await.map_err(|source| RegistryError::Network {
+            task: task.clone(),
+            registry: registry.to_owned(),
+            source: source.without_url(),
+        })?;
+        let status = response.status();
+        if is_refused(status) {
+            return Err(self.refused(&host, &task, response, (&grant, &[])).await);
+        }
+        match status.is_success() || status == StatusCode::NOT_FOUND {
+            true => Ok(LoginCheck::Accepted),
+            false => Err(self.failure(registry, &task, response, &grant.secrets()).await),
+        }
+    }
+}

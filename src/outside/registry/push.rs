@@ -1,0 +1,333 @@
+//! Pushes blobs and manifests (distribution-spec, "Push"). A blob is sent only if the repository does not have it and
+//! the registry cannot mount it.
+
+use std::io;
+use std::sync::Arc;
+
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
+use reqwest::{Method, Response, StatusCode};
+use url::Url;
+
+use crate::model::event::Event;
+use crate::model::image::{BlobDescriptor, Document};
+use crate::model::image_reference::ImageReference;
+use crate::outside::http::{Patience, with_retries};
+use crate::outside::registry::error::{RegistryError, Task};
+use crate::outside::registry::pull::{digest_of, text_of};
+use crate::outside::registry::requests::{Access, Call, next_address};
+use crate::outside::registry::tokens::Scope;
+use crate::outside::registry::upload_body::{self, Part, ReadFailure};
+use crate::outside::registry::{Open, Registry, Sent};
+
+/// An upload is tried so often without progress. With the pauses, a registry has ten seconds to come back.
+const ATTEMPTS: u32 = 6;
+/// An upload can begin from the first byte so often, because the registry lost it.
+const BEGINNINGS: u32 = 3;
+/// A blob up to this size is sent in one request.
+const SMALL_BYTES: u64 = 1 << 20;
+/// The size of a chunk, if the registry does not accept the rest of a blob in one request.
+const CHUNK_BYTES: u64 = 16 << 20;
+/// The least size of the chunks of a registry (distribution-spec, "Pushing a blob in chunks").
+const MIN_CHUNK_HEADER: &str = "oci-chunk-min-length";
+
+/// A blob while it is pushed.
+struct Upload<'a> {
+    access: &'a Access,
+    blob: &'a BlobDescriptor,
+    open: &'a Open<'a>,
+    mount_from: &'a [String],
+    /// The number of the transfer, for the listener.
+    id: u64,
+    session: Option<Session>,
+    beginnings: u32,
+    /// The size of chunks. Without one, the rest of the blob is a chunk.
+    chunk_bytes: Option<u64>,
+}
+
+/// An upload that the registry has begun.
+struct Session {
+    address: Url,
+    /// Bytes that the registry has.
+    bytes: u64,
+    min_chunk_bytes: u64,
+    /// Whether the registry must be asked which bytes it has, because a request failed.
+    is_uncertain: bool,
+}
+
+impl Registry {
+    /// Returns the access to push an image.
+    pub(super) fn pushing(&self, image: &ImageReference, task: Task) -> Access {
+        let host = self.host(image);
+        let scope = Scope { repository: host.repository(image), is_push: true, mounted_from: None };
+        Access { host, scope, task }
+    }
+
+    pub(super) async fn send_blob(
+        &self,
+        image: &ImageReference,
+        blob: &BlobDescriptor,
+        source: (&str, &Open<'_>),
+        mount_from: &[String],
+    ) -> Result<Sent, RegistryError> {
+        let (title, open) = source;
+        let task = Task::PushBlob { digest: blob.digest.0.prefixed(), repository: image.name() };
+        let access = self.pushing(image, task);
+        if with_retries(&*self.listener, || self.find_blob(&access, &blob.digest)).await? {
+            return Ok(Sent::Present);
+        }
+        let id = self.started(title, blob.size_bytes, true);
+        let (session, beginnings, chunk_bytes) = (None, 0, None);
+        let mut upload = Upload { access: &access, blob, open, mount_from, id, session, beginnings, chunk_bytes };
+        let outcome = self.upload(&mut upload).await;
+        self.listener.hear(Event::DownloadFinished { id });
+        outcome
+    }
+
+    async fn upload(&self, upload: &mut Upload<'_>) -> Result<Sent, RegistryError> {
+        let mut patience = Patience::new(ATTEMPTS);
+        let mut most_bytes = 0;
+        loop {
+            let error = match self.upload_once(upload).await {
+                Ok(sent) => return Ok(sent),
+                Err(error) => error,
+            };
+            if matches!(error, RegistryError::Lost { .. }) {
+                upload.session = None;
+                if upload.beginnings >= BEGINNINGS {
+                    return Err(error);
+                }
+            }
+            if let Some(session) = &mut upload.session {
+                session.is_uncertain = true;
+                if session.bytes > most_bytes {
+                    most_bytes = session.bytes;
+                    patience.renew();
+                }
+            }
+            patience.wait_after(error, &*self.listener).await?;
+        }
+    }
+
+    /// Brings a blob into the repository, or continues to do so.
+    async fn upload_once(&self, upload: &mut Upload<'_>) -> Result<Sent, RegistryError> {
+        let size = upload.blob.size_bytes;
+        if upload.session.is_none() {
+            // After a failure, the registry may have the whole blob, and has only lost the answer.
+            if upload.beginnings > 0 && self.find_blob(upload.access, &upload.blob.digest).await? {
+                return Ok(Sent::Bytes(size));
+            }
+            upload.beginnings += 1;
+            match self.begin(upload).await? {
+                None => return Ok(Sent::Mounted),
+                Some(session) => upload.session = Some(session),
+            }
+        }
+        if let Some(session) = upload.session.as_mut().filter(|session| session.is_uncertain) {
+            let before = session.bytes;
+            self.ask_status(upload.access, session, size).await?;
+            // The registry did not keep a part of the last request, so smaller ones are better.
+            if session.bytes == before && size - before > CHUNK_BYTES {
+                upload.chunk_bytes = Some(CHUNK_BYTES);
+            }
+        }
+        let bytes = |upload: &Upload<'_>| upload.session.as_ref().map_or(0, |session| session.bytes);
+        if bytes(upload) == 0 && size <= SMALL_BYTES {
+            return self.finish(upload, size).await;
+        }
+        while bytes(upload) < size {
+            self.send_chunk(upload).await?;
+        }
+        self.finish(upload, 0).await
+    }
+
+    /// Begins an upload. Returns `None` if the registry mounted the blob from another repository.
+    async fn begin(&self, upload: &Upload<'_>) -> Result<Option<Session>, RegistryError> {
+        for from in upload.mount_from {
+            let mut access = upload.access.clone();
+            access.scope.mounted_from = Some(from.clone());
+            let digest = upload.blob.digest.0.prefixed();
+            let mounting = async || {
+                let mut url = self.url(&access, "blobs/uploads/").await?;
+                url.query_pairs_mut().append_pair("mount", &digest).append_pair("from", from);
+                self.send(&access, &empty(Method::POST, url)).await
+            };
+            // If the blob cannot be mounted for any reason, it is sent.
+            match mounting().await {
+                Ok(response) if response.status() == StatusCode::CREATED => return Ok(None),
+                Ok(response) if response.status() == StatusCode::ACCEPTED => {
+                    let session = session(&access.task, &response)?;
+                    // The upload is used only if no other repository can have the blob.
+                    if upload.mount_from.last() == Some(from) {
+                        return Ok(Some(session));
+                    }
+                    let _ = self.send(upload.access, &Call::new(Method::DELETE, session.address)).await;
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        let url = self.url(upload.access, "blobs/uploads/").await?;
+        let response = self.send(upload.access, &empty(Method::POST, url)).await?;
+        match response.status().is_success() {
+            true => session(&upload.access.task, &response).map(Some),
+            false => Err(self.unexpected(upload.access, response).await),
+        }
+    }
+
+    /// Asks the registry which bytes it has.
+    async fn ask_status(&self, access: &Access, session: &mut Session, size: u64) -> Result<(), RegistryError> {
+        let response = self.send(access, &Call::new(Method::GET, session.address.clone())).await?;
+        let status = response.status();
+        if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
+            return Err(RegistryError::Lost { task: access.task.clone() });
+        }
+        if !status.is_success() {
+            return Err(self.unexpected(access, response).await);
+        }
+        session.bytes = received(&response);
+        session.is_uncertain = false;
+        if let Ok(address) = next_address(&access.task, &response) {
+            session.address = address;
+        }
+        // The registry cannot have more than the blob.
+        if session.bytes > size { Err(RegistryError::Lost { task: access.task.clone() }) } else { Ok(()) }
+    }
+
+    /// Sends the next chunk.
+    async fn send_chunk(&self, upload: &mut Upload<'_>) -> Result<(), RegistryError> {
+        let task = &upload.access.task;
+        let Some(session) = &upload.session else { return Err(RegistryError::Lost { task: task.clone() }) };
+        let (first, rest) = (session.bytes, upload.blob.size_bytes - session.bytes);
+        let length = upload.chunk_bytes.map_or(rest, |chunk| rest.min(chunk.max(session.min_chunk_bytes)));
+        let mut call = Call::new(Method::PATCH, session.address.clone());
+        call.headers.insert(CONTENT_RANGE, value(&format!("{first}-{}", first + length - 1)));
+        let response = self.send_part(upload, call, (first, length)).await?;
+        match response.status() {
+            status if status.is_success() => {
+                let bytes = text_of(&response, RANGE.as_str()).map_or(first + length, |_| received(&response));
+                let address = next_address(task, &response)?;
+                if bytes <= first || bytes > first + length {
+                    return Err(RegistryError::OutOfStep { task: task.clone() });
+                }
+                if let Some(session) = &mut upload.session {
+                    (session.bytes, session.address) = (bytes, address);
+                }
+                Ok(())
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => Err(RegistryError::OutOfStep { task: task.clone() }),
+            StatusCode::NOT_FOUND => Err(RegistryError::Lost { task: task.clone() }),
+            StatusCode::PAYLOAD_TOO_LARGE if length > CHUNK_BYTES.max(session.min_chunk_bytes) => {
+                upload.chunk_bytes = Some(CHUNK_BYTES);
+                Err(RegistryError::OutOfStep { task: task.clone() })
+            }
+            _ => Err(self.unexpected(upload.access, response).await),
+        }
+    }
+
+    /// Ends an upload, with the last `length` bytes.
+    async fn finish(&self, upload: &Upload<'_>, length: u64) -> Result<Sent, RegistryError> {
+        let task = &upload.access.task;
+        let Some(session) = &upload.session else { return Err(RegistryError::Lost { task: task.clone() }) };
+        let mut address = session.address.clone();
+        address.query_pairs_mut().append_pair("digest", &upload.blob.digest.0.prefixed());
+        let response = match length {
+            0 => self.send(upload.access, &empty(Method::PUT, address)).await?,
+            _ => self.send_part(upload, Call::new(Method::PUT, address), (session.bytes, length)).await?,
+        };
+        match response.status() {
+            status if status.is_success() => Ok(Sent::Bytes(upload.blob.size_bytes)),
+            // The bytes may have been mixed up when the upload was continued, so it begins once more.
+            StatusCode::BAD_REQUEST if upload.beginnings < 2 => Err(RegistryError::Lost { task: task.clone() }),
+            StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE => {
+                Err(RegistryError::Lost { task: task.clone() })
+            }
+            _ => Err(self.unexpected(upload.access, response).await),
+        }
+    }
+
+    /// Sends a request with a part of the blob: its first byte and its length.
+    async fn send_part(
+        &self,
+        upload: &Upload<'_>,
+        mut call: Call<'_>,
+        part: (u64, u64),
+    ) -> Result<Response, RegistryError> {
+        let (first, length) = part;
+        let task = &upload.access.task;
+        let failure = ReadFailure::default();
+        let read = |source: io::Error| RegistryError::Read { task: task.clone(), source };
+        let make = || {
+            let reader = (upload.open)().map_err(read)?;
+            let part = Part { reader, first, length, id: upload.id };
+            Ok(upload_body::body(part, Arc::clone(&self.listener), failure.clone()))
+        };
+        call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        call.headers.insert(CONTENT_LENGTH, value(&length.to_string()));
+        let call = Call { body: Some(&make), ..call };
+        let outcome = self.send(upload.access, &call).await;
+        match failure.take() {
+            Some(source) => Err(read(source)),
+            None => outcome,
+        }
+    }
+
+    /// Pushes a manifest or an index to the tag of `image`, or by its digest.
+    pub(super) async fn send_manifest(&self, image: &ImageReference, document: &Document) -> Result<(), RegistryError> {
+        let digest = document.digest.0.prefixed();
+        let reference = image.tag.clone().unwrap_or(digest);
+        let place = ImageReference { tag: image.tag.clone(), digest: None, ..image.clone() };
+        let shown =
+            if image.tag.is_some() { place.to_string() } else { image.with_digest(document.digest).to_string() };
+        let access = self.pushing(image, Task::PushManifest { image: shown });
+        with_retries(&*self.listener, || self.send_manifest_once(&access, &reference, document)).await
+    }
+
+    async fn send_manifest_once(
+        &self,
+        access: &Access,
+        reference: &str,
+        document: &Document,
+    ) -> Result<(), RegistryError> {
+        let url = self.url(access, &format!("manifests/{reference}")).await?;
+        let make = || Ok(document.bytes.clone().into());
+        let mut call = Call { body: Some(&make), ..Call::new(Method::PUT, url) };
+        call.headers.insert(CONTENT_TYPE, value(&document.media_type));
+        let response = self.send(access, &call).await?;
+        if !response.status().is_success() {
+            return Err(self.unexpected(access, response).await);
+        }
+        let (expected, found) = (document.digest, digest_of(&response));
+        match found.filter(|found| *found != expected) {
+            Some(found) => {
+                Err(RegistryError::Digest { task: access.task.clone(), expected: expected.0, found: found.0 })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads the answer to the beginning of an upload.
+fn session(task: &Task, response: &Response) -> Result<Session, RegistryError> {
+    let min = text_of(response, MIN_CHUNK_HEADER).and_then(|text| text.trim().parse().ok());
+    let address = next_address(task, response)?;
+    Ok(Session { address, bytes: 0, min_chunk_bytes: min.unwrap_or(0), is_uncertain: false })
+}
+
+/// Reads the number of bytes that a registry has received: `Range: 0-9` for ten. Some registries write `0-0` for none,
+/// and a single byte is never sent alone.
+fn received(response: &Response) -> u64 {
+    let range = text_of(response, RANGE.as_str()).unwrap_or_default();
+    let last = range.trim_start_matches("bytes=").split_once('-').and_then(|(_, last)| last.trim().parse::<u64>().ok());
+    last.filter(|last| *last > 0).map_or(0, |last| last.saturating_add(1))
+}
+
+/// Returns a request whose body is empty. Some registries require its length.
+fn empty(method: Method, url: Url) -> Call<'static> {
+    let mut call = Call::new(method, url);
+    call.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    call
+}
+
+/// Returns a value of plain characters. Others are not sent.
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}

@@ -1,0 +1,246 @@
+//! One request to a registry, with the right to send it, and the failure that a response reports.
+
+use std::sync::Arc;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION};
+use reqwest::{Body, Method, Response, StatusCode};
+use serde::Deserialize;
+use url::Url;
+
+use crate::outside::credentials::Tried;
+use crate::outside::http::{BodyError, is_refused, pause};
+use crate::outside::registry::Registry;
+use crate::outside::registry::challenge::Challenge;
+use crate::outside::registry::error::{Answer, RateLimit, RegistryError, Task};
+use crate::outside::registry::hosts::Host;
+use crate::outside::registry::tokens::{Grant, Scope};
+
+/// A message in a response is cut after so many characters.
+const MAX_MESSAGE_CHARACTERS: usize = 300;
+const MAX_ERROR_BYTES: u64 = 64 << 10;
+/// Redirects of a request with a body, which the HTTP library does not follow.
+const MAX_REDIRECTS: usize = 5;
+
+/// The place and the purpose of some requests.
+#[derive(Clone)]
+pub(super) struct Access {
+    pub(super) host: Arc<Host>,
+    pub(super) scope: Scope,
+    pub(super) task: Task,
+}
+
+/// Creates the body of a request, once for each time that it is sent.
+pub(super) type MakeBody<'a> = dyn Fn() -> Result<Body, RegistryError> + Send + Sync + 'a;
+
+/// A request.
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<&'a MakeBody<'a>>,
+}
+
+impl Call<'_> {
+    pub(super) fn new(method: Method, url: Url) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body: None }
+    }
+}
+
+/// The errors in a response (distribution-spec, "Error Codes"). Token servers also have other forms.
+#[derive(Deserialize)]
+struct Failures {
+    #[serde(default)]
+    errors: Vec<Failure>,
+    #[serde(default)]
+    details: String,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl Registry {
+    /// Returns the address of a part of the API of a host: `manifests/latest` of a repository.
+    pub(super) async fn url(&self, access: &Access, path: &str) -> Result<Url, RegistryError> {
+        let base = &self.reach(&access.host).await?.base;
+        let no_address = |_| RegistryError::NoAddress { task: access.task.clone() };
+        base.join(&format!("{}/{path}", access.scope.repository)).map_err(no_address)
+    }
+
+    /// Sends a request once. If the host does not accept the token any more, it is renewed. Returns the response,
+    /// whatever its status is, except for a refusal.
+    pub(super) async fn send(&self, access: &Access, call: &Call<'_>) -> Result<Response, RegistryError> {
+        if self.settings.offline {
+            return Err(RegistryError::Offline { task: access.task.clone() });
+        }
+        let mut grant = self.grant(&access.host, &access.scope, None).await?;
+        let mut response = self.send_with(access, call, &grant).await?;
+        let base = &self.reach(&access.host).await?.base;
+        if response.status() == StatusCode::UNAUTHORIZED && response.url().origin() == base.origin() {
+            let challenge = Challenge::read(response.headers());
+            let renewed = self.grant(&access.host, &access.scope, Some((&grant, challenge))).await?;
+            if renewed.header.is_some() && renewed.header != grant.header {
+                response = self.send_with(access, call, &renewed).await?;
+            }
+            grant = renewed;
+        }
+        if is_refused(response.status()) {
+            let scopes = access.scope.texts();
+            return Err(self.refused(&access.host, &access.task, response, (&grant, &scopes)).await);
+        }
+        Ok(response)
+    }
+
+    /// Sends a request, and follows redirects. Credentials are sent only to the host itself.
+    async fn send_with(&self, access: &Access, call: &Call<'_>, grant: &Grant) -> Result<Response, RegistryError> {
+        let reached = self.reach(&access.host).await?;
+        let mut url = call.url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request = reached.client.request(call.method.clone(), url.clone()).headers(call.headers.clone());
+            if let Some(header) = grant.header.as_ref().filter(|_| url.origin() == reached.base.origin()) {
+                request = request.header(AUTHORIZATION, header.clone());
+            }
+            if let Some(make) = call.body {
+                request = request.body(make()?);
+            }
+            let response = request.send().await.map_err(|source| self.network(access, source))?;
+            // The library has followed all redirects of requests without a body.
+            let is_redirect =
+                matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+            if !is_redirect || call.body.is_none() {
+                return Ok(response);
+            }
+            url = next_address(&access.task, &response)?;
+        }
+        Err(RegistryError::NoAddress { task: access.task.clone() })
+    }
+
+    fn network(&self, access: &Access, source: reqwest::Error) -> RegistryError {
+        RegistryError::Network {
+            task: access.task.clone(),
+            registry: access.host.name.clone(),
+            source: source.without_url(),
+        }
+    }
+
+    /// Returns the failure for a body that could not be read.
+    pub(super) fn unread(&self, task: &Task, max_bytes: u64, error: BodyError) -> RegistryError {
+        let task = task.clone();
+        match error {
+            BodyError::Network(source) => {
+                RegistryError::Network { task, registry: String::new(), source: source.without_url() }
+            }
+            BodyError::TooSlow { source, .. } => RegistryError::TooSlow { task, source },
+            _ => RegistryError::TooLarge { task, max_bytes },
+        }
+    }
+
+    /// Returns the failure for a request without permission. `used` has the grant and the scopes.
+    pub(super) async fn refused(
+        &self,
+        host: &Host,
+        task: &Task,
+        response: Response,
+        used: (&Grant, &[String]),
+    ) -> RegistryError {
+        let (grant, scopes) = used;
+        let is_elsewhere = match (self.reach(host).await, task) {
+            (Ok(reached), task) if !matches!(task, Task::Authorize { .. }) => {
+                response.url().origin() != reached.base.origin()
+            }
+            _ => false,
+        };
+        let answer = self.answer(&host.name, task, response, &grant.secrets()).await;
+        let tried = match is_elsewhere {
+            true => Tried::Redirected { host: answer.host.clone() },
+            false => grant.found.tried(&host.name),
+        };
+        let scope = if scopes.is_empty() { "registry".to_owned() } else { scopes.join(" ") };
+        RegistryError::Refused { answer, tried, scope }
+    }
+
+    /// Returns the failure that a response reports. `secrets` are not shown.
+    pub(super) async fn failure(
+        &self,
+        registry: &str,
+        task: &Task,
+        response: Response,
+        secrets: &[String],
+    ) -> RegistryError {
+        let limits = [rate(response.headers(), "ratelimit-limit"), rate(response.headers(), "ratelimit-remaining")];
+        let answer = self.answer(registry, task, response, secrets).await;
+        if answer.status != StatusCode::TOO_MANY_REQUESTS {
+            return RegistryError::Status(answer);
+        }
+        let [limit, left] = limits;
+        let is_used_up = left.is_some_and(|left| left.pulls == 0 && left.window_secs > 60) && answer.pause.is_none();
+        RegistryError::RateLimited { answer, limit, is_used_up }
+    }
+
+    /// Returns the failure of a request to a host whose response has an unexpected status.
+    pub(super) async fn unexpected(&self, access: &Access, response: Response) -> RegistryError {
+        let grant = self.grant(&access.host, &access.scope, None).await.unwrap_or_default();
+        self.failure(&access.host.name, &access.task, response, &grant.secrets()).await
+    }
+
+    async fn answer(&self, registry: &str, task: &Task, response: Response, secrets: &[String]) -> Answer {
+        let (status, pause) = (response.status(), pause(response.headers()));
+        let host = match (response.url().host_str().unwrap_or_default(), response.url().port()) {
+            (host, Some(port)) => format!("{host}:{port}"),
+            (host, None) => host.to_owned(),
+        };
+        // The status says enough if the body cannot be read.
+        let body = self.read(task, response, MAX_ERROR_BYTES).await.unwrap_or_default();
+        let message = message(&body, secrets);
+        Answer { task: task.clone(), registry: registry.to_owned(), host, status, message, pause }
+    }
+}
+
+/// Returns the address of the next request, from `Location`.
+pub(super) fn next_address(task: &Task, response: &Response) -> Result<Url, RegistryError> {
+    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    let url = location.and_then(|location| response.url().join(location).ok());
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| RegistryError::NoAddress { task: task.clone() })
+}
+
+/// Returns the codes and messages of a body, without secrets.
+fn message(body: &[u8], secrets: &[String]) -> Option<String> {
+    let Failures { errors, details } = serde_json::from_slice(body).ok()?;
+    let each = errors.iter().map(|Failure { code, message }| match (code.is_empty(), message.is_empty()) {
+        (false, false) => format!("{code}: {message}"),
+        _ => format!("{code}{message}"),
+    });
+    let texts: Vec<String> = each.chain([details]).filter(|text| !text.is_empty()).collect();
+    let mut text = texts.join("; ");
+    for secret in secrets {
+        text = text.replace(secret.as_str(), "***");
+    }
+    let text: String = text.chars().take(MAX_MESSAGE_CHARACTERS).collect();
+    (!text.is_empty()).then_some(text)
+}
+
+/// Reads `100;w=21600`.
+fn rate(headers: &HeaderMap, name: &str) -> Option<RateLimit> {
+    let text = headers.get(name)?.to_str().ok()?;
+    let (pulls, window) = text.split_once(";w=")?;
+    Some(RateLimit { pulls: pulls.trim().parse().ok()?, window_secs: window.trim().parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_the_codes_of_the_registry_and_no_secret() {
+        let body = br#"{"errors":[{"code":"DENIED","message":"no access for hunter2","detail":{"x":"hunter2"}},{"code":"UNKNOWN"}]}"#;
+        assert_eq!(message(body, &["hunter2".to_owned()]).unwrap(), "DENIED: no access for ***; UNKNOWN");
+        assert_eq!(message(br#"{"details":"wrong password"}"#, &[]).unwrap(), "wrong password");
+        assert_eq!(message(b"<html>", &[]), None);
+        assert_eq!(message(br#"{"errors":[]}"#, &[]), None);
+    }
+}

@@ -1,0 +1,274 @@
+//! Who asks: the value of `Authorization` for the requests to a registry. Tokens are kept for each access, and renewed
+//! before and after they expire.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::HeaderValue;
+use reqwest::{RequestBuilder, Response};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::outside::credentials::Login;
+use crate::outside::credentials::registries::{Found, RegistryLogin};
+use crate::outside::http::{is_refused, with_retries};
+use crate::outside::registry::Registry;
+use crate::outside::registry::challenge::Challenge;
+use crate::outside::registry::error::{RegistryError, Task};
+use crate::outside::registry::hosts::{Host, Reached};
+
+/// The validity of a token if its server does not give one (distribution, `docs/spec/auth/token.md`).
+const DEFAULT_SECS: u64 = 60;
+/// A token is renewed so long before its end, so that it is valid when the registry reads it.
+const MARGIN: Duration = Duration::from_secs(5);
+const MAX_TOKEN_BYTES: u64 = 1 << 20;
+/// The name of this program for token servers (distribution, `docs/spec/auth/oauth.md`).
+const CLIENT: &str = "lath";
+
+/// The access that a request needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Scope {
+    /// Empty for a login, which needs no access.
+    pub(super) repository: String,
+    pub(super) is_push: bool,
+    /// The repository that a blob is mounted from.
+    pub(super) mounted_from: Option<String>,
+}
+
+impl Scope {
+    /// Returns each scope: `repository:team/tool:pull,push`.
+    pub(super) fn texts(&self) -> Vec<String> {
+        let actions = if self.is_push { "pull,push" } else { "pull" };
+        let own = (!self.repository.is_empty()).then(|| format!("repository:{}:{actions}", self.repository));
+        let other = self.mounted_from.iter().map(|from| format!("repository:{from}:pull"));
+        own.into_iter().chain(other).collect()
+    }
+}
+
+/// The right to send requests: the value of `Authorization`, and the origin of the credentials.
+#[derive(Clone, Default)]
+pub(super) struct Grant {
+    pub(super) header: Option<HeaderValue>,
+    pub(super) found: Found,
+    until: Option<Instant>,
+}
+
+impl Grant {
+    fn is_valid(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
+    }
+
+    /// Returns the texts that must not be shown.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let header = self.header.as_ref().and_then(|value| value.to_str().ok());
+        let value = header.and_then(|value| value.split_once(' ')).map(|(_, value)| value.to_owned());
+        let login = match &self.found.login {
+            Some(RegistryLogin::Password(login)) => Some(login.password.clone()),
+            Some(RegistryLogin::Identity(token) | RegistryLogin::Bearer(token)) => Some(token.exposed().to_owned()),
+            None => None,
+        };
+        value.into_iter().chain(login).filter(|secret| !secret.is_empty()).collect()
+    }
+}
+
+/// The grants for each host and each access.
+#[derive(Default)]
+pub(super) struct Grants(Mutex<BTreeMap<(String, Vec<String>), Grant>>);
+
+/// The answer of a token server.
+#[derive(Deserialize)]
+struct Token {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+}
+
+/// A request for a token.
+struct Errand<'a> {
+    host: &'a Host,
+    reached: &'a Reached,
+    realm: &'a Url,
+    service: Option<&'a str>,
+    scopes: &'a [String],
+}
+
+impl Registry {
+    /// Returns the grant for an access. `refused` is a grant that the host no longer accepts, with its new challenge.
+    pub(super) async fn grant(
+        &self,
+        host: &Host,
+        scope: &Scope,
+        refused: Option<(&Grant, Option<Challenge>)>,
+    ) -> Result<Grant, RegistryError> {
+        let reached = self.reach(host).await?;
+        let key = (host.name.clone(), scope.texts());
+        // Locked while a token is fetched, so that it is fetched once.
+        let mut grants = self.grants.0.lock().await;
+        let known = grants.get(&key).filter(|grant| grant.is_valid());
+        if let Some(known) = known.filter(|known| refused.as_ref().is_none_or(|(old, _)| old.header != known.header)) {
+            return Ok(known.clone());
+        }
+        let challenge = refused.and_then(|(_, challenge)| challenge).or_else(|| reached.challenge.clone());
+        let found = self.login(host, &scope.repository).await?;
+        let grant = self.obtain(host, challenge, found, key.1.clone()).await?;
+        grants.insert(key, grant.clone());
+        Ok(grant)
+    }
+
+    /// Finds the credentials for a repository of a host.
+    async fn login(&self, host: &Host, repository: &str) -> Result<Found, RegistryError> {
+        let (name, repository) = (host.name.clone(), repository.to_owned());
+        let credentials = Arc::clone(&self.credentials);
+        let work = tokio::task::spawn_blocking(move || credentials.of(&name, &repository));
+        work.await.map_err(|error| RegistryError::Setup(error.into()))
+    }
+
+    /// Answers a challenge with credentials.
+    pub(super) async fn obtain(
+        &self,
+        host: &Host,
+        challenge: Option<Challenge>,
+        found: Found,
+        mut scopes: Vec<String>,
+    ) -> Result<Grant, RegistryError> {
+        let permanent = |header| Grant { header, found: found.clone(), until: None };
+        let (realm, service, asked) = match (challenge, &found.login) {
+            (None, _) => return Ok(permanent(None)),
+            (Some(_), Some(RegistryLogin::Bearer(token))) => return Ok(permanent(bearer(token.exposed()))),
+            (Some(Challenge::Basic), Some(RegistryLogin::Password(login))) => return Ok(permanent(basic(login))),
+            (Some(Challenge::Basic), _) => return Ok(permanent(None)),
+            (Some(Challenge::Bearer { realm, service, scope }), _) => (realm, service, scope),
+        };
+        // The registry may know the access better, for example of a repository that it has under another name.
+        for scope in asked.iter().flat_map(|scope| scope.split(' ')).filter(|scope| !scope.is_empty()) {
+            if !scopes.iter().any(|known| includes(known, scope)) {
+                scopes.push(scope.to_owned());
+            }
+        }
+        let reached = self.reach(host).await?;
+        let service = service.as_deref();
+        let errand = Errand { host, reached, realm: &realm, service, scopes: &scopes };
+        let token = with_retries(&*self.listener, || self.fetch_token(&errand, &found)).await?;
+        let text = token.token.or(token.access_token).filter(|token| !token.is_empty());
+        let header = text.as_deref().and_then(bearer);
+        let task = || Task::Authorize { registry: host.name.clone() };
+        let header = header.ok_or_else(|| RegistryError::Token { task: task() })?;
+        let valid = Duration::from_secs(token.expires_in.unwrap_or(DEFAULT_SECS).clamp(1, 86_400));
+        // Of a short validity, half is used.
+        let until = Instant::now() + valid.saturating_sub(MARGIN).max(valid / 2);
+        Ok(Grant { header: Some(header), found, until: Some(until) })
+    }
+
+    async fn fetch_token(&self, errand: &Errand<'_>, found: &Found) -> Result<Token, RegistryError> {
+        let Errand { host, reached, realm, .. } = *errand;
+        let task = Task::Authorize { registry: host.name.clone() };
+        if realm.scheme() != "https" && reached.base.scheme() == "https" && !self.is_insecure(&host.name) {
+            let realm = realm.host_str().unwrap_or_default().to_owned();
+            return Err(RegistryError::PlainRealm { task, realm });
+        }
+        let request = errand.request(found);
+        let response = request.send().await.map_err(|source| RegistryError::Network {
+            task: task.clone(),
+            registry: host.name.clone(),
+            source: source.without_url(),
+        })?;
+        let grant = Grant { found: found.clone(), ..Grant::default() };
+        if is_refused(response.status()) {
+            return Err(self.refused(host, &task, response, (&grant, errand.scopes)).await);
+        }
+        if !response.status().is_success() {
+            return Err(self.failure(&host.name, &task, response, &grant.secrets()).await);
+        }
+        let bytes = self.read(&task, response, MAX_TOKEN_BYTES).await?;
+        serde_json::from_slice(&bytes).map_err(|_| RegistryError::Token { task })
+    }
+
+    /// Reads a body of at most `max_bytes`.
+    pub(super) async fn read(&self, task: &Task, response: Response, max_bytes: u64) -> Result<Vec<u8>, RegistryError> {
+        let mut bytes = Vec::new();
+        let mut body = self.settings.clients.bodies.of(response, max_bytes);
+        while let Some(chunk) = body.next().await.map_err(|error| self.unread(task, max_bytes, error))? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+}
+
+impl Errand<'_> {
+    /// Creates the request: with a name and a password or without credentials as in `docs/spec/auth/token.md`, with an
+    /// identity token as in `docs/spec/auth/oauth.md`.
+    fn request(&self, found: &Found) -> RequestBuilder {
+        let mut url = self.realm.clone();
+        if let Some(RegistryLogin::Identity(token)) = &found.login {
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            form.append_pair("grant_type", "refresh_token").append_pair("client_id", CLIENT);
+            form.append_pair("service", self.service.unwrap_or_default());
+            form.append_pair("scope", &self.scopes.join(" ")).append_pair("refresh_token", token.exposed());
+            let request = self.reached.client.post(url);
+            return request.header("Content-Type", "application/x-www-form-urlencoded").body(form.finish());
+        }
+        {
+            let mut query = url.query_pairs_mut();
+            if let Some(service) = self.service {
+                query.append_pair("service", service);
+            }
+            for scope in self.scopes {
+                query.append_pair("scope", scope);
+            }
+            if let Some(RegistryLogin::Password(login)) = &found.login {
+                query.append_pair("account", &login.user);
+            }
+        }
+        let request = self.reached.client.get(url);
+        match &found.login {
+            Some(RegistryLogin::Password(login)) => request.basic_auth(&login.user, Some(&login.password)),
+            _ => request,
+        }
+    }
+}
+
+/// Whether the scope `wider` includes `scope`: they have the same resource, and `wider` has all its actions.
+fn includes(wider: &str, scope: &str) -> bool {
+    match (wider.rsplit_once(':'), scope.rsplit_once(':')) {
+        (Some((resource, actions)), Some((other, wanted))) => {
+            resource == other && wanted.split(',').all(|action| actions.split(',').any(|known| known == action))
+        }
+        _ => wider == scope,
+    }
+}
+
+fn bearer(token: &str) -> Option<HeaderValue> {
+    sensitive(&format!("Bearer {token}"))
+}
+
+fn basic(login: &Login) -> Option<HeaderValue> {
+    sensitive(&format!("Basic {}", STANDARD.encode(format!("{}:{}", login.user, login.password))))
+}
+
+/// Returns a value that no debug output shows.
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_have_the_form_of_docker() {
+        let scope = Scope { repository: "a/b".to_owned(), is_push: true, mounted_from: Some("c".to_owned()) };
+        assert_eq!(scope.texts(), ["repository:a/b:pull,push", "repository:c:pull"]);
+        let pull = Scope { repository: "a".to_owned(), ..Scope::default() };
+        assert_eq!(pull.texts(), ["repository:a:pull"]);
+        assert!(Scope::default().texts().is_empty());
+        assert!(includes("repository:a:pull,push", "repository:a:push"));
+        assert!(!includes("repository:a:pull", "repository:a:push"));
+        assert!(!includes("repository:ab:pull", "repository:a:pull"));
+    }
+}

@@ -1,0 +1,70 @@
+//! The bytes of a blob on their way to a registry.
+
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::stream;
+use reqwest::Body;
+use tokio::sync::mpsc;
+
+use crate::model::event::{Event, Listener};
+
+const CHUNK_BYTES: usize = 128 << 10;
+/// Chunks that are read before the network takes them.
+const AHEAD: usize = 4;
+
+/// A part of a blob.
+pub(super) struct Part {
+    pub(super) reader: Box<dyn Read + Send>,
+    pub(super) first: u64,
+    pub(super) length: u64,
+    /// The number of the transfer, for the listener.
+    pub(super) id: u64,
+}
+
+/// The failure to read a part. The HTTP library hides it, so it is kept here.
+#[derive(Clone, Default)]
+pub(super) struct ReadFailure(Arc<Mutex<Option<io::Error>>>);
+
+impl ReadFailure {
+    pub(super) fn take(&self) -> Option<io::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Returns the part as the body of a request. A thread reads it.
+pub(super) fn body(part: Part, listener: Arc<dyn Listener>, failure: ReadFailure) -> Body {
+    let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = send(part, &*listener, &sender) {
+            let told = io::Error::new(error.kind(), error.to_string());
+            *failure.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            // If the request has ended, nobody reads the body.
+            let _ = sender.blocking_send(Err(told));
+        }
+    });
+    Body::wrap_stream(stream::unfold(receiver, async |mut receiver| {
+        receiver.recv().await.map(|chunk| (chunk, receiver))
+    }))
+}
+
+fn send(part: Part, listener: &dyn Listener, sender: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
+    let Part { mut reader, first, length, id } = part;
+    let skipped = io::copy(&mut reader.by_ref().take(first), &mut io::sink())?;
+    if skipped < first {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut left = length;
+    while left > 0 {
+        let mut chunk = vec![0; CHUNK_BYTES.min(usize::try_from(left).unwrap_or(CHUNK_BYTES))];
+        reader.read_exact(&mut chunk)?;
+        left -= chunk.len() as u64;
+        if sender.blocking_send(Ok(chunk.into())).is_err() {
+            // The request has ended early.
+            return Ok(());
+        }
+        listener.hear(Event::DownloadProgress { id, bytes: first + length - left });
+    }
+    Ok(())
+}

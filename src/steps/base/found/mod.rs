@@ -1,0 +1,150 @@
+//! Facts in the tree and the config of a base image: how a Python program would run in it.
+
+mod distributions;
+mod interpreters;
+mod libraries;
+mod python_version;
+mod system;
+#[cfg(test)]
+mod tests;
+
+use thiserror::Error;
+
+use crate::formats::oci::Config;
+use crate::model::base_image::{Found, Interpreter};
+use crate::model::facts::{Facts, FileFacts};
+use crate::model::hint::Hints;
+use crate::model::image_path::ImagePath;
+use crate::model::platform::Platform;
+use crate::model::tree::{Kind, Node, Tree};
+use crate::outside::store::{Store, StoreError};
+
+/// A larger file is not searched. The largest `libpython` has about 30 MB.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+
+#[derive(Debug, Error)]
+pub(crate) enum FoundError {
+    #[error("cannot use the image for {platform}: `{path}` is a program for another processor (ELF machine {machine})")]
+    Machine { platform: Platform, path: ImagePath, machine: u16 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Hints for FoundError {
+    fn wrapped(&self) -> Option<&dyn Hints> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Machine { .. } => None,
+        }
+    }
+}
+
+/// The image in which facts are searched.
+pub(super) struct Scene<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) facts: &'a FileFacts,
+    pub(super) config: &'a Config,
+    pub(super) platform: Platform,
+    pub(super) store: &'a Store,
+}
+
+/// Returns all facts.
+pub(super) fn found(scene: &Scene<'_>) -> Result<Found, FoundError> {
+    let execution = &scene.config.config;
+    let packages = system::packages(scene)?;
+    let user = system::user(scene)?;
+    let library_folders = libraries::folders(scene)?;
+    let interpreters = interpreters::interpreters(scene, &library_folders, &packages, &user)?;
+    let shell = system::shell(scene);
+    let workdir = execution.working_dir.clone().filter(|folder| !folder.is_empty());
+    let found = Found {
+        distribution: system::os_release(scene)?,
+        libc: libraries::libc(scene, &library_folders, &programs(&interpreters, shell.as_ref()))?,
+        packages,
+        user,
+        env: execution.env.clone(),
+        workdir: workdir.unwrap_or_else(|| "/".to_owned()),
+        entrypoint: execution.entrypoint.clone(),
+        cmd: execution.cmd.clone(),
+        ca_bundle: system::ca_bundle(scene),
+        has_ld_cache: scene.tree.find("/etc/ld.so.cache").is_some(),
+        libraries: libraries::libraries(scene, &library_folders),
+        library_folders,
+        shell,
+        interpreters,
+    };
+    refuse_other_machine(scene, &found)?;
+    Ok(found)
+}
+
+/// Returns the programs whose loader is the loader of the image.
+fn programs<'a>(interpreters: &'a [Interpreter], shell: Option<&'a ImagePath>) -> Vec<&'a ImagePath> {
+    interpreters.iter().map(|interpreter| &interpreter.program).chain(shell).collect()
+}
+
+/// Compares the platform in the config with the programs, because the config of a copied image may be wrong.
+fn refuse_other_machine(scene: &Scene<'_>, found: &Found) -> Result<(), FoundError> {
+    let libc = found.libc.iter().map(|libc| &libc.path);
+    let default = found.default_interpreter().map(|interpreter| &interpreter.program);
+    for path in libc.chain(default).chain(&found.shell) {
+        let Some(machine) = scene.find(path.as_str()).and_then(|(_, node)| scene.facts_of(node)?.elf.as_ref()?.machine)
+        else {
+            continue;
+        };
+        let platform = scene.platform;
+        if machine != platform.architecture.elf_machine() {
+            return Err(FoundError::Machine { platform, path: path.clone(), machine });
+        }
+    }
+    Ok(())
+}
+
+impl Scene<'_> {
+    /// Returns the node at `path` after links.
+    fn find(&self, path: &str) -> Option<(ImagePath, &Node)> {
+        self.tree.find(path)
+    }
+
+    /// Returns the file at `path` after links.
+    fn file(&self, path: &str) -> Option<(ImagePath, &Node)> {
+        self.find(path).filter(|(_, node)| node.digest().is_some())
+    }
+
+    /// Returns the directory at `path` after links.
+    fn directory(&self, path: &str) -> Option<ImagePath> {
+        self.find(path).filter(|(_, node)| node.kind == Kind::Directory).map(|(path, _)| path)
+    }
+
+    fn facts_of(&self, node: &Node) -> Option<&Facts> {
+        self.facts.get(node.digest()?)
+    }
+
+    /// Reads a file. `None` if it does not exist or is too large.
+    fn bytes(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some((_, node)) = self.file(path) else { return Ok(None) };
+        match node.digest() {
+            Some(digest) if node.size_bytes() <= MAX_FILE_BYTES => self.store.read(digest).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads a text. Bytes that are not UTF-8 are replaced.
+    fn text(&self, path: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.bytes(path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Returns the paths that are directly in a directory, in the order of their names.
+    fn children(&self, directory: &ImagePath) -> Vec<(&ImagePath, &Node)> {
+        // The smallest name that a path can have.
+        let Ok(first) = directory.join("\u{1}") else { return Vec::new() };
+        let depth = directory.components().count() + 1;
+        let below = self.tree.nodes.range(first..).take_while(|(path, _)| path.is_within(directory.as_str()));
+        below.filter(|(path, _)| path.components().count() == depth).collect()
+    }
+
+    /// Returns the value of an environment variable of the config.
+    fn variable(&self, name: &str) -> Option<&str> {
+        let entries = self.config.config.env.iter().rev();
+        entries.filter_map(|entry| entry.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+}

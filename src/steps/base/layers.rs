@@ -1,0 +1,208 @@
+//! Reads the layers: puts the contents of their files into the store, with the facts about them, and keeps the changes
+//! in the cache.
+
+use std::io::{self, Read, Write as _};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fs_err as fs;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::changes::{Attributes, Changes};
+use super::{BaseError, LayerProblem};
+use crate::formats::layer::{self, EntryChange, LayerEntry, LayerError};
+use crate::formats::mentions::Texts;
+use crate::formats::oci::Descriptor;
+use crate::model::base_image::{Oddity, OddityKind};
+use crate::model::digest::{Digest, DigestWriter};
+use crate::model::facts::{Facts, FileFacts};
+use crate::model::image::{BlobDigest, DiffId};
+use crate::model::tree::Kind;
+use crate::model::vocabulary;
+use crate::outside::facts::{self, Kept};
+use crate::outside::images::{OpenImage, digest_of};
+use crate::outside::store::{Bucket, PackWriter, Packed, Store, StoreError};
+
+/// The most bytes of an unpacked layer. The largest layers of images for GPUs have about 10 GiB.
+const MAX_TAR_BYTES: u64 = 32 << 30;
+/// The most entries of all layers. They are held in memory. The largest images have about 300,000 files.
+const MAX_ENTRIES: usize = 500_000;
+/// The most bytes that their names may have together, for the same reason.
+const MAX_NAMES_BYTES: usize = 64 << 20;
+
+/// Cache entry: an opened layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OpenedLayer {
+    pub(super) diff_id: DiffId,
+    entries: usize,
+    names_bytes: usize,
+    /// The size of the tar.
+    pub(super) tar_bytes: u64,
+    /// The sum of its files' sizes.
+    pub(super) files_bytes: u64,
+    pub(super) changes: Changes,
+    pub(super) facts: FileFacts,
+    pub(super) oddities: Vec<Oddity>,
+    pub(super) packed: Packed,
+}
+
+/// Opens all layers, the lowest first. Those that are not in the cache are read, several at a time.
+pub(super) fn open(image: &OpenImage<'_>, layers: &[Descriptor], store: &Store) -> Result<Vec<OpenedLayer>, BaseError> {
+    let room = Room { entries: AtomicUsize::new(MAX_ENTRIES), names_bytes: AtomicUsize::new(MAX_NAMES_BYTES) };
+    let open = |layer: &Descriptor| opened(image, layer, &room, store);
+    layers.par_iter().map(open).collect()
+}
+
+/// The number of entries, and of bytes in their names, that the layers may still have.
+struct Room {
+    entries: AtomicUsize,
+    names_bytes: AtomicUsize,
+}
+
+impl Room {
+    fn take(&self, entries: usize, names_bytes: usize) -> Result<(), LayerProblem> {
+        let take = |left: &AtomicUsize, number| {
+            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(number)).is_ok()
+        };
+        let has_room = take(&self.entries, entries) && take(&self.names_bytes, names_bytes);
+        if has_room { Ok(()) } else { Err(LayerProblem::TooManyEntries) }
+    }
+}
+
+fn opened(image: &OpenImage<'_>, layer: &Descriptor, room: &Room, store: &Store) -> Result<OpenedLayer, BaseError> {
+    let digest = digest_of(layer)?;
+    let key = Digest::of_fields([digest.0.as_bytes().as_slice(), vocabulary::digest().as_bytes()]);
+    let cached = store.entry::<OpenedLayer>(Bucket::BaseLayers, &key);
+    if let Some(opened) = cached.filter(|opened| store.open_pack(&opened.packed) && holds(opened, store)) {
+        room.take(opened.entries, opened.names_bytes).map_err(|source| failed(&digest, source))?;
+        return Ok(opened);
+    }
+    let path = image.blob(layer)?;
+    let opened = read(&path, room, store).map_err(|source| failed(&digest, source))?;
+    store.write_entry(Bucket::BaseLayers, &key, &opened)?;
+    Ok(opened)
+}
+
+fn failed(digest: &BlobDigest, source: LayerProblem) -> BaseError {
+    match source {
+        LayerProblem::Store(error) => error.into(),
+        source => BaseError::Layer { digest: *digest, source },
+    }
+}
+
+/// Whether the store has all contents of a layer.
+fn holds(opened: &OpenedLayer, store: &Store) -> bool {
+    opened.changes.contents().all(|(digest, size_bytes)| store.holds(digest, size_bytes))
+}
+
+/// Reads the blob in a file.
+fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLayer, LayerProblem> {
+    let unreadable = |error| LayerProblem::Layer(LayerError::Read(error));
+    let blob = fs::File::open(path).map_err(unreadable)?;
+    let tar = layer::decompressed(blob).map_err(unreadable)?;
+    let mut reading = Reading {
+        pack: store.pack(),
+        store,
+        changes: Changes::default(),
+        facts: FileFacts::new(),
+        oddities: Vec::new(),
+    };
+    let (mut entries, mut names_bytes, mut files_bytes) = (0, 0, 0);
+    let tar = Tar { inner: tar, digest: DigestWriter::new(io::sink()), left_bytes: MAX_TAR_BYTES };
+    let mut tar = layer::read(tar, |entry| {
+        room.take(1, entry.path.len())?;
+        entries += 1;
+        names_bytes += entry.path.len();
+        files_bytes += reading.take(entry)?;
+        Ok::<(), LayerProblem>(())
+    })?;
+    // The digest of a tar includes all bytes after its end.
+    io::copy(&mut tar, &mut io::sink()).map_err(unreadable)?;
+    let (_, digest, tar_bytes) = tar.digest.finish();
+    let Reading { pack, changes, facts, mut oddities, .. } = reading;
+    oddities.sort();
+    oddities.dedup();
+    let packed = pack.finish()?;
+    let diff_id = DiffId(digest);
+    Ok(OpenedLayer { diff_id, entries, names_bytes, tar_bytes, files_bytes, changes, facts, oddities, packed })
+}
+
+/// A layer while it is read.
+struct Reading<'a> {
+    pack: PackWriter<'a>,
+    store: &'a Store,
+    changes: Changes,
+    facts: FileFacts,
+    oddities: Vec<Oddity>,
+}
+
+impl Reading<'_> {
+    /// Adds one entry. Returns the size of its contents.
+    fn take(&mut self, entry: LayerEntry<'_>) -> Result<u64, LayerProblem> {
+        let LayerEntry { path, change, mode, owner, group, attributes } = entry;
+        let own = Attributes { mode, owner, group };
+        if !attributes.is_empty() {
+            self.note(&path, OddityKind::Attributes(attributes));
+        }
+        let kind = match change {
+            EntryChange::Directory => Kind::Directory,
+            EntryChange::Link(target) => Kind::Link { target },
+            EntryChange::File(reader) => {
+                if mode & 0o6000 != 0 {
+                    self.note(&path, OddityKind::SetId);
+                }
+                self.keep(&path, reader)?
+            }
+            EntryChange::HardLink(target) => return Ok(self.changes.add_hard_link(&path, &target).map(|()| 0)?),
+            EntryChange::Removed => return Ok(self.changes.remove(&path).map(|()| 0)?),
+            EntryChange::Opaque => return Ok(self.changes.empty(&path).map(|()| 0)?),
+            EntryChange::Device | EntryChange::Pipe => {
+                let is_pipe = matches!(change, EntryChange::Pipe);
+                self.note(&path, if is_pipe { OddityKind::Pipe } else { OddityKind::Device });
+                return Ok(self.changes.add_special(&path).map(|()| 0)?);
+            }
+            EntryChange::Unusable => {
+                self.note(&path, OddityKind::Name);
+                return Ok(0);
+            }
+        };
+        let size_bytes = if let Kind::File { size_bytes, .. } = kind { size_bytes } else { 0 };
+        self.changes.add(&path, own, kind)?;
+        Ok(size_bytes)
+    }
+
+    /// Stores the contents of the file `path`.
+    fn keep(&mut self, path: &str, reader: &mut dyn Read) -> Result<Kind, LayerProblem> {
+        let kept = facts::keep(reader, Texts::Scripts, self.store, |reader| self.pack.put_reader(reader));
+        let Kept { digest, size_bytes, facts } = kept.map_err(|error| match error {
+            StoreError::Incoming(source) => LayerProblem::Contents { path: path.to_owned(), source },
+            other => other.into(),
+        })?;
+        if facts != Facts::default() {
+            self.facts.insert(digest, facts);
+        }
+        Ok(Kind::File { digest, size_bytes })
+    }
+
+    fn note(&mut self, path: &str, kind: OddityKind) {
+        self.oddities.push(Oddity { path: path.to_owned(), kind });
+    }
+}
+
+/// Computes the digest of a tar while it is read, and fails if it is too long.
+struct Tar<R> {
+    inner: R,
+    digest: DigestWriter<io::Sink>,
+    left_bytes: u64,
+}
+
+impl<R: Read> Read for Tar<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.digest.write_all(&buffer[..length])?;
+        let too_large = || io::Error::new(io::ErrorKind::InvalidData, "the unpacked layer is too large");
+        self.left_bytes = self.left_bytes.checked_sub(length as u64).ok_or_else(too_large)?;
+        Ok(length)
+    }
+}
