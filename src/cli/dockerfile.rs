@@ -188,6 +188,9 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     if locked::input_lock(&settings)?.is_some() {
         return Err(usage("cannot write a Dockerfile for a lock: name its requirements, or use `lath build`"));
     }
+    if settings.base.is_some() {
+        return Err(usage("cannot write a Dockerfile for a base image of `--base`: name it with `--from`"));
+    }
     let request = call.request(&settings)?;
     own_python(&request, from.as_deref())?;
     if settings.build.unwrap_or(false) && request.platforms.len() > 1 {
