@@ -45,6 +45,9 @@ pub(super) fn lay_ground(tree: &mut Tree, request: &AssembleRequest<'_>) -> Resu
 
 /// Writes the files that maintainer scripts and an installer would have written, if no package contains them.
 pub(super) fn write(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -> Result<(), AssembleError> {
+    if request.base.is_none_or(|base| base.image.found.ca_bundle.is_none()) {
+        write_certificates(tree, store)?;
+    }
     if request.base.is_some() && !request.python.home.is_of_release() {
         return write_python(tree, request, store);
     }
@@ -62,7 +65,6 @@ pub(super) fn write(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Stor
     if tree.find("/usr/sbin/ldconfig.real").is_some() {
         tree.insert(ImagePath::parse("/usr/sbin/ldconfig")?, Node::link("ldconfig.real", Origin::Lath));
     }
-    write_certificates(tree, store)?;
     link_where_missing(tree, "/etc/localtime", "/usr/share/zoneinfo/Etc/UTC")?;
     if request.base.is_none() || tree.find("/etc/timezone").is_none() {
         write_text(tree, "/etc/timezone", "Etc/UTC\n", store)?;

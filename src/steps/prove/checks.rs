@@ -241,7 +241,8 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>
         // An application may change a process so much that other imports fail in it.
         (Scope::Image, named.items),
         (Scope::Image, extension_modules(tree, &site)),
-        (Scope::Base, extension_modules(tree, &stdlib)),
+        // Those of a base image are not lath's to prove.
+        (Scope::Base, if request.python.home.is_of_release() { extension_modules(tree, &stdlib) } else { Vec::new() }),
     ];
     // These take longest, so they begin first.
     let mut tasks = Vec::new();
@@ -255,7 +256,8 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>
         name: "python".to_owned(),
         attempts: vec![run(Scope::Base, PYTHON)],
         circumstances: Circumstances { is_cleared: true, ..Circumstances::within(DEFAULT_SECS) },
-        must: true,
+        // The Python of a base image may lack parts, such as certificates, on purpose.
+        must: request.python.home.is_of_release(),
         scope: Scope::Base,
     }));
     for command in &request.proof.checks {

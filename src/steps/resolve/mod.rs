@@ -109,6 +109,9 @@ impl Hints for ResolveError {
 /// nothing depends on it.
 const TERMINALS: &str = "ncurses-base";
 
+/// The package with the certificates of authorities.
+const CERTIFICATES: &str = "ca-certificates";
+
 /// The facts about the base that must be known before wheels are chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct BaseFacts {
@@ -567,15 +570,18 @@ fn newest<'a>(index: &'a PackageIndex, name: &str) -> Option<&'a str> {
 
 /// Returns the packages that every image has that is not built on another one with a Python, even if the request does not name them.
 fn base_roots(request: &ResolveRequest<'_>) -> Vec<Wanted> {
-    if !request.python.home.is_of_release() {
-        return Vec::new();
+    let always = packages::always().iter();
+    let always = always.map(|(package, why)| Wanted { package: package.clone(), why: why.clone() });
+    if let Some(base) = request.base.filter(|_| !request.python.home.is_of_release()) {
+        // Without certificates, Python can make no connection with TLS.
+        return always.filter(|wanted| wanted.package == CERTIFICATES && base.lacks_certificates()).collect();
     }
     let version = request.python.version;
     let mut roots = vec![
         Wanted { package: format!("python{version}-minimal"), why: Why::Interpreter },
         Wanted { package: format!("libpython{version}-stdlib"), why: Why::StandardLibrary },
     ];
-    roots.extend(packages::always().iter().map(|(package, why)| Wanted { package: package.clone(), why: why.clone() }));
+    roots.extend(always);
     roots
 }
 

@@ -95,6 +95,11 @@ impl<'a> OnBase<'a> {
         self.image.found.shell.is_some()
     }
 
+    /// Returns whether the image has no certificates of authorities, and its release can add them.
+    pub(super) fn lacks_certificates(self) -> bool {
+        self.image.found.ca_bundle.is_none() && self.release().is_some()
+    }
+
     /// Returns the installed packages of Debian.
     pub(super) fn debs(self) -> Debs<'a> {
         let debs = &self.image.found.packages.debs;
