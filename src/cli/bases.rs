@@ -60,10 +60,7 @@ pub(super) fn with_release(settings: Settings) -> Settings {
 }
 
 /// Returns the base image, if the settings name one. `requires_python` are the Pythons that the inputs allow.
-pub(super) fn image(
-    settings: &Settings,
-    requires_python: Option<String>,
-) -> Result<Option<BaseImageRequest>, Failure> {
+pub(super) fn image(settings: &Settings, requires_python: Option<String>) -> Result<Option<BaseImageRequest>, Failure> {
     let uses_packages = !settings.no_base_packages.unwrap_or(false);
     let Some(text) = &settings.base else {
         return match uses_packages {

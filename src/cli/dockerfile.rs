@@ -291,7 +291,9 @@ fn has_own_python(last: &str, tag: &str) -> bool {
 fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
     let mut hints = vec![format!("`--from {}` has no other Python", release.unwrap_or("debian:trixie"))];
     let named = release.unwrap_or("RELEASE");
-    hints.push(format!("`--release {named}` adds the `python3` of the release to `{from}`, and the program runs with it"));
+    hints.push(format!(
+        "`--release {named}` adds the `python3` of the release to `{from}`, and the program runs with it"
+    ));
     let message = format!(
         "cannot start from `{from}`: it has a Python of its own, but lath chooses wheels for the `python3` of the release"
     );

@@ -25,8 +25,7 @@ use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::python_home::PythonHome;
 use crate::model::request::{
-    BuildsRequest, OutputRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request,
-    TrimRequest,
+    BuildsRequest, OutputRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request, TrimRequest,
 };
 use crate::model::world_settings::{RegistrySettings, WorldSettings};
 

@@ -132,6 +132,12 @@ impl Image {
             config: Document::new("application/vnd.oci.image.config.v1+json", b"config".to_vec()),
             manifest: Document::new("application/vnd.oci.image.manifest.v1+json", b"manifest".to_vec()),
         };
-        Self { name: "team/tool:1".to_owned(), epoch_secs: 0, platforms: NonEmpty::of(platform), index: None, base: None }
+        Self {
+            name: "team/tool:1".to_owned(),
+            epoch_secs: 0,
+            platforms: NonEmpty::of(platform),
+            index: None,
+            base: None,
+        }
     }
 }

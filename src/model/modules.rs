@@ -164,7 +164,6 @@ mod tests {
         tree
     }
 
-
     #[test]
     fn the_first_folder_counts_and_a_package_comes_before_a_file() {
         let tree = tree();

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 
 use super::BuildError;
 use super::inputs::allows_python;
+use crate::model::base_image::BaseImage;
 use crate::model::event::Event;
 use crate::model::image::{BlobDigest, Image, Layer, LayerContents};
 use crate::model::image_source::ImageSource;
 use crate::model::lock::LockedBase;
-use crate::model::platform::Platform;
-use crate::model::request::{BaseImageRequest, Request};
+use crate::model::platform::{Architecture, Platform};
+use crate::model::request::{BaseImageRequest, Bytecode, Request};
+use crate::model::tree::Tree;
 use crate::outside::images;
 use crate::outside::world::World;
 use crate::steps::base::base;
@@ -61,7 +63,9 @@ fn refuse_other(request: &Request, platform: Platform, found: &str) -> Result<()
     let Some(lock) = &request.lock else { return Ok(()) };
     let locked = locked(request, platform).map(|base| base.digest.prefixed());
     match locked.filter(|locked| locked != found) {
-        Some(locked) => Err(LockError::OtherBase { path: lock.file.path.clone(), locked, found: found.to_owned() }.into()),
+        Some(locked) => {
+            Err(LockError::OtherBase { path: lock.file.path.clone(), locked, found: found.to_owned() }.into())
+        }
         None => Ok(()),
     }
 }
@@ -70,6 +74,40 @@ fn refuse_other(request: &Request, platform: Platform, found: &str) -> Result<()
 pub(super) fn to_lock(request: &Request, platform: Platform) -> Option<LockedBase> {
     let base = request.base_of(platform)?;
     Some(LockedBase { source: base.request.source.to_string(), digest: base.image.digest.0 })
+}
+
+/// The tree of a base image whose Python compiles for a platform that this machine does not run.
+pub(super) enum OfBase {
+    /// None is needed, or that of a release.
+    None,
+    Tree(Tree),
+    /// The base has no image for this machine with the same Python, so nothing is compiled.
+    Unusable,
+}
+
+/// Returns the tree of the base's image for this machine, if bytecode for another platform is wanted.
+pub(super) fn workshop(platform: Platform, request: &Request, world: &World) -> Result<OfBase, BuildError> {
+    let host = Architecture::of_host().map(|architecture| Platform { architecture });
+    let (Some(host), Some(own)) = (host, request.base_of(platform)) else { return Ok(OfBase::None) };
+    if host == platform || request.bytecode == Bytecode::None || request.python.home.is_of_release() {
+        return Ok(OfBase::None);
+    }
+    let image = images::open(&own.request.source, world.image_doors())?;
+    let found = if image.choose(host).is_ok() { Some(base(&image, host, &world.store)?) } else { None };
+    let program = request.python.python().program();
+    let version = |image: &BaseImage| {
+        let mut interpreters = image.found.interpreters.iter();
+        interpreters.find(|one| one.start().as_str() == program).map(|one| one.full_version.clone())
+    };
+    match found.filter(|found| version(found).is_some() && version(found) == version(own.image)) {
+        Some(found) => Ok(OfBase::Tree(found.tree)),
+        None => {
+            let text =
+                format!("no bytecode is in the image for {platform}: its base has not the same Python for {host}");
+            world.listener.hear(Event::Warning(text));
+            Ok(OfBase::Unusable)
+        }
+    }
 }
 
 /// Puts the layers of the base image into the store, if a destination needs their bytes and the store has lost them.

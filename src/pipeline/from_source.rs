@@ -237,8 +237,14 @@ impl<'a> FromSource<'a> {
         };
         let packages = plan.packages.iter().cloned().collect();
         let base = ReleaseRequest { packages, recommends: false, ..self.request.release.bare() };
-        let wanted =
-            ResolveRequest { python: &python, release: &base, has_shell: true, trim: TrimLevel::None, base: None, lock: None };
+        let wanted = ResolveRequest {
+            python: &python,
+            release: &base,
+            has_shell: true,
+            trim: TrimLevel::None,
+            base: None,
+            lock: None,
+        };
         let stack = self.stack.iter().cloned().chain([open.source.shown()]).collect();
         let inner = FromSource { stack, ..FromSource::new(wanted, platform, self.world) };
         resolve_and_open_with(wanted, platform, &inner, self.world)

@@ -128,7 +128,8 @@ pub(crate) fn check_lock(request: &Request, world: &World) -> Result<Outdated, B
     let Some(lock) = &request.lock else { return Ok(Outdated::default()) };
     let mut outdated = Outdated::default();
     for locked in &lock.file.platforms {
-        let current = resolve(ResolveRequest { lock: None, ..request.to_resolve(locked.platform) }, locked.platform, world)?;
+        let current =
+            resolve(ResolveRequest { lock: None, ..request.to_resolve(locked.platform) }, locked.platform, world)?;
         lock_step::add_newer(&mut outdated.newer, locked, &current.lock);
     }
     let urls: BTreeSet<String> = lock.file.platforms.iter().flat_map(lock_step::urls).collect();

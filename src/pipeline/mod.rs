@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::ahead::{Ahead, fetch_and_open, while_compressing};
+use self::bases::OfBase;
 use self::from_source::FromSource;
 use crate::model::event::{Event, Listener};
 use crate::model::image::Image;
@@ -68,8 +69,10 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     if let Some((image, receipt)) = key.and_then(|key| again::kept(&key, request, &world.store)) {
         return write(&image, &Tree::default(), receipt, request, world);
     }
-    let opened =
-        request.platforms.as_ref().try_map(|platform| resolve_and_open(request.to_resolve(*platform), *platform, world))?;
+    let opened = request
+        .platforms
+        .as_ref()
+        .try_map(|platform| resolve_and_open(request.to_resolve(*platform), *platform, world))?;
     say("assembling and proving");
     let shares = opened.try_map(|opened| share(opened, request, world))?;
     let image = seal(&shares, &request.to_seal())?;
@@ -204,8 +207,15 @@ fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> 
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
     let launch = launch(&programs, &request.to_launch(lock.platform))?;
     let slim = trim(&assembly, &lock, request.python.version, &request.trim, &world.store)?;
-    let compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
-    let workshop = workshop(lock.platform, request, world)?;
+    let mut compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
+    let workshop = match bases::workshop(lock.platform, request, world)? {
+        OfBase::None => workshop(lock.platform, request, world)?,
+        OfBase::Tree(tree) => Some(tree),
+        OfBase::Unusable => {
+            compiled.bytecode = Bytecode::None;
+            None
+        }
+    };
     let bench = Workbench { workshop: workshop.as_ref(), stage };
     let tree = while_compressing(&slim, &lock.requested(), request.pack, &world.store, || {
         compile(slim.clone(), &assembly, &compiled, bench, world)
@@ -219,12 +229,18 @@ fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> 
 /// architecture.
 fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Option<Tree>, BuildError> {
     let Some(host) = Architecture::of_host().map(|architecture| Platform { architecture }) else { return Ok(None) };
-    if host == platform || request.bytecode == Bytecode::None {
+    if host == platform || request.bytecode == Bytecode::None || !request.python.home.is_of_release() {
         return Ok(None);
     }
     let (python, release) = (request.python.bare(), request.release.bare());
-    let wanted =
-        ResolveRequest { python: &python, release: &release, has_shell: false, trim: request.trim.level, base: None, lock: None };
+    let wanted = ResolveRequest {
+        python: &python,
+        release: &release,
+        has_shell: false,
+        trim: request.trim.level,
+        base: None,
+        lock: None,
+    };
     let Opened { lock, parts } = match locked::workshop(request, host) {
         Some(lock) => open_locked(lock, world)?,
         None => resolve_and_open(wanted, host, world)?,

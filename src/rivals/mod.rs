@@ -93,7 +93,11 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     let version = request.python.version;
     let requested = first.requested();
     let programs = Programs { scripts: &scripts, requested: &requested, tree: None };
-    let how = LaunchRequest { user_base: &wanted.user_base, runtime: &by_exec, ..request.to_launch(*request.platforms.first()) };
+    let how = LaunchRequest {
+        user_base: &wanted.user_base,
+        runtime: &by_exec,
+        ..request.to_launch(*request.platforms.first())
+    };
     let Launch { entrypoint, cmd, .. } = launch(&programs, &how)?;
     let entrypoint = dockerfile::with_interpreter(entrypoint, version);
     let lock = lock(resolved, request);

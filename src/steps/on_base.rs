@@ -172,9 +172,7 @@ fn user(base: OnBase<'_>) -> Result<Option<String>, OnBaseError> {
         return Ok(None);
     }
     match (user.uid, user.gid) {
-        (None, _) => {
-            Err(OnBaseError::UnknownUser { base: base.request.source.clone(), user: user.text.clone() })
-        }
+        (None, _) => Err(OnBaseError::UnknownUser { base: base.request.source.clone(), user: user.text.clone() }),
         (Some(0), _) => Ok(None),
         (Some(uid), Some(gid)) => Ok(Some(format!("{uid}:{gid}"))),
         (Some(uid), None) => Ok(Some(uid.to_string())),
@@ -196,9 +194,12 @@ fn set_release(request: &mut Request, ground: &Ground<'_>, wanted: &BaseImageReq
 }
 
 fn home(interpreter: &Interpreter) -> PythonHome {
+    // `site` reads path files only in the folders of the installation, not in those of `PYTHONPATH`.
+    let root = interpreter.environment.as_ref().unwrap_or(&interpreter.prefix);
+    let own = interpreter.site_packages.iter().filter(|folder| folder.is_within(root.as_str()));
     PythonHome::Image {
         program: interpreter.start().to_string(),
         stdlib: interpreter.stdlib.to_string(),
-        sites: interpreter.site_packages.iter().map(ToString::to_string).collect(),
+        sites: own.map(ToString::to_string).collect(),
     }
 }

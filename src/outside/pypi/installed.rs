@@ -38,8 +38,7 @@ impl Installed {
             let (Ok(name), Ok(version)) = (wheel.name.parse::<PackageName>(), wheel.version.parse()) else { continue };
             let Ok(metadata) = ResolutionMetadata::parse_metadata(&wheel.metadata) else { continue };
             let path = PathBuf::from(&wheel.path).into_boxed_path();
-            let dist =
-                InstalledRegistryDist { name: name.clone(), version, path, cache_info: None, build_info: None };
+            let dist = InstalledRegistryDist { name: name.clone(), version, path, cache_info: None, build_info: None };
             dists.insert(name.clone(), InstalledDist::from(InstalledDistKind::Registry(dist)));
             all_metadata.insert(name, metadata);
         }

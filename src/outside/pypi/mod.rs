@@ -77,10 +77,10 @@ use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
 pub(crate) use crate::outside::pypi::inputs::Inputs;
+pub(crate) use crate::outside::pypi::installed::InstalledWheel;
 pub(crate) use crate::outside::pypi::project::{member_folder, read_project};
 pub(crate) use crate::outside::pypi::source_queue::{SourceFailure, SourceTexts, Sources};
 pub(crate) use crate::outside::pypi::sources::is_same_version;
-pub(crate) use crate::outside::pypi::installed::InstalledWheel;
 pub(crate) use crate::outside::pypi::target::{System, SystemLibc};
 pub(crate) use crate::outside::pypi::wheels::{Answer, ChosenSource, DirectWheel, Place};
 

@@ -50,7 +50,13 @@ impl fmt::Display for SystemLibc {
 #[cfg(test)]
 impl System<'_> {
     pub(crate) fn example() -> Self {
-        Self { platform: Platform { architecture: Architecture::Amd64 }, python: "3.13.5", libc: SystemLibc::glibc((2, 41)), installed: &[], is_image: false }
+        Self {
+            platform: Platform { architecture: Architecture::Amd64 },
+            python: "3.13.5",
+            libc: SystemLibc::glibc((2, 41)),
+            installed: &[],
+            is_image: false,
+        }
     }
 }
 

@@ -30,8 +30,8 @@ use crate::model::facts::ElfFault;
 use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::PlatformLock;
-use crate::model::platform::Architecture;
 use crate::model::part::{Part, PartContents};
+use crate::model::platform::Architecture;
 use crate::model::request::AssembleRequest;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::facts::Kept;
@@ -151,7 +151,7 @@ fn configure(
     key_store::write(&mut assembly.tree, store)?;
     let unknown = caches::write(&mut assembly.tree, architecture, store)?;
     assembly.notes.extend(caches::note(&unknown));
-    if request.base.is_none() || on_base::needs_loader_cache(&assembly.tree) {
+    if request.base.is_none_or(|base| on_base::needs_loader_cache(&assembly.tree, base)) {
         loader::write_cache(assembly, architecture, store)?;
     }
     Ok(())

@@ -75,10 +75,9 @@ pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
     for (path, own) in &base.image.tree.nodes {
         let Some(node) = tree.nodes.get(path).filter(|node| node.origin != Origin::Base) else { continue };
         let is_same = node.kind == own.kind || (node.kind == Kind::Directory && own.kind == Kind::Directory);
-        // A list of files is only written again if a package has added files to its folder.
-        let is_list = !OWN_FILES.contains(&path.as_str());
-        let is_needless =
-            node.origin == Origin::Lath && is_list && path.parent().is_none_or(|folder| !added.contains(&folder));
+        // A list of files is only needed again if a package has added files to its folder.
+        let is_of_others = || path.parent().is_none_or(|folder| !added.contains(&folder));
+        let is_needless = node.origin == Origin::Lath && !OWN_FILES.contains(&path.as_str()) && is_of_others();
         if is_same || is_needless {
             tree.nodes.insert(path.clone(), own.clone());
         } else {
@@ -90,12 +89,11 @@ pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
     let more = if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
     match count {
         0 => Vec::new(),
-        _ => vec![format!("added packages replace files of the base image: {}{more}", replaced.join(", "))],
+        _ => vec![format!("added packages change files of the base image: {}{more}", replaced.join(", "))],
     }
 }
 
-/// Returns every folder that has a file of an added package in it or below it, and the folder of the list of libraries
-/// if a package adds a folder to it.
+/// Returns every folder that has a file of an added package in it or below it.
 fn folders_of_packages(tree: &Tree) -> BTreeSet<ImagePath> {
     let mut folders = BTreeSet::new();
     let is_file = |node: &Node| matches!(node.origin, Origin::Deb { .. }) && node.kind != Kind::Directory;
@@ -111,9 +109,11 @@ fn folders_of_packages(tree: &Tree) -> BTreeSet<ImagePath> {
     folders
 }
 
-/// Returns whether an added package names a folder of libraries, which the loader only finds by its cache. It finds
-/// libraries in its own folders without one.
-pub(super) fn needs_loader_cache(tree: &Tree) -> bool {
-    let conf = tree.nodes.iter().filter(|(path, _)| path.is_within("/etc/ld.so.conf.d"));
-    conf.into_iter().any(|(_, node)| matches!(node.origin, Origin::Deb { .. }) && node.kind != Kind::Directory)
+/// Returns whether the list of libraries must be written again: `ctypes` finds libraries by it, and the loader those in
+/// folders that an added package names. An image without a list has no program that reads it.
+pub(super) fn needs_loader_cache(tree: &Tree, base: OnBase<'_>) -> bool {
+    let is_added = |node: &Node| matches!(node.origin, Origin::Deb { .. }) && node.kind != Kind::Directory;
+    let is_library = |path: &ImagePath| base.image.found.has_ld_cache && path.file_name().contains(".so");
+    let mut added = tree.nodes.iter().filter(|(_, node)| is_added(node));
+    added.any(|(path, _)| path.is_within("/etc/ld.so.conf.d") || is_library(path))
 }

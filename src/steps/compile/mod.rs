@@ -24,7 +24,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::launch::Started;
 use crate::model::modules::Modules;
 use crate::model::platform::{Architecture, PythonVersion};
-use crate::model::python_home::{Python, PythonHome};
+use crate::model::python_home::Python;
 use crate::model::reason::Kept;
 use crate::model::request::{Bytecode, CompileRequest};
 use crate::model::start_up::{EntryPoint, start_up_files};
@@ -57,8 +57,8 @@ struct Finished {
 
 /// The place where Python compiles.
 pub(crate) struct Workbench<'a> {
-    /// A tree of the same release whose Python runs on this machine. It is needed if the image's own Python does not run
-    /// here.
+    /// A tree of the same release, or of the same base image, whose Python runs on this machine. It is needed if the
+    /// image's own Python does not run here.
     pub(crate) workshop: Option<&'a Tree>,
     /// The stage on which the image's tree is laid out. It contains the tree afterwards.
     pub(crate) stage: &'a mut Stage,
@@ -219,21 +219,13 @@ impl<'a> Compilation<'a> {
         Self { slim, assembly, workshop, python, bytecode, site, entry_points, app, started, world }
     }
 
-    /// Returns the Python that compiles. A workshop has that of a release.
-    fn python_here(&self) -> Python<'a> {
-        match self.workshop {
-            Some(_) => Python { home: &PythonHome::Release, ..self.python },
-            None => self.python,
-        }
-    }
-
     fn reason(&self) -> Kept {
         if self.bytecode == Bytecode::All { Kept::AllBytecode } else { Kept::StartUpBytecode }
     }
 
     /// Returns a key for the task that does not depend on the contents of the files.
     fn question(&self) -> Digest {
-        let python = self.workshop.unwrap_or(self.slim).find(&self.python_here().program());
+        let python = self.workshop.unwrap_or(self.slim).find(&self.python.program());
         Digest::of_key(&Question {
             all: self.bytecode == Bytecode::All,
             site: &self.site,
@@ -271,8 +263,7 @@ impl<'a> Compilation<'a> {
     fn is_compiled_in_base(&self, source: &ImagePath) -> bool {
         let is_of_base = self.slim.nodes.get(source).is_some_and(|node| node.origin == Origin::Base);
         let there = bytecode_path(source, self.python.version);
-        is_of_base
-            && (self.bytecode == Bytecode::All || there.is_none_or(|path| self.slim.nodes.contains_key(&path)))
+        is_of_base && (self.bytecode == Bytecode::All || there.is_none_or(|path| self.slim.nodes.contains_key(&path)))
     }
 
     /// Returns the files that the request wants to be compiled.
@@ -366,7 +357,7 @@ impl<'a> Compilation<'a> {
                 Shown { root: &workshop, files: Vec::new() }
             }
         };
-        drive(Trees { home, image, python: self.python_here() }, new, &desk.join("work"), &self.world.sandbox)
+        drive(Trees { home, image, python: self.python }, new, &desk.join("work"), &self.world.sandbox)
     }
 
     /// Puts the bytecode of the files `new` into the store, as the driver wrote it into the folder `desk`.

@@ -12,9 +12,15 @@ use crate::outside::store::Store;
 
 pub(super) enum Blob<'a> {
     Document(&'a [u8]),
-    Segments { segments: &'a [Digest], size_bytes: u64 },
+    Segments {
+        segments: &'a [Digest],
+        size_bytes: u64,
+    },
     /// A layer of the base image.
-    Kept { digest: BlobDigest, size_bytes: u64 },
+    Kept {
+        digest: BlobDigest,
+        size_bytes: u64,
+    },
 }
 
 impl Blob<'_> {

@@ -93,7 +93,8 @@ fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
     if let Some(app) = app {
         // `python main.py` and servers such as uvicorn find modules of the work directory, but other programs do not
         // (docs/decisions/0111-the-command-of-an-image.md).
-        own.push(("PYTHONPATH", app.target.to_string()));
+        let of_base = of_base("PYTHONPATH").map(|folders| format!(":{folders}")).unwrap_or_default();
+        own.push(("PYTHONPATH", format!("{}{of_base}", app.target)));
     }
     let mut all: BTreeMap<String, String> = variables_of_base(request);
     all.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));

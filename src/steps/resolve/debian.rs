@@ -90,15 +90,10 @@ impl From<DebianError> for Stop {
 }
 
 /// Returns every package that `wanted` leads to, sorted by name, without those of the base image.
-pub(super) fn close(
-    index: &PackageIndex,
-    wanted: &[Wanted],
-    rules: Rules<'_>,
-) -> Result<Vec<LockedDeb>, DebianError> {
+pub(super) fn close(index: &PackageIndex, wanted: &[Wanted], rules: Rules<'_>) -> Result<Vec<LockedDeb>, DebianError> {
     let mut narrowed: BTreeMap<String, Vec<Relation>> = BTreeMap::new();
     for _ in 0..ATTEMPTS {
-        let mut closure =
-            Closure { index, rules, narrowed: &narrowed, taken: BTreeMap::new(), queue: VecDeque::new() };
+        let mut closure = Closure { index, rules, narrowed: &narrowed, taken: BTreeMap::new(), queue: VecDeque::new() };
         match closure.run(wanted) {
             Ok(()) => return closure.locked(),
             Err(Stop::Failed(error)) => return Err(error),
@@ -396,7 +391,8 @@ mod tests {
     fn closed(lines: &[&str], wanted: &[&str], skipped: &[Skip], recommends: bool) -> Result<Vec<String>, String> {
         let wanted: Vec<Wanted> =
             wanted.iter().map(|name| Wanted { package: (*name).to_owned(), why: Why::Shell }).collect();
-        let debs = close(&index(lines), &wanted, Rules { skipped, recommends, installed: &Debs::default() }).map_err(|error| error.to_string())?;
+        let debs = close(&index(lines), &wanted, Rules { skipped, recommends, installed: &Debs::default() })
+            .map_err(|error| error.to_string())?;
         Ok(debs.into_iter().map(|deb| format!("{} {} {}", deb.name, deb.version, deb.why)).collect())
     }
 
@@ -412,7 +408,8 @@ mod tests {
             ["a;1;lib, x | y, v;r;own", "b;1;lib (>= 1), own;;own", "lib;1;b", "x;1", "y;1", "v-is;1;;;v", "r;1"];
         let required_by = |recommends: bool| {
             let wanted = ["a", "b", "y", "x"].map(|name| Wanted { package: name.to_owned(), why: Why::Shell });
-            let debs = close(&index(&lines), &wanted, Rules { skipped: &[], recommends, installed: &Debs::default() }).unwrap();
+            let debs = close(&index(&lines), &wanted, Rules { skipped: &[], recommends, installed: &Debs::default() })
+                .unwrap();
             debs.into_iter().map(|deb| format!("{}: {}", deb.name, deb.required_by.join(" "))).collect::<Vec<_>>()
         };
         assert_eq!(required_by(false), ["a: b", "b: lib", "lib: a b", "v-is: a", "x: a", "y: a"]);

@@ -33,9 +33,7 @@ use crate::model::request::{Distribution, OnBase, ReleaseRequest, ResolveRequest
 use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
-use crate::outside::pypi::{
-    Answer, Expected, PypiError, SourceFailure, Sources, System, SystemLibc,
-};
+use crate::outside::pypi::{Answer, Expected, PypiError, SourceFailure, Sources, System, SystemLibc};
 use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
 
@@ -195,8 +193,7 @@ impl Choice<'_> {
         let python = self.request.python;
         let full_version = self.packages.full_version()?;
         let libc = self.packages.libc()?;
-        let system =
-            System { platform: self.platform, python: &full_version, libc, installed: &[], is_image: false };
+        let system = System { platform: self.platform, python: &full_version, libc, installed: &[], is_image: false };
         let metadata = wheels.iter().zip(parts).filter_map(|(wheel, part)| match &part.contents {
             PartContents::Wheel(part) => Some((wheel.name.clone(), part.metadata.as_str())),
             PartContents::Deb(_) => None,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::formats::relation::{Relation, RelationError};
 use crate::catalog::releases;
+use crate::formats::relation::{Relation, RelationError};
 use crate::model::base_image::{InstalledDistribution, Interpreter, LibcFamily, OsRelease};
 use crate::model::distribution_name::normalised;
 use crate::model::hint::Hint;
@@ -29,11 +29,7 @@ impl<'a> OnBase<'a> {
     }
 
     /// Returns the distributions of `interpreter` that the request may use.
-    pub(super) fn installed(
-        self,
-        interpreter: &Interpreter,
-        store: &Store,
-    ) -> Result<Vec<InstalledWheel>, StoreError> {
+    pub(super) fn installed(self, interpreter: &Interpreter, store: &Store) -> Result<Vec<InstalledWheel>, StoreError> {
         if !self.request.uses_packages {
             return Ok(Vec::new());
         }

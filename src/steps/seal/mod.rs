@@ -74,11 +74,7 @@ fn index(platforms: &NonEmpty<PlatformImage>, annotations: BTreeMap<String, Stri
 /// Returns the pre-defined annotation keys (image-spec, annotations.md) with the metadata of the requested
 /// distributions. The user's own annotations have priority. If there are several distributions, keys that can only
 /// describe one are left out.
-fn annotations(
-    programs: &[Program],
-    base: Option<OnBase<'_>>,
-    request: &SealRequest<'_>,
-) -> BTreeMap<String, String> {
+fn annotations(programs: &[Program], base: Option<OnBase<'_>>, request: &SealRequest<'_>) -> BTreeMap<String, String> {
     let joined = |one: &dyn Fn(&Program) -> String| programs.iter().map(one).collect::<Vec<_>>().join(", ");
     let release = request.base_image.is_none().then(|| request.release.name());
     let mut known = vec![("base.name", release)];

@@ -17,7 +17,9 @@ pub(super) fn annotations(base: &BaseImageRequest, digest: BlobDigest) -> BTreeM
     let name = match &base.source {
         ImageSource::Registry(image) => Some(image.to_string()),
         ImageSource::Daemon(name) | ImageSource::DockerArchive { name: Some(name), .. } => Some(name.clone()),
-        ImageSource::Oci { .. } | ImageSource::OciArchive { .. } | ImageSource::DockerArchive { name: None, .. } => None,
+        ImageSource::Oci { .. } | ImageSource::OciArchive { .. } | ImageSource::DockerArchive { name: None, .. } => {
+            None
+        }
     };
     let known = [("base.name", name), ("base.digest", Some(digest.0.prefixed()))];
     let known = known.into_iter().filter_map(|(key, value)| Some((format!("org.opencontainers.image.{key}"), value?)));

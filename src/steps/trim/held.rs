@@ -27,8 +27,7 @@ impl Held {
             held.paths.insert(path.clone());
             held.paths.extend(tree.canonical(path));
         }
-        let is_of_others =
-            |node: &&(&ImagePath, &Node)| matches!(node.1.origin, Origin::Application | Origin::Base);
+        let is_of_others = |node: &&(&ImagePath, &Node)| matches!(node.1.origin, Origin::Application | Origin::Base);
         held.others.extend(tree.nodes.iter().filter(|node| is_of_others(&node)).map(|(path, _)| path.clone()));
         for path in held.paths.iter().chain(&held.others) {
             let mut above = path.parent();
