@@ -152,13 +152,14 @@ fn release(settings: &Settings) -> Result<(PythonVersion, bool, ReleaseRequest),
     let named = settings.release.as_deref().map(ReleaseName::parse).transpose()?;
     let release = match (&wanted, &named) {
         (_, Some(ReleaseName { distribution, name })) => releases::find(*distribution, name),
+        // The base image decides.
+        (_, None) if settings.base.is_some() => None,
         (Some(version), None) => releases::for_python().into_iter().find(|release| release.python == *version),
         (None, None) => Some(releases::default()),
     };
     let (distribution, suite) = match (&named, release) {
         (_, Some(release)) => (release.distribution, release.suite.clone()),
         (Some(ReleaseName { distribution, name }), None) => (*distribution, (*name).to_owned()),
-        // The base image decides.
         (None, None) if settings.base.is_some() => {
             (releases::default().distribution, releases::default().suite.clone())
         }

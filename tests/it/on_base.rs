@@ -1,6 +1,6 @@
 //! Builds on base images, which are OCI layouts with programs that are not real ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -99,12 +99,25 @@ impl Base {
 /// Contents that begin with `-> ` are links.
 fn tar(files: &[(String, u32, Vec<u8>)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
-    for (path, mode, bytes) in files {
+    let mut folders = BTreeSet::new();
+    let header = |mode: u32| {
         let mut header = tar::Header::new_gnu();
-        header.set_mode(*mode);
+        header.set_mode(mode);
         header.set_uid(0);
         header.set_gid(0);
         header.set_mtime(0);
+        header
+    };
+    for (path, mode, bytes) in files {
+        for (at, _) in path.match_indices('/') {
+            if folders.insert(&path[..at]) {
+                let mut folder = header(0o755);
+                folder.set_entry_type(tar::EntryType::Directory);
+                folder.set_size(0);
+                builder.append_data(&mut folder, &path[..at], std::io::empty()).unwrap();
+            }
+        }
+        let mut header = header(*mode);
         match bytes.strip_prefix(b"-> ") {
             Some(target) => {
                 header.set_entry_type(tar::EntryType::Symlink);

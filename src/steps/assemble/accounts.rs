@@ -218,6 +218,37 @@ mod tests {
     }
 
     #[test]
+    fn accounts_are_added_to_those_of_a_base_and_no_line_of_it_changes() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        let mut tree = Tree::default();
+        let put = |tree: &mut Tree, path: &str, text: &str| {
+            let node = Node::file(store.put(text.as_bytes()).unwrap(), text.len() as u64, 0o644, Origin::Base);
+            tree.insert(ImagePath::parse(path).unwrap(), node);
+        };
+        put(&mut tree, "/etc/passwd", "root:x:0:0::/root:/bin/bash\nold:x:101:101::/:/bin/sh");
+        put(&mut tree, "/etc/group", "root:x:0:\nold:x:101:\nssl:x:102:\n");
+        let before = tree.clone();
+        add(&mut tree, &[account("old", Some("/"), true), account("ssl", None, false)], &store).unwrap();
+        assert_eq!(tree, before);
+        let more = [account("ssl", Some("/nonexistent"), false), account("new", Some("/var/lib/new"), true)];
+        let numbers = add(&mut tree, &more, &store).unwrap();
+        let text =
+            |path: &str| String::from_utf8(store.read(tree.find(path).unwrap().1.digest().unwrap()).unwrap()).unwrap();
+        insta::assert_snapshot!(text("/etc/passwd") + &text("/etc/group"), @"
+        root:x:0:0::/root:/bin/bash
+        old:x:101:101::/:/bin/sh
+        ssl:x:103:102::/nonexistent:/usr/sbin/nologin
+        new:x:104:104::/var/lib/new:/usr/sbin/nologin
+        root:x:0:
+        old:x:101:
+        ssl:x:102:
+        new:x:104:
+        ");
+        assert_eq!((numbers["new"], tree.find("/var/lib/new").unwrap().1.owner), (104, 104));
+    }
+
+    #[test]
     fn accounts_are_numbered_in_order_and_none_is_made_twice() {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(home.path()).unwrap();

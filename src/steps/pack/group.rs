@@ -186,6 +186,8 @@ fn place(entry: &Entry<'_>, origin: &Origin, requested: &[&str], alone: &BTreeSe
             Place::ImportsOfApplication
         }
         Origin::Deb { name, .. } if is_python(name) => Place::Python,
+        // Of modules of the base image's Python.
+        Origin::Lath if entry.path.is_bytecode() => Place::Python,
         Origin::Deb { name, .. } if alone.contains(origin) => Place::AlonePackage(name.clone()),
         Origin::Deb { .. } | Origin::Base => Place::Base,
         Origin::Wheel { name, .. } if alone.contains(origin) => Place::AloneDistribution(name.clone()),

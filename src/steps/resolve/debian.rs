@@ -479,6 +479,22 @@ mod tests {
     }
 
     #[test]
+    fn packages_of_the_base_are_not_added_and_are_replaced_only_if_a_version_needs_it() {
+        let lines = ["a;1;lib (>= 2), base, mail", "lib;3;other", "base;5", "other;1", "smtp;1;;;mail"];
+        let closed = |installed: &[(&'static str, &'static str)]| {
+            let (index, installed) = (index(&lines), Debs::of(installed));
+            let wanted = [Wanted { package: "a".to_owned(), why: Why::Shell }];
+            let debs = close(&index, &wanted, Rules { skipped: &[], recommends: false, installed: &installed });
+            debs.unwrap().into_iter().map(|deb| format!("{} {}", deb.name, deb.version)).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(closed(&[]), "a 1, base 5, lib 3, other 1, smtp 1");
+        // The base has an older version, which is enough.
+        assert_eq!(closed(&[("lib", "2"), ("base", "1"), ("smtp", "0")]), "a 1");
+        assert_eq!(closed(&[("lib", "1"), ("base", "1"), ("smtp", "0")]), "a 1, lib 3, other 1");
+        assert_eq!(closed(&[("a", "0")]), "");
+    }
+
+    #[test]
     fn versions_that_exclude_each_other_are_an_error() {
         let lines = ["a;1;lib (>= 2), b", "b;1;lib (<< 2)", "lib;2", "lib;1"];
         assert!(closed(&lines, &["a"], &[], false).unwrap_err().starts_with("cannot satisfy `lib"));

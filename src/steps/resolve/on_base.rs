@@ -126,6 +126,13 @@ impl<'a> Debs<'a> {
     }
 }
 
+#[cfg(test)]
+impl<'a> Debs<'a> {
+    pub(super) fn of(debs: &[(&'a str, &'a str)]) -> Self {
+        Self(debs.iter().copied().collect())
+    }
+}
+
 /// Returns the libraries that the image lacks, from those that wheels need.
 pub(super) fn lacking(needs: BTreeMap<String, String>, base: Option<OnBase<'_>>) -> BTreeMap<String, String> {
     let Some(base) = base else { return needs };

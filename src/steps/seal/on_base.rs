@@ -79,3 +79,38 @@ pub(super) fn media_type(layer: &Layer) -> &str {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::image::DiffId;
+
+    fn layer(contents: LayerContents) -> Layer {
+        Layer {
+            title: String::new(),
+            digest: BlobDigest(Digest::of(b"")),
+            diff_id: DiffId(Digest::of(b"")),
+            media_type: oci::DOCKER_LAYER_ZSTD.to_owned(),
+            size_bytes: 0,
+            tar_bytes: 0,
+            files_bytes: 0,
+            contents,
+        }
+    }
+
+    #[test]
+    fn a_history_that_does_not_fit_the_layers_is_replaced() {
+        let layers = [layer(LayerContents::Blob), layer(LayerContents::Segments(Vec::new()))];
+        let entry = |text: &str| History { created_by: text.to_owned(), ..History::default() };
+        let empty = History { other: serde_json::from_str(r#"{"empty_layer": true}"#).unwrap(), ..entry("CMD") };
+        let of = |base: Vec<History>| {
+            let all = history(vec![entry("below"), entry("own")], base, &layers);
+            all.into_iter().map(|one| one.created_by).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(of(vec![entry("ADD"), empty.clone()]), "ADD, CMD, own");
+        assert_eq!(of(Vec::new()), "base image, own");
+        assert_eq!(of(vec![entry("ADD"), entry("RUN"), empty]), "base image, own");
+        assert_eq!(media_type(&layers[0]), oci::LAYER_ZSTD);
+    }
+}
