@@ -24,6 +24,11 @@ impl fmt::Display for Hint {
             Self::Absent { name, add: add @ Addition::BuildPackage(_) } => {
                 write!(f, "`{name}` is not in the build: {add}")
             }
+            Self::BaseLibraries { wheel, sonames } => write!(
+                f,
+                "{wheel} needs `{}`, and the base image does not have it: use a base image that has it",
+                sonames.join("` and `")
+            ),
             Self::CudaLibraries { wheel, sonames } => write!(
                 f,
                 "{wheel} needs {} of NVIDIA's CUDA if it uses a graphics card: add the requirements that contain them, \

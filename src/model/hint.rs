@@ -11,6 +11,9 @@ pub(crate) enum Hint {
     Call { caller: String, called: String, add: Addition },
     /// Libraries of `wheel` link against the libraries `sonames`, and no known package of `suite` contains these.
     Libraries { wheel: String, sonames: Vec<String>, suite: String },
+    /// Libraries of `wheel` link against the libraries `sonames`, which the base image lacks, and lath cannot add packages to
+    /// it.
+    BaseLibraries { wheel: String, sonames: Vec<String> },
     /// Libraries of `wheel` link against the libraries `sonames` of NVIDIA's CUDA, which no wheel of the image contains.
     CudaLibraries { wheel: String, sonames: Vec<String> },
     /// A program that ran in the image did not find the program or module `name`.

@@ -127,17 +127,19 @@ struct DebianHalf {
 }
 
 impl DebianHalf {
-    /// Returns a hint for each wheel with libraries for which no package was found.
-    fn uncarried(&self, suite: &str) -> Vec<Hint> {
+    /// Returns a hint for each wheel with libraries for which no package was found. `suite` is the release that can add
+    /// packages, if there is one.
+    fn uncarried(&self, suite: Option<&str>) -> Vec<Hint> {
         let mut by_wheel: BTreeMap<(&str, bool), Vec<String>> = BTreeMap::new();
         for (library, wheel) in &self.missing {
             by_wheel.entry((wheel, sonames::is_of_cuda(library))).or_default().push(library.clone());
         }
         let hints = by_wheel.into_iter().map(|((wheel, is_of_cuda), sonames)| {
             let wheel = wheel.to_owned();
-            match is_of_cuda {
-                true => Hint::CudaLibraries { wheel, sonames },
-                false => Hint::Libraries { wheel, sonames, suite: suite.to_owned() },
+            match (is_of_cuda, suite) {
+                (true, _) => Hint::CudaLibraries { wheel, sonames },
+                (false, Some(suite)) => Hint::Libraries { wheel, sonames, suite: suite.to_owned() },
+                (false, None) => Hint::BaseLibraries { wheel, sonames },
             }
         });
         hints.collect()
@@ -218,7 +220,9 @@ impl Choice<'_> {
         let needs = lacking(needs::needs(&wheels, parts, self.platform)?, self.request.base);
         let half = self.packages.half(&self.request, &needs)?;
         let mut hints = calls::unanswered(&wheels, &half.debs);
-        hints.extend(half.uncarried(&self.request.release.suite));
+        let suite = self.request.release.suite.as_str();
+        let suite = Some(suite).filter(|_| self.request.base.is_none_or(|base| base.release().is_some()));
+        hints.extend(half.uncarried(suite));
         hints.extend(self.answer.hints);
         hints.extend(graphics::hint(&wheels, parts, self.request.python));
         let base = self.request.base;
@@ -249,7 +253,7 @@ fn half_on_base<'a>(
     let mut packages = Packages { request: *request, platform, snapshot: None, index: None, world };
     packages.refuse_packages()?;
     let installed = match base.interpreter(python) {
-        Some(interpreter) => base.installed(interpreter, &world.store)?,
+        Some(interpreter) => base.installed(interpreter, python, &world.store)?,
         None => Vec::new(),
     };
     let full_version = packages.full_version()?;
@@ -648,6 +652,6 @@ mod tests {
             Hint::Libraries { wheel: wheel.clone(), sonames: names(&["libodd.so.1"]), suite: "trixie".to_owned() },
             Hint::CudaLibraries { wheel, sonames: names(&["libcublas.so.12", "libnvrtc.so.12"]) },
         ];
-        assert_eq!(half.uncarried("trixie"), expected);
+        assert_eq!(half.uncarried(Some("trixie")), expected);
     }
 }

@@ -1,6 +1,6 @@
 //! The facts about a base image that decide which wheels and packages are added.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::releases;
 use crate::formats::relation::{Relation, RelationError};
@@ -28,15 +28,26 @@ impl<'a> OnBase<'a> {
         SystemLibc { family: libc.map_or(LibcFamily::Glibc, |libc| libc.family), version }
     }
 
-    /// Returns the distributions of `interpreter` that the request may use.
-    pub(super) fn installed(self, interpreter: &Interpreter, store: &Store) -> Result<Vec<InstalledWheel>, StoreError> {
+    /// Returns the distributions of `interpreter` that the request may use. A program that the user named is always
+    /// added, because the image runs it from the user base.
+    pub(super) fn installed(
+        self,
+        interpreter: &Interpreter,
+        python: &PythonRequest,
+        store: &Store,
+    ) -> Result<Vec<InstalledWheel>, StoreError> {
         if !self.request.uses_packages {
             return Ok(Vec::new());
         }
+        let named: BTreeSet<String> = python.requirements.iter().map(|text| named(text.exposed())).collect();
         let mut wheels: BTreeMap<String, InstalledWheel> = BTreeMap::new();
         for distribution in &interpreter.distributions {
             let name = normalised(&distribution.name);
+            let has_scripts = self.image.tree.find(&format!("{}/entry_points.txt", distribution.metadata)).is_some();
             let Some(metadata) = self.metadata(distribution, store)? else { continue };
+            if has_scripts && named.contains(&name) {
+                continue;
+            }
             let (version, path) = (distribution.version.clone(), distribution.metadata.to_string());
             // The first one is the one that Python imports.
             wheels.entry(name.clone()).or_insert(InstalledWheel { name, version, path, metadata });
@@ -131,6 +142,12 @@ impl<'a> Debs<'a> {
     pub(super) fn of(debs: &[(&'a str, &'a str)]) -> Self {
         Self(debs.iter().copied().collect())
     }
+}
+
+/// Returns the normalised name at the beginning of a requirement.
+fn named(requirement: &str) -> String {
+    let is_of_name = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    normalised(&requirement.trim().chars().take_while(is_of_name).collect::<String>())
 }
 
 /// Returns the libraries that the image lacks, from those that wheels need.
