@@ -35,7 +35,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "outside/pypi",
         &["outside/pypi", "outside/credentials", "outside/http", "outside/similar", "formats", "catalog", "model"],
     ),
-    ("outside/images", &["outside/images", "outside/daemon", "outside/store", "formats", "model"]),
+    ("outside/images", &["outside/images", "outside/daemon", "outside/registry", "outside/store", "formats", "model"]),
     ("outside/python_files", &["outside/store", "formats", "model"]),
     (
         "outside/registry",

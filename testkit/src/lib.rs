@@ -3,12 +3,14 @@
 //!
 //! It contains no code of lath, so that both cannot be wrong in the same way.
 
+pub mod bases;
 pub mod client;
 pub mod conformance;
 pub mod deb;
 pub mod debian_archive;
 pub mod digest;
 pub mod elf;
+pub mod image;
 pub mod oci;
 pub mod pypi;
 pub mod registry;
@@ -19,6 +21,7 @@ pub mod wheel;
 pub use client::Client;
 pub use deb::{Compression, DebBuilder};
 pub use debian_archive::DebianArchive;
+pub use image::{BuiltImage, ImageBuilder, LayerBuilder};
 pub use pypi::PyPi;
 pub use registry::{Registry, RegistryServer};
 pub use server::{Fault, Response, Server};

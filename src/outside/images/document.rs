@@ -65,6 +65,15 @@ pub(crate) fn parse(document: &Document) -> Result<ImageDocument, ImagesError> {
     serde_json::from_value(value).map(ImageDocument::Manifest).map_err(unreadable)
 }
 
+/// Returns the media type of an index or a manifest without a descriptor: its own field, or the kind that its fields
+/// show.
+pub(super) fn media_type_in(bytes: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(bytes).ok()?;
+    let own = value["mediaType"].as_str().map(str::to_owned);
+    own.or_else(|| value["manifests"].is_array().then(|| oci::INDEX.to_owned()))
+        .or_else(|| value["layers"].is_array().then(|| oci::MANIFEST.to_owned()))
+}
+
 /// Reads a config.
 pub(super) fn parse_config(document: &Document) -> Result<Config, ImagesError> {
     let (name, media_type) = (document.digest.0.prefixed(), &*document.media_type);

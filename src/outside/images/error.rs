@@ -6,10 +6,10 @@ use thiserror::Error;
 
 use crate::model::hint::{Hint, Hints};
 use crate::model::image::BlobDigest;
-use crate::model::image_reference::ImageReference;
 use crate::model::image_source::ImageSource;
 use crate::model::platform::Platform;
 use crate::outside::daemon::DaemonError;
+use crate::outside::registry::RegistryError;
 use crate::outside::store::StoreError;
 
 use super::document::MAX_DOCUMENT_BYTES;
@@ -51,8 +51,8 @@ pub(crate) enum ImagesError {
     MediaType { digest: String, role: &'static str, media_type: String },
     #[error("cannot find an image for {platform}: there {}", listed(.there))]
     Platform { platform: Platform, there: Vec<String> },
-    #[error("cannot use the image `{0}`: lath cannot read registries yet")]
-    NoRegistry(ImageReference),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     #[error(transparent)]
     Daemon(#[from] DaemonError),
     #[error(transparent)]
@@ -75,6 +75,7 @@ impl Hints for ImagesError {
     fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
             Self::Open { problem, .. } => Some(&**problem),
+            Self::Registry(error) => Some(error),
             Self::Daemon(error) => Some(error),
             Self::Store(error) => Some(error),
             _ => None,

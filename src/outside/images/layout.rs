@@ -13,7 +13,7 @@ pub(super) const INDEX_FILE: &str = "index.json";
 
 /// Returns the document that `reference` names. Without a reference the layout must contain one image. An index of
 /// platforms without names is an image too.
-pub(super) fn root(bytes: Vec<u8>, reference: Option<&str>, medium: &Medium) -> Result<Document, ImagesError> {
+pub(super) fn root(bytes: Vec<u8>, reference: Option<&str>, medium: &Medium<'_>) -> Result<Document, ImagesError> {
     if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
         let digest = BlobDigest(Digest::of(&bytes));
         return Err(ImagesError::TooLarge { digest, size_bytes: bytes.len() as u64 });

@@ -5,6 +5,8 @@ mod archive;
 mod choice;
 mod document;
 mod error;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod layout;
 mod saved;
 #[cfg(test)]
@@ -20,13 +22,15 @@ pub(crate) use self::choice::ChosenImage;
 pub(crate) use self::document::{ImageDocument, digest_of, parse};
 pub(crate) use self::error::ImagesError;
 
-use self::document::MAX_DOCUMENT_BYTES;
+use self::document::{MAX_DOCUMENT_BYTES, is_image_manifest, is_index, media_type_in};
 use self::saved::SavedArchive;
 use crate::formats::oci::Descriptor;
 use crate::model::digest::Digest;
-use crate::model::image::{BlobDigest, Document};
+use crate::model::image::{BlobDescriptor, BlobDigest, Document};
+use crate::model::image_reference::ImageReference;
 use crate::model::image_source::ImageSource;
 use crate::outside::daemon::Daemon;
+use crate::outside::registry::Registry;
 use crate::outside::store::{Store, StoreError};
 
 /// The doors through which an image can come.
@@ -34,18 +38,21 @@ use crate::outside::store::{Store, StoreError};
 pub(crate) struct ImageDoors<'a> {
     pub(crate) store: &'a Store,
     pub(crate) daemon: &'a Daemon,
+    pub(crate) registry: &'a Registry,
 }
 
 /// An image that can be read. Its root document was read and checked.
 pub(crate) struct OpenImage<'a> {
     source: ImageSource,
     root: Document,
-    medium: Medium,
+    medium: Medium<'a>,
     store: &'a Store,
 }
 
 /// The place of the bytes.
-enum Medium {
+enum Medium<'a> {
+    /// A repository of a registry.
+    Registry { registry: &'a Registry, image: ImageReference, store: &'a Store },
     /// The folder of an OCI layout.
     Folder(PathBuf),
     /// An OCI layout in a tar.
@@ -62,7 +69,7 @@ pub(crate) fn open<'a>(source: &ImageSource, doors: ImageDoors<'a>) -> Result<Op
     Ok(OpenImage { source: source.clone(), root, medium, store: doors.store })
 }
 
-fn open_medium(source: &ImageSource, doors: ImageDoors<'_>) -> Result<(Document, Medium), ImagesError> {
+fn open_medium<'a>(source: &ImageSource, doors: ImageDoors<'a>) -> Result<(Document, Medium<'a>), ImagesError> {
     match source {
         ImageSource::Oci { path, reference } => {
             let medium = Medium::Folder(path.clone());
@@ -84,11 +91,46 @@ fn open_medium(source: &ImageSource, doors: ImageDoors<'_>) -> Result<(Document,
             drop(file);
             saved(Archive::open(&path, doors.store)?.keeping(folder), None)
         }
-        ImageSource::Registry(image) => Err(ImagesError::NoRegistry(image.clone())),
+        ImageSource::Registry(image) => {
+            let (registry, store) = (doors.registry, doors.store);
+            let root = match &image.digest {
+                Some(digest) => kept_document(digest, image, doors)?,
+                None => keep(registry.manifest(image)?, store)?,
+            };
+            Ok((root, Medium::Registry { registry, image: image.clone(), store }))
+        }
     }
 }
 
-fn saved(archive: Archive, name: Option<&str>) -> Result<(Document, Medium), ImagesError> {
+/// Returns a manifest or an index by its digest, from the store if it has it, so that a pinned image needs no network.
+fn kept_document(digest: &BlobDigest, image: &ImageReference, doors: ImageDoors<'_>) -> Result<Document, ImagesError> {
+    let store = doors.store;
+    let path = store.blob_path(digest);
+    // The digest may be that of a layer, which is large.
+    let is_small = fs::metadata(&path).is_ok_and(|metadata| metadata.len() <= MAX_DOCUMENT_BYTES);
+    if is_small && store.has_blob(digest, None) {
+        let bytes = fs::read(path).map_err(ImagesError::Read)?;
+        let media_type = media_type_in(&bytes);
+        let kept = media_type.map(|media_type| Document::new(media_type, bytes));
+        if let Some(document) = kept.filter(|document| document.digest == *digest) {
+            return Ok(document);
+        }
+    }
+    keep(doors.registry.manifest(&image.with_digest(*digest))?, store)
+}
+
+/// Puts a document of a registry into the store.
+fn keep(document: Document, store: &Store) -> Result<Document, ImagesError> {
+    let size_bytes = document.bytes.len() as u64;
+    if !store.has_blob(&document.digest, Some(size_bytes)) {
+        store.write_blob(&document.digest, size_bytes, |writer| {
+            writer.write_all(&document.bytes).map_err(ImagesError::Read)
+        })?;
+    }
+    Ok(document)
+}
+
+fn saved(archive: Archive, name: Option<&str>) -> Result<(Document, Medium<'static>), ImagesError> {
     let saved = SavedArchive::open(archive, name)?;
     Ok((saved.manifest().clone(), Medium::Saved(saved)))
 }
@@ -106,7 +148,7 @@ impl OpenImage<'_> {
 
     /// Reads a manifest, an index or a config. Its size and its digest are checked.
     pub(crate) fn document(&self, descriptor: &Descriptor) -> Result<Document, ImagesError> {
-        if descriptor.digest == self.root.digest.0.prefixed() {
+        if descriptor.digest == self.root.digest.0.prefixed() && descriptor.media_type == self.root.media_type {
             return Ok(self.root.clone());
         }
         self.medium.document(descriptor)
@@ -118,18 +160,23 @@ impl OpenImage<'_> {
         if self.store.has_blob(&digest, Some(descriptor.size)) {
             return Ok(self.store.blob_path(&digest));
         }
-        self.store.write_blob(&digest, descriptor.size, |writer| self.medium.copy(&digest, writer))
+        let blob = BlobDescriptor { digest, size_bytes: descriptor.size };
+        self.store.write_blob(&digest, descriptor.size, |writer| self.medium.copy(&blob, writer))
     }
 }
 
-impl Medium {
+impl Medium<'_> {
     fn document(&self, descriptor: &Descriptor) -> Result<Document, ImagesError> {
         let digest = digest_of(descriptor)?;
         if descriptor.size > MAX_DOCUMENT_BYTES {
             return Err(ImagesError::TooLarge { digest, size_bytes: descriptor.size });
         }
+        let blob = BlobDescriptor { digest, size_bytes: descriptor.size };
+        if let Self::Registry { registry, image, store } = self {
+            return fetched(registry, image, descriptor, &blob, store);
+        }
         let mut bytes = Limited(Vec::new(), descriptor.size);
-        self.copy(&digest, &mut bytes)?;
+        self.copy(&blob, &mut bytes)?;
         let (found, found_bytes) = (Digest::of(&bytes.0), bytes.0.len() as u64);
         if found != digest.0 || found_bytes != descriptor.size {
             let size_bytes = descriptor.size;
@@ -139,8 +186,10 @@ impl Medium {
     }
 
     /// Writes the bytes that the medium has under this digest. They are not checked.
-    fn copy(&self, digest: &BlobDigest, writer: &mut dyn Write) -> Result<(), ImagesError> {
+    fn copy(&self, blob: &BlobDescriptor, writer: &mut (dyn Write + Send)) -> Result<(), ImagesError> {
+        let digest = &blob.digest;
         let mut reader: Box<dyn io::Read> = match self {
+            Self::Registry { registry, image, .. } => return Ok(registry.fetch_blob(image, blob, writer)?),
             Self::Folder(path) => {
                 let path = path.join("blobs/sha256").join(digest.0.to_string());
                 match fs::File::open(path) {
@@ -154,6 +203,34 @@ impl Medium {
         io::copy(&mut reader, writer).map_err(ImagesError::Read)?;
         Ok(())
     }
+}
+
+/// Returns a document of a registry, from the store if it has it.
+fn fetched(
+    registry: &Registry,
+    image: &ImageReference,
+    descriptor: &Descriptor,
+    blob: &BlobDescriptor,
+    store: &Store,
+) -> Result<Document, ImagesError> {
+    let BlobDescriptor { digest, size_bytes } = blob;
+    let media_type = descriptor.media_type.clone();
+    if !store.has_blob(digest, Some(*size_bytes)) {
+        if is_index(&media_type) || is_image_manifest(&media_type) {
+            keep(registry.manifest(&image.with_digest(*digest))?, store)?;
+        } else {
+            store.write_blob(digest, *size_bytes, |writer| {
+                registry.fetch_blob(image, blob, writer).map_err(ImagesError::from)
+            })?;
+        }
+    }
+    let bytes = fs::read(store.blob_path(digest)).map_err(ImagesError::Read)?;
+    let found = Digest::of(&bytes);
+    if found != digest.0 || bytes.len() as u64 != *size_bytes {
+        let found_bytes = bytes.len() as u64;
+        Err(StoreError::OtherBlob { expected: *digest, size_bytes: *size_bytes, found, found_bytes })?;
+    }
+    Ok(Document::new(media_type, bytes))
 }
 
 /// Bytes in memory, at most one more than a number.

@@ -26,7 +26,7 @@ impl Store {
         &self,
         digest: &BlobDigest,
         size_bytes: u64,
-        write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+        write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), E>,
     ) -> Result<PathBuf, E> {
         let path = self.blob_path(digest);
         let mut file = self.temporary_file()?;

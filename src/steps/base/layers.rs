@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Write as _};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fs_err as fs;
 use rayon::prelude::*;
@@ -24,19 +24,19 @@ use crate::outside::facts::{self, Kept};
 use crate::outside::images::{OpenImage, digest_of};
 use crate::outside::store::{Bucket, PackWriter, Packed, Store, StoreError};
 
-/// The most bytes of an unpacked layer. The largest layers of images for GPUs have about 10 GiB.
-const MAX_TAR_BYTES: u64 = 32 << 30;
+/// The most bytes of all unpacked layers. The largest images for GPUs have about 20 GiB.
+const MAX_TAR_BYTES: u64 = 64 << 30;
 /// The most entries of all layers. They are held in memory. The largest images have about 300,000 files.
-const MAX_ENTRIES: usize = 500_000;
+const MAX_ENTRIES: u64 = 500_000;
 /// The most bytes that their names may have together, for the same reason.
-const MAX_NAMES_BYTES: usize = 64 << 20;
+const MAX_NAMES_BYTES: u64 = 64 << 20;
 
 /// Cache entry: an opened layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct OpenedLayer {
     pub(super) diff_id: DiffId,
-    entries: usize,
-    names_bytes: usize,
+    entries: u64,
+    names_bytes: u64,
     /// The size of the tar.
     pub(super) tar_bytes: u64,
     /// The sum of its files' sizes.
@@ -49,25 +49,50 @@ pub(super) struct OpenedLayer {
 
 /// Opens all layers, the lowest first. Those that are not in the cache are read, several at a time.
 pub(super) fn open(image: &OpenImage<'_>, layers: &[Descriptor], store: &Store) -> Result<Vec<OpenedLayer>, BaseError> {
-    let room = Room { entries: AtomicUsize::new(MAX_ENTRIES), names_bytes: AtomicUsize::new(MAX_NAMES_BYTES) };
+    let room = Room::default();
     let open = |layer: &Descriptor| opened(image, layer, &room, store);
     layers.par_iter().map(open).collect()
 }
 
-/// The number of entries, and of bytes in their names, that the layers may still have.
-struct Room {
-    entries: AtomicUsize,
-    names_bytes: AtomicUsize,
+/// The size that the layers of an image may still have, because a small layer may unpack to a large one.
+pub(super) struct Room {
+    tar_bytes: AtomicU64,
+    entries: AtomicU64,
+    names_bytes: AtomicU64,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new(MAX_TAR_BYTES, MAX_ENTRIES, MAX_NAMES_BYTES)
+    }
 }
 
 impl Room {
-    fn take(&self, entries: usize, names_bytes: usize) -> Result<(), LayerProblem> {
-        let take = |left: &AtomicUsize, number| {
-            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(number)).is_ok()
-        };
+    pub(super) fn new(tar_bytes: u64, entries: u64, names_bytes: u64) -> Self {
+        let [tar_bytes, entries, names_bytes] = [tar_bytes, entries, names_bytes].map(AtomicU64::new);
+        Self { tar_bytes, entries, names_bytes }
+    }
+
+    fn take_entries(&self, entries: u64, names_bytes: u64) -> Result<(), LayerProblem> {
         let has_room = take(&self.entries, entries) && take(&self.names_bytes, names_bytes);
         if has_room { Ok(()) } else { Err(LayerProblem::TooManyEntries) }
     }
+
+    fn take_bytes(&self, bytes: u64) -> io::Result<()> {
+        let too_large = || io::Error::new(io::ErrorKind::InvalidData, "the unpacked layers are too large");
+        if take(&self.tar_bytes, bytes) { Ok(()) } else { Err(too_large()) }
+    }
+
+    /// Counts a layer that was opened before.
+    fn take(&self, opened: &OpenedLayer) -> Result<(), LayerProblem> {
+        self.take_bytes(opened.tar_bytes).map_err(LayerError::Read)?;
+        self.take_entries(opened.entries, opened.names_bytes)
+    }
+}
+
+/// Subtracts a number, if the result is not negative.
+fn take(left: &AtomicU64, number: u64) -> bool {
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(number)).is_ok()
 }
 
 fn opened(image: &OpenImage<'_>, layer: &Descriptor, room: &Room, store: &Store) -> Result<OpenedLayer, BaseError> {
@@ -75,7 +100,7 @@ fn opened(image: &OpenImage<'_>, layer: &Descriptor, room: &Room, store: &Store)
     let key = Digest::of_fields([digest.0.as_bytes().as_slice(), vocabulary::digest().as_bytes()]);
     let cached = store.entry::<OpenedLayer>(Bucket::BaseLayers, &key);
     if let Some(opened) = cached.filter(|opened| store.open_pack(&opened.packed) && holds(opened, store)) {
-        room.take(opened.entries, opened.names_bytes).map_err(|source| failed(&digest, source))?;
+        room.take(&opened).map_err(|source| failed(&digest, source))?;
         return Ok(opened);
     }
     let path = image.blob(layer)?;
@@ -97,7 +122,7 @@ fn holds(opened: &OpenedLayer, store: &Store) -> bool {
 }
 
 /// Reads the blob in a file.
-fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLayer, LayerProblem> {
+pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLayer, LayerProblem> {
     let unreadable = |error| LayerProblem::Layer(LayerError::Read(error));
     let blob = fs::File::open(path).map_err(unreadable)?;
     let tar = layer::decompressed(blob).map_err(unreadable)?;
@@ -109,11 +134,11 @@ fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLayer, LayerPro
         oddities: Vec::new(),
     };
     let (mut entries, mut names_bytes, mut files_bytes) = (0, 0, 0);
-    let tar = Tar { inner: tar, digest: DigestWriter::new(io::sink()), left_bytes: MAX_TAR_BYTES };
+    let tar = Tar { inner: tar, digest: DigestWriter::new(io::sink()), room };
     let mut tar = layer::read(tar, |entry| {
-        room.take(1, entry.path.len())?;
+        room.take_entries(1, entry.path.len() as u64)?;
         entries += 1;
-        names_bytes += entry.path.len();
+        names_bytes += entry.path.len() as u64;
         files_bytes += reading.take(entry)?;
         Ok::<(), LayerProblem>(())
     })?;
@@ -191,18 +216,17 @@ impl Reading<'_> {
 }
 
 /// Computes the digest of a tar while it is read, and fails if it is too long.
-struct Tar<R> {
+struct Tar<'a, R> {
     inner: R,
     digest: DigestWriter<io::Sink>,
-    left_bytes: u64,
+    room: &'a Room,
 }
 
-impl<R: Read> Read for Tar<R> {
+impl<R: Read> Read for Tar<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
         self.digest.write_all(&buffer[..length])?;
-        let too_large = || io::Error::new(io::ErrorKind::InvalidData, "the unpacked layer is too large");
-        self.left_bytes = self.left_bytes.checked_sub(length as u64).ok_or_else(too_large)?;
+        self.room.take_bytes(length as u64)?;
         Ok(length)
     }
 }
