@@ -92,7 +92,7 @@ impl World {
 
     /// Returns the doors through which an image can come.
     pub(crate) fn image_doors(&self) -> ImageDoors<'_> {
-        ImageDoors { store: &self.store, daemon: &self.daemon }
+        ImageDoors { store: &self.store, daemon: &self.daemon, registry: &self.registry }
     }
 
     /// Opens the doors. From now on, signals leave nothing half-written.

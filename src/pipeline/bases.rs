@@ -1,6 +1,7 @@
 //! The base image: it is read before anything else, because its Python and its release decide the rest.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::BuildError;
 use super::inputs::allows_python;
@@ -12,7 +13,7 @@ use crate::model::lock::LockedBase;
 use crate::model::platform::{Architecture, Platform};
 use crate::model::request::{BaseImageRequest, Bytecode, Request};
 use crate::model::tree::Tree;
-use crate::outside::images;
+use crate::outside::images::{self, OpenImage};
 use crate::outside::world::World;
 use crate::steps::base::base;
 use crate::steps::lock::LockError;
@@ -26,17 +27,22 @@ pub(super) fn with_base<'a>(request: &'a Request, world: &World) -> Result<Cow<'
     };
     world.listener.hear(Event::Step(format!("reading the base image `{}`", wanted.source)));
     let places = request.platforms.as_ref().try_map(|platform| place(request, wanted, *platform))?;
-    let mut opened = Vec::new();
-    for (platform, source) in request.platforms.iter().zip(&places) {
-        let image = images::open(source, world.image_doors())?;
-        // An image without the platform is refused before the layers of another platform are fetched.
+    // A tag is only read once, because it may change at any time.
+    let sources: BTreeSet<&ImageSource> = places.iter().collect();
+    let mut opened = BTreeMap::new();
+    for source in sources {
+        opened.insert(source, images::open(source, world.image_doors())?);
+    }
+    let pairs: Vec<(Platform, &OpenImage<'_>)> =
+        request.platforms.iter().zip(&places).map(|(platform, source)| (*platform, &opened[source])).collect();
+    // An image without a platform is refused before the layers of another platform are fetched.
+    for (platform, image) in &pairs {
         image.choose(*platform)?;
-        opened.push((*platform, image));
     }
     let mut bases = Vec::new();
-    for (platform, image) in &opened {
-        let found = base(image, *platform, &world.store)?;
-        refuse_other(request, *platform, &found.digest.0.prefixed())?;
+    for (platform, image) in pairs {
+        let found = base(image, platform, &world.store)?;
+        refuse_other(request, platform, &found.digest.0.prefixed())?;
         bases.push(found);
     }
     let allows = |specifiers: &str, python| allows_python(specifiers, python, None).unwrap_or(true);
