@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::model::hint::{
-    Addition, ArchiveHint, BuildHint, CommandHint, EngineHint, Hint, LockHint, MachineHint, NetworkHint, ProofHint,
-    RegistryHint, RequestHint,
+    Addition, ArchiveHint, BaseHint, BuildHint, CommandHint, EngineHint, Hint, LockHint, MachineHint, NetworkHint,
+    ProofHint, RegistryHint, RequestHint,
 };
 use crate::present::megabytes::megabytes;
 
@@ -38,6 +38,7 @@ impl fmt::Display for Hint {
             Self::Absent { name, add } => write!(f, "`{name}` is not in the image: {add}"),
             Self::Add(addition) => addition.fmt(f),
             Self::Request(hint) => request(hint, f),
+            Self::Base(hint) => f.write_str(base(*hint)),
             Self::Build(hint) => build(hint, f),
             Self::Command(hint) => command(hint, f),
             Self::Proof(hint) => proof(hint, f),
@@ -49,6 +50,16 @@ impl fmt::Display for Hint {
             Self::Lock(hint) => lock(hint, f),
             Self::Resolver { text } => f.write_str(text),
         }
+    }
+}
+
+fn base(hint: BaseHint) -> &'static str {
+    match hint {
+        BaseHint::WithPython => {
+            "use a base image that has Python, or one of Debian or Ubuntu, to which lath adds its `python3`"
+        }
+        BaseHint::OwnPython => "leave out `--python`: the base image decides",
+        BaseHint::NameUser => "name the user by its number with `--user UID[:GID]`",
     }
 }
 
@@ -112,11 +123,6 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         RequestHint::GraphicsLibraries { bytes, required_by, is_for_torch } => {
             f.write_str(&graphics(*bytes, required_by, *is_for_torch))
         }
-        RequestHint::BaseWithPython => {
-            f.write_str("use a base image that has Python, or one of Debian or Ubuntu, to which lath adds its `python3`")
-        }
-        RequestHint::PythonOfBase => f.write_str("leave out `--python`: the base image decides"),
-        RequestHint::NameUser => f.write_str("name the user by its number with `--user UID[:GID]`"),
         RequestHint::OwnPython { base, python } => write!(f, "`{base}` has python {python}: leave out `--python`"),
         RequestHint::ReleaseOfPython { base, python } => {
             write!(f, "use `--release {base}`, which has python {python}")

@@ -22,6 +22,8 @@ pub(crate) enum Hint {
     Add(Addition),
     /// Change the request.
     Request(RequestHint),
+    /// Change the base image, or the part of the request that does not fit it.
+    Base(BaseHint),
     /// Change a build from source.
     Build(BuildHint),
     /// Change the command that the image runs.
@@ -58,16 +60,22 @@ pub(crate) enum Addition {
     Requirement(String),
 }
 
+/// How to change the base image, or the part of the request that does not fit it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum BaseHint {
+    /// Use a base image that has Python, or one of Debian or Ubuntu.
+    WithPython,
+    /// Leave out the version of Python, because the base image decides.
+    OwnPython,
+    /// Name the user that runs the image.
+    NameUser,
+}
+
 /// How to change the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum RequestHint {
-    /// Use a base image that has Python, or one of Debian or Ubuntu.
-    BaseWithPython,
-    /// Leave out the version of Python, because the base image decides.
-    PythonOfBase,
-    /// Name the user that runs the image.
-    NameUser,
     /// A URL contains a character that must be percent-encoded.
     PercentEncode,
     /// Name the folder of the project.

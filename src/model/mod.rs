@@ -4,6 +4,7 @@ pub(crate) mod all_indexes;
 pub(crate) mod application;
 pub(crate) mod assembly;
 pub(crate) mod base_image;
+pub(crate) mod base_request;
 pub(crate) mod destination;
 pub(crate) mod digest;
 pub(crate) mod distribution_name;

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::catalog::releases;
 use crate::model::base_image::{BaseImage, Interpreter};
-use crate::model::hint::{Hint, Hints, RequestHint};
+use crate::model::hint::{BaseHint, Hint, Hints};
 use crate::model::image_source::ImageSource;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::python_home::PythonHome;
@@ -41,9 +41,9 @@ pub(crate) enum OnBaseError {
 impl Hints for OnBaseError {
     fn own_hints(&self) -> Vec<Hint> {
         match self {
-            Self::NoPython { .. } => vec![Hint::Request(RequestHint::BaseWithPython)],
-            Self::OtherPython { .. } => vec![Hint::Request(RequestHint::PythonOfBase)],
-            Self::UnknownUser { .. } => vec![Hint::Request(RequestHint::NameUser)],
+            Self::NoPython { .. } => vec![Hint::Base(BaseHint::WithPython)],
+            Self::OtherPython { .. } => vec![Hint::Base(BaseHint::OwnPython)],
+            Self::UnknownUser { .. } => vec![Hint::Base(BaseHint::NameUser)],
             _ => Vec::new(),
         }
     }

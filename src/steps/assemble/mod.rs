@@ -114,11 +114,25 @@ pub(crate) fn assemble(
         let notes = on_base::restore(&mut assembly.tree, base);
         assembly.notes.extend(notes);
     }
+    add_files_of_user(&mut assembly, request, store)?;
+    assembly.programs = programs::programs(lock, parts);
+    assembly.scripts.sort();
+    assembly.scripts.dedup_by(|one, other| one.name == other.name);
+    check_parents(&assembly.tree)?;
+    Ok(assembly)
+}
+
+/// Adds the files of the user, and the directories that the image starts with.
+fn add_files_of_user(
+    assembly: &mut Assembly,
+    request: &AssembleRequest<'_>,
+    store: &Store,
+) -> Result<(), AssembleError> {
     for copied in request.copies {
-        users::copy(copied, &mut assembly, store)?;
+        users::copy(copied, assembly, store)?;
     }
     if let Some(app) = request.app {
-        users::place_application(app, &mut assembly, store)?;
+        users::place_application(app, assembly, store)?;
     }
     users::make_volumes(request.volumes, request.owner, &mut assembly.tree);
     if let Some(workdir) = request.workdir
@@ -127,11 +141,7 @@ pub(crate) fn assemble(
         // An engine would create it, but it cannot if the root file system is read-only.
         assembly.tree.insert(workdir.clone(), Node::directory(Origin::Lath));
     }
-    assembly.programs = programs::programs(lock, parts);
-    assembly.scripts.sort();
-    assembly.scripts.dedup_by(|one, other| one.name == other.name);
-    check_parents(&assembly.tree)?;
-    Ok(assembly)
+    Ok(())
 }
 
 /// Makes the results of the packages' maintainer scripts.
