@@ -302,7 +302,47 @@ fn a_base_that_cannot_be_used_is_refused_before_anything_is_resolved() {
         "tool --base oci:named",
         "tool --base oci:nothing",
         "tool --no-base-packages",
-    ]), @"");
+    ]), @"
+    $ tool --base oci:empty
+    exit 1
+    error: cannot build on `oci:empty`: it has no Python, and lath can only add one to images of Debian and Ubuntu, and this one is rhel bookworm
+
+    hint: use a base image that has Python, or one of Debian or Ubuntu, to which lath adds its `python3`
+
+    $ tool --base oci:base --python 3.13
+    exit 1
+    error: cannot build on `oci:base` for python 3.13: it has python 3.12
+
+    hint: leave out `--python`: the base image decides
+
+    $ tool --base oci:base --release debian:trixie
+    exit 1
+    error: cannot build on `oci:base`: it is of no release of Debian or Ubuntu, and the request is for debian:trixie
+
+    $ tool --base oci:base --with git
+    exit 1
+    error: cannot add the Debian package `git`: the base image is no Debian or Ubuntu
+
+    $ tool --base oci:base --platform linux/arm64
+    exit 1
+    error: cannot find an image for linux/arm64: there is only linux/amd64
+
+    $ tool --base oci:named
+    exit 1
+    error: cannot build on `oci:named`: it starts as the user `nobody-knows`, who is not in its `/etc/passwd`
+
+    hint: name the user by its number with `--user UID[:GID]`
+
+    $ tool --base oci:nothing
+    exit 1
+    error: cannot open the image `oci:nothing`
+      cause: cannot read the image
+      cause: failed to open file `nothing/index.json`: No such file or directory (os error 2)
+
+    $ tool --no-base-packages
+    exit 2
+    error: cannot use `--no-base-packages` without a base image: name one with `--base IMAGE`
+    ");
 }
 
 #[test]
