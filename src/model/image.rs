@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
-use crate::model::image_source::ImageSource;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::Platform;
 
@@ -97,8 +96,8 @@ pub(crate) struct Image {
     pub(crate) platforms: NonEmpty<PlatformImage>,
     /// Present if there are several platforms.
     pub(crate) index: Option<Document>,
-    /// The image that it is built on, whose layers a registry can mount.
-    pub(crate) base: Option<ImageSource>,
+    /// The place of the image that it is built on, as in `--base`. A registry can mount its layers.
+    pub(crate) base: Option<String>,
 }
 
 impl Image {

@@ -103,7 +103,7 @@ pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Im
         epoch_secs: request.pack.epoch_secs,
         platforms: NonEmpty::new(platforms.collect())?,
         index: index.map(|text| Document::new(oci::INDEX, text.into_bytes())),
-        base: request.base_image.as_ref().map(|base| base.source.clone()),
+        base: request.base_image.as_ref().map(|base| base.source.to_string()),
     };
     receipt.destinations = named(&image, &request.output.destinations);
     (receipt.digest == image.digest().0.prefixed()).then_some((image, receipt))

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::BuildError;
-use super::inputs::allows_python;
 use crate::model::base_image::BaseImage;
 use crate::model::event::Event;
 use crate::model::image::{BlobDigest, Image, Layer, LayerContents};
@@ -14,6 +13,7 @@ use crate::model::platform::{Architecture, Platform};
 use crate::model::request::{BaseImageRequest, Bytecode, Request};
 use crate::model::tree::Tree;
 use crate::outside::images::{self, OpenImage};
+use crate::outside::pypi::pythons;
 use crate::outside::world::World;
 use crate::steps::base::base;
 use crate::steps::lock::LockError;
@@ -45,7 +45,7 @@ pub(super) fn with_base<'a>(request: &'a Request, world: &World) -> Result<Cow<'
         refuse_other(request, platform, &found.digest.0.prefixed())?;
         bases.push(found);
     }
-    let allows = |specifiers: &str, python| allows_python(specifiers, python, None).unwrap_or(true);
+    let allows = |specifiers: &str, python| pythons::allows(specifiers, python, None).unwrap_or(true);
     Ok(Cow::Owned(on_base(request, bases, allows)?))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{BuildError, Resolved, bases, resolve, with_own_python};
+use super::{BuildError, Resolved, resolve, to_lock, with_own_python};
 use crate::model::digest::Digest;
 use crate::model::distribution_name::normalised;
 use crate::model::lock::{LockedWheel, Parcel, PlatformLock, WheelSource};
@@ -57,7 +57,7 @@ pub(crate) fn lock(request: &Request, locking: &Locking<'_>, world: &World) -> R
         let mut preferring = request.clone();
         preferring.python.preferred = existing.as_ref().map(|file| pins(file, *platform, locking)).unwrap_or_default();
         let mut resolved = resolve(preferring.to_resolve(*platform), *platform, world)?;
-        resolved.lock.base = bases::to_lock(request, *platform);
+        resolved.lock.base = to_lock(request, *platform);
         Ok::<_, BuildError>(resolved)
     })?;
     let locks: Vec<&PlatformLock> = resolved.iter().map(|Resolved { lock, .. }| lock).collect();

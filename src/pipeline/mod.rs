@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::ahead::{Ahead, fetch_and_open, while_compressing};
-use self::bases::OfBase;
+use self::bases::{OfBase, to_lock};
 use self::from_source::FromSource;
 use crate::model::event::{Event, Listener};
 use crate::model::image::Image;

@@ -35,7 +35,7 @@ pub(crate) fn seal(shares: &NonEmpty<Share>, request: &SealRequest<'_>) -> Resul
         1 => None,
         _ => Some(index(&platforms, annotations(&shares.first().made.assembly.programs, None, request))?),
     };
-    let base = request.base_image.map(|base| base.source.clone());
+    let base = request.base_image.map(|base| base.source.to_string());
     Ok(Image { name: request.name.to_owned(), epoch_secs: request.epoch_secs, platforms, index, base })
 }
 
