@@ -95,7 +95,13 @@ pub(super) struct Inputs {
     /// The release that Python comes from, such as `debian:trixie` or `ubuntu:26.04` [default: the release that has
     /// the Python version]
     #[arg(long, value_name = "RELEASE")]
+    release: Option<String>,
+    /// The image to build on, such as `registry.example/python:3.13`, `oci:FOLDER` or `docker-archive:FILE`
+    #[arg(long, value_name = "IMAGE")]
     base: Option<String>,
+    /// Do not use the Python packages that the base image has
+    #[arg(long)]
+    no_base_packages: bool,
     /// The platforms of the image, such as `linux/arm64` [default: this machine's]
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
     platform: Vec<String>,
@@ -117,7 +123,9 @@ impl Typed for Inputs {
             with: list(&self.with),
             recommends: flag(self.recommends),
             python: self.python.clone(),
+            release: self.release.clone(),
             base: self.base.clone(),
+            no_base_packages: flag(self.no_base_packages),
             platform: list(&self.platform),
             copy: list(&self.copy),
             ..Settings::default()

@@ -175,8 +175,8 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     let mut settings = settings.clone();
     let from = settings.from.clone();
     if let Some(from) = &from {
-        let release = release(from, settings.base.is_some())?;
-        settings.base = settings.base.or(release);
+        let release = release(from, settings.release.is_some())?;
+        settings.release = settings.release.or(release);
     }
     let style = match settings.fat {
         Some(true) => Style::Fat,
@@ -187,6 +187,9 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     }
     if locked::input_lock(&settings)?.is_some() {
         return Err(usage("cannot write a Dockerfile for a lock: name its requirements, or use `lath build`"));
+    }
+    if settings.base.is_some() {
+        return Err(usage("cannot write a Dockerfile for a base image of `--base`: name it with `--from`"));
     }
     let request = call.request(&settings)?;
     own_python(&request, from.as_deref())?;
@@ -236,7 +239,7 @@ pub(super) fn engine_request(settings: &Settings, request: &Request) -> Result<E
 }
 
 /// Returns the release that the name of a base image contains: `ubuntu:22.04`,
-/// `mirror.example/library/debian:bookworm-slim`. `is_given` means that the user has given it with `--base`; then the
+/// `mirror.example/library/debian:bookworm-slim`. `is_given` means that the user has given it with `--release`; then the
 /// result is `None`.
 fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
     if from.is_empty() || from.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'$\\".contains(c)) {
@@ -273,7 +276,7 @@ fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
     match release {
         Some(release) => Ok(Some(release)),
         None => Err(usage(format!(
-            "cannot find out the release of `{from}`: name it with `--base`, such as `--base debian:trixie`"
+            "cannot find out the release of `{from}`: name it with `--release`, such as `--release debian:trixie`"
         ))),
     }
 }
@@ -288,7 +291,9 @@ fn has_own_python(last: &str, tag: &str) -> bool {
 fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
     let mut hints = vec![format!("`--from {}` has no other Python", release.unwrap_or("debian:trixie"))];
     let named = release.unwrap_or("RELEASE");
-    hints.push(format!("`--base {named}` adds the `python3` of the release to `{from}`, and the program runs with it"));
+    hints.push(format!(
+        "`--release {named}` adds the `python3` of the release to `{from}`, and the program runs with it"
+    ));
     let message = format!(
         "cannot start from `{from}`: it has a Python of its own, but lath chooses wheels for the `python3` of the release"
     );
@@ -357,8 +362,8 @@ mod tests {
         error: cannot install with apt on `alpine:3.22`: alpine has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
         error: cannot install with apt on `mirror.example/fedora:43`: fedora has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
         error: cannot install with apt on `scratch`: scratch has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
-        error: cannot find out the release of `team/base:7`: name it with `--base`, such as `--base debian:trixie`
-        error: cannot find out the release of `debian`: name it with `--base`, such as `--base debian:trixie`
+        error: cannot find out the release of `team/base:7`: name it with `--release`, such as `--release debian:trixie`
+        error: cannot find out the release of `debian`: name it with `--release`, such as `--release debian:trixie`
         error: cannot start from `debian:trixie AS x`: it is not the name of an image
         error: cannot start from `debian:trixie
                RUN x`: it is not the name of an image

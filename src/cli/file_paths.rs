@@ -108,6 +108,13 @@ fn path_in<'a>(name: &str, kind: &Kind, text: &'a str) -> Option<(&'a str, &'a s
                 split(start, start + rest.find(':').unwrap_or(rest.len()))
             }
         },
+        "base" => match text.split_once(':') {
+            Some((scheme @ ("oci" | "oci-archive" | "docker-archive"), rest)) => {
+                let start = scheme.len() + 1;
+                split(start, start + rest.find(':').unwrap_or(rest.len()))
+            }
+            _ => None,
+        },
         _ => None,
     }
 }
@@ -141,6 +148,9 @@ mod tests {
             ("output", Kind::Texts, "oci:x:tag", "oci:/f/x:tag"),
             ("output", Kind::Texts, "docker-daemon:x:1", "docker-daemon:x:1"),
             ("output", Kind::Texts, "docker://x/y:1", "docker://x/y:1"),
+            ("base", Kind::Text, "oci:x:tag", "oci:/f/x:tag"),
+            ("base", Kind::Text, "docker://host.example/x:1", "docker://host.example/x:1"),
+            ("base", Kind::Text, "python:3.13", "python:3.13"),
             ("requirement", Kind::Texts, ".", "/f/."),
             ("find-links", Kind::Texts, "./wheels", "/f/./wheels"),
             ("find-links", Kind::Texts, "https://host/wheels", "https://host/wheels"),

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::model::hint::{
-    Addition, ArchiveHint, BuildHint, CommandHint, EngineHint, Hint, LockHint, MachineHint, NetworkHint, ProofHint,
-    RegistryHint, RequestHint,
+    Addition, ArchiveHint, BaseHint, BuildHint, CommandHint, EngineHint, Hint, LockHint, MachineHint, NetworkHint,
+    ProofHint, RegistryHint, RequestHint,
 };
 use crate::present::megabytes::megabytes;
 
@@ -24,6 +24,11 @@ impl fmt::Display for Hint {
             Self::Absent { name, add: add @ Addition::BuildPackage(_) } => {
                 write!(f, "`{name}` is not in the build: {add}")
             }
+            Self::BaseLibraries { wheel, sonames } => write!(
+                f,
+                "{wheel} needs `{}`, and the base image does not have it: use a base image that has it",
+                sonames.join("` and `")
+            ),
             Self::CudaLibraries { wheel, sonames } => write!(
                 f,
                 "{wheel} needs {} of NVIDIA's CUDA if it uses a graphics card: add the requirements that contain them, \
@@ -33,6 +38,7 @@ impl fmt::Display for Hint {
             Self::Absent { name, add } => write!(f, "`{name}` is not in the image: {add}"),
             Self::Add(addition) => addition.fmt(f),
             Self::Request(hint) => request(hint, f),
+            Self::Base(hint) => f.write_str(base(*hint)),
             Self::Build(hint) => build(hint, f),
             Self::Command(hint) => command(hint, f),
             Self::Proof(hint) => proof(hint, f),
@@ -44,6 +50,16 @@ impl fmt::Display for Hint {
             Self::Lock(hint) => lock(hint, f),
             Self::Resolver { text } => f.write_str(text),
         }
+    }
+}
+
+fn base(hint: BaseHint) -> &'static str {
+    match hint {
+        BaseHint::WithPython => {
+            "use a base image that has Python, or one of Debian or Ubuntu, to which lath adds its `python3`"
+        }
+        BaseHint::OwnPython => "leave out `--python`: the base image decides",
+        BaseHint::NameUser => "name the user by its number with `--user UID[:GID]`",
     }
 }
 
@@ -109,10 +125,10 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         RequestHint::OwnPython { base, python } => write!(f, "`{base}` has python {python}: leave out `--python`"),
         RequestHint::ReleaseOfPython { base, python } => {
-            write!(f, "use `--base {base}`, which has python {python}")
+            write!(f, "use `--release {base}`, which has python {python}")
         }
         RequestHint::NameRelease => {
-            f.write_str("name a Python with `--python VERSION`, or another release with `--base RELEASE`")
+            f.write_str("name a Python with `--python VERSION`, or another release with `--release RELEASE`")
         }
         RequestHint::SimilarName { names } => write!(f, "did you mean `{}`?", names.join("` or `")),
         RequestHint::OtherWheel { parcel } => write!(

@@ -65,7 +65,7 @@ pub(super) struct Inputs {
     /// The settings that the input itself contains.
     pub(super) layer: Settings,
     /// The Pythons that the input allows.
-    requires_python: Option<String>,
+    pub(super) requires_python: Option<String>,
     /// Messages for the user.
     pub(super) notices: Vec<Event>,
 }
@@ -147,7 +147,7 @@ impl Inputs {
     }
 
     fn add_project(&mut self, project: Project, settings: &Settings) -> Result<(), Failure> {
-        if settings.python.is_none() && settings.base.is_none() {
+        if settings.python.is_none() && settings.release.is_none() && settings.base.is_none() {
             let (release, reason) = projects::python(&project)?;
             self.notices.push(Event::Note(reason));
             if release.python != releases::default().python {
@@ -180,7 +180,7 @@ impl Inputs {
         self.layer = tool_uv(&metadata, &shown.to_string())?;
         self.requirements.extend(metadata.dependencies.iter().map(|text| SecretText::from(text.as_str())));
         let Some(specifiers) = metadata.requires_python else { return Ok(()) };
-        if settings.python.is_none() && settings.base.is_none() {
+        if settings.python.is_none() && settings.release.is_none() && settings.base.is_none() {
             let release = fitting_release(&specifiers, &shown.to_string())?;
             if release.python != releases::default().python {
                 let text = format!("python {}, because `{shown}` requires python {specifiers}", release.python);

@@ -144,7 +144,9 @@ layer! {
         with: Vec<String>,
         recommends: bool,
         python: String,
+        release: String,
         base: String,
+        no_base_packages: bool,
         platform: Vec<String>,
         /// Each `SRC:DST[:MODE[:UID[:GID]]]`.
         copy: Vec<String>,

@@ -96,7 +96,10 @@ fn layer(request: &LockedRequest) -> Settings {
     Settings {
         requirement: Some(request.requirements.iter().map(|one| plain(one).into()).collect()),
         python: Some(request.python.to_string()),
-        base: Some(request.base.clone()),
+        // The base image determines its release.
+        release: request.base_image.is_none().then(|| request.base.clone()),
+        base: request.base_image.clone(),
+        no_base_packages: Some(request.no_base_packages),
         with: Some(request.with.clone()),
         recommends: Some(request.recommends),
         shell: Some(request.shell),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::catalog::releases;
+use crate::cli::bases::{self, ReleaseName};
 use crate::cli::defaults;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
@@ -23,8 +24,9 @@ use crate::model::glob;
 use crate::model::indexes::{IndexEntry, Indexes};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
+use crate::model::python_home::PythonHome;
 use crate::model::request::{
-    BuildsRequest, Distribution, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request, TrimRequest,
+    BuildsRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request, TrimRequest,
 };
 use crate::model::world_settings::WorldSettings;
 
@@ -41,8 +43,11 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         ));
     }
     let settings = &settings.clone().over(inputs.layer.clone());
-    let (version, is_expected, base) = base(settings)?;
-    inputs.check_python(version)?;
+    let (version, is_expected, base) = release(settings)?;
+    let base_image = bases::image(settings, inputs.requires_python.clone())?;
+    if base_image.is_none() {
+        inputs.check_python(version)?;
+    }
     let output = outputs::output(settings, inputs.name().as_deref())?;
     let checks = checks(settings)?;
     let limit_secs = settings.proof_timeout.unwrap_or_else(|| default_proof_secs(checks.len()));
@@ -56,6 +61,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
     Ok(Request {
         python: PythonRequest {
             version,
+            home: PythonHome::Release,
             is_expected,
             requirements: inputs.requirements,
             requirement_files: inputs.requirement_files,
@@ -68,6 +74,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
             preferred: Vec::new(),
         },
         release: base,
+        base_image,
         platforms: platforms(settings)?,
         trim: TrimRequest { level: settings.trim.unwrap_or(defaults::TRIM), keep: keep(settings)? },
         bytecode: settings.bytecode.unwrap_or(defaults::BYTECODE),
@@ -119,18 +126,23 @@ fn indexes(settings: &Settings) -> Result<Indexes, Failure> {
     })
 }
 
-/// Returns the Python, whether it is only expected, and the release.
-fn base(settings: &Settings) -> Result<(PythonVersion, bool, ReleaseRequest), Failure> {
+/// Returns the Python, whether it is only expected, and the release. A base image has others.
+fn release(settings: &Settings) -> Result<(PythonVersion, bool, ReleaseRequest), Failure> {
     let wanted: Option<PythonVersion> = settings.python.as_deref().map(parsed).transpose()?;
-    let named = settings.base.as_deref().map(named_release).transpose()?;
+    let named = settings.release.as_deref().map(ReleaseName::parse).transpose()?;
     let release = match (&wanted, &named) {
-        (_, Some((distribution, name))) => releases::find(*distribution, name),
+        (_, Some(ReleaseName { distribution, name })) => releases::find(*distribution, name),
+        // The base image decides.
+        (_, None) if settings.base.is_some() => None,
         (Some(version), None) => releases::for_python().into_iter().find(|release| release.python == *version),
         (None, None) => Some(releases::default()),
     };
     let (distribution, suite) = match (&named, release) {
         (_, Some(release)) => (release.distribution, release.suite.clone()),
-        (Some((distribution, name)), None) => (*distribution, (*name).to_owned()),
+        (Some(ReleaseName { distribution, name }), None) => (*distribution, (*name).to_owned()),
+        (None, None) if settings.base.is_some() => {
+            (releases::default().distribution, releases::default().suite.clone())
+        }
         (None, None) => {
             let version = settings.python.as_deref().unwrap_or_default();
             let known = releases::for_python().into_iter();
@@ -156,17 +168,6 @@ fn base(settings: &Settings) -> Result<(PythonVersion, bool, ReleaseRequest), Fa
         security_mirror: settings.security_mirror.clone(),
     };
     Ok((version, is_expected, base))
-}
-
-/// Splits `debian:trixie`.
-fn named_release(text: &str) -> Result<(Distribution, &str), Failure> {
-    match text.split_once(':') {
-        Some(("debian", name)) => Ok((Distribution::Debian, name)),
-        Some(("ubuntu", name)) => Ok((Distribution::Ubuntu, name)),
-        _ => Err(usage(format!(
-            "cannot use the base `{text}`: write `debian:trixie`, `debian:bookworm` or another release"
-        ))),
-    }
 }
 
 fn platforms(settings: &Settings) -> Result<NonEmpty<Platform>, Failure> {
@@ -262,6 +263,7 @@ mod tests {
     use clap::{Args as _, FromArgMatches as _};
 
     use super::*;
+    use crate::cli::bases::with_release;
     use crate::cli::build::Build;
     use crate::cli::layers::Typed as _;
     use crate::model::request::{Bytecode, Compression, Entrypoint, Prereleases, TrimLevel};
@@ -270,7 +272,7 @@ mod tests {
         let command = Build::augment_args(clap::Command::new("build").no_binary_name(true));
         let matches = command.try_get_matches_from(line.split_whitespace());
         let build = matches.and_then(|matches| Build::from_arg_matches(&matches)).map_err(|error| error.to_string())?;
-        request(&build.typed(), &Environment::default()).map_err(|failure| failure.to_string())
+        request(&with_release(build.typed()), &Environment::default()).map_err(|failure| failure.to_string())
     }
 
     #[test]
@@ -351,7 +353,7 @@ mod tests {
     #[test]
     fn a_python_brings_its_release_and_a_release_its_python() {
         assert_eq!(settle("x --python 3.11").unwrap().release.suite, "bookworm");
-        assert_eq!(settle("x --base debian:bookworm").unwrap().python.version.to_string(), "3.11");
+        assert_eq!(settle("x --release debian:bookworm").unwrap().python.version.to_string(), "3.11");
     }
 
     #[test]
@@ -363,13 +365,13 @@ mod tests {
         };
         let table = [
             ("x --python 3.14", "ubuntu:resolute 3.14 certain"),
-            ("x --base ubuntu:26.04", "ubuntu:resolute 3.14 certain"),
-            ("x --base debian:12", "debian:bookworm 3.11 certain"),
-            ("x --base debian:stable --python 3.13", "debian:trixie 3.13 certain"),
+            ("x --release ubuntu:26.04", "ubuntu:resolute 3.14 certain"),
+            ("x --release debian:12", "debian:bookworm 3.11 certain"),
+            ("x --release debian:stable --python 3.13", "debian:trixie 3.13 certain"),
             // Their archives have the answer.
-            ("x --base debian:testing", "debian:forky 3.14 expected"),
-            ("x --base debian:unstable --python 3.14", "debian:sid 3.14 certain"),
-            ("x --base debian:duke", "debian:duke 3.13 expected"),
+            ("x --release debian:testing", "debian:forky 3.14 expected"),
+            ("x --release debian:unstable --python 3.14", "debian:sid 3.14 certain"),
+            ("x --release debian:duke", "debian:duke 3.13 expected"),
         ];
         for (line, expected) in table {
             assert_eq!(settled(line), expected, "{line}");
@@ -388,7 +390,8 @@ mod tests {
             ("x --compression lzma", "cannot read the compression `lzma`"),
             ("x -o docker:x", "cannot read the destination `docker:x`"),
             ("x -t Big/Name", "cannot name an image `Big/Name`"),
-            ("x --base alpine:3", "cannot use the base `alpine:3`"),
+            ("x --release alpine:3", "cannot use the release `alpine:3`"),
+            ("x --base Alpine:3", "cannot use the base `Alpine:3`"),
             ("x --copy nothing-here:/x", "cannot copy `nothing-here`"),
             ("x --workdir data", "cannot start in `data`"),
             ("x --workdir /../up", "leads outside the image"),

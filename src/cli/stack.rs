@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::cli::bases::with_release;
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::file::{Contents, Image, Reader};
@@ -115,7 +116,7 @@ impl Stack {
     /// Returns the settings of all layers.
     pub(super) fn settings(&self, image: Option<&Image>) -> Settings {
         let layers = self.layers(image).into_iter().map(|layer| layer.settings);
-        layers.fold(Settings::default(), Settings::over).complete()
+        layers.map(with_release).fold(Settings::default(), Settings::over).complete()
     }
 
     /// Returns the images that are chosen. If the file describes none, there is nothing to choose.

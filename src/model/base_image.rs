@@ -158,6 +158,13 @@ pub(crate) struct Interpreter {
     pub(crate) distributions: Vec<InstalledDistribution>,
 }
 
+impl Interpreter {
+    /// Returns the path by which it is started. The program of a virtual environment finds it by this path.
+    pub(crate) fn start(&self) -> &ImagePath {
+        if self.environment.is_some() { &self.path } else { &self.program }
+    }
+}
+
 /// The file that contains the patch level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -11,6 +11,9 @@ pub(crate) enum Hint {
     Call { caller: String, called: String, add: Addition },
     /// Libraries of `wheel` link against the libraries `sonames`, and no known package of `suite` contains these.
     Libraries { wheel: String, sonames: Vec<String>, suite: String },
+    /// Libraries of `wheel` link against the libraries `sonames`, which the base image lacks, and lath cannot add packages to
+    /// it.
+    BaseLibraries { wheel: String, sonames: Vec<String> },
     /// Libraries of `wheel` link against the libraries `sonames` of NVIDIA's CUDA, which no wheel of the image contains.
     CudaLibraries { wheel: String, sonames: Vec<String> },
     /// A program that ran in the image did not find the program or module `name`.
@@ -19,6 +22,8 @@ pub(crate) enum Hint {
     Add(Addition),
     /// Change the request.
     Request(RequestHint),
+    /// Change the base image, or the part of the request that does not fit it.
+    Base(BaseHint),
     /// Change a build from source.
     Build(BuildHint),
     /// Change the command that the image runs.
@@ -53,6 +58,18 @@ pub(crate) enum Addition {
     BuildPackage(String),
     /// A Python requirement: `setuptools<81`.
     Requirement(String),
+}
+
+/// How to change the base image, or the part of the request that does not fit it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum BaseHint {
+    /// Use a base image that has Python, or one of Debian or Ubuntu.
+    WithPython,
+    /// Leave out the version of Python, because the base image decides.
+    OwnPython,
+    /// Name the user that runs the image.
+    NameUser,
 }
 
 /// How to change the request.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
+use crate::model::image_source::ImageSource;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::Platform;
 
@@ -98,6 +99,8 @@ pub(crate) struct Image {
     pub(crate) platforms: NonEmpty<PlatformImage>,
     /// Present if there are several platforms.
     pub(crate) index: Option<Document>,
+    /// The place of the image that it is built on, as in `--base`. A registry can mount its layers.
+    pub(crate) base: Option<ImageSource>,
 }
 
 impl Image {
@@ -142,6 +145,7 @@ impl Image {
             epoch_secs: 0,
             platforms: NonEmpty::of(platform),
             index: None,
+            base: None,
         }
     }
 }

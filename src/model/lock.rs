@@ -21,6 +21,8 @@ pub(crate) struct PlatformLock {
     pub(crate) hints: Vec<Hint>,
     /// The Release files of the archive that the packages were chosen from.
     pub(crate) releases: Vec<LockedRelease>,
+    /// The image that the packages are added to.
+    pub(crate) base: Option<LockedBase>,
 }
 
 impl PlatformLock {
@@ -112,6 +114,16 @@ pub(crate) struct LockedRelease {
     pub(crate) date: Option<String>,
     /// The fingerprints of the keys that signed it, in lower-case hexadecimal digits.
     pub(crate) keys: Vec<String>,
+}
+
+/// The base image of a platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct LockedBase {
+    /// The place of the image, as in `--base`.
+    pub(crate) source: String,
+    /// The digest of its manifest for this platform.
+    pub(crate) digest: Digest,
 }
 
 /// A parcel of a lock.

@@ -40,8 +40,13 @@ pub(crate) struct LockedRequest {
     #[serde(default)]
     pub(crate) constraints: Vec<String>,
     pub(crate) python: PythonVersion,
-    /// `debian:trixie`.
+    /// `debian:trixie`. It does not count if there is a base image of another distribution.
     pub(crate) base: String,
+    /// The place of the base image, as in `--base`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) base_image: Option<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) no_base_packages: bool,
     #[serde(default)]
     pub(crate) with: Vec<String>,
     #[serde(default)]
@@ -65,6 +70,10 @@ pub(crate) struct LockedRequest {
     pub(crate) index_strategy: IndexStrategy,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) torch_backend: Option<String>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// The lock that an image is built from.

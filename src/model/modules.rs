@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::model::application::AppRequest;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
+use crate::model::python_home::Python;
 use crate::model::tree::{Kind, Tree};
 
 /// Modules that the interpreter contains since Python 3.11, so that it never looks for their files.
@@ -59,10 +60,10 @@ pub(crate) fn parent(module: &str) -> &str {
 
 impl<'a> Modules<'a> {
     /// `site` is the folder of the distributions.
-    pub(crate) fn new(tree: &'a Tree, version: PythonVersion, site: String) -> Self {
-        let sites = vec![site, "/usr/lib/python3/dist-packages".to_owned()];
-        let roots = std::iter::once(version.stdlib()).chain(sites.clone()).collect();
-        Self { tree, roots, sites, version }
+    pub(crate) fn new(tree: &'a Tree, python: Python<'_>, site: String) -> Self {
+        let sites = [vec![site], python.sites()].concat();
+        let roots = std::iter::once(python.stdlib()).chain(sites.clone()).collect();
+        Self { tree, roots, sites, version: python.version }
     }
 
     /// Adds the folder of the application, which `PYTHONPATH` names, before all others.
@@ -163,14 +164,10 @@ mod tests {
         tree
     }
 
-    fn version(text: &str) -> PythonVersion {
-        text.parse().unwrap()
-    }
-
     #[test]
     fn the_first_folder_counts_and_a_package_comes_before_a_file() {
         let tree = tree();
-        let modules = Modules::new(&tree, version("3.13"), SITE.to_owned());
+        let modules = Modules::new(&tree, Python::of_release("3.13"), SITE.to_owned());
         for (name, expected) in [
             ("json", Some("/usr/lib/python3.13/json/__init__.py")),
             ("a", Some("/opt/app/lib/python3.13/site-packages/a/__init__.py")),
@@ -198,7 +195,7 @@ mod tests {
     fn modules_are_frozen_since_3_11() {
         let tree = tree();
         let is_frozen =
-            |python: &str, name: &str| Modules::new(&tree, version(python), SITE.to_owned()).is_frozen(name);
+            |python: &str, name: &str| Modules::new(&tree, Python::of_release(python), SITE.to_owned()).is_frozen(name);
         assert!(is_frozen("3.10", "zipimport") && is_frozen("3.11", "os") && is_frozen("3.14", "importlib.util"));
         assert!(!is_frozen("3.10", "os") && !is_frozen("3.13", "importlib"));
     }
@@ -206,7 +203,7 @@ mod tests {
     #[test]
     fn all_files_and_pth_files_are_listed() {
         let tree = tree();
-        let modules = Modules::new(&tree, version("3.13"), SITE.to_owned());
+        let modules = Modules::new(&tree, Python::of_release("3.13"), SITE.to_owned());
         let names = |paths: Vec<&ImagePath>| paths.iter().map(|path| path.file_name()).collect::<Vec<_>>().join(" ");
         assert_eq!(
             names(modules.all_files().collect()),

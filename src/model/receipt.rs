@@ -31,6 +31,9 @@ pub(crate) struct PlatformReceipt {
     pub(crate) files_bytes: u64,
     pub(crate) compressed_bytes: u64,
     pub(crate) layers: Vec<Layer>,
+    /// The image that this one is built on. Its layers are the first ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) base: Option<BaseReceipt>,
     /// Bytes of files by origin, as displayed by `Origin`.
     pub(crate) bytes_by_origin: BTreeMap<String, u64>,
     /// Bytes that trim removed, by reason. In JSON, the keys are the ids of the reasons.
@@ -39,6 +42,17 @@ pub(crate) struct PlatformReceipt {
     /// The entry point in exec form.
     pub(crate) entrypoint: Vec<String>,
     pub(crate) hints: Vec<String>,
+}
+
+/// The share of the base image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BaseReceipt {
+    /// The place of the image, as in `--base`.
+    pub(crate) source: String,
+    /// Of its manifest for the platform.
+    pub(crate) digest: String,
+    pub(crate) layers: usize,
+    pub(crate) compressed_bytes: u64,
 }
 
 /// The result of the proof.

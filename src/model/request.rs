@@ -18,9 +18,11 @@ use crate::model::lock_file::LockRequest;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::project::ProjectRequest;
+use crate::model::python_home::{Python, PythonHome};
 use crate::model::secret_text::SecretText;
 use crate::model::user_base::UserBase;
 
+pub(crate) use crate::model::base_request::{BaseImageRequest, OnBase};
 pub(crate) use crate::model::indexes::Indexes;
 pub(crate) use crate::model::options::{Prereleases, TrimLevel};
 
@@ -30,6 +32,9 @@ pub(crate) struct Request {
     pub(crate) python: PythonRequest,
     /// The inputs of the Debian half.
     pub(crate) release: ReleaseRequest,
+    /// The image that everything is added to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) base_image: Option<BaseImageRequest>,
     /// In the order that the user gave, without duplicates.
     pub(crate) platforms: NonEmpty<Platform>,
     pub(crate) trim: TrimRequest,
@@ -54,21 +59,29 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// Returns the base image of a platform. `None` if there is none, or if it was not opened.
+    pub(crate) fn base_of(&self, platform: Platform) -> Option<OnBase<'_>> {
+        let request = self.base_image.as_ref()?;
+        Some(OnBase { image: request.image_of(platform)?, request })
+    }
+
     /// Returns the inputs of a lock.
-    pub(crate) fn to_resolve(&self) -> ResolveRequest<'_> {
+    pub(crate) fn to_resolve(&self, platform: Platform) -> ResolveRequest<'_> {
         ResolveRequest {
             python: &self.python,
             release: &self.release,
             has_shell: self.runtime.shell || self.runtime.entrypoint == Entrypoint::Shell,
             trim: self.trim.level,
+            base: self.base_of(platform),
             lock: self.lock.as_ref(),
         }
     }
 
     /// Returns the inputs of the untrimmed tree.
-    pub(crate) fn to_assemble(&self) -> AssembleRequest<'_> {
+    pub(crate) fn to_assemble(&self, platform: Platform) -> AssembleRequest<'_> {
         AssembleRequest {
-            version: self.python.version,
+            base: self.base_of(platform),
+            python: self.python.python(),
             release: &self.release,
             user_base: &self.user_base,
             app: self.app.as_ref(),
@@ -81,9 +94,10 @@ impl Request {
     }
 
     /// Returns the inputs of the launch.
-    pub(crate) fn to_launch(&self) -> LaunchRequest<'_> {
+    pub(crate) fn to_launch(&self, platform: Platform) -> LaunchRequest<'_> {
         LaunchRequest {
-            version: self.python.version,
+            base: self.base_of(platform),
+            python: self.python.python(),
             user_base: &self.user_base,
             runtime: &self.runtime,
             app: self.app.as_ref(),
@@ -94,7 +108,7 @@ impl Request {
     pub(crate) fn to_compile(&self) -> CompileRequest<'_> {
         CompileRequest {
             bytecode: self.bytecode,
-            version: self.python.version,
+            python: self.python.python(),
             user_base: &self.user_base,
             scripts: &self.runtime.scripts,
             app: self.app.as_ref(),
@@ -105,7 +119,7 @@ impl Request {
     /// Returns the inputs of the proof.
     pub(crate) fn to_prove(&self) -> ProveRequest<'_> {
         ProveRequest {
-            version: self.python.version,
+            python: self.python.python(),
             release: &self.release,
             user_base: &self.user_base,
             scripts: &self.runtime.scripts,
@@ -120,6 +134,7 @@ impl Request {
             name: &self.output.name,
             aliases: &self.output.aliases,
             release: &self.release,
+            base_image: self.base_image.as_ref(),
             runtime: &self.runtime,
             has_application: self.app.is_some(),
             epoch_secs: self.pack.epoch_secs,
@@ -135,6 +150,8 @@ pub(crate) struct ResolveRequest<'a> {
     /// Whether the image has a shell.
     pub(crate) has_shell: bool,
     pub(crate) trim: TrimLevel,
+    /// The opened base image of the platform.
+    pub(crate) base: Option<OnBase<'a>>,
     /// If there is a lock, nothing is resolved.
     pub(crate) lock: Option<&'a LockRequest>,
 }
@@ -142,7 +159,9 @@ pub(crate) struct ResolveRequest<'a> {
 /// The inputs that decide which files the untrimmed tree has, in addition to those of the parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AssembleRequest<'a> {
-    pub(crate) version: PythonVersion,
+    /// The opened base image of the platform.
+    pub(crate) base: Option<OnBase<'a>>,
+    pub(crate) python: Python<'a>,
     pub(crate) release: &'a ReleaseRequest,
     pub(crate) user_base: &'a UserBase,
     pub(crate) app: Option<&'a AppRequest>,
@@ -158,7 +177,9 @@ pub(crate) struct AssembleRequest<'a> {
 /// The inputs that decide how the image starts its program.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LaunchRequest<'a> {
-    pub(crate) version: PythonVersion,
+    /// The opened base image of the platform.
+    pub(crate) base: Option<OnBase<'a>>,
+    pub(crate) python: Python<'a>,
     pub(crate) user_base: &'a UserBase,
     pub(crate) runtime: &'a RuntimeRequest,
     pub(crate) app: Option<&'a AppRequest>,
@@ -166,15 +187,17 @@ pub(crate) struct LaunchRequest<'a> {
 
 impl LaunchRequest<'_> {
     /// Returns the directory in which the program starts.
-    pub(crate) fn workdir(&self) -> Option<&ImagePath> {
-        self.runtime.workdir.as_ref().or_else(|| self.app.map(|app| &app.target))
+    pub(crate) fn workdir(&self) -> Option<ImagePath> {
+        let own = self.runtime.workdir.as_ref().or_else(|| self.app.map(|app| &app.target));
+        let of_base = || ImagePath::parse(&self.base?.image.found.workdir).ok();
+        own.cloned().or_else(|| of_base().filter(|path| *path != ImagePath::root()))
     }
 }
 
 /// The inputs that decide which checks run, and what a failed one may lack.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProveRequest<'a> {
-    pub(crate) version: PythonVersion,
+    pub(crate) python: Python<'a>,
     /// The archive that may contain missing libraries.
     pub(crate) release: &'a ReleaseRequest,
     pub(crate) user_base: &'a UserBase,
@@ -192,17 +215,26 @@ pub(crate) struct SealRequest<'a> {
     /// Its other names.
     pub(crate) aliases: &'a [String],
     pub(crate) release: &'a ReleaseRequest,
+    pub(crate) base_image: Option<&'a BaseImageRequest>,
     pub(crate) runtime: &'a RuntimeRequest,
     /// Whether the program is the user's own, and not a requested distribution.
     pub(crate) has_application: bool,
     pub(crate) epoch_secs: u64,
 }
 
+impl SealRequest<'_> {
+    /// Returns the base image of a platform.
+    pub(crate) fn base_of(&self, platform: Platform) -> Option<OnBase<'_>> {
+        let request = self.base_image?;
+        Some(OnBase { image: request.image_of(platform)?, request })
+    }
+}
+
 /// The inputs that decide which modules are compiled.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CompileRequest<'a> {
     pub(crate) bytecode: Bytecode,
-    pub(crate) version: PythonVersion,
+    pub(crate) python: Python<'a>,
     pub(crate) user_base: &'a UserBase,
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],
@@ -214,6 +246,9 @@ pub(crate) struct CompileRequest<'a> {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PythonRequest {
     pub(crate) version: PythonVersion,
+    /// Where the image has its Python.
+    #[serde(skip_serializing_if = "PythonHome::is_of_release")]
+    pub(crate) home: PythonHome,
     /// Whether the user named no version and the release may have another one. The version is then read from its archive.
     pub(crate) is_expected: bool,
     /// PEP 508 requirements, or paths and URLs of wheels, as typed.
@@ -242,6 +277,16 @@ pub(crate) struct Pin {
 }
 
 impl PythonRequest {
+    /// Returns the Python of a release with the same version.
+    pub(crate) fn bare_python(&self) -> Python<'static> {
+        Python { version: self.version, home: &PythonHome::Release }
+    }
+
+    /// Returns the Python of the image.
+    pub(crate) fn python(&self) -> Python<'_> {
+        Python { version: self.version, home: &self.home }
+    }
+
     /// Returns the request for the same Python without any distribution.
     pub(crate) fn bare(&self) -> Self {
         Self {
@@ -253,6 +298,7 @@ impl PythonRequest {
             builds: self.builds.clone(),
             lock: None,
             preferred: Vec::new(),
+            home: PythonHome::Release,
             ..*self
         }
     }
@@ -519,6 +565,7 @@ impl Request {
         Self {
             python: PythonRequest {
                 version: PythonVersion { major: 3, minor: 13 },
+                home: PythonHome::Release,
                 is_expected: false,
                 requirements: Vec::new(),
                 requirement_files: Vec::new(),
@@ -538,6 +585,7 @@ impl Request {
                 mirror: None,
                 security_mirror: None,
             },
+            base_image: None,
             platforms: NonEmpty::of(Platform { architecture: Architecture::Amd64 }),
             trim: TrimRequest { level: TrimLevel::Standard, keep: Vec::new() },
             bytecode: Bytecode::None,

@@ -189,6 +189,7 @@ mod tests {
     use super::*;
     use crate::model::digest::Digest;
     use crate::model::python_file::{Import, ImportedName, When};
+    use crate::model::python_home::Python;
     use crate::model::tree::{Node, Origin, Tree};
 
     const SITE: &str = "/opt/app/lib/python3.13/site-packages";
@@ -215,7 +216,7 @@ mod tests {
             for path in self.0.keys() {
                 tree.insert(path.clone(), Node::file(Digest::of(b""), 0, 0o644, Origin::Lath));
             }
-            let modules = Modules::new(&tree, "3.13".parse().unwrap(), SITE.to_owned());
+            let modules = Modules::new(&tree, Python::of_release("3.13"), SITE.to_owned());
             let (module, function) = entry.split_once(':').unwrap_or((entry, ""));
             let function = Some(function.to_owned()).filter(|function| !function.is_empty());
             let entry = EntryPoint { module: module.to_owned(), function };

@@ -87,6 +87,7 @@ fn is_name(input: &str) -> bool {
 /// Returns the image of an earlier build, and its receipt.
 pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Image, Receipt)> {
     let Kept { platforms, index, mut receipt } = store.entry(Bucket::Images, key)?;
+    // A layer of the base image is fetched again if a destination needs it.
     let has_all = |layer: &Layer| layer.contents.segments().iter().all(|segment| store.has_segment(segment));
     if !platforms.iter().flat_map(|platform| &platform.layers).all(has_all) {
         return None;
@@ -103,6 +104,7 @@ pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Im
         epoch_secs: request.pack.epoch_secs,
         platforms: NonEmpty::new(platforms.collect())?,
         index: index.map(|text| Document::new(oci::INDEX, text.into_bytes())),
+        base: request.base_image.as_ref().map(|base| base.source.clone()),
     };
     receipt.destinations = named(&image, &request.output.destinations);
     (receipt.digest == image.digest().0.prefixed()).then_some((image, receipt))

@@ -5,14 +5,17 @@ use std::path::Path;
 use thiserror::Error;
 
 use crate::model::hint::Hints;
+use crate::outside::images::ImagesError;
 use crate::outside::store::StoreError;
 use crate::steps::assemble::AssembleError;
+use crate::steps::base::BaseError;
 use crate::steps::compile::CompileError;
 use crate::steps::emit::EmitError;
 use crate::steps::emit::copy::CopyError;
 use crate::steps::fetch::FetchError;
 use crate::steps::launch::LaunchError;
 use crate::steps::lock::LockError;
+use crate::steps::on_base::OnBaseError;
 use crate::steps::pack::PackError;
 use crate::steps::prove::ProveError;
 use crate::steps::resolve::ResolveError;
@@ -22,6 +25,12 @@ use crate::steps::unpack::UnpackError;
 /// An error that stopped a build: one variant per step.
 #[derive(Debug, Error)]
 pub(crate) enum BuildError {
+    #[error(transparent)]
+    Images(Box<ImagesError>),
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    #[error(transparent)]
+    OnBase(#[from] OnBaseError),
     #[error(transparent)]
     Resolve(Box<ResolveError>),
     #[error(transparent)]
@@ -56,6 +65,12 @@ impl From<ResolveError> for BuildError {
     }
 }
 
+impl From<ImagesError> for BuildError {
+    fn from(error: ImagesError) -> Self {
+        Self::Images(Box::new(error))
+    }
+}
+
 impl BuildError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
@@ -79,6 +94,9 @@ impl BuildError {
 impl Hints for BuildError {
     fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
+            Self::Images(error) => Some(&**error),
+            Self::Base(error) => Some(error),
+            Self::OnBase(error) => Some(error),
             Self::Resolve(error) => Some(&**error),
             Self::Lock(error) => Some(error),
             Self::Fetch(error) => Some(error),

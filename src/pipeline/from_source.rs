@@ -237,8 +237,14 @@ impl<'a> FromSource<'a> {
         };
         let packages = plan.packages.iter().cloned().collect();
         let base = ReleaseRequest { packages, recommends: false, ..self.request.release.bare() };
-        let wanted =
-            ResolveRequest { python: &python, release: &base, has_shell: true, trim: TrimLevel::None, lock: None };
+        let wanted = ResolveRequest {
+            python: &python,
+            release: &base,
+            has_shell: true,
+            trim: TrimLevel::None,
+            base: None,
+            lock: None,
+        };
         let stack = self.stack.iter().cloned().chain([open.source.shown()]).collect();
         let inner = FromSource { stack, ..FromSource::new(wanted, platform, self.world) };
         resolve_and_open_with(wanted, platform, &inner, self.world)
@@ -258,7 +264,8 @@ impl<'a> FromSource<'a> {
             return Ok(Arc::clone(laid_out));
         }
         let wanted = AssembleRequest {
-            version: self.request.python.version,
+            base: None,
+            python: self.request.python.bare_python(),
             release: self.request.release,
             user_base,
             app: None,
@@ -271,8 +278,8 @@ impl<'a> FromSource<'a> {
         let assembly = assemble(&opened.lock, &opened.parts, &wanted, &self.world.store);
         let mut assembly = assembly.map_err(|error| Reason::Tree(error.into()))?;
         let mut stage = self.world.stages.stage();
-        let version = self.request.python.version;
-        let wanted = CompileRequest { bytecode, version, user_base, scripts: &[], app: None, started: None };
+        let python = self.request.python.bare_python();
+        let wanted = CompileRequest { bytecode, python, user_base, scripts: &[], app: None, started: None };
         let bench = Workbench { workshop: None, stage: &mut stage };
         let mut tree = std::mem::take(&mut assembly.tree);
         tree.nodes.retain(|path, _| !UNREAD.iter().any(|folder| path.as_str().contains(folder)));

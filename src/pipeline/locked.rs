@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{BuildError, Resolved, resolve, with_own_python};
+use super::{BuildError, Resolved, resolve, to_lock, with_own_python};
 use crate::model::digest::Digest;
 use crate::model::distribution_name::normalised;
 use crate::model::lock::{LockedWheel, Parcel, PlatformLock, WheelSource};
@@ -56,7 +56,9 @@ pub(crate) fn lock(request: &Request, locking: &Locking<'_>, world: &World) -> R
     let resolved = request.platforms.as_ref().try_map(|platform| {
         let mut preferring = request.clone();
         preferring.python.preferred = existing.as_ref().map(|file| pins(file, *platform, locking)).unwrap_or_default();
-        resolve(preferring.to_resolve(), *platform, world)
+        let mut resolved = resolve(preferring.to_resolve(*platform), *platform, world)?;
+        resolved.lock.base = to_lock(request, *platform);
+        Ok::<_, BuildError>(resolved)
     })?;
     let locks: Vec<&PlatformLock> = resolved.iter().map(|Resolved { lock, .. }| lock).collect();
     refuse_built(&locks)?;
@@ -126,7 +128,8 @@ pub(crate) fn check_lock(request: &Request, world: &World) -> Result<Outdated, B
     let Some(lock) = &request.lock else { return Ok(Outdated::default()) };
     let mut outdated = Outdated::default();
     for locked in &lock.file.platforms {
-        let current = resolve(ResolveRequest { lock: None, ..request.to_resolve() }, locked.platform, world)?;
+        let current =
+            resolve(ResolveRequest { lock: None, ..request.to_resolve(locked.platform) }, locked.platform, world)?;
         lock_step::add_newer(&mut outdated.newer, locked, &current.lock);
     }
     let urls: BTreeSet<String> = lock.file.platforms.iter().flat_map(lock_step::urls).collect();
@@ -194,7 +197,7 @@ fn locked_request(request: &Request, world: &World) -> Result<LockedRequest, Bui
 
 /// Returns the same without the inputs.
 fn without_inputs(request: &Request) -> LockedRequest {
-    let Request { python, release, trim, runtime, .. } = request;
+    let Request { python, release, base_image, trim, runtime, .. } = request;
     let mut with = release.packages.clone();
     with.sort();
     with.dedup();
@@ -203,6 +206,8 @@ fn without_inputs(request: &Request) -> LockedRequest {
         constraints: Vec::new(),
         python: python.version,
         base: release.name(),
+        base_image: base_image.as_ref().map(|base| base.source.to_string()),
+        no_base_packages: base_image.as_ref().is_some_and(|base| !base.uses_packages),
         with,
         recommends: release.recommends,
         shell: runtime.shell || runtime.entrypoint == Entrypoint::Shell,

@@ -2,6 +2,7 @@
 
 mod again;
 mod ahead;
+mod bases;
 mod failure;
 mod from_source;
 mod inputs;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::ahead::{Ahead, fetch_and_open, while_compressing};
+use self::bases::{OfBase, to_lock};
 use self::from_source::FromSource;
 use crate::model::copy::{Copied, CopyRequest};
 use crate::model::event::{Event, Listener};
@@ -70,8 +72,10 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     if let Some((image, receipt)) = key.and_then(|key| again::kept(&key, request, &world.store)) {
         return write(&image, &Tree::default(), receipt, request, world);
     }
-    let opened =
-        request.platforms.as_ref().try_map(|platform| resolve_and_open(request.to_resolve(), *platform, world))?;
+    let opened = request
+        .platforms
+        .as_ref()
+        .try_map(|platform| resolve_and_open(request.to_resolve(*platform), *platform, world))?;
     say("assembling and proving");
     let shares = opened.try_map(|opened| share(opened, request, world))?;
     let image = seal(&shares, &request.to_seal())?;
@@ -108,14 +112,16 @@ pub(crate) struct Opened {
     parts: Vec<Part>,
 }
 
-/// Returns the request with the Python of its release. It is read from the release's archive if it is only expected.
+/// Returns the request with the Python of its release or of its base image. It is read from the release's archive if it
+/// is only expected.
 /// Refuses a lock that was made for another request.
 pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
-    locked::refuse_other(request, world)?;
+    let request = bases::with_base(request, world)?;
+    locked::refuse_other(&request, world)?;
     if !request.python.is_expected {
-        return Ok(Cow::Borrowed(request));
+        return Ok(request);
     }
-    let mut request = request.clone();
+    let mut request = request.into_owned();
     if let Some(lock) = &request.lock {
         request.python.version = lock.file.request.python;
         request.python.is_expected = false;
@@ -191,19 +197,27 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
         || prove(&made, &mut stage, &request.to_prove(), world),
         || pack(&made.tree, &made.lock.requested(), request.pack, &world.store),
     );
-    Ok(Share { proof: proof?, layers: layers?, made })
+    let of_base = request.base_of(made.lock.platform).into_iter().flat_map(|base| base.image.layers.iter().cloned());
+    Ok(Share { proof: proof?, layers: of_base.chain(layers?).collect(), made })
 }
 
 /// Makes the contents of one platform's image. Afterwards, its tree is laid out on `stage`.
 fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> Result<Made, BuildError> {
     let Opened { lock, parts } = opened;
-    let assembly = assemble(&lock, &parts, &request.to_assemble(), &world.store)?;
+    let assembly = assemble(&lock, &parts, &request.to_assemble(lock.platform), &world.store)?;
     let requested = lock.requested();
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
-    let launch = launch(&programs, &request.to_launch())?;
+    let launch = launch(&programs, &request.to_launch(lock.platform))?;
     let slim = trim(&assembly, &lock, request.python.version, &request.trim, &world.store)?;
-    let compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
-    let workshop = workshop(lock.platform, request, world)?;
+    let mut compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
+    let workshop = match bases::workshop(lock.platform, request, world)? {
+        OfBase::None => workshop(lock.platform, request, world)?,
+        OfBase::Tree(tree) => Some(tree),
+        OfBase::Unusable => {
+            compiled.bytecode = Bytecode::None;
+            None
+        }
+    };
     let bench = Workbench { workshop: workshop.as_ref(), stage };
     let tree = while_compressing(&slim, &lock.requested(), request.pack, &world.store, || {
         compile(slim.clone(), &assembly, &compiled, bench, world)
@@ -217,12 +231,18 @@ fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> 
 /// architecture.
 fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Option<Tree>, BuildError> {
     let Some(host) = Architecture::of_host().map(|architecture| Platform { architecture }) else { return Ok(None) };
-    if host == platform || request.bytecode == Bytecode::None {
+    if host == platform || request.bytecode == Bytecode::None || !request.python.home.is_of_release() {
         return Ok(None);
     }
     let (python, release) = (request.python.bare(), request.release.bare());
-    let wanted =
-        ResolveRequest { python: &python, release: &release, has_shell: false, trim: request.trim.level, lock: None };
+    let wanted = ResolveRequest {
+        python: &python,
+        release: &release,
+        has_shell: false,
+        trim: request.trim.level,
+        base: None,
+        lock: None,
+    };
     let Opened { lock, parts } = match locked::workshop(request, host) {
         Some(lock) => open_locked(lock, world)?,
         None => resolve_and_open(wanted, host, world)?,
@@ -233,7 +253,8 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
         copies: &[],
         written_scripts: &[],
         volumes: &[],
-        ..request.to_assemble()
+        base: None,
+        ..request.to_assemble(host)
     };
     Ok(Some(assemble(&lock, &parts, &wanted, &world.store)?.tree))
 }
@@ -242,7 +263,7 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
 /// command if `command` is empty. If the image runs a script, `command` are its arguments. Returns the exit code.
 pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
     let request = &*with_own_python(request, world)?;
-    let opened = resolve_and_open(request.to_resolve(), *request.platforms.first(), world)?;
+    let opened = resolve_and_open(request.to_resolve(*request.platforms.first()), *request.platforms.first(), world)?;
     let mut stage = world.stages.stage();
     let made = make(opened, request, &mut stage, world)?;
     let is_script = request.app.as_ref().is_some_and(|app| app.script.is_some());

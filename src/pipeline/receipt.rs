@@ -7,8 +7,8 @@ use crate::model::image::{Image, PlatformImage};
 use crate::model::made::{Made, Share};
 use crate::model::non_empty::NonEmpty;
 use crate::model::reason::Removed;
-use crate::model::receipt::{PlatformReceipt, Receipt};
-use crate::model::request::Request;
+use crate::model::receipt::{BaseReceipt, PlatformReceipt, Receipt};
+use crate::model::request::{OnBase, Request};
 use crate::model::tree::Tree;
 use crate::steps::emit::named;
 
@@ -20,11 +20,11 @@ pub(super) fn of(image: &Image, shares: &NonEmpty<Share>, request: &Request) -> 
         digest: image.digest().0.prefixed(),
         destinations: named(image, &request.output.destinations),
         application: request.app.as_ref().map(AppRequest::extent),
-        platforms: platforms.map(|(image, share)| of_platform(image, share)).collect(),
+        platforms: platforms.map(|(image, share)| of_platform(image, share, request)).collect(),
     }
 }
 
-fn of_platform(image: &PlatformImage, share: &Share) -> PlatformReceipt {
+fn of_platform(image: &PlatformImage, share: &Share, request: &Request) -> PlatformReceipt {
     let Share { made: Made { lock, assembly, launch, tree }, layers, proof } = share;
     let mut hints: Vec<String> = lock.hints.iter().map(ToString::to_string).collect();
     hints.extend(assembly.notes.clone());
@@ -34,11 +34,22 @@ fn of_platform(image: &PlatformImage, share: &Share) -> PlatformReceipt {
         files_bytes: tree.size_bytes(),
         compressed_bytes: layers.iter().map(|layer| layer.size_bytes).sum(),
         layers: layers.clone(),
+        base: request.base_of(image.platform).map(of_base),
         bytes_by_origin: bytes_by_origin(tree),
         removed_bytes_by_reason: removed_bytes_by_reason(&assembly.tree, tree),
         checks: proof.clone(),
         entrypoint: launch.argv(),
         hints,
+    }
+}
+
+fn of_base(base: OnBase<'_>) -> BaseReceipt {
+    let layers = &base.image.layers;
+    BaseReceipt {
+        source: base.request.source.to_string(),
+        digest: base.image.digest.0.prefixed(),
+        layers: layers.len(),
+        compressed_bytes: layers.iter().map(|layer| layer.size_bytes).sum(),
     }
 }
 

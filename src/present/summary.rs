@@ -104,13 +104,20 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
     );
     let origins = receipt.bytes_by_origin.iter().map(|(origin, bytes)| (origin.as_str(), *bytes));
     section(&mut text, "files by origin", &by_size(origins), ORIGINS);
+    let (below, own) = receipt.layers.split_at(receipt.base.as_ref().map_or(0, |base| base.layers));
+    let title = receipt.base.as_ref().map(|base| format!("base image, {}", counted(base.layers, "layer")));
+    let of_base = title.iter().map(|title| (title.as_str(), below.iter().map(|layer| layer.files_bytes).sum()));
     let layers: Vec<(&str, u64)> =
-        receipt.layers.iter().map(|layer| (layer.title.as_str(), layer.files_bytes)).collect();
+        of_base.chain(own.iter().map(|layer| (layer.title.as_str(), layer.files_bytes))).collect();
     section(&mut text, "layers, from the bottom", &layers, layers.len());
     let removed = by_size(receipt.removed_bytes_by_reason.iter().map(|(reason, bytes)| (reason.words(), *bytes)));
     let total: u64 = removed.iter().map(|(_, bytes)| bytes).sum();
     if total > 0 {
         section(&mut text, &format!("left out, {} in total", megabytes(total)), &removed, removed.len());
+    }
+    if let Some(base) = &receipt.base {
+        let (own, all) = (megabytes(base.compressed_bytes), megabytes(receipt.compressed_bytes));
+        line(&mut text, "built on", &format!("{}, {own} of {all} compressed, {}", base.source, base.digest));
     }
     proof(&mut text, &receipt.checks);
     if !receipt.entrypoint.is_empty() {

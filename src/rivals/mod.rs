@@ -93,7 +93,11 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     let version = request.python.version;
     let requested = first.requested();
     let programs = Programs { scripts: &scripts, requested: &requested, tree: None };
-    let how = LaunchRequest { user_base: &wanted.user_base, runtime: &by_exec, ..request.to_launch() };
+    let how = LaunchRequest {
+        user_base: &wanted.user_base,
+        runtime: &by_exec,
+        ..request.to_launch(*request.platforms.first())
+    };
     let Launch { entrypoint, cmd, .. } = launch(&programs, &how)?;
     let entrypoint = dockerfile::with_interpreter(entrypoint, version);
     let lock = lock(resolved, request);
@@ -102,7 +106,7 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
 
 /// Resolves all platforms.
 fn resolve_all(request: &Request, world: &World) -> Result<NonEmpty<Resolved>, BuildError> {
-    request.platforms.as_ref().try_map(|platform| resolve(request.to_resolve(), *platform, world))
+    request.platforms.as_ref().try_map(|platform| resolve(request.to_resolve(*platform), *platform, world))
 }
 
 fn lock(resolved: NonEmpty<Resolved>, request: &Request) -> Lock {
@@ -114,7 +118,7 @@ fn lock(resolved: NonEmpty<Resolved>, request: &Request) -> Lock {
 /// Nothing is emitted.
 pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, RivalError> {
     let request = &*with_own_python(request, world)?;
-    let opened = resolve_and_open(request.to_resolve(), *request.platforms.first(), world)?;
+    let opened = resolve_and_open(request.to_resolve(*request.platforms.first()), *request.platforms.first(), world)?;
     let Share { made, layers, .. } = share(opened, request, world)?;
     let own = Own { lock: &made.lock, assembly: &made.assembly, tree: &made.tree, layers: &layers };
     Ok(Comparison {

@@ -7,6 +7,7 @@ pub(crate) mod emit;
 pub(crate) mod fetch;
 pub(crate) mod launch;
 pub(crate) mod lock;
+pub(crate) mod on_base;
 pub(crate) mod pack;
 pub(crate) mod prove;
 pub(crate) mod resolve;

@@ -271,7 +271,7 @@ fn what_cannot_be_a_dockerfile_is_refused_by_name() {
     error: cannot install with apt on `alpine:3.22`: alpine has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
 
     $ tool --from team/base:7
-    error: cannot find out the release of `team/base:7`: name it with `--base`, such as `--base debian:trixie`
+    error: cannot find out the release of `team/base:7`: name it with `--release`, such as `--release debian:trixie`
 
     $ tool --from ubuntu:22.04 --python 3.13
     error: cannot install python 3.13 on `ubuntu:22.04`: its `python3` has version 3.10

@@ -14,6 +14,7 @@ mod interrupt;
 mod limits;
 mod locks;
 mod mirrors;
+mod on_base;
 mod platforms;
 mod projects;
 mod push;

@@ -115,7 +115,7 @@ fn the_python_of_a_release_that_may_change_it_is_read_from_its_archive() {
     let refusal = world.refusal("tool --base debian:forky --python 3.12");
     assert!(refusal.contains("cannot find python 3.12 in debian's `forky`"), "{refusal}");
     assert!(refusal.contains("hint: `debian:forky` has python 3.15: leave out `--python`"), "{refusal}");
-    assert!(refusal.contains("hint: use `--base ubuntu:noble`, which has python 3.12"), "{refusal}");
+    assert!(refusal.contains("hint: use `--release ubuntu:noble`, which has python 3.12"), "{refusal}");
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn imports(name: &str, words: &[&str]) {
 
 fn old_pythons() {
     for base in ["ubuntu:jammy", "debian:bookworm"] {
-        imports("docopt", &["--base", base]);
+        imports("docopt", &["--release", base]);
     }
 }
 

@@ -91,7 +91,8 @@ fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
         succeeded(docker(&["rmi", &tag]));
         drop(own_builder);
         // Untrimmed, because `standard` strips symbols from extension modules.
-        let words = ["build", program, "--base", "debian:bookworm", "--trim", "none", "--no-verify", "-o", "dir:own"];
+        let words =
+            ["build", program, "--release", "debian:bookworm", "--trim", "none", "--no-verify", "-o", "dir:own"];
         succeeded(lath::run(home.path(), &words));
         let (mut lean, mut own) = (BTreeMap::new(), BTreeMap::new());
         files(&home.path().join("lean"), &home.path().join("lean"), &mut lean);

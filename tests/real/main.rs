@@ -22,6 +22,7 @@ mod locks;
 mod maintainer_scripts;
 mod needs;
 mod newer;
+mod on_base;
 mod programs;
 mod projects;
 mod proof;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         maintainer_scripts::trials(),
         engine::trials(),
         newer::trials(),
+        on_base::trials(),
         containers::trials(),
         dockerfile::trials(),
         compare::trials(),

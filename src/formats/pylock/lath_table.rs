@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
-use crate::model::lock::{LockedDeb, LockedRelease, WheelSource};
+use crate::model::lock::{LockedBase, LockedDeb, LockedRelease, WheelSource};
 use crate::model::lock_file::LockedRequest;
 use crate::model::reason::Why;
 
@@ -28,6 +28,9 @@ pub(crate) struct LockedPlatform {
     pub(crate) platform: String,
     #[serde(default)]
     pub(crate) releases: Vec<LockedRelease>,
+    /// The image that everything is added to.
+    #[serde(default)]
+    pub(crate) base: Option<LockedBase>,
     #[serde(default)]
     pub(crate) wheels: Vec<PlatformWheel>,
     #[serde(default)]

@@ -70,9 +70,10 @@ fn push_table(text: &mut String, table: &LathTable) {
             value => pair(text, &key, &value),
         }
     }
-    for LockedPlatform { platform, releases, wheels, debs, missing } in &table.platforms {
+    for LockedPlatform { platform, releases, base, wheels, debs, missing } in &table.platforms {
         text.push_str("\n[[tool.lath.platforms]]\n");
         pair(text, "platform", platform);
+        optional(text, "base", base.as_ref());
         list(text, "releases", releases);
         list(text, "wheels", wheels);
         list(text, "debs", debs);

@@ -21,6 +21,7 @@ use uv_resolver::{
 
 use crate::model::secret_text::without_credentials;
 use crate::outside::pypi::REQUESTS;
+use crate::outside::pypi::installed::Installed;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
@@ -83,6 +84,7 @@ type Waiting<K, V> = Mutex<BTreeMap<K, Receiver<V>>>;
 pub(super) struct Ahead<'a> {
     provider: &'a Provider<'a>,
     wheels: &'a WheelMetadata<'a>,
+    installed: &'a Installed,
     pages: Waiting<PackageName, PackageVersionsResult>,
     /// Keys: URLs.
     metadata: Waiting<String, WheelMetadataResult>,
@@ -98,6 +100,7 @@ impl<'a> Ahead<'a> {
     pub(super) fn new(
         provider: &'a Provider<'a>,
         wheels: &'a WheelMetadata<'a>,
+        installed: &'a Installed,
         expected: &[Expected],
     ) -> (Self, Questions) {
         let (mut pages, mut metadata) = (BTreeMap::new(), BTreeMap::new());
@@ -114,7 +117,7 @@ impl<'a> Ahead<'a> {
                 questions.metadata.push((dist, sender));
             }
         }
-        (Self { provider, wheels, pages: Mutex::new(pages), metadata: Mutex::new(metadata) }, questions)
+        (Self { provider, wheels, installed, pages: Mutex::new(pages), metadata: Mutex::new(metadata) }, questions)
     }
 }
 
@@ -169,7 +172,10 @@ impl ResolverProvider for Ahead<'_> {
     }
 
     async fn get_installed_metadata<'io>(&'io self, dist: &'io InstalledDist) -> WheelMetadataResult {
-        self.provider.get_installed_metadata(dist).await
+        match self.installed.metadata(dist) {
+            Some(metadata) => Ok(metadata),
+            None => self.provider.get_installed_metadata(dist).await,
+        }
     }
 
     /// The reporter is ignored, because progress is reported only for downloads.

@@ -116,6 +116,7 @@ mod tests {
 
     use testkit::{Fault, PyPi, Response, WheelBuilder};
 
+    use crate::model::python_home::PythonHome;
     use crate::model::request::{Indexes, Prereleases, PythonRequest};
     use crate::outside::http::{Bounds, Clients, Pace};
     use crate::outside::pypi::Pypi;
@@ -147,6 +148,7 @@ mod tests {
             clients: Clients::with_bounds(bounds),
         };
         let request = PythonRequest {
+            home: PythonHome::Release,
             version: "3.13".parse().unwrap(),
             is_expected: false,
             requirements: vec![requirement.into()],

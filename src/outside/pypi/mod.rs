@@ -9,6 +9,7 @@ mod foreign;
 mod hashes;
 mod indexes;
 mod inputs;
+mod installed;
 mod lookahead;
 mod metadata_entry;
 mod newer;
@@ -51,7 +52,7 @@ use uv_resolver::{
     Preference, Preferences, Prerelease, PrereleaseMode, PythonRequirement, ResolveError, Resolver,
     ResolverEnvironment, ResolverOutput,
 };
-use uv_types::{BuildContext as _, EmptyInstalledPackages, HashStrategy, RequestedRequirements};
+use uv_types::{BuildContext as _, HashStrategy, RequestedRequirements};
 
 use crate::model::all_indexes::AllIndexes;
 use crate::model::digest::Digest;
@@ -76,10 +77,11 @@ use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 pub(crate) use crate::outside::pypi::ahead::Expected;
 pub(crate) use crate::outside::pypi::inputs::Inputs;
+pub(crate) use crate::outside::pypi::installed::InstalledWheel;
 pub(crate) use crate::outside::pypi::project::{member_folder, read_project};
 pub(crate) use crate::outside::pypi::source_queue::{SourceFailure, SourceTexts, Sources};
 pub(crate) use crate::outside::pypi::sources::is_same_version;
-pub(crate) use crate::outside::pypi::target::System;
+pub(crate) use crate::outside::pypi::target::{System, SystemLibc};
 pub(crate) use crate::outside::pypi::wheels::{Answer, ChosenSource, DirectWheel, Place};
 
 /// The number of index pages and metadata files that are requested at once.
@@ -550,7 +552,7 @@ impl<'a> Resolve<'a> {
         PypiError::Resolve {
             what: what(request),
             python: request.version.to_string(),
-            platform: target.platform.to_string(),
+            platform: target.shown(),
             source: explanation.cause,
             advice: Box::new(explanation.advice),
         }
@@ -586,7 +588,7 @@ impl<'a> Resolve<'a> {
             context.build_options(),
             context.capabilities(),
         );
-        let (ahead, questions) = Ahead::new(&provider, &self.metadata, self.expected);
+        let (ahead, questions) = Ahead::new(&provider, &self.metadata, &target.installed, self.expected);
         let resolver = Resolver::new_custom_io(
             manifest,
             options,
@@ -601,7 +603,7 @@ impl<'a> Resolve<'a> {
             context.capabilities(),
             context.locations(),
             ahead,
-            EmptyInstalledPackages,
+            target.installed.clone(),
         );
         let outcome = {
             let (resolving, asking) =

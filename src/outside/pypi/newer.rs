@@ -128,8 +128,13 @@ impl Resolved<'_> {
             let DistFilename::WheelFilename(wheel) = name else { return None };
             newest_accepted(&*pythons(file)?, |python| {
                 let full = format!("{python}.0");
-                let system =
-                    System { platform: self.search.target.platform, python: &full, glibc: self.search.target.glibc };
+                let system = System {
+                    platform: self.search.target.platform,
+                    python: &full,
+                    libc: self.search.target.libc,
+                    installed: &[],
+                    is_image: false,
+                };
                 Target::new(system, python).is_ok_and(|target| wheel.is_compatible(&target.tags))
             })
         };

@@ -327,6 +327,7 @@ mod tests {
     use testkit::{Fault, PyPi, WheelBuilder};
 
     use super::*;
+    use crate::model::python_home::PythonHome;
     use crate::model::request::{Indexes, Prereleases, PythonRequest};
     use crate::outside::http::{Bounds, Clients};
     use crate::outside::pypi::Pypi;
@@ -343,6 +344,7 @@ mod tests {
             clients: Clients::with_bounds(Bounds { metadata_bytes: 1 << 20, ..Bounds::default() }),
         };
         let request = PythonRequest {
+            home: PythonHome::Release,
             version: "3.13".parse().unwrap(),
             is_expected: false,
             requirements: vec![requirement.into()],

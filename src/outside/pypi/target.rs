@@ -1,11 +1,15 @@
 //! Replaces the interpreter that uv would run: markers (PEP 508) and tags (PEP 425) of the image's Python.
 
+use std::fmt;
+
 use uv_pep440::Version;
 use uv_pep508::{MarkerEnvironment, MarkerEnvironmentBuilder};
 use uv_platform_tags::{Arch, Os, Tags, TagsOptions};
 
+use crate::model::base_image::LibcFamily;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::outside::pypi::Cause;
+use crate::outside::pypi::installed::{Installed, InstalledWheel};
 
 /// The base system of an image, as far as wheels depend on it.
 #[derive(Debug, Clone, Copy)]
@@ -13,13 +17,46 @@ pub(crate) struct System<'a> {
     pub(crate) platform: Platform,
     /// The exact version of its Python: `3.13.5`.
     pub(crate) python: &'a str,
-    pub(crate) glibc: (u16, u16),
+    pub(crate) libc: SystemLibc,
+    /// The distributions that it has.
+    pub(crate) installed: &'a [InstalledWheel],
+    /// Whether it is a base image, whose C library the user may not know.
+    pub(crate) is_image: bool,
+}
+
+/// The C library of a system, with the two numbers of its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SystemLibc {
+    pub(crate) family: LibcFamily,
+    pub(crate) version: (u16, u16),
+}
+
+impl SystemLibc {
+    pub(crate) fn glibc(version: (u16, u16)) -> Self {
+        Self { family: LibcFamily::Glibc, version }
+    }
+}
+
+impl fmt::Display for SystemLibc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (major, minor) = self.version;
+        match self.family {
+            LibcFamily::Glibc => write!(f, "glibc {major}.{minor}"),
+            LibcFamily::Musl => write!(f, "musl {major}.{minor}"),
+        }
+    }
 }
 
 #[cfg(test)]
 impl System<'_> {
     pub(crate) fn example() -> Self {
-        Self { platform: Platform { architecture: Architecture::Amd64 }, python: "3.13.5", glibc: (2, 41) }
+        Self {
+            platform: Platform { architecture: Architecture::Amd64 },
+            python: "3.13.5",
+            libc: SystemLibc::glibc((2, 41)),
+            installed: &[],
+            is_image: false,
+        }
     }
 }
 
@@ -28,13 +65,15 @@ pub(crate) struct Target {
     pub(crate) platform: Platform,
     pub(crate) markers: MarkerEnvironment,
     pub(crate) tags: Tags,
-    pub(crate) glibc: (u16, u16),
+    pub(crate) libc: SystemLibc,
+    pub(super) installed: Installed,
+    is_image: bool,
 }
 
 impl Target {
     /// Creates the target for CPython `version` of `system`.
     pub(crate) fn new(system: System<'_>, version: PythonVersion) -> Result<Self, Cause> {
-        let System { platform, python: full_version, glibc } = system;
+        let System { platform, python: full_version, libc, installed, is_image } = system;
         let short = version.to_string();
         let markers = MarkerEnvironment::try_from(MarkerEnvironmentBuilder {
             implementation_name: "cpython",
@@ -55,12 +94,24 @@ impl Target {
             Architecture::Amd64 => Arch::X86_64,
             Architecture::Arm64 => Arch::Aarch64,
         };
-        let os = Os::Manylinux { major: glibc.0, minor: glibc.1 };
+        let (major, minor) = libc.version;
+        let os = match libc.family {
+            LibcFamily::Glibc => Os::Manylinux { major, minor },
+            LibcFamily::Musl => Os::Musllinux { major, minor },
+        };
         let python = (version.major, version.minor);
         let options = TagsOptions { manylinux_compatible: true, is_cross: true, ..TagsOptions::default() };
         let tags =
             Tags::from_env(uv_platform_tags::Platform::new(os, architecture), python, "cpython", python, options)?;
-        Ok(Self { platform, markers, tags, glibc })
+        Ok(Self { platform, markers, tags, libc, installed: Installed::new(installed), is_image })
+    }
+
+    /// Returns the platform for an error, and the C library of a base image.
+    pub(crate) fn shown(&self) -> String {
+        match self.is_image {
+            true => format!("{} with {}", self.platform, self.libc),
+            false => self.platform.to_string(),
+        }
     }
 
     /// Returns the exact version of Python, without the mark of a pre-release, like pip compares it.
@@ -82,5 +133,15 @@ mod tests {
         let tags = target.tags.to_string();
         assert!(tags.contains("cp313-cp313-manylinux_2_41_aarch64"), "{tags}");
         assert!(!tags.contains("manylinux_2_42") && !tags.contains("x86_64"), "{tags}");
+    }
+
+    #[test]
+    fn a_system_with_musl_has_the_tags_of_musl() {
+        let libc = SystemLibc { family: LibcFamily::Musl, version: (1, 2) };
+        let target = Target::new(System { libc, ..System::example() }, "3.13".parse().unwrap()).unwrap();
+        let tags = target.tags.to_string();
+        assert!(tags.contains("cp313-cp313-musllinux_1_2_x86_64") && tags.contains("musllinux_1_0"), "{tags}");
+        assert!(!tags.contains("manylinux") && !tags.contains("musllinux_1_3"), "{tags}");
+        assert_eq!(libc.to_string(), "musl 1.2");
     }
 }

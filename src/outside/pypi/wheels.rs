@@ -294,6 +294,7 @@ mod tests {
     use testkit::{PyPi, WheelBuilder};
 
     use crate::model::platform::PythonVersion;
+    use crate::model::python_home::PythonHome;
     use crate::model::request::{Indexes, Prereleases, PythonRequest};
     use crate::outside::pypi::Pypi;
 
@@ -316,6 +317,7 @@ mod tests {
         };
         let version = PythonVersion { major: 3, minor: 13 };
         let request = PythonRequest {
+            home: PythonHome::Release,
             version,
             is_expected: false,
             requirements: vec!["tool".into()],

@@ -16,7 +16,7 @@ impl Registry {
     /// server may give a token with fewer rights than were requested.
     pub(crate) fn check_push(&self, image: &ImageReference) -> Result<(), RegistryError> {
         let access = self.pushing(image, Task::CheckPush { repository: image.name() });
-        self.runtime.block_on(async {
+        self.block_on(async {
             let address = with_retries(&*self.listener, || self.begin_nothing(&access)).await?;
             // Registries forget an upload that is not continued, so it does no harm if this fails.
             if let Some(address) = address {
@@ -40,7 +40,7 @@ impl Registry {
     pub(crate) fn pushed_manifest(&self, image: &ImageReference) -> Result<Option<BlobDigest>, RegistryError> {
         let access = self.pushing(image, Task::FetchManifest { image: image.to_string() });
         let found = with_retries(&*self.listener, || self.find_manifest_once(&access, image));
-        match self.runtime.block_on(found) {
+        match self.block_on(found) {
             Err(RegistryError::Missing { .. }) => Ok(None),
             found => found.map(Some),
         }

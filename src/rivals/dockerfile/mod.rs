@@ -468,6 +468,7 @@ mod tests {
             debs: Vec::new(),
             hints: Vec::new(),
             releases: Vec::new(),
+            base: None,
         };
         let lock =
             Lock { python: request.python.version, base: request.release.clone(), platforms: NonEmpty::of(half) };

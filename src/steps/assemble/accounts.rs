@@ -75,6 +75,60 @@ pub(super) fn write(
     Ok(numbers)
 }
 
+/// Adds the accounts of `packages` to the files of a base image, which stay as they are if they have all. Returns the
+/// numbers of all users.
+pub(super) fn add(
+    tree: &mut Tree,
+    packages: &[Account],
+    store: &Store,
+) -> Result<BTreeMap<String, u32>, AssembleError> {
+    let Some(mut passwd) = text(tree, "/etc/passwd", store)? else { return write(tree, packages, store) };
+    let mut group = text(tree, "/etc/group", store)?.unwrap_or_default();
+    let mut numbers = numbers(&passwd);
+    let mut taken: BTreeSet<u32> = numbers.values().chain(self::numbers(&group).values()).copied().collect();
+    let (mut users, mut groups) = (String::new(), String::new());
+    for Account { name, home, creates_home } in packages {
+        let has_group = self::numbers(&group).contains_key(name);
+        if numbers.contains_key(name) || (home.is_none() && has_group) {
+            continue;
+        }
+        let id = (FIRST_SYSTEM_ID + 1..).find(|id| taken.insert(*id)).unwrap_or(USER);
+        let group_id = self::numbers(&group).get(name).copied().unwrap_or(id);
+        if !has_group {
+            groups.push_str(&format!("{name}:x:{id}:\n"));
+        }
+        let Some(home) = home else { continue };
+        users.push_str(&format!("{name}:x:{id}:{group_id}::{home}:{NOLOGIN}\n"));
+        numbers.insert(name.clone(), id);
+        let path = ImagePath::parse(home)?;
+        if *creates_home && !tree.nodes.contains_key(&path) {
+            tree.insert(path, Node { owner: id, ..Node::directory(Origin::Lath) });
+        }
+    }
+    for (path, text, more) in [("/etc/passwd", &mut passwd, users), ("/etc/group", &mut group, groups)] {
+        if !more.is_empty() {
+            let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+            write_text(tree, path, &format!("{text}{end}{more}"), store)?;
+        }
+    }
+    Ok(numbers)
+}
+
+/// Returns the text of a file of the tree.
+fn text(tree: &Tree, path: &str, store: &Store) -> Result<Option<String>, AssembleError> {
+    let Some(digest) = tree.find(path).and_then(|(_, node)| node.digest()) else { return Ok(None) };
+    Ok(Some(String::from_utf8_lossy(&store.read(digest)?).into_owned()))
+}
+
+/// Returns the numbers of the names in `/etc/passwd` or `/etc/group` (passwd(5), group(5)).
+fn numbers(text: &str) -> BTreeMap<String, u32> {
+    let number = |line: &str| {
+        let mut fields = line.split(':');
+        Some((fields.next()?.to_owned(), fields.nth(1)?.parse().ok()?))
+    };
+    text.lines().filter_map(number).collect()
+}
+
 /// Returns whether every image has a user or group of this name.
 pub(super) fn is_standard(name: &str) -> bool {
     name == "root"
@@ -161,6 +215,37 @@ mod tests {
                 account("x", Some("/var/lib/x"), true)
             ]
         );
+    }
+
+    #[test]
+    fn accounts_are_added_to_those_of_a_base_and_no_line_of_it_changes() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        let mut tree = Tree::default();
+        let put = |tree: &mut Tree, path: &str, text: &str| {
+            let node = Node::file(store.put(text.as_bytes()).unwrap(), text.len() as u64, 0o644, Origin::Base);
+            tree.insert(ImagePath::parse(path).unwrap(), node);
+        };
+        put(&mut tree, "/etc/passwd", "root:x:0:0::/root:/bin/bash\nold:x:101:101::/:/bin/sh");
+        put(&mut tree, "/etc/group", "root:x:0:\nold:x:101:\nssl:x:102:\n");
+        let before = tree.clone();
+        add(&mut tree, &[account("old", Some("/"), true), account("ssl", None, false)], &store).unwrap();
+        assert_eq!(tree, before);
+        let more = [account("ssl", Some("/nonexistent"), false), account("new", Some("/var/lib/new"), true)];
+        let numbers = add(&mut tree, &more, &store).unwrap();
+        let text =
+            |path: &str| String::from_utf8(store.read(tree.find(path).unwrap().1.digest().unwrap()).unwrap()).unwrap();
+        insta::assert_snapshot!(text("/etc/passwd") + &text("/etc/group"), @"
+        root:x:0:0::/root:/bin/bash
+        old:x:101:101::/:/bin/sh
+        ssl:x:103:102::/nonexistent:/usr/sbin/nologin
+        new:x:104:104::/var/lib/new:/usr/sbin/nologin
+        root:x:0:
+        old:x:101:
+        ssl:x:102:
+        new:x:104:
+        ");
+        assert_eq!((numbers["new"], tree.find("/var/lib/new").unwrap().1.owner), (104, 104));
     }
 
     #[test]

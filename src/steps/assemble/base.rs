@@ -1,9 +1,10 @@
 //! The files that every image needs: links, accounts, certificates, and the setup by which Python finds the user base.
 
 use super::accounts::USER;
-use super::{AssembleError, write_bytes, write_text};
+use super::{AssembleError, on_base, write_bytes, write_text};
 use crate::catalog::releases::{self, Release};
 use crate::model::image_path::{ImagePath, MERGED};
+use crate::model::python_home::PythonHome;
 use crate::model::request::{AssembleRequest, Distribution};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::Store;
@@ -44,7 +45,15 @@ pub(super) fn lay_ground(tree: &mut Tree, request: &AssembleRequest<'_>) -> Resu
 
 /// Writes the files that maintainer scripts and an installer would have written, if no package contains them.
 pub(super) fn write(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -> Result<(), AssembleError> {
-    write_text(tree, "/etc/nsswitch.conf", NSSWITCH, store)?;
+    if request.base.is_none_or(|base| base.image.found.ca_bundle.is_none()) {
+        write_certificates(tree, store)?;
+    }
+    if request.base.is_some() && !request.python.home.is_of_release() {
+        return write_python(tree, request, store);
+    }
+    if request.base.is_none() || tree.find("/etc/nsswitch.conf").is_none() {
+        write_text(tree, "/etc/nsswitch.conf", NSSWITCH, store)?;
+    }
     if tree.find("/etc/os-release").is_none() {
         write_text(tree, "/usr/lib/os-release", &os_release(request), store)?;
         tree.insert(ImagePath::parse("/etc/os-release")?, Node::link("../usr/lib/os-release", Origin::Lath));
@@ -56,9 +65,10 @@ pub(super) fn write(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Stor
     if tree.find("/usr/sbin/ldconfig.real").is_some() {
         tree.insert(ImagePath::parse("/usr/sbin/ldconfig")?, Node::link("ldconfig.real", Origin::Lath));
     }
-    write_certificates(tree, store)?;
     link_where_missing(tree, "/etc/localtime", "/usr/share/zoneinfo/Etc/UTC")?;
-    write_text(tree, "/etc/timezone", "Etc/UTC\n", store)?;
+    if request.base.is_none() || tree.find("/etc/timezone").is_none() {
+        write_text(tree, "/etc/timezone", "Etc/UTC\n", store)?;
+    }
     write_python(tree, request, store)
 }
 
@@ -141,12 +151,14 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
 /// Writes the links to the interpreter and a path file. With the path file, Python finds the user base even if the
 /// environment is cleared.
 fn write_python(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -> Result<(), AssembleError> {
-    let version = request.version;
-    link_where_missing(tree, "/usr/bin/python3", &version.interpreter())?;
-    // Scripts of users and of other programs begin with `#!/usr/bin/env python3`, or call `python`.
-    link_where_missing(tree, "/usr/bin/python", "/usr/bin/python3")?;
+    let (version, program) = (request.python.version, request.python.program());
+    if request.python.home.is_of_release() {
+        link_where_missing(tree, "/usr/bin/python3", &program)?;
+        // Scripts of users and of other programs begin with `#!/usr/bin/env python3`, or call `python`.
+        link_where_missing(tree, "/usr/bin/python", "/usr/bin/python3")?;
+    }
     if tree.find("/usr/bin/env").is_none() {
-        let text = format!("#!{} -IS\n{ENV}", version.interpreter());
+        let text = format!("#!{program} -IS\n{ENV}");
         write_bytes(tree, "/usr/bin/env", text.as_bytes(), 0o755, store)?;
     }
     let base = request.user_base;
@@ -162,7 +174,24 @@ fn write_python(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -
          (setattr(site, 'USER_BASE', '{base}'), setattr(site, 'USER_SITE', '{site}')); \
          '{site}' in sys.path or site.addsitedir('{site}')\n"
     );
-    write_text(tree, "/usr/lib/python3/dist-packages/lath.pth", &text, store)
+    let PythonHome::Image { sites, .. } = request.python.home else {
+        return write_text(tree, "/usr/lib/python3/dist-packages/lath.pth", &text, store);
+    };
+    let Some(first) = sites.first() else { return Ok(()) };
+    let text = before_sites(&text, &site, first);
+    let folder = on_base::landing(tree, first)?;
+    write_text(tree, &format!("{folder}/lath.pth"), &text, store)
+}
+
+/// Returns the line of a path file that adds the user site before the distributions of a base image, so that those of
+/// the user site hide them, as they do if the environment names the user base.
+fn before_sites(line: &str, site: &str, first: &str) -> String {
+    let line = line.trim_end();
+    format!(
+        "{line}; _at = sys.path.index('{first}') if '{first}' in sys.path else len(sys.path); \
+         _own = sys.path.index('{site}') if '{site}' in sys.path else len(sys.path); \
+         sys.path[_at:] = sys.path[_own:] + sys.path[_at:_own] if _at < _own else sys.path[_at:]\n"
+    )
 }
 
 #[cfg(test)]
@@ -174,7 +203,7 @@ mod tests {
     fn identity(distribution: Distribution, suite: &str) -> String {
         let mut request = Request::example();
         (request.release.distribution, request.release.suite) = (distribution, suite.to_owned());
-        let text = os_release(&request.to_assemble());
+        let text = os_release(&request.to_assemble(*request.platforms.first()));
         let lines =
             text.lines().filter(|line| ["PRETTY", "VERSION", "ID="].iter().any(|start| line.starts_with(start)));
         lines.collect::<Vec<&str>>().join("\n")

@@ -174,7 +174,7 @@ pub(super) fn make(tree: &mut Tree, changes: &[(Change, Origin)], accounts: &BTr
             Change::Link { path, target } => add(tree, path, Node::link(target.clone(), origin.clone())),
             Change::Mode { path, mode } => {
                 let Some((path, _)) = tree.find(path) else { continue };
-                let Some(node) = tree.nodes.get_mut(&path) else { continue };
+                let Some(node) = tree.nodes.get_mut(&path).filter(|node| node.origin != Origin::Base) else { continue };
                 let bits = if node.kind == Kind::Directory { 0o3777 } else { 0o777 };
                 node.mode |= mode & bits;
             }
@@ -182,6 +182,7 @@ pub(super) fn make(tree: &mut Tree, changes: &[(Change, Origin)], accounts: &BTr
                 let Some((path, _)) = tree.find(path) else { continue };
                 if let (Some(node), Some(id)) = (tree.nodes.get_mut(&path), accounts.get(user))
                     && node.kind == Kind::Directory
+                    && node.origin != Origin::Base
                 {
                     node.owner = *id;
                 }

@@ -10,6 +10,7 @@ mod debs;
 mod key_store;
 mod loader;
 mod odbc;
+mod on_base;
 mod programs;
 mod scripts;
 mod shell;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use self::debs::Conflicts;
+use self::scripts::Scripts;
 use self::wheels::Target;
 use crate::model::assembly::Assembly;
 use crate::model::facts::ElfFault;
@@ -29,6 +31,7 @@ use crate::model::hint::Hints;
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::PlatformLock;
 use crate::model::part::{Part, PartContents};
+use crate::model::platform::Architecture;
 use crate::model::request::AssembleRequest;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::facts::Kept;
@@ -73,7 +76,10 @@ pub(crate) fn assemble(
     store: &Store,
 ) -> Result<Assembly, AssembleError> {
     let mut assembly = Assembly::default();
-    base::lay_ground(&mut assembly.tree, request)?;
+    match request.base {
+        None => base::lay_ground(&mut assembly.tree, request)?,
+        Some(base) => on_base::lay_ground(&mut assembly, base, request)?,
+    }
     let mut wheels = Vec::new();
     let mut conflicts = Conflicts::of(parts);
     for part in parts {
@@ -88,7 +94,7 @@ pub(crate) fn assemble(
     let mut scripts = scripts::read(parts, &assembly.tree);
     // Requested distributions come last, so that their files win over files of others at the same path.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
-    let target = Target { lock, version: request.version, user_base: request.user_base };
+    let target = Target { lock, python: request.python, user_base: request.user_base };
     for (origin, wheel) in &wheels {
         wheels::place(wheel, origin, &target, &mut assembly, store).map_err(of(origin))?;
         assembly.notes.extend(wheels::record_faults(origin, wheel));
@@ -98,21 +104,35 @@ pub(crate) fn assemble(
     }
     assembly.notes.extend(scripts.notes(&assembly.tree));
     assembly.notes.extend(conflicts.notes());
-    assembly.notes.extend(wheels::overlaps(&wheels, request.user_base, request.version));
+    assembly.notes.extend(wheels::overlaps(&wheels, request.user_base, request.python.version));
     alternatives::link(&mut assembly.tree, &scripts.alternatives)?;
     base::write(&mut assembly.tree, request, store)?;
-    let accounts = accounts::write(&mut assembly.tree, &scripts.accounts, store)?;
-    changes::make(&mut assembly.tree, &scripts.changes, &accounts);
-    odbc::register(&mut assembly.tree, &scripts.drivers, store)?;
-    key_store::write(&mut assembly.tree, store)?;
-    let unknown = caches::write(&mut assembly.tree, lock.platform.architecture, store)?;
-    assembly.notes.extend(caches::note(&unknown));
-    loader::write_cache(&mut assembly, lock.platform.architecture, store)?;
+    if request.base.is_none() || !lock.debs.is_empty() {
+        configure(&scripts, &mut assembly, lock.platform.architecture, request, store)?;
+    }
+    if let Some(base) = request.base {
+        let notes = on_base::restore(&mut assembly.tree, base);
+        assembly.notes.extend(notes);
+    }
+    add_files_of_user(&mut assembly, request, store)?;
+    assembly.programs = programs::programs(lock, parts);
+    assembly.scripts.sort();
+    assembly.scripts.dedup_by(|one, other| one.name == other.name);
+    check_parents(&assembly.tree)?;
+    Ok(assembly)
+}
+
+/// Adds the files of the user, and the directories that the image starts with.
+fn add_files_of_user(
+    assembly: &mut Assembly,
+    request: &AssembleRequest<'_>,
+    store: &Store,
+) -> Result<(), AssembleError> {
     for copied in request.copies {
-        users::copy(copied, &mut assembly, store)?;
+        users::copy(copied, assembly, store)?;
     }
     if let Some(app) = request.app {
-        users::place_application(app, &mut assembly, store)?;
+        users::place_application(app, assembly, store)?;
     }
     users::make_volumes(request.volumes, request.owner, &mut assembly.tree);
     if let Some(workdir) = request.workdir
@@ -121,11 +141,30 @@ pub(crate) fn assemble(
         // An engine would create it, but it cannot if the root file system is read-only.
         assembly.tree.insert(workdir.clone(), Node::directory(Origin::Lath));
     }
-    assembly.programs = programs::programs(lock, parts);
-    assembly.scripts.sort();
-    assembly.scripts.dedup_by(|one, other| one.name == other.name);
-    check_parents(&assembly.tree)?;
-    Ok(assembly)
+    Ok(())
+}
+
+/// Makes the results of the packages' maintainer scripts.
+fn configure(
+    scripts: &Scripts,
+    assembly: &mut Assembly,
+    architecture: Architecture,
+    request: &AssembleRequest<'_>,
+    store: &Store,
+) -> Result<(), AssembleError> {
+    let accounts = match request.base {
+        None => accounts::write(&mut assembly.tree, &scripts.accounts, store)?,
+        Some(_) => accounts::add(&mut assembly.tree, &scripts.accounts, store)?,
+    };
+    changes::make(&mut assembly.tree, &scripts.changes, &accounts);
+    odbc::register(&mut assembly.tree, &scripts.drivers, store)?;
+    key_store::write(&mut assembly.tree, store)?;
+    let unknown = caches::write(&mut assembly.tree, architecture, store)?;
+    assembly.notes.extend(caches::note(&unknown));
+    if request.base.is_none_or(|base| on_base::needs_loader_cache(&assembly.tree, base)) {
+        loader::write_cache(assembly, architecture, store)?;
+    }
+    Ok(())
 }
 
 /// Names the parcel whose path is of no use.

@@ -14,6 +14,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
 use crate::model::part::{ConsoleScript, PartEntry, RecordFault, RecordFaultKind, WheelPart};
 use crate::model::platform::PythonVersion;
+use crate::model::python_home::Python;
 use crate::model::request::WrittenScript;
 use crate::model::source::BuiltFrom;
 use crate::model::tree::{Kind, Node, Origin};
@@ -24,7 +25,7 @@ use crate::outside::store::{Store, StoreError};
 /// The image into which wheels are placed.
 pub(super) struct Target<'a> {
     pub(super) lock: &'a PlatformLock,
-    pub(super) version: PythonVersion,
+    pub(super) python: Python<'a>,
     pub(super) user_base: &'a UserBase,
 }
 
@@ -37,8 +38,8 @@ pub(super) fn place(
     store: &Store,
 ) -> Result<(), AssembleError> {
     let Origin::Wheel { name, .. } = origin else { return Ok(()) };
-    let Target { lock, version, user_base: base } = *target;
-    let interpreter = version.interpreter();
+    let Target { lock, python, user_base: base } = *target;
+    let (version, interpreter) = (python.version, python.program());
     let locked = lock.wheels.iter().find(|locked| locked.name == *name);
     let site = base.site(version);
     put_all(&wheel.site, &site, origin, assembly)?;
@@ -98,7 +99,7 @@ pub(super) fn write_script(
         return Err(AssembleError::Script { name: name.clone(), origin: node.origin.clone() });
     }
     let entry_point = ConsoleScript { name: name.clone(), module: module.clone(), attribute: function.clone() };
-    let text = script_text(&entry_point, &target.version.interpreter());
+    let text = script_text(&entry_point, &target.python.program());
     write_bytes(&mut assembly.tree, path.as_str(), text.as_bytes(), 0o755, store)?;
     assembly.scripts.push(InstalledScript {
         name: name.clone(),

@@ -7,7 +7,7 @@ use fs_err as fs;
 
 use super::error::CompileError;
 use crate::model::image_path::ImagePath;
-use crate::model::platform::PythonVersion;
+use crate::model::python_home::Python;
 use crate::outside::sandbox::open_written;
 use crate::outside::sandbox::{Job, Sandbox};
 use crate::outside::stage::Shown;
@@ -22,7 +22,7 @@ const IMAGE: &str = "/run/lath-image";
 pub(super) struct Trees<'a> {
     pub(super) home: Shown<'a>,
     pub(super) image: Shown<'a>,
-    pub(super) version: PythonVersion,
+    pub(super) python: Python<'a>,
 }
 
 /// Compiles `paths`. Returns the size of each file's bytecode in bytes, or `None` if it cannot be compiled. The bytecode
@@ -35,7 +35,7 @@ pub(super) fn drive(
 ) -> Result<Vec<Option<u64>>, CompileError> {
     fs::write(work.join("files.json"), serde_json::to_vec(paths)?).map_err(CompileError::Folder)?;
     // Without `site`, the process contains only the objects of the interpreter itself.
-    let argv = [trees.version.interpreter(), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned(), IMAGE.to_owned()];
+    let argv = [trees.python.program(), "-S".to_owned(), "-c".to_owned(), DRIVER.to_owned(), IMAGE.to_owned()];
     let env = [("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("HOME", "/home/app"), ("LANG", "C.UTF-8")];
     // The driver reads only sources of the image.
     let sources = trees.image.files.into_iter().filter(|(_, path)| path.ends_with(".py"));

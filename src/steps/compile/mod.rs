@@ -24,6 +24,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::launch::Started;
 use crate::model::modules::Modules;
 use crate::model::platform::{Architecture, PythonVersion};
+use crate::model::python_home::Python;
 use crate::model::reason::Kept;
 use crate::model::request::{Bytecode, CompileRequest};
 use crate::model::start_up::{EntryPoint, start_up_files};
@@ -56,8 +57,8 @@ struct Finished {
 
 /// The place where Python compiles.
 pub(crate) struct Workbench<'a> {
-    /// A tree of the same release whose Python runs on this machine. It is needed if the image's own Python does not run
-    /// here.
+    /// A tree of the same release, or of the same base image, whose Python runs on this machine. It is needed if the
+    /// image's own Python does not run here.
     pub(crate) workshop: Option<&'a Tree>,
     /// The stage on which the image's tree is laid out. It contains the tree afterwards.
     pub(crate) stage: &'a mut Stage,
@@ -92,22 +93,28 @@ pub(crate) fn compile(
         }
     };
     let reason = job.reason();
-    insert(&mut slim, finished.compiled.iter(), request.version, &reason);
+    insert(&mut slim, finished.compiled.iter(), request.python.version, &reason);
     Ok(slim)
 }
 
 /// Adds bytecode next to its sources.
 fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, version: PythonVersion, reason: &Kept) {
-    let tag = format!("cpython-{}{}", version.major, version.minor);
     for one in compiled {
         let Some(source) = tree.nodes.get(&one.source) else { continue };
-        let Some(directory) = one.source.parent() else { continue };
-        let stem = one.source.file_name().trim_end_matches(".py");
-        let Ok(path) = directory.join(&format!("__pycache__/{stem}.{tag}.pyc")) else { continue };
+        let Some(path) = bytecode_path(&one.source, version) else { continue };
+        // Bytecode of a module of the base image is no part of that image.
+        let origin = if source.origin == Origin::Base { Origin::Lath } else { source.origin.clone() };
         let reason = if one.is_of_application { Kept::ApplicationBytecode } else { reason.clone() };
-        let node = Node { kept: Some(reason), ..Node::file(one.digest, one.size_bytes, 0o644, source.origin.clone()) };
+        let node = Node { kept: Some(reason), ..Node::file(one.digest, one.size_bytes, 0o644, origin) };
         tree.insert(path, node);
     }
+}
+
+/// Returns the path of a module's bytecode (PEP 3147).
+fn bytecode_path(source: &ImagePath, version: PythonVersion) -> Option<ImagePath> {
+    let tag = format!("cpython-{}{}", version.major, version.minor);
+    let stem = source.file_name().trim_end_matches(".py");
+    source.parent()?.join(&format!("__pycache__/{stem}.{tag}.pyc")).ok()
 }
 
 /// Returns the entry points of the scripts to start. These are the scripts of requested
@@ -172,7 +179,7 @@ struct Compilation<'a> {
     slim: &'a Tree,
     assembly: &'a Assembly,
     workshop: Option<&'a Tree>,
-    version: PythonVersion,
+    python: Python<'a>,
     bytecode: Bytecode,
     /// The folder of the distributions.
     site: String,
@@ -195,8 +202,8 @@ impl<'a> Compilation<'a> {
         workshop: Option<&'a Tree>,
         world: &'a World,
     ) -> Self {
-        let version = request.version;
-        let site = request.user_base.site(version);
+        let python = request.python;
+        let site = request.user_base.site(python.version);
         let mut entry_points = entry_points(assembly, request);
         let modules = importable(slim, assembly, &site).into_iter();
         entry_points.extend(modules.map(|module| EntryPoint { module, function: None }));
@@ -209,7 +216,7 @@ impl<'a> Compilation<'a> {
         entry_points.sort_unstable();
         entry_points.dedup();
         let (bytecode, app) = (request.bytecode, request.app);
-        Self { slim, assembly, workshop, version, bytecode, site, entry_points, app, started, world }
+        Self { slim, assembly, workshop, python, bytecode, site, entry_points, app, started, world }
     }
 
     fn reason(&self) -> Kept {
@@ -218,7 +225,7 @@ impl<'a> Compilation<'a> {
 
     /// Returns a key for the task that does not depend on the contents of the files.
     fn question(&self) -> Digest {
-        let python = self.workshop.unwrap_or(self.slim).find(&self.version.interpreter());
+        let python = self.workshop.unwrap_or(self.slim).find(&self.python.program());
         Digest::of_key(&Question {
             all: self.bytecode == Bytecode::All,
             site: &self.site,
@@ -247,7 +254,21 @@ impl<'a> Compilation<'a> {
 
     /// Returns the files that get bytecode, and whether only the application loads them.
     fn files(&self) -> Result<BTreeMap<ImagePath, bool>, StoreError> {
-        let modules = Modules::new(self.slim, self.version, self.site.clone()).with_application(self.app);
+        let mut files = self.wanted_files()?;
+        files.retain(|path, _| !self.is_compiled_in_base(path));
+        Ok(files)
+    }
+
+    /// Returns whether the base image has the bytecode of a module, or is not to get the bytecode of all its modules.
+    fn is_compiled_in_base(&self, source: &ImagePath) -> bool {
+        let is_of_base = self.slim.nodes.get(source).is_some_and(|node| node.origin == Origin::Base);
+        let there = bytecode_path(source, self.python.version);
+        is_of_base && (self.bytecode == Bytecode::All || there.is_none_or(|path| self.slim.nodes.contains_key(&path)))
+    }
+
+    /// Returns the files that the request wants to be compiled.
+    fn wanted_files(&self) -> Result<BTreeMap<ImagePath, bool>, StoreError> {
+        let modules = Modules::new(self.slim, self.python, self.site.clone()).with_application(self.app);
         if self.bytecode == Bytecode::All {
             return Ok(modules.all_files().map(|path| (path.clone(), false)).collect());
         }
@@ -325,7 +346,7 @@ impl<'a> Compilation<'a> {
         fs::create_dir(desk.join("work")).map_err(CompileError::Folder)?;
         // Python itself also starts faster with bytecode.
         let mut tree = self.slim.clone();
-        insert(&mut tree, compiled.iter(), self.version, &self.reason());
+        insert(&mut tree, compiled.iter(), self.python.version, &self.reason());
         let image = stage.show(&tree)?;
         let workshop = desk.join("workshop");
         let home = match self.workshop {
@@ -336,7 +357,7 @@ impl<'a> Compilation<'a> {
                 Shown { root: &workshop, files: Vec::new() }
             }
         };
-        drive(Trees { home, image, version: self.version }, new, &desk.join("work"), &self.world.sandbox)
+        drive(Trees { home, image, python: self.python }, new, &desk.join("work"), &self.world.sandbox)
     }
 
     /// Puts the bytecode of the files `new` into the store, as the driver wrote it into the folder `desk`.

@@ -21,7 +21,7 @@ use fs_err as fs;
 use thiserror::Error;
 
 use self::archive::Form;
-pub(crate) use self::contents::{Blob, Bytes, Contents, OnePlatform};
+pub(crate) use self::contents::{Base, Blob, Bytes, Contents, OnePlatform};
 use self::daemon::Loading;
 use self::directory::StagedDirectory;
 use self::document::StagedDocument;
@@ -146,7 +146,8 @@ pub(crate) fn emit(
     world: &World,
 ) -> Result<(), EmitError> {
     let receipt = request.metadata_file.as_deref().map(|path| Receipt { path, text: metadata });
-    let source = Source { contents: Contents::of(image, None), tree: Some(tree) };
+    let base = image.base.as_ref().map(|source| Base { source, world });
+    let source = Source { contents: Contents::of(image, base), tree: Some(tree) };
     write(&source, &request.destinations, receipt, world)
 }
 

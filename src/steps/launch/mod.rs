@@ -48,7 +48,7 @@ pub(crate) fn launch(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Re
         entrypoint,
         cmd,
         user: runtime.user.clone(),
-        workdir: request.workdir().cloned(),
+        workdir: request.workdir(),
         healthcheck: healthcheck.unwrap_or_default(),
         started,
         env,
@@ -72,28 +72,40 @@ pub(crate) fn zone_warning(launch: &Launch, tree: &Tree) -> Option<String> {
 
 /// Returns the variables as `NAME=VALUE`. The user's own have priority over lath's.
 fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
-    let LaunchRequest { user_base, runtime, app, .. } = request;
-    let path = user_base.bin() + ":/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+    let LaunchRequest { base, user_base, runtime, app, .. } = request;
+    let of_base = |name: &str| base.as_ref().and_then(|base| base.image.found.variable(name));
+    let folders = of_base("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
+    let path = format!("{}:{folders}", user_base.bin());
+    let home = base.and_then(|base| base.home());
     let mut own = vec![
         // If a user is not in the image's `/etc/passwd`, an engine sets HOME to the root directory, which is not
         // writable.
-        ("HOME", "/home/app".to_owned()),
-        ("LANG", "C.UTF-8".to_owned()),
+        ("HOME", home.unwrap_or_else(|| "/home/app".to_owned())),
+        ("LANG", of_base("LANG").unwrap_or("C.UTF-8").to_owned()),
         ("PATH", path),
         ("PYTHONUSERBASE", user_base.to_string()),
     ];
-    if !["0", "root"].contains(&runtime.uid()) {
+    let keeps_user = base.is_some_and(|base| base.keeps_user());
+    if !["0", "root"].contains(&runtime.uid()) && !keeps_user {
         // A user that is not in `/etc/passwd` has no name, but `getpass.getuser()` reads this variable first.
         own.push(("USER", "app".to_owned()));
     }
     if let Some(app) = app {
         // `python main.py` and servers such as uvicorn find modules of the work directory, but other programs do not
         // (docs/decisions/0111-the-command-of-an-image.md).
-        own.push(("PYTHONPATH", app.target.to_string()));
+        let of_base = of_base("PYTHONPATH").map(|folders| format!(":{folders}")).unwrap_or_default();
+        own.push(("PYTHONPATH", format!("{}{of_base}", app.target)));
     }
-    let mut all: BTreeMap<String, String> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut all: BTreeMap<String, String> = variables_of_base(request);
+    all.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
     all.extend(runtime.env.clone());
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// Returns the variables of the base image. The last one of a name is valid.
+fn variables_of_base(request: &LaunchRequest<'_>) -> BTreeMap<String, String> {
+    let env = request.base.iter().flat_map(|base| &base.image.found.env);
+    env.filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// Returns the only script that has the same name as a requested distribution. If there are two, the user has requested
@@ -128,7 +140,7 @@ fn command(
     }
     if let Some(module) = &runtime.module {
         place.map_or(Ok(()), |place| place.check_module(module))?;
-        return Ok(Command::Words(vec![request.version.interpreter(), "-m".to_owned(), module.clone()]));
+        return Ok(Command::Words(vec![request.python.program(), "-m".to_owned(), module.clone()]));
     }
     match request.app {
         Some(app) if runtime.scripts.is_empty() && runtime.entrypoint == Entrypoint::Exec => {
@@ -145,7 +157,7 @@ fn of_application(
     request: &LaunchRequest<'_>,
 ) -> Result<Command, LaunchError> {
     if let Some(script) = app.script_path() {
-        return Ok(Command::Words(vec![request.version.interpreter(), script]));
+        return Ok(Command::Words(vec![request.python.program(), script]));
     }
     let procfile = app.files.procfile.as_deref().unwrap_or_default();
     match procfile::command(procfile, "web") {
@@ -179,7 +191,7 @@ fn in_form(words: Vec<String>, form: Entrypoint, cmd: &[String]) -> (Vec<String>
 /// Returns the script that the user named, or the only script, or the one with its distribution's name. If several
 /// scripts remain, lath does not guess. An image without scripts starts Python.
 fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Command, LaunchError> {
-    let LaunchRequest { version, user_base, runtime, .. } = *request;
+    let LaunchRequest { python, user_base, runtime, .. } = *request;
     let scripts = programs.scripts;
     let settled = |entrypoint: Vec<String>, cmd: Vec<String>| Ok(Command::Settled { entrypoint, cmd });
     let cmd = runtime.cmd.clone();
@@ -203,7 +215,7 @@ fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Co
     }
     // The image offers several programs. The command's first word selects one. Without a command, the first script that
     // the user named starts, or Python.
-    let python = vec![version.interpreter()];
+    let python = vec![python.program()];
     if runtime.scripts.is_empty() && offered.is_empty() {
         return settled(python, cmd);
     }
@@ -230,7 +242,7 @@ mod tests {
     }
 
     fn launched(scripts: &[InstalledScript], request: &Request) -> Result<Launch, LaunchError> {
-        launch(&Programs { scripts, requested: &["tool"], tree: None }, &request.to_launch())
+        launch(&Programs { scripts, requested: &["tool"], tree: None }, &request.to_launch(*request.platforms.first()))
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Place<'_> {
             return ImagePath::parse(path).ok();
         }
         // The kernel resolves `..` in the same way as a link in this folder.
-        let workdir = self.request.workdir().cloned().unwrap_or_else(ImagePath::root);
+        let workdir = self.request.workdir().unwrap_or_else(ImagePath::root);
         Some(workdir.join("-").ok()?.resolve_link(path))
     }
 
@@ -93,8 +93,8 @@ impl Place<'_> {
     }
 
     fn modules(&self) -> Modules<'_> {
-        let LaunchRequest { version, user_base, app, .. } = self.request;
-        Modules::new(self.tree, *version, user_base.site(*version)).with_application(*app)
+        let LaunchRequest { python, user_base, app, .. } = self.request;
+        Modules::new(self.tree, *python, user_base.site(python.version)).with_application(*app)
     }
 
     /// Returns the parts of the image that the command names.
@@ -233,7 +233,7 @@ mod tests {
         });
         let mut env: Vec<String> = env.iter().map(|pair| (*pair).to_owned()).collect();
         env.push("PATH=/opt/app/bin:/usr/bin".to_owned());
-        with(&Place { tree: &tree(), env: &env, request: &request.to_launch() })
+        with(&Place { tree: &tree(), env: &env, request: &request.to_launch(*request.platforms.first()) })
     }
 
     fn words(line: &str) -> Vec<String> {

@@ -42,6 +42,9 @@ fn options(locked: &LockedRequest, wanted: &LockedRequest) -> Vec<String> {
     let never = || "no date".to_owned();
     let date = |date: &Option<String>| date.clone().unwrap_or_else(never);
     let mut differences = values("the release", &locked.base, &wanted.base);
+    let image = |image: &Option<String>| image.clone().unwrap_or_else(|| "none".to_owned());
+    differences.extend(values("the base image", &image(&locked.base_image), &image(&wanted.base_image)));
+    differences.extend(flags("`--no-base-packages`", locked.no_base_packages, wanted.no_base_packages));
     differences.extend(values("python", &locked.python.to_string(), &wanted.python.to_string()));
     differences.extend(lists("the Debian package ", &locked.with, &wanted.with));
     differences.extend(flags("`--shell`", locked.shell, wanted.shell));

@@ -28,6 +28,10 @@ pub(crate) enum LockError {
     Content { path: PathBuf, problem: String },
     #[error("cannot build for {platform} from the lock `{path}`: it is for {}", listed(.known))]
     Platform { path: PathBuf, platform: Platform, known: Vec<Platform> },
+    #[error(
+        "cannot build from the lock `{path}`: its base image has the digest `{locked}`, and the image that was found has `{found}`"
+    )]
+    OtherBase { path: PathBuf, locked: String, found: String },
     #[error("cannot build from the lock `{path}`: it does not match the request")]
     Differs {
         path: PathBuf,
@@ -54,7 +58,7 @@ impl Hints for LockError {
                 LockHint::Platforms { platforms }
             }
             Self::Differs { is_frozen: true, .. } => LockHint::Write,
-            Self::Differs { is_frozen: false, .. } => LockHint::Again,
+            Self::Differs { is_frozen: false, .. } | Self::OtherBase { .. } => LockHint::Again,
             Self::Overwrite { .. } => LockHint::OtherFile,
             Self::Content { .. } | Self::Form { .. } => LockHint::Restore,
             Self::Read { .. } | Self::Built { .. } => return Vec::new(),

@@ -115,7 +115,14 @@ fn platform(locked: &LockedPlatform, table: &LathTable, packages: &Packages<'_>)
         sonames: missing.sonames.clone(),
         suite: suite.to_owned(),
     });
-    Ok(PlatformLock { platform, wheels, debs, hints: hints.collect(), releases: locked.releases.clone() })
+    Ok(PlatformLock {
+        platform,
+        wheels,
+        debs,
+        hints: hints.collect(),
+        releases: locked.releases.clone(),
+        base: locked.base.clone(),
+    })
 }
 
 fn unknown_base(base: &str) -> String {

@@ -132,6 +132,7 @@ fn platform(lock: &PlatformLock) -> LockedPlatform {
     LockedPlatform {
         platform: lock.platform.to_string(),
         releases: lock.releases.clone(),
+        base: lock.base.clone(),
         wheels: lock.wheels.iter().map(wheel).collect(),
         debs: lock.debs.iter().map(PlatformDeb::from).collect(),
         missing: missing.collect(),

@@ -140,12 +140,13 @@ fn share(entry: &Entry<'_>, origin: &Origin) -> String {
     if entry.path.is_bytecode() { format!("{origin} bytecode") } else { origin.to_string() }
 }
 
-/// Returns the files, the links and the empty directories.
+/// Returns the files, the links and the empty directories, without those of the base image.
 fn leaves(tree: &Tree) -> Vec<Entry<'_>> {
     let links = tree.hard_links();
     let filled: BTreeSet<ImagePath> = tree.nodes.keys().filter_map(ImagePath::parent).collect();
     let is_leaf = |path: &ImagePath, node: &Node| node.kind != Kind::Directory || !filled.contains(path);
-    let leaves = tree.nodes.iter().filter(|(path, node)| **path != ImagePath::root() && is_leaf(path, node));
+    let is_added = |path: &ImagePath, node: &Node| *path != ImagePath::root() && node.origin != Origin::Base;
+    let leaves = tree.nodes.iter().filter(|(path, node)| is_added(path, node) && is_leaf(path, node));
     leaves.map(|(path, node)| Entry { path, node, link: links.get(path).copied() }).collect()
 }
 
@@ -185,6 +186,8 @@ fn place(entry: &Entry<'_>, origin: &Origin, requested: &[&str], alone: &BTreeSe
             Place::ImportsOfApplication
         }
         Origin::Deb { name, .. } if is_python(name) => Place::Python,
+        // Of modules of the base image's Python.
+        Origin::Lath if entry.path.is_bytecode() => Place::Python,
         Origin::Deb { name, .. } if alone.contains(origin) => Place::AlonePackage(name.clone()),
         Origin::Deb { .. } | Origin::Base => Place::Base,
         Origin::Wheel { name, .. } if alone.contains(origin) => Place::AloneDistribution(name.clone()),

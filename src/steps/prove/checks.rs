@@ -227,21 +227,22 @@ pub(super) struct Named {
 /// Returns all checks. Imports and loads are first. Then come the commands that must succeed, so that they run before
 /// the time is over. The scripts are last.
 pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>, named: Named) -> Vec<Task> {
-    let python = request.version.interpreter();
+    let python = request.python.program();
     let run = |scope: Scope, code: &str| {
         let options: &[&str] = if scope == Scope::Base { &["-I", "-c"] } else { &["-c"] };
         let words = std::iter::once(python.as_str()).chain(options.iter().copied()).chain([code]);
         words.map(str::to_owned).collect::<Vec<String>>()
     };
-    let site = request.user_base.site(request.version);
-    let stdlib = format!("{}/lib-dynload", request.version.stdlib());
+    let site = request.user_base.site(request.python.version);
+    let stdlib = format!("{}/lib-dynload", request.python.stdlib());
     let lists = [
         // Scripts import most of the promised modules, so both share their processes.
         (Scope::Image, [entry_points(assembly), promised_modules(assembly, &site)].concat()),
         // An application may change a process so much that other imports fail in it.
         (Scope::Image, named.items),
         (Scope::Image, extension_modules(tree, &site)),
-        (Scope::Base, extension_modules(tree, &stdlib)),
+        // Those of a base image are not lath's to prove.
+        (Scope::Base, if request.python.home.is_of_release() { extension_modules(tree, &stdlib) } else { Vec::new() }),
     ];
     // These take longest, so they begin first.
     let mut tasks = Vec::new();
@@ -255,7 +256,8 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>
         name: "python".to_owned(),
         attempts: vec![run(Scope::Base, PYTHON)],
         circumstances: Circumstances { is_cleared: true, ..Circumstances::within(DEFAULT_SECS) },
-        must: true,
+        // The Python of a base image may lack parts, such as certificates, on purpose.
+        must: request.python.home.is_of_release(),
         scope: Scope::Base,
     }));
     for command in &request.proof.checks {

@@ -41,7 +41,9 @@ fn is_run(path: &ImagePath, node: &Node, bin: &str) -> bool {
     matches!(node.kind, Kind::File { .. })
         && match node.origin {
             Origin::Deb { .. } => is_module || is_program || is_library(),
-            Origin::Wheel { .. } | Origin::Base | Origin::Lath => is_module || is_program,
+            Origin::Wheel { .. } | Origin::Lath => is_module || is_program,
+            // Its files are as its maker wanted them.
+            Origin::Base => false,
             Origin::User | Origin::Application => is_module || is_program || is_library() || node.is_executable(),
         }
 }

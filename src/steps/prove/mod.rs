@@ -168,7 +168,7 @@ pub(crate) fn prove(
     let mut other_stage = world.stages.stage();
     let clock = Clock::start(request.proof.limit_secs);
     let user_base = request.user_base.path().as_str();
-    let python = request.version;
+    let python = request.python.version;
     let common = Common { launch: &made.launch, python, user_base, emulation: &emulation, clock: &clock, world };
     let slim = Side::new(common, &made.tree, slim_digest, false);
     let whole = Side::new(common, &whole, whole_digest, true);

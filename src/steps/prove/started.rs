@@ -18,8 +18,8 @@ use crate::outside::store::Store;
 pub(super) fn named(made: &Made, request: &ProveRequest<'_>, store: &Store) -> Result<Named, ProveError> {
     let started = &made.launch.started;
     let tree = &made.assembly.tree;
-    let modules =
-        Modules::new(tree, request.version, request.user_base.site(request.version)).with_application(request.app);
+    let modules = Modules::new(tree, request.python, request.user_base.site(request.python.version))
+        .with_application(request.app);
     let mut python_files = PythonFiles::new(tree, &made.assembly.facts, store);
     let mut names: Vec<String> = Vec::new();
     let mut programs: Vec<Program> = started.files.iter().map(|path| program_of_file(path, request)).collect();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use thiserror::Error;
 
+use super::on_base::Debs;
 use crate::formats::relation::{self, Operator, Relation, RelationError};
 use crate::model::hint::Hints;
 use crate::model::lock::LockedDeb;
@@ -26,6 +27,17 @@ pub(super) struct Skip {
     /// The package with the relation. `*` is any package.
     pub(super) asker: &'static str,
     pub(super) package: &'static str,
+}
+
+/// The relations that are followed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules<'a> {
+    /// Relations that count as satisfied.
+    pub(super) skipped: &'a [Skip],
+    /// Whether Recommends are followed too.
+    pub(super) recommends: bool,
+    /// The packages of the base image. They are not added again, and not upgraded unless a relation needs it.
+    pub(super) installed: &'a Debs<'a>,
 }
 
 #[derive(Debug, Error)]
@@ -57,7 +69,7 @@ struct Taken<'a> {
 /// One attempt to compute the closure.
 struct Closure<'a, 'b> {
     index: &'a PackageIndex,
-    skipped: &'b [Skip],
+    rules: Rules<'b>,
     /// Constraints from earlier attempts: relations that the version of a package must satisfy from the start.
     narrowed: &'b BTreeMap<String, Vec<Relation>>,
     taken: BTreeMap<&'a str, Taken<'a>>,
@@ -77,19 +89,13 @@ impl From<DebianError> for Stop {
     }
 }
 
-/// Returns every package that `wanted` leads to, sorted by name. A relation that `skipped` names counts as satisfied.
-pub(super) fn close(
-    index: &PackageIndex,
-    wanted: &[Wanted],
-    skipped: &[Skip],
-    recommends: bool,
-) -> Result<Vec<LockedDeb>, DebianError> {
+/// Returns every package that `wanted` leads to, sorted by name, without those of the base image.
+pub(super) fn close(index: &PackageIndex, wanted: &[Wanted], rules: Rules<'_>) -> Result<Vec<LockedDeb>, DebianError> {
     let mut narrowed: BTreeMap<String, Vec<Relation>> = BTreeMap::new();
     for _ in 0..ATTEMPTS {
-        let mut closure =
-            Closure { index, skipped, narrowed: &narrowed, taken: BTreeMap::new(), queue: VecDeque::new() };
-        match closure.run(wanted, recommends) {
-            Ok(()) => return closure.locked(recommends),
+        let mut closure = Closure { index, rules, narrowed: &narrowed, taken: BTreeMap::new(), queue: VecDeque::new() };
+        match closure.run(wanted) {
+            Ok(()) => return closure.locked(),
             Err(Stop::Failed(error)) => return Err(error),
             Err(Stop::TooWide(relation)) => narrowed.entry(relation.name.clone()).or_default().push(relation),
         }
@@ -103,8 +109,8 @@ pub(super) fn close(
 }
 
 impl<'a> Closure<'a, '_> {
-    fn run(&mut self, wanted: &[Wanted], recommends: bool) -> Result<(), Stop> {
-        for one in wanted {
+    fn run(&mut self, wanted: &[Wanted]) -> Result<(), Stop> {
+        for one in wanted.iter().filter(|one| !self.rules.installed.has(&one.package)) {
             let relation = Relation { name: one.package.clone(), qualifier: None, version: None };
             let package = self.best(&relation).map_err(|source| unreadable(&one.package, source))?;
             let Some(package) = package else { return Err(self.unknown(one).into()) };
@@ -119,7 +125,7 @@ impl<'a> Closure<'a, '_> {
                 self.follow(package, package.depends, true)?;
                 order.push(package);
             }
-            if !recommends || asked == order.len() {
+            if !self.rules.recommends || asked == order.len() {
                 return Ok(());
             }
             self.follow(order[asked], order[asked].recommends, false)?;
@@ -174,7 +180,10 @@ impl<'a> Closure<'a, '_> {
 
     fn is_satisfied(&self, relations: &[Relation]) -> Result<bool, RelationError> {
         for relation in relations {
-            if !self.satisfying(relation)?.is_empty() {
+            let is_replaced = self.taken.contains_key(relation.name.as_str());
+            if !self.satisfying(relation)?.is_empty()
+                || (!is_replaced && self.rules.installed.satisfy(relation, self.index)?)
+            {
                 return Ok(true);
             }
         }
@@ -195,19 +204,19 @@ impl<'a> Closure<'a, '_> {
     }
 
     /// Returns the lock's entries, sorted by name.
-    fn locked(self, recommends: bool) -> Result<Vec<LockedDeb>, DebianError> {
-        let mut edges = self.edges(recommends)?;
+    fn locked(self) -> Result<Vec<LockedDeb>, DebianError> {
+        let mut edges = self.edges()?;
         let taken = self.taken.into_iter();
         taken.map(|(name, taken)| locked(taken, edges.remove(name).unwrap_or_default())).collect()
     }
 
     /// Returns the names of the packages that depend on each taken package. If several taken packages satisfy one
     /// clause, the edge leads to all of them.
-    fn edges(&self, recommends: bool) -> Result<BTreeMap<&'a str, BTreeSet<String>>, DebianError> {
+    fn edges(&self) -> Result<BTreeMap<&'a str, BTreeSet<String>>, DebianError> {
         let mut edges: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for Taken { package, .. } in self.taken.values() {
             let bad = |source| unreadable(package.name, source);
-            let recommended = if recommends { package.recommends } else { "" };
+            let recommended = if self.rules.recommends { package.recommends } else { "" };
             for field in [package.pre_depends, package.depends, recommended] {
                 for relation in relation::parse(field).map_err(bad)?.iter().flat_map(|clause| &clause.0) {
                     let names = self.satisfying(relation).map_err(bad)?;
@@ -224,7 +233,7 @@ impl<'a> Closure<'a, '_> {
     /// skipped package provides.
     fn is_skipped(&self, asker: &str, relation: &Relation) -> bool {
         let is_skipped = |name: &str| {
-            let mut skips = self.skipped.iter().filter(|skip| skip.package == name);
+            let mut skips = self.rules.skipped.iter().filter(|skip| skip.package == name);
             skips.any(|skip| skip.asker == "*" || skip.asker == asker) && !self.taken.contains_key(name)
         };
         is_skipped(&relation.name)
@@ -382,7 +391,8 @@ mod tests {
     fn closed(lines: &[&str], wanted: &[&str], skipped: &[Skip], recommends: bool) -> Result<Vec<String>, String> {
         let wanted: Vec<Wanted> =
             wanted.iter().map(|name| Wanted { package: (*name).to_owned(), why: Why::Shell }).collect();
-        let debs = close(&index(lines), &wanted, skipped, recommends).map_err(|error| error.to_string())?;
+        let debs = close(&index(lines), &wanted, Rules { skipped, recommends, installed: &Debs::default() })
+            .map_err(|error| error.to_string())?;
         Ok(debs.into_iter().map(|deb| format!("{} {} {}", deb.name, deb.version, deb.why)).collect())
     }
 
@@ -398,7 +408,8 @@ mod tests {
             ["a;1;lib, x | y, v;r;own", "b;1;lib (>= 1), own;;own", "lib;1;b", "x;1", "y;1", "v-is;1;;;v", "r;1"];
         let required_by = |recommends: bool| {
             let wanted = ["a", "b", "y", "x"].map(|name| Wanted { package: name.to_owned(), why: Why::Shell });
-            let debs = close(&index(&lines), &wanted, &[], recommends).unwrap();
+            let debs = close(&index(&lines), &wanted, Rules { skipped: &[], recommends, installed: &Debs::default() })
+                .unwrap();
             debs.into_iter().map(|deb| format!("{}: {}", deb.name, deb.required_by.join(" "))).collect::<Vec<_>>()
         };
         assert_eq!(required_by(false), ["a: b", "b: lib", "lib: a b", "v-is: a", "x: a", "y: a"]);
@@ -465,6 +476,22 @@ mod tests {
         assert_eq!(unknown, "cannot find the Debian package `hg` (`--shell`)");
         let unknown = closed(&lines, &["gitt"], &[], false).unwrap_err();
         assert_eq!(unknown, "cannot find the Debian package `gitt` (`--shell`); similar names are `git`");
+    }
+
+    #[test]
+    fn packages_of_the_base_are_not_added_and_are_replaced_only_if_a_version_needs_it() {
+        let lines = ["a;1;lib (>= 2), base, mail", "lib;3;other", "base;5", "other;1", "smtp;1;;;mail"];
+        let closed = |installed: &[(&'static str, &'static str)]| {
+            let (index, installed) = (index(&lines), Debs::of(installed));
+            let wanted = [Wanted { package: "a".to_owned(), why: Why::Shell }];
+            let debs = close(&index, &wanted, Rules { skipped: &[], recommends: false, installed: &installed });
+            debs.unwrap().into_iter().map(|deb| format!("{} {}", deb.name, deb.version)).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(closed(&[]), "a 1, base 5, lib 3, other 1, smtp 1");
+        // The base has an older version, which is enough.
+        assert_eq!(closed(&[("lib", "2"), ("base", "1"), ("smtp", "0")]), "a 1");
+        assert_eq!(closed(&[("lib", "1"), ("base", "1"), ("smtp", "0")]), "a 1, lib 3, other 1");
+        assert_eq!(closed(&[("a", "0")]), "");
     }
 
     #[test]

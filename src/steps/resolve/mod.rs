@@ -5,6 +5,7 @@ mod debian;
 mod direct;
 mod graphics;
 mod needs;
+mod on_base;
 mod source;
 
 use std::borrow::Cow;
@@ -13,9 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use self::debian::{DebianError, Skip, Wanted};
+use self::debian::{DebianError, Rules, Skip, Wanted};
 use self::direct::DirectError;
 use self::needs::NeedsError;
+use self::on_base::lacking;
 use crate::catalog::packages;
 use crate::catalog::releases::{self, Release};
 use crate::catalog::sonames;
@@ -27,11 +29,11 @@ use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock};
 use crate::model::part::{Part, PartContents};
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Why;
-use crate::model::request::{Distribution, ReleaseRequest, ResolveRequest, TrimLevel};
+use crate::model::request::{Distribution, OnBase, ReleaseRequest, ResolveRequest, TrimLevel};
 use crate::model::secret_text::SecretText;
 use crate::outside::archive::index::PackageIndex;
 use crate::outside::archive::{ArchiveError, Snapshot};
-use crate::outside::pypi::{Answer, Expected, PypiError, SourceFailure, Sources, System};
+use crate::outside::pypi::{Answer, Expected, PypiError, SourceFailure, Sources, System, SystemLibc};
 use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
 
@@ -53,6 +55,8 @@ pub(crate) enum ResolveError {
     Store(#[from] StoreError),
     #[error("cannot find python {version} in {distribution}'s `{suite}`: it has no package `python{version}-minimal`")]
     NoPython { version: PythonVersion, distribution: Distribution, suite: String, own: Option<PythonVersion> },
+    #[error("cannot add the Debian package `{package}`: the base image is no Debian or Ubuntu")]
+    NoPackages { package: String },
     #[error("cannot find the Python of {distribution}'s `{suite}`: it has no package `python3`")]
     NoOwnPython { distribution: Distribution, suite: String },
 }
@@ -94,7 +98,7 @@ impl Hints for ResolveError {
             Self::Build(failure) => Some(failure.hints()),
             Self::Needs(error) => Some(error),
             Self::Store(error) => Some(error),
-            Self::NoPython { .. } | Self::NoOwnPython { .. } => None,
+            Self::NoPython { .. } | Self::NoPackages { .. } | Self::NoOwnPython { .. } => None,
         }
     }
 }
@@ -102,6 +106,9 @@ impl Hints for ResolveError {
 /// The package with the descriptions of common terminals (`xterm`, `linux`, `screen`). Every Debian system has it, so
 /// nothing depends on it.
 const TERMINALS: &str = "ncurses-base";
+
+/// The package with the certificates of authorities.
+const CERTIFICATES: &str = "ca-certificates";
 
 /// The facts about the base that must be known before wheels are chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,17 +127,19 @@ struct DebianHalf {
 }
 
 impl DebianHalf {
-    /// Returns a hint for each wheel with libraries for which no package was found.
-    fn uncarried(&self, suite: &str) -> Vec<Hint> {
+    /// Returns a hint for each wheel with libraries for which no package was found. `suite` is the release that can add
+    /// packages, if there is one.
+    fn uncarried(&self, suite: Option<&str>) -> Vec<Hint> {
         let mut by_wheel: BTreeMap<(&str, bool), Vec<String>> = BTreeMap::new();
         for (library, wheel) in &self.missing {
             by_wheel.entry((wheel, sonames::is_of_cuda(library))).or_default().push(library.clone());
         }
         let hints = by_wheel.into_iter().map(|((wheel, is_of_cuda), sonames)| {
             let wheel = wheel.to_owned();
-            match is_of_cuda {
-                true => Hint::CudaLibraries { wheel, sonames },
-                false => Hint::Libraries { wheel, sonames, suite: suite.to_owned() },
+            match (is_of_cuda, suite) {
+                (true, _) => Hint::CudaLibraries { wheel, sonames },
+                (false, Some(suite)) => Hint::Libraries { wheel, sonames, suite: suite.to_owned() },
+                (false, None) => Hint::BaseLibraries { wheel, sonames },
             }
         });
         hints.collect()
@@ -157,7 +166,10 @@ pub(crate) fn choose<'a>(
     sources: &'a dyn Sources,
     world: &'a World,
 ) -> Result<Choice<'a>, ResolveError> {
-    let (mut packages, answer) = both_halves(&request, platform, sources, world)?;
+    let (mut packages, answer) = match request.base {
+        None => both_halves(&request, platform, sources, world)?,
+        Some(base) => half_on_base(&request, base, platform, sources, world)?,
+    };
     let base = packages.half(&request, &BTreeMap::new())?.debs;
     Ok(Choice { request, platform, packages, sources, answer, base })
 }
@@ -181,8 +193,9 @@ impl Choice<'_> {
     /// as requested.
     fn add_edges(&mut self, wheels: &mut [LockedWheel], parts: &[Part]) -> Result<(), ResolveError> {
         let python = self.request.python;
-        let facts = self.packages.facts(self.request.release, python.version)?;
-        let system = System { platform: self.platform, python: &facts.python, glibc: facts.glibc };
+        let full_version = self.packages.full_version()?;
+        let libc = self.packages.libc()?;
+        let system = System { platform: self.platform, python: &full_version, libc, installed: &[], is_image: false };
         let metadata = wheels.iter().zip(parts).filter_map(|(wheel, part)| match &part.contents {
             PartContents::Wheel(part) => Some((wheel.name.clone(), part.metadata.as_str())),
             PartContents::Deb(_) => None,
@@ -204,14 +217,18 @@ impl Choice<'_> {
         if self.request.python.lock.is_some() {
             self.add_edges(&mut wheels, parts)?;
         }
-        let needs = needs::needs(&wheels, parts, self.platform)?;
+        let needs = lacking(needs::needs(&wheels, parts, self.platform)?, self.request.base);
         let half = self.packages.half(&self.request, &needs)?;
         let mut hints = calls::unanswered(&wheels, &half.debs);
-        hints.extend(half.uncarried(&self.request.release.suite));
+        let suite = self.request.release.suite.as_str();
+        let suite = Some(suite).filter(|_| self.request.base.is_none_or(|base| base.release().is_some()));
+        hints.extend(half.uncarried(suite));
         hints.extend(self.answer.hints);
         hints.extend(graphics::hint(&wheels, parts, self.request.python));
-        let releases = self.packages.snapshot.releases;
-        Ok(PlatformLock { platform: self.platform, wheels, debs: half.debs, hints, releases })
+        let base = self.request.base;
+        hints.retain(|hint| !base.is_some_and(|base| base.answers(hint)));
+        let releases = self.packages.snapshot.map(|snapshot| snapshot.releases).unwrap_or_default();
+        Ok(PlatformLock { platform: self.platform, wheels, debs: half.debs, hints, releases, base: None })
     }
 }
 
@@ -224,10 +241,35 @@ struct PagesKey<'a> {
     python: PythonVersion,
 }
 
+/// Returns the archive's packages, which may not be needed, and the wheels that are chosen for a base image.
+fn half_on_base<'a>(
+    request: &ResolveRequest<'a>,
+    base: OnBase<'_>,
+    platform: Platform,
+    sources: &dyn Sources,
+    world: &'a World,
+) -> Result<(Packages<'a>, Answer), ResolveError> {
+    let python = request.python;
+    let mut packages = Packages { request: *request, platform, snapshot: None, index: None, world };
+    packages.refuse_packages()?;
+    let installed = match base.interpreter(python) {
+        Some(interpreter) => base.installed(interpreter, python, &world.store)?,
+        None => Vec::new(),
+    };
+    let full_version = packages.full_version()?;
+    let libc = packages.libc()?;
+    let system = System { platform, python: &full_version, libc, installed: &installed, is_image: true };
+    let answer = match &python.lock {
+        Some(lock) => world.pypi.of_lock(lock, system, python.version)?,
+        None => world.pypi.resolve(python, system, &[], sources)?,
+    };
+    Ok((packages, answer))
+}
+
 /// Returns the archive's packages and the chosen wheels. Both are requested in parallel, so the wheels are chosen for
 /// the expected Python and glibc of the base. If the base has others, the wheels are resolved again.
 fn both_halves<'a>(
-    request: &ResolveRequest<'_>,
+    request: &ResolveRequest<'a>,
     platform: Platform,
     sources: &dyn Sources,
     world: &'a World,
@@ -243,7 +285,7 @@ fn both_halves<'a>(
     });
     let before: Vec<Expected> = world.store.entry(Bucket::IndexPages, &key).unwrap_or_default();
     let resolve = |facts: &BaseFacts| {
-        let system = System { platform, python: &facts.python, glibc: facts.glibc };
+        let system = facts.system(platform);
         match &python.lock {
             Some(lock) => world.pypi.of_lock(lock, system, python.version),
             None => world.pypi.resolve(python, system, &before, sources),
@@ -252,7 +294,7 @@ fn both_halves<'a>(
     std::thread::scope(|scope| {
         let early = std::thread::Builder::new().spawn_scoped(scope, || resolve(&expected));
         let snapshot = world.archive.snapshot(base, platform.architecture, world.access())?;
-        let mut packages = Packages { snapshot, index: None, world };
+        let mut packages = Packages { request: *request, platform, snapshot: Some(snapshot), index: None, world };
         let facts = packages.facts(base, python.version)?;
         let early = early.ok().map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         // Without a thread, or if the base is another than expected, the wheels are chosen now.
@@ -273,6 +315,12 @@ impl BaseFacts {
         let (python, glibc) = known.unwrap_or_else(|| (format!("{version}.0"), (2, 36)));
         Self { python, glibc }
     }
+
+    /// Returns the system of an image with these facts, without distributions.
+    fn system(&self, platform: Platform) -> System<'_> {
+        let libc = SystemLibc::glibc(self.glibc);
+        System { platform, python: &self.python, libc, installed: &[], is_image: false }
+    }
 }
 
 /// The key of a resolved Debian half: everything that it depends on.
@@ -286,6 +334,9 @@ struct HalfKey<'a> {
     skipped: Vec<(&'a str, &'a str)>,
     helpers: &'a BTreeMap<String, BTreeSet<String>>,
     terminals: &'a str,
+    /// The packages of the base image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    installed: Option<Vec<(&'a str, &'a str)>>,
 }
 
 /// Returns the key of the half for these packages and libraries.
@@ -304,27 +355,75 @@ fn half_key(
         skipped: skipped.iter().map(|skip| (skip.asker, skip.package)).collect(),
         helpers: packages::helpers(),
         terminals: TERMINALS,
+        installed: request.base.map(|base| base.debs().iter().collect()),
     })
 }
 
 /// The archive's packages. They are read only if the cache has no entry for a question.
 struct Packages<'a> {
-    snapshot: Snapshot,
+    request: ResolveRequest<'a>,
+    platform: Platform,
+    /// `None` until it is needed. Many images on a base image need no packages.
+    snapshot: Option<Snapshot>,
     index: Option<PackageIndex>,
     world: &'a World,
 }
 
 impl Packages<'_> {
+    fn snapshot(&mut self) -> Result<&Snapshot, ResolveError> {
+        let snapshot = match self.snapshot.take() {
+            Some(snapshot) => snapshot,
+            None => {
+                let (release, architecture) = (self.request.release, self.platform.architecture);
+                self.world.archive.snapshot(release, architecture, self.world.access())?
+            }
+        };
+        Ok(self.snapshot.insert(snapshot))
+    }
+
     fn index(&mut self) -> Result<&PackageIndex, ResolveError> {
         let loaded = match self.index.take() {
             Some(index) => index,
-            None => self.world.archive.load(&self.snapshot, self.world.access())?,
+            None => {
+                let world = self.world;
+                world.archive.load(self.snapshot()?, world.access())?
+            }
         };
         Ok(self.index.insert(loaded))
     }
 
+    /// Refuses packages that cannot be added, because the base image is of another distribution.
+    fn refuse_packages(&self) -> Result<(), ResolveError> {
+        let is_possible = self.request.base.is_none_or(|base| base.release().is_some());
+        match additions(&self.request).into_iter().next().filter(|_| !is_possible) {
+            Some(wanted) => Err(ResolveError::NoPackages { package: wanted.package }),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the exact version of the image's Python.
+    fn full_version(&mut self) -> Result<String, ResolveError> {
+        let ResolveRequest { base, python, release, .. } = self.request;
+        match base.and_then(|base| base.interpreter(python)) {
+            // An image without the last number has at least this version.
+            Some(interpreter) => {
+                Ok(interpreter.full_version.clone().unwrap_or_else(|| format!("{}.0", python.version)))
+            }
+            None => Ok(self.facts(release, python.version)?.python),
+        }
+    }
+
+    /// Returns the image's C library.
+    fn libc(&mut self) -> Result<SystemLibc, ResolveError> {
+        let ResolveRequest { base, python, release, .. } = self.request;
+        match base {
+            Some(base) => Ok(base.libc()),
+            None => Ok(SystemLibc::glibc(self.facts(release, python.version)?.glibc)),
+        }
+    }
+
     fn facts(&mut self, base: &ReleaseRequest, version: PythonVersion) -> Result<BaseFacts, ResolveError> {
-        let key = Digest::of_fields([self.snapshot.key().as_bytes().as_slice(), version.to_string().as_bytes()]);
+        let key = Digest::of_fields([self.snapshot()?.key().as_bytes().as_slice(), version.to_string().as_bytes()]);
         if let Some(facts) = self.world.store.entry(Bucket::BaseFacts, &key) {
             return Ok(facts);
         }
@@ -357,7 +456,7 @@ impl Packages<'_> {
         half: &mut DebianHalf,
     ) -> Result<bool, ResolveError> {
         let world = self.world;
-        let snapshot = self.snapshot.clone();
+        let snapshot = self.snapshot()?.clone();
         let index = self.index()?;
         let is_unknown =
             |library: &&String| index.package_for_soname(library).is_none() && !sonames::is_of_cuda(library);
@@ -396,15 +495,26 @@ impl Packages<'_> {
     ) -> Result<DebianHalf, ResolveError> {
         let mut base_roots = base_roots(request);
         let mut wanted = [base_roots.clone(), additions(request)].concat();
+        if let Some(base) = request.base {
+            if wanted.is_empty() && needs.is_empty() {
+                return Ok(DebianHalf::default());
+            }
+            if base.release().is_none() {
+                return Ok(DebianHalf { debs: Vec::new(), missing: needs.clone() });
+            }
+        }
+        let installed = request.base.map(OnBase::debs).unwrap_or_default();
         let skipped = skipped(request);
-        let key = half_key(self.snapshot.key(), request, &wanted, needs, &skipped);
+        let snapshot = self.snapshot()?.key();
+        let key = half_key(snapshot, request, &wanted, needs, &skipped);
         if let Some(half) = self.world.store.entry(Bucket::DebianHalves, &key) {
             return Ok(half);
         }
         let mut half = DebianHalf::default();
         let is_certain = self.add_libraries(needs, &mut wanted, &mut half)?;
         let index = self.index()?;
-        let close = |wanted: &[Wanted]| debian::close(index, wanted, &skipped, request.release.recommends);
+        let rules = Rules { skipped: &skipped, recommends: request.release.recommends, installed: &installed };
+        let close = |wanted: &[Wanted]| debian::close(index, wanted, rules);
         let mut base = close(&base_roots)?;
         let terminals = terminals(&base);
         if !terminals.is_empty() {
@@ -459,21 +569,27 @@ fn newest<'a>(index: &'a PackageIndex, name: &str) -> Option<&'a str> {
     versions.max_by(|one, other| relation::compare(one, other).unwrap_or(std::cmp::Ordering::Equal))
 }
 
-/// Returns the packages that every image has, even if the request does not name them.
+/// Returns the packages that every image has that is not built on another one with a Python, even if the request does not name them.
 fn base_roots(request: &ResolveRequest<'_>) -> Vec<Wanted> {
+    let always = packages::always().iter();
+    let always = always.map(|(package, why)| Wanted { package: package.clone(), why: why.clone() });
+    if let Some(base) = request.base.filter(|_| !request.python.home.is_of_release()) {
+        // Without certificates, Python can make no connection with TLS.
+        return always.filter(|wanted| wanted.package == CERTIFICATES && base.lacks_certificates()).collect();
+    }
     let version = request.python.version;
     let mut roots = vec![
         Wanted { package: format!("python{version}-minimal"), why: Why::Interpreter },
         Wanted { package: format!("libpython{version}-stdlib"), why: Why::StandardLibrary },
     ];
-    roots.extend(packages::always().iter().map(|(package, why)| Wanted { package: package.clone(), why: why.clone() }));
+    roots.extend(always);
     roots
 }
 
 /// Returns the packages that the user adds.
 fn additions(request: &ResolveRequest<'_>) -> Vec<Wanted> {
     let mut roots = Vec::new();
-    if request.has_shell {
+    if request.has_shell && !request.base.is_some_and(OnBase::has_shell) {
         roots.extend(["dash", "coreutils"].map(|package| Wanted { package: package.to_owned(), why: Why::Shell }));
     }
     for package in &request.release.packages {
@@ -536,6 +652,6 @@ mod tests {
             Hint::Libraries { wheel: wheel.clone(), sonames: names(&["libodd.so.1"]), suite: "trixie".to_owned() },
             Hint::CudaLibraries { wheel, sonames: names(&["libcublas.so.12", "libnvrtc.so.12"]) },
         ];
-        assert_eq!(half.uncarried("trixie"), expected);
+        assert_eq!(half.uncarried(Some("trixie")), expected);
     }
 }

@@ -1,10 +1,11 @@
-//! The paths that must stay: those that the user's `--keep` patterns match, and the files of the application.
+//! The paths that must stay: those that the user's `--keep` patterns match, and the files of the application and of the base
+//! image.
 
 use std::collections::BTreeSet;
 
 use crate::model::glob;
 use crate::model::image_path::ImagePath;
-use crate::model::tree::{Origin, Tree};
+use crate::model::tree::{Node, Origin, Tree};
 
 /// The paths that must stay. No rule can remove or change them.
 #[derive(Debug, Default)]
@@ -12,8 +13,8 @@ pub(super) struct Held {
     /// The paths that a pattern matches. If such a path is a symbolic link, the target of the link must
     /// stay, too.
     paths: BTreeSet<ImagePath>,
-    /// The files of the application.
-    application: BTreeSet<ImagePath>,
+    /// The files of the application and of the base image.
+    others: BTreeSet<ImagePath>,
     /// The directories above all of them.
     parents: BTreeSet<ImagePath>,
 }
@@ -26,9 +27,9 @@ impl Held {
             held.paths.insert(path.clone());
             held.paths.extend(tree.canonical(path));
         }
-        let is_of_application = |path: &&ImagePath| tree.nodes[*path].origin == Origin::Application;
-        held.application.extend(tree.nodes.keys().filter(is_of_application).cloned());
-        for path in held.paths.iter().chain(&held.application) {
+        let is_of_others = |node: &&(&ImagePath, &Node)| matches!(node.1.origin, Origin::Application | Origin::Base);
+        held.others.extend(tree.nodes.iter().filter(|node| is_of_others(&node)).map(|(path, _)| path.clone()));
+        for path in held.paths.iter().chain(&held.others) {
             let mut above = path.parent();
             while let Some(parent) = above {
                 above = parent.parent();
@@ -40,7 +41,7 @@ impl Held {
 
     /// Returns whether the path must stay.
     pub(super) fn has(&self, path: &ImagePath) -> bool {
-        self.paths.contains(path) || self.application.contains(path) || self.parents.contains(path)
+        self.paths.contains(path) || self.others.contains(path) || self.parents.contains(path)
     }
 
     /// Returns whether `--keep` is the reason of the path itself, not only of a path below it.

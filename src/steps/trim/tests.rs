@@ -32,8 +32,14 @@ impl Given {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(home.path()).unwrap();
         let platform = Platform { architecture: Architecture::Amd64 };
-        let lock =
-            PlatformLock { platform, wheels: Vec::new(), debs: Vec::new(), hints: Vec::new(), releases: Vec::new() };
+        let lock = PlatformLock {
+            platform,
+            wheels: Vec::new(),
+            debs: Vec::new(),
+            hints: Vec::new(),
+            releases: Vec::new(),
+            base: None,
+        };
         Self { _home: home, store, assembly: Assembly::default(), lock, keep: Vec::new() }
     }
 

@@ -127,7 +127,7 @@ fn a_base_with_a_python_of_its_own_is_refused_unless_the_release_is_named() {
         let message = format!("cannot start from `{from}`: it has a Python of its own");
         assert!(stderr.contains(&message), "{stderr}");
         assert!(stderr.contains(&format!("hint: `--from {release}` has no other Python")), "{stderr}");
-        assert!(stderr.contains(&format!("hint: `--base {release}` adds the `python3` of the release")), "{stderr}");
+        assert!(stderr.contains(&format!("hint: `--release {release}` adds the `python3` of the release")), "{stderr}");
     }
     let uv = WheelBuilder::new("uv", "0.9.0").file("uv/__init__.py", "").script("uv", "uv:main");
     let world = World::new(archive(), PyPi::new().built(&tool()).built(&uv));

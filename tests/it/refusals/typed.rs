@@ -68,7 +68,7 @@ fn what_is_not_there_is_named() {
     $ tool --python 3.12 --base debian:trixie
     error: cannot find python 3.12 in debian's `trixie`: it has no package `python3.12-minimal`
 
-    hint: use `--base ubuntu:noble`, which has python 3.12
+    hint: use `--release ubuntu:noble`, which has python 3.12
     ");
     // The first file that is not in the cache differs from run to run.
     let said = refused(&world, "tool --offline --cache-dir empty");

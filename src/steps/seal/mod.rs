@@ -1,5 +1,7 @@
 //! Shares -> image: config, manifest and index, as defined by the OCI image specification 1.1.
 
+mod on_base;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
@@ -7,11 +9,11 @@ use thiserror::Error;
 use crate::formats::oci::{self, Config, Descriptor, Empty, Execution, History, Index, Manifest, RootFs};
 use crate::model::assembly::Program;
 use crate::model::hint::Hints;
-use crate::model::image::{Document, Image, Layer, PlatformImage};
+use crate::model::image::{Document, Image, Layer, LayerContents, PlatformImage};
 use crate::model::launch::Launch;
 use crate::model::made::Share;
 use crate::model::non_empty::NonEmpty;
-use crate::model::request::{RuntimeRequest, SealRequest};
+use crate::model::request::{OnBase, RuntimeRequest, SealRequest};
 
 /// The operating system of every image.
 const OS: &str = "linux";
@@ -29,14 +31,18 @@ impl Hints for SealError {}
 /// Combines all platforms into one image.
 pub(crate) fn seal(shares: &NonEmpty<Share>, request: &SealRequest<'_>) -> Result<Image, SealError> {
     let platforms = shares.as_ref().try_map(|share| seal_platform(share, request))?;
-    let annotations = annotations(&shares.first().made.assembly.programs, request);
-    let index = if platforms.len() > 1 { Some(index(&platforms, annotations)?) } else { None };
+    let index = match platforms.len() {
+        1 => None,
+        _ => Some(index(&platforms, annotations(&shares.first().made.assembly.programs, None, request))?),
+    };
+    let base = request.base_image.map(|base| base.source.clone());
     let (name, aliases) = (request.name.to_owned(), request.aliases.to_vec());
-    Ok(Image { name, aliases, epoch_secs: request.epoch_secs, platforms, index })
+    Ok(Image { name, aliases, epoch_secs: request.epoch_secs, platforms, index, base })
 }
 
 fn seal_platform(share: &Share, request: &SealRequest<'_>) -> Result<PlatformImage, SealError> {
-    let annotations = annotations(&share.made.assembly.programs, request);
+    let base = request.base_of(share.made.lock.platform);
+    let annotations = annotations(&share.made.assembly.programs, base, request);
     let config = Document::new(oci::CONFIG, serde_json::to_vec(&config(share, request, &annotations)?)?);
     let layers = share.layers.iter().map(descriptor).collect();
     let manifest = Manifest::new(Descriptor::of(&config), layers, annotations);
@@ -45,10 +51,12 @@ fn seal_platform(share: &Share, request: &SealRequest<'_>) -> Result<PlatformIma
 }
 
 fn descriptor(layer: &Layer) -> Descriptor {
+    // The layers of a base image have no title.
+    let title = (layer.contents != LayerContents::Blob).then(|| (oci::TITLE.to_owned(), layer.title.clone()));
     Descriptor {
-        annotations: BTreeMap::from([(oci::TITLE.to_owned(), layer.title.clone())]),
+        annotations: title.into_iter().collect(),
         digest: layer.digest.0.prefixed(),
-        media_type: layer.media_type.clone(),
+        media_type: on_base::media_type(layer).to_owned(),
         size: layer.size_bytes,
         ..Descriptor::default()
     }
@@ -67,9 +75,10 @@ fn index(platforms: &NonEmpty<PlatformImage>, annotations: BTreeMap<String, Stri
 /// Returns the pre-defined annotation keys (image-spec, annotations.md) with the metadata of the requested
 /// distributions. The user's own annotations have priority. If there are several distributions, keys that can only
 /// describe one are left out.
-fn annotations(programs: &[Program], request: &SealRequest<'_>) -> BTreeMap<String, String> {
+fn annotations(programs: &[Program], base: Option<OnBase<'_>>, request: &SealRequest<'_>) -> BTreeMap<String, String> {
     let joined = |one: &dyn Fn(&Program) -> String| programs.iter().map(one).collect::<Vec<_>>().join(", ");
-    let mut known = vec![("base.name", Some(request.release.name()))];
+    let release = request.base_image.is_none().then(|| request.release.name());
+    let mut known = vec![("base.name", release)];
     match programs {
         _ if request.has_application => known.push(("title", Some(last_part(request.name).to_owned()))),
         [] => {}
@@ -90,6 +99,7 @@ fn annotations(programs: &[Program], request: &SealRequest<'_>) -> BTreeMap<Stri
     }
     let known = known.into_iter().filter_map(|(key, value)| Some((format!("org.opencontainers.image.{key}"), value?)));
     let mut annotations: BTreeMap<String, String> = known.collect();
+    annotations.extend(base.map(|base| on_base::annotations(base.request, base.image.digest)).unwrap_or_default());
     annotations.extend(request.runtime.annotations.clone());
     annotations
 }
@@ -120,7 +130,7 @@ fn config(
         created_by: format!("lath: {}", layer.title),
         ..History::default()
     };
-    Ok(Config {
+    let config = Config {
         architecture: share.made.lock.platform.architecture.name().to_owned(),
         config: execution(&share.made.launch, request.runtime, annotations),
         created: Some(created.clone()),
@@ -131,7 +141,11 @@ fn config(
             ..RootFs::default()
         },
         ..Config::default()
-    })
+    };
+    match request.base_of(share.made.lock.platform) {
+        None => Ok(config),
+        Some(base) => Ok(on_base::config(config, base, &share.layers)?),
+    }
 }
 
 fn healthcheck(launch: &Launch, runtime: &RuntimeRequest) -> Option<oci::Healthcheck> {
@@ -214,6 +228,7 @@ mod tests {
                 debs: Vec::new(),
                 hints: Vec::new(),
                 releases: Vec::new(),
+                base: None,
             },
             assembly: assembly(),
             launch: launch.clone(),

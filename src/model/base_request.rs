@@ -1,0 +1,62 @@
+//! The request for an image that is built on another one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::model::base_image::BaseImage;
+use crate::model::image_source::ImageSource;
+use crate::model::platform::{Platform, PythonVersion};
+
+/// An image that lath builds on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct BaseImageRequest {
+    #[serde(serialize_with = "as_text")]
+    pub(crate) source: ImageSource,
+    /// Whether the Python distributions of the image are used if they satisfy the request.
+    pub(crate) uses_packages: bool,
+    /// The Pythons that the inputs allow (PEP 440). `None` means any.
+    pub(crate) requires_python: Option<String>,
+    /// The version of Python that the user named.
+    pub(crate) python: Option<PythonVersion>,
+    /// Whether the user named a release. The image must be of this release.
+    pub(crate) has_release: bool,
+    /// Whether the user named the user that runs the image.
+    pub(crate) has_user: bool,
+    /// The image of each platform, once it was opened.
+    #[serde(skip)]
+    pub(crate) images: Vec<Arc<BaseImage>>,
+}
+
+impl BaseImageRequest {
+    /// Returns the opened image of a platform.
+    pub(crate) fn image_of(&self, platform: Platform) -> Option<&BaseImage> {
+        self.images.iter().find(|image| image.platform == platform).map(Arc::as_ref)
+    }
+}
+
+/// The image of one platform that everything is added to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OnBase<'a> {
+    pub(crate) image: &'a BaseImage,
+    pub(crate) request: &'a BaseImageRequest,
+}
+
+impl OnBase<'_> {
+    /// Returns the home directory of the image's user, if the image determines it.
+    pub(crate) fn home(&self) -> Option<String> {
+        let found = &self.image.found;
+        let of_user = || found.user.home.clone().filter(|_| self.keeps_user());
+        found.variable("HOME").map(str::to_owned).or_else(of_user)
+    }
+
+    /// Returns whether the program runs as the user of the image. Root is replaced.
+    pub(crate) fn keeps_user(&self) -> bool {
+        !self.request.has_user && self.image.found.user.uid.is_some_and(|uid| uid != 0)
+    }
+}
+
+fn as_text<S: serde::Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}

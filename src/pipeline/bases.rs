@@ -1,0 +1,117 @@
+//! The base image: it is read before anything else, because its Python and its release decide the rest.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::BuildError;
+use crate::model::base_image::BaseImage;
+use crate::model::event::Event;
+use crate::model::image::BlobDigest;
+use crate::model::image_source::ImageSource;
+use crate::model::lock::LockedBase;
+use crate::model::platform::{Architecture, Platform};
+use crate::model::request::{BaseImageRequest, Bytecode, Request};
+use crate::model::tree::Tree;
+use crate::outside::images::{self, OpenImage};
+use crate::outside::pypi::pythons;
+use crate::outside::world::World;
+use crate::steps::base::base;
+use crate::steps::lock::LockError;
+use crate::steps::on_base::on_base;
+
+/// Returns the request with the images of its base, and with their Python, release and user. Only the digests of a lock
+/// are used, if there is one.
+pub(super) fn with_base<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
+    let Some(wanted) = request.base_image.as_ref().filter(|wanted| wanted.images.is_empty()) else {
+        return Ok(Cow::Borrowed(request));
+    };
+    world.listener.hear(Event::Step(format!("reading the base image `{}`", wanted.source)));
+    let places = request.platforms.as_ref().try_map(|platform| place(request, wanted, *platform))?;
+    // A tag is only read once, because it may change at any time.
+    let sources: BTreeSet<&ImageSource> = places.iter().collect();
+    let mut opened = BTreeMap::new();
+    for source in sources {
+        opened.insert(source, images::open(source, world.image_doors())?);
+    }
+    let pairs: Vec<(Platform, &OpenImage<'_>)> =
+        request.platforms.iter().zip(&places).map(|(platform, source)| (*platform, &opened[source])).collect();
+    // An image without a platform is refused before the layers of another platform are fetched.
+    for (platform, image) in &pairs {
+        image.choose(*platform)?;
+    }
+    let mut bases = Vec::new();
+    for (platform, image) in pairs {
+        let found = base(image, platform, &world.store)?;
+        refuse_other(request, platform, &found.digest.0.prefixed())?;
+        bases.push(found);
+    }
+    let allows = |specifiers: &str, python| pythons::allows(specifiers, python, None).unwrap_or(true);
+    Ok(Cow::Owned(on_base(request, bases, allows)?))
+}
+
+/// Returns the place of the image of a platform. If a lock has its digest, the tag does not count.
+fn place(request: &Request, wanted: &BaseImageRequest, platform: Platform) -> Result<ImageSource, BuildError> {
+    let locked = locked(request, platform);
+    Ok(match (&wanted.source, locked) {
+        (ImageSource::Registry(image), Some(locked)) => {
+            ImageSource::Registry(image.with_digest(BlobDigest(locked.digest)))
+        }
+        (source, _) => source.clone(),
+    })
+}
+
+fn locked(request: &Request, platform: Platform) -> Option<&LockedBase> {
+    request.lock.as_ref()?.file.of_platform(platform)?.base.as_ref()
+}
+
+/// Refuses an image that is not the one of the lock.
+fn refuse_other(request: &Request, platform: Platform, found: &str) -> Result<(), BuildError> {
+    let Some(lock) = &request.lock else { return Ok(()) };
+    let locked = locked(request, platform).map(|base| base.digest.prefixed());
+    match locked.filter(|locked| locked != found) {
+        Some(locked) => {
+            Err(LockError::OtherBase { path: lock.file.path.clone(), locked, found: found.to_owned() }.into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Returns the entry of the lock for the base image of `platform`.
+pub(super) fn to_lock(request: &Request, platform: Platform) -> Option<LockedBase> {
+    let base = request.base_of(platform)?;
+    Some(LockedBase { source: base.request.source.to_string(), digest: base.image.digest.0 })
+}
+
+/// The tree of a base image whose Python compiles for a platform that this machine does not run.
+pub(super) enum OfBase {
+    /// None is needed, or that of a release.
+    None,
+    Tree(Tree),
+    /// The base has no image for this machine with the same Python, so nothing is compiled.
+    Unusable,
+}
+
+/// Returns the tree of the base's image for this machine, if bytecode for another platform is wanted.
+pub(super) fn workshop(platform: Platform, request: &Request, world: &World) -> Result<OfBase, BuildError> {
+    let host = Architecture::of_host().map(|architecture| Platform { architecture });
+    let (Some(host), Some(own)) = (host, request.base_of(platform)) else { return Ok(OfBase::None) };
+    if host == platform || request.bytecode == Bytecode::None || request.python.home.is_of_release() {
+        return Ok(OfBase::None);
+    }
+    let image = images::open(&own.request.source, world.image_doors())?;
+    let found = if image.choose(host).is_ok() { Some(base(&image, host, &world.store)?) } else { None };
+    let program = request.python.python().program();
+    let version = |image: &BaseImage| {
+        let mut interpreters = image.found.interpreters.iter();
+        interpreters.find(|one| one.start().as_str() == program).map(|one| one.full_version.clone())
+    };
+    match found.filter(|found| version(found).is_some() && version(found) == version(own.image)) {
+        Some(found) => Ok(OfBase::Tree(found.tree)),
+        None => {
+            let text =
+                format!("no bytecode is in the image for {platform}: its base has not the same Python for {host}");
+            world.listener.hear(Event::Warning(text));
+            Ok(OfBase::Unusable)
+        }
+    }
+}

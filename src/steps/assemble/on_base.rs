@@ -1,0 +1,119 @@
+//! Everything that is added to a base image. Its own paths stay as they are, unless an added package needs another file
+//! at such a path.
+
+use std::collections::BTreeSet;
+
+use super::AssembleError;
+use super::accounts::USER;
+use crate::model::assembly::Assembly;
+use crate::model::image_path::{ImagePath, MERGED};
+use crate::model::request::{AssembleRequest, OnBase};
+use crate::model::tree::{Kind, Node, Origin, Tree};
+
+/// How many replaced paths a note names.
+const NAMED: usize = 3;
+
+/// The files that lath only writes if an added package needs a change.
+const OWN_FILES: [&str; 3] = ["/etc/group", "/etc/ld.so.cache", "/etc/passwd"];
+
+/// Begins with the files of the base image, and creates the paths that every image has, if the base image lacks them.
+pub(super) fn lay_ground(
+    assembly: &mut Assembly,
+    base: OnBase<'_>,
+    request: &AssembleRequest<'_>,
+) -> Result<(), AssembleError> {
+    assembly.tree = base.image.tree.clone();
+    assembly.facts.add_all(&Origin::Base, base.image.digest.0, &base.image.facts);
+    let tree = &mut assembly.tree;
+    if request.python.home.is_of_release() {
+        // Packages are unpacked into the merged directories.
+        for name in MERGED {
+            add(tree, name, Node::link(format!("usr/{name}"), Origin::Lath))?;
+            add(tree, &format!("/usr/{name}"), Node::directory(Origin::Lath))?;
+        }
+    }
+    for (path, mode) in [("/", 0o755), ("/dev", 0o755), ("/proc", 0o555), ("/sys", 0o555), ("/tmp", 0o1777)] {
+        add(tree, path, Node { mode, ..Node::directory(Origin::Lath) })?;
+    }
+    add(tree, &request.user_base.bin(), Node::directory(Origin::Lath))?;
+    if base.home().is_none() {
+        // Any user that runs the image has this home directory and may write to it.
+        let home = Node { mode: 0o1777, owner: USER, ..Node::directory(Origin::Lath) };
+        add(tree, "/home/app", home)?;
+    }
+    Ok(())
+}
+
+/// Adds a path, unless it exists.
+fn add(tree: &mut Tree, path: &str, node: Node) -> Result<(), AssembleError> {
+    let path = ImagePath::parse(path)?;
+    if !tree.nodes.contains_key(&path) {
+        tree.insert(path, node);
+    }
+    Ok(())
+}
+
+/// Returns the path of `folder` after the links of the tree. The last directories may be missing.
+pub(super) fn landing(tree: &Tree, folder: &str) -> Result<ImagePath, AssembleError> {
+    let path = ImagePath::parse(folder)?;
+    let mut above = Some(path.clone());
+    while let Some(parent) = above {
+        if let Some(real) = tree.canonical(&parent) {
+            let below = path.as_str()[parent.as_str().len()..].trim_start_matches('/');
+            return Ok(if below.is_empty() { real } else { real.join(below)? });
+        }
+        above = parent.parent();
+    }
+    Ok(path)
+}
+
+/// Gives each path of the base image its own node again, if lath or a package has made the same one, or if it is a file
+/// for which no added package is responsible. Returns a note about the files that are replaced.
+pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
+    let added: BTreeSet<ImagePath> = folders_of_packages(tree);
+    let mut replaced: Vec<String> = Vec::new();
+    for (path, own) in &base.image.tree.nodes {
+        let Some(node) = tree.nodes.get(path).filter(|node| node.origin != Origin::Base) else { continue };
+        let is_same = node.kind == own.kind || (node.kind == Kind::Directory && own.kind == Kind::Directory);
+        // A list of files is only needed again if a package has added files to its folder.
+        let is_of_others = || path.parent().is_none_or(|folder| !added.contains(&folder));
+        let is_needless = node.origin == Origin::Lath && !OWN_FILES.contains(&path.as_str()) && is_of_others();
+        if is_same || is_needless {
+            tree.nodes.insert(path.clone(), own.clone());
+        } else {
+            replaced.push(format!("`{path}` ({})", node.origin));
+        }
+    }
+    let count = replaced.len();
+    replaced.truncate(NAMED);
+    let more = if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
+    match count {
+        0 => Vec::new(),
+        _ => vec![format!("added packages change files of the base image: {}{more}", replaced.join(", "))],
+    }
+}
+
+/// Returns every folder that has a file of an added package in it or below it.
+fn folders_of_packages(tree: &Tree) -> BTreeSet<ImagePath> {
+    let mut folders = BTreeSet::new();
+    let is_file = |node: &Node| matches!(node.origin, Origin::Deb { .. }) && node.kind != Kind::Directory;
+    for (path, _) in tree.nodes.iter().filter(|(_, node)| is_file(node)) {
+        let mut above = path.parent();
+        while let Some(folder) = above {
+            above = folder.parent();
+            if !folders.insert(folder) {
+                break;
+            }
+        }
+    }
+    folders
+}
+
+/// Returns whether the list of libraries must be written again: `ctypes` finds libraries by it, and the loader those in
+/// folders that an added package names. An image without a list has no program that reads it.
+pub(super) fn needs_loader_cache(tree: &Tree, base: OnBase<'_>) -> bool {
+    let is_added = |node: &Node| matches!(node.origin, Origin::Deb { .. }) && node.kind != Kind::Directory;
+    let is_library = |path: &ImagePath| base.image.found.has_ld_cache && path.file_name().contains(".so");
+    let mut added = tree.nodes.iter().filter(|(_, node)| is_added(node));
+    added.any(|(path, _)| path.is_within("/etc/ld.so.conf.d") || is_library(path))
+}

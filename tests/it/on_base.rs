@@ -1,0 +1,405 @@
+//! Builds on base images, which are OCI layouts with programs that are not real ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use testkit::elf::elf;
+use testkit::oci::{self, CheckedPlatform};
+use testkit::{PyPi, WheelBuilder};
+
+use crate::world::{World, archive, stdout, tool};
+
+const GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+
+/// A base image with one layer for each list of files.
+struct Base {
+    layers: Vec<Vec<(String, u32, Vec<u8>)>>,
+    config: Value,
+}
+
+fn files(files: &[(&str, u32, &[u8])]) -> Vec<(String, u32, Vec<u8>)> {
+    files.iter().map(|(path, mode, bytes)| ((*path).to_owned(), *mode, bytes.to_vec())).collect()
+}
+
+/// A C library that the loader finds, with the text in which it has its version.
+fn glibc(version: &str) -> Vec<u8> {
+    let banner = format!("\0GNU C Library (Debian GLIBC) stable release version {version}.\n");
+    [elf(Some("libc.so.6"), &[]), banner.into_bytes()].concat()
+}
+
+fn os_release(id: &str, codename: &str) -> Vec<u8> {
+    format!("ID={id}\nVERSION_CODENAME={codename}\nPRETTY_NAME=\"{id} {codename}\"\n").into_bytes()
+}
+
+impl Base {
+    /// An image with the Python of the official ones, in `/usr/local`.
+    fn with_python(id: &str) -> Self {
+        let system = files(&[
+            ("etc/os-release", 0o644, &os_release(id, "bookworm")),
+            ("etc/ssl/certs/ca-certificates.crt", 0o644, b"certificates"),
+            ("bin/sh", 0o755, &elf(None, &["libc.so.6"])),
+            ("usr/lib/x86_64-linux-gnu/libc.so.6", 0o755, &glibc("2.36")),
+        ]);
+        let python = files(&[
+            ("usr/local/bin/python3.12", 0o755, &elf(None, &["libc.so.6"])),
+            ("usr/local/bin/python3", 0o777, b"-> python3.12"),
+            ("usr/local/lib/python3.12/os.py", 0o644, b""),
+            ("usr/local/lib/python3.12/site-packages/README", 0o644, b""),
+        ]);
+        let config = json!({
+            "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "PYTHON_VERSION=3.12.7", "LANG=C"],
+            "Cmd": ["python3"], "Entrypoint": ["/entry"], "WorkingDir": "/srv", "User": "1000:1001",
+            "Labels": {"maker": "company"}, "ExposedPorts": {"80/tcp": {}}, "StopSignal": "SIGINT",
+            "OnBuild": ["RUN false"],
+        });
+        Self { layers: vec![system, python], config }
+    }
+
+    /// Adds a distribution to the folder of the image's Python.
+    fn with_distribution(mut self, name: &str, version: &str) -> Self {
+        let folder = format!("usr/local/lib/python3.12/site-packages/{name}-{version}.dist-info");
+        let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
+        self.layers.push(files(&[(&format!("{folder}/METADATA"), 0o644, metadata.as_bytes())]));
+        self
+    }
+
+    /// Writes the image as an OCI layout with the types of Docker. Returns the digests of its layers.
+    fn write(&self, world: &World, name: &str) -> Vec<String> {
+        let folder = world.path(name).join("blobs/sha256");
+        fs_err::create_dir_all(&folder).unwrap();
+        let put = |media_type: &str, bytes: &[u8]| {
+            let digest = hex::encode(Sha256::digest(bytes));
+            fs_err::write(folder.join(&digest), bytes).unwrap();
+            json!({"mediaType": media_type, "digest": format!("sha256:{digest}"), "size": bytes.len()})
+        };
+        let (mut layers, mut diff_ids, mut history) = (Vec::new(), Vec::new(), Vec::new());
+        for layer in &self.layers {
+            let tar = tar(layer);
+            diff_ids.push(format!("sha256:{}", hex::encode(Sha256::digest(&tar))));
+            history.push(json!({"created_by": "company"}));
+            layers.push(put(GZIP, &gzip(&tar)));
+        }
+        history.push(json!({"created_by": "CMD", "empty_layer": true}));
+        let config = json!({
+            "architecture": "amd64", "os": "linux", "config": self.config, "history": history, "author": "company",
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        });
+        let config = put("application/vnd.docker.container.image.v1+json", config.to_string().as_bytes());
+        let manifest_type = "application/vnd.docker.distribution.manifest.v2+json";
+        let manifest = json!({"schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": layers});
+        let manifest = put(manifest_type, manifest.to_string().as_bytes());
+        let index = json!({"schemaVersion": 2, "manifests": [manifest]});
+        fs_err::write(world.path(name).join("index.json"), index.to_string()).unwrap();
+        fs_err::write(world.path(name).join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        layers.iter().map(|layer| layer["digest"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// Contents that begin with `-> ` are links.
+fn tar(files: &[(String, u32, Vec<u8>)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut folders = BTreeSet::new();
+    let header = |mode: u32| {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(mode);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header
+    };
+    for (path, mode, bytes) in files {
+        for (at, _) in path.match_indices('/') {
+            if folders.insert(&path[..at]) {
+                let mut folder = header(0o755);
+                folder.set_entry_type(tar::EntryType::Directory);
+                folder.set_size(0);
+                builder.append_data(&mut folder, &path[..at], std::io::empty()).unwrap();
+            }
+        }
+        let mut header = header(*mode);
+        match bytes.strip_prefix(b"-> ") {
+            Some(target) => {
+                header.set_entry_type(tar::EntryType::Symlink);
+                header.set_size(0);
+                builder.append_link(&mut header, path, str::from_utf8(target).unwrap()).unwrap();
+            }
+            None => {
+                header.set_size(bytes.len() as u64);
+                builder.append_data(&mut header, path, bytes.as_slice()).unwrap();
+            }
+        }
+    }
+    builder.into_inner().unwrap()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn helper(version: &str) -> WheelBuilder {
+    WheelBuilder::new("helper", version).file("helper.py", version)
+}
+
+/// A world whose archive cannot be reached.
+fn world(pypi: PyPi) -> World {
+    World::new(archive(), pypi)
+}
+
+const NO_ARCHIVE: &str = "--mirror http://127.0.0.1:1 --security-mirror http://127.0.0.1:1";
+
+/// Builds on the base and returns the only platform of the image.
+fn built(world: &World, words: &str) -> CheckedPlatform {
+    let output = format!("out-{}", words.len());
+    stdout(world.build(&format!("{words} --base oci:base -o oci:{output} {NO_ARCHIVE}")));
+    let checked = oci::check(&world.path(&output)).unwrap();
+    checked.platforms.into_iter().next().unwrap()
+}
+
+/// Returns the files that are not in a layer of the base, which has `below` layers.
+fn added(image: &CheckedPlatform, below: usize) -> Vec<&str> {
+    let files = image.files.iter().filter(|(_, file)| file.layer >= below && file.kind != oci::Kind::Folder);
+    files.map(|(path, _)| path.as_str()).collect()
+}
+
+#[test]
+fn an_image_has_the_layers_of_its_base_and_only_what_is_added() {
+    let world = world(PyPi::new().built(&tool()));
+    let layers = Base::with_python("rhel").write(&world, "base");
+    let image = built(&world, "tool");
+    let own = image.manifest["layers"].as_array().unwrap();
+    let below: Vec<&str> = own[..2].iter().map(|layer| layer["digest"].as_str().unwrap()).collect();
+    assert_eq!(below, layers);
+    assert!(own.iter().all(|layer| layer["mediaType"] == "application/vnd.oci.image.layer.v1.tar+gzip"), "{own:?}");
+    insta::assert_snapshot!(added(&image, 2).join("\n"), @"
+    opt/app/bin/tool
+    opt/app/lib/python3.12/site-packages/tool-1.0.dist-info/INSTALLER
+    opt/app/lib/python3.12/site-packages/tool-1.0.dist-info/METADATA
+    opt/app/lib/python3.12/site-packages/tool-1.0.dist-info/RECORD
+    opt/app/lib/python3.12/site-packages/tool-1.0.dist-info/REQUESTED
+    opt/app/lib/python3.12/site-packages/tool-1.0.dist-info/WHEEL
+    opt/app/lib/python3.12/site-packages/tool-1.0.dist-info/entry_points.txt
+    opt/app/lib/python3.12/site-packages/tool/__init__.py
+    usr/bin/env
+    usr/local/lib/python3.12/site-packages/lath.pth
+    ");
+    assert!(image.text("opt/app/bin/tool").unwrap().starts_with("#!/usr/local/bin/python3.12\n"));
+    let line = image.text("usr/local/lib/python3.12/site-packages/lath.pth").unwrap();
+    assert!(line.contains("site.addsitedir('/opt/app/lib/python3.12/site-packages')"), "{line}");
+}
+
+#[test]
+fn the_config_is_that_of_the_base_with_another_command() {
+    let world = world(PyPi::new().built(&tool()));
+    Base::with_python("rhel").write(&world, "base");
+    let image = built(&world, "tool --env ADDED=1 --label own=1 --expose 90/tcp");
+    let config = &image.config["config"];
+    let mut labels: BTreeMap<String, Value> = serde_json::from_value(config["Labels"].clone()).unwrap();
+    labels.retain(|name, _| !name.starts_with("org.opencontainers"));
+    let shown = json!({
+        "user": config["User"], "env": config["Env"], "workdir": config["WorkingDir"], "labels": labels,
+        "ports": config["ExposedPorts"], "entrypoint": config["Entrypoint"], "cmd": config["Cmd"],
+        "signal": config["StopSignal"], "on build": config["OnBuild"], "author": image.config["author"],
+    });
+    insta::assert_snapshot!(serde_json::to_string_pretty(&shown).unwrap(), @r#"
+    {
+      "author": "company",
+      "cmd": null,
+      "entrypoint": [
+        "/opt/app/bin/tool"
+      ],
+      "env": [
+        "ADDED=1",
+        "HOME=/home/app",
+        "LANG=C",
+        "PATH=/opt/app/bin:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONUSERBASE=/opt/app",
+        "PYTHON_VERSION=3.12.7"
+      ],
+      "labels": {
+        "maker": "company",
+        "own": "1"
+      },
+      "on build": null,
+      "ports": {
+        "80/tcp": {},
+        "90/tcp": {}
+      },
+      "signal": "SIGINT",
+      "user": "1000:1001",
+      "workdir": "/srv"
+    }
+    "#);
+    let history: Vec<&str> =
+        image.config["history"].as_array().unwrap().iter().filter_map(|one| one["created_by"].as_str()).collect();
+    assert_eq!(history, ["company", "company", "CMD", "lath: program"]);
+    let annotations = &image.manifest["annotations"];
+    assert!(annotations["org.opencontainers.image.base.digest"].as_str().unwrap().starts_with("sha256:"));
+    // The name would be a path of this machine.
+    assert_eq!(annotations["org.opencontainers.image.base.name"], Value::Null);
+    let image = built(&world, "tool --user 7:8");
+    assert_eq!(image.config["config"]["User"], "7:8");
+}
+
+#[test]
+fn a_distribution_of_the_base_is_used_if_it_fits() {
+    let needing = |requirement: &str| tool().requires(requirement);
+    let new = world(PyPi::new().built(&needing("helper")).built(&helper("2.0")));
+    Base::with_python("rhel").with_distribution("helper", "1.0").write(&new, "base");
+    let has_helper = |image: &CheckedPlatform| {
+        let folder = "opt/app/lib/python3.12/site-packages/helper-";
+        image.files.keys().find_map(|path| path.strip_prefix(folder)?.split(".dist-info").next().map(str::to_owned))
+    };
+    assert_eq!(has_helper(&built(&new, "tool")), None);
+    assert_eq!(has_helper(&built(&new, "tool --no-base-packages")).as_deref(), Some("2.0"));
+    assert_eq!(has_helper(&built(&new, "tool helper>=2")).as_deref(), Some("2.0"));
+    // The index need not have it.
+    let own = world(PyPi::new().built(&needing("helper<2")));
+    Base::with_python("rhel").with_distribution("helper", "1.0").write(&own, "base");
+    assert_eq!(has_helper(&built(&own, "tool")), None);
+}
+
+#[test]
+fn an_image_with_musl_gets_wheels_for_musl() {
+    let native = |tag: &str| WheelBuilder::new("native", "1.0").tag(tag).file("native.py", tag);
+    let glibc_only = WheelBuilder::new("other", "1.0").tag("cp312-cp312-manylinux_2_17_x86_64").file("other.py", "");
+    let pypi = PyPi::new()
+        .built(&native("cp312-cp312-manylinux_2_17_x86_64"))
+        .built(&native("cp312-cp312-musllinux_1_2_x86_64"))
+        .built(&glibc_only);
+    let world = world(pypi);
+    let mut base = Base::with_python("alpine");
+    base.layers[0].retain(|(path, ..)| !path.ends_with("libc.so.6"));
+    let musl = [elf(Some("libc.musl-x86_64.so.1"), &[]), b"\x001.2.5\0musl libc (x86_64)\n".to_vec()].concat();
+    base.layers[0].extend(files(&[("lib/ld-musl-x86_64.so.1", 0o755, &musl)]));
+    base.write(&world, "base");
+    let image = built(&world, "native -t x");
+    let module = image.text("opt/app/lib/python3.12/site-packages/native.py").unwrap();
+    assert_eq!(module, "cp312-cp312-musllinux_1_2_x86_64");
+    assert!(!image.files.contains_key("etc/ld.so.cache"));
+    let refusal = world.refusal(&format!("other --base oci:base {NO_ARCHIVE}"));
+    assert!(refusal.contains("python 3.12 on linux/amd64 with musl 1.2"), "{refusal}");
+}
+
+#[test]
+fn a_base_that_cannot_be_used_is_refused_before_anything_is_resolved() {
+    let world = world(PyPi::new().built(&tool()));
+    Base::with_python("rhel").write(&world, "base");
+    let mut empty = Base::with_python("rhel");
+    empty.layers.truncate(1);
+    empty.write(&world, "empty");
+    let mut named = Base::with_python("rhel");
+    named.config["User"] = "nobody-knows".into();
+    named.write(&world, "named");
+    insta::assert_snapshot!(world.errors(&[
+        "tool --base oci:empty",
+        "tool --base oci:base --python 3.13",
+        "tool --base oci:base --release debian:trixie",
+        "tool --base oci:base --with git",
+        "tool --base oci:base --platform linux/arm64",
+        "tool --base oci:named",
+        "tool --base oci:nothing",
+        "tool --no-base-packages",
+    ]), @"
+    $ tool --base oci:empty
+    exit 1
+    error: cannot build on `oci:empty`: it has no Python, and lath can only add one to images of Debian and Ubuntu, and this one is rhel bookworm
+
+    hint: use a base image that has Python, or one of Debian or Ubuntu, to which lath adds its `python3`
+
+    $ tool --base oci:base --python 3.13
+    exit 1
+    error: cannot build on `oci:base` for python 3.13: it has python 3.12
+
+    hint: leave out `--python`: the base image decides
+
+    $ tool --base oci:base --release debian:trixie
+    exit 1
+    error: cannot build on `oci:base`: it is of no release of Debian or Ubuntu, and the request is for debian:trixie
+
+    $ tool --base oci:base --with git
+    exit 1
+    error: cannot add the Debian package `git`: the base image is no Debian or Ubuntu
+
+    $ tool --base oci:base --platform linux/arm64
+    exit 1
+    error: cannot find an image for linux/arm64: there is only linux/amd64
+
+    $ tool --base oci:named
+    exit 1
+    error: cannot build on `oci:named`: it starts as the user `nobody-knows`, who is not in its `/etc/passwd`
+
+    hint: name the user by its number with `--user UID[:GID]`
+
+    $ tool --base oci:nothing
+    exit 1
+    error: cannot open the image `oci:nothing`
+      cause: cannot read the image
+      cause: failed to open file `nothing/index.json`: No such file or directory (os error 2)
+
+    $ tool --no-base-packages
+    exit 2
+    error: cannot use `--no-base-packages` without a base image: name one with `--base IMAGE`
+    ");
+}
+
+#[test]
+fn a_debian_without_python_gets_that_of_its_release() {
+    let world = world(PyPi::new().built(&tool()));
+    let status = "Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.41-12\n";
+    let layer = files(&[
+        ("etc/os-release", 0o644, &os_release("debian", "trixie")),
+        ("etc/ssl/certs/ca-certificates.crt", 0o644, b"certificates"),
+        ("usr/lib/x86_64-linux-gnu/libc.so.6", 0o755, &glibc("2.41")),
+        ("var/lib/dpkg/status", 0o644, status.as_bytes()),
+    ]);
+    Base { layers: vec![layer], config: json!({}) }.write(&world, "base");
+    stdout(world.build("tool --base oci:base -o oci:out"));
+    let image = oci::check(&world.path("out")).unwrap().platforms.remove(0);
+    let added = added(&image, 1);
+    let packages: Vec<&&str> = added.iter().filter(|path| path.starts_with("var/lib/dpkg/status.d/")).collect();
+    insta::assert_snapshot!(packages.iter().map(|path| **path).collect::<Vec<_>>().join("\n"), @"
+    var/lib/dpkg/status.d/ca-certificates
+    var/lib/dpkg/status.d/libc-bin
+    var/lib/dpkg/status.d/libpython3.13-stdlib
+    var/lib/dpkg/status.d/media-types
+    var/lib/dpkg/status.d/netbase
+    var/lib/dpkg/status.d/python3.13-minimal
+    var/lib/dpkg/status.d/tzdata
+    ");
+    assert!(added.contains(&"usr/bin/python3.13") && !added.contains(&"usr/lib/x86_64-linux-gnu/libc.so.6"));
+    assert_eq!(image.config["config"]["User"], "65532:65532");
+}
+
+#[test]
+fn a_lock_has_the_digest_of_the_base() {
+    let world = world(PyPi::new().built(&tool()));
+    Base::with_python("rhel").write(&world, "base");
+    let locked = world.lock("tool --base oci:base -o pylock.toml");
+    assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
+    let text = fs_err::read_to_string(world.path("pylock.toml")).unwrap();
+    assert!(text.contains("base-image = \"oci:base\"") && text.contains("base = { source = \"oci:base\""), "{text}");
+    stdout(world.build(&format!("--locked -t tool -o oci:out {NO_ARCHIVE}")));
+    fs_err::remove_dir_all(world.path("base")).unwrap();
+    Base::with_python("rhel").with_distribution("more", "1").write(&world, "base");
+    let refusal = world.refusal(&format!("--locked -t tool -o oci:other --cache-dir other {NO_ARCHIVE}"));
+    assert!(refusal.contains("its base image has the digest `sha256:"), "{refusal}");
+}
+
+#[test]
+fn a_base_with_many_layers_and_one_with_too_many() {
+    let world = world(PyPi::new().built(&tool()));
+    let with_layers = |count: usize| {
+        let mut base = Base::with_python("rhel");
+        base.layers.extend((base.layers.len()..count).map(|number| files(&[(&format!("srv/{number}"), 0o644, b"x")])));
+        base
+    };
+    with_layers(60).write(&world, "base");
+    let image = built(&world, "tool");
+    assert_eq!(image.manifest["layers"].as_array().unwrap().len(), 61);
+    with_layers(128).write(&world, "many");
+    let refusal = world.refusal("tool --base oci:many");
+    assert!(refusal.contains("it has 128 layers, and an image can have at most 127"), "{refusal}");
+}
