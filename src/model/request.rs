@@ -458,8 +458,8 @@ impl PackRequest {
     /// A pax record could hold later times, but not every engine can set them: containerd counts nanoseconds in 64 bits,
     /// which end in 2262.
     pub(crate) const MAX_EPOCH_SECS: u64 = 0o77_777_777_777;
-    /// 1980-01-01T00:00:01Z. Zip archives have no earlier times, so a program could not zip its own files, as builders of
-    /// documents and of functions do.
+    /// 1980-01-01T00:00:01Z. A zip archive cannot hold an earlier time, and some programs zip their own files, such as
+    /// builders of documents.
     pub(crate) const DEFAULT_EPOCH_SECS: u64 = 315_532_801;
 }
 
