@@ -211,7 +211,7 @@ pub(crate) struct CompileRequest<'a> {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PythonRequest {
     pub(crate) version: PythonVersion,
-    /// Whether the user named no version and the release may have another one. The version is then read from its archive.
+    /// Whether `version` is only expected, because the user named none. The release's own version is read from its archive.
     pub(crate) is_expected: bool,
     /// PEP 508 requirements, or paths and URLs of wheels, as typed.
     pub(crate) requirements: Vec<SecretText>,
