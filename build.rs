@@ -1,7 +1,6 @@
 //! Makes the optimised program about 3 MB smaller: its relative relocations are packed, if the linker and the loader of
 //! this machine support it (docs/decisions/0146-packed-relocations.md).
 
-#![expect(clippy::print_stdout, reason = "a build script prints its instructions for Cargo")]
 #![expect(clippy::disallowed_methods, reason = "Cargo passes everything in environment variables")]
 
 use std::env;
