@@ -43,7 +43,7 @@ pub(crate) fn group_of_extension(extension: &str) -> Option<&'static str> {
     BUILDS.extensions.get(extension).map(String::as_str)
 }
 
-/// Returns the group that contains a compiler or another basic program, also by its full name
+/// Returns the group that contains a compiler or another basic program. The program may have its full name
 /// (`x86_64-linux-gnu-gcc`).
 pub(crate) fn group_of_program(program: &str) -> Option<&'static str> {
     let program = program.split("-linux-gnu-").last().unwrap_or_default();

@@ -153,7 +153,7 @@ fn every_call_has_one_package_and_is_there_once() {
         let package = call.package().unwrap_or_else(|| panic!("{call:?}"));
         assert!(is_package(package), "{call:?}");
         assert_eq!(*packages.entry(&call.called).or_insert(package), package, "{call:?}");
-        // A program's package is in the table of programs alone, and a library's is the one of the other table.
+        // The package of a program is only in the table of programs, and the package of a library only in the other one.
         assert_eq!(call.package.is_some(), is_library(&call.called), "{call:?}");
         assert!(sonames::package_of(&call.called).is_none_or(|other| other == package), "{call:?}");
     }

@@ -181,7 +181,7 @@ pub(super) struct Locking {
     /// Build from the lock, which must match the request
     #[arg(long)]
     locked: bool,
-    /// Build from the lock, also if the inputs have changed
+    /// Build from the lock, even if the inputs have changed
     #[arg(long, conflicts_with = "locked")]
     frozen: bool,
     /// A folder with the files of the lock, as `lath lock --vendor` writes it

@@ -33,7 +33,7 @@ impl Environment {
         Self { variables }
     }
 
-    /// Returns the value of a variable, also if it is empty. `None` if it is not Unicode.
+    /// Returns the value of a variable, even if it is empty. `None` if it is not Unicode.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.variables.get(OsStr::new(name))?.to_str()
     }

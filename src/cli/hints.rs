@@ -32,7 +32,7 @@ impl fmt::Display for Hint {
             Self::CudaLibraries { wheel, sonames } => write!(
                 f,
                 "{wheel} needs {} of NVIDIA's CUDA if it uses a graphics card: add the requirements that contain them, \
-                 such as `nvidia-cublas-cu12`, or an extra of {wheel} that has them",
+                 such as `nvidia-cublas-cu12` for CUDA 12 and `nvidia-cublas` for CUDA 13, or an extra of {wheel} that has them",
                 listed(sonames)
             ),
             Self::Absent { name, add } => write!(f, "`{name}` is not in the image: {add}"),
@@ -394,7 +394,7 @@ mod tests {
         yq calls `jq`, which is not in the image: add it with `--with jq`
         w needs `liba.so.1`, and no known package of `trixie` contains it: add a package with `--with PACKAGE`
         w needs `liba.so.1`, `libb.so.1`, and no known package of `trixie` contains them: add a package with `--with PACKAGE`
-        w needs `libcublas.so.12` and `libnvrtc.so.12` of NVIDIA's CUDA if it uses a graphics card: add the requirements that contain them, such as `nvidia-cublas-cu12`, or an extra of w that has them
+        w needs `libcublas.so.12` and `libnvrtc.so.12` of NVIDIA's CUDA if it uses a graphics card: add the requirements that contain them, such as `nvidia-cublas-cu12` for CUDA 12 and `nvidia-cublas` for CUDA 13, or an extra of w that has them
         `sh` is not in the image: add it with `--shell`
         `pkg_resources` is not in the image: add the requirement `'setuptools<81'`
         add the requirement `pip`

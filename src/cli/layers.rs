@@ -169,7 +169,7 @@ layer! {
         user_base: String,
         entrypoint: Entrypoint,
         cmd: Vec<String>,
-        /// Each `NAME=VALUE`, also in `label` and `annotation`.
+        /// Each is `NAME=VALUE`. The same is true for `label` and `annotation`.
         env: Vec<String>,
         label: Vec<String>,
         annotation: Vec<String>,

@@ -15,7 +15,7 @@ use crate::outside::similar::similar;
 /// Which configuration files a command reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Files {
-    /// All files. The command works on images: on that of the command line, or on those of the project's file.
+    /// All files. The command works on the image of the command line, or on the images of the project's file.
     OfImages,
     /// All files with all their options. No image has to be chosen.
     Shown,

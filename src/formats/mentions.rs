@@ -11,8 +11,8 @@ use crate::model::zeros::is_zero;
 const PIECE_BYTES: usize = 8 << 20;
 /// The same if the first bytes of this number contain a zero. Such a file cannot be a script, so smaller pieces suffice.
 const BINARY_PIECE_BYTES: usize = 256 << 10;
-/// The end of a piece that is read again with the next one, because a name may lie across. A name that is cut there can
-/// be mistaken for a shorter one, which keeps more and never less.
+/// The end of a piece that is read again with the next one, because a name may begin in one
+/// and end in the other. A name that is cut can be mistaken for a shorter one. This keeps more files, never fewer.
 const OVERLAP_BYTES: usize = 256;
 
 /// The longest name of a library.

@@ -249,7 +249,7 @@ pub(crate) struct PythonRequest {
     /// Where the image has its Python.
     #[serde(skip_serializing_if = "PythonHome::is_of_release")]
     pub(crate) home: PythonHome,
-    /// Whether the user named no version and the release may have another one. The version is then read from its archive.
+    /// Whether `version` is only expected, because the user named none. The release's own version is read from its archive.
     pub(crate) is_expected: bool,
     /// PEP 508 requirements, or paths and URLs of wheels, as typed.
     pub(crate) requirements: Vec<SecretText>,
@@ -507,8 +507,8 @@ impl PackRequest {
     /// A pax record could hold later times, but not every engine can set them: containerd counts nanoseconds in 64 bits,
     /// which end in 2262.
     pub(crate) const MAX_EPOCH_SECS: u64 = 0o77_777_777_777;
-    /// 1980-01-01T00:00:01Z. Zip archives have no earlier times, so a program could not zip its own files, as builders of
-    /// documents and of functions do.
+    /// 1980-01-01T00:00:01Z. A zip archive cannot hold an earlier time, and some programs zip their own files, such as
+    /// builders of documents.
     pub(crate) const DEFAULT_EPOCH_SECS: u64 = 315_532_801;
 }
 

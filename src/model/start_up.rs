@@ -1,5 +1,5 @@
 //! The files that Python loads when a program starts: the closure over the imports that run at start-up. The result
-//! depends on the files alone, because nothing of the image is run.
+//! depends only on the files, because nothing of the image is run.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -113,7 +113,7 @@ pub(crate) fn realm_of(folder: &Path) -> Result<PathBuf, ConfigFileError> {
     Ok(repository_of(&folder).unwrap_or(folder))
 }
 
-/// Whether `path` is in the folder `realm`, also after all symbolic links, and not part of Git's own data, which contain
+/// Whether `path` is in the folder `realm`, even after all symbolic links are followed, and not part of Git's own data, which contain
 /// programs that Git starts and may contain passwords. The path does not have to exist.
 pub(crate) fn is_within(path: &Path, realm: &Path) -> bool {
     let Ok(current) = std::env::current_dir() else { return false };

@@ -133,4 +133,37 @@ mod tests {
         let expected = [Some("cached"), None, Some("y"), Some("cached"), None].map(|name| name.map(str::to_owned));
         assert_eq!(imports(&facts), expected);
     }
+
+    /// For example jupyterlab: `lath build jupyterlab --trim none --bytecode none -t x -o dir:FOLDER`. The time includes
+    /// reading from the store and writing the facts into the cache.
+    #[test]
+    #[ignore = "measures: LATH_PYTHON_FOLDER=FOLDER cargo test --release --lib all_python_files -- --ignored --nocapture"]
+    #[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures a folder that the caller names")]
+    fn all_python_files_of_a_large_application_are_parsed_in_two_seconds() {
+        let folder = std::env::var_os("LATH_PYTHON_FOLDER").expect("LATH_PYTHON_FOLDER names a folder");
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(&home.path().join("store")).unwrap();
+        let wheel = Origin::Wheel { name: "a".to_owned(), version: "1".to_owned() };
+        let (mut facts, mut tree, mut bytes) = (TreeFacts::default(), Tree::default(), 0);
+        facts.add_all(&wheel, Digest::of(b"parcel"), &FileFacts::new());
+        for entry in ignore::WalkBuilder::new(&folder).standard_filters(false).build().map(Result::unwrap) {
+            let path = entry.path().strip_prefix(&folder).unwrap();
+            if path.extension().is_some_and(|extension| extension == "py") && entry.path().is_file() {
+                let (path, text) = (format!("/{}", path.display()), fs_err::read(entry.path()).unwrap());
+                let node = Node::file(store.put(&text).unwrap(), text.len() as u64, 0o644, wheel.clone());
+                tree.insert(ImagePath::parse(&path).unwrap(), node);
+                bytes += text.len();
+            }
+        }
+        let is_file = |path: &&ImagePath| tree.nodes[*path].digest().is_some();
+        let paths: Vec<&ImagePath> = tree.nodes.keys().filter(is_file).collect();
+        let started = std::time::Instant::now();
+        let mut files = PythonFiles::new(&tree, &facts, &store);
+        let read = files.read(&paths).unwrap();
+        files.keep().unwrap();
+        let seconds = started.elapsed().as_secs_f64();
+        let imports: usize = read.iter().flatten().map(|file| file.imports.len()).sum();
+        println!("{} files, {bytes} bytes, {imports} imports: {seconds:.2} s", paths.len());
+        assert!(seconds <= 2.0, "{seconds:.2} s");
+    }
 }

@@ -14,8 +14,8 @@ use crate::outside::unfinished::Unfinished;
 
 /// The prefix of the names.
 pub(crate) const PREFIX: &str = ".tmp-lath-";
-/// How often a new path may be removed by another process, which takes it for one of a dead process, before its writer
-/// has locked it.
+/// The number of times that a path is made again. Another process may remove a path between its creation and its lock,
+/// because it looks like one that a dead process left.
 const ATTEMPTS: usize = 10;
 
 /// A file that is written beside its destination.

@@ -23,7 +23,7 @@ use crate::pipeline;
 /// Write a file with settings for the current folder
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// Replace settings that are there
+    /// Replace existing settings
     #[arg(long)]
     force: bool,
 }

@@ -79,7 +79,7 @@ pub(crate) struct Platform {
     pub(crate) other: Map<String, Value>,
 }
 
-/// An image index (image-index.md), also the `index.json` of a layout (image-layout.md).
+/// An image index (image-index.md). The `index.json` of a layout (image-layout.md) is one, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Index {

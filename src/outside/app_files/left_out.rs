@@ -50,7 +50,7 @@ pub(super) fn is_left_out_folder(path: &Path) -> bool {
         || path.join(OCI_LAYOUT).is_file()
 }
 
-/// Returns whether a file is left out because of its name alone, without a word about it.
+/// Returns whether a file is left out only because of its name, and without a note.
 pub(super) fn is_left_out_file(path: &Path) -> bool {
     let name = name(path);
     // In a worktree and in a submodule, `.git` is a file.

@@ -41,7 +41,7 @@ pub(super) fn suites(distribution: Distribution) -> impl Iterator<Item = &'stati
     releases.filter(|release| release.for_python).map(|release| release.suite.as_str())
 }
 
-/// The address of a mirror, without credentials; these are sent to its server alone.
+/// The address of a mirror without its credentials, because these are sent only to its server.
 fn address(mirror: &SecretText, credentials: &Credentials) -> Option<String> {
     let url = mirror.url().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     credentials.remember(mirror.exposed());

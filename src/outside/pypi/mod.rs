@@ -232,7 +232,7 @@ impl std::error::Error for Message {
 }
 
 impl Message {
-    /// Returns the first text as a message. The cause of each text is the next one.
+    /// Returns the first text as a message. Each text is caused by the one after it.
     fn chained(texts: impl IntoIterator<Item = String, IntoIter: DoubleEndedIterator>) -> Self {
         let mut texts = texts.into_iter().rev();
         let last = Self { text: texts.next().unwrap_or_default(), cause: None, hints: Vec::new() };
@@ -288,7 +288,7 @@ impl Pypi {
         resolved.map_err(|error| PypiError::Setup(error.into()))?
     }
 
-    /// Returns every index of `request`, also those that only its requirements files or its project name.
+    /// Returns every index of `request`, including those that are only in its requirements files or its project.
     pub(crate) fn indexes(&self, request: &PythonRequest) -> Result<AllIndexes, PypiError> {
         let read = async || {
             let base = self.base_client(&Refusals::default())?;

@@ -114,7 +114,7 @@ impl<'a> RequirementFiles<'a> {
     }
 }
 
-/// Returns whether `text` is the path of a file in which uv would take a part for a fragment or for an escape.
+/// Returns whether `text` is the path of a file that uv would misread: `#` begins the fragment of a URL, and `%` an escape.
 fn is_odd_path(text: &str) -> bool {
     text.contains(['#', '%']) && Path::new(text).is_file()
 }

@@ -178,13 +178,24 @@ pub(super) fn of_command(command: &Command) -> Option<Account> {
             return None;
         }
     }
-    let is_plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    if !is_plain(&account.name) || !home.starts_with('/') || home.contains(['$', ':']) {
+    if !is_usable(&account.name, &home) {
         return None;
     }
     account.creates_home &= home != "/nonexistent";
     account.home = is_user.then_some(home);
     Some(account)
+}
+
+/// Returns an account whose home is not created: a user with a home, or a group. `None` if the name or the home cannot be
+/// used.
+pub(super) fn without_new_home(name: &str, home: Option<&str>) -> Option<Account> {
+    let account = || Account { name: name.to_owned(), home: home.map(str::to_owned), creates_home: false };
+    is_usable(name, home.unwrap_or("/")).then(account)
+}
+
+fn is_usable(name: &str, home: &str) -> bool {
+    let is_plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    is_plain && home.starts_with('/') && !home.contains(['$', ':', '\n'])
 }
 
 #[cfg(test)]

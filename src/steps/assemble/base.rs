@@ -167,7 +167,7 @@ fn write_python(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -
     if !tree.nodes.contains_key(&site_path) {
         tree.insert(site_path, Node::directory(Origin::Lath));
     }
-    // If the environment is cleared, this line sets the user base, also for programs that look for data in it. If the
+    // If the environment is cleared, this line sets the user base. Programs look for data in it, too. If the
     // user site is already in `sys.path`, its path files have been read and must not be read twice.
     let text = format!(
         "import os, site, sys; os.environ.setdefault('PYTHONUSERBASE', '{base}') == '{base}' and \

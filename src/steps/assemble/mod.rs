@@ -15,6 +15,7 @@ mod programs;
 mod scripts;
 mod shell;
 mod shortfalls;
+mod systemd;
 mod users;
 mod wheels;
 
@@ -91,7 +92,7 @@ pub(crate) fn assemble(
             PartContents::Wheel(wheel) => wheels.push((&part.origin, wheel)),
         }
     }
-    let mut scripts = scripts::read(parts, &assembly.tree);
+    let mut scripts = scripts::read(parts, &assembly.tree, store)?;
     // Requested distributions come last, so that their files win over files of others at the same path.
     wheels.sort_by_key(|(origin, _)| lock.wheels.iter().any(|wheel| wheel.is_requested && wheel.origin() == **origin));
     let target = Target { lock, python: request.python, user_base: request.user_base };

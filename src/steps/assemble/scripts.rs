@@ -7,10 +7,12 @@ use super::alternatives::{self, Alternative};
 use super::changes::{self, Change};
 use super::shell::{self, Command, System};
 use super::shortfalls::{self, Shortfall};
-use super::{debs, odbc};
+use super::systemd::{self, Call};
+use super::{AssembleError, debs, odbc};
 use crate::catalog::maintainer;
 use crate::model::part::{DebPart, Part, PartContents};
 use crate::model::tree::{Origin, Tree};
+use crate::outside::store::Store;
 
 /// The results of all scripts, in the order of the packages.
 #[derive(Debug, Default)]
@@ -20,6 +22,7 @@ pub(super) struct Scripts {
     pub(super) changes: Vec<(Change, Origin)>,
     /// Files with ODBC drivers.
     pub(super) drivers: Vec<String>,
+    calls: Vec<Call>,
     shortfalls: BTreeMap<Shortfall, BTreeSet<String>>,
     /// The packages with other commands, and the programs that these commands run.
     unknown: BTreeMap<String, BTreeSet<String>>,
@@ -35,7 +38,7 @@ enum Effect {
 }
 
 /// Reads the scripts of all packages. `tree` contains the files of all packages.
-pub(super) fn read(parts: &[Part], tree: &Tree) -> Scripts {
+pub(super) fn read(parts: &[Part], tree: &Tree, store: &Store) -> Result<Scripts, AssembleError> {
     let mut scripts = Scripts::default();
     for part in parts {
         if let PartContents::Deb(deb) = &part.contents {
@@ -48,7 +51,12 @@ pub(super) fn read(parts: &[Part], tree: &Tree) -> Scripts {
             }
         }
     }
-    scripts
+    for call in std::mem::take(&mut scripts.calls) {
+        let (accounts, changes) = systemd::read(&call, tree, store)?;
+        scripts.accounts.extend(accounts);
+        scripts.changes.extend(changes.into_iter().map(|change| (change, call.origin().clone())));
+    }
+    Ok(scripts)
 }
 
 impl Scripts {
@@ -75,6 +83,7 @@ impl Scripts {
             self.accounts.extend(accounts::of_command(command));
             self.alternatives.extend(alternatives::of_command(command, origin));
             self.drivers.extend(odbc::of_command(command));
+            self.calls.extend(systemd::of_command(command, origin));
             if is_known {
                 continue;
             }
@@ -132,7 +141,8 @@ impl Scripts {
 fn commands(text: &str, arguments: &[&str], deb: &DebPart, tree: &Tree) -> Option<Vec<Command>> {
     let templates = deb.control_files.iter().find(|(name, _)| name == "templates");
     let system = System {
-        exists: &|path| tree.find(path).is_some(),
+        // A profile of AppArmor has no effect in an image, so the commands for it do not matter.
+        exists: &|path| !path.starts_with("/etc/apparmor.d/") && tree.find(path).is_some(),
         has_account: &accounts::is_standard,
         templates: templates.map_or("", |(_, text)| text.as_str()),
     };
@@ -239,6 +249,23 @@ mod tests {
         ];
         for (name, postinst) in table {
             assert_eq!(of(name, postinst, &Tree::default()).1, [""; 0], "{name}: {postinst}");
+        }
+    }
+
+    #[test]
+    fn profiles_of_apparmor_and_accounts_for_another_root_get_no_note() {
+        let mut tree = Tree::default();
+        tree.insert(ImagePath::parse("/etc/apparmor.d/usr.bin.tcpdump").unwrap(), Node::directory(Origin::Lath));
+        let apparmor = "APP_PROFILE=\"/etc/apparmor.d/usr.bin.tcpdump\"\nif [ -f \"$APP_PROFILE\" ]; then\n\
+            LOCAL_APP_PROFILE=\"/etc/apparmor.d/local/usr.bin.tcpdump\"\n\
+            test -e \"$LOCAL_APP_PROFILE\" || {\n mkdir -p `dirname \"$LOCAL_APP_PROFILE\"`\n\
+            install --mode 644 /dev/null \"$LOCAL_APP_PROFILE\"\n}\nfi\n";
+        let dbus = "in_sysroot () {\n if [ -z \"${DPKG_ROOT:-}\" ]; then\n \"$@\"\n else\n chroot \"${DPKG_ROOT}\" \"$@\"\n fi\n}\n\
+            if command -v systemd-sysusers >/dev/null; then\n systemd-sysusers dbus.conf\nelse\n\
+            in_sysroot adduser --system --quiet --group messagebus\nfi\n";
+        for (postinst, accounts) in [(apparmor, 0), (dbus, 1)] {
+            let (scripts, notes) = of("x", postinst, &tree);
+            assert_eq!((scripts.accounts.len(), notes), (accounts, Vec::new()), "{postinst}");
         }
     }
 

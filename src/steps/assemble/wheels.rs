@@ -153,7 +153,7 @@ pub(super) fn record_faults(origin: &Origin, wheel: &WheelPart) -> Vec<String> {
         let problem = match kind {
             RecordFaultKind::NotContained => "lists a file that the wheel does not contain",
             RecordFaultKind::NotListed => "does not list a file of the wheel",
-            RecordFaultKind::NoDigest => "has no sha256 or better of a file",
+            RecordFaultKind::NoDigest => "has no sha256 or stronger digest for a file",
             RecordFaultKind::OtherDigest => "has the digest of other contents for a file",
             RecordFaultKind::Hexadecimal => "has a digest in hexadecimal digits instead of base64",
         };
@@ -215,7 +215,7 @@ fn put_all(
     Ok(())
 }
 
-/// The longest first line of a script that is read.
+/// If the first line of a script is longer than this, it stays as it is.
 const FIRST_LINE_BYTES: u64 = 4096;
 
 /// A file that goes to the folder of executables.

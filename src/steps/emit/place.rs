@@ -43,7 +43,7 @@ impl Place {
         Err(EmitError::Refused { path: typed.to_owned(), problem: "it is a link that leads back to itself" })
     }
 
-    /// Whether the user named a link, except one to a file that a process has open.
+    /// Whether the user named a link. A link in `/proc` does not count, because it is to a file that a process has open.
     pub(super) fn is_link(&self) -> bool {
         self.typed != self.path && !self.path.starts_with("/proc")
     }

@@ -178,7 +178,7 @@ impl Place<'_> {
         }
         let name = function.map(|text| text.trim_end_matches("()")).filter(|name| is_name(name));
         let top = module.split('.').next().unwrap_or_default();
-        // A misspelled module of a package that is there is checked, too, so that the user gets a message.
+        // If the package exists, its module may be misspelled. It is checked, so that the user gets a message.
         if modules.find(module).is_some() || (name.is_some() && modules.find(top).is_some()) {
             let function = name.map(str::to_owned);
             started.modules.insert(EntryPoint { module: module.to_owned(), function });

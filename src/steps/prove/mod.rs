@@ -186,7 +186,7 @@ pub(crate) fn prove(
 }
 
 /// Returns the untrimmed tree with the bytecode of the trimmed one, so that neither compiles files that the other does
-/// not. It lacks the mark that keeps pip out, because pip is meant to do more in the image.
+/// not. It does not have Debian's mark EXTERNALLY-MANAGED, because the image does not have it either.
 fn untrimmed(made: &Made) -> Tree {
     let mut whole = made.assembly.tree.clone();
     whole.nodes.retain(|path, _| {

@@ -192,7 +192,7 @@ fn contents(wheel: &LockedWheel, part: &Part) -> Contents {
     found
 }
 
-/// Returns the library that `entry` is. A file that cannot be read as ELF, or is of 32 bits, needs nothing that lath
+/// Reads `entry` as a library. A file that cannot be read as ELF, or is of 32 bits, needs nothing that lath
 /// could add.
 fn library(folder: &str, entry: &PartEntry, facts: &FileFacts) -> Option<Library> {
     let Kind::File { digest, .. } = &entry.kind else { return None };
@@ -256,7 +256,7 @@ mod tests {
         let carrier = wheel(&[], &[library("a.libs/libx.so.1", &[], &[])]);
         let asker = |requires: &[&str]| wheel(requires, &[library("b/m.so", &["libx.so.1"], &[])]);
         assert_eq!(needed(&[("a", carrier.clone()), ("b", asker(&[]))]), ["libx.so.1 of b"]);
-        // A distribution that it requires has loaded its own copy before, also if the requirement is indirect.
+        // `b` requires `a`, directly or through `c`, so `a` has loaded its own copy before.
         assert!(needed(&[("a", carrier.clone()), ("b", asker(&["a"]))]).is_empty());
         let between = wheel(&["a"], &[]);
         assert!(needed(&[("a", carrier), ("b", asker(&["c"])), ("c", between)]).is_empty());

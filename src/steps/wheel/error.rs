@@ -53,7 +53,7 @@ pub(crate) enum Reason {
     Circle { names: Vec<String> },
     #[error("the build was not allowed")]
     NotAllowed,
-    #[error("its build backend still wants other requirements after {rounds} rounds: {}", .requires.join(", "))]
+    #[error("its build backend still requests other requirements after {rounds} rounds: {}", .requires.join(", "))]
     Restless { rounds: usize, requires: Vec<String> },
     #[error("its build backend fails with exit code {exit_code}:\n{log}")]
     Backend { exit_code: i32, log: String, hints: Vec<Hint> },

@@ -218,7 +218,9 @@ impl Lexer<'_> {
                     !inner.is_empty() && inner.chars().all(|letter| is_name(&letter) || "@*#".contains(letter));
                 match inner.as_str() {
                     // The root of the system is always `/`.
-                    root if root.starts_with("DPKG_ROOT:+") => Some(Piece::Text(String::new(), is_quoted)),
+                    root if root.starts_with("DPKG_ROOT:+") || root == "DPKG_ROOT:-" || root == "DPKG_ROOT-" => {
+                        Some(Piece::Text(String::new(), is_quoted))
+                    }
                     _ if is_plain => Some(Piece::Variable(inner, is_quoted)),
                     _ => Some(Piece::Unknown),
                 }

@@ -9,7 +9,7 @@ use crate::outside::store::StoreError;
 const SERVERS: [&str; 5] = ["git-daemon", "git-http-backend", "git-imap-send", "git-shell", "scalar"];
 
 /// Programs that push by WebDAV and fetch packs by address. git uses them only if it is configured to. Cloning,
-/// fetching and pushing over http, also from plain servers, is done by `git-remote-http`.
+/// fetching and pushing over http, even from plain servers, is done by `git-remote-http`.
 const PLAIN_SERVERS: [&str; 2] = ["git-http-push", "git-http-fetch"];
 
 pub(super) fn servers(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
