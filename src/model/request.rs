@@ -14,7 +14,7 @@ use crate::model::destination::Destination;
 use crate::model::event::Event;
 use crate::model::image_path::ImagePath;
 use crate::model::launch::Started;
-use crate::model::lock_file::LockRequest;
+use crate::model::lock_file::{ForeignLock, LockRequest};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::project::ProjectRequest;
@@ -224,8 +224,8 @@ pub(crate) struct PythonRequest {
     #[serde(skip)]
     pub(crate) project: Option<ProjectRequest>,
     pub(crate) builds: BuildsRequest,
-    /// A `pylock.toml` of another tool that contains the wheels. Then there are no requirements.
-    pub(crate) lock: Option<PathBuf>,
+    /// The lock of another tool that contains the distributions. Then there are no requirements.
+    pub(crate) lock: Option<ForeignLock>,
     /// Versions that are chosen if they fit, even if there are newer ones.
     pub(crate) preferred: Vec<Pin>,
 }

@@ -6,6 +6,7 @@ mod failure;
 mod from_source;
 mod inputs;
 mod locked;
+mod rebuild;
 mod receipt;
 
 use std::borrow::Cow;
@@ -126,7 +127,7 @@ pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result
 /// Chooses the wheels and the packages of a platform. Only the wheels are fetched.
 pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &World) -> Result<Resolved, BuildError> {
     if let Some(lock) = request.lock {
-        let lock = locked::of_platform(lock, request.release, platform)?;
+        let lock = locked::of_platform(lock, request, platform, world)?;
         let wheels = fetch_and_open(&lock.wheels.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
         return Ok(Resolved { lock, wheels });
     }
@@ -142,7 +143,7 @@ pub(crate) fn resolve_and_open(
     world: &World,
 ) -> Result<Opened, BuildError> {
     if let Some(lock) = request.lock {
-        return open_locked(locked::of_platform(lock, request.release, platform)?, world);
+        return open_locked(locked::of_platform(lock, request, platform, world)?, world);
     }
     resolve_and_open_with(request, platform, &FromSource::new(request, platform, world), world)
 }

@@ -17,6 +17,7 @@ mod engine;
 mod git;
 mod lath;
 mod locks;
+mod locks_of_sources;
 mod maintainer_scripts;
 mod needs;
 mod newer;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         corpus::trials(),
         digest::trials(),
         locks::trials(),
+        locks_of_sources::trials(),
     ];
     libtest_mimic::run(&arguments, groups.into_iter().flatten().collect()).exit_code()
 }

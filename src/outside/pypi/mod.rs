@@ -4,6 +4,7 @@
 
 mod ahead;
 mod bounded;
+mod checkout;
 mod explain;
 mod foreign;
 mod hashes;

@@ -9,12 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::channel::oneshot;
 use thiserror::Error;
-use uv_cache::CacheBucket;
 use uv_client::RegistryClient;
 use uv_configuration::NoSources;
 use uv_distribution::{ArchiveMetadata, Metadata};
 use uv_distribution_types::{DistributionMetadata, IsBuildBackendError, Name as _, SourceDist};
-use uv_git::{GIT, GitHttpSettings};
 use uv_git_types::GitUrl;
 use uv_normalize::PackageName;
 use uv_pep440::Version;
@@ -28,6 +26,7 @@ use crate::model::hint::{Hint, Hints, RequestHint};
 use crate::model::secret_text::{public, without_credentials};
 use crate::model::source::{Source, SourcePlace};
 use crate::outside::credentials::Credentials;
+use crate::outside::pypi::checkout::checkout;
 use crate::outside::pypi::hashes::sha256s;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::source_queue::{Job, SourceFailure, SourceTexts, Task};
@@ -156,16 +155,7 @@ impl SourceMetadata<'_> {
 
     /// Fetches a repository with the host's git.
     async fn checkout(&self, git: &GitUrl) -> Result<SourcePlace, SourceError> {
-        let url = String::from(without_credentials(&url::Url::from(git.url().clone())));
-        if GIT.is_err() {
-            return Err(SourceError::NoGit { url });
-        }
-        let settings = GitHttpSettings::default().with_offline(self.client.connectivity().is_offline());
-        let cache = self.context.cache().bucket(CacheBucket::Git);
-        let fetched = self.context.git().fetch(git, settings, cache, None).await;
-        let fetched = fetched.map_err(|error| SourceError::Git { url: url.clone(), source: redacted(error.into()) })?;
-        let commit = fetched.git().precise().map(|commit| commit.to_string()).unwrap_or_default();
-        Ok(SourcePlace::Commit { checkout: fetched.path().to_owned(), url, commit })
+        checkout(git, self.context.git(), self.context.cache(), self.client.connectivity().is_offline()).await
     }
 
     /// Returns the metadata of a source, after the check of its name and version.

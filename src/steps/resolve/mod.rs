@@ -245,7 +245,7 @@ fn both_halves<'a>(
     let resolve = |facts: &BaseFacts| {
         let system = System { platform, python: &facts.python, glibc: facts.glibc };
         match &python.lock {
-            Some(lock) => world.pypi.of_lock(lock, system, python.version),
+            Some(lock) => world.pypi.of_lock(lock, system, python),
             None => world.pypi.resolve(python, system, &before, sources),
         }
     };
