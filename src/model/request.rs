@@ -221,6 +221,8 @@ pub(crate) struct PythonRequest {
     pub(crate) constraint_files: Vec<PathBuf>,
     pub(crate) prereleases: Prereleases,
     pub(crate) indexes: Indexes,
+    /// A script with metadata, which contains requirements.
+    pub(crate) script: Option<PathBuf>,
     #[serde(skip)]
     pub(crate) project: Option<ProjectRequest>,
     pub(crate) builds: BuildsRequest,
@@ -246,6 +248,7 @@ impl PythonRequest {
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),
             indexes: self.indexes.clone(),
+            script: None,
             project: None,
             builds: self.builds.clone(),
             lock: None,
@@ -520,6 +523,7 @@ impl Request {
                 constraint_files: Vec::new(),
                 prereleases: Prereleases::IfNecessary,
                 indexes: Indexes::default(),
+                script: None,
                 project: None,
                 builds: BuildsRequest::default(),
                 lock: None,

@@ -36,16 +36,16 @@ impl Pypi {
         let read = async || {
             let refusals = Refusals::default();
             let base = self.base_client(&refusals)?;
-            let Question { request, specification, project, locations, cache, build_options, .. } =
+            let Question { request, specification, own, locations, cache, build_options, .. } =
                 self.read(request, &base).await?;
             let mut requirements = requirements(&specification)?;
-            if let Some(project) = &project {
+            if own.project.is_some() || request.script.is_some() {
                 let client = RegistryClientBuilder::new(base, cache.clone()).index_locations(locations.clone()).build();
                 let client = client.map_err(|error| PypiError::Setup(error.into()))?;
                 let context = NoBuilds::new(cache, locations.clone(), build_options);
                 let database = DistributionDatabase::new(&client, &context, Arc::new(Semaphore::new(1)));
                 let parts = project::Context { database: &database, build: &context, client: &client };
-                let wanted = project.wanted(&parts).await?;
+                let wanted = own.wanted(&parts).await?;
                 let texts = wanted.requirements.iter().map(|one| text(one, &[])).collect::<Result<Vec<_>, _>>()?;
                 requirements = unique(requirements.into_iter().chain(texts));
             }

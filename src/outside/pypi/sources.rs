@@ -116,7 +116,11 @@ impl SourceMetadata<'_> {
     /// Returns the metadata of `dist`, which has the right name and version.
     pub(super) async fn of(&self, dist: &SourceDist) -> Result<ArchiveMetadata, SourceFailure> {
         let located = self.located(dist).await?;
-        let metadata = self.checked(&located).await?;
+        let of_user = self.context.dependency_metadata().get(dist.name(), dist.version());
+        let metadata = match of_user {
+            Some(metadata) => metadata,
+            None => self.checked(&located).await?,
+        };
         self.lowered(metadata, located.folder.as_deref(), &located.source).await
     }
 

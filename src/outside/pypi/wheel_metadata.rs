@@ -96,6 +96,9 @@ impl<'a> WheelMetadata<'a> {
     /// Returns the metadata of `dist`, or `None` if it is not a wheel or is in a repository.
     pub(super) async fn of(&self, dist: &Dist) -> Option<Result<ArchiveMetadata, Error>> {
         let wheel = wheel_of(dist)?;
+        if let Some(metadata) = self.context.dependency_metadata().get(dist.name(), Some(wheel.version())) {
+            return Some(Ok(ArchiveMetadata::from_metadata23(metadata)));
+        }
         Some(self.read(wheel).await.map_err(Failure::into_error))
     }
 

@@ -323,6 +323,7 @@ mod tests {
             constraint_files: Vec::new(),
             prereleases: Prereleases::IfNecessary,
             indexes: Indexes { default_index: Some(index.url().as_str().into()), ..Indexes::default() },
+            script: None,
             project: None,
             builds: Default::default(),
             lock: None,
