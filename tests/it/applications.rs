@@ -344,8 +344,17 @@ fn scripts_that_cannot_be_built_are_refused() {
     error: cannot find a release for `old.py`: it requires python <3, and lath knows releases with 3.10, 3.11, 3.12, 3.13, 3.14
 
     $ local.py
+    exit 1
+    error: cannot read the metadata of the script `local.py`
+      cause: Workspace members are not allowed in non-workspace contexts
+
+    $ other.py
     exit 2
-    error: cannot follow `tool.uv.sources` of `local.py`
+    error: cannot follow `tool.uv.resolution` of `other.py`
+
+    $ match.py
+    exit 2
+    error: cannot follow `match-runtime` of `y` in `match.py`
 
     $ ./missing.py
     exit 1

@@ -96,13 +96,14 @@ impl<'a> WheelMetadata<'a> {
     /// Returns the metadata of `dist`, or `None` if it is not a wheel or is in a repository.
     pub(super) async fn of(&self, dist: &Dist) -> Option<Result<ArchiveMetadata, Error>> {
         let wheel = wheel_of(dist)?;
-        if let Some(metadata) = self.context.dependency_metadata().get(dist.name(), Some(wheel.version())) {
-            return Some(Ok(ArchiveMetadata::from_metadata23(metadata)));
-        }
         Some(self.read(wheel).await.map_err(Failure::into_error))
     }
 
+    /// Returns the metadata that the user wrote for the wheel (`dependency-metadata`), otherwise the wheel's own.
     async fn read(&self, wheel: &BuiltDist) -> Result<ArchiveMetadata, Failure> {
+        if let Some(metadata) = self.context.dependency_metadata().get(wheel.name(), Some(wheel.version())) {
+            return Ok(ArchiveMetadata::from_metadata23(metadata));
+        }
         // The semaphore is never closed. If it were, the only effect would be one more request at the same time.
         let _permit = self.requests.acquire().await.ok();
         let metadata = match wheel {
