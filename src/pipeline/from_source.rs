@@ -61,6 +61,13 @@ pub(super) struct Machine {
     emulation: Emulation,
 }
 
+/// How a source is built.
+pub(super) struct Attempt<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) machine: &'a Machine,
+    pub(super) goal: Goal,
+}
+
 /// The tree of a build, laid out for its programs.
 struct LaidOut {
     tree: Tree,
@@ -196,7 +203,7 @@ impl<'a> FromSource<'a> {
         let machine = self.machine(platform)?;
         for _ in 0..ROUNDS {
             let opened = self.opened(open, &plan, platform).map_err(|error| Reason::Tree(error.into()))?;
-            match self.step(open, &plan, &machine, goal, &opened)? {
+            match self.step(open, &Attempt { plan: &plan, machine: &machine, goal }, &opened)? {
                 Step::Metadata(text) => return Ok(Made::Metadata(text)),
                 Step::Wheel(wheel) => return Ok(Made::Wheel(Box::new(Finished { wheel, plan, tree: opened.lock }))),
                 Step::Requires(requires) => plan.requires.extend(requires),
@@ -221,14 +228,8 @@ impl<'a> FromSource<'a> {
     }
 
     /// Builds a source in the tree of `opened`, or takes the result of the same build from the store.
-    pub(super) fn step(
-        &self,
-        open: &OpenSource,
-        plan: &Plan,
-        machine: &Machine,
-        goal: Goal,
-        opened: &Opened,
-    ) -> Result<Step, Reason> {
+    pub(super) fn step(&self, open: &OpenSource, attempt: &Attempt<'_>, opened: &Opened) -> Result<Step, Reason> {
+        let Attempt { plan, machine, goal } = *attempt;
         let world = self.world;
         let user_base = user_base()?;
         let order = Order {

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::rebuild::{rebuild, source_files};
-use super::{BuildError, Resolved, resolve, with_own_python};
+use super::{BuildError, Resolved, rebuild, resolve, source_files, with_own_python};
 use crate::model::digest::Digest;
 use crate::model::distribution_name::normalised;
 use crate::model::lock::{LockedWheel, Parcel, PlatformLock, WheelSource};

@@ -3,8 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::from_source::{FromSource, failure};
-use super::{BuildError, open_locked};
+use super::{Attempt, BuildError, FromSource, build_failure as failure, open_locked};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::lock::{LockedBuild, LockedWheel, PlatformLock};
@@ -60,8 +59,10 @@ impl Rebuilding<'_> {
             let spawn = |_| std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work).ok();
             let others: Vec<_> = (1..at_once).filter_map(spawn).collect();
             work()?;
-            let joined = others.into_iter().map(|other| other.join());
-            joined.map(|joined| joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+            let join = |other: std::thread::ScopedJoinHandle<'_, Result<(), BuildError>>| {
+                other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            others.into_iter().try_for_each(join)
         })
     }
 
@@ -110,7 +111,11 @@ impl Rebuilding<'_> {
         let mut tree = build.tree.clone();
         self.all(&mut tree.wheels)?;
         let opened = open_locked(tree, self.world)?;
-        match self.sources.step(open, &plan, &machine, Goal::Wheel, &opened).map_err(failed)? {
+        match self
+            .sources
+            .step(open, &Attempt { plan: &plan, machine: &machine, goal: Goal::Wheel }, &opened)
+            .map_err(failed)?
+        {
             Step::Wheel(built) => Ok(built),
             Step::Requires(requires) => Err(self.changed(Changed::Requires { name: &wheel.name, new: &requires })),
             Step::Compilers(groups) => Err(self.changed(Changed::Compilers { name: &wheel.name, groups: &groups })),

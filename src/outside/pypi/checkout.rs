@@ -2,33 +2,14 @@
 
 use std::path::PathBuf;
 
-use uv_cache::{Cache, CacheBucket};
-use uv_git::{GIT, GitHttpSettings, GitResolver};
+use uv_cache::Cache;
+use uv_git::GitResolver;
 use uv_git_types::{GitLfs, GitReference, GitUrl};
 use uv_redacted::DisplaySafeUrl;
 
-use crate::model::secret_text::without_credentials;
 use crate::model::source::SourcePlace;
-use crate::outside::pypi::sources::SourceError;
+use crate::outside::pypi::sources::{SourceError, checkout};
 use crate::outside::pypi::{Cause, Pypi, PypiError, SourceFailure, on_own_stack, redacted};
-
-/// Fetches a repository.
-pub(super) async fn checkout(
-    git: &GitUrl,
-    resolver: &GitResolver,
-    cache: &Cache,
-    is_offline: bool,
-) -> Result<SourcePlace, SourceError> {
-    let url = String::from(without_credentials(&url::Url::from(git.url().clone())));
-    if GIT.is_err() {
-        return Err(SourceError::NoGit { url });
-    }
-    let settings = GitHttpSettings::default().with_offline(is_offline);
-    let fetched = resolver.fetch(git, settings, cache.bucket(CacheBucket::Git), None).await;
-    let fetched = fetched.map_err(|error| SourceError::Git { url: url.clone(), source: redacted(error.into()) })?;
-    let commit = fetched.git().precise().map(|commit| commit.to_string()).unwrap_or_default();
-    Ok(SourcePlace::Commit { checkout: fetched.path().to_owned(), url, commit })
-}
 
 impl Pypi {
     /// Fetches the commit of a lock, and returns the folder with its files.

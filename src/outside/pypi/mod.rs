@@ -386,14 +386,14 @@ impl Pypi {
     ) -> Result<Wants, PypiError> {
         let (build, client) = (resolve.context, resolve.client);
         let parts = project::Context { database: &resolve.database(), build, client };
-        if let Some(project) = &own.project {
-            if let Some(locked) = project.locked(&parts, resolve.target, build.build_options()).await? {
-                let hasher = HashStrategy::from_resolution(&locked.resolution, HashCheckingMode::Verify);
-                // The digests are those in the lock.
-                let hasher = hasher.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
-                let answer = self.answer(&locked.resolution, &locked.requested, &hasher, resolve).await?;
-                return Ok(Wants::Locked(Box::new(answer)));
-            }
+        if let Some(project) = &own.project
+            && let Some(locked) = project.locked(&parts, resolve.target, build.build_options()).await?
+        {
+            let hasher = HashStrategy::from_resolution(&locked.resolution, HashCheckingMode::Verify);
+            // The digests are those in the lock.
+            let hasher = hasher.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
+            let answer = self.answer(&locked.resolution, &locked.requested, &hasher, resolve).await?;
+            return Ok(Wants::Locked(Box::new(answer)));
         }
         let mut wanted = own.wanted(&parts).await?;
         let mut requirements = requirements::named(specification, &resolve.metadata.sources).await?;

@@ -9,10 +9,12 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::channel::oneshot;
 use thiserror::Error;
+use uv_cache::{Cache, CacheBucket};
 use uv_client::RegistryClient;
 use uv_configuration::NoSources;
 use uv_distribution::{ArchiveMetadata, Metadata};
 use uv_distribution_types::{DistributionMetadata, IsBuildBackendError, Name as _, SourceDist};
+use uv_git::{GIT, GitHttpSettings, GitResolver};
 use uv_git_types::GitUrl;
 use uv_normalize::PackageName;
 use uv_pep440::Version;
@@ -26,7 +28,6 @@ use crate::model::hint::{Hint, Hints, RequestHint};
 use crate::model::secret_text::{public, without_credentials};
 use crate::model::source::{Source, SourcePlace};
 use crate::outside::credentials::Credentials;
-use crate::outside::pypi::checkout::checkout;
 use crate::outside::pypi::hashes::sha256s;
 use crate::outside::pypi::no_builds::NoBuilds;
 use crate::outside::pypi::source_queue::{Job, SourceFailure, SourceTexts, Task};
@@ -216,6 +217,24 @@ impl SourceMetadata<'_> {
         })?;
         Ok(ArchiveMetadata::from(lowered))
     }
+}
+
+/// Fetches a repository.
+pub(super) async fn checkout(
+    git: &GitUrl,
+    resolver: &GitResolver,
+    cache: &Cache,
+    is_offline: bool,
+) -> Result<SourcePlace, SourceError> {
+    let url = String::from(without_credentials(&url::Url::from(git.url().clone())));
+    if GIT.is_err() {
+        return Err(SourceError::NoGit { url });
+    }
+    let settings = GitHttpSettings::default().with_offline(is_offline);
+    let fetched = resolver.fetch(git, settings, cache.bucket(CacheBucket::Git), None).await;
+    let fetched = fetched.map_err(|error| SourceError::Git { url: url.clone(), source: redacted(error.into()) })?;
+    let commit = fetched.git().precise().map(|commit| commit.to_string()).unwrap_or_default();
+    Ok(SourcePlace::Commit { checkout: fetched.path().to_owned(), url, commit })
 }
 
 /// Returns the digests that the archive of `dist` may have. Empty if any is allowed.

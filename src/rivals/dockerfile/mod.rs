@@ -86,7 +86,7 @@ pub(crate) fn refuse_hopeless(request: &Request) -> Result<(), DockerfileError> 
         return Err(DockerfileError::Project { folder: project.folder.clone() });
     }
     let platforms = request.lock.iter().flat_map(|lock| &lock.file.platforms);
-    for (wheel, build) in platforms.flat_map(|platform| built(platform)) {
+    for (wheel, build) in platforms.flat_map(built) {
         let is_fetched = matches!(build.from.place, BuiltPlace::Archive { .. }) && build.from.place.path().is_none();
         if !is_fetched || !build.packages.is_empty() {
             return Err(DockerfileError::Built { name: wheel.name.clone() });
