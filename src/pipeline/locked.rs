@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{BuildError, Resolved, rebuild, resolve, source_files, with_own_python};
+use super::{BuildError, Resolved, build_again, resolve, source_files, with_own_python};
 use crate::model::digest::Digest;
 use crate::model::distribution_name::normalised;
 use crate::model::lock::{LockedWheel, Parcel, PlatformLock, WheelSource};
@@ -170,7 +170,7 @@ pub(super) fn of_platform(
     if let Some(project) = request.python.project.as_ref().filter(|project| project.is_package) {
         lock_step::place_project(&mut lock, &project.folder);
     }
-    rebuild(&mut lock, request, file, world)?;
+    build_again(&mut lock, request, file, world)?;
     lock.hints.splice(0..0, known_calls(&lock.wheels, &lock.debs));
     Ok(lock)
 }

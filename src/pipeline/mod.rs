@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use self::ahead::{Ahead, fetch_and_open, while_compressing};
 use self::from_source::{Attempt, FromSource, failure as build_failure};
-use self::rebuild::{rebuild, source_files};
+use self::rebuild::{rebuild as build_again, source_files};
 use crate::model::event::{Event, Listener};
 use crate::model::image::Image;
 use crate::model::lock::{Parcel, PlatformLock};

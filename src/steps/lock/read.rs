@@ -4,10 +4,10 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use super::sources::Builds;
+use super::sources::{Builds, Packages};
 use super::{LockError, places};
 use crate::formats::pylock::lath_table::{LathTable, LockedPlatform, PlatformWheel};
-use crate::formats::pylock::{self, File, MAX_LOCK_BYTES, Package, PylockError};
+use crate::formats::pylock::{self, MAX_LOCK_BYTES, Package, PylockError};
 use crate::model::digest::Digest;
 use crate::model::hint::Hint;
 use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock, WheelSource};
@@ -84,13 +84,6 @@ pub(crate) fn of_platform(
     Ok(lock)
 }
 
-/// `[[packages]]`, and the folder of the lock.
-#[derive(Debug)]
-pub(super) struct Packages<'a> {
-    pub(super) packages: &'a [Package],
-    pub(super) folder: &'a Path,
-}
-
 fn platforms(table: &LathTable, packages: &Packages<'_>) -> Result<Vec<PlatformLock>, String> {
     let mut platforms: Vec<PlatformLock> = Vec::new();
     for locked in &table.platforms {
@@ -165,13 +158,5 @@ impl Packages<'_> {
             source,
             built: None,
         })
-    }
-
-    pub(super) fn url(&self, file: &File) -> Option<String> {
-        match (&file.url, &file.path) {
-            (Some(url), _) => Some(url.clone()),
-            (None, Some(path)) => url::Url::from_file_path(self.folder.join(path)).ok().map(String::from),
-            (None, None) => None,
-        }
     }
 }

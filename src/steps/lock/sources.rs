@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::read::Packages;
 use crate::formats::pylock::lath_table::{Build, BuildWheel, LathTable, PlatformWheel};
 use crate::formats::pylock::{Directory, File, Package, Vcs};
 use crate::model::digest::Digest;
@@ -110,7 +109,22 @@ impl<'a> Builds<'a> {
     }
 }
 
+/// `[[packages]]`, and the folder of the lock.
+#[derive(Debug)]
+pub(super) struct Packages<'a> {
+    pub(super) packages: &'a [Package],
+    pub(super) folder: &'a Path,
+}
+
 impl Packages<'_> {
+    pub(super) fn url(&self, file: &File) -> Option<String> {
+        match (&file.url, &file.path) {
+            (Some(url), _) => Some(url.clone()),
+            (None, Some(path)) => url::Url::from_file_path(self.folder.join(path)).ok().map(String::from),
+            (None, None) => None,
+        }
+    }
+
     /// Returns the place of the source of a wheel, and the folder of the project in it.
     fn source(&self, wheel: &PlatformWheel, build: &Build) -> Result<(BuiltPlace, Option<String>), String> {
         let same_name = self.packages.iter().filter(|package| package.name == wheel.name);
