@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::args::{Checks, Compiled, FromFile, Inputs, Packing, Program, ProofTime, Size, Sources, Words};
+use crate::cli::args::{
+    Checks, Compiled, FromFile, Inputs, Locking, Packing, Program, ProofTime, Size, Sources, Words,
+};
 use crate::cli::command::{Call, Command};
 use crate::cli::defaults;
 use crate::cli::dockerfile;
@@ -27,6 +29,8 @@ pub(super) struct Compare {
     from_file: FromFile,
     #[command(flatten)]
     words: Words,
+    #[command(flatten)]
+    locking: Locking,
     #[command(flatten)]
     size: Size,
     #[command(flatten)]
@@ -92,6 +96,7 @@ impl Typed for Compare {
             self.inputs.typed(),
             self.from_file.typed(),
             self.words.typed(),
+            self.locking.typed(),
             self.size.typed(),
             self.compiled.typed(),
             self.program.typed(),

@@ -6,13 +6,12 @@ use clap::Args;
 use fs_err as fs;
 
 use crate::catalog::releases::{self, Release};
-use crate::cli::args::{Checks, Compiled, FromFile, Inputs, Labels, Name, Program, Sources, Words};
+use crate::cli::args::{Checks, Compiled, FromFile, Inputs, Labels, Locking, Name, Program, Sources, Words};
 use crate::cli::choices::Builder;
 use crate::cli::command::{Call, Command};
 use crate::cli::defaults;
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, flag, joined};
-use crate::cli::locked;
 use crate::cli::settings::usage;
 use crate::model::request::Request;
 use crate::pipeline;
@@ -70,6 +69,8 @@ pub(super) struct Dockerfile {
     output: Option<PathBuf>,
     #[command(flatten)]
     checks: Checks,
+    #[command(flatten)]
+    locking: Locking,
     #[command(flatten)]
     sources: Sources,
 }
@@ -137,6 +138,7 @@ impl Typed for Dockerfile {
             self.labels.typed(),
             self.name.typed(),
             self.checks.typed(),
+            self.locking.typed(),
             self.sources.typed(),
         ]);
         Settings { dockerfile_output: self.output.clone(), ..image }
@@ -184,9 +186,6 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     };
     if matches!(style, Style::Recipe | Style::Fat) {
         settings.user_base.get_or_insert_with(|| RECIPE_USER_BASE.to_owned());
-    }
-    if locked::input_lock(&settings)?.is_some() {
-        return Err(usage("cannot write a Dockerfile for a lock: name its requirements, or use `lath build`"));
     }
     if settings.base.is_some() {
         return Err(usage("cannot write a Dockerfile for a base image of `--base`: name it with `--from`"));

@@ -1,6 +1,7 @@
 //! The inputs without an option: which kind each is, and what follows from it. The metadata of a script are a layer of
 //! settings below all others.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::catalog::releases;
@@ -11,6 +12,7 @@ use crate::cli::pythons::{allows, fitting_release};
 use crate::cli::values::{is_path, usage};
 use crate::model::application::{AppFiles, AppRequest};
 use crate::model::event::Event;
+use crate::model::extra_requires::ExtraRequires;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
 use crate::model::project::Project;
@@ -62,6 +64,10 @@ pub(super) struct Inputs {
     /// The project in the folder, if there is one.
     pub(super) project: Option<Project>,
     source: Option<Source>,
+    /// Additional requirements for the builds of distributions, by their names.
+    pub(super) extra_requires: BTreeMap<String, Vec<String>>,
+    /// The script with metadata, which contains requirements.
+    pub(super) script: Option<PathBuf>,
     /// The settings that the input itself contains.
     pub(super) layer: Settings,
     /// The Pythons that the input allows.
@@ -156,10 +162,20 @@ impl Inputs {
         }
         self.notices.extend(projects::remarks(&project).into_iter().map(Event::Note));
         self.requires_python.clone_from(&project.requires_python);
+        self.add_extra_requires(project.extra_requires.clone(), &project.folder.display().to_string())?;
         if settings.package.is_some() {
             self.source = Some(Source::Folder(project.folder.clone()));
         }
         self.project = Some(project);
+        Ok(())
+    }
+
+    /// Adds requirements for builds, which `of` names.
+    fn add_extra_requires(&mut self, extra: ExtraRequires, of: &str) -> Result<(), Failure> {
+        if let Some(requirement) = extra.matching {
+            return Err(usage(format!("cannot follow `match-runtime` of `{requirement}` in `{of}`")));
+        }
+        self.extra_requires = extra.requirements;
         Ok(())
     }
 
@@ -178,7 +194,9 @@ impl Inputs {
                 ]));
         };
         self.layer = tool_uv(&metadata, &shown.to_string())?;
-        self.requirements.extend(metadata.dependencies.iter().map(|text| SecretText::from(text.as_str())));
+        let extra = metadata.tool_uv().and_then(|uv| uv.get("extra-build-dependencies"));
+        self.add_extra_requires(ExtraRequires::of(extra), &shown.to_string())?;
+        self.script = Some(script.to_owned());
         let Some(specifiers) = metadata.requires_python else { return Ok(()) };
         if settings.python.is_none() && settings.release.is_none() && settings.base.is_none() {
             let release = fitting_release(&specifiers, &shown.to_string())?;
@@ -258,35 +276,40 @@ fn notices(files: &AppFiles) -> Vec<Event> {
     notices
 }
 
+/// The settings in `[tool.uv]` of a script that are read elsewhere.
+const ELSEWHERE: [&str; 7] = [
+    "constraint-dependencies",
+    "dependency-metadata",
+    "exclude-dependencies",
+    "extra-build-dependencies",
+    "index",
+    "override-dependencies",
+    "sources",
+];
+
 /// Returns the settings in the table `[tool.uv]` of a script. Refuses those that lath does not follow, because the image
 /// would have other versions than the user's environment.
 fn tool_uv(metadata: &ScriptMetadata, script: &str) -> Result<Settings, Failure> {
     let mut layer = Settings::default();
-    let mut extra = Vec::new();
     for (key, value) in metadata.tool_uv().into_iter().flatten() {
         let refused = |key: &str| usage(format!("cannot follow `tool.uv.{key}` of `{script}`"));
         let text = |value: &toml::Value| value.as_str().map(str::to_owned).ok_or_else(|| refused(key));
+
+        let texts = |value: &toml::Value| -> Result<Vec<String>, Failure> {
+            value.as_array().ok_or_else(|| refused(key))?.iter().map(text).collect()
+        };
         match key.as_str() {
             "exclude-newer" => layer.exclude_newer = Some(text(value)?),
             "index-url" => layer.default_index = Some(SecretText::from(text(value)?.as_str())),
-            "index" => {
-                for table in value.as_array().ok_or_else(|| refused(key))? {
-                    let table = table.as_table().ok_or_else(|| refused(key))?;
-                    let known = ["name", "url", "default"];
-                    if let Some(other) = table.keys().find(|name| !known.contains(&name.as_str())) {
-                        return Err(refused(&format!("index.{other}")));
-                    }
-                    let url = SecretText::from(text(table.get("url").ok_or_else(|| refused(key))?)?.as_str());
-                    match table.get("default").and_then(toml::Value::as_bool) {
-                        Some(true) => layer.default_index = Some(url),
-                        _ => extra.push(url),
-                    }
-                }
-            }
+            "extra-index-url" => layer.index = Some(texts(value)?.iter().map(|url| url.as_str().into()).collect()),
+            "no-index" => layer.no_index = Some(value.as_bool().ok_or_else(|| refused(key))?),
+            "no-build" => layer.no_build = Some(value.as_bool().ok_or_else(|| refused(key))?),
+            "no-build-package" => layer.no_build_package = Some(texts(value)?),
+            "no-binary-package" => layer.no_binary_package = Some(texts(value)?),
+            _ if ELSEWHERE.contains(&key.as_str()) => {}
             _ => return Err(refused(key)),
         }
     }
-    layer.index = (!extra.is_empty()).then_some(extra);
     Ok(layer)
 }
 
@@ -323,22 +346,22 @@ mod tests {
             tool_uv(&metadata, "x.py").map_err(|failure| failure.to_string())
         };
         let layer = read(
-            "[tool.uv]\nexclude-newer = '2026-01-01'\n[[tool.uv.index]]\nurl = 'https://a/'\nname = 'a'\n\
-             [[tool.uv.index]]\nurl = 'https://b/'\ndefault = true\n",
+            "[tool.uv]\nexclude-newer = '2026-01-01'\nindex-url = 'https://b/'\nextra-index-url = ['https://a/']\n\
+             no-build = true\nno-binary-package = ['x']\nconstraint-dependencies = ['x<2']\n\
+             [tool.uv.sources]\nx = { path = 'x' }\n",
         );
         let expected = Settings {
             exclude_newer: Some("2026-01-01".to_owned()),
             index: Some(vec!["https://a/".into()]),
             default_index: Some("https://b/".into()),
+            no_build: Some(true),
+            no_binary_package: Some(vec!["x".to_owned()]),
             ..Settings::default()
         };
         assert_eq!(layer.unwrap(), expected);
-        for (text, name) in [
-            ("[tool.uv.sources]\nx = { path = 'x' }\n", "sources"),
-            ("[tool.uv]\nconstraint-dependencies = ['x']\n", "constraint-dependencies"),
-            ("[[tool.uv.index]]\nurl = 'https://a/'\nexplicit = true\n", "index.explicit"),
-        ] {
-            assert_eq!(read(text).unwrap_err(), format!("error: cannot follow `tool.uv.{name}` of `x.py`"));
+        for (text, name) in [("resolution = 'lowest'", "resolution"), ("no-build = 'yes'", "no-build")] {
+            let said = read(&format!("[tool.uv]\n{text}\n")).unwrap_err();
+            assert_eq!(said, format!("error: cannot follow `tool.uv.{name}` of `x.py`"));
         }
         assert_eq!(read("[tool.other]\nx = 1\n").unwrap(), Settings::default());
     }

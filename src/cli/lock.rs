@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::args::{Inputs, Size, Sources};
+use crate::cli::args::{Inputs, Size, SourceBuilds, Sources};
 use crate::cli::command::{Call, Command};
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
@@ -21,6 +21,8 @@ use crate::present::newer;
 pub(super) struct Lock {
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    source_builds: SourceBuilds,
     #[command(flatten)]
     size: Size,
     /// The file for the lock [default: pylock.toml]
@@ -44,7 +46,8 @@ pub(super) struct Lock {
 
 impl Typed for Lock {
     fn typed(&self) -> Settings {
-        let request = joined([self.inputs.typed(), self.size.typed(), self.sources.typed()]);
+        let request =
+            joined([self.inputs.typed(), self.source_builds.typed(), self.size.typed(), self.sources.typed()]);
         Settings {
             lock_output: self.output.clone(),
             lock_vendor: self.vendor.clone(),

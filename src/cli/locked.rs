@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
 use crate::cli::layers::Settings;
+use crate::cli::projects;
 use crate::cli::settings::{self, usage};
+use crate::cli::values::all;
 use crate::model::image_name::is_image_name;
-use crate::model::lock_file::{DEFAULT_LOCK, LockFile, LockRequest, LockedRequest};
+use crate::model::lock_file::{DEFAULT_LOCK, ForeignLock, LockFile, LockRequest, LockedRequest};
 use crate::model::request::Request;
 use crate::pipeline;
 
@@ -45,7 +47,8 @@ pub(super) fn from(file: LockFile, settings: &Settings, environment: &Environmen
     } else {
         settings::request(&settings.clone().over(layer(&file.request)), environment)?
     };
-    request.lock = Some(LockRequest { file, compares_inputs, snapshot: settings.snapshot.clone() });
+    let is_frozen = settings.frozen == Some(true);
+    request.lock = Some(LockRequest { file, compares_inputs, is_frozen, snapshot: settings.snapshot.clone() });
     Ok(request)
 }
 
@@ -53,10 +56,14 @@ pub(super) fn from(file: LockFile, settings: &Settings, environment: &Environmen
 pub(super) fn foreign(path: &Path, settings: &Settings, environment: &Environment) -> Result<Request, Failure> {
     let tag = settings.tag.clone().or_else(|| Some(vec![folder_name(path)?]));
     let tag = tag.ok_or_else(|| usage("cannot derive the name of the image from the lock: set it with `-t NAME`"))?;
-    let mut request = settings::request(&Settings { tag: Some(tag), ..settings.clone() }, environment)?;
+    // These belong to the lock, and not to a project.
+    let (extra, group, all_extras) = (None, None, None);
+    let options = Settings { tag: Some(tag), extra, group, all_extras, ..settings.clone() };
+    let mut request = settings::request(&options, environment)?;
     request.python.requirements.clear();
     request.python.requirement_files.clear();
-    request.python.lock = Some(path.to_owned());
+    let (extras, groups) = (projects::extras(settings), all(&settings.group));
+    request.python.lock = Some(ForeignLock { path: path.to_owned(), extras, groups });
     Ok(request)
 }
 
@@ -112,6 +119,11 @@ fn layer(request: &LockedRequest) -> Settings {
         find_links: Some(request.find_links.iter().map(|links| links.as_str().into()).collect()),
         no_index: Some(request.no_index),
         index: Some(request.indexes.iter().map(|index| index.as_str().into()).collect()),
+        build_with: Some(request.builds.with.clone()),
+        no_build: Some(request.builds.no_build),
+        no_build_package: Some(request.builds.no_build_package.clone()),
+        no_binary_package: Some(request.builds.no_binary_package.clone()),
+        config_setting: Some(request.builds.config_setting.clone()),
         ..Settings::default()
     }
 }

@@ -79,12 +79,16 @@ pub(super) fn python(project: &Project) -> Result<(&'static Release, String), Fa
     Ok((release, reason))
 }
 
+/// Returns the extras that the user named.
+pub(super) fn extras(settings: &Settings) -> Extras {
+    if settings.all_extras == Some(true) { Extras::All } else { Extras::Named(all(&settings.extra)) }
+}
+
 /// Returns the request for a project.
 pub(super) fn request(project: &Project, settings: &Settings) -> ProjectRequest {
-    let extras = if settings.all_extras == Some(true) { Extras::All } else { Extras::Named(all(&settings.extra)) };
     ProjectRequest {
         folder: project.folder.clone(),
-        extras,
+        extras: extras(settings),
         groups: all(&settings.group),
         is_package: project.is_package,
         lock: project.locks.first().cloned(),

@@ -49,7 +49,7 @@ pub(crate) fn namesake(script: &str) -> String {
     script.replace(['_', '.'], "-")
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LockedWheel {
     /// The normalised name (PEP 503): `pre-commit`.
     pub(crate) name: String,
@@ -67,7 +67,21 @@ pub(crate) struct LockedWheel {
     pub(crate) required_by: Vec<String>,
     pub(crate) source: WheelSource,
     /// The source that lath built the wheel from. `None` if the wheel was published.
-    pub(crate) built_from: Option<BuiltFrom>,
+    pub(crate) built: Option<Box<LockedBuild>>,
+}
+
+/// Everything that is needed to build a wheel again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LockedBuild {
+    pub(crate) from: BuiltFrom,
+    /// All requirements of the build, also those that only the backend could name.
+    pub(crate) requires: Vec<String>,
+    /// The Debian packages that the build needs, sorted. The lock has them together with their dependencies.
+    pub(crate) packages: Vec<String>,
+    /// The tree of the build, and the platform on which it runs.
+    pub(crate) tree: PlatformLock,
+    /// The requirements of the wheel (`Requires-Dist`, `Requires-Python`), sorted.
+    pub(crate) dependencies: Vec<String>,
 }
 
 /// The source of a wheel's location.

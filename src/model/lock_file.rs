@@ -9,6 +9,7 @@ use crate::model::indexes::IndexStrategy;
 use crate::model::lock::PlatformLock;
 use crate::model::options::{Prereleases, TrimLevel};
 use crate::model::platform::{Platform, PythonVersion};
+use crate::model::project::Extras;
 use crate::model::secret_text::SecretText;
 
 /// The name of a lock in the current folder, if the user names none.
@@ -70,6 +71,43 @@ pub(crate) struct LockedRequest {
     pub(crate) index_strategy: IndexStrategy,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) torch_backend: Option<String>,
+    /// How distributions are built from source.
+    #[serde(default, skip_serializing_if = "LockedBuilds::is_default")]
+    pub(crate) builds: LockedBuilds,
+}
+
+/// A `pylock.toml` of another tool, and its optional parts that are installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ForeignLock {
+    /// As the user typed it.
+    pub(crate) path: PathBuf,
+    pub(crate) extras: Extras,
+    /// The groups in addition to the default ones.
+    pub(crate) groups: Vec<String>,
+}
+
+/// The options of builds from source that a lock was made with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct LockedBuilds {
+    /// Debian packages for builds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) with: Vec<String>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) no_build: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) no_build_package: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) no_binary_package: Vec<String>,
+    /// Each as `KEY=VALUE`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) config_setting: Vec<String>,
+}
+
+impl LockedBuilds {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn is_false(value: &bool) -> bool {
@@ -82,6 +120,8 @@ pub(crate) struct LockRequest {
     pub(crate) file: LockFile,
     /// Whether the user's inputs must be those of the lock. If not, the inputs of the lock are used.
     pub(crate) compares_inputs: bool,
+    /// Whether the lock is used as it is, even if the project has changed.
+    pub(crate) is_frozen: bool,
     /// The archive of packages that left the mirror. `None` means the distribution's own.
     pub(crate) snapshot: Option<SecretText>,
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::extra_requires::ExtraRequires;
+
 /// The project that a request installs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProjectRequest {
@@ -89,6 +91,8 @@ pub(crate) struct Project {
     pub(crate) is_project: bool,
     /// Its console scripts.
     pub(crate) scripts: Vec<String>,
+    /// Additional requirements for builds, in `[tool.uv]`.
+    pub(crate) extra_requires: ExtraRequires,
     /// The locks that it has, the one that counts first.
     pub(crate) locks: Vec<FoundLock>,
 }

@@ -14,7 +14,7 @@ use crate::model::destination::Destination;
 use crate::model::event::Event;
 use crate::model::image_path::ImagePath;
 use crate::model::launch::Started;
-use crate::model::lock_file::LockRequest;
+use crate::model::lock_file::{ForeignLock, LockRequest};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::project::ProjectRequest;
@@ -259,11 +259,13 @@ pub(crate) struct PythonRequest {
     pub(crate) constraint_files: Vec<PathBuf>,
     pub(crate) prereleases: Prereleases,
     pub(crate) indexes: Indexes,
+    /// A script with metadata, which contains requirements.
+    pub(crate) script: Option<PathBuf>,
     #[serde(skip)]
     pub(crate) project: Option<ProjectRequest>,
     pub(crate) builds: BuildsRequest,
-    /// A `pylock.toml` of another tool that contains the wheels. Then there are no requirements.
-    pub(crate) lock: Option<PathBuf>,
+    /// The lock of another tool that contains the distributions. Then there are no requirements.
+    pub(crate) lock: Option<ForeignLock>,
     /// Versions that are chosen if they fit, even if there are newer ones.
     pub(crate) preferred: Vec<Pin>,
 }
@@ -294,6 +296,7 @@ impl PythonRequest {
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),
             indexes: self.indexes.clone(),
+            script: None,
             project: None,
             builds: self.builds.clone(),
             lock: None,
@@ -572,6 +575,7 @@ impl Request {
                 constraint_files: Vec::new(),
                 prereleases: Prereleases::IfNecessary,
                 indexes: Indexes::default(),
+                script: None,
                 project: None,
                 builds: BuildsRequest::default(),
                 lock: None,

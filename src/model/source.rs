@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
 use crate::model::digest::Digest;
 
 /// A source that lath can build into a wheel.
@@ -57,13 +55,41 @@ impl SourcePlace {
 }
 
 /// The source that a wheel was built from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "kind")]
-pub(crate) enum BuiltFrom {
-    /// A source distribution.
-    Archive { url: String, digest: Digest, subdirectory: Option<String> },
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BuiltFrom {
+    pub(crate) place: BuiltPlace,
+    /// The folder of the project in the source.
+    pub(crate) subdirectory: Option<String>,
+    /// The archive that went into the build. A folder and a commit become archives too.
+    pub(crate) archive: Digest,
+    /// Whether the archive has the history of a repository.
+    pub(crate) has_git: bool,
+}
+
+/// The place of the source that a wheel was built from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BuiltPlace {
+    /// A source distribution. Its URL may be that of a file on this machine.
+    Archive { url: String },
     /// A commit of a git repository.
-    Git { url: String, commit: String, subdirectory: Option<String> },
-    /// A folder. The digest is that of the files that went into the build.
-    Folder { path: PathBuf, digest: Digest },
+    Git { url: String, commit: String },
+    /// A folder.
+    Folder(PathBuf),
+}
+
+impl BuiltPlace {
+    /// Returns the path of a source distribution on this machine.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        let Self::Archive { url } = self else { return None };
+        url::Url::parse(url).ok().filter(|url| url.scheme() == "file")?.to_file_path().ok()
+    }
+
+    /// Returns the place in words, as [`SourcePlace::shown`] does.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Archive { url } => self.path().map_or_else(|| url.clone(), |path| path.display().to_string()),
+            Self::Git { url, commit } => format!("{url}@{commit}"),
+            Self::Folder(path) => path.display().to_string(),
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{BuildError, Opened, resolve_and_open_with};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
-use crate::model::lock::{LockedWheel, WheelSource};
+use crate::model::lock::{LockedBuild, LockedWheel, PlatformLock, WheelSource};
 use crate::model::platform::{Architecture, Platform};
 use crate::model::request::{
     AssembleRequest, Bytecode, CompileRequest, Owner, PythonRequest, ReleaseRequest, ResolveRequest, TrimLevel,
@@ -56,9 +56,16 @@ pub(super) struct FromSource<'a> {
 }
 
 /// The machine that a build is for.
-struct Machine {
+pub(super) struct Machine {
     platform: Platform,
     emulation: Emulation,
+}
+
+/// How a source is built.
+pub(super) struct Attempt<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) machine: &'a Machine,
+    pub(super) goal: Goal,
 }
 
 /// The tree of a build, laid out for its programs.
@@ -69,7 +76,7 @@ struct LaidOut {
 
 impl Sources for FromSource<'_> {
     fn texts(&self, source: &Source) -> Result<SourceTexts, SourceFailure> {
-        let open = self.open(source).map_err(|reason| failure(source, reason))?;
+        let open = self.open(source).map_err(|reason| failure(&source.shown(), reason))?;
         let pkg_info = open.sdist.pkg_info.clone().filter(|_| open.is_published());
         Ok(SourceTexts { pyproject: open.sdist.pyproject.clone(), pkg_info })
     }
@@ -79,34 +86,50 @@ impl Sources for FromSource<'_> {
         let is_candidate = matches!(source.place, SourcePlace::Url { is_indexed: true, .. });
         let goal = if is_candidate { Goal::Metadata } else { Goal::Wheel };
         let made = self.open(source).and_then(|open| self.make(&open, goal));
-        match made.map_err(|reason| failure(source, reason))? {
+        match made.map_err(|reason| failure(&source.shown(), reason))? {
             Made::Metadata(text) => Ok(text),
-            Made::Wheel(wheel) => Ok(wheel.metadata),
+            Made::Wheel(finished) => Ok(finished.wheel.metadata),
         }
     }
 
     fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure> {
         let made = self.open(source).and_then(|open| match self.make(&open, Goal::Wheel)? {
-            Made::Wheel(wheel) => Ok((open, wheel)),
+            Made::Wheel(finished) => Ok((open, finished)),
             Made::Metadata(_) => Err(Reason::NoResult { log: String::new() }),
         });
-        let (open, wheel) = made.map_err(|reason| failure(source, reason))?;
-        Ok(locked(&open, wheel))
+        let (open, finished) = made.map_err(|reason| failure(&source.shown(), reason))?;
+        Ok(locked(&open, *finished))
     }
 }
 
 /// The result of a build.
 enum Made {
     Metadata(String),
-    Wheel(BuiltWheel),
+    Wheel(Box<Finished>),
 }
 
-fn failure(source: &Source, reason: Reason) -> BuildFailure {
-    BuildFailure { shown: source.shown(), reason }
+/// A wheel, and everything that took part in its build.
+struct Finished {
+    wheel: BuiltWheel,
+    plan: Plan,
+    tree: PlatformLock,
+}
+
+pub(super) fn failure(shown: &str, reason: Reason) -> BuildFailure {
+    BuildFailure { shown: shown.to_owned(), reason }
 }
 
 /// Returns the entry of the lock. The request adds who requires it.
-fn locked(open: &OpenSource, wheel: BuiltWheel) -> LockedWheel {
+fn locked(open: &OpenSource, finished: Finished) -> LockedWheel {
+    let Finished { wheel, plan, tree } = finished;
+    let build = LockedBuild {
+        from: open.built_from(),
+        requires: plan.requires,
+        packages: plan.packages.into_iter().collect(),
+        // Hints are for images.
+        tree: PlatformLock { hints: Vec::new(), ..tree },
+        dependencies: wheel.dependencies(),
+    };
     let source = match open.source.place {
         SourcePlace::Url { is_indexed: true, .. } => WheelSource::Index,
         SourcePlace::Url { .. } | SourcePlace::Commit { .. } => WheelSource::Url,
@@ -122,7 +145,7 @@ fn locked(open: &OpenSource, wheel: BuiltWheel) -> LockedWheel {
         is_requested: false,
         required_by: Vec::new(),
         source,
-        built_from: Some(open.built_from()),
+        built: Some(Box::new(build)),
     }
 }
 
@@ -160,7 +183,7 @@ impl<'a> FromSource<'a> {
             return self.make_on(open, plan, self.platform, goal);
         }
         match self.make_on(open, plan.clone(), host, goal)? {
-            Made::Wheel(wheel) if goal == Goal::Wheel && !wheel.is_pure() => {
+            Made::Wheel(finished) if goal == Goal::Wheel && !finished.wheel.is_pure() => {
                 self.make_on(open, plan, self.platform, goal)
             }
             made => Ok(made),
@@ -168,7 +191,7 @@ impl<'a> FromSource<'a> {
     }
 
     /// Returns whether the user excluded the build.
-    fn is_forbidden(&self, source: &Source) -> bool {
+    pub(super) fn is_forbidden(&self, source: &Source) -> bool {
         let builds = &self.request.python.builds;
         let is_in = |names: &[String]| source.name.as_ref().is_some_and(|name| names.contains(name));
         is_in(&builds.no_build_packages) || (builds.no_build && !is_in(&builds.no_binary_packages))
@@ -177,16 +200,12 @@ impl<'a> FromSource<'a> {
     /// Builds a source with the programs of `platform`, in rounds: a backend may want requirements that only it can name,
     /// and a failure may show that a compiler is missing.
     fn make_on(&self, open: &OpenSource, mut plan: Plan, platform: Platform, goal: Goal) -> Result<Made, Reason> {
-        let emulation = match self.world.sandbox.emulation(platform.architecture) {
-            Ok(Emulation::Program(_)) => Err(UNREGISTERED.to_owned()),
-            found => found,
-        };
-        let emulation = emulation.map_err(|reason| Reason::Foreign { platform: platform.to_string(), reason })?;
-        let machine = Machine { platform, emulation };
+        let machine = self.machine(platform)?;
         for _ in 0..ROUNDS {
-            match self.step(open, &plan, &machine, goal)? {
+            let opened = self.opened(open, &plan, platform).map_err(|error| Reason::Tree(error.into()))?;
+            match self.step(open, &Attempt { plan: &plan, machine: &machine, goal }, &opened)? {
                 Step::Metadata(text) => return Ok(Made::Metadata(text)),
-                Step::Wheel(wheel) => return Ok(Made::Wheel(wheel)),
+                Step::Wheel(wheel) => return Ok(Made::Wheel(Box::new(Finished { wheel, plan, tree: opened.lock }))),
                 Step::Requires(requires) => plan.requires.extend(requires),
                 Step::Compilers(groups) => {
                     for group in groups {
@@ -198,9 +217,20 @@ impl<'a> FromSource<'a> {
         Err(Reason::Restless { rounds: ROUNDS, requires: plan.requires })
     }
 
-    fn step(&self, open: &OpenSource, plan: &Plan, machine: &Machine, goal: Goal) -> Result<Step, Reason> {
+    /// Returns the machine for builds that run on `platform`.
+    pub(super) fn machine(&self, platform: Platform) -> Result<Machine, Reason> {
+        let emulation = match self.world.sandbox.emulation(platform.architecture) {
+            Ok(Emulation::Program(_)) => Err(UNREGISTERED.to_owned()),
+            found => found,
+        };
+        let emulation = emulation.map_err(|reason| Reason::Foreign { platform: platform.to_string(), reason })?;
+        Ok(Machine { platform, emulation })
+    }
+
+    /// Builds a source in the tree of `opened`, or takes the result of the same build from the store.
+    pub(super) fn step(&self, open: &OpenSource, attempt: &Attempt<'_>, opened: &Opened) -> Result<Step, Reason> {
+        let Attempt { plan, machine, goal } = *attempt;
         let world = self.world;
-        let opened = self.opened(open, plan, machine.platform).map_err(|error| Reason::Tree(error.into()))?;
         let user_base = user_base()?;
         let order = Order {
             open,
@@ -223,7 +253,7 @@ impl<'a> FromSource<'a> {
         let is_edited = matches!(open.source.place, SourcePlace::Folder(_))
             && Architecture::of_host() == Some(machine.platform.architecture);
         let bytecode = if is_edited { Bytecode::All } else { Bytecode::None };
-        let laid_out = self.laid_out(&opened, &user_base, bytecode)?;
+        let laid_out = self.laid_out(opened, &user_base, bytecode)?;
         let mut laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner);
         let LaidOut { tree, stage } = &mut *laid_out;
         wheel::build(&order, Site { tree, stage, emulation: machine.emulation.clone() }, world)

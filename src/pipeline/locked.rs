@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{BuildError, Resolved, resolve, to_lock, with_own_python};
+use super::{BuildError, Resolved, build_again, resolve, source_files, to_lock, with_own_python};
 use crate::model::digest::Digest;
 use crate::model::distribution_name::normalised;
 use crate::model::lock::{LockedWheel, Parcel, PlatformLock, WheelSource};
-use crate::model::lock_file::{LockFile, LockRequest, LockedRequest};
+use crate::model::lock_file::{LockFile, LockRequest, LockedBuilds, LockedRequest};
 use crate::model::outdated::{Dead, Outdated};
 use crate::model::platform::Platform;
-use crate::model::request::{Entrypoint, Pin, ReleaseRequest, Request, ResolveRequest};
+use crate::model::request::{BuildsRequest, Entrypoint, Pin, Request, ResolveRequest};
 use crate::outside::pypi::Inputs;
 use crate::outside::world::World;
 use crate::steps::emit::{self, EmitError};
@@ -61,23 +61,15 @@ pub(crate) fn lock(request: &Request, locking: &Locking<'_>, world: &World) -> R
         Ok::<_, BuildError>(resolved)
     })?;
     let locks: Vec<&PlatformLock> = resolved.iter().map(|Resolved { lock, .. }| lock).collect();
-    refuse_built(&locks)?;
+    lock_step::refuse_folders(&locks)?;
     if let Some(folder) = locking.vendor {
-        vendor(&locks, folder, world)?;
+        vendor(&locks, request, folder, world)?;
     }
     let absolute = std::path::absolute(path);
     let absolute = absolute.map_err(|source| EmitError::Write { path: path.to_owned(), source })?;
     let folder = absolute.parent().unwrap_or(Path::new("/"));
     let text = lock_step::write(&locks, &locked_request(request, world)?, folder);
     Ok(emit::write_document(path, &text)?)
-}
-
-/// Refuses wheels that lath built itself. Their bytes are on no server.
-fn refuse_built(locks: &[&PlatformLock]) -> Result<(), LockError> {
-    let built = locks.iter().flat_map(|lock| &lock.wheels).filter(|wheel| wheel.built_from.is_some());
-    let names: BTreeSet<String> = built.map(|wheel| format!("`{}`", wheel.name)).collect();
-    let names: Vec<String> = names.into_iter().collect();
-    if names.is_empty() { Ok(()) } else { Err(LockError::Built { names: names.join(" and ") }) }
 }
 
 /// Returns the lock that is replaced. A file that lath did not write is never replaced.
@@ -106,20 +98,32 @@ fn pins(file: &LockFile, platform: Platform, locking: &Locking<'_>) -> Vec<Pin> 
     wheels.map(|wheel| Pin { name: wheel.name.clone(), version: wheel.version.clone() }).collect()
 }
 
-/// Fetches all files of the locks, and writes them to `folder`.
-fn vendor(locks: &[&PlatformLock], folder: &Path, world: &World) -> Result<(), BuildError> {
+/// Fetches all files of the locks, also those for builds from source, and writes them to `folder`.
+fn vendor(
+    locks: &[&PlatformLock],
+    request: &Request,
+    folder: &Path,
+    world: &World,
+) -> Result<(), BuildError> {
     let mut names: BTreeMap<Digest, String> = BTreeMap::new();
     let mut parcels: Vec<Parcel<'_>> = Vec::new();
-    for lock in locks {
-        let all = lock.debs.iter().map(Parcel::Deb).chain(lock.wheels.iter().map(Parcel::Wheel));
-        for parcel in all {
-            if names.insert(parcel.digest(), parcel.file_name()).is_none() {
-                parcels.push(parcel);
-            }
+    for parcel in locks.iter().flat_map(|lock| parcels_of(lock)) {
+        if names.insert(parcel.digest(), parcel.file_name()).is_none() {
+            parcels.push(parcel);
         }
     }
     fetch(&parcels, |_| (), world)?;
+    for lock in locks {
+        names.extend(source_files(lock, request.to_resolve(lock.platform), world)?);
+    }
     Ok(write_vendor(folder, &names, world)?)
+}
+
+/// Returns the wheels and packages of a lock, and those that its builds need.
+fn parcels_of(lock: &PlatformLock) -> Vec<Parcel<'_>> {
+    let builds = lock.wheels.iter().filter_map(|wheel| wheel.built.as_ref());
+    let own = lock.debs.iter().map(Parcel::Deb).chain(lock.wheels.iter().map(Parcel::Wheel));
+    own.chain(builds.flat_map(|build| parcels_of(&build.tree))).collect()
 }
 
 /// Compares the lock of `request` with its inputs, and with the current indexes and archives.
@@ -158,13 +162,18 @@ pub(super) fn refuse_other(request: &Request, world: &World) -> Result<(), Build
     Ok(lock_step::refuse_other(&lock.file, &wanted)?)
 }
 
-/// Returns the lock of a platform.
+/// Returns the lock of a platform. Its wheels that are made from source are then in the store.
 pub(super) fn of_platform(
-    request: &LockRequest,
-    base: &ReleaseRequest,
+    file: &LockRequest,
+    request: ResolveRequest<'_>,
     platform: Platform,
+    world: &World,
 ) -> Result<PlatformLock, BuildError> {
-    let mut lock = lock_step::of_platform(request, base, platform)?;
+    let mut lock = lock_step::of_platform(file, request.release, platform)?;
+    if let Some(project) = request.python.project.as_ref().filter(|project| project.is_package) {
+        lock_step::place_project(&mut lock, &project.folder);
+    }
+    build_again(&mut lock, request, file, world)?;
     lock.hints.splice(0..0, known_calls(&lock.wheels, &lock.debs));
     Ok(lock)
 }
@@ -181,8 +190,8 @@ pub(super) fn workshop(request: &Request, host: Platform) -> Option<PlatformLock
 fn locked_request(request: &Request, world: &World) -> Result<LockedRequest, BuildError> {
     let Inputs { mut requirements, constraints, indexes } =
         world.pypi.inputs(&request.python).map_err(ResolveError::from)?;
-    if let Some(path) = &request.python.lock {
-        requirements.push(lock_step::as_requirement(path)?);
+    if let Some(lock) = &request.python.lock {
+        requirements.push(lock_step::as_requirement(lock)?);
     }
     Ok(LockedRequest {
         requirements,
@@ -220,5 +229,23 @@ fn without_inputs(request: &Request) -> LockedRequest {
         no_index: false,
         index_strategy: python.indexes.strategy,
         torch_backend: python.indexes.torch_backend.as_ref().map(ToString::to_string),
+        builds: locked_builds(&python.builds),
+    }
+}
+
+fn locked_builds(builds: &BuildsRequest) -> LockedBuilds {
+    let sorted = |names: &[String]| {
+        let names: BTreeSet<String> = names.iter().cloned().collect();
+        names.into_iter().collect()
+    };
+    let of_option = |(name, values): (&String, &Vec<String>)| {
+        values.iter().map(|value| format!("{name}={value}")).collect::<Vec<_>>()
+    };
+    LockedBuilds {
+        with: sorted(&builds.packages),
+        no_build: builds.no_build,
+        no_build_package: sorted(&builds.no_build_packages),
+        no_binary_package: sorted(&builds.no_binary_packages),
+        config_setting: builds.config_settings.iter().flat_map(of_option).collect(),
     }
 }

@@ -8,6 +8,7 @@ mod from_source;
 mod inputs;
 mod locked;
 pub(crate) mod login;
+mod rebuild;
 mod receipt;
 
 use std::borrow::Cow;
@@ -17,8 +18,9 @@ use std::time::Duration;
 
 use self::ahead::{Ahead, fetch_and_open, while_compressing};
 use self::bases::{OfBase, to_lock};
-use self::from_source::FromSource;
 use crate::model::copy::{Copied, CopyRequest};
+use self::from_source::{Attempt, FromSource, failure as build_failure};
+use self::rebuild::{rebuild as build_again, source_files};
 use crate::model::event::{Event, Listener};
 use crate::model::image::Image;
 use crate::model::lock::{Parcel, PlatformLock};
@@ -135,7 +137,7 @@ pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result
 /// Chooses the wheels and the packages of a platform. Only the wheels are fetched.
 pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &World) -> Result<Resolved, BuildError> {
     if let Some(lock) = request.lock {
-        let lock = locked::of_platform(lock, request.release, platform)?;
+        let lock = locked::of_platform(lock, request, platform, world)?;
         let wheels = fetch_and_open(&lock.wheels.iter().map(Parcel::Wheel).collect::<Vec<_>>(), world)?;
         return Ok(Resolved { lock, wheels });
     }
@@ -151,7 +153,7 @@ pub(crate) fn resolve_and_open(
     world: &World,
 ) -> Result<Opened, BuildError> {
     if let Some(lock) = request.lock {
-        return open_locked(locked::of_platform(lock, request.release, platform)?, world);
+        return open_locked(locked::of_platform(lock, request, platform, world)?, world);
     }
     resolve_and_open_with(request, platform, &FromSource::new(request, platform, world), world)
 }

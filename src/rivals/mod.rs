@@ -61,9 +61,9 @@ pub(crate) fn build_dockerfile(
 /// Returns the ingredients of a Dockerfile: the lock, and the start command from the wheels of its first platform.
 fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> Result<Ingredients, RivalError> {
     world.listener.hear(Event::Step("resolving".to_owned()));
-    // In a Dockerfile, pip builds.
+    // In a Dockerfile, pip builds. A lock already has the versions of its sources.
     let mut request = request.clone();
-    request.python.builds.no_build = true;
+    request.python.builds.no_build |= request.lock.is_none();
     let request = &request;
     let indexes = world.pypi.indexes(&request.python).map_err(ResolveError::from)?;
     let mut uv = Vec::new();

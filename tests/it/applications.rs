@@ -262,17 +262,60 @@ fn a_script_runs_with_the_distributions_in_its_metadata() {
 }
 
 #[test]
+fn the_settings_of_uv_in_a_script_decide_what_is_installed() {
+    let versions = ["1.0", "2.0"].map(|version| WheelBuilder::new("lib", version).file("lib/__init__.py", version));
+    let local = WheelBuilder::new("local", "1.0").requires("lib").file("local/__init__.py", "");
+    let other = WheelBuilder::new("other", "1.0").requires("lib>=2").requires("absent").file("other/__init__.py", "");
+    let index = PyPi::new().built(&versions[0]).built(&versions[1]).built(&other);
+    let world = World::new(crate::world::archive(), index);
+    fs::create_dir(world.path("jobs")).unwrap();
+    fs::write(world.path(&format!("jobs/{}", local.file_name())), local.build()).unwrap();
+    let lib = |dependencies: &str, settings: &str| {
+        let text = format!("dependencies = {dependencies}\n{settings}");
+        let block: String = text.lines().map(|line| format!("# {line}\n")).collect();
+        fs::write(world.path("jobs/report.py"), format!("# /// script\n{block}# ///\n")).unwrap();
+        let (_, image) = built(&world, "jobs/report.py");
+        image.text("opt/app/lib/python3.13/site-packages/lib/__init__.py").map(str::to_owned)
+    };
+    let version = |text: &str| Some(text.to_owned());
+    assert_eq!(lib("['lib']", ""), version("2.0"));
+    assert_eq!(lib("['lib']", "[tool.uv]\nconstraint-dependencies = ['lib<2']\n"), version("1.0"));
+    assert_eq!(lib("['lib>=2']", "[tool.uv]\noverride-dependencies = ['lib==1.0']\n"), version("1.0"));
+    // A relative path begins at the folder of the script.
+    let sources = format!("[tool.uv.sources]\nlocal = {{ path = '{}' }}\n", local.file_name());
+    assert_eq!(lib("['local']", &sources), version("2.0"));
+    assert_eq!(lib("['local']", &format!("[tool.uv]\nexclude-dependencies = ['lib']\n{sources}")), None);
+    let metadata = "[[tool.uv.dependency-metadata]]\nname = 'other'\nversion = '1.0'\nrequires-dist = ['lib<2']\n";
+    assert_eq!(lib("['other']", metadata), version("1.0"));
+    // An index by its name, which serves only the distributions that name it.
+    let named = format!(
+        "[[tool.uv.index]]\nname = 'mine'\nurl = '{}'\nexplicit = true\n[tool.uv.sources]\nlib = {{ index = 'mine' }}\n",
+        world.pypi().url()
+    );
+    assert_eq!(lib("['lib']", &named), version("2.0"));
+}
+
+#[test]
 fn scripts_that_cannot_be_built_are_refused() {
     let world = world(&[
         ("plain.py", "import tool\n"),
         ("open.py", "# /// script\n# dependencies = []\n"),
         ("bad.py", "# /// script\n# dependencies = 1\n# ///\n"),
         ("old.py", "# /// script\n# requires-python = \"<3\"\n# ///\n"),
-        ("local.py", "# /// script\n# [tool.uv.sources]\n# x = { path = \"x\" }\n# ///\n"),
+        (
+            "local.py",
+            "# /// script\n# dependencies = [\"x\"]\n# [tool.uv.sources]\n# x = { workspace = true }\n# ///\n",
+        ),
+        ("other.py", "# /// script\n# [tool.uv]\n# resolution = \"lowest\"\n# ///\n"),
+        (
+            "match.py",
+            "# /// script\n# [tool.uv.extra-build-dependencies]\n# x = [{ requirement = \"y\", match-runtime = true }]\n# ///\n",
+        ),
         ("new.py", "# /// script\n# requires-python = \">=3.13\"\n# ///\n"),
     ]);
     insta::assert_snapshot!(world.errors(&[
-        "plain.py", "open.py", "bad.py", "old.py", "local.py", "./missing.py", "new.py --python 3.12", "plain.py new.py",
+        "plain.py", "open.py", "bad.py", "old.py", "local.py", "other.py", "match.py", "./missing.py",
+        "new.py --python 3.12", "plain.py new.py",
     ]), @"
     $ plain.py
     exit 2
@@ -301,8 +344,17 @@ fn scripts_that_cannot_be_built_are_refused() {
     error: cannot find a release for `old.py`: it requires python <3, and lath knows releases with 3.10, 3.11, 3.12, 3.13, 3.14
 
     $ local.py
+    exit 1
+    error: cannot read the metadata of the script `local.py`
+      cause: Workspace members are not allowed in non-workspace contexts
+
+    $ other.py
     exit 2
-    error: cannot follow `tool.uv.sources` of `local.py`
+    error: cannot follow `tool.uv.resolution` of `other.py`
+
+    $ match.py
+    exit 2
+    error: cannot follow `match-runtime` of `y` in `match.py`
 
     $ ./missing.py
     exit 1

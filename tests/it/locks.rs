@@ -304,3 +304,22 @@ fn a_wheel_by_path_is_locked_with_its_digest() {
     hint: write it with `lath lock` and the same inputs and options
     ");
 }
+
+#[test]
+fn a_dockerfile_of_a_lock_has_its_pins() {
+    let world = growing();
+    stdout(world.lock("tool --exclude-newer 2026-02-01T00:00:00Z"));
+    let plain = stdout(world.dockerfile("tool --exclude-newer 2026-02-01T00:00:00Z --style lean"));
+    assert!(plain.contains("lib==1.5 --hash=sha256:"), "{plain}");
+    for words in
+        ["pylock.toml", "--locked", "tool --exclude-newer 2026-02-01T00:00:00Z --locked", "--frozen --cache-dir empty"]
+    {
+        assert_eq!(stdout(world.dockerfile(&format!("{words} --style lean"))), plain, "{words}");
+    }
+    let said = world.dockerfile("other --locked");
+    let said = world.error_in(&String::from_utf8(said.stderr).unwrap());
+    assert!(
+        said.starts_with("error: cannot build from the lock `pylock.toml`: it does not match the request"),
+        "{said}"
+    );
+}

@@ -19,6 +19,7 @@ mod engine;
 mod git;
 mod lath;
 mod locks;
+mod locks_of_sources;
 mod maintainer_scripts;
 mod needs;
 mod newer;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         digest::trials(),
         locks::trials(),
         pushes::trials(),
+        locks_of_sources::trials(),
     ];
     libtest_mimic::run(&arguments, groups.into_iter().flatten().collect()).exit_code()
 }

@@ -18,6 +18,10 @@ pub(crate) struct LathTable {
     pub(crate) lath: String,
     pub(crate) request: LockedRequest,
     pub(crate) platforms: Vec<LockedPlatform>,
+    #[serde(default)]
+    pub(crate) builders: Vec<Builder>,
+    #[serde(default)]
+    pub(crate) builds: Vec<Build>,
 }
 
 /// Both halves of one platform.
@@ -62,6 +66,82 @@ pub(crate) struct PlatformWheel {
     pub(crate) requested: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) required_by: Vec<String>,
+    /// If the wheel is built from source, its sha256 when the lock was written. One of the builds has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) built: Option<Digest>,
+}
+
+/// The Debian half of the tree in which sources are built. Several builds may have the same one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Builder {
+    /// The platform on which the builds run: `linux/amd64`.
+    pub(crate) platform: String,
+    #[serde(default)]
+    pub(crate) releases: Vec<LockedRelease>,
+    #[serde(default)]
+    pub(crate) debs: Vec<PlatformDeb>,
+}
+
+/// The build of a wheel. Its source is in `[[packages]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Build {
+    pub(crate) name: String,
+    /// The file name of the wheel.
+    pub(crate) file: String,
+    /// The size and the sha256 of the wheel.
+    pub(crate) size: u64,
+    pub(crate) wheel: Digest,
+    /// The sha256 of the archive that went into the build. For a folder and a commit, lath makes one.
+    pub(crate) source: Digest,
+    /// Whether this archive has the history of a repository.
+    #[serde(default)]
+    pub(crate) history: bool,
+    /// The number of the builder, beginning with 0.
+    pub(crate) builder: usize,
+    /// All requirements of the build.
+    #[serde(default)]
+    pub(crate) requires: Vec<String>,
+    /// The Debian packages that the build needs. The builder has them with their dependencies.
+    #[serde(default)]
+    pub(crate) packages: Vec<String>,
+    /// The requirements of the wheel.
+    #[serde(default)]
+    pub(crate) dependencies: Vec<String>,
+    /// The wheels of the tree. They are not in `[[packages]]`, because the image does not have them.
+    #[serde(default)]
+    pub(crate) wheels: Vec<BuildWheel>,
+}
+
+/// A wheel that is needed for a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct BuildWheel {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// The file name.
+    pub(crate) file: String,
+    /// Without credentials. If the wheel is built from source, this is the URL of the source.
+    pub(crate) url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<u64>,
+    pub(crate) sha256: Digest,
+    #[serde(default, skip_serializing_if = "is_of_index")]
+    pub(crate) source: WheelSource,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) requested: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) required_by: Vec<String>,
+    /// Whether the wheel is built from source. One of the builds has its sha256.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) built: bool,
+    /// The commit, if the source is a repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) commit: Option<String>,
+    /// The folder of the project in the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) subdirectory: Option<String>,
 }
 
 /// A package of a platform.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::lath_table::Builder;
 use super::{Archive, Directory, File, LathTable, LockedPlatform, Package, Pylock, Vcs};
 
 /// Returns the text of `lock`. The same lock always has the same text.
@@ -80,6 +81,31 @@ fn push_table(text: &mut String, table: &LathTable) {
         if !missing.is_empty() {
             list(text, "missing", missing);
         }
+    }
+    push_builds(text, table);
+}
+
+/// Adds the builds from source.
+fn push_builds(text: &mut String, table: &LathTable) {
+    for Builder { platform, releases, debs } in &table.builders {
+        text.push_str("\n[[tool.lath.builders]]\n");
+        pair(text, "platform", platform);
+        list(text, "releases", releases);
+        list(text, "debs", debs);
+    }
+    for build in &table.builds {
+        text.push_str("\n[[tool.lath.builds]]\n");
+        pair(text, "name", &build.name);
+        pair(text, "file", &build.file);
+        pair(text, "size", &build.size);
+        pair(text, "wheel", &build.wheel);
+        pair(text, "source", &build.source);
+        optional(text, "history", build.history.then_some(&true));
+        pair(text, "builder", &build.builder);
+        list(text, "requires", &build.requires);
+        list(text, "packages", &build.packages);
+        list(text, "dependencies", &build.dependencies);
+        list(text, "wheels", &build.wheels);
     }
 }
 

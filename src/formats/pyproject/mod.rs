@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::Value;
 
 use crate::model::distribution_name::normalised;
+use crate::model::extra_requires::ExtraRequires;
 
 /// The facts in a `pyproject.toml`.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(crate) struct Pyproject {
     /// The dependencies in `[tool.poetry]`, by group, each as written in PEP 508. The group `main` contains those without a
     /// group. An optional group is not installed unless it is named.
     pub(crate) poetry_groups: BTreeMap<String, PoetryGroup>,
+    /// Additional requirements for builds, in `[tool.uv]`.
+    pub(crate) extra_requires: ExtraRequires,
     /// The tables `[tool.NAME]` that it has.
     pub(crate) tools: Vec<String>,
 }
@@ -103,6 +106,7 @@ impl Pyproject {
                 || table(&["uv", "workspace"]).is_some(),
             is_of_poetry,
             poetry_groups: poetry_groups(document.tool.get("poetry")),
+            extra_requires: ExtraRequires::of(table(&["uv", "extra-build-dependencies"])),
             tools: document.tool.keys().cloned().collect(),
         })
     }

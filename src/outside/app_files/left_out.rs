@@ -38,6 +38,9 @@ const MAX_KEY_BYTES: u64 = 1 << 20;
 /// The first member of each archive that lath writes, and the file that marks a folder as an image (image-layout.md).
 const OCI_LAYOUT: &str = "oci-layout";
 
+/// The file that marks a folder as a cache (bford.info/cachedir).
+const CACHE_TAG: &str = "CACHEDIR.TAG";
+
 fn name(path: &Path) -> &str {
     path.file_name().and_then(OsStr::to_str).unwrap_or_default()
 }
@@ -47,7 +50,12 @@ pub(super) fn is_left_out_folder(path: &Path) -> bool {
     CACHES.contains(&name(path))
         || SECRET_FOLDERS.contains(&name(path))
         || path.join("pyvenv.cfg").is_file()
-        || path.join(OCI_LAYOUT).is_file()
+        || is_output_folder(path)
+}
+
+/// Returns whether lath or another tool has written the folder: an image as an OCI layout, the files of a lock, or a cache.
+pub(crate) fn is_output_folder(path: &Path) -> bool {
+    path.join(OCI_LAYOUT).is_file() || path.join(CACHE_TAG).is_file() || is_vendor_folder(path)
 }
 
 /// Returns whether a file is left out only because of its name, and without a note.
@@ -77,10 +85,16 @@ pub(super) fn is_secret(path: &Path, size_bytes: u64) -> io::Result<bool> {
 }
 
 /// Returns whether the file is an archive that lath wrote.
-pub(super) fn is_image(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_image(path: &Path) -> io::Result<bool> {
     let is_tar = path.extension().is_some_and(|ending| ending == "tar");
     let marked = || -> io::Result<bool> { Ok(start(path, OCI_LAYOUT.len() as u64 + 1)? == b"oci-layout\0") };
     if is_tar { marked() } else { Ok(false) }
+}
+
+/// Returns whether the folder has the files of a lock.
+fn is_vendor_folder(path: &Path) -> bool {
+    let list = fs::read_to_string(path.join("SHA256SUMS")).unwrap_or_default();
+    list.lines().any(|line| line.ends_with(".deb"))
 }
 
 /// Returns the first bytes of a file.

@@ -15,7 +15,8 @@ use ignore::{DirEntry, WalkBuilder};
 use thiserror::Error;
 
 use self::docker_ignore::{DockerIgnore, DockerIgnoreError};
-use self::left_out::{is_image, is_left_out_file, is_left_out_folder, is_secret};
+pub(crate) use self::left_out::{is_image, is_output_folder};
+use self::left_out::{is_left_out_file, is_left_out_folder, is_secret};
 use crate::model::application::{AppFile, AppFiles};
 use crate::model::hint::{Hint, Hints, RequestHint};
 

@@ -156,6 +156,7 @@ mod tests {
             constraint_files: Vec::new(),
             prereleases: Prereleases::Disallow,
             indexes: Indexes { default_index: Some(index.url().into()), ..Indexes::default() },
+            script: None,
             project: None,
             builds: Default::default(),
             lock: None,

@@ -15,13 +15,17 @@ use uv_platform_tags::TagCompatibility;
 use uv_pypi_types::VerbatimParsedUrl;
 
 use crate::formats::metadata;
-use crate::formats::pylock::{self, File, MAX_LOCK_BYTES, Package, Pylock, PylockError};
+use crate::formats::pylock::{self, Archive, Directory, File, MAX_LOCK_BYTES, Package, Pylock, PylockError, Vcs};
 use crate::model::digest::Digest;
+use crate::model::lock_file::ForeignLock;
 use crate::model::platform::PythonVersion;
+use crate::model::project::Extras;
+use crate::model::request::{BuildsRequest, PythonRequest};
 use crate::model::secret_text::{public, without_credentials};
+use crate::model::source::{Source, SourcePlace};
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheels::OtherHash;
-use crate::outside::pypi::{Answer, DirectWheel, Place, Pypi, PypiError, System};
+use crate::outside::pypi::{Answer, ChosenSource, DirectWheel, Place, Pypi, PypiError, SourceFailure, System};
 
 /// Why a lock cannot be used for a platform.
 #[derive(Debug, Error)]
@@ -42,40 +46,63 @@ pub(crate) enum UnfitLock {
     Twice { name: String, versions: String },
     #[error("no wheel of `{name}` is for this platform: it has {files}")]
     NoWheel { name: String, files: String },
-    #[error("`{name}` is {what}, and lath does not build these from a lock")]
-    FromSource { name: String, what: &'static str },
+    #[error("it has no extra `{extra}`: {}", listed(.known))]
+    NoExtra { extra: String, known: Vec<String> },
+    #[error("it has no group `{group}`: {}", listed(.known))]
+    NoGroup { group: String, known: Vec<String> },
+    #[error("`{name}` comes from a repository of the kind `{kind}`, and lath only reads those of git")]
+    Repository { name: String, kind: String },
     #[error("`{0}` has neither wheels nor another source")]
     NoSource(String),
     #[error("it has no sha256, sha384 or sha512 of `{0}`")]
     NoHash(String),
+    #[error("it has no sha256 of the source `{0}`")]
+    NoSourceHash(String),
     #[error("it has no URL and no path of `{0}`")]
     NoPlace(String),
     #[error("the URL `{0}` is not one of http, https or file")]
     Url(String),
 }
 
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "it has none".to_owned() } else { format!("it has `{}`", names.join("`, `")) }
+}
+
 impl Pypi {
-    /// Returns the wheels of the lock `path` for `system`.
-    pub(crate) fn of_lock(&self, path: &Path, system: System<'_>, version: PythonVersion) -> Result<Answer, PypiError> {
-        let target = Target::new(system, version).map_err(PypiError::Setup)?;
+    /// Returns the distributions of a lock for `system`.
+    pub(crate) fn of_lock(
+        &self,
+        lock: &ForeignLock,
+        system: System<'_>,
+        python: &PythonRequest,
+    ) -> Result<Answer, PypiError> {
+        let target = Target::new(system, python.version).map_err(PypiError::Setup)?;
+        let ForeignLock { path, extras, groups } = lock;
         let unfit = |source| PypiError::Lock {
-            path: path.to_owned(),
+            path: path.clone(),
             platform: target.platform.to_string(),
-            python: version.to_string(),
+            python: python.version.to_string(),
             source: Box::new(source),
         };
         let pylock::Read { lock, is_newer } = read(path).map_err(unfit)?;
         let folder = std::path::absolute(path).map_err(|error| unfit(UnfitLock::Read(error)))?;
         let folder = folder.parent().unwrap_or(Path::new("/"));
         let mut answer = Answer::default();
-        for package in chosen(&lock, &target).map_err(unfit)? {
-            let wheel = Chosen { package, target: &target, folder, pypi: self }.wheel().map_err(unfit)?;
-            match wheel {
+        let parts = Parts::of(&lock, extras, groups).map_err(unfit)?;
+        for package in chosen(&lock, &target, &parts).map_err(unfit)? {
+            let builds = &python.builds;
+            let fetched = Chosen { package, target: &target, folder, pypi: self, builds }.fetched().map_err(unfit)?;
+            match fetched {
                 Fetched::Pinned(wheel) => answer.wheels.push(wheel.locked(wheel.allowed[0], None)),
                 Fetched::Sized(wheel, size_bytes) => {
                     answer.wheels.push(wheel.locked(wheel.allowed[0], Some(size_bytes)))
                 }
                 Fetched::Direct(wheel) => answer.direct.push(wheel),
+                Fetched::Built(source) => {
+                    let source = self.checked_out(source).map_err(PypiError::Build)?;
+                    // The edges of a lock are found when all wheels are opened.
+                    answer.sources.push(ChosenSource { source, is_requested: false, required_by: Vec::new() });
+                }
             }
         }
         if is_newer {
@@ -83,6 +110,14 @@ impl Pypi {
             answer.warnings.push(format!("`{}` has the newer `lock-version` {version}", path.display()));
         }
         Ok(answer)
+    }
+
+    /// Fetches the commit of a source, if it is in a repository.
+    fn checked_out(&self, mut source: Source) -> Result<Source, SourceFailure> {
+        if let SourcePlace::Commit { checkout, url, commit } = &mut source.place {
+            *checkout = self.checkout(url, commit)?;
+        }
+        Ok(source)
     }
 
     /// Returns, for each distribution, the names of the others that depend on it. `metadata` are the texts of METADATA by
@@ -111,6 +146,11 @@ impl Pypi {
     }
 }
 
+/// Returns whether both are the name of the same distribution.
+fn is_same_name(one: &str, other: &str) -> bool {
+    PackageName::from_str(one).is_ok_and(|one| PackageName::from_str(other).is_ok_and(|other| one == other))
+}
+
 fn read(path: &Path) -> Result<pylock::Read, UnfitLock> {
     let size_bytes = fs::metadata(path).map_err(UnfitLock::Read)?.len();
     if size_bytes > MAX_LOCK_BYTES {
@@ -119,14 +159,45 @@ fn read(path: &Path) -> Result<pylock::Read, UnfitLock> {
     Ok(pylock::parse(&fs::read_to_string(path).map_err(UnfitLock::Read)?)?)
 }
 
-/// Returns the packages for `target`, with the default groups and without extras (the specification, "Installation").
-fn chosen<'a>(lock: &'a Pylock, target: &Target) -> Result<Vec<&'a Package>, UnfitLock> {
-    let groups: Vec<GroupName> =
-        lock.default_groups.iter().filter_map(|group| GroupName::from_str(group).ok()).collect();
+/// The optional parts of a lock that are installed.
+struct Parts {
+    extras: Vec<ExtraName>,
+    groups: Vec<GroupName>,
+}
+
+impl Parts {
+    /// Returns the parts that the user named, and the default groups. A part that the lock does not have is refused (the
+    /// specification, "Installation").
+    fn of(lock: &Pylock, extras: &Extras, groups: &[String]) -> Result<Self, UnfitLock> {
+        let known: Vec<ExtraName> = lock.extras.iter().filter_map(|extra| ExtraName::from_str(extra).ok()).collect();
+        let named = |extra: &String| {
+            let no_extra = || UnfitLock::NoExtra { extra: extra.clone(), known: lock.extras.clone() };
+            ExtraName::from_str(extra).ok().filter(|extra| known.contains(extra)).ok_or_else(no_extra)
+        };
+        let extras = match extras {
+            Extras::All => known.clone(),
+            Extras::Named(names) => names.iter().map(named).collect::<Result<_, _>>()?,
+        };
+        let parsed = |groups: &[String]| -> Vec<GroupName> {
+            groups.iter().filter_map(|group| GroupName::from_str(group).ok()).collect()
+        };
+        let (known, mut all) = (parsed(&lock.dependency_groups), parsed(&lock.default_groups));
+        for group in groups {
+            let no_group = || UnfitLock::NoGroup { group: group.clone(), known: lock.dependency_groups.clone() };
+            let named = GroupName::from_str(group).ok().filter(|group| known.contains(group));
+            all.push(named.ok_or_else(no_group)?);
+        }
+        Ok(Self { extras, groups: all })
+    }
+}
+
+/// Returns the packages for `target` (the specification, "Installation").
+fn chosen<'a>(lock: &'a Pylock, target: &Target, parts: &Parts) -> Result<Vec<&'a Package>, UnfitLock> {
     let holds = |of: &str, marker: &str| {
         let read = MarkerTree::from_str(marker);
         let unreadable = |_| UnfitLock::Marker { of: of.to_owned(), marker: marker.to_owned() };
-        Ok::<bool, UnfitLock>(read.map_err(unreadable)?.evaluate_pep751(&target.markers, &[], &groups))
+        let marker = read.map_err(unreadable)?;
+        Ok::<bool, UnfitLock>(marker.evaluate_pep751(&target.markers, &parts.extras, &parts.groups))
     };
     let python = &target.markers.python_full_version().version;
     let allows = |specifiers: &str| VersionSpecifiers::from_str(specifiers).is_ok_and(|all| all.contains(python));
@@ -159,13 +230,15 @@ fn chosen<'a>(lock: &'a Pylock, target: &Target) -> Result<Vec<&'a Package>, Unf
     Ok(chosen.into_values().collect())
 }
 
-/// A wheel, by how its bytes are known.
+/// A distribution, by how its bytes are known.
 enum Fetched {
     /// By its sha256.
     Pinned(DirectWheel),
     /// By its sha256 and its size.
     Sized(DirectWheel, u64),
     Direct(DirectWheel),
+    /// It is built from source.
+    Built(Source),
 }
 
 /// A package that belongs to the target.
@@ -174,19 +247,29 @@ struct Chosen<'a> {
     target: &'a Target,
     folder: &'a Path,
     pypi: &'a Pypi,
+    builds: &'a BuildsRequest,
 }
 
 impl Chosen<'_> {
-    fn wheel(&self) -> Result<Fetched, UnfitLock> {
+    /// Returns the file that is installed, or the source that it is built from.
+    fn fetched(&self) -> Result<Fetched, UnfitLock> {
         let Package { name, vcs, directory, archive, sdist, wheels, .. } = self.package;
-        let from_source = |what| UnfitLock::FromSource { name: name.clone(), what };
-        if let Some(archive) = archive {
-            let named = archive.file.file_name().and_then(|name| name.parse::<WheelFilename>().ok());
-            let named = named.ok_or_else(|| from_source("a source distribution"))?;
+        if let Some(Archive { file, subdirectory }) = archive {
+            let Some(named) = file.file_name().and_then(|name| name.parse::<WheelFilename>().ok()) else {
+                return self.archive(file, subdirectory.clone(), true);
+            };
             if !named.compatibility(&self.target.tags).is_compatible() {
                 return Err(self.without_wheel());
             }
-            return self.fetched(&archive.file, &named, true);
+            return self.wheel(file, &named, true);
+        }
+        if let Some(vcs) = vcs {
+            return self.repository(vcs);
+        }
+        if let Some(Directory { path, subdirectory, .. }) = directory {
+            let path = self.folder.join(path);
+            let place = SourcePlace::Folder(fs::canonicalize(&path).unwrap_or(path));
+            return Ok(self.built(place, subdirectory.clone(), Vec::new()));
         }
         let fit = |file: &File| {
             let named: WheelFilename = file.file_name()?.parse().ok()?;
@@ -197,14 +280,44 @@ impl Chosen<'_> {
         };
         let fitting = wheels.iter().filter_map(|file| fit(file).map(|(priority, named)| (priority, named, file)));
         let best = fitting.max_by(|(one, a, _), (other, b, _)| one.cmp(other).then(a.build_tag().cmp(&b.build_tag())));
-        match best {
-            Some((_, named, file)) => self.fetched(file, &named, false),
-            None if !wheels.is_empty() => Err(self.without_wheel()),
-            None if sdist.is_some() => Err(from_source("a source distribution")),
-            None if directory.is_some() => Err(from_source("a project folder")),
-            None if vcs.is_some() => Err(from_source("a repository")),
-            None => Err(UnfitLock::NoSource(name.clone())),
+        let is_always_built = self.builds.no_binary_packages.iter().any(|other| is_same_name(other, name));
+        match (best, sdist) {
+            (Some((_, named, file)), _) if !is_always_built => self.wheel(file, &named, false),
+            (_, Some(sdist)) => self.archive(sdist, None, false),
+            (Some((_, named, file)), None) => self.wheel(file, &named, false),
+            (None, None) if !wheels.is_empty() => Err(self.without_wheel()),
+            (None, None) => Err(UnfitLock::NoSource(name.clone())),
         }
+    }
+
+    /// Returns a source distribution.
+    fn archive(&self, file: &File, subdirectory: Option<String>, is_archive: bool) -> Result<Fetched, UnfitLock> {
+        let file_name = file.file_name().ok_or_else(|| UnfitLock::NoPlace(self.package.name.clone()))?;
+        let sha256 = file.hashes.get("sha256").and_then(|digits| digits.parse::<Digest>().ok());
+        let sha256 = sha256.ok_or_else(|| UnfitLock::NoSourceHash(file_name.clone()))?;
+        let place = match self.place(file, &file_name, is_archive)? {
+            Place::Path(path) => SourcePlace::Path(path),
+            Place::Url(url) | Place::Index(url) => SourcePlace::Url { url, file_name, is_indexed: !is_archive },
+        };
+        Ok(self.built(place, subdirectory, vec![sha256]))
+    }
+
+    /// Returns a commit of a repository. It is checked out later.
+    fn repository(&self, vcs: &Vcs) -> Result<Fetched, UnfitLock> {
+        let Vcs { kind, url, path, commit_id, subdirectory, .. } = vcs;
+        let name = &self.package.name;
+        if kind != "git" {
+            return Err(UnfitLock::Repository { name: name.clone(), kind: kind.clone() });
+        }
+        let of_path = || url::Url::from_file_path(self.folder.join(path.as_ref()?)).ok().map(String::from);
+        let url = url.clone().or_else(of_path).ok_or_else(|| UnfitLock::NoPlace(name.clone()))?;
+        let place = SourcePlace::Commit { checkout: PathBuf::new(), url, commit: commit_id.clone() };
+        Ok(self.built(place, subdirectory.clone(), Vec::new()))
+    }
+
+    fn built(&self, place: SourcePlace, subdirectory: Option<String>, allowed: Vec<Digest>) -> Fetched {
+        let name = PackageName::from_str(&self.package.name).ok().map(|name| name.to_string());
+        Fetched::Built(Source { name, version: self.package.version.clone(), place, subdirectory, allowed })
     }
 
     fn without_wheel(&self) -> UnfitLock {
@@ -217,7 +330,7 @@ impl Chosen<'_> {
         UnfitLock::NoWheel { name: self.package.name.clone(), files }
     }
 
-    fn fetched(&self, file: &File, named: &WheelFilename, is_archive: bool) -> Result<Fetched, UnfitLock> {
+    fn wheel(&self, file: &File, named: &WheelFilename, is_archive: bool) -> Result<Fetched, UnfitLock> {
         let file_name = file.file_name().unwrap_or_default();
         let sha256 = file.hashes.get("sha256").and_then(|digits| digits.parse::<Digest>().ok());
         let other_hash = OtherHash::strongest(&file.hashes);

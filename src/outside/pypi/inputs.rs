@@ -1,11 +1,16 @@
 //! The inputs of a request in a form that does not depend on the folder, for locks.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use uv_client::RegistryClientBuilder;
 use uv_distribution::DistributionDatabase;
 use uv_distribution_types::{Requirement, RequirementSource, UnresolvedRequirement};
+use uv_normalize::ExtraName;
+use uv_pep508::UnnamedRequirement;
+use uv_pypi_types::{ParsedUrl, VerbatimParsedUrl};
 use uv_requirements::RequirementsSpecification;
 
 use crate::model::all_indexes::AllIndexes;
@@ -31,16 +36,16 @@ impl Pypi {
         let read = async || {
             let refusals = Refusals::default();
             let base = self.base_client(&refusals)?;
-            let Question { request, specification, project, locations, cache, build_options, .. } =
+            let Question { request, specification, own, locations, cache, build_options, .. } =
                 self.read(request, &base).await?;
             let mut requirements = requirements(&specification)?;
-            if let Some(project) = &project {
+            if own.project.is_some() || request.script.is_some() {
                 let client = RegistryClientBuilder::new(base, cache.clone()).index_locations(locations.clone()).build();
                 let client = client.map_err(|error| PypiError::Setup(error.into()))?;
                 let context = NoBuilds::new(cache, locations.clone(), build_options);
                 let database = DistributionDatabase::new(&client, &context, Arc::new(Semaphore::new(1)));
                 let parts = project::Context { database: &database, build: &context, client: &client };
-                let wanted = project.wanted(&parts).await?;
+                let wanted = own.wanted(&parts).await?;
                 let texts = wanted.requirements.iter().map(|one| text(one, &[])).collect::<Result<Vec<_>, _>>()?;
                 requirements = unique(requirements.into_iter().chain(texts));
             }
@@ -57,13 +62,10 @@ impl Pypi {
 fn requirements(specification: &RequirementsSpecification) -> Result<Vec<String>, PypiError> {
     let texts = specification.requirements.iter().map(|entry| match &entry.requirement {
         UnresolvedRequirement::Named(requirement) => text(requirement, &entry.hashes),
-        UnresolvedRequirement::Unnamed(unnamed) => {
-            let given = unnamed.url.verbatim.given().map_or_else(|| unnamed.to_string(), str::to_owned);
-            match requirements::named_by_file(unnamed) {
-                Some(requirement) => text(&requirement, &entry.hashes),
-                None => Ok(public(&given)),
-            }
-        }
+        UnresolvedRequirement::Unnamed(unnamed) => match requirements::named_by_file(unnamed) {
+            Some(requirement) => text(&requirement, &entry.hashes),
+            None => unnamed_text(unnamed, &entry.hashes),
+        },
     });
     Ok(unique(texts.collect::<Result<Vec<_>, _>>()?.into_iter()))
 }
@@ -85,23 +87,50 @@ fn unique(texts: impl Iterator<Item = String>) -> Vec<String> {
     all
 }
 
+/// Returns a requirement without a name as a text. That of a source distribution by path has its digest.
+fn unnamed_text(unnamed: &UnnamedRequirement<VerbatimParsedUrl>, hashes: &[String]) -> Result<String, PypiError> {
+    let given = unnamed.url.verbatim.given();
+    match &unnamed.url.parsed_url {
+        // The place of the project itself is not an input.
+        ParsedUrl::Directory(_) if given.is_none() => Ok(format!("directory{}", extras(&unnamed.extras))),
+        ParsedUrl::Path(path) => {
+            let file = path.install_path.file_name().unwrap_or_default().to_string_lossy();
+            let digest = digest_of(&path.install_path, &file)?;
+            Ok(format!("{file}{}{}", extras(&unnamed.extras), with_hashes(hashes, Some(digest))))
+        }
+        _ => Ok(public(given.unwrap_or(&unnamed.to_string()))),
+    }
+}
+
+fn digest_of(path: &Path, requirement: &str) -> Result<Digest, PypiError> {
+    let unreadable =
+        |error: std::io::Error| PypiError::Requirement { requirement: public(requirement), source: error.into() };
+    Ok(Digest::of(&fs_err::read(path).map_err(unreadable)?))
+}
+
+/// Returns the hashes of a requirement and the digest of its file, as in a requirements file.
+fn with_hashes(hashes: &[String], digest: Option<Digest>) -> String {
+    let hashes: BTreeSet<String> = hashes.iter().cloned().chain(digest.map(|digest| digest.prefixed())).collect();
+    hashes.iter().map(|hash| format!(" --hash={hash}")).collect()
+}
+
 /// Returns a requirement as a text. The text of a wheel by path has its digest, so that a changed wheel is noticed.
 fn text(requirement: &Requirement, hashes: &[String]) -> Result<String, PypiError> {
-    let mut hashes: Vec<String> = hashes.iter().map(|hash| format!(" --hash={hash}")).collect();
-    let text = match &requirement.source {
+    let named = format!("{}{}", requirement.name, extras(&requirement.extras));
+    let (text, digest) = match &requirement.source {
         RequirementSource::Path { install_path, .. } => {
             let file = install_path.file_name().unwrap_or_default().to_string_lossy();
-            let bytes = fs_err::read(install_path);
-            let bytes = bytes.map_err(|error| PypiError::Requirement {
-                requirement: public(&requirement.to_string()),
-                source: error.into(),
-            })?;
-            hashes.push(format!(" --hash={}", Digest::of(&bytes).prefixed()));
-            format!("{} @ {file}", requirement.name)
+            (format!("{named} @ {file}"), Some(digest_of(install_path, &requirement.to_string())?))
         }
-        _ => public(&requirement.to_string()),
+        // Its files may change. What they require is compared when it is built.
+        RequirementSource::Directory { .. } => (format!("{named} @ directory"), None),
+        _ => (public(&requirement.to_string()), None),
     };
-    hashes.sort();
-    hashes.dedup();
-    Ok(text + &hashes.concat())
+    Ok(text + &with_hashes(hashes, digest))
+}
+
+/// Returns extras as in PEP 508: `[one,two]`.
+fn extras(extras: &[ExtraName]) -> String {
+    let extras: Vec<String> = extras.iter().map(ToString::to_string).collect();
+    if extras.is_empty() { String::new() } else { format!("[{}]", extras.join(",")) }
 }

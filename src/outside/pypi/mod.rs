@@ -4,6 +4,7 @@
 
 mod ahead;
 mod bounded;
+mod checkout;
 mod explain;
 mod foreign;
 mod hashes;
@@ -14,6 +15,7 @@ mod lookahead;
 mod metadata_entry;
 mod newer;
 mod no_builds;
+mod own_inputs;
 mod project;
 pub(crate) mod pythons;
 mod ranges;
@@ -21,6 +23,7 @@ mod refusals;
 mod remote_wheel;
 mod requirement_files;
 mod requirements;
+mod script;
 mod source_queue;
 mod sources;
 mod target;
@@ -67,6 +70,7 @@ use crate::outside::pypi::explain::{Asked, explain};
 use crate::outside::pypi::foreign::UnfitLock;
 use crate::outside::pypi::newer::Search;
 use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::own_inputs::OwnInputs;
 use crate::outside::pypi::project::Wanted;
 use crate::outside::pypi::refusals::Refusals;
 use crate::outside::pypi::requirements::{Requirements, Source};
@@ -147,6 +151,8 @@ pub(crate) enum PypiError {
     NotAWheel { distribution: String },
     #[error("cannot read the project `{}`", folder.display())]
     Project { folder: PathBuf, source: Cause },
+    #[error("cannot read the metadata of the script `{}`", path.display())]
+    Script { path: PathBuf, source: Cause },
     #[error("cannot read the lock `{}`", path.display())]
     ForeignLock { path: PathBuf, source: Cause },
     #[error("the lock `{}` does not match its project:\n{}", path.display(), differences.join("\n"))]
@@ -302,7 +308,7 @@ impl Pypi {
         let Asking { request, target, expected } = asking;
         let refusals = Refusals::default();
         let base = self.base_client(&refusals)?;
-        let Question { request, specification, project, locations, cache, build_options, warnings } =
+        let Question { request, specification, own, locations, cache, build_options, warnings } =
             self.read(request, &base).await?;
         let client = RegistryClientBuilder::new(base, cache.clone())
             .index_locations(locations.clone())
@@ -312,14 +318,15 @@ impl Pypi {
             .build()
             .map_err(|error| PypiError::Setup(error.into()))?;
         indexes::authenticate(&client, &locations)?;
-        let context = NoBuilds::new(cache, locations, build_options);
+        let mut context = NoBuilds::new(cache, locations, build_options);
+        context.dependency_metadata = own.dependency_metadata()?;
         let hashes = requirements::hashes(&specification, target)?;
         let (credentials, failure) = (&*self.credentials, Mutex::default());
         let sources = SourceMetadata { client: &client, context: &context, credentials, hashes, queue, failure };
         let metadata = WheelMetadata::new(sources, &self.clients.bodies, target.python());
         let in_memory = InMemoryIndex::default();
         let resolve = Resolve { client: &client, context: &context, metadata, target, in_memory, expected };
-        let wanted = match self.wanted(&specification, project.as_ref(), &resolve).await? {
+        let wanted = match self.wanted(&specification, &own, &resolve).await? {
             Wants::Locked(mut answer) => {
                 answer.warnings.extend(warnings);
                 return Ok(*answer);
@@ -339,7 +346,7 @@ impl Pypi {
         let asked: Vec<String> = requirements.iter().map(|requirement| requirement.name.to_string()).collect();
         let mut answer = self.answer(&Resolution::from(output), &asked, &hasher, &resolve).await?;
         answer.warnings.extend(warnings);
-        if let Some(project) = &project {
+        if let Some(project) = &own.project {
             project.check(&answer)?;
         }
         let search =
@@ -359,12 +366,9 @@ impl Pypi {
             requirements::read(asked, &self.variables, base).await?;
         let cache = Cache::from_path(&self.cache_dir).init().await.map_err(|error| PypiError::Setup(error.into()))?;
         let mut request = asked.clone();
-        let project = match &asked.project {
-            Some(project) => Some(project::Input::read(project, &cache).await?),
-            None => None,
-        };
-        if let Some(project) = &project {
-            request.indexes.extra.extend(project.indexes()?.iter().map(indexes::entry));
+        let own = OwnInputs::read(asked, &cache).await?;
+        request.indexes.extra.extend(own.indexes()?.iter().map(indexes::entry));
+        if let Some(project) = &own.project {
             specification.constraints.extend(project.limits()?);
             specification.requirements.extend(project.unnamed()?);
         }
@@ -372,29 +376,28 @@ impl Pypi {
             request.prereleases = Prereleases::Allow;
         }
         let locations = indexes::locations(&request.indexes, &specification, self.logins()).await?;
-        Ok(Question { request, specification, project, locations, cache, build_options, warnings })
+        Ok(Question { request, specification, own, locations, cache, build_options, warnings })
     }
 
     /// Returns everything that a request requires, or the distributions of the project's lock.
     async fn wanted(
         &self,
         specification: &RequirementsSpecification,
-        project: Option<&project::Input<'_>>,
+        own: &OwnInputs<'_>,
         resolve: &Resolve<'_>,
     ) -> Result<Wants, PypiError> {
-        let mut wanted = Wanted::default();
-        if let Some(project) = project {
-            let (build, client) = (resolve.context, resolve.client);
-            let parts = project::Context { database: &resolve.database(), build, client };
-            if let Some(locked) = project.locked(&parts, resolve.target, build.build_options()).await? {
-                let hasher = HashStrategy::from_resolution(&locked.resolution, HashCheckingMode::Verify);
-                // The digests are those in the lock.
-                let hasher = hasher.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
-                let answer = self.answer(&locked.resolution, &locked.requested, &hasher, resolve).await?;
-                return Ok(Wants::Locked(Box::new(answer)));
-            }
-            wanted = project.wanted(&parts).await?;
+        let (build, client) = (resolve.context, resolve.client);
+        let parts = project::Context { database: &resolve.database(), build, client };
+        if let Some(project) = &own.project
+            && let Some(locked) = project.locked(&parts, resolve.target, build.build_options()).await?
+        {
+            let hasher = HashStrategy::from_resolution(&locked.resolution, HashCheckingMode::Verify);
+            // The digests are those in the lock.
+            let hasher = hasher.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
+            let answer = self.answer(&locked.resolution, &locked.requested, &hasher, resolve).await?;
+            return Ok(Wants::Locked(Box::new(answer)));
         }
+        let mut wanted = own.wanted(&parts).await?;
         let mut requirements = requirements::named(specification, &resolve.metadata.sources).await?;
         requirements.append(&mut wanted.requirements);
         Ok(Wants::Resolved(Wanted { requirements, ..wanted }))
@@ -460,7 +463,7 @@ struct Limits {
 struct Question<'a> {
     request: PythonRequest,
     specification: RequirementsSpecification,
-    project: Option<project::Input<'a>>,
+    own: OwnInputs<'a>,
     locations: IndexLocations,
     cache: Cache,
     build_options: BuildOptions,
@@ -659,7 +662,7 @@ fn prereleases(wanted: Prereleases) -> PrereleaseMode {
 
 /// Returns the requirements of `request`, for an error.
 fn what(request: &PythonRequest) -> String {
-    let files = request.requirement_files.iter().map(|path| path.display().to_string());
+    let files = request.requirement_files.iter().chain(&request.script).map(|path| path.display().to_string());
     let all = request.requirements.iter().map(ToString::to_string).chain(files);
     all.map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ")
 }

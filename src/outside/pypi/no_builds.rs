@@ -59,7 +59,7 @@ pub(crate) struct NoBuilds {
     capabilities: IndexCapabilities,
     config: ConfigSettings,
     config_by_package: PackageConfigSettings,
-    dependency_metadata: DependencyMetadata,
+    pub(crate) dependency_metadata: DependencyMetadata,
     extra_requires: ExtraBuildRequires,
     extra_variables: ExtraBuildVariables,
     git: GitResolver,

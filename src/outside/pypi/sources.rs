@@ -9,12 +9,12 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::channel::oneshot;
 use thiserror::Error;
-use uv_cache::CacheBucket;
+use uv_cache::{Cache, CacheBucket};
 use uv_client::RegistryClient;
 use uv_configuration::NoSources;
 use uv_distribution::{ArchiveMetadata, Metadata};
 use uv_distribution_types::{DistributionMetadata, IsBuildBackendError, Name as _, SourceDist};
-use uv_git::{GIT, GitHttpSettings};
+use uv_git::{GIT, GitHttpSettings, GitResolver};
 use uv_git_types::GitUrl;
 use uv_normalize::PackageName;
 use uv_pep440::Version;
@@ -117,7 +117,11 @@ impl SourceMetadata<'_> {
     /// Returns the metadata of `dist`, which has the right name and version.
     pub(super) async fn of(&self, dist: &SourceDist) -> Result<ArchiveMetadata, SourceFailure> {
         let located = self.located(dist).await?;
-        let metadata = self.checked(&located).await?;
+        let of_user = self.context.dependency_metadata().get(dist.name(), dist.version());
+        let metadata = match of_user {
+            Some(metadata) => metadata,
+            None => self.checked(&located).await?,
+        };
         self.lowered(metadata, located.folder.as_deref(), &located.source).await
     }
 
@@ -156,16 +160,7 @@ impl SourceMetadata<'_> {
 
     /// Fetches a repository with the host's git.
     async fn checkout(&self, git: &GitUrl) -> Result<SourcePlace, SourceError> {
-        let url = String::from(without_credentials(&url::Url::from(git.url().clone())));
-        if GIT.is_err() {
-            return Err(SourceError::NoGit { url });
-        }
-        let settings = GitHttpSettings::default().with_offline(self.client.connectivity().is_offline());
-        let cache = self.context.cache().bucket(CacheBucket::Git);
-        let fetched = self.context.git().fetch(git, settings, cache, None).await;
-        let fetched = fetched.map_err(|error| SourceError::Git { url: url.clone(), source: redacted(error.into()) })?;
-        let commit = fetched.git().precise().map(|commit| commit.to_string()).unwrap_or_default();
-        Ok(SourcePlace::Commit { checkout: fetched.path().to_owned(), url, commit })
+        checkout(git, self.context.git(), self.context.cache(), self.client.connectivity().is_offline()).await
     }
 
     /// Returns the metadata of a source, after the check of its name and version.
@@ -222,6 +217,24 @@ impl SourceMetadata<'_> {
         })?;
         Ok(ArchiveMetadata::from(lowered))
     }
+}
+
+/// Fetches a repository.
+pub(super) async fn checkout(
+    git: &GitUrl,
+    resolver: &GitResolver,
+    cache: &Cache,
+    is_offline: bool,
+) -> Result<SourcePlace, SourceError> {
+    let url = String::from(without_credentials(&url::Url::from(git.url().clone())));
+    if GIT.is_err() {
+        return Err(SourceError::NoGit { url });
+    }
+    let settings = GitHttpSettings::default().with_offline(is_offline);
+    let fetched = resolver.fetch(git, settings, cache.bucket(CacheBucket::Git), None).await;
+    let fetched = fetched.map_err(|error| SourceError::Git { url: url.clone(), source: redacted(error.into()) })?;
+    let commit = fetched.git().precise().map(|commit| commit.to_string()).unwrap_or_default();
+    Ok(SourcePlace::Commit { checkout: fetched.path().to_owned(), url, commit })
 }
 
 /// Returns the digests that the archive of `dist` may have. Empty if any is allowed.

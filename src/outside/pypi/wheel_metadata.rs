@@ -99,7 +99,11 @@ impl<'a> WheelMetadata<'a> {
         Some(self.read(wheel).await.map_err(Failure::into_error))
     }
 
+    /// Returns the metadata that the user wrote for the wheel (`dependency-metadata`), otherwise the wheel's own.
     async fn read(&self, wheel: &BuiltDist) -> Result<ArchiveMetadata, Failure> {
+        if let Some(metadata) = self.context.dependency_metadata().get(wheel.name(), Some(wheel.version())) {
+            return Ok(ArchiveMetadata::from_metadata23(metadata));
+        }
         // The semaphore is never closed. If it were, the only effect would be one more request at the same time.
         let _permit = self.requests.acquire().await.ok();
         let metadata = match wheel {

@@ -118,7 +118,7 @@ impl DirectWheel {
             is_requested: self.is_requested,
             required_by: self.required_by.clone(),
             source,
-            built_from: None,
+            built: None,
         }
     }
 }
@@ -260,7 +260,7 @@ fn of_index(
                 is_requested,
                 required_by: Vec::new(),
                 source: WheelSource::Index,
-                built_from: None,
+                built: None,
             }));
         }
     };
@@ -325,6 +325,7 @@ mod tests {
             constraint_files: Vec::new(),
             prereleases: Prereleases::IfNecessary,
             indexes: Indexes { default_index: Some(index.url().as_str().into()), ..Indexes::default() },
+            script: None,
             project: None,
             builds: Default::default(),
             lock: None,

@@ -56,6 +56,9 @@ pub(super) type Places = BTreeMap<Digest, Place>;
 #[derive(Debug)]
 pub(crate) struct StoreGuard(#[expect(dead_code, reason = "the lock lives as long as the file")] std::fs::File);
 
+/// Marks the folder as a cache (bford.info/cachedir), so that backups and lath itself leave it out.
+const CACHE_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
+
 impl Store {
     /// Opens the store in `dir`, and creates it if it does not exist. If another process is cleaning it up, waits.
     pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
@@ -82,6 +85,10 @@ impl Store {
         let version = store.root.join("version");
         if !version.exists() {
             store.write(&version, VERSION.as_bytes())?;
+        }
+        let tag = store.root.join("CACHEDIR.TAG");
+        if !tag.exists() {
+            store.write(&tag, CACHE_TAG.as_bytes())?;
         }
         Ok(store)
     }

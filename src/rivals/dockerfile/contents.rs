@@ -82,13 +82,18 @@ fn pinned<'a>(
     let mut pins: BTreeMap<String, Pinned> = BTreeMap::new();
     for (platform, wheels) in wheels {
         for wheel in wheels {
+            let from = wheel.built.as_ref().map(|build| &build.from);
+            let subdirectory = from.and_then(|from| from.subdirectory.as_ref());
+            let fragment = subdirectory.map(|folder| format!("#subdirectory={folder}")).unwrap_or_default();
             let pin = match wheel.source {
-                WheelSource::Url => format!("{} @ {}", wheel.name, wheel.url),
+                WheelSource::Url => format!("{} @ {}{fragment}", wheel.name, wheel.url),
                 WheelSource::Index | WheelSource::Path => format!("{}=={}", wheel.name, wheel.version),
             };
             let found = pins.entry(pin).or_default();
             found.platforms.insert(platform);
-            found.hashes.insert(format!(" --hash={}", wheel.digest.prefixed()));
+            // pip builds a source itself.
+            let digest = from.map_or(wheel.digest, |from| from.archive);
+            found.hashes.insert(format!(" --hash={}", digest.prefixed()));
         }
     }
     let pins = pins.into_iter().map(|(mut pin, Pinned { platforms, hashes })| {

@@ -23,10 +23,11 @@ use self::text::{Text, exec_form, folded, listed, pair, shell_word};
 use crate::model::all_indexes::AllIndexes;
 use crate::model::hint::Hints;
 use crate::model::indexes::IndexEntry;
-use crate::model::lock::WheelSource;
+use crate::model::lock::{LockedBuild, LockedWheel, PlatformLock, WheelSource};
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Copied, Distribution, Entrypoint, Healthcheck, Owner, Request};
 use crate::model::secret_text::SecretText;
+use crate::model::source::BuiltPlace;
 use crate::rivals::model::dockerfile::{
     ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Lock, Mounts, Style,
 };
@@ -69,6 +70,10 @@ pub(crate) enum DockerfileError {
     NoDistributions,
     #[error("cannot give `{source_path}` a mode in a Dockerfile of this builder: it needs BuildKit, Podman or Buildah")]
     Mode { source_path: String },
+    #[error(
+        "cannot write `{name}` of the lock into a Dockerfile: lath builds it from a folder, a repository or a file of this machine, or with compilers"
+    )]
+    Built { name: String },
     #[error("cannot write the index `{index}` into a Dockerfile: it is only on this machine; name one by a URL")]
     LocalIndex { index: SecretText },
 }
@@ -80,10 +85,22 @@ pub(crate) fn refuse_hopeless(request: &Request) -> Result<(), DockerfileError> 
     if let Some(project) = request.python.project.as_ref().filter(|project| project.is_package) {
         return Err(DockerfileError::Project { folder: project.folder.clone() });
     }
+    let platforms = request.lock.iter().flat_map(|lock| &lock.file.platforms);
+    for (wheel, build) in platforms.flat_map(built) {
+        let is_fetched = matches!(build.from.place, BuiltPlace::Archive { .. }) && build.from.place.path().is_none();
+        if !is_fetched || !build.packages.is_empty() {
+            return Err(DockerfileError::Built { name: wheel.name.clone() });
+        }
+    }
     match request.runtime.written_scripts.first() {
         Some(script) => Err(DockerfileError::WrittenScript { name: script.name.clone() }),
         None => Ok(()),
     }
+}
+
+/// Returns the wheels that are built from source, with their builds.
+fn built(lock: &PlatformLock) -> impl Iterator<Item = (&LockedWheel, &LockedBuild)> {
+    lock.wheels.iter().filter_map(|wheel| Some((wheel, wheel.built.as_deref()?)))
 }
 
 /// Writes the Dockerfile.
@@ -127,6 +144,9 @@ pub(crate) fn request_for_uv(request: &Request, indexes: &AllIndexes) -> Request
     tool.python.requirement_files = Vec::new();
     tool.python.constraint_files = Vec::new();
     tool.python.project = None;
+    tool.python.script = None;
+    tool.python.lock = None;
+    tool.lock = None;
     tool.release.packages = Vec::new();
     tool
 }
@@ -136,6 +156,7 @@ pub(crate) fn request_without_wheels(request: &Request) -> Request {
     let mut debian = request.clone();
     debian.python.requirements = Vec::new();
     debian.python.project = None;
+    debian.python.script = None;
     debian
 }
 
@@ -443,7 +464,6 @@ fn healthcheck(check: &Healthcheck, python: PythonVersion) -> String {
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
-    use crate::model::lock::{LockedWheel, PlatformLock};
     use crate::model::non_empty::NonEmpty;
     use crate::model::platform::{Architecture, Platform};
 
@@ -460,7 +480,7 @@ mod tests {
             is_requested: true,
             required_by: Vec::new(),
             source: WheelSource::Index,
-            built_from: None,
+            built: None,
         };
         let half = PlatformLock {
             platform: Platform { architecture: Architecture::Amd64 },

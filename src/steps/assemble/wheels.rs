@@ -16,7 +16,7 @@ use crate::model::part::{ConsoleScript, PartEntry, RecordFault, RecordFaultKind,
 use crate::model::platform::PythonVersion;
 use crate::model::python_home::Python;
 use crate::model::request::WrittenScript;
-use crate::model::source::BuiltFrom;
+use crate::model::source::BuiltPlace;
 use crate::model::tree::{Kind, Node, Origin};
 use crate::model::user_base::UserBase;
 use crate::outside::facts::{self, Kept};
@@ -318,16 +318,16 @@ fn direct_url(wheel: &LockedWheel) -> Option<String> {
         let hashes = serde_json::json!({ "hash": format!("sha256={digest}"), "hashes": { "sha256": digest } });
         serde_json::json!({ "archive_info": hashes, "url": url })
     };
-    let (mut origin, subdirectory) = match &wheel.built_from {
-        None => (archive(&wheel.url, &wheel.digest), &None),
-        Some(BuiltFrom::Archive { url, digest, subdirectory }) => (archive(url, digest), subdirectory),
-        Some(BuiltFrom::Git { url, commit, subdirectory }) => {
+    let Some(build) = &wheel.built else { return Some(archive(&wheel.url, &wheel.digest).to_string()) };
+    let mut origin = match &build.from.place {
+        BuiltPlace::Archive { url } => archive(url, &build.from.archive),
+        BuiltPlace::Git { url, commit } => {
             let info = serde_json::json!({ "vcs": "git", "commit_id": commit });
-            (serde_json::json!({ "vcs_info": info, "url": url }), subdirectory)
+            serde_json::json!({ "vcs_info": info, "url": url })
         }
-        Some(BuiltFrom::Folder { .. }) => return None,
+        BuiltPlace::Folder(_) => return None,
     };
-    if let Some(subdirectory) = subdirectory {
+    if let Some(subdirectory) = &build.from.subdirectory {
         origin["subdirectory"] = subdirectory.as_str().into();
     }
     Some(origin.to_string())

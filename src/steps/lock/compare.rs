@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::LockError;
 use super::error::Difference;
-use crate::model::lock_file::{LockFile, LockedRequest};
+use crate::model::lock_file::{LockFile, LockRequest, LockedBuilds, LockedRequest};
 
 /// The request that a lock is compared with.
 #[derive(Debug)]
@@ -23,6 +23,43 @@ pub(crate) fn refuse_other(file: &LockFile, wanted: &Wanted<'_>) -> Result<(), L
     match Difference::chained(differences) {
         Some(source) => Err(LockError::Differs { path: file.path.clone(), is_frozen: !wanted.compares_inputs, source }),
         None => Ok(()),
+    }
+}
+
+/// A change of a source since it was locked.
+#[derive(Debug)]
+pub(crate) enum Changed<'a> {
+    /// Its build needs these requirements as well.
+    Requires { name: &'a str, new: &'a [String] },
+    /// Its build needs these Debian packages as well.
+    Packages { name: &'a str, new: &'a [String] },
+    /// Its build needs these groups of compilers as well.
+    Compilers { name: &'a str, groups: &'a [String] },
+    /// Its wheel has other requirements.
+    Dependencies { name: &'a str, locked: &'a [String], found: &'a [String] },
+}
+
+/// Returns the error about a source that does not match its lock any more.
+pub(crate) fn changed(lock: &LockRequest, changed: Changed<'_>) -> LockError {
+    let LockRequest { file, is_frozen, .. } = lock;
+    let all = |name: &str, verb: &str, new: &[String]| {
+        let text = |one| format!("the build of `{name}` {verb} `{one}`, and the lock was made without it");
+        new.iter().map(text).collect()
+    };
+    let differences: Vec<String> = match changed {
+        Changed::Requires { name, new } => all(name, "requires", new),
+        Changed::Packages { name, new } => all(name, "needs the Debian package", new),
+        Changed::Compilers { name, groups } => all(name, "needs the compilers for", groups),
+        Changed::Dependencies { name, locked, found } => {
+            let new = found.iter().filter(|one| !locked.contains(one));
+            let new = new.map(|one| format!("`{name}` requires `{one}`, and the lock was made without it"));
+            let gone = locked.iter().filter(|one| !found.contains(one));
+            new.chain(gone.map(|one| format!("the lock was made with the requirement `{one}` of `{name}`"))).collect()
+        }
+    };
+    match Difference::chained(differences) {
+        Some(source) => LockError::Differs { path: file.path.clone(), is_frozen: *is_frozen, source },
+        None => LockError::Content { path: file.path.clone(), problem: "one of its builds has changed".to_owned() },
     }
 }
 
@@ -57,6 +94,17 @@ fn options(locked: &LockedRequest, wanted: &LockedRequest) -> Vec<String> {
     let [of_lock, of_request] = [locked, wanted].map(|request| build(&request.torch_backend));
     differences.extend(values("the build of PyTorch", &of_lock, &of_request));
     differences.extend(values("`--exclude-newer`", &date(&locked.exclude_newer), &date(&wanted.exclude_newer)));
+    differences.extend(builds(&locked.builds, &wanted.builds));
+    differences
+}
+
+/// Returns the differences of the options of builds from source.
+fn builds(locked: &LockedBuilds, wanted: &LockedBuilds) -> Vec<String> {
+    let mut differences = lists("the Debian package for builds ", &locked.with, &wanted.with);
+    differences.extend(flags("`--no-build`", locked.no_build, wanted.no_build));
+    differences.extend(lists("`--no-build-package` ", &locked.no_build_package, &wanted.no_build_package));
+    differences.extend(lists("`--no-binary-package` ", &locked.no_binary_package, &wanted.no_binary_package));
+    differences.extend(lists("`--config-setting` ", &locked.config_setting, &wanted.config_setting));
     differences
 }
 

@@ -22,8 +22,8 @@ pub(crate) enum LockError {
     NoTable { path: PathBuf },
     #[error("cannot replace `{path}`: lath did not write it")]
     Overwrite { path: PathBuf },
-    #[error("cannot lock {names}: lath builds it from source, and a lock of lath contains only wheels")]
-    Built { names: String },
+    #[error("cannot lock `{name}`: its build needs `{folder}`, a folder of this machine")]
+    BuildFolder { name: String, folder: String },
     #[error("cannot use the lock `{path}`: {problem}")]
     Content { path: PathBuf, problem: String },
     #[error("cannot build for {platform} from the lock `{path}`: it is for {}", listed(.known))]
@@ -61,7 +61,7 @@ impl Hints for LockError {
             Self::Differs { is_frozen: false, .. } | Self::OtherBase { .. } => LockHint::Again,
             Self::Overwrite { .. } => LockHint::OtherFile,
             Self::Content { .. } | Self::Form { .. } => LockHint::Restore,
-            Self::Read { .. } | Self::Built { .. } => return Vec::new(),
+            Self::Read { .. } | Self::BuildFolder { .. } => return Vec::new(),
         };
         vec![Hint::Lock(hint)]
     }

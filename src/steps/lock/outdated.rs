@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::lock::{PlatformLock, WheelSource};
+use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
 use crate::model::outdated::{Newer, ParcelKind};
+use crate::model::source::BuiltPlace;
 
 /// Adds the versions of `locked` that `current` does not have. The same difference on another platform is not repeated.
 pub(crate) fn add_newer(all: &mut Vec<Newer>, locked: &PlatformLock, current: &PlatformLock) {
@@ -34,17 +35,30 @@ pub(crate) fn add_newer(all: &mut Vec<Newer>, locked: &PlatformLock, current: &P
     }
 }
 
+/// Returns the versions of the wheels. That of the user's own folder changes with its files.
 fn wheels(lock: &PlatformLock) -> BTreeMap<&str, &str> {
-    lock.wheels.iter().map(|wheel| (wheel.name.as_str(), wheel.version.as_str())).collect()
+    let is_own = |wheel: &LockedWheel| {
+        wheel.built.as_ref().is_some_and(|build| matches!(build.from.place, BuiltPlace::Folder(_)))
+    };
+    lock.wheels
+        .iter()
+        .filter(|wheel| !is_own(wheel))
+        .map(|wheel| (wheel.name.as_str(), wheel.version.as_str()))
+        .collect()
 }
 
 fn debs(lock: &PlatformLock) -> BTreeMap<&str, &str> {
     lock.debs.iter().map(|deb| (deb.name.as_str(), deb.version.as_str())).collect()
 }
 
-/// Returns the URLs of all files of a lock that are on servers.
+/// Returns the URLs of all files of a lock that are on servers, also of those for builds. Repositories are not among them.
 pub(crate) fn urls(lock: &PlatformLock) -> Vec<String> {
-    let is_remote = |source: WheelSource| source != WheelSource::Path;
-    let wheels = lock.wheels.iter().filter(|wheel| is_remote(wheel.source)).map(|wheel| wheel.url.clone());
-    wheels.chain(lock.debs.iter().map(|deb| deb.url.clone())).collect()
+    let is_repository = |wheel: &LockedWheel| {
+        wheel.built.as_ref().is_some_and(|build| matches!(build.from.place, BuiltPlace::Git { .. }))
+    };
+    let is_remote = |wheel: &&LockedWheel| wheel.source != WheelSource::Path && !is_repository(wheel);
+    let wheels = lock.wheels.iter().filter(is_remote).map(|wheel| wheel.url.clone());
+    let builds = lock.wheels.iter().filter_map(|wheel| wheel.built.as_ref());
+    let of_builds = builds.flat_map(|build| urls(&build.tree));
+    wheels.chain(lock.debs.iter().map(|deb| deb.url.clone())).chain(of_builds).collect()
 }

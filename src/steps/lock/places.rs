@@ -16,9 +16,17 @@ pub(super) fn add(lock: &mut PlatformLock, base: &ReleaseRequest, snapshot: Opti
     let own = releases::archive(base.distribution).snapshot();
     let snapshot = snapshot.map_or_else(|| own.to_owned(), |snapshot| public(snapshot.exposed()));
     let snapshot = snapshot.trim_end_matches('/');
+    add_all(lock, base, snapshot);
+}
+
+/// Adds the other places of a lock's packages, and of those for builds.
+fn add_all(lock: &mut PlatformLock, base: &ReleaseRequest, snapshot: &str) {
     let releases = &lock.releases;
     for deb in &mut lock.debs {
         deb.other_urls = others(deb, releases, base, snapshot);
+    }
+    for build in lock.wheels.iter_mut().filter_map(|wheel| wheel.built.as_mut()) {
+        add_all(&mut build.tree, base, snapshot);
     }
 }
 

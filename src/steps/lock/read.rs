@@ -4,14 +4,16 @@ use std::path::Path;
 
 use fs_err as fs;
 
+use super::sources::{Builds, Packages};
 use super::{LockError, places};
 use crate::formats::pylock::lath_table::{LathTable, LockedPlatform, PlatformWheel};
-use crate::formats::pylock::{self, File, MAX_LOCK_BYTES, Package, PylockError};
+use crate::formats::pylock::{self, MAX_LOCK_BYTES, Package, PylockError};
 use crate::model::digest::Digest;
 use crate::model::hint::Hint;
 use crate::model::lock::{LockedDeb, LockedWheel, PlatformLock, WheelSource};
-use crate::model::lock_file::{LockFile, LockRequest};
+use crate::model::lock_file::{ForeignLock, LockFile, LockRequest};
 use crate::model::platform::Platform;
+use crate::model::project::Extras;
 use crate::model::request::ReleaseRequest;
 
 /// A lock file that the user named.
@@ -53,10 +55,16 @@ pub(crate) fn read(path: &Path) -> Result<Named, LockError> {
 }
 
 /// Returns the text of a lock that is an input. It contains the digest, so that a changed lock is noticed.
-pub(crate) fn as_requirement(path: &Path) -> Result<String, LockError> {
-    let bytes = fs::read(path).map_err(|source| LockError::Read { path: path.to_owned(), source })?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(format!("{name} --hash={}", Digest::of(&bytes).prefixed()))
+pub(crate) fn as_requirement(lock: &ForeignLock) -> Result<String, LockError> {
+    let ForeignLock { path, extras, groups } = lock;
+    let bytes = fs::read(path).map_err(|source| LockError::Read { path: path.clone(), source })?;
+    let mut text = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match extras {
+        Extras::All => text.push_str(" --all-extras"),
+        Extras::Named(names) => names.iter().for_each(|name| text.push_str(&format!(" --extra {name}"))),
+    }
+    groups.iter().for_each(|group| text.push_str(&format!(" --group {group}")));
+    Ok(format!("{text} --hash={}", Digest::of(&bytes).prefixed()))
 }
 
 /// Returns the lock of a platform. Each package has all places from which it can be fetched.
@@ -74,12 +82,6 @@ pub(crate) fn of_platform(
     let mut lock = file.of_platform(platform).cloned().ok_or_else(missing)?;
     places::add(&mut lock, base, request.snapshot.as_ref());
     Ok(lock)
-}
-
-/// `[[packages]]`, and the folder of the lock.
-struct Packages<'a> {
-    packages: &'a [Package],
-    folder: &'a Path,
 }
 
 fn platforms(table: &LathTable, packages: &Packages<'_>) -> Result<Vec<PlatformLock>, String> {
@@ -101,7 +103,10 @@ fn platform(locked: &LockedPlatform, table: &LathTable, packages: &Packages<'_>)
         if wheels.iter().any(|other| other.name == wheel.name) {
             return Err(format!("it has `{}` twice for {platform}", wheel.name));
         }
-        wheels.push(packages.wheel(wheel)?);
+        wheels.push(match &wheel.built {
+            Some(digest) => Builds::new(table).wheel(wheel, digest, packages)?,
+            None => packages.wheel(wheel)?,
+        });
     }
     wheels.sort_by(|one, other| one.name.cmp(&other.name));
     let mut debs: Vec<LockedDeb> = locked.debs.iter().map(LockedDeb::from).collect();
@@ -158,15 +163,7 @@ impl Packages<'_> {
             is_requested: wheel.requested,
             required_by: wheel.required_by.clone(),
             source,
-            built_from: None,
+            built: None,
         })
-    }
-
-    fn url(&self, file: &File) -> Option<String> {
-        match (&file.url, &file.path) {
-            (Some(url), _) => Some(url.clone()),
-            (None, Some(path)) => url::Url::from_file_path(self.folder.join(path)).ok().map(String::from),
-            (None, None) => None,
-        }
     }
 }

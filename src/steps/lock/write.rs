@@ -3,18 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
+use super::builds::Builds;
 use crate::formats::pylock::lath_table::{
     LathTable, LockedPlatform, MissingLibraries, PlatformDeb, PlatformWheel, TABLE_VERSION,
 };
-use crate::formats::pylock::{self, Archive, File, Package, Pylock, Tool};
+use crate::formats::pylock::{self, Archive, Directory, File, Package, Pylock, Tool, Vcs};
 use crate::model::hint::Hint;
-use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
+use crate::model::lock::{LockedBuild, LockedWheel, PlatformLock, WheelSource};
 use crate::model::lock_file::LockedRequest;
 use crate::model::platform::Platform;
+use crate::model::source::{BuiltFrom, BuiltPlace};
 
 /// Returns the text of the lock in the folder `folder`, which is absolute.
 pub(crate) fn write(locks: &[&PlatformLock], request: &LockedRequest, folder: &Path) -> String {
     let platforms: Vec<Platform> = locks.iter().map(|lock| lock.platform).collect();
+    let (builders, builds) = Builds::of(locks).into_parts();
     pylock::text(&Pylock {
         lock_version: pylock::LOCK_VERSION.to_owned(),
         environments: platforms.iter().map(|platform| environment(*platform)).collect(),
@@ -27,6 +30,8 @@ pub(crate) fn write(locks: &[&PlatformLock], request: &LockedRequest, folder: &P
                 lath: env!("CARGO_PKG_VERSION").to_owned(),
                 request: request.clone(),
                 platforms: locks.iter().map(|lock| platform(lock)).collect(),
+                builders,
+                builds,
             }),
         },
         ..Pylock::default()
@@ -72,19 +77,52 @@ fn packages(locks: &[&PlatformLock], folder: &Path) -> Vec<Package> {
 fn package(key: &Key<'_>, entry: &Entry<'_>, all_platforms: usize, folder: &Path) -> Package {
     let is_everywhere = entry.platforms.len() == all_platforms;
     let machines = || entry.platforms.iter().map(|platform| machine(*platform)).collect::<Vec<_>>().join(" or ");
-    let mut files: Vec<File> = entry.wheels.values().map(|wheel| file(wheel, folder)).collect();
-    let package = Package {
+    let mut package = Package {
         name: key.name.to_owned(),
         version: Some(key.version.to_owned()),
         marker: (!is_everywhere).then(machines),
         ..Package::default()
     };
-    match (key.place, files.pop()) {
-        // Exactly one file has this place.
-        (Some(_), Some(file)) => Package { archive: Some(Archive { file, subdirectory: None }), ..package },
-        (_, last) => {
-            files.extend(last);
-            Package { wheels: files, ..package }
+    for wheel in entry.wheels.values() {
+        match (&wheel.built, wheel.source) {
+            (Some(build), _) => add_source(&mut package, wheel, build, folder),
+            (None, WheelSource::Index) => package.wheels.push(file(wheel, folder)),
+            (None, _) => package.archive = Some(Archive { file: file(wheel, folder), subdirectory: None }),
+        }
+    }
+    package
+}
+
+/// Adds the source of a wheel. A source tree has no version, because only its files determine it (the specification,
+/// `packages.version`).
+fn add_source(package: &mut Package, wheel: &LockedWheel, build: &LockedBuild, folder: &Path) {
+    let BuiltFrom { place, subdirectory, archive, .. } = &build.from;
+    let subdirectory = subdirectory.clone();
+    match place {
+        BuiltPlace::Archive { url } => {
+            let path = place.path().and_then(|_| relative(url, folder));
+            let file = File {
+                name: None,
+                url: path.is_none().then(|| url.clone()),
+                path,
+                size: None,
+                hashes: BTreeMap::from([("sha256".to_owned(), archive.to_string())]),
+            };
+            match wheel.source {
+                WheelSource::Index => package.sdist = Some(file),
+                _ => package.archive = Some(Archive { file, subdirectory }),
+            }
+        }
+        BuiltPlace::Git { url, commit } => {
+            let (kind, url, commit_id) = ("git".to_owned(), Some(url.clone()), commit.clone());
+            package.vcs = Some(Vcs { kind, url, commit_id, subdirectory, ..Vcs::default() });
+            package.version = None;
+        }
+        BuiltPlace::Folder(path) => {
+            let path = url::Url::from_file_path(path).ok().and_then(|url| relative(url.as_str(), folder));
+            let path = path.filter(|path| !path.is_empty()).unwrap_or_else(|| ".".to_owned());
+            package.directory = Some(Directory { path, editable: false, subdirectory });
+            package.version = None;
         }
     }
 }
@@ -128,6 +166,7 @@ fn platform(lock: &PlatformLock) -> LockedPlatform {
         source: wheel.source,
         requested: wheel.is_requested,
         required_by: wheel.required_by.clone(),
+        built: wheel.built.as_ref().map(|_| wheel.digest),
     };
     LockedPlatform {
         platform: lock.platform.to_string(),

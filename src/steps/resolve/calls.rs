@@ -41,7 +41,7 @@ mod tests {
             is_requested: true,
             required_by: Vec::new(),
             source: WheelSource::Index,
-            built_from: None,
+            built: None,
         }
     }
 

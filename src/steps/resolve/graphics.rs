@@ -65,7 +65,7 @@ mod tests {
             is_requested: required_by.is_empty(),
             required_by: required_by.iter().map(ToString::to_string).collect(),
             source: WheelSource::Index,
-            built_from: None,
+            built: None,
         };
         let kind = Kind::File { digest: Digest::of(b""), size_bytes: bytes };
         let contents = PartContents::Wheel(WheelPart {

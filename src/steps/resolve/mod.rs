@@ -260,7 +260,7 @@ fn half_on_base<'a>(
     let libc = packages.libc()?;
     let system = System { platform, python: &full_version, libc, installed: &installed, is_image: true };
     let answer = match &python.lock {
-        Some(lock) => world.pypi.of_lock(lock, system, python.version)?,
+        Some(lock) => world.pypi.of_lock(lock, system, python)?,
         None => world.pypi.resolve(python, system, &[], sources)?,
     };
     Ok((packages, answer))
@@ -287,7 +287,7 @@ fn both_halves<'a>(
     let resolve = |facts: &BaseFacts| {
         let system = facts.system(platform);
         match &python.lock {
-            Some(lock) => world.pypi.of_lock(lock, system, python.version),
+            Some(lock) => world.pypi.of_lock(lock, system, python),
             None => world.pypi.resolve(python, system, &before, sources),
         }
     };

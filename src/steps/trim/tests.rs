@@ -71,7 +71,7 @@ impl Given {
             is_requested: true,
             required_by: Vec::new(),
             source: WheelSource::default(),
-            built_from: None,
+            built: None,
         });
         self
     }

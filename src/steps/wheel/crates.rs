@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::error::Reason;
+use super::open::is_here;
 use crate::model::digest::Digest;
 use crate::outside::http::Download;
 use crate::outside::world::World;
@@ -64,8 +65,11 @@ fn is_plain(text: &str) -> bool {
     !text.starts_with('.') && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+'))
 }
 
-/// Fetches the crates that are not in the store.
+/// Fetches the crates that are not in the store, from the vendor folder if they are there.
 pub(super) fn fetch(crates: &[Crate], world: &World) -> Result<(), Reason> {
+    if world.vendor.is_some() {
+        crates.iter().try_for_each(|one| is_here(&one.digest, world).map(drop))?;
+    }
     let download = |Crate { name, file, digest }: &Crate| {
         let url = format!("{SERVER}/{name}/{file}");
         Download { name: file.clone(), url, other_urls: Vec::new(), digest: *digest, size_bytes: None }

@@ -14,6 +14,7 @@ use crate::outside::pypi::SourceFailure;
 use crate::outside::sandbox::SandboxError;
 use crate::outside::stage::StageError;
 use crate::outside::store::StoreError;
+use crate::outside::vendor::VendorError;
 
 /// The reason why a source cannot be built.
 #[derive(Debug, Error)]
@@ -29,6 +30,10 @@ pub(crate) struct BuildFailure {
 pub(crate) enum Reason {
     #[error("cannot fetch the source")]
     Fetch(#[source] HttpError),
+    #[error(transparent)]
+    Checkout(SourceFailure),
+    #[error(transparent)]
+    Vendor(VendorError),
     #[error("cannot read the source `{path}`")]
     Take { path: PathBuf, source: StoreError },
     #[error("the sha256 of the source is {found}, not {}", listed(.allowed))]
@@ -119,6 +124,8 @@ impl Hints for Reason {
     fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
             Self::Fetch(error) => Some(error),
+            Self::Checkout(error) => Some(error.hints()),
+            Self::Vendor(error) => Some(error),
             Self::Take { source, .. } => Some(source),
             Self::Store(error) => Some(error),
             Self::Stage(error) => Some(error),

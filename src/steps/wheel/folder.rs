@@ -14,6 +14,7 @@ use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
 use crate::model::request::PackRequest;
 use crate::model::tree::{Node, Origin};
+use crate::outside::app_files::{is_image, is_output_folder};
 use crate::outside::store::Store;
 
 /// The name of the folder in the archive.
@@ -99,17 +100,25 @@ fn not_ignored(root: &Path) -> Result<Vec<PathBuf>, Reason> {
         let name = entry.file_name().to_string_lossy();
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
         let is_environment = is_folder && entry.path().join("pyvenv.cfg").is_file();
+        let is_output = if is_folder { is_output_folder(entry.path()) } else { is_lock(&name, entry.depth()) };
         entry.depth() == 0
-            || !(EXCLUDED.contains(&&*name) || is_environment || name == ".env" || name.ends_with(".pyc"))
+            || !(EXCLUDED.contains(&&*name) || is_environment || is_output || name == ".env" || name.ends_with(".pyc"))
     });
     let mut files = Vec::new();
     for entry in walk.build() {
         let entry = entry.map_err(|error| unreadable(root, io::Error::other(error)))?;
-        if entry.file_type().is_some_and(|kind| kind.is_file() || kind.is_symlink()) {
+        let Some(kind) = entry.file_type() else { continue };
+        let is_output = kind.is_file() && is_image(entry.path()).map_err(|error| unreadable(entry.path(), error))?;
+        if (kind.is_file() || kind.is_symlink()) && !is_output {
             add(root, entry.path(), &mut files)?;
         }
     }
     Ok(files)
+}
+
+/// Returns whether a file is the project's lock. It must not be part of the source whose digest it has.
+fn is_lock(name: &str, depth: usize) -> bool {
+    depth == 1 && name.starts_with("pylock.") && name.ends_with(".toml")
 }
 
 /// Returns the paths of the files of `.git` that the history needs. The index is not among them, because it has the times
@@ -195,7 +204,7 @@ mod tests {
         }
     }
 
-    const FILES: [(&str, &str); 9] = [
+    const FILES: [(&str, &str); 13] = [
         ("pyproject.toml", "[project]"),
         ("src/x/__init__.py", ""),
         ("src/x/__pycache__/x.pyc", ""),
@@ -205,6 +214,11 @@ mod tests {
         ("dist/x.whl", ""),
         ("env/pyvenv.cfg", ""),
         (".env", "SECRET"),
+        // lath itself has written these.
+        ("pylock.toml", ""),
+        ("parcels/SHA256SUMS", "0  x.deb"),
+        ("x.tar", "oci-layout\0"),
+        ("cache/CACHEDIR.TAG", ""),
     ];
 
     #[test]

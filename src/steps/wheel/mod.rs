@@ -23,7 +23,7 @@ use self::crates::Crate;
 pub(crate) use self::driver::Goal;
 use self::driver::{DRIVER, Desk, Instructions, Report, Run, drive};
 pub(crate) use self::error::{BuildFailure, Reason};
-pub(crate) use self::open::{OpenSource, open};
+pub(crate) use self::open::{OpenSource, is_here, open, open_again};
 pub(crate) use self::plan::{Plan, plan};
 use crate::formats::metadata;
 use crate::formats::wheel::Wheel;
@@ -86,6 +86,15 @@ pub(crate) struct BuiltWheel {
 }
 
 impl BuiltWheel {
+    /// Returns the requirements of the wheel, sorted, and the Pythons that it supports.
+    pub(crate) fn dependencies(&self) -> Vec<String> {
+        let (mut dependencies, _) = metadata::requirements(&self.metadata);
+        dependencies.sort();
+        let python = metadata::field(&self.metadata, "requires-python");
+        dependencies.extend(python.map(|python| format!("python {python}")));
+        dependencies
+    }
+
     /// Returns whether the wheel serves every platform.
     pub(crate) fn is_pure(&self) -> bool {
         self.file_name.ends_with("-any.whl")
@@ -142,15 +151,25 @@ pub(crate) fn known(order: &Order<'_>, world: &World) -> Option<Step> {
     }
 }
 
+/// Returns the crates of the source's Rust code, which are then in the store. `None` if it has no Rust code.
+fn fetched_crates(open: &OpenSource, plan: &Plan, world: &World) -> Result<Option<Vec<Crate>>, Reason> {
+    if !plan.has_rust {
+        return Ok(None);
+    }
+    let crates = crates::pinned(open.sdist.cargo_locks.iter().map(|(_, text)| text.as_str()))?;
+    crates::fetch(&crates, world)?;
+    Ok(Some(crates))
+}
+
+/// Fetches the crates of the source's Rust code. Returns their digests and file names.
+pub(crate) fn crate_files(open: &OpenSource, plan: &Plan, world: &World) -> Result<Vec<(Digest, String)>, Reason> {
+    let crates = fetched_crates(open, plan, world)?.unwrap_or_default();
+    Ok(crates.into_iter().map(|Crate { file, digest, .. }| (digest, file)).collect())
+}
+
 /// Builds, and keeps the result.
 pub(crate) fn build(order: &Order<'_>, site: Site<'_>, world: &World) -> Result<Step, Reason> {
-    let crates = match order.plan.has_rust {
-        true => Some(crates::pinned(order.open.sdist.cargo_locks.iter().map(|(_, text)| text.as_str()))?),
-        false => None,
-    };
-    if let Some(crates) = &crates {
-        crates::fetch(crates, world)?;
-    }
+    let crates = fetched_crates(order.open, order.plan, world)?;
     let folder = world.store.temporary_dir()?;
     let desk = Desk::new(folder.path()).map_err(Reason::Work)?;
     let built = run(order, site, crates.as_deref(), folder.path(), world)

@@ -1,6 +1,6 @@
 //! Source -> an archive in the store, and the files in it that decide how it is built.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
@@ -8,7 +8,8 @@ use super::error::Reason;
 use super::folder;
 use crate::formats::sdist::{self, Sdist};
 use crate::model::digest::Digest;
-use crate::model::source::{BuiltFrom, Source, SourcePlace};
+use crate::model::lock::{LockedWheel, WheelSource};
+use crate::model::source::{BuiltFrom, BuiltPlace, Source, SourcePlace};
 use crate::outside::http::Download;
 use crate::outside::store::Bucket;
 use crate::outside::world::World;
@@ -35,15 +36,14 @@ impl OpenSource {
 
     /// Returns the value for the lock.
     pub(crate) fn built_from(&self) -> BuiltFrom {
-        let (digest, subdirectory) = (self.archive, self.source.subdirectory.clone());
-        match &self.source.place {
-            SourcePlace::Url { url, .. } => BuiltFrom::Archive { url: url.clone(), digest, subdirectory },
-            SourcePlace::Path(path) => BuiltFrom::Archive { url: file_url(path), digest, subdirectory },
-            SourcePlace::Folder(path) => BuiltFrom::Folder { path: path.clone(), digest },
-            SourcePlace::Commit { url, commit, .. } => {
-                BuiltFrom::Git { url: url.clone(), commit: commit.clone(), subdirectory }
-            }
-        }
+        let place = match &self.source.place {
+            SourcePlace::Url { url, .. } => BuiltPlace::Archive { url: url.clone() },
+            SourcePlace::Path(path) => BuiltPlace::Archive { url: file_url(path) },
+            SourcePlace::Folder(path) => BuiltPlace::Folder(path.clone()),
+            SourcePlace::Commit { url, commit, .. } => BuiltPlace::Git { url: url.clone(), commit: commit.clone() },
+        };
+        let (subdirectory, archive) = (self.source.subdirectory.clone(), self.archive);
+        BuiltFrom { place, subdirectory, archive, has_git: self.has_git }
     }
 
     /// Returns whether the metadata in PKG-INFO is that of the source. In a folder, an old build may have left it.
@@ -77,6 +77,54 @@ pub(crate) fn open(source: &Source, world: &World) -> Result<OpenSource, Reason>
     };
     let sdist = read(source, archive, world)?;
     OpenSource { source: source.clone(), archive, sdist, has_git }.checked(source)
+}
+
+/// Opens the source of a lock. The archive is that of the lock, unless it is the user's own folder.
+pub(crate) fn open_again(wheel: &LockedWheel, from: &BuiltFrom, world: &World) -> Result<OpenSource, Reason> {
+    let BuiltFrom { place, subdirectory, archive, has_git } = from;
+    let is_indexed = wheel.source == WheelSource::Index;
+    let mut source = Source {
+        name: Some(wheel.name.clone()),
+        version: None,
+        place: match place {
+            BuiltPlace::Archive { url } => match place.path() {
+                Some(path) => SourcePlace::Path(path),
+                None => SourcePlace::Url { url: url.clone(), file_name: file_name(url), is_indexed },
+            },
+            BuiltPlace::Git { url, commit } => {
+                SourcePlace::Commit { checkout: PathBuf::new(), url: url.clone(), commit: commit.clone() }
+            }
+            BuiltPlace::Folder(path) => SourcePlace::Folder(path.clone()),
+        },
+        subdirectory: subdirectory.clone(),
+        allowed: vec![*archive],
+    };
+    if matches!(place, BuiltPlace::Archive { .. }) {
+        source.version = Some(wheel.version.clone());
+    }
+    if !matches!(place, BuiltPlace::Folder(_)) && is_here(archive, world)? {
+        let sdist = read(&source, *archive, world)?;
+        return Ok(OpenSource { source, archive: *archive, sdist, has_git: *has_git });
+    }
+    if let SourcePlace::Commit { checkout, url, commit } = &mut source.place {
+        *checkout = world.pypi.checkout(url, commit).map_err(Reason::Checkout)?;
+    }
+    open(&source, world)
+}
+
+/// Returns whether a file of a lock is in the store. Takes it from the vendor folder if it is there.
+pub(crate) fn is_here(digest: &Digest, world: &World) -> Result<bool, Reason> {
+    if world.store.has_parcel(digest, None) {
+        return Ok(true);
+    }
+    let taken = world.vendor.as_ref().map(|vendor| vendor.take(digest, &world.store)).transpose();
+    Ok(taken.map_err(Reason::Vendor)?.unwrap_or(false))
+}
+
+/// Returns the last part of a URL.
+fn file_name(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 fn fetch(source: &Source, url: &str, file_name: &str, world: &World) -> Result<Digest, Reason> {

@@ -1,5 +1,7 @@
 //! Locks that other tools wrote.
 
+use testkit::oci;
+
 use super::{assert_same, world};
 use crate::world::{World, stdout};
 
@@ -61,11 +63,11 @@ fn a_foreign_lock_without_a_usable_file_is_refused() {
     let zeros = "0".repeat(64);
     let table = [
         ("unfit", tool_with(&wheels(&world, "https://nowhere.example/tool-1.0-cp39-cp39-win_amd64.whl", ""))),
-        (
-            "sdist",
-            tool_with(&format!("sdist = {{ url = \"https://h/t-1.tar.gz\", hashes = {{ sha256 = \"{zeros}\" }} }}")),
-        ),
-        ("folder", tool_with("directory = { path = \".\" }")),
+        ("sdist", tool_with("sdist = { url = \"https://h/tool-1.0.tar.gz\", hashes = { sha512 = \"00\" } }")),
+        ("archive", tool_with("archive = { path = \"tool-1.0.tar.gz\", hashes = { md5 = \"00\" } }")),
+        ("folder", tool_with("directory = { path = \"nowhere\" }")),
+        ("commit", tool_with("vcs = { type = \"git\", url = \"file:///nowhere\", commit-id = \"main\" }")),
+        ("kind", tool_with("vcs = { type = \"hg\", url = \"https://h/x\", commit-id = \"00\" }")),
         ("empty", tool_with("")),
         ("md5", tool_with(&format!("wheels = [{{ url = \"{url}\", hashes = {{ md5 = \"00\" }} }}]"))),
         ("digest", tool_with(&format!("wheels = [{{ url = \"{url}\", hashes = {{ sha256 = \"{zeros}\" }} }}]"))),
@@ -82,12 +84,28 @@ fn a_foreign_lock_without_a_usable_file_is_refused() {
     $ pylock.sdist.toml -t image --cache-dir c-sdist
     exit 1
     error: cannot use the lock `pylock.sdist.toml` for python 3.13 on linux/amd64
-      cause: `tool` is a source distribution, and lath does not build these from a lock
+      cause: it has no sha256 of the source `tool-1.0.tar.gz`
+
+    $ pylock.archive.toml -t image --cache-dir c-archive
+    exit 1
+    error: cannot use the lock `pylock.archive.toml` for python 3.13 on linux/amd64
+      cause: it has no sha256 of the source `tool-1.0.tar.gz`
 
     $ pylock.folder.toml -t image --cache-dir c-folder
     exit 1
-    error: cannot use the lock `pylock.folder.toml` for python 3.13 on linux/amd64
-      cause: `tool` is a project folder, and lath does not build these from a lock
+    error: cannot build tool 1.0 from source
+      cause: cannot read `[DIR]/nowhere`
+      cause: [DIR]/nowhere: IO error for operation on [DIR]/nowhere: No such file or directory (os error 2)
+
+    $ pylock.commit.toml -t image --cache-dir c-commit
+    exit 1
+    error: cannot fetch the repository `file:///nowhere`
+      cause: Object ID must be exactly 40 hex characters
+
+    $ pylock.kind.toml -t image --cache-dir c-kind
+    exit 1
+    error: cannot use the lock `pylock.kind.toml` for python 3.13 on linux/amd64
+      cause: `tool` comes from a repository of the kind `hg`, and lath only reads those of git
 
     $ pylock.empty.toml -t image --cache-dir c-empty
     exit 1
@@ -178,4 +196,60 @@ fn refusals(world: &World, locks: &[(&str, String)]) -> String {
     });
     let words: Vec<String> = words.collect();
     world.errors(&words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn extras_and_groups_of_a_foreign_lock_are_chosen() {
+    let world = world();
+    let url = world.pypi.server.url(&world.pypi.file_path("tool-1.0-py3-none-any.whl"));
+    let lib = world.pypi.server.url(&world.pypi.file_path("lib-1.5-py3-none-any.whl"));
+    let bytes = world.pypi.server.get(&world.pypi.file_path("lib-1.5-py3-none-any.whl")).unwrap().body;
+    let sha256 = testkit::digest::sha256_hex(&bytes);
+    let write = |marker: &str| {
+        let rest = format!(
+            "[[packages]]\nname = \"lib\"\nversion = \"1.5\"\nmarker = \"{marker}\"\n\
+             wheels = [{{ url = \"{lib}\", hashes = {{ sha256 = \"{sha256}\" }} }}]\n"
+        );
+        foreign(&world, &url, &rest);
+        let text = fs_err::read_to_string(world.path("pylock.toml")).unwrap();
+        let parts = "extras = [\"Docs\"]\ndependency-groups = [\"main\", \"test\"]\ndefault-groups = [\"main\"]\n";
+        fs_err::write(world.path("pylock.toml"), text.replacen("created-by", &format!("{parts}created-by"), 1))
+            .unwrap();
+    };
+    let has_lib = |words: &str| {
+        stdout(world.build(&format!("pylock.toml -o x.tar -t image -c tool {words}")));
+        let image = oci::check(&world.path("x.tar")).unwrap();
+        image.platforms[0].listing().contains("/lib/__init__.py")
+    };
+    write("'docs' in extras");
+    assert_eq!(["", "--extra docs", "--all-extras"].map(has_lib), [false, true, true]);
+    write("'test' in dependency_groups");
+    assert_eq!(["", "--group test"].map(has_lib), [false, true]);
+    write("'main' in dependency_groups");
+    assert!(has_lib(""));
+    let lines = [
+        "pylock.toml -t image --extra other",
+        "pylock.toml -t image --group other",
+        "pylock.toml -t image --package x",
+    ];
+    insta::assert_snapshot!(world.errors(&lines), @"
+    $ pylock.toml -t image --extra other
+    exit 1
+    error: cannot use the lock `pylock.toml` for python 3.13 on linux/amd64
+      cause: it has no extra `other`: it has `Docs`
+
+    $ pylock.toml -t image --group other
+    exit 1
+    error: cannot use the lock `pylock.toml` for python 3.13 on linux/amd64
+      cause: it has no group `other`: it has `main`, `test`
+
+    $ pylock.toml -t image --package x
+    exit 2
+    error: cannot use `--package` without a project: name its folder, such as `lath build . --package ...`
+    ");
+    // The choice is part of lath's own lock.
+    write("'docs' in extras");
+    stdout(world.lock("pylock.toml --extra docs -o pylock.image.toml"));
+    let text = fs_err::read_to_string(world.path("pylock.image.toml")).unwrap();
+    assert!(text.contains("requirements = [\"pylock.toml --extra docs --hash=sha256:"), "{text}");
 }

@@ -10,6 +10,7 @@ use uv_workspace::{DiscoveryOptions, VirtualProject, WorkspaceCache};
 
 use crate::formats::pyproject::Pyproject;
 use crate::model::distribution_name::normalised;
+use crate::model::extra_requires::ExtraRequires;
 use crate::model::project::{FoundLock, LockKind, Project};
 use crate::outside::pypi::project::unreadable;
 use crate::outside::pypi::{Cause, PypiError, on_own_stack};
@@ -46,6 +47,7 @@ fn read(folder: &Path) -> Result<Project, Cause> {
         requires_python: toml.requires_python.filter(|text| text.parse::<VersionSpecifiers>().is_ok()),
         pinned_python: pinned_python(folder),
         scripts: toml.scripts,
+        extra_requires: extra_requires(folder, toml.extra_requires),
         locks,
     })
 }
@@ -76,6 +78,14 @@ fn is_member(path: &Path, folder: &Path) -> bool {
     let root = path.with_file_name("pyproject.toml");
     let declares = fs::read_to_string(root).is_ok_and(|text| text.contains("[tool.uv.workspace]"));
     declares && folder.join("pyproject.toml").is_file()
+}
+
+/// Returns the additional requirements for builds. Those of a workspace are at its root (uv's documentation, "Settings").
+fn extra_requires(folder: &Path, own: ExtraRequires) -> ExtraRequires {
+    let is_member = |root: &&Path| is_member(&root.join(LockKind::Uv.file_name()), folder);
+    let Some(root) = folder.ancestors().skip(1).find(is_member) else { return own };
+    let text = fs::read_to_string(root.join("pyproject.toml")).unwrap_or_default();
+    Pyproject::parse(&text).map(|root| root.extra_requires).unwrap_or(own)
 }
 
 /// Returns the version in `.python-version`, if it is a plain one: `3.12` or `3.12.4`.

@@ -116,6 +116,11 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Returns the metadata that the project gives for distributions.
+    pub(super) fn dependency_metadata(&self) -> Result<DependencyMetadata, PypiError> {
+        self.discovered.as_ref().map(Discovered::dependency_metadata).transpose().map(Option::unwrap_or_default)
+    }
+
     /// Returns everything that the project requires.
     pub(super) async fn wanted<C: BuildContext>(&self, context: &Context<'_, C>) -> Result<Wanted, PypiError> {
         let mut wanted = match &self.discovered {

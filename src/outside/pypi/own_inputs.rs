@@ -1,0 +1,52 @@
+//! The user's own project or script: its indexes and its requirements.
+
+use uv_cache::Cache;
+use uv_distribution_types::{DependencyMetadata, Index};
+use uv_types::BuildContext;
+
+use crate::model::request::PythonRequest;
+use crate::outside::pypi::PypiError;
+use crate::outside::pypi::project::{self, Context, Wanted};
+use crate::outside::pypi::script::Script;
+
+/// A request has a project, a script or none of them.
+pub(super) struct OwnInputs<'a> {
+    pub(super) project: Option<project::Input<'a>>,
+    script: Option<Script<'a>>,
+}
+
+impl<'a> OwnInputs<'a> {
+    pub(super) async fn read(request: &'a PythonRequest, cache: &Cache) -> Result<Self, PypiError> {
+        let project = match &request.project {
+            Some(project) => Some(project::Input::read(project, cache).await?),
+            None => None,
+        };
+        let script = request.script.as_deref().map(Script::read).transpose()?;
+        Ok(Self { project, script })
+    }
+
+    /// Returns the indexes that they name.
+    pub(super) fn indexes(&self) -> Result<Vec<Index>, PypiError> {
+        let mut indexes = self.project.as_ref().map(project::Input::indexes).transpose()?.unwrap_or_default();
+        indexes.extend(self.script.iter().flat_map(Script::indexes));
+        Ok(indexes)
+    }
+
+    /// Returns the metadata that they give for distributions.
+    pub(super) fn dependency_metadata(&self) -> Result<DependencyMetadata, PypiError> {
+        match (&self.project, &self.script) {
+            (Some(project), _) => project.dependency_metadata(),
+            (None, Some(script)) => Ok(script.dependency_metadata()),
+            (None, None) => Ok(DependencyMetadata::default()),
+        }
+    }
+
+    /// Returns everything that they require.
+    pub(super) async fn wanted<C: BuildContext>(&self, context: &Context<'_, C>) -> Result<Wanted, PypiError> {
+        match (&self.project, &self.script) {
+            (Some(project), _) => project.wanted(context).await,
+            (None, Some(script)) => script.wanted(context).await,
+            (None, None) => Ok(Wanted::default()),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Builds from a lock: the wheels that lath makes from source. Their trees come from the lock, so nothing is resolved
+//! (docs/decisions/0143-locks-of-sources.md).
+
+use std::sync::{Mutex, PoisonError};
+
+use super::{Attempt, BuildError, FromSource, build_failure as failure, open_locked};
+use crate::model::digest::Digest;
+use crate::model::event::Event;
+use crate::model::lock::{LockedBuild, LockedWheel, PlatformLock};
+use crate::model::lock_file::LockRequest;
+use crate::model::request::ResolveRequest;
+use crate::model::source::BuiltPlace;
+use crate::outside::world::World;
+use crate::steps::lock::{self as lock_step, Changed};
+use crate::steps::resolve::ResolveError;
+use crate::steps::wheel::{self, BuiltWheel, Goal, OpenSource, Plan, Reason, Step};
+
+/// The stack of a thread that builds a source. It opens and assembles a tree.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Builds the wheels of a lock that are made from source, unless they are in the store or in the vendor folder. The wheel
+/// of a folder that has changed replaces that of the lock.
+pub(super) fn rebuild(
+    lock: &mut PlatformLock,
+    request: ResolveRequest<'_>,
+    file: &LockRequest,
+    world: &World,
+) -> Result<(), BuildError> {
+    if lock.wheels.iter().all(|wheel| wheel.built.is_none()) {
+        return Ok(());
+    }
+    let sources = FromSource::new(request, lock.platform, world);
+    Rebuilding { sources, request, file, world }.all(&mut lock.wheels)
+}
+
+/// The values that all builds of a lock need.
+struct Rebuilding<'a> {
+    sources: FromSource<'a>,
+    request: ResolveRequest<'a>,
+    file: &'a LockRequest,
+    world: &'a World,
+}
+
+impl Rebuilding<'_> {
+    /// Builds several wheels at once. A build is mostly one process, so as many run as there are processors.
+    fn all(&self, wheels: &mut [LockedWheel]) -> Result<(), BuildError> {
+        let waiting: Vec<&mut LockedWheel> = wheels.iter_mut().filter(|wheel| wheel.built.is_some()).collect();
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(waiting.len());
+        let waiting = Mutex::new(waiting);
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let work = || -> Result<(), BuildError> {
+            while let Some(wheel) = next() {
+                self.one(wheel)?;
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            // Fewer threads only make it slower, because this thread works too.
+            let spawn = |_| std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work).ok();
+            let others: Vec<_> = (1..at_once).filter_map(spawn).collect();
+            work()?;
+            let join = |other: std::thread::ScopedJoinHandle<'_, Result<(), BuildError>>| {
+                other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            others.into_iter().try_for_each(join)
+        })
+    }
+
+    fn one(&self, wheel: &mut LockedWheel) -> Result<(), BuildError> {
+        let Some(build) = &wheel.built else { return Ok(()) };
+        let shown = shown(wheel);
+        let failed = |reason| BuildError::from(ResolveError::Build(failure(&shown, reason).into()));
+        let is_folder = matches!(build.from.place, BuiltPlace::Folder(_));
+        if !is_folder && wheel::is_here(&wheel.digest, self.world).map_err(failed)? {
+            return Ok(());
+        }
+        let open = wheel::open_again(wheel, &build.from, self.world).map_err(failed)?;
+        if open.archive == build.from.archive && wheel::is_here(&wheel.digest, self.world).map_err(failed)? {
+            return Ok(());
+        }
+        let built = self.build(wheel, build, &open)?;
+        if is_folder {
+            self.refuse_dependencies(wheel, build, &built)?;
+            wheel.version = built.version;
+        } else if built.digest != wheel.digest {
+            self.world.listener.hear(Event::Warning(format!(
+                "the build of {shown} does not always give the same wheel, so this image may have another digest than \
+                 the first one of its lock"
+            )));
+        }
+        wheel.digest = built.digest;
+        wheel.size_bytes = Some(built.size_bytes);
+        wheel.file_name = built.file_name;
+        Ok(())
+    }
+
+    /// Builds a wheel in the tree of the lock.
+    fn build(&self, wheel: &LockedWheel, build: &LockedBuild, open: &OpenSource) -> Result<BuiltWheel, BuildError> {
+        let failed = |reason| BuildError::from(ResolveError::Build(failure(&shown(wheel), reason).into()));
+        if self.sources.is_forbidden(&open.source) {
+            return Err(failed(Reason::NotAllowed));
+        }
+        let python = self.request.python;
+        let planned = wheel::plan(open, &python.builds, python.version).map_err(failed)?;
+        if !self.file.is_frozen {
+            self.refuse_new(wheel, build, &planned)?;
+        }
+        let packages = build.packages.iter().cloned().collect();
+        let plan = Plan { requires: build.requires.clone(), packages, ..planned };
+        let machine = self.sources.machine(build.tree.platform).map_err(failed)?;
+        let mut tree = build.tree.clone();
+        self.all(&mut tree.wheels)?;
+        let opened = open_locked(tree, self.world)?;
+        match self
+            .sources
+            .step(open, &Attempt { plan: &plan, machine: &machine, goal: Goal::Wheel }, &opened)
+            .map_err(failed)?
+        {
+            Step::Wheel(built) => Ok(built),
+            Step::Requires(requires) => Err(self.changed(Changed::Requires { name: &wheel.name, new: &requires })),
+            Step::Compilers(groups) => Err(self.changed(Changed::Compilers { name: &wheel.name, groups: &groups })),
+            Step::Metadata(_) => Err(failed(Reason::NoResult { log: String::new() })),
+        }
+    }
+
+    /// Refuses a build that now needs requirements or packages that its tree does not have.
+    fn refuse_new(&self, wheel: &LockedWheel, build: &LockedBuild, planned: &Plan) -> Result<(), BuildError> {
+        let is_new = |requirement: &&String| !build.requires.contains(requirement);
+        let new: Vec<String> = planned.requires.iter().filter(is_new).cloned().collect();
+        if !new.is_empty() {
+            return Err(self.changed(Changed::Requires { name: &wheel.name, new: &new }));
+        }
+        let is_new = |package: &&String| !build.packages.contains(package);
+        let new: Vec<String> = planned.packages.iter().filter(is_new).cloned().collect();
+        if new.is_empty() { Ok(()) } else { Err(self.changed(Changed::Packages { name: &wheel.name, new: &new })) }
+    }
+
+    /// Refuses the wheel of a folder that has changed, if it has other requirements than those of the lock.
+    fn refuse_dependencies(
+        &self,
+        wheel: &LockedWheel,
+        build: &LockedBuild,
+        built: &BuiltWheel,
+    ) -> Result<(), BuildError> {
+        let dependencies = built.dependencies();
+        if self.file.is_frozen || dependencies == build.dependencies {
+            return Ok(());
+        }
+        let [locked, found] = [&build.dependencies, &dependencies].map(Vec::as_slice);
+        Err(self.changed(Changed::Dependencies { name: &wheel.name, locked, found }))
+    }
+
+    fn changed(&self, changed: Changed<'_>) -> BuildError {
+        lock_step::changed(self.file, changed).into()
+    }
+}
+
+/// Fetches the source archives and crates of the builds of a lock. Returns their digests and file names. The user's own
+/// folders are not among them.
+pub(super) fn source_files(
+    lock: &PlatformLock,
+    request: ResolveRequest<'_>,
+    world: &World,
+) -> Result<Vec<(Digest, String)>, BuildError> {
+    let mut files = Vec::new();
+    for (wheel, build) in lock.wheels.iter().filter_map(|wheel| Some((wheel, wheel.built.as_deref()?))) {
+        files.extend(source_files(&build.tree, request, world)?);
+        let failed = |reason| ResolveError::Build(failure(&shown(wheel), reason).into());
+        let name = match &build.from.place {
+            BuiltPlace::Archive { url } => url.rsplit('/').next().unwrap_or_default().to_owned(),
+            BuiltPlace::Git { commit, .. } => format!("{}-{commit}.tar", wheel.name),
+            BuiltPlace::Folder(_) => String::new(),
+        };
+        let open = wheel::open_again(wheel, &build.from, world).map_err(failed)?;
+        let plan = wheel::plan(&open, &request.python.builds, request.python.version).map_err(failed)?;
+        files.extend(wheel::crate_files(&open, &plan, world).map_err(failed)?);
+        if !name.is_empty() {
+            files.push((open.archive, name));
+        }
+    }
+    Ok(files)
+}
+
+/// Returns a wheel in words, for errors about its source.
+fn shown(wheel: &LockedWheel) -> String {
+    format!("{} {}", wheel.name, wheel.version)
+}

@@ -1,0 +1,255 @@
+//! Locks of what lath builds from source: the same image from the same sources, without a network and elsewhere, and what
+//! a lock promises for a project that changes.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use libtest_mimic::Trial;
+use testkit::oci;
+
+use crate::lath::{self, succeeded};
+use crate::needs::Need::{Minutes, Namespaces, Registries, Venv};
+use crate::needs::{own_uid, trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let needs = &[Registries, Namespaces];
+    vec![
+        trial("a_lock_of_a_project_gives_the_same_image_elsewhere_without_network", needs, elsewhere),
+        trial("a_lock_builds_a_project_that_has_changed_if_it_still_fits", needs, changed),
+        trial("a_lock_has_the_compilers_of_its_sources", &[Registries, Namespaces, Minutes], compiled),
+        trial("a_lock_of_another_tool_with_sources_is_built", needs, foreign),
+        trial("pip_and_uv_install_the_sources_of_a_lock", &[Registries, Namespaces, Venv], installed),
+    ]
+}
+
+/// Writes files into `folder`.
+fn write(folder: &Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+    }
+}
+
+fn git(folder: &Path, words: &str) -> String {
+    let mut command = Command::new("git");
+    command.args(["-c", "user.name=me", "-c", "user.email=me@example.org"]).args(words.split(' ')).current_dir(folder);
+    let output = command.output().unwrap();
+    lath::stdout(&command, output)
+}
+
+const PROJECT: &str = "[build-system]
+requires = ['hatchling']
+build-backend = 'hatchling.build'
+[project]
+name = 'svc'
+version = '1.0'
+dependencies = ['docopt', 'lib @ git+file://HOME/lib@COMMIT']
+[project.scripts]
+svc = 'svc:main'
+[tool.hatch.metadata]
+allow-direct-references = true
+";
+
+const CODE: &str = "def main():\n    import docopt, lib\n    print(lib.NAME)\n";
+
+/// Makes a folder with a project `svc` in `svc`. It requires a source distribution of the index and a commit of the
+/// repository in `lib`, whose version comes from its history.
+fn project(name: &str) -> PathBuf {
+    let home = lath::folder().join(name);
+    let build =
+        "[build-system]\nrequires = ['setuptools', 'setuptools-scm']\nbuild-backend = 'setuptools.build_meta'\n";
+    let lib = format!("{build}[project]\nname = 'lib'\ndynamic = ['version']\n[tool.setuptools_scm]\n");
+    write(&home.join("lib"), &[("pyproject.toml", &lib), ("lib.py", "NAME = 'library'\n")]);
+    for words in ["init -q -b main", "add .", "commit -q -m first", "tag v1.2.0"] {
+        git(&home.join("lib"), words);
+    }
+    let commit = git(&home.join("lib"), "rev-parse HEAD");
+    let text = PROJECT.replace("HOME", home.to_str().unwrap()).replace("COMMIT", commit.trim());
+    write(&home.join("svc"), &[("pyproject.toml", &text), ("src/svc/__init__.py", CODE)]);
+    home
+}
+
+/// Runs lath in `folder` without a network, with the cache `empty` there. The words after `--` stay at the end.
+fn without_network(folder: &Path, words: &[&str]) -> Output {
+    let at = words.iter().position(|word| *word == "--").unwrap_or(words.len());
+    let words = [&words[..at], &["--offline", "--cache-dir", "empty"], &words[at..]].concat();
+    let inner = lath::command(folder, &words);
+    let mut command = Command::new("unshare");
+    // As root of a namespace without other users, lath could run no program.
+    let namespaces: &[&str] = if own_uid() == Some(0) { &[] } else { &["--user", "--map-current-user"] };
+    command.arg("--net").args(namespaces).arg(inner.get_program()).args(inner.get_args());
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(folder);
+    command.output().unwrap()
+}
+
+fn assert_same(one: &Path, other: &Path) {
+    let [one, other] = [one, other].map(|path| oci::check(path).unwrap());
+    assert_eq!(one.difference(&other), "");
+}
+
+fn elsewhere() {
+    let home = project("locked-project");
+    let here = home.join("svc");
+    succeeded(lath::run(&here, &["build", ".", "-o", "../plain.tar"]));
+    succeeded(lath::run(&here, &["lock", ".", "--vendor", "parcels"]));
+    let text = fs_err::read_to_string(here.join("pylock.toml")).unwrap();
+    for part in ["sdist = { url = ", "vcs = { type = \"git\", url = ", "directory = { path = \".\" }"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // From the servers, with an empty cache: everything is built again.
+    let output = lath::run(&here, &["build", ".", "--locked", "-o", "../fetched.tar", "--cache-dir", "../fetched"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for name in ["docopt", "lib", "svc"] {
+        assert!(said.contains(&format!("building {name}")), "{said}");
+    }
+    assert!(!said.contains("does not always give the same wheel"), "{said}");
+    succeeded(output);
+    assert_same(&home.join("plain.tar"), &home.join("fetched.tar"));
+    // From the vendor folder, with the project and the lock in another place. The repository is not there any more.
+    let there = home.join("other/place");
+    fs_err::create_dir_all(there.parent().unwrap()).unwrap();
+    fs_err::rename(&here, &there).unwrap();
+    fs_err::remove_dir_all(home.join("lib")).unwrap();
+    let words = ["build", ".", "--locked", "--vendor", "parcels", "-o", "../vendored.tar"];
+    succeeded(without_network(&there, &words));
+    assert_same(&home.join("plain.tar"), &home.join("other/vendored.tar"));
+    // Without its built wheels, all sources are built again from the same folder.
+    for wheel in ["docopt-0.6.2-py2.py3-none-any.whl", "lib-1.2.0-py3-none-any.whl", "svc-1.0-py2.py3-none-any.whl"] {
+        forget(&there.join("parcels"), wheel);
+    }
+    fs_err::remove_dir_all(there.join("empty")).unwrap();
+    let output = without_network(&there, &words);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("building lib"), "{output:?}");
+    succeeded(output);
+    assert_same(&home.join("plain.tar"), &home.join("other/vendored.tar"));
+}
+
+/// Removes a file from a vendor folder.
+fn forget(parcels: &Path, name: &str) {
+    let list = fs_err::read_to_string(parcels.join("SHA256SUMS")).unwrap();
+    let kept = list.lines().filter(|line| !line.ends_with(&format!("  {name}"))).map(|line| format!("{line}\n"));
+    let kept: String = kept.collect();
+    assert!(kept.len() < list.len(), "{name}: {list}");
+    fs_err::write(parcels.join("SHA256SUMS"), kept).unwrap();
+    fs_err::remove_file(parcels.join(name)).unwrap();
+}
+
+fn changed() {
+    let home = project("changed-project");
+    let here = home.join("svc");
+    succeeded(lath::run(&here, &["lock", "."]));
+    let build = |words: &[&str]| lath::run(&here, &[&["build", "-o", "../svc.tar"], words].concat());
+    let refused = |words: &[&str]| {
+        let output = build(words);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let first = succeeded(build(&[".", "--locked"]));
+    // Other code needs nothing new. Without inputs, the project is that beside the lock.
+    write(&here, &[("src/svc/__init__.py", &CODE.replace("lib.NAME", "lib.NAME.upper()"))]);
+    let second = succeeded(build(&[".", "--locked"]));
+    assert_ne!(first, second);
+    assert_eq!(succeeded(build(&["--locked"])), second);
+    assert_eq!(succeeded(lath::run(&here, &["build", ".", "-o", "../svc.tar"])), second);
+    let text = fs_err::read_to_string(here.join("pyproject.toml")).unwrap();
+    // A new requirement is not in the lock.
+    write(&here, &[("pyproject.toml", &text.replace("['docopt', ", "['docopt', 'idna', "))]);
+    for words in [&[".", "--locked"][..], &["--locked"]] {
+        let said = refused(words);
+        assert!(said.contains("`svc` requires `idna`, and the lock was made without it"), "{said}");
+    }
+    succeeded(build(&[".", "--frozen"]));
+    // Neither is a new requirement of the build.
+    write(&here, &[("pyproject.toml", &text.replace("['hatchling']", "['hatchling', 'hatch-vcs']"))]);
+    let said = refused(&[".", "--locked"]);
+    assert!(said.contains("the build of `svc` requires `hatch-vcs`, and the lock was made without it"), "{said}");
+    // Nor an extra that was not requested.
+    write(&here, &[("pyproject.toml", &text)]);
+    let said = refused(&[".", "--extra", "more", "--locked"]);
+    assert!(said.contains("the request has `svc[more] @ directory`, and the lock does not"), "{said}");
+    succeeded(build(&[".", "--locked"]));
+}
+
+fn compiled() {
+    let home = lath::folder().join("locked-compiled");
+    fs_err::create_dir_all(&home).unwrap();
+    let options = ["simplejson", "--no-binary-package", "simplejson"];
+    succeeded(lath::run(&home, &[&["lock"], &options[..], &["--vendor", "parcels"]].concat()));
+    let text = fs_err::read_to_string(home.join("pylock.toml")).unwrap();
+    assert!(text.contains("name = \"gcc\""), "{text}");
+    forget_wheels(&home.join("parcels"));
+    succeeded(lath::run(&home, &[&["build", "-t", "x", "-o", "plain.tar"], &options[..], &["--", "python3"]].concat()));
+    let words = ["build", "--locked", "--vendor", "parcels", "-t", "x", "-o", "locked.tar", "--", "python3"];
+    // The option is one of those that the lock was made with.
+    succeeded(without_network(&home, &words));
+    assert_same(&home.join("plain.tar"), &home.join("locked.tar"));
+    let output = lath::run(&home, &["build", "simplejson", "--locked", "-t", "x", "--", "python3"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("the lock has `--no-binary-package` `simplejson`"), "{said}");
+}
+
+/// Removes the wheel of simplejson from a vendor folder, so that it must be built again.
+fn forget_wheels(parcels: &Path) {
+    let list = fs_err::read_to_string(parcels.join("SHA256SUMS")).unwrap();
+    let names = list.lines().filter_map(|line| line.split_once("  ")).map(|(_, name)| name.to_owned());
+    let names: Vec<String> = names.filter(|name| name.starts_with("simplejson-") && name.ends_with(".whl")).collect();
+    assert_eq!(names.len(), 1, "{list}");
+    forget(parcels, &names[0]);
+}
+
+fn installed() {
+    let home = project("installed-sources");
+    let here = home.join("svc");
+    let run = |program: &str, words: &[&str]| {
+        succeeded(Command::new(home.join(program)).args(words).current_dir(&here).output().unwrap())
+    };
+    for name in ["tools", "pip", "uv"] {
+        succeeded(Command::new("python3").args(["-m", "venv", name]).current_dir(&home).output().unwrap());
+    }
+    run("tools/bin/pip", &["install", "--quiet", "--upgrade", "pip>=25.1", "uv"]);
+    let python = run("tools/bin/python", &["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]);
+    let lock = |input: &str| {
+        // `LATH_BASE` of these tests is the release of another Python.
+        let mut lock = lath::command(&here, &["lock", input, "--python", python.trim()]);
+        succeeded(lock.env_remove("LATH_BASE").output().unwrap());
+    };
+    lock(".");
+    run("tools/bin/uv", &["pip", "install", "--python", "../uv", "-r", "pylock.toml"]);
+    assert_eq!(succeeded(Command::new(home.join("uv/bin/svc")).output().unwrap()), "library\n");
+    // pip refuses folders and repositories of a lock that has hashes, because these have none.
+    fs_err::remove_file(here.join("pylock.toml")).unwrap();
+    lock("docopt");
+    run("tools/bin/pip", &["--python", "../pip", "install", "-r", "pylock.toml"]);
+    assert!(run("pip/bin/python", &["-c", "import docopt; print(docopt.__version__)"]).starts_with("0.6"));
+}
+
+/// Builds from a lock of uv, whose sources are of every kind.
+fn foreign() {
+    let home = project("foreign-sources");
+    let here = home.join("svc");
+    let commit = git(&home.join("lib"), "rev-parse HEAD");
+    succeeded(lath::run(&here, &["lock", ".", "-o", "pylock.own.toml"]));
+    let own = fs_err::read_to_string(here.join("pylock.own.toml")).unwrap();
+    let sdist = own.lines().find(|line| line.starts_with("sdist = ")).unwrap();
+    let text = format!(
+        "lock-version = '1.0'\ncreated-by = 'another'\n\n[[packages]]\nname = 'docopt'\nversion = '0.6.2'\n{sdist}\n\n\
+         [[packages]]\nname = 'lib'\nvcs = {{ type = 'git', path = '../lib', commit-id = '{}' }}\n\n\
+         [[packages]]\nname = 'svc'\ndirectory = {{ path = '.' }}\n",
+        commit.trim()
+    );
+    fs_err::write(here.join("pylock.toml"), text).unwrap();
+    fs_err::remove_file(here.join("pylock.own.toml")).unwrap();
+    let output = lath::run(&here, &["build", "pylock.toml", "-t", "svc", "-o", "../foreign.tar"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    succeeded(output);
+    assert!(said.contains("runs: /opt/app/bin/svc"), "{said}");
+    // lath's own lock of it has the same sources.
+    succeeded(lath::run(&here, &["lock", "pylock.toml", "-o", "pylock.own.toml"]));
+    succeeded(lath::run(
+        &here,
+        &["build", "pylock.own.toml", "-t", "svc", "-o", "../own.tar", "--cache-dir", "../empty"],
+    ));
+    assert_same(&home.join("foreign.tar"), &home.join("own.tar"));
+}
