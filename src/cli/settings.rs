@@ -22,10 +22,7 @@ use crate::model::image_name::is_image_name;
 use crate::model::indexes::{IndexEntry, Indexes};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
-use crate::model::request::{
-    BuildsRequest, Distribution, OutputRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request,
-    TrimRequest,
-};
+use crate::model::request::{BuildsRequest, Distribution, LayersRequest, OutputRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request, TrimRequest};
 use crate::model::world_settings::WorldSettings;
 
 fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {
@@ -51,6 +48,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
     let checks = checks(settings)?;
     let limit_secs = settings.proof_timeout.unwrap_or_else(|| default_proof_secs(checks.len()));
     let compression = parsed(settings.compression.as_deref().unwrap_or(defaults::COMPRESSION))?;
+    let layers = layers(settings)?;
     let destinations = destinations(settings, &name)?;
     refuse_two_commands(settings)?;
     inputs.check_command(settings.run.as_deref().unwrap_or_default());
@@ -81,11 +79,20 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         app,
         copies: copies(settings)?,
         proof: ProofRequest { checks, verify: !settings.no_verify.unwrap_or(false), limit_secs },
-        pack: PackRequest { compression, epoch_secs: epoch_secs(environment)? },
+        pack: PackRequest { compression, layers, epoch_secs: epoch_secs(environment)? },
         output: OutputRequest { name, destinations, metadata_file: settings.metadata_file.clone() },
         notices: inputs.notices,
         lock: None,
     })
+}
+
+/// Returns how files are divided into layers.
+fn layers(settings: &Settings) -> Result<LayersRequest, Failure> {
+    let max = settings.max_layers.unwrap_or(defaults::MAX_LAYERS);
+    if !(1..=LayersRequest::MAX).contains(&max) {
+        return Err(usage(format!("cannot make {max} layers: `--max-layers` is from 1 to {}", LayersRequest::MAX)));
+    }
+    Ok(LayersRequest { layering: settings.layers.unwrap_or(defaults::LAYERS), max })
 }
 
 /// Returns which distributions are built from source, and how.

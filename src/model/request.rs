@@ -449,6 +449,7 @@ pub(crate) struct ProofRequest {
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct PackRequest {
     pub(crate) compression: Compression,
+    pub(crate) layers: LayersRequest,
     /// Seconds since 1970, used for every time in the image (`SOURCE_DATE_EPOCH`). At most [`Self::MAX_EPOCH_SECS`].
     pub(crate) epoch_secs: u64,
 }
@@ -461,6 +462,32 @@ impl PackRequest {
     /// 1980-01-01T00:00:01Z. Zip archives have no earlier times, so a program could not zip its own files, as builders of
     /// documents and of functions do.
     pub(crate) const DEFAULT_EPOCH_SECS: u64 = 315_532_801;
+}
+
+/// How the files of an image are divided into layers.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct LayersRequest {
+    pub(crate) layering: Layering,
+    /// The most layers that lath makes; from 1 to [`Self::MAX`].
+    pub(crate) max: usize,
+}
+
+impl LayersRequest {
+    /// Docker refuses an image with more layers.
+    pub(crate) const MAX: usize = 125;
+    pub(crate) const DEFAULT_MAX: usize = 60;
+}
+
+/// The rule by which the files of an image are divided into layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Layering {
+    /// A layer for each package and each distribution, except that small neighbours share a layer.
+    Auto,
+    /// One layer.
+    Single,
+    /// A layer for each package and each distribution, as long as there are not too many.
+    Package,
 }
 
 /// The places to which the image is written.
@@ -558,7 +585,11 @@ impl Request {
             app: None,
             copies: Vec::new(),
             proof: ProofRequest { checks: Vec::new(), verify: true, limit_secs: 0 },
-            pack: PackRequest { compression: Compression::Gzip(6), epoch_secs: 0 },
+            pack: PackRequest {
+                compression: Compression::Gzip(6),
+                layers: LayersRequest { layering: Layering::Auto, max: LayersRequest::DEFAULT_MAX },
+                epoch_secs: 0,
+            },
             output: OutputRequest { name: "tool".to_owned(), destinations: Vec::new(), metadata_file: None },
             notices: Vec::new(),
             lock: None,

@@ -5,6 +5,7 @@
 //! segment depends on its contents, and a layer's digests are cached by its segments.
 
 mod group;
+mod layering;
 mod segment;
 
 use std::io;
@@ -50,12 +51,12 @@ pub(crate) fn pack(
     request: PackRequest,
     store: &Store,
 ) -> Result<Vec<Layer>, PackError> {
-    group(tree, requested).par_iter().map(|group| layer(group, request, store)).collect()
+    group(tree, requested, request.layers).par_iter().map(|group| layer(group, request, store)).collect()
 }
 
 /// Compresses the files of `tree` into the store. A later [`pack`] of a tree with the same files uses the results.
 pub(crate) fn compress(tree: &Tree, requested: &[&str], request: PackRequest, store: &Store) -> Result<(), PackError> {
-    let groups = group(tree, requested);
+    let groups = group(tree, requested, request.layers);
     let pieces: Vec<Piece<'_>> = groups
         .iter()
         .flat_map(|group| &group.shares)
