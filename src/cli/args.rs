@@ -505,7 +505,7 @@ impl Typed for Sources {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How")]
 pub(super) struct Packing {
-    /// The compression of layers: `gzip` or `zstd`, with an optional `:LEVEL`
+    /// The compression of layers: `gzip`, `zstd` or `zstd:chunked`, with an optional `:LEVEL`
     #[arg(long, value_name = "KIND")]
     compression: Option<String>,
     /// How files are divided into layers

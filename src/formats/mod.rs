@@ -20,6 +20,7 @@ pub(crate) mod script_metadata;
 pub(crate) mod sdist;
 pub(crate) mod tarball;
 pub(crate) mod wheel;
+pub(crate) mod zstd_chunked;
 
 use std::cell::Cell;
 use std::io::{self, Read};

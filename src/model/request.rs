@@ -509,11 +509,20 @@ pub(crate) enum Compression {
     Gzip(u8),
     /// RFC 8878, level 1 to 19.
     Zstd(u8),
+    /// zstd with a frame per file and a table of contents, so that an engine can fetch single files. The same levels.
+    #[serde(rename = "zstd:chunked")]
+    ZstdChunked(u8),
+}
+
+impl Compression {
+    pub(crate) fn is_zstd(self) -> bool {
+        matches!(self, Self::Zstd(_) | Self::ZstdChunked(_))
+    }
 }
 
 /// A text that is not a compression.
 #[derive(Debug, Error)]
-#[error("cannot read the compression `{0}`: write `gzip`, `zstd`, `gzip:1` to `gzip:12` or `zstd:1` to `zstd:19`")]
+#[error("cannot read the compression `{0}`: write `gzip`, `zstd` or `zstd:chunked`, and a level after a colon if you want: `gzip:1` to `gzip:12`, `zstd:1` to `zstd:19`, `zstd:chunked:1` to `zstd:chunked:19`")]
 pub(crate) struct CompressionError(String);
 
 impl FromStr for Compression {
@@ -521,13 +530,16 @@ impl FromStr for Compression {
 
     fn from_str(text: &str) -> Result<Self, CompressionError> {
         let refuse = || CompressionError(text.to_owned());
-        let (name, level) = match text.split_once(':') {
-            None => (text, None),
-            Some((name, level)) => (name, Some(level.parse::<u8>().map_err(|_| refuse())?)),
+        let (name, level) = match text.rsplit_once(':') {
+            Some((name, level)) if level != "chunked" => (name, Some(level.parse::<u8>().map_err(|_| refuse())?)),
+            _ => (text, None),
         };
         match (name, level) {
             ("gzip", level) if (1..=12).contains(&level.unwrap_or(6)) => Ok(Self::Gzip(level.unwrap_or(6))),
             ("zstd", level) if (1..=19).contains(&level.unwrap_or(9)) => Ok(Self::Zstd(level.unwrap_or(9))),
+            ("zstd:chunked", level) if (1..=19).contains(&level.unwrap_or(9)) => {
+                Ok(Self::ZstdChunked(level.unwrap_or(9)))
+            }
             _ => Err(refuse()),
         }
     }

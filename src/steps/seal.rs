@@ -44,8 +44,9 @@ fn seal_platform(share: &Share, request: &SealRequest<'_>) -> Result<PlatformIma
 }
 
 fn descriptor(layer: &Layer) -> Descriptor {
+    let title = (oci::TITLE.to_owned(), layer.title.clone());
     Descriptor {
-        annotations: BTreeMap::from([(oci::TITLE.to_owned(), layer.title.clone())]),
+        annotations: layer.annotations.clone().into_iter().chain([title]).collect(),
         digest: layer.digest.0.prefixed(),
         media_type: layer.media_type.clone(),
         size: layer.size_bytes,
@@ -197,6 +198,7 @@ mod tests {
             tar_bytes: 2048,
             files_bytes: 1000,
             contents: LayerContents::Segments(Vec::new()),
+            annotations: BTreeMap::new(),
         }
     }
 

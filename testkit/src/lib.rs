@@ -3,6 +3,7 @@
 //!
 //! It contains no code of lath, so that both cannot be wrong in the same way.
 
+pub mod chunked;
 pub mod deb;
 pub mod debian_archive;
 pub mod digest;

@@ -10,6 +10,7 @@ mod indexes;
 mod init;
 mod inputs;
 mod interrupt;
+mod layers;
 mod limits;
 mod locks;
 mod mirrors;

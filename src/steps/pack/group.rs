@@ -11,6 +11,8 @@ use crate::model::tree::{Kind, Node, Origin, Tree};
 
 /// The path of each package's dpkg metadata, in `NAME` and `NAME.md5sums`.
 const DPKG: &str = "/var/lib/dpkg/status.d/";
+/// The bundle of certificates, which is made from those of a package.
+const CERTIFICATES: &str = "/etc/ssl/certs/";
 
 /// A future layer: first the parent directories of its files, then the shares of its origins in order. A layer does not
 /// depend on layers below it, so the same shares give the same layer in every image.
@@ -60,13 +62,9 @@ struct Contents<'a> {
 
 /// Groups all paths of `tree` except the root itself. `requested` are the distributions that the user named.
 pub(super) fn group<'a>(tree: &'a Tree, requested: &[&str], layers: LayersRequest) -> Vec<Group<'a>> {
-    let packages = tree.nodes.values().filter_map(|node| match &node.origin {
-        Origin::Deb { name, .. } => Some((name.as_str(), &node.origin)),
-        _ => None,
-    });
-    let packages: BTreeMap<&str, &Origin> = packages.collect();
+    let owners = Owners::of(tree);
     let owners: Vec<(Entry<'_>, &Origin)> =
-        leaves(tree).into_iter().map(|entry| (entry, owner(&entry, &packages))).collect();
+        leaves(tree).into_iter().map(|entry| (entry, owners.owner(&entry))).collect();
     let mut places: BTreeMap<Place, u64> = BTreeMap::new();
     for (entry, origin) in &owners {
         *places.entry(place(entry, origin, requested)).or_default() += entry.size_bytes();
@@ -119,15 +117,43 @@ fn leaves(tree: &Tree) -> Vec<Entry<'_>> {
     leaves.map(|(path, node)| Entry { path, node, link: links.get(path).copied() }).collect()
 }
 
-/// Returns the origin whose layer the path goes to. Usually that is the path's own origin, but dpkg's metadata goes
-/// with its package.
-fn owner<'a>(entry: &Entry<'a>, packages: &BTreeMap<&str, &'a Origin>) -> &'a Origin {
-    let origin = &entry.node.origin;
-    let Some(file) = entry.path.as_str().strip_prefix(DPKG).filter(|_| *origin == Origin::Lath) else {
-        return origin;
-    };
-    let package = file.strip_suffix(".md5sums").unwrap_or(file);
-    packages.get(package).copied().unwrap_or(origin)
+/// The origins that files of lath can belong to.
+struct Owners<'a> {
+    /// Debian packages by name.
+    packages: BTreeMap<&'a str, &'a Origin>,
+    /// Distributions by the folder of their metadata.
+    distributions: BTreeMap<ImagePath, &'a Origin>,
+}
+
+impl<'a> Owners<'a> {
+    fn of(tree: &'a Tree) -> Self {
+        let packages = tree.nodes.values().filter_map(|node| Some((node.origin.package()?, &node.origin)));
+        let distributions = tree.nodes.iter().filter_map(|(path, node)| {
+            let is_metadata = matches!(node.origin, Origin::Wheel { .. }) && path.file_name() == "METADATA";
+            let folder = path.parent().filter(|_| is_metadata)?;
+            folder.file_name().ends_with(".dist-info").then_some((folder, &node.origin))
+        });
+        Self { packages: packages.collect(), distributions: distributions.collect() }
+    }
+
+    /// Returns the origin whose layer the path goes to. Usually that is the path's own origin. But if lath wrote a file
+    /// for a package or a distribution, the file is in the layer of that one. If not, another version of one
+    /// distribution would change two layers.
+    fn owner(&self, entry: &Entry<'a>) -> &'a Origin {
+        let origin = &entry.node.origin;
+        if *origin != Origin::Lath {
+            return origin;
+        }
+        let path = entry.path.as_str();
+        let package = if path.starts_with(CERTIFICATES) {
+            Some("ca-certificates")
+        } else {
+            path.strip_prefix(DPKG).map(|file| file.strip_suffix(".md5sums").unwrap_or(file))
+        };
+        let package = package.and_then(|package| self.packages.get(package));
+        let distribution = || entry.path.parent().and_then(|folder| self.distributions.get(&folder));
+        package.or_else(distribution).copied().unwrap_or(origin)
+    }
 }
 
 fn place(entry: &Entry<'_>, origin: &Origin, requested: &[&str]) -> Place {
@@ -201,7 +227,11 @@ mod tests {
             ("/usr/bin/python3.13", deb("python3.13-minimal"), 7),
             ("/var/lib/dpkg/status.d/python3.13-minimal.md5sums", Origin::Lath, 1),
             ("/etc/passwd", Origin::Lath, 1),
+            ("/etc/ssl/certs/ca-certificates.crt", Origin::Lath, 9 << 20),
+            ("/usr/share/x.crt", deb("ca-certificates"), 1),
             ("/opt/app/lib/yaml.py", wheel("pyyaml"), 1),
+            ("/opt/app/lib/pyyaml-1.dist-info/METADATA", wheel("pyyaml"), 1),
+            ("/opt/app/lib/pyyaml-1.dist-info/INSTALLER", Origin::Lath, 1),
             ("/opt/app/lib/torch.so", wheel("torch"), 90 << 20),
             ("/opt/app/bin/tool", wheel("tool"), 1),
             ("/data/x", Origin::User, 1),
