@@ -22,7 +22,10 @@ use crate::model::image_name::is_image_name;
 use crate::model::indexes::{IndexEntry, Indexes};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
-use crate::model::request::{BuildsRequest, Distribution, LayersRequest, OutputRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request, TrimRequest};
+use crate::model::request::{
+    BuildsRequest, Distribution, LayersRequest, OutputRequest, PackRequest, ProofRequest, PythonRequest,
+    ReleaseRequest, Request, TrimRequest,
+};
 use crate::model::world_settings::WorldSettings;
 
 fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {

@@ -34,12 +34,7 @@ pub(crate) fn name(path: &ImagePath, node: &Node) -> String {
 }
 
 /// Writes one path without the contents that a file has.
-pub(crate) fn write_header(
-    writer: &mut dyn Write,
-    path: &ImagePath,
-    node: &Node,
-    epoch_secs: u64,
-) -> io::Result<()> {
+pub(crate) fn write_header(writer: &mut dyn Write, path: &ImagePath, node: &Node, epoch_secs: u64) -> io::Result<()> {
     let name = name(path, node);
     let (flag, size_bytes, link) = match &node.kind {
         Kind::Directory => (b'5', 0, ""),

@@ -135,8 +135,7 @@ impl Table {
         let first = offset + FRAME_HEADER_BYTES;
         let toc = Place { offset: first, packed: packed.len() as u64, unpacked: toc.len() as u64 };
         let second = first + toc.packed + FRAME_HEADER_BYTES;
-        let split =
-            Place { offset: second, packed: tar_split.len() as u64, unpacked: self.tar_split.len() as u64 };
+        let split = Place { offset: second, packed: tar_split.len() as u64, unpacked: self.tar_split.len() as u64 };
         let mut frames = Vec::new();
         for bytes in [packed.as_slice(), &tar_split, &footer(&toc, &split)] {
             let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;

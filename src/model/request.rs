@@ -475,7 +475,7 @@ pub(crate) struct LayersRequest {
 impl LayersRequest {
     /// Docker refuses an image with more layers.
     pub(crate) const MAX: usize = 125;
-    pub(crate) const DEFAULT_MAX: usize = 60;
+    pub(crate) const DEFAULT_MAX: usize = 100;
 }
 
 /// The rule by which the files of an image are divided into layers.
@@ -522,7 +522,9 @@ impl Compression {
 
 /// A text that is not a compression.
 #[derive(Debug, Error)]
-#[error("cannot read the compression `{0}`: write `gzip`, `zstd` or `zstd:chunked`, and a level after a colon if you want: `gzip:1` to `gzip:12`, `zstd:1` to `zstd:19`, `zstd:chunked:1` to `zstd:chunked:19`")]
+#[error(
+    "cannot read the compression `{0}`: write `gzip`, `zstd` or `zstd:chunked`, and a level after a colon if you want: `gzip:1` to `gzip:12`, `zstd:1` to `zstd:19`, `zstd:chunked:1` to `zstd:chunked:19`"
+)]
 pub(crate) struct CompressionError(String);
 
 impl FromStr for Compression {

@@ -1,7 +1,7 @@
 //! Checks layers of the kind zstd:chunked, from the format's description in containers/storage.
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 
 use serde_json::Value;
 
@@ -140,11 +140,10 @@ fn restored(split: &[u8], contents: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8
 }
 
 /// CRC-64/GO-ISO, bit by bit.
-fn crc64(mut bytes: impl Read) -> u64 {
-    let (mut sum, mut all) = (u64::MAX, Vec::new());
-    bytes.read_to_end(&mut all).unwrap_or_default();
-    for byte in all {
-        sum ^= u64::from(byte);
+fn crc64(bytes: &[u8]) -> u64 {
+    let mut sum = u64::MAX;
+    for byte in bytes {
+        sum ^= u64::from(*byte);
         for _ in 0..8 {
             sum = (sum >> 1) ^ if sum & 1 == 1 { 0xd8 << 56 } else { 0 };
         }

@@ -27,12 +27,14 @@ fn title(layer: &Value) -> String {
 
 /// An index with a program, and dependencies of many sizes. The bytes of the files cannot be compressed.
 fn index() -> PyPi {
-    let mut tool = WheelBuilder::new("tool", "1").script("tool", "tool:main").file("tool/__init__.py", "def main(): pass");
+    let mut tool =
+        WheelBuilder::new("tool", "1").script("tool", "tool:main").file("tool/__init__.py", "def main(): pass");
     let mut index = PyPi::new();
     for (name, kilobytes) in [("big", 300), ("middle", 60), ("small", 10), ("tiny", 1)] {
         tool = tool.requires(name);
         for version in ["1", "2"] {
-            let noise = (0..kilobytes * 16).map(|line| testkit::digest::sha256_hex(format!("{name}{version}{line}").as_bytes()));
+            let noise = (0..kilobytes * 16)
+                .map(|line| testkit::digest::sha256_hex(format!("{name}{version}{line}").as_bytes()));
             let text = format!("TEXT = '''{}'''\n", noise.collect::<Vec<_>>().join("\n"));
             index = index.built(&WheelBuilder::new(name, version).file(&format!("{name}/__init__.py"), &text));
         }
@@ -57,7 +59,8 @@ fn another_version_of_a_dependency_changes_its_own_layer_alone() {
             layers(&world, layout).iter().map(of).collect()
         };
         let (before, after) = (sizes(&format!("{name}1")), sizes(&format!("{name}2")));
-        let new: Vec<&(String, u64)> = after.iter().filter(|(digest, _)| !before.contains_key(*digest)).map(|new| new.1).collect();
+        let new: Vec<&(String, u64)> =
+            after.iter().filter(|(digest, _)| !before.contains_key(*digest)).map(|new| new.1).collect();
         assert_eq!(new.len(), 1, "{name}: {new:?}");
         let own = if matches!(name, "small" | "tiny") { "small and tiny" } else { name };
         assert_eq!(new[0].0, own);
@@ -98,7 +101,8 @@ fn the_files_of_chunked_layers_can_be_fetched_alone() {
     for layer in layers(&world, "layout") {
         assert_eq!(layer["mediaType"], "application/vnd.oci.image.layer.v1.tar+zstd");
         let bytes = blob(&world, "layout", &layer);
-        files += chunked::check(&bytes, &layer["annotations"]).unwrap_or_else(|error| panic!("{}: {error}", title(&layer)));
+        files +=
+            chunked::check(&bytes, &layer["annotations"]).unwrap_or_else(|error| panic!("{}: {error}", title(&layer)));
         if title(&layer) == "big" {
             for position in [bytes.len() / 2, bytes.len() - 20, bytes.len() - 100] {
                 let mut broken = bytes.clone();
@@ -112,6 +116,7 @@ fn the_files_of_chunked_layers_can_be_fetched_alone() {
     let diff_ids = |layout: &str| oci::check(&world.path(layout)).unwrap().platforms[0].config["rootfs"].clone();
     assert_eq!(diff_ids("layout"), diff_ids("plain"));
     let again = stdout(world.build("tool -t t -o oci:layout --compression zstd:chunked"));
-    let elsewhere = stdout(world.build("tool -t t -o oci:layout --compression zstd:chunked --cache-dir other --jobs 1"));
+    let elsewhere =
+        stdout(world.build("tool -t t -o oci:layout --compression zstd:chunked --cache-dir other --jobs 1"));
     assert_eq!(again, elsewhere);
 }

@@ -167,7 +167,15 @@ mod tests {
             Bucket::Images,
             Bucket::WrittenFiles,
         ];
-        let forms = [Form::Tar, Form::TarEnd, Form::LayerTable, Form::Packages, Form::PackageDetails, Form::Extents, Form::Sonames];
+        let forms = [
+            Form::Tar,
+            Form::TarEnd,
+            Form::LayerTable,
+            Form::Packages,
+            Form::PackageDetails,
+            Form::Extents,
+            Form::Sonames,
+        ];
         let names: BTreeSet<&str> =
             buckets.into_iter().map(Bucket::name).chain(forms.into_iter().map(Form::name)).collect();
         assert_eq!(names.len(), buckets.len() + forms.len());

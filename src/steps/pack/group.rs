@@ -304,7 +304,8 @@ mod tests {
 
     #[test]
     fn the_files_of_a_neighbour_are_in_the_same_layer_each_origin_as_a_share_of_its_own() {
-        let tree = tree(&[("/opt/b.py", wheel("b"), 1), ("/opt/a.py", wheel("a"), 1), ("/opt/c.py", wheel("c"), 9 << 20)]);
+        let tree =
+            tree(&[("/opt/b.py", wheel("b"), 1), ("/opt/a.py", wheel("a"), 1), ("/opt/c.py", wheel("c"), 9 << 20)]);
         insta::assert_snapshot!(listing(&group(&tree, &[], layers())), @r"
         c
           folders: /opt

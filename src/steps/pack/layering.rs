@@ -4,6 +4,7 @@
 //! may be joined depend on their names and, only roughly, on their sizes. So another version of a distribution almost
 //! never moves another distribution to another layer.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::model::digest::Digest;
@@ -12,9 +13,9 @@ use crate::model::request::{Layering, LayersRequest};
 /// Two layers of Debian packages are joined if they are together at most this large, in bytes of files. Debian's packages
 /// change together, by a security update, and less often than distributions.
 const SMALL_PACKAGES_BYTES: u64 = 2 << 20;
-/// The same for distributions. That is about 20 kB after compression. If a small distribution changes, its neighbours
+/// The same for distributions. That is about 16 kB after compression. If a small distribution changes, its neighbours
 /// in the layer are sent again, so this is a part of the 50 kB that decision 0138 allows.
-const SMALL_DISTRIBUTIONS_BYTES: u64 = 64 << 10;
+const SMALL_DISTRIBUTIONS_BYTES: u64 = 48 << 10;
 
 /// The purpose of files, in the order of the layers: those that change least are at the bottom, because an engine that
 /// finds a changed layer also unpacks all layers above it again.
@@ -64,9 +65,11 @@ impl Place {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 
-    /// Returns the position of the kind, and whether a place of this size can share a layer. Those that can are
-    /// neighbours, in the order of their names.
-    fn order(&self, bytes: u64) -> (usize, bool) {
+    /// Returns the position of a place with files of this size. The first two numbers are its kind, and whether it can
+    /// share a layer: those that can are neighbours, in the order of their names. The others are in the order of their
+    /// sizes, roughly, with the largest at the bottom. So an engine that unpacks or even fetches the layers above a
+    /// changed one again has little work.
+    fn order(&self, bytes: u64) -> (usize, bool, Reverse<Option<u32>>) {
         let kind = match self {
             Self::Package(_) => 0,
             Self::Python => 1,
@@ -77,7 +80,8 @@ impl Place {
             Self::ImportsOfApplication => 6,
             Self::Application => 7,
         };
-        (kind, bytes <= self.small_bytes() / 2)
+        let is_small = bytes <= self.small_bytes() / 2;
+        (kind, is_small, Reverse(if is_small { None } else { bytes.checked_ilog2() }))
     }
 
     /// Returns the size up to which layers of this kind are joined even if there are not too many.
@@ -103,7 +107,8 @@ impl Run {
 /// Returns the layers of places, which are given with the sizes of their files.
 pub(super) fn runs(places: &BTreeMap<Place, u64>, request: LayersRequest) -> Vec<Run> {
     let max = if request.layering == Layering::Single { 1 } else { request.max };
-    let alone = |(place, bytes): (&Place, &u64)| Run { title: String::new(), places: vec![place.clone()], bytes: *bytes };
+    let alone =
+        |(place, bytes): (&Place, &u64)| Run { title: String::new(), places: vec![place.clone()], bytes: *bytes };
     let mut runs: Vec<Run> = places.iter().map(alone).collect();
     runs.sort_by_key(|run| run.first().order(run.bytes));
     if request.layering == Layering::Auto {
@@ -199,8 +204,9 @@ mod tests {
             (Place::Package(named("zlib1g")), 90 * KB),
             (Place::Python, 30 << 20),
             (Place::Lath, 300 * KB),
-            (Place::Dependency(named("attrs")), 30 * KB),
+            (Place::Dependency(named("attrs")), 22 * KB),
             (Place::Dependency(named("zipp")), 20 * KB),
+            (Place::Dependency(named("a-large-one")), 1 << 20),
             (Place::Dependency(named("numpy")), 40 << 20),
             (Place::Program(named("tool")), 10 * KB),
             (Place::Copied, 1),
@@ -219,6 +225,7 @@ mod tests {
                 "python",
                 "files of lath",
                 "numpy",
+                "a-large-one",
                 "attrs and zipp",
                 "tool",
                 "copied files",
@@ -226,7 +233,7 @@ mod tests {
                 "application"
             ]
         );
-        assert_eq!(titles(&every_kind(), Layering::Package, 60).len(), 12);
+        assert_eq!(titles(&every_kind(), Layering::Package, 60).len(), 13);
         assert_eq!(titles(&every_kind(), Layering::Single, 60), ["all files"]);
     }
 
@@ -234,7 +241,7 @@ mod tests {
     fn there_are_never_more_layers_than_the_limit() {
         for layering in [Layering::Auto, Layering::Package] {
             let of = |max| titles(&every_kind(), layering, max);
-            for max in 1..=12 {
+            for max in 1..=13 {
                 assert!(of(max).len() <= max, "{layering:?} {max}");
             }
             assert_eq!(of(1), ["all files"]);

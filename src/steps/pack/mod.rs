@@ -124,7 +124,9 @@ fn diff_id(segments: &[Digest], compression: Compression, store: &Store) -> io::
         let file = io::BufReader::with_capacity(64 << 10, fs::File::open(store.segment_path(segment))?);
         match compression {
             Compression::Gzip(_) => io::copy(&mut flate2::bufread::MultiGzDecoder::new(file), &mut writer)?,
-            Compression::Zstd(_) | Compression::ZstdChunked(_) => io::copy(&mut zstd::Decoder::with_buffer(file)?, &mut writer)?,
+            Compression::Zstd(_) | Compression::ZstdChunked(_) => {
+                io::copy(&mut zstd::Decoder::with_buffer(file)?, &mut writer)?
+            }
         };
     }
     let (_, digest, tar_bytes) = writer.finish();
