@@ -237,7 +237,7 @@ mod tests {
             ("/data/x", Origin::User, 1),
         ]);
         tree.insert(ImagePath::parse("/tmp").unwrap(), Node::directory(Origin::Lath));
-        insta::assert_snapshot!(listing(&group(&tree, &["tool"], layers())), @r"
+        insta::assert_snapshot!(listing(&group(&tree, &["tool"], layers())), @"
         libc6
           folders: /usr
           folders: /usr/lib
@@ -287,18 +287,14 @@ mod tests {
             let node = Node { kept: Some(Kept::ApplicationBytecode), ..node };
             tree.insert(ImagePath::parse(path).unwrap(), node);
         }
-        insta::assert_snapshot!(listing(&group(&tree, &["tool"], layers())), @r"
-        imports of the application
+        insta::assert_snapshot!(listing(&group(&tree, &["tool"], layers())), @"
+        c
           folders: /opt
-          folders: /opt/app
-          folders: /opt/app/lib
-          folders: /opt/app/lib/__pycache__
-          wheel pyyaml bytecode: /opt/app/lib/__pycache__/yaml.cpython-313.pyc
-        application
-          folders: /app
-          folders: /app/__pycache__
-          application: /app/main.py
-          application bytecode: /app/__pycache__/main.cpython-313.pyc
+          wheel c: /opt/c.py
+        a and b
+          folders: /opt
+          wheel a: /opt/a.py
+          wheel b: /opt/b.py
         ");
     }
 
