@@ -238,6 +238,14 @@ mod tests {
         ]);
         tree.insert(ImagePath::parse("/tmp").unwrap(), Node::directory(Origin::Lath));
         insta::assert_snapshot!(listing(&group(&tree, &["tool"], layers())), @"
+        ca-certificates
+          folders: /etc
+          folders: /etc/ssl
+          folders: /etc/ssl/certs
+          folders: /usr
+          folders: /usr/share
+          deb ca-certificates: /etc/ssl/certs/ca-certificates.crt
+          deb ca-certificates: /usr/share/x.crt
         libc6
           folders: /usr
           folders: /usr/lib
@@ -264,6 +272,9 @@ mod tests {
           folders: /opt
           folders: /opt/app
           folders: /opt/app/lib
+          folders: /opt/app/lib/pyyaml-1.dist-info
+          wheel pyyaml: /opt/app/lib/pyyaml-1.dist-info/INSTALLER
+          wheel pyyaml: /opt/app/lib/pyyaml-1.dist-info/METADATA
           wheel pyyaml: /opt/app/lib/yaml.py
         tool
           folders: /opt
@@ -288,13 +299,17 @@ mod tests {
             tree.insert(ImagePath::parse(path).unwrap(), node);
         }
         insta::assert_snapshot!(listing(&group(&tree, &["tool"], layers())), @"
-        c
+        imports of the application
           folders: /opt
-          wheel c: /opt/c.py
-        a and b
-          folders: /opt
-          wheel a: /opt/a.py
-          wheel b: /opt/b.py
+          folders: /opt/app
+          folders: /opt/app/lib
+          folders: /opt/app/lib/__pycache__
+          wheel pyyaml bytecode: /opt/app/lib/__pycache__/yaml.cpython-313.pyc
+        application
+          folders: /app
+          folders: /app/__pycache__
+          application: /app/main.py
+          application bytecode: /app/__pycache__/main.cpython-313.pyc
         ");
     }
 
