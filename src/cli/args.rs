@@ -9,7 +9,7 @@ use clap::{Args, Parser};
 use crate::cli::choices::Color;
 use crate::cli::layers::{Settings, Typed, flag, list};
 use crate::model::indexes::{IndexStrategy, Keyring};
-use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
+use crate::model::request::{Bytecode, Entrypoint, Layering, Prereleases, TrimLevel};
 use crate::model::secret_text::SecretText;
 
 const VARIABLES: &str = "Every option can also be set by an environment variable, such as LATH_EXCLUDE_NEWER. Separate repeated values by newlines. Settings of a project can be in `lath.toml` or in `[tool.lath]` of `pyproject.toml`.";
@@ -545,13 +545,24 @@ impl Typed for Registries {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How")]
 pub(super) struct Packing {
-    /// The compression of layers: `gzip` or `zstd`, with an optional `:LEVEL`
+    /// The compression of layers: `gzip`, `zstd` or `zstd:chunked`, with an optional `:LEVEL`
     #[arg(long, value_name = "KIND")]
     compression: Option<String>,
+    /// How files are divided into layers
+    #[arg(long, value_name = "KIND")]
+    layers: Option<Layering>,
+    /// The most layers of an image, from 1 to 125
+    #[arg(long, value_name = "N")]
+    max_layers: Option<usize>,
 }
 
 impl Typed for Packing {
     fn typed(&self) -> Settings {
-        Settings { compression: self.compression.clone(), ..Settings::default() }
+        Settings {
+            compression: self.compression.clone(),
+            layers: self.layers,
+            max_layers: self.max_layers,
+            ..Settings::default()
+        }
     }
 }

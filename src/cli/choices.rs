@@ -5,7 +5,7 @@ use clap::builder::PossibleValue;
 use serde::{Deserialize, Serialize};
 
 use crate::model::indexes::{IndexStrategy, Keyring};
-use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
+use crate::model::request::{Bytecode, Entrypoint, Layering, Prereleases, TrimLevel};
 use crate::rivals::model::comparison::AptHabits;
 use crate::rivals::model::dockerfile::{EngineProgram, Style};
 
@@ -58,6 +58,11 @@ choices!(IndexStrategy:
 );
 choices!(Keyring: Disabled "disabled", Subprocess "subprocess");
 choices!(Entrypoint: Exec "exec", Shell "shell");
+choices!(Layering:
+    Auto "auto" "A layer per package and distribution, but small ones share a layer",
+    Single "single" "One layer",
+    Package "package" "A layer per package and distribution"
+);
 choices!(EngineProgram: Docker "docker", Podman "podman", Buildah "buildah");
 choices!(AptHabits: Official "official", Plain "plain");
 // `--fat` chooses the style that is not listed.
@@ -95,6 +100,7 @@ mod tests {
         assert_same_names::<IndexStrategy>();
         assert_same_names::<Keyring>();
         assert_same_names::<Entrypoint>();
+        assert_same_names::<Layering>();
         assert_same_names::<EngineProgram>();
         assert_same_names::<AptHabits>();
         assert_same_names::<Style>();

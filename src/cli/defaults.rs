@@ -4,7 +4,7 @@
 use crate::cli::choices::{Builder, Color};
 use crate::cli::layers::Settings;
 use crate::model::indexes::{IndexStrategy, Keyring};
-use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
+use crate::model::request::{Bytecode, Entrypoint, Layering, LayersRequest, Prereleases, TrimLevel};
 use crate::model::user_base::UserBase;
 use crate::rivals::model::comparison::AptHabits;
 use crate::rivals::model::dockerfile::Style;
@@ -23,6 +23,8 @@ pub(super) const KEYRING_PROVIDER: Keyring = Keyring::Disabled;
 /// Parallel downloads.
 pub(super) const JOBS: usize = 16;
 pub(super) const COMPRESSION: &str = "gzip:6";
+pub(super) const LAYERS: Layering = Layering::Auto;
+pub(super) const MAX_LAYERS: usize = LayersRequest::DEFAULT_MAX;
 pub(super) const STYLE: Style = Style::Recipe;
 pub(super) const BUILDER: Builder = Builder::Auto;
 pub(super) const APT: AptHabits = AptHabits::Official;
@@ -43,6 +45,8 @@ pub(super) fn layer() -> Settings {
         keyring_provider: Some(KEYRING_PROVIDER),
         jobs: Some(JOBS),
         compression: Some(COMPRESSION.to_owned()),
+        layers: Some(LAYERS),
+        max_layers: Some(MAX_LAYERS),
         style: Some(STYLE),
         builder: Some(BUILDER),
         apt: Some(APT),

@@ -17,7 +17,7 @@ use crate::cli::choices::{Builder, Color};
 use crate::cli::environment::Environment;
 use crate::cli::values::is_path;
 use crate::model::indexes::{IndexStrategy, Keyring};
-use crate::model::request::{Bytecode, Entrypoint, Prereleases, TrimLevel};
+use crate::model::request::{Bytecode, Entrypoint, Layering, Prereleases, TrimLevel};
 use crate::model::secret_text::SecretText;
 use crate::rivals::model::comparison::AptHabits;
 use crate::rivals::model::dockerfile::{EngineProgram, Style};
@@ -93,6 +93,7 @@ impl Layered for Color {}
 impl Layered for TrimLevel {}
 impl Layered for Bytecode {}
 impl Layered for Entrypoint {}
+impl Layered for Layering {}
 impl Layered for Prereleases {}
 impl Layered for IndexStrategy {}
 impl Layered for Keyring {}
@@ -217,6 +218,8 @@ layer! {
         /// Each `REGISTRY=HOST`.
         registry_mirror: Vec<String>,
         compression: String,
+        layers: Layering,
+        max_layers: usize,
 
         /// What `lath run` mounts: its `--volume`.
         mount: Vec<String>,

@@ -26,7 +26,7 @@ use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::python_home::PythonHome;
 use crate::model::request::{
-    BuildsRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request, TrimRequest,
+    BuildsRequest, LayersRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request, TrimRequest,
 };
 use crate::model::world_settings::WorldSettings;
 
@@ -52,6 +52,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
     let checks = checks(settings)?;
     let limit_secs = settings.proof_timeout.unwrap_or_else(|| default_proof_secs(checks.len()));
     let compression = parsed(settings.compression.as_deref().unwrap_or(defaults::COMPRESSION))?;
+    let layers = layers(settings)?;
     refuse_two_commands(settings)?;
     inputs.check_command(settings.run.as_deref().unwrap_or_default());
     let runtime = runtime(settings, inputs.has_application().then_some(defaults::APPLICATION))?;
@@ -84,11 +85,20 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         app,
         copies: copies(settings)?,
         proof: ProofRequest { checks, verify: !settings.no_verify.unwrap_or(false), limit_secs },
-        pack: PackRequest { compression, epoch_secs: epoch_secs(environment)? },
+        pack: PackRequest { compression, layers, epoch_secs: epoch_secs(environment)? },
         output,
         notices: inputs.notices,
         lock: None,
     })
+}
+
+/// Returns how files are divided into layers.
+fn layers(settings: &Settings) -> Result<LayersRequest, Failure> {
+    let max = settings.max_layers.unwrap_or(defaults::MAX_LAYERS);
+    if !(1..=LayersRequest::MAX).contains(&max) {
+        return Err(usage(format!("cannot make {max} layers: `--max-layers` is from 1 to {}", LayersRequest::MAX)));
+    }
+    Ok(LayersRequest { layering: settings.layers.unwrap_or(defaults::LAYERS), max })
 }
 
 /// Returns which distributions are built from source, and how.
@@ -389,6 +399,10 @@ mod tests {
             ("x --user app", "cannot run as `app`"),
             ("x --expose web", "cannot expose `web`"),
             ("x --compression lzma", "cannot read the compression `lzma`"),
+            ("x --compression zstd:chunked:20", "cannot read the compression `zstd:chunked:20`"),
+            ("x --compression gzip:chunked", "cannot read the compression `gzip:chunked`"),
+            ("x --max-layers 0", "cannot make 0 layers"),
+            ("x --max-layers 126", "`--max-layers` is from 1 to 125"),
             ("x -o docker:x", "cannot read the destination `docker:x`"),
             ("x -t Big/Name", "cannot name an image `Big/Name`"),
             ("x --release alpine:3", "cannot use the release `alpine:3`"),

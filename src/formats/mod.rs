@@ -22,6 +22,7 @@ pub(crate) mod sdist;
 pub(crate) mod tar_listing;
 pub(crate) mod tarball;
 pub(crate) mod wheel;
+pub(crate) mod zstd_chunked;
 
 use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom};

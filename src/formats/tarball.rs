@@ -19,22 +19,31 @@ pub(crate) fn write_node(
     epoch_secs: u64,
     contents: &mut dyn Read,
 ) -> io::Result<()> {
-    let mut name = path.relative().to_owned();
+    write_header(writer, path, node, epoch_secs)?;
+    if let Kind::File { size_bytes, .. } = node.kind {
+        write_bytes(writer, path.relative(), size_bytes, contents)?;
+        pad(writer, size_bytes)?;
+    }
+    Ok(())
+}
+
+/// Returns the name of a path in an archive. The name of a directory ends with a slash.
+pub(crate) fn name(path: &ImagePath, node: &Node) -> String {
+    let slash = if node.kind == Kind::Directory { "/" } else { "" };
+    format!("{}{slash}", path.relative())
+}
+
+/// Writes one path without the contents that a file has.
+pub(crate) fn write_header(writer: &mut dyn Write, path: &ImagePath, node: &Node, epoch_secs: u64) -> io::Result<()> {
+    let name = name(path, node);
     let (flag, size_bytes, link) = match &node.kind {
-        Kind::Directory => {
-            name.push('/');
-            (b'5', 0, "")
-        }
+        Kind::Directory => (b'5', 0, ""),
         Kind::Link { target } => (b'2', 0, target.as_str()),
         Kind::File { size_bytes, .. } => (b'0', *size_bytes, ""),
     };
     let (owner, group) = (node.owner, node.group());
     let entry = Entry { name: &name, link, mode: node.mode, owner, group, size_bytes, epoch_secs, flag };
-    write_entry(writer, &entry)?;
-    if flag == b'0' {
-        write_contents(writer, &name, size_bytes, contents)?;
-    }
-    Ok(())
+    write_entry(writer, &entry)
 }
 
 /// Writes `path` as a hard link to `first`, an earlier entry with the same bytes.
@@ -61,7 +70,8 @@ pub(crate) fn write_file(
 ) -> io::Result<()> {
     let entry = Entry { name, link: "", mode: 0o644, owner: 0, group: 0, size_bytes, epoch_secs, flag: b'0' };
     write_entry(writer, &entry)?;
-    write_contents(writer, name, size_bytes, contents)
+    write_bytes(writer, name, size_bytes, contents)?;
+    pad(writer, size_bytes)
 }
 
 struct Entry<'a> {
@@ -75,15 +85,22 @@ struct Entry<'a> {
     flag: u8,
 }
 
-fn write_contents(writer: &mut dyn Write, name: &str, size_bytes: u64, contents: &mut dyn Read) -> io::Result<()> {
+/// Copies the contents of a file, which must have this size.
+pub(crate) fn write_bytes(
+    writer: &mut dyn Write,
+    name: &str,
+    size_bytes: u64,
+    contents: &mut dyn Read,
+) -> io::Result<()> {
     let copied = io::copy(&mut contents.take(size_bytes), writer)?;
     if copied != size_bytes {
         return Err(io::Error::other(format!("`{name}` has {copied} bytes and not {size_bytes}")));
     }
-    pad(writer, size_bytes)
+    Ok(())
 }
 
-fn pad(writer: &mut dyn Write, size_bytes: u64) -> io::Result<()> {
+/// Fills the last block of a file of this size.
+pub(crate) fn pad(writer: &mut dyn Write, size_bytes: u64) -> io::Result<()> {
     let rest = (size_bytes % BLOCK as u64) as usize;
     if rest == 0 { Ok(()) } else { writer.write_all(&END[..BLOCK - rest]) }
 }

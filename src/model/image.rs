@@ -1,6 +1,7 @@
 //! Layers and images, in the terms of the OCI image specification.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,9 @@ pub(crate) struct Layer {
     /// The sum of its files' sizes.
     pub(crate) files_bytes: u64,
     pub(crate) contents: LayerContents,
+    /// Annotations of its descriptor in the manifest, without the title.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 /// The bytes of a layer in the store.
@@ -132,6 +136,7 @@ impl Image {
             tar_bytes: 2048,
             files_bytes: 1000,
             contents: LayerContents::Segments(Vec::new()),
+            annotations: BTreeMap::new(),
         };
         let platform = PlatformImage {
             platform: Platform { architecture: Architecture::Amd64 },

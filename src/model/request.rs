@@ -77,6 +77,13 @@ impl Request {
         }
     }
 
+    /// Returns how the layers of a platform are written. Those of the base image count, too.
+    pub(crate) fn to_pack(&self, platform: Platform) -> PackRequest {
+        let of_base = self.base_of(platform).map_or(0, |base| base.image.layers.len());
+        let max = self.pack.layers.max.min(LayersRequest::MAX.saturating_sub(of_base)).max(1);
+        PackRequest { layers: LayersRequest { max, ..self.pack.layers }, ..self.pack }
+    }
+
     /// Returns the inputs of the untrimmed tree.
     pub(crate) fn to_assemble(&self, platform: Platform) -> AssembleRequest<'_> {
         AssembleRequest {
@@ -501,6 +508,7 @@ pub(crate) struct ProofRequest {
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct PackRequest {
     pub(crate) compression: Compression,
+    pub(crate) layers: LayersRequest,
     /// Seconds since 1970, used for every time in the image (`SOURCE_DATE_EPOCH`). At most [`Self::MAX_EPOCH_SECS`].
     pub(crate) epoch_secs: u64,
 }
@@ -513,6 +521,32 @@ impl PackRequest {
     /// 1980-01-01T00:00:01Z. A zip archive cannot hold an earlier time, and some programs zip their own files, such as
     /// builders of documents.
     pub(crate) const DEFAULT_EPOCH_SECS: u64 = 315_532_801;
+}
+
+/// How the files of an image are divided into layers.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct LayersRequest {
+    pub(crate) layering: Layering,
+    /// The most layers that lath makes; from 1 to [`Self::MAX`].
+    pub(crate) max: usize,
+}
+
+impl LayersRequest {
+    /// Docker refuses an image with more layers.
+    pub(crate) const MAX: usize = 125;
+    pub(crate) const DEFAULT_MAX: usize = 100;
+}
+
+/// The rule by which the files of an image are divided into layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Layering {
+    /// A layer for each package and each distribution, except that small neighbours share a layer.
+    Auto,
+    /// One layer.
+    Single,
+    /// A layer for each package and each distribution, as long as there are not too many.
+    Package,
 }
 
 /// The places to which the image is written.
@@ -536,11 +570,22 @@ pub(crate) enum Compression {
     Gzip(u8),
     /// RFC 8878, level 1 to 19.
     Zstd(u8),
+    /// zstd with a frame per file and a table of contents, so that an engine can fetch single files. The same levels.
+    #[serde(rename = "zstd:chunked")]
+    ZstdChunked(u8),
+}
+
+impl Compression {
+    pub(crate) fn is_zstd(self) -> bool {
+        matches!(self, Self::Zstd(_) | Self::ZstdChunked(_))
+    }
 }
 
 /// A text that is not a compression.
 #[derive(Debug, Error)]
-#[error("cannot read the compression `{0}`: write `gzip`, `zstd`, `gzip:1` to `gzip:12` or `zstd:1` to `zstd:19`")]
+#[error(
+    "cannot read the compression `{0}`: write `gzip`, `zstd` or `zstd:chunked`, and a level after a colon if you want: `gzip:1` to `gzip:12`, `zstd:1` to `zstd:19`, `zstd:chunked:1` to `zstd:chunked:19`"
+)]
 pub(crate) struct CompressionError(String);
 
 impl FromStr for Compression {
@@ -548,13 +593,16 @@ impl FromStr for Compression {
 
     fn from_str(text: &str) -> Result<Self, CompressionError> {
         let refuse = || CompressionError(text.to_owned());
-        let (name, level) = match text.split_once(':') {
-            None => (text, None),
-            Some((name, level)) => (name, Some(level.parse::<u8>().map_err(|_| refuse())?)),
+        let (name, level) = match text.rsplit_once(':') {
+            Some((name, level)) if level != "chunked" => (name, Some(level.parse::<u8>().map_err(|_| refuse())?)),
+            _ => (text, None),
         };
         match (name, level) {
             ("gzip", level) if (1..=12).contains(&level.unwrap_or(6)) => Ok(Self::Gzip(level.unwrap_or(6))),
             ("zstd", level) if (1..=19).contains(&level.unwrap_or(9)) => Ok(Self::Zstd(level.unwrap_or(9))),
+            ("zstd:chunked", level) if (1..=19).contains(&level.unwrap_or(9)) => {
+                Ok(Self::ZstdChunked(level.unwrap_or(9)))
+            }
             _ => Err(refuse()),
         }
     }
@@ -615,7 +663,11 @@ impl Request {
             app: None,
             copies: Vec::new(),
             proof: ProofRequest { checks: Vec::new(), verify: true, limit_secs: 0 },
-            pack: PackRequest { compression: Compression::Gzip(6), epoch_secs: 0 },
+            pack: PackRequest {
+                compression: Compression::Gzip(6),
+                layers: LayersRequest { layering: Layering::Auto, max: LayersRequest::DEFAULT_MAX },
+                epoch_secs: 0,
+            },
             output: OutputRequest {
                 name: "tool".to_owned(),
                 aliases: Vec::new(),

@@ -99,12 +99,7 @@ fn pins(file: &LockFile, platform: Platform, locking: &Locking<'_>) -> Vec<Pin> 
 }
 
 /// Fetches all files of the locks, also those for builds from source, and writes them to `folder`.
-fn vendor(
-    locks: &[&PlatformLock],
-    request: &Request,
-    folder: &Path,
-    world: &World,
-) -> Result<(), BuildError> {
+fn vendor(locks: &[&PlatformLock], request: &Request, folder: &Path, world: &World) -> Result<(), BuildError> {
     let mut names: BTreeMap<Digest, String> = BTreeMap::new();
     let mut parcels: Vec<Parcel<'_>> = Vec::new();
     for parcel in locks.iter().flat_map(|lock| parcels_of(lock)) {

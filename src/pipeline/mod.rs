@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use self::ahead::{Ahead, fetch_and_open, while_compressing};
 use self::bases::{OfBase, to_lock};
-use crate::model::copy::{Copied, CopyRequest};
 use self::from_source::{Attempt, FromSource, failure as build_failure};
 use self::rebuild::{rebuild as build_again, source_files};
+use crate::model::copy::{Copied, CopyRequest};
 use crate::model::event::{Event, Listener};
 use crate::model::image::Image;
 use crate::model::lock::{Parcel, PlatformLock};
@@ -197,7 +197,7 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
     let made = make(opened, request, &mut stage, world)?;
     let (proof, layers) = rayon::join(
         || prove(&made, &mut stage, &request.to_prove(), world),
-        || pack(&made.tree, &made.lock.requested(), request.pack, &world.store),
+        || pack(&made.tree, &made.lock.requested(), request.to_pack(made.lock.platform), &world.store),
     );
     let of_base = request.base_of(made.lock.platform).into_iter().flat_map(|base| base.image.layers.iter().cloned());
     Ok(Share { proof: proof?, layers: of_base.chain(layers?).collect(), made })
@@ -221,7 +221,7 @@ fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> 
         }
     };
     let bench = Workbench { workshop: workshop.as_ref(), stage };
-    let tree = while_compressing(&slim, &lock.requested(), request.pack, &world.store, || {
+    let tree = while_compressing(&slim, &lock.requested(), request.to_pack(lock.platform), &world.store, || {
         compile(slim.clone(), &assembly, &compiled, bench, world)
     })??;
     zone_warning(&launch, &tree).into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));

@@ -17,6 +17,8 @@ use crate::rivals::model::dockerfile::EngineReceipt;
 
 /// How many origins are listed by name.
 const ORIGINS: usize = 8;
+/// If there are more layers, only the largest are listed.
+const LAYERS: usize = 12;
 /// Smaller amounts do not get a line of their own.
 const LEAST_BYTES: u64 = 50_000;
 
@@ -109,7 +111,11 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
     let of_base = title.iter().map(|title| (title.as_str(), below.iter().map(|layer| layer.files_bytes).sum()));
     let layers: Vec<(&str, u64)> =
         of_base.chain(own.iter().map(|layer| (layer.title.as_str(), layer.files_bytes))).collect();
-    section(&mut text, "layers, from the bottom", &layers, layers.len());
+    if layers.len() <= LAYERS {
+        section(&mut text, "layers, from the bottom", &layers, LAYERS);
+    } else {
+        section(&mut text, "layers, the largest first", &by_size(layers.into_iter()), ORIGINS);
+    }
     let removed = by_size(receipt.removed_bytes_by_reason.iter().map(|(reason, bytes)| (reason.words(), *bytes)));
     let total: u64 = removed.iter().map(|(_, bytes)| bytes).sum();
     if total > 0 {

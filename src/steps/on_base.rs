@@ -11,10 +11,10 @@ use crate::model::hint::{BaseHint, Hint, Hints};
 use crate::model::image_source::ImageSource;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::python_home::PythonHome;
-use crate::model::request::{BaseImageRequest, OnBase, ReleaseRequest, Request};
+use crate::model::request::{BaseImageRequest, LayersRequest, OnBase, ReleaseRequest, Request};
 
 /// An image can have at most so many layers: Docker's limit, because overlay mounts take no more.
-pub(crate) const MAX_LAYERS: usize = 127;
+pub(crate) const MAX_LAYERS: usize = LayersRequest::MAX;
 
 #[derive(Debug, Error)]
 pub(crate) enum OnBaseError {

@@ -4,6 +4,7 @@
 //! It contains no code of lath, so that both cannot be wrong in the same way.
 
 pub mod bases;
+pub mod chunked;
 pub mod client;
 pub mod conformance;
 pub mod deb;

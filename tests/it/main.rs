@@ -11,6 +11,7 @@ mod indexes;
 mod init;
 mod inputs;
 mod interrupt;
+mod layers;
 mod limits;
 mod locks;
 mod mirrors;

@@ -65,6 +65,9 @@ pub(crate) enum Bucket {
     Answers,
     /// A layer that consists of segments. Key: the keys of the segments. New version: another form of the entry.
     Layers,
+    /// The places of files in a segment whose files can be fetched alone. Key: the segment's key. New version: another form
+    /// of the entry.
+    Frames,
     /// A sealed image and its receipt. Key: the program, the lock and all options. New version: another form of the
     /// entry.
     Images,
@@ -97,6 +100,7 @@ impl Bucket {
             Self::Proofs => "proofs-7",
             Self::Answers => "answers-3",
             Self::Layers => "layers-2",
+            Self::Frames => "frames-1",
             Self::Images => "images-2",
             Self::WrittenFiles => "written-files-1",
         }
@@ -112,6 +116,9 @@ pub(crate) enum Form {
     Tar,
     /// The end of a layer. Key: the compression. New version: other bytes.
     TarEnd,
+    /// The table of contents of a layer whose files can be fetched alone. Key: the keys of the layer's other segments. New
+    /// version: another table for the same files.
+    LayerTable,
     /// The part of a `Packages` that resolving needs. Key: the digest of the index. New version: another reduced form.
     Packages,
     /// The part of a `Packages` that only comparisons need. Key and version as for [`Self::Packages`].
@@ -128,6 +135,7 @@ impl Form {
         match self {
             Self::Tar => "segment-4",
             Self::TarEnd => "segment-end-4",
+            Self::LayerTable => "layer-table-1",
             Self::Packages => "packages-1",
             Self::PackageDetails => "details-1",
             Self::Extents => "extents-1",
@@ -165,10 +173,19 @@ mod tests {
             Bucket::Proofs,
             Bucket::Answers,
             Bucket::Layers,
+            Bucket::Frames,
             Bucket::Images,
             Bucket::WrittenFiles,
         ];
-        let forms = [Form::Tar, Form::TarEnd, Form::Packages, Form::PackageDetails, Form::Extents, Form::Sonames];
+        let forms = [
+            Form::Tar,
+            Form::TarEnd,
+            Form::LayerTable,
+            Form::Packages,
+            Form::PackageDetails,
+            Form::Extents,
+            Form::Sonames,
+        ];
         let names: BTreeSet<&str> =
             buckets.into_iter().map(Bucket::name).chain(forms.into_iter().map(Form::name)).collect();
         assert_eq!(names.len(), buckets.len() + forms.len());

@@ -30,7 +30,7 @@ use crate::model::vocabulary;
 use crate::outside::images::{ChosenImage, ImagesError, OpenImage, digest_of};
 use crate::outside::store::{Bucket, Packed, Store, StoreError};
 
-/// The most layers of an image. Docker allows 127.
+/// The most layers of an image that lath reads.
 const MAX_LAYERS: usize = 1000;
 
 #[derive(Debug, Error)]
@@ -140,6 +140,7 @@ fn flatten(
             tar_bytes: layer.tar_bytes,
             files_bytes: layer.files_bytes,
             contents: LayerContents::Blob,
+            annotations: descriptor.annotations.clone(),
         });
         flat.add(layer).map_err(|source| BaseError::Layer { digest, source: source.into() })?;
     }

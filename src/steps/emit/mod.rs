@@ -248,7 +248,7 @@ pub(crate) fn refuse_hopeless(
     world: &World,
 ) -> Result<(), EmitError> {
     let mut claims = Claims::default();
-    let is_zstd = matches!(compression, Compression::Zstd(_));
+    let is_zstd = compression.is_zstd();
     for destination in &request.destinations {
         match destination {
             Destination::Archive(path)

@@ -1,20 +1,18 @@
 //! Decides which path goes to which layer: by origin, within a budget, with the contents that change least at the
-//! bottom (decision 0030).
+//! bottom (decisions 0030 and 0138).
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::layering::{Place, runs};
 use crate::model::image_path::ImagePath;
 use crate::model::reason::Kept;
+use crate::model::request::LayersRequest;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 
-/// How many packages and distributions can have a layer of their own. Together with the other layers that makes ten, and twelve with an application.
-/// More layers would cost more, because each is a request in every pull and a directory in every overlay mount.
-const ALONE: usize = 5;
-/// The minimum size of an origin with its own layer, in bytes of files. A smaller layer is not worth a request of its
-/// own.
-const BIG_BYTES: u64 = 8 << 20;
 /// The path of each package's dpkg metadata, in `NAME` and `NAME.md5sums`.
 const DPKG: &str = "/var/lib/dpkg/status.d/";
+/// The bundle of certificates, which is made from those of a package.
+const CERTIFICATES: &str = "/etc/ssl/certs/";
 
 /// A future layer: first the parent directories of its files, then the shares of its origins in order. A layer does not
 /// depend on layers below it, so the same shares give the same layer in every image.
@@ -56,44 +54,6 @@ impl Entry<'_> {
     }
 }
 
-/// The layers, from the bottom to the top.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    /// Debian's packages.
-    Base,
-    /// The interpreter and its standard library.
-    Python,
-    /// A big Debian package.
-    AlonePackage(String),
-    /// A big distribution.
-    AloneDistribution(String),
-    /// The program's dependencies.
-    Dependencies,
-    /// The requested distributions, and the files that lath wrote.
-    Program,
-    /// The files that the user copied.
-    Copied,
-    /// Bytecode of packages and distributions that only the application needs.
-    ImportsOfApplication,
-    /// The files of the user's application. They change most often.
-    Application,
-}
-
-impl Place {
-    fn title(&self) -> String {
-        match self {
-            Self::Base => "base".to_owned(),
-            Self::Python => "python".to_owned(),
-            Self::AlonePackage(name) | Self::AloneDistribution(name) => name.clone(),
-            Self::Dependencies => "dependencies".to_owned(),
-            Self::Program => "program".to_owned(),
-            Self::Copied => "copied files".to_owned(),
-            Self::ImportsOfApplication => "imports of the application".to_owned(),
-            Self::Application => "application".to_owned(),
-        }
-    }
-}
-
 #[derive(Default)]
 struct Contents<'a> {
     folders: BTreeMap<&'a ImagePath, Entry<'a>>,
@@ -101,36 +61,44 @@ struct Contents<'a> {
 }
 
 /// Groups all paths of `tree` except the root itself. `requested` are the distributions that the user named.
-pub(super) fn group<'a>(tree: &'a Tree, requested: &[&str]) -> Vec<Group<'a>> {
-    let packages = tree.nodes.values().filter_map(|node| match &node.origin {
-        Origin::Deb { name, .. } => Some((name.as_str(), &node.origin)),
-        _ => None,
-    });
-    let packages: BTreeMap<&str, &Origin> = packages.collect();
+pub(super) fn group<'a>(tree: &'a Tree, requested: &[&str], layers: LayersRequest) -> Vec<Group<'a>> {
+    let owners = Owners::of(tree);
     let owners: Vec<(Entry<'_>, &Origin)> =
-        leaves(tree).into_iter().map(|entry| (entry, owner(&entry, &packages))).collect();
-    let alone = alone(&owners);
-    let mut layers: BTreeMap<Place, Contents<'_>> = BTreeMap::new();
-    for (entry, origin) in owners {
-        let contents = layers.entry(place(&entry, origin, requested, &alone)).or_default();
-        let mut above = entry.path.parent();
-        while let Some((path, node)) = above.and_then(|parent| tree.nodes.get_key_value(&parent)) {
-            above = path.parent();
-            if above.is_none() || contents.folders.insert(path, Entry { path, node, link: None }).is_some() {
-                break;
-            }
-        }
-        contents.shares.entry(share(&entry, origin)).or_default().push(entry);
+        leaves(tree).into_iter().map(|entry| (entry, owners.owner(&entry))).collect();
+    let mut places: BTreeMap<Place, u64> = BTreeMap::new();
+    for (entry, origin) in &owners {
+        *places.entry(place(entry, origin, requested)).or_default() += entry.size_bytes();
     }
-    layers.into_iter().map(|(place, contents)| contents.into_group(&place)).collect()
+    let runs = runs(&places, layers);
+    let indexes: BTreeMap<&Place, usize> =
+        runs.iter().enumerate().flat_map(|(index, run)| run.places.iter().map(move |place| (place, index))).collect();
+    let mut contents: Vec<Contents<'_>> = runs.iter().map(|_| Contents::default()).collect();
+    for (entry, origin) in owners {
+        if let Some(index) = indexes.get(&place(&entry, origin, requested)) {
+            contents[*index].add(entry, origin, tree);
+        }
+    }
+    contents.into_iter().zip(&runs).map(|(contents, run)| contents.into_group(&run.title)).collect()
 }
 
 impl<'a> Contents<'a> {
-    fn into_group(self, place: &Place) -> Group<'a> {
+    /// Adds a path and the directories above it.
+    fn add(&mut self, entry: Entry<'a>, origin: &Origin, tree: &'a Tree) {
+        let mut above = entry.path.parent();
+        while let Some((path, node)) = above.and_then(|parent| tree.nodes.get_key_value(&parent)) {
+            above = path.parent();
+            if above.is_none() || self.folders.insert(path, Entry { path, node, link: None }).is_some() {
+                break;
+            }
+        }
+        self.shares.entry(share(&entry, origin)).or_default().push(entry);
+    }
+
+    fn into_group(self, title: &str) -> Group<'a> {
         let folders = Share { origin: FOLDERS.to_owned(), entries: self.folders.into_values().collect() };
         let shares = self.shares.into_iter().map(|(origin, entries)| Share { origin, entries });
         let shares = std::iter::once(folders).chain(shares).filter(|share| !share.entries.is_empty());
-        Group { title: place.title(), shares: shares.collect() }
+        Group { title: title.to_owned(), shares: shares.collect() }
     }
 }
 
@@ -150,37 +118,46 @@ fn leaves(tree: &Tree) -> Vec<Entry<'_>> {
     leaves.map(|(path, node)| Entry { path, node, link: links.get(path).copied() }).collect()
 }
 
-/// Returns the origin whose layer the path goes to. Usually that is the path's own origin, but dpkg's metadata goes
-/// with its package.
-fn owner<'a>(entry: &Entry<'a>, packages: &BTreeMap<&str, &'a Origin>) -> &'a Origin {
-    let origin = &entry.node.origin;
-    let Some(file) = entry.path.as_str().strip_prefix(DPKG).filter(|_| *origin == Origin::Lath) else {
-        return origin;
-    };
-    let package = file.strip_suffix(".md5sums").unwrap_or(file);
-    packages.get(package).copied().unwrap_or(origin)
+/// The origins that files of lath can belong to.
+struct Owners<'a> {
+    /// Debian packages by name.
+    packages: BTreeMap<&'a str, &'a Origin>,
+    /// Distributions by the folder of their metadata.
+    distributions: BTreeMap<ImagePath, &'a Origin>,
 }
 
-/// Returns the biggest origins, as many as the budget allows.
-fn alone<'a>(owners: &[(Entry<'_>, &'a Origin)]) -> BTreeSet<&'a Origin> {
-    let mut bytes: BTreeMap<&Origin, u64> = BTreeMap::new();
-    for (entry, origin) in owners {
-        let is_grouped = match origin {
-            Origin::Deb { name, .. } => is_python(name),
-            Origin::Wheel { .. } => false,
-            Origin::Base | Origin::Lath | Origin::User | Origin::Application => true,
-        };
-        if !is_grouped {
-            *bytes.entry(origin).or_default() += entry.size_bytes();
-        }
+impl<'a> Owners<'a> {
+    fn of(tree: &'a Tree) -> Self {
+        let packages = tree.nodes.values().filter_map(|node| Some((node.origin.package()?, &node.origin)));
+        let distributions = tree.nodes.iter().filter_map(|(path, node)| {
+            let is_metadata = matches!(node.origin, Origin::Wheel { .. }) && path.file_name() == "METADATA";
+            let folder = path.parent().filter(|_| is_metadata)?;
+            folder.file_name().ends_with(".dist-info").then_some((folder, &node.origin))
+        });
+        Self { packages: packages.collect(), distributions: distributions.collect() }
     }
-    let mut big: Vec<(&Origin, u64)> = bytes.into_iter().filter(|(_, bytes)| *bytes >= BIG_BYTES).collect();
-    // The sort is stable: origins of the same size stay in their order.
-    big.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-    big.into_iter().take(ALONE).map(|(origin, _)| origin).collect()
+
+    /// Returns the origin whose layer the path goes to. Usually that is the path's own origin. But if lath wrote a file
+    /// for a package or a distribution, the file is in the layer of that one. If not, another version of one
+    /// distribution would change two layers.
+    fn owner(&self, entry: &Entry<'a>) -> &'a Origin {
+        let origin = &entry.node.origin;
+        if *origin != Origin::Lath {
+            return origin;
+        }
+        let path = entry.path.as_str();
+        let package = if path.starts_with(CERTIFICATES) {
+            Some("ca-certificates")
+        } else {
+            path.strip_prefix(DPKG).map(|file| file.strip_suffix(".md5sums").unwrap_or(file))
+        };
+        let package = package.and_then(|package| self.packages.get(package));
+        let distribution = || entry.path.parent().and_then(|folder| self.distributions.get(&folder));
+        package.or_else(distribution).copied().unwrap_or(origin)
+    }
 }
 
-fn place(entry: &Entry<'_>, origin: &Origin, requested: &[&str], alone: &BTreeSet<&Origin>) -> Place {
+fn place(entry: &Entry<'_>, origin: &Origin, requested: &[&str]) -> Place {
     match origin {
         _ if *origin != Origin::Application && entry.node.kept == Some(Kept::ApplicationBytecode) => {
             Place::ImportsOfApplication
@@ -188,11 +165,10 @@ fn place(entry: &Entry<'_>, origin: &Origin, requested: &[&str], alone: &BTreeSe
         Origin::Deb { name, .. } if is_python(name) => Place::Python,
         // Of modules of the base image's Python.
         Origin::Lath if entry.path.is_bytecode() => Place::Python,
-        Origin::Deb { name, .. } if alone.contains(origin) => Place::AlonePackage(name.clone()),
-        Origin::Deb { .. } | Origin::Base => Place::Base,
-        Origin::Wheel { name, .. } if alone.contains(origin) => Place::AloneDistribution(name.clone()),
-        Origin::Wheel { name, .. } if !requested.contains(&name.as_str()) => Place::Dependencies,
-        Origin::Wheel { .. } | Origin::Lath => Place::Program,
+        Origin::Deb { name, .. } => Place::Package(name.clone()),
+        Origin::Wheel { name, .. } if requested.contains(&name.as_str()) => Place::Program(name.clone()),
+        Origin::Wheel { name, .. } => Place::Dependency(name.clone()),
+        Origin::Base | Origin::Lath => Place::Lath,
         Origin::User => Place::Copied,
         Origin::Application => Place::Application,
     }
@@ -210,6 +186,7 @@ fn is_python(package: &str) -> bool {
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
+    use crate::model::request::Layering;
 
     fn deb(name: &str) -> Origin {
         Origin::Deb { name: name.to_owned(), version: "1".to_owned() }
@@ -217,6 +194,10 @@ mod tests {
 
     fn wheel(name: &str) -> Origin {
         Origin::Wheel { name: name.to_owned(), version: "1".to_owned() }
+    }
+
+    fn layers() -> LayersRequest {
+        LayersRequest { layering: Layering::Auto, max: 60 }
     }
 
     fn tree(files: &[(&str, Origin, u64)]) -> Tree {
@@ -249,14 +230,26 @@ mod tests {
             ("/usr/bin/python3.13", deb("python3.13-minimal"), 7),
             ("/var/lib/dpkg/status.d/python3.13-minimal.md5sums", Origin::Lath, 1),
             ("/etc/passwd", Origin::Lath, 1),
+            ("/etc/ssl/certs/ca-certificates.crt", Origin::Lath, 9 << 20),
+            ("/usr/share/x.crt", deb("ca-certificates"), 1),
             ("/opt/app/lib/yaml.py", wheel("pyyaml"), 1),
+            ("/opt/app/lib/pyyaml-1.dist-info/METADATA", wheel("pyyaml"), 1),
+            ("/opt/app/lib/pyyaml-1.dist-info/INSTALLER", Origin::Lath, 1),
             ("/opt/app/lib/torch.so", wheel("torch"), 90 << 20),
             ("/opt/app/bin/tool", wheel("tool"), 1),
             ("/data/x", Origin::User, 1),
         ]);
         tree.insert(ImagePath::parse("/tmp").unwrap(), Node::directory(Origin::Lath));
-        insta::assert_snapshot!(listing(&group(&tree, &["tool"])), @r"
-        base
+        insta::assert_snapshot!(listing(&group(&tree, &["tool"], layers())), @"
+        ca-certificates
+          folders: /etc
+          folders: /etc/ssl
+          folders: /etc/ssl/certs
+          folders: /usr
+          folders: /usr/share
+          deb ca-certificates: /etc/ssl/certs/ca-certificates.crt
+          deb ca-certificates: /usr/share/x.crt
+        libc6
           folders: /usr
           folders: /usr/lib
           deb libc6: /usr/lib/libc.so.6
@@ -269,23 +262,27 @@ mod tests {
           folders: /var/lib/dpkg/status.d
           deb python3.13-minimal: /usr/bin/python3.13
           deb python3.13-minimal: /var/lib/dpkg/status.d/python3.13-minimal.md5sums
+        files of lath
+          folders: /etc
+          lath: /etc/passwd
+          lath: /tmp
         torch
           folders: /opt
           folders: /opt/app
           folders: /opt/app/lib
           wheel torch: /opt/app/lib/torch.so
-        dependencies
+        pyyaml
           folders: /opt
           folders: /opt/app
           folders: /opt/app/lib
+          folders: /opt/app/lib/pyyaml-1.dist-info
+          wheel pyyaml: /opt/app/lib/pyyaml-1.dist-info/INSTALLER
+          wheel pyyaml: /opt/app/lib/pyyaml-1.dist-info/METADATA
           wheel pyyaml: /opt/app/lib/yaml.py
-        program
-          folders: /etc
+        tool
           folders: /opt
           folders: /opt/app
           folders: /opt/app/bin
-          lath: /etc/passwd
-          lath: /tmp
           wheel tool: /opt/app/bin/tool
         copied files
           folders: /data
@@ -304,7 +301,7 @@ mod tests {
             let node = Node { kept: Some(Kept::ApplicationBytecode), ..node };
             tree.insert(ImagePath::parse(path).unwrap(), node);
         }
-        insta::assert_snapshot!(listing(&group(&tree, &["tool"])), @r"
+        insta::assert_snapshot!(listing(&group(&tree, &["tool"], layers())), @"
         imports of the application
           folders: /opt
           folders: /opt/app
@@ -320,17 +317,18 @@ mod tests {
     }
 
     #[test]
-    fn the_budget_goes_to_the_biggest() {
-        let names = ["a", "b", "c", "d", "e", "f", "g"];
-        let paths: Vec<String> = names.iter().map(|name| format!("/opt/app/{name}")).collect();
-        let files: Vec<(&str, Origin, u64)> = (0u64..)
-            .zip(names.iter().zip(&paths))
-            .map(|(index, (name, path))| (path.as_str(), wheel(name), BIG_BYTES + index))
-            .collect();
-        let tree = tree(&files);
-        let groups = group(&tree, &[]);
-        let titles: Vec<&str> = groups.iter().map(|group| group.title.as_str()).collect();
-        assert_eq!(titles, ["c", "d", "e", "f", "g", "dependencies"]);
+    fn the_files_of_a_neighbour_are_in_the_same_layer_each_origin_as_a_share_of_its_own() {
+        let tree =
+            tree(&[("/opt/b.py", wheel("b"), 1), ("/opt/a.py", wheel("a"), 1), ("/opt/c.py", wheel("c"), 9 << 20)]);
+        insta::assert_snapshot!(listing(&group(&tree, &[], layers())), @r"
+        c
+          folders: /opt
+          wheel c: /opt/c.py
+        a and b
+          folders: /opt
+          wheel a: /opt/a.py
+          wheel b: /opt/b.py
+        ");
     }
 
     #[test]

@@ -5,8 +5,11 @@
 //! segment depends on its contents, and a layer's digests are cached by its segments.
 
 mod group;
+mod layering;
 mod segment;
+mod table;
 
+use std::collections::BTreeMap;
 use std::io;
 
 use fs_err as fs;
@@ -50,12 +53,12 @@ pub(crate) fn pack(
     request: PackRequest,
     store: &Store,
 ) -> Result<Vec<Layer>, PackError> {
-    group(tree, requested).par_iter().map(|group| layer(group, request, store)).collect()
+    group(tree, requested, request.layers).par_iter().map(|group| layer(group, request, store)).collect()
 }
 
 /// Compresses the files of `tree` into the store. A later [`pack`] of a tree with the same files uses the results.
 pub(crate) fn compress(tree: &Tree, requested: &[&str], request: PackRequest, store: &Store) -> Result<(), PackError> {
-    let groups = group(tree, requested);
+    let groups = group(tree, requested, request.layers);
     let pieces: Vec<Piece<'_>> = groups
         .iter()
         .flat_map(|group| &group.shares)
@@ -74,14 +77,19 @@ fn layer(group: &Group<'_>, request: PackRequest, store: &Store) -> Result<Layer
     let mut segments = segments?;
     segments.push(segment::end(request, store)?);
     let key = Digest::of_fields(segments.iter().map(|segment| segment.as_bytes().as_slice()));
-    let media_type = match request.compression {
-        Compression::Gzip(_) => oci::LAYER_GZIP,
-        Compression::Zstd(_) => oci::LAYER_ZSTD,
-    };
-    if let Some(noted) = store.entry::<Layer>(Bucket::Layers, &key) {
-        return Ok(Layer { title: title.clone(), files_bytes, ..noted });
+    if let Some(kept) = store.entry::<Layer>(Bucket::Layers, &key)
+        && kept.contents.segments().iter().all(|segment| store.has_segment(segment))
+    {
+        return Ok(Layer { title: title.clone(), files_bytes, ..kept });
     }
     let failed = |source| PackError::Layer { title: title.clone(), source };
+    let mut annotations = BTreeMap::new();
+    if let Compression::ZstdChunked(level) = request.compression {
+        let finished = table::table(&pieces, &segments, request.epoch_secs, level, store).map_err(failed)?;
+        segments.push(table::keep(&key, &finished.frames, store)?);
+        annotations = finished.annotations;
+    }
+    let media_type = if request.compression.is_zstd() { oci::LAYER_ZSTD } else { oci::LAYER_GZIP };
     let (blob, tar) = rayon::join(|| blob_digest(&segments, store), || diff_id(&segments, request.compression, store));
     let ((digest, size_bytes), (diff_id, tar_bytes)) = (blob.map_err(failed)?, tar.map_err(failed)?);
     let layer = Layer {
@@ -93,6 +101,7 @@ fn layer(group: &Group<'_>, request: PackRequest, store: &Store) -> Result<Layer
         tar_bytes,
         files_bytes,
         contents: LayerContents::Segments(segments),
+        annotations,
     };
     store.write_entry(Bucket::Layers, &key, &layer)?;
     Ok(layer)
@@ -115,7 +124,9 @@ fn diff_id(segments: &[Digest], compression: Compression, store: &Store) -> io::
         let file = io::BufReader::with_capacity(64 << 10, fs::File::open(store.segment_path(segment))?);
         match compression {
             Compression::Gzip(_) => io::copy(&mut flate2::bufread::MultiGzDecoder::new(file), &mut writer)?,
-            Compression::Zstd(_) => io::copy(&mut zstd::Decoder::with_buffer(file)?, &mut writer)?,
+            Compression::Zstd(_) | Compression::ZstdChunked(_) => {
+                io::copy(&mut zstd::Decoder::with_buffer(file)?, &mut writer)?
+            }
         };
     }
     let (_, digest, tar_bytes) = writer.finish();

@@ -4,17 +4,18 @@
 
 use std::io::{self, Read, Write};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::PackError;
 use super::group::{Entry, Share};
 use crate::formats::tarball;
+use crate::formats::zstd_chunked::Crc64;
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
 use crate::model::request::{Compression, PackRequest};
 use crate::model::tree::Kind;
 use crate::model::zeros::is_zero;
-use crate::outside::store::{Form, Store};
+use crate::outside::store::{Bucket, Form, Store};
 
 /// How much tar is compressed at once. One thread holds about this much in memory.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -25,7 +26,16 @@ const PIECE_BYTES: u64 = 4 << 20;
 /// Consecutive paths of one share.
 pub(super) struct Piece<'a> {
     origin: &'a str,
-    entries: &'a [Entry<'a>],
+    pub(super) entries: &'a [Entry<'a>],
+}
+
+/// The place of a file's contents in a segment, if they can be fetched alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Frames {
+    pub(super) offset: u64,
+    pub(super) end_offset: u64,
+    /// The checksum of the contents.
+    pub(super) crc64: u64,
 }
 
 /// The key of a segment: everything that its bytes depend on.
@@ -77,26 +87,92 @@ pub(super) fn segment<'a>(piece: &Piece<'a>, request: PackRequest, store: &Store
         epoch_secs: request.epoch_secs,
         entries: piece.entries.iter().map(key).collect(),
     });
-    if store.has_segment(&key) {
+    if store.has_segment(&key) && (!is_chunked(request) || frames(&key, store).is_some()) {
         return Ok(key);
     }
     let failed = |source| PackError::Segment { origin: piece.origin.to_owned(), source };
     store.write_segment(&key, |file| {
         let mut packer = Packer::new(request.compression, file);
-        for Entry { path, node, link } in piece.entries {
-            if let Some(first) = link {
-                tarball::write_hard_link(&mut packer, path, node, first, request.epoch_secs).map_err(failed)?;
-                continue;
-            }
-            let mut contents: Box<dyn Read> = match &node.kind {
-                Kind::File { digest, .. } => store.reader(digest)?,
-                Kind::Directory | Kind::Link { .. } => Box::new(io::empty()),
-            };
-            tarball::write_node(&mut packer, path, node, request.epoch_secs, &mut contents).map_err(failed)?;
+        let mut frames = Vec::new();
+        for entry in piece.entries {
+            frames.extend(write(entry, request.epoch_secs, store, &mut packer, &failed)?);
+        }
+        if is_chunked(request) {
+            store.write_entry(Bucket::Frames, &key, &frames)?;
         }
         packer.finish().map(drop).map_err(failed)
     })?;
     Ok(key)
+}
+
+/// Writes a path to `packer`. Returns the place of its contents, if there are any.
+fn write(
+    Entry { path, node, link }: &Entry<'_>,
+    epoch_secs: u64,
+    store: &Store,
+    packer: &mut Packer<&mut std::fs::File>,
+    failed: &impl Fn(io::Error) -> PackError,
+) -> Result<Option<Frames>, PackError> {
+    if let Some(first) = link {
+        tarball::write_hard_link(packer, path, node, first, epoch_secs).map_err(failed)?;
+        return Ok(None);
+    }
+    tarball::write_header(packer, path, node, epoch_secs).map_err(failed)?;
+    let Kind::File { digest, size_bytes } = &node.kind else { return Ok(None) };
+    if *size_bytes == 0 {
+        return Ok(None);
+    }
+    let mut contents = store.reader(digest)?;
+    write_contents(packer, path, *size_bytes, &mut contents).map(Some).map_err(failed)
+}
+
+fn write_contents(
+    packer: &mut Packer<&mut std::fs::File>,
+    path: &ImagePath,
+    size_bytes: u64,
+    contents: &mut dyn Read,
+) -> io::Result<Frames> {
+    if !matches!(packer.compression, Compression::ZstdChunked(_)) {
+        tarball::write_bytes(packer, path.relative(), size_bytes, contents)?;
+        tarball::pad(packer, size_bytes)?;
+        return Ok(Frames { offset: 0, end_offset: 0, crc64: 0 });
+    }
+    packer.pack_chunk()?;
+    let offset = packer.packed_bytes;
+    let mut summed = Summed { inner: &mut *packer, crc64: Crc64::new() };
+    tarball::write_bytes(&mut summed, path.relative(), size_bytes, contents)?;
+    let crc64 = summed.crc64.value();
+    packer.pack_chunk()?;
+    let end_offset = packer.packed_bytes;
+    tarball::pad(packer, size_bytes)?;
+    Ok(Frames { offset, end_offset, crc64 })
+}
+
+fn is_chunked(request: PackRequest) -> bool {
+    matches!(request.compression, Compression::ZstdChunked(_))
+}
+
+/// Returns the places of the files in a segment that have contents, in their order.
+pub(super) fn frames(segment: &Digest, store: &Store) -> Option<Vec<Frames>> {
+    store.entry(Bucket::Frames, segment)
+}
+
+/// Computes the checksum of the bytes that it passes on.
+struct Summed<W> {
+    inner: W,
+    crc64: Crc64,
+}
+
+impl<W: Write> Write for Summed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.inner.write(bytes)?;
+        self.crc64.update(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 /// Returns the segment that ends every layer.
@@ -119,12 +195,16 @@ struct Packer<W> {
     chunk: Vec<u8>,
     /// A whole chunk of zeros, once one was compressed: sparse files have many.
     zeros: Option<Vec<u8>>,
+    /// Kept, because a new one for each small file would be slow.
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+    /// The bytes that were passed on.
+    packed_bytes: u64,
     inner: W,
 }
 
 impl<W: Write> Packer<W> {
     fn new(compression: Compression, inner: W) -> Self {
-        Self { compression, chunk: Vec::new(), zeros: None, inner }
+        Self { compression, chunk: Vec::new(), zeros: None, zstd: None, packed_bytes: 0, inner }
     }
 
     fn finish(mut self) -> io::Result<W> {
@@ -137,33 +217,44 @@ impl<W: Write> Packer<W> {
             return Ok(());
         }
         let is_zeros = self.chunk.len() == CHUNK_BYTES && is_zero(&self.chunk);
-        match &self.zeros {
-            Some(packed) if is_zeros => self.inner.write_all(packed)?,
-            _ => {
-                let packed = pack(&self.chunk, self.compression)?;
-                self.inner.write_all(&packed)?;
-                if is_zeros {
-                    self.zeros = Some(packed);
-                }
+        let packed = match self.zeros.take() {
+            Some(packed) if is_zeros => packed,
+            other => {
+                self.zeros = other;
+                self.compress()?
             }
+        };
+        self.inner.write_all(&packed)?;
+        self.packed_bytes += packed.len() as u64;
+        if is_zeros {
+            self.zeros = Some(packed);
         }
         self.chunk.clear();
         Ok(())
     }
+
+    /// Returns the compressed chunk.
+    fn compress(&mut self) -> io::Result<Vec<u8>> {
+        match self.compression {
+            Compression::Gzip(level) => gzip(&self.chunk, level),
+            Compression::Zstd(level) | Compression::ZstdChunked(level) => {
+                let zstd = match self.zstd.take() {
+                    Some(zstd) => zstd,
+                    None => zstd::bulk::Compressor::new(level.into())?,
+                };
+                self.zstd.insert(zstd).compress(&self.chunk)
+            }
+        }
+    }
 }
 
-fn pack(chunk: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
-    match compression {
-        Compression::Gzip(level) => {
-            let level = libdeflater::CompressionLvl::new(level.into()).unwrap_or_default();
-            let mut compressor = libdeflater::Compressor::new(level);
-            let mut member = vec![0; compressor.gzip_compress_bound(chunk.len())];
-            let length = compressor.gzip_compress(chunk, &mut member).map_err(io::Error::other)?;
-            member.truncate(length);
-            Ok(member)
-        }
-        Compression::Zstd(level) => zstd::bulk::compress(chunk, level.into()),
-    }
+fn gzip(chunk: &[u8], level: u8) -> io::Result<Vec<u8>> {
+    let level = libdeflater::CompressionLvl::new(level.into()).unwrap_or_default();
+    let mut compressor = libdeflater::Compressor::new(level);
+    let mut member = vec![0; compressor.gzip_compress_bound(chunk.len())];
+    let length = compressor.gzip_compress(chunk, &mut member).map_err(io::Error::other)?;
+    member.truncate(length);
+    Ok(member)
 }
 
 impl<W: Write> Write for Packer<W> {
@@ -209,7 +300,7 @@ mod tests {
     #[test]
     fn what_is_packed_in_several_chunks_is_unpacked_as_one_stream() {
         let bytes: Vec<u8> = (0..CHUNK_BYTES + 1000).map(|index| (index % 251) as u8).collect();
-        for compression in [Compression::Gzip(1), Compression::Zstd(1)] {
+        for compression in [Compression::Gzip(1), Compression::Zstd(1), Compression::ZstdChunked(1)] {
             let mut packer = Packer::new(compression, Vec::new());
             packer.write_all(&bytes).unwrap();
             let packed = packer.finish().unwrap();
@@ -218,7 +309,7 @@ mod tests {
                 Compression::Gzip(_) => {
                     flate2::read::MultiGzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked).unwrap()
                 }
-                Compression::Zstd(_) => {
+                Compression::Zstd(_) | Compression::ZstdChunked(_) => {
                     zstd::Decoder::new(packed.as_slice()).unwrap().read_to_end(&mut unpacked).unwrap()
                 }
             };

@@ -54,7 +54,7 @@ fn descriptor(layer: &Layer) -> Descriptor {
     // The layers of a base image have no title.
     let title = (layer.contents != LayerContents::Blob).then(|| (oci::TITLE.to_owned(), layer.title.clone()));
     Descriptor {
-        annotations: title.into_iter().collect(),
+        annotations: layer.annotations.clone().into_iter().chain(title).collect(),
         digest: layer.digest.0.prefixed(),
         media_type: on_base::media_type(layer).to_owned(),
         size: layer.size_bytes,
@@ -212,6 +212,7 @@ mod tests {
             tar_bytes: 2048,
             files_bytes: 1000,
             contents: LayerContents::Segments(Vec::new()),
+            annotations: BTreeMap::new(),
         }
     }
 

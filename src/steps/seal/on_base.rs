@@ -96,6 +96,7 @@ mod tests {
             tar_bytes: 0,
             files_bytes: 0,
             contents,
+            annotations: BTreeMap::new(),
         }
     }
 
