@@ -7,6 +7,7 @@ pub(crate) mod elf;
 pub(crate) mod ldcache;
 pub(crate) mod mentions;
 pub(crate) mod metadata;
+pub(crate) mod names_in_binary;
 pub(crate) mod oci;
 pub(crate) mod pins;
 pub(crate) mod procfile;

@@ -29,6 +29,7 @@ pub(crate) mod part;
 pub(crate) mod platform;
 pub(crate) mod project;
 pub(crate) mod python_file;
+pub(crate) mod reach;
 pub(crate) mod reason;
 pub(crate) mod receipt;
 pub(crate) mod request;

@@ -198,7 +198,7 @@ fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> 
     let requested = lock.requested();
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
     let launch = launch(&programs, &request.to_launch())?;
-    let slim = trim(&assembly, &lock, request.python.version, &request.trim, &world.store)?;
+    let slim = trim(&assembly, &lock, &request.to_trim(&launch.started), &world.store)?;
     let compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
     let workshop = workshop(lock.platform, request, world)?;
     let bench = Workbench { workshop: workshop.as_ref(), stage };
