@@ -196,7 +196,7 @@ mod tests {
             ("import_module('a.b')", None),
             ("other(name)", None),
         ] {
-            let found = file(&format!("x = {call}")).computed.into_iter().next();
+            let found = file(&format!("import x; y = {call}")).computed.into_iter().next();
             assert_eq!(found, expected, "{call}");
         }
     }
