@@ -8,6 +8,7 @@ pub(crate) mod builds;
 pub(crate) mod maintainer;
 pub(crate) mod packages;
 pub(crate) mod programs;
+pub(crate) mod reach;
 pub(crate) mod registries;
 pub(crate) mod releases;
 pub(crate) mod sonames;

@@ -230,6 +230,9 @@ pub(super) struct Size {
     /// Paths of the image that trimming must keep, such as `/usr/share/doc/**`
     #[arg(long, value_name = "GLOB")]
     keep: Vec<String>,
+    /// A module or package that `--trim reach` must keep, such as `json.tool`
+    #[arg(long, value_name = "MODULE")]
+    keep_module: Vec<String>,
     /// Add `/bin/sh` and its tools
     #[arg(long)]
     shell: bool,
@@ -237,7 +240,13 @@ pub(super) struct Size {
 
 impl Typed for Size {
     fn typed(&self) -> Settings {
-        Settings { trim: self.trim, keep: list(&self.keep), shell: flag(self.shell), ..Settings::default() }
+        Settings {
+            trim: self.trim,
+            keep: list(&self.keep),
+            keep_module: list(&self.keep_module),
+            shell: flag(self.shell),
+            ..Settings::default()
+        }
     }
 }
 

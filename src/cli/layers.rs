@@ -162,6 +162,7 @@ layer! {
 
         trim: TrimLevel,
         keep: Vec<String>,
+        keep_module: Vec<String>,
         bytecode: Bytecode,
         shell: bool,
 

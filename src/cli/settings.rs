@@ -78,7 +78,11 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         release: base,
         base_image,
         platforms: platforms(settings)?,
-        trim: TrimRequest { level: settings.trim.unwrap_or(defaults::TRIM), keep: keep(settings)? },
+        trim: TrimRequest {
+            level: settings.trim.unwrap_or(defaults::TRIM),
+            keep: keep(settings)?,
+            keep_modules: all(&settings.keep_module),
+        },
         bytecode: settings.bytecode.unwrap_or(defaults::BYTECODE),
         user_base: parsed(settings.user_base.as_deref().unwrap_or(defaults::USER_BASE))?,
         runtime,

@@ -8,6 +8,7 @@ pub(crate) mod layer;
 pub(crate) mod ldcache;
 pub(crate) mod mentions;
 pub(crate) mod metadata;
+pub(crate) mod names_in_binary;
 pub(crate) mod oci;
 pub(crate) mod pins;
 pub(crate) mod procfile;

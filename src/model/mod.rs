@@ -34,6 +34,7 @@ pub(crate) mod platform;
 pub(crate) mod project;
 pub(crate) mod python_file;
 pub(crate) mod python_home;
+pub(crate) mod reach;
 pub(crate) mod reason;
 pub(crate) mod receipt;
 pub(crate) mod request;

@@ -20,4 +20,6 @@ pub(crate) enum Prereleases {
 pub(crate) enum TrimLevel {
     None,
     Standard,
+    /// Also modules that no program of the image can import.
+    Reach,
 }

@@ -22,6 +22,28 @@ pub(crate) struct PythonFile {
     /// The names in `__all__`. If the file is a package, `from package import *` imports the modules among them.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) exports: BTreeSet<String>,
+    /// The imports whose names the file computes.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) computed: BTreeSet<Computed>,
+    /// Texts in the file that may be names of modules, of groups of entry points, or of Python files. Texts without a dot
+    /// are only here if the file finds modules by name.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) texts: BTreeSet<String>,
+    /// Whether it runs Python code that it gets from elsewhere: files, or the input of a user.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) runs_code: bool,
+}
+
+/// An import whose name is not a literal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Computed {
+    /// Of a module in the package that contains the file.
+    Own,
+    /// Of a module whose name begins with these characters.
+    Below(String),
+    /// Of any module.
+    Any,
 }
 
 /// An import statement, or a call that imports a module by its literal name.

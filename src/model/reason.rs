@@ -197,6 +197,10 @@ pub(crate) enum Removed {
     ForeignSeeds,
     EmptiedDirectories,
     Symbols,
+    UnreachedModules,
+    TestSuites,
+    TypeStubs,
+    ExtensionSources,
 }
 
 impl Removed {
@@ -228,6 +232,10 @@ impl Removed {
             Self::ForeignSeeds => "foreign-seeds",
             Self::EmptiedDirectories => "emptied-directories",
             Self::Symbols => "symbols",
+            Self::UnreachedModules => "unreached-modules",
+            Self::TestSuites => "test-suites",
+            Self::TypeStubs => "type-stubs",
+            Self::ExtensionSources => "extension-sources",
         }
     }
 
@@ -259,6 +267,10 @@ impl Removed {
             Self::ForeignSeeds => "virtualenv's wheels for Pythons that the image does not have",
             Self::EmptiedDirectories => "directories that trim has emptied",
             Self::Symbols => "symbols and debug information",
+            Self::UnreachedModules => "modules that no program of the image can import",
+            Self::TestSuites => "tests of distributions",
+            Self::TypeStubs => "type stubs",
+            Self::ExtensionSources => "sources and headers of extension modules",
         }
     }
 }
@@ -362,6 +374,10 @@ mod tests {
             (Removed::ForeignSeeds, "foreign-seeds"),
             (Removed::EmptiedDirectories, "emptied-directories"),
             (Removed::Symbols, "symbols"),
+            (Removed::UnreachedModules, "unreached-modules"),
+            (Removed::TestSuites, "test-suites"),
+            (Removed::TypeStubs, "type-stubs"),
+            (Removed::ExtensionSources, "extension-sources"),
         ];
         for (removed, id) in all {
             assert_eq!((removed.id(), tag(&removed).as_str()), (id, id));

@@ -111,6 +111,11 @@ impl Request {
         }
     }
 
+    /// Returns the inputs of trim.
+    pub(crate) fn to_trim<'a>(&'a self, started: &'a Started) -> SlimRequest<'a> {
+        SlimRequest { python: self.python.python(), user_base: &self.user_base, started, options: &self.trim }
+    }
+
     /// Returns the inputs of the bytecode.
     pub(crate) fn to_compile(&self) -> CompileRequest<'_> {
         CompileRequest {
@@ -235,6 +240,16 @@ impl SealRequest<'_> {
         let request = self.base_image?;
         Some(OnBase { image: request.image_of(platform)?, request })
     }
+}
+
+/// The inputs that decide which paths trim removes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SlimRequest<'a> {
+    pub(crate) python: Python<'a>,
+    pub(crate) user_base: &'a UserBase,
+    /// The parts of the image that its command names.
+    pub(crate) started: &'a Started,
+    pub(crate) options: &'a TrimRequest,
 }
 
 /// The inputs that decide which modules are compiled.
@@ -383,6 +398,9 @@ pub(crate) struct TrimRequest {
     pub(crate) level: TrimLevel,
     /// Globs of image paths that trim must keep.
     pub(crate) keep: Vec<String>,
+    /// Modules and packages that trim must keep, with everything that they import.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) keep_modules: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -639,7 +657,7 @@ impl Request {
             },
             base_image: None,
             platforms: NonEmpty::of(Platform { architecture: Architecture::Amd64 }),
-            trim: TrimRequest { level: TrimLevel::Standard, keep: Vec::new() },
+            trim: TrimRequest { level: TrimLevel::Standard, keep: Vec::new(), keep_modules: Vec::new() },
             bytecode: Bytecode::None,
             user_base: UserBase::example(),
             runtime: RuntimeRequest {

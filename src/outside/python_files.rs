@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use crate::formats::names_in_binary::NameSearch;
 use crate::formats::python_imports;
 use crate::model::digest::Digest;
 use crate::model::facts::TreeFacts;
 use crate::model::image_path::ImagePath;
 use crate::model::python_file::PythonFile;
+use crate::model::reach::{ModuleSource, Names};
 use crate::model::start_up::PythonSource;
 use crate::model::tree::Tree;
 use crate::outside::store::{Bucket, Store, StoreError};
@@ -92,6 +94,22 @@ impl PythonSource for PythonFiles<'_> {
         let places: Vec<Option<Place>> = paths.iter().map(|path| self.place(path)).collect();
         self.parse(&places.iter().flatten().copied().collect::<Vec<_>>())?;
         Ok(places.into_iter().map(|place| self.get(&place?)?.clone()).collect())
+    }
+}
+
+impl ModuleSource for PythonFiles<'_> {
+    type Error = StoreError;
+
+    fn read_python(&mut self, paths: &[&ImagePath]) -> Result<Vec<Option<PythonFile>>, StoreError> {
+        self.read(paths)
+    }
+
+    fn read_binary(&mut self, paths: &[&ImagePath], names: &Names) -> Result<Vec<BTreeSet<String>>, StoreError> {
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let search = NameSearch::new(names);
+        paths.par_iter().map(|path| Ok(search.names_in(&self.contents(path)?))).collect()
     }
 }
 

@@ -210,7 +210,7 @@ fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> 
     let requested = lock.requested();
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
     let launch = launch(&programs, &request.to_launch(lock.platform))?;
-    let slim = trim(&assembly, &lock, request.python.version, &request.trim, &world.store)?;
+    let slim = trim(&assembly, &lock, &request.to_trim(&launch.started), &world.store)?;
     let mut compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
     let workshop = match bases::workshop(lock.platform, request, world)? {
         OfBase::None => workshop(lock.platform, request, world)?,

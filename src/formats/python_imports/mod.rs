@@ -5,6 +5,7 @@
 //!
 //! Sources: the Python language reference, sections "Import statement" and "Encoding declarations" (PEP 263).
 
+mod dynamic;
 mod text;
 
 use std::borrow::Cow;
@@ -15,6 +16,7 @@ use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_stm
 use ruff_python_ast::{self as ast, CmpOp, ExceptHandler, Expr, Number, Stmt, UnaryOp};
 use ruff_python_parser::parse_module;
 
+use self::dynamic::{Call, meaning, name_in};
 use self::text::{decode, nesting};
 use crate::model::python_file::{Import, ImportedName, PythonFile, When};
 
@@ -35,8 +37,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<PythonFile> {
     if bytes.len() > MAX_BYTES {
         return None;
     }
+    // Without a statement or a text there are no facts.
     let has = |word: &str| memmem::find(bytes, word.as_bytes()).is_some();
-    if !has("import") && !has("__all__") {
+    if !has("import") && !has("\"") && !has("'") {
         return Some(PythonFile::default());
     }
     parse_text(&decode(bytes)?)
@@ -72,7 +75,30 @@ struct Collector {
     when: When,
     is_skipped: bool,
     is_optional: bool,
+    /// Texts without a dot that may be names of modules.
+    words: BTreeSet<String>,
+    /// How many texts contain this program.
+    levels_of_text: u8,
+    /// Whether the file finds modules by name, so that `words` count.
+    finds_modules: bool,
 }
+
+/// Programs in texts of programs in texts are not read.
+const MOST_LEVELS_OF_TEXT: u8 = 2;
+
+/// Names that occur in files that find modules, entry points or programs by their names.
+const FINDING: [&str; 10] = [
+    "__getattr__",
+    "Popen",
+    "attach",
+    "create_subprocess_exec",
+    "entry_points",
+    "executable",
+    "iter_entry_points",
+    "lazy_loader",
+    "subprocess",
+    "which",
+];
 
 impl Collector {
     fn finish(mut self) -> PythonFile {
@@ -81,6 +107,9 @@ impl Collector {
             self.file.imports.iter().flat_map(|import| &import.names).map(ImportedName::here).collect();
         for names in self.file.functions.values_mut().chain([&mut self.file.calls]) {
             names.retain(|name| functions.contains(name) || imported.contains(name.as_str()));
+        }
+        if self.finds_modules || !self.file.computed.is_empty() {
+            self.file.texts.append(&mut self.words);
         }
         self.file
     }
@@ -104,6 +133,7 @@ impl Collector {
 
     fn visit_function(&mut self, function: &ast::StmtFunctionDef, stmt: &Stmt) {
         function.decorator_list.iter().for_each(|decorator| self.add_run(&decorator.expression));
+        self.finds_modules |= function.name.as_str() == "__getattr__";
         let before = (self.function.clone(), self.when.clone());
         if self.depth == 1 {
             let name = function.name.to_string();
@@ -159,20 +189,50 @@ impl Collector {
         }
     }
 
-    /// Adds a call such as `import_module("name")`, if the name is a literal.
+    /// Adds a call such as `import_module("name")`.
     fn add_call(&mut self, call: &ast::ExprCall) {
-        let function = match &*call.func {
-            Expr::Name(name) => name.id.as_str(),
-            Expr::Attribute(attribute) => attribute.attr.as_str(),
-            _ => return,
-        };
-        if !matches!(function, "import_module" | "__import__") {
-            return;
+        match meaning(call) {
+            Call::Import(name) => {
+                let module = name.trim_start_matches('.');
+                let level = u32::try_from(name.len() - module.len()).unwrap_or(u32::MAX);
+                self.add(Import { level, module: module.to_owned(), is_call: true, ..Import::default() });
+            }
+            Call::Computed(computed) => {
+                self.file.computed.insert(computed);
+            }
+            Call::RunsCode => self.file.runs_code = true,
+            Call::Other => {}
         }
-        let Some(name) = call.arguments.args.first().and_then(literal) else { return };
-        let module = name.trim_start_matches('.');
-        let level = u32::try_from(name.len() - module.len()).unwrap_or(u32::MAX);
-        self.add(Import { level, module: module.to_owned(), is_call: true, ..Import::default() });
+    }
+
+    /// Adds the imports of a program in a text. Most texts with such a word are no programs.
+    fn add_program(&mut self, text: &str) {
+        let Ok(parsed) = parse_module(text) else { return };
+        let mut inner = Collector { levels_of_text: self.levels_of_text + 1, ..Self::default() };
+        inner.visit_body(parsed.suite());
+        let file = inner.finish();
+        let later = |import| Import { when: When::Later, ..import };
+        self.file.imports.extend(file.imports.into_iter().map(later));
+        self.file.texts.extend(file.texts);
+    }
+
+    /// Adds a text that may name a module.
+    fn add_text(&mut self, text: &str) {
+        // A program that the file writes, or runs with `-c`.
+        if text.contains("import ") && self.levels_of_text < MOST_LEVELS_OF_TEXT {
+            self.add_program(text);
+        }
+        // An option of Python, before the name of a module.
+        self.finds_modules |= text.starts_with("-m");
+        match name_in(text) {
+            Some((name, true)) => {
+                self.file.texts.insert(name.to_owned());
+            }
+            Some((name, false)) => {
+                self.words.insert(name.to_owned());
+            }
+            None => {}
+        }
     }
 }
 
@@ -232,7 +292,13 @@ impl<'a> Visitor<'a> for Collector {
                 if let Some(names) = names.filter(|names| !names.contains(name.id.as_str())) {
                     names.insert(name.id.to_string());
                 }
+                self.finds_modules |= FINDING.contains(&name.id.as_str());
             }
+            Expr::Attribute(attribute) => {
+                self.finds_modules |= FINDING.contains(&attribute.attr.as_str());
+                walk_expr(self, expr);
+            }
+            Expr::StringLiteral(text) => self.add_text(text.value.to_str()),
             Expr::Call(call) => {
                 self.add_run(&call.func);
                 self.add_call(call);

@@ -45,9 +45,32 @@ fn entry_points(text: &str) -> Vec<(String, String, String)> {
     console
 }
 
+/// Returns the module of each entry point, with the name of its group.
+pub(crate) fn entry_point_groups(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut group = "";
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            group = name.trim();
+        } else if let Some((_, target)) = line.split_once('=') {
+            let module = target.split([':', '[']).next().unwrap_or_default().trim();
+            found.push((group.to_owned(), module.to_owned()));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_modules_of_all_groups_are_read() {
+        let text = "[console_scripts]\na = m.n:f\n[my.group]\nx = y [extra]\nz= w . v : k\n";
+        let found = entry_point_groups(text);
+        let found: Vec<(&str, &str)> = found.iter().map(|(group, module)| (&**group, &**module)).collect();
+        assert_eq!(found, [("console_scripts", "m.n"), ("my.group", "y"), ("my.group", "w . v")]);
+    }
 
     #[test]
     fn entry_points_are_read_with_extras_dropped() {

@@ -10,6 +10,7 @@ use std::io::{self, Read, Seek};
 use thiserror::Error;
 use zip::ZipArchive;
 
+pub(crate) use self::entry_points::entry_point_groups;
 use self::entry_points::scripts;
 pub(crate) use self::plain::PlainError;
 use self::record::Record;

@@ -88,7 +88,7 @@ impl Bucket {
             Self::IndexPages => "index-pages-1",
             Self::UnpinnedWheels => "unpinned-1",
             Self::Parts => "parts-6",
-            Self::PythonFiles => "python-files-2",
+            Self::PythonFiles => "python-files-5",
             Self::CopiedFacts => "copied-facts-1",
             Self::BaseLayers => "base-layers-1",
             Self::BaseImages => "base-images-1",

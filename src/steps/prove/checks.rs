@@ -19,26 +19,40 @@ const ASKED_SECS: u64 = 120;
 const BATCH: usize = 24;
 
 /// The check for every image's Python. It runs with a cleared environment and without the user base.
-const PYTHON: &str = "import ssl, sqlite3, zoneinfo, decimal, ctypes, sys
-assert ssl.create_default_context().cert_store_stats()['x509'] > 0, 'no certificates'
-assert sys.getfilesystemencoding() == 'utf-8', sys.getfilesystemencoding()
-zoneinfo.ZoneInfo('Europe/Berlin')
-";
+/// Each of these modules is checked if the image has it. The lines after an import use the module.
+const PYTHON: [(&str, &str); 5] = [
+    ("ssl", "assert ssl.create_default_context().cert_store_stats()['x509'] > 0, 'no certificates'\n"),
+    ("sqlite3", ""),
+    ("zoneinfo", "zoneinfo.ZoneInfo('Europe/Berlin')\n"),
+    ("decimal", ""),
+    ("ctypes", ""),
+];
 
 /// Imports modules, and entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may
 /// be a module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. An error
 /// lists the libraries that `ctypes` did not find before it, because most messages do not name them exactly. Their own output is discarded, and a thread that they leave running does not delay the end.
 const DRIVER: &str = r#"
-import ctypes.util, operator, os, sys
+import importlib.util, operator, os, sys
+try:
+    import ctypes.util
+except ImportError:
+    ctypes = None
 items, sys.argv[1:] = sys.argv[1:], []
 sys.path[:1] = [] if sys.path[:1] == [""] else sys.path[:1]
-missed, find = [], ctypes.util.find_library
+missed, find = [], ctypes and ctypes.util.find_library
 def find_library(name):
     found = find(name)
     if not found:
         missed.append(str(name))
     return found
-ctypes.util.find_library = find_library
+if ctypes:
+    ctypes.util.find_library = find_library
+def load(path):
+    if ctypes:
+        ctypes.CDLL(path)
+    else:
+        name = os.path.basename(path).partition(".")[0]
+        importlib.util.module_from_spec(importlib.util.spec_from_file_location(name, path))
 out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
 null = os.open(os.devnull, os.O_WRONLY)
 os.dup2(null, 1)
@@ -47,7 +61,7 @@ for number, item in enumerate(items):
     said = ""
     try:
         if item.startswith("/"):
-            ctypes.CDLL(item)
+            load(item)
         else:
             module, _, attribute = item.partition(":")
             imported = __import__(module, fromlist=[attribute.partition(".")[0]] if attribute else [])
@@ -237,7 +251,10 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>
     let stdlib = format!("{}/lib-dynload", request.python.stdlib());
     let lists = [
         // Scripts import most of the promised modules, so both share their processes.
-        (Scope::Image, [entry_points(assembly), promised_modules(assembly, &site)].concat()),
+        (
+            Scope::Image,
+            [entry_points(tree, assembly, &request.user_base.bin()), promised_modules(assembly, &site)].concat(),
+        ),
         // An application may change a process so much that other imports fail in it.
         (Scope::Image, named.items),
         (Scope::Image, extension_modules(tree, &site)),
@@ -254,7 +271,7 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>
     }
     tasks.push(Task::Command(Command {
         name: "python".to_owned(),
-        attempts: vec![run(Scope::Base, PYTHON)],
+        attempts: vec![run(Scope::Base, &python_check(tree, &request.python.stdlib()))],
         circumstances: Circumstances { is_cleared: true, ..Circumstances::within(DEFAULT_SECS) },
         // The Python of a base image may lack parts, such as certificates, on purpose.
         must: request.python.home.is_of_release(),
@@ -285,13 +302,25 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>
     tasks
 }
 
-/// Returns the entry points of every distribution's console scripts.
-fn entry_points(assembly: &Assembly) -> Vec<Item> {
+/// Returns the program that checks Python itself.
+fn python_check(tree: &Tree, stdlib: &str) -> String {
+    let is_there =
+        |name: &str| ["/__init__.py", ".py"].iter().any(|end| tree.find(&format!("{stdlib}/{name}{end}")).is_some());
+    let there: Vec<&(&str, &str)> = PYTHON.iter().filter(|(name, _)| is_there(name)).collect();
+    let names: String = there.iter().map(|(name, _)| format!("{name}, ")).collect();
+    let lines: String = there.iter().map(|(_, lines)| *lines).collect();
+    let encoding = "assert sys.getfilesystemencoding() == 'utf-8', sys.getfilesystemencoding()\n";
+    format!("import {names}sys\n{encoding}{lines}")
+}
+
+/// Returns the entry points of the console scripts in the tree.
+fn entry_points(tree: &Tree, assembly: &Assembly, bin: &str) -> Vec<Item> {
     let target = |script: &InstalledScript| {
         let argument = format!("{}:{}", script.module.as_ref()?, script.attribute.as_ref()?);
         Some(Item { kind: ItemKind::ScriptImports, name: script.name.clone(), argument })
     };
-    assembly.scripts.iter().filter_map(target).collect()
+    let is_there = |script: &&InstalledScript| tree.find(&format!("{bin}/{}", script.name)).is_some();
+    assembly.scripts.iter().filter(is_there).filter_map(target).collect()
 }
 
 /// Returns the modules that the requested distributions promise. The untrimmed tree determines them.
@@ -324,7 +353,7 @@ mod tests {
     use crate::model::tree::{Node, Origin};
 
     #[test]
-    fn every_distributions_scripts_are_imported_and_only_those_with_an_entry_point() {
+    fn every_script_of_the_tree_with_an_entry_point_is_imported() {
         let script = |name: &str, module: Option<&str>| InstalledScript {
             name: name.to_owned(),
             distribution: "d".to_owned(),
@@ -332,11 +361,19 @@ mod tests {
             attribute: module.map(|_| "main".to_owned()),
             is_requested: false,
         };
-        let scripts = vec![script("one", Some("d.cli")), script("two.sh", None)];
+        let scripts = vec![script("one", Some("d.cli")), script("two.sh", None), script("gone", Some("d.gone"))];
+        let mut tree = Tree::default();
+        for name in ["one", "two.sh"] {
+            let path = ImagePath::parse(&format!("/opt/app/bin/{name}")).unwrap();
+            tree.insert(path, Node::file(Digest::of(b""), 0, 0o755, Origin::Lath));
+        }
         let assembly = Assembly { scripts, ..Assembly::default() };
         let item =
             |kind, name: &str, argument: &str| Item { kind, name: name.to_owned(), argument: argument.to_owned() };
-        assert_eq!(entry_points(&assembly), [item(ItemKind::ScriptImports, "one", "d.cli:main")]);
+        assert_eq!(
+            entry_points(&tree, &assembly, "/opt/app/bin"),
+            [item(ItemKind::ScriptImports, "one", "d.cli:main")]
+        );
     }
 
     #[test]

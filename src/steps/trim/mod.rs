@@ -1,5 +1,5 @@
-//! Tree -> smaller tree: the level `standard`. It never removes Python files of a distribution, or data that a program
-//! in this image could read.
+//! Tree -> smaller tree. The level `standard` never removes Python files of a distribution, or data that a program in
+//! this image could read. The level `reach` also removes modules that no program of the image can import.
 //!
 //! Rules propose changes, and `carry_out` makes them, stage after stage. Each removed path has the reason of its rule,
 //! and each kept path has the reason why it is kept. The user sees both.
@@ -7,6 +7,7 @@
 mod carry_out;
 mod held;
 mod plan;
+mod reach;
 mod rules;
 mod scene;
 
@@ -15,8 +16,7 @@ use self::rules::STAGES;
 use self::scene::{Inputs, Scene};
 use crate::model::assembly::Assembly;
 use crate::model::lock::PlatformLock;
-use crate::model::platform::PythonVersion;
-use crate::model::request::{TrimLevel, TrimRequest};
+use crate::model::request::{SlimRequest, TrimLevel};
 use crate::model::tree::Tree;
 use crate::outside::store::{Store, StoreError};
 
@@ -24,20 +24,24 @@ use crate::outside::store::{Store, StoreError};
 pub(crate) fn trim(
     whole: &Assembly,
     lock: &PlatformLock,
-    python: PythonVersion,
-    request: &TrimRequest,
+    request: &SlimRequest<'_>,
     store: &Store,
 ) -> Result<Tree, StoreError> {
     let mut tree = whole.tree.clone();
-    let inputs = Inputs::new(whole, lock, python, &request.keep, store);
-    if request.level == TrimLevel::Standard {
-        for rules in STAGES {
+    let inputs = Inputs::new(whole, lock, request, store);
+    if request.options.level != TrimLevel::None {
+        for (number, rules) in STAGES.iter().enumerate() {
             let scene = Scene::new(&tree, &inputs);
             let mut plan = Vec::new();
-            for rule in rules {
+            for rule in *rules {
                 plan.extend(rule(&scene)?);
             }
             carry_out(&mut tree, plan, &inputs.held);
+            // Modules that are not reached need no libraries, so they go before these.
+            if number == 0 && request.options.level == TrimLevel::Reach {
+                let plan = reach::unreached(&Scene::new(&tree, &inputs), whole, request)?;
+                carry_out(&mut tree, plan, &inputs.held);
+            }
         }
     }
     explain(&mut tree, lock, &inputs.held);

@@ -12,6 +12,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::lock::PlatformLock;
 use crate::model::platform::{Architecture, PythonVersion};
 use crate::model::reason::{Removed, Why};
+use crate::model::request::SlimRequest;
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::store::Store;
 
@@ -33,8 +34,7 @@ impl<'a> Inputs<'a> {
     pub(super) fn new(
         whole: &'a Assembly,
         lock: &'a PlatformLock,
-        python: PythonVersion,
-        keep: &[String],
+        request: &SlimRequest<'_>,
         store: &'a Store,
     ) -> Self {
         let base = lock.debs.iter().filter(|deb| deb.is_base);
@@ -42,8 +42,8 @@ impl<'a> Inputs<'a> {
         Self {
             facts: &whole.facts,
             lock,
-            python,
-            held: Held::of(&whole.tree, keep),
+            python: request.python.version,
+            held: Held::of(&whole.tree, &request.options.keep),
             store,
             base: base.map(|deb| deb.name.as_str()).collect(),
             aides: aides.map(|deb| deb.name.as_str()).collect(),

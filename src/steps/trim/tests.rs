@@ -9,10 +9,14 @@ use crate::formats::ldcache::{self, Library};
 use crate::formats::mentions::Texts;
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
+use crate::model::launch::Started;
 use crate::model::lock::{LockedDeb, LockedWheel, WheelSource};
-use crate::model::platform::{Architecture, Platform};
+use crate::model::platform::{Architecture, Platform, PythonVersion};
+use crate::model::python_home::{Python, PythonHome};
 use crate::model::reason::{Kept, Removed, Why};
+use crate::model::request::TrimRequest;
 use crate::model::tree::{Kind, Node, Origin};
+use crate::model::user_base::UserBase;
 use crate::outside::facts;
 
 const PYTHON: PythonVersion = PythonVersion { major: 3, minor: 13 };
@@ -98,8 +102,10 @@ impl Given {
     }
 
     fn trim(&self) -> Tree {
-        let request = TrimRequest { level: TrimLevel::Standard, keep: self.keep.clone() };
-        trim(&self.assembly, &self.lock, PYTHON, &request, &self.store).unwrap()
+        let options = TrimRequest { level: TrimLevel::Standard, keep: self.keep.clone(), keep_modules: Vec::new() };
+        let (user_base, started) = (UserBase::example(), Started::default());
+        let request = SlimRequest { python: Python { version: PYTHON, home: &PythonHome::Release }, user_base: &user_base, started: &started, options: &options };
+        trim(&self.assembly, &self.lock, &request, &self.store).unwrap()
     }
 
     /// Returns the removed and the kept paths, without directories and digests.

@@ -1,0 +1,45 @@
+//! The names that `--trim reach` needs: modules of the interpreter, and distributions that run code of their users.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+pub(super) static REACH: LazyLock<Reach> = LazyLock::new(|| super::read(include_str!("reach.toml")));
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reach {
+    pub(super) core: Vec<String>,
+    pub(super) whole: Vec<String>,
+    pub(super) hosts: Vec<String>,
+    pub(super) requested_hosts: Vec<String>,
+    pub(super) stub_readers: Vec<String>,
+    pub(super) cuts: BTreeMap<String, Vec<String>>,
+}
+
+/// Returns the modules of the standard library that every program needs.
+pub(crate) fn core() -> impl Iterator<Item = &'static str> {
+    REACH.core.iter().map(String::as_str)
+}
+
+/// Returns the packages of which all modules are needed as soon as one is.
+pub(crate) fn whole() -> impl Iterator<Item = &'static str> {
+    REACH.whole.iter().map(String::as_str)
+}
+
+/// Returns the modules that each module of the standard library names without a need.
+pub(crate) fn cuts() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
+    REACH.cuts.iter().map(|(module, cuts)| (module.as_str(), cuts.iter().map(String::as_str)))
+}
+
+/// Returns whether a distribution runs code of its users. `is_requested` is true if its own programs are in the image.
+pub(crate) fn is_host(distribution: &str, is_requested: bool) -> bool {
+    let is_in = |list: &[String]| list.iter().any(|host| host == distribution);
+    is_in(&REACH.hosts) || is_requested && is_in(&REACH.requested_hosts)
+}
+
+/// Returns whether a distribution reads type stubs.
+pub(crate) fn reads_stubs(distribution: &str) -> bool {
+    REACH.stub_readers.iter().any(|reader| reader == distribution)
+}

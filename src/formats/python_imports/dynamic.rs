@@ -1,0 +1,234 @@
+//! Imports that are no statements: calls whose names are computed, and texts that may name modules.
+
+use ruff_python_ast::{self as ast, Expr, Operator};
+
+use super::literal;
+use crate::model::python_file::Computed;
+
+/// Functions that import or find the module that their first argument names.
+const BY_NAME: [&str; 10] = [
+    "__import__",
+    "find_loader",
+    "find_spec",
+    "get_loader",
+    "import_module",
+    "import_object",
+    "import_string",
+    "load_module",
+    "locate",
+    "resolve_name",
+];
+/// Functions that list the modules of a package.
+const LISTING: [&str; 2] = ["iter_modules", "walk_packages"];
+/// Functions and classes that run code of others: a file, a module that a user names, or lines that a user types.
+const RUNNING: [&str; 4] = ["InteractiveConsole", "InteractiveInterpreter", "run_module", "run_path"];
+/// Longer texts are no names.
+const MOST_CHARACTERS: usize = 120;
+
+/// The meaning of a call for the imports of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Call<'a> {
+    /// It imports the module with this name.
+    Import(std::borrow::Cow<'a, str>),
+    Computed(Computed),
+    /// It runs code of others.
+    RunsCode,
+    Other,
+}
+
+/// Returns the meaning of a call.
+pub(super) fn meaning(call: &ast::ExprCall) -> Call<'_> {
+    let (function, of) = match &*call.func {
+        Expr::Name(name) => (name.id.as_str(), None),
+        Expr::Attribute(attribute) => (attribute.attr.as_str(), Some(&*attribute.value)),
+        _ => return Call::Other,
+    };
+    if is_interact(function, of)
+        || (RUNNING.contains(&function) && !call.arguments.args.first().is_some_and(is_literal))
+    {
+        return Call::RunsCode;
+    }
+    if function == "exec" && call.arguments.args.first().is_some_and(is_compiled_file) {
+        return Call::RunsCode;
+    }
+    if LISTING.contains(&function) {
+        return Call::Computed(Computed::Own);
+    }
+    if !BY_NAME.contains(&function) {
+        return Call::Other;
+    }
+    let Some(argument) = call.arguments.args.first() else { return Call::Other };
+    match literal(argument) {
+        Some(name) => Call::Import(name),
+        None => Call::Computed(computed(argument, call)),
+    }
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    literal(expr).is_some()
+}
+
+/// `code.interact()`: a method of this name of another object is not it.
+fn is_interact(function: &str, of: Option<&Expr>) -> bool {
+    function == "interact" && matches!(of, Some(Expr::Name(name)) if name.id.as_str() == "code")
+}
+
+/// `exec(compile(text, path, "exec"), names)`: the usual way to run a file. If the name of the file is a literal such as
+/// `<string>`, the file has written the code itself.
+fn is_compiled_file(argument: &Expr) -> bool {
+    let Expr::Call(call) = argument else { return false };
+    let is_compile = matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "compile");
+    is_compile && call.arguments.args.get(1).is_some_and(|path| literal(path).is_none())
+}
+
+/// Returns what is known about a name that is not a literal.
+fn computed(argument: &Expr, call: &ast::ExprCall) -> Computed {
+    let begin = beginning(argument);
+    match begin {
+        Some(begin) if begin.starts_with('.') => Computed::Own,
+        // `import_module("." + name, package=...)`, or a name of the same package.
+        _ if is_own(argument) => Computed::Own,
+        Some(begin) if begin.contains('.') => Computed::Below(begin),
+        // The second argument is the package that a relative name starts in.
+        _ if call.arguments.args.len() > 1 && function_is_relative(call) => Computed::Own,
+        _ => Computed::Any,
+    }
+}
+
+fn function_is_relative(call: &ast::ExprCall) -> bool {
+    let is_import = matches!(&*call.func, Expr::Attribute(attribute) if attribute.attr.as_str() == "import_module")
+        || matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "import_module");
+    is_import && call.arguments.args.get(1).is_some_and(is_name_of_module)
+}
+
+fn is_name_of_module(expr: &Expr) -> bool {
+    matches!(expr, Expr::Name(name) if matches!(name.id.as_str(), "__name__" | "__package__"))
+}
+
+/// Whether the name begins with the name of the file's own module or package: `__name__ + "." + x`, `f"{__name__}.{x}"`.
+fn is_own(expr: &Expr) -> bool {
+    match expr {
+        Expr::BinOp(operation) if operation.op == Operator::Add => is_own(&operation.left),
+        Expr::FString(text) => first_part(text).is_some_and(|part| match part {
+            ast::InterpolatedStringElement::Interpolation(one) => is_name_of_module(&one.expression),
+            ast::InterpolatedStringElement::Literal(_) => false,
+        }),
+        other => is_name_of_module(other),
+    }
+}
+
+/// Returns the literal characters at the beginning of a computed text.
+fn beginning(expr: &Expr) -> Option<String> {
+    let text = match expr {
+        Expr::BinOp(operation) if operation.op == Operator::Add => match literal(&operation.left) {
+            Some(text) => text.into_owned(),
+            None => beginning(&operation.left)?,
+        },
+        // `"package.%s" % name`
+        Expr::BinOp(operation) if operation.op == Operator::Mod => {
+            literal(&operation.left)?.split('%').next()?.to_owned()
+        }
+        // `"package.{}".format(name)`
+        Expr::Call(call) => match &*call.func {
+            Expr::Attribute(attribute) if attribute.attr.as_str() == "format" => {
+                literal(&attribute.value)?.split('{').next()?.to_owned()
+            }
+            _ => return None,
+        },
+        Expr::FString(text) => match first_part(text)? {
+            ast::InterpolatedStringElement::Literal(one) => one.value.to_string(),
+            ast::InterpolatedStringElement::Interpolation(_) => return None,
+        },
+        _ => return None,
+    };
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn first_part(text: &ast::ExprFString) -> Option<&ast::InterpolatedStringElement> {
+    text.value.elements().next()
+}
+
+/// Returns the name in a text of a program, if it may be the name of a module, of a group of entry points or of a Python
+/// file: `a.b`, `a.b:c`, `-ma`, `tool.py`. The second value is whether it has a dot.
+pub(super) fn name_in(text: &str) -> Option<(&str, bool)> {
+    let text = text.strip_prefix("-m").unwrap_or(text).trim();
+    if text.len() > MOST_CHARACTERS {
+        return None;
+    }
+    if text.ends_with(".py") {
+        let file = text.rsplit('/').next()?;
+        return Some((file, true));
+    }
+    let name = text.split(':').next()?;
+    let name = name.trim_matches('.');
+    let is_part = |part: &str| {
+        let mut letters = part.chars();
+        letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+            && letters.all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'))
+    };
+    (!name.is_empty() && name.split('.').all(is_part)).then(|| (name, name.contains('.')))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::formats::python_imports::parse;
+    use crate::model::python_file::{Computed, PythonFile};
+
+    fn file(text: &str) -> PythonFile {
+        parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn names_that_are_computed_are_known_as_far_as_their_beginning() {
+        let below = |text: &str| Some(Computed::Below(text.to_owned()));
+        for (call, expected) in [
+            ("import_module(name)", Some(Computed::Any)),
+            ("import_module('.' + name, __package__)", Some(Computed::Own)),
+            ("import_module(name, __name__)", Some(Computed::Own)),
+            ("importlib.import_module(f'.{name}', package)", Some(Computed::Own)),
+            ("import_module(f'{__name__}.{name}')", Some(Computed::Own)),
+            ("import_module(__name__ + '.' + name)", Some(Computed::Own)),
+            ("__import__('a.b.' + name)", below("a.b.")),
+            ("import_module('a.b_%s' % name)", below("a.b_")),
+            ("import_module('a.{}'.format(name))", below("a.")),
+            ("import_module(f'a.{name}')", below("a.")),
+            ("pkgutil.iter_modules(__path__)", Some(Computed::Own)),
+            ("import_module('a.b')", None),
+            ("other(name)", None),
+        ] {
+            let found = file(&format!("import x; y = {call}")).computed.into_iter().next();
+            assert_eq!(found, expected, "{call}");
+        }
+    }
+
+    #[test]
+    fn calls_that_run_code_of_others_are_found() {
+        for (call, expected) in [
+            ("code.interact()", true),
+            ("child.interact()", false),
+            ("runpy.run_path(path)", true),
+            ("runpy.run_module('pip')", false),
+            ("exec(compile(text, path, 'exec'), names)", true),
+            ("exec(compile(text, '<string>', 'exec'))", false),
+            ("exec(text)", false),
+            ("InteractiveConsole(names).interact()", true),
+        ] {
+            assert_eq!(file(&format!("import x; {call}")).runs_code, expected, "{call}");
+        }
+    }
+
+    #[test]
+    fn texts_with_names_are_kept_and_words_only_if_the_file_finds_modules() {
+        let texts = |text: &str| file(text).texts.into_iter().collect::<Vec<_>>();
+        assert_eq!(texts("x = ['a.b:c', 'word', 'two words', 'dir/tool.py', 'a..b']"), ["a.b", "tool.py"]);
+        assert_eq!(texts("x = [sys.executable, '-mtool', 'word']"), ["tool", "word"]);
+        assert_eq!(texts("def __getattr__(name): return {'word'}"), ["word"]);
+    }
+
+    #[test]
+    fn the_imports_of_a_program_in_a_text_count() {
+        let found = file("x = 'import a; from b import c'\ny = 'please import this'\n");
+        let modules: Vec<&str> = found.imports.iter().map(|import| import.module.as_str()).collect();
+        assert_eq!(modules, ["a", "b"]);
+    }
+}

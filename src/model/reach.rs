@@ -1,0 +1,468 @@
+//! The modules that a program can import, at any time: the closure over all imports of all reached files, and the names
+//! of modules in texts and in extension modules. It contains too much rather than too little.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::facts::is_extension_module;
+use crate::model::image_path::ImagePath;
+use crate::model::modules::parent;
+use crate::model::python_file::{Computed, PythonFile};
+use crate::model::tree::{Kind, Origin, Tree};
+
+/// Reads the files of modules.
+pub(crate) trait ModuleSource {
+    type Error;
+
+    /// Returns the facts about each Python file. `None` if Python could not compile it.
+    fn read_python(&mut self, paths: &[&ImagePath]) -> Result<Vec<Option<PythonFile>>, Self::Error>;
+
+    /// Returns those of `names` that occur in each extension module.
+    fn read_binary(&mut self, paths: &[&ImagePath], names: &Names) -> Result<Vec<BTreeSet<String>>, Self::Error>;
+}
+
+/// The names of all modules of a tree.
+pub(crate) type Names = BTreeSet<String>;
+
+/// A module of a tree, and its files. There are several if folders of the search path have the same module.
+#[derive(Debug, Default)]
+pub(crate) struct Module<'a> {
+    pub(crate) files: Vec<ModulePath<'a>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ModulePath<'a> {
+    pub(crate) path: &'a ImagePath,
+    pub(crate) origin: &'a Origin,
+    is_package: bool,
+}
+
+/// All modules of a tree by their names.
+#[derive(Debug, Default)]
+pub(crate) struct ModuleMap<'a> {
+    pub(crate) modules: BTreeMap<String, Module<'a>>,
+    pub(crate) names: Names,
+    /// The modules of each distribution.
+    by_origin: BTreeMap<&'a Origin, Vec<String>>,
+    /// The modules of each file name: `tool.py`.
+    by_file_name: BTreeMap<&'a str, Vec<String>>,
+}
+
+impl<'a> ModuleMap<'a> {
+    /// `roots` are the folders of the search path. A folder that contains another one must come after it.
+    pub(crate) fn new(tree: &'a Tree, roots: &[String]) -> Self {
+        let mut map = Self::default();
+        for (path, node) in tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory) {
+            let inside = roots.iter().find_map(|root| path.as_str().strip_prefix(root)?.strip_prefix('/'));
+            let Some((name, is_package)) = inside.and_then(module_name) else { continue };
+            map.names.insert(name.clone());
+            map.by_origin.entry(&node.origin).or_default().push(name.clone());
+            map.by_file_name.entry(path.file_name()).or_default().push(name.clone());
+            let file = ModulePath { path, origin: &node.origin, is_package };
+            map.modules.entry(name).or_default().files.push(file);
+        }
+        map
+    }
+
+    /// Returns the module with this name, or the one that contains an object with this name.
+    fn longest<'b>(&self, name: &'b str) -> Option<&'b str> {
+        let mut name = name;
+        while !self.names.contains(name) {
+            name = name.rsplit_once('.')?.0;
+        }
+        Some(name)
+    }
+
+    /// Returns all modules in a package, and the package.
+    pub(crate) fn below<'b>(&'b self, package: &'b str) -> impl Iterator<Item = &'b String> {
+        let is_inside = move |name: &&String| {
+            name.strip_prefix(package).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        // A dot sorts before all characters of a name, so the modules of a package follow it.
+        self.names.range(package.to_owned()..).take_while(is_inside)
+    }
+}
+
+/// Returns the name of the module that a file is, and whether it is the `__init__` of a package.
+fn module_name(path: &str) -> Option<(String, bool)> {
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let name = match file.strip_suffix(".py").or_else(|| file.strip_suffix(".pyc")) {
+        Some(_) if folder.ends_with("__pycache__") => return None,
+        Some(name) => name,
+        None if is_extension_module(file) || file.ends_with(".so") => file.split('.').next()?,
+        None => return None,
+    };
+    let parts = folder.split('/').filter(|part| !part.is_empty());
+    match name {
+        "__init__" if folder.is_empty() => None,
+        "__init__" => Some((parts.collect::<Vec<_>>().join("."), true)),
+        name => Some((parts.chain([name]).collect::<Vec<_>>().join("."), false)),
+    }
+}
+
+/// Why a module is reached.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cause {
+    /// A program starts with it, or the user keeps it.
+    Root,
+    /// It is the package that contains `module`.
+    PackageOf {
+        module: String,
+    },
+    ImportedBy {
+        module: String,
+    },
+    /// `by` imports modules with names that it computes, so that all of a package stays.
+    ComputedBy {
+        module: String,
+    },
+    /// `by` names it in a text.
+    NamedBy {
+        module: String,
+    },
+}
+
+/// The reached modules, each with the first cause.
+#[derive(Debug, Default)]
+pub(crate) struct Reached {
+    pub(crate) modules: BTreeMap<String, Cause>,
+    /// A reached module of each distribution that runs code of others.
+    pub(crate) runs_code: BTreeMap<Origin, String>,
+}
+
+/// The places from which modules are reached.
+#[derive(Debug, Default)]
+pub(crate) struct Start {
+    pub(crate) roots: BTreeSet<String>,
+    /// The modules of each group of entry points. They are reached if a file names the group.
+    pub(crate) groups: BTreeMap<String, BTreeSet<String>>,
+    /// Packages of which all modules are reached as soon as one is.
+    pub(crate) whole: BTreeSet<String>,
+    /// The modules that a module of the standard library names without a need. `*` means all of its texts.
+    pub(crate) cuts: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Returns the modules that are reached. `is_stdlib` is true for an origin of the standard library: the names that it
+/// computes come from its callers.
+pub(crate) fn reached<S: ModuleSource>(
+    map: &ModuleMap<'_>,
+    start: &Start,
+    is_stdlib: impl Fn(&Origin) -> bool,
+    source: &mut S,
+) -> Result<Reached, S::Error> {
+    let mut walk = Walk {
+        map,
+        start,
+        reached: Reached::default(),
+        next: Vec::new(),
+        exports: BTreeMap::new(),
+        starred: BTreeSet::new(),
+    };
+    for root in &start.roots {
+        walk.go(root, &Cause::Root);
+    }
+    while !walk.next.is_empty() {
+        let names = std::mem::take(&mut walk.next);
+        let of_module =
+            |name: &String| map.modules[name].files.iter().map(|file| (name.clone(), *file)).collect::<Vec<_>>();
+        let files: Vec<(String, ModulePath<'_>)> = names.iter().flat_map(of_module).collect();
+        let (python, binary): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|(_, file)| file.path.as_str().ends_with(".py"));
+        let paths: Vec<&ImagePath> = python.iter().map(|(_, file)| file.path).collect();
+        for ((name, file), facts) in python.iter().zip(source.read_python(&paths)?) {
+            let Some(facts) = facts else { continue };
+            walk.visit(name, file, &facts, is_stdlib(file.origin));
+        }
+        let paths: Vec<&ImagePath> = binary.iter().map(|(_, file)| file.path).collect();
+        for ((name, _), named) in binary.iter().zip(source.read_binary(&paths, &map.names)?) {
+            for named in named {
+                walk.go(&named, &Cause::NamedBy { module: name.clone() });
+            }
+        }
+    }
+    Ok(walk.reached)
+}
+
+struct Walk<'a> {
+    map: &'a ModuleMap<'a>,
+    start: &'a Start,
+    reached: Reached,
+    next: Vec<String>,
+    /// The names in `__all__` of the packages that were visited.
+    exports: BTreeMap<String, BTreeSet<String>>,
+    /// The modules that a file imports everything from.
+    starred: BTreeSet<String>,
+}
+
+impl Walk<'_> {
+    /// Reaches a module and the packages that contain it. If there is no such module, the name may be that of an object
+    /// in a module.
+    fn go(&mut self, name: &str, cause: &Cause) {
+        let Some(name) = self.map.longest(name) else { return };
+        if !self.add(name, cause) {
+            return;
+        }
+        let mut below = name;
+        let mut above = parent(name);
+        while !above.is_empty() {
+            self.add(above, &Cause::PackageOf { module: below.to_owned() });
+            (below, above) = (above, parent(above));
+        }
+    }
+
+    /// Reaches a module. Returns whether it was not reached before.
+    fn add(&mut self, name: &str, cause: &Cause) -> bool {
+        if !self.map.names.contains(name) || self.reached.modules.contains_key(name) {
+            return false;
+        }
+        self.reached.modules.insert(name.to_owned(), cause.clone());
+        self.next.push(name.to_owned());
+        if self.start.whole.contains(name) {
+            let below: Vec<String> = self.map.below(name).cloned().collect();
+            below.iter().for_each(|module| {
+                self.go(module, &Cause::ComputedBy { module: name.to_owned() });
+            });
+        }
+        true
+    }
+
+    fn visit(&mut self, name: &str, file: &ModulePath<'_>, facts: &PythonFile, is_stdlib: bool) {
+        let package = if file.is_package { name } else { parent(name) };
+        let by = || name.to_owned();
+        for import in facts.imports.iter().filter(|import| !import.is_skipped) {
+            for candidate in import.candidates(package) {
+                if !is_stdlib || !self.is_cut(name, &candidate) {
+                    self.go(&candidate, &Cause::ImportedBy { module: by() });
+                }
+            }
+            if import.names.iter().any(|one| one.name == "*") {
+                let module = import.module(package).unwrap_or_default();
+                self.starred.insert(module.clone());
+                self.export(&module);
+            }
+        }
+        if file.is_package && !facts.exports.is_empty() {
+            self.exports.insert(name.to_owned(), facts.exports.clone());
+            self.export(name);
+        }
+        if is_stdlib && self.is_cut(name, "*") {
+            return;
+        }
+        for text in &facts.texts {
+            self.text(text, name, package);
+        }
+        if is_stdlib {
+            return;
+        }
+        if facts.runs_code {
+            self.reached.runs_code.entry(file.origin.clone()).or_insert_with(|| name.to_owned());
+        }
+        for computed in &facts.computed {
+            for module in self.computed(computed, package, file) {
+                self.go(&module, &Cause::ComputedBy { module: by() });
+            }
+        }
+    }
+
+    fn is_cut(&self, module: &str, named: &str) -> bool {
+        self.start.cuts.get(module).is_some_and(|cuts| cuts.contains(named))
+    }
+
+    /// `from package import *` imports the modules in `__all__` of the package.
+    fn export(&mut self, package: &str) {
+        if !self.starred.contains(package) {
+            return;
+        }
+        let exports = self.exports.get(package).into_iter().flatten();
+        let modules: Vec<String> = exports.map(|name| format!("{package}.{name}")).collect();
+        for module in modules.iter().filter(|module| self.map.names.contains(*module)) {
+            self.go(module, &Cause::NamedBy { module: package.to_owned() });
+        }
+    }
+
+    /// Reaches everything that a text of a file may name.
+    fn text(&mut self, text: &str, name: &str, package: &str) {
+        let by = &Cause::NamedBy { module: name.to_owned() };
+        let targets: Vec<String> = self.start.groups.get(text).into_iter().flatten().cloned().collect();
+        targets.iter().for_each(|target| self.go(target, by));
+        if text.ends_with(".py") {
+            let named: Vec<String> = self.map.by_file_name.get(text).into_iter().flatten().cloned().collect();
+            let top = name.split('.').next().unwrap_or_default();
+            let own = named.iter().filter(|module| module.split('.').next() == Some(top));
+            own.for_each(|module| self.go(module, by));
+            return;
+        }
+        self.go(text, by);
+        if !package.is_empty() {
+            let own = format!("{package}.{text}");
+            if self.map.names.contains(&own) {
+                self.go(&own, by);
+            }
+        }
+    }
+
+    /// Returns the modules that a computed name may mean.
+    fn computed(&self, computed: &Computed, package: &str, file: &ModulePath<'_>) -> Vec<String> {
+        match computed {
+            Computed::Own if !package.is_empty() => self.map.below(package).cloned().collect(),
+            Computed::Below(begin) => {
+                let from = self.map.names.range(begin.clone()..);
+                from.take_while(|name| name.starts_with(begin.as_str())).cloned().collect()
+            }
+            Computed::Own | Computed::Any => self.map.by_origin.get(file.origin).cloned().unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::python_file::{Import, ImportedName, When};
+    use crate::model::tree::Node;
+
+    const SITE: &str = "/site";
+
+    /// A tree in memory: the facts about its Python files, and the names in its extension modules.
+    #[derive(Default)]
+    struct Given {
+        tree: Tree,
+        python: BTreeMap<ImagePath, PythonFile>,
+        binary: BTreeMap<ImagePath, BTreeSet<String>>,
+        start: Start,
+    }
+
+    impl ModuleSource for &Given {
+        type Error = Infallible;
+
+        fn read_python(&mut self, paths: &[&ImagePath]) -> Result<Vec<Option<PythonFile>>, Infallible> {
+            Ok(paths.iter().map(|path| self.python.get(*path).cloned()).collect())
+        }
+
+        fn read_binary(&mut self, paths: &[&ImagePath], _: &Names) -> Result<Vec<BTreeSet<String>>, Infallible> {
+            Ok(paths.iter().map(|path| self.binary.get(*path).cloned().unwrap_or_default()).collect())
+        }
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn import(module: &str, names: &[&str]) -> Import {
+        let names = names.iter().map(|name| ImportedName { name: (*name).to_owned(), alias: None }).collect();
+        Import { module: module.to_owned(), names, ..Import::default() }
+    }
+
+    fn importing(imports: Vec<Import>) -> PythonFile {
+        PythonFile { imports, ..PythonFile::default() }
+    }
+
+    impl Given {
+        fn file(mut self, path: &str, facts: PythonFile) -> Self {
+            let distribution = path.split(['/', '.']).next().unwrap().to_owned();
+            let origin = Origin::Wheel { name: distribution, version: "1".to_owned() };
+            let path = ImagePath::parse(&format!("{SITE}/{path}")).unwrap();
+            self.tree.insert(path.clone(), Node::file(Digest::of(b""), 0, 0o644, origin));
+            self.python.insert(path, facts);
+            self
+        }
+
+        fn files(self, paths: &[&str]) -> Self {
+            paths.iter().fold(self, |given, path| given.file(path, PythonFile::default()))
+        }
+
+        fn extension(mut self, path: &str, names: &[&str]) -> Self {
+            let path = ImagePath::parse(&format!("{SITE}/{path}")).unwrap();
+            self.tree.insert(path.clone(), Node::file(Digest::of(b""), 0, 0o644, Origin::Lath));
+            self.binary.insert(path, set(names));
+            self
+        }
+
+        fn reached(mut self, root: &str) -> Reached {
+            self.start.roots.insert(root.to_owned());
+            let map = ModuleMap::new(&self.tree, &[SITE.to_owned()]);
+            let Ok(reached) = reached(&map, &self.start, |origin| matches!(origin, Origin::Deb { .. }), &mut &self);
+            reached
+        }
+
+        fn names(self, root: &str) -> Vec<String> {
+            self.reached(root).modules.into_keys().collect()
+        }
+    }
+
+    #[test]
+    fn imports_at_any_time_are_reached_with_the_packages_that_contain_them() {
+        let later = Import { when: When::Later, ..import("b.c", &["d", "Class"]) };
+        let never = Import { is_skipped: true, ..import("e", &[]) };
+        let given = Given::default().file("a.py", importing(vec![later, never])).files(&[
+            "b/__init__.py",
+            "b/c/__init__.py",
+            "b/c/d.py",
+            "b/other.py",
+            "e.py",
+        ]);
+        let reached = given.reached("a");
+        assert_eq!(reached.modules.keys().collect::<Vec<_>>(), ["a", "b", "b.c", "b.c.d"]);
+        assert_eq!(reached.modules["b.c.d"], Cause::ImportedBy { module: "a".to_owned() });
+        assert_eq!(reached.modules["b"], Cause::PackageOf { module: "b.c".to_owned() });
+    }
+
+    #[test]
+    fn modules_named_in_texts_and_in_extension_modules_are_reached() {
+        let texts = set(&["b.Class", "tool.py", "my.group", "own"]);
+        let mut given = Given::default()
+            .file("a/__init__.py", PythonFile { texts, ..PythonFile::default() })
+            .files(&["a/tool.py", "a/own.py", "a/other.py", "b.py", "plugin.py", "z/tool.py"])
+            .extension("c.abi3.so", &["d"])
+            .files(&["d.py"]);
+        given.start.groups.insert("my.group".to_owned(), set(&["plugin"]));
+        given.start.groups.insert("other.group".to_owned(), set(&["z.tool"]));
+        given.start.roots.insert("c".to_owned());
+        assert_eq!(given.names("a"), ["a", "a.own", "a.tool", "b", "c", "d", "plugin"]);
+    }
+
+    #[test]
+    fn a_computed_name_keeps_its_package() {
+        let computing = |computed| PythonFile { computed: [computed].into(), ..PythonFile::default() };
+        let names = |computed| {
+            Given::default()
+                .file("a/x/__init__.py", computing(computed))
+                .files(&["a/__init__.py", "a/x/y.py", "a/z.py", "b/one.py", "b/two.py"])
+                .names("a.x")
+        };
+        assert_eq!(names(Computed::Own), ["a", "a.x", "a.x.y"]);
+        assert_eq!(names(Computed::Any), ["a", "a.x", "a.x.y", "a.z"]);
+        assert_eq!(names(Computed::Below("b.t".to_owned())), ["a", "a.x", "b.two"]);
+    }
+
+    #[test]
+    fn all_modules_of_a_whole_package_are_reached_and_cuts_are_not() {
+        let mut given = Given::default().file("a.py", importing(vec![import("b", &[])])).files(&[
+            "b/__init__.py",
+            "b/c.py",
+            "d.py",
+        ]);
+        given.start.whole = set(&["b"]);
+        assert_eq!(given.names("a"), ["a", "b", "b.c"]);
+    }
+
+    #[test]
+    fn everything_that_a_star_imports_is_reached() {
+        let exports = PythonFile { exports: set(&["c", "function"]), ..PythonFile::default() };
+        let given = |name: &str| {
+            Given::default()
+                .file("a.py", importing(vec![import("b", &[name])]))
+                .file("b/__init__.py", exports.clone())
+                .files(&["b/c.py"])
+        };
+        assert_eq!(given("*").names("a"), ["a", "b", "b.c"]);
+        assert_eq!(given("function").names("a"), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_distribution_that_runs_code_is_reported() {
+        let given = Given::default().file("a.py", PythonFile { runs_code: true, ..PythonFile::default() });
+        assert_eq!(given.reached("a").runs_code.into_values().collect::<Vec<_>>(), ["a"]);
+    }
+}
