@@ -86,7 +86,6 @@ pub(crate) struct Found {
 
 impl Found {
     /// Returns the value of an environment variable.
-    #[allow(dead_code, reason = "the pipeline does not build on images yet")]
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.env.iter().rev().find_map(|entry| entry.split_once('=').filter(|(key, _)| *key == name)).map(|(_, v)| v)
     }

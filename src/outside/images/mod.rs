@@ -20,7 +20,6 @@ use fs_err as fs;
 use self::archive::Archive;
 pub(crate) use self::choice::ChosenImage;
 pub(crate) use self::document::digest_of;
-#[allow(unused_imports, reason = "for copies of images")]
 pub(crate) use self::document::{ImageDocument, parse};
 pub(crate) use self::error::ImagesError;
 
@@ -67,7 +66,6 @@ enum Medium<'a> {
 }
 
 /// Opens the image at `source`.
-#[allow(dead_code, reason = "the pipeline does not read images yet")]
 pub(crate) fn open<'a>(source: &ImageSource, doors: ImageDoors<'a>) -> Result<OpenImage<'a>, ImagesError> {
     let failed = |problem| ImagesError::Open { source: source.clone(), problem: Box::new(problem) };
     let (root, medium) = open_medium(source, doors).map_err(failed)?;
@@ -149,7 +147,6 @@ fn saved(archive: Archive, name: Option<&str>) -> Result<(Document, Medium<'stat
 
 impl OpenImage<'_> {
     /// Returns the place of the image.
-    #[allow(dead_code, reason = "for copies of images")]
     pub(crate) fn source(&self) -> &ImageSource {
         &self.source
     }

@@ -44,13 +44,6 @@ pub(crate) enum Task {
     PushManifest {
         image: String,
     },
-    ListTags {
-        repository: String,
-    },
-    ListReferrers {
-        digest: String,
-        repository: String,
-    },
 }
 
 impl fmt::Display for Task {
@@ -64,10 +57,6 @@ impl fmt::Display for Task {
             Self::CheckPush { repository } => write!(f, "write to `{repository}`"),
             Self::PushBlob { digest, repository } => write!(f, "push the blob `{digest}` to `{repository}`"),
             Self::PushManifest { image } => write!(f, "push the manifest of `{image}`"),
-            Self::ListTags { repository } => write!(f, "list the tags of `{repository}`"),
-            Self::ListReferrers { digest, repository } => {
-                write!(f, "list the manifests of `{repository}` that refer to `{digest}`")
-            }
         }
     }
 }
@@ -158,8 +147,6 @@ pub(crate) enum RegistryError {
     OutOfStep { task: Task },
     #[error("cannot {task}: the registry has lost the upload")]
     Lost { task: Task },
-    #[error("cannot {task}: the list is not of the form that the specification has")]
-    List { task: Task },
     #[error("cannot {task}: cannot read its bytes")]
     Read { task: Task, source: io::Error },
     #[error("cannot {task}: cannot save its bytes")]

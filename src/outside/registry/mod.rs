@@ -7,7 +7,6 @@ mod before_push;
 mod challenge;
 mod error;
 mod hosts;
-mod lists;
 mod login;
 mod pull;
 mod push;
@@ -99,14 +98,6 @@ pub(crate) enum Sent {
     Bytes(u64),
 }
 
-/// A manifest that refers to another one (distribution-spec, "Listing Referrers").
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Referrer {
-    pub(crate) digest: BlobDigest,
-    pub(crate) artifact_type: Option<String>,
-    pub(crate) size_bytes: u64,
-}
-
 impl Registry {
     pub(crate) fn new(settings: Settings, listener: Arc<dyn Listener>) -> Result<Self, RegistryError> {
         let credentials = Arc::new(RegistryCredentials::new(settings.registries.logins.clone()));
@@ -134,11 +125,6 @@ impl Registry {
         self.block_on(self.pull_manifest(image))
     }
 
-    /// Returns the digest of the manifest or the index of `image`, `None` if the registry does not have it.
-    pub(crate) fn head_manifest(&self, image: &ImageReference) -> Result<Option<BlobDigest>, RegistryError> {
-        self.block_on(self.find_manifest(image))
-    }
-
     /// Writes a blob of the repository of `image` to `to`. Its size and its digest are checked. The last bytes are
     /// written before the check, so they must be dropped after an error.
     pub(crate) fn fetch_blob(
@@ -159,6 +145,7 @@ impl Registry {
 
     /// Brings a blob into the repository of `image`, if it is not there. `mount_from` are repositories of the same
     /// registry that may have it.
+    #[cfg(test)]
     pub(crate) fn push_blob(
         &self,
         image: &ImageReference,
@@ -171,7 +158,8 @@ impl Registry {
         self.block_on(self.send_blob(image, &outgoing))
     }
 
-    /// Does the same for several blobs, some at once. The results have the same order.
+    /// Brings blobs into the repository of `image`, if they are not there. Each may be in other repositories of the same
+    /// registry. Some are sent at once. The results have the same order.
     pub(crate) fn push_blobs(
         &self,
         image: &ImageReference,
@@ -192,20 +180,6 @@ impl Registry {
     /// Pushes a manifest or an index to the tag of `image`, or by its digest if `image` has no tag.
     pub(crate) fn push_manifest(&self, image: &ImageReference, document: &Document) -> Result<(), RegistryError> {
         self.block_on(self.send_manifest(image, document))
-    }
-
-    /// Returns all tags of the repository of `image`, in the order of the registry.
-    pub(crate) fn tags(&self, image: &ImageReference) -> Result<Vec<String>, RegistryError> {
-        self.block_on(self.list_tags(image))
-    }
-
-    /// Returns the manifests that refer to `digest` in the repository of `image`.
-    pub(crate) fn referrers(
-        &self,
-        image: &ImageReference,
-        digest: &BlobDigest,
-    ) -> Result<Vec<Referrer>, RegistryError> {
-        self.block_on(self.list_referrers(image, digest))
     }
 
     fn block_on<T>(&self, work: impl Future<Output = Result<T, RegistryError>>) -> Result<T, RegistryError> {

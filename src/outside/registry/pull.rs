@@ -105,18 +105,7 @@ impl Registry {
         self.send(access, &call).await
     }
 
-    /// Returns the digest of a manifest without the manifest, `None` if the registry does not have it.
-    pub(super) async fn find_manifest(&self, image: &ImageReference) -> Result<Option<BlobDigest>, RegistryError> {
-        let task = Task::FetchManifest { image: image.to_string() };
-        let found = self.from_any(image, task, async |access| {
-            with_retries(&*self.listener, || self.find_manifest_once(&access, image)).await
-        });
-        match found.await {
-            Err(RegistryError::Missing { .. }) => Ok(None),
-            found => found.map(Some),
-        }
-    }
-
+    /// Returns the digest of a manifest without the manifest.
     pub(super) async fn find_manifest_once(
         &self,
         access: &Access,
@@ -316,7 +305,7 @@ mod tests {
 
     #[test]
     fn the_type_of_a_manifest_is_certain_or_refused() {
-        let task = Task::ListTags { repository: "x".to_owned() };
+        let task = Task::FetchManifest { image: "x".to_owned() };
         let read = |header: Option<&str>, text: &str| {
             media_type(&task, header, text.as_bytes()).map_err(|error| error.to_string())
         };

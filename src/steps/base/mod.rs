@@ -85,7 +85,6 @@ struct Flattened {
 }
 
 /// Reads the image of one platform. Its layers are put into the store if the result is not cached yet.
-#[allow(dead_code, reason = "the pipeline does not build on images yet")]
 pub(crate) fn base(image: &OpenImage<'_>, platform: Platform, store: &Store) -> Result<BaseImage, BaseError> {
     let chosen = image.choose(platform)?;
     let digest = chosen.document.digest;

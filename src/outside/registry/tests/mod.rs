@@ -1,7 +1,6 @@
 //! The client against a registry on loopback that misbehaves.
 
 mod access;
-mod lists;
 mod places;
 mod pull;
 mod push;

@@ -13,11 +13,11 @@ fn a_manifest_is_found_by_tag_and_by_digest() {
     let (tagged, pinned) = (bench.image("a/b:1"), bench.image("a/b").with_digest(document.digest));
     for image in [&tagged, &pinned] {
         assert_eq!(bench.registry.manifest(image).unwrap(), document);
-        assert_eq!(bench.registry.head_manifest(image).unwrap(), Some(document.digest));
+        assert_eq!(bench.registry.pushed_manifest(image).unwrap(), Some(document.digest));
     }
     bench.server.fault(Fault::on(Operation::HeadManifest).without_header("Docker-Content-Digest"));
-    assert_eq!(bench.registry.head_manifest(&tagged).unwrap(), Some(document.digest));
-    assert_eq!(bench.registry.head_manifest(&bench.image("a/b:2")).unwrap(), None);
+    assert_eq!(bench.registry.pushed_manifest(&tagged).unwrap(), Some(document.digest));
+    assert_eq!(bench.registry.pushed_manifest(&bench.image("a/b:2")).unwrap(), None);
     let error = bench.registry.manifest(&bench.image("a/b:2")).unwrap_err();
     let host = bench.server.host();
     assert_eq!(error.to_string(), format!("cannot find the image `{host}/a/b:2`: `{host}` does not have it"));
