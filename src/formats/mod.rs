@@ -76,6 +76,17 @@ impl<R: Read> Read for Headers<R> {
     }
 }
 
+impl<R: Seek> Seek for Headers<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
+/// Returns a name of a tar without a leading slash or `./`.
+fn tar_name(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).trim_start_matches("./").trim_start_matches('/').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,15 +120,4 @@ mod tests {
         let error = names(&written(&"n".repeat(2 << 20))).unwrap_err();
         assert_eq!(error.to_string(), "the headers of an entry are too large");
     }
-}
-
-impl<R: Seek> Seek for Headers<R> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(to)
-    }
-}
-
-/// Returns a name of a tar without a leading slash or `./`.
-fn tar_name(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).trim_start_matches("./").trim_start_matches('/').to_owned()
 }

@@ -122,6 +122,11 @@ impl<W: Write> Write for DigestWriter<W> {
     }
 }
 
+/// The digest of a blob as it is stored and sent. For a layer, that is the digest of the compressed bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct BlobDigest(pub(crate) Digest);
+
 #[cfg(test)]
 mod tests {
     use super::*;

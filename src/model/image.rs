@@ -5,15 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use crate::model::digest::BlobDigest;
 use crate::model::digest::Digest;
 use crate::model::image_source::ImageSource;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::Platform;
-
-/// The digest of a blob as it is stored and sent. For a layer, that is the digest of the compressed bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct BlobDigest(pub(crate) Digest);
 
 /// The digest of a layer's uncompressed tar (image-spec, config.md, "Layer DiffID").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::model::digest::Digest;
-use crate::model::image::BlobDigest;
+use crate::model::digest::{BlobDigest, Digest};
 use crate::model::image_name::{is_image_name, qualified};
 
 /// The tag of a name that has neither a tag nor a digest.

@@ -627,26 +627,34 @@ impl FromStr for Compression {
 }
 
 #[cfg(test)]
+impl PythonRequest {
+    /// Returns a request without a distribution, for tests to change.
+    fn example() -> Self {
+        Self {
+            version: PythonVersion { major: 3, minor: 13 },
+            home: PythonHome::Release,
+            is_expected: false,
+            requirements: Vec::new(),
+            requirement_files: Vec::new(),
+            constraint_files: Vec::new(),
+            prereleases: Prereleases::IfNecessary,
+            indexes: Indexes::default(),
+            script: None,
+            project: None,
+            builds: BuildsRequest::default(),
+            lock: None,
+            preferred: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 impl Request {
     /// Returns a request with empty lists and the defaults of the command line, for tests to change.
     pub(crate) fn example() -> Self {
         use crate::model::platform::Architecture;
         Self {
-            python: PythonRequest {
-                version: PythonVersion { major: 3, minor: 13 },
-                home: PythonHome::Release,
-                is_expected: false,
-                requirements: Vec::new(),
-                requirement_files: Vec::new(),
-                constraint_files: Vec::new(),
-                prereleases: Prereleases::IfNecessary,
-                indexes: Indexes::default(),
-                script: None,
-                project: None,
-                builds: BuildsRequest::default(),
-                lock: None,
-                preferred: Vec::new(),
-            },
+            python: PythonRequest::example(),
             release: ReleaseRequest {
                 distribution: Distribution::Debian,
                 suite: "trixie".to_owned(),

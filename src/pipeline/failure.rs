@@ -28,7 +28,7 @@ pub(crate) enum BuildError {
     #[error(transparent)]
     Images(Box<ImagesError>),
     #[error(transparent)]
-    Base(#[from] BaseError),
+    Base(Box<BaseError>),
     #[error(transparent)]
     OnBase(#[from] OnBaseError),
     #[error(transparent)]
@@ -38,7 +38,7 @@ pub(crate) enum BuildError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     #[error(transparent)]
-    Unpack(#[from] UnpackError),
+    Unpack(Box<UnpackError>),
     #[error(transparent)]
     Assemble(#[from] AssembleError),
     #[error(transparent)]
@@ -57,6 +57,18 @@ pub(crate) enum BuildError {
     Emit(#[from] EmitError),
     #[error(transparent)]
     Copy(#[from] CopyError),
+}
+
+impl From<BaseError> for BuildError {
+    fn from(error: BaseError) -> Self {
+        Self::Base(Box::new(error))
+    }
+}
+
+impl From<UnpackError> for BuildError {
+    fn from(error: UnpackError) -> Self {
+        Self::Unpack(Box::new(error))
+    }
 }
 
 impl From<ResolveError> for BuildError {
@@ -95,12 +107,12 @@ impl Hints for BuildError {
     fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
             Self::Images(error) => Some(&**error),
-            Self::Base(error) => Some(error),
+            Self::Base(error) => Some(&**error),
             Self::OnBase(error) => Some(error),
             Self::Resolve(error) => Some(&**error),
             Self::Lock(error) => Some(error),
             Self::Fetch(error) => Some(error),
-            Self::Unpack(error) => Some(error),
+            Self::Unpack(error) => Some(&**error),
             Self::Assemble(error) => Some(error),
             Self::Launch(error) => Some(error),
             Self::Store(error) => Some(error),

@@ -8,7 +8,6 @@ use thiserror::Error;
 use crate::catalog::releases;
 use crate::model::base_image::{BaseImage, Interpreter};
 use crate::model::hint::{BaseHint, Hint, Hints};
-use crate::model::image_source::ImageSource;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::python_home::PythonHome;
 use crate::model::request::{BaseImageRequest, LayersRequest, OnBase, ReleaseRequest, Request};
@@ -21,21 +20,21 @@ pub(crate) enum OnBaseError {
     #[error(
         "cannot build on `{base}`: it has no Python, and lath can only add one to images of Debian and Ubuntu, and this one is {distribution}"
     )]
-    NoPython { base: ImageSource, distribution: String },
+    NoPython { base: String, distribution: String },
     #[error("cannot build on `{base}` for python {wanted}: it has python {found}")]
-    OtherPython { base: ImageSource, wanted: PythonVersion, found: String },
+    OtherPython { base: String, wanted: PythonVersion, found: String },
     #[error("cannot build on `{base}`: it has python {found}, and the input requires python {wanted}")]
-    NotAllowed { base: ImageSource, wanted: String, found: PythonVersion },
+    NotAllowed { base: String, wanted: String, found: PythonVersion },
     #[error("cannot build on `{base}`: {first} has {of_first}, and {other} has {of_other}")]
-    Different { base: ImageSource, first: Platform, of_first: String, other: Platform, of_other: String },
+    Different { base: String, first: Platform, of_first: String, other: Platform, of_other: String },
     #[error("cannot build on `{base}`: it has python {found}, and no C library that programs could load")]
-    NoLibc { base: ImageSource, found: PythonVersion },
+    NoLibc { base: String, found: PythonVersion },
     #[error("cannot build on `{base}`: it is of {found}, and the request is for {wanted}")]
-    OtherRelease { base: ImageSource, wanted: String, found: String },
+    OtherRelease { base: String, wanted: String, found: String },
     #[error("cannot build on `{base}`: it starts as the user `{user}`, who is not in its `/etc/passwd`")]
-    UnknownUser { base: ImageSource, user: String },
+    UnknownUser { base: String, user: String },
     #[error("cannot build on `{base}`: it has {found} layers, and an image can have at most {MAX_LAYERS}")]
-    TooManyLayers { base: ImageSource, found: usize },
+    TooManyLayers { base: String, found: usize },
 }
 
 impl Hints for OnBaseError {
@@ -72,7 +71,7 @@ pub(crate) fn on_base(
     match ground.interpreter {
         Some(interpreter) => {
             if first.image.found.libc.is_none() {
-                return Err(OnBaseError::NoLibc { base: wanted.source.clone(), found: interpreter.version });
+                return Err(OnBaseError::NoLibc { base: wanted.source.to_string(), found: interpreter.version });
             }
             request.python.version = interpreter.version;
             request.python.is_expected = false;
@@ -89,7 +88,7 @@ pub(crate) fn on_base(
     }
     let found = request.python.version;
     match wanted.requires_python.clone().filter(|specifiers| !allows(specifiers, found)) {
-        Some(specifiers) => Err(OnBaseError::NotAllowed { base: wanted.source.clone(), wanted: specifiers, found }),
+        Some(specifiers) => Err(OnBaseError::NotAllowed { base: wanted.source.to_string(), wanted: specifiers, found }),
         None => Ok(request),
     }
 }
@@ -104,7 +103,7 @@ struct Ground<'a> {
 
 impl<'a> Ground<'a> {
     fn of(base: OnBase<'a>) -> Result<Self, OnBaseError> {
-        let (image, source) = (base.image, || base.request.source.clone());
+        let (image, source) = (base.image, || base.request.source.to_string());
         let release = base.release().map(|(distribution, suite)| format!("{distribution}:{suite}"));
         if image.layers.len() >= MAX_LAYERS {
             return Err(OnBaseError::TooManyLayers { base: source(), found: image.layers.len() });
@@ -157,7 +156,7 @@ fn refuse_different(ground: &Ground<'_>, first: OnBase<'_>, other: OnBase<'_>) -
         return Ok(());
     }
     Err(OnBaseError::Different {
-        base: first.request.source.clone(),
+        base: first.request.source.to_string(),
         first: first.image.platform,
         of_first: ground.shown(),
         other: other.image.platform,
@@ -172,7 +171,7 @@ fn user(base: OnBase<'_>) -> Result<Option<String>, OnBaseError> {
         return Ok(None);
     }
     match (user.uid, user.gid) {
-        (None, _) => Err(OnBaseError::UnknownUser { base: base.request.source.clone(), user: user.text.clone() }),
+        (None, _) => Err(OnBaseError::UnknownUser { base: base.request.source.to_string(), user: user.text.clone() }),
         (Some(0), _) => Ok(None),
         (Some(uid), Some(gid)) => Ok(Some(format!("{uid}:{gid}"))),
         (Some(uid), None) => Ok(Some(uid.to_string())),
@@ -184,7 +183,7 @@ fn set_release(request: &mut Request, ground: &Ground<'_>, wanted: &BaseImageReq
     let named = request.release.name();
     if wanted.has_release && ground.release.as_deref() != Some(named.as_str()) {
         let found = ground.release.clone().unwrap_or_else(|| "no release of Debian or Ubuntu".to_owned());
-        return Err(OnBaseError::OtherRelease { base: wanted.source.clone(), wanted: named, found });
+        return Err(OnBaseError::OtherRelease { base: wanted.source.to_string(), wanted: named, found });
     }
     let base = wanted.images.first().map(|image| OnBase { image, request: wanted });
     if let Some((distribution, suite)) = base.and_then(OnBase::release) {

@@ -295,24 +295,24 @@ fn the_settings_of_uv_in_a_script_decide_what_is_installed() {
     assert_eq!(lib("['lib']", &named), version("2.0"));
 }
 
+/// Scripts with faults.
+const BAD_SCRIPTS: &[(&str, &str)] = &[
+    ("plain.py", "import tool\n"),
+    ("open.py", "# /// script\n# dependencies = []\n"),
+    ("bad.py", "# /// script\n# dependencies = 1\n# ///\n"),
+    ("old.py", "# /// script\n# requires-python = \"<3\"\n# ///\n"),
+    ("local.py", "# /// script\n# dependencies = [\"x\"]\n# [tool.uv.sources]\n# x = { workspace = true }\n# ///\n"),
+    ("other.py", "# /// script\n# [tool.uv]\n# resolution = \"lowest\"\n# ///\n"),
+    (
+        "match.py",
+        "# /// script\n# [tool.uv.extra-build-dependencies]\n# x = [{ requirement = \"y\", match-runtime = true }]\n# ///\n",
+    ),
+    ("new.py", "# /// script\n# requires-python = \">=3.13\"\n# ///\n"),
+];
+
 #[test]
 fn scripts_that_cannot_be_built_are_refused() {
-    let world = world(&[
-        ("plain.py", "import tool\n"),
-        ("open.py", "# /// script\n# dependencies = []\n"),
-        ("bad.py", "# /// script\n# dependencies = 1\n# ///\n"),
-        ("old.py", "# /// script\n# requires-python = \"<3\"\n# ///\n"),
-        (
-            "local.py",
-            "# /// script\n# dependencies = [\"x\"]\n# [tool.uv.sources]\n# x = { workspace = true }\n# ///\n",
-        ),
-        ("other.py", "# /// script\n# [tool.uv]\n# resolution = \"lowest\"\n# ///\n"),
-        (
-            "match.py",
-            "# /// script\n# [tool.uv.extra-build-dependencies]\n# x = [{ requirement = \"y\", match-runtime = true }]\n# ///\n",
-        ),
-        ("new.py", "# /// script\n# requires-python = \">=3.13\"\n# ///\n"),
-    ]);
+    let world = world(BAD_SCRIPTS);
     insta::assert_snapshot!(world.errors(&[
         "plain.py", "open.py", "bad.py", "old.py", "local.py", "other.py", "match.py", "./missing.py",
         "new.py --python 3.12", "plain.py new.py",

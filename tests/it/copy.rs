@@ -147,7 +147,7 @@ fn a_blob_is_never_in_memory_as_a_whole() {
     let write = |bytes: &[u8]| {
         let digest = testkit::registry::digest(bytes);
         let path = world.path("large/blobs/sha256").join(digest.trim_start_matches("sha256:"));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
         serde_json::json!({ "digest": digest, "size": bytes.len() })
     };

@@ -40,13 +40,16 @@ impl Found {
     }
 }
 
+/// The answer of a program, or the reason why it has none.
+type Answer = Result<Option<RegistryLogin>, String>;
+
 /// The credentials for registries, in memory only.
 pub(crate) struct RegistryCredentials {
     places: RegistryLogins,
     /// The results for a registry and a repository.
     known: Mutex<BTreeMap<(String, String), Found>>,
     /// The answers of programs for a registry.
-    answers: Mutex<BTreeMap<(String, Helper), Result<Option<RegistryLogin>, String>>>,
+    answers: Mutex<BTreeMap<(String, Helper), Answer>>,
 }
 
 /// The place that `lath login` wrote to.

@@ -196,8 +196,8 @@ fn a_login_is_written_as_docker_writes_it() {
     let kept =
         r#"{"HttpHeaders":{"a":"b"},"auths":{"https://host.example/v1/":{"auth":"eDp5"},"other":{}},"psFormat":"x"}"#;
     home.write("real.json", kept);
-    std::fs::remove_file(&path).unwrap();
-    std::os::unix::fs::symlink(home.path("real.json"), &path).unwrap();
+    fs_err::remove_file(&path).unwrap();
+    fs_err::os::unix::fs::symlink(home.path("real.json"), &path).unwrap();
     credentials.store("host.example", &login()).unwrap();
     assert!(path.is_symlink());
     let entry = serde_json::json!({ "auth": auth("me:s3cret") });

@@ -81,7 +81,7 @@ pub(crate) enum HttpError {
         pause: Option<Duration>,
     },
     #[error("cannot fetch `{url}`: the server answers {status}; {tried}")]
-    Refused { url: String, status: StatusCode, tried: Tried },
+    Refused { url: String, status: StatusCode, tried: Box<Tried> },
     #[error("cannot fetch `{url}`: the response is a web page (text/html), perhaps the login page of a proxy")]
     Page { url: String },
     #[error("cannot fetch `{url}`: it ends after {found} of {expected} bytes")]
@@ -238,7 +238,7 @@ impl Http {
             None => self.settings.credentials.tried(url),
         };
         match tried {
-            Some(tried) => HttpError::Refused { url: public(url), status, tried },
+            Some(tried) => HttpError::Refused { url: public(url), status, tried: Box::new(tried) },
             None => HttpError::Status { url: public(url), status, redirected_to: None, pause: None },
         }
     }

@@ -18,7 +18,6 @@ use super::MAX_DOCUMENT_BYTES;
 pub(crate) enum ImagesError {
     #[error("cannot open the image `{source}`")]
     Open {
-        #[expect(clippy::struct_field_names, reason = "the place of an image is called a source")]
         source: ImageSource,
         #[source]
         problem: Box<Self>,
@@ -52,7 +51,7 @@ pub(crate) enum ImagesError {
     #[error("cannot find an image for {platform}: there {}", listed(.there))]
     Platform { platform: Platform, there: Vec<String> },
     #[error(transparent)]
-    Registry(#[from] RegistryError),
+    Registry(Box<RegistryError>),
     #[error(transparent)]
     Daemon(#[from] DaemonError),
     #[error(transparent)]
@@ -67,6 +66,12 @@ fn listed(names: &[String]) -> String {
     }
 }
 
+impl From<RegistryError> for ImagesError {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(Box::new(error))
+    }
+}
+
 impl Hints for ImagesError {
     fn own_hints(&self) -> Vec<Hint> {
         Vec::new()
@@ -75,7 +80,7 @@ impl Hints for ImagesError {
     fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
             Self::Open { problem, .. } => Some(&**problem),
-            Self::Registry(error) => Some(error),
+            Self::Registry(error) => Some(&**error),
             Self::Daemon(error) => Some(error),
             Self::Store(error) => Some(error),
             _ => None,

@@ -43,14 +43,14 @@ impl Registry {
     /// Fetches a manifest from the first host that has it.
     pub(super) async fn pull_manifest(&self, image: &ImageReference) -> Result<Document, RegistryError> {
         let task = Task::FetchManifest { image: image.to_string() };
-        self.from_any(image, task, async |access| {
+        self.pulled_from_any(image, task, async |access| {
             with_retries(&*self.listener, || self.manifest_once(&access, image)).await
         })
         .await
     }
 
     /// Calls `pull` for each source of an image until it succeeds. The error is the one of the registry itself.
-    async fn from_any<T>(
+    async fn pulled_from_any<T>(
         &self,
         image: &ImageReference,
         task: Task,
@@ -148,7 +148,7 @@ impl Registry {
         }
         let keep = |source| RegistryError::Keep { task: task.clone(), source };
         let mut checked = self
-            .from_any(image, task.clone(), async |access| {
+            .pulled_from_any(image, task.clone(), async |access| {
                 let mut file = tempfile::tempfile().map_err(keep)?;
                 self.receive(&access, blob, &mut file).await.map(|()| file)
             })

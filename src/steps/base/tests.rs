@@ -184,7 +184,7 @@ fn a_second_read_of_the_same_image_needs_no_layer() {
     let built = of(&[lower.clone(), LayerBuilder::new().file("b", 0o644, "y")]).build();
     let first = read_with(&doors, &built).unwrap();
     for layer in &first.layers {
-        std::fs::remove_file(doors.store.blob_path(&layer.digest)).unwrap();
+        fs_err::remove_file(doors.store.blob_path(&layer.digest)).unwrap();
     }
     let without_layers = |built: &BuiltImage| {
         let mut built = built.clone();
@@ -193,11 +193,11 @@ fn a_second_read_of_the_same_image_needs_no_layer() {
         });
         built
     };
-    std::fs::remove_dir_all(doors.home.path().join("layout")).unwrap();
+    fs_err::remove_dir_all(doors.home.path().join("layout")).unwrap();
     assert_eq!(read_with(&doors, &without_layers(&built)).unwrap(), first);
     // Another image with the same lower layer reads only the new one.
     let other = of(&[lower, LayerBuilder::new().file("c", 0o644, "z")]).build();
-    std::fs::remove_dir_all(doors.home.path().join("layout")).unwrap();
+    fs_err::remove_dir_all(doors.home.path().join("layout")).unwrap();
     let other = read_with(&doors, &without_layers(&other)).unwrap();
     assert_eq!(doors.store.read(other.tree.find("/a").unwrap().1.digest().unwrap()).unwrap(), b"x");
 }
@@ -338,10 +338,10 @@ fn layers_that_are_too_large_are_refused() {
 /// Returns the kind, the mode, the owner and the contents of everything below a directory of this machine.
 fn listing_on_disk(root: &std::path::Path, folder: &std::path::Path, lines: &mut Vec<String>) {
     use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-    let metadata = std::fs::symlink_metadata(folder).unwrap();
+    let metadata = fs_err::symlink_metadata(folder).unwrap();
     let name = format!("/{}", folder.strip_prefix(root).unwrap().display());
     let kind = match metadata.file_type() {
-        kind if kind.is_symlink() => format!("link {}", std::fs::read_link(folder).unwrap().display()),
+        kind if kind.is_symlink() => format!("link {}", fs_err::read_link(folder).unwrap().display()),
         kind if kind.is_dir() => "dir".to_owned(),
         kind if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() => return,
         _ => format!("file {}", Digest::of(&std::fs::read(folder).unwrap())),
@@ -355,9 +355,8 @@ fn listing_on_disk(root: &std::path::Path, folder: &std::path::Path, lines: &mut
     }
 }
 
-#[test]
-#[ignore = "needs umoci, and root to change owners"]
-fn umoci_unpacks_the_same_tree() {
+/// Returns two layers with everything that is rare.
+fn odd_layers() -> [LayerBuilder; 2] {
     let lower = LayerBuilder::new()
         .dir(".", 0o755)
         .dir("tmp", 0o1777)
@@ -387,9 +386,15 @@ fn umoci_unpacks_the_same_tree() {
         .file("swap/in", 0o644, "in")
         .hard_link("etc/linked", "etc/b")
         .link("out", "../../../etc/shadow");
+    [lower, upper]
+}
+
+#[test]
+#[ignore = "needs umoci, and root to change owners"]
+fn umoci_unpacks_the_same_tree() {
     let official = testkit::bases::official_python();
     let sixty = testkit::bases::many_layers(60);
-    for (image, compression) in [(of(&[lower, upper]), "odd"), (official, "official"), (sixty, "sixty")] {
+    for (image, compression) in [(of(&odd_layers()), "odd"), (official, "official"), (sixty, "sixty")] {
         let doors = TestDoors::new();
         let read = read_with(&doors, &image.build()).unwrap();
         let bundle = doors.home.path().join("bundle");

@@ -65,7 +65,7 @@ pub(crate) enum EmitError {
     #[error("cannot load `{name}`: {engine} does not read layers that are compressed with zstd")]
     Zstd { name: String, engine: String },
     #[error("cannot push `{image}`")]
-    Push { image: String, source: RegistryError },
+    Push { image: String, source: Box<RegistryError> },
     #[error(transparent)]
     Source(Box<ImagesError>),
     #[error("cannot read a blob of the image")]
@@ -102,7 +102,7 @@ impl Hints for EmitError {
         match self {
             Self::Fill { source, .. } => Some(source),
             Self::Daemon { source, .. } => Some(source),
-            Self::Push { source, .. } => Some(source),
+            Self::Push { source, .. } => Some(&**source),
             Self::Source(error) => Some(&**error),
             Self::Blob(error) => Some(error),
             Self::Store(error) => Some(error),

@@ -196,5 +196,5 @@ fn opened_apart(blob: &Blob<'_>, world: &World) -> Result<Box<dyn io::Read + Sen
 }
 
 fn failed(image: &ImageReference, source: RegistryError) -> EmitError {
-    EmitError::Push { image: image.to_string(), source }
+    EmitError::Push { image: image.to_string(), source: Box::new(source) }
 }

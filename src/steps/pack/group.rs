@@ -223,8 +223,8 @@ mod tests {
         text
     }
 
-    #[test]
-    fn what_changes_least_is_at_the_bottom_and_every_layer_has_its_own_folders() {
+    /// Returns an image with files of each kind.
+    fn of_each_kind() -> Tree {
         let mut tree = tree(&[
             ("/usr/lib/libc.so.6", deb("libc6"), 5),
             ("/usr/bin/python3.13", deb("python3.13-minimal"), 7),
@@ -240,6 +240,12 @@ mod tests {
             ("/data/x", Origin::User, 1),
         ]);
         tree.insert(ImagePath::parse("/tmp").unwrap(), Node::directory(Origin::Lath));
+        tree
+    }
+
+    #[test]
+    fn what_changes_least_is_at_the_bottom_and_every_layer_has_its_own_folders() {
+        let tree = of_each_kind();
         insta::assert_snapshot!(listing(&group(&tree, &["tool"], layers())), @"
         ca-certificates
           folders: /etc

@@ -104,7 +104,12 @@ impl Given {
     fn trim(&self) -> Tree {
         let options = TrimRequest { level: TrimLevel::Standard, keep: self.keep.clone(), keep_modules: Vec::new() };
         let (user_base, started) = (UserBase::example(), Started::default());
-        let request = SlimRequest { python: Python { version: PYTHON, home: &PythonHome::Release }, user_base: &user_base, started: &started, options: &options };
+        let request = SlimRequest {
+            python: Python { version: PYTHON, home: &PythonHome::Release },
+            user_base: &user_base,
+            started: &started,
+            options: &options,
+        };
         trim(&self.assembly, &self.lock, &request, &self.store).unwrap()
     }
 

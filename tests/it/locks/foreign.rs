@@ -56,13 +56,12 @@ fn the_lock_of_another_tool_gives_the_python_half_without_resolving() {
     assert!(said.starts_with("error: cannot replace `pylock.toml`: lath did not write it"), "{said}");
 }
 
-#[test]
-fn a_foreign_lock_without_a_usable_file_is_refused() {
-    let world = world();
+/// Returns locks with unusable files, each with a name.
+fn unusable(world: &World) -> [(&'static str, String); 12] {
     let url = world.pypi.server.url(&world.pypi.file_path("tool-1.0-py3-none-any.whl"));
     let zeros = "0".repeat(64);
-    let table = [
-        ("unfit", tool_with(&wheels(&world, "https://nowhere.example/tool-1.0-cp39-cp39-win_amd64.whl", ""))),
+    [
+        ("unfit", tool_with(&wheels(world, "https://nowhere.example/tool-1.0-cp39-cp39-win_amd64.whl", ""))),
         ("sdist", tool_with("sdist = { url = \"https://h/tool-1.0.tar.gz\", hashes = { sha512 = \"00\" } }")),
         ("archive", tool_with("archive = { path = \"tool-1.0.tar.gz\", hashes = { md5 = \"00\" } }")),
         ("folder", tool_with("directory = { path = \"nowhere\" }")),
@@ -72,9 +71,15 @@ fn a_foreign_lock_without_a_usable_file_is_refused() {
         ("md5", tool_with(&format!("wheels = [{{ url = \"{url}\", hashes = {{ md5 = \"00\" }} }}]"))),
         ("digest", tool_with(&format!("wheels = [{{ url = \"{url}\", hashes = {{ sha256 = \"{zeros}\" }} }}]"))),
         ("sha512", tool_with(&format!("wheels = [{{ url = \"{url}\", hashes = {{ sha512 = \"{zeros}\" }} }}]"))),
-        ("size", tool_with(&wheels(&world, &url, ", size = 7"))),
-        ("scheme", tool_with(&wheels(&world, "ftp://h/tool-1.0-py3-none-any.whl", ""))),
-    ];
+        ("size", tool_with(&wheels(world, &url, ", size = 7"))),
+        ("scheme", tool_with(&wheels(world, "ftp://h/tool-1.0-py3-none-any.whl", ""))),
+    ]
+}
+
+#[test]
+fn a_foreign_lock_without_a_usable_file_is_refused() {
+    let world = world();
+    let table = unusable(&world);
     insta::assert_snapshot!(refusals(&world, &table), @"
     $ pylock.unfit.toml -t image --cache-dir c-unfit
     exit 1

@@ -18,8 +18,10 @@ use crate::outside::store::StoreError;
 pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
     let architecture = scene.platform.architecture;
     let mut names: Vec<String> = Vec::new();
-    let listed = |text: &str| text.split([':', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    names.extend(scene.variable("LD_LIBRARY_PATH").map(listed).unwrap_or_else(Vec::new));
+    let listed = |text: &str| -> Vec<String> {
+        text.split([':', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    };
+    names.extend(scene.variable("LD_LIBRARY_PATH").map(listed).unwrap_or_default());
     names.extend(configured(scene, "/etc/ld.so.conf", &mut BTreeSet::new())?);
     let cache = scene.bytes("/etc/ld.so.cache")?.and_then(|bytes| ldcache::read(&bytes)).unwrap_or_default();
     let cached = cache.iter().filter_map(|library| library.path.rsplit_once('/'));
