@@ -184,11 +184,11 @@ fn an_option_or_a_value_that_does_not_exist_is_refused_with_its_place() {
 
     tag = 1
     exit 2
-    error: cannot use `lath.toml`, line 1, column 7: `tag` must be a text, such as `tag = "NAME[:TAG]"`
+    error: cannot use `lath.toml`, line 1, column 7: `tag` must be a text or a list of texts, such as `tag = "NAME[:TAG]"`
 
     trim = 'most'
     exit 2
-    error: cannot use `lath.toml`, line 1, column 8: `trim` must be one of `"none"`, `"standard"`
+    error: cannot use `lath.toml`, line 1, column 8: `trim` must be one of `"none"`, `"standard"`, `"reach"`
 
     run = 'open "'
     exit 2
@@ -528,7 +528,7 @@ fn config_show_prints_every_value_with_its_source_and_without_secrets() {
     requirements = ["https://index.example/list.txt"]  # lath.toml:5
     run = ["tool", "--port", "80"]                     # lath.toml:8
     shell = false                                      # LATH_SHELL
-    tag = "web"                                        # lath.toml:11
+    tag = ["web"]                                      # lath.toml:11
     trim = "none"                                      # [DIR]/home/.config/lath/lath.toml:2
     with = ["curl", "git", "jq"]                       # LATH_WITH, lath.toml:2, [DIR]/home/.config/lath/lath.toml:1
     "#);

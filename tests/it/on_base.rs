@@ -234,7 +234,7 @@ fn the_config_is_that_of_the_base_with_another_command() {
     "#);
     let history: Vec<&str> =
         image.config["history"].as_array().unwrap().iter().filter_map(|one| one["created_by"].as_str()).collect();
-    assert_eq!(history, ["company", "company", "CMD", "lath: program"]);
+    assert_eq!(history, ["company", "company", "CMD", "lath: files of lath", "lath: tool"]);
     let annotations = &image.manifest["annotations"];
     assert!(annotations["org.opencontainers.image.base.digest"].as_str().unwrap().starts_with("sha256:"));
     // The name would be a path of this machine.
@@ -384,7 +384,7 @@ fn a_lock_has_the_digest_of_the_base() {
     stdout(world.build(&format!("--locked -t tool -o oci:out {NO_ARCHIVE}")));
     fs_err::remove_dir_all(world.path("base")).unwrap();
     Base::with_python("rhel").with_distribution("more", "1").write(&world, "base");
-    let refusal = world.refusal(&format!("--locked -t tool -o oci:other --cache-dir other {NO_ARCHIVE}"));
+    let refusal = world.refusal(&format!("--locked -t tool -o oci:other --cache-dir other-cache {NO_ARCHIVE}"));
     assert!(refusal.contains("its base image has the digest `sha256:"), "{refusal}");
 }
 
@@ -398,7 +398,7 @@ fn a_base_with_many_layers_and_one_with_too_many() {
     };
     with_layers(60).write(&world, "base");
     let image = built(&world, "tool");
-    assert_eq!(image.manifest["layers"].as_array().unwrap().len(), 61);
+    assert_eq!(image.manifest["layers"].as_array().unwrap().len(), 62);
     with_layers(128).write(&world, "many");
     let refusal = world.refusal("tool --base oci:many");
     assert!(refusal.contains("it has 128 layers, and an image can have at most 125"), "{refusal}");

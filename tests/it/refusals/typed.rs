@@ -144,7 +144,7 @@ fn a_script_that_no_wheel_has_is_refused_before_anything_is_compressed() {
 
     hint: choose one of them with `-c NAME`
     ");
-    let layers = world.path("cache/store/notes/layers-1");
+    let layers = world.path("cache/store/notes/layers-2");
     assert!(!layers.exists());
     assert!(world.build("tool -c tool").status.success());
     assert!(layers.exists());
