@@ -44,7 +44,7 @@ use crate::steps::pack::pack;
 use crate::steps::prove::{execute, prove};
 use crate::steps::resolve::{Choice, ResolveError, choose, own_python};
 use crate::steps::seal::seal;
-use crate::steps::trim::trim;
+use crate::steps::trim::{Slim, trim};
 
 pub(crate) use self::failure::BuildError;
 pub(crate) use self::inputs::{InputError, allows_python, application, script_file, script_metadata};
@@ -210,7 +210,8 @@ fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> 
     let requested = lock.requested();
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
     let launch = launch(&programs, &request.to_launch(lock.platform))?;
-    let slim = trim(&assembly, &lock, &request.to_trim(&launch.started), &world.store)?;
+    let Slim { tree: slim, note } = trim(&assembly, &lock, &request.to_trim(&launch.started), &world.store)?;
+    note.into_iter().for_each(|note| world.listener.hear(Event::Note(note)));
     let mut compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
     let workshop = match bases::workshop(lock.platform, request, world)? {
         OfBase::None => workshop(lock.platform, request, world)?,

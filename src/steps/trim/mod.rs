@@ -20,14 +20,21 @@ use crate::model::request::{SlimRequest, TrimLevel};
 use crate::model::tree::Tree;
 use crate::outside::store::{Store, StoreError};
 
+/// The result of trim.
+pub(crate) struct Slim {
+    pub(crate) tree: Tree,
+    /// The reason if the level `reach` keeps all modules.
+    pub(crate) note: Option<String>,
+}
+
 /// Removes files that no program needs at run time.
 pub(crate) fn trim(
     whole: &Assembly,
     lock: &PlatformLock,
     request: &SlimRequest<'_>,
     store: &Store,
-) -> Result<Tree, StoreError> {
-    let mut tree = whole.tree.clone();
+) -> Result<Slim, StoreError> {
+    let (mut tree, mut note) = (whole.tree.clone(), None);
     let inputs = Inputs::new(whole, lock, request, store);
     if request.options.level != TrimLevel::None {
         for (number, rules) in STAGES.iter().enumerate() {
@@ -39,13 +46,14 @@ pub(crate) fn trim(
             carry_out(&mut tree, plan, &inputs.held);
             // Modules that are not reached need no libraries, so they go before these.
             if number == 0 && request.options.level == TrimLevel::Reach {
-                let plan = reach::unreached(&Scene::new(&tree, &inputs), whole, request)?;
-                carry_out(&mut tree, plan, &inputs.held);
+                let unreached = reach::unreached(&Scene::new(&tree, &inputs), whole, request)?;
+                carry_out(&mut tree, unreached.plan, &inputs.held);
+                note = unreached.host.map(|reason| format!("`--trim reach` keeps all modules: {reason}"));
             }
         }
     }
     explain(&mut tree, lock, &inputs.held);
-    Ok(tree)
+    Ok(Slim { tree, note })
 }
 
 #[cfg(test)]

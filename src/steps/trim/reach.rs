@@ -28,11 +28,18 @@ pub(super) fn unreached(
     scene: &Scene<'_>,
     whole: &Assembly,
     request: &SlimRequest<'_>,
-) -> Result<Vec<Proposal>, StoreError> {
+) -> Result<Unreached, StoreError> {
     let reach = Reach { scene, whole, request, site: request.user_base.site(request.python.version) };
-    let mut plan = reach.developers_files();
-    plan.extend(reach.modules()?);
-    Ok(plan)
+    let mut unreached = reach.modules()?;
+    unreached.plan.extend(reach.developers_files());
+    Ok(unreached)
+}
+
+/// The changes that the level `reach` proposes.
+pub(super) struct Unreached {
+    pub(super) plan: Vec<Proposal>,
+    /// The reason if all modules stay.
+    pub(super) host: Option<String>,
 }
 
 struct Reach<'a, 'b> {
@@ -52,21 +59,31 @@ impl<'a> Reach<'a, '_> {
         self.whole.programs.iter().any(|program| program.name == distribution)
     }
 
-    /// Returns whether a program of the image runs code of its users: it is known to do that, or a requested distribution
-    /// contains calls that do it, or the image has nothing but Python.
-    fn is_host(&self, map: &ModuleMap<'_>, found: &Reached) -> bool {
+    /// Returns the reason if a program of the image runs code of its users: it is known to do that, or a requested
+    /// distribution contains calls that do it, or the image has nothing but Python.
+    fn host(&self, map: &ModuleMap<'_>, found: &Reached) -> Option<String> {
+        if self.whole.programs.is_empty() && self.request.started.files.is_empty() {
+            return Some("Python runs code of its users".to_owned());
+        }
         let files = found.modules.keys().filter_map(|name| map.modules.get(name)).flat_map(|module| &module.files);
-        let is_known = |file: &ModulePath<'_>| matches!(file.origin, Origin::Wheel { name, .. } if names::is_host(name, self.is_requested(name)));
-        let runs_code = found.runs_code.keys().any(|origin| match origin {
+        let mut distributions = files.filter_map(|file| match file.origin {
+            Origin::Wheel { name, .. } => Some(name),
+            _ => None,
+        });
+        if let Some(name) = distributions.find(|name| names::is_host(name, self.is_requested(name))) {
+            return Some(format!("`{name}` runs code of its users"));
+        }
+        let is_own = |origin: &Origin| match origin {
             Origin::Wheel { name, .. } => self.is_requested(name),
             Origin::Deb { .. } | Origin::Base | Origin::Lath => false,
             Origin::User | Origin::Application => true,
-        });
-        runs_code || self.whole.programs.is_empty() || files.into_iter().any(is_known)
+        };
+        let (_, module) = found.runs_code.iter().find(|(origin, _)| is_own(origin))?;
+        Some(format!("the module `{module}` runs code that it is given"))
     }
 
     /// Proposes to remove the modules that are not reached.
-    fn modules(&self) -> Result<Vec<Proposal>, StoreError> {
+    fn modules(&self) -> Result<Unreached, StoreError> {
         let stdlib = self.request.python.stdlib();
         let mut roots = vec![format!("{stdlib}/lib-dynload"), stdlib, self.site.clone()];
         roots.extend(self.request.python.sites());
@@ -81,10 +98,9 @@ impl<'a> Reach<'a, '_> {
         let is_stdlib = |origin: &Origin| matches!(origin, Origin::Deb { .. } | Origin::Base);
         let found = reached(&map, &start, is_stdlib, &mut files)?;
         files.keep()?;
-        if self.is_host(&map, &found) {
-            return Ok(Vec::new());
-        }
-        Ok(self.removals(&map, &found))
+        let host = self.host(&map, &found);
+        let plan = if host.is_none() { self.removals(&map, &found) } else { Vec::new() };
+        Ok(Unreached { plan, host })
     }
 
     fn removals(&self, map: &ModuleMap<'_>, found: &Reached) -> Vec<Proposal> {

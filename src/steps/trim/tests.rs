@@ -7,6 +7,7 @@ use testkit::elf::elf;
 use super::*;
 use crate::formats::ldcache::{self, Library};
 use crate::formats::mentions::Texts;
+use crate::model::assembly::{InstalledScript, Program};
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
 use crate::model::launch::Started;
@@ -102,7 +103,12 @@ impl Given {
     }
 
     fn trim(&self) -> Tree {
-        let options = TrimRequest { level: TrimLevel::Standard, keep: self.keep.clone(), keep_modules: Vec::new() };
+        self.slim(TrimLevel::Standard, &[]).tree
+    }
+
+    fn slim(&self, level: TrimLevel, keep_modules: &[&str]) -> Slim {
+        let keep_modules = keep_modules.iter().map(|&name| name.to_owned()).collect();
+        let options = TrimRequest { level, keep: self.keep.clone(), keep_modules };
         let (user_base, started) = (UserBase::example(), Started::default());
         let request = SlimRequest {
             python: Python { version: PYTHON, home: &PythonHome::Release },
@@ -655,4 +661,92 @@ fn the_mark_that_keeps_pip_out_goes_unless_apt_manages_the_image() {
     let why = Why::Named { package: "apt".to_owned() };
     let with_apt = given().deb("apt", why, &[("/usr/bin/apt-get", b"x")]).trim();
     assert!(with_apt.removed.is_empty());
+}
+
+/// Returns an image with a program that imports a part of another distribution.
+fn with_program() -> Given {
+    let mut given = Given::new()
+        .base("stdlib", &[("/usr/lib/python3.13/os.py", b"x"), ("/usr/lib/python3.13/json/tool.py", b"y")])
+        .asked("tool")
+        .wheel(
+            "tool",
+            &[
+                ("/opt/app/lib/python3.13/site-packages/tool/__init__.py", b"'tool'"),
+                ("/opt/app/lib/python3.13/site-packages/tool/cli.py", b"from helper import used"),
+                ("/opt/app/lib/python3.13/site-packages/tool/cli.pyi", b"..."),
+                ("/opt/app/lib/python3.13/site-packages/tool/data.txt", b"data"),
+                ("/opt/app/lib/python3.13/site-packages/tool/tests/test_a.py", b"import tool"),
+                ("/opt/app/lib/python3.13/site-packages/tool/tests/a.json", b"{}"),
+            ],
+        )
+        .wheel(
+            "helper",
+            &[
+                ("/opt/app/lib/python3.13/site-packages/helper/__init__.py", b"'helper'"),
+                ("/opt/app/lib/python3.13/site-packages/helper/used.py", b"'used'"),
+                ("/opt/app/lib/python3.13/site-packages/helper/other.py", b"import json.tool"),
+                ("/opt/app/lib/python3.13/site-packages/helper/fast.c", b"int x;"),
+                ("/opt/app/bin/helper", b"#!"),
+            ],
+        );
+    let script = |name: &str, module: &str, is_requested| InstalledScript {
+        name: name.to_owned(),
+        distribution: name.to_owned(),
+        module: Some(module.to_owned()),
+        attribute: Some("main".to_owned()),
+        is_requested,
+    };
+    given.assembly.scripts = vec![script("helper", "helper.other", false), script("tool", "tool.cli", true)];
+    given.assembly.programs = vec![Program { name: "tool".to_owned(), ..Program::default() }];
+    given
+}
+
+/// Returns the last parts of the removed paths, with the reasons.
+fn gone(slim: &Slim) -> Vec<String> {
+    let removed = slim.tree.removed.iter();
+    removed.map(|(path, removal)| format!("{} {}", path.file_name(), removal.reason.id())).collect()
+}
+
+#[test]
+fn reach_removes_modules_that_no_program_can_import() {
+    let given = with_program();
+    assert!(given.trim().removed.is_empty());
+    let slim = given.slim(TrimLevel::Reach, &[]);
+    assert_eq!(slim.note, None);
+    assert_eq!(
+        gone(&slim),
+        [
+            "helper unreached-modules",
+            "fast.c extension-sources",
+            "other.py unreached-modules",
+            "cli.pyi type-stubs",
+            "a.json test-suites",
+            "test_a.py unreached-modules",
+            "json emptied-directories",
+            "tool.py unreached-modules",
+        ]
+    );
+    let kept = given.slim(TrimLevel::Reach, &["helper"]);
+    assert!(
+        gone(&kept).iter().all(|line| !line.starts_with("other.py") && !line.starts_with("tool.py")),
+        "{:?}",
+        gone(&kept)
+    );
+}
+
+#[test]
+fn an_image_that_runs_code_of_its_users_keeps_all_modules() {
+    let cli: &[u8] = b"import runpy, sys; runpy.run_path(sys.argv[1])";
+    let path = "/opt/app/lib/python3.13/site-packages/tool/cli.py";
+    let slim = with_program().wheel("tool", &[(path, cli)]).slim(TrimLevel::Reach, &[]);
+    assert_eq!(
+        slim.note.as_deref(),
+        Some("`--trim reach` keeps all modules: the module `tool.cli` runs code that it is given")
+    );
+    assert_eq!(gone(&slim), ["fast.c extension-sources", "cli.pyi type-stubs"]);
+    let mut known = with_program();
+    known.assembly.programs.push(Program { name: "pytest".to_owned(), ..Program::default() });
+    let host = known.wheel("pytest", &[("/opt/app/lib/python3.13/site-packages/pytest.py", b"'pytest'")]);
+    let note = host.slim(TrimLevel::Reach, &[]).note;
+    assert_eq!(note.as_deref(), Some("`--trim reach` keeps all modules: `pytest` runs code of its users"));
 }
