@@ -77,7 +77,7 @@ fn works(kind: &str, interpreter: &str) {
 }
 
 fn said(root: &Path, argv: &[&str]) -> String {
-    let output = Command::new("chroot").arg(root).args(argv).env_clear().output().unwrap();
+    let output = Command::new("/usr/sbin/chroot").arg(root).args(argv).env_clear().output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
