@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -72,6 +72,18 @@ fn inside(root: &Path, network: Network, words: &[&str]) -> Command {
     command
 }
 
+/// The bridge of an engine in the network of the machine. Without a bridge of its own, it would take the one of the machine's
+/// engine, or remove it.
+const BRIDGE: &str = "lath-tests";
+
+/// Makes the bridge, unless an earlier test has made it.
+fn make_bridge() {
+    let ip = |words: &[&str]| Command::new("ip").args(words).output().unwrap();
+    ip(&["link", "add", BRIDGE, "type", "bridge"]);
+    ip(&["address", "add", "192.0.2.1/24", "dev", BRIDGE]);
+    succeeded(ip(&["link", "set", BRIDGE, "up"]));
+}
+
 /// An engine that runs until this value is dropped.
 struct Docker {
     daemon: Child,
@@ -95,12 +107,14 @@ impl Docker {
         let words =
             ["dockerd", "--config-file", &config, "--data-root", &data, "--exec-root", &state, "--pidfile", &pid];
         let log = fs::File::create(root.join(format!("var/log/{store}.log"))).unwrap().into_parts().0;
-        // The machine's own engine has its bridge and its rules of the firewall.
-        let no_bridge: &[&str] = match network {
+        let own_bridge: &[&str] = match network {
             Network::Own => &[],
-            Network::OfTheMachine => &["--bridge", "none", "--iptables=false"],
+            Network::OfTheMachine => {
+                make_bridge();
+                &["--bridge", BRIDGE, "--iptables=false", "--ip-forward=false"]
+            }
         };
-        let mut command = inside(root, network, &[&words[..], &["--host", &host], no_bridge].concat());
+        let mut command = inside(root, network, &[&words[..], &["--host", &host], own_bridge].concat());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut engine =
             Self { daemon: command.spawn().unwrap(), socket: format!("unix://{}", root.join(&socket[1..]).display()) };
@@ -171,6 +185,9 @@ fn current_docker_takes_every_archive_in_both_of_its_stores() {
 }
 
 pub(crate) fn current_docker_pulls_and_runs_a_pushed_image(site: &Site) {
+    // The tests of both registries use the same folders.
+    static RUNNING: Mutex<()> = Mutex::new(());
+    let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let (image, digest) = site.pushed("team/app:1");
     let config = site.path("docker").display().to_string();
     let root = root();
