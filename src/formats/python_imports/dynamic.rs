@@ -231,4 +231,12 @@ mod tests {
         let modules: Vec<&str> = found.imports.iter().map(|import| import.module.as_str()).collect();
         assert_eq!(modules, ["a", "b"]);
     }
+
+    #[test]
+    fn a_program_in_a_text_may_be_nested_deeply() {
+        let deep = |levels: usize| format!("import a; x = {}1{}", "(".repeat(levels), ")".repeat(levels));
+        for (levels, count) in [(10, 1), (5_000, 1), (200_000, 0)] {
+            assert_eq!(file(&format!("x = '{}'", deep(levels))).imports.len(), count, "{levels}");
+        }
+    }
 }

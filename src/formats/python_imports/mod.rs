@@ -54,14 +54,7 @@ pub(crate) fn of_pth(bytes: &[u8]) -> BTreeSet<String> {
 }
 
 fn parse_text(text: &str) -> Option<PythonFile> {
-    let levels = nesting(text)?;
-    let read = || {
-        let parsed = parse_module(text).ok()?;
-        let mut collector = Collector::default();
-        collector.visit_body(parsed.suite());
-        Some(collector.finish())
-    };
-    if levels < SHALLOW { read() } else { stacker::grow((levels + SHALLOW) * STACK_BYTES_PER_LEVEL, read) }
+    Collector::default().read(text)
 }
 
 /// Collects the facts while it visits a syntax tree in the order of the text.
@@ -101,6 +94,20 @@ const FINDING: [&str; 10] = [
 ];
 
 impl Collector {
+    /// Visits a whole program. `None` if Python could not compile it.
+    fn read(mut self, text: &str) -> Option<PythonFile> {
+        let levels = nesting(text)?;
+        let is_inner = self.levels_of_text > 0;
+        let read = || {
+            let parsed = parse_module(text).ok()?;
+            self.visit_body(parsed.suite());
+            Some(self.finish())
+        };
+        // A program in a text is read on top of the one that contains it.
+        let is_shallow = levels < SHALLOW && !is_inner;
+        if is_shallow { read() } else { stacker::grow((levels + SHALLOW) * STACK_BYTES_PER_LEVEL, read) }
+    }
+
     fn finish(mut self) -> PythonFile {
         let functions: BTreeSet<String> = self.file.functions.keys().cloned().collect();
         let imported: BTreeSet<&str> =
@@ -207,10 +214,8 @@ impl Collector {
 
     /// Adds the imports of a program in a text. Most texts with such a word are no programs.
     fn add_program(&mut self, text: &str) {
-        let Ok(parsed) = parse_module(text) else { return };
-        let mut inner = Collector { levels_of_text: self.levels_of_text + 1, ..Self::default() };
-        inner.visit_body(parsed.suite());
-        let file = inner.finish();
+        let inner = Self { levels_of_text: self.levels_of_text + 1, ..Self::default() };
+        let Some(file) = inner.read(text) else { return };
         let later = |import| Import { when: When::Later, ..import };
         self.file.imports.extend(file.imports.into_iter().map(later));
         self.file.texts.extend(file.texts);
