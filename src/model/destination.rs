@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::model::image_name::is_image_name;
 use crate::model::image_reference::ImageReference;
+use crate::model::image_source::ImageSource;
 
 /// A destination of the image, in skopeo's syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,45 +59,28 @@ impl FromStr for Destination {
             return Err(refuse());
         }
         match scheme {
-            "docker" => {
-                let image: ImageReference =
-                    rest.strip_prefix("//").and_then(|name| name.parse().ok()).ok_or_else(refuse)?;
-                // The digest of an image is known only after it was made.
-                if image.digest.is_some() { Err(refuse()) } else { Ok(Self::Registry(image)) }
-            }
             "" => Ok(Self::Archive(rest.into())),
-            "oci" => named(rest).map(|(path, reference)| Self::Oci { path, reference }).ok_or_else(refuse),
-            "oci-archive" => {
-                named(rest).map(|(path, reference)| Self::OciArchive { path, reference }).ok_or_else(refuse)
-            }
-            "docker-archive" => match named(rest) {
-                Some((path, name)) if name.as_deref().is_none_or(is_image_name) => {
-                    Ok(Self::DockerArchive { path, name })
-                }
-                _ => Err(refuse()),
-            },
             "dir" => Ok(Self::Directory(rest.into())),
-            "docker-daemon" if is_image_name(rest) => Ok(Self::Daemon(rest.to_owned())),
-            _ => Err(refuse()),
+            _ => match text.parse().map_err(|_| refuse())? {
+                // The digest of an image is known only after it was made.
+                ImageSource::Registry(image) if image.digest.is_some() => Err(refuse()),
+                place => Ok(place.into()),
+            },
         }
     }
 }
 
-/// Splits `PATH[:REFERENCE]` at the first colon, like skopeo, so the path cannot contain a colon. A reference consists
-/// of the characters that image-spec, annotations.md, allows for `org.opencontainers.image.ref.name`.
-pub(crate) fn named(text: &str) -> Option<(PathBuf, Option<String>)> {
-    let (path, reference) = match text.split_once(':') {
-        None => (text, None),
-        Some((path, reference)) => (path, Some(reference)),
-    };
-    let is_reference = |text: &str| {
-        let is_edge = |c: char| c.is_ascii_alphanumeric();
-        text.starts_with(is_edge)
-            && text.ends_with(is_edge)
-            && text.chars().all(|c| is_edge(c) || "-._:@/+".contains(c))
-    };
-    let is_whole = !path.is_empty() && reference.is_none_or(is_reference);
-    is_whole.then(|| (path.into(), reference.map(str::to_owned)))
+/// An image is written in the same form in which it is read.
+impl From<ImageSource> for Destination {
+    fn from(place: ImageSource) -> Self {
+        match place {
+            ImageSource::Registry(image) => Self::Registry(image),
+            ImageSource::Oci { path, reference } => Self::Oci { path, reference },
+            ImageSource::OciArchive { path, reference } => Self::OciArchive { path, reference },
+            ImageSource::DockerArchive { path, name } => Self::DockerArchive { path, name },
+            ImageSource::Daemon(name) => Self::Daemon(name),
+        }
+    }
 }
 
 impl fmt::Display for Destination {

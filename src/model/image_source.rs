@@ -6,7 +6,6 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::model::destination::named;
 use crate::model::image_name::is_image_name;
 use crate::model::image_reference::ImageReference;
 
@@ -59,6 +58,23 @@ impl FromStr for ImageSource {
             _ => Err(refuse()),
         }
     }
+}
+
+/// Splits `PATH[:REFERENCE]` at the first colon, like skopeo, so the path cannot contain a colon. A reference consists
+/// of the characters that image-spec, annotations.md, allows for `org.opencontainers.image.ref.name`.
+fn named(text: &str) -> Option<(PathBuf, Option<String>)> {
+    let (path, reference) = match text.split_once(':') {
+        None => (text, None),
+        Some((path, reference)) => (path, Some(reference)),
+    };
+    let is_reference = |text: &str| {
+        let is_edge = |c: char| c.is_ascii_alphanumeric();
+        text.starts_with(is_edge)
+            && text.ends_with(is_edge)
+            && text.chars().all(|c| is_edge(c) || "-._:@/+".contains(c))
+    };
+    let is_whole = !path.is_empty() && reference.is_none_or(is_reference);
+    is_whole.then(|| (path.into(), reference.map(str::to_owned)))
 }
 
 impl fmt::Display for ImageSource {
