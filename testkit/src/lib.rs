@@ -15,6 +15,7 @@ pub mod image;
 pub mod oci;
 pub mod pypi;
 pub mod registry;
+pub mod secrets;
 pub mod server;
 pub mod tls;
 pub mod wheel;

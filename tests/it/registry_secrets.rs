@@ -1,11 +1,11 @@
 //! Passwords and tokens of registries: they go to the registry and its token server only, and into no output, file or
 //! image.
 
-use std::io::{Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{Seek as _, Write as _};
 use std::process::{Command, Output};
 
 use testkit::registry::{Fault, Operation};
+use testkit::secrets::{contains, file_contains, files};
 use testkit::server::{Response, Server};
 use testkit::{Registry, RegistryServer};
 
@@ -17,29 +17,6 @@ const PASSWORD: &str = "p4ss-of-the-registry";
 /// Returns the name and a password as headers and Docker's file have them.
 fn login_of(password: &str) -> String {
     testkit::digest::base64(format!("{USER}:{password}").as_bytes())
-}
-
-/// Returns every file below `folder`.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs_err::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.is_symlink() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
-}
-
-fn contains(bytes: &[u8], secret: &str) -> bool {
-    memchr::memmem::find(bytes, secret.as_bytes()).is_some()
-}
-
-/// Looks into a file, and also into its contents if it is compressed with gzip.
-fn file_contains(path: &Path, secret: &str) -> bool {
-    let bytes = fs_err::read(path).unwrap();
-    let mut unpacked = Vec::new();
-    // A file that is not gzip has no other contents.
-    let _ = flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked);
-    contains(&bytes, secret) || contains(&unpacked, secret)
 }
 
 /// A world, a registry that requires tokens, and everything that lath has written to its terminal.

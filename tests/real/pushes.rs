@@ -4,17 +4,17 @@
 //! Each test runs with Docker's registry and with the one of `testkit`, which requires tokens.
 
 use std::cell::RefCell;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 use testkit::registry::Operation;
+use testkit::secrets::{contains, file_contains, files};
 use testkit::{Registry, RegistryServer};
 
-use crate::docker_registry::{self, DockerRegistry, PASSWORD, USER};
+use crate::docker_registry::{DockerRegistry, PASSWORD, USER};
 use crate::lath::{self, succeeded};
 use crate::needs::Need::{self, Containerd, Debootstrap, Engine, Namespaces, Podman, Registries, Root, Skopeo};
 use crate::needs::trial;
@@ -261,10 +261,10 @@ fn no_output_file_or_image_contains_a_secret(site: &Site) {
     site.lath(&[&words[..], &["--metadata-file", "metadata.json", "-o", "image.tar"]].concat(), "");
     site.lath(&["copy", &format!("docker://{image}"), "oci:layout:1"], "");
     let mut secrets = vec![PASSWORD.to_owned(), login];
-    let mut places = docker_registry::files(site.home.path());
+    let mut places = files(site.home.path());
     match &site.keeper {
         Keeper::Docker(registry) => {
-            places.extend(docker_registry::files(&registry.data()));
+            places.extend(files(&registry.data()));
             site.outputs.borrow_mut().extend((registry.log() + &registry.requests()).into_bytes());
         }
         Keeper::Ours(registry) => secrets.extend(registry.secrets()),
@@ -277,17 +277,4 @@ fn no_output_file_or_image_contains_a_secret(site: &Site) {
             assert!(!file_contains(place, secret), "{} contains a secret", place.display());
         }
     }
-}
-
-fn contains(bytes: &[u8], secret: &str) -> bool {
-    memchr::memmem::find(bytes, secret.as_bytes()).is_some()
-}
-
-/// Looks into a file, and also into what it holds if it is compressed with gzip.
-fn file_contains(path: &Path, secret: &str) -> bool {
-    let bytes = fs_err::read(path).unwrap();
-    let mut unpacked = Vec::new();
-    // A file that is not gzip, or only in part, has nothing more to show.
-    let _ = flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked);
-    contains(&bytes, secret) || contains(&unpacked, secret)
 }
