@@ -21,17 +21,20 @@ const OTHER_COMPRESSION: &[u8] = b"\0decompress\0";
 
 /// Finds the names of modules in compiled files.
 pub(crate) struct NameSearch<'a> {
-    names: &'a BTreeSet<String>,
-    list: Vec<&'a str>,
+    /// Sorted.
+    names: &'a [&'a str],
     /// Finds all names anywhere. `None` if there are too many names.
     anywhere: Option<AhoCorasick>,
 }
 
 impl<'a> NameSearch<'a> {
-    pub(crate) fn new(names: &'a BTreeSet<String>) -> Self {
-        let list: Vec<&str> = names.iter().map(String::as_str).collect();
-        let anywhere = AhoCorasick::new(&list).ok();
-        Self { names, list, anywhere }
+    /// `names` are sorted.
+    pub(crate) fn new(names: &'a [&'a str]) -> Self {
+        Self { names, anywhere: AhoCorasick::new(names).ok() }
+    }
+
+    fn all(&self) -> BTreeSet<String> {
+        self.names.iter().map(|&name| name.to_owned()).collect()
     }
 
     /// Returns the names that a compiled file contains. If it hides its texts, all names are returned.
@@ -44,7 +47,7 @@ impl<'a> NameSearch<'a> {
         let unpacked = if has(COMPRESSED_MARK.as_bytes()) { unpacked_rows(bytes) } else { Vec::new() };
         let is_hidden = if has(COMPRESSED_MARK.as_bytes()) { unpacked.is_empty() } else { has(OTHER_COMPRESSION) };
         if is_hidden {
-            return self.names.clone();
+            return self.all();
         }
         let rows = bytes.split(|byte| !is_text(*byte)).filter(|row| row.len() >= SHORTEST_ROW);
         for row in rows.chain(unpacked.iter().map(Vec::as_slice)) {
@@ -58,7 +61,7 @@ impl<'a> NameSearch<'a> {
     fn words(&self, bytes: &[u8]) -> BTreeSet<String> {
         let longest = |word: &str| {
             let mut parts = std::iter::successors(Some(word), |name| name.rsplit_once('.').map(|(parent, _)| parent));
-            parts.find(|name| self.names.contains(*name)).map(str::to_owned)
+            parts.find(|name| self.names.binary_search(name).is_ok()).map(str::to_owned)
         };
         let texts = bytes.split(|byte| *byte == 0).filter(|text| (2..=100).contains(&text.len()));
         texts
@@ -70,8 +73,8 @@ impl<'a> NameSearch<'a> {
 
     /// Returns the names that occur anywhere in a row of texts.
     fn anywhere(&self, row: &[u8]) -> BTreeSet<String> {
-        let Some(search) = &self.anywhere else { return self.names.clone() };
-        search.find_overlapping_iter(row).map(|found| self.list[found.pattern().as_usize()].to_owned()).collect()
+        let Some(search) = &self.anywhere else { return self.all() };
+        search.find_overlapping_iter(row).map(|found| self.names[found.pattern().as_usize()].to_owned()).collect()
     }
 }
 
@@ -138,8 +141,7 @@ mod tests {
     use super::*;
 
     fn found(bytes: &[u8]) -> Vec<String> {
-        let names = ["re", "json", "json.decoder", "decimal", "os.path"].map(str::to_owned).into();
-        NameSearch::new(&names).names_in(bytes).into_iter().collect()
+        NameSearch::new(&["decimal", "json", "json.decoder", "os.path", "re"]).names_in(bytes).into_iter().collect()
     }
 
     #[test]

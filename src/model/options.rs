@@ -14,8 +14,8 @@ pub(crate) enum Prereleases {
     Explicit,
 }
 
-/// How much trim removes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How much trim removes. Each level removes everything that the levels before it remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum TrimLevel {
     None,

@@ -7,28 +7,16 @@ use crate::model::facts::is_extension_module;
 use crate::model::image_path::ImagePath;
 use crate::model::modules::parent;
 use crate::model::python_file::{Computed, PythonFile};
+use crate::model::start_up::PythonSource;
 use crate::model::tree::{Kind, Origin, Tree};
 
 /// Reads the files of modules.
-pub(crate) trait ModuleSource {
-    type Error;
-
-    /// Returns the facts about each Python file. `None` if Python could not compile it.
-    fn read_python(&mut self, paths: &[&ImagePath]) -> Result<Vec<Option<PythonFile>>, Self::Error>;
-
+pub(crate) trait ModuleSource: PythonSource {
     /// Returns those of `names` that occur in each extension module.
-    fn read_binary(&mut self, paths: &[&ImagePath], names: &Names) -> Result<Vec<BTreeSet<String>>, Self::Error>;
+    fn names_in(&mut self, paths: &[&ImagePath], names: &[&str]) -> Result<Vec<BTreeSet<String>>, Self::Error>;
 }
 
-/// The names of all modules of a tree.
-pub(crate) type Names = BTreeSet<String>;
-
-/// A module of a tree, and its files. There are several if folders of the search path have the same module.
-#[derive(Debug, Default)]
-pub(crate) struct Module<'a> {
-    pub(crate) files: Vec<ModulePath<'a>>,
-}
-
+/// A file of a module.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ModulePath<'a> {
     pub(crate) path: &'a ImagePath,
@@ -39,8 +27,8 @@ pub(crate) struct ModulePath<'a> {
 /// All modules of a tree by their names.
 #[derive(Debug, Default)]
 pub(crate) struct ModuleMap<'a> {
-    pub(crate) modules: BTreeMap<String, Module<'a>>,
-    pub(crate) names: Names,
+    /// The files of each module. There are several if folders of the search path have the same module.
+    pub(crate) modules: BTreeMap<String, Vec<ModulePath<'a>>>,
     /// The modules of each distribution.
     by_origin: BTreeMap<&'a Origin, Vec<String>>,
     /// The modules of each file name: `tool.py`.
@@ -54,11 +42,10 @@ impl<'a> ModuleMap<'a> {
         for (path, node) in tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory) {
             let inside = roots.iter().find_map(|root| path.as_str().strip_prefix(root)?.strip_prefix('/'));
             let Some((name, is_package)) = inside.and_then(module_name) else { continue };
-            map.names.insert(name.clone());
             map.by_origin.entry(&node.origin).or_default().push(name.clone());
             map.by_file_name.entry(path.file_name()).or_default().push(name.clone());
             let file = ModulePath { path, origin: &node.origin, is_package };
-            map.modules.entry(name).or_default().files.push(file);
+            map.modules.entry(name).or_default().push(file);
         }
         map
     }
@@ -66,7 +53,7 @@ impl<'a> ModuleMap<'a> {
     /// Returns the module with this name, or the one that contains an object with this name.
     fn longest<'b>(&self, name: &'b str) -> Option<&'b str> {
         let mut name = name;
-        while !self.names.contains(name) {
+        while !self.modules.contains_key(name) {
             name = name.rsplit_once('.')?.0;
         }
         Some(name)
@@ -78,7 +65,12 @@ impl<'a> ModuleMap<'a> {
             name.strip_prefix(package).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         // A dot sorts before all characters of a name, so the modules of a package follow it.
-        self.names.range(package.to_owned()..).take_while(is_inside)
+        self.from(package).take_while(is_inside)
+    }
+
+    /// Returns all names that do not sort before `begin`.
+    fn from(&self, begin: &str) -> impl Iterator<Item = &String> {
+        self.modules.range(begin.to_owned()..).map(|(name, _)| name)
     }
 }
 
@@ -160,20 +152,20 @@ pub(crate) fn reached<S: ModuleSource>(
     for root in &start.roots {
         walk.go(root, &Cause::Root);
     }
+    let all: Vec<&str> = map.modules.keys().map(String::as_str).collect();
     while !walk.next.is_empty() {
         let names = std::mem::take(&mut walk.next);
-        let of_module =
-            |name: &String| map.modules[name].files.iter().map(|file| (name.clone(), *file)).collect::<Vec<_>>();
+        let of_module = |name: &String| map.modules[name].iter().map(|file| (name.clone(), *file)).collect::<Vec<_>>();
         let files: Vec<(String, ModulePath<'_>)> = names.iter().flat_map(of_module).collect();
         let (python, binary): (Vec<_>, Vec<_>) =
             files.into_iter().partition(|(_, file)| file.path.as_str().ends_with(".py"));
         let paths: Vec<&ImagePath> = python.iter().map(|(_, file)| file.path).collect();
-        for ((name, file), facts) in python.iter().zip(source.read_python(&paths)?) {
+        for ((name, file), facts) in python.iter().zip(source.read(&paths)?) {
             let Some(facts) = facts else { continue };
             walk.visit(name, file, &facts, is_stdlib(file.origin));
         }
         let paths: Vec<&ImagePath> = binary.iter().map(|(_, file)| file.path).collect();
-        for ((name, _), named) in binary.iter().zip(source.read_binary(&paths, &map.names)?) {
+        for ((name, _), named) in binary.iter().zip(source.names_in(&paths, &all)?) {
             for named in named {
                 walk.go(&named, &Cause::NamedBy { module: name.clone() });
             }
@@ -211,7 +203,7 @@ impl Walk<'_> {
 
     /// Reaches a module. Returns whether it was not reached before.
     fn add(&mut self, name: &str, cause: &Cause) -> bool {
-        if !self.map.names.contains(name) || self.reached.modules.contains_key(name) {
+        if !self.map.modules.contains_key(name) || self.reached.modules.contains_key(name) {
             return false;
         }
         self.reached.modules.insert(name.to_owned(), cause.clone());
@@ -274,7 +266,7 @@ impl Walk<'_> {
         }
         let exports = self.exports.get(package).into_iter().flatten();
         let modules: Vec<String> = exports.map(|name| format!("{package}.{name}")).collect();
-        for module in modules.iter().filter(|module| self.map.names.contains(*module)) {
+        for module in modules.iter().filter(|module| self.map.modules.contains_key(*module)) {
             self.go(module, &Cause::NamedBy { module: package.to_owned() });
         }
     }
@@ -294,7 +286,7 @@ impl Walk<'_> {
         self.go(text, by);
         if !package.is_empty() {
             let own = format!("{package}.{text}");
-            if self.map.names.contains(&own) {
+            if self.map.modules.contains_key(&own) {
                 self.go(&own, by);
             }
         }
@@ -305,8 +297,7 @@ impl Walk<'_> {
         match computed {
             Computed::Own if !package.is_empty() => self.map.below(package).cloned().collect(),
             Computed::Below(begin) => {
-                let from = self.map.names.range(begin.clone()..);
-                from.take_while(|name| name.starts_with(begin.as_str())).cloned().collect()
+                self.map.from(begin).take_while(|name| name.starts_with(begin.as_str())).cloned().collect()
             }
             Computed::Own | Computed::Any => self.map.by_origin.get(file.origin).cloned().unwrap_or_default(),
         }
@@ -333,14 +324,16 @@ mod tests {
         start: Start,
     }
 
-    impl ModuleSource for &Given {
+    impl PythonSource for &Given {
         type Error = Infallible;
 
-        fn read_python(&mut self, paths: &[&ImagePath]) -> Result<Vec<Option<PythonFile>>, Infallible> {
+        fn read(&mut self, paths: &[&ImagePath]) -> Result<Vec<Option<PythonFile>>, Infallible> {
             Ok(paths.iter().map(|path| self.python.get(*path).cloned()).collect())
         }
+    }
 
-        fn read_binary(&mut self, paths: &[&ImagePath], _: &Names) -> Result<Vec<BTreeSet<String>>, Infallible> {
+    impl ModuleSource for &Given {
+        fn names_in(&mut self, paths: &[&ImagePath], _: &[&str]) -> Result<Vec<BTreeSet<String>>, Infallible> {
             Ok(paths.iter().map(|path| self.binary.get(*path).cloned().unwrap_or_default()).collect())
         }
     }

@@ -10,7 +10,7 @@ use crate::model::digest::Digest;
 use crate::model::facts::TreeFacts;
 use crate::model::image_path::ImagePath;
 use crate::model::python_file::PythonFile;
-use crate::model::reach::{ModuleSource, Names};
+use crate::model::reach::ModuleSource;
 use crate::model::start_up::PythonSource;
 use crate::model::tree::Tree;
 use crate::outside::store::{Bucket, Store, StoreError};
@@ -98,13 +98,7 @@ impl PythonSource for PythonFiles<'_> {
 }
 
 impl ModuleSource for PythonFiles<'_> {
-    type Error = StoreError;
-
-    fn read_python(&mut self, paths: &[&ImagePath]) -> Result<Vec<Option<PythonFile>>, StoreError> {
-        self.read(paths)
-    }
-
-    fn read_binary(&mut self, paths: &[&ImagePath], names: &Names) -> Result<Vec<BTreeSet<String>>, StoreError> {
+    fn names_in(&mut self, paths: &[&ImagePath], names: &[&str]) -> Result<Vec<BTreeSet<String>>, StoreError> {
         if paths.is_empty() {
             return Ok(Vec::new());
         }

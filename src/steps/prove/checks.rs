@@ -249,12 +249,10 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>
     };
     let site = request.user_base.site(request.python.version);
     let stdlib = format!("{}/lib-dynload", request.python.stdlib());
+    // Scripts import most of the promised modules, so both share their processes.
+    let own = [entry_points(tree, assembly, &request.user_base.bin()), promised_modules(assembly, &site)].concat();
     let lists = [
-        // Scripts import most of the promised modules, so both share their processes.
-        (
-            Scope::Image,
-            [entry_points(tree, assembly, &request.user_base.bin()), promised_modules(assembly, &site)].concat(),
-        ),
+        (Scope::Image, own),
         // An application may change a process so much that other imports fail in it.
         (Scope::Image, named.items),
         (Scope::Image, extension_modules(tree, &site)),

@@ -8,8 +8,9 @@ use crate::model::lock::PlatformLock;
 use crate::model::reason::{Kept, Why};
 use crate::model::tree::{Kind, Origin, Tree};
 
-/// Makes all proposed changes, except those of held paths.
-pub(super) fn carry_out(tree: &mut Tree, plan: Vec<Proposal>, held: &Held) {
+/// Makes all proposed changes, except those of held paths. Returns the notes for the user.
+pub(super) fn carry_out(tree: &mut Tree, plan: Vec<Proposal>, held: &Held) -> Vec<String> {
+    let mut notes = Vec::new();
     for proposal in plan {
         match proposal {
             Proposal::Remove { path, reason } if !held.has(&path) => tree.remove(&path, reason),
@@ -30,8 +31,10 @@ pub(super) fn carry_out(tree: &mut Tree, plan: Vec<Proposal>, held: &Held) {
                 }
             }
             Proposal::Remove { .. } | Proposal::Rewrite { .. } | Proposal::Substitute { .. } => {}
+            Proposal::Note(note) => notes.push(note),
         }
     }
+    notes
 }
 
 /// Gives every path of the tree a reason why it is kept: `--keep`, the reason of a rule, or the reason of its package.

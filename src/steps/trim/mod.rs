@@ -7,7 +7,6 @@
 mod carry_out;
 mod held;
 mod plan;
-mod reach;
 mod rules;
 mod scene;
 
@@ -16,15 +15,15 @@ use self::rules::STAGES;
 use self::scene::{Inputs, Scene};
 use crate::model::assembly::Assembly;
 use crate::model::lock::PlatformLock;
-use crate::model::request::{SlimRequest, TrimLevel};
+use crate::model::request::SlimRequest;
 use crate::model::tree::Tree;
 use crate::outside::store::{Store, StoreError};
 
 /// The result of trim.
 pub(crate) struct Slim {
     pub(crate) tree: Tree,
-    /// The reason if the level `reach` keeps all modules.
-    pub(crate) note: Option<String>,
+    /// Messages for the user.
+    pub(crate) notes: Vec<String>,
 }
 
 /// Removes files that no program needs at run time.
@@ -34,26 +33,18 @@ pub(crate) fn trim(
     request: &SlimRequest<'_>,
     store: &Store,
 ) -> Result<Slim, StoreError> {
-    let (mut tree, mut note) = (whole.tree.clone(), None);
+    let (mut tree, mut notes) = (whole.tree.clone(), Vec::new());
     let inputs = Inputs::new(whole, lock, request, store);
-    if request.options.level != TrimLevel::None {
-        for (number, rules) in STAGES.iter().enumerate() {
-            let scene = Scene::new(&tree, &inputs);
-            let mut plan = Vec::new();
-            for rule in *rules {
-                plan.extend(rule(&scene)?);
-            }
-            carry_out(&mut tree, plan, &inputs.held);
-            // Modules that are not reached need no libraries, so they go before these.
-            if number == 0 && request.options.level == TrimLevel::Reach {
-                let unreached = reach::unreached(&Scene::new(&tree, &inputs), whole, request)?;
-                carry_out(&mut tree, unreached.plan, &inputs.held);
-                note = unreached.host.map(|reason| format!("`--trim reach` keeps all modules: {reason}"));
-            }
+    for (_, rules) in STAGES.iter().filter(|(level, _)| *level <= request.options.level) {
+        let scene = Scene::new(&tree, &inputs);
+        let mut plan = Vec::new();
+        for rule in *rules {
+            plan.extend(rule(&scene)?);
         }
+        notes.extend(carry_out(&mut tree, plan, &inputs.held));
     }
     explain(&mut tree, lock, &inputs.held);
-    Ok(Slim { tree, note })
+    Ok(Slim { tree, notes })
 }
 
 #[cfg(test)]

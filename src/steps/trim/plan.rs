@@ -16,4 +16,6 @@ pub(super) enum Proposal {
     Substitute { paths: Vec<ImagePath>, reason: Removed, by: (ImagePath, Node) },
     /// The path stays, for a reason that is better than the one of its package.
     Explain { path: ImagePath, reason: Kept },
+    /// Nothing changes, and the user sees why.
+    Note(String),
 }

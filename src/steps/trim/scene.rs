@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::held::Held;
 use super::plan::Proposal;
 use crate::model::assembly::Assembly;
-use crate::model::facts::{Linkage, TreeFacts};
+use crate::model::facts::Linkage;
 use crate::model::image_path::ImagePath;
 use crate::model::lock::PlatformLock;
 use crate::model::platform::{Architecture, PythonVersion};
@@ -18,9 +18,9 @@ use crate::outside::store::Store;
 
 /// The inputs of trim that are the same in all stages.
 pub(super) struct Inputs<'a> {
-    pub(super) facts: &'a TreeFacts,
+    pub(super) whole: &'a Assembly,
     pub(super) lock: &'a PlatformLock,
-    pub(super) python: PythonVersion,
+    pub(super) request: &'a SlimRequest<'a>,
     pub(super) held: Held,
     pub(super) store: &'a Store,
     /// Packages that the interpreter needs, or that are in every image, and that the user did not name. Only they may
@@ -34,15 +34,15 @@ impl<'a> Inputs<'a> {
     pub(super) fn new(
         whole: &'a Assembly,
         lock: &'a PlatformLock,
-        request: &SlimRequest<'_>,
+        request: &'a SlimRequest<'a>,
         store: &'a Store,
     ) -> Self {
         let base = lock.debs.iter().filter(|deb| deb.is_base);
         let aides = lock.debs.iter().filter(|deb| matches!(deb.why, Why::ScriptsOf { .. }));
         Self {
-            facts: &whole.facts,
+            whole,
             lock,
-            python: request.python.version,
+            request,
             held: Held::of(&whole.tree, &request.options.keep),
             store,
             base: base.map(|deb| deb.name.as_str()).collect(),
@@ -73,7 +73,16 @@ impl<'a> Scene<'a> {
 
     /// Returns the version of the image's Python.
     pub(super) fn python(&self) -> PythonVersion {
-        self.inputs.python
+        self.inputs.request.python.version
+    }
+
+    /// Returns the untrimmed tree and its programs.
+    pub(super) fn whole(&self) -> &'a Assembly {
+        self.inputs.whole
+    }
+
+    pub(super) fn request(&self) -> &'a SlimRequest<'a> {
+        self.inputs.request
     }
 
     pub(super) fn store(&self) -> &'a Store {
@@ -106,6 +115,12 @@ impl<'a> Scene<'a> {
         })
     }
 
+    /// Returns the files of distributions.
+    pub(super) fn distribution_files(&self) -> impl Iterator<Item = &'a ImagePath> {
+        let files = self.tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory);
+        files.filter(|(_, node)| matches!(node.origin, Origin::Wheel { .. })).map(|(path, _)| path)
+    }
+
     /// Proposes to remove those files and links of Debian packages for which `is_such` is true. Its second argument is
     /// the name of the package.
     pub(super) fn remove(&self, reason: Removed, is_such: impl Fn(&ImagePath, &str) -> bool) -> Vec<Proposal> {
@@ -121,7 +136,8 @@ impl<'a> Scene<'a> {
     /// Returns the files outside of the base in which `word` occurs.
     pub(super) fn files_that_mention(&self, word: &str) -> impl Iterator<Item = &'a ImagePath> {
         let outside = self.tree.nodes.iter().filter(|(_, node)| node.origin != Origin::Lath);
-        let mentions = move |node: &Node| self.inputs.facts.of(node).is_some_and(|facts| facts.mentions.contains(word));
+        let mentions =
+            move |node: &Node| self.inputs.whole.facts.of(node).is_some_and(|facts| facts.mentions.contains(word));
         outside.filter(move |(_, node)| mentions(node) && !self.is_of_base(&node.origin)).map(|(path, _)| path)
     }
 
@@ -131,7 +147,7 @@ impl<'a> Scene<'a> {
         self.surveys.get_or_init(|| {
             let mut surveys: BTreeMap<&Origin, Survey<'a>> = BTreeMap::new();
             for (path, node) in self.tree.nodes.iter().filter(|(_, node)| node.origin != Origin::Lath) {
-                if self.inputs.facts.of(node).is_some() {
+                if self.inputs.whole.facts.of(node).is_some() {
                     self.add(surveys.entry(&node.origin).or_default(), path, node);
                 }
             }
@@ -140,7 +156,7 @@ impl<'a> Scene<'a> {
     }
 
     fn add(&self, survey: &mut Survey<'a>, path: &'a ImagePath, node: &'a Node) {
-        let Some(facts) = self.inputs.facts.of(node) else { return };
+        let Some(facts) = self.inputs.whole.facts.of(node) else { return };
         let is_of_base = self.is_of_base(&node.origin);
         if let Some(linkage) = facts.linkage().filter(|_| !is_of_base || is_loaded(path)) {
             survey.elf.insert(path, linkage);

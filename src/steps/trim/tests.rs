@@ -15,7 +15,7 @@ use crate::model::lock::{LockedDeb, LockedWheel, WheelSource};
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::python_home::{Python, PythonHome};
 use crate::model::reason::{Kept, Removed, Why};
-use crate::model::request::TrimRequest;
+use crate::model::request::{TrimLevel, TrimRequest};
 use crate::model::tree::{Kind, Node, Origin};
 use crate::model::user_base::UserBase;
 use crate::outside::facts;
@@ -712,7 +712,7 @@ fn reach_removes_modules_that_no_program_can_import() {
     let given = with_program();
     assert!(given.trim().removed.is_empty());
     let slim = given.slim(TrimLevel::Reach, &[]);
-    assert_eq!(slim.note, None);
+    assert_eq!(slim.notes, [""; 0]);
     assert_eq!(
         gone(&slim),
         [
@@ -739,14 +739,11 @@ fn an_image_that_runs_code_of_its_users_keeps_all_modules() {
     let cli: &[u8] = b"import runpy, sys; runpy.run_path(sys.argv[1])";
     let path = "/opt/app/lib/python3.13/site-packages/tool/cli.py";
     let slim = with_program().wheel("tool", &[(path, cli)]).slim(TrimLevel::Reach, &[]);
-    assert_eq!(
-        slim.note.as_deref(),
-        Some("`--trim reach` keeps all modules: the module `tool.cli` runs code that it is given")
-    );
+    assert_eq!(slim.notes, ["`--trim reach` keeps all modules: the module `tool.cli` runs code that it is given"]);
     assert_eq!(gone(&slim), ["fast.c extension-sources", "cli.pyi type-stubs"]);
     let mut known = with_program();
     known.assembly.programs.push(Program { name: "pytest".to_owned(), ..Program::default() });
     let host = known.wheel("pytest", &[("/opt/app/lib/python3.13/site-packages/pytest.py", b"'pytest'")]);
-    let note = host.slim(TrimLevel::Reach, &[]).note;
-    assert_eq!(note.as_deref(), Some("`--trim reach` keeps all modules: `pytest` runs code of its users"));
+    let notes = host.slim(TrimLevel::Reach, &[]).notes;
+    assert_eq!(notes, ["`--trim reach` keeps all modules: `pytest` runs code of its users"]);
 }

@@ -4,6 +4,7 @@ mod bulk;
 mod certificates;
 mod character_sets;
 mod compiler_files;
+mod developer_files;
 mod documents;
 mod empty_directories;
 mod git;
@@ -17,6 +18,7 @@ mod locales;
 mod packager_files;
 mod perl;
 mod pip_lock;
+mod reach;
 mod seeds;
 mod service_files;
 mod stdlib;
@@ -29,14 +31,21 @@ mod windows_launchers;
 use super::plan::Proposal;
 use super::scene::Scene;
 use crate::model::image_path::ImagePath;
+use crate::model::request::TrimLevel;
 use crate::outside::store::StoreError;
 
 /// A rule: the changes that it proposes for a scene.
 type Rule = fn(&Scene<'_>) -> Result<Vec<Proposal>, StoreError>;
 
-/// All rules. Those of a stage see the tree without the paths that earlier stages removed, but not the proposals of one
-/// another. If two rules of a stage propose to remove the same path, the first one gives the reason.
-pub(super) const STAGES: [&[Rule]; 3] = [BY_NAME, BY_NEED, AFTERWARDS];
+/// All rules, with the first level that they belong to. Those of a stage see the tree without the paths that earlier stages
+/// removed, but not the proposals of one another. If two rules of a stage propose to remove the same path, the first one
+/// gives the reason.
+pub(super) const STAGES: [(TrimLevel, &[Rule]); 4] = [
+    (TrimLevel::Standard, BY_NAME),
+    (TrimLevel::Reach, BY_REACH),
+    (TrimLevel::Standard, BY_NEED),
+    (TrimLevel::Standard, AFTERWARDS),
+];
 
 /// These rules decide by the name of a path. Files that they remove need nothing.
 const BY_NAME: &[Rule] = &[
@@ -54,6 +63,9 @@ const BY_NAME: &[Rule] = &[
     git::plain_servers,
     windows_launchers::windows_launchers,
 ];
+
+/// These rules depend on the programs of the image. Modules that are gone need no libraries.
+const BY_REACH: &[Rule] = &[reach::modules, developer_files::developer_files];
 
 /// These rules depend on the remaining files: what they need, and what they name.
 const BY_NEED: &[Rule] = &[

@@ -1,12 +1,11 @@
-//! Removes modules that no program of the image can import, and files that only developers of distributions need.
+//! Removes modules that no program of the image can import.
 //!
 //! The modules that stay are those that [`crate::model::reach`] finds from the programs of the image. A program that runs
 //! code of its users keeps all modules, because nobody knows the imports of this code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::Proposal;
-use super::scene::Scene;
+use super::{Proposal, Scene};
 use crate::catalog::reach as names;
 use crate::formats::python_imports;
 use crate::formats::wheel::entry_point_groups;
@@ -16,38 +15,22 @@ use crate::model::modules::Modules;
 use crate::model::reach::{ModuleMap, ModulePath, Reached, Start, reached};
 use crate::model::reason::Removed;
 use crate::model::request::SlimRequest;
-use crate::model::tree::{Kind, Origin, Tree};
+use crate::model::tree::{Origin, Tree};
 use crate::outside::python_files::PythonFiles;
 use crate::outside::store::StoreError;
 
-/// The endings of files from which extension modules are made.
-const SOURCES: [&str; 9] = [".c", ".cc", ".cpp", ".f", ".f90", ".h", ".hpp", ".pxd", ".pyx"];
-
-/// Proposes to remove everything that is not reached.
-pub(super) fn unreached(
-    scene: &Scene<'_>,
-    whole: &Assembly,
-    request: &SlimRequest<'_>,
-) -> Result<Unreached, StoreError> {
-    let reach = Reach { scene, whole, request, site: request.user_base.site(request.python.version) };
-    let mut unreached = reach.modules()?;
-    unreached.plan.extend(reach.developers_files());
-    Ok(unreached)
-}
-
-/// The changes that the level `reach` proposes.
-pub(super) struct Unreached {
-    pub(super) plan: Vec<Proposal>,
-    /// The reason if all modules stay.
-    pub(super) host: Option<String>,
+/// Proposes to remove the modules that are not reached, or a note with the reason why all stay.
+pub(super) fn modules(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
+    let (whole, request) = (scene.whole(), scene.request());
+    Reach { scene, whole, request, stdlib: request.python.stdlib() }.modules()
 }
 
 struct Reach<'a, 'b> {
     scene: &'b Scene<'a>,
-    whole: &'b Assembly,
-    request: &'b SlimRequest<'b>,
-    /// The folder of the distributions.
-    site: String,
+    whole: &'a Assembly,
+    request: &'a SlimRequest<'a>,
+    /// The folder of the standard library.
+    stdlib: String,
 }
 
 impl<'a> Reach<'a, '_> {
@@ -65,7 +48,7 @@ impl<'a> Reach<'a, '_> {
         if self.whole.programs.is_empty() && self.request.started.files.is_empty() {
             return Some("Python runs code of its users".to_owned());
         }
-        let files = found.modules.keys().filter_map(|name| map.modules.get(name)).flat_map(|module| &module.files);
+        let files = found.modules.keys().filter_map(|name| map.modules.get(name)).flatten();
         let mut distributions = files.filter_map(|file| match file.origin {
             Origin::Wheel { name, .. } => Some(name),
             _ => None,
@@ -82,15 +65,14 @@ impl<'a> Reach<'a, '_> {
         Some(format!("the module `{module}` runs code that it is given"))
     }
 
-    /// Proposes to remove the modules that are not reached.
-    fn modules(&self) -> Result<Unreached, StoreError> {
-        let stdlib = self.request.python.stdlib();
-        let mut roots = vec![format!("{stdlib}/lib-dynload"), stdlib, self.site.clone()];
+    fn modules(&self) -> Result<Vec<Proposal>, StoreError> {
+        let site = self.request.user_base.site(self.request.python.version);
+        let mut roots = vec![format!("{}/lib-dynload", self.stdlib), self.stdlib.clone(), site.clone()];
         roots.extend(self.request.python.sites());
         let map = ModuleMap::new(self.tree(), &roots);
         let mut files = PythonFiles::new(self.tree(), &self.whole.facts, self.scene.store());
         let start = Start {
-            roots: self.roots(&map, &files)?,
+            roots: self.roots(&map, site, &files)?,
             groups: self.groups(&files)?,
             whole: names::whole().map(str::to_owned).collect(),
             cuts: names::cuts().map(|(module, cuts)| (module.to_owned(), cuts.map(str::to_owned).collect())).collect(),
@@ -98,14 +80,15 @@ impl<'a> Reach<'a, '_> {
         let is_stdlib = |origin: &Origin| matches!(origin, Origin::Deb { .. } | Origin::Base);
         let found = reached(&map, &start, is_stdlib, &mut files)?;
         files.keep()?;
-        let host = self.host(&map, &found);
-        let plan = if host.is_none() { self.removals(&map, &found) } else { Vec::new() };
-        Ok(Unreached { plan, host })
+        Ok(match self.host(&map, &found) {
+            Some(reason) => vec![Proposal::Note(format!("`--trim reach` keeps all modules: {reason}"))],
+            None => self.removals(&map, &found),
+        })
     }
 
     fn removals(&self, map: &ModuleMap<'_>, found: &Reached) -> Vec<Proposal> {
         let unreached = map.modules.iter().filter(|(name, _)| !found.modules.contains_key(*name));
-        let files = unreached.flat_map(|(_, module)| &module.files).filter(|file| self.may_go(file));
+        let files = unreached.flat_map(|(_, files)| files).filter(|file| self.may_go(file));
         let mut plan: Vec<Proposal> =
             files.map(|file| Proposal::Remove { path: file.path.clone(), reason: Removed::UnreachedModules }).collect();
         plan.extend(self.test_suites(map, found));
@@ -125,13 +108,18 @@ impl<'a> Reach<'a, '_> {
     fn may_go(&self, file: &ModulePath<'_>) -> bool {
         match file.origin {
             Origin::Wheel { .. } => true,
-            Origin::Deb { .. } => file.path.is_within(&self.request.python.stdlib()),
+            Origin::Deb { .. } => file.path.is_within(&self.stdlib),
             Origin::Base | Origin::Lath | Origin::User | Origin::Application => false,
         }
     }
 
     /// Returns the modules from which the programs of the image start.
-    fn roots(&self, map: &ModuleMap<'_>, files: &PythonFiles<'_>) -> Result<BTreeSet<String>, StoreError> {
+    fn roots(
+        &self,
+        map: &ModuleMap<'_>,
+        site: String,
+        files: &PythonFiles<'_>,
+    ) -> Result<BTreeSet<String>, StoreError> {
         let mut roots: BTreeSet<String> = names::core().map(str::to_owned).collect();
         let scripts = self.whole.scripts.iter().filter(|script| script.is_requested);
         roots.extend(scripts.filter_map(|script| script.module.clone()));
@@ -139,17 +127,14 @@ impl<'a> Reach<'a, '_> {
         for module in &self.request.options.keep_modules {
             roots.extend(map.below(module).cloned());
         }
-        let modules = Modules::new(self.tree(), self.request.python, self.site.clone());
+        let modules = Modules::new(self.tree(), self.request.python, site);
         for path in modules.pth_files() {
             roots.extend(python_imports::of_pth(&files.contents(path)?));
         }
         // The module with this name depends on the platform, and `sysconfig` computes it.
-        roots.extend(map.names.iter().filter(|name| name.starts_with("_sysconfigdata_")).cloned());
-        for (name, module) in &map.modules {
-            if module.files.iter().any(|file| self.is_root(name, file)) {
-                roots.insert(name.clone());
-            }
-        }
+        roots.extend(map.modules.keys().filter(|name| name.starts_with("_sysconfigdata_")).cloned());
+        let own = map.modules.iter().filter(|(name, files)| files.iter().any(|file| self.is_root(name, file)));
+        roots.extend(own.map(|(name, _)| name.clone()));
         Ok(roots)
     }
 
@@ -161,7 +146,7 @@ impl<'a> Reach<'a, '_> {
                 let has_program = self.whole.scripts.iter().any(|script| script.distribution == *distribution);
                 self.is_requested(distribution) && (!has_program || !name.contains('.') || name.ends_with(".__main__"))
             }
-            Origin::Deb { .. } => !file.path.is_within(&self.request.python.stdlib()),
+            Origin::Deb { .. } => !file.path.is_within(&self.stdlib),
             Origin::Base | Origin::Lath | Origin::User | Origin::Application => true,
         }
     }
@@ -184,33 +169,12 @@ impl<'a> Reach<'a, '_> {
         Ok(groups)
     }
 
-    /// Proposes to remove the type stubs and the sources of extension modules in distributions.
-    fn developers_files(&self) -> Vec<Proposal> {
-        let has_stub_reader = self.lock_names().any(names::reads_stubs);
-        let has_compiler = self.tree().find("/usr/bin/cc").is_some() || self.tree().find("/usr/bin/gcc").is_some();
-        let reason = |path: &ImagePath| match path.file_name() {
-            name if name.ends_with(".pyi") => (!has_stub_reader).then_some(Removed::TypeStubs),
-            name if SOURCES.iter().any(|end| name.ends_with(end)) => {
-                (!has_compiler).then_some(Removed::ExtensionSources)
-            }
-            _ => None,
-        };
-        let own = self.tree().nodes.iter().filter(|(path, node)| {
-            matches!(node.origin, Origin::Wheel { .. }) && node.kind != Kind::Directory && path.is_within(&self.site)
-        });
-        own.filter_map(|(path, _)| Some(Proposal::Remove { path: path.clone(), reason: reason(path)? })).collect()
-    }
-
-    fn lock_names(&self) -> impl Iterator<Item = &'a str> {
-        self.scene.lock().wheels.iter().map(|wheel| wheel.name.as_str())
-    }
-
     /// Proposes to remove the other files of folders with tests, if none of their modules is reached.
     fn test_suites(&self, map: &ModuleMap<'_>, found: &Reached) -> Vec<Proposal> {
         let mut suites: BTreeSet<ImagePath> = BTreeSet::new();
         let mut used: BTreeSet<ImagePath> = BTreeSet::new();
-        for (name, module) in &map.modules {
-            for file in module.files.iter().filter(|file| matches!(file.origin, Origin::Wheel { .. })) {
+        for (name, files) in &map.modules {
+            for file in files.iter().filter(|file| matches!(file.origin, Origin::Wheel { .. })) {
                 let folders = std::iter::successors(file.path.parent(), ImagePath::parent);
                 let tests = folders.filter(|folder| matches!(folder.file_name(), "tests" | "test"));
                 if found.modules.contains_key(name) {
@@ -221,13 +185,9 @@ impl<'a> Reach<'a, '_> {
             }
         }
         let suites: Vec<&ImagePath> = suites.difference(&used).collect();
-        let own = self
-            .tree()
-            .nodes
-            .iter()
-            .filter(|(_, node)| matches!(node.origin, Origin::Wheel { .. }) && node.kind != Kind::Directory);
-        let in_suite = own.filter(|(path, _)| suites.iter().any(|suite| path.is_within(suite.as_str())));
-        in_suite.map(|(path, _)| Proposal::Remove { path: path.clone(), reason: Removed::TestSuites }).collect()
+        let in_suite =
+            self.scene.distribution_files().filter(|path| suites.iter().any(|suite| path.is_within(suite.as_str())));
+        in_suite.map(|path| Proposal::Remove { path: path.clone(), reason: Removed::TestSuites }).collect()
     }
 }
 
