@@ -1,6 +1,7 @@
 //! The threads and the address space that a build needs, tried before it begins: the libraries that need them panic or
 //! abort if they do not get them.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Mutex, PoisonError, RwLock};
 
@@ -17,6 +18,32 @@ const BESIDE_POOL: usize = 16;
 const LEAST_ADDRESS_BYTES: u64 = 2 << 30;
 /// The stacks of the threads alone are about 40 MB. With less, even the report of an error may find no memory.
 const LEAST_DATA_BYTES: u64 = 48 << 20;
+
+/// The stack of a thread of [`at_once`]. It resolves, opens and assembles trees.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Does `work` for all items, as many at once as there are processors: for builds, each of which is mostly one process. The
+/// results are in any order. After an error, no further item is begun by the same thread.
+pub(crate) fn at_once<T: Send, R: Send, E: Send>(
+    items: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    let waiting: VecDeque<T> = items.into_iter().collect();
+    let count = std::thread::available_parallelism().map_or(1, usize::from).min(waiting.len());
+    let waiting = Mutex::new(waiting);
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let work_on = || std::iter::from_fn(next).map(&work).collect::<Result<Vec<R>, E>>();
+    std::thread::scope(|scope| {
+        // Fewer threads only make it slower, because this thread works too.
+        let spawn = |_| std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work_on).ok();
+        let others: Vec<_> = (1..count).filter_map(spawn).collect();
+        let mut done = work_on()?;
+        for other in others {
+            done.append(&mut other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(done)
+    })
+}
 
 #[derive(Debug, Error)]
 pub(crate) enum ThreadsError {
@@ -108,6 +135,15 @@ pub(crate) fn is_thread_panic(message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn everything_is_done_once_and_an_error_is_returned() {
+        let mut done = at_once(0..100, |number| Ok::<_, ()>(number * 2)).unwrap();
+        done.sort_unstable();
+        assert_eq!(done, (0..100).map(|number| number * 2).collect::<Vec<_>>());
+        assert_eq!(at_once(0..100, |number| if number == 7 { Err(number) } else { Ok(()) }), Err(7));
+        assert_eq!(at_once(Vec::<u8>::new(), Ok::<_, ()>), Ok(Vec::new()));
+    }
 
     #[test]
     fn a_panic_because_of_a_missing_thread_is_no_bug() {

@@ -1,8 +1,6 @@
 //! Builds from a lock: the wheels that lath makes from source. Their trees come from the lock, so nothing is resolved
 //! (docs/decisions/0143-locks-of-sources.md).
 
-use std::sync::{Mutex, PoisonError};
-
 use super::{Attempt, BuildError, FromSource, build_failure as failure, open_locked};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
@@ -10,13 +8,11 @@ use crate::model::lock::{LockedBuild, LockedWheel, PlatformLock};
 use crate::model::lock_file::LockRequest;
 use crate::model::request::ResolveRequest;
 use crate::model::source::BuiltPlace;
+use crate::outside::threads::at_once;
 use crate::outside::world::World;
 use crate::steps::lock::{self as lock_step, Changed};
 use crate::steps::resolve::ResolveError;
 use crate::steps::wheel::{self, BuiltWheel, Goal, OpenSource, Plan, Reason, Step};
-
-/// The stack of a thread that builds a source. It opens and assembles a tree.
-const STACK_BYTES: usize = 8 << 20;
 
 /// Builds the wheels of a lock that are made from source, unless they are in the store or in the vendor folder. The wheel
 /// of a folder that has changed replaces that of the lock.
@@ -42,28 +38,9 @@ struct Rebuilding<'a> {
 }
 
 impl Rebuilding<'_> {
-    /// Builds several wheels at once. A build is mostly one process, so as many run as there are processors.
     fn all(&self, wheels: &mut [LockedWheel]) -> Result<(), BuildError> {
-        let waiting: Vec<&mut LockedWheel> = wheels.iter_mut().filter(|wheel| wheel.built.is_some()).collect();
-        let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(waiting.len());
-        let waiting = Mutex::new(waiting);
-        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let work = || -> Result<(), BuildError> {
-            while let Some(wheel) = next() {
-                self.one(wheel)?;
-            }
-            Ok(())
-        };
-        std::thread::scope(|scope| {
-            // Fewer threads only make it slower, because this thread works too.
-            let spawn = |_| std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work).ok();
-            let others: Vec<_> = (1..at_once).filter_map(spawn).collect();
-            work()?;
-            let join = |other: std::thread::ScopedJoinHandle<'_, Result<(), BuildError>>| {
-                other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            others.into_iter().try_for_each(join)
-        })
+        let built = wheels.iter_mut().filter(|wheel| wheel.built.is_some());
+        at_once(built, |wheel| self.one(wheel)).map(drop)
     }
 
     fn one(&self, wheel: &mut LockedWheel) -> Result<(), BuildError> {
