@@ -597,6 +597,11 @@ impl Compression {
     pub(crate) fn is_zstd(self) -> bool {
         matches!(self, Self::Zstd(_) | Self::ZstdChunked(_))
     }
+
+    /// Returns whether layers have a table of contents.
+    pub(crate) fn is_chunked(self) -> bool {
+        matches!(self, Self::ZstdChunked(_))
+    }
 }
 
 /// A text that is not a compression.

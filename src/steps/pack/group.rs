@@ -63,18 +63,24 @@ struct Contents<'a> {
 /// Groups all paths of `tree` except the root itself. `requested` are the distributions that the user named.
 pub(super) fn group<'a>(tree: &'a Tree, requested: &[&str], layers: LayersRequest) -> Vec<Group<'a>> {
     let owners = Owners::of(tree);
-    let owners: Vec<(Entry<'_>, &Origin)> =
-        leaves(tree).into_iter().map(|entry| (entry, owners.owner(&entry))).collect();
+    let placed = |entry: Entry<'a>| {
+        let origin = owners.owner(&entry);
+        (entry, origin, place(&entry, origin, requested))
+    };
+    let placed: Vec<(Entry<'_>, &Origin, Place)> = leaves(tree).into_iter().map(placed).collect();
     let mut places: BTreeMap<Place, u64> = BTreeMap::new();
-    for (entry, origin) in &owners {
-        *places.entry(place(entry, origin, requested)).or_default() += entry.size_bytes();
+    for (entry, _, place) in &placed {
+        match places.get_mut(place) {
+            Some(bytes) => *bytes += entry.size_bytes(),
+            None => drop(places.insert(place.clone(), entry.size_bytes())),
+        }
     }
     let runs = runs(&places, layers);
     let indexes: BTreeMap<&Place, usize> =
         runs.iter().enumerate().flat_map(|(index, run)| run.places.iter().map(move |place| (place, index))).collect();
     let mut contents: Vec<Contents<'_>> = runs.iter().map(|_| Contents::default()).collect();
-    for (entry, origin) in owners {
-        if let Some(index) = indexes.get(&place(&entry, origin, requested)) {
+    for (entry, origin, place) in placed {
+        if let Some(index) = indexes.get(&place) {
             contents[*index].add(entry, origin, tree);
         }
     }

@@ -87,7 +87,7 @@ pub(super) fn segment<'a>(piece: &Piece<'a>, request: PackRequest, store: &Store
         epoch_secs: request.epoch_secs,
         entries: piece.entries.iter().map(key).collect(),
     });
-    if store.has_segment(&key) && (!is_chunked(request) || frames(&key, store).is_some()) {
+    if store.has_segment(&key) && (!request.compression.is_chunked() || frames(&key, store).is_some()) {
         return Ok(key);
     }
     let failed = |source| PackError::Segment { origin: piece.origin.to_owned(), source };
@@ -97,7 +97,7 @@ pub(super) fn segment<'a>(piece: &Piece<'a>, request: PackRequest, store: &Store
         for entry in piece.entries {
             frames.extend(write(entry, request.epoch_secs, store, &mut packer, &failed)?);
         }
-        if is_chunked(request) {
+        if request.compression.is_chunked() {
             store.write_entry(Bucket::Frames, &key, &frames)?;
         }
         packer.finish().map(drop).map_err(failed)
@@ -105,7 +105,7 @@ pub(super) fn segment<'a>(piece: &Piece<'a>, request: PackRequest, store: &Store
     Ok(key)
 }
 
-/// Writes a path to `packer`. Returns the place of its contents, if there are any.
+/// Writes a path to `packer`. Returns the place of its contents, if there are any and the layer has a table of contents.
 fn write(
     Entry { path, node, link }: &Entry<'_>,
     epoch_secs: u64,
@@ -123,19 +123,20 @@ fn write(
         return Ok(None);
     }
     let mut contents = store.reader(digest)?;
-    write_contents(packer, path, *size_bytes, &mut contents).map(Some).map_err(failed)
+    write_contents(packer, path, *size_bytes, &mut contents).map_err(failed)
 }
 
+/// Writes the contents of a file. Returns their place if the layer has a table of contents.
 fn write_contents(
     packer: &mut Packer<&mut std::fs::File>,
     path: &ImagePath,
     size_bytes: u64,
     contents: &mut dyn Read,
-) -> io::Result<Frames> {
-    if !matches!(packer.compression, Compression::ZstdChunked(_)) {
+) -> io::Result<Option<Frames>> {
+    if !packer.compression.is_chunked() {
         tarball::write_bytes(packer, path.relative(), size_bytes, contents)?;
         tarball::pad(packer, size_bytes)?;
-        return Ok(Frames { offset: 0, end_offset: 0, crc64: 0 });
+        return Ok(None);
     }
     packer.pack_chunk()?;
     let offset = packer.packed_bytes;
@@ -145,11 +146,7 @@ fn write_contents(
     packer.pack_chunk()?;
     let end_offset = packer.packed_bytes;
     tarball::pad(packer, size_bytes)?;
-    Ok(Frames { offset, end_offset, crc64 })
-}
-
-fn is_chunked(request: PackRequest) -> bool {
-    matches!(request.compression, Compression::ZstdChunked(_))
+    Ok(Some(Frames { offset, end_offset, crc64 }))
 }
 
 /// Returns the places of the files in a segment that have contents, in their order.
