@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::shell::Command;
-use super::{AssembleError, write_text};
+use super::{AssembleError, read_text, write_text};
 use crate::catalog::accounts::{self, Group, User};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Node, Origin, Tree};
@@ -82,18 +82,19 @@ pub(super) fn add(
     packages: &[Account],
     store: &Store,
 ) -> Result<BTreeMap<String, u32>, AssembleError> {
-    let Some(mut passwd) = text(tree, "/etc/passwd", store)? else { return write(tree, packages, store) };
-    let mut group = text(tree, "/etc/group", store)?.unwrap_or_default();
+    let Some(mut passwd) = read_text(tree, "/etc/passwd", store)? else { return write(tree, packages, store) };
+    let mut group = read_text(tree, "/etc/group", store)?.unwrap_or_default();
     let mut numbers = numbers(&passwd);
-    let mut taken: BTreeSet<u32> = numbers.values().chain(self::numbers(&group).values()).copied().collect();
+    let mut group_numbers = self::numbers(&group);
+    let mut taken: BTreeSet<u32> = numbers.values().chain(group_numbers.values()).copied().collect();
     let (mut users, mut groups) = (String::new(), String::new());
     for Account { name, home, creates_home } in packages {
-        let has_group = self::numbers(&group).contains_key(name);
+        let has_group = group_numbers.contains_key(name);
         if numbers.contains_key(name) || (home.is_none() && has_group) {
             continue;
         }
         let id = (FIRST_SYSTEM_ID + 1..).find(|id| taken.insert(*id)).unwrap_or(USER);
-        let group_id = self::numbers(&group).get(name).copied().unwrap_or(id);
+        let group_id = *group_numbers.entry(name.clone()).or_insert(id);
         if !has_group {
             groups.push_str(&format!("{name}:x:{id}:\n"));
         }
@@ -112,12 +113,6 @@ pub(super) fn add(
         }
     }
     Ok(numbers)
-}
-
-/// Returns the text of a file of the tree.
-fn text(tree: &Tree, path: &str, store: &Store) -> Result<Option<String>, AssembleError> {
-    let Some(digest) = tree.find(path).and_then(|(_, node)| node.digest()) else { return Ok(None) };
-    Ok(Some(String::from_utf8_lossy(&store.read(digest)?).into_owned()))
 }
 
 /// Returns the numbers of the names in `/etc/passwd` or `/etc/group` (passwd(5), group(5)).
@@ -257,6 +252,11 @@ mod tests {
         new:x:104:
         ");
         assert_eq!((numbers["new"], tree.find("/var/lib/new").unwrap().1.owner), (104, 104));
+        // A group that another package has just added is not added again.
+        add(&mut tree, &[account("both", None, false), account("both", Some("/"), false)], &store).unwrap();
+        let text = |path: &str| read_text(&tree, path, &store).unwrap().unwrap();
+        assert!(text("/etc/group").ends_with("new:x:104:\nboth:x:105:\n"), "{}", text("/etc/group"));
+        assert!(text("/etc/passwd").ends_with("both:x:106:105::/:/usr/sbin/nologin\n"), "{}", text("/etc/passwd"));
     }
 
     #[test]

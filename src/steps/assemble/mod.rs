@@ -176,6 +176,12 @@ fn of(origin: &Origin) -> impl Fn(AssembleError) -> AssembleError {
     }
 }
 
+/// Returns the text of a file of the tree.
+fn read_text(tree: &Tree, path: &str, store: &Store) -> Result<Option<String>, AssembleError> {
+    let Some(digest) = tree.find(path).and_then(|(_, node)| node.digest()) else { return Ok(None) };
+    Ok(Some(String::from_utf8_lossy(&store.read(digest)?).into_owned()))
+}
+
 /// Puts a text of lath's own into the tree.
 fn write_text(tree: &mut Tree, path: &str, text: &str, store: &Store) -> Result<(), AssembleError> {
     write_bytes(tree, path, text.as_bytes(), 0o644, store)

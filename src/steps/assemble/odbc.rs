@@ -1,7 +1,7 @@
 //! `/etc/odbcinst.ini`: the drivers that packages would register with `odbcinst -i -d -f FILE`.
 
 use super::shell::Command;
-use super::{AssembleError, write_text};
+use super::{AssembleError, read_text, write_text};
 use crate::model::tree::Tree;
 use crate::outside::store::Store;
 
@@ -20,9 +20,9 @@ pub(super) fn register(tree: &mut Tree, files: &[String], store: &Store) -> Resu
     if files.is_empty() {
         return Ok(());
     }
-    let mut text = read(tree, LIST, store)?.unwrap_or_default();
+    let mut text = read_text(tree, LIST, store)?.unwrap_or_default();
     for file in files {
-        for (name, values) in sections(&read(tree, file, store)?.unwrap_or_default()) {
+        for (name, values) in sections(&read_text(tree, file, store)?.unwrap_or_default()) {
             let header = format!("[{name}]");
             if text.lines().any(|line| line.trim() == header) {
                 continue;
@@ -31,11 +31,6 @@ pub(super) fn register(tree: &mut Tree, files: &[String], store: &Store) -> Resu
         }
     }
     if text.is_empty() { Ok(()) } else { write_text(tree, LIST, &text, store) }
-}
-
-fn read(tree: &Tree, path: &str, store: &Store) -> Result<Option<String>, AssembleError> {
-    let Some(digest) = tree.find(path).and_then(|(_, node)| node.digest()) else { return Ok(None) };
-    Ok(Some(String::from_utf8_lossy(&store.read(digest)?).into_owned()))
 }
 
 /// Returns the sections of a template, each with its lines `KEY=VALUE`.
@@ -68,7 +63,7 @@ mod tests {
         let files =
             ["/usr/share/tdsodbc/odbcinst.ini", "/usr/share/x.ini", "/usr/share/missing.ini"].map(str::to_owned);
         register(&mut tree, &files, &store).unwrap();
-        insta::assert_snapshot!(read(&tree, LIST, &store).unwrap().unwrap(), @"
+        insta::assert_snapshot!(read_text(&tree, LIST, &store).unwrap().unwrap(), @"
         [FreeTDS]
         Description=TDS driver (Sybase/MS SQL)
         Driver=libtdsodbc.so

@@ -1,10 +1,10 @@
 //! Accounts, directories and links that `systemd-sysusers` and `systemd-tmpfiles` would make for a package, because its
 //! script calls them. Their lines are described in sysusers.d(5) and tmpfiles.d(5).
 
-use super::AssembleError;
 use super::accounts::{self, Account};
 use super::changes::Change;
 use super::shell::Command;
+use super::{AssembleError, read_text};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::{Origin, Tree};
 use crate::outside::store::Store;
@@ -56,9 +56,8 @@ pub(super) fn of_command(command: &Command, origin: &Origin) -> Option<Call> {
 pub(super) fn read(call: &Call, tree: &Tree, store: &Store) -> Result<(Vec<Account>, Vec<Change>), AssembleError> {
     let (mut accounts, mut changes) = (Vec::new(), Vec::new());
     for path in paths(call, tree) {
-        let Some(digest) = tree.find(&path).and_then(|(_, node)| node.digest()) else { continue };
-        let text = store.read(digest)?;
-        for line in String::from_utf8_lossy(&text).lines() {
+        let Some(text) = read_text(tree, &path, store)? else { continue };
+        for line in text.lines() {
             let fields = fields(line);
             let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
             match call.program {
