@@ -6,7 +6,7 @@ use crate::model::digest::Digest;
 use crate::model::hint::Hint;
 use crate::model::platform::Platform;
 use crate::model::reason::Why;
-use crate::model::source::BuiltFrom;
+use crate::model::source::{BuiltFrom, BuiltPlace};
 use crate::model::tree::Origin;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,11 @@ pub(crate) struct PlatformLock {
 }
 
 impl PlatformLock {
+    /// Returns the wheels that are built from source, with their builds.
+    pub(crate) fn builds(&self) -> impl Iterator<Item = (&LockedWheel, &LockedBuild)> {
+        self.wheels.iter().filter_map(|wheel| Some((wheel, wheel.built.as_deref()?)))
+    }
+
     /// Returns whether the user requested the distribution by name.
     pub(crate) fn requests(&self, distribution: &str) -> bool {
         self.wheels.iter().any(|wheel| wheel.is_requested && wheel.name == distribution)
@@ -165,6 +170,16 @@ impl Parcel<'_> {
 }
 
 impl LockedWheel {
+    /// Returns the place of the source, if the wheel is built from one.
+    pub(crate) fn built_place(&self) -> Option<&BuiltPlace> {
+        self.built.as_deref().map(|build| &build.from.place)
+    }
+
+    /// Returns whether the wheel is built from a folder of this machine, whose files may change.
+    pub(crate) fn is_of_folder(&self) -> bool {
+        matches!(self.built_place(), Some(BuiltPlace::Folder(_)))
+    }
+
     pub(crate) fn origin(&self) -> Origin {
         Origin::Wheel { name: self.name.clone(), version: self.version.clone() }
     }

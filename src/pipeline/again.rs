@@ -15,7 +15,6 @@ use crate::model::platform::Platform;
 use crate::model::receipt::{NotRun, PlatformReceipt, Receipt};
 use crate::model::request::{OutputRequest, Request};
 use crate::model::secret_text::SecretText;
-use crate::model::source::BuiltPlace;
 use crate::outside::program;
 use crate::outside::store::{Bucket, Store, StoreError};
 use crate::steps::emit::named;
@@ -59,10 +58,7 @@ pub(super) fn key(request: &Request) -> Option<Digest> {
     let has_files = !request.copies.is_empty() || request.app.is_some() || request.python.project.is_some();
     // The files of a folder may have changed.
     let wheels = || lock.file.platforms.iter().flat_map(|platform| &platform.wheels);
-    let is_folder_built = |wheel: &LockedWheel| {
-        wheel.built.as_ref().is_some_and(|build| matches!(build.from.place, BuiltPlace::Folder(_)))
-    };
-    if wheels().any(is_folder_built) {
+    if wheels().any(LockedWheel::is_of_folder) {
         return None;
     }
     if has_files || request.output.destinations.iter().any(is_folder) {

@@ -116,9 +116,8 @@ fn vendor(locks: &[&PlatformLock], request: &Request, folder: &Path, world: &Wor
 
 /// Returns the wheels and packages of a lock, and those that its builds need.
 fn parcels_of(lock: &PlatformLock) -> Vec<Parcel<'_>> {
-    let builds = lock.wheels.iter().filter_map(|wheel| wheel.built.as_ref());
     let own = lock.debs.iter().map(Parcel::Deb).chain(lock.wheels.iter().map(Parcel::Wheel));
-    own.chain(builds.flat_map(|build| parcels_of(&build.tree))).collect()
+    own.chain(lock.builds().flat_map(|(_, build)| parcels_of(&build.tree))).collect()
 }
 
 /// Compares the lock of `request` with its inputs, and with the current indexes and archives.

@@ -140,7 +140,7 @@ pub(super) fn source_files(
     world: &World,
 ) -> Result<Vec<(Digest, String)>, BuildError> {
     let mut files = Vec::new();
-    for (wheel, build) in lock.wheels.iter().filter_map(|wheel| Some((wheel, wheel.built.as_deref()?))) {
+    for (wheel, build) in lock.builds() {
         files.extend(source_files(&build.tree, request, world)?);
         let failed = |reason| ResolveError::Build(failure(&shown(wheel), reason).into());
         let name = match &build.from.place {

@@ -23,7 +23,7 @@ use self::text::{Text, exec_form, folded, listed, pair, shell_word};
 use crate::model::all_indexes::AllIndexes;
 use crate::model::hint::Hints;
 use crate::model::indexes::IndexEntry;
-use crate::model::lock::{LockedBuild, LockedWheel, PlatformLock, WheelSource};
+use crate::model::lock::WheelSource;
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Copied, Distribution, Entrypoint, Healthcheck, Owner, Request};
 use crate::model::secret_text::SecretText;
@@ -86,7 +86,7 @@ pub(crate) fn refuse_hopeless(request: &Request) -> Result<(), DockerfileError> 
         return Err(DockerfileError::Project { folder: project.folder.clone() });
     }
     let platforms = request.lock.iter().flat_map(|lock| &lock.file.platforms);
-    for (wheel, build) in platforms.flat_map(built) {
+    for (wheel, build) in platforms.flat_map(|lock| lock.builds()) {
         let is_fetched = matches!(build.from.place, BuiltPlace::Archive { .. }) && build.from.place.path().is_none();
         if !is_fetched || !build.packages.is_empty() {
             return Err(DockerfileError::Built { name: wheel.name.clone() });
@@ -96,11 +96,6 @@ pub(crate) fn refuse_hopeless(request: &Request) -> Result<(), DockerfileError> 
         Some(script) => Err(DockerfileError::WrittenScript { name: script.name.clone() }),
         None => Ok(()),
     }
-}
-
-/// Returns the wheels that are built from source, with their builds.
-fn built(lock: &PlatformLock) -> impl Iterator<Item = (&LockedWheel, &LockedBuild)> {
-    lock.wheels.iter().filter_map(|wheel| Some((wheel, wheel.built.as_deref()?)))
 }
 
 /// Writes the Dockerfile.
@@ -464,6 +459,7 @@ fn healthcheck(check: &Healthcheck, python: PythonVersion) -> String {
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
+    use crate::model::lock::{LockedWheel, PlatformLock};
     use crate::model::non_empty::NonEmpty;
     use crate::model::platform::{Architecture, Platform};
 

@@ -10,10 +10,9 @@ use crate::model::source::BuiltPlace;
 
 /// Refuses builds that need a folder of this machine for themselves, because `[[packages]]` has no place for it.
 pub(crate) fn refuse_folders(locks: &[&PlatformLock]) -> Result<(), LockError> {
-    let builds = locks.iter().flat_map(|lock| &lock.wheels).filter_map(|wheel| Some((wheel, wheel.built.as_ref()?)));
-    for (wheel, build) in builds {
+    for (wheel, build) in locks.iter().flat_map(|lock| lock.builds()) {
         for tool in &build.tree.wheels {
-            if let Some(BuiltPlace::Folder(path)) = tool.built.as_ref().map(|build| &build.from.place) {
+            if let Some(BuiltPlace::Folder(path)) = tool.built_place() {
                 let (name, folder) = (wheel.name.clone(), path.display().to_string());
                 return Err(LockError::BuildFolder { name, folder });
             }
@@ -44,11 +43,7 @@ impl Builds {
     }
 
     fn add_all(&mut self, lock: &PlatformLock) {
-        for wheel in &lock.wheels {
-            if let Some(build) = &wheel.built {
-                self.add(wheel, build);
-            }
-        }
+        lock.builds().for_each(|(wheel, build)| self.add(wheel, build));
     }
 
     fn add(&mut self, wheel: &LockedWheel, build: &LockedBuild) {

@@ -37,14 +37,8 @@ pub(crate) fn add_newer(all: &mut Vec<Newer>, locked: &PlatformLock, current: &P
 
 /// Returns the versions of the wheels. That of the user's own folder changes with its files.
 fn wheels(lock: &PlatformLock) -> BTreeMap<&str, &str> {
-    let is_own = |wheel: &LockedWheel| {
-        wheel.built.as_ref().is_some_and(|build| matches!(build.from.place, BuiltPlace::Folder(_)))
-    };
-    lock.wheels
-        .iter()
-        .filter(|wheel| !is_own(wheel))
-        .map(|wheel| (wheel.name.as_str(), wheel.version.as_str()))
-        .collect()
+    let others = lock.wheels.iter().filter(|wheel| !wheel.is_of_folder());
+    others.map(|wheel| (wheel.name.as_str(), wheel.version.as_str())).collect()
 }
 
 fn debs(lock: &PlatformLock) -> BTreeMap<&str, &str> {
@@ -53,12 +47,9 @@ fn debs(lock: &PlatformLock) -> BTreeMap<&str, &str> {
 
 /// Returns the URLs of all files of a lock that are on servers, also of those for builds. Repositories are not among them.
 pub(crate) fn urls(lock: &PlatformLock) -> Vec<String> {
-    let is_repository = |wheel: &LockedWheel| {
-        wheel.built.as_ref().is_some_and(|build| matches!(build.from.place, BuiltPlace::Git { .. }))
-    };
+    let is_repository = |wheel: &LockedWheel| matches!(wheel.built_place(), Some(BuiltPlace::Git { .. }));
     let is_remote = |wheel: &&LockedWheel| wheel.source != WheelSource::Path && !is_repository(wheel);
     let wheels = lock.wheels.iter().filter(is_remote).map(|wheel| wheel.url.clone());
-    let builds = lock.wheels.iter().filter_map(|wheel| wheel.built.as_ref());
-    let of_builds = builds.flat_map(|build| urls(&build.tree));
+    let of_builds = lock.builds().flat_map(|(_, build)| urls(&build.tree));
     wheels.chain(lock.debs.iter().map(|deb| deb.url.clone())).chain(of_builds).collect()
 }
