@@ -8,11 +8,10 @@ use crate::cli::failure::Failure;
 use crate::cli::layers::Settings;
 use crate::cli::outputs;
 use crate::cli::values::{all, usage};
+use crate::model::destination::Destination;
 use crate::model::image_reference::ImageReference;
+use crate::model::secret_text::public;
 use crate::model::world_settings::RegistrySettings;
-
-/// The prefix of a destination in a registry.
-const DOCKER: &str = "docker://";
 
 pub(super) fn settings(settings: &Settings, environment: &Environment) -> Result<RegistrySettings, Failure> {
     let mut insecure = Vec::new();
@@ -43,16 +42,17 @@ pub(super) fn registry(text: &str) -> Result<String, Failure> {
     match image {
         Ok(image) if image.registry == name => Ok(name),
         _ => Err(usage(format!(
-            "`{text}` is no registry: write `HOST` or `HOST:PORT`, such as `ghcr.io` or `localhost:5000`"
+            "`{}` is no registry: write `HOST` or `HOST:PORT`, such as `ghcr.io` or `localhost:5000`",
+            public(text)
         ))),
     }
 }
 
 /// Returns the registries that a run pushes to.
 fn destinations(settings: &Settings) -> Vec<String> {
-    let images = all(&settings.output).into_iter().filter_map(|output| {
-        let image = output.strip_prefix(DOCKER)?.parse::<ImageReference>();
-        image.ok().map(|image| image.registry)
+    let images = all(&settings.output).into_iter().filter_map(|output| match output.parse() {
+        Ok(Destination::Registry(image)) => Some(image.registry),
+        _ => None,
     });
     images.chain(outputs::pushed_registries(settings)).collect::<BTreeSet<String>>().into_iter().collect()
 }
@@ -68,7 +68,8 @@ fn is_local(host: &str) -> bool {
 
 fn unreadable_mirror(text: &str) -> Failure {
     usage(format!(
-        "cannot read the mirror `{text}`: write `REGISTRY=HOST[:PORT][/PREFIX]`, such as `docker.io=mirror.example`"
+        "cannot read the mirror `{}`: write `REGISTRY=HOST[:PORT][/PREFIX]`, such as `docker.io=mirror.example`",
+        public(text)
     ))
 }
 
@@ -95,7 +96,9 @@ mod tests {
         assert_eq!(mirrors["docker.io"], ["m.example", "n.example/hub"]);
         assert_eq!(logins.destinations, ["a.example", "b.example"]);
         assert_eq!(read(&["m.example"], &["docker.io=http://m.example"]).unwrap().mirrors.len(), 1);
-        let table: [(&[&str], &[&str], &str); 5] = [
+        let table: [(&[&str], &[&str], &str); 7] = [
+            (&["https://me:s3cret@a"], &[], "`https://a` is no registry"),
+            (&[], &["docker.io=https://me:s3cret@m.example"], "cannot read the mirror `docker.io=https://m.example`"),
             (&["https://a/b"], &[], "is no registry"),
             (&["plain"], &[], "is no registry"),
             (&[], &["m.example"], "cannot read the mirror `m.example`"),
@@ -104,7 +107,7 @@ mod tests {
         ];
         for (insecure, mirrors, expected) in table {
             let error = read(insecure, mirrors).unwrap_err();
-            assert!(error.contains(expected), "{insecure:?} {mirrors:?}: {error}");
+            assert!(error.contains(expected) && !error.contains("s3cret"), "{insecure:?} {mirrors:?}: {error}");
         }
     }
 }

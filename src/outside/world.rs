@@ -18,7 +18,7 @@ use crate::outside::daemon::Daemon;
 use crate::outside::http::{Clients, Http, HttpError, HttpSettings};
 use crate::outside::images::ImageDoors;
 use crate::outside::pypi::Pypi;
-use crate::outside::registry::{self, Registry, RegistryError};
+use crate::outside::registry::{self, Registry};
 use crate::outside::sandbox::Sandbox;
 use crate::outside::stage::Stages;
 use crate::outside::store::{Store, StoreError};
@@ -54,8 +54,6 @@ pub(crate) enum WorldError {
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]
-    Registry(#[from] RegistryError),
-    #[error(transparent)]
     Vendor(#[from] VendorError),
     #[error("cannot read the keyring `{path}`")]
     Keyring { path: PathBuf, source: std::io::Error },
@@ -67,7 +65,7 @@ impl Hints for WorldError {
     fn own_hints(&self) -> Vec<Hint> {
         match self {
             Self::Keyring { .. } | Self::Keys { .. } => vec![Hint::Archive(ArchiveHint::BinaryKeyring)],
-            Self::Threads(_) | Self::Store(_) | Self::Http(_) | Self::Registry(_) | Self::Vendor(_) => Vec::new(),
+            Self::Threads(_) | Self::Store(_) | Self::Http(_) | Self::Vendor(_) => Vec::new(),
         }
     }
 
@@ -76,7 +74,6 @@ impl Hints for WorldError {
             Self::Threads(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Http(error) => Some(error),
-            Self::Registry(error) => Some(error),
             Self::Vendor(error) => Some(error),
             Self::Keys { source, .. } => Some(source),
             Self::Keyring { .. } => None,
@@ -135,7 +132,7 @@ impl World {
             },
             archive: Archive::new(keyring),
             sandbox: Sandbox::new(settings.sandbox),
-            registry: Registry::new(registry, Arc::clone(&listener))?,
+            registry: Registry::new(registry, Arc::clone(&listener)),
             daemon: Daemon::new(settings.docker_host, settings.runtime_dir.as_deref()),
             listener,
             vendor: settings.vendor.as_deref().map(Vendor::open).transpose()?,

@@ -99,9 +99,9 @@ pub(crate) enum Sent {
 }
 
 impl Registry {
-    pub(crate) fn new(settings: Settings, listener: Arc<dyn Listener>) -> Result<Self, RegistryError> {
+    pub(crate) fn new(settings: Settings, listener: Arc<dyn Listener>) -> Self {
         let credentials = Arc::new(RegistryCredentials::new(settings.registries.logins.clone()));
-        Ok(Self {
+        Self {
             settings,
             listener,
             runtime: OnceLock::new(),
@@ -111,7 +111,7 @@ impl Registry {
             hosts: Mutex::default(),
             grants: Grants::default(),
             next_id: AtomicU64::new(FIRST_ID),
-        })
+        }
     }
 
     /// Returns the places of credentials.
@@ -213,6 +213,6 @@ impl Registry {
     pub(crate) fn for_tests(offline: bool) -> Self {
         let registries = RegistrySettings::default();
         let settings = Settings { offline, jobs: 4, registries, clients: Clients::default() };
-        Self::new(settings, Arc::new(crate::model::event::Silence)).unwrap()
+        Self::new(settings, Arc::new(crate::model::event::Silence))
     }
 }

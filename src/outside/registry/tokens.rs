@@ -2,13 +2,15 @@
 //! before and after they expire.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::HeaderValue;
-use reqwest::{RequestBuilder, Response};
+use futures::stream;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use reqwest::{Body, RequestBuilder, Response};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
@@ -223,8 +225,11 @@ impl Errand<'_> {
             form.append_pair("grant_type", "refresh_token").append_pair("client_id", CLIENT);
             form.append_pair("service", self.service.unwrap_or_default());
             form.append_pair("scope", &self.scopes.join(" ")).append_pair("refresh_token", token.exposed());
-            let request = self.reached.client.post(url);
-            return request.header("Content-Type", "application/x-www-form-urlencoded").body(form.finish());
+            let form = form.finish();
+            let request = self.reached.client.post(url).header(CONTENT_LENGTH, form.len());
+            // A stream is sent once. A text would be sent again to the server that a redirect names.
+            let once = stream::once(async move { Ok::<_, io::Error>(form) });
+            return request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(Body::wrap_stream(once));
         }
         {
             let mut query = url.query_pairs_mut();

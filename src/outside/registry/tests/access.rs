@@ -153,10 +153,10 @@ fn with_file(server: testkit::Registry, text: impl Fn(&RegistryServer) -> String
     (Bench::of(server, RegistrySettings { logins, ..RegistrySettings::default() }), home)
 }
 
-#[test]
-fn an_identity_token_is_exchanged_for_tokens() {
+/// A client whose file has an identity token, and the folder of the file.
+fn with_identity_token() -> (Bench, tempfile::TempDir) {
     let server = testkit::Registry::new().bearer(USER, PASSWORD);
-    let (bench, _home) = with_file(server, |server| {
+    with_file(server, |server| {
         let url = format!("{}?offline_token=true&service=x", server.url("/token"));
         let client = reqwest::Client::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -166,8 +166,23 @@ fn an_identity_token_is_exchanged_for_tokens() {
         });
         let token: serde_json::Value = serde_json::from_str(&text).unwrap();
         serde_json::json!({ "auths": { server.host(): { "identitytoken": token["refresh_token"] } } }).to_string()
-    });
+    })
+}
+
+#[test]
+fn an_identity_token_is_exchanged_for_tokens() {
+    let (bench, _home) = with_identity_token();
     bench.push("a", b"bytes").unwrap();
     let tokens = bench.server.exchanges_of(Operation::Token);
     assert_eq!((tokens.last().unwrap().method.as_str(), tokens.last().unwrap().status), ("POST", 200));
+}
+
+#[test]
+fn an_identity_token_does_not_follow_a_redirect() {
+    let (bench, _home) = with_identity_token();
+    let other = testkit::Registry::new().bearer(USER, PASSWORD).address("127.0.0.2").serve();
+    bench.server.fault(Fault::on(Operation::Token).redirect(&other.url("/token")));
+    let error = bench.push("a", b"bytes").unwrap_err();
+    assert!(error.to_string().contains("answers 307"), "{error}");
+    assert!(other.exchanges().iter().all(|exchange| exchange.received_bytes == 0), "{:?}", other.exchanges());
 }

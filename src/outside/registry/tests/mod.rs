@@ -57,7 +57,7 @@ impl Bench {
         let settings = Settings { offline: false, jobs: 4, registries, clients };
         let heard = Arc::new(Heard::default());
         let listener: Arc<dyn Listener> = Arc::clone(&heard) as Arc<dyn Listener>;
-        Self { server, registry: Registry::new(settings, listener).unwrap(), heard }
+        Self { server, registry: Registry::new(settings, listener), heard }
     }
 
     fn image(&self, name: &str) -> ImageReference {

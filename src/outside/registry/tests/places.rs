@@ -14,7 +14,7 @@ fn with_names(server: &RegistryServer, registries: RegistrySettings) -> Registry
         clients.place(host, address);
     }
     let settings = Settings { offline: false, jobs: 4, registries, clients };
-    Registry::new(settings, Arc::new(Heard::default())).unwrap()
+    Registry::new(settings, Arc::new(Heard::default()))
 }
 
 fn named(server: &RegistryServer) -> ImageReference {
