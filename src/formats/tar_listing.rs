@@ -9,7 +9,7 @@ use super::{Headers, MAX_HEADERS_BYTES};
 
 /// The most members of an archive with an image. Real ones have three for each layer.
 const MAX_MEMBERS: usize = 100_000;
-/// Longer names are left out, because nothing refers to them.
+/// Longer names, and links with longer targets, are left out, because nothing refers to them.
 const MAX_NAME_BYTES: usize = 4096;
 
 /// A member of a tar.
@@ -41,7 +41,8 @@ pub(crate) fn list(reader: impl Read + Seek) -> io::Result<BTreeMap<String, Memb
             _ if kind.is_file() => Member::File { offset: entry.raw_file_position(), size_bytes: entry.size() },
             _ => continue,
         };
-        if name.len() > MAX_NAME_BYTES {
+        let is_long = |text: &str| text.len() > MAX_NAME_BYTES;
+        if is_long(&name) || matches!(&member, Member::Link { target, .. } if is_long(target)) {
             continue;
         }
         members.insert(name, member);

@@ -1,5 +1,7 @@
 //! The image of one platform in an index that may have several.
 
+use std::collections::BTreeSet;
+
 use super::document::{ImageDocument, is_image_manifest, is_index, parse};
 use super::error::ImagesError;
 use super::{OpenImage, document};
@@ -45,23 +47,32 @@ impl Named<'_> {
     }
 }
 
+/// The state of a search for the image of a platform.
+#[derive(Default)]
+struct Search {
+    /// The platforms that the image has.
+    there: Vec<String>,
+    /// The digests of the documents that were read.
+    seen: BTreeSet<String>,
+}
+
 impl OpenImage<'_> {
     /// Returns the image for `platform`. Its layers have media types that lath reads.
     pub(crate) fn choose(&self, platform: Platform) -> Result<ChosenImage, ImagesError> {
-        let mut there = Vec::new();
-        let chosen = self.chosen_in(self.root(), platform, MAX_DEPTH, &mut there)?;
-        let chosen = chosen.ok_or(ImagesError::Platform { platform, there })?;
+        let mut search = Search::default();
+        let chosen = self.chosen_in(self.root(), platform, MAX_DEPTH, &mut search)?;
+        let chosen = chosen.ok_or(ImagesError::Platform { platform, there: search.there })?;
         chosen.manifest.layers.iter().try_for_each(refuse_layer)?;
         Ok(chosen)
     }
 
-    /// Searches a document and those that it names. The platforms that do not fit are added to `there`.
+    /// Searches a document and those that it names. The platforms that do not fit are added to `search`.
     fn chosen_in(
         &self,
         document: &Document,
         platform: Platform,
         depth: usize,
-        there: &mut Vec<String>,
+        search: &mut Search,
     ) -> Result<Option<ChosenImage>, ImagesError> {
         let index = match parse(document)? {
             ImageDocument::Index(index) => index,
@@ -70,7 +81,7 @@ impl OpenImage<'_> {
                 let config = document::parse_config(&config_document)?;
                 let named = named_in(&config);
                 if !named.fits(platform) {
-                    there.push(named.text());
+                    search.there.push(named.text());
                     return Ok(None);
                 }
                 return Ok(Some(ChosenImage { document: document.clone(), manifest, config_document, config }));
@@ -83,14 +94,18 @@ impl OpenImage<'_> {
                 variant: own.other.get("variant").and_then(|value| value.as_str()).unwrap_or_default(),
             });
             if let Some(named) = named.filter(|named| !named.fits(platform)) {
-                there.push(named.text());
+                search.there.push(named.text());
                 continue;
             }
             let is_nested = is_index(&entry.media_type);
             if !is_nested && !is_image_manifest(&entry.media_type) || is_nested && depth == 0 {
                 continue;
             }
-            let chosen = self.chosen_in(&self.document(entry)?, platform, depth.saturating_sub(1), there)?;
+            // An index may name a document many times, and each of several levels may do so.
+            if !search.seen.insert(entry.digest.clone()) {
+                continue;
+            }
+            let chosen = self.chosen_in(&self.document(entry)?, platform, depth.saturating_sub(1), search)?;
             if chosen.is_some() {
                 return Ok(chosen);
             }

@@ -13,6 +13,8 @@ use crate::model::digest::DigestWriter;
 use crate::model::image::{BlobDigest, Document};
 use crate::model::image_name::qualified;
 
+/// The most layers of an image, as in `steps/base`. Compressed ones are read before their number matters elsewhere.
+const MAX_LAYERS: usize = 1000;
 const MANIFEST_FILE: &str = "manifest.json";
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -40,6 +42,10 @@ impl SavedArchive {
             .diff_ids;
         if diff_ids.len() != image.layers.len() {
             let problem = format!("it has {} layers, and `{MANIFEST_FILE}` has {}", diff_ids.len(), image.layers.len());
+            return Err(ImagesError::Malformed { name: image.config.clone(), problem });
+        }
+        if diff_ids.len() > MAX_LAYERS {
+            let problem = format!("it has {} layers, and the limit is {MAX_LAYERS}", diff_ids.len());
             return Err(ImagesError::Malformed { name: image.config.clone(), problem });
         }
         let mut layers = BTreeMap::new();

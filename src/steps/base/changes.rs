@@ -41,6 +41,17 @@ pub(super) struct Changes {
     removed: BTreeSet<ImagePath>,
     /// Directories in which everything of lower layers is removed.
     opaque: BTreeSet<ImagePath>,
+    /// The size of what was added while the layer is read.
+    #[serde(skip)]
+    size: Size,
+}
+
+/// The size of changes in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) paths: u64,
+    /// Of the paths, and of the targets of links.
+    pub(super) bytes: u64,
 }
 
 /// The state of a path after a layer.
@@ -105,6 +116,7 @@ impl Changes {
     /// Removes a path of lower layers.
     pub(super) fn remove(&mut self, path: &str) -> Result<(), ChangeError> {
         let path = self.resolve(path)?;
+        self.count(&path, 0);
         self.removed.insert(path);
         Ok(())
     }
@@ -115,6 +127,7 @@ impl Changes {
         if !self.paths.get(&directory).is_some_and(Change::is_directory) {
             self.put(directory.clone(), Change::Implied);
         }
+        self.count(&directory, 0);
         self.opaque.insert(directory);
         Ok(())
     }
@@ -133,7 +146,26 @@ impl Changes {
         if was_directory && !change.is_directory() {
             remove_below(&mut self.paths, &path);
         }
+        let target_bytes = match &change {
+            Change::Node(_, Kind::Link { target }) => target.len(),
+            Change::HardLink(target) => target.as_str().len(),
+            Change::Node(..) | Change::Implied | Change::Special => 0,
+        };
+        self.count(&path, target_bytes);
         self.paths.insert(path, change);
+    }
+
+    /// Counts a path that is added. The root is in every layer.
+    fn count(&mut self, path: &ImagePath, target_bytes: usize) {
+        if *path != ImagePath::root() {
+            self.size.paths += 1;
+            self.size.bytes += (path.relative().len() + target_bytes) as u64;
+        }
+    }
+
+    /// Returns the size of everything that was added. What is replaced later counts, too.
+    pub(super) fn size(&self) -> Size {
+        self.size
     }
 
     /// Returns the path after the links of this layer in its parent directories. Adds the directories that are missing.
@@ -143,6 +175,7 @@ impl Changes {
         while let Some(parent) = above {
             match self.paths.get(&parent) {
                 None => {
+                    self.count(&parent, 0);
                     self.paths.insert(parent.clone(), Change::Implied);
                 }
                 Some(change) if change.is_directory() => break,

@@ -136,10 +136,16 @@ pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLaye
     let (mut entries, mut names_bytes, mut files_bytes) = (0, 0, 0);
     let tar = Tar { inner: tar, digest: DigestWriter::new(io::sink()), room };
     let mut tar = layer::read(tar, |entry| {
-        room.take_entries(1, entry.path.len() as u64)?;
-        entries += 1;
-        names_bytes += entry.path.len() as u64;
+        // Names of attributes are kept, too. An entry also adds the parents of its path, and may lie behind a link.
+        let own_bytes = entry.path.len() + entry.attributes.iter().map(String::len).sum::<usize>();
+        let before = reading.changes.size();
         files_bytes += reading.take(entry)?;
+        let after = reading.changes.size();
+        let paths = (after.paths - before.paths).max(1);
+        let bytes = (after.bytes - before.bytes).max(own_bytes as u64);
+        room.take_entries(paths, bytes)?;
+        entries += paths;
+        names_bytes += bytes;
         Ok::<(), LayerProblem>(())
     })?;
     // The digest of a tar includes all bytes after its end.

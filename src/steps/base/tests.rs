@@ -330,6 +330,15 @@ fn layers_that_are_too_large_are_refused() {
     assert_eq!(refused(zeros.clone(), layers::Room::new(1 << 20, 1, 5)), "the unpacked layers are too large");
     assert_eq!(refused(zeros.clone(), layers::Room::new(5 << 20, 1, 4)), "cannot use a layer with so many entries");
     assert_eq!(refused(zeros, layers::Room::new(5 << 20, 0, 5)), "cannot use a layer with so many entries");
+    // Parents that no entry describes, and targets of links.
+    let deep = LayerBuilder::new().file("a/b/c", 0o644, "");
+    assert_eq!(read(deep.clone(), layers::Room::new(1 << 20, 3, 1 + 3 + 5)), None);
+    for room in [layers::Room::new(1 << 20, 2, 9), layers::Room::new(1 << 20, 3, 8)] {
+        assert_eq!(refused(deep.clone(), room), "cannot use a layer with so many entries");
+    }
+    let link = LayerBuilder::new().link("x", "target");
+    assert_eq!(read(link.clone(), layers::Room::new(1 << 20, 1, 7)), None);
+    assert_eq!(refused(link, layers::Room::new(1 << 20, 1, 6)), "cannot use a layer with so many entries");
     // Names of two megabytes.
     let long = LayerBuilder::new().file(&"x/".repeat(1 << 20), 0o644, "");
     assert_eq!(refused(long, layers::Room::default()), "the headers of an entry are too large");

@@ -22,7 +22,7 @@ pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
         text.split([':', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
     };
     names.extend(scene.variable("LD_LIBRARY_PATH").map(listed).unwrap_or_default());
-    names.extend(configured(scene, "/etc/ld.so.conf", &mut BTreeSet::new())?);
+    names.extend(configured(scene, "/etc/ld.so.conf", &mut BTreeSet::new(), MAX_INCLUDES)?);
     let cache = scene.bytes("/etc/ld.so.cache")?.and_then(|bytes| ldcache::read(&bytes)).unwrap_or_default();
     let cached = cache.iter().filter_map(|library| library.path.rsplit_once('/'));
     names.extend(cached.map(|(folder, _)| folder.to_owned()).collect::<BTreeSet<_>>());
@@ -36,8 +36,16 @@ pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
     Ok(there.filter(|folder| known.insert(folder.clone())).collect())
 }
 
+/// A file of `ld.so.conf` may be included through so many others. Real ones are included by `ld.so.conf` itself.
+const MAX_INCLUDES: usize = 16;
+
 /// Returns the folders in `ld.so.conf` and in the files that it includes, in order (ldconfig(8)). Each file is read once.
-fn configured(scene: &Scene<'_>, path: &str, known: &mut BTreeSet<ImagePath>) -> Result<Vec<String>, StoreError> {
+fn configured(
+    scene: &Scene<'_>,
+    path: &str,
+    known: &mut BTreeSet<ImagePath>,
+    includes: usize,
+) -> Result<Vec<String>, StoreError> {
     let mut folders = Vec::new();
     let Some((place, _)) = scene.file(path).filter(|(place, _)| known.insert(place.clone())) else {
         return Ok(folders);
@@ -48,13 +56,14 @@ fn configured(scene: &Scene<'_>, path: &str, known: &mut BTreeSet<ImagePath>) ->
             folders.extend(line.split([' ', '\t', ',', ':']).filter(|name| name.starts_with('/')).map(str::to_owned));
             continue;
         };
+        let Some(includes) = includes.checked_sub(1) else { continue };
         let whole = if pattern.starts_with('/') { pattern.to_owned() } else { format!("/etc/{pattern}") };
         // An image may contain any pattern, so the time for a match must be limited.
         let glob = GlobBuilder::new(&whole).literal_separator(true).build().map(|glob| glob.compile_matcher());
         let (Ok(glob), Some((folder, _))) = (glob, whole.rsplit_once('/')) else { continue };
         let children = scene.directory(folder).map(|folder| scene.children(&folder)).unwrap_or_default();
         for (child, _) in children.into_iter().filter(|(child, _)| glob.is_match(child.as_str())) {
-            folders.extend(configured(scene, child.as_str(), known)?);
+            folders.extend(configured(scene, child.as_str(), known, includes)?);
         }
     }
     Ok(folders)
