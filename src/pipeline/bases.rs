@@ -98,8 +98,13 @@ pub(super) fn workshop(platform: Platform, request: &Request, world: &World) -> 
     if host == platform || request.bytecode == Bytecode::None || request.python.home.is_of_release() {
         return Ok(OfBase::None);
     }
-    let image = images::open(&own.request.source, world.image_doors())?;
-    let found = if image.choose(host).is_ok() { Some(base(&image, host, &world.store)?) } else { None };
+    let found = match request.base_of(host) {
+        Some(of_host) => Some(of_host.image.clone()),
+        None => {
+            let image = images::open(&place(request, own.request, host)?, world.image_doors())?;
+            if image.choose(host).is_ok() { Some(base(&image, host, &world.store)?) } else { None }
+        }
+    };
     let program = request.python.python().program();
     let version = |image: &BaseImage| {
         let mut interpreters = image.found.interpreters.iter();
