@@ -104,13 +104,8 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
     survive_file_size_limit();
     let environment = Environment::read();
-    panic::caught(environment.shows_backtrace(), || {
-        obey(arguments, environment).unwrap_or_else(|error| usage::show(&error))
-    })
-    .unwrap_or_else(|failure| {
-        Screen::plain().tell_failure(&failure);
-        failure.exit_code
-    })
+    panic::end_with_a_message(environment.shows_backtrace());
+    obey(arguments, environment).unwrap_or_else(|error| usage::show(&error))
 }
 
 /// Reads the arguments, starts the command, and returns its exit code.

@@ -159,7 +159,13 @@ fn wait(runtime: &tokio::runtime::Runtime, streams: Vec<(i32, Signal)>) {
         }
         None
     });
-    let Some(number) = number else { return };
+    if let Some(number) = number {
+        remove_and_exit(128 + number);
+    }
+}
+
+/// Removes unfinished paths and ends the process, whatever its threads are doing.
+pub(crate) fn remove_and_exit(code: i32) -> ! {
     // The lock stays held, so that no new path is added.
     let paths = PATHS.lock().unwrap_or_else(PoisonError::into_inner);
     // A folder is removed after its contents.
@@ -167,7 +173,7 @@ fn wait(runtime: &tokio::runtime::Runtime, streams: Vec<(i32, Signal)>) {
         // Other threads may still write there.
         let _ = (0..ATTEMPTS).find(|_| is_gone(path, *removal));
     }
-    exit(number);
+    exit(code);
 }
 
 async fn next(number: i32, mut stream: Signal) -> (i32, Signal) {
@@ -185,9 +191,9 @@ fn is_gone(path: &Path, removal: Removal) -> bool {
     removed.is_ok() || path.symlink_metadata().is_err()
 }
 
-#[expect(clippy::exit, reason = "a signal ends the process, whatever its threads are doing")]
-fn exit(signal: i32) -> ! {
-    std::process::exit(128 + signal)
+#[expect(clippy::exit, reason = "a signal or a panic ends the process, whatever its threads are doing")]
+fn exit(code: i32) -> ! {
+    std::process::exit(code)
 }
 
 #[cfg(test)]
