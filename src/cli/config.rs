@@ -31,7 +31,7 @@ enum Action {
     Schema,
 }
 
-/// The flags have no variables, because these are shown.
+/// No variable sets these flags, because the command shows the variables.
 #[derive(Debug, Args)]
 struct Show {
     /// The image of the configuration file

@@ -23,7 +23,7 @@ pub(super) enum Trust {
 pub(super) struct Placed {
     pub(super) text: String,
     path: Option<PathBuf>,
-    /// Whether a program could read or change the files at the path.
+    /// Whether a program of the image could read or change the files at the path, because it is mounted.
     is_mount: bool,
     /// Whether it is the name of an image in a registry that is written.
     is_push: bool,

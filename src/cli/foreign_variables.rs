@@ -77,8 +77,8 @@ fn with_lists_joined(first: Settings, second: Settings) -> Settings {
     Settings { index, ..first.over(second) }
 }
 
-/// Returns a warning if pip's variables name indexes and no setting does. Otherwise, a private package could be missing,
-/// or come from the public index, without a reason that the user sees.
+/// Returns a warning if pip's variables name indexes and no setting does. Without the warning, a private package could
+/// be missing, or come from the public index, and the user would not see why.
 pub(super) fn warning_about_pip<T: Typed>(environment: &Environment, settings: &Settings) -> Option<String> {
     let Settings { index, default_index, find_links, no_index, .. } = settings;
     if index.is_some() || default_index.is_some() || find_links.is_some() || no_index.is_some() || !has_indexes::<T>() {

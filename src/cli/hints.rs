@@ -18,7 +18,7 @@ impl fmt::Display for Hint {
                 let (names, them) = (sonames.join("`, `"), if sonames.len() == 1 { "it" } else { "them" });
                 write!(
                     f,
-                    "{wheel} needs `{names}`, and no known package of `{suite}` contains {them}: add a package with `--with PACKAGE`"
+                    "{wheel} needs `{names}`, and lath knows no package of `{suite}` that contains {them}: if you know one, add it with `--with PACKAGE`"
                 )
             }
             Self::Absent { name, add: add @ Addition::BuildPackage(_) } => {
@@ -392,8 +392,8 @@ mod tests {
         ];
         insta::assert_snapshot!(words(hints), @"
         yq calls `jq`, which is not in the image: add it with `--with jq`
-        w needs `liba.so.1`, and no known package of `trixie` contains it: add a package with `--with PACKAGE`
-        w needs `liba.so.1`, `libb.so.1`, and no known package of `trixie` contains them: add a package with `--with PACKAGE`
+        w needs `liba.so.1`, and lath knows no package of `trixie` that contains it: if you know one, add it with `--with PACKAGE`
+        w needs `liba.so.1`, `libb.so.1`, and lath knows no package of `trixie` that contains them: if you know one, add it with `--with PACKAGE`
         w needs `libcublas.so.12` and `libnvrtc.so.12` of NVIDIA's CUDA if it uses a graphics card: add the requirements that contain them, such as `nvidia-cublas-cu12` for CUDA 12 and `nvidia-cublas` for CUDA 13, or an extra of w that has them
         `sh` is not in the image: add it with `--shell`
         `pkg_resources` is not in the image: add the requirement `'setuptools<81'`

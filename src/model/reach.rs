@@ -117,7 +117,7 @@ pub(crate) enum Cause {
 #[derive(Debug, Default)]
 pub(crate) struct Reached {
     pub(crate) modules: BTreeMap<String, Cause>,
-    /// A reached module of each distribution that runs code of others.
+    /// For each distribution with such a module: a reached module that runs Python code from elsewhere.
     pub(crate) runs_code: BTreeMap<Origin, String>,
 }
 

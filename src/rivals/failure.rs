@@ -43,7 +43,7 @@ impl RivalError {
         }
     }
 
-    /// The place of the user's that could not be written to, if that was the cause.
+    /// The path of the user that could not be written to, if the error was about one.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Build(error) => error.destination(),

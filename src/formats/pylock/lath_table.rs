@@ -66,7 +66,8 @@ pub(crate) struct PlatformWheel {
     pub(crate) requested: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) required_by: Vec<String>,
-    /// If the wheel is built from source, its sha256 when the lock was written. One of the builds has it.
+    /// If the wheel is built from source, its sha256 when the lock was written. An entry of `builds` has the same
+    /// sha256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) built: Option<Digest>,
 }

@@ -27,7 +27,7 @@ use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 type Provider<'a> = DefaultResolverProvider<'a, NoBuilds>;
 
-/// A wheel of an index that is in the result of a request.
+/// A wheel of an index that was chosen when the same request was last resolved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Expected {
     name: String,

@@ -61,8 +61,8 @@ impl<'a> RequirementFiles<'a> {
         self.options.iter().any(|(_, option)| option.name == "--pre")
     }
 
-    /// Returns the distributions that the files want to be built, and those that must not be built. The last option
-    /// counts, as in pip.
+    /// Returns the distributions that must be built from source according to the files, and those that must not. The
+    /// last option counts, as in pip.
     pub(super) fn build_options(&self) -> Result<(NoBinary, NoBuild), Cause> {
         let (mut no_binary, mut no_build) = (NoBinary::None, NoBuild::None);
         for (_, FileOption { name, value, .. }) in &self.options {

@@ -110,7 +110,8 @@ impl Registry {
                 request = request.body(make()?);
             }
             let response = request.send().await.map_err(|source| self.network(access, source))?;
-            // The library has followed all redirects of requests without a body.
+            // The library has followed all redirects of requests without a body. It sends no credentials if one leads
+            // to another origin.
             let is_redirect =
                 matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
             if !is_redirect || call.body.is_none() {

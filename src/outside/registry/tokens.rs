@@ -160,7 +160,7 @@ impl Registry {
             (Some(Challenge::Basic), _) => return Ok(permanent(None)),
             (Some(Challenge::Bearer { realm, service, scope }), _) => (realm, service, scope),
         };
-        // The registry may know the access better, for example of a repository that it has under another name.
+        // The registry may know better which access is needed, for example if it has the repository under another name.
         for scope in asked.iter().flat_map(|scope| scope.split(' ')).filter(|scope| !scope.is_empty()) {
             if !scopes.iter().any(|known| includes(known, scope)) {
                 scopes.push(scope.to_owned());

@@ -24,7 +24,7 @@ pub(super) fn is_whole(path: &Path, size_bytes: Option<u64>) -> bool {
     if is_older(&metadata, USE_NOTED_EVERY, now)
         && let Ok(file) = fs::File::open(path)
     {
-        // If the store is read-only, the use is not recorded, and the file may only be pruned earlier.
+        // If the store is read-only, the use is not recorded. The only effect is that the file may be pruned earlier.
         let _ = file.file().set_modified(now);
     }
     true

@@ -257,7 +257,7 @@ impl Page<'_> {
         self.wanted.has_certificates || matches!(self.wanted.style, Style::Lean | Style::Uv)
     }
 
-    /// Copies the certificates into the first stage if they cannot be a secret.
+    /// Copies the certificates into the first stage if they cannot be mounted as a secret.
     fn copy_certificates(&self, text: &mut Text) {
         if self.wanted.has_certificates && !self.has_mounts() {
             text.why("Certificates for pip and apt. They are only in this stage, which is not in the final image.");
@@ -434,7 +434,7 @@ pub(crate) fn with_interpreter(mut command: Vec<String>, python: PythonVersion) 
     command
 }
 
-/// Returns a path as it is in the folder that is built.
+/// Returns a path for `COPY`, relative to the build context.
 fn in_context(path: &Path) -> Result<String, DockerfileError> {
     let source = path.to_string_lossy();
     let is_inside =

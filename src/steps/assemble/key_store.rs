@@ -46,9 +46,9 @@ fn der(pem: &str) -> Option<Vec<u8>> {
 
 /// Returns a key store in Java's own format, with trusted certificates only.
 ///
-/// All numbers are big-endian: magic, version 2, number of entries. Each entry: 2 for a certificate, alias, time, type,
-/// length, bytes. The file ends with the SHA-1 of the password in UTF-16, the words `Mighty Aphrodite`, and all bytes
-/// before.
+/// All numbers are big-endian: magic, version 2, number of entries. Each entry: the number 2 (a certificate), alias,
+/// time, type, length, bytes. The file ends with the SHA-1 of the password in UTF-16, the words `Mighty Aphrodite`, and
+/// all bytes before.
 fn jks(certificates: &[(String, Vec<u8>)]) -> Vec<u8> {
     fn text(bytes: &mut Vec<u8>, text: &str) {
         bytes.extend((text.len() as u16).to_be_bytes());

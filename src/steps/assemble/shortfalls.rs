@@ -75,7 +75,7 @@ impl Shortfall {
         found.map(|(shortfall, _)| *shortfall)
     }
 
-    /// Returns the result of a script that is not written for a shell.
+    /// Returns the result that a script in another language than shell would make.
     pub(super) fn of_text(text: &str) -> Option<Self> {
         text.contains("/usr/share/kerberos-configs/krb5.conf.template").then_some(Self::Kerberos)
     }

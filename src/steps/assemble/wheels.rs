@@ -169,7 +169,7 @@ pub(super) fn record_faults(origin: &Origin, wheel: &WheelPart) -> Vec<String> {
 /// A file of a wheel, and where it goes in the image.
 struct Placed<'a> {
     path: String,
-    /// As the wheel has it.
+    /// The path in the wheel.
     shown: &'a str,
     /// The same for the same contents.
     contents: String,

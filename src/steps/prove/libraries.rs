@@ -30,7 +30,7 @@ fn opened(line: &str) -> Option<&str> {
     before.rsplit([' ', '\'', '/', '(']).next().filter(|name| !name.is_empty())
 }
 
-/// Returns the library that one of these messages of cffi and others names.
+/// Returns the library that is named in one of these messages, of cffi and others.
 fn quoted(line: &str) -> Option<&str> {
     /// The text on both sides of the name.
     const SAYINGS: [(&str, &str); 4] = [

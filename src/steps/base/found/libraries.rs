@@ -13,8 +13,9 @@ use crate::outside::store::StoreError;
 
 /// Returns the folders in which the loader searches, without links, as far as they exist.
 ///
-/// Both loaders search `LD_LIBRARY_PATH` first. glibc's then uses `ld.so.conf` by way of its cache, and its own folders
-/// (ld.so(8)). musl's has a list in a file, or three folders (musl, `ldso/dynlink.c`).
+/// Both loaders search `LD_LIBRARY_PATH` first. glibc's loader then searches the folders of `ld.so.conf`, which it
+/// reads from its cache, and its default folders (ld.so(8)). musl's has a list in a file, or three folders (musl,
+/// `ldso/dynlink.c`).
 pub(super) fn folders(scene: &Scene<'_>) -> Result<Vec<ImagePath>, StoreError> {
     let architecture = scene.platform.architecture;
     let mut names: Vec<String> = Vec::new();
