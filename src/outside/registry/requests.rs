@@ -32,6 +32,15 @@ pub(super) struct Access {
 /// Creates the body of a request, once for each time that it is sent.
 pub(super) type MakeBody<'a> = dyn Fn() -> Result<Body, RegistryError> + Send + Sync + 'a;
 
+/// Who may use a renewed token.
+#[derive(Clone, Copy)]
+enum Renewal {
+    /// All requests with the same access.
+    Shared,
+    /// One request.
+    Own,
+}
+
 /// A request.
 pub(super) struct Call<'a> {
     pub(super) method: Method,
@@ -74,19 +83,28 @@ impl Registry {
         base.join(&format!("{}/{path}", access.scope.repository)).map_err(no_address)
     }
 
-    /// Sends a request once. If the host does not accept the token any more, it is renewed. Returns the response,
-    /// whatever its status is, except for a refusal.
+    /// Sends a request. If the host does not accept the token any more, the request is sent once more with a renewed one,
+    /// which requests at the same time may use up, and then with one of its own. Returns the response, whatever its status
+    /// is, except for a refusal.
     pub(super) async fn send(&self, access: &Access, call: &Call<'_>) -> Result<Response, RegistryError> {
+        let base = &self.reach(&access.host).await?.base;
         let mut grant = self.grant(&access.host, &access.scope, None).await?;
         let mut response = self.send_with(access, call, &grant).await?;
-        let base = &self.reach(&access.host).await?.base;
-        if response.status() == StatusCode::UNAUTHORIZED && response.url().origin() == base.origin() {
-            let challenge = Challenge::read(response.headers());
-            let renewed = self.grant(&access.host, &access.scope, Some(Refused { grant: &grant, challenge })).await?;
-            if renewed.header.is_some() && renewed.header != grant.header {
-                response = self.send_with(access, call, &renewed).await?;
+        for renewal in [Renewal::Shared, Renewal::Own] {
+            if response.status() != StatusCode::UNAUTHORIZED || response.url().origin() != base.origin() {
+                break;
             }
+            let refused = Refused { grant: &grant, challenge: Challenge::read(response.headers()) };
+            let renewed = match renewal {
+                Renewal::Shared => self.grant(&access.host, &access.scope, Some(refused)).await?,
+                Renewal::Own => self.own_grant(&access.host, &access.scope, refused).await?,
+            };
+            let is_new = renewed.header.is_some() && renewed.header != grant.header;
             grant = renewed;
+            if !is_new {
+                break;
+            }
+            response = self.send_with(access, call, &grant).await?;
         }
         if is_refused(response.status()) {
             let scopes = access.scope.texts();

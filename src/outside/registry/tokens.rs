@@ -136,6 +136,19 @@ impl Registry {
         Ok(grant)
     }
 
+    /// Returns a new grant that no other request gets. A token may be valid for few requests, so that others have used it
+    /// up before this one.
+    pub(super) async fn own_grant(
+        &self,
+        host: &Host,
+        scope: &Scope,
+        refused: Refused<'_>,
+    ) -> Result<Grant, RegistryError> {
+        let challenge = refused.challenge.or(self.reach(host).await?.challenge.clone());
+        let found = self.login(host, &scope.repository).await?;
+        self.obtain(host, challenge, found, scope.texts()).await
+    }
+
     /// Finds the credentials for a repository of a host.
     async fn login(&self, host: &Host, repository: &str) -> Result<Found, RegistryError> {
         let (name, repository) = (host.name.clone(), repository.to_owned());

@@ -7,6 +7,7 @@ mod contents;
 mod fat;
 mod indexes;
 mod lean;
+mod on_base;
 mod pins;
 mod recipe;
 mod text;
@@ -19,13 +20,16 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub(crate) use self::contents::{scripts, user_base_names};
+use self::on_base::OwnPython;
 use self::text::{Text, exec_form, folded, listed, pair, shell_word};
 use crate::model::all_indexes::AllIndexes;
-use crate::model::hint::Hints;
+use crate::model::hint::{BaseHint, Hint, Hints};
+use crate::model::image_source::ImageSource;
 use crate::model::indexes::IndexEntry;
 use crate::model::lock::WheelSource;
 use crate::model::platform::PythonVersion;
-use crate::model::request::{Bytecode, Copied, Distribution, Entrypoint, Healthcheck, Owner, Request};
+use crate::model::python_home::{Python, PythonHome};
+use crate::model::request::{Bytecode, Copied, Distribution, Entrypoint, Healthcheck, OnBase, Owner, Request};
 use crate::model::secret_text::SecretText;
 use crate::model::source::BuiltPlace;
 use crate::rivals::model::dockerfile::{
@@ -74,11 +78,24 @@ pub(crate) enum DockerfileError {
         "cannot write `{name}` of the lock into a Dockerfile: lath builds it from a folder, a repository or a file of this machine, or with compilers"
     )]
     Built { name: String },
+    #[error(
+        "cannot write a Dockerfile on `{base}`: it has no `/bin/sh`, so that no instruction of a Dockerfile can run in it"
+    )]
+    NoShell { base: String },
+    #[error("cannot write a Dockerfile on `{base}`: it has neither pip nor `ensurepip`, so nothing in it can install")]
+    NoPip { base: String },
     #[error("cannot write the index `{index}` into a Dockerfile: it is only on this machine; name one by a URL")]
     LocalIndex { index: SecretText },
 }
 
-impl Hints for DockerfileError {}
+impl Hints for DockerfileError {
+    fn own_hints(&self) -> Vec<Hint> {
+        match self {
+            Self::NoShell { .. } | Self::NoPip { .. } => vec![Hint::Base(BaseHint::BuildInstead)],
+            _ => Vec::new(),
+        }
+    }
+}
 
 /// Refuses a request that no Dockerfile can meet, before anything is resolved.
 pub(crate) fn refuse_hopeless(request: &Request) -> Result<(), DockerfileError> {
@@ -120,12 +137,30 @@ pub(crate) fn dockerfile(
     }
     let mut text = Text::default();
     page.head(&mut text);
+    page.base().map_or(Ok(()), on_base::refuse_without_shell)?;
+    if let Some(own) = OwnPython::of(&page) {
+        on_base::write(&page, own, &mut text)?;
+        return Ok(Dockerfile { text: text.finish(), checks: page.checks() });
+    }
     match wanted.style {
         Style::Recipe => recipe::write(&page, &mut text)?,
         Style::Lean | Style::Uv => lean::write(&page, &mut text)?,
         Style::Fat => fat::write(&page, &mut text)?,
     }
     Ok(Dockerfile { text: text.finish(), checks: page.checks() })
+}
+
+/// Returns the request with the digest of the base image that lath has read, if `FROM` names this image.
+pub(crate) fn on_its_base(wanted: &DockerfileRequest, request: &Request) -> DockerfileRequest {
+    let base = request.base_image.as_ref();
+    let named = base.filter(|base| base.engine_name().as_deref() == Some(wanted.from.as_str()));
+    let of_registry = named.filter(|base| matches!(base.source, ImageSource::Registry(_)));
+    let only = || request.base_of(*request.platforms.first()).map(|base| base.image.digest);
+    let is_one = request.platforms.len() == 1;
+    let digest = of_registry.and_then(|base| base.root.or_else(|| only().filter(|_| is_one)));
+    let digest = digest.filter(|_| !wanted.from.contains('@'));
+    let from = digest.map_or_else(|| wanted.from.clone(), |digest| format!("{}@{}", wanted.from, digest.0.prefixed()));
+    DockerfileRequest { from, ..wanted.clone() }
 }
 
 /// Returns the request for uv itself, for the same platforms and from the same indexes.
@@ -176,6 +211,7 @@ pub(crate) fn from_source(
         scripts: Vec::new(),
         entrypoint,
         cmd,
+        env: Vec::new(),
     }
 }
 
@@ -186,7 +222,38 @@ struct Page<'a> {
     wanted: &'a DockerfileRequest,
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    /// Returns the base image, if it was opened. All platforms have the same Python in it.
+    fn base(&self) -> Option<OnBase<'a>> {
+        self.request.base_of(*self.request.platforms.first())
+    }
+
+    /// Returns the Python that installs and that runs the program.
+    fn program(&self) -> String {
+        match &self.request.python.home {
+            // Without its version, because people read it.
+            PythonHome::Release => PYTHON.to_owned(),
+            PythonHome::Image { program, .. } => program.clone(),
+        }
+    }
+
+    /// Returns the options with which pip installs into the user base. A virtual environment has no user base of its own.
+    fn target(&self) -> Vec<&'a str> {
+        let is_environment = OwnPython::of(self).is_some_and(|own| own.interpreter.environment.is_some());
+        match is_environment {
+            true => vec!["--prefix", self.wanted.user_base.path().as_str()],
+            false => vec!["--user"],
+        }
+    }
+
+    /// Instructions run as the user of the base, who may not write to its folders.
+    fn become_root(&self, text: &mut Text) {
+        if self.base().is_some_and(|base| base.image.found.user.uid != Some(0)) {
+            text.why("The base runs as another user, who may not install.");
+            text.line("USER 0:0");
+        }
+    }
+
     fn python(&self) -> PythonVersion {
         self.ingredients.lock.python
     }
@@ -287,6 +354,9 @@ impl Page<'_> {
     }
 
     fn is_externally_managed(&self) -> bool {
+        if let Some(own) = OwnPython::of(self) {
+            return own.interpreter.externally_managed.is_some();
+        }
         self.python() >= FIRST_EXTERNALLY_MANAGED
     }
 
@@ -297,7 +367,7 @@ impl Page<'_> {
         if self.is_externally_managed() {
             words.push("--break-system-packages".to_owned());
         }
-        let install = folded(&format!("{trusted}{PYTHON} -m pip install"), &words);
+        let install = folded(&format!("{trusted}{} -m pip install", self.program()), &words);
         listed(&install, &indexes::for_pip(&self.ingredients.indexes))
     }
 
@@ -336,7 +406,7 @@ impl Page<'_> {
         if let Some(signal) = &runtime.stop_signal {
             text.line(format!("STOPSIGNAL {signal}"));
         }
-        text.lines(runtime.healthcheck.as_ref().map(|check| healthcheck(check, self.python())));
+        text.lines(runtime.healthcheck.as_ref().map(|check| healthcheck(check, self.request.python.python())));
         Ok(())
     }
 
@@ -367,7 +437,8 @@ impl Page<'_> {
             );
         }
         text.line(format!("COPY {}", exec_form(&[in_context(&source)?, target])));
-        if !self.request.runtime.env.contains_key("PYTHONPATH") {
+        // On a base with its own Python, all variables are written at once.
+        if !self.request.runtime.env.contains_key("PYTHONPATH") && self.request.python.home.is_of_release() {
             text.line(format!("ENV {}", pair("PYTHONPATH", app.target.as_str())?));
         }
         Ok(())
@@ -427,9 +498,9 @@ impl Page<'_> {
 }
 
 /// Replaces the program `python` of a command. lath's images have it, but the release does not.
-pub(crate) fn with_interpreter(mut command: Vec<String>, python: PythonVersion) -> Vec<String> {
+pub(crate) fn with_interpreter(mut command: Vec<String>, python: Python<'_>) -> Vec<String> {
     if let Some(program) = command.first_mut().filter(|program| *program == "python") {
-        *program = python.interpreter();
+        *program = python.program();
     }
     command
 }
@@ -445,7 +516,7 @@ fn in_context(path: &Path) -> Result<String, DockerfileError> {
     Ok(source.into_owned())
 }
 
-fn healthcheck(check: &Healthcheck, python: PythonVersion) -> String {
+fn healthcheck(check: &Healthcheck, python: Python<'_>) -> String {
     let times =
         [("interval", check.interval_secs), ("timeout", check.timeout_secs), ("start-period", check.start_period_secs)];
     let mut words = vec!["HEALTHCHECK".to_owned()];
