@@ -321,9 +321,9 @@ fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
     usage(message).with_hints(hints)
 }
 
-/// The way to use any image with Python.
+/// Returns the hint to read the image instead of its name.
 fn as_base(from: &str) -> String {
-    format!("`--base {from}` reads the image, and the program runs with the Python in it")
+    format!("`--base {from}` reads the image, and uses the Python in it if there is one")
 }
 
 /// Refuses a Python that is not the release's own `python3`, because apt would install another one than the lock is

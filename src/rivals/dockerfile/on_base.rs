@@ -162,10 +162,12 @@ fn start(page: &Page<'_>, base: OnBase<'_>, text: &mut Text) {
         true => (shell(), page.cmd_of_shell()),
         false => (page.ingredients.entrypoint.clone(), page.ingredients.cmd.clone()),
     };
-    if !entrypoint.is_empty() || !found.entrypoint.is_empty() {
+    let has_entrypoint = !entrypoint.is_empty() || !found.entrypoint.is_empty();
+    if has_entrypoint {
         text.line(format!("ENTRYPOINT {}", exec_form(&entrypoint)));
     }
-    if !cmd.is_empty() || !found.cmd.is_empty() {
+    // A new entry point also removes the command of the base.
+    if !cmd.is_empty() || !has_entrypoint && !found.cmd.is_empty() {
         text.line(format!("CMD {}", exec_form(&cmd)));
     }
 }

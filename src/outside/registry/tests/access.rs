@@ -62,7 +62,8 @@ fn a_token_that_expires_in_the_middle_of_an_upload_is_renewed() {
 fn a_token_for_few_requests_is_enough_for_blobs_that_are_pushed_at_once() {
     for requests in 1..=3 {
         let bench = Bench::with_login(testkit::Registry::new().bearer(USER, PASSWORD).tokens_expire_after(requests));
-        let contents: Vec<Vec<u8>> = (0..12).map(|number| large(2000 + number)).collect();
+        let layers = (0..12).map(|number| large(2000 + number));
+        let contents: Vec<Vec<u8>> = layers.chain([b"{}".to_vec()]).collect();
         let upload = |bytes: &Vec<u8>| Upload {
             title: "layer".to_owned(),
             blob: blob(bytes),
