@@ -40,6 +40,7 @@ pub(crate) fn dockerfile(
 ) -> Result<Dockerfile, RivalError> {
     dockerfile::refuse_hopeless(request)?;
     let request = &*with_own_python(request, world)?;
+    dockerfile::refuse_base(request)?;
     let wanted = &dockerfile::on_its_base(wanted, request);
     let ingredients = ingredients(request, wanted, world)?;
     Ok(dockerfile::dockerfile(&ingredients, request, wanted)?)

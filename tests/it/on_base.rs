@@ -3,14 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use testkit::elf::elf;
 use testkit::oci::{self, CheckedPlatform};
-use testkit::{PyPi, WheelBuilder};
+use testkit::{ImageBuilder, LayerBuilder, PyPi, WheelBuilder};
 
 use crate::world::{World, archive, stdout, tool};
-
-const GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
 /// A base image with one layer for each list of files.
 struct Base {
@@ -66,77 +63,35 @@ impl Base {
 
     /// Writes the image as an OCI layout with the types of Docker. Returns the digests of its layers.
     fn write(&self, world: &World, name: &str) -> Vec<String> {
-        let folder = world.path(name).join("blobs/sha256");
-        fs_err::create_dir_all(&folder).unwrap();
-        let put = |media_type: &str, bytes: &[u8]| {
-            let digest = hex::encode(Sha256::digest(bytes));
-            fs_err::write(folder.join(&digest), bytes).unwrap();
-            json!({"mediaType": media_type, "digest": format!("sha256:{digest}"), "size": bytes.len()})
-        };
-        let (mut layers, mut diff_ids, mut history) = (Vec::new(), Vec::new(), Vec::new());
-        for layer in &self.layers {
-            let tar = tar(layer);
-            diff_ids.push(format!("sha256:{}", hex::encode(Sha256::digest(&tar))));
-            history.push(json!({"created_by": "company"}));
-            layers.push(put(GZIP, &gzip(&tar)));
-        }
+        let mut history: Vec<Value> = self.layers.iter().map(|_| json!({"created_by": "company"})).collect();
         history.push(json!({"created_by": "CMD", "empty_layer": true}));
-        let config = json!({
-            "architecture": "amd64", "os": "linux", "config": self.config, "history": history, "author": "company",
-            "rootfs": {"type": "layers", "diff_ids": diff_ids},
-        });
-        let config = put("application/vnd.docker.container.image.v1+json", config.to_string().as_bytes());
-        let manifest_type = "application/vnd.docker.distribution.manifest.v2+json";
-        let manifest = json!({"schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": layers});
-        let manifest = put(manifest_type, manifest.to_string().as_bytes());
-        let index = json!({"schemaVersion": 2, "manifests": [manifest]});
-        fs_err::write(world.path(name).join("index.json"), index.to_string()).unwrap();
-        fs_err::write(world.path(name).join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        let image = ImageBuilder::new().dockers().with_beside("author", json!("company"));
+        let image = self.layers.iter().fold(image, |image, files| image.layer(&layer(files)));
+        let fields = self.config.as_object().unwrap().iter();
+        let image = fields.fold(image, |image, (field, value)| image.with(field, value.clone()));
+        let built = image.with_beside("history", json!(history)).build();
+        built.write_layout(&world.path(name), "1");
+        let layers = built.manifest["layers"].as_array().unwrap();
         layers.iter().map(|layer| layer["digest"].as_str().unwrap().to_owned()).collect()
     }
 }
 
 /// Contents that begin with `-> ` are links.
-fn tar(files: &[(String, u32, Vec<u8>)]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
+fn layer(files: &[(String, u32, Vec<u8>)]) -> LayerBuilder {
     let mut folders = BTreeSet::new();
-    let header = |mode: u32| {
-        let mut header = tar::Header::new_gnu();
-        header.set_mode(mode);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        header
-    };
+    let mut layer = LayerBuilder::new();
     for (path, mode, bytes) in files {
         for (at, _) in path.match_indices('/') {
             if folders.insert(&path[..at]) {
-                let mut folder = header(0o755);
-                folder.set_entry_type(tar::EntryType::Directory);
-                folder.set_size(0);
-                builder.append_data(&mut folder, &path[..at], std::io::empty()).unwrap();
+                layer = layer.dir(&path[..at], 0o755);
             }
         }
-        let mut header = header(*mode);
-        match bytes.strip_prefix(b"-> ") {
-            Some(target) => {
-                header.set_entry_type(tar::EntryType::Symlink);
-                header.set_size(0);
-                builder.append_link(&mut header, path, str::from_utf8(target).unwrap()).unwrap();
-            }
-            None => {
-                header.set_size(bytes.len() as u64);
-                builder.append_data(&mut header, path, bytes.as_slice()).unwrap();
-            }
-        }
+        layer = match bytes.strip_prefix(b"-> ") {
+            Some(target) => layer.link(path, str::from_utf8(target).unwrap()),
+            None => layer.file(path, *mode, bytes),
+        };
     }
-    builder.into_inner().unwrap()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut encoder, bytes).unwrap();
-    encoder.finish().unwrap()
+    layer
 }
 
 fn helper(version: &str) -> WheelBuilder {

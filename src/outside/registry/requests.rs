@@ -127,7 +127,9 @@ impl Registry {
             if let Some(make) = call.body {
                 request = request.body(make()?);
             }
-            let response = request.send().await.map_err(|source| self.network(access, source))?;
+            let response = request.send().await;
+            let response =
+                response.map_err(|source| RegistryError::network(&access.task, &access.host.name, source))?;
             // The library has followed all redirects of requests without a body.
             let is_redirect =
                 matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
@@ -139,21 +141,11 @@ impl Registry {
         Err(RegistryError::NoAddress { task: access.task.clone() })
     }
 
-    fn network(&self, access: &Access, source: reqwest::Error) -> RegistryError {
-        RegistryError::Network {
-            task: access.task.clone(),
-            registry: access.host.name.clone(),
-            source: source.without_url(),
-        }
-    }
-
     /// Returns the failure for a body that could not be read.
     pub(super) fn unread(&self, task: &Task, max_bytes: u64, error: BodyError) -> RegistryError {
         let task = task.clone();
         match error {
-            BodyError::Network(source) => {
-                RegistryError::Network { task, registry: String::new(), source: source.without_url() }
-            }
+            BodyError::Network(source) => RegistryError::network(&task, "", source),
             BodyError::TooSlow { source, .. } => RegistryError::TooSlow { task, source },
             _ => RegistryError::TooLarge { task, max_bytes },
         }

@@ -201,11 +201,7 @@ impl Registry {
             return Err(RegistryError::PlainRealm { task, realm });
         }
         let request = errand.request(found);
-        let response = request.send().await.map_err(|source| RegistryError::Network {
-            task: task.clone(),
-            registry: host.name.clone(),
-            source: source.without_url(),
-        })?;
+        let response = request.send().await.map_err(|source| RegistryError::network(&task, &host.name, source))?;
         let grant = Grant { found: found.clone(), ..Grant::default() };
         if is_refused(response.status()) {
             return Err(self.refused(host, &task, response, Used { grant: &grant, scopes: errand.scopes }).await);

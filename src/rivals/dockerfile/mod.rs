@@ -115,6 +115,11 @@ pub(crate) fn refuse_hopeless(request: &Request) -> Result<(), DockerfileError> 
     }
 }
 
+/// Refuses a base image on which no Dockerfile can install, before anything is resolved.
+pub(crate) fn refuse_base(request: &Request) -> Result<(), DockerfileError> {
+    request.base_of(*request.platforms.first()).map_or(Ok(()), on_base::refuse_without_shell)
+}
+
 /// Writes the Dockerfile.
 pub(crate) fn dockerfile(
     ingredients: &Ingredients,
@@ -137,7 +142,6 @@ pub(crate) fn dockerfile(
     }
     let mut text = Text::default();
     page.head(&mut text);
-    page.base().map_or(Ok(()), on_base::refuse_without_shell)?;
     if let Some(own) = OwnPython::of(&page) {
         on_base::write(&page, own, &mut text)?;
         return Ok(Dockerfile { text: text.finish(), checks: page.checks() });
