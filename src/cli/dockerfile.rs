@@ -387,10 +387,20 @@ mod tests {
             table.map(|from| refuse_no_name(from).and_then(|()| release(from, false)).unwrap_err().to_string());
         insta::assert_snapshot!(errors.join("\n"), @"
         error: cannot install with apt on `alpine:3.22`: alpine has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
+
+        hint: `--base alpine:3.22` reads the image, and uses the Python in it if there is one
         error: cannot install with apt on `mirror.example/fedora:43`: fedora has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
+
+        hint: `--base mirror.example/fedora:43` reads the image, and uses the Python in it if there is one
         error: cannot install with apt on `scratch`: scratch has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
+
+        hint: `--base scratch` reads the image, and uses the Python in it if there is one
         error: cannot find out the release of `team/base:7`: name it with `--release`, such as `--release debian:trixie`
+
+        hint: `--base team/base:7` reads the image, and uses the Python in it if there is one
         error: cannot find out the release of `debian`: name it with `--release`, such as `--release debian:trixie`
+
+        hint: `--base debian` reads the image, and uses the Python in it if there is one
         error: cannot start from `debian:trixie AS x`: it is not the name of an image
         error: cannot start from `debian:trixie
                RUN x`: it is not the name of an image

@@ -67,12 +67,16 @@ fn descriptor(layer: &Layer) -> Descriptor {
 }
 
 fn index(platforms: &NonEmpty<PlatformImage>, annotations: BTreeMap<String, String>) -> Result<Document, SealError> {
-    let of_platform = |image: &PlatformImage| {
+    let of_platform = |image: &PlatformImage| -> Result<Descriptor, SealError> {
         let architecture = image.platform.architecture.name().to_owned();
-        let platform = oci::Platform { architecture, os: OS.to_owned(), ..oci::Platform::default() };
-        Descriptor { platform: Some(platform), ..Descriptor::of(&image.manifest) }
+        // The config has the variant of its base image, and both must agree.
+        let config: Config = serde_json::from_slice(&image.config.bytes)?;
+        let other = config.other.into_iter().filter(|(field, _)| field == "variant").collect();
+        let platform = oci::Platform { architecture, os: OS.to_owned(), other };
+        Ok(Descriptor { platform: Some(platform), ..Descriptor::of(&image.manifest) })
     };
-    let index = Index::new(platforms.iter().map(of_platform).collect(), annotations);
+    let descriptors: Result<Vec<Descriptor>, SealError> = platforms.iter().map(of_platform).collect();
+    let index = Index::new(descriptors?, annotations);
     Ok(Document::new(oci::INDEX, serde_json::to_vec(&index)?))
 }
 
