@@ -505,8 +505,8 @@ fn a_base_for_several_platforms_gives_an_image_for_several_platforms() {
     let index = BuiltImage::index(&[own.clone(), other.clone()]);
     index.serve(&registry, "base", "1");
     let name = registry.image("base:1");
-    let words = format!("tool --base docker://{name} --platform linux/amd64,linux/arm64 {NO_ARCHIVE}");
-    stdout(world.build(&format!("{words} -o oci:out")));
+    let words = format!("tool --base docker://{name} --platform linux/amd64,linux/arm64");
+    stdout(world.build(&format!("{words} -o oci:out {NO_ARCHIVE}")));
     let checked = oci::check(&world.path("out")).unwrap();
     let of = |annotations: &Value| {
         ["name", "digest"].map(|key| annotations[format!("org.opencontainers.image.base.{key}")].clone())
