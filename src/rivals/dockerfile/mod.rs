@@ -10,10 +10,10 @@ mod lean;
 mod on_base;
 mod pins;
 mod recipe;
+mod requests;
 mod text;
 mod uv;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -21,20 +21,17 @@ use thiserror::Error;
 
 pub(crate) use self::contents::{scripts, user_base_names};
 use self::on_base::OwnPython;
+pub(crate) use self::on_base::{on_its_base, refuse_base};
+pub(crate) use self::requests::{from_source, request_for_uv, request_without_wheels};
 use self::text::{Text, exec_form, folded, listed, pair, shell_word};
-use crate::model::all_indexes::AllIndexes;
 use crate::model::hint::{BaseHint, Hint, Hints};
-use crate::model::image_source::ImageSource;
-use crate::model::indexes::IndexEntry;
 use crate::model::lock::WheelSource;
 use crate::model::platform::PythonVersion;
 use crate::model::python_home::{Python, PythonHome};
 use crate::model::request::{Bytecode, Copied, Distribution, Entrypoint, Healthcheck, OnBase, Owner, Request};
 use crate::model::secret_text::SecretText;
 use crate::model::source::BuiltPlace;
-use crate::rivals::model::dockerfile::{
-    ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Lock, Mounts, Style,
-};
+use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
 
 /// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
@@ -115,11 +112,6 @@ pub(crate) fn refuse_hopeless(request: &Request) -> Result<(), DockerfileError> 
     }
 }
 
-/// Refuses a base image on which no Dockerfile can install, before anything is resolved.
-pub(crate) fn refuse_base(request: &Request) -> Result<(), DockerfileError> {
-    request.base_of(*request.platforms.first()).map_or(Ok(()), on_base::refuse_without_shell)
-}
-
 /// Writes the Dockerfile.
 pub(crate) fn dockerfile(
     ingredients: &Ingredients,
@@ -152,71 +144,6 @@ pub(crate) fn dockerfile(
         Style::Fat => fat::write(&page, &mut text)?,
     }
     Ok(Dockerfile { text: text.finish(), checks: page.checks() })
-}
-
-/// Returns the request with the digest of the base image that lath has read, if `FROM` names this image.
-pub(crate) fn on_its_base(wanted: &DockerfileRequest, request: &Request) -> DockerfileRequest {
-    let base = request.base_image.as_ref();
-    let named = base.filter(|base| base.engine_name().as_deref() == Some(wanted.from.as_str()));
-    let of_registry = named.filter(|base| matches!(base.source, ImageSource::Registry(_)));
-    let only = || request.base_of(*request.platforms.first()).map(|base| base.image.digest);
-    let is_one = request.platforms.len() == 1;
-    let digest = of_registry.and_then(|base| base.root.or_else(|| only().filter(|_| is_one)));
-    let digest = digest.filter(|_| !wanted.from.contains('@'));
-    let from = digest.map_or_else(|| wanted.from.clone(), |digest| format!("{}@{}", wanted.from, digest.0.prefixed()));
-    DockerfileRequest { from, ..wanted.clone() }
-}
-
-/// Returns the request for uv itself, for the same platforms and from the same indexes.
-pub(crate) fn request_for_uv(request: &Request, indexes: &AllIndexes) -> Request {
-    let mut tool = request.clone();
-    let entry = |url: &SecretText| IndexEntry { url: url.clone(), ..IndexEntry::default() };
-    tool.python.indexes.default_index = indexes.default_index.as_ref().map(entry);
-    tool.python.indexes.extra = indexes.extra.iter().map(entry).collect();
-    tool.python.indexes.torch_backend = None;
-    tool.python.requirements = vec!["uv".into()];
-    tool.python.requirement_files = Vec::new();
-    tool.python.constraint_files = Vec::new();
-    tool.python.project = None;
-    tool.python.script = None;
-    tool.python.lock = None;
-    tool.lock = None;
-    tool.release.packages = Vec::new();
-    tool
-}
-
-/// Returns the request for the Debian half only.
-pub(crate) fn request_without_wheels(request: &Request) -> Request {
-    let mut debian = request.clone();
-    debian.python.requirements = Vec::new();
-    debian.python.project = None;
-    debian.python.script = None;
-    debian
-}
-
-/// Returns the ingredients if no wheel of `names` fits: the Debian half, and the program that the user named.
-pub(crate) fn from_source(
-    lock: Lock,
-    names: Vec<String>,
-    request: &Request,
-    wanted: &DockerfileRequest,
-) -> Ingredients {
-    let programs: Vec<String> = request.runtime.scripts.iter().map(|name| wanted.user_base.program(name)).collect();
-    let (entrypoint, cmd) = match programs.as_slice() {
-        [_] => (programs, request.runtime.cmd.clone()),
-        _ => (Vec::new(), request.runtime.cmd.clone()),
-    };
-    Ingredients {
-        lock,
-        without_wheels: names,
-        uv: Vec::new(),
-        indexes: AllIndexes::default(),
-        user_base_names: BTreeSet::new(),
-        scripts: Vec::new(),
-        entrypoint,
-        cmd,
-        env: Vec::new(),
-    }
 }
 
 /// The values that every style uses.
@@ -537,6 +464,7 @@ mod tests {
     use crate::model::lock::{LockedWheel, PlatformLock};
     use crate::model::non_empty::NonEmpty;
     use crate::model::platform::{Architecture, Platform};
+    use crate::rivals::model::dockerfile::Lock;
 
     #[test]
     fn a_wheel_from_an_index_on_this_machine_is_refused_by_name() {

@@ -6,8 +6,9 @@ use super::text::{Text, exec_form, folded, listed, pair, shell_word};
 use super::{DockerfileError, Page, lean, uv};
 use crate::model::base_image::Interpreter;
 use crate::model::image_path::ImagePath;
-use crate::model::request::OnBase;
-use crate::rivals::model::dockerfile::Style;
+use crate::model::image_source::ImageSource;
+use crate::model::request::{OnBase, Request};
+use crate::rivals::model::dockerfile::{DockerfileRequest, Style};
 
 /// How pip gets into the stage that installs.
 enum Pip {
@@ -47,13 +48,27 @@ impl<'a> OwnPython<'a> {
     }
 }
 
-/// Refuses an image in which no instruction `RUN` works.
-pub(super) fn refuse_without_shell(base: OnBase<'_>) -> Result<(), DockerfileError> {
+/// Refuses a base image in which no instruction `RUN` works, before anything is resolved.
+pub(crate) fn refuse_base(request: &Request) -> Result<(), DockerfileError> {
+    let Some(base) = request.base_of(*request.platforms.first()) else { return Ok(()) };
     let shell = ImagePath::parse("/bin/sh").ok().and_then(|path| base.image.tree.canonical(&path));
     match shell {
         Some(_) => Ok(()),
         None => Err(DockerfileError::NoShell { base: base.request.source.to_string() }),
     }
+}
+
+/// Returns the request with the digest of the base image that lath has read, if `FROM` names this image.
+pub(crate) fn on_its_base(wanted: &DockerfileRequest, request: &Request) -> DockerfileRequest {
+    let base = request.base_image.as_ref();
+    let named = base.filter(|base| base.engine_name().as_deref() == Some(wanted.from.as_str()));
+    let of_registry = named.filter(|base| matches!(base.source, ImageSource::Registry(_)));
+    let only = || request.base_of(*request.platforms.first()).map(|base| base.image.digest);
+    let is_one = request.platforms.len() == 1;
+    let digest = of_registry.and_then(|base| base.root.or_else(|| only().filter(|_| is_one)));
+    let digest = digest.filter(|_| !wanted.from.contains('@'));
+    let from = digest.map_or_else(|| wanted.from.clone(), |digest| format!("{}@{}", wanted.from, digest.0.prefixed()));
+    DockerfileRequest { from, ..wanted.clone() }
 }
 
 pub(super) fn write(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Result<(), DockerfileError> {
