@@ -45,27 +45,22 @@ pub(crate) struct Keeper<'a> {
     facts: FileFacts,
 }
 
-/// The file of an archive could not be put into the store.
-pub(crate) enum KeepError {
-    /// The archive has no good contents for it.
-    Contents {
-        path: String,
-        source: io::Error,
-    },
-    Store(StoreError),
-}
-
 impl<'a> Keeper<'a> {
     pub(crate) fn new(texts: Texts, store: &'a Store) -> Self {
         Self { texts, pack: store.pack(), store, facts: FileFacts::new() }
     }
 
-    /// Stores the contents of the file `path`. Returns their digest and their size.
-    pub(crate) fn keep(&mut self, path: &str, reader: &mut dyn Read) -> Result<(Digest, u64), KeepError> {
+    /// Stores the contents of a file. Returns their digest and their size. `unreadable` makes the error for contents that
+    /// the archive cannot give.
+    pub(crate) fn keep<E: From<StoreError>>(
+        &mut self,
+        reader: &mut dyn Read,
+        unreadable: impl FnOnce(io::Error) -> E,
+    ) -> Result<(Digest, u64), E> {
         let kept = keep(reader, self.texts, self.store, |reader| self.pack.put_reader(reader));
         let Kept { digest, size_bytes, facts } = kept.map_err(|error| match error {
-            StoreError::Incoming(source) => KeepError::Contents { path: path.to_owned(), source },
-            other => KeepError::Store(other),
+            StoreError::Incoming(source) => unreadable(source),
+            other => other.into(),
         })?;
         if facts != Facts::default() {
             self.facts.insert(digest, facts);

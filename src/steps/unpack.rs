@@ -18,7 +18,7 @@ use crate::model::lock::{LockedDeb, LockedWheel, Parcel};
 use crate::model::part::{ConsoleScript, DebPart, Part, PartContents, PartEntry, WheelPart};
 use crate::model::tree::{Kind, Origin};
 use crate::model::vocabulary;
-use crate::outside::facts::{KeepError, Keeper};
+use crate::outside::facts::Keeper;
 use crate::outside::store::{Bucket, Packed, Store, StoreError};
 
 #[derive(Debug, Error)]
@@ -114,13 +114,9 @@ struct Opened {
     packed: Packed,
 }
 
-impl From<KeepError> for PartError {
-    fn from(error: KeepError) -> Self {
-        match error {
-            KeepError::Contents { path, source } => Self::Contents { path, source },
-            KeepError::Store(error) => error.into(),
-        }
-    }
+/// Stores the contents of the file `path`.
+fn keep(keeper: &mut Keeper<'_>, path: &str, reader: &mut dyn std::io::Read) -> Result<(Digest, u64), PartError> {
+    keeper.keep(reader, |source| PartError::Contents { path: path.to_owned(), source })
 }
 
 /// Returns the contents from the cache, or else those that `open` finds in the parcel. Contents are written before the
@@ -182,7 +178,7 @@ fn read_deb(path: &Path, keeper: &mut Keeper<'_>) -> Result<DebPart, PartError> 
         let kind = match entry {
             DebEntry::Directory => Kind::Directory,
             DebEntry::File(reader) => {
-                let (digest, size_bytes) = keeper.keep(&path, reader)?;
+                let (digest, size_bytes) = keep(keeper, &path, reader)?;
                 Kind::File { digest, size_bytes }
             }
             DebEntry::Link(target) => Kind::Link { target },
@@ -239,7 +235,7 @@ fn read_wheel(path: &Path, keeper: &mut Keeper<'_>) -> Result<WheelPart, PartErr
         if !seen.insert((scheme, path.clone())) {
             return Err(PartError::Twice { path });
         }
-        let (digest, size_bytes) = keeper.keep(&path, reader)?;
+        let (digest, size_bytes) = keep(keeper, &path, reader)?;
         let mode = if is_executable { 0o755 } else { 0o644 };
         let entry = PartEntry { path, kind: Kind::File { digest, size_bytes }, mode };
         match scheme {

@@ -177,7 +177,8 @@ impl Reading<'_> {
                 if mode & 0o6000 != 0 {
                     self.note(&path, OddityKind::SetId);
                 }
-                let (digest, size_bytes) = self.keeper.keep(&path, reader)?;
+                let (digest, size_bytes) =
+                    self.keeper.keep(reader, |source| LayerProblem::Contents { path: path.clone(), source })?;
                 Kind::File { digest, size_bytes }
             }
             EntryChange::HardLink(target) => return Ok(self.changes.add_hard_link(&path, &target).map(|()| 0)?),

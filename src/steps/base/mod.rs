@@ -27,7 +27,6 @@ use crate::model::image_path::ImagePath;
 use crate::model::platform::Platform;
 use crate::model::tree::{Kind, Tree};
 use crate::model::vocabulary;
-use crate::outside::facts::KeepError;
 use crate::outside::images::{ChosenImage, ImagesError, OpenImage, digest_of};
 use crate::outside::store::{Bucket, Packed, Store, StoreError};
 
@@ -65,15 +64,6 @@ pub(crate) enum LayerProblem {
     Contents { path: String, source: std::io::Error },
     #[error("cannot use a layer with so many entries")]
     TooManyEntries,
-}
-
-impl From<KeepError> for LayerProblem {
-    fn from(error: KeepError) -> Self {
-        match error {
-            KeepError::Contents { path, source } => Self::Contents { path, source },
-            KeepError::Store(error) => error.into(),
-        }
-    }
 }
 
 impl Hints for BaseError {
