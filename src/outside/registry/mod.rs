@@ -153,7 +153,7 @@ impl Registry {
     ) -> Result<Sent, RegistryError> {
         let upload = Upload {
             title: blob.digest.0.to_string(),
-            blob: blob.clone(),
+            blob: *blob,
             open: Box::new(open),
             mount_from: mount_from.to_vec(),
         };

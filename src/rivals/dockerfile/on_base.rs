@@ -14,8 +14,8 @@ use crate::rivals::model::dockerfile::{DockerfileRequest, Style};
 enum Pip {
     /// The image has it.
     There,
-    /// From the standard library.
-    EnsurePip,
+    /// `ensurepip` adds it.
+    StandardLibrary,
     /// As a package of the release.
     Package,
 }
@@ -41,7 +41,7 @@ impl<'a> OwnPython<'a> {
         let is_there = interpreter.distributions.iter().any(|distribution| distribution.name == "pip");
         match interpreter.has_ensurepip {
             _ if is_there => Ok(Pip::There),
-            true => Ok(Pip::EnsurePip),
+            true => Ok(Pip::StandardLibrary),
             false if interpreter.program.is_within("/usr/bin") && self.base.release().is_some() => Ok(Pip::Package),
             false => Err(DockerfileError::NoPip { base: self.base.request.source.to_string() }),
         }
@@ -109,7 +109,7 @@ pub(super) fn write(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Res
 fn install(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     match own.pip()? {
         Pip::There => {}
-        Pip::EnsurePip => {
+        Pip::StandardLibrary => {
             text.why("pip, from the standard library of this Python.");
             text.run(&[], &[format!("{} -m ensurepip", page.program())]);
         }
