@@ -1,4 +1,6 @@
-//! The registries that have other names than their hosts.
+//! The registries that have other names than their hosts, and those of this machine.
+
+use std::net::Ipv4Addr;
 
 /// The registry of names without one, as Docker has it.
 pub(crate) const DOCKER_HUB: &str = "docker.io";
@@ -34,9 +36,28 @@ pub(crate) fn of_key(key: &str) -> String {
     }
 }
 
+/// Whether `HOST[:PORT]` is an address of this machine.
+pub(crate) fn is_loopback(name: &str) -> bool {
+    let host = match name.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => name,
+    };
+    host == "localhost" || host == "[::1]" || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_addresses_of_this_machine_are_insecure_without_an_option() {
+        for name in ["localhost", "localhost:5000", "127.0.0.1", "127.9.9.9:80", "[::1]:5000"] {
+            assert!(is_loopback(name), "{name}");
+        }
+        for name in ["docker.io", "localhost.example", "127.0.0.1.example", "10.0.0.1:5000", "host:5000"] {
+            assert!(!is_loopback(name), "{name}");
+        }
+    }
 
     #[test]
     fn keys_of_configuration_files_are_names_of_registries() {

@@ -75,6 +75,7 @@ pub(super) fn image(settings: &Settings, requires_python: Option<String>) -> Res
         python: settings.python.as_deref().map(str::parse).transpose().map_err(usage)?,
         has_release: settings.release.is_some(),
         has_user: settings.user.is_some(),
+        root: None,
         images: Vec::new(),
     }))
 }

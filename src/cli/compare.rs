@@ -130,6 +130,12 @@ impl Command for Compare {
 
 /// Makes the comparison by computing it, without an engine.
 fn reckon(call: &Call) -> Result<Comparison, Failure> {
+    if let Some(base) = &call.settings.base {
+        return Err(Failure::usage(format!(
+            "cannot compute the sizes of Dockerfiles on `{base}`: that is only possible for releases, whose packages are known"
+        ))
+        .with_hints(vec!["add `--measure`: an engine builds the images".to_owned()]));
+    }
     let (request, _) = dockerfile::settle(&of_way(&call.settings, Way::Lath), call)?;
     let habits = call.settings.apt.unwrap_or(defaults::APT);
     let world = call.open()?;

@@ -177,8 +177,12 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     let mut settings = settings.clone();
     let from = settings.from.clone();
     if let Some(from) = &from {
-        let release = release(from, settings.release.is_some())?;
-        settings.release = settings.release.or(release);
+        refuse_no_name(from)?;
+        // Of a base image, lath reads the release in its files.
+        if settings.base.is_none() {
+            let release = release(from, settings.release.is_some())?;
+            settings.release = settings.release.or(release);
+        }
     }
     let style = match settings.fat {
         Some(true) => Style::Fat,
@@ -187,11 +191,10 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     if matches!(style, Style::Recipe | Style::Fat) {
         settings.user_base.get_or_insert_with(|| RECIPE_USER_BASE.to_owned());
     }
-    if settings.base.is_some() {
-        return Err(usage("cannot write a Dockerfile for a base image of `--base`: name it with `--from`"));
-    }
     let request = call.request(&settings)?;
-    own_python(&request, from.as_deref())?;
+    if request.base_image.is_none() {
+        own_python(&request, from.as_deref())?;
+    }
     if settings.build.unwrap_or(false) && request.platforms.len() > 1 {
         return Err(usage("cannot build for several platforms with an engine: choose one with `--platform`"));
     }
@@ -202,12 +205,23 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     }
     let wanted = DockerfileRequest {
         style,
-        from: from.unwrap_or_else(|| format!("{}:{}", request.release.distribution, request.release.suite)),
+        from: from.map_or_else(|| own_from(&request), Ok)?,
         user_base: request.user_base.clone(),
         mounts: mounts(&settings).unwrap_or(Mounts::Known),
         has_certificates: settings.ca.is_some(),
     };
     Ok((request, wanted))
+}
+
+/// Returns the image after `FROM` if the user named none: the base image, or that of the release.
+fn own_from(request: &Request) -> Result<String, Failure> {
+    let Some(base) = &request.base_image else { return Ok(request.release.name()) };
+    base.engine_name().ok_or_else(|| {
+        let source = &base.source;
+        usage(format!(
+            "cannot start from `{source}`: a Dockerfile can only name an image of a registry; add the name of the same image with `--from`"
+        ))
+    })
 }
 
 /// Returns the mounts of the builder, if it was chosen.
@@ -237,13 +251,18 @@ pub(super) fn engine_request(settings: &Settings, request: &Request) -> Result<E
     })
 }
 
+/// Refuses a text that is no name of an image and that could continue as another instruction.
+fn refuse_no_name(from: &str) -> Result<(), Failure> {
+    if from.is_empty() || from.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'$\\".contains(c)) {
+        return Err(usage(format!("cannot start from `{from}`: it is not the name of an image")));
+    }
+    Ok(())
+}
+
 /// Returns the release that the name of a base image contains: `ubuntu:22.04`,
 /// `mirror.example/library/debian:bookworm-slim`. `is_given` means that the user has given it with `--release`; then the
 /// result is `None`.
 fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
-    if from.is_empty() || from.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'$\\".contains(c)) {
-        return Err(usage(format!("cannot start from `{from}`: it is not the name of an image")));
-    }
     let name = from.split('@').next().unwrap_or_default();
     let (path, tag) = match name.rsplit_once(':') {
         Some((path, tag)) if !tag.contains('/') => (path, tag),
@@ -253,7 +272,8 @@ fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
     if let Some(known) = WITHOUT_APT.iter().find(|known| last.starts_with(**known)) {
         return Err(usage(format!(
             "cannot install with apt on `{from}`: {known} has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`"
-        )));
+        ))
+        .with_hints(vec![as_base(from)]));
     }
     if is_given {
         return Ok(None);
@@ -276,7 +296,8 @@ fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
         Some(release) => Ok(Some(release)),
         None => Err(usage(format!(
             "cannot find out the release of `{from}`: name it with `--release`, such as `--release debian:trixie`"
-        ))),
+        ))
+        .with_hints(vec![as_base(from)])),
     }
 }
 
@@ -293,10 +314,16 @@ fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
     hints.push(format!(
         "`--release {named}` adds the `python3` of the release to `{from}`, and the program runs with it"
     ));
+    hints.insert(0, as_base(from));
     let message = format!(
         "cannot start from `{from}`: it has a Python of its own, but lath chooses wheels for the `python3` of the release"
     );
     usage(message).with_hints(hints)
+}
+
+/// Returns the hint to read the image instead of its name.
+fn as_base(from: &str) -> String {
+    format!("`--base {from}` reads the image, and uses the Python in it if there is one")
 }
 
 /// Refuses a Python that is not the release's own `python3`, because apt would install another one than the lock is
@@ -356,13 +383,24 @@ mod tests {
             "debian:trixie AS x",
             "debian:trixie\nRUN x",
         ];
-        let errors = table.map(|from| release(from, false).unwrap_err().to_string());
+        let errors =
+            table.map(|from| refuse_no_name(from).and_then(|()| release(from, false)).unwrap_err().to_string());
         insta::assert_snapshot!(errors.join("\n"), @"
         error: cannot install with apt on `alpine:3.22`: alpine has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
+
+        hint: `--base alpine:3.22` reads the image, and uses the Python in it if there is one
         error: cannot install with apt on `mirror.example/fedora:43`: fedora has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
+
+        hint: `--base mirror.example/fedora:43` reads the image, and uses the Python in it if there is one
         error: cannot install with apt on `scratch`: scratch has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
+
+        hint: `--base scratch` reads the image, and uses the Python in it if there is one
         error: cannot find out the release of `team/base:7`: name it with `--release`, such as `--release debian:trixie`
+
+        hint: `--base team/base:7` reads the image, and uses the Python in it if there is one
         error: cannot find out the release of `debian`: name it with `--release`, such as `--release debian:trixie`
+
+        hint: `--base debian` reads the image, and uses the Python in it if there is one
         error: cannot start from `debian:trixie AS x`: it is not the name of an image
         error: cannot start from `debian:trixie
                RUN x`: it is not the name of an image

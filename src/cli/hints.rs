@@ -59,6 +59,7 @@ fn base(hint: BaseHint) -> &'static str {
             "use a base image that has Python, or one of Debian or Ubuntu, to which lath adds its `python3`"
         }
         BaseHint::OwnPython => "leave out `--python`: the base image decides",
+        BaseHint::BuildInstead => "use `lath build --base`: it runs no program of the base image to add files",
         BaseHint::NameUser => "name the user by its number with `--user UID[:GID]`",
     }
 }

@@ -23,7 +23,10 @@ pub(super) fn settings(settings: &Settings, environment: &Environment) -> Result
         let (of, mirror) = text.split_once('=').ok_or_else(|| unreadable_mirror(&text))?;
         let host = place(mirror).split('/').next().unwrap_or_default();
         registry(host).map_err(|_| unreadable_mirror(&text))?;
-        if mirror.starts_with("http://") && !insecure.iter().any(|insecure| insecure == host) && !is_local(host) {
+        if mirror.starts_with("http://")
+            && !insecure.iter().any(|insecure| insecure == host)
+            && !registries::is_loopback(host)
+        {
             return Err(usage(format!(
                 "cannot use the mirror `{mirror}`: it has no TLS; if you trust the network, add `--insecure-registry {host}`"
             )));
@@ -62,10 +65,6 @@ fn place(mirror: &str) -> &str {
     mirror.split_once("://").map_or(mirror, |(_, place)| place).trim_end_matches('/')
 }
 
-fn is_local(host: &str) -> bool {
-    host.starts_with("localhost") || host.starts_with("127.")
-}
-
 fn unreadable_mirror(text: &str) -> Failure {
     usage(format!(
         "cannot read the mirror `{}`: write `REGISTRY=HOST[:PORT][/PREFIX]`, such as `docker.io=mirror.example`",
@@ -96,7 +95,8 @@ mod tests {
         assert_eq!(mirrors["docker.io"], ["m.example", "n.example/hub"]);
         assert_eq!(logins.destinations, ["a.example", "b.example"]);
         assert_eq!(read(&["m.example"], &["docker.io=http://m.example"]).unwrap().mirrors.len(), 1);
-        let table: [(&[&str], &[&str], &str); 7] = [
+        assert_eq!(read(&[], &["docker.io=http://127.0.0.1:5000/hub"]).unwrap().mirrors.len(), 1);
+        let table: [(&[&str], &[&str], &str); 8] = [
             (&["https://me:s3cret@a"], &[], "`https://a` is no registry"),
             (&[], &["docker.io=https://me:s3cret@m.example"], "cannot read the mirror `docker.io=https://m.example`"),
             (&["https://a/b"], &[], "is no registry"),
@@ -104,6 +104,7 @@ mod tests {
             (&[], &["m.example"], "cannot read the mirror `m.example`"),
             (&[], &["docker.io=plain"], "cannot read the mirror `docker.io=plain`"),
             (&[], &["docker.io=http://m.example"], "add `--insecure-registry m.example`"),
+            (&[], &["docker.io=http://localhost.example"], "add `--insecure-registry localhost.example`"),
         ];
         for (insecure, mirrors, expected) in table {
             let error = read(insecure, mirrors).unwrap_err();

@@ -1,8 +1,7 @@
 //! A layer of an image: a tar with changes of a file system (image-spec, layer.md).
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 
-use flate2::read::MultiGzDecoder;
 use thiserror::Error;
 
 use super::{Headers, each_entry};
@@ -19,11 +18,6 @@ const ATTRIBUTE: &str = "SCHILY.xattr.";
 /// The most bytes of a name, and of a path with the NUL that ends it (limits.h(0p), `NAME_MAX` and `PATH_MAX` of Linux).
 const MAX_NAME_BYTES: usize = 255;
 const MAX_PATH_BYTES: usize = 4096;
-
-const GZIP: &[u8] = &[0x1f, 0x8b];
-const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-/// The last three bytes of the magic of a skippable frame (RFC 8878, section 3.1.2). The first one is 0x50 to 0x5f.
-const SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
 
 #[derive(Debug, Error)]
 pub(crate) enum LayerError {
@@ -69,22 +63,6 @@ pub(crate) enum EntryChange<'a> {
     Opaque,
     /// The path, or the target of the link, has a name that lath cannot use. Its contents are not read.
     Unusable,
-}
-
-/// Returns the tar of a layer. Its compression is recognised by the first bytes, as engines do, because media types are
-/// sometimes wrong.
-pub(crate) fn decompressed<'a>(mut blob: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
-    let mut start = Vec::new();
-    blob.by_ref().take(ZSTD.len() as u64).read_to_end(&mut start)?;
-    let is_gzip = start.starts_with(GZIP);
-    let is_skippable = start.first().is_some_and(|first| first & 0xf0 == 0x50) && start[1..] == *SKIPPABLE;
-    let is_zstd = start == ZSTD || is_skippable;
-    let whole = BufReader::with_capacity(128 << 10, io::Cursor::new(start).chain(blob));
-    Ok(match (is_gzip, is_zstd) {
-        (true, _) => Box::new(MultiGzDecoder::new(whole)),
-        (_, true) => Box::new(zstd::Decoder::with_buffer(whole)?),
-        _ => Box::new(whole),
-    })
 }
 
 /// Passes each entry of the tar in `reader` to `take`, and returns the reader.
@@ -217,32 +195,5 @@ mod tests {
         for path in ["..", "../etc", "a/../../etc", "/.."] {
             assert!(matches!(clean(path.as_bytes()), Err(LayerError::Outside(_))), "{path}");
         }
-    }
-
-    #[test]
-    fn each_compression_is_recognised_also_in_several_pieces() {
-        use std::io::Write as _;
-        let tar = [b"first half, ".as_slice(), b"second half"];
-        let gzip = |bytes: &[u8]| {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            encoder.write_all(bytes).unwrap();
-            encoder.finish().unwrap()
-        };
-        let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
-        let skippable = b"\x53\x2a\x4d\x18\x03\0\0\0toc".to_vec();
-        let forms = [
-            tar.concat(),
-            tar.map(gzip).concat(),
-            tar.map(zstd).concat(),
-            [skippable.clone(), zstd(&tar.concat()), skippable].concat(),
-        ];
-        for form in forms {
-            let mut read = Vec::new();
-            decompressed(form.as_slice()).unwrap().read_to_end(&mut read).unwrap();
-            assert_eq!(read, tar.concat());
-        }
-        let mut none = Vec::new();
-        decompressed(b"".as_slice()).unwrap().read_to_end(&mut none).unwrap();
-        assert_eq!(none, b"");
     }
 }

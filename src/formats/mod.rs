@@ -1,6 +1,7 @@
 //! File formats that others defined: bytes to values and back, without I/O of their own. This file contains the code that
 //! the formats that consist of tars share.
 
+pub(crate) mod compressed;
 pub(crate) mod deb;
 pub(crate) mod deb822;
 pub(crate) mod elf;

@@ -46,15 +46,28 @@ pub(crate) struct Oddity {
 pub(crate) enum OddityKind {
     /// A program that runs as its owner or its group.
     SetId,
+    /// Extended attributes, by name: `security.capability`.
+    Attributes(Vec<String>),
     /// A device node. It is not in the tree.
     Device,
     /// A named pipe. It is not in the tree.
     Pipe,
-    /// Extended attributes, by name: `security.capability`.
-    Attributes(Vec<String>),
     /// A name, or the target of a link, that lath cannot use: not UTF-8, with a line break, or too long. The path is not
     /// in the tree.
     Name,
+}
+
+impl OddityKind {
+    /// Returns the words for several paths of this kind.
+    pub(crate) fn words(&self) -> &'static str {
+        match self {
+            Self::SetId => "programs that run as their owner (setuid or setgid)",
+            Self::Attributes(_) => "files with extended attributes",
+            Self::Device => "device nodes",
+            Self::Pipe => "named pipes",
+            Self::Name => "unusual names",
+        }
+    }
 }
 
 /// The facts that were found in the tree and in the config.
@@ -65,7 +78,8 @@ pub(crate) struct Found {
     pub(crate) libc: Option<Libc>,
     /// The first one is the one that `PATH` finds, if it finds one. The others are sorted by path.
     pub(crate) interpreters: Vec<Interpreter>,
-    pub(crate) packages: Packages,
+    /// The installed packages of Debian, sorted by name.
+    pub(crate) debs: Vec<InstalledDeb>,
     pub(crate) user: ImageUser,
     /// `NAME=VALUE`, in the order of the config. The last one of a name is valid.
     pub(crate) env: Vec<String>,
@@ -78,9 +92,7 @@ pub(crate) struct Found {
     /// A shell that can run scripts: `/bin/sh`, or another one.
     pub(crate) shell: Option<ImagePath>,
     pub(crate) has_ld_cache: bool,
-    /// The folders in which the dynamic loader searches, in its order.
-    pub(crate) library_folders: Vec<ImagePath>,
-    /// The libraries in these folders, by SONAME.
+    /// The libraries that the dynamic loader finds, by SONAME.
     pub(crate) libraries: BTreeMap<String, ImagePath>,
 }
 
@@ -101,8 +113,6 @@ impl Found {
 pub(crate) struct OsRelease {
     /// `debian`, `ubuntu`, `alpine`, `rhel`.
     pub(crate) id: String,
-    /// `debian` for distributions that are made from it.
-    pub(crate) like: Vec<String>,
     /// `12`, `24.04`.
     pub(crate) version: Option<String>,
     /// `bookworm`, `noble`.
@@ -139,7 +149,6 @@ pub(crate) struct Interpreter {
     pub(crate) version: PythonVersion,
     /// With the patch level: `3.12.4`, `3.14.0rc2`. `None` if no file contains it.
     pub(crate) full_version: Option<String>,
-    pub(crate) evidence: Option<VersionEvidence>,
     /// `/usr/local`.
     pub(crate) prefix: ImagePath,
     /// The virtual environment that `path` belongs to.
@@ -150,7 +159,6 @@ pub(crate) struct Interpreter {
     pub(crate) site_packages: Vec<ImagePath>,
     /// Whether `ensurepip` and its wheels are there.
     pub(crate) has_ensurepip: bool,
-    pub(crate) has_venv: bool,
     /// The file that forbids installers to change the folders (packaging.python.org, "Externally Managed Environments").
     pub(crate) externally_managed: Option<ImagePath>,
     /// In the order of `site_packages`, so the first one of a name is the one that is imported.
@@ -162,20 +170,6 @@ impl Interpreter {
     pub(crate) fn start(&self) -> &ImagePath {
         if self.environment.is_some() { &self.path } else { &self.program }
     }
-}
-
-/// The file that contains the patch level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum VersionEvidence {
-    /// The program or its `libpython`.
-    Program,
-    /// `patchlevel.h`.
-    Header,
-    /// Debian's package.
-    Package,
-    /// `PYTHON_VERSION` in the config.
-    Variable,
 }
 
 /// A Python distribution that is in the image.
@@ -190,23 +184,10 @@ pub(crate) struct InstalledDistribution {
     pub(crate) metadata: ImagePath,
 }
 
-/// The packages of the distribution.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Packages {
-    /// The installed packages of Debian, sorted by name.
-    pub(crate) debs: Vec<InstalledDeb>,
-    /// Whether there is a database of apk, which lath does not read.
-    pub(crate) has_apk: bool,
-    /// Whether there is a database of rpm, which lath does not read.
-    pub(crate) has_rpm: bool,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct InstalledDeb {
     pub(crate) name: String,
     pub(crate) version: String,
-    /// `amd64`, `all`.
-    pub(crate) architecture: String,
 }
 
 /// The user that the image starts as.

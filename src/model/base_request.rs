@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::model::base_image::BaseImage;
+use crate::model::image::BlobDigest;
 use crate::model::image_source::ImageSource;
 use crate::model::platform::{Platform, PythonVersion};
 
@@ -24,12 +25,25 @@ pub(crate) struct BaseImageRequest {
     pub(crate) has_release: bool,
     /// Whether the user named the user that runs the image.
     pub(crate) has_user: bool,
+    /// The digest that the name of the image refers to: of an index, or of the manifest of the only platform. `None` if
+    /// the platforms come from several images.
+    #[serde(skip)]
+    pub(crate) root: Option<BlobDigest>,
     /// The image of each platform, once it was opened.
     #[serde(skip)]
     pub(crate) images: Vec<Arc<BaseImage>>,
 }
 
 impl BaseImageRequest {
+    /// Returns the name by which an engine finds the image. `None` if it is a file or a folder.
+    pub(crate) fn engine_name(&self) -> Option<String> {
+        match &self.source {
+            ImageSource::Registry(image) => Some(image.to_string()),
+            ImageSource::Daemon(name) => Some(name.clone()),
+            ImageSource::Oci { .. } | ImageSource::OciArchive { .. } | ImageSource::DockerArchive { .. } => None,
+        }
+    }
+
     /// Returns the opened image of a platform.
     pub(crate) fn image_of(&self, platform: Platform) -> Option<&BaseImage> {
         self.images.iter().find(|image| image.platform == platform).map(Arc::as_ref)

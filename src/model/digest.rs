@@ -47,6 +47,11 @@ impl Digest {
         }
     }
 
+    /// Reads the form used in OCI documents: `sha256:` and the digits.
+    pub(crate) fn of_prefixed(text: &str) -> Option<Self> {
+        if text.starts_with("sha256:") { text.parse().ok() } else { None }
+    }
+
     /// Returns the form used in OCI documents: `sha256:` and the digits.
     pub(crate) fn prefixed(&self) -> String {
         format!("sha256:{self}")
@@ -137,6 +142,9 @@ mod tests {
         assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
         assert_eq!(digest.prefixed().parse::<Digest>().unwrap(), digest);
         assert!("sha256:12".parse::<Digest>().is_err());
+        assert_eq!(Digest::of_prefixed(&digest.prefixed()), Some(digest));
+        assert_eq!(Digest::of_prefixed(&digest.to_string()), None);
+        assert_eq!(Digest::of_prefixed(&format!("sha256:{}", digest.prefixed())), None);
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub(crate) enum BaseHint {
     OwnPython,
     /// Name the user that runs the image.
     NameUser,
+    /// Let lath build the image, because that needs no program of the base image.
+    BuildInstead,
 }
 
 /// How to change the request.

@@ -59,7 +59,7 @@ impl FromStr for ImageReference {
         let (name, digest) = match text.split_once('@') {
             None => (text, None),
             Some((name, digest)) => {
-                let digest = digest.strip_prefix("sha256:").and_then(|hex| hex.parse::<Digest>().ok());
+                let digest = Digest::of_prefixed(digest);
                 (name, Some(BlobDigest(digest.ok_or_else(refuse)?)))
             }
         };

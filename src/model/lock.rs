@@ -143,6 +143,9 @@ pub(crate) struct LockedBase {
     pub(crate) source: String,
     /// The digest of its manifest for this platform.
     pub(crate) digest: Digest,
+    /// The digest of the index with all its platforms, if its name refers to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) index: Option<Digest>,
 }
 
 /// A parcel of a lock.

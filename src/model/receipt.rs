@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::application::AppExtent;
+use crate::model::base_image::Oddity;
 use crate::model::hint::Hint;
 use crate::model::image::Layer;
 use crate::model::platform::Platform;
@@ -53,6 +54,19 @@ pub(crate) struct BaseReceipt {
     pub(crate) digest: String,
     pub(crate) layers: usize,
     pub(crate) compressed_bytes: u64,
+    /// Unusual things in its layers, which stay as they are. At most [`MAX_ODDITIES`], in the order of their paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) oddities: Vec<Oddity>,
+    /// The number of others.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) more_oddities: usize,
+}
+
+/// The most oddities of a base image in a receipt.
+pub(crate) const MAX_ODDITIES: usize = 200;
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// The result of the proof.

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
+use crate::model::python_home::{Python, PythonHome};
 
 /// The directory that `PYTHONUSERBASE` names: executables in `bin`, libraries in `lib`. Only plain characters are
 /// allowed, because the path is written into `PATH`, which has no quoting, and into Python source.
@@ -34,6 +35,31 @@ impl UserBase {
     /// Returns the user site, the directory in which Python `version` searches for libraries.
     pub(crate) fn site(&self, version: PythonVersion) -> String {
         format!("{}/lib/python{version}/site-packages", self.0)
+    }
+
+    /// Returns the line of a path file with which `python` finds the user base even if the environment is cleared.
+    /// Programs look for data in it, too. If the user site is already in `sys.path`, its path files have been read and
+    /// must not be read twice.
+    ///
+    /// The user site comes before the distributions of a base image, so that it hides them, as it does if the environment
+    /// names the user base.
+    pub(crate) fn path_line(&self, python: Python<'_>) -> String {
+        let (base, site) = (&self.0, self.site(python.version));
+        let line = format!(
+            "import os, site, sys; os.environ.setdefault('PYTHONUSERBASE', '{base}') == '{base}' and \
+             (setattr(site, 'USER_BASE', '{base}'), setattr(site, 'USER_SITE', '{site}')); \
+             '{site}' in sys.path or site.addsitedir('{site}')"
+        );
+        let first = match python.home {
+            PythonHome::Release => None,
+            PythonHome::Image { sites, .. } => sites.first(),
+        };
+        let Some(first) = first else { return line };
+        format!(
+            "{line}; _at = sys.path.index('{first}') if '{first}' in sys.path else len(sys.path); \
+             _own = sys.path.index('{site}') if '{site}' in sys.path else len(sys.path); \
+             sys.path[_at:] = sys.path[_own:] + sys.path[_at:_own] if _at < _own else sys.path[_at:]"
+        )
     }
 }
 

@@ -5,9 +5,9 @@ use std::io::{self, Read, Seek};
 use crate::formats::elf::{self, ElfError};
 use crate::formats::mentions::{Mentions, Scan, Texts};
 use crate::model::digest::Digest;
-use crate::model::facts::{Elf, ElfFault, Facts};
+use crate::model::facts::{Elf, ElfFault, Facts, FileFacts};
 use crate::model::vocabulary;
-use crate::outside::store::{Bucket, Store, StoreError};
+use crate::outside::store::{Bucket, PackWriter, Packed, Store, StoreError};
 
 /// The contents of a file in the store, and the facts about it.
 #[derive(Debug)]
@@ -35,6 +35,43 @@ pub(crate) fn keep(
     };
     let elf = elf.transpose().map_err(|source| StoreError::Read { path: store.contents_place(&digest), source })?;
     Ok(Kept { digest, size_bytes, facts: facts(elf, scan.finish()) })
+}
+
+/// Puts the files of an archive into the store. The small ones share a pack.
+pub(crate) struct Keeper<'a> {
+    texts: Texts,
+    pack: PackWriter<'a>,
+    store: &'a Store,
+    facts: FileFacts,
+}
+
+impl<'a> Keeper<'a> {
+    pub(crate) fn new(texts: Texts, store: &'a Store) -> Self {
+        Self { texts, pack: store.pack(), store, facts: FileFacts::new() }
+    }
+
+    /// Stores the contents of a file. Returns their digest and their size. `unreadable` makes the error for contents that
+    /// the archive cannot give.
+    pub(crate) fn keep<E: From<StoreError>>(
+        &mut self,
+        reader: &mut dyn Read,
+        unreadable: impl FnOnce(io::Error) -> E,
+    ) -> Result<(Digest, u64), E> {
+        let kept = keep(reader, self.texts, self.store, |reader| self.pack.put_reader(reader));
+        let Kept { digest, size_bytes, facts } = kept.map_err(|error| match error {
+            StoreError::Incoming(source) => unreadable(source),
+            other => other.into(),
+        })?;
+        if facts != Facts::default() {
+            self.facts.insert(digest, facts);
+        }
+        Ok((digest, size_bytes))
+    }
+
+    /// Returns the facts about all files, and the pack.
+    pub(crate) fn finish(self) -> Result<(FileFacts, Packed), StoreError> {
+        Ok((self.facts, self.pack.finish()?))
+    }
 }
 
 /// Puts `bytes` into the store, and reads the facts from them.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::BuildError;
 use crate::model::base_image::BaseImage;
+use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::image::BlobDigest;
 use crate::model::image_source::ImageSource;
@@ -33,20 +34,36 @@ pub(super) fn with_base<'a>(request: &'a Request, world: &World) -> Result<Cow<'
     for source in sources {
         opened.insert(source, images::open(source, world.image_doors())?);
     }
-    let pairs: Vec<(Platform, &OpenImage<'_>)> =
-        request.platforms.iter().zip(&places).map(|(platform, source)| (*platform, &opened[source])).collect();
     // An image without a platform is refused before the layers of another platform are fetched.
-    for (platform, image) in &pairs {
-        image.choose(*platform)?;
+    let mut chosen = Vec::new();
+    for (platform, source) in request.platforms.iter().zip(&places) {
+        let image = &opened[source];
+        chosen.push((*platform, image, image.choose(*platform)?));
     }
     let mut bases = Vec::new();
-    for (platform, image) in pairs {
-        let found = base(image, platform, &world.store)?;
+    for (platform, image, chosen) in chosen {
+        let found = base(image, &chosen, platform, &world.store)?;
         refuse_other(request, platform, &found.digest.0.prefixed())?;
         bases.push(found);
     }
     let allows = |specifiers: &str, python| pythons::allows(specifiers, python, None).unwrap_or(true);
-    Ok(Cow::Owned(on_base(request, bases, allows)?))
+    let wanted = BaseImageRequest { root: root(request, &opened), ..wanted.clone() };
+    let request = Request { base_image: Some(wanted), ..request.clone() };
+    Ok(Cow::Owned(on_base(&request, bases, allows)?))
+}
+
+/// Returns the digest that the name of the base refers to. A lock has that of its index, because the images of its
+/// platforms are opened by their own digests.
+fn root(request: &Request, opened: &BTreeMap<&ImageSource, OpenImage<'_>>) -> Option<BlobDigest> {
+    let locked: Option<BTreeSet<Digest>> =
+        request.platforms.iter().map(|platform| locked(request, *platform)?.index).collect();
+    match locked.map(|indexes| indexes.into_iter().collect::<Vec<_>>()).as_deref() {
+        Some([index]) => return Some(BlobDigest(*index)),
+        Some(_) => return None,
+        None => {}
+    }
+    let mut images = opened.values();
+    images.next().filter(|_| images.next().is_none()).map(|image| image.root().digest)
 }
 
 /// Returns the place of the image of a platform. If a lock has its digest, the tag does not count.
@@ -79,7 +96,9 @@ fn refuse_other(request: &Request, platform: Platform, found: &str) -> Result<()
 /// Returns the entry of the lock for the base image of `platform`.
 pub(super) fn to_lock(request: &Request, platform: Platform) -> Option<LockedBase> {
     let base = request.base_of(platform)?;
-    Some(LockedBase { source: base.request.source.to_string(), digest: base.image.digest.0 })
+    let digest = base.image.digest.0;
+    let index = base.request.root.map(|root| root.0).filter(|root| *root != digest);
+    Some(LockedBase { source: base.request.source.to_string(), digest, index })
 }
 
 /// The tree of a base image whose Python compiles for a platform that this machine does not run.
@@ -102,7 +121,10 @@ pub(super) fn workshop(platform: Platform, request: &Request, world: &World) -> 
         Some(of_host) => Some(of_host.image.clone()),
         None => {
             let image = images::open(&place(request, own.request, host)?, world.image_doors())?;
-            if image.choose(host).is_ok() { Some(base(&image, host, &world.store)?) } else { None }
+            match image.choose(host) {
+                Ok(chosen) => Some(base(&image, &chosen, host, &world.store)?),
+                Err(_) => None,
+            }
         }
     };
     let program = request.python.python().program();

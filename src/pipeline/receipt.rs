@@ -7,7 +7,7 @@ use crate::model::image::{Image, PlatformImage};
 use crate::model::made::{Made, Share};
 use crate::model::non_empty::NonEmpty;
 use crate::model::reason::Removed;
-use crate::model::receipt::{BaseReceipt, PlatformReceipt, Receipt};
+use crate::model::receipt::{BaseReceipt, MAX_ODDITIES, PlatformReceipt, Receipt};
 use crate::model::request::{OnBase, Request};
 use crate::model::tree::Tree;
 use crate::steps::emit::named;
@@ -44,12 +44,14 @@ fn of_platform(image: &PlatformImage, share: &Share, request: &Request) -> Platf
 }
 
 fn of_base(base: OnBase<'_>) -> BaseReceipt {
-    let layers = &base.image.layers;
+    let (layers, oddities) = (&base.image.layers, &base.image.oddities);
     BaseReceipt {
         source: base.request.source.to_string(),
         digest: base.image.digest.0.prefixed(),
         layers: layers.len(),
         compressed_bytes: layers.iter().map(|layer| layer.size_bytes).sum(),
+        oddities: oddities.iter().take(MAX_ODDITIES).cloned().collect(),
+        more_oddities: oddities.len().saturating_sub(MAX_ODDITIES),
     }
 }
 

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::model::application::AppExtent;
+use crate::model::base_image::Oddity;
 use crate::model::copy::{Copied, CopyRequest};
 use crate::model::destination::Destination;
 use crate::model::image::{BlobDigest, Layer};
 use crate::model::receipt::{
-    FailedAlike, FailedCheck, ItemKind, NotRun, Passed, PlatformReceipt, ProofNote, ProofSummary, Receipt, shortened,
+    BaseReceipt, FailedAlike, FailedCheck, ItemKind, NotRun, Passed, PlatformReceipt, ProofNote, ProofSummary, Receipt,
+    shortened,
 };
 use crate::model::request::Request;
 use crate::present::megabytes::megabytes;
@@ -124,6 +126,7 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
     if let Some(base) = &receipt.base {
         let (own, all) = (megabytes(base.compressed_bytes), megabytes(receipt.compressed_bytes));
         line(&mut text, "built on", &format!("{}, {own} of {all} compressed, {}", base.source, base.digest));
+        oddities(base).iter().for_each(|note| line(&mut text, "note", note));
     }
     proof(&mut text, &receipt.checks);
     if !receipt.entrypoint.is_empty() {
@@ -134,6 +137,25 @@ fn platform_block(name: &str, receipt: &PlatformReceipt) -> String {
     }
     receipt.hints.iter().for_each(|hint| line(&mut text, "hint", hint));
     text
+}
+
+/// Returns one note for each kind of unusual things in a base image.
+fn oddities(base: &BaseReceipt) -> Vec<String> {
+    let mut kinds: Vec<(&str, Vec<String>)> = Vec::new();
+    for Oddity { path, kind } in &base.oddities {
+        // The path is a text of the image.
+        let path = format!("/{}", path.escape_debug());
+        match kinds.iter_mut().find(|(words, _)| *words == kind.words()) {
+            Some((_, paths)) => paths.push(path),
+            None => kinds.push((kind.words(), vec![path])),
+        }
+    }
+    let note = |(words, paths): &(&str, Vec<String>)| format!("the base image has {words}: {}", shortened(paths));
+    let mut notes: Vec<String> = kinds.iter().map(note).collect();
+    if base.more_oddities > 0 {
+        notes.push(format!("{} more unusual paths of the base image are not listed", base.more_oddities));
+    }
+    notes
 }
 
 /// Returns the failed check of the image's own program. Some programs support neither `--version` nor `--help`, and are

@@ -19,11 +19,11 @@ use crate::model::launch::Launch;
 use crate::model::lock::PlatformLock;
 use crate::model::made::Share;
 use crate::model::non_empty::NonEmpty;
-use crate::model::request::{Entrypoint, LaunchRequest, Request, RuntimeRequest};
+use crate::model::request::{Entrypoint, LaunchRequest, ReleaseRequest, Request, RuntimeRequest};
 use crate::outside::world::World;
 use crate::pipeline::{BuildError, Resolved, resolve, resolve_and_open, share, with_own_python};
 use crate::rivals::build_by_engine::{Builder, build_by_engine, suit};
-use crate::rivals::compare::{Own, compare as reckon};
+use crate::rivals::compare::{CompareError, Own, compare as reckon, only_own};
 use crate::rivals::measure::{BuiltImage, measure};
 use crate::rivals::model::comparison::{AptHabits, BuildTimes, ComparedImage, Comparison, Way};
 use crate::rivals::model::dockerfile::{
@@ -40,6 +40,8 @@ pub(crate) fn dockerfile(
 ) -> Result<Dockerfile, RivalError> {
     dockerfile::refuse_hopeless(request)?;
     let request = &*with_own_python(request, world)?;
+    dockerfile::refuse_base(request)?;
+    let wanted = &dockerfile::on_its_base(wanted, request);
     let ingredients = ingredients(request, wanted, world)?;
     Ok(dockerfile::dockerfile(&ingredients, request, wanted)?)
 }
@@ -51,7 +53,9 @@ pub(crate) fn build_dockerfile(
     how: &EngineRequest,
     world: &World,
 ) -> Result<EngineReceipt, RivalError> {
-    let (engine, wanted) = suit(wanted, how)?;
+    // The engine may have an older image under the same name.
+    let request = &*with_own_python(request, world)?;
+    let (engine, wanted) = suit(&dockerfile::on_its_base(wanted, request), how)?;
     let dockerfile = dockerfile(request, &wanted, world)?;
     let builder = Builder { engine: &engine, how, mounts: wanted.mounts };
     world.listener.hear(Event::Step(format!("building with {}", engine.program().name())));
@@ -76,8 +80,9 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
         Err(BuildError::Resolve(error)) => {
             let names = error.without_wheels();
             let files = request.python.requirement_files.len() + request.python.constraint_files.len();
-            // Requirements files are not part of the Dockerfile, so pip could not read them.
-            if names.is_empty() || files > 0 {
+            // Requirements files are not part of the Dockerfile, so pip could not read them. A base image may have no
+            // compilers.
+            if names.is_empty() || files > 0 || request.base_image.is_some() {
                 return Err(BuildError::Resolve(error).into());
             }
             let lock = lock(resolve_all(&dockerfile::request_without_wheels(request), world)?, request);
@@ -90,7 +95,6 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     let names = resolved.iter().flat_map(|resolved| dockerfile::user_base_names(&resolved.wheels));
     let user_base_names: BTreeSet<String> = names.collect();
     let by_exec = RuntimeRequest { entrypoint: Entrypoint::Exec, ..request.runtime.clone() };
-    let version = request.python.version;
     let requested = first.requested();
     let programs = Programs { scripts: &scripts, requested: &requested, tree: None };
     let how = LaunchRequest {
@@ -98,10 +102,10 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
         runtime: &by_exec,
         ..request.to_launch(*request.platforms.first())
     };
-    let Launch { entrypoint, cmd, .. } = launch(&programs, &how)?;
-    let entrypoint = dockerfile::with_interpreter(entrypoint, version);
+    let Launch { entrypoint, cmd, env, .. } = launch(&programs, &how)?;
+    let entrypoint = dockerfile::with_interpreter(entrypoint, request.python.python());
     let lock = lock(resolved, request);
-    Ok(Ingredients { lock, without_wheels: Vec::new(), uv, indexes, user_base_names, scripts, entrypoint, cmd })
+    Ok(Ingredients { lock, without_wheels: Vec::new(), uv, indexes, user_base_names, scripts, entrypoint, cmd, env })
 }
 
 /// Resolves all platforms.
@@ -117,17 +121,33 @@ fn lock(resolved: NonEmpty<Resolved>, request: &Request) -> Lock {
 /// Compares lath's image of the first platform with the images that Dockerfiles for the same request would produce.
 /// Nothing is emitted.
 pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, RivalError> {
+    compared(request, habits, world, reckon)
+}
+
+/// Returns the same with only lath's own image.
+pub(crate) fn compare_own(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, RivalError> {
+    compared(request, habits, world, only_own)
+}
+
+/// Makes the image of the first platform. `images` returns it with those that it is compared with.
+fn compared(
+    request: &Request,
+    habits: AptHabits,
+    world: &World,
+    images: impl Fn(Own<'_>, &ReleaseRequest, AptHabits, &World) -> Result<Vec<ComparedImage>, CompareError>,
+) -> Result<Comparison, RivalError> {
     let request = &*with_own_python(request, world)?;
     let opened = resolve_and_open(request.to_resolve(*request.platforms.first()), *request.platforms.first(), world)?;
     let Share { made, layers, .. } = share(opened, request, world)?;
     let own = Own { lock: &made.lock, assembly: &made.assembly, tree: &made.tree, layers: &layers };
+    let base = request.base_image.as_ref();
     Ok(Comparison {
         program: program(&made.lock),
-        base: request.release.name(),
+        base: base.map_or_else(|| request.release.name(), |base| base.source.to_string()),
         platform: made.lock.platform.to_string(),
         habits,
         check: None,
-        images: reckon(own, &request.release, habits, world)?,
+        images: images(own, &request.release, habits, world)?,
     })
 }
 
@@ -140,7 +160,8 @@ pub(crate) fn measure_dockerfile(
     how: &EngineRequest,
     world: &World,
 ) -> Result<ComparedImage, RivalError> {
-    let (engine, wanted) = suit(wanted, how)?;
+    let request = &*with_own_python(request, world)?;
+    let (engine, wanted) = suit(&dockerfile::on_its_base(wanted, request), how)?;
     let dockerfile = dockerfile(request, &wanted, world)?;
     world.listener.hear(Event::Step(format!("building {way} with {}", engine.program().name())));
     let name = &request.output.name;
@@ -168,7 +189,8 @@ pub(crate) fn time_own(
     archive: &Path,
     world: &World,
 ) -> Result<Option<(String, u64)>, RivalError> {
-    let (engine, wanted) = suit(wanted, how)?;
+    let request = &*with_own_python(request, world)?;
+    let (engine, wanted) = suit(&dockerfile::on_its_base(wanted, request), how)?;
     let Some(check) = dockerfile(request, &wanted, world)?.checks.into_iter().next() else { return Ok(None) };
     engine.load(archive)?;
     let time = measure::start(BuiltImage { engine: &engine, tag: &request.output.name }, &check);

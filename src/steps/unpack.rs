@@ -1,7 +1,6 @@
 //! Parcels -> parts: opens every archive once, puts its contents into the store and its listing into the cache.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::path::Path;
 
 use fs_err as fs;
@@ -12,15 +11,15 @@ use crate::formats::deb::{self, DebEntry, DebError};
 use crate::formats::mentions::Texts;
 use crate::formats::wheel::{Scheme, Wheel, WheelError};
 use crate::model::digest::Digest;
-use crate::model::facts::{Facts, FileFacts};
+use crate::model::facts::FileFacts;
 use crate::model::hint::{Hint, Hints, MachineHint, RequestHint};
 use crate::model::image_path::{ImagePath, ImagePathError};
 use crate::model::lock::{LockedDeb, LockedWheel, Parcel};
 use crate::model::part::{ConsoleScript, DebPart, Part, PartContents, PartEntry, WheelPart};
 use crate::model::tree::{Kind, Origin};
 use crate::model::vocabulary;
-use crate::outside::facts::{self, Kept};
-use crate::outside::store::{Bucket, PackWriter, Packed, Store, StoreError};
+use crate::outside::facts::Keeper;
+use crate::outside::store::{Bucket, Packed, Store, StoreError};
 
 #[derive(Debug, Error)]
 pub(crate) enum UnpackError {
@@ -115,27 +114,9 @@ struct Opened {
     packed: Packed,
 }
 
-/// Puts the files of one parcel into the store, and reads the facts about them.
-struct Keeper<'a> {
-    texts: Texts,
-    pack: PackWriter<'a>,
-    store: &'a Store,
-    facts: FileFacts,
-}
-
-impl Keeper<'_> {
-    /// Stores the contents of the file `path`.
-    fn keep(&mut self, path: &str, reader: &mut dyn Read) -> Result<(Digest, u64), PartError> {
-        let kept = facts::keep(reader, self.texts, self.store, |reader| self.pack.put_reader(reader));
-        let Kept { digest, size_bytes, facts } = kept.map_err(|error| match error {
-            StoreError::Incoming(source) => PartError::Contents { path: path.to_owned(), source },
-            other => other.into(),
-        })?;
-        if facts != Facts::default() {
-            self.facts.insert(digest, facts);
-        }
-        Ok((digest, size_bytes))
-    }
+/// Stores the contents of the file `path`.
+fn keep(keeper: &mut Keeper<'_>, path: &str, reader: &mut dyn std::io::Read) -> Result<(Digest, u64), PartError> {
+    keeper.keep(reader, |source| PartError::Contents { path: path.to_owned(), source })
 }
 
 /// Returns the contents from the cache, or else those that `open` finds in the parcel. Contents are written before the
@@ -157,14 +138,15 @@ fn noted(
     }
     // A script of a package may read any other text of it. In a distribution most texts are modules.
     let texts = if matches!(origin, Origin::Deb { .. }) { Texts::All } else { Texts::Scripts };
-    let mut keeper = Keeper { texts, pack: store.pack(), store, facts: FileFacts::new() };
+    let mut keeper = Keeper::new(texts, store);
     let contents =
         open(&store.parcel_path(parcel), &mut keeper).map_err(|error| match store.drop_damaged_parcel(parcel) {
             Ok(true) => failed(PartError::Damaged(Box::new(error))),
             _ => failed(error),
         })?;
     let keep = || {
-        let opened = Opened { contents, facts: keeper.facts, packed: keeper.pack.finish()? };
+        let (facts, packed) = keeper.finish()?;
+        let opened = Opened { contents, facts, packed };
         store.write_entry(Bucket::Parts, &key, &opened)?;
         Ok(opened)
     };
@@ -196,7 +178,7 @@ fn read_deb(path: &Path, keeper: &mut Keeper<'_>) -> Result<DebPart, PartError> 
         let kind = match entry {
             DebEntry::Directory => Kind::Directory,
             DebEntry::File(reader) => {
-                let (digest, size_bytes) = keeper.keep(&path, reader)?;
+                let (digest, size_bytes) = keep(keeper, &path, reader)?;
                 Kind::File { digest, size_bytes }
             }
             DebEntry::Link(target) => Kind::Link { target },
@@ -253,7 +235,7 @@ fn read_wheel(path: &Path, keeper: &mut Keeper<'_>) -> Result<WheelPart, PartErr
         if !seen.insert((scheme, path.clone())) {
             return Err(PartError::Twice { path });
         }
-        let (digest, size_bytes) = keeper.keep(&path, reader)?;
+        let (digest, size_bytes) = keep(keeper, &path, reader)?;
         let mode = if is_executable { 0o755 } else { 0o644 };
         let entry = PartEntry { path, kind: Kind::File { digest, size_bytes }, mode };
         match scheme {

@@ -153,6 +153,8 @@ pub struct ImageBuilder {
     architecture: String,
     variant: Option<String>,
     config: Value,
+    /// Fields of the document of the config beside `config`.
+    document: Value,
     /// Each tar, and its compression.
     layers: Vec<(Vec<u8>, Compression)>,
     is_dockers: bool,
@@ -178,7 +180,7 @@ impl ImageBuilder {
     /// An image for `linux/amd64` without layers.
     pub fn new() -> Self {
         let (architecture, config) = ("amd64".to_owned(), json!({}));
-        Self { architecture, variant: None, config, layers: Vec::new(), is_dockers: false }
+        Self { architecture, variant: None, config, document: json!({}), layers: Vec::new(), is_dockers: false }
     }
 
     pub fn architecture(mut self, name: &str, variant: Option<&str>) -> Self {
@@ -203,6 +205,12 @@ impl ImageBuilder {
         self
     }
 
+    /// Sets a field beside the config's `config`: `author`, `history`.
+    pub fn with_beside(mut self, field: &str, value: Value) -> Self {
+        self.document[field] = value;
+        self
+    }
+
     /// Uses the media types of Docker's schema 2.
     pub fn dockers(mut self) -> Self {
         self.is_dockers = true;
@@ -224,6 +232,9 @@ impl ImageBuilder {
         });
         if let Some(variant) = &self.variant {
             config["variant"] = json!(variant);
+        }
+        for (field, value) in self.document.as_object().expect("it has fields") {
+            config[field] = value.clone();
         }
         let config_type =
             if self.is_dockers { format!("{DOCKER}.container.image.v1+json") } else { format!("{OCI}.config.v1+json") };
@@ -329,6 +340,21 @@ impl BuiltImage {
             archive = archive.file(&name, 0o644, bytes);
         }
         archive.tar()
+    }
+
+    /// Returns the output of `docker save` since version 25, which is an OCI layout, too. Its `index.json` names `root`:
+    /// this image, or an index that contains it.
+    pub fn current_docker_archive(&self, tags: &[&str], root: &Self) -> Vec<u8> {
+        let place = |descriptor: &Value| {
+            let digest = descriptor["digest"].as_str().expect("a digest is a text");
+            format!("blobs/{}", digest.replace(':', "/"))
+        };
+        let layers: Vec<String> =
+            self.manifest["layers"].as_array().expect("there are layers").iter().map(place).collect();
+        let manifest = json!([{"Config": place(&self.manifest["config"]), "RepoTags": tags, "Layers": layers}]);
+        let files =
+            root.layout("1").into_iter().chain([("manifest.json".to_owned(), manifest.to_string().into_bytes())]);
+        files.fold(LayerBuilder::new(), |archive, (name, bytes)| archive.file(&name, 0o644, bytes)).tar()
     }
 
     /// Returns the output of `docker save` before version 25: each layer is `ID/layer.tar`. A layer that occurs twice

@@ -270,8 +270,12 @@ fn what_cannot_be_a_dockerfile_is_refused_by_name() {
     $ tool --from alpine:3.22
     error: cannot install with apt on `alpine:3.22`: alpine has no apt; use an image of Debian or Ubuntu, such as `debian:trixie`
 
+    hint: `--base alpine:3.22` reads the image, and uses the Python in it if there is one
+
     $ tool --from team/base:7
     error: cannot find out the release of `team/base:7`: name it with `--release`, such as `--release debian:trixie`
+
+    hint: `--base team/base:7` reads the image, and uses the Python in it if there is one
 
     $ tool --from ubuntu:22.04 --python 3.13
     error: cannot install python 3.13 on `ubuntu:22.04`: its `python3` has version 3.10

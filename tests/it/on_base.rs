@@ -3,14 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use testkit::elf::elf;
 use testkit::oci::{self, CheckedPlatform};
-use testkit::{PyPi, WheelBuilder};
+use testkit::{BuiltImage, ImageBuilder, LayerBuilder, PyPi, Registry, WheelBuilder};
 
 use crate::world::{World, archive, stdout, tool};
-
-const GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
 /// A base image with one layer for each list of files.
 struct Base {
@@ -64,79 +61,42 @@ impl Base {
         self
     }
 
-    /// Writes the image as an OCI layout with the types of Docker. Returns the digests of its layers.
-    fn write(&self, world: &World, name: &str) -> Vec<String> {
-        let folder = world.path(name).join("blobs/sha256");
-        fs_err::create_dir_all(&folder).unwrap();
-        let put = |media_type: &str, bytes: &[u8]| {
-            let digest = hex::encode(Sha256::digest(bytes));
-            fs_err::write(folder.join(&digest), bytes).unwrap();
-            json!({"mediaType": media_type, "digest": format!("sha256:{digest}"), "size": bytes.len()})
-        };
-        let (mut layers, mut diff_ids, mut history) = (Vec::new(), Vec::new(), Vec::new());
-        for layer in &self.layers {
-            let tar = tar(layer);
-            diff_ids.push(format!("sha256:{}", hex::encode(Sha256::digest(&tar))));
-            history.push(json!({"created_by": "company"}));
-            layers.push(put(GZIP, &gzip(&tar)));
-        }
+    /// Returns the image, with the types of Docker.
+    fn image(&self) -> ImageBuilder {
+        let mut history: Vec<Value> = self.layers.iter().map(|_| json!({"created_by": "company"})).collect();
         history.push(json!({"created_by": "CMD", "empty_layer": true}));
-        let config = json!({
-            "architecture": "amd64", "os": "linux", "config": self.config, "history": history, "author": "company",
-            "rootfs": {"type": "layers", "diff_ids": diff_ids},
-        });
-        let config = put("application/vnd.docker.container.image.v1+json", config.to_string().as_bytes());
-        let manifest_type = "application/vnd.docker.distribution.manifest.v2+json";
-        let manifest = json!({"schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": layers});
-        let manifest = put(manifest_type, manifest.to_string().as_bytes());
-        let index = json!({"schemaVersion": 2, "manifests": [manifest]});
-        fs_err::write(world.path(name).join("index.json"), index.to_string()).unwrap();
-        fs_err::write(world.path(name).join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        let image = ImageBuilder::new().dockers().with_beside("author", json!("company"));
+        let image = self.layers.iter().fold(image, |image, files| image.layer(&layer(files)));
+        let fields = self.config.as_object().unwrap().iter();
+        let image = fields.fold(image, |image, (field, value)| image.with(field, value.clone()));
+        image.with_beside("history", json!(history))
+    }
+
+    /// Writes the image as an OCI layout. Returns the digests of its layers.
+    fn write(&self, world: &World, name: &str) -> Vec<String> {
+        let built = self.image().build();
+        built.write_layout(&world.path(name), "1");
+        let layers = built.manifest["layers"].as_array().unwrap();
         layers.iter().map(|layer| layer["digest"].as_str().unwrap().to_owned()).collect()
     }
 }
 
 /// Contents that begin with `-> ` are links.
-fn tar(files: &[(String, u32, Vec<u8>)]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
+fn layer(files: &[(String, u32, Vec<u8>)]) -> LayerBuilder {
     let mut folders = BTreeSet::new();
-    let header = |mode: u32| {
-        let mut header = tar::Header::new_gnu();
-        header.set_mode(mode);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        header
-    };
+    let mut layer = LayerBuilder::new();
     for (path, mode, bytes) in files {
         for (at, _) in path.match_indices('/') {
             if folders.insert(&path[..at]) {
-                let mut folder = header(0o755);
-                folder.set_entry_type(tar::EntryType::Directory);
-                folder.set_size(0);
-                builder.append_data(&mut folder, &path[..at], std::io::empty()).unwrap();
+                layer = layer.dir(&path[..at], 0o755);
             }
         }
-        let mut header = header(*mode);
-        match bytes.strip_prefix(b"-> ") {
-            Some(target) => {
-                header.set_entry_type(tar::EntryType::Symlink);
-                header.set_size(0);
-                builder.append_link(&mut header, path, str::from_utf8(target).unwrap()).unwrap();
-            }
-            None => {
-                header.set_size(bytes.len() as u64);
-                builder.append_data(&mut header, path, bytes.as_slice()).unwrap();
-            }
-        }
+        layer = match bytes.strip_prefix(b"-> ") {
+            Some(target) => layer.link(path, str::from_utf8(target).unwrap()),
+            None => layer.file(path, *mode, bytes),
+        };
     }
-    builder.into_inner().unwrap()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut encoder, bytes).unwrap();
-    encoder.finish().unwrap()
+    layer
 }
 
 fn helper(version: &str) -> WheelBuilder {
@@ -402,4 +362,195 @@ fn a_base_with_many_layers_and_one_with_too_many() {
     with_layers(128).write(&world, "many");
     let refusal = world.refusal("tool --base oci:many");
     assert!(refusal.contains("it has 128 layers, and an image can have at most 125"), "{refusal}");
+}
+
+/// Returns the Dockerfile for the base in `oci:base`, which has a name of a registry.
+fn dockerfile(world: &World, words: &str) -> String {
+    let output = world.dockerfile(&format!("{words} --base oci:base --from registry.example/base:1 {NO_ARCHIVE}"));
+    let text = stdout(output).replace(&world.pypi_url(), "[INDEX]");
+    crate::world::without_digests(&text)
+}
+
+#[test]
+fn a_dockerfile_on_a_base_adds_only_what_is_missing() {
+    let uv = WheelBuilder::new("uv", "0.9.0").file("uv/__init__.py", "").script("uv", "uv:main");
+    let world = world(PyPi::new().built(&tool().requires("helper")).built(&helper("2.0")).built(&uv));
+    let base = Base::with_python("rhel").with_distribution("helper", "1.0").with_distribution("pip", "25.0");
+    base.write(&world, "base");
+    insta::assert_snapshot!(dockerfile(&world, "tool --style lean"), @r#"
+    # tool 1.0, with python 3.12 on linux/amd64.
+    # Build it: docker build -t tool .
+    # Its mounts need BuildKit (Docker 23 has it), Podman or Buildah.
+
+    # Stage one installs. Only the user base is copied from it.
+    FROM registry.example/base:1 AS build
+    # The base runs as another user, who may not install.
+    USER 0:0
+    ENV PYTHONUSERBASE=/opt/app
+    # Every distribution with the version and the hash that lath resolved.
+    RUN printf '%s\n' \
+          'tool==1.0 --hash=sha256:[SHA256]' \
+          > /tmp/requirements.txt
+    # Install into the user base.
+    RUN --mount=type=cache,target=/root/.cache/pip \
+        /usr/local/bin/python3.12 -m pip install --user --ignore-installed --no-deps --require-hashes \
+          --only-binary :all: \
+          --index-url [INDEX] \
+          --trusted-host 127.0.0.1 -r /tmp/requirements.txt
+
+    # Stage two starts from the base again, without the tools that install.
+    FROM registry.example/base:1
+    # The base runs as another user, who may not install.
+    USER 0:0
+    # The program and its dependencies from stage one.
+    COPY --from=build /opt/app /opt/app
+    # Python finds the user base by this file, also in a virtual environment and without any variables.
+    RUN mkdir -p /usr/local/lib/python3.12/site-packages \
+        && printf '%s\n' 'import os, site, sys; os.environ.setdefault('\''PYTHONUSERBASE'\'', '\''/opt/app'\'') == '\''/opt/app'\'' and (setattr(site, '\''USER_BASE'\'', '\''/opt/app'\''), setattr(site, '\''USER_SITE'\'', '\''/opt/app/lib/python3.12/site-packages'\'')); '\''/opt/app/lib/python3.12/site-packages'\'' in sys.path or site.addsitedir('\''/opt/app/lib/python3.12/site-packages'\''); _at = sys.path.index('\''/usr/local/lib/python3.12/site-packages'\'') if '\''/usr/local/lib/python3.12/site-packages'\'' in sys.path else len(sys.path); _own = sys.path.index('\''/opt/app/lib/python3.12/site-packages'\'') if '\''/opt/app/lib/python3.12/site-packages'\'' in sys.path else len(sys.path); sys.path[_at:] = sys.path[_own:] + sys.path[_at:_own] if _at < _own else sys.path[_at:]' \
+          > /usr/local/lib/python3.12/site-packages/lath.pth
+    # The home directory. Any user that runs the image may write to it.
+    RUN mkdir -p /home/app \
+        && chown 65532:65532 /home/app \
+        && chmod 1777 /home/app
+    # Labels for registries and scanners.
+    LABEL org.opencontainers.image.base.name="registry.example/base:1"
+    LABEL org.opencontainers.image.title="tool"
+    LABEL org.opencontainers.image.version="1.0"
+    # Programs of the user base can be called by name.
+    ENV HOME="/home/app" PATH="/opt/app/bin:/usr/local/bin:/usr/bin:/bin" PYTHONUSERBASE="/opt/app"
+    USER 1000:1001
+    ENTRYPOINT ["/opt/app/bin/tool"]
+    "#);
+    let uv = dockerfile(&world, "tool --style uv");
+    assert!(
+        uv.contains("/usr/local/bin/python3.12 -m uv pip install --prefix /opt/app --python /usr/local/bin/python3.12"),
+        "{uv}"
+    );
+    for style in ["--style recipe", "--fat"] {
+        let text = dockerfile(&world, &format!("tool {style}"));
+        assert!(text.contains("tool==1.0") && !text.contains("helper"), "{text}");
+        assert!(text.contains("ENTRYPOINT [\"/bin/sh\", \"-c\"]\n") && !text.contains("apt-get"), "{text}");
+    }
+    // Everything comes from the index if the distributions of the base are not used.
+    assert!(dockerfile(&world, "tool --no-base-packages").contains("helper==2.0"));
+}
+
+#[test]
+fn a_dockerfile_names_the_digest_of_the_base_that_was_read() {
+    let world = world(PyPi::new().built(&tool()));
+    let registry = Registry::new().serve();
+    let base = Base::with_python("rhel").with_distribution("pip", "25.0").image().build();
+    base.serve(&registry, "team/base", "1");
+    let name = registry.image("team/base:1");
+    let digest = base.descriptor["digest"].as_str().unwrap();
+    let text = stdout(world.dockerfile(&format!("tool --base {name} {NO_ARCHIVE}")));
+    assert_eq!(text.matches(&format!("FROM {name}@{digest}")).count(), 2, "{text}");
+    let text = stdout(world.dockerfile(&format!("tool --base {name} --from mirror.example/base:1 {NO_ARCHIVE}")));
+    assert_eq!(text.matches("FROM mirror.example/base:1").count(), 2, "{text}");
+}
+
+#[test]
+fn a_dockerfile_on_a_base_that_cannot_install_is_refused() {
+    let world = world(PyPi::new().built(&tool()));
+    Base::with_python("rhel").write(&world, "base");
+    let mut silent = Base::with_python("rhel").with_distribution("pip", "25.0");
+    silent.layers[0].retain(|(path, ..)| path != "bin/sh");
+    silent.write(&world, "silent");
+    let table = ["tool --base oci:base", "tool --base oci:base --from x:1", "tool --base oci:silent --from x:1"];
+    let errors = table.map(|words| {
+        let output = world.dockerfile(words);
+        assert!(!output.status.success() && output.stdout.is_empty());
+        format!("$ {words}\n{}\n", world.error_in(&String::from_utf8_lossy(&output.stderr)))
+    });
+    insta::assert_snapshot!(errors.join("\n"), @"
+    $ tool --base oci:base
+    error: cannot start from `oci:base`: a Dockerfile can only name an image of a registry; add the name of the same image with `--from`
+
+    $ tool --base oci:base --from x:1
+    error: cannot write a Dockerfile on `oci:base`: it has neither pip nor `ensurepip`, so nothing in it can install
+
+    hint: use `lath build --base`: it runs no program of the base image to add files
+
+    $ tool --base oci:silent --from x:1
+    error: cannot write a Dockerfile on `oci:silent`: it has no `/bin/sh`, so that no instruction of a Dockerfile can run in it
+
+    hint: use `lath build --base`: it runs no program of the base image to add files
+    ");
+    let compared = std::process::Command::new(crate::world::lath())
+        .current_dir(world.path("."))
+        .env_clear()
+        .args(["compare", "tool", "--base", "oci:base", "--from", "x:1"])
+        .output()
+        .unwrap();
+    insta::assert_snapshot!(world.error_in(&String::from_utf8_lossy(&compared.stderr)), @"
+    error: cannot compute the sizes of Dockerfiles on `oci:base`: that is only possible for releases, whose packages are known
+
+    hint: add `--measure`: an engine builds the images
+    ");
+}
+
+#[test]
+fn a_base_for_several_platforms_gives_an_image_for_several_platforms() {
+    let world = world(PyPi::new().built(&tool()));
+    let registry = Registry::new().serve();
+    let (mut other, own) = (Base::with_python("rhel"), Base::with_python("rhel").image().build());
+    for (path, _, bytes) in other.layers.iter_mut().flatten() {
+        *path = path.replace("x86_64-linux-gnu", "aarch64-linux-gnu");
+        if bytes.starts_with(b"\x7fELF") {
+            // The machine of an ELF file (elf.h, `EM_AARCH64`).
+            bytes[18] = 183;
+        }
+    }
+    let other = other.image().architecture("arm64", Some("v8")).build();
+    let index = BuiltImage::index(&[own.clone(), other.clone()]);
+    index.serve(&registry, "base", "1");
+    let name = registry.image("base:1");
+    let words = format!("tool --base docker://{name} --platform linux/amd64,linux/arm64");
+    stdout(world.build(&format!("{words} -o oci:out {NO_ARCHIVE}")));
+    let checked = oci::check(&world.path("out")).unwrap();
+    let of = |annotations: &Value| {
+        ["name", "digest"].map(|key| annotations[format!("org.opencontainers.image.base.{key}")].clone())
+    };
+    let found: Vec<_> = checked.platforms.iter().map(|one| of(&one.manifest["annotations"])).collect();
+    let expected = [&own, &other].map(|one| [json!(name), one.descriptor["digest"].clone()]);
+    assert_eq!(found, expected);
+    let index_of = |folder: &str, digest: &str| -> Value {
+        let path = world.path(folder).join("blobs/sha256").join(digest.trim_start_matches("sha256:"));
+        serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap()
+    };
+    assert_eq!(of(&index_of("out", &checked.digest)["annotations"]), [json!(name), index.descriptor["digest"].clone()]);
+    // A lock has all three digests, so it gives the same image after the tag was moved.
+    let locked = world.lock(&format!("{words} -o pylock.toml"));
+    assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
+    own.serve(&registry, "base", "1");
+    stdout(world.build(&format!("--locked -t tool --platform linux/arm64 -o oci:again {NO_ARCHIVE}")));
+    let again = oci::check(&world.path("again")).unwrap();
+    assert_eq!(index_of("again", &again.digest), index_of("out", &checked.digest));
+}
+
+#[test]
+fn unusual_files_of_a_base_are_reported() {
+    let world = world(PyPi::new().built(&tool()));
+    let mut layer = LayerBuilder::new().device("dev/null").pipe("run/pipe").dir("usr/sbin", 0o755);
+    layer = layer.record("SCHILY.xattr.security.capability", "x").file("usr/sbin/ping", 0o755, "ping");
+    for number in 0..8 {
+        layer = layer.file(&format!("usr/sbin/su-{number}"), 0o4755, "su");
+    }
+    let image = Base::with_python("rhel").image().layer(&layer);
+    image.with_beside("history", json!([])).build().write_layout(&world.path("base"), "1");
+    let output = world.build(&format!("tool --base oci:base --metadata-file meta.json {NO_ARCHIVE}"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let notes: Vec<&str> = said.lines().filter(|line| line.starts_with("note: the base image has")).collect();
+    insta::assert_snapshot!(notes.join("\n"), @"
+    note: the base image has device nodes: `/dev/null`
+    note: the base image has named pipes: `/run/pipe`
+    note: the base image has files with extended attributes: `/usr/sbin/ping`
+    note: the base image has programs that run as their owner (setuid or setgid): `/usr/sbin/su-0`, `/usr/sbin/su-1`, `/usr/sbin/su-2`, `/usr/sbin/su-3`, `/usr/sbin/su-4` and 3 more
+    ");
+    let receipt: Value = serde_json::from_slice(&fs_err::read(world.path("meta.json")).unwrap()).unwrap();
+    let oddities = receipt["platforms"][0]["base"]["oddities"].as_array().unwrap();
+    assert_eq!(oddities.len(), 11);
+    assert!(oddities.contains(&json!({"path": "dev/null", "kind": "device"})), "{oddities:?}");
+    let capability = json!({"path": "usr/sbin/ping", "kind": {"attributes": ["security.capability"]}});
+    assert!(oddities.contains(&capability), "{oddities:?}");
 }

@@ -156,3 +156,40 @@ fn a_private_authority_and_a_proxy_are_used() {
     assert_eq!(login(Some(&authority), "").status.code(), Some(0));
     assert_eq!(login(None, "--insecure-registry registry.example").status.code(), Some(0));
 }
+
+/// Reads until the output ends with `prompt`.
+fn wait_for(prompt: &str, output: &mut impl std::io::Read) -> String {
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while !read.ends_with(prompt.as_bytes()) {
+        let length = output.read(&mut byte).unwrap();
+        assert_ne!(length, 0, "no `{prompt}` after {}", String::from_utf8_lossy(&read));
+        read.push(byte[0]);
+    }
+    String::from_utf8(read).unwrap()
+}
+
+#[test]
+fn a_login_on_a_terminal_asks_for_both_and_shows_no_password() {
+    // The program `script` of util-linux runs another one on a terminal of its own.
+    if Command::new("script").arg("--version").output().is_err() {
+        return crate::world::skip("a login on a terminal: needs `script`");
+    }
+    let (home, server) = (Home::new(), testkit::Registry::new().basic("me", PASSWORD).serve());
+    let mut command = Command::new("script");
+    command.args(["-qec", &format!("{} login {}", lath().display(), server.host()), "/dev/null"]);
+    command.current_dir(home.0.path()).env("HOME", home.0.path()).env_remove("DOCKER_CONFIG");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = String::new();
+    for (prompt, answer) in [("Username: ", "me"), ("Password: ", PASSWORD)] {
+        shown += &wait_for(prompt, &mut output);
+        // The terminal shows what is typed until the program has switched that off.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        input.write_all(format!("{answer}\n").as_bytes()).unwrap();
+    }
+    output.read_to_string(&mut shown).unwrap();
+    assert!(child.wait().unwrap().success() && shown.contains("logged in to `127.0.0.1"), "{shown}");
+    assert!(!shown.contains(PASSWORD), "{shown}");
+    assert!(fs_err::read_to_string(home.config()).unwrap().contains(&server.host()));
+}

@@ -1,7 +1,7 @@
 //! `lath dockerfile --build` with a real engine, on a base made from Debian's archive. Every style builds and works,
 //! leaves no certificate behind, and installs the same files as lath's own image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -9,12 +9,17 @@ use fs_err as fs;
 use libtest_mimic::Trial;
 
 use crate::bases::{base, builder, docker};
+use crate::docker_registry::DockerRegistry;
 use crate::lath::{self, succeeded};
-use crate::needs::Need::{Debootstrap, Engine, Namespaces, Registries, Root};
+use crate::needs::Need::{self, Debootstrap, Engine, Namespaces, Registries, Root};
 use crate::needs::trials_of;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    trials_of![&[Registries, Namespaces, Engine, Debootstrap, Root]; every_style_builds_works_and_leaves_no_certificate, the_user_base_of_lean_and_of_the_own_image_hold_the_same_files]
+    let needs = [Registries, Namespaces, Engine, Debootstrap, Root];
+    let mut trials = trials_of![&needs; every_style_builds_works_and_leaves_no_certificate, the_user_base_of_lean_and_of_the_own_image_hold_the_same_files];
+    let needs = [&needs[..], &[Need::DockerRegistry]].concat();
+    trials.extend(trials_of![&needs; a_dockerfile_on_a_base_image_builds_the_same]);
+    trials
 }
 
 /// Programs, and the command that must work in every image.
@@ -107,4 +112,54 @@ fn the_user_base_of_lean_and_of_the_own_image_hold_the_same_files() {
         fs::remove_dir_all(home.path().join("lean")).unwrap();
         fs::remove_dir_all(home.path().join("own")).unwrap();
     }
+}
+
+/// Makes an image of Debian with its own Python and pip, and pushes it to a registry. Returns its name there.
+fn base_with_python(registry: &DockerRegistry, home: &Path) -> String {
+    let name = format!("{}/base/python:3.13", registry.host);
+    let line = "RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-pip";
+    fs::write(home.join("Dockerfile"), format!("FROM {}\n{line}\n", base("trixie"))).unwrap();
+    succeeded(Command::new("docker").args(["build", "-q", "-t", &name, "."]).current_dir(home).output().unwrap());
+    succeeded(docker(&["push", "-q", &name]));
+    name
+}
+
+fn a_dockerfile_on_a_base_image_builds_the_same() {
+    let (home, registry) = (tempfile::tempdir().unwrap(), DockerRegistry::open());
+    let own_builder = builder();
+    let name = base_with_python(&registry, home.path());
+    let source = format!("docker://{name}");
+    let tags = ["lath-test-on-base-lean", "lath-test-on-base-own"];
+    let words = ["dockerfile", "httpie", "--base", &source, "--style", "lean", "--build", "--engine", "docker"];
+    let certificates = lath::variable("SSL_CERT_FILE").unwrap_or_default();
+    let trusted: &[&str] = if certificates.is_empty() { &[] } else { &["--ca", &certificates] };
+    let command = |words: &[&str]| lath::command(home.path(), words).env_remove("LATH_BASE").output().unwrap();
+    succeeded(command(&[&words[..], trusted, &["-t", tags[0]]].concat()));
+    // Untrimmed, because `standard` strips symbols from extension modules.
+    let own = ["build", "httpie", "--base", &source, "--trim", "none", "--no-verify", "-t", tags[1]];
+    succeeded(command(&[&own[..], &["-o", &format!("docker-daemon:{}:latest", tags[1])]].concat()));
+    let found = tags.map(|tag| {
+        let copied = "id=$(docker create \"$0\" x) && docker cp \"$id\":/opt/app \"$0\" && docker rm \"$id\"";
+        succeeded(Command::new("sh").args(["-ec", copied, tag]).current_dir(home.path()).output().unwrap());
+        let mut found = BTreeMap::new();
+        files(&home.path().join(tag), &home.path().join(tag), &mut found);
+        // The few lines of a console script differ between installers.
+        found.iter_mut().filter(|(name, _)| name.starts_with("bin/")).for_each(|(_, bytes)| bytes.clear());
+        let settings = "{{json .Config.Entrypoint}} {{.Config.User}} {{.Config.WorkingDir}}";
+        let settings = succeeded(docker(&["image", "inspect", "-f", settings, tag]));
+        let env = succeeded(docker(&["image", "inspect", "-f", "{{range .Config.Env}}{{println .}}{{end}}", tag]));
+        let env: BTreeSet<String> = env.lines().map(str::to_owned).collect();
+        let line = "import httpie, sys; print(httpie.__file__, sys.executable)";
+        let said = succeeded(docker(&["run", "--rm", "--entrypoint", "python3", tag, "-c", line]));
+        (found, settings, env, said)
+    });
+    for tag in tags.into_iter().chain([name.as_str()]) {
+        succeeded(docker(&["rmi", "-f", tag]));
+    }
+    drop(own_builder);
+    let [lean, own] = found;
+    assert!(lean.0.len() > 300, "{}", lean.0.len());
+    assert_eq!(lean.0.keys().collect::<Vec<_>>(), own.0.keys().collect::<Vec<_>>());
+    assert!(lean.0 == own.0, "a file differs");
+    assert_eq!((lean.1, lean.2, lean.3), (own.1, own.2, own.3));
 }

@@ -16,11 +16,16 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_program_works_on_a_debian_with_python", &needs, || works("debian", "/usr/bin/python3.13")),
         trial("a_program_works_on_a_python_in_usr_local", &needs, || works("moved", "/usr/local/bin/python3.13")),
         trial("a_debian_without_python_gets_one", &needs, || works("bare", "/usr/bin/python3.13")),
+        trial("a_program_works_on_an_image_without_a_shell", &needs, || works("distroless", "/usr/bin/python3.13")),
+        trial("a_program_works_on_an_image_without_metadata_of_debian", &needs, || {
+            works("ubi", "/usr/local/bin/python3.13");
+        }),
+        trial("an_extension_module_for_musl_is_chosen_on_a_base_with_musl", &[Registries, Debootstrap], musl),
     ]
 }
 
 /// The commands that make the root of each kind of base from a Debian with Python.
-const KINDS: [(&str, &str); 3] = [
+const KINDS: [(&str, &str); 5] = [
     ("debian", ""),
     (
         "moved",
@@ -34,7 +39,61 @@ const KINDS: [(&str, &str); 3] = [
         "chroot . dpkg --purge --force-all python3 python3-minimal python3.13 python3.13-minimal libpython3-stdlib \
          libpython3.13-stdlib libpython3.13-minimal",
     ),
+    ("distroless", DISTROLESS),
+    ("ubi", UBI),
 ];
+
+/// Only the files of some packages, with one file per package in `status.d` in place of dpkg's database, and no shell.
+const DISTROLESS: &str = r#"
+    mkdir -p ../bones/var/lib/dpkg/status.d ../bones/etc ../bones/tmp
+    for package in base-files libc6 libgcc-s1 libpython3.13-minimal libpython3.13-stdlib python3.13-minimal             python3-minimal zlib1g libexpat1 libssl3t64 libsqlite3-0 libffi8 libbz2-1.0 liblzma5 libncursesw6 libtinfo6             libreadline8t64 libuuid1 libzstd1 media-types netbase tzdata; do
+        list=var/lib/dpkg/info/$package.list; test -f $list || list=var/lib/dpkg/info/$package:amd64.list
+        sed 's|^/||' $list | while read -r path; do test -L "$path" || test ! -f "$path" || echo "$path"; done > ../files
+        grep -v -E '^(bin|lib|lib64|sbin)(/|$)' ../files | tar -c -T - | tar -C ../bones -x
+        awk -v name=$package 'BEGIN { RS = "" } $2 == name' var/lib/dpkg/status | grep -v ^Status:             > ../bones/var/lib/dpkg/status.d/$package
+    done
+    for folder in bin lib lib64 sbin; do ln -s usr/$folder ../bones/$folder; done
+    printf 'root:x:0:0:root:/root:/sbin/nologin
+' > ../bones/etc/passwd
+    find . -mindepth 1 -delete; cp -a ../bones/. .; rm -rf ../bones ../files
+"#;
+
+/// A Python in `/usr/local`, on a distribution that is not Debian.
+const UBI: &str = r#"
+    mkdir -p usr/local/lib/python3.13/dist-packages; mv usr/bin/python3.13 usr/local/bin/
+    cp -a usr/lib/python3.13/. usr/local/lib/python3.13/; rm -rf usr/lib/python3.13 usr/lib/python3 usr/bin/python3
+    ln -s python3.13 usr/local/bin/python3; find . -name '*.pyc' -delete
+    rm -rf var/lib/dpkg etc/debian_version etc/apt usr/bin/apt* usr/bin/dpkg* etc/os-release
+    printf 'NAME="Red Hat Enterprise Linux"
+ID="rhel"
+VERSION_ID="9.4"
+' > etc/os-release
+"#;
+
+/// Builds on an image that has musl from Debian's package and a Python that is only a place: no Python for musl can be
+/// had from an archive of Debian. The extension module of a real wheel is chosen, and musl's loader resolves it.
+fn musl() {
+    let home = tempfile::tempdir().unwrap();
+    let line = "apt-get download musl && dpkg-deb -x musl_*.deb root && mkdir -p root/usr/local/bin root/etc         root/usr/local/lib/python3.13/site-packages && cp root/lib/ld-musl-x86_64.so.1 root/usr/local/bin/python3.13         && ln -s python3.13 root/usr/local/bin/python3 && touch root/usr/local/lib/python3.13/os.py         && printf 'ID=alpine\nVERSION_ID=3.22\n' > root/etc/os-release && tar -C root -cf root.tar .         && umoci init --layout base && umoci new --image base:1 && umoci raw add-layer --image base:1 root.tar         && umoci config --image base:1 --config.env PATH=/usr/local/bin:/usr/bin --config.env PYTHON_VERSION=3.13.5";
+    succeeded_in(home.path(), line);
+    let words = ["build", "markupsafe", "--base", "oci:base:1", "--bytecode", "none", "--no-verify", "-t", "x"];
+    lath::succeeded(lath::run(home.path(), &[&words[..], &["-o", "oci:out:1"]].concat()));
+    succeeded_in(home.path(), "umoci unpack --rootless --image out:1 bundle");
+    let module =
+        "opt/app/lib/python3.13/site-packages/markupsafe/_speedups.cpython-313-x86_64-linux-musl.so".to_owned();
+    let listed = Command::new("/usr/sbin/chroot")
+        .arg(home.path().join("bundle/rootfs"))
+        .args(["/lib/ld-musl-x86_64.so.1", "--list", &format!("/{module}")])
+        .output()
+        .unwrap();
+    // The symbols of Python are missing, and no library is.
+    let said = String::from_utf8_lossy(&[listed.stdout, listed.stderr].concat()).into_owned();
+    assert!(said.contains("libc.musl-x86_64.so.1 => ") && !said.contains("Error loading shared library"), "{said}");
+}
+
+fn succeeded_in(folder: &Path, line: &str) {
+    lath::succeeded(Command::new("sh").args(["-ec", line]).current_dir(folder).output().unwrap());
+}
 
 /// Makes a base image as an OCI layout, once, and returns its folder.
 fn base(kind: &str) -> PathBuf {

@@ -23,7 +23,7 @@ use crate::newer;
 type Test = fn(&Site);
 
 /// The tests, and their needs beside those of every test here.
-const TESTS: [(&str, &[Need], Test); 9] = [
+const TESTS: [(&str, &[Need], Test); 10] = [
     ("skopeo_copies_a_pushed_image_with_its_digest", &[Skopeo], skopeo_copies_a_pushed_image_with_its_digest),
     ("docker_pulls_and_runs_a_pushed_image", &[Engine], docker_pulls_and_runs_a_pushed_image),
     (
@@ -36,6 +36,7 @@ const TESTS: [(&str, &[Need], Test); 9] = [
     ("a_second_push_sends_no_blob", &[], a_second_push_sends_no_blob),
     ("a_copy_within_a_registry_sends_no_blob", &[], a_copy_within_a_registry_sends_no_blob),
     ("an_image_that_skopeo_pushed_is_copied_with_its_digest", &[Skopeo], an_image_that_skopeo_pushed_is_copied),
+    ("a_build_on_a_pushed_image_sends_only_its_own_layers", &[], a_build_on_a_pushed_image_sends_only_its_own_layers),
     ("no_output_file_or_image_contains_a_secret", &[], no_output_file_or_image_contains_a_secret),
 ];
 
@@ -239,6 +240,28 @@ fn a_copy_within_a_registry_sends_no_blob(site: &Site) {
     let index: serde_json::Value =
         serde_json::from_slice(&fs_err::read(site.path("layout/index.json")).unwrap()).unwrap();
     assert_eq!(index["manifests"][0]["digest"], digest.as_str());
+}
+
+/// The pushed image has Debian's Python, one file per package in `status.d`, and no shell, like distroless images.
+fn a_build_on_a_pushed_image_sends_only_its_own_layers(site: &Site) {
+    let (base, digest) = site.pushed("team/base:1");
+    let before = site.uploads();
+    let image = format!("{}/team/on-base:1", site.host());
+    let cache = site.path("other-cache");
+    let words = ["build", "httpie", "--base", &format!("docker://{base}"), "-t", &image, "--push"];
+    let more = ["--metadata-file", "meta.json", "--cache-dir", cache.to_str().unwrap()];
+    site.lath(&[&words[..], &more].concat(), "");
+    let metadata: serde_json::Value = serde_json::from_slice(&fs_err::read(site.path("meta.json")).unwrap()).unwrap();
+    let built = &metadata["platforms"][0];
+    assert_eq!(built["base"]["digest"], digest.as_str());
+    let (all, below) = (built["layers"].as_array().unwrap().len(), built["base"]["layers"].as_u64().unwrap());
+    // The layers of the base are mounted from its repository. The config is sent, too.
+    assert_eq!(site.uploads() - before, all - usize::try_from(below).unwrap() + 1);
+    site.lath(&["copy", &format!("docker://{image}"), "oci:on-base:1"], "");
+    let checked = testkit::oci::check(&site.path("on-base")).unwrap();
+    let annotations = &checked.platforms[0].manifest["annotations"];
+    assert_eq!(annotations["org.opencontainers.image.base.digest"], digest.as_str());
+    assert_eq!(annotations["org.opencontainers.image.base.name"], base.as_str());
 }
 
 fn an_image_that_skopeo_pushed_is_copied(site: &Site) {

@@ -44,7 +44,7 @@ pub(super) fn measure(call: &Call) -> Result<Comparison, Failure> {
     let started =
         rivals::time_own(&request, &wanted, &how, &archive, &cold).map_err(|error| Failure::of_rival(&error))?;
     let mut comparison =
-        rivals::compare(&request, AptHabits::Official, &world).map_err(|error| Failure::of_rival(&error))?;
+        rivals::compare_own(&request, AptHabits::Official, &world).map_err(|error| Failure::of_rival(&error))?;
     if let Some(mut own) = comparison.images.pop() {
         own.build = Some(build);
         own.start_ms = started.as_ref().map(|(_, ms)| *ms);

@@ -30,6 +30,9 @@ pub(crate) const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.
 /// Not in the specification. BuildKit and containers/image use it.
 pub(crate) const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 
+/// The largest manifest or index. Registries must accept 4 MiB (distribution-spec, "Pushing Manifests").
+pub(crate) const MAX_MANIFEST_BYTES: u64 = 4 << 20;
+
 /// The annotation with a layer's or an image's title (annotations.md).
 pub(crate) const TITLE: &str = "org.opencontainers.image.title";
 /// The annotation with an image's name in an index (annotations.md).

@@ -125,21 +125,27 @@ impl Auth {
 /// A file while it is changed. Its other contents stay.
 pub(super) struct EditedFile {
     path: PathBuf,
+    /// The contents before the change.
+    read: AuthFile,
     whole: Map<String, Value>,
 }
 
 impl EditedFile {
     /// Reads the file. If it does not exist, it is empty.
     pub(super) fn open(path: &Path) -> Result<Self, AuthFileError> {
-        let whole = match text_of(path)? {
-            None => Map::new(),
-            Some(text) => {
-                // If lath cannot read the file, lath must not change it.
-                serde_json::from_str::<AuthFile>(&text).map_err(|error| form(path, &error))?;
-                serde_json::from_str(&text).map_err(|error| form(path, &error))?
-            }
+        let path = path.to_owned();
+        let Some(text) = text_of(&path)? else {
+            return Ok(Self { path, read: AuthFile::default(), whole: Map::new() });
         };
-        Ok(Self { path: path.to_owned(), whole })
+        // If lath cannot read the file, lath must not change it.
+        let read = serde_json::from_str(&text).map_err(|error| form(&path, &error))?;
+        let whole = serde_json::from_str(&text).map_err(|error| form(&path, &error))?;
+        Ok(Self { path, read, whole })
+    }
+
+    /// Returns the program that keeps the credentials of a registry.
+    pub(super) fn helper(&self, registry: &str) -> Option<Helper> {
+        self.read.helper(registry)
     }
 
     pub(super) fn path(&self) -> &Path {

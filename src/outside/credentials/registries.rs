@@ -159,7 +159,7 @@ impl RegistryCredentials {
     pub(crate) fn store(&self, registry: &str, login: &Login) -> Result<Stored, StoreLoginError> {
         let path = self.docker_file()?;
         let mut edited = EditedFile::open(&path)?;
-        let helper = AuthFile::read(&path)?.unwrap_or_default().helper(registry);
+        let helper = edited.helper(registry);
         let Some(helper) = helper else {
             edited.set(registry, Some(login));
             write(&edited)?;
@@ -179,7 +179,7 @@ impl RegistryCredentials {
     pub(crate) fn remove(&self, registry: &str) -> Result<bool, StoreLoginError> {
         let path = self.docker_file()?;
         let mut edited = EditedFile::open(&path)?;
-        let helper = AuthFile::read(&path)?.unwrap_or_default().helper(registry);
+        let helper = edited.helper(registry);
         let mut was_there = false;
         if let Some(helper) = helper {
             let fail = |source| StoreLoginError::Erase { registry: registry.to_owned(), source };

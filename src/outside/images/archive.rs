@@ -4,18 +4,16 @@ use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
 use fs_err as fs;
 use tempfile::TempDir;
 
 use super::MAX_DOCUMENT_BYTES;
 use super::error::ImagesError;
+use crate::formats::compressed::{self, Format};
 use crate::formats::tar_listing::{self, Member};
 use crate::model::image::BlobDigest;
 use crate::outside::store::Store;
 
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The most bytes that a compressed archive may have when it is unpacked.
 const MAX_UNPACKED_BYTES: u64 = 64 << 30;
 
@@ -31,18 +29,12 @@ impl Archive {
     /// Opens the archive at `path`. A compressed one is unpacked into a temporary file first, because its members cannot
     /// be found otherwise.
     pub(super) fn open(path: &Path, store: &Store) -> Result<Self, ImagesError> {
-        let mut file = fs::File::open(path).map_err(ImagesError::Read)?;
-        let mut start = Vec::new();
-        file.by_ref().take(ZSTD.len() as u64).read_to_end(&mut start).map_err(ImagesError::Read)?;
-        file.rewind().map_err(ImagesError::Read)?;
-        let unpacked: Box<dyn Read> = if start.starts_with(&GZIP) {
-            Box::new(MultiGzDecoder::new(BufReader::new(file)))
-        } else if start.starts_with(&ZSTD) {
-            Box::new(zstd::Decoder::new(file).map_err(ImagesError::Read)?)
-        } else {
-            let members = tar_listing::list(BufReader::new(file)).map_err(ImagesError::Read)?;
+        let open = || fs::File::open(path).map_err(ImagesError::Read);
+        if compressed::recognised(open()?).map_err(ImagesError::Read)?.0 == Format::Plain {
+            let members = tar_listing::list(BufReader::new(open()?)).map_err(ImagesError::Read)?;
             return Ok(Self { path: path.to_owned(), members, folder: None });
-        };
+        }
+        let unpacked = compressed::decompressed(open()?).map_err(ImagesError::Read)?;
         let folder = store.temporary_dir()?;
         let path = folder.path().join("unpacked.tar");
         let mut file = fs::File::create(&path).map_err(ImagesError::Read)?;
@@ -79,6 +71,11 @@ impl Archive {
         let mut bytes = Vec::new();
         reader.take(size_bytes).read_to_end(&mut bytes).map_err(ImagesError::Read)?;
         Ok(bytes)
+    }
+
+    /// Returns whether the archive has a file with this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        matches!(tar_listing::find(&self.members, name), Some(Member::File { .. }))
     }
 
     /// Opens a blob of an OCI layout.

@@ -83,6 +83,5 @@ pub(super) fn parse_config(document: &Document) -> Result<Config, ImagesError> {
 /// Returns the digest of a descriptor, which must use sha256.
 pub(crate) fn digest_of(descriptor: &Descriptor) -> Result<BlobDigest, ImagesError> {
     let text = &descriptor.digest;
-    let digest = text.strip_prefix("sha256:").and_then(|digits| digits.parse::<Digest>().ok());
-    digest.map(BlobDigest).ok_or_else(|| ImagesError::Algorithm { digest: text.clone() })
+    Digest::of_prefixed(text).map(BlobDigest).ok_or_else(|| ImagesError::Algorithm { digest: text.clone() })
 }

@@ -25,7 +25,7 @@ pub(crate) use self::error::ImagesError;
 
 use self::document::{is_image_manifest, is_index, media_type_in};
 use self::saved::SavedArchive;
-use crate::formats::oci::Descriptor;
+use crate::formats::oci::{self, Descriptor};
 use crate::model::digest::Digest;
 use crate::model::image::{BlobDescriptor, BlobDigest, Document};
 use crate::model::image_reference::ImageReference;
@@ -34,8 +34,8 @@ use crate::outside::daemon::Daemon;
 use crate::outside::registry::Registry;
 use crate::outside::store::{Store, StoreError};
 
-/// The largest document that is read. Registries must accept manifests of 4 MiB (distribution-spec, "Pushing Manifests").
-const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
+/// The largest document that is read.
+const MAX_DOCUMENT_BYTES: u64 = oci::MAX_MANIFEST_BYTES;
 
 /// The doors through which an image can come.
 #[derive(Clone, Copy)]
@@ -85,14 +85,14 @@ fn open_medium<'a>(source: &ImageSource, doors: ImageDoors<'a>) -> Result<(Docum
             let medium = Medium::Archive(archive);
             Ok((layout::root(index, reference.as_deref(), &medium)?, medium))
         }
-        ImageSource::DockerArchive { path, name } => saved(Archive::open(path, doors.store)?, name.as_deref()),
+        ImageSource::DockerArchive { path, name } => saved::open(Archive::open(path, doors.store)?, name.as_deref()),
         ImageSource::Daemon(name) => {
             let folder = doors.store.temporary_dir()?;
             let path = folder.path().join("image.tar");
             let mut file = fs::File::create(&path).map_err(ImagesError::Read)?;
             doors.daemon.save(name, &mut file)?;
             drop(file);
-            saved(Archive::open(&path, doors.store)?.keeping(folder), None)
+            saved::open(Archive::open(&path, doors.store)?.keeping(folder), None)
         }
         ImageSource::Registry(image) => {
             let (registry, store) = (doors.registry, doors.store);
@@ -140,11 +140,6 @@ fn keep(document: Document, store: &Store) -> Result<Document, ImagesError> {
     Ok(document)
 }
 
-fn saved(archive: Archive, name: Option<&str>) -> Result<(Document, Medium<'static>), ImagesError> {
-    let saved = SavedArchive::open(archive, name)?;
-    Ok((saved.manifest().clone(), Medium::Saved(saved)))
-}
-
 impl OpenImage<'_> {
     /// Returns the place of the image.
     pub(crate) fn source(&self) -> &ImageSource {
@@ -177,28 +172,18 @@ impl OpenImage<'_> {
 
 impl Medium<'_> {
     fn document(&self, descriptor: &Descriptor) -> Result<Document, ImagesError> {
-        let digest = digest_of(descriptor)?;
-        if descriptor.size > MAX_DOCUMENT_BYTES {
-            return Err(ImagesError::TooLarge { digest, size_bytes: descriptor.size });
+        match self {
+            Self::Registry { registry, image, store } => {
+                fetched(registry, image, descriptor, &blob_of_document(descriptor)?, store)
+            }
+            _ => checked_document(descriptor, |blob, writer| self.copy(blob, writer)),
         }
-        let blob = BlobDescriptor { digest, size_bytes: descriptor.size };
-        if let Self::Registry { registry, image, store } = self {
-            return fetched(registry, image, descriptor, &blob, store);
-        }
-        let mut bytes = Limited(Vec::new(), descriptor.size);
-        self.copy(&blob, &mut bytes)?;
-        let (found, found_bytes) = (Digest::of(&bytes.0), bytes.0.len() as u64);
-        if found != digest.0 || found_bytes != descriptor.size {
-            let size_bytes = descriptor.size;
-            Err(StoreError::OtherBlob { expected: digest, size_bytes, found, found_bytes })?;
-        }
-        Ok(Document::new(descriptor.media_type.clone(), bytes.0))
     }
 
     /// Writes the bytes that the medium has under this digest. They are not checked.
     fn copy(&self, blob: &BlobDescriptor, writer: &mut (dyn Write + Send)) -> Result<(), ImagesError> {
         let digest = &blob.digest;
-        let mut reader: Box<dyn Read> = match self {
+        let reader: Box<dyn Read> = match self {
             Self::Registry { registry, image, .. } => return Ok(registry.fetch_blob(image, blob, writer)?),
             Self::Folder(path) => {
                 let path = path.join("blobs/sha256").join(digest.0.to_string());
@@ -210,9 +195,37 @@ impl Medium<'_> {
             Self::Archive(archive) => archive.blob(digest)?,
             Self::Saved(saved) => saved.blob(digest)?,
         };
-        io::copy(&mut reader, writer).map_err(ImagesError::Read)?;
-        Ok(())
+        copy(reader, writer)
     }
+}
+
+fn copy(mut reader: impl Read, writer: &mut (dyn Write + Send)) -> Result<(), ImagesError> {
+    io::copy(&mut reader, writer).map(drop).map_err(ImagesError::Read)
+}
+
+/// Returns the blob of a document, which must not be too large.
+fn blob_of_document(descriptor: &Descriptor) -> Result<BlobDescriptor, ImagesError> {
+    let digest = digest_of(descriptor)?;
+    match descriptor.size {
+        size_bytes if size_bytes > MAX_DOCUMENT_BYTES => Err(ImagesError::TooLarge { digest, size_bytes }),
+        size_bytes => Ok(BlobDescriptor { digest, size_bytes }),
+    }
+}
+
+/// Reads a document by `copy`, and checks its size and its digest.
+fn checked_document(
+    descriptor: &Descriptor,
+    copy: impl FnOnce(&BlobDescriptor, &mut (dyn Write + Send)) -> Result<(), ImagesError>,
+) -> Result<Document, ImagesError> {
+    let blob = blob_of_document(descriptor)?;
+    let BlobDescriptor { digest: expected, size_bytes } = blob;
+    let mut bytes = Limited(Vec::new(), size_bytes);
+    copy(&blob, &mut bytes)?;
+    let (found, found_bytes) = (Digest::of(&bytes.0), bytes.0.len() as u64);
+    if found != expected.0 || found_bytes != size_bytes {
+        Err(StoreError::OtherBlob { expected, size_bytes, found, found_bytes })?;
+    }
+    Ok(Document::new(descriptor.media_type.clone(), bytes.0))
 }
 
 /// Returns a document of a registry, from the store if it has it.

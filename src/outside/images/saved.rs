@@ -1,23 +1,27 @@
 //! The output of `docker save`, as an image with a manifest.
 //!
-//! The format has no manifest of the image (Moby, image/spec/v1.2.md), so one is made. It is made from the config and
-//! the layers as they are in the archive and nothing else, so the same archive has the same manifest at any time.
+//! Since Docker 25, such an archive is an OCI layout, too, and has the manifest of the image. The older format has none
+//! (Moby, image/spec/v1.2.md), so one is made. It is made from the config and the layers as they are in the archive and
+//! nothing else, so the same archive has the same manifest at any time.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::archive::Archive;
+use super::document::{ImageDocument, is_index, parse};
 use super::error::ImagesError;
-use crate::formats::oci::{self, Config, Descriptor, DockerManifest, Manifest};
+use super::{Medium, checked_document, copy, layout};
+use crate::formats::compressed::{self, Format};
+use crate::formats::oci::{self, Config, Descriptor, DockerManifest, Index, Manifest};
 use crate::model::digest::DigestWriter;
 use crate::model::image::{BlobDigest, Document};
 use crate::model::image_name::qualified;
 
 /// The most layers of an image, as in `steps/base`. Compressed ones are read before their number matters elsewhere.
 const MAX_LAYERS: usize = 1000;
+/// The most documents that are read to find the manifest of an image.
+const MAX_DOCUMENTS: usize = 200;
 const MANIFEST_FILE: &str = "manifest.json";
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 pub(super) struct SavedArchive {
     archive: Archive,
@@ -27,15 +31,58 @@ pub(super) struct SavedArchive {
     layers: BTreeMap<BlobDigest, String>,
 }
 
+/// Opens the image with this name. Without a name the archive must contain one image.
+pub(super) fn open(archive: Archive, name: Option<&str>) -> Result<(Document, Medium<'static>), ImagesError> {
+    let unreadable = |source| ImagesError::Json { name: MANIFEST_FILE.to_owned(), source };
+    let images: Vec<DockerManifest> = serde_json::from_slice(&archive.document(MANIFEST_FILE)?).map_err(unreadable)?;
+    let image = chosen(&images, name)?;
+    let config = Document::new(oci::CONFIG, archive.document(&image.config)?);
+    if let Some(manifest) = own_manifest(&archive, &config.digest)? {
+        return Ok((manifest, Medium::Archive(archive)));
+    }
+    let saved = SavedArchive::with_made_manifest(archive, image, config)?;
+    Ok((saved.manifest.clone(), Medium::Saved(saved)))
+}
+
+/// Returns the manifest of the image with this config, if the archive is an OCI layout and has all its layers.
+fn own_manifest(archive: &Archive, config: &BlobDigest) -> Result<Option<Document>, ImagesError> {
+    if !archive.has(layout::INDEX_FILE) {
+        return Ok(None);
+    }
+    let place = |digest: &BlobDigest| format!("blobs/sha256/{}", digest.0);
+    let bytes = archive.document(layout::INDEX_FILE)?;
+    let mut indexes = vec![Document::new(oci::INDEX, bytes)];
+    let mut left = MAX_DOCUMENTS;
+    while let Some(index) = indexes.pop() {
+        let name = || index.digest.0.prefixed();
+        let index: Index =
+            serde_json::from_slice(&index.bytes).map_err(|source| ImagesError::Json { name: name(), source })?;
+        for entry in &index.manifests {
+            // An index may name images that were not saved.
+            let Ok(digest) = super::digest_of(entry) else { continue };
+            if left == 0 || !archive.has(&place(&digest)) {
+                continue;
+            }
+            left -= 1;
+            let document = checked_document(entry, |blob, writer| copy(archive.blob(&blob.digest)?, writer))?;
+            if is_index(&document.media_type) {
+                indexes.push(document);
+                continue;
+            }
+            let Ok(ImageDocument::Manifest(manifest)) = parse(&document) else { continue };
+            let has_layer =
+                |layer: &Descriptor| super::digest_of(layer).is_ok_and(|digest| archive.has(&place(&digest)));
+            if manifest.config.digest == config.0.prefixed() && manifest.layers.iter().all(has_layer) {
+                return Ok(Some(document));
+            }
+        }
+    }
+    Ok(None)
+}
+
 impl SavedArchive {
-    /// Opens the image with this name. Without a name the archive must contain one image.
-    pub(super) fn open(archive: Archive, name: Option<&str>) -> Result<Self, ImagesError> {
+    fn with_made_manifest(archive: Archive, image: &DockerManifest, config: Document) -> Result<Self, ImagesError> {
         let unreadable = |name: &str, source| ImagesError::Json { name: name.to_owned(), source };
-        let bytes = archive.document(MANIFEST_FILE)?;
-        let images: Vec<DockerManifest> =
-            serde_json::from_slice(&bytes).map_err(|source| unreadable(MANIFEST_FILE, source))?;
-        let image = chosen(&images, name)?;
-        let config = Document::new(oci::CONFIG, archive.document(&image.config)?);
         let diff_ids = serde_json::from_slice::<Config>(&config.bytes)
             .map_err(|source| unreadable(&image.config, source))?
             .rootfs
@@ -58,10 +105,6 @@ impl SavedArchive {
         let manifest = Manifest::new(Descriptor::of(&config), descriptors, BTreeMap::new());
         let bytes = serde_json::to_vec(&manifest).map_err(|source| unreadable("manifest", source))?;
         Ok(Self { archive, manifest: Document::new(oci::MANIFEST, bytes), config, layers })
-    }
-
-    pub(super) fn manifest(&self) -> &Document {
-        &self.manifest
     }
 
     /// Opens the config or a layer.
@@ -93,21 +136,18 @@ fn chosen<'a>(images: &'a [DockerManifest], name: Option<&str>) -> Result<&'a Do
 /// Returns the descriptor of a layer. The digest of an uncompressed one is in the config, and is checked when the layer
 /// is read. The other ones are read here, because nothing else contains their digest.
 fn descriptor_of(archive: &Archive, member: &str, diff_id: &str) -> Result<Descriptor, ImagesError> {
-    let (mut reader, size_bytes) = archive.reader(member)?;
-    let mut start = Vec::new();
-    reader.by_ref().take(ZSTD.len() as u64).read_to_end(&mut start).map_err(ImagesError::Read)?;
-    let media_type = if start.starts_with(&GZIP) {
-        oci::LAYER_GZIP
-    } else if start.starts_with(&ZSTD) {
-        oci::LAYER_ZSTD
-    } else {
-        oci::LAYER
+    let (reader, size_bytes) = archive.reader(member)?;
+    let (format, mut whole) = compressed::recognised(reader).map_err(ImagesError::Read)?;
+    let media_type = match format {
+        Format::Plain => oci::LAYER,
+        Format::Gzip => oci::LAYER_GZIP,
+        Format::Zstd => oci::LAYER_ZSTD,
     };
-    let digest = if media_type == oci::LAYER {
+    let digest = if format == Format::Plain {
         diff_id.to_owned()
     } else {
         let mut writer = DigestWriter::new(io::sink());
-        io::copy(&mut start.as_slice().chain(reader), &mut writer).map_err(ImagesError::Read)?;
+        io::copy(&mut whole, &mut writer).map_err(ImagesError::Read)?;
         writer.finish().1.prefixed()
     };
     Ok(Descriptor { digest, media_type: media_type.to_owned(), size: size_bytes, ..Descriptor::default() })

@@ -128,6 +128,50 @@ fn an_archive_of_docker_gets_the_same_manifest_every_time() {
 }
 
 #[test]
+fn an_archive_of_docker_with_a_layout_keeps_its_manifest() {
+    let doors = TestDoors::new();
+    let of = |text: &str, architecture: &str| image(text).architecture(architecture, None).dockers().build();
+    let (own, other) = (of("x", "amd64"), of("y", "arm64"));
+    let mut absent = BuiltImage::index(&[other.clone(), own.clone()]);
+    // Docker may name platforms that it has not saved.
+    for digest in other.blobs.keys() {
+        absent.blobs.remove(digest);
+    }
+    let read = |root: &BuiltImage| {
+        let path = doors.home.path().join("saved.tar");
+        std::fs::write(&path, own.current_docker_archive(&["team/tool:1"], root)).unwrap();
+        let open = open(&ImageSource::DockerArchive { path, name: None }, doors.doors()).unwrap();
+        let chosen = open.choose(AMD64).map(|chosen| chosen.document.digest.0.prefixed());
+        (open.root().digest.0.prefixed(), chosen.map_err(|error| error.to_string()))
+    };
+    let digest = own.descriptor["digest"].as_str().unwrap().to_owned();
+    assert_eq!(read(&own), (digest.clone(), Ok(digest.clone())));
+    assert_eq!(read(&BuiltImage::index(&[other.clone(), own.clone()])).0, digest);
+    assert_eq!(read(&absent).0, digest);
+    // A layout with another image is not the one of `manifest.json`.
+    let mut strange = other.clone();
+    strange.blobs.extend(own.blobs.clone());
+    assert_ne!(read(&strange).0, digest);
+}
+
+#[test]
+fn a_layer_of_zstd_may_begin_with_a_skippable_frame() {
+    let doors = TestDoors::new();
+    let tar = LayerBuilder::new().file("etc/text", 0o644, "x").tar();
+    let packed = testkit::deb::compress(&tar, Compression::Zstd);
+    let layer = [b"\x53\x2a\x4d\x18\x03\0\0\0toc".as_slice(), &packed].concat();
+    let mut built = ImageBuilder::new().compressed_layer(&tar, Compression::Zstd).build();
+    built.manifest["layers"][0] =
+        testkit::image::describe(&mut built.blobs, "application/vnd.oci.image.layer.v1.tar+zstd", layer.clone());
+    let path = doors.home.path().join("saved.tar");
+    std::fs::write(&path, built.docker_archive(&["a:1"])).unwrap();
+    let open = open(&ImageSource::DockerArchive { path, name: None }, doors.doors()).unwrap();
+    let chosen = open.choose(AMD64).unwrap();
+    assert_eq!(chosen.manifest.layers[0].media_type, oci::LAYER_ZSTD);
+    assert_eq!(std::fs::read(open.blob(&chosen.manifest.layers[0]).unwrap()).unwrap(), layer);
+}
+
+#[test]
 fn an_archive_that_lies_about_a_layer_is_refused_when_the_layer_is_read() {
     let doors = TestDoors::new();
     let tar = LayerBuilder::new().file("etc/text", 0o644, "x").tar();

@@ -153,6 +153,14 @@ pub(crate) enum RegistryError {
     Keep { task: Task, source: io::Error },
 }
 
+impl RegistryError {
+    /// Returns the failure of a request to `registry`, without its address, which may have a password. `registry` is empty
+    /// if the connection was there already.
+    pub(super) fn network(task: &Task, registry: &str, source: reqwest::Error) -> Self {
+        Self::Network { task: task.clone(), registry: registry.to_owned(), source: source.without_url() }
+    }
+}
+
 impl Hints for RegistryError {
     fn own_hints(&self) -> Vec<Hint> {
         let hint = match self {

@@ -1,6 +1,5 @@
 //! The hosts of registries: the registry itself and its mirrors, with the protocol that each one has.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use reqwest::{Client, StatusCode};
@@ -92,11 +91,7 @@ impl Registry {
         let task = Task::Connect { registry: host.name.clone() };
         let Ok(base) = Url::parse(base) else { return Err(RegistryError::NoAddress { task }) };
         let response = client.get(base.clone()).send().await;
-        let response = response.map_err(|source| RegistryError::Network {
-            task: task.clone(),
-            registry: host.name.clone(),
-            source: source.without_url(),
-        })?;
+        let response = response.map_err(|source| RegistryError::network(&task, &host.name, source))?;
         // Credentials are only for this host, so only its own challenge counts.
         let is_own = response.url().origin() == base.origin();
         let challenge = if is_own { Challenge::read(response.headers()) } else { None };
@@ -110,7 +105,7 @@ impl Registry {
     /// Returns whether a host may have no TLS, or a certificate that this machine does not trust. As in Docker, that
     /// is so for the addresses of this machine.
     pub(super) fn is_insecure(&self, name: &str) -> bool {
-        is_loopback(name) || self.settings.registries.insecure.iter().any(|insecure| insecure == name)
+        registries::is_loopback(name) || self.settings.registries.insecure.iter().any(|insecure| insecure == name)
     }
 
     /// Returns the client, which is created once, because that reads the system's certificates.
@@ -129,28 +124,9 @@ impl Registry {
     }
 }
 
-/// Whether `HOST[:PORT]` is an address of this machine.
-fn is_loopback(name: &str) -> bool {
-    let host = match name.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => name,
-    };
-    host == "localhost" || host == "[::1]" || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_addresses_of_this_machine_are_insecure_without_an_option() {
-        for name in ["localhost", "localhost:5000", "127.0.0.1", "127.9.9.9:80", "[::1]:5000"] {
-            assert!(is_loopback(name), "{name}");
-        }
-        for name in ["docker.io", "localhost.example", "127.0.0.1.example", "10.0.0.1:5000", "host:5000"] {
-            assert!(!is_loopback(name), "{name}");
-        }
-    }
 
     #[test]
     fn a_mirror_can_have_a_prefix() {

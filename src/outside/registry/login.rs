@@ -47,11 +47,7 @@ impl Registry {
         if let Some(header) = &grant.header {
             request = request.header(reqwest::header::AUTHORIZATION, header.clone());
         }
-        let response = request.send().await.map_err(|source| RegistryError::Network {
-            task: task.clone(),
-            registry: registry.to_owned(),
-            source: source.without_url(),
-        })?;
+        let response = request.send().await.map_err(|source| RegistryError::network(&task, registry, source))?;
         let status = response.status();
         if is_refused(status) {
             return Err(self.refused(&host, &task, response, Used { grant: &grant, scopes: &[] }).await);

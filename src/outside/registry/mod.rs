@@ -35,8 +35,6 @@ use crate::outside::credentials::registries::RegistryCredentials;
 use crate::outside::http::{Clients, with_retries};
 use crate::outside::registry::error::Task;
 use crate::outside::registry::hosts::Host;
-use crate::outside::registry::pull::pulling;
-use crate::outside::registry::push::Outgoing;
 use crate::outside::registry::tokens::Grants;
 
 pub(crate) use crate::outside::registry::error::RegistryError;
@@ -136,10 +134,10 @@ impl Registry {
         self.block_on(self.pull_blob(image, blob, to))
     }
 
-    /// Returns whether the repository of `image` has the blob.
+    /// Returns whether a repository to which the user pushes has the blob. The token of the push is used.
     pub(crate) fn has_blob(&self, image: &ImageReference, digest: &BlobDigest) -> Result<bool, RegistryError> {
-        let task = Task::FetchBlob { digest: digest.0.prefixed(), repository: image.name() };
-        let access = pulling(&self.host(image), image, task);
+        let task = Task::PushBlob { digest: digest.0.prefixed(), repository: image.name() };
+        let access = self.pushing(image, task);
         self.block_on(with_retries(&*self.listener, || self.find_blob(&access, digest)))
     }
 
@@ -153,9 +151,13 @@ impl Registry {
         open: &Open<'_>,
         mount_from: &[String],
     ) -> Result<Sent, RegistryError> {
-        let digest = blob.digest.0.prefixed();
-        let outgoing = Outgoing { title: &digest[..19], blob, open, mount_from };
-        self.block_on(self.send_blob(image, &outgoing))
+        let upload = Upload {
+            title: blob.digest.0.to_string(),
+            blob: *blob,
+            open: Box::new(open),
+            mount_from: mount_from.to_vec(),
+        };
+        self.block_on(self.send_blob(image, &upload))
     }
 
     /// Brings blobs into the repository of `image`, if they are not there. Each may be in other repositories of the same
@@ -165,14 +167,7 @@ impl Registry {
         image: &ImageReference,
         uploads: &[Upload<'_>],
     ) -> Result<Vec<Sent>, RegistryError> {
-        let outgoing = uploads.iter().map(|Upload { title, blob, open, mount_from }| Outgoing {
-            title,
-            blob,
-            open: open.as_ref(),
-            mount_from,
-        });
-        let outgoing: Vec<Outgoing<'_>> = outgoing.collect();
-        let each = outgoing.iter().map(|outgoing| self.send_blob(image, outgoing));
+        let each = uploads.iter().map(|upload| self.send_blob(image, upload));
         let work = futures::stream::iter(each).buffered(self.settings.jobs.max(1));
         self.block_on(work.try_collect())
     }

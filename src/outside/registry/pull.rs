@@ -19,13 +19,9 @@ use crate::outside::registry::hosts::Host;
 use crate::outside::registry::requests::{Access, Call};
 use crate::outside::registry::tokens::Scope;
 
-/// The limit for a manifest or an index. Registries accept 4 MiB (distribution-spec, "Pushing Manifests").
-const MAX_MANIFEST_BYTES: u64 = 8 << 20;
 /// An attempt that brought so many bytes does not count as a failure.
 const PROGRESS_BYTES: u64 = 64 << 10;
 
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// The beginning of the types of Docker's first format.
 const OLD_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v1+";
 const DIGEST_HEADER: &str = "docker-content-digest";
@@ -81,7 +77,7 @@ impl Registry {
         }
         let header = text_of(&response, CONTENT_TYPE.as_str());
         let named = digest_of(&response);
-        let bytes = self.read(task, response, MAX_MANIFEST_BYTES).await?;
+        let bytes = self.read(task, response, oci::MAX_MANIFEST_BYTES).await?;
         let document = Document::new(media_type(task, header.as_deref(), &bytes)?, bytes);
         let found = document.digest.0;
         match image.digest.or(named).map(|digest| digest.0).filter(|expected| *expected != found) {
@@ -98,7 +94,7 @@ impl Registry {
     ) -> Result<Response, RegistryError> {
         let url = self.url(access, &format!("manifests/{}", image.reference())).await?;
         let mut call = Call::new(method, url);
-        let types = [oci::INDEX, oci::MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST].join(", ");
+        let types = [oci::INDEX, oci::MANIFEST, oci::DOCKER_INDEX, oci::DOCKER_MANIFEST].join(", ");
         if let Ok(types) = HeaderValue::from_str(&types) {
             call.headers.insert(ACCEPT, types);
         }
@@ -275,7 +271,7 @@ pub(super) fn text_of(response: &Response, name: &str) -> Option<String> {
 /// Returns the digest of a manifest, according to the registry.
 pub(super) fn digest_of(response: &Response) -> Option<BlobDigest> {
     let text = text_of(response, DIGEST_HEADER)?;
-    text.strip_prefix("sha256:")?.parse::<Digest>().ok().map(BlobDigest)
+    Digest::of_prefixed(&text).map(BlobDigest)
 }
 
 /// Returns the media type of a manifest. The header and the document must agree (image-spec, manifest.md, `mediaType`),
@@ -302,6 +298,7 @@ fn media_type(task: &Task, header: Option<&str>, bytes: &[u8]) -> Result<String,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::oci::DOCKER_MANIFEST;
 
     #[test]
     fn the_type_of_a_manifest_is_certain_or_refused() {

@@ -9,7 +9,7 @@ use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 use crate::model::event::Event;
-use crate::model::image::{BlobDescriptor, Document};
+use crate::model::image::Document;
 use crate::model::image_reference::ImageReference;
 use crate::outside::http::{Patience, with_retries};
 use crate::outside::registry::error::{RegistryError, Task};
@@ -17,7 +17,7 @@ use crate::outside::registry::pull::{digest_of, text_of};
 use crate::outside::registry::requests::{Access, Call, next_address};
 use crate::outside::registry::tokens::Scope;
 use crate::outside::registry::upload_body::{self, Part, ReadFailure};
-use crate::outside::registry::{Open, Registry, Sent};
+use crate::outside::registry::{Registry, Sent, Upload};
 
 /// An upload is tried so often without progress. With the pauses, a registry has ten seconds to come back.
 const ATTEMPTS: u32 = 6;
@@ -32,16 +32,6 @@ const LEAST_CHUNK_BYTES: u64 = 512 << 10;
 /// The least size of the chunks of a registry (distribution-spec, "Pushing a blob in chunks").
 const MIN_CHUNK_HEADER: &str = "oci-chunk-min-length";
 
-/// A blob to push.
-pub(super) struct Outgoing<'a> {
-    /// For the listener.
-    pub(super) title: &'a str,
-    pub(super) blob: &'a BlobDescriptor,
-    pub(super) open: &'a Open<'a>,
-    /// Repositories of the same registry that may have the blob.
-    pub(super) mount_from: &'a [String],
-}
-
 /// A part of a blob.
 #[derive(Clone, Copy)]
 struct Span {
@@ -50,10 +40,9 @@ struct Span {
 }
 
 /// A blob while it is pushed.
-struct Upload<'a> {
+struct Sending<'a> {
     access: &'a Access,
-    blob: &'a BlobDescriptor,
-    outgoing: &'a Outgoing<'a>,
+    upload: &'a Upload<'a>,
     /// The number of the transfer, for the listener.
     id: u64,
     session: Option<Session>,
@@ -64,7 +53,7 @@ struct Upload<'a> {
     is_whole: bool,
 }
 
-impl Upload<'_> {
+impl Sending<'_> {
     /// Makes the chunks smaller, after a chunk failed. `rest` is the number of bytes that are not sent.
     fn shrink_chunks(&mut self, rest: u64) {
         let failed = self.chunk_bytes.map_or(rest, |chunk| chunk.min(rest));
@@ -91,50 +80,45 @@ impl Registry {
     }
 
     /// Brings a blob into the repository of `image`, if it is not there.
-    pub(super) async fn send_blob(
-        &self,
-        image: &ImageReference,
-        outgoing: &Outgoing<'_>,
-    ) -> Result<Sent, RegistryError> {
-        let blob = outgoing.blob;
+    pub(super) async fn send_blob(&self, image: &ImageReference, upload: &Upload<'_>) -> Result<Sent, RegistryError> {
+        let blob = &upload.blob;
         let task = Task::PushBlob { digest: blob.digest.0.prefixed(), repository: image.name() };
         let access = self.pushing(image, task);
         if with_retries(&*self.listener, || self.find_blob(&access, &blob.digest)).await? {
             return Ok(Sent::Present);
         }
-        let id = self.started(outgoing.title, blob.size_bytes, true);
-        let mut upload = Upload {
+        let id = self.started(&upload.title, blob.size_bytes, true);
+        let mut sending = Sending {
             access: &access,
-            blob,
-            outgoing,
+            upload,
             id,
             session: None,
             beginnings: 0,
             chunk_bytes: None,
             is_whole: blob.size_bytes <= SMALL_BYTES,
         };
-        let outcome = self.upload(&mut upload).await;
+        let outcome = self.upload(&mut sending).await;
         self.listener.hear(Event::DownloadFinished { id });
         outcome
     }
 
-    async fn upload(&self, upload: &mut Upload<'_>) -> Result<Sent, RegistryError> {
+    async fn upload(&self, sending: &mut Sending<'_>) -> Result<Sent, RegistryError> {
         let mut patience = Patience::new(ATTEMPTS);
         let mut most_bytes = 0;
         loop {
-            let error = match self.upload_once(upload).await {
+            let error = match self.upload_once(sending).await {
                 Ok(sent) => return Ok(sent),
                 Err(error) => error,
             };
             if matches!(error, RegistryError::Lost { .. }) {
-                upload.session = None;
+                sending.session = None;
                 // If the registry loses an upload whose connection broke, it keeps more of one that has chunks.
-                upload.chunk_bytes.get_or_insert(CHUNK_BYTES);
-                if upload.beginnings >= BEGINNINGS {
+                sending.chunk_bytes.get_or_insert(CHUNK_BYTES);
+                if sending.beginnings >= BEGINNINGS {
                     return Err(error);
                 }
             }
-            if let Some(session) = &mut upload.session {
+            if let Some(session) = &mut sending.session {
                 session.is_uncertain = true;
                 if session.bytes > most_bytes {
                     most_bytes = session.bytes;
@@ -146,40 +130,40 @@ impl Registry {
     }
 
     /// Brings a blob into the repository, or continues to do so.
-    async fn upload_once(&self, upload: &mut Upload<'_>) -> Result<Sent, RegistryError> {
-        let size = upload.blob.size_bytes;
-        if upload.session.is_none() {
+    async fn upload_once(&self, sending: &mut Sending<'_>) -> Result<Sent, RegistryError> {
+        let size = sending.upload.blob.size_bytes;
+        if sending.session.is_none() {
             // After a failure, the registry may have the whole blob, and has only lost the answer.
-            if upload.beginnings > 0 && self.find_blob(upload.access, &upload.blob.digest).await? {
+            if sending.beginnings > 0 && self.find_blob(sending.access, &sending.upload.blob.digest).await? {
                 return Ok(Sent::Bytes(size));
             }
-            upload.beginnings += 1;
-            match self.begin(upload).await? {
+            sending.beginnings += 1;
+            match self.begin(sending).await? {
                 None => return Ok(Sent::Mounted),
-                Some(session) => upload.session = Some(session),
+                Some(session) => sending.session = Some(session),
             }
         }
-        if let Some(session) = upload.session.as_mut().filter(|session| session.is_uncertain) {
+        if let Some(session) = sending.session.as_mut().filter(|session| session.is_uncertain) {
             let before = session.bytes;
-            self.ask_status(upload.access, session, size).await?;
+            self.ask_status(sending.access, session, size).await?;
             // The registry did not keep a part of the last request, so smaller ones are better.
-            if session.bytes == before && !upload.is_whole {
-                upload.shrink_chunks(size - before);
+            if session.bytes == before && !sending.is_whole {
+                sending.shrink_chunks(size - before);
             }
         }
-        let bytes = |upload: &Upload<'_>| upload.session.as_ref().map_or(0, |session| session.bytes);
-        while bytes(upload) < size && !upload.is_whole {
-            self.send_chunk(upload).await?;
+        let bytes = |sending: &Sending<'_>| sending.session.as_ref().map_or(0, |session| session.bytes);
+        while bytes(sending) < size && !sending.is_whole {
+            self.send_chunk(sending).await?;
         }
-        self.finish(upload, size - bytes(upload)).await
+        self.finish(sending, size - bytes(sending)).await
     }
 
     /// Begins an upload. Returns `None` if the registry mounted the blob from another repository.
-    async fn begin(&self, upload: &Upload<'_>) -> Result<Option<Session>, RegistryError> {
-        for from in upload.outgoing.mount_from {
-            let mut access = upload.access.clone();
+    async fn begin(&self, sending: &Sending<'_>) -> Result<Option<Session>, RegistryError> {
+        for from in &sending.upload.mount_from {
+            let mut access = sending.access.clone();
             access.scope.mounted_from = Some(from.clone());
-            let digest = upload.blob.digest.0.prefixed();
+            let digest = sending.upload.blob.digest.0.prefixed();
             let mounting = async || {
                 let mut url = self.url(&access, "blobs/uploads/").await?;
                 url.query_pairs_mut().append_pair("mount", &digest).append_pair("from", from);
@@ -191,19 +175,19 @@ impl Registry {
                 Ok(response) if response.status() == StatusCode::ACCEPTED => {
                     let session = session(&access.task, &response)?;
                     // The upload is used only if no other repository can have the blob.
-                    if upload.outgoing.mount_from.last() == Some(from) {
+                    if sending.upload.mount_from.last() == Some(from) {
                         return Ok(Some(session));
                     }
-                    let _ = self.send(upload.access, &Call::new(Method::DELETE, session.address)).await;
+                    let _ = self.send(sending.access, &Call::new(Method::DELETE, session.address)).await;
                 }
                 Ok(_) | Err(_) => {}
             }
         }
-        let url = self.url(upload.access, "blobs/uploads/").await?;
-        let response = self.send(upload.access, &empty(Method::POST, url)).await?;
+        let url = self.url(sending.access, "blobs/uploads/").await?;
+        let response = self.send(sending.access, &empty(Method::POST, url)).await?;
         match response.status().is_success() {
-            true => session(&upload.access.task, &response).map(Some),
-            false => Err(self.unexpected(upload.access, response).await),
+            true => session(&sending.access.task, &response).map(Some),
+            false => Err(self.unexpected(sending.access, response).await),
         }
     }
 
@@ -227,14 +211,14 @@ impl Registry {
     }
 
     /// Sends the next chunk.
-    async fn send_chunk(&self, upload: &mut Upload<'_>) -> Result<(), RegistryError> {
-        let task = &upload.access.task;
-        let Some(session) = &upload.session else { return Err(RegistryError::Lost { task: task.clone() }) };
-        let (first, rest) = (session.bytes, upload.blob.size_bytes - session.bytes);
-        let length = upload.chunk_bytes.map_or(rest, |chunk| rest.min(chunk.max(session.min_chunk_bytes)));
+    async fn send_chunk(&self, sending: &mut Sending<'_>) -> Result<(), RegistryError> {
+        let task = &sending.access.task;
+        let Some(session) = &sending.session else { return Err(RegistryError::Lost { task: task.clone() }) };
+        let (first, rest) = (session.bytes, sending.upload.blob.size_bytes - session.bytes);
+        let length = sending.chunk_bytes.map_or(rest, |chunk| rest.min(chunk.max(session.min_chunk_bytes)));
         let mut call = Call::new(Method::PATCH, session.address.clone());
         call.headers.insert(CONTENT_RANGE, value(&format!("{first}-{}", first + length - 1)));
-        let response = self.send_part(upload, call, Span { first, length }).await?;
+        let response = self.send_part(sending, call, Span { first, length }).await?;
         match response.status() {
             status if status.is_success() => {
                 let bytes = text_of(&response, RANGE.as_str()).map_or(first + length, |_| received(&response));
@@ -242,7 +226,7 @@ impl Registry {
                 if bytes <= first || bytes > first + length {
                     return Err(RegistryError::OutOfStep { task: task.clone() });
                 }
-                if let Some(session) = &mut upload.session {
+                if let Some(session) = &mut sending.session {
                     (session.bytes, session.address) = (bytes, address);
                 }
                 Ok(())
@@ -250,7 +234,7 @@ impl Registry {
             StatusCode::RANGE_NOT_SATISFIABLE => Err(RegistryError::OutOfStep { task: task.clone() }),
             StatusCode::NOT_FOUND => Err(RegistryError::Lost { task: task.clone() }),
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED if first == 0 => {
-                upload.is_whole = true;
+                sending.is_whole = true;
                 Err(RegistryError::OutOfStep { task: task.clone() })
             }
             // A proxy may have a lower limit than the registry.
@@ -258,51 +242,56 @@ impl Registry {
                 // The next attempt makes the chunks smaller.
                 Err(RegistryError::OutOfStep { task: task.clone() })
             }
-            _ => Err(self.unexpected(upload.access, response).await),
+            _ => Err(self.unexpected(sending.access, response).await),
         }
     }
 
     /// Ends an upload, with the last `length` bytes.
-    async fn finish(&self, upload: &Upload<'_>, length: u64) -> Result<Sent, RegistryError> {
-        let task = &upload.access.task;
-        let Some(session) = &upload.session else { return Err(RegistryError::Lost { task: task.clone() }) };
+    async fn finish(&self, sending: &Sending<'_>, length: u64) -> Result<Sent, RegistryError> {
+        let task = &sending.access.task;
+        let Some(session) = &sending.session else { return Err(RegistryError::Lost { task: task.clone() }) };
         let mut address = session.address.clone();
-        address.query_pairs_mut().append_pair("digest", &upload.blob.digest.0.prefixed());
+        address.query_pairs_mut().append_pair("digest", &sending.upload.blob.digest.0.prefixed());
         let mut call = Call::new(Method::PUT, address);
         if session.bytes > 0 && length > 0 {
             let last = session.bytes + length - 1;
             call.headers.insert(CONTENT_RANGE, value(&format!("{}-{last}", session.bytes)));
         }
         let response = match length {
-            0 => self.send(upload.access, &empty(Method::PUT, call.url)).await?,
-            _ => self.send_part(upload, call, Span { first: session.bytes, length }).await?,
+            0 => self.send(sending.access, &empty(Method::PUT, call.url)).await?,
+            _ => self.send_part(sending, call, Span { first: session.bytes, length }).await?,
         };
         match response.status() {
-            status if status.is_success() => Ok(Sent::Bytes(upload.blob.size_bytes)),
+            status if status.is_success() => Ok(Sent::Bytes(sending.upload.blob.size_bytes)),
             // The bytes may have been mixed up when the upload was continued, so it begins once more.
-            StatusCode::BAD_REQUEST if upload.beginnings < 2 => Err(RegistryError::Lost { task: task.clone() }),
+            StatusCode::BAD_REQUEST if sending.beginnings < 2 => Err(RegistryError::Lost { task: task.clone() }),
             StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE => {
                 Err(RegistryError::Lost { task: task.clone() })
             }
-            _ => Err(self.unexpected(upload.access, response).await),
+            _ => Err(self.unexpected(sending.access, response).await),
         }
     }
 
     /// Sends a request with a part of the blob.
-    async fn send_part(&self, upload: &Upload<'_>, mut call: Call<'_>, span: Span) -> Result<Response, RegistryError> {
+    async fn send_part(
+        &self,
+        sending: &Sending<'_>,
+        mut call: Call<'_>,
+        span: Span,
+    ) -> Result<Response, RegistryError> {
         let Span { first, length } = span;
-        let task = &upload.access.task;
+        let task = &sending.access.task;
         let failure = ReadFailure::default();
         let read = |source: io::Error| RegistryError::Read { task: task.clone(), source };
         let make = || {
-            let reader = (upload.outgoing.open)().map_err(read)?;
-            let part = Part { reader, first, length, id: upload.id };
+            let reader = (sending.upload.open)().map_err(read)?;
+            let part = Part { reader, first, length, id: sending.id };
             Ok(upload_body::body(part, Arc::clone(&self.listener), failure.clone()))
         };
         call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         call.headers.insert(CONTENT_LENGTH, value(&length.to_string()));
         let call = Call { body: Some(&make), ..call };
-        let outcome = self.send(upload.access, &call).await;
+        let outcome = self.send(sending.access, &call).await;
         match failure.take() {
             Some(source) => Err(read(source)),
             None => outcome,

@@ -32,6 +32,15 @@ pub(super) struct Access {
 /// Creates the body of a request, once for each time that it is sent.
 pub(super) type MakeBody<'a> = dyn Fn() -> Result<Body, RegistryError> + Send + Sync + 'a;
 
+/// Who may use a renewed token.
+#[derive(Clone, Copy)]
+enum Renewal {
+    /// All requests with the same access.
+    Shared,
+    /// One request.
+    Own,
+}
+
 /// A request.
 pub(super) struct Call<'a> {
     pub(super) method: Method,
@@ -74,19 +83,28 @@ impl Registry {
         base.join(&format!("{}/{path}", access.scope.repository)).map_err(no_address)
     }
 
-    /// Sends a request once. If the host does not accept the token any more, it is renewed. Returns the response,
-    /// whatever its status is, except for a refusal.
+    /// Sends a request. If the host does not accept the token any more, the request is sent once more with a renewed one,
+    /// which requests at the same time may use up, and then with one of its own. Returns the response, whatever its status
+    /// is, except for a refusal.
     pub(super) async fn send(&self, access: &Access, call: &Call<'_>) -> Result<Response, RegistryError> {
+        let base = &self.reach(&access.host).await?.base;
         let mut grant = self.grant(&access.host, &access.scope, None).await?;
         let mut response = self.send_with(access, call, &grant).await?;
-        let base = &self.reach(&access.host).await?.base;
-        if response.status() == StatusCode::UNAUTHORIZED && response.url().origin() == base.origin() {
-            let challenge = Challenge::read(response.headers());
-            let renewed = self.grant(&access.host, &access.scope, Some(Refused { grant: &grant, challenge })).await?;
-            if renewed.header.is_some() && renewed.header != grant.header {
-                response = self.send_with(access, call, &renewed).await?;
+        for renewal in [Renewal::Shared, Renewal::Own] {
+            if response.status() != StatusCode::UNAUTHORIZED || response.url().origin() != base.origin() {
+                break;
             }
+            let refused = Refused { grant: &grant, challenge: Challenge::read(response.headers()) };
+            let renewed = match renewal {
+                Renewal::Shared => self.grant(&access.host, &access.scope, Some(refused)).await?,
+                Renewal::Own => self.own_grant(&access.host, &access.scope, refused).await?,
+            };
+            let is_new = renewed.header.is_some() && renewed.header != grant.header;
             grant = renewed;
+            if !is_new {
+                break;
+            }
+            response = self.send_with(access, call, &grant).await?;
         }
         if is_refused(response.status()) {
             let scopes = access.scope.texts();
@@ -109,7 +127,9 @@ impl Registry {
             if let Some(make) = call.body {
                 request = request.body(make()?);
             }
-            let response = request.send().await.map_err(|source| self.network(access, source))?;
+            let response = request.send().await;
+            let response =
+                response.map_err(|source| RegistryError::network(&access.task, &access.host.name, source))?;
             // The library has followed all redirects of requests without a body. It sends no credentials if one leads
             // to another origin.
             let is_redirect =
@@ -122,21 +142,11 @@ impl Registry {
         Err(RegistryError::NoAddress { task: access.task.clone() })
     }
 
-    fn network(&self, access: &Access, source: reqwest::Error) -> RegistryError {
-        RegistryError::Network {
-            task: access.task.clone(),
-            registry: access.host.name.clone(),
-            source: source.without_url(),
-        }
-    }
-
     /// Returns the failure for a body that could not be read.
     pub(super) fn unread(&self, task: &Task, max_bytes: u64, error: BodyError) -> RegistryError {
         let task = task.clone();
         match error {
-            BodyError::Network(source) => {
-                RegistryError::Network { task, registry: String::new(), source: source.without_url() }
-            }
+            BodyError::Network(source) => RegistryError::network(&task, "", source),
             BodyError::TooSlow { source, .. } => RegistryError::TooSlow { task, source },
             _ => RegistryError::TooLarge { task, max_bytes },
         }

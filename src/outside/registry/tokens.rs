@@ -136,6 +136,19 @@ impl Registry {
         Ok(grant)
     }
 
+    /// Returns a new grant that no other request gets. A token may be valid for few requests, so that others have used it
+    /// up before this one.
+    pub(super) async fn own_grant(
+        &self,
+        host: &Host,
+        scope: &Scope,
+        refused: Refused<'_>,
+    ) -> Result<Grant, RegistryError> {
+        let challenge = refused.challenge.or(self.reach(host).await?.challenge.clone());
+        let found = self.login(host, &scope.repository).await?;
+        self.obtain(host, challenge, found, scope.texts()).await
+    }
+
     /// Finds the credentials for a repository of a host.
     async fn login(&self, host: &Host, repository: &str) -> Result<Found, RegistryError> {
         let (name, repository) = (host.name.clone(), repository.to_owned());
@@ -188,11 +201,7 @@ impl Registry {
             return Err(RegistryError::PlainRealm { task, realm });
         }
         let request = errand.request(found);
-        let response = request.send().await.map_err(|source| RegistryError::Network {
-            task: task.clone(),
-            registry: host.name.clone(),
-            source: source.without_url(),
-        })?;
+        let response = request.send().await.map_err(|source| RegistryError::network(&task, &host.name, source))?;
         let grant = Grant { found: found.clone(), ..Grant::default() };
         if is_refused(response.status()) {
             return Err(self.refused(host, &task, response, Used { grant: &grant, scopes: errand.scopes }).await);

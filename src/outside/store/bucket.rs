@@ -91,7 +91,7 @@ impl Bucket {
             Self::PythonFiles => "python-files-5",
             Self::CopiedFacts => "copied-facts-1",
             Self::BaseLayers => "base-layers-1",
-            Self::BaseImages => "base-images-1",
+            Self::BaseImages => "base-images-2",
             Self::Stripped => "stripped-2",
             Self::Bytecode => "bytecode-9",
             Self::LastBytecode => "bytecode-last-5",

@@ -20,6 +20,7 @@ use crate::model::request::ReleaseRequest;
 use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::archive::ArchiveError;
 use crate::outside::world::World;
+use crate::rivals::content::content;
 use crate::rivals::model::comparison::{AptHabits, ComparedImage, Content, Way};
 
 #[derive(Debug, Error)]
@@ -87,8 +88,19 @@ pub(crate) fn compare(
         image(Way::Fat, with_leftovers(&scales, &system, &fat, own), own),
         image(Way::Recipe, with_leftovers(&scales, &system, &recipe, own), own),
         image(Way::Lean, careful(&scales, &system, &lean, own), own),
-        ours(&scales, own),
+        ours(own, |name, version| scales.content(name, version)),
     ])
+}
+
+/// Returns only lath's own image. It needs no archive, so the image may be built on any base.
+pub(crate) fn only_own(
+    own: Own<'_>,
+    _: &ReleaseRequest,
+    _: AptHabits,
+    _: &World,
+) -> Result<Vec<ComparedImage>, CompareError> {
+    // Without the archive, the section of a package is not known.
+    Ok(vec![ours(own, |name, _| content(name, ""))])
 }
 
 /// Returns the Debian packages of the lock whose reason satisfies `is_wanted`.
@@ -174,11 +186,11 @@ fn image(way: Way, load: Load, own: Own<'_>) -> ComparedImage {
 }
 
 /// Returns the values of lath's own image. They are exact because the image exists.
-fn ours(scales: &Scales<'_>, own: Own<'_>) -> ComparedImage {
+fn ours(own: Own<'_>, of_package: impl Fn(&str, &str) -> Content) -> ComparedImage {
     let mut contents = BTreeMap::new();
     let mut files = 0;
     for (path, node) in &own.tree.nodes {
-        let content = Content::of_path(path.relative()).unwrap_or_else(|| of_origin(scales, node));
+        let content = Content::of_path(path.relative()).unwrap_or_else(|| of_origin(node, &of_package));
         *contents.entry(content).or_default() += node.size_bytes();
         files += u64::from(node.digest().is_some());
     }
@@ -196,9 +208,9 @@ fn ours(scales: &Scales<'_>, own: Own<'_>) -> ComparedImage {
     }
 }
 
-fn of_origin(scales: &Scales<'_>, node: &Node) -> Content {
+fn of_origin(node: &Node, of_package: impl Fn(&str, &str) -> Content) -> Content {
     match &node.origin {
-        Origin::Deb { name, version } => scales.content(name, version),
+        Origin::Deb { name, version } => of_package(name, version),
         Origin::Wheel { .. } | Origin::User | Origin::Application => Content::Program,
         Origin::Base | Origin::Lath => Content::System,
     }

@@ -13,6 +13,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     let is_copied = page.wanted.has_certificates && !page.has_mounts();
     text.why("One stage: the tools that install are in the image as well.");
     text.line(format!("FROM {from}{}", if is_copied { " AS build" } else { "" }));
+    page.become_root(text);
     text.line(format!("ENV PYTHONUSERBASE={}", page.wanted.user_base));
     page.copy_certificates(text);
     install(page, text);

@@ -3,7 +3,7 @@
 use super::contents::{lean_packages, modules};
 use super::pins::{installed, write_pins};
 use super::text::{Text, exec_form, folded, pair, shell_word};
-use super::{DockerfileError, PYTHON, Page, uv};
+use super::{DockerfileError, Page, uv};
 use crate::catalog::packages;
 use crate::model::request::Bytecode;
 use crate::rivals::model::dockerfile::Style;
@@ -21,6 +21,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     let from = &page.wanted.from;
     text.why("Stage one installs. Only the user base is copied from it.");
     text.line(format!("FROM {from} AS build"));
+    page.become_root(text);
     text.line(format!("ENV PYTHONUSERBASE={}", page.wanted.user_base));
     page.copy_certificates(text);
     let mut packages = vec!["python3-pip".to_owned()];
@@ -38,6 +39,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     text.gap();
     text.why("Stage two starts from a clean base.");
     text.line(format!("FROM {from}"));
+    page.become_root(text);
     if !from.contains('@') {
         text.why("The base is named by a tag. To pin it, use `--from NAME@sha256:...`.");
     }
@@ -49,13 +51,17 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
 }
 
 /// Installs the distributions with pip into the user base.
-fn install(page: &Page<'_>, text: &mut Text) {
-    let mut options = vec!["--user", "--ignore-installed"];
+pub(super) fn install(page: &Page<'_>, text: &mut Text) {
+    let mut options = [&page.target()[..], &["--ignore-installed"]].concat();
     if !page.is_unpinned() {
         write_pins(page, text);
         options.extend(["--no-deps", "--require-hashes", "--only-binary :all:"]);
     }
-    text.why("Install into the user base, and ignore versions that Debian packages already installed.");
+    text.why(if page.base().is_some() {
+        "Install into the user base."
+    } else {
+        "Install into the user base, and ignore versions that Debian packages already installed."
+    });
     if page.is_externally_managed() {
         text.why(
             "The distribution marks its Python as externally managed (PEP 668). Overriding that is safe in a build stage.",
@@ -77,13 +83,18 @@ fn install(page: &Page<'_>, text: &mut Text) {
 fn system(page: &Page<'_>, text: &mut Text) {
     let packages = [vec!["python3-minimal".to_owned()], lean_packages(page.ingredients)].concat();
     text.why("The interpreter with its standard library, certificates, time zones, and packages that wheels need.");
+    install_packages(page, &packages, text);
+}
+
+/// Installs packages in the stage that ships.
+pub(super) fn install_packages(page: &Page<'_>, packages: &[String], text: &mut Text) {
     if page.wanted.has_certificates && !page.has_mounts() {
         text.why(
             "This stage has no certificates of its own for apt: its sources must use http or a well-known authority.",
         );
     }
     let certificates = page.certificates().filter(|_| page.has_mounts());
-    let mut commands = page.apt(" --no-install-recommends", &packages, certificates);
+    let mut commands = page.apt(" --no-install-recommends", packages, certificates);
     let mut left_over: Vec<String> = LEFT_OVER.iter().map(|path| (*path).to_owned()).collect();
     if !page.has_mounts() {
         commands.push("apt-get clean".to_owned());
@@ -110,7 +121,8 @@ fn apt_mounts(page: &Page<'_>, stage: &str) -> Vec<String> {
 /// Adds a user for the program, unless it runs as root.
 fn account(page: &Page<'_>, text: &mut Text) {
     let (user, group) = ids(page);
-    if user == "0" {
+    let is_of_base = page.base().is_some_and(|base| base.keeps_user());
+    if user == "0" || is_of_base {
         return;
     }
     text.why("The program does not run as root. Its user has a name and a home directory.");
@@ -135,11 +147,17 @@ fn run_time(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     match page.request.bytecode {
         Bytecode::All => {
             text.why("Compile the whole standard library. Files that are not Python 3 are skipped.");
-            text.run(&[], &[format!("{PYTHON} -m compileall -q /usr/lib/python{} || true", page.python())]);
+            text.run(
+                &[],
+                &[format!("{} -m compileall -q {} || true", page.program(), page.request.python.python().stdlib())],
+            );
         }
         Bytecode::Start if !modules.is_empty() => {
             text.why("Compile the modules that start-up imports, because the program itself cannot write there.");
-            text.run(&[], &[format!("{PYTHON} -c {}", shell_word(&format!("import {}", modules.join(", "))))]);
+            text.run(
+                &[],
+                &[format!("{} -c {}", page.program(), shell_word(&format!("import {}", modules.join(", "))))],
+            );
         }
         Bytecode::Start | Bytecode::None => {}
     }
@@ -162,7 +180,7 @@ fn run_time(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
 }
 
 /// Writes the pre-defined keys (image-spec, annotations.md) whose values the lock contains.
-fn labels(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
+pub(super) fn labels(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let (name, digest) = page.wanted.from.split_once('@').unwrap_or((&page.wanted.from, ""));
     let mut known = vec![("base.name", name.to_owned())];
     if !digest.is_empty() {

@@ -7,30 +7,31 @@ mod contents;
 mod fat;
 mod indexes;
 mod lean;
+mod on_base;
 mod pins;
 mod recipe;
+mod requests;
 mod text;
 mod uv;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
 pub(crate) use self::contents::{scripts, user_base_names};
+use self::on_base::OwnPython;
+pub(crate) use self::on_base::{on_its_base, refuse_base};
+pub(crate) use self::requests::{from_source, request_for_uv, request_without_wheels};
 use self::text::{Text, exec_form, folded, listed, pair, shell_word};
-use crate::model::all_indexes::AllIndexes;
-use crate::model::hint::Hints;
-use crate::model::indexes::IndexEntry;
+use crate::model::hint::{BaseHint, Hint, Hints};
 use crate::model::lock::WheelSource;
 use crate::model::platform::PythonVersion;
-use crate::model::request::{Bytecode, Copied, Distribution, Entrypoint, Healthcheck, Owner, Request};
+use crate::model::python_home::{Python, PythonHome};
+use crate::model::request::{Bytecode, Copied, Distribution, Entrypoint, Healthcheck, OnBase, Owner, Request};
 use crate::model::secret_text::SecretText;
 use crate::model::source::BuiltPlace;
-use crate::rivals::model::dockerfile::{
-    ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Lock, Mounts, Style,
-};
+use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
 
 /// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
 const FIRST_EXTERNALLY_MANAGED: PythonVersion = PythonVersion { major: 3, minor: 11 };
@@ -74,11 +75,24 @@ pub(crate) enum DockerfileError {
         "cannot write `{name}` of the lock into a Dockerfile: lath builds it from a folder, a repository or a file of this machine, or with compilers"
     )]
     Built { name: String },
+    #[error(
+        "cannot write a Dockerfile on `{base}`: it has no `/bin/sh`, so that no instruction of a Dockerfile can run in it"
+    )]
+    NoShell { base: String },
+    #[error("cannot write a Dockerfile on `{base}`: it has neither pip nor `ensurepip`, so nothing in it can install")]
+    NoPip { base: String },
     #[error("cannot write the index `{index}` into a Dockerfile: it is only on this machine; name one by a URL")]
     LocalIndex { index: SecretText },
 }
 
-impl Hints for DockerfileError {}
+impl Hints for DockerfileError {
+    fn own_hints(&self) -> Vec<Hint> {
+        match self {
+            Self::NoShell { .. } | Self::NoPip { .. } => vec![Hint::Base(BaseHint::BuildInstead)],
+            _ => Vec::new(),
+        }
+    }
+}
 
 /// Refuses a request that no Dockerfile can meet, before anything is resolved.
 pub(crate) fn refuse_hopeless(request: &Request) -> Result<(), DockerfileError> {
@@ -120,63 +134,16 @@ pub(crate) fn dockerfile(
     }
     let mut text = Text::default();
     page.head(&mut text);
+    if let Some(own) = OwnPython::of(&page) {
+        on_base::write(&page, own, &mut text)?;
+        return Ok(Dockerfile { text: text.finish(), checks: page.checks() });
+    }
     match wanted.style {
         Style::Recipe => recipe::write(&page, &mut text)?,
         Style::Lean | Style::Uv => lean::write(&page, &mut text)?,
         Style::Fat => fat::write(&page, &mut text)?,
     }
     Ok(Dockerfile { text: text.finish(), checks: page.checks() })
-}
-
-/// Returns the request for uv itself, for the same platforms and from the same indexes.
-pub(crate) fn request_for_uv(request: &Request, indexes: &AllIndexes) -> Request {
-    let mut tool = request.clone();
-    let entry = |url: &SecretText| IndexEntry { url: url.clone(), ..IndexEntry::default() };
-    tool.python.indexes.default_index = indexes.default_index.as_ref().map(entry);
-    tool.python.indexes.extra = indexes.extra.iter().map(entry).collect();
-    tool.python.indexes.torch_backend = None;
-    tool.python.requirements = vec!["uv".into()];
-    tool.python.requirement_files = Vec::new();
-    tool.python.constraint_files = Vec::new();
-    tool.python.project = None;
-    tool.python.script = None;
-    tool.python.lock = None;
-    tool.lock = None;
-    tool.release.packages = Vec::new();
-    tool
-}
-
-/// Returns the request for the Debian half only.
-pub(crate) fn request_without_wheels(request: &Request) -> Request {
-    let mut debian = request.clone();
-    debian.python.requirements = Vec::new();
-    debian.python.project = None;
-    debian.python.script = None;
-    debian
-}
-
-/// Returns the ingredients if no wheel of `names` fits: the Debian half, and the program that the user named.
-pub(crate) fn from_source(
-    lock: Lock,
-    names: Vec<String>,
-    request: &Request,
-    wanted: &DockerfileRequest,
-) -> Ingredients {
-    let programs: Vec<String> = request.runtime.scripts.iter().map(|name| wanted.user_base.program(name)).collect();
-    let (entrypoint, cmd) = match programs.as_slice() {
-        [_] => (programs, request.runtime.cmd.clone()),
-        _ => (Vec::new(), request.runtime.cmd.clone()),
-    };
-    Ingredients {
-        lock,
-        without_wheels: names,
-        uv: Vec::new(),
-        indexes: AllIndexes::default(),
-        user_base_names: BTreeSet::new(),
-        scripts: Vec::new(),
-        entrypoint,
-        cmd,
-    }
 }
 
 /// The values that every style uses.
@@ -186,7 +153,38 @@ struct Page<'a> {
     wanted: &'a DockerfileRequest,
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    /// Returns the base image, if it was opened. All platforms have the same Python in it.
+    fn base(&self) -> Option<OnBase<'a>> {
+        self.request.base_of(*self.request.platforms.first())
+    }
+
+    /// Returns the Python that installs and that runs the program.
+    fn program(&self) -> String {
+        match &self.request.python.home {
+            // Without its version, because people read it.
+            PythonHome::Release => PYTHON.to_owned(),
+            PythonHome::Image { program, .. } => program.clone(),
+        }
+    }
+
+    /// Returns the options with which pip installs into the user base. A virtual environment has no user base of its own.
+    fn target(&self) -> Vec<&'a str> {
+        let is_environment = OwnPython::of(self).is_some_and(|own| own.interpreter.environment.is_some());
+        match is_environment {
+            true => vec!["--prefix", self.wanted.user_base.path().as_str()],
+            false => vec!["--user"],
+        }
+    }
+
+    /// Instructions run as the user of the base, who may not write to its folders.
+    fn become_root(&self, text: &mut Text) {
+        if self.base().is_some_and(|base| base.image.found.user.uid != Some(0)) {
+            text.why("The base runs as another user, who may not install.");
+            text.line("USER 0:0");
+        }
+    }
+
     fn python(&self) -> PythonVersion {
         self.ingredients.lock.python
     }
@@ -287,6 +285,9 @@ impl Page<'_> {
     }
 
     fn is_externally_managed(&self) -> bool {
+        if let Some(own) = OwnPython::of(self) {
+            return own.interpreter.externally_managed.is_some();
+        }
         self.python() >= FIRST_EXTERNALLY_MANAGED
     }
 
@@ -297,7 +298,7 @@ impl Page<'_> {
         if self.is_externally_managed() {
             words.push("--break-system-packages".to_owned());
         }
-        let install = folded(&format!("{trusted}{PYTHON} -m pip install"), &words);
+        let install = folded(&format!("{trusted}{} -m pip install", self.program()), &words);
         listed(&install, &indexes::for_pip(&self.ingredients.indexes))
     }
 
@@ -336,7 +337,7 @@ impl Page<'_> {
         if let Some(signal) = &runtime.stop_signal {
             text.line(format!("STOPSIGNAL {signal}"));
         }
-        text.lines(runtime.healthcheck.as_ref().map(|check| healthcheck(check, self.python())));
+        text.lines(runtime.healthcheck.as_ref().map(|check| healthcheck(check, self.request.python.python())));
         Ok(())
     }
 
@@ -367,7 +368,8 @@ impl Page<'_> {
             );
         }
         text.line(format!("COPY {}", exec_form(&[in_context(&source)?, target])));
-        if !self.request.runtime.env.contains_key("PYTHONPATH") {
+        // On a base with its own Python, all variables are written at once.
+        if !self.request.runtime.env.contains_key("PYTHONPATH") && self.request.python.home.is_of_release() {
             text.line(format!("ENV {}", pair("PYTHONPATH", app.target.as_str())?));
         }
         Ok(())
@@ -427,9 +429,9 @@ impl Page<'_> {
 }
 
 /// Replaces the program `python` of a command. lath's images have it, but the release does not.
-pub(crate) fn with_interpreter(mut command: Vec<String>, python: PythonVersion) -> Vec<String> {
+pub(crate) fn with_interpreter(mut command: Vec<String>, python: Python<'_>) -> Vec<String> {
     if let Some(program) = command.first_mut().filter(|program| *program == "python") {
-        *program = python.interpreter();
+        *program = python.program();
     }
     command
 }
@@ -445,7 +447,7 @@ fn in_context(path: &Path) -> Result<String, DockerfileError> {
     Ok(source.into_owned())
 }
 
-fn healthcheck(check: &Healthcheck, python: PythonVersion) -> String {
+fn healthcheck(check: &Healthcheck, python: Python<'_>) -> String {
     let times =
         [("interval", check.interval_secs), ("timeout", check.timeout_secs), ("start-period", check.start_period_secs)];
     let mut words = vec!["HEALTHCHECK".to_owned()];
@@ -462,6 +464,7 @@ mod tests {
     use crate::model::lock::{LockedWheel, PlatformLock};
     use crate::model::non_empty::NonEmpty;
     use crate::model::platform::{Architecture, Platform};
+    use crate::rivals::model::dockerfile::Lock;
 
     #[test]
     fn a_wheel_from_an_index_on_this_machine_is_refused_by_name() {

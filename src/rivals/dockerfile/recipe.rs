@@ -10,6 +10,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     let user_base = &page.wanted.user_base;
     text.why("Stage one installs. Only the folders that stage two copies are in the final image.");
     text.line(format!("FROM {from} AS build"));
+    page.become_root(text);
     text.why("The folder in which `pip install --user` puts executables (bin) and libraries (lib).");
     text.line(format!("ENV PYTHONUSERBASE={user_base}"));
     page.copy_certificates(text);
@@ -17,6 +18,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     text.gap();
     text.why("Stage two starts from a clean base, without pip and compilers.");
     text.line(format!("FROM {from}"));
+    page.become_root(text);
     text.line(format!("ENV PYTHONUSERBASE={user_base}"));
     text.why("The program and its dependencies from stage one.");
     for folder in copied_folders(page) {

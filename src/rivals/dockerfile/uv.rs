@@ -3,7 +3,7 @@
 use super::contents::uv_pins;
 use super::pins::{installed, write_pins};
 use super::text::{Text, folded, listed};
-use super::{PYTHON, Page, indexes};
+use super::{Page, indexes};
 
 /// Installs uv with pip, then everything else with uv.
 pub(super) fn install(page: &Page<'_>, text: &mut Text) {
@@ -11,7 +11,7 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     let write_uv = listed("printf '%s\\n'", &uv_pins(page.ingredients));
     let pip = page.pip_install(&["--no-cache-dir", "--require-hashes", "--only-binary :all:"]);
     text.run(&page.secret_mounts(), &[format!("{write_uv} \\\n      > /tmp/uv.txt"), format!("{pip} -r /tmp/uv.txt")]);
-    text.why("Use the Python of the release. Copy files instead of linking them, because stage two copies the folder.");
+    text.why("Use the Python that is there. Copy files instead of linking them, because stage two copies the folder.");
     let compiles = u8::from(page.has_bytecode());
     text.line(format!("ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE={compiles}"));
     if !page.is_unpinned() {
@@ -28,7 +28,7 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
 
 fn command(page: &Page<'_>) -> String {
     let trusted = page.certificates().map(|path| format!("SSL_CERT_FILE={path} ")).unwrap_or_default();
-    let mut words = vec![format!("--prefix {}", page.wanted.user_base), format!("--python {PYTHON}")];
+    let mut words = vec![format!("--prefix {}", page.wanted.user_base), format!("--python {}", page.program())];
     if page.is_externally_managed() {
         words.push("--break-system-packages".to_owned());
     }
@@ -39,6 +39,8 @@ fn command(page: &Page<'_>) -> String {
         words.push("--no-cache".to_owned());
     }
     let options = indexes::for_uv(&page.ingredients.indexes);
-    let install = listed(&folded(&format!("{trusted}uv pip install"), &words), &options);
+    // The folder of scripts of a base's Python may not be on `PATH`.
+    let uv = page.base().map_or("uv".to_owned(), |_| format!("{} -m uv", page.program()));
+    let install = listed(&folded(&format!("{trusted}{uv} pip install"), &words), &options);
     format!("{install} {}", installed(page))
 }

@@ -80,6 +80,8 @@ pub(crate) struct Ingredients {
     /// In exec form. Empty if there are several scripts and the user named none.
     pub(crate) entrypoint: Vec<String>,
     pub(crate) cmd: Vec<String>,
+    /// The variables of lath's image, each `NAME=VALUE`.
+    pub(crate) env: Vec<String>,
 }
 
 /// The Dockerfile, and the checks of the image that is built from it.

@@ -167,31 +167,13 @@ fn write_python(tree: &mut Tree, request: &AssembleRequest<'_>, store: &Store) -
     if !tree.nodes.contains_key(&site_path) {
         tree.insert(site_path, Node::directory(Origin::Lath));
     }
-    // If the environment is cleared, this line sets the user base. Programs look for data in it, too. If the
-    // user site is already in `sys.path`, its path files have been read and must not be read twice.
-    let text = format!(
-        "import os, site, sys; os.environ.setdefault('PYTHONUSERBASE', '{base}') == '{base}' and \
-         (setattr(site, 'USER_BASE', '{base}'), setattr(site, 'USER_SITE', '{site}')); \
-         '{site}' in sys.path or site.addsitedir('{site}')\n"
-    );
+    let line = base.path_line(request.python) + "\n";
     let PythonHome::Image { sites, .. } = request.python.home else {
-        return write_text(tree, "/usr/lib/python3/dist-packages/lath.pth", &text, store);
+        return write_text(tree, "/usr/lib/python3/dist-packages/lath.pth", &line, store);
     };
     let Some(first) = sites.first() else { return Ok(()) };
-    let text = before_sites(&text, &site, first);
     let folder = on_base::landing(tree, first)?;
-    write_text(tree, &format!("{folder}/lath.pth"), &text, store)
-}
-
-/// Returns the line of a path file that adds the user site before the distributions of a base image, so that those of
-/// the user site hide them, as they do if the environment names the user base.
-fn before_sites(line: &str, site: &str, first: &str) -> String {
-    let line = line.trim_end();
-    format!(
-        "{line}; _at = sys.path.index('{first}') if '{first}' in sys.path else len(sys.path); \
-         _own = sys.path.index('{site}') if '{site}' in sys.path else len(sys.path); \
-         sys.path[_at:] = sys.path[_own:] + sys.path[_at:_own] if _at < _own else sys.path[_at:]\n"
-    )
+    write_text(tree, &format!("{folder}/lath.pth"), &line, store)
 }
 
 #[cfg(test)]

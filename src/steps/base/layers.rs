@@ -11,18 +11,19 @@ use serde::{Deserialize, Serialize};
 
 use super::changes::{Attributes, Changes};
 use super::{BaseError, LayerProblem};
+use crate::formats::compressed::decompressed;
 use crate::formats::layer::{self, EntryChange, LayerEntry, LayerError};
 use crate::formats::mentions::Texts;
 use crate::formats::oci::Descriptor;
 use crate::model::base_image::{Oddity, OddityKind};
 use crate::model::digest::{Digest, DigestWriter};
-use crate::model::facts::{Facts, FileFacts};
+use crate::model::facts::FileFacts;
 use crate::model::image::{BlobDigest, DiffId};
 use crate::model::tree::Kind;
 use crate::model::vocabulary;
-use crate::outside::facts::{self, Kept};
+use crate::outside::facts::Keeper;
 use crate::outside::images::{OpenImage, digest_of};
-use crate::outside::store::{Bucket, PackWriter, Packed, Store, StoreError};
+use crate::outside::store::{Bucket, Packed, Store};
 
 /// The most bytes of all unpacked layers. The largest images for GPUs have about 20 GiB.
 const MAX_TAR_BYTES: u64 = 64 << 30;
@@ -125,14 +126,9 @@ fn holds(opened: &OpenedLayer, store: &Store) -> bool {
 pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLayer, LayerProblem> {
     let unreadable = |error| LayerProblem::Layer(LayerError::Read(error));
     let blob = fs::File::open(path).map_err(unreadable)?;
-    let tar = layer::decompressed(blob).map_err(unreadable)?;
-    let mut reading = Reading {
-        pack: store.pack(),
-        store,
-        changes: Changes::default(),
-        facts: FileFacts::new(),
-        oddities: Vec::new(),
-    };
+    let tar = decompressed(blob).map_err(unreadable)?;
+    let mut reading =
+        Reading { keeper: Keeper::new(Texts::Scripts, store), changes: Changes::default(), oddities: Vec::new() };
     let (mut entries, mut names_bytes, mut files_bytes) = (0, 0, 0);
     let tar = Tar { inner: tar, digest: DigestWriter::new(io::sink()), room };
     let mut tar = layer::read(tar, |entry| {
@@ -151,20 +147,18 @@ pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLaye
     // The digest of a tar includes all bytes after its end.
     io::copy(&mut tar, &mut io::sink()).map_err(unreadable)?;
     let (_, digest, tar_bytes) = tar.digest.finish();
-    let Reading { pack, changes, facts, mut oddities, .. } = reading;
+    let Reading { keeper, changes, mut oddities } = reading;
     oddities.sort();
     oddities.dedup();
-    let packed = pack.finish()?;
+    let (facts, packed) = keeper.finish()?;
     let diff_id = DiffId(digest);
     Ok(OpenedLayer { diff_id, entries, names_bytes, tar_bytes, files_bytes, changes, facts, oddities, packed })
 }
 
 /// A layer while it is read.
 struct Reading<'a> {
-    pack: PackWriter<'a>,
-    store: &'a Store,
+    keeper: Keeper<'a>,
     changes: Changes,
-    facts: FileFacts,
     oddities: Vec<Oddity>,
 }
 
@@ -183,7 +177,9 @@ impl Reading<'_> {
                 if mode & 0o6000 != 0 {
                     self.note(&path, OddityKind::SetId);
                 }
-                self.keep(&path, reader)?
+                let (digest, size_bytes) =
+                    self.keeper.keep(reader, |source| LayerProblem::Contents { path: path.clone(), source })?;
+                Kind::File { digest, size_bytes }
             }
             EntryChange::HardLink(target) => return Ok(self.changes.add_hard_link(&path, &target).map(|()| 0)?),
             EntryChange::Removed => return Ok(self.changes.remove(&path).map(|()| 0)?),
@@ -201,19 +197,6 @@ impl Reading<'_> {
         let size_bytes = if let Kind::File { size_bytes, .. } = kind { size_bytes } else { 0 };
         self.changes.add(&path, own, kind)?;
         Ok(size_bytes)
-    }
-
-    /// Stores the contents of the file `path`.
-    fn keep(&mut self, path: &str, reader: &mut dyn Read) -> Result<Kind, LayerProblem> {
-        let kept = facts::keep(reader, Texts::Scripts, self.store, |reader| self.pack.put_reader(reader));
-        let Kept { digest, size_bytes, facts } = kept.map_err(|error| match error {
-            StoreError::Incoming(source) => LayerProblem::Contents { path: path.to_owned(), source },
-            other => other.into(),
-        })?;
-        if facts != Facts::default() {
-            self.facts.insert(digest, facts);
-        }
-        Ok(Kind::File { digest, size_bytes })
     }
 
     fn note(&mut self, path: &str, kind: OddityKind) {

@@ -84,16 +84,20 @@ struct Flattened {
     packs: Vec<Packed>,
 }
 
-/// Reads the image of one platform. Its layers are put into the store if the result is not cached yet.
-pub(crate) fn base(image: &OpenImage<'_>, platform: Platform, store: &Store) -> Result<BaseImage, BaseError> {
-    let chosen = image.choose(platform)?;
+/// Reads the image `chosen` of `image`, which is that of `platform`. Its layers are put into the store if the result is not cached yet.
+pub(crate) fn base(
+    image: &OpenImage<'_>,
+    chosen: &ChosenImage,
+    platform: Platform,
+    store: &Store,
+) -> Result<BaseImage, BaseError> {
     let digest = chosen.document.digest;
     let key = Digest::of_fields([digest.0.as_bytes().as_slice(), vocabulary::digest().as_bytes()]);
     let cached = store.entry::<Flattened>(Bucket::BaseImages, &key);
     if let Some(cached) = cached.filter(|cached| is_usable(cached, platform, store)) {
         return Ok(cached.image);
     }
-    let flattened = flatten(image, &chosen, platform, store)?;
+    let flattened = flatten(image, chosen, platform, store)?;
     store.write_entry(Bucket::BaseImages, &key, &flattened)?;
     Ok(flattened.image)
 }

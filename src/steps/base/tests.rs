@@ -16,7 +16,7 @@ fn read_with(doors: &TestDoors, image: &BuiltImage) -> Result<BaseImage, BaseErr
     let folder = doors.home.path().join("layout");
     image.write_layout(&folder, "1");
     let open = images::open(&ImageSource::Oci { path: folder, reference: None }, doors.doors())?;
-    base(&open, AMD64, &doors.store)
+    base(&open, &open.choose(AMD64)?, AMD64, &doors.store)
 }
 
 fn read(image: &ImageBuilder) -> Result<BaseImage, BaseError> {

@@ -109,7 +109,7 @@ impl<'a> OnBase<'a> {
 
     /// Returns the installed packages of Debian.
     pub(super) fn debs(self) -> Debs<'a> {
-        let debs = &self.image.found.packages.debs;
+        let debs = &self.image.found.debs;
         Debs(debs.iter().map(|deb| (deb.name.as_str(), deb.version.as_str())).collect())
     }
 }

@@ -13,7 +13,7 @@ use crate::model::image::{Document, Image, Layer, LayerContents, PlatformImage};
 use crate::model::launch::Launch;
 use crate::model::made::Share;
 use crate::model::non_empty::NonEmpty;
-use crate::model::request::{OnBase, RuntimeRequest, SealRequest};
+use crate::model::request::{RuntimeRequest, SealRequest};
 
 /// The operating system of every image.
 const OS: &str = "linux";
@@ -33,7 +33,10 @@ pub(crate) fn seal(shares: &NonEmpty<Share>, request: &SealRequest<'_>) -> Resul
     let platforms = shares.as_ref().try_map(|share| seal_platform(share, request))?;
     let index = match platforms.len() {
         1 => None,
-        _ => Some(index(&platforms, annotations(&shares.first().made.assembly.programs, None, request))?),
+        _ => {
+            let base = request.base_image.map(|base| on_base::annotations(base, base.root)).unwrap_or_default();
+            Some(index(&platforms, annotations(&shares.first().made.assembly.programs, base, request))?)
+        }
     };
     let base = request.base_image.map(|base| base.source.clone());
     let (name, aliases) = (request.name.to_owned(), request.aliases.to_vec());
@@ -42,7 +45,8 @@ pub(crate) fn seal(shares: &NonEmpty<Share>, request: &SealRequest<'_>) -> Resul
 
 fn seal_platform(share: &Share, request: &SealRequest<'_>) -> Result<PlatformImage, SealError> {
     let base = request.base_of(share.made.lock.platform);
-    let annotations = annotations(&share.made.assembly.programs, base, request);
+    let of_base = base.map(|base| on_base::annotations(base.request, Some(base.image.digest))).unwrap_or_default();
+    let annotations = annotations(&share.made.assembly.programs, of_base, request);
     let config = Document::new(oci::CONFIG, serde_json::to_vec(&config(share, request, &annotations)?)?);
     let layers = share.layers.iter().map(descriptor).collect();
     let manifest = Manifest::new(Descriptor::of(&config), layers, annotations);
@@ -63,19 +67,27 @@ fn descriptor(layer: &Layer) -> Descriptor {
 }
 
 fn index(platforms: &NonEmpty<PlatformImage>, annotations: BTreeMap<String, String>) -> Result<Document, SealError> {
-    let of_platform = |image: &PlatformImage| {
+    let of_platform = |image: &PlatformImage| -> Result<Descriptor, SealError> {
         let architecture = image.platform.architecture.name().to_owned();
-        let platform = oci::Platform { architecture, os: OS.to_owned(), ..oci::Platform::default() };
-        Descriptor { platform: Some(platform), ..Descriptor::of(&image.manifest) }
+        // The config has the variant of its base image, and both must agree.
+        let config: Config = serde_json::from_slice(&image.config.bytes)?;
+        let other = config.other.into_iter().filter(|(field, _)| field == "variant").collect();
+        let platform = oci::Platform { architecture, os: OS.to_owned(), other };
+        Ok(Descriptor { platform: Some(platform), ..Descriptor::of(&image.manifest) })
     };
-    let index = Index::new(platforms.iter().map(of_platform).collect(), annotations);
+    let descriptors: Result<Vec<Descriptor>, SealError> = platforms.iter().map(of_platform).collect();
+    let index = Index::new(descriptors?, annotations);
     Ok(Document::new(oci::INDEX, serde_json::to_vec(&index)?))
 }
 
 /// Returns the pre-defined annotation keys (image-spec, annotations.md) with the metadata of the requested
 /// distributions. The user's own annotations have priority. If there are several distributions, keys that can only
-/// describe one are left out.
-fn annotations(programs: &[Program], base: Option<OnBase<'_>>, request: &SealRequest<'_>) -> BTreeMap<String, String> {
+/// describe one are left out. `of_base` are those about the base image.
+fn annotations(
+    programs: &[Program],
+    of_base: BTreeMap<String, String>,
+    request: &SealRequest<'_>,
+) -> BTreeMap<String, String> {
     let joined = |one: &dyn Fn(&Program) -> String| programs.iter().map(one).collect::<Vec<_>>().join(", ");
     let release = request.base_image.is_none().then(|| request.release.name());
     let mut known = vec![("base.name", release)];
@@ -99,7 +111,7 @@ fn annotations(programs: &[Program], base: Option<OnBase<'_>>, request: &SealReq
     }
     let known = known.into_iter().filter_map(|(key, value)| Some((format!("org.opencontainers.image.{key}"), value?)));
     let mut annotations: BTreeMap<String, String> = known.collect();
-    annotations.extend(base.map(|base| on_base::annotations(base.request, base.image.digest)).unwrap_or_default());
+    annotations.extend(of_base);
     annotations.extend(request.runtime.annotations.clone());
     annotations
 }

@@ -13,7 +13,7 @@ const ON_BUILD: &str = "OnBuild";
 
 /// Returns the pre-defined annotations with the name and the digest of the base image (annotations.md). A path of the
 /// building machine is no name.
-pub(super) fn annotations(base: &BaseImageRequest, digest: BlobDigest) -> BTreeMap<String, String> {
+pub(super) fn annotations(base: &BaseImageRequest, digest: Option<BlobDigest>) -> BTreeMap<String, String> {
     let name = match &base.source {
         ImageSource::Registry(image) => Some(image.to_string()),
         ImageSource::Daemon(name) | ImageSource::DockerArchive { name: Some(name), .. } => Some(name.clone()),
@@ -21,7 +21,7 @@ pub(super) fn annotations(base: &BaseImageRequest, digest: BlobDigest) -> BTreeM
             None
         }
     };
-    let known = [("base.name", name), ("base.digest", Some(digest.0.prefixed()))];
+    let known = [("base.name", name), ("base.digest", digest.map(|digest| digest.0.prefixed()))];
     let known = known.into_iter().filter_map(|(key, value)| Some((format!("org.opencontainers.image.{key}"), value?)));
     known.collect()
 }

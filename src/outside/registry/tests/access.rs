@@ -59,6 +59,29 @@ fn a_token_that_expires_in_the_middle_of_an_upload_is_renewed() {
 }
 
 #[test]
+fn a_token_for_few_requests_is_enough_for_blobs_that_are_pushed_at_once() {
+    for requests in 1..=3 {
+        let bench = Bench::with_login(testkit::Registry::new().bearer(USER, PASSWORD).tokens_expire_after(requests));
+        let layers = (0..12).map(|number| large(2000 + number));
+        let contents: Vec<Vec<u8>> = layers.chain([b"{}".to_vec()]).collect();
+        let upload = |bytes: &Vec<u8>| Upload {
+            title: "layer".to_owned(),
+            blob: blob(bytes),
+            open: {
+                let bytes = bytes.clone();
+                Box::new(move || Ok(Box::new(io::Cursor::new(bytes.clone())) as Box<dyn Read + Send>))
+            },
+            mount_from: Vec::new(),
+        };
+        let uploads: Vec<Upload<'_>> = contents.iter().map(upload).collect();
+        let sent = bench.registry.push_blobs(&bench.image("a"), &uploads).unwrap();
+        let expected: Vec<Sent> = contents.iter().map(|bytes| Sent::Bytes(bytes.len() as u64)).collect();
+        assert_eq!(sent, expected, "{requests} requests");
+        bench.registry.push_manifest(&bench.image("a:1"), &manifest()).unwrap();
+    }
+}
+
+#[test]
 fn a_refusal_names_the_source_and_the_scope_and_no_secret() {
     let refused = |server: testkit::Registry, has_login: bool| {
         let bench = if has_login { Bench::with_login(server) } else { Bench::new(server) };

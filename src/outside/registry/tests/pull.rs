@@ -39,7 +39,7 @@ fn a_manifest_that_is_not_the_promised_one_is_refused() {
     assert!(refusal(get().wrong_digest_header(), &tagged).contains("its sha256 is"));
     assert!(refusal(get().other_body(b"<html>"), &tagged).contains("it is no manifest"));
     assert!(refusal(get().header("Content-Type", OCI_INDEX), &tagged).contains("but in the manifest it is"));
-    assert!(refusal(get().endless_body(), &tagged).contains("it is larger than 8388608 bytes"));
+    assert!(refusal(get().endless_body(), &tagged).contains("it is larger than 4194304 bytes"));
     assert!(refusal(get().header("Content-Type", DOCKER_SCHEMA_1), &tagged).contains("it has the old format"));
     assert!(refusal(get().short_body(10), &tagged).contains("cannot fetch the manifest of"));
     assert!(refusal(get().slow_body(1, Duration::from_millis(20)), &tagged).contains("it arrives too slowly"));

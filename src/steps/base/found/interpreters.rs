@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::distributions::distributions;
 use super::python_version::{Candidate, full_version};
 use super::{FoundError, Scene};
-use crate::model::base_image::{ImageUser, Interpreter, Packages};
+use crate::model::base_image::{ImageUser, InstalledDeb, Interpreter};
 use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
 use crate::outside::store::StoreError;
@@ -20,7 +20,7 @@ const DEBIAN_WHEELS: &str = "/usr/share/python-wheels";
 /// The facts of the image that interpreters need.
 struct Surroundings<'a> {
     library_folders: &'a [ImagePath],
-    packages: &'a Packages,
+    debs: &'a [InstalledDeb],
     user: &'a ImageUser,
 }
 
@@ -28,10 +28,10 @@ struct Surroundings<'a> {
 pub(super) fn interpreters(
     scene: &Scene<'_>,
     library_folders: &[ImagePath],
-    packages: &Packages,
+    debs: &[InstalledDeb],
     user: &ImageUser,
 ) -> Result<Vec<Interpreter>, FoundError> {
-    let surroundings = Surroundings { library_folders, packages, user };
+    let surroundings = Surroundings { library_folders, debs, user };
     let mut known = BTreeSet::new();
     let mut interpreters = Vec::new();
     let on_path = on_path(scene);
@@ -146,17 +146,14 @@ fn interpreter(
     let is_file = |name: &str| scene.file(&format!("{stdlib}/{name}")).is_some();
     let managed = ImagePath::parse(&format!("{stdlib}/EXTERNALLY-MANAGED")).ok();
     let binaries = binaries(scene, &place, surroundings.library_folders);
-    let candidate =
-        Candidate { version: place.version, binaries, prefix: &place.prefix, packages: surroundings.packages };
-    let (full_version, evidence) = full_version(scene, &candidate)?.unzip();
+    let candidate = Candidate { version: place.version, binaries, prefix: &place.prefix, debs: surroundings.debs };
+    let full_version = full_version(scene, &candidate)?;
     Ok(Interpreter {
         path: path.clone(),
         is_on_path,
         version: place.version,
         full_version,
-        evidence,
         has_ensurepip: is_file("ensurepip/__init__.py") && has_pip_wheel(scene, stdlib),
-        has_venv: is_file("venv/__init__.py"),
         externally_managed: managed.filter(|_| is_file("EXTERNALLY-MANAGED")),
         distributions: distributions(scene, &site_packages)?,
         site_packages,

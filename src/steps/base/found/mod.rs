@@ -51,16 +51,16 @@ pub(super) struct Scene<'a> {
 /// Returns all facts.
 pub(super) fn found(scene: &Scene<'_>) -> Result<Found, FoundError> {
     let execution = &scene.config.config;
-    let packages = system::packages(scene)?;
+    let debs = system::debs(scene)?;
     let user = system::user(scene)?;
     let library_folders = libraries::folders(scene)?;
-    let interpreters = interpreters::interpreters(scene, &library_folders, &packages, &user)?;
+    let interpreters = interpreters::interpreters(scene, &library_folders, &debs, &user)?;
     let shell = system::shell(scene);
     let workdir = execution.working_dir.clone().filter(|folder| !folder.is_empty());
     let found = Found {
         distribution: system::os_release(scene)?,
         libc: libraries::libc(scene, &library_folders, &programs(&interpreters, shell.as_ref()))?,
-        packages,
+        debs,
         user,
         env: execution.env.clone(),
         workdir: workdir.unwrap_or_else(|| "/".to_owned()),
@@ -69,7 +69,6 @@ pub(super) fn found(scene: &Scene<'_>) -> Result<Found, FoundError> {
         ca_bundle: system::ca_bundle(scene),
         has_ld_cache: scene.tree.find("/etc/ld.so.cache").is_some(),
         libraries: libraries::libraries(scene, &library_folders),
-        library_folders,
         shell,
         interpreters,
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use memchr::memmem;
 
 use super::Scene;
-use crate::model::base_image::{Packages, VersionEvidence};
+use crate::model::base_image::InstalledDeb;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
 use crate::outside::store::StoreError;
@@ -16,34 +16,31 @@ pub(super) struct Candidate<'a> {
     /// The program, and its `libpython` if it has one.
     pub(super) binaries: Vec<ImagePath>,
     pub(super) prefix: &'a ImagePath,
-    pub(super) packages: &'a Packages,
+    pub(super) debs: &'a [InstalledDeb],
 }
 
-/// Returns the full version and the file that contains it. The program itself is the best evidence, because the other
-/// files may belong to another build.
-pub(super) fn full_version(
-    scene: &Scene<'_>,
-    candidate: &Candidate<'_>,
-) -> Result<Option<(String, VersionEvidence)>, StoreError> {
+/// Returns the full version. The program itself is the best evidence, because the other files may belong to another
+/// build.
+pub(super) fn full_version(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Result<Option<String>, StoreError> {
     let version = candidate.version;
     for path in &candidate.binaries {
         let bytes = scene.bytes(path.as_str())?.unwrap_or_default();
         if let Some(found) = in_binary(&bytes, version) {
-            return Ok(Some((found, VersionEvidence::Program)));
+            return Ok(Some(found));
         }
     }
     let header = format!("{}/include/python{version}/patchlevel.h", candidate.prefix);
     if let Some(found) = scene.text(&header)?.and_then(|text| in_header(&text, version)) {
-        return Ok(Some((found, VersionEvidence::Header)));
+        return Ok(Some(found));
     }
     let minimal = [format!("python{version}-minimal"), format!("libpython{version}-minimal")];
     let is_debians = candidate.prefix.as_str() == "/usr";
-    let deb = candidate.packages.debs.iter().find(|deb| is_debians && minimal.contains(&deb.name));
+    let deb = candidate.debs.iter().find(|deb| is_debians && minimal.contains(&deb.name));
     if let Some(found) = deb.and_then(|deb| in_package(&deb.version, version)) {
-        return Ok(Some((found, VersionEvidence::Package)));
+        return Ok(Some(found));
     }
     let variable = scene.variable("PYTHON_VERSION").filter(|text| is_full(text, version));
-    Ok(variable.map(|text| (text.to_owned(), VersionEvidence::Variable)))
+    Ok(variable.map(str::to_owned))
 }
 
 /// Returns `PY_VERSION`, which is a text of its own in the program (CPython, `Python/getversion.c`). `None` if there are

@@ -2,7 +2,7 @@
 
 use super::{FoundError, Scene};
 use crate::formats::deb822::paragraphs;
-use crate::model::base_image::{ImageUser, InstalledDeb, OsRelease, Packages};
+use crate::model::base_image::{ImageUser, InstalledDeb, OsRelease};
 use crate::model::image_path::ImagePath;
 use crate::outside::store::StoreError;
 
@@ -41,7 +41,6 @@ fn read_os_release(text: &str) -> OsRelease {
     };
     OsRelease {
         id: value("ID").unwrap_or_else(|| "linux".to_owned()),
-        like: value("ID_LIKE").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
         version: value("VERSION_ID"),
         codename: value("VERSION_CODENAME"),
         pretty_name: value("PRETTY_NAME"),
@@ -61,7 +60,7 @@ fn debian(version: &str) -> OsRelease {
 }
 
 /// Reads dpkg's database, also in the form of distroless: one file per package.
-pub(super) fn packages(scene: &Scene<'_>) -> Result<Packages, FoundError> {
+pub(super) fn debs(scene: &Scene<'_>) -> Result<Vec<InstalledDeb>, FoundError> {
     let mut debs = scene.text("/var/lib/dpkg/status")?.map_or_else(Vec::new, |text| installed(&text, true));
     if let Some(folder) = scene.directory("/var/lib/dpkg/status.d") {
         for (path, _) in scene.children(&folder) {
@@ -73,31 +72,19 @@ pub(super) fn packages(scene: &Scene<'_>) -> Result<Packages, FoundError> {
     }
     debs.sort();
     debs.dedup();
-    let is_there = |paths: &[&str]| paths.iter().any(|path| scene.find(path).is_some());
-    let rpm = [
-        "/var/lib/rpm/rpmdb.sqlite",
-        "/var/lib/rpm/Packages",
-        "/var/lib/rpm/Packages.db",
-        "/usr/lib/sysimage/rpm/rpmdb.sqlite",
-        "/usr/lib/sysimage/rpm/Packages.db",
-    ];
-    Ok(Packages {
-        debs,
-        has_apk: is_there(&["/lib/apk/db/installed", "/usr/lib/apk/db/installed"]),
-        has_rpm: is_there(&rpm),
-    })
+    Ok(debs)
 }
 
 /// Returns the installed packages of a text. Those of distroless need no status, because its files have none.
 fn installed(text: &str, needs_status: bool) -> Vec<InstalledDeb> {
     let paragraphs = paragraphs(text.as_bytes()).map_while(Result::ok);
     let debs = paragraphs.filter_map(|paragraph| {
-        let [name, version, architecture, status] =
-            paragraph.fields(["Package", "Version", "Architecture", "Status"]).map(|value| value.map(str::to_owned));
+        let [name, version, status] =
+            paragraph.fields(["Package", "Version", "Status"]).map(|value| value.map(str::to_owned));
         let is_installed =
             status.map_or(!needs_status, |status| status.split_whitespace().next_back() == Some("installed"));
         is_installed.then_some(())?;
-        Some(InstalledDeb { name: name?, version: version?, architecture: architecture.unwrap_or_default() })
+        Some(InstalledDeb { name: name?, version: version? })
     });
     debs.collect()
 }

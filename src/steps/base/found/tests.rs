@@ -15,7 +15,8 @@ fn read(image: &ImageBuilder) -> Result<BaseImage, BaseError> {
     let folder = doors.home.path().join("layout");
     image.build().write_layout(&folder, "1");
     let open = images::open(&ImageSource::Oci { path: folder, reference: None }, doors.doors())?;
-    base(&open, Platform { architecture: Architecture::Amd64 }, &doors.store)
+    let platform = Platform { architecture: Architecture::Amd64 };
+    base(&open, &open.choose(platform).unwrap(), platform, &doors.store)
 }
 
 /// Returns the facts as text: one line per kind, and one per interpreter.
@@ -31,25 +32,21 @@ fn facts(image: &ImageBuilder) -> Vec<String> {
         format!("user {:?} {:?}:{:?} {:?}", found.user.text, found.user.uid, found.user.gid, found.user.home),
         format!("shell {}, certificates {}, in {}", text(&found.shell), text(&found.ca_bundle), found.workdir),
         format!(
-            "packages {:?}, apk {}, rpm {}",
-            found.packages.debs.iter().map(|deb| format!("{} {}", deb.name, deb.version)).collect::<Vec<_>>(),
-            found.packages.has_apk,
-            found.packages.has_rpm
+            "packages {:?}",
+            found.debs.iter().map(|deb| format!("{} {}", deb.name, deb.version)).collect::<Vec<_>>()
         ),
         format!("libraries {:?}", found.libraries.values().map(ToString::to_string).collect::<Vec<_>>()),
     ];
     for python in &found.interpreters {
         lines.push(format!(
-            "python {} = {} {} ({:?}), path {}, stdlib {}, venv {}, ensurepip {} {}",
+            "python {} = {} {}, path {}, stdlib {}, venv {}, ensurepip {}",
             python.path,
             python.program,
             python.full_version.as_deref().unwrap_or("?"),
-            python.evidence,
             python.is_on_path,
             python.stdlib,
             text(&python.environment),
             python.has_ensurepip,
-            python.has_venv,
         ));
         lines.push(format!("  managed {}", text(&python.externally_managed)));
         lines.extend(python.site_packages.iter().map(|folder| format!("  in {folder}")));
@@ -66,9 +63,9 @@ fn the_official_image_of_python_is_known() {
         "Glibc 2.36 /usr/lib/x86_64-linux-gnu/libc.so.6",
         "user \"\" Some(0):Some(0) Some(\"/root\")",
         "shell /bin/sh, certificates /etc/ssl/certs/ca-certificates.crt, in /",
-        "packages [\"dash 0.5.12-2\", \"libc6 2.36-9+deb12u10\"], apk false, rpm false",
+        "packages [\"dash 0.5.12-2\", \"libc6 2.36-9+deb12u10\"]",
         "libraries [\"/usr/lib64/ld-linux-x86-64.so.2\", \"/usr/lib/x86_64-linux-gnu/libc.so.6\", \"/usr/local/lib/libpython3.12.so.1.0\"]",
-        "python /usr/local/bin/python3 = /usr/local/bin/python3.12 3.12.4 (Some(Program)), path true, stdlib /usr/local/lib/python3.12, venv -, ensurepip true true",
+        "python /usr/local/bin/python3 = /usr/local/bin/python3.12 3.12.4, path true, stdlib /usr/local/lib/python3.12, venv -, ensurepip true",
         "  managed -",
         "  in /usr/local/lib/python3.12/site-packages",
         "  flask-cors 4.0.1 /usr/local/lib/python3.12/site-packages/Flask_Cors-4.0.1.dist-info",
@@ -84,9 +81,9 @@ fn distroless_has_no_shell_and_a_file_per_package() {
         "Glibc 2.36 /lib/x86_64-linux-gnu/libc.so.6",
         "user \"65532\" Some(65532):Some(65532) Some(\"/home/nonroot\")",
         "shell -, certificates /etc/ssl/certs/ca-certificates.crt, in /home/nonroot",
-        "packages [\"libc6 2.36-9+deb12u10\", \"python3.11-minimal 3.11.2-6+deb12u6\"], apk false, rpm false",
+        "packages [\"libc6 2.36-9+deb12u10\", \"python3.11-minimal 3.11.2-6+deb12u6\"]",
         "libraries [\"/lib/x86_64-linux-gnu/libc.so.6\"]",
-        "python /usr/bin/python3 = /usr/bin/python3.11 3.11.2 (Some(Package)), path true, stdlib /usr/lib/python3.11, venv -, ensurepip false false",
+        "python /usr/bin/python3 = /usr/bin/python3.11 3.11.2, path true, stdlib /usr/lib/python3.11, venv -, ensurepip false",
         "  managed /usr/lib/python3.11/EXTERNALLY-MANAGED",
         "  in /usr/local/lib/python3.11/dist-packages",
         "  in /usr/lib/python3/dist-packages",
@@ -103,13 +100,13 @@ fn a_virtual_environment_on_the_path_comes_before_the_python_of_the_system() {
         "Glibc 2.34 /usr/lib64/libc.so.6",
         "user \"default:0\" Some(1001):Some(0) Some(\"/opt/app-root/src\")",
         "shell /bin/sh, certificates /etc/pki/tls/certs/ca-bundle.crt, in /",
-        "packages [], apk false, rpm true",
+        "packages []",
         "libraries [\"/usr/lib64/libc.so.6\"]",
-        "python /opt/app-root/bin/python3 = /usr/bin/python3.9 3.9.18 (Some(Program)), path true, stdlib /usr/lib64/python3.9, venv /opt/app-root, ensurepip false false",
+        "python /opt/app-root/bin/python3 = /usr/bin/python3.9 3.9.18, path true, stdlib /usr/lib64/python3.9, venv /opt/app-root, ensurepip false",
         "  managed -",
         "  in /opt/app-root/lib/python3.9/site-packages",
         "  wheel 0.38 /opt/app-root/lib/python3.9/site-packages/wheel-0.38.dist-info",
-        "python /usr/bin/python3 = /usr/bin/python3.9 3.9.18 (Some(Program)), path false, stdlib /usr/lib64/python3.9, venv -, ensurepip false false",
+        "python /usr/bin/python3 = /usr/bin/python3.9 3.9.18, path false, stdlib /usr/lib64/python3.9, venv -, ensurepip false",
         "  managed -",
         "  in /usr/local/lib64/python3.9/site-packages",
         "  in /usr/lib64/python3.9/site-packages",
@@ -127,7 +124,7 @@ fn alpine_and_an_image_without_a_system_have_no_python() {
         "Musl 1.2.5 /lib/ld-musl-x86_64.so.1",
         "user \"\" Some(0):Some(0) None",
         "shell /bin/sh, certificates /etc/ssl/cert.pem, in /",
-        "packages [], apk true, rpm false",
+        "packages []",
         "libraries [\"/lib/ld-musl-x86_64.so.1\"]",
     ];
     assert_eq!(facts(&bases::alpine()), expected);
@@ -155,10 +152,12 @@ fn files_that_include_one_another_and_circles_of_links_end() {
         .link("bin/sh", "../usr/bin/sh")
         .link("usr/bin/sh", "../../bin/sh")
         .file("bin/python3.12", 0o755, "#!/bin/sh\n")
-        .dir("opt", 0o755);
+        .file("opt/libown.so.1", 0o644, testkit::elf::elf(Some("libown.so.1"), &[]));
     let found = read(&ImageBuilder::new().layer(&layer)).unwrap().found;
     assert!(found.interpreters.is_empty() && found.shell.is_none());
-    assert_eq!(found.library_folders, [ImagePath::parse("/opt").unwrap()]);
+    let libraries: Vec<(&str, &str)> =
+        found.libraries.iter().map(|(name, path)| (name.as_str(), path.as_str())).collect();
+    assert_eq!(libraries, [("libown.so.1", "/opt/libown.so.1")]);
 }
 
 #[test]
