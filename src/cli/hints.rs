@@ -144,6 +144,10 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         RequestHint::OtherDestination => f.write_str("use another destination with `-o DEST`, or another file"),
         RequestHint::Gzip => f.write_str("leave out `--compression zstd`: every engine reads gzip"),
+        RequestHint::MakeExplanation => f.write_str(
+            "build the image again on this machine, or with `--explanation FILE`, which `lath explain --from FILE` reads",
+        ),
+        RequestHint::ChoosePlatform => f.write_str("name a platform, such as `--platform linux/arm64`"),
     }
 }
 
@@ -441,6 +445,8 @@ mod tests {
             RequestHint::DockerIgnore,
             RequestHint::OtherDestination,
             RequestHint::Gzip,
+            RequestHint::MakeExplanation,
+            RequestHint::ChoosePlatform,
         ];
         insta::assert_snapshot!(words(hints.map(Hint::Request)), @"
         encode special characters of a password with percent signs: `%40` for `@`, `%2F` for `/`, `%3A` for `:`

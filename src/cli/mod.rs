@@ -14,6 +14,7 @@ mod copy;
 mod defaults;
 mod dockerfile;
 mod environment;
+mod explain;
 mod failure;
 mod file;
 mod file_paths;
@@ -61,13 +62,14 @@ use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
-const COMMANDS: [Entry; 12] = [
+const COMMANDS: [Entry; 13] = [
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
     Entry::of::<lock::Lock>("lock"),
     Entry::of::<dockerfile::Dockerfile>("dockerfile"),
     Entry::of::<compare::Compare>("compare"),
     Entry::of::<copy::Copy>("copy"),
+    Entry::of::<explain::Explain>("explain"),
     Entry::of::<init::Init>("init"),
     Entry::of::<config::Config>("config"),
     Entry::of::<login::Login>("login"),

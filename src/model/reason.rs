@@ -11,7 +11,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::origin::Origin;
 
 /// Why a Debian package is in the lock. If there are several reasons, the first one that led to it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Why {
     Interpreter,
@@ -91,7 +91,7 @@ impl fmt::Display for Why {
 }
 
 /// Why a path is in the image.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kept {
     /// A `--keep` pattern of the user matches it.
@@ -126,7 +126,7 @@ pub(crate) enum Kept {
 
 impl Kept {
     /// Returns the stable name of the kind of reason.
-    #[cfg_attr(not(test), expect(dead_code, reason = "needed to explain an image in JSON"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "the name is also that of the stored form"))]
     pub(crate) fn id(&self) -> &'static str {
         match self {
             Self::Pattern => "pattern",

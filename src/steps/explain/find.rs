@@ -1,0 +1,96 @@
+//! Finds the explanation of an image that exists. Only the documents of the image are read, not its layers.
+
+use std::path::Path;
+
+use fs_err as fs;
+
+use super::encoded::decode;
+use super::error::ExplainError;
+use super::kept;
+use crate::model::explanation::{Answer, ExplainRequest, ExplainSource, Explanation};
+use crate::model::image::BlobDigest;
+use crate::model::image_source::ImageSource;
+use crate::model::platform::{Architecture, Platform};
+use crate::outside::similar::similar;
+use crate::outside::images::{self, ImageDocument, ImagesError, OpenImage, digest_of, parse};
+use crate::outside::world::World;
+
+/// Returns the explanation of an image, or the one in a file.
+pub(crate) fn explanation(request: &ExplainRequest, world: &World) -> Result<Explanation, ExplainError> {
+    match &request.source {
+        ExplainSource::File(path) => in_file(path, request.platform),
+        ExplainSource::Image(source) => of_image(&images::open(source, world.image_doors())?, request.platform, world),
+        ExplainSource::Archive(path) => {
+            let oci = ImageSource::OciArchive { path: path.clone(), reference: None };
+            let image = match images::open(&oci, world.image_doors()) {
+                Err(error) if error.is_not_in_archive() => {
+                    images::open(&ImageSource::DockerArchive { path: path.clone(), name: None }, world.image_doors())?
+                }
+                image => image?,
+            };
+            of_image(&image, request.platform, world)
+        }
+    }
+}
+
+/// Answers a question about a path, a package or a module.
+pub(crate) fn answers(explanation: &Explanation, name: &str, all: bool) -> Result<Vec<Answer>, ExplainError> {
+    let answers = explanation.answers(name, all);
+    if !answers.is_empty() {
+        return Ok(answers);
+    }
+    let known = explanation.names_like(name);
+    let similar = similar(name, known.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
+    Err(ExplainError::NoSuch { name: name.to_owned(), image: explanation.name.clone(), similar })
+}
+
+fn in_file(path: &Path, platform: Option<Platform>) -> Result<Explanation, ExplainError> {
+    let file = fs::File::open(path).map_err(|source| ExplainError::Read { path: path.to_owned(), source })?;
+    let mut all = decode(file).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
+    let there = all.iter().map(|explanation| explanation.platform.to_string()).collect();
+    let wanted = match platform {
+        Some(platform) => Some(platform),
+        None if all.len() > 1 => of_host(),
+        None => None,
+    };
+    all.retain(|explanation| wanted.is_none_or(|wanted| explanation.platform == wanted));
+    let path = || path.to_owned();
+    match (all.pop(), wanted) {
+        (Some(explanation), _) => Ok(explanation),
+        (None, Some(platform)) => Err(ExplainError::Platform { path: path(), platform, there }),
+        (None, None) => Err(ExplainError::Ambiguous { path: path(), there }),
+    }
+}
+
+fn of_host() -> Option<Platform> {
+    Architecture::of_host().map(|architecture| Platform { architecture })
+}
+
+fn of_image(image: &OpenImage<'_>, platform: Option<Platform>, world: &World) -> Result<Explanation, ExplainError> {
+    let config = config(image, platform)?;
+    if let Some(explanation) = kept::read(&config, &world.store)? {
+        return Ok(explanation);
+    }
+    Err(ExplainError::Unknown { image: image.source().to_string() })
+}
+
+/// Returns the digest of the config of the image for a platform. Without one, an index with several platforms has that
+/// of this machine.
+fn config(image: &OpenImage<'_>, platform: Option<Platform>) -> Result<BlobDigest, ImagesError> {
+    let root = parse(image.root())?;
+    match (root, platform) {
+        (ImageDocument::Manifest(manifest), None) => digest_of(&manifest.config),
+        (ImageDocument::Index(index), None) if index.manifests.len() == 1 => {
+            match parse(&image.document(&index.manifests[0])?)? {
+                ImageDocument::Manifest(manifest) => digest_of(&manifest.config),
+                ImageDocument::Index(_) => chosen(image, None),
+            }
+        }
+        (_, platform) => chosen(image, platform),
+    }
+}
+
+fn chosen(image: &OpenImage<'_>, platform: Option<Platform>) -> Result<BlobDigest, ImagesError> {
+    let platform = platform.or_else(of_host).unwrap_or(Platform { architecture: Architecture::Amd64 });
+    Ok(image.choose(platform)?.config_document.digest)
+}
