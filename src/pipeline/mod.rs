@@ -23,7 +23,7 @@ use self::rebuild::{rebuild as build_again, source_files};
 use crate::model::copy::{Copied, CopyRequest};
 use crate::model::event::{Event, Listener};
 use crate::model::explanation::{Answer, ExplainRequest, Explanation};
-use crate::model::image::Image;
+use crate::model::image::{Image, PlatformImage};
 use crate::model::lock::{Parcel, PlatformLock};
 use crate::model::made::{Made, Share};
 use crate::model::non_empty::NonEmpty;
@@ -31,7 +31,7 @@ use crate::model::part::Part;
 use crate::model::platform::{Architecture, Platform};
 use crate::model::project::Project;
 use crate::model::receipt::Receipt;
-use crate::model::request::{AssembleRequest, Bytecode, CompileRequest, Request, ResolveRequest, Volume};
+use crate::model::request::{AssembleRequest, Bytecode, CompileRequest, OutputRequest, Request, ResolveRequest, Volume};
 use crate::model::tree::Tree;
 use crate::outside::pypi;
 use crate::outside::stage::{self, Stage};
@@ -40,7 +40,7 @@ use crate::present::json;
 use crate::steps::assemble::assemble;
 use crate::steps::compile::{Workbench, compile};
 use crate::steps::emit::copy;
-use crate::steps::emit::{self, EmitError, emit, refuse_hopeless};
+use crate::steps::emit::{self, Attachment, EmitError, Extras, emit, refuse_hopeless};
 use crate::steps::explain;
 use crate::steps::launch::{Programs, launch, zone_warning};
 use crate::steps::pack::pack;
@@ -106,6 +106,18 @@ fn keep_explanations(
     Ok(())
 }
 
+/// Returns the explanations of an image, if they are written too.
+fn explanations<'a>(image: &'a Image, output: &OutputRequest, world: &World) -> Vec<Attachment<'a>> {
+    if output.explanation.is_none() && !output.attach_explanation {
+        return Vec::new();
+    }
+    let attachment = |platform: &'a PlatformImage| {
+        let explanation = explain::kept(&platform.config.digest, &world.store)?;
+        Some(Attachment { subject: &platform.manifest, explanation })
+    };
+    image.platforms.iter().filter_map(attachment).collect()
+}
+
 /// Writes the image to every destination.
 fn write(
     image: &Image,
@@ -116,7 +128,8 @@ fn write(
 ) -> Result<Receipt, BuildError> {
     world.listener.hear(Event::Step("writing".to_owned()));
     let metadata = json::receipt(&receipt).map_err(EmitError::from)?;
-    emit(image, tree, &metadata, &request.output, world)?;
+    let extras = Extras { metadata: &metadata, explanations: &explanations(image, &request.output, world) };
+    emit(image, tree, &extras, &request.output, world)?;
     Ok(receipt)
 }
 

@@ -85,7 +85,7 @@ struct Needs {
 struct Need {
     /// Whether the image has it without any other package that needs it.
     is_wanted: bool,
-    /// Whether the user can leave it out, with all packages that need it.
+    /// Whether the user can leave it out, with all packages that need it. None of these is in every image.
     can_go: bool,
     needs: Vec<usize>,
 }
@@ -106,6 +106,14 @@ impl Needs {
         let mut packages: Vec<Need> = explanation.packages.iter().zip(&dependents).map(need).collect();
         for (place, dependents) in dependents.iter().enumerate() {
             dependents.iter().for_each(|by| packages[*by].needs.push(place));
+        }
+        let mut next: Vec<usize> = (0..packages.len()).filter(|place| !packages[*place].can_go).collect();
+        while let Some(place) = next.pop() {
+            for needed in packages[place].needs.clone() {
+                if std::mem::replace(&mut packages[needed].can_go, false) {
+                    next.push(needed);
+                }
+            }
         }
         Self { packages }
     }
@@ -160,8 +168,8 @@ mod tests {
                 // `yaml` stays, because `tool` requires it, too.
                 row("wheel loader", 100, 0, Some(100)),
                 row("lath", 10, 0, None),
-                // Without it, nothing would run that needs it: it goes only with the interpreter.
-                row("deb libc6", 0, 9_000, Some(0)),
+                // The interpreter needs it, and every image has the interpreter.
+                row("deb libc6", 0, 9_000, None),
             ]
         );
         assert_eq!((table.size_bytes, table.removed_bytes), (6_194_310, 18_000));

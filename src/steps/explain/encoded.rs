@@ -8,7 +8,7 @@ use crate::model::explanation::Explanation;
 
 const LEVEL: i32 = 3;
 /// More unpacked bytes are refused. The explanation of an image with 100,000 paths has a tenth of them.
-const MAX_BYTES: u64 = 128 << 20;
+pub(super) const MAX_BYTES: u64 = 128 << 20;
 
 /// Returns the bytes of an explanation.
 pub(super) fn encode(explanation: &Explanation) -> Result<Vec<u8>, EncodedError> {

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use super::encoded::decode;
+use super::encoded::{MAX_BYTES, decode};
 use super::error::ExplainError;
 use super::kept;
+use crate::formats::oci::{self, Descriptor};
 use crate::model::explanation::{Answer, ExplainRequest, ExplainSource, Explanation};
 use crate::model::image::BlobDigest;
 use crate::model::image_source::ImageSource;
 use crate::model::platform::{Architecture, Platform};
-use crate::outside::similar::similar;
 use crate::outside::images::{self, ImageDocument, ImagesError, OpenImage, digest_of, parse};
+use crate::outside::similar::similar;
 use crate::outside::world::World;
 
 /// Returns the explanation of an image, or the one in a file.
@@ -67,30 +68,45 @@ fn of_host() -> Option<Platform> {
 }
 
 fn of_image(image: &OpenImage<'_>, platform: Option<Platform>, world: &World) -> Result<Explanation, ExplainError> {
-    let config = config(image, platform)?;
-    if let Some(explanation) = kept::read(&config, &world.store)? {
+    let chosen = chosen(image, platform)?;
+    if let Some(explanation) = kept::read(&chosen.config, &world.store)? {
         return Ok(explanation);
     }
-    Err(ExplainError::Unknown { image: image.source().to_string() })
+    let unknown = || ExplainError::Unknown { image: image.source().to_string() };
+    let referrers = image.referrers(&chosen.manifest, oci::EXPLANATION)?;
+    attached(image, referrers.last().ok_or_else(unknown)?)?.ok_or_else(unknown)
 }
 
-/// Returns the digest of the config of the image for a platform. Without one, an index with several platforms has that
-/// of this machine.
-fn config(image: &OpenImage<'_>, platform: Option<Platform>) -> Result<BlobDigest, ImagesError> {
-    let root = parse(image.root())?;
-    match (root, platform) {
-        (ImageDocument::Manifest(manifest), None) => digest_of(&manifest.config),
-        (ImageDocument::Index(index), None) if index.manifests.len() == 1 => {
-            match parse(&image.document(&index.manifests[0])?)? {
-                ImageDocument::Manifest(manifest) => digest_of(&manifest.config),
-                ImageDocument::Index(_) => chosen(image, None),
-            }
+/// Reads the explanation in a manifest about the image.
+fn attached(image: &OpenImage<'_>, referrer: &Descriptor) -> Result<Option<Explanation>, ExplainError> {
+    let ImageDocument::Manifest(manifest) = parse(&image.document(referrer)?)? else { return Ok(None) };
+    let Some(layer) = manifest.layers.first().filter(|layer| layer.size <= MAX_BYTES) else { return Ok(None) };
+    let path = image.blob(layer)?;
+    let file = fs::File::open(&path).map_err(|source| ExplainError::Read { path: path.clone(), source })?;
+    let all = decode(file).map_err(|source| ExplainError::File { path, source })?;
+    Ok(all.into_iter().next())
+}
+
+/// The image of a platform.
+struct Chosen {
+    manifest: BlobDigest,
+    config: BlobDigest,
+}
+
+/// Returns the image of a platform. Without one, an index with several platforms has that of this machine.
+fn chosen(image: &OpenImage<'_>, platform: Option<Platform>) -> Result<Chosen, ImagesError> {
+    if platform.is_none() {
+        let mut document = image.root().clone();
+        if let ImageDocument::Index(index) = parse(&document)?
+            && let [only] = index.manifests.as_slice()
+        {
+            document = image.document(only)?;
         }
-        (_, platform) => chosen(image, platform),
+        if let ImageDocument::Manifest(manifest) = parse(&document)? {
+            return Ok(Chosen { manifest: document.digest, config: digest_of(&manifest.config)? });
+        }
     }
-}
-
-fn chosen(image: &OpenImage<'_>, platform: Option<Platform>) -> Result<BlobDigest, ImagesError> {
     let platform = platform.or_else(of_host).unwrap_or(Platform { architecture: Architecture::Amd64 });
-    Ok(image.choose(platform)?.config_document.digest)
+    let chosen = image.choose(platform)?;
+    Ok(Chosen { manifest: chosen.document.digest, config: chosen.config_document.digest })
 }

@@ -13,15 +13,9 @@ use crate::outside::store::{Bucket, Store, StoreError};
 
 /// The blob with the explanation of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Explained {
+struct Explained {
     digest: BlobDigest,
     size_bytes: u64,
-}
-
-impl Explained {
-    pub(crate) fn blob(self) -> BlobDescriptor {
-        BlobDescriptor { digest: self.digest, size_bytes: self.size_bytes }
-    }
 }
 
 /// Keeps the explanation of the image with this config.
@@ -40,9 +34,9 @@ pub(crate) fn keep(config: &BlobDigest, explanation: &Explanation, store: &Store
 }
 
 /// Returns the blob with the explanation of the image with this config, if the store has it.
-pub(crate) fn kept(config: &BlobDigest, store: &Store) -> Option<Explained> {
-    let explained: Explained = store.entry(Bucket::Explanations, &config.0)?;
-    store.has_blob(&explained.digest, Some(explained.size_bytes)).then_some(explained)
+pub(crate) fn kept(config: &BlobDigest, store: &Store) -> Option<BlobDescriptor> {
+    let Explained { digest, size_bytes } = store.entry(Bucket::Explanations, &config.0)?;
+    store.has_blob(&digest, Some(size_bytes)).then_some(BlobDescriptor { digest, size_bytes })
 }
 
 /// Reads the explanation of the image with this config from the store.
