@@ -152,7 +152,7 @@ mod tests {
              1.2 kB     0 bytes    194.3 kB       4  wheel tool 1
           100 bytes     0 bytes   100 bytes       1  wheel loader 1
            10 bytes     0 bytes           -       1  lath
-            0 bytes      9.0 kB     0 bytes       0  deb libc6 2
+            0 bytes      9.0 kB           -       0  deb libc6 2
 
         if left out: the bytes that go without it, with everything that only it requires
         ");

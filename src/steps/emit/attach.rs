@@ -91,6 +91,6 @@ mod tests {
         let explanation = BlobDescriptor { digest: BlobDigest(Digest::of(b"explanation")), size_bytes: 11 };
         let config = BlobDescriptor { digest: BlobDigest(Digest::of(oci::EMPTY_CONFIG)), size_bytes: 2 };
         let document = manifest(&Attachment { subject: &subject, explanation }, config).unwrap();
-        insta::assert_snapshot!(String::from_utf8(document.bytes).unwrap(), @"");
+        insta::assert_snapshot!(String::from_utf8(document.bytes).unwrap(), @r#"{"config":{"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","mediaType":"application/vnd.oci.empty.v1+json","size":2},"layers":[{"digest":"sha256:f78fcae67d4aa99819ff5891fd3c38d15a0d8b97d477d8b89040ca43aaeded9e","mediaType":"application/vnd.lath.explanation.v1+json+zstd","size":11}],"mediaType":"application/vnd.oci.image.manifest.v1+json","schemaVersion":2,"artifactType":"application/vnd.lath.explanation.v1","subject":{"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","mediaType":"application/vnd.oci.image.manifest.v1+json","size":2}}"#);
     }
 }
