@@ -291,9 +291,15 @@ impl Removed {
 /// The option of a build that keeps a path that trim would remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeptBy {
-    Path { path: ImagePath },
-    Module { module: String },
-    With { package: &'static str },
+    Path {
+        path: ImagePath,
+    },
+    Module {
+        module: String,
+    },
+    With {
+        package: &'static str,
+    },
     /// The Debian package of the library that an extension module needs.
     ItsLibrary,
 }

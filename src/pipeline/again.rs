@@ -94,9 +94,8 @@ fn is_name(input: &str) -> bool {
 /// Returns the image of an earlier build, and its receipt.
 pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Image, Receipt)> {
     let Kept { platforms, index, mut receipt } = store.entry(Bucket::Images, key)?;
-    let has_explanation = |platform: &KeptPlatform| {
-        explain::kept(&BlobDigest(Digest::of(platform.config.as_bytes())), store).is_some()
-    };
+    let has_explanation =
+        |platform: &KeptPlatform| explain::kept(&BlobDigest(Digest::of(platform.config.as_bytes())), store).is_some();
     if !platforms.iter().all(has_explanation) {
         return None;
     }

@@ -31,7 +31,9 @@ use crate::model::part::Part;
 use crate::model::platform::{Architecture, Platform};
 use crate::model::project::Project;
 use crate::model::receipt::Receipt;
-use crate::model::request::{AssembleRequest, Bytecode, CompileRequest, OutputRequest, Request, ResolveRequest, Volume};
+use crate::model::request::{
+    AssembleRequest, Bytecode, CompileRequest, OutputRequest, Request, ResolveRequest, Volume,
+};
 use crate::model::tree::Tree;
 use crate::outside::pypi;
 use crate::outside::stage::{self, Stage};

@@ -162,7 +162,8 @@ mod tests {
     fn answers_have_their_chains() {
         let explanation = example();
         let shown = |name: &str| answers(&explanation.answers(name, true));
-        let names = ["yaml", "/usr/lib/libyaml.so.0", "/site/yaml/cyaml.py", "/etc/passwd", "/usr/share/doc/libc6/copyright"];
+        let names =
+            ["yaml", "/usr/lib/libyaml.so.0", "/site/yaml/cyaml.py", "/etc/passwd", "/usr/share/doc/libc6/copyright"];
         insta::assert_snapshot!(names.map(shown).join("\n\n"), @"
         wheel yaml 1
           43.0 kB in 2 paths; trim removed 9.0 kB

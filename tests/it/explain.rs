@@ -47,14 +47,66 @@ fn a_path_a_module_and_a_package_have_their_chains() {
     stdout(world.build("tool --trim reach -o tool.tar"));
     let shown = |name: &str| explain(&world, &format!("tool.tar {name}"));
     let names = [format!("{SITE}/parts/used.py"), "parts.unused".to_owned(), "parts".to_owned(), "libc6".to_owned()];
-    insta::assert_snapshot!(names.map(|name| shown(&name)).join("\n"), @"");
+    insta::assert_snapshot!(names.map(|name| shown(&name)).join("\n"), @"
+    /opt/app/lib/python3.13/site-packages/parts/used.py
+      9 bytes, wheel parts 2.0
+      the file of the module `parts.used`
+      imported by `tool.run`
+      imported by `tool`
+      started by the console script `tool`
+
+    module parts.unused
+
+    /opt/app/lib/python3.13/site-packages/parts/unused.py
+      11 bytes, wheel parts 2.0
+      removed: modules that no program of the image can import (unreached-modules)
+      kept by `--keep-module parts.unused`
+
+    wheel parts 2.0
+      689 bytes in 11 paths; trim removed 11 bytes
+      without it and everything that only it requires, the image has 689 bytes less
+      required by wheel tool
+      requested
+
+    module parts
+
+    /opt/app/lib/python3.13/site-packages/parts/__init__.py
+      0 bytes, wheel parts 2.0
+      the file of the module `parts`
+      the package that contains `parts.used`
+      imported by `tool.run`
+      imported by `tool`
+      started by the console script `tool`
+
+    deb libc6 2.41-12
+      4 bytes in 2 paths; trim removed 0 bytes
+      required by deb python3.13-minimal
+      in every image: the interpreter
+    ");
 }
 
 #[test]
 fn without_a_name_all_packages_are_a_table() {
     let world = world();
     stdout(world.build("tool -o tool.tar"));
-    insta::assert_snapshot!(explain(&world, "tool.tar"), @"");
+    insta::assert_snapshot!(explain(&world, "tool.tar"), @"
+    tool for linux/amd64: 8.3 kB of files; trim removed 4 bytes
+
+           size     removed if left out   paths  package
+         6.5 kB     0 bytes           -      52  lath
+         1.0 kB     0 bytes      1.7 kB       9  wheel tool 1.0
+      700 bytes     0 bytes   700 bytes      12  wheel parts 2.0
+       20 bytes     0 bytes           -       2  deb libpython3.13-stdlib 1
+       20 bytes     4 bytes           -       4  deb python3.13-minimal 3.13.5-2
+       15 bytes     0 bytes           -       3  deb ca-certificates 1
+       11 bytes     0 bytes           -       2  deb media-types 1
+        8 bytes     0 bytes           -       2  deb libc-bin 1
+        7 bytes     0 bytes           -       2  deb netbase 1
+        6 bytes     0 bytes           -       2  deb tzdata 1
+        4 bytes     0 bytes           -       2  deb libc6 2.41-12
+
+    if left out: the bytes that go without it, with everything that only it requires
+    ");
     let json: serde_json::Value = serde_json::from_str(&explain(&world, "tool.tar --json")).unwrap();
     let rows = json["packages"].as_array().unwrap();
     let parts = rows.iter().find(|row| row["package"]["name"] == "parts").unwrap();
@@ -156,5 +208,53 @@ fn unknown_images_and_names_are_refused_by_name() {
         ("cache", ""),
     ];
     let shown = table.map(|(cache, words)| format!("$ lath explain {words}\n{}", refusal(&world, cache, words)));
-    insta::assert_snapshot!(shown.join("\n"), @"");
+    insta::assert_snapshot!(shown.join("\n"), @"
+    $ lath explain tool.tar part
+    exit 1
+    error: cannot explain `part`: `tool` has no path, package or module of this name, and trim removed none
+
+    hint: did you mean `parts`?
+    $ lath explain tool.tar /usr/bin/python3.12
+    exit 1
+    error: cannot explain `/usr/bin/python3.12`: `tool` has no path, package or module of this name, and trim removed none
+
+    hint: did you mean `/usr/bin/python3.13` or `/usr/bin/python3` or `/usr/bin/python`?
+    $ lath explain tool.tar nothing-like-it
+    exit 1
+    error: cannot explain `nothing-like-it`: `tool` has no path, package or module of this name, and trim removed none
+    $ lath explain tool.tar
+    exit 1
+    error: cannot find the explanation of `oci-archive:tool.tar`: no lath with this cache has made it, and nothing is attached to it
+
+    hint: build the image again on this machine, or with `--explanation FILE`, which `lath explain --from FILE` reads
+    $ lath explain tool.tar --platform linux/s390x
+    exit 2
+    error: cannot build for the platform `linux/s390x`: lath supports `linux/amd64` and `linux/arm64`
+    $ lath explain tool.tar --platform linux/arm64
+    exit 1
+    error: cannot find an image for linux/arm64: there is only linux/amd64
+    $ lath explain gone.tar
+    exit 2
+    error: cannot find the image `gone.tar`: there is no such file or folder
+    $ lath explain text
+    exit 1
+    error: cannot open the image `oci-archive:text`
+      cause: cannot read the image
+      cause: failed to read entire block
+    $ lath explain --from text
+    exit 1
+    error: cannot read the explanation in `text`
+      cause: it is not compressed with zstd, or too large
+      cause: Unknown frame descriptor
+    $ lath explain --from gone
+    exit 1
+    error: cannot read `gone`
+      cause: failed to open file `gone`: No such file or directory (os error 2)
+    $ lath explain tool.tar parts --from text
+    exit 2
+    error: cannot use an image and `--from` together: leave out the image
+    $ lath explain 
+    exit 2
+    error: cannot explain nothing: name an image, such as `pre-commit.tar`, or a file with `--from`
+    ");
 }

@@ -50,9 +50,16 @@ pub(crate) struct PathAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "fate")]
 pub(crate) enum Fate {
-    Kept { reason: Kept, symbol_bytes: u64, chains: Vec<Chain> },
+    Kept {
+        reason: Kept,
+        symbol_bytes: u64,
+        chains: Vec<Chain>,
+    },
     /// The option that keeps it is in the words of a command line.
-    Removed { rule: Removed, kept_by: String },
+    Removed {
+        rule: Removed,
+        kept_by: String,
+    },
 }
 
 /// Everything below a folder.
@@ -161,10 +168,7 @@ impl<'a> Question<'a> {
             path: row.path.clone(),
             size_bytes: row.size_bytes,
             origin: self.explanation().packages[row.package].origin.clone(),
-            fate: Fate::Removed {
-                rule: row.rule,
-                kept_by: row.rule.kept_by(&row.path, module.as_deref()).to_string(),
-            },
+            fate: Fate::Removed { rule: row.rule, kept_by: row.rule.kept_by(&row.path, module.as_deref()).to_string() },
             inside: self.inside(&row.path),
         }
     }

@@ -25,27 +25,60 @@ pub(crate) type Chain = Vec<Edge>;
 #[serde(rename_all = "kebab-case", tag = "because")]
 pub(crate) enum Edge {
     /// The file is the one of this module.
-    FileOf { module: String },
-    PackageOf { module: String },
-    ImportedBy { module: String },
-    ComputedBy { module: String },
-    NamedInTextOf { module: String },
-    NeededBy { path: ImagePath },
-    NamedInFilesOf { package: String },
-    FileIn { package: String },
-    RequiredBy { package: String },
+    FileOf {
+        module: String,
+    },
+    PackageOf {
+        module: String,
+    },
+    ImportedBy {
+        module: String,
+    },
+    ComputedBy {
+        module: String,
+    },
+    NamedInTextOf {
+        module: String,
+    },
+    NeededBy {
+        path: ImagePath,
+    },
+    NamedInFilesOf {
+        package: String,
+    },
+    FileIn {
+        package: String,
+    },
+    RequiredBy {
+        package: String,
+    },
     /// Files of the distribution link against the library.
-    LinkedBy { package: String, soname: String },
-    RunByScriptsOf { package: String },
+    LinkedBy {
+        package: String,
+        soname: String,
+    },
+    RunByScriptsOf {
+        package: String,
+    },
     /// The last ones.
     Requested,
-    With { package: String },
-    EveryImage { why: Why },
-    ConsoleScript { script: String },
+    With {
+        package: String,
+    },
+    EveryImage {
+        why: Why,
+    },
+    ConsoleScript {
+        script: String,
+    },
     Command,
-    KeepModule { module: String },
+    KeepModule {
+        module: String,
+    },
     Root,
-    Kept { reason: Kept },
+    Kept {
+        reason: Kept,
+    },
 }
 
 /// Something that needs a reason.
@@ -177,7 +210,9 @@ impl<'a> Graph<'a> {
     /// Returns the reason of a module from which others are reached.
     fn root(&self, module: &str) -> Edge {
         let modules = &self.explanation.modules;
-        let is_in = |package: &String| module.strip_prefix(package.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let is_in = |package: &String| {
+            module.strip_prefix(package.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
         if let Some((script, _)) = modules.scripts.iter().find(|(_, target)| *target == module) {
             return Edge::ConsoleScript { script: script.clone() };
         }
@@ -192,7 +227,8 @@ impl<'a> Graph<'a> {
 
     fn edges_of_package(&self, place: usize) -> Vec<(Edge, Option<Subject>)> {
         let package = &self.explanation.packages[place];
-        let mut edges: Vec<(Edge, Option<Subject>)> = own_reason(package).map(|edge| (edge, None)).into_iter().collect();
+        let mut edges: Vec<(Edge, Option<Subject>)> =
+            own_reason(package).map(|edge| (edge, None)).into_iter().collect();
         edges.extend(self.dependents(place).into_iter().map(|(edge, place)| (edge, Some(Subject::Package(place)))));
         edges
     }
@@ -206,9 +242,9 @@ impl<'a> Graph<'a> {
         let mut edges: Vec<(Edge, usize)> =
             places.map(|place| (Edge::RequiredBy { package: text(*place) }, *place)).collect();
         let other = match &package.why {
-            Some(Why::Library { soname, wheel }) => self
-                .wheel(wheel)
-                .map(|place| (Edge::LinkedBy { package: text(place), soname: soname.clone() }, place)),
+            Some(Why::Library { soname, wheel }) => {
+                self.wheel(wheel).map(|place| (Edge::LinkedBy { package: text(place), soname: soname.clone() }, place))
+            }
             Some(Why::ScriptsOf { package }) => {
                 self.deb(package).map(|place| (Edge::RunByScriptsOf { package: text(place) }, place))
             }
@@ -224,7 +260,8 @@ impl<'a> Graph<'a> {
     /// Returns the name of the module that a file is.
     pub(super) fn module_of(&self, path: &ImagePath) -> Option<String> {
         let folders = &self.explanation.modules.folders;
-        let inside = folders.iter().find_map(|folder| path.as_str().strip_prefix(folder.as_str())?.strip_prefix('/'))?;
+        let inside =
+            folders.iter().find_map(|folder| path.as_str().strip_prefix(folder.as_str())?.strip_prefix('/'))?;
         module_name(inside).map(|(name, _)| name)
     }
 }

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize, Serializer};
 pub(crate) use self::answer::{Answer, Fate, Inside, PackageAnswer, PathAnswer};
 pub(crate) use self::chain::{Chain, Edge};
 pub(crate) use self::request::{ExplainRequest, ExplainSource};
-pub(crate) use self::table::{Row, Table};
 use self::stored::Stored;
+pub(crate) use self::table::{Row, Table};
 use crate::model::image_path::ImagePath;
 use crate::model::made::Made;
 use crate::model::options::TrimLevel;
@@ -236,8 +236,7 @@ pub(crate) fn example() -> Explanation {
         symbol_bytes: 0,
         is_hard_link: false,
     };
-    let removed =
-        |text: &str, size_bytes, package, rule| RemovedPath { path: path(text), size_bytes, package, rule };
+    let removed = |text: &str, size_bytes, package, rule| RemovedPath { path: path(text), size_bytes, package, rule };
     let imported = |module: &str| Cause::ImportedBy { module: module.to_owned() };
     let causes = [
         ("tool", Cause::PackageOf { module: "tool.main".to_owned() }),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{Explanation, Package};
 use super::chain::{Edge, Graph, own_reason};
+use super::{Explanation, Package};
 use crate::model::options::TrimLevel;
 use crate::model::platform::Platform;
 use crate::model::tree::Origin;

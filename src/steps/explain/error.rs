@@ -21,7 +21,9 @@ pub(crate) enum EncodedError {
 
 #[derive(Debug, Error)]
 pub(crate) enum ExplainError {
-    #[error("cannot find the explanation of `{image}`: no lath with this cache has made it, and nothing is attached to it")]
+    #[error(
+        "cannot find the explanation of `{image}`: no lath with this cache has made it, and nothing is attached to it"
+    )]
     Unknown { image: String },
     #[error("cannot explain `{name}`: `{image}` has no path, package or module of this name, and trim removed none")]
     NoSuch { name: String, image: String, similar: Vec<String> },
