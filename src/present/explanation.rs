@@ -111,6 +111,7 @@ fn words(edge: &Edge) -> String {
         Edge::ConsoleScript { script } => format!("started by the console script `{script}`"),
         Edge::Command => "started by the command of the image".to_owned(),
         Edge::KeepModule { module } => format!("kept by `--keep-module {module}`"),
+        Edge::EveryProgram => "every program of Python may need it".to_owned(),
         Edge::Root => "users of the image can start or import it".to_owned(),
         Edge::Kept { reason } => format!("kept: {reason}"),
     }

@@ -64,7 +64,7 @@ fn every_path_of_an_image_is_explained_up_to_the_request() {
     let removed = receipt["removed_bytes_by_reason"].as_object().unwrap().values();
     assert_eq!(table["removed_bytes"], removed.map(|bytes| bytes.as_u64().unwrap()).sum::<u64>());
 
-    let last = ["requested", "with", "every-image", "console-script", "command", "root", "kept"];
+    let last = ["requested", "with", "every-image", "console-script", "command", "every-program", "root", "kept"];
     for path in kept.iter().step_by(STEP) {
         let answer = explain(&built, &[path]);
         let chain = answer[0]["chains"][0].as_array().unwrap_or_else(|| panic!("{path}: {answer}"));

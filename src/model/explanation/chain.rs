@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Serialize;
 
-use super::{Explanation, Package};
+use super::{Explanation, Modules, Package};
 use crate::model::image_path::ImagePath;
 use crate::model::reach::{Cause, module_name};
 use crate::model::reason::{Kept, Why};
@@ -75,6 +75,8 @@ pub(crate) enum Edge {
     KeepModule {
         module: String,
     },
+    /// It is in the standard library, and every program of Python may need it.
+    EveryProgram,
     Root,
     Kept {
         reason: Kept,
@@ -221,8 +223,17 @@ impl<'a> Graph<'a> {
         }
         match modules.kept.iter().find(|kept| is_in(kept)) {
             Some(module) => Edge::KeepModule { module: module.clone() },
+            None if self.is_of_stdlib(module) => Edge::EveryProgram,
             None => Edge::Root,
         }
+    }
+
+    fn is_of_stdlib(&self, module: &str) -> bool {
+        let modules = &self.explanation.modules;
+        let Some(stdlib) = modules.folders.get(Modules::STDLIB) else { return false };
+        let path = format!("{stdlib}/{}", module.replace('.', "/"));
+        let files = [format!("{path}.py"), format!("{path}/__init__.py")];
+        files.iter().any(|file| ImagePath::parse(file).is_ok_and(|file| self.path(&file).is_some()))
     }
 
     fn edges_of_package(&self, place: usize) -> Vec<(Edge, Option<Subject>)> {
@@ -315,7 +326,7 @@ impl Search<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::example;
+    use super::super::{KeptPath, example};
     use super::*;
 
     fn chains(subject: impl Fn(&Graph<'_>) -> Subject, all: bool) -> Vec<Chain> {
@@ -357,6 +368,27 @@ mod tests {
         let libyaml = |graph: &Graph<'_>| Subject::Package(graph.deb("libyaml").unwrap());
         let linked = Edge::LinkedBy { package: "wheel yaml".to_owned(), soname: "libyaml.so.0".to_owned() };
         assert_eq!(chains(libyaml, false)[0][0], linked);
+    }
+
+    #[test]
+    fn the_first_module_has_the_reason_of_its_kind() {
+        let mut explanation = example();
+        let stdlib =
+            KeptPath { path: ImagePath::parse("/stdlib/json/__init__.py").unwrap(), ..explanation.kept[0].clone() };
+        explanation.kept.push(stdlib);
+        explanation.modules.started = vec!["app".to_owned()];
+        explanation.modules.kept = vec!["plugins".to_owned()];
+        let graph = Graph::new(&explanation);
+        let table = [
+            ("tool.main", Edge::ConsoleScript { script: "tool".to_owned() }),
+            ("app", Edge::Command),
+            ("plugins.one", Edge::KeepModule { module: "plugins".to_owned() }),
+            ("json", Edge::EveryProgram),
+            ("pluginsother", Edge::Root),
+        ];
+        for (module, edge) in table {
+            assert_eq!(graph.root(module), edge, "{module}");
+        }
     }
 
     #[test]

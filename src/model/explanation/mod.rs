@@ -187,6 +187,9 @@ fn of_lock(made: &Made) -> Vec<Package> {
 }
 
 impl Modules {
+    /// The position of the standard library in `folders`.
+    const STDLIB: usize = 1;
+
     fn of(made: &Made, request: &SlimRequest<'_>) -> Self {
         let stdlib = request.python.stdlib();
         let mut folders = vec![format!("{stdlib}/lib-dynload"), stdlib, request.user_base.site(request.python.version)];
@@ -274,7 +277,7 @@ pub(crate) fn example() -> Explanation {
             removed("/usr/share/doc/libc6/copyright", 9_000, 4, Removed::Documentation),
         ],
         modules: Modules {
-            folders: vec!["/site".to_owned()],
+            folders: ["/stdlib/lib-dynload", "/stdlib", "/site"].map(str::to_owned).into(),
             scripts: [("tool".to_owned(), "tool.main".to_owned())].into(),
             started: Vec::new(),
             kept: Vec::new(),

@@ -22,7 +22,7 @@ pub(crate) enum EncodedError {
 #[derive(Debug, Error)]
 pub(crate) enum ExplainError {
     #[error(
-        "cannot find the explanation of `{image}`: no lath with this cache has made it, and nothing is attached to it"
+        "cannot find the explanation of `{image}`: it was not made with this cache, and no registry has an explanation for it"
     )]
     Unknown { image: String },
     #[error("cannot explain `{name}`: `{image}` has no path, package or module of this name, and trim removed none")]

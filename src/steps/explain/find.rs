@@ -20,7 +20,10 @@ use crate::outside::world::World;
 pub(crate) fn explanation(request: &ExplainRequest, world: &World) -> Result<Explanation, ExplainError> {
     match &request.source {
         ExplainSource::File(path) => in_file(path, request.platform),
-        ExplainSource::Image(source) => of_image(&images::open(source, world.image_doors())?, request.platform, world),
+        ExplainSource::Image(source) => {
+            let image = images::open(source, world.image_doors())?;
+            of_image(&image, request.platform, world)?.ok_or_else(|| unknown(source.to_string()))
+        }
         ExplainSource::Archive(path) => {
             let oci = ImageSource::OciArchive { path: path.clone(), reference: None };
             let image = match images::open(&oci, world.image_doors()) {
@@ -29,9 +32,13 @@ pub(crate) fn explanation(request: &ExplainRequest, world: &World) -> Result<Exp
                 }
                 image => image?,
             };
-            of_image(&image, request.platform, world)
+            of_image(&image, request.platform, world)?.ok_or_else(|| unknown(path.display().to_string()))
         }
     }
+}
+
+fn unknown(image: String) -> ExplainError {
+    ExplainError::Unknown { image }
 }
 
 /// Answers a question about a path, a package or a module.
@@ -67,14 +74,18 @@ fn of_host() -> Option<Platform> {
     Architecture::of_host().map(|architecture| Platform { architecture })
 }
 
-fn of_image(image: &OpenImage<'_>, platform: Option<Platform>, world: &World) -> Result<Explanation, ExplainError> {
+/// Returns the explanation of an image: that of this cache, or else the newest one in the registry of the image.
+fn of_image(
+    image: &OpenImage<'_>,
+    platform: Option<Platform>,
+    world: &World,
+) -> Result<Option<Explanation>, ExplainError> {
     let chosen = chosen(image, platform)?;
     if let Some(explanation) = kept::read(&chosen.config, &world.store)? {
-        return Ok(explanation);
+        return Ok(Some(explanation));
     }
-    let unknown = || ExplainError::Unknown { image: image.source().to_string() };
     let referrers = image.referrers(&chosen.manifest, oci::EXPLANATION)?;
-    attached(image, referrers.last().ok_or_else(unknown)?)?.ok_or_else(unknown)
+    Ok(referrers.last().map(|referrer| attached(image, referrer)).transpose()?.flatten())
 }
 
 /// Reads the explanation in a manifest about the image.
