@@ -110,7 +110,9 @@ fn refuse_same_places(requests: &[Request]) -> Result<(), Failure> {
         let own: Vec<String> = destinations.iter().map(ToString::to_string).chain(files).collect();
         if let Some((place, other)) = own.iter().find_map(|place| places.get_key_value(place)) {
             return Err(usage(format!("cannot write the images `{other}` and `{name}` both to `{place}`")).with_hints(
-                vec!["write `tag`, `output` and `metadata-file` into the table of each image".to_owned()],
+                vec![
+                    "write `tag`, `output`, `metadata-file` and `explanation` into the table of each image".to_owned(),
+                ],
             ));
         }
         places.extend(own.into_iter().map(|place| (place, name.as_str())));

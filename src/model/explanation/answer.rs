@@ -190,8 +190,8 @@ impl<'a> Question<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::example;
     use super::*;
+    use crate::model::explanation::example;
 
     fn one(name: &str) -> Answer {
         let mut answers = example().answers(name, false);

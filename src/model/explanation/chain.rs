@@ -326,8 +326,8 @@ impl Search<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{KeptPath, example};
     use super::*;
+    use crate::model::explanation::{KeptPath, example};
 
     fn chains(subject: impl Fn(&Graph<'_>) -> Subject, all: bool) -> Vec<Chain> {
         let explanation = example();
@@ -376,6 +376,7 @@ mod tests {
         let stdlib =
             KeptPath { path: ImagePath::parse("/stdlib/json/__init__.py").unwrap(), ..explanation.kept[0].clone() };
         explanation.kept.push(stdlib);
+        explanation.kept.sort_by(|one, other| one.path.cmp(&other.path));
         explanation.modules.started = vec!["app".to_owned()];
         explanation.modules.kept = vec!["plugins".to_owned()];
         let graph = Graph::new(&explanation);

@@ -208,8 +208,8 @@ impl RemovedColumns {
 
 #[cfg(test)]
 mod tests {
-    use super::super::example;
     use super::*;
+    use crate::model::explanation::example;
 
     #[test]
     fn an_explanation_that_was_stored_is_the_same() {

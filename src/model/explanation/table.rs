@@ -145,7 +145,7 @@ impl Needs {
 
 #[cfg(test)]
 mod tests {
-    use super::super::example;
+    use crate::model::explanation::example;
 
     #[test]
     fn each_package_has_its_bytes_and_those_that_go_with_it() {

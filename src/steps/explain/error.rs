@@ -19,6 +19,8 @@ pub(crate) enum EncodedError {
     Json(#[from] serde_json::Error),
 }
 
+impl Hints for EncodedError {}
+
 #[derive(Debug, Error)]
 pub(crate) enum ExplainError {
     #[error(
@@ -59,6 +61,8 @@ impl Hints for ExplainError {
         match self {
             Self::Images(error) => Some(error),
             Self::Store(error) => Some(error),
+            Self::File { source, .. } => Some(source),
+            Self::Encode(error) => Some(error),
             _ => None,
         }
     }
