@@ -468,6 +468,8 @@ mod tests {
         name the files that the image does not need in `.dockerignore`, one pattern per line
         use another destination with `-o DEST`, or another file
         leave out `--compression zstd`: every engine reads gzip
+        build the image again on this machine, or with `--explanation FILE`, which `lath explain --from FILE` reads
+        name a platform, such as `--platform linux/arm64`
         ");
     }
 

@@ -224,7 +224,7 @@ fn unknown_images_and_names_are_refused_by_name() {
     error: cannot explain `nothing-like-it`: `tool` has no path, package or module of this name, and trim removed none
     $ lath explain tool.tar
     exit 1
-    error: cannot find the explanation of `oci-archive:tool.tar`: no lath with this cache has made it, and nothing is attached to it
+    error: cannot find the explanation of `tool.tar`: it was not made with this cache, and no registry has an explanation for it
 
     hint: build the image again on this machine, or with `--explanation FILE`, which `lath explain --from FILE` reads
     $ lath explain tool.tar --platform linux/s390x
