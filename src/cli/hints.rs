@@ -144,9 +144,7 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         RequestHint::OtherDestination => f.write_str("use another destination with `-o DEST`, or another file"),
         RequestHint::Gzip => f.write_str("leave out `--compression zstd`: every engine reads gzip"),
-        RequestHint::MakeExplanation => f.write_str(
-            "build the image again on this machine, or with `--explanation FILE`, which `lath explain --from FILE` reads",
-        ),
+        RequestHint::MakeExplanation => f.write_str("build the image here, or use `--from` with its explanation"),
         RequestHint::ChoosePlatform => f.write_str("name a platform, such as `--platform linux/arm64`"),
     }
 }
@@ -468,7 +466,7 @@ mod tests {
         name the files that the image does not need in `.dockerignore`, one pattern per line
         use another destination with `-o DEST`, or another file
         leave out `--compression zstd`: every engine reads gzip
-        build the image again on this machine, or with `--explanation FILE`, which `lath explain --from FILE` reads
+        build the image here, or use `--from` with its explanation
         name a platform, such as `--platform linux/arm64`
         ");
     }

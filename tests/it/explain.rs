@@ -188,26 +188,28 @@ fn an_explanation_travels_as_a_file_and_with_the_image_in_a_registry() {
     }
 }
 
+/// A cache and the words of a call that fails.
+const REFUSED: [(&str, &str); 12] = [
+    ("cache", "tool.tar part"),
+    ("cache", "tool.tar /usr/bin/python3.12"),
+    ("cache", "tool.tar nothing-like-it"),
+    ("elsewhere", "tool.tar"),
+    ("cache", "tool.tar --platform linux/s390x"),
+    ("cache", "tool.tar --platform linux/arm64"),
+    ("cache", "gone.tar"),
+    ("cache", "text"),
+    ("cache", "--from text"),
+    ("cache", "--from gone"),
+    ("cache", "tool.tar parts --from text"),
+    ("cache", ""),
+];
+
 #[test]
 fn unknown_images_and_names_are_refused_by_name() {
     let world = world();
     stdout(world.build("tool -o tool.tar"));
     fs_err::write(world.path("text"), "text").unwrap();
-    let table = [
-        ("cache", "tool.tar part"),
-        ("cache", "tool.tar /usr/bin/python3.12"),
-        ("cache", "tool.tar nothing-like-it"),
-        ("elsewhere", "tool.tar"),
-        ("cache", "tool.tar --platform linux/s390x"),
-        ("cache", "tool.tar --platform linux/arm64"),
-        ("cache", "gone.tar"),
-        ("cache", "text"),
-        ("cache", "--from text"),
-        ("cache", "--from gone"),
-        ("cache", "tool.tar parts --from text"),
-        ("cache", ""),
-    ];
-    let shown = table.map(|(cache, words)| format!("$ lath explain {words}\n{}", refusal(&world, cache, words)));
+    let shown = REFUSED.map(|(cache, words)| format!("$ lath explain {words}\n{}", refusal(&world, cache, words)));
     insta::assert_snapshot!(shown.join("\n"), @"
     $ lath explain tool.tar part
     exit 1
@@ -226,7 +228,7 @@ fn unknown_images_and_names_are_refused_by_name() {
     exit 1
     error: cannot find the explanation of `tool.tar`: it was not made with this cache, and no registry has an explanation for it
 
-    hint: build the image again on this machine, or with `--explanation FILE`, which `lath explain --from FILE` reads
+    hint: build the image here, or use `--from` with its explanation
     $ lath explain tool.tar --platform linux/s390x
     exit 2
     error: cannot build for the platform `linux/s390x`: lath supports `linux/amd64` and `linux/arm64`

@@ -356,7 +356,7 @@ mod tests {
         let by = |package: &str| Edge::RequiredBy { package: package.to_owned() };
         let yaml = |graph: &Graph<'_>| Subject::Package(graph.wheel("yaml").unwrap());
         let shortest = vec![by("wheel tool"), Edge::Requested];
-        assert_eq!(chains(yaml, false), [shortest.clone()]);
+        assert_eq!(chains(yaml, false), std::slice::from_ref(&shortest));
         assert_eq!(chains(yaml, true), [shortest, vec![by("wheel loader"), by("wheel tool"), Edge::Requested]]);
     }
 

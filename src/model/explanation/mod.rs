@@ -3,6 +3,8 @@
 
 mod answer;
 mod chain;
+#[cfg(test)]
+mod example;
 mod request;
 mod stored;
 mod table;
@@ -13,6 +15,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub(crate) use self::answer::{Answer, Fate, Inside, PackageAnswer, PathAnswer};
 pub(crate) use self::chain::{Chain, Edge};
+#[cfg(test)]
+pub(crate) use self::example::example;
 pub(crate) use self::request::{ExplainRequest, ExplainSource};
 use self::stored::Stored;
 pub(crate) use self::table::{Row, Table};
@@ -203,85 +207,5 @@ impl Modules {
             kept: request.options.keep_modules.clone(),
             causes: made.reached.as_ref().map(|reached| reached.modules.clone()),
         }
-    }
-}
-
-/// Returns the explanation of a small image, for tests.
-#[cfg(test)]
-pub(crate) fn example() -> Explanation {
-    use crate::model::platform::Architecture;
-
-    let wheel = |name: &str, is_requested, required_by: &[&str]| Package {
-        is_requested,
-        required_by: required_by.iter().map(|&name| name.to_owned()).collect(),
-        ..Package::of(Origin::Wheel { name: name.to_owned(), version: "1".to_owned() })
-    };
-    let deb = |name: &str, why, required_by: &[&str]| Package {
-        why: Some(why),
-        required_by: required_by.iter().map(|&name| name.to_owned()).collect(),
-        ..Package::of(Origin::Deb { name: name.to_owned(), version: "2".to_owned() })
-    };
-    let packages = vec![
-        wheel("tool", true, &[]),
-        wheel("yaml", false, &["loader", "tool"]),
-        wheel("loader", false, &["tool"]),
-        deb("python3", Why::Interpreter, &[]),
-        deb("libc6", Why::Dependency { of: "python3".to_owned() }, &["libyaml", "python3"]),
-        deb("libyaml", Why::Library { soname: "libyaml.so.0".to_owned(), wheel: "yaml".to_owned() }, &[]),
-        Package::of(Origin::Lath),
-    ];
-    let path = |text: &str| ImagePath::parse(text).unwrap();
-    let kept = |text: &str, size_bytes, package, reason| KeptPath {
-        path: path(text),
-        size_bytes,
-        package,
-        reason,
-        symbol_bytes: 0,
-        is_hard_link: false,
-    };
-    let removed = |text: &str, size_bytes, package, rule| RemovedPath { path: path(text), size_bytes, package, rule };
-    let imported = |module: &str| Cause::ImportedBy { module: module.to_owned() };
-    let causes = [
-        ("tool", Cause::PackageOf { module: "tool.main".to_owned() }),
-        ("tool.main", Cause::Root),
-        ("loader", imported("tool.main")),
-        ("yaml", imported("loader")),
-    ];
-    Explanation {
-        name: "tool".to_owned(),
-        platform: Platform { architecture: Architecture::Amd64 },
-        trim: TrimLevel::Reach,
-        packages,
-        reasons: vec![
-            Kept::Requested,
-            Kept::Required,
-            Kept::Package(Why::Interpreter),
-            Kept::NeededBy { path: path("/site/yaml/_yaml.so") },
-            Kept::EveryImage,
-        ],
-        kept: vec![
-            kept("/etc/passwd", 10, 6, 4),
-            kept("/site/loader.py", 100, 2, 1),
-            kept("/site/tool", 0, 0, 0),
-            kept("/site/tool/__init__.py", 0, 0, 0),
-            kept("/site/tool/data.txt", 1_000, 0, 0),
-            kept("/site/tool/main.py", 200, 0, 0),
-            kept("/site/yaml/__init__.py", 3_000, 1, 1),
-            KeptPath { symbol_bytes: 5_000, ..kept("/site/yaml/_yaml.so", 40_000, 1, 1) },
-            kept("/usr/bin/python3", 6_000_000, 3, 2),
-            KeptPath { is_hard_link: true, ..kept("/usr/bin/python3.13", 6_000_000, 3, 2) },
-            kept("/usr/lib/libyaml.so.0", 150_000, 5, 3),
-        ],
-        removed: vec![
-            removed("/site/yaml/cyaml.py", 4_000, 1, Removed::UnreachedModules),
-            removed("/usr/share/doc/libc6/copyright", 9_000, 4, Removed::Documentation),
-        ],
-        modules: Modules {
-            folders: ["/stdlib/lib-dynload", "/stdlib", "/site"].map(str::to_owned).into(),
-            scripts: [("tool".to_owned(), "tool.main".to_owned())].into(),
-            started: Vec::new(),
-            kept: Vec::new(),
-            causes: Some(causes.map(|(module, cause)| (module.to_owned(), cause)).into()),
-        },
     }
 }

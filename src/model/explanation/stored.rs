@@ -225,14 +225,17 @@ mod tests {
         assert_eq!(columns.paths().unwrap(), paths);
     }
 
+    /// A change of a stored explanation.
+    type Change = fn(&mut serde_json::Value);
+
     #[test]
     fn a_wrong_explanation_is_refused() {
-        let refused = |change: fn(&mut serde_json::Value)| {
+        let refused = |change: Change| {
             let mut value = serde_json::to_value(example()).unwrap();
             change(&mut value);
             serde_json::from_value::<Explanation>(value).unwrap_err().to_string()
         };
-        let table: [(fn(&mut serde_json::Value), &str); 6] = [
+        let table: [(Change, &str); 6] = [
             (|value| value["version"] = 2.into(), "it has the version 2, and this lath reads version 1"),
             (|value| value["kept"]["sizes"] = [1].into(), "the column `sizes` has 1 entries instead of"),
             (|value| value["kept"]["packages"][0] = 99.into(), "the column `packages` has the position 99"),
