@@ -411,6 +411,12 @@ pub(super) struct Destinations {
     /// Write a description of the image to a file, as JSON
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
+    /// Write the explanation of the image to a file, which `lath explain --from` reads
+    #[arg(long, value_name = "FILE")]
+    explanation: Option<PathBuf>,
+    /// Attach the explanation to the image in each registry, so that `lath explain docker://` finds it
+    #[arg(long)]
+    attach_explanation: bool,
 }
 
 impl Typed for Destinations {
@@ -421,6 +427,8 @@ impl Typed for Destinations {
             push: flag(self.push),
             repo: self.repo.clone(),
             metadata_file: self.metadata_file.clone(),
+            explanation: self.explanation.clone(),
+            attach_explanation: flag(self.attach_explanation),
             ..Settings::default()
         }
     }

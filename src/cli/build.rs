@@ -104,12 +104,15 @@ impl Command for Build {
 /// Refuses images that would overwrite one another.
 fn refuse_same_places(requests: &[Request]) -> Result<(), Failure> {
     let mut places: BTreeMap<String, &str> = BTreeMap::new();
-    for OutputRequest { name, destinations, metadata_file, .. } in requests.iter().map(|request| &request.output) {
-        let files = metadata_file.iter().map(|path| path.display().to_string());
+    for output in requests.iter().map(|request| &request.output) {
+        let OutputRequest { name, destinations, metadata_file, explanation, .. } = output;
+        let files = metadata_file.iter().chain(explanation).map(|path| path.display().to_string());
         let own: Vec<String> = destinations.iter().map(ToString::to_string).chain(files).collect();
         if let Some((place, other)) = own.iter().find_map(|place| places.get_key_value(place)) {
             return Err(usage(format!("cannot write the images `{other}` and `{name}` both to `{place}`")).with_hints(
-                vec!["write `tag`, `output` and `metadata-file` into the table of each image".to_owned()],
+                vec![
+                    "write `tag`, `output`, `metadata-file` and `explanation` into the table of each image".to_owned(),
+                ],
             ));
         }
         places.extend(own.into_iter().map(|place| (place, name.as_str())));

@@ -145,6 +145,8 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         RequestHint::OtherDestination => f.write_str("use another destination with `-o DEST`, or another file"),
         RequestHint::Gzip => f.write_str("leave out `--compression zstd`: every engine reads gzip"),
+        RequestHint::MakeExplanation => f.write_str("build the image here, or use `--from` with its explanation"),
+        RequestHint::ChoosePlatform => f.write_str("name a platform, such as `--platform linux/arm64`"),
     }
 }
 
@@ -442,6 +444,8 @@ mod tests {
             RequestHint::DockerIgnore,
             RequestHint::OtherDestination,
             RequestHint::Gzip,
+            RequestHint::MakeExplanation,
+            RequestHint::ChoosePlatform,
         ];
         insta::assert_snapshot!(words(hints.map(Hint::Request)), @"
         encode special characters of a password with percent signs: `%40` for `@`, `%2F` for `/`, `%3A` for `:`
@@ -463,6 +467,8 @@ mod tests {
         name the files that the image does not need in `.dockerignore`, one pattern per line
         use another destination with `-o DEST`, or another file
         leave out `--compression zstd`: every engine reads gzip
+        build the image here, or use `--from` with its explanation
+        name a platform, such as `--platform linux/arm64`
         ");
     }
 

@@ -195,6 +195,8 @@ layer! {
         push: bool,
         repo: String,
         metadata_file: PathBuf,
+        explanation: PathBuf,
+        attach_explanation: bool,
 
         check: Vec<String>,
         no_verify: bool,

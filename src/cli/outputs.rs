@@ -14,8 +14,14 @@ use crate::model::request::OutputRequest;
 pub(super) fn output(settings: &Settings, derived: Option<&str>) -> Result<OutputRequest, Failure> {
     let mut names = names(settings, derived)?;
     let destinations = destinations(settings, &names)?;
-    let (name, metadata_file) = (names.remove(0), settings.metadata_file.clone());
-    Ok(OutputRequest { name, aliases: names, destinations, metadata_file })
+    Ok(OutputRequest {
+        name: names.remove(0),
+        aliases: names,
+        destinations,
+        metadata_file: settings.metadata_file.clone(),
+        explanation: settings.explanation.clone(),
+        attach_explanation: settings.attach_explanation.unwrap_or(false),
+    })
 }
 
 /// Returns the names of the image, at least one, and each of them once.

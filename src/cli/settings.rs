@@ -57,7 +57,8 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
     inputs.check_command(settings.run.as_deref().unwrap_or_default());
     let runtime = runtime(settings, inputs.has_application().then_some(defaults::APPLICATION))?;
     let written = output.destinations.iter().filter_map(Destination::path).map(PathBuf::from);
-    let written: Vec<PathBuf> = written.chain(settings.metadata_file.clone()).collect();
+    let written = written.chain(settings.metadata_file.clone()).chain(settings.explanation.clone());
+    let written: Vec<PathBuf> = written.collect();
     let app = runtime.workdir.as_ref().map(|workdir| inputs.application(workdir, &written)).transpose()?.flatten();
     Ok(Request {
         python: PythonRequest {

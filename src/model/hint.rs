@@ -122,6 +122,10 @@ pub(crate) enum RequestHint {
     OtherDestination,
     /// Compress with gzip instead of zstd.
     Gzip,
+    /// Write or attach the explanation of an image when it is built.
+    MakeExplanation,
+    /// Choose a platform.
+    ChoosePlatform,
 }
 
 /// How to change a build from source.

@@ -10,6 +10,7 @@ pub(crate) mod destination;
 pub(crate) mod digest;
 pub(crate) mod distribution_name;
 pub(crate) mod event;
+pub(crate) mod explanation;
 pub(crate) mod extra_requires;
 pub(crate) mod facts;
 pub(crate) mod glob;

@@ -578,6 +578,10 @@ pub(crate) struct OutputRequest {
     pub(crate) destinations: Vec<Destination>,
     /// The file for the receipt, as JSON.
     pub(crate) metadata_file: Option<PathBuf>,
+    /// The file for the explanation of the image.
+    pub(crate) explanation: Option<PathBuf>,
+    /// Whether each registry gets the explanation.
+    pub(crate) attach_explanation: bool,
 }
 
 /// How layers are compressed.
@@ -704,6 +708,8 @@ impl Request {
                 aliases: Vec::new(),
                 destinations: Vec::new(),
                 metadata_file: None,
+                explanation: None,
+                attach_explanation: false,
             },
             notices: Vec::new(),
             lock: None,

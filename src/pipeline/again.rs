@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::formats::oci;
 use crate::model::destination::Destination;
 use crate::model::digest::Digest;
-use crate::model::image::{Document, Image, Layer, PlatformImage};
+use crate::model::image::{BlobDigest, Document, Image, Layer, PlatformImage};
 use crate::model::lock::LockedWheel;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::Platform;
@@ -18,6 +18,7 @@ use crate::model::secret_text::SecretText;
 use crate::outside::program;
 use crate::outside::store::{Bucket, Store, StoreError};
 use crate::steps::emit::named;
+use crate::steps::explain;
 
 /// A sealed image and its receipt, as the store keeps them.
 #[derive(Debug, Serialize, Deserialize)]
@@ -93,6 +94,11 @@ fn is_name(input: &str) -> bool {
 /// Returns the image of an earlier build, and its receipt.
 pub(super) fn kept(key: &Digest, request: &Request, store: &Store) -> Option<(Image, Receipt)> {
     let Kept { platforms, index, mut receipt } = store.entry(Bucket::Images, key)?;
+    let has_explanation =
+        |platform: &KeptPlatform| explain::kept(&BlobDigest(Digest::of(platform.config.as_bytes())), store).is_some();
+    if !platforms.iter().all(has_explanation) {
+        return None;
+    }
     // A layer of the base image is fetched again if a destination needs it.
     let has_all = |layer: &Layer| layer.contents.segments().iter().all(|segment| store.has_segment(segment));
     if !platforms.iter().flat_map(|platform| &platform.layers).all(has_all) {

@@ -12,6 +12,7 @@ use crate::steps::base::BaseError;
 use crate::steps::compile::CompileError;
 use crate::steps::emit::EmitError;
 use crate::steps::emit::copy::CopyError;
+use crate::steps::explain::ExplainError;
 use crate::steps::fetch::FetchError;
 use crate::steps::launch::LaunchError;
 use crate::steps::lock::LockError;
@@ -57,6 +58,14 @@ pub(crate) enum BuildError {
     Emit(#[from] EmitError),
     #[error(transparent)]
     Copy(#[from] CopyError),
+    #[error(transparent)]
+    Explain(Box<ExplainError>),
+}
+
+impl From<ExplainError> for BuildError {
+    fn from(error: ExplainError) -> Self {
+        Self::Explain(Box::new(error))
+    }
 }
 
 impl From<BaseError> for BuildError {
@@ -107,6 +116,7 @@ impl Hints for BuildError {
     fn wrapped(&self) -> Option<&dyn Hints> {
         match self {
             Self::Images(error) => Some(&**error),
+            Self::Explain(error) => Some(&**error),
             Self::Base(error) => Some(&**error),
             Self::OnBase(error) => Some(error),
             Self::Resolve(error) => Some(&**error),

@@ -22,14 +22,18 @@ use self::from_source::{Attempt, FromSource, failure as build_failure};
 use self::rebuild::{rebuild as build_again, source_files};
 use crate::model::copy::{Copied, CopyRequest};
 use crate::model::event::{Event, Listener};
-use crate::model::image::Image;
+use crate::model::explanation::{Answer, ExplainRequest, Explanation};
+use crate::model::image::{Image, PlatformImage};
 use crate::model::lock::{Parcel, PlatformLock};
 use crate::model::made::{Made, Share};
+use crate::model::non_empty::NonEmpty;
 use crate::model::part::Part;
 use crate::model::platform::{Architecture, Platform};
 use crate::model::project::Project;
 use crate::model::receipt::Receipt;
-use crate::model::request::{AssembleRequest, Bytecode, CompileRequest, Request, ResolveRequest, Volume};
+use crate::model::request::{
+    AssembleRequest, Bytecode, CompileRequest, OutputRequest, Request, ResolveRequest, Volume,
+};
 use crate::model::tree::Tree;
 use crate::outside::pypi;
 use crate::outside::stage::{self, Stage};
@@ -38,7 +42,8 @@ use crate::present::json;
 use crate::steps::assemble::assemble;
 use crate::steps::compile::{Workbench, compile};
 use crate::steps::emit::copy;
-use crate::steps::emit::{self, EmitError, emit, refuse_hopeless};
+use crate::steps::emit::{self, Attachment, EmitError, Extras, emit, refuse_hopeless};
+use crate::steps::explain;
 use crate::steps::launch::{Programs, launch, zone_warning};
 use crate::steps::pack::pack;
 use crate::steps::prove::{execute, prove};
@@ -81,11 +86,38 @@ pub(crate) fn build(request: &Request, world: &World) -> Result<Receipt, BuildEr
     say("assembling and proving");
     let shares = opened.try_map(|opened| share(opened, request, world))?;
     let image = seal(&shares, &request.to_seal())?;
+    keep_explanations(&image, &shares, request, world)?;
     let receipt = receipt::of(&image, &shares, request);
     if let Some(key) = key {
         again::keep(&key, &image, &receipt, &world.store)?;
     }
     write(&image, &shares.first().made.tree, receipt, request, world)
+}
+
+/// Keeps the explanation of each platform's image.
+fn keep_explanations(
+    image: &Image,
+    shares: &NonEmpty<Share>,
+    request: &Request,
+    world: &World,
+) -> Result<(), BuildError> {
+    for (platform, Share { made, .. }) in image.platforms.iter().zip(shares) {
+        let explanation = Explanation::of(&image.name, made, &request.to_trim(&made.launch.started));
+        explain::keep(&platform.config.digest, &explanation, &world.store)?;
+    }
+    Ok(())
+}
+
+/// Returns the explanations of an image, if they are written too.
+fn explanations<'a>(image: &'a Image, output: &OutputRequest, world: &World) -> Vec<Attachment<'a>> {
+    if output.explanation.is_none() && !output.attach_explanation {
+        return Vec::new();
+    }
+    let attachment = |platform: &'a PlatformImage| {
+        let explanation = explain::kept(&platform.config.digest, &world.store)?;
+        Some(Attachment { subject: &platform.manifest, explanation })
+    };
+    image.platforms.iter().filter_map(attachment).collect()
 }
 
 /// Writes the image to every destination.
@@ -98,7 +130,8 @@ fn write(
 ) -> Result<Receipt, BuildError> {
     world.listener.hear(Event::Step("writing".to_owned()));
     let metadata = json::receipt(&receipt).map_err(EmitError::from)?;
-    emit(image, tree, &metadata, &request.output, world)?;
+    let extras = Extras { metadata: &metadata, explanations: &explanations(image, &request.output, world) };
+    emit(image, tree, &extras, &request.output, world)?;
     Ok(receipt)
 }
 
@@ -210,7 +243,7 @@ fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> 
     let requested = lock.requested();
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
     let launch = launch(&programs, &request.to_launch(lock.platform))?;
-    let Slim { tree: slim, notes } = trim(&assembly, &lock, &request.to_trim(&launch.started), &world.store)?;
+    let Slim { tree: slim, notes, reached } = trim(&assembly, &lock, &request.to_trim(&launch.started), &world.store)?;
     notes.into_iter().for_each(|note| world.listener.hear(Event::Note(note)));
     let mut compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
     let workshop = match bases::workshop(lock.platform, request, world)? {
@@ -226,7 +259,7 @@ fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> 
         compile(slim.clone(), &assembly, &compiled, bench, world)
     })??;
     zone_warning(&launch, &tree).into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
-    Ok(Made { lock, assembly, launch, tree })
+    Ok(Made { lock, assembly, launch, tree, reached })
 }
 
 /// Returns a tree with a bare Python of the same release for this machine, which compiles the bytecode for `platform`.
@@ -281,6 +314,16 @@ pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], wor
 /// Copies an image that exists to another place.
 pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, BuildError> {
     Ok(copy::copy(request, world)?)
+}
+
+/// Finds the explanation of an image that exists.
+pub(crate) fn explanation(request: &ExplainRequest, world: &World) -> Result<Explanation, BuildError> {
+    Ok(explain::explanation(request, world)?)
+}
+
+/// Answers a question about a path, a package or a module of an image. `all` is whether all chains are wanted.
+pub(crate) fn answers(explanation: &Explanation, name: &str, all: bool) -> Result<Vec<Answer>, BuildError> {
+    Ok(explain::answers(explanation, name, all)?)
 }
 
 /// Refuses a document that cannot be written, such as a picture, before anything is fetched.

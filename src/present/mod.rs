@@ -1,6 +1,7 @@
 //! Values -> words, JSON and pictures. No I/O.
 
 pub(crate) mod chart;
+pub(crate) mod explanation;
 pub(crate) mod json;
 pub(crate) mod megabytes;
 pub(crate) mod newer;

@@ -4,6 +4,7 @@ pub(crate) mod assemble;
 pub(crate) mod base;
 pub(crate) mod compile;
 pub(crate) mod emit;
+pub(crate) mod explain;
 pub(crate) mod fetch;
 pub(crate) mod launch;
 pub(crate) mod lock;

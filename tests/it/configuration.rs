@@ -459,13 +459,13 @@ fn an_image_has_to_be_chosen_if_there_are_several() {
     exit 2
     error: cannot write the images `same` and `same` both to `same.tar`
 
-    hint: write `tag`, `output` and `metadata-file` into the table of each image
+    hint: write `tag`, `output`, `metadata-file` and `explanation` into the table of each image
 
     $ build --all -o x.tar
     exit 2
     error: cannot write the images `web` and `worker` both to `x.tar`
 
-    hint: write `tag`, `output` and `metadata-file` into the table of each image
+    hint: write `tag`, `output`, `metadata-file` and `explanation` into the table of each image
 
     $ build --all --image web
     exit 2

@@ -7,6 +7,7 @@ mod configuration;
 mod copy;
 mod destinations;
 mod dockerfile;
+mod explain;
 mod indexes;
 mod init;
 mod inputs;

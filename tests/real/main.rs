@@ -16,6 +16,7 @@ mod digest;
 mod docker_registry;
 mod dockerfile;
 mod engine;
+mod explain;
 mod git;
 mod lath;
 mod locks;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         builds::trials(),
         proof::trials(),
         confinement::trials(),
+        explain::trials(),
         git::trials(),
         refusals::trials(),
         maintainer_scripts::trials(),

@@ -32,6 +32,12 @@ pub(crate) const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.
 
 /// The largest manifest or index. Registries must accept 4 MiB (distribution-spec, "Pushing Manifests").
 pub(crate) const MAX_MANIFEST_BYTES: u64 = 4 << 20;
+/// The config of an artifact that needs none, and its media type (manifest.md, "Guidance for an Empty Descriptor").
+pub(crate) const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+pub(crate) const EMPTY_CONFIG: &[u8] = b"{}";
+/// The artifact with the explanation of an image, and its only layer.
+pub(crate) const EXPLANATION: &str = "application/vnd.lath.explanation.v1";
+pub(crate) const EXPLANATION_LAYER: &str = "application/vnd.lath.explanation.v1+json+zstd";
 
 /// The annotation with a layer's or an image's title (annotations.md).
 pub(crate) const TITLE: &str = "org.opencontainers.image.title";

@@ -58,6 +58,17 @@ pub(crate) enum ImagesError {
     Store(#[from] StoreError),
 }
 
+impl ImagesError {
+    /// Whether an archive lacks a file that its form must have.
+    pub(crate) fn is_not_in_archive(&self) -> bool {
+        match self {
+            Self::Open { problem, .. } => problem.is_not_in_archive(),
+            Self::NotInArchive(_) => true,
+            _ => false,
+        }
+    }
+}
+
 fn listed(names: &[String]) -> String {
     match names {
         [] => "is none".to_owned(),

@@ -159,6 +159,14 @@ impl OpenImage<'_> {
         self.medium.document(descriptor)
     }
 
+    /// Returns the manifests of this type about `subject`, if the image is in a registry.
+    pub(crate) fn referrers(&self, subject: &BlobDigest, artifact_type: &str) -> Result<Vec<Descriptor>, ImagesError> {
+        match &self.medium {
+            Medium::Registry { registry, image, .. } => Ok(registry.referrers(image, subject, artifact_type)?),
+            Medium::Folder(_) | Medium::Archive(_) | Medium::Saved(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Returns the path of a blob in the store, and copies it there first if the store does not have it.
     pub(crate) fn blob(&self, descriptor: &Descriptor) -> Result<PathBuf, ImagesError> {
         let digest = digest_of(descriptor)?;

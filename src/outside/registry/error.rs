@@ -44,6 +44,10 @@ pub(crate) enum Task {
     PushManifest {
         image: String,
     },
+    /// To find the manifests about another one.
+    ListReferrers {
+        image: String,
+    },
 }
 
 impl fmt::Display for Task {
@@ -57,6 +61,7 @@ impl fmt::Display for Task {
             Self::CheckPush { repository } => write!(f, "write to `{repository}`"),
             Self::PushBlob { digest, repository } => write!(f, "push the blob `{digest}` to `{repository}`"),
             Self::PushManifest { image } => write!(f, "push the manifest of `{image}`"),
+            Self::ListReferrers { image } => write!(f, "list the manifests about `{image}`"),
         }
     }
 }

@@ -10,6 +10,7 @@ mod hosts;
 mod login;
 mod pull;
 mod push;
+mod referrers;
 mod requests;
 mod tokens;
 mod upload_body;
@@ -174,7 +175,7 @@ impl Registry {
 
     /// Pushes a manifest or an index to the tag of `image`, or by its digest if `image` has no tag.
     pub(crate) fn push_manifest(&self, image: &ImageReference, document: &Document) -> Result<(), RegistryError> {
-        self.block_on(self.send_manifest(image, document))
+        self.block_on(self.send_manifest(image, document)).map(drop)
     }
 
     fn block_on<T>(&self, work: impl Future<Output = Result<T, RegistryError>>) -> Result<T, RegistryError> {

@@ -14,6 +14,7 @@ use crate::model::image_reference::ImageReference;
 use crate::outside::http::{Patience, with_retries};
 use crate::outside::registry::error::{RegistryError, Task};
 use crate::outside::registry::pull::{digest_of, text_of};
+use crate::outside::registry::referrers::SUBJECT_HEADER;
 use crate::outside::registry::requests::{Access, Call, next_address};
 use crate::outside::registry::tokens::Scope;
 use crate::outside::registry::upload_body::{self, Part, ReadFailure};
@@ -299,7 +300,12 @@ impl Registry {
     }
 
     /// Pushes a manifest or an index to the tag of `image`, or by its digest.
-    pub(super) async fn send_manifest(&self, image: &ImageReference, document: &Document) -> Result<(), RegistryError> {
+    /// Pushes a manifest or an index. Returns whether the registry has added it to the list of referrers of its subject.
+    pub(super) async fn send_manifest(
+        &self,
+        image: &ImageReference,
+        document: &Document,
+    ) -> Result<bool, RegistryError> {
         let digest = document.digest.0.prefixed();
         let reference = image.tag.clone().unwrap_or(digest);
         let place = ImageReference { tag: image.tag.clone(), digest: None, ..image.clone() };
@@ -314,7 +320,7 @@ impl Registry {
         access: &Access,
         reference: &str,
         document: &Document,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<bool, RegistryError> {
         let url = self.url(access, &format!("manifests/{reference}")).await?;
         let make = || Ok(document.bytes.clone().into());
         let mut call = Call { body: Some(&make), ..Call::new(Method::PUT, url) };
@@ -328,7 +334,7 @@ impl Registry {
             Some(found) => {
                 Err(RegistryError::Digest { task: access.task.clone(), expected: expected.0, found: found.0 })
             }
-            None => Ok(()),
+            None => Ok(text_of(&response, SUBJECT_HEADER).is_some()),
         }
     }
 }

@@ -71,6 +71,9 @@ pub(crate) enum Bucket {
     /// A sealed image and its receipt. Key: the program, the lock and all options. New version: another form of the
     /// entry.
     Images,
+    /// The blob with the explanation of an image. Key: the digest of the image's config. New version: another form of
+    /// the entry, or of the explanation.
+    Explanations,
     /// The state of a file that contains an image. Key: the path, the image and its name. New version: another form of
     /// the entry, or other bytes for the same image.
     WrittenFiles,
@@ -102,6 +105,7 @@ impl Bucket {
             Self::Layers => "layers-2",
             Self::Frames => "frames-1",
             Self::Images => "images-2",
+            Self::Explanations => "explanations-1",
             Self::WrittenFiles => "written-files-1",
         }
     }
@@ -175,6 +179,7 @@ mod tests {
             Bucket::Layers,
             Bucket::Frames,
             Bucket::Images,
+            Bucket::Explanations,
             Bucket::WrittenFiles,
         ];
         let forms = [

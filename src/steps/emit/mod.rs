@@ -4,6 +4,7 @@
 
 mod already;
 mod archive;
+mod attach;
 mod contents;
 pub(crate) mod copy;
 mod daemon;
@@ -21,6 +22,7 @@ use fs_err as fs;
 use thiserror::Error;
 
 use self::archive::Form;
+pub(crate) use self::attach::Attachment;
 pub(crate) use self::contents::{Base, Blob, Bytes, Contents, OnePlatform};
 use self::daemon::Loading;
 use self::directory::StagedDirectory;
@@ -39,7 +41,7 @@ use crate::outside::daemon::DaemonError;
 use crate::outside::images::ImagesError;
 use crate::outside::registry::RegistryError;
 use crate::outside::stage::StageError;
-use crate::outside::store::StoreError;
+use crate::outside::store::{Store, StoreError};
 use crate::outside::world::World;
 
 #[derive(Debug, Error)]
@@ -136,24 +138,47 @@ pub(crate) fn named_with(destination: &Destination, digest: BlobDigest) -> Strin
     }
 }
 
-/// Writes the image to every destination, and `metadata`, the text of the receipt, to the file that the request
-/// names. A plain folder gets `tree`.
+/// Everything about an image that is written in addition to it.
+pub(crate) struct Extras<'a> {
+    /// The text of the receipt, for the file that the request names.
+    pub(crate) metadata: &'a [u8],
+    /// The explanations in the store, one for each platform.
+    pub(crate) explanations: &'a [Attachment<'a>],
+}
+
+/// Writes the image to every destination, and `extras` to the places that the request names. A plain folder gets `tree`.
 pub(crate) fn emit(
     image: &Image,
     tree: &Tree,
-    metadata: &[u8],
+    extras: &Extras<'_>,
     request: &OutputRequest,
     world: &World,
 ) -> Result<(), EmitError> {
-    let receipt = request.metadata_file.as_deref().map(|path| Receipt { path, text: metadata });
+    let mut documents = Vec::new();
+    if let Some(path) = &request.metadata_file {
+        documents.push((path.as_path(), extras.metadata.to_vec()));
+    }
+    if let Some(path) = &request.explanation {
+        documents.push((path.as_path(), joined(extras.explanations, &world.store)?));
+    }
     let base = image.base.as_ref().map(|source| Base { source, world });
     let source = Source { contents: Contents::of(image, base), tree: Some(tree) };
-    write(&source, &request.destinations, receipt, world)
+    write(&source, &request.destinations, documents, world)?;
+    match request.attach_explanation {
+        true => attach::attach(extras.explanations, &request.destinations, world),
+        false => Ok(()),
+    }
+}
+
+/// Returns the bytes of all explanations, one after the other.
+fn joined(explanations: &[Attachment<'_>], store: &Store) -> Result<Vec<u8>, EmitError> {
+    let read = |one: &Attachment<'_>| fs::read(store.blob_path(&one.explanation.digest)).map_err(EmitError::Blob);
+    Ok(explanations.iter().map(read).collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// Writes an image that exists to a destination.
 pub(crate) fn emit_contents(contents: Contents<'_>, destination: &Destination, world: &World) -> Result<(), EmitError> {
-    write(&Source { contents, tree: None }, std::slice::from_ref(destination), None, world)
+    write(&Source { contents, tree: None }, std::slice::from_ref(destination), Vec::new(), world)
 }
 
 /// An image, and its tree if that is known.
@@ -162,17 +187,11 @@ struct Source<'a> {
     tree: Option<&'a Tree>,
 }
 
-/// The receipt as text, and its file.
-struct Receipt<'a> {
-    path: &'a Path,
-    text: &'a [u8],
-}
-
 /// Writes everything beside its destination, then gives all their names. Tags of registries are set last.
 fn write(
     source: &Source<'_>,
     destinations: &[Destination],
-    receipt: Option<Receipt<'_>>,
+    documents: Vec<(&Path, Vec<u8>)>,
     world: &World,
 ) -> Result<(), EmitError> {
     let mut ready = Vec::new();
@@ -180,8 +199,9 @@ fn write(
     let is_new = |destination: &&Destination| !already::is_there(destination, contents, &world.store);
     let new: Vec<&Destination> = destinations.iter().filter(is_new).collect();
     let staged = stage_all(&new, source, world, &mut ready).and_then(|()| {
-        let Some(Receipt { path, text }) = receipt else { return Ok(()) };
-        ready.push(Ready::Document(document::stage(&Place::of(path)?, text.to_vec())?));
+        for (path, bytes) in documents {
+            ready.push(Ready::Document(document::stage(&Place::of(path)?, bytes)?));
+        }
         Ok(())
     });
     if let Err(error) = staged {
@@ -276,7 +296,7 @@ pub(crate) fn refuse_hopeless(
             world.listener.hear(Event::Warning(text));
         }
     }
-    if let Some(path) = &request.metadata_file {
+    for path in [&request.metadata_file, &request.explanation].into_iter().flatten() {
         let place = Place::of(path)?;
         claims.add(place.clone(), Shape::File)?;
         document::refuse(&place)?;

@@ -195,6 +195,6 @@ fn opened_apart(blob: &Blob<'_>, world: &World) -> Result<Box<dyn io::Read + Sen
     }
 }
 
-fn failed(image: &ImageReference, source: RegistryError) -> EmitError {
+pub(super) fn failed(image: &ImageReference, source: RegistryError) -> EmitError {
     EmitError::Push { image: image.to_string(), source: Box::new(source) }
 }

@@ -1,0 +1,416 @@
+//! Chains: from a path, a module or a package, over everything that needs it, to the request.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::Serialize;
+
+use super::{Explanation, Modules, Package};
+use crate::model::image_path::ImagePath;
+use crate::model::reach::{Cause, module_name};
+use crate::model::reason::{Kept, Why};
+use crate::model::tree::Origin;
+
+/// If there are more chains, only so many are returned.
+const MAX_CHAINS: usize = 100;
+/// A search for all chains stops after so many steps, because their number can grow exponentially.
+const MAX_STEPS: usize = 100_000;
+/// Longer chains are not searched for.
+const MAX_LENGTH: usize = 500;
+
+/// The reasons in a row. The last one needs no reason.
+pub(crate) type Chain = Vec<Edge>;
+
+/// A reason of something, with the next thing that needs a reason.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "because")]
+pub(crate) enum Edge {
+    /// The file is the one of this module.
+    FileOf {
+        module: String,
+    },
+    PackageOf {
+        module: String,
+    },
+    ImportedBy {
+        module: String,
+    },
+    ComputedBy {
+        module: String,
+    },
+    NamedInTextOf {
+        module: String,
+    },
+    NeededBy {
+        path: ImagePath,
+    },
+    NamedInFilesOf {
+        package: String,
+    },
+    FileIn {
+        package: String,
+    },
+    RequiredBy {
+        package: String,
+    },
+    /// Files of the distribution link against the library.
+    LinkedBy {
+        package: String,
+        soname: String,
+    },
+    RunByScriptsOf {
+        package: String,
+    },
+    /// The last ones.
+    Requested,
+    With {
+        package: String,
+    },
+    EveryImage {
+        why: Why,
+    },
+    ConsoleScript {
+        script: String,
+    },
+    Command,
+    KeepModule {
+        module: String,
+    },
+    /// It is in the standard library, and every program of Python may need it.
+    EveryProgram,
+    Root,
+    Kept {
+        reason: Kept,
+    },
+}
+
+/// Something that needs a reason.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    /// The position in `kept`.
+    Path(usize),
+    Module(String),
+    /// The position in `packages`.
+    Package(usize),
+}
+
+/// An explanation with tables to find things in it.
+pub(super) struct Graph<'a> {
+    pub(super) explanation: &'a Explanation,
+    wheels: BTreeMap<&'a str, usize>,
+    debs: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Graph<'a> {
+    pub(super) fn new(explanation: &'a Explanation) -> Self {
+        let (mut wheels, mut debs) = (BTreeMap::new(), BTreeMap::new());
+        for (place, package) in explanation.packages.iter().enumerate() {
+            match &package.origin {
+                Origin::Wheel { name, .. } => wheels.insert(name.as_str(), place),
+                Origin::Deb { name, .. } => debs.insert(name.as_str(), place),
+                Origin::Base | Origin::Lath | Origin::User | Origin::Application => None,
+            };
+        }
+        Self { explanation, wheels, debs }
+    }
+
+    pub(super) fn wheel(&self, name: &str) -> Option<usize> {
+        self.wheels.get(name).copied()
+    }
+
+    pub(super) fn deb(&self, name: &str) -> Option<usize> {
+        self.debs.get(name).copied()
+    }
+
+    /// Returns the position of a path of the image.
+    pub(super) fn path(&self, path: &ImagePath) -> Option<usize> {
+        self.explanation.kept.binary_search_by(|row| row.path.cmp(path)).ok()
+    }
+
+    /// Returns the shortest chain, or all chains, the shortest first.
+    pub(super) fn chains(&self, subject: &Subject, all: bool) -> Vec<Chain> {
+        if !all {
+            return self.shortest(subject).into_iter().collect();
+        }
+        let mut search = Search { graph: self, path: Vec::new(), seen: BTreeSet::new(), found: Vec::new(), steps: 0 };
+        search.visit(subject);
+        search.found.sort_by(|one, other| one.len().cmp(&other.len()).then_with(|| one.cmp(other)));
+        search.found.dedup();
+        search.found
+    }
+
+    fn shortest(&self, subject: &Subject) -> Option<Chain> {
+        let mut before: BTreeMap<Subject, (Subject, Edge)> = BTreeMap::new();
+        let mut next = VecDeque::from([subject.clone()]);
+        while let Some(current) = next.pop_front() {
+            for (edge, target) in self.edges(&current) {
+                let Some(target) = target else {
+                    let mut chain = vec![edge];
+                    let mut at = &current;
+                    while let Some((earlier, edge)) = before.get(at).filter(|_| at != subject) {
+                        chain.push(edge.clone());
+                        at = earlier;
+                    }
+                    chain.reverse();
+                    return Some(chain);
+                };
+                if target != *subject && !before.contains_key(&target) {
+                    before.insert(target.clone(), (current.clone(), edge));
+                    next.push_back(target);
+                }
+            }
+        }
+        None
+    }
+
+    /// Returns the direct reasons, each with the next thing that needs one.
+    fn edges(&self, subject: &Subject) -> Vec<(Edge, Option<Subject>)> {
+        match subject {
+            Subject::Path(place) => self.edges_of_path(*place),
+            Subject::Module(module) => self.edge_of_module(module).into_iter().collect(),
+            Subject::Package(place) => self.edges_of_package(*place),
+        }
+    }
+
+    fn edges_of_path(&self, place: usize) -> Vec<(Edge, Option<Subject>)> {
+        let row = &self.explanation.kept[place];
+        let reason = &self.explanation.reasons[row.reason];
+        let package = |origin: &Origin| self.explanation.packages.iter().position(|package| package.origin == *origin);
+        match reason {
+            Kept::Package(_) | Kept::Requested | Kept::Required => {
+                let module = self.module_of(&row.path).filter(|module| self.cause(module).is_some());
+                if let Some(module) = module {
+                    return vec![(Edge::FileOf { module: module.clone() }, Some(Subject::Module(module)))];
+                }
+                let package = self.explanation.packages[row.package].origin.to_string();
+                vec![(Edge::FileIn { package }, Some(Subject::Package(row.package)))]
+            }
+            Kept::NamedBy { origin } => {
+                vec![(Edge::NamedInFilesOf { package: origin.to_string() }, package(origin).map(Subject::Package))]
+            }
+            Kept::NeededBy { path } => {
+                vec![(Edge::NeededBy { path: path.clone() }, self.path(path).map(Subject::Path))]
+            }
+            reason => vec![(Edge::Kept { reason: reason.clone() }, None)],
+        }
+    }
+
+    fn cause(&self, module: &str) -> Option<&'a Cause> {
+        self.explanation.modules.causes.as_ref()?.get(module)
+    }
+
+    fn edge_of_module(&self, module: &str) -> Option<(Edge, Option<Subject>)> {
+        let next = |module: &String| Some(Subject::Module(module.clone()));
+        Some(match self.cause(module)? {
+            Cause::Root => (self.root(module), None),
+            Cause::PackageOf { module } => (Edge::PackageOf { module: module.clone() }, next(module)),
+            Cause::ImportedBy { module } => (Edge::ImportedBy { module: module.clone() }, next(module)),
+            Cause::ComputedBy { module } => (Edge::ComputedBy { module: module.clone() }, next(module)),
+            Cause::NamedBy { module } => (Edge::NamedInTextOf { module: module.clone() }, next(module)),
+        })
+    }
+
+    /// Returns the reason of a module from which others are reached.
+    fn root(&self, module: &str) -> Edge {
+        let modules = &self.explanation.modules;
+        let is_in = |package: &String| {
+            module.strip_prefix(package.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if let Some((script, _)) = modules.scripts.iter().find(|(_, target)| *target == module) {
+            return Edge::ConsoleScript { script: script.clone() };
+        }
+        if modules.started.iter().any(|started| started == module) {
+            return Edge::Command;
+        }
+        match modules.kept.iter().find(|kept| is_in(kept)) {
+            Some(module) => Edge::KeepModule { module: module.clone() },
+            None if self.is_of_stdlib(module) => Edge::EveryProgram,
+            None => Edge::Root,
+        }
+    }
+
+    fn is_of_stdlib(&self, module: &str) -> bool {
+        let modules = &self.explanation.modules;
+        let Some(stdlib) = modules.folders.get(Modules::STDLIB) else { return false };
+        let path = format!("{stdlib}/{}", module.replace('.', "/"));
+        let files = [format!("{path}.py"), format!("{path}/__init__.py")];
+        files.iter().any(|file| ImagePath::parse(file).is_ok_and(|file| self.path(&file).is_some()))
+    }
+
+    fn edges_of_package(&self, place: usize) -> Vec<(Edge, Option<Subject>)> {
+        let package = &self.explanation.packages[place];
+        let mut edges: Vec<(Edge, Option<Subject>)> =
+            own_reason(package).map(|edge| (edge, None)).into_iter().collect();
+        edges.extend(self.dependents(place).into_iter().map(|(edge, place)| (edge, Some(Subject::Package(place)))));
+        edges
+    }
+
+    /// Returns the packages because of which a package is in the image.
+    pub(super) fn dependents(&self, place: usize) -> Vec<(Edge, usize)> {
+        let package = &self.explanation.packages[place];
+        let names = if matches!(package.origin, Origin::Wheel { .. }) { &self.wheels } else { &self.debs };
+        let places = package.required_by.iter().filter_map(|name| names.get(name.as_str()));
+        let text = |place: usize| self.explanation.packages[place].origin.to_string();
+        let mut edges: Vec<(Edge, usize)> =
+            places.map(|place| (Edge::RequiredBy { package: text(*place) }, *place)).collect();
+        let other = match &package.why {
+            Some(Why::Library { soname, wheel }) => {
+                self.wheel(wheel).map(|place| (Edge::LinkedBy { package: text(place), soname: soname.clone() }, place))
+            }
+            Some(Why::ScriptsOf { package }) => {
+                self.deb(package).map(|place| (Edge::RunByScriptsOf { package: text(place) }, place))
+            }
+            Some(Why::Dependency { of }) if !package.required_by.contains(of) => {
+                self.deb(of).map(|place| (Edge::RequiredBy { package: text(place) }, place))
+            }
+            _ => None,
+        };
+        edges.extend(other);
+        edges
+    }
+
+    /// Returns the name of the module that a file is.
+    pub(super) fn module_of(&self, path: &ImagePath) -> Option<String> {
+        let folders = &self.explanation.modules.folders;
+        let inside =
+            folders.iter().find_map(|folder| path.as_str().strip_prefix(folder.as_str())?.strip_prefix('/'))?;
+        module_name(inside).map(|(name, _)| name)
+    }
+}
+
+/// Returns the reason of a package that no other package has to require.
+pub(super) fn own_reason(package: &Package) -> Option<Edge> {
+    let origin = match &package.origin {
+        Origin::Deb { .. } => None,
+        Origin::Wheel { .. } => package.is_requested.then_some(Edge::Requested),
+        Origin::Base => Some(Edge::Kept { reason: Kept::BaseImage }),
+        Origin::Lath => Some(Edge::Kept { reason: Kept::EveryImage }),
+        Origin::User => Some(Edge::Kept { reason: Kept::Copied }),
+        Origin::Application => Some(Edge::Kept { reason: Kept::Application }),
+    };
+    origin.or_else(|| match package.why.as_ref()? {
+        Why::Named { package } => Some(Edge::With { package: package.clone() }),
+        Why::Library { .. } | Why::Dependency { .. } | Why::ScriptsOf { .. } => None,
+        why => Some(Edge::EveryImage { why: why.clone() }),
+    })
+}
+
+/// A search for all chains.
+struct Search<'a> {
+    graph: &'a Graph<'a>,
+    path: Chain,
+    seen: BTreeSet<Subject>,
+    found: Vec<Chain>,
+    steps: usize,
+}
+
+impl Search<'_> {
+    fn visit(&mut self, subject: &Subject) {
+        if self.path.len() >= MAX_LENGTH || !self.seen.insert(subject.clone()) {
+            return;
+        }
+        for (edge, target) in self.graph.edges(subject) {
+            self.steps += 1;
+            if self.found.len() >= MAX_CHAINS || self.steps > MAX_STEPS {
+                break;
+            }
+            self.path.push(edge);
+            match target {
+                None => self.found.push(self.path.clone()),
+                Some(target) => self.visit(&target),
+            }
+            self.path.pop();
+        }
+        self.seen.remove(subject);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::explanation::{KeptPath, example};
+
+    fn chains(subject: impl Fn(&Graph<'_>) -> Subject, all: bool) -> Vec<Chain> {
+        let explanation = example();
+        let graph = Graph::new(&explanation);
+        graph.chains(&subject(&graph), all)
+    }
+
+    fn path(text: &str) -> impl Fn(&Graph<'_>) -> Subject {
+        move |graph| Subject::Path(graph.path(&ImagePath::parse(text).unwrap()).unwrap())
+    }
+
+    #[test]
+    fn a_module_is_explained_up_to_the_script_that_imports_it() {
+        let module = |module: &str| module.to_owned();
+        let expected = vec![
+            Edge::FileOf { module: module("yaml") },
+            Edge::ImportedBy { module: module("loader") },
+            Edge::ImportedBy { module: module("tool.main") },
+            Edge::ConsoleScript { script: module("tool") },
+        ];
+        assert_eq!(chains(path("/site/yaml/__init__.py"), false), [expected]);
+    }
+
+    #[test]
+    fn a_package_has_the_shortest_chain_or_all_of_them() {
+        let by = |package: &str| Edge::RequiredBy { package: package.to_owned() };
+        let yaml = |graph: &Graph<'_>| Subject::Package(graph.wheel("yaml").unwrap());
+        let shortest = vec![by("wheel tool"), Edge::Requested];
+        assert_eq!(chains(yaml, false), std::slice::from_ref(&shortest));
+        assert_eq!(chains(yaml, true), [shortest, vec![by("wheel loader"), by("wheel tool"), Edge::Requested]]);
+    }
+
+    #[test]
+    fn a_library_is_explained_by_the_files_and_the_distribution_that_need_it() {
+        let file = ImagePath::parse("/site/yaml/_yaml.so").unwrap();
+        let found = chains(path("/usr/lib/libyaml.so.0"), false);
+        assert_eq!(found[0][..2], [Edge::NeededBy { path: file }, Edge::FileIn { package: "wheel yaml".to_owned() }]);
+        let libyaml = |graph: &Graph<'_>| Subject::Package(graph.deb("libyaml").unwrap());
+        let linked = Edge::LinkedBy { package: "wheel yaml".to_owned(), soname: "libyaml.so.0".to_owned() };
+        assert_eq!(chains(libyaml, false)[0][0], linked);
+    }
+
+    #[test]
+    fn the_first_module_has_the_reason_of_its_kind() {
+        let mut explanation = example();
+        let stdlib =
+            KeptPath { path: ImagePath::parse("/stdlib/json/__init__.py").unwrap(), ..explanation.kept[0].clone() };
+        explanation.kept.push(stdlib);
+        explanation.kept.sort_by(|one, other| one.path.cmp(&other.path));
+        explanation.modules.started = vec!["app".to_owned()];
+        explanation.modules.kept = vec!["plugins".to_owned()];
+        let graph = Graph::new(&explanation);
+        let table = [
+            ("tool.main", Edge::ConsoleScript { script: "tool".to_owned() }),
+            ("app", Edge::Command),
+            ("plugins.one", Edge::KeepModule { module: "plugins".to_owned() }),
+            ("json", Edge::EveryProgram),
+            ("pluginsother", Edge::Root),
+        ];
+        for (module, edge) in table {
+            assert_eq!(graph.root(module), edge, "{module}");
+        }
+    }
+
+    #[test]
+    fn modules_that_need_one_another_end_no_search() {
+        let mut explanation = example();
+        let causes = explanation.modules.causes.as_mut().unwrap();
+        causes.insert("loader".to_owned(), Cause::ImportedBy { module: "yaml".to_owned() });
+        let graph = Graph::new(&explanation);
+        for all in [false, true] {
+            assert_eq!(graph.chains(&Subject::Module("yaml".to_owned()), all), Vec::<Chain>::new());
+        }
+    }
+
+    #[test]
+    fn very_long_chains_end_no_stack() {
+        let mut explanation = example();
+        let causes = explanation.modules.causes.as_mut().unwrap();
+        for number in 0..200_000 {
+            causes.insert(format!("m{number}"), Cause::ImportedBy { module: format!("m{}", number + 1) });
+        }
+        let graph = Graph::new(&explanation);
+        assert_eq!(graph.chains(&Subject::Module("m0".to_owned()), true), Vec::<Chain>::new());
+    }
+}

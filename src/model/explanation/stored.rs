@@ -1,0 +1,251 @@
+//! The form in which an explanation is kept and sent: a column for each field, so that it is small after compression,
+//! and paths without the bytes that they share with the path before them. It has a version, because other programs and
+//! later versions of lath read it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Explanation, KeptPath, Modules, Package, RemovedPath};
+use crate::model::image_path::ImagePath;
+use crate::model::options::TrimLevel;
+use crate::model::platform::Platform;
+use crate::model::reason::{Kept, Removed};
+
+const VERSION: u32 = 1;
+/// No image has so many. The time of some questions grows with the square of their number.
+const MAX_PACKAGES: usize = 5_000;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Stored {
+    version: u32,
+    name: String,
+    platform: Platform,
+    trim: TrimLevel,
+    packages: Vec<Package>,
+    reasons: Vec<Kept>,
+    kept: KeptColumns,
+    removed: RemovedColumns,
+    modules: Modules,
+}
+
+/// Paths in their order.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct PathColumns {
+    /// The number of bytes that each path shares with the one before it.
+    shared: Vec<usize>,
+    rest: Vec<String>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct KeptColumns {
+    paths: PathColumns,
+    sizes: Vec<u64>,
+    packages: Vec<usize>,
+    reasons: Vec<usize>,
+    /// The bytes of symbols that were removed, for the positions of paths that had some.
+    symbols: BTreeMap<usize, u64>,
+    /// The positions of hard links.
+    hard_links: Vec<usize>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct RemovedColumns {
+    paths: PathColumns,
+    sizes: Vec<u64>,
+    packages: Vec<usize>,
+    rules: Vec<usize>,
+    /// The ids of the rules.
+    ids: Vec<Removed>,
+}
+
+impl PathColumns {
+    fn of<'a>(paths: impl Iterator<Item = &'a ImagePath>) -> Self {
+        let (mut columns, mut before) = (Self::default(), "");
+        for path in paths {
+            let path = path.as_str();
+            let mut shared = before.bytes().zip(path.bytes()).take_while(|(one, other)| one == other).count();
+            while !path.is_char_boundary(shared) {
+                shared -= 1;
+            }
+            columns.shared.push(shared);
+            columns.rest.push(path[shared..].to_owned());
+            before = path;
+        }
+        columns
+    }
+
+    fn paths(&self) -> Result<Vec<ImagePath>, String> {
+        same_length("paths", self.shared.len(), self.rest.len())?;
+        let (mut paths, mut before) = (Vec::with_capacity(self.rest.len()), String::new());
+        for (shared, rest) in self.shared.iter().zip(&self.rest) {
+            let start = before.get(..*shared).ok_or("a path shares more bytes than there are")?;
+            let path = format!("{start}{rest}");
+            paths.push(ImagePath::parse(&path).map_err(|error| error.to_string())?);
+            before = path;
+        }
+        Ok(paths)
+    }
+}
+
+fn same_length(column: &str, found: usize, expected: usize) -> Result<(), String> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!("the column `{column}` has {found} entries instead of {expected}"))
+}
+
+fn in_range(column: &str, positions: &[usize], length: usize) -> Result<(), String> {
+    match positions.iter().find(|position| **position >= length) {
+        None => Ok(()),
+        Some(position) => Err(format!("the column `{column}` has the position {position}, and there are {length}")),
+    }
+}
+
+impl Stored {
+    pub(super) fn of(explanation: &Explanation) -> Self {
+        Self {
+            version: VERSION,
+            name: explanation.name.clone(),
+            platform: explanation.platform,
+            trim: explanation.trim,
+            packages: explanation.packages.clone(),
+            reasons: explanation.reasons.clone(),
+            kept: KeptColumns::of(&explanation.kept),
+            removed: RemovedColumns::of(&explanation.removed),
+            modules: explanation.modules.clone(),
+        }
+    }
+}
+
+impl TryFrom<Stored> for Explanation {
+    type Error = String;
+
+    fn try_from(stored: Stored) -> Result<Self, String> {
+        let Stored { version, name, platform, trim, packages, reasons, kept, removed, modules } = stored;
+        if version != VERSION {
+            return Err(format!("it has the version {version}, and this lath reads version {VERSION}"));
+        }
+        if packages.len() > MAX_PACKAGES {
+            return Err(format!("it has {} packages, and the limit is {MAX_PACKAGES}", packages.len()));
+        }
+        let kept = kept.rows(packages.len(), reasons.len())?;
+        let removed = removed.rows(packages.len())?;
+        Ok(Self { name, platform, trim, packages, reasons, kept, removed, modules })
+    }
+}
+
+impl KeptColumns {
+    fn of(rows: &[KeptPath]) -> Self {
+        let placed = || rows.iter().enumerate();
+        let symbols = placed().filter(|(_, row)| row.symbol_bytes > 0);
+        Self {
+            paths: PathColumns::of(rows.iter().map(|row| &row.path)),
+            sizes: rows.iter().map(|row| row.size_bytes).collect(),
+            packages: rows.iter().map(|row| row.package).collect(),
+            reasons: rows.iter().map(|row| row.reason).collect(),
+            symbols: symbols.map(|(place, row)| (place, row.symbol_bytes)).collect(),
+            hard_links: placed().filter(|(_, row)| row.is_hard_link).map(|(place, _)| place).collect(),
+        }
+    }
+
+    fn rows(&self, packages: usize, reasons: usize) -> Result<Vec<KeptPath>, String> {
+        let paths = self.paths.paths()?;
+        same_length("sizes", self.sizes.len(), paths.len())?;
+        same_length("packages", self.packages.len(), paths.len())?;
+        same_length("reasons", self.reasons.len(), paths.len())?;
+        in_range("packages", &self.packages, packages)?;
+        in_range("reasons", &self.reasons, reasons)?;
+        let mut rows: Vec<KeptPath> = paths
+            .into_iter()
+            .enumerate()
+            .map(|(place, path)| KeptPath {
+                path,
+                size_bytes: self.sizes[place],
+                package: self.packages[place],
+                reason: self.reasons[place],
+                symbol_bytes: self.symbols.get(&place).copied().unwrap_or(0),
+                is_hard_link: false,
+            })
+            .collect();
+        in_range("hard_links", &self.hard_links, rows.len())?;
+        self.hard_links.iter().for_each(|place| rows[*place].is_hard_link = true);
+        Ok(rows)
+    }
+}
+
+impl RemovedColumns {
+    fn of(rows: &[RemovedPath]) -> Self {
+        let mut ids: Vec<Removed> = rows.iter().map(|row| row.rule).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let rules = rows.iter().map(|row| ids.binary_search(&row.rule).unwrap_or_default());
+        Self {
+            paths: PathColumns::of(rows.iter().map(|row| &row.path)),
+            sizes: rows.iter().map(|row| row.size_bytes).collect(),
+            packages: rows.iter().map(|row| row.package).collect(),
+            rules: rules.collect(),
+            ids,
+        }
+    }
+
+    fn rows(&self, packages: usize) -> Result<Vec<RemovedPath>, String> {
+        let paths = self.paths.paths()?;
+        same_length("sizes", self.sizes.len(), paths.len())?;
+        same_length("packages", self.packages.len(), paths.len())?;
+        same_length("rules", self.rules.len(), paths.len())?;
+        in_range("packages", &self.packages, packages)?;
+        in_range("rules", &self.rules, self.ids.len())?;
+        let rows = paths.into_iter().enumerate().map(|(place, path)| RemovedPath {
+            path,
+            size_bytes: self.sizes[place],
+            package: self.packages[place],
+            rule: self.ids[self.rules[place]],
+        });
+        Ok(rows.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::explanation::example;
+
+    #[test]
+    fn an_explanation_that_was_stored_is_the_same() {
+        let text = serde_json::to_string(&example()).unwrap();
+        assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), example());
+    }
+
+    #[test]
+    fn paths_are_stored_without_the_beginning_that_they_share() {
+        let paths = ["/usr/lib/a", "/usr/lib/ä", "/usr/lib/ö", "/x"].map(|path| ImagePath::parse(path).unwrap());
+        let columns = PathColumns::of(paths.iter());
+        assert_eq!((columns.shared.as_slice(), columns.rest[2].as_str()), ([0, 9, 9, 1].as_slice(), "ö"));
+        assert_eq!(columns.paths().unwrap(), paths);
+    }
+
+    /// A change of a stored explanation.
+    type Change = fn(&mut serde_json::Value);
+
+    #[test]
+    fn a_wrong_explanation_is_refused() {
+        let refused = |change: Change| {
+            let mut value = serde_json::to_value(example()).unwrap();
+            change(&mut value);
+            serde_json::from_value::<Explanation>(value).unwrap_err().to_string()
+        };
+        let table: [(Change, &str); 6] = [
+            (|value| value["version"] = 2.into(), "it has the version 2, and this lath reads version 1"),
+            (|value| value["kept"]["sizes"] = [1].into(), "the column `sizes` has 1 entries instead of"),
+            (|value| value["kept"]["packages"][0] = 99.into(), "the column `packages` has the position 99"),
+            (|value| value["kept"]["hard_links"] = [99].into(), "the column `hard_links` has the position 99"),
+            (|value| value["removed"]["paths"]["shared"][0] = 9.into(), "a path shares more bytes than there are"),
+            (|value| value["removed"]["paths"]["rest"][0] = "/../x".into(), "it leads outside the image"),
+        ];
+        for (change, message) in table {
+            let found = refused(change);
+            assert!(found.contains(message), "{found}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The packages of an image as a table: their bytes, and the bytes that the image would lose without each of them.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::chain::{Edge, Graph, own_reason};
+use super::{Explanation, Package};
+use crate::model::options::TrimLevel;
+use crate::model::platform::Platform;
+use crate::model::tree::Origin;
+
+/// The packages, the largest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Table {
+    pub(crate) name: String,
+    pub(crate) platform: Platform,
+    pub(crate) trim: TrimLevel,
+    pub(crate) size_bytes: u64,
+    pub(crate) removed_bytes: u64,
+    pub(crate) packages: Vec<Row>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Row {
+    pub(crate) package: Origin,
+    /// The bytes of its files. Hard links count once.
+    pub(crate) size_bytes: u64,
+    pub(crate) files: usize,
+    pub(crate) removed_bytes: u64,
+    /// The bytes that go if it is left out: its own, and those of everything that only it requires. `None` if an image
+    /// cannot be without it.
+    pub(crate) alone_bytes: Option<u64>,
+}
+
+impl Explanation {
+    /// Returns the table of its packages.
+    pub(crate) fn table(&self) -> Table {
+        let mut rows = self.rows();
+        rows.retain(|row| row.files > 0 || row.removed_bytes > 0);
+        rows.sort_by(|one, other| other.size_bytes.cmp(&one.size_bytes).then_with(|| one.package.cmp(&other.package)));
+        Table {
+            name: self.name.clone(),
+            platform: self.platform,
+            trim: self.trim,
+            size_bytes: rows.iter().map(|row| row.size_bytes).sum(),
+            removed_bytes: rows.iter().map(|row| row.removed_bytes).sum(),
+            packages: rows,
+        }
+    }
+
+    /// Returns a row for each package, in their order.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let empty = |origin: &Origin| Row {
+            package: origin.clone(),
+            size_bytes: 0,
+            files: 0,
+            removed_bytes: 0,
+            alone_bytes: None,
+        };
+        let mut rows: Vec<Row> = self.packages.iter().map(|package| empty(&package.origin)).collect();
+        for path in &self.kept {
+            let row = &mut rows[path.package];
+            row.files += 1;
+            row.size_bytes += if path.is_hard_link { 0 } else { path.size_bytes };
+            row.removed_bytes += path.symbol_bytes;
+        }
+        for path in &self.removed {
+            rows[path.package].removed_bytes += path.size_bytes;
+        }
+        let needs = Needs::new(self);
+        for place in 0..rows.len() {
+            let gone = needs.gone_without(place);
+            rows[place].alone_bytes = gone.map(|gone| gone.into_iter().map(|place| rows[place].size_bytes).sum());
+        }
+        rows
+    }
+}
+
+/// Which packages need which other ones.
+struct Needs {
+    packages: Vec<Need>,
+}
+
+struct Need {
+    /// Whether the image has it without any other package that needs it.
+    is_wanted: bool,
+    /// Whether the user can leave it out, with all packages that need it. None of these is in every image.
+    can_go: bool,
+    needs: Vec<usize>,
+}
+
+impl Needs {
+    fn new(explanation: &Explanation) -> Self {
+        let graph = Graph::new(explanation);
+        let dependents: Vec<Vec<usize>> = (0..explanation.packages.len())
+            .map(|place| graph.dependents(place).into_iter().map(|(_, by)| by).collect())
+            .collect();
+        let need = |(package, dependents): (&Package, &Vec<usize>)| {
+            let own = own_reason(package);
+            // A package without any reason stays, because the explanation does not say why it is there.
+            let is_wanted = own.is_some() || dependents.is_empty();
+            let can_go = matches!(own, None | Some(Edge::Requested | Edge::With { .. }));
+            Need { is_wanted, can_go, needs: Vec::new() }
+        };
+        let mut packages: Vec<Need> = explanation.packages.iter().zip(&dependents).map(need).collect();
+        for (place, dependents) in dependents.iter().enumerate() {
+            dependents.iter().for_each(|by| packages[*by].needs.push(place));
+        }
+        let mut next: Vec<usize> = (0..packages.len()).filter(|place| !packages[*place].can_go).collect();
+        while let Some(place) = next.pop() {
+            for needed in packages[place].needs.clone() {
+                if std::mem::replace(&mut packages[needed].can_go, false) {
+                    next.push(needed);
+                }
+            }
+        }
+        Self { packages }
+    }
+
+    /// Returns the packages that go if one is left out, with this one. `None` if an image cannot be without it.
+    fn gone_without(&self, left_out: usize) -> Option<BTreeSet<usize>> {
+        if !self.packages[left_out].can_go {
+            return None;
+        }
+        let (all, without) = (self.reached(None), self.reached(Some(left_out)));
+        Some(all.difference(&without).copied().collect())
+    }
+
+    /// Returns the packages that are wanted or needed, without one and without those that only it needs.
+    fn reached(&self, without: Option<usize>) -> BTreeSet<usize> {
+        let wanted = (0..self.packages.len()).filter(|place| self.packages[*place].is_wanted);
+        let mut next: Vec<usize> = wanted.filter(|place| Some(*place) != without).collect();
+        let mut reached: BTreeSet<usize> = next.iter().copied().collect();
+        while let Some(place) = next.pop() {
+            for needed in &self.packages[place].needs {
+                if Some(*needed) != without && reached.insert(*needed) {
+                    next.push(*needed);
+                }
+            }
+        }
+        reached
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::explanation::example;
+
+    #[test]
+    fn each_package_has_its_bytes_and_those_that_go_with_it() {
+        let table = example().table();
+        let rows: Vec<(String, u64, u64, Option<u64>)> = table
+            .packages
+            .iter()
+            .map(|row| (row.package.to_string(), row.size_bytes, row.removed_bytes, row.alone_bytes))
+            .collect();
+        let row = |name: &str, size, removed, alone| (name.to_owned(), size, removed, alone);
+        assert_eq!(
+            rows,
+            [
+                row("deb python3", 6_000_000, 0, None),
+                row("deb libyaml", 150_000, 0, Some(150_000)),
+                // Its own bytes, and those of its library.
+                row("wheel yaml", 43_000, 9_000, Some(193_000)),
+                // Everything that was requested, because all other distributions are needed by it.
+                row("wheel tool", 1_200, 0, Some(194_300)),
+                // `yaml` stays, because `tool` requires it, too.
+                row("wheel loader", 100, 0, Some(100)),
+                row("lath", 10, 0, None),
+                // The interpreter needs it, and every image has the interpreter.
+                row("deb libc6", 0, 9_000, None),
+            ]
+        );
+        assert_eq!((table.size_bytes, table.removed_bytes), (6_194_310, 18_000));
+    }
+}

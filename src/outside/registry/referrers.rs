@@ -1,0 +1,137 @@
+//! Referrers: manifests about another manifest, their subject (distribution-spec, "Pushing Manifests with Subject" and
+//! "Listing Referrers").
+
+use reqwest::header::{ACCEPT, HeaderValue, LINK};
+use reqwest::{Method, Response, StatusCode};
+use url::Url;
+
+use crate::formats::oci::{self, Descriptor, Index};
+use crate::model::image::{BlobDigest, Document};
+use crate::model::image_reference::ImageReference;
+use crate::outside::http::with_retries;
+use crate::outside::registry::Registry;
+use crate::outside::registry::error::{RegistryError, Task};
+use crate::outside::registry::pull::{pulling, text_of};
+use crate::outside::registry::requests::{Access, Call};
+
+const MAX_PAGE_BYTES: u64 = 8 << 20;
+/// A list has at most so many pages.
+const MAX_PAGES: usize = 100;
+/// A registry that lists referrers repeats the digest of the subject in this header.
+pub(super) const SUBJECT_HEADER: &str = "oci-subject";
+
+impl Registry {
+    /// Pushes a manifest about `subject` by its digest. `descriptor` is its entry in a list of referrers. If the registry
+    /// has no such lists, the entry is added to the index that replaces the list.
+    pub(crate) fn push_referrer(
+        &self,
+        image: &ImageReference,
+        subject: &BlobDigest,
+        document: &Document,
+        descriptor: &Descriptor,
+    ) -> Result<(), RegistryError> {
+        self.block_on(async {
+            let place = image.with_digest(document.digest);
+            if self.send_manifest(&place, document).await? {
+                return Ok(());
+            }
+            let tagged = list_tag(image, subject);
+            let mut index = match self.pull_manifest(&tagged).await {
+                Ok(found) => serde_json::from_slice(&found.bytes).map_err(|_| not_a_list(&tagged))?,
+                Err(RegistryError::Missing { .. }) => Index::new(Vec::new(), std::collections::BTreeMap::new()),
+                Err(error) => return Err(error),
+            };
+            if index.manifests.iter().any(|entry| entry.digest == descriptor.digest) {
+                return Ok(());
+            }
+            index.manifests.push(descriptor.clone());
+            let bytes = serde_json::to_vec(&index).map_err(|_| not_a_list(&tagged))?;
+            self.send_manifest(&tagged, &Document::new(oci::INDEX, bytes)).await.map(drop)
+        })
+    }
+
+    /// Returns the manifests of this type that are about `subject`.
+    pub(crate) fn referrers(
+        &self,
+        image: &ImageReference,
+        subject: &BlobDigest,
+        artifact_type: &str,
+    ) -> Result<Vec<Descriptor>, RegistryError> {
+        let is_wanted = |entry: &Descriptor| entry.other.get("artifactType").is_some_and(|own| own == artifact_type);
+        let mut found = self.block_on(self.list_referrers(image, subject, artifact_type))?;
+        // A registry need not support the filter.
+        found.retain(is_wanted);
+        Ok(found)
+    }
+
+    async fn list_referrers(
+        &self,
+        image: &ImageReference,
+        subject: &BlobDigest,
+        artifact_type: &str,
+    ) -> Result<Vec<Descriptor>, RegistryError> {
+        let task = Task::ListReferrers { image: image.with_digest(*subject).to_string() };
+        let access = pulling(&self.host(image), image, task);
+        let mut first = self.url(&access, &format!("referrers/{}", subject.0.prefixed())).await?;
+        first.query_pairs_mut().append_pair("artifactType", artifact_type);
+        let mut pages = self.pages(&access, first).await?;
+        if pages.is_empty() {
+            let tagged = list_tag(image, subject);
+            let path = format!("manifests/{}", tagged.reference());
+            pages = self.pages(&access, self.url(&access, &path).await?).await?;
+        }
+        let mut referrers = Vec::new();
+        for page in pages {
+            let index: Index = serde_json::from_slice(&page).map_err(|_| not_a_list(image))?;
+            referrers.extend(index.manifests);
+        }
+        Ok(referrers)
+    }
+
+    /// Returns the pages of a list. There are none if the registry does not have the list.
+    async fn pages(&self, access: &Access, first: Url) -> Result<Vec<Vec<u8>>, RegistryError> {
+        let (mut pages, mut next) = (Vec::new(), Some(first));
+        while let Some(url) = next.filter(|_| pages.len() < MAX_PAGES) {
+            let Some((page, following)) = with_retries(&*self.listener, || self.page(access, &url)).await? else {
+                break;
+            };
+            pages.push(page);
+            next = following.filter(|following| *following != url);
+        }
+        Ok(pages)
+    }
+
+    async fn page(&self, access: &Access, url: &Url) -> Result<Option<(Vec<u8>, Option<Url>)>, RegistryError> {
+        let mut call = Call::new(Method::GET, url.clone());
+        call.headers.insert(ACCEPT, HeaderValue::from_static(oci::INDEX));
+        let response = self.send(access, &call).await?;
+        match response.status() {
+            StatusCode::NOT_FOUND => return Ok(None),
+            status if status.is_success() => {}
+            _ => return Err(self.unexpected(access, response).await),
+        }
+        let next = following(&response);
+        let page = self.read(&access.task, response, MAX_PAGE_BYTES).await?;
+        Ok(Some((page, next)))
+    }
+}
+
+/// Returns the tag of the index that replaces the list of referrers (distribution-spec, "Referrers Tag Schema").
+fn list_tag(image: &ImageReference, subject: &BlobDigest) -> ImageReference {
+    ImageReference { tag: Some(format!("sha256-{}", subject.0)), digest: None, ..image.clone() }
+}
+
+fn not_a_list(image: &ImageReference) -> RegistryError {
+    RegistryError::NoManifest { task: Task::ListReferrers { image: image.to_string() } }
+}
+
+/// Reads `Link: </v2/NAME/referrers/DIGEST?n=2&last=b>; rel="next"` (RFC 8288).
+fn following(response: &Response) -> Option<Url> {
+    let link = text_of(response, LINK.as_str())?;
+    let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+    if !parameters.replace('"', "").contains("rel=next") {
+        return None;
+    }
+    let url = response.url().join(target).ok()?;
+    (url.origin() == response.url().origin()).then_some(url)
+}

@@ -1,0 +1,11 @@
+//! The explanations of images: writes one for every image that lath makes, and finds that of an image that exists
+//! (docs/decisions/0151-explanations.md).
+
+mod encoded;
+mod error;
+mod find;
+mod kept;
+
+pub(crate) use self::error::ExplainError;
+pub(crate) use self::find::{answers, explanation};
+pub(crate) use self::kept::{keep, kept};
