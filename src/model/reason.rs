@@ -275,6 +275,40 @@ impl Removed {
     }
 }
 
+impl Removed {
+    /// Returns the option that keeps `path`, which this rule removed. `module` is the name of the module in the file.
+    pub(crate) fn kept_by(self, path: &ImagePath, module: Option<&str>) -> KeptBy {
+        let module = module.map(str::to_owned);
+        match (self, module) {
+            (Self::UnreachedModules | Self::TestSuites, Some(module)) => KeptBy::Module { module },
+            (Self::PerlModules, _) => KeptBy::With { package: "perl" },
+            (Self::UnmetModules, _) => KeptBy::ItsLibrary,
+            _ => KeptBy::Path { path: path.clone() },
+        }
+    }
+}
+
+/// The option of a build that keeps a path that trim would remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeptBy {
+    Path { path: ImagePath },
+    Module { module: String },
+    With { package: &'static str },
+    /// The Debian package of the library that an extension module needs.
+    ItsLibrary,
+}
+
+impl fmt::Display for KeptBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path { path } => write!(f, "--keep {path}"),
+            Self::Module { module } => write!(f, "--keep-module {module}"),
+            Self::With { package } => write!(f, "--with {package}"),
+            Self::ItsLibrary => f.write_str("--with and the Debian package of its library"),
+        }
+    }
+}
+
 impl Serialize for Removed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.id())
@@ -343,6 +377,21 @@ mod tests {
             assert_eq!(tag(kept), kept.id());
             let stored = serde_json::to_string(kept).unwrap();
             assert_eq!(serde_json::from_str::<Kept>(&stored).unwrap(), *kept);
+        }
+    }
+
+    #[test]
+    fn an_option_keeps_what_a_rule_removes() {
+        let path = ImagePath::parse("/usr/lib/python3.13/json/tool.py").unwrap();
+        let table = [
+            (Removed::UnreachedModules, Some("json.tool"), "--keep-module json.tool"),
+            (Removed::UnreachedModules, None, "--keep /usr/lib/python3.13/json/tool.py"),
+            (Removed::TypeStubs, Some("json.tool"), "--keep /usr/lib/python3.13/json/tool.py"),
+            (Removed::PerlModules, None, "--with perl"),
+            (Removed::UnmetModules, Some("readline"), "--with and the Debian package of its library"),
+        ];
+        for (removed, module, option) in table {
+            assert_eq!(removed.kept_by(&path, module).to_string(), option);
         }
     }
 
