@@ -18,4 +18,6 @@ pub(super) enum Proposal {
     Explain { path: ImagePath, reason: Kept },
     /// Nothing changes, and the user sees why.
     Note(String),
+    /// Nothing changes, because an option of the user has no effect.
+    Warning(String),
 }
