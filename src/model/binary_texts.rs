@@ -19,6 +19,14 @@ pub(crate) struct BinaryTexts {
     pub(crate) is_hidden: bool,
 }
 
+impl BinaryTexts {
+    /// Whether the file comes from Cython, so that it may import modules by names that are relative to its package.
+    pub(crate) fn is_of_cython(&self) -> bool {
+        let is_mark = |word: &String| word.starts_with("__pyx_") || word == "cython_runtime";
+        self.is_hidden || !self.rows.is_empty() || self.words.iter().any(is_mark)
+    }
+}
+
 /// Finds the names of modules in texts.
 pub(crate) struct NameSearch<'a> {
     /// Sorted.

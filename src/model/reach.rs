@@ -197,7 +197,11 @@ pub(crate) fn reached<S: ModuleSource>(
         }
         let paths: Vec<&ImagePath> = binary.iter().map(|(_, file)| file.path).collect();
         for ((name, file), texts) in binary.iter().zip(source.texts_in(&paths)?) {
-            walk.visit_binary(name, file, &search.names_in(&texts), is_stdlib(file.origin));
+            walk.visit_binary(name, &search.names_in(&texts), is_stdlib(file.origin));
+            // Bytecode and files of Cython contain relative names, too.
+            if file.path.as_str().ends_with(".pyc") || texts.is_of_cython() {
+                walk.keep_distribution(name, file);
+            }
         }
     }
     Ok(walk.reached)
@@ -288,15 +292,11 @@ impl Walk<'_> {
         }
     }
 
-    fn visit_binary(&mut self, name: &str, file: &ModulePath<'_>, named: &BTreeSet<&str>, is_stdlib: bool) {
+    fn visit_binary(&mut self, name: &str, named: &BTreeSet<&str>, is_stdlib: bool) {
         for named in named {
             if !is_stdlib || !self.is_cut(name, named) {
                 self.go(named, &Cause::NamedBy { module: name.to_owned() });
             }
-        }
-        // Bytecode contains relative names, too.
-        if file.path.as_str().ends_with(".pyc") {
-            self.keep_distribution(name, file);
         }
     }
 
@@ -592,6 +592,19 @@ mod tests {
         given.tree.insert(path.clone(), Node::file(Digest::of(b""), 0, 0o644, origin));
         given.binary.insert(path, set(&["b"]));
         assert_eq!(given.names("a.x"), ["a", "a.other", "a.x", "b"]);
+    }
+
+    #[test]
+    fn a_file_of_cython_keeps_its_distribution_because_its_names_are_relative() {
+        let given = |words: &[&str]| {
+            let mut given = Given::default().files(&["a/__init__.py", "a/other.py", "b.py"]).extension("a/x.so", words);
+            let origin = Origin::Wheel { name: "a".to_owned(), version: "1".to_owned() };
+            let path = ImagePath::parse(&format!("{SITE}/a/x.so")).unwrap();
+            given.tree.insert(path, Node::file(Digest::of(b""), 0, 0o644, origin));
+            given.names("a.x")
+        };
+        assert_eq!(given(&["other"]), ["a", "a.x"]);
+        assert_eq!(given(&["other", "cython_runtime"]), ["a", "a.other", "a.x"]);
     }
 
     #[test]

@@ -10,7 +10,6 @@ pub(crate) mod deadline;
 pub(crate) mod facts;
 pub(crate) mod http;
 pub(crate) mod images;
-mod parcel_facts;
 pub(crate) mod program;
 pub(crate) mod pypi;
 pub(crate) mod python_files;

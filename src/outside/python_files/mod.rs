@@ -1,5 +1,8 @@
 //! The facts about Python files and extension modules, read when they are first needed. The cache keeps them per parcel.
 
+mod parcel_facts;
+
+use self::parcel_facts::{ParcelFacts, Place};
 use crate::formats::{names_in_binary, python_imports};
 use crate::model::binary_texts::BinaryTexts;
 use crate::model::facts::TreeFacts;
@@ -8,7 +11,6 @@ use crate::model::python_file::PythonFile;
 use crate::model::reach::ModuleSource;
 use crate::model::start_up::PythonSource;
 use crate::model::tree::Tree;
-use crate::outside::parcel_facts::{ParcelFacts, Place};
 use crate::outside::store::{Bucket, Store, StoreError};
 
 /// The Python files and extension modules of a tree.
