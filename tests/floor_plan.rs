@@ -36,7 +36,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &["outside/pypi", "outside/credentials", "outside/http", "outside/similar", "formats", "catalog", "model"],
     ),
     ("outside/images", &["outside/images", "outside/daemon", "outside/registry", "outside/store", "formats", "model"]),
-    ("outside/python_files", &["outside/store", "formats", "model"]),
+    ("outside/python_files", &["outside/python_files", "outside/store", "formats", "model"]),
     (
         "outside/registry",
         &["outside/registry", "outside/credentials", "outside/http", "formats/oci", "catalog", "model"],

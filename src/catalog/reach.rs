@@ -15,6 +15,8 @@ pub(super) struct Reach {
     pub(super) hosts: Vec<String>,
     pub(super) requested_hosts: Vec<String>,
     pub(super) stub_readers: Vec<String>,
+    pub(super) source_readers: Vec<String>,
+    pub(super) in_place_of: BTreeMap<String, Vec<String>>,
     pub(super) cuts: BTreeMap<String, Vec<String>>,
 }
 
@@ -31,6 +33,16 @@ pub(crate) fn whole() -> impl Iterator<Item = &'static str> {
 /// Returns the modules that each module of the standard library names without a need.
 pub(crate) fn cuts() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
     REACH.cuts.iter().map(|(module, cuts)| (module.as_str(), cuts.iter().map(String::as_str)))
+}
+
+/// Returns the modules that a program gets if it imports each of these modules.
+pub(crate) fn in_place_of() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
+    REACH.in_place_of.iter().map(|(module, others)| (module.as_str(), others.iter().map(String::as_str)))
+}
+
+/// Returns whether a distribution compiles sources while a program runs.
+pub(crate) fn reads_sources(distribution: &str) -> bool {
+    REACH.source_readers.iter().any(|reader| distribution.starts_with(reader))
 }
 
 /// Returns whether a distribution runs code of its users. `is_requested` is true if its own programs are in the image.

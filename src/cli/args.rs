@@ -233,6 +233,9 @@ pub(super) struct Size {
     /// A module or package that `--trim reach` must keep, such as `json.tool`
     #[arg(long, value_name = "MODULE")]
     keep_module: Vec<String>,
+    /// With `--trim reach`, keep only the modules of the console scripts that `-c` names, not of all
+    #[arg(long)]
+    only_scripts: bool,
     /// Add `/bin/sh` and its tools
     #[arg(long)]
     shell: bool,
@@ -244,6 +247,7 @@ impl Typed for Size {
             trim: self.trim,
             keep: list(&self.keep),
             keep_module: list(&self.keep_module),
+            only_scripts: flag(self.only_scripts),
             shell: flag(self.shell),
             ..Settings::default()
         }

@@ -163,6 +163,7 @@ layer! {
         trim: TrimLevel,
         keep: Vec<String>,
         keep_module: Vec<String>,
+        only_scripts: bool,
         bytecode: Bytecode,
         shell: bool,
 

@@ -83,6 +83,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
             level: settings.trim.unwrap_or(defaults::TRIM),
             keep: keep(settings)?,
             keep_modules: all(&settings.keep_module),
+            only_scripts: settings.only_scripts.unwrap_or(false),
         },
         bytecode: settings.bytecode.unwrap_or(defaults::BYTECODE),
         user_base: parsed(settings.user_base.as_deref().unwrap_or(defaults::USER_BASE))?,

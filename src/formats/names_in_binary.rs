@@ -6,80 +6,55 @@
 
 use std::collections::BTreeSet;
 
-use aho_corasick::AhoCorasick;
 use memchr::memmem;
+
+use crate::model::binary_texts::BinaryTexts;
 
 /// A row of texts has at least so many characters. Shorter ones are words.
 const SHORTEST_ROW: usize = 200;
 /// No row of texts is longer.
 const MOST_BYTES: usize = 16 << 20;
+/// The number of bytes at the end of a row that decide whether it goes on.
+const WINDOW: usize = 64;
 /// Texts that Cython's own functions contain.
 const MARKS: [&str; 2] = ["__pyx_", "cython_runtime"];
 const COMPRESSED_MARK: &str = "LZSS string data decompression failed";
 /// The name of the function that other kinds of compression use.
 const OTHER_COMPRESSION: &[u8] = b"\0decompress\0";
 
-/// Finds the names of modules in compiled files.
-pub(crate) struct NameSearch<'a> {
-    /// Sorted.
-    names: &'a [&'a str],
-    /// Finds all names anywhere. `None` if there are too many names.
-    anywhere: Option<AhoCorasick>,
+/// Reads the texts of a compiled file.
+pub(crate) fn texts(bytes: &[u8]) -> BinaryTexts {
+    let mut texts = BinaryTexts { words: words(bytes), ..BinaryTexts::default() };
+    let has = |word: &[u8]| memmem::find(bytes, word).is_some();
+    if !MARKS.iter().any(|mark| has(mark.as_bytes())) {
+        return texts;
+    }
+    let is_compressed = has(COMPRESSED_MARK.as_bytes());
+    let unpacked = if is_compressed { unpacked_rows(bytes) } else { Vec::new() };
+    texts.is_hidden = if is_compressed { unpacked.is_empty() } else { has(OTHER_COMPRESSION) };
+    let rows = bytes.split(|byte| !is_text(*byte)).filter(|row| row.len() >= SHORTEST_ROW);
+    let rows = rows.chain(unpacked.iter().map(Vec::as_slice));
+    texts.rows = rows.map(|row| String::from_utf8_lossy(row).into_owned()).collect();
+    texts
 }
 
-impl<'a> NameSearch<'a> {
-    /// `names` are sorted.
-    pub(crate) fn new(names: &'a [&'a str]) -> Self {
-        Self { names, anywhere: AhoCorasick::new(names).ok() }
-    }
-
-    fn all(&self) -> BTreeSet<String> {
-        self.names.iter().map(|&name| name.to_owned()).collect()
-    }
-
-    /// Returns the names that a compiled file contains. If it hides its texts, all names are returned.
-    pub(crate) fn names_in(&self, bytes: &[u8]) -> BTreeSet<String> {
-        let mut found = self.words(bytes);
-        let has = |word: &[u8]| memmem::find(bytes, word).is_some();
-        if !MARKS.iter().any(|mark| has(mark.as_bytes())) {
-            return found;
-        }
-        let unpacked = if has(COMPRESSED_MARK.as_bytes()) { unpacked_rows(bytes) } else { Vec::new() };
-        let is_hidden = if has(COMPRESSED_MARK.as_bytes()) { unpacked.is_empty() } else { has(OTHER_COMPRESSION) };
-        if is_hidden {
-            return self.all();
-        }
-        let rows = bytes.split(|byte| !is_text(*byte)).filter(|row| row.len() >= SHORTEST_ROW);
-        for row in rows.chain(unpacked.iter().map(Vec::as_slice)) {
-            found.extend(self.anywhere(row));
-        }
-        found
-    }
-
-    /// Returns the names that are words. The longest part of a dotted word counts, because its last parts may be names of
-    /// objects.
-    fn words(&self, bytes: &[u8]) -> BTreeSet<String> {
-        let longest = |word: &str| {
-            let mut parts = std::iter::successors(Some(word), |name| name.rsplit_once('.').map(|(parent, _)| parent));
-            parts.find(|name| self.names.binary_search(name).is_ok()).map(str::to_owned)
-        };
-        let texts = bytes.split(|byte| *byte == 0).filter(|text| (2..=100).contains(&text.len()));
-        texts
-            .filter_map(|text| std::str::from_utf8(text).ok())
-            .filter(|text| is_name(text))
-            .filter_map(longest)
-            .collect()
-    }
-
-    /// Returns the names that occur anywhere in a row of texts.
-    fn anywhere(&self, row: &[u8]) -> BTreeSet<String> {
-        let Some(search) = &self.anywhere else { return self.all() };
-        search.find_overlapping_iter(row).map(|found| self.names[found.pattern().as_usize()].to_owned()).collect()
-    }
+/// Reads the texts of a file with bytecode. They have no signs between them.
+pub(crate) fn texts_of_bytecode(bytes: &[u8]) -> BinaryTexts {
+    let rows = bytes.split(|byte| !is_text(*byte)).filter(|row| row.len() > 1);
+    let rows = rows.map(|row| String::from_utf8_lossy(row).into_owned()).collect();
+    BinaryTexts { rows, ..BinaryTexts::default() }
 }
 
-fn is_name(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+fn words(bytes: &[u8]) -> BTreeSet<String> {
+    let texts = bytes.split(|byte| *byte == 0).filter(|text| (2..=100).contains(&text.len()));
+    texts.filter(|text| is_name(text)).map(|text| String::from_utf8_lossy(text).into_owned()).collect()
+}
+
+/// Whether a text may be the name of a module. Names with `_Z` are those of functions in C++.
+fn is_name(text: &[u8]) -> bool {
+    let is_begin = text[0].is_ascii_alphabetic() || text[0] == b'_';
+    let is_name = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+    is_begin && !text.starts_with(b"_Z") && is_name(text)
 }
 
 fn is_text(byte: u8) -> bool {
@@ -88,34 +63,60 @@ fn is_text(byte: u8) -> bool {
 
 /// Returns the compressed rows of texts. Each begins with flags for eight bytes as they are, and with these bytes.
 fn unpacked_rows(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let begins = memchr::memchr_iter(0xff, bytes)
-        .filter(|begin| bytes.get(begin + 1..begin + 9).is_some_and(|first| first.iter().all(|byte| is_text(*byte))));
-    let is_row = |row: &Vec<u8>| row.iter().take_while(|byte| is_text(**byte)).count() >= SHORTEST_ROW;
-    begins.map(|begin| unpacked(&bytes[begin..])).filter(is_row).collect()
+    let (mut rows, mut end) = (Vec::new(), 0);
+    for begin in memchr::memchr_iter(0xff, bytes) {
+        let first = bytes.get(begin + 1..begin + 9);
+        if begin < end || !first.is_some_and(|first| first.iter().all(|byte| is_text(*byte))) {
+            continue;
+        }
+        let row = unpacked(&bytes[begin..]);
+        if row.texts.iter().take_while(|byte| is_text(**byte)).count() >= SHORTEST_ROW {
+            end = begin + row.packed_bytes;
+            rows.push(row.texts);
+        }
+    }
+    rows
 }
 
-/// Unpacks bytes until there is no more input, or a reference leads before the beginning.
-fn unpacked(bytes: &[u8]) -> Vec<u8> {
+/// A row of texts that was compressed.
+#[derive(Default)]
+struct Unpacked {
+    texts: Vec<u8>,
+    packed_bytes: usize,
+}
+
+/// Unpacks bytes until there is no more input, a reference leads before the beginning, or the result is no text.
+fn unpacked(bytes: &[u8]) -> Unpacked {
     let mut input = bytes.iter().copied();
-    let mut output = Vec::new();
-    while output.len() < MOST_BYTES {
+    let mut texts = Vec::new();
+    'groups: while texts.len() < MOST_BYTES {
         let Some(flags) = input.next() else { break };
         for bit in 0..8 {
             let item = if flags >> bit & 1 == 1 {
-                input.next().map(|byte| output.push(byte))
+                input.next().map(|byte| texts.push(byte))
             } else {
-                reference(&mut input).and_then(|(back, length)| copy_back(&mut output, back, length))
+                reference(&mut input).and_then(|(back, length)| copy_back(&mut texts, back, length))
             };
             if item.is_none() {
-                return output;
+                break 'groups;
             }
         }
-        // Random bytes are no row, so that most attempts end here.
-        if output.len() >= SHORTEST_ROW && !output[..SHORTEST_ROW].iter().all(|byte| is_text(*byte)) {
-            return output;
+        if texts.last_chunk::<WINDOW>().is_some_and(|last| !may_be_text(last)) {
+            break;
         }
     }
-    output
+    Unpacked { texts, packed_bytes: bytes.len() - input.len() }
+}
+
+/// Whether bytes from the middle of a row are UTF-8 with few control characters.
+fn may_be_text(bytes: &[u8; WINDOW]) -> bool {
+    // The first character may have begun before.
+    let begin = bytes.iter().take(3).take_while(|byte| **byte & 0xc0 == 0x80).count();
+    let is_utf8 = match std::str::from_utf8(&bytes[begin..]) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    };
+    is_utf8 && bytes.iter().filter(|byte| **byte < b' ' && !byte.is_ascii_whitespace()).count() < WINDOW / 2
 }
 
 /// Reads a reference: how far before the end of the output the bytes end, and how many they are.
@@ -139,15 +140,27 @@ fn copy_back(output: &mut Vec<u8>, back: usize, length: usize) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::binary_texts::NameSearch;
 
-    fn found(bytes: &[u8]) -> Vec<String> {
-        NameSearch::new(&["decimal", "json", "json.decoder", "os.path", "re"]).names_in(bytes).into_iter().collect()
+    fn found(bytes: &[u8]) -> Vec<&'static str> {
+        let names = ["decimal", "json", "json.decoder", "os.path", "re"];
+        NameSearch::new(names.into_iter()).names_in(&texts(bytes)).into_iter().collect()
     }
 
     #[test]
     fn words_between_zeros_are_names_and_parts_of_words_are_not() {
-        assert_eq!(found(b"\0json.decoder.JSONDecoder\0re\0redecimals\0"), ["json.decoder", "re"]);
+        let file = b"\0json.decoder.JSONDecoder\0re\0redecimals\0_ZN4json\x001a\0a b\0x\0";
+        assert_eq!(found(file), ["json.decoder", "re"]);
+        assert_eq!(words(file).into_iter().collect::<Vec<_>>(), ["json.decoder.JSONDecoder", "re", "redecimals"]);
         assert_eq!(found(b"re decimal"), [""; 0]);
+    }
+
+    #[test]
+    fn bytecode_contains_names_anywhere() {
+        let bytecode = b"\xcb\r\xe3\x01\0\xda\x0cjson.decoder)\x02\xda\x07decimal\xff";
+        let names = ["decimal", "json", "json.decoder", "os.path"];
+        let found = NameSearch::new(names.into_iter()).names_in(&texts_of_bytecode(bytecode));
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["decimal", "json", "json.decoder"]);
     }
 
     #[test]
@@ -168,12 +181,18 @@ mod tests {
         let text = format!("{}xxdecimal.jsonxx", "x".repeat(SHORTEST_ROW));
         let row = packed(text.as_bytes(), 8);
         assert!(
-            unpacked(&row).ends_with(b"xxdecimal.jsonxxl.jsonxx"),
+            unpacked(&row).texts.ends_with(b"xxdecimal.jsonxxl.jsonxx"),
             "{:?}",
-            String::from_utf8_lossy(&unpacked(&row))
+            String::from_utf8_lossy(&unpacked(&row).texts)
         );
         let file = [b"__pyx_\0", COMPRESSED_MARK.as_bytes(), b"\0", &row].concat();
         assert_eq!(found(&file), ["decimal", "json"]);
+        // A row ends if its bytes are no texts, and is read once.
+        let umlauts = "\u{e4}\u{f6}\u{fc}\u{20ac}".repeat(64);
+        let text = [text.as_bytes(), umlauts.as_bytes(), b"\x1b", &b"x".repeat(7), b"decimal.", &[0x80; 4096]].concat();
+        let rows = unpacked_rows(&packed(&text[..text.len() / 8 * 8], 8));
+        let [row] = rows.as_slice() else { panic!("{} rows", rows.len()) };
+        assert!(row.len() < text.len() - 3900 && String::from_utf8_lossy(row).contains("\u{1b}xxxxxxxdecimal."));
         let hidden = [b"__pyx_\0", COMPRESSED_MARK.as_bytes(), b"\0"].concat();
         assert_eq!(found(&hidden).len(), 5);
         assert_eq!(found(b"__pyx_\0zlib\0decompress\0").len(), 5);

@@ -5,6 +5,7 @@ pub(crate) mod application;
 pub(crate) mod assembly;
 pub(crate) mod base_image;
 pub(crate) mod base_request;
+pub(crate) mod binary_texts;
 pub(crate) mod copy;
 pub(crate) mod destination;
 pub(crate) mod digest;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::binary_texts::{BinaryTexts, NameSearch};
 use crate::model::facts::is_extension_module;
 use crate::model::image_path::ImagePath;
 use crate::model::modules::parent;
@@ -14,8 +15,8 @@ use crate::model::tree::{Kind, Origin, Tree};
 
 /// Reads the files of modules.
 pub(crate) trait ModuleSource: PythonSource {
-    /// Returns those of `names` that occur in each extension module.
-    fn names_in(&mut self, paths: &[&ImagePath], names: &[&str]) -> Result<Vec<BTreeSet<String>>, Self::Error>;
+    /// Returns the texts of each extension module that may be names of modules.
+    fn texts_in(&mut self, paths: &[&ImagePath]) -> Result<Vec<BinaryTexts>, Self::Error>;
 }
 
 /// A file of a module.
@@ -42,8 +43,7 @@ impl<'a> ModuleMap<'a> {
     pub(crate) fn new(tree: &'a Tree, roots: &[String]) -> Self {
         let mut map = Self::default();
         for (path, node) in tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory) {
-            let inside = roots.iter().find_map(|root| path.as_str().strip_prefix(root)?.strip_prefix('/'));
-            let Some((name, is_package)) = inside.and_then(module_name) else { continue };
+            let Some((name, is_package)) = inside(path, roots).and_then(module_name) else { continue };
             map.by_origin.entry(&node.origin).or_default().push(name.clone());
             map.by_file_name.entry(path.file_name()).or_default().push(name.clone());
             let file = ModulePath { path, origin: &node.origin, is_package };
@@ -76,6 +76,15 @@ impl<'a> ModuleMap<'a> {
     }
 }
 
+/// Returns the name of the module that a file in a folder of the search path is.
+pub(crate) fn module_of(path: &ImagePath, roots: &[String]) -> Option<String> {
+    inside(path, roots).and_then(module_name).map(|(name, _)| name)
+}
+
+fn inside<'a>(path: &'a ImagePath, roots: &[String]) -> Option<&'a str> {
+    roots.iter().find_map(|root| path.as_str().strip_prefix(root)?.strip_prefix('/'))
+}
+
 /// Returns the name of the module that a file is, and whether it is the `__init__` of a package.
 pub(crate) fn module_name(path: &str) -> Option<(String, bool)> {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
@@ -91,6 +100,11 @@ pub(crate) fn module_name(path: &str) -> Option<(String, bool)> {
         "__init__" => Some((parts.collect::<Vec<_>>().join("."), true)),
         name => Some((parts.chain([name]).collect::<Vec<_>>().join("."), false)),
     }
+}
+
+/// Returns the name without its last part. `None` at the top level.
+fn up(name: &str) -> Option<&str> {
+    Some(parent(name)).filter(|parent| !parent.is_empty())
 }
 
 /// Why a module is reached.
@@ -114,6 +128,10 @@ pub(crate) enum Cause {
     NamedBy {
         module: String,
     },
+    /// The file of `module` cannot be read, so that all of its distribution stays.
+    Unread {
+        module: String,
+    },
 }
 
 /// The reached modules, each with the first cause.
@@ -134,7 +152,18 @@ pub(crate) struct Start {
     pub(crate) whole: BTreeSet<String>,
     /// The modules that a module of the standard library names without a need. `*` means all of its texts.
     pub(crate) cuts: BTreeMap<String, BTreeSet<String>>,
+    /// Modules that a program gets when it imports another one.
+    pub(crate) in_place_of: BTreeMap<String, BTreeSet<String>>,
 }
+
+/// The hook of setuptools, of which the catalog knows all names.
+const HOOK: &str = "_distutils_hack";
+
+/// The ends of names of files that no module or object has. Others, such as `.json`, may be both.
+const FILES: [&str; 17] = [
+    "bat", "cfg", "csh", "csv", "exe", "fish", "ini", "md", "pem", "ps1", "pth", "rst", "sh", "toml", "txt", "yaml",
+    "yml",
+];
 
 /// Returns the modules that are reached. `is_stdlib` is true for an origin of the standard library: the names that it
 /// computes come from its callers.
@@ -155,7 +184,7 @@ pub(crate) fn reached<S: ModuleSource>(
     for root in &start.roots {
         walk.go(root, &Cause::Root);
     }
-    let all: Vec<&str> = map.modules.keys().map(String::as_str).collect();
+    let search = NameSearch::new(map.modules.keys().map(String::as_str));
     while !walk.next.is_empty() {
         let names = std::mem::take(&mut walk.next);
         let of_module = |name: &String| map.modules[name].iter().map(|file| (name.clone(), *file)).collect::<Vec<_>>();
@@ -164,13 +193,17 @@ pub(crate) fn reached<S: ModuleSource>(
             files.into_iter().partition(|(_, file)| file.path.as_str().ends_with(".py"));
         let paths: Vec<&ImagePath> = python.iter().map(|(_, file)| file.path).collect();
         for ((name, file), facts) in python.iter().zip(source.read(&paths)?) {
-            let Some(facts) = facts else { continue };
-            walk.visit(name, file, &facts, is_stdlib(file.origin));
+            match facts {
+                Some(facts) => walk.visit(name, file, &facts, is_stdlib(file.origin) || name == HOOK),
+                None => walk.keep_distribution(name, file),
+            }
         }
         let paths: Vec<&ImagePath> = binary.iter().map(|(_, file)| file.path).collect();
-        for ((name, _), named) in binary.iter().zip(source.names_in(&paths, &all)?) {
-            for named in named {
-                walk.go(&named, &Cause::NamedBy { module: name.clone() });
+        for ((name, file), texts) in binary.iter().zip(source.texts_in(&paths)?) {
+            walk.visit_binary(name, &search.names_in(&texts), is_stdlib(file.origin));
+            // Bytecode and files of Cython contain relative names, too.
+            if file.path.as_str().ends_with(".pyc") || texts.is_of_cython() {
+                walk.keep_distribution(name, file);
             }
         }
     }
@@ -192,6 +225,10 @@ impl Walk<'_> {
     /// Reaches a module and the packages that contain it. If there is no such module, the name may be that of an object
     /// in a module.
     fn go(&mut self, name: &str, cause: &Cause) {
+        let start = self.start;
+        if let Some(others) = start.in_place_of.get(name.split('.').next().unwrap_or_default()) {
+            others.iter().for_each(|other| self.go(other, cause));
+        }
         let Some(name) = self.map.longest(name) else { return };
         if !self.add(name, cause) {
             return;
@@ -258,8 +295,22 @@ impl Walk<'_> {
         }
     }
 
+    fn visit_binary(&mut self, name: &str, named: &BTreeSet<&str>, is_stdlib: bool) {
+        for named in named {
+            if !is_stdlib || !self.is_cut(name, named) {
+                self.go(named, &Cause::NamedBy { module: name.to_owned() });
+            }
+        }
+    }
+
+    fn keep_distribution(&mut self, name: &str, file: &ModulePath<'_>) {
+        let all = self.map.by_origin.get(file.origin).cloned().unwrap_or_default();
+        all.iter().for_each(|module| self.go(module, &Cause::Unread { module: name.to_owned() }));
+    }
+
     fn is_cut(&self, module: &str, named: &str) -> bool {
-        self.start.cuts.get(module).is_some_and(|cuts| cuts.contains(named))
+        let cuts = self.start.cuts.get(module);
+        cuts.is_some_and(|cuts| std::iter::successors(Some(named), |name| up(name)).any(|name| cuts.contains(name)))
     }
 
     /// `from package import *` imports the modules in `__all__` of the package.
@@ -286,7 +337,19 @@ impl Walk<'_> {
             own.for_each(|module| self.go(module, by));
             return;
         }
-        self.go(text, by);
+        if let Some(relative) = text.strip_prefix('.') {
+            // It is relative to a package above the file, or the end of the names of some files.
+            let packages = std::iter::successors(Some(package), |package| up(package)).filter(|name| !name.is_empty());
+            let names: Vec<String> =
+                packages.map(|package| format!("{package}.{}", relative.trim_start_matches('.'))).collect();
+            let modules = names.iter().filter(|name| self.map.modules.contains_key(*name));
+            modules.for_each(|module| self.go(module, by));
+            return;
+        }
+        let is_file = text.rsplit('.').next().is_some_and(|end| FILES.contains(&end));
+        if !is_file || self.map.modules.contains_key(text) {
+            self.go(text, by);
+        }
         if !package.is_empty() {
             let own = format!("{package}.{text}");
             if self.map.modules.contains_key(&own) {
@@ -336,8 +399,9 @@ mod tests {
     }
 
     impl ModuleSource for &Given {
-        fn names_in(&mut self, paths: &[&ImagePath], _: &[&str]) -> Result<Vec<BTreeSet<String>>, Infallible> {
-            Ok(paths.iter().map(|path| self.binary.get(*path).cloned().unwrap_or_default()).collect())
+        fn texts_in(&mut self, paths: &[&ImagePath]) -> Result<Vec<BinaryTexts>, Infallible> {
+            let words = |path: &&ImagePath| self.binary.get(*path).cloned().unwrap_or_default();
+            Ok(paths.iter().map(|path| BinaryTexts { words: words(path), ..BinaryTexts::default() }).collect())
         }
     }
 
@@ -454,6 +518,96 @@ mod tests {
         };
         assert_eq!(given("*").names("a"), ["a", "b", "b.c"]);
         assert_eq!(given("function").names("a"), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_text_with_a_dot_before_it_is_relative() {
+        let texts = set(&[".json", ".x", "..y"]);
+        let given = Given::default().file("a/b/__init__.py", PythonFile { texts, ..PythonFile::default() }).files(&[
+            "json.py",
+            "a/__init__.py",
+            "a/b/x.py",
+            "a/y.py",
+            "x.py",
+            "a/z.py",
+        ]);
+        assert_eq!(given.names("a.b"), ["a", "a.b", "a.b.x", "a.y"]);
+    }
+
+    #[test]
+    fn the_name_of_a_file_is_no_object_of_a_module() {
+        let texts = set(&["b.bat", "c.d.txt", "e.Class"]);
+        let given = Given::default().file("a.py", PythonFile { texts, ..PythonFile::default() }).files(&[
+            "b.py",
+            "c/__init__.py",
+            "c/d/txt.py",
+            "e.py",
+        ]);
+        assert_eq!(given.names("a"), ["a", "c", "c.d.txt", "e"]);
+    }
+
+    #[test]
+    fn a_module_is_reached_with_those_that_take_its_place() {
+        let mut given = Given::default().file("a.py", importing(vec![import("old.x", &["y"])])).files(&["new/x.py"]);
+        given.start.in_place_of.insert("old".to_owned(), set(&["new.x"]));
+        assert_eq!(given.names("a"), ["a", "new.x"]);
+    }
+
+    #[test]
+    fn a_cut_applies_to_the_names_in_a_module_too() {
+        let mut given = Given::default().file("a.py", importing(vec![import("b", &["*"]), import("bc", &[])]));
+        given = given.files(&["b.py", "bc.py"]);
+        given.start.cuts.insert("a".to_owned(), set(&["b"]));
+        let start = Start { roots: set(&["a"]), cuts: given.start.cuts.clone(), ..Start::default() };
+        let map = ModuleMap::new(&given.tree, &[SITE.to_owned()]);
+        let found = |is_stdlib: bool| reached(&map, &start, |_| is_stdlib, &mut &given).unwrap().modules;
+        assert_eq!(found(true).into_keys().collect::<Vec<_>>(), ["a", "bc"]);
+        assert_eq!(found(false).into_keys().collect::<Vec<_>>(), ["a", "b", "bc"]);
+    }
+
+    #[test]
+    fn modules_that_import_each_other_are_reached_once() {
+        let cyclic = Given::default()
+            .file("a.py", importing(vec![import("b", &[])]))
+            .file("b.py", importing(vec![import("a", &[]), import("b", &[])]));
+        assert_eq!(cyclic.names("a"), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_keeps_its_distribution() {
+        let given = || Given::default().files(&["a/__init__.py", "a/other.py", "a/x.py", "b.py"]);
+        let unread = || {
+            let mut given = given();
+            given.python.remove(&ImagePath::parse(&format!("{SITE}/a/x.py")).unwrap());
+            given
+        };
+        assert_eq!(given().names("a.x"), ["a", "a.x"]);
+        assert_eq!(unread().names("a.x"), ["a", "a.other", "a.x"]);
+        assert_eq!(unread().names("a.other"), ["a", "a.other"], "nothing imports the file");
+        assert_eq!(unread().reached("a.x").modules["a.other"], Cause::Unread { module: "a.x".to_owned() });
+    }
+
+    #[test]
+    fn bytecode_without_its_file_keeps_its_distribution() {
+        let mut given = Given::default().files(&["a/__init__.py", "a/other.py", "b.py", "c.py"]);
+        let path = ImagePath::parse(&format!("{SITE}/a/x.pyc")).unwrap();
+        let origin = Origin::Wheel { name: "a".to_owned(), version: "1".to_owned() };
+        given.tree.insert(path.clone(), Node::file(Digest::of(b""), 0, 0o644, origin));
+        given.binary.insert(path, set(&["b"]));
+        assert_eq!(given.names("a.x"), ["a", "a.other", "a.x", "b"]);
+    }
+
+    #[test]
+    fn a_file_of_cython_keeps_its_distribution_because_its_names_are_relative() {
+        let given = |words: &[&str]| {
+            let mut given = Given::default().files(&["a/__init__.py", "a/other.py", "b.py"]).extension("a/x.so", words);
+            let origin = Origin::Wheel { name: "a".to_owned(), version: "1".to_owned() };
+            let path = ImagePath::parse(&format!("{SITE}/a/x.so")).unwrap();
+            given.tree.insert(path, Node::file(Digest::of(b""), 0, 0o644, origin));
+            given.names("a.x")
+        };
+        assert_eq!(given(&["other"]), ["a", "a.x"]);
+        assert_eq!(given(&["other", "cython_runtime"]), ["a", "a.other", "a.x"]);
     }
 
     #[test]

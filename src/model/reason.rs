@@ -116,6 +116,8 @@ pub(crate) enum Kept {
     NamedBy { origin: Origin },
     /// A library that the ELF file `path` needs.
     NeededBy { path: ImagePath },
+    /// It contains the names of the removed modules, for the errors of programs that import them.
+    RemovedNames,
     /// Bytecode of a module that is imported at start-up.
     StartUpBytecode,
     /// It is the bytecode of a module that is imported at start-up by the user's application, and by nothing else.
@@ -140,6 +142,7 @@ impl Kept {
             Self::EveryImage => "every-image",
             Self::NamedBy { .. } => "named-by",
             Self::NeededBy { .. } => "needed-by",
+            Self::RemovedNames => "removed-names",
             Self::StartUpBytecode => "start-up-bytecode",
             Self::ApplicationBytecode => "application-bytecode",
             Self::AllBytecode => "all-bytecode",
@@ -161,6 +164,7 @@ impl fmt::Display for Kept {
             Self::EveryImage => f.write_str("in every image"),
             Self::NamedBy { origin } => write!(f, "named in files of {origin}"),
             Self::NeededBy { path } => write!(f, "needed by {path}"),
+            Self::RemovedNames => f.write_str("names the removed modules in errors"),
             Self::StartUpBytecode => f.write_str("bytecode of a module that start-up imports"),
             Self::ApplicationBytecode => f.write_str("bytecode of a module that the application imports"),
             Self::AllBytecode => f.write_str("`--bytecode all`"),
@@ -201,6 +205,9 @@ pub(crate) enum Removed {
     TestSuites,
     TypeStubs,
     ExtensionSources,
+    SourceMaps,
+    BillsOfMaterials,
+    CrashHook,
 }
 
 impl Removed {
@@ -236,6 +243,9 @@ impl Removed {
             Self::TestSuites => "test-suites",
             Self::TypeStubs => "type-stubs",
             Self::ExtensionSources => "extension-sources",
+            Self::SourceMaps => "source-maps",
+            Self::BillsOfMaterials => "bills-of-materials",
+            Self::CrashHook => "crash-hook",
         }
     }
 
@@ -271,6 +281,9 @@ impl Removed {
             Self::TestSuites => "tests of distributions",
             Self::TypeStubs => "type stubs",
             Self::ExtensionSources => "sources and headers of extension modules",
+            Self::SourceMaps => "maps from JavaScript and style sheets to their sources",
+            Self::BillsOfMaterials => "bills of materials in the metadata of distributions",
+            Self::CrashHook => "the hook for crash reports of Ubuntu, which is not in the image",
         }
     }
 }
@@ -375,6 +388,7 @@ mod tests {
             Kept::EveryImage,
             Kept::NamedBy { origin: Origin::Lath },
             Kept::NeededBy { path: ImagePath::parse("/x").unwrap() },
+            Kept::RemovedNames,
             Kept::StartUpBytecode,
             Kept::ApplicationBytecode,
             Kept::AllBytecode,
@@ -433,6 +447,9 @@ mod tests {
             (Removed::TestSuites, "test-suites"),
             (Removed::TypeStubs, "type-stubs"),
             (Removed::ExtensionSources, "extension-sources"),
+            (Removed::SourceMaps, "source-maps"),
+            (Removed::BillsOfMaterials, "bills-of-materials"),
+            (Removed::CrashHook, "crash-hook"),
         ];
         for (removed, id) in all {
             assert_eq!((removed.id(), tag(&removed).as_str()), (id, id));

@@ -113,7 +113,13 @@ impl Request {
 
     /// Returns the inputs of trim.
     pub(crate) fn to_trim<'a>(&'a self, started: &'a Started) -> SlimRequest<'a> {
-        SlimRequest { python: self.python.python(), user_base: &self.user_base, started, options: &self.trim }
+        SlimRequest {
+            python: self.python.python(),
+            user_base: &self.user_base,
+            scripts: &self.runtime.scripts,
+            started,
+            options: &self.trim,
+        }
     }
 
     /// Returns the inputs of the bytecode.
@@ -247,6 +253,8 @@ impl SealRequest<'_> {
 pub(crate) struct SlimRequest<'a> {
     pub(crate) python: Python<'a>,
     pub(crate) user_base: &'a UserBase,
+    /// The console scripts that the user named.
+    pub(crate) scripts: &'a [String],
     /// The parts of the image that its command names.
     pub(crate) started: &'a Started,
     pub(crate) options: &'a TrimRequest,
@@ -401,6 +409,9 @@ pub(crate) struct TrimRequest {
     /// Modules and packages that trim must keep, with everything that they import.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) keep_modules: Vec<String>,
+    /// Whether the other console scripts may go if the user named some.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) only_scripts: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -674,7 +685,12 @@ impl Request {
             },
             base_image: None,
             platforms: NonEmpty::of(Platform { architecture: Architecture::Amd64 }),
-            trim: TrimRequest { level: TrimLevel::Standard, keep: Vec::new(), keep_modules: Vec::new() },
+            trim: TrimRequest {
+                level: TrimLevel::Standard,
+                keep: Vec::new(),
+                keep_modules: Vec::new(),
+                only_scripts: false,
+            },
             bytecode: Bytecode::None,
             user_base: UserBase::example(),
             runtime: RuntimeRequest {

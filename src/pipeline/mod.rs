@@ -243,7 +243,9 @@ fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> 
     let requested = lock.requested();
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
     let launch = launch(&programs, &request.to_launch(lock.platform))?;
-    let Slim { tree: slim, notes, reached } = trim(&assembly, &lock, &request.to_trim(&launch.started), &world.store)?;
+    let trimmed = trim(&assembly, &lock, &request.to_trim(&launch.started), &world.store)?;
+    let Slim { tree: slim, notes, warnings, reached } = trimmed;
+    warnings.into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
     notes.into_iter().for_each(|note| world.listener.hear(Event::Note(note)));
     let mut compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
     let workshop = match bases::workshop(lock.platform, request, world)? {

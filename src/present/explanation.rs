@@ -97,6 +97,9 @@ fn words(edge: &Edge) -> String {
         Edge::FileOf { module } => format!("the file of the module `{module}`"),
         Edge::PackageOf { module } => format!("the package that contains `{module}`"),
         Edge::ImportedBy { module } => format!("imported by `{module}`"),
+        Edge::BesideUnread { module } => {
+            format!("may be imported by `{module}` of the same distribution, whose file cannot be read")
+        }
         Edge::ComputedBy { module } => format!("may be imported by `{module}`, which computes names"),
         Edge::NamedInTextOf { module } => format!("named in a text of `{module}`"),
         Edge::NeededBy { path } => format!("needed by {path}"),

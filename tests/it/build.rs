@@ -62,6 +62,24 @@ fn a_user_base_of_the_users_own_is_spelled_everywhere() {
 }
 
 #[test]
+fn reach_removes_modules_names_them_in_errors_and_warns_about_options_without_effect() {
+    let wheel = tool().file("tool/later.py", "x = 1\n").file("tool/admin.py", "def main():\n    return 0\n");
+    let world = World::new(archive(), PyPi::new().built(&wheel.script("tool-admin", "tool.admin:main")));
+    let said = |words: &str| String::from_utf8(world.build(words).stderr).unwrap();
+    let text = |path: &str| oci::check(&world.path("tool.tar")).unwrap().platforms[0].text(path).map(str::to_owned);
+    let site = "opt/app/lib/python3.13/site-packages";
+    let warnings = said("tool --trim reach --keep /nowhere/** --keep-module other");
+    assert!(warnings.contains("warning: `--keep /nowhere/**` matches no path of the image"), "{warnings}");
+    assert!(warnings.contains("warning: `--keep-module other` is no module of the image"), "{warnings}");
+    assert!(text(&format!("{site}/tool/later.py")).is_none() && text("opt/app/bin/tool-admin").is_some());
+    let names = text(&format!("{site}/sitecustomize.py")).unwrap();
+    assert!(names.contains("\ntool.later unreached-modules --keep-module tool.later\n"), "{names}");
+    said("tool -c tool --trim reach --only-scripts --keep-module tool.later");
+    assert!(text(&format!("{site}/tool/later.py")).is_some() && text("opt/app/bin/tool-admin").is_none());
+    assert!(text(&format!("{site}/sitecustomize.py")).unwrap().contains("\ntool.admin unreached-modules "));
+}
+
+#[test]
 fn a_python_with_curses_has_the_descriptions_of_terminals() {
     let stdlib = DebBuilder::new("libpython3.13-stdlib", "2", "all").depends("libncursesw6");
     let curses = DebBuilder::new("libncursesw6", "6.5", "all").file("usr/share/x/curses", 0o644, "curses");

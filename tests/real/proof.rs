@@ -26,7 +26,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_host_without_user_namespaces_is_told_what_to_do,
     ];
     trials.extend(
-        trials_of![&[Registries, Namespaces, Minutes]; bytecode_of_a_changed_program_is_what_a_fresh_cache_makes],
+        trials_of![&[Registries, Namespaces, Minutes]; bytecode_of_a_changed_program_is_what_a_fresh_cache_makes,
+            an_import_of_a_removed_module_names_the_rule_and_the_option_in_every_python,
+        ],
     );
     trials.extend(trials_of![&[Registries, Namespaces, Minutes, Emulator]; an_image_of_two_platforms_is_the_same_with_and_without_an_emulator]);
     trials
@@ -241,6 +243,64 @@ fn bytecode_of_a_changed_program_is_what_a_fresh_cache_makes() {
     // In Debian, this file is a link to `/etc`.
     let customize = "usr/lib/python3.13/__pycache__/sitecustomize.cpython-313.pyc";
     assert!(warm.platforms[0].files.contains_key(customize));
+}
+
+/// Imports removed modules in all ways, and prints the errors.
+const IMPORTS_OF_REMOVED: &str = r#"
+import importlib.util, json, sys, traceback
+
+def show(name, run):
+    try:
+        print(name, run())
+    except ImportError as error:
+        frames = len(traceback.extract_tb(error.__traceback__))
+        first, _, second = str(error).partition(". ")
+        print(name, type(error).__name__, error.name, first.split(" (")[0], "|", second, "|", frames)
+
+def statement(): import json.tool
+def from_statement(): from json import tool
+def from_module(): from wsgiref.util import x
+def other(): from json import missing
+show("statement", statement)
+show("from", from_statement)
+show("package", from_module)
+show("other", other)
+show("call", lambda: __import__("json", fromlist=["tool"]).__name__)
+show("search", lambda: (importlib.util.find_spec("json.tool"), importlib.util.find_spec("wsgiref")))
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "wsgiref":
+            print("a later finder is first")
+sys.meta_path.append(Finder())
+for _ in range(2):
+    show("finder", from_module)
+"#;
+
+fn an_import_of_a_removed_module_names_the_rule_and_the_option_in_every_python() {
+    let wheel = WheelBuilder::new("tool", "1.0")
+        .file("tool.py", "import json\ndef main():\n    print('tool 1.0')\n")
+        .script("tool", "tool:main");
+    let own = Own::new(&[wheel]);
+    let reason = |name: &str| {
+        format!(
+            "lath removed it from this image by the rule unreached-modules: \
+             build the image with `--keep-module {name}` to keep it"
+        )
+    };
+    let gone = format!("ModuleNotFoundError wsgiref No module named 'wsgiref' | {} | 2", reason("wsgiref"));
+    let (tool, first) = (reason("json.tool"), "a later finder is first");
+    let expected = format!(
+        "statement ModuleNotFoundError json.tool No module named 'json.tool' | {tool} | 2\n\
+         from ImportError json cannot import name 'tool' from 'json' | {tool} | 2\n\
+         package {gone}\nother ImportError json cannot import name 'missing' from 'json' |  | 2\n\
+         call json\nsearch (None, None)\n{first}\nfinder {gone}\n{first}\nfinder {gone}\n"
+    );
+    for release in ["jammy", "bookworm", "noble", "trixie", "forky"] {
+        let mut command = own.command(&["run", "tool", "--trim", "reach", "--release", release]);
+        let output = command.args(["--", "python3", "-c", IMPORTS_OF_REMOVED]).output().unwrap();
+        assert_eq!(lath::succeeded(output), expected, "{release}");
+    }
 }
 
 fn run_passes_input_and_exit_codes_on() {

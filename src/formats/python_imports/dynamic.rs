@@ -149,7 +149,7 @@ fn first_part(text: &ast::ExprFString) -> Option<&ast::InterpolatedStringElement
 }
 
 /// Returns the name in a text of a program, if it may be the name of a module, of a group of entry points or of a Python
-/// file: `a.b`, `a.b:c`, `-ma`, `tool.py`. The second value is whether it has a dot.
+/// file: `a.b`, `a.b:c`, `.a`, `-ma`, `tool.py`. The second value is whether it has a dot between two parts.
 pub(super) fn name_in(text: &str) -> Option<(&str, bool)> {
     let text = text.strip_prefix("-m").unwrap_or(text).trim();
     if text.len() > MOST_CHARACTERS {
@@ -160,13 +160,14 @@ pub(super) fn name_in(text: &str) -> Option<(&str, bool)> {
         return Some((file, true));
     }
     let name = text.split(':').next()?;
-    let name = name.trim_matches('.');
+    let whole = name.trim_end_matches('.');
+    let name = whole.trim_start_matches('.');
     let is_part = |part: &str| {
         let mut letters = part.chars();
         letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
             && letters.all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'))
     };
-    (!name.is_empty() && name.split('.').all(is_part)).then(|| (name, name.contains('.')))
+    (!name.is_empty() && name.split('.').all(is_part)).then(|| (whole, name.contains('.')))
 }
 
 #[cfg(test)]

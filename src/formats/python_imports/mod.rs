@@ -39,7 +39,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<PythonFile> {
     }
     // Without a statement or a text there are no facts.
     let has = |word: &str| memmem::find(bytes, word.as_bytes()).is_some();
-    if !has("import") && !has("\"") && !has("'") {
+    let is_plain = !has("coding") && std::str::from_utf8(bytes).is_ok();
+    if is_plain && !has("import") && !has("\"") && !has("'") {
         return Some(PythonFile::default());
     }
     parse_text(&decode(bytes)?)
@@ -51,6 +52,20 @@ pub(crate) fn of_pth(bytes: &[u8]) -> BTreeSet<String> {
     let lines = text.split(['\n', '\r']).filter(|line| line.starts_with("import ") || line.starts_with("import\t"));
     let files = lines.filter_map(|line| parse_text(line.trim()));
     files.flat_map(|file| file.imports.iter().filter_map(|import| import.module("")).collect::<Vec<_>>()).collect()
+}
+
+/// Returns the folders and archives that the lines of a `.pth` file add to the search path. They are relative to the folder
+/// of the file, or absolute.
+pub(crate) fn paths_of_pth(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.split(['\n', '\r']).map(str::trim_end);
+    let is_path = |line: &&str| {
+        !line.is_empty()
+            && !line.starts_with(['#', '\u{feff}'])
+            && !line.starts_with("import ")
+            && !line.starts_with("import\t")
+    };
+    lines.filter(is_path).map(str::to_owned).collect()
 }
 
 fn parse_text(text: &str) -> Option<PythonFile> {

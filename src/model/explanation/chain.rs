@@ -40,6 +40,10 @@ pub(crate) enum Edge {
     NamedInTextOf {
         module: String,
     },
+    /// The file of `module`, in the same distribution, cannot be read.
+    BesideUnread {
+        module: String,
+    },
     NeededBy {
         path: ImagePath,
     },
@@ -206,6 +210,7 @@ impl<'a> Graph<'a> {
             Cause::ImportedBy { module } => (Edge::ImportedBy { module: module.clone() }, next(module)),
             Cause::ComputedBy { module } => (Edge::ComputedBy { module: module.clone() }, next(module)),
             Cause::NamedBy { module } => (Edge::NamedInTextOf { module: module.clone() }, next(module)),
+            Cause::Unread { module } => (Edge::BesideUnread { module: module.clone() }, next(module)),
         })
     }
 

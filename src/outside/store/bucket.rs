@@ -33,6 +33,9 @@ pub(crate) enum Bucket {
     /// The facts about Python files of a parcel that some build has needed. Key: the parcel's digest. New version: the
     /// same file gives other facts, for example because of another version of ruff's parser.
     PythonFiles,
+    /// The texts of a parcel's extension modules that may be names of modules. Key: the parcel's digest. New version: the
+    /// same file gives other texts.
+    BinaryTexts,
     /// The facts about a large file of the user. Key: its digest and the vocabulary. New version: the same file gives other facts.
     CopiedFacts,
     /// The changes of one layer of a base image. Key: the layer's digest and the vocabulary. New version: the same layer
@@ -91,7 +94,8 @@ impl Bucket {
             Self::IndexPages => "index-pages-1",
             Self::UnpinnedWheels => "unpinned-1",
             Self::Parts => "parts-6",
-            Self::PythonFiles => "python-files-5",
+            Self::PythonFiles => "python-files-6",
+            Self::BinaryTexts => "binary-texts-1",
             Self::CopiedFacts => "copied-facts-1",
             Self::BaseLayers => "base-layers-1",
             Self::BaseImages => "base-images-2",
@@ -166,6 +170,7 @@ mod tests {
             Bucket::UnpinnedWheels,
             Bucket::Parts,
             Bucket::PythonFiles,
+            Bucket::BinaryTexts,
             Bucket::CopiedFacts,
             Bucket::BaseLayers,
             Bucket::BaseImages,

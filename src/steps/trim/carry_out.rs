@@ -2,24 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Slim;
 use super::held::Held;
 use super::plan::Proposal;
 use crate::model::lock::PlatformLock;
-use crate::model::reach::Reached;
 use crate::model::reason::{Kept, Why};
 use crate::model::tree::{Kind, Origin, Tree};
 
-/// The parts of a plan that change nothing.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
-    /// Messages for the user.
-    pub(super) notes: Vec<String>,
-    /// The reached modules, if a rule has followed the imports.
-    pub(super) reached: Option<Reached>,
-}
-
-/// Makes all proposed changes, except those of held paths. Adds to `findings`.
-pub(super) fn carry_out(tree: &mut Tree, plan: Vec<Proposal>, held: &Held, findings: &mut Findings) {
+/// Makes all proposed changes, except those of held paths, and adds the messages for the user.
+pub(super) fn carry_out(slim: &mut Slim, plan: Vec<Proposal>, held: &Held) {
+    let Slim { tree, notes, warnings, reached } = slim;
     for proposal in plan {
         match proposal {
             Proposal::Remove { path, reason } if !held.has(&path) => tree.remove(&path, reason),
@@ -40,8 +32,9 @@ pub(super) fn carry_out(tree: &mut Tree, plan: Vec<Proposal>, held: &Held, findi
                 }
             }
             Proposal::Remove { .. } | Proposal::Rewrite { .. } | Proposal::Substitute { .. } => {}
-            Proposal::Reached(reached) => findings.reached = Some(reached),
-            Proposal::Note(note) => findings.notes.push(note),
+            Proposal::Reached(found) => *reached = Some(found),
+            Proposal::Note(note) => notes.push(note),
+            Proposal::Warning(warning) => warnings.push(warning),
         }
     }
 }
@@ -82,19 +75,19 @@ mod tests {
         ImagePath::parse(text).unwrap()
     }
 
-    fn tree(paths: &[&str]) -> Tree {
+    fn slim(paths: &[&str]) -> Slim {
         let mut tree = Tree::default();
         for text in paths {
             tree.insert(path(text), Node::file(Digest::of(b"old"), 3, 0o755, Origin::User));
         }
-        tree
+        Slim { tree, notes: Vec::new(), warnings: Vec::new(), reached: None }
     }
 
     /// Carries out all changes of `/a` and `/b`, and returns the paths and sizes of the files that are left.
     fn changed(keep: &[&str]) -> Vec<(String, u64)> {
-        let mut tree = tree(&["/a", "/b", "/c", "/d"]);
+        let mut slim = slim(&["/a", "/b", "/c", "/d"]);
         let keep: Vec<String> = keep.iter().map(|&pattern| pattern.to_owned()).collect();
-        let held = Held::of(&tree, &keep);
+        let held = Held::of(&slim.tree, &keep);
         let new = Node::file(Digest::of(b"other"), 5, 0o755, Origin::Lath);
         let substitute = Proposal::Substitute {
             paths: vec![path("/a"), path("/b")],
@@ -107,8 +100,8 @@ mod tests {
             Proposal::Remove { path: path("/d"), reason: Removed::Manuals },
             Proposal::Remove { path: path("/nowhere"), reason: Removed::Manuals },
         ];
-        carry_out(&mut tree, plan, &held, &mut Findings::default());
-        let files = tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory);
+        carry_out(&mut slim, plan, &held);
+        let files = slim.tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory);
         files.map(|(path, node)| (path.to_string(), node.size_bytes())).collect()
     }
 
@@ -123,9 +116,9 @@ mod tests {
 
     #[test]
     fn the_first_rule_gives_the_reason() {
-        let mut tree = tree(&["/a"]);
+        let mut slim = slim(&["/a"]);
         let plan = [Removed::Manuals, Removed::Locales].map(|reason| Proposal::Remove { path: path("/a"), reason });
-        carry_out(&mut tree, plan.into(), &Held::default(), &mut Findings::default());
-        assert_eq!(tree.removed[&path("/a")].reason, Removed::Manuals);
+        carry_out(&mut slim, plan.into(), &Held::default());
+        assert_eq!(slim.tree.removed[&path("/a")].reason, Removed::Manuals);
     }
 }

@@ -10,10 +10,11 @@ mod plan;
 mod rules;
 mod scene;
 
-use self::carry_out::{Findings, carry_out, explain};
+use self::carry_out::{carry_out, explain};
 use self::rules::STAGES;
 use self::scene::{Inputs, Scene};
 use crate::model::assembly::Assembly;
+use crate::model::glob;
 use crate::model::lock::PlatformLock;
 use crate::model::reach::Reached;
 use crate::model::request::SlimRequest;
@@ -27,6 +28,7 @@ pub(crate) struct Slim {
     pub(crate) notes: Vec<String>,
     /// The modules that are reached, each with its cause, if the level needs them.
     pub(crate) reached: Option<Reached>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Removes files that no program needs at run time.
@@ -36,18 +38,26 @@ pub(crate) fn trim(
     request: &SlimRequest<'_>,
     store: &Store,
 ) -> Result<Slim, StoreError> {
-    let (mut tree, mut findings) = (whole.tree.clone(), Findings::default());
+    let warnings = useless_patterns(whole, request);
+    let mut slim = Slim { tree: whole.tree.clone(), notes: Vec::new(), warnings, reached: None };
     let inputs = Inputs::new(whole, lock, request, store);
     for (_, rules) in STAGES.iter().filter(|(level, _)| *level <= request.options.level) {
-        let scene = Scene::new(&tree, &inputs);
+        let scene = Scene::new(&slim.tree, &inputs);
         let mut plan = Vec::new();
         for rule in *rules {
             plan.extend(rule(&scene)?);
         }
-        carry_out(&mut tree, plan, &inputs.held, &mut findings);
+        carry_out(&mut slim, plan, &inputs.held);
     }
-    explain(&mut tree, lock, &inputs.held);
-    Ok(Slim { tree, notes: findings.notes, reached: findings.reached })
+    explain(&mut slim.tree, lock, &inputs.held);
+    Ok(slim)
+}
+
+/// Returns a warning for each `--keep` that matches no path.
+fn useless_patterns(whole: &Assembly, request: &SlimRequest<'_>) -> Vec<String> {
+    let matches = |pattern: &str| whole.tree.nodes.keys().any(|path| glob::matches(pattern, path.as_str()));
+    let useless = request.options.keep.iter().filter(|pattern| !matches(pattern));
+    useless.map(|pattern| format!("`--keep {pattern}` matches no path of the image")).collect()
 }
 
 #[cfg(test)]

@@ -21,4 +21,6 @@ pub(super) enum Proposal {
     Reached(Reached),
     /// Nothing changes, and the user sees why.
     Note(String),
+    /// Nothing changes, because an option of the user has no effect.
+    Warning(String),
 }

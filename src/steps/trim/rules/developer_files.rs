@@ -1,24 +1,77 @@
-//! Removes files of distributions that only their developers need: type stubs, and the sources of extension modules.
+//! Removes files of distributions that only their developers and scanners need: type stubs, the sources of extension modules,
+//! maps from JavaScript to its sources, and bills of materials.
+
+use std::collections::BTreeMap;
+
+use memchr::memmem;
 
 use super::{Proposal, Scene};
-use crate::catalog::reach::reads_stubs;
+use crate::catalog::reach::{reads_sources, reads_stubs};
 use crate::model::image_path::ImagePath;
 use crate::model::reason::Removed;
+use crate::model::tree::Origin;
 use crate::outside::store::StoreError;
 
 /// The endings of files from which extension modules are made.
-const SOURCES: [&str; 9] = [".c", ".cc", ".cpp", ".f", ".f90", ".h", ".hpp", ".pxd", ".pyx"];
+const SOURCES: [&str; 14] =
+    [".c", ".cc", ".cpp", ".cu", ".cuh", ".cxx", ".f", ".f90", ".h", ".hh", ".hpp", ".pxd", ".pxi", ".pyx"];
+const SOURCE_MAPS: [&str; 4] = [".js.map", ".mjs.map", ".cjs.map", ".css.map"];
 
 pub(super) fn developer_files(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let request = scene.request();
     let site = request.user_base.site(request.python.version);
-    let has_stub_reader = scene.lock().wheels.iter().any(|wheel| reads_stubs(&wheel.name));
-    let has_compiler = ["/usr/bin/cc", "/usr/bin/gcc"].iter().any(|path| scene.tree.find(path).is_some());
+    let wheels = &scene.lock().wheels;
+    let has_stub_reader = wheels.iter().any(|wheel| reads_stubs(&wheel.name));
+    let has_compiler = ["/usr/bin/cc", "/usr/bin/gcc"].iter().any(|path| scene.tree.find(path).is_some())
+        || wheels.iter().any(|wheel| reads_sources(&wheel.name));
     let reason = |path: &ImagePath| match path.file_name() {
         name if name.ends_with(".pyi") => (!has_stub_reader).then_some(Removed::TypeStubs),
         name if SOURCES.iter().any(|end| name.ends_with(end)) => (!has_compiler).then_some(Removed::ExtensionSources),
+        name if SOURCE_MAPS.iter().any(|end| name.ends_with(end)) => Some(Removed::SourceMaps),
+        _ if is_bill(path) => Some(Removed::BillsOfMaterials),
         _ => None,
     };
     let files = scene.distribution_files().filter(|path| path.is_within(&site));
-    Ok(files.filter_map(|path| Some(Proposal::Remove { path: path.clone(), reason: reason(path)? })).collect())
+    let mut going: Vec<(&ImagePath, Removed)> = files.filter_map(|path| Some((path, reason(path)?))).collect();
+    let named = Named::of(scene, going.iter().filter(|(_, reason)| is_data(*reason)).map(|(path, _)| *path))?;
+    going.retain(|(path, reason)| !is_data(*reason) || !named.has(scene, path));
+    Ok(going.into_iter().map(|(path, reason)| Proposal::Remove { path: path.clone(), reason }).collect())
+}
+
+/// Whether a program could read such files as its data.
+fn is_data(reason: Removed) -> bool {
+    matches!(reason, Removed::ExtensionSources | Removed::SourceMaps)
+}
+
+/// Whether the file is a bill of materials. `pip` and `importlib.metadata` do not read them.
+///
+/// <https://peps.python.org/pep-0770/>
+fn is_bill(path: &ImagePath) -> bool {
+    let folder = path.parent();
+    let is_metadata = |folder: &ImagePath| folder.file_name().ends_with(".dist-info");
+    folder.is_some_and(|folder| folder.file_name() == "sboms" && folder.parent().as_ref().is_some_and(is_metadata))
+}
+
+/// The Python files of the distributions that contain such data.
+struct Named<'a>(BTreeMap<&'a Origin, Vec<Vec<u8>>>);
+
+impl<'a> Named<'a> {
+    fn of(scene: &Scene<'a>, data: impl Iterator<Item = &'a ImagePath>) -> Result<Self, StoreError> {
+        let mut files: BTreeMap<&Origin, Vec<Vec<u8>>> =
+            data.filter_map(|path| Some((&scene.tree.nodes.get(path)?.origin, Vec::new()))).collect();
+        for (path, node) in &scene.tree.nodes {
+            let Some(texts) = files.get_mut(&node.origin).filter(|_| path.as_str().ends_with(".py")) else { continue };
+            if let Some(digest) = node.digest() {
+                texts.push(scene.store().read(digest)?);
+            }
+        }
+        Ok(Self(files))
+    }
+
+    /// Whether a Python file of the same distribution contains the name of the file.
+    fn has(&self, scene: &Scene<'_>, path: &ImagePath) -> bool {
+        let texts = scene.tree.nodes.get(path).and_then(|node| self.0.get(&node.origin));
+        let search = memmem::Finder::new(path.file_name());
+        texts.is_some_and(|texts| texts.iter().any(|text| search.find(text).is_some()))
+    }
 }

@@ -25,6 +25,7 @@ mod stdlib;
 mod symbols;
 mod terminals;
 mod time_zones;
+mod tombstones;
 mod unnamed_programs;
 mod windows_launchers;
 
@@ -40,10 +41,11 @@ type Rule = fn(&Scene<'_>) -> Result<Vec<Proposal>, StoreError>;
 /// All rules, with the first level that they belong to. Those of a stage see the tree without the paths that earlier stages
 /// removed, but not the proposals of one another. If two rules of a stage propose to remove the same path, the first one
 /// gives the reason.
-pub(super) const STAGES: [(TrimLevel, &[Rule]); 4] = [
+pub(super) const STAGES: [(TrimLevel, &[Rule]); 5] = [
     (TrimLevel::Standard, BY_NAME),
     (TrimLevel::Reach, BY_REACH),
     (TrimLevel::Standard, BY_NEED),
+    (TrimLevel::Reach, EXPLAINED),
     (TrimLevel::Standard, AFTERWARDS),
 ];
 
@@ -78,6 +80,9 @@ const BY_NEED: &[Rule] = &[
     seeds::foreign,
     symbols::symbols,
 ];
+
+/// These rules name all removals to programs in the image.
+const EXPLAINED: &[Rule] = &[tombstones::tombstones];
 
 /// These rules adapt the image to the removals.
 const AFTERWARDS: &[Rule] = &[empty_directories::empty_directories, loader_cache::loader_cache, ldconfig::ldconfig];

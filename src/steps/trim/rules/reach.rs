@@ -9,13 +9,13 @@ use super::{Proposal, Scene};
 use crate::catalog::reach as names;
 use crate::formats::python_imports;
 use crate::formats::wheel::entry_point_groups;
-use crate::model::assembly::Assembly;
+use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::image_path::ImagePath;
 use crate::model::modules::Modules;
 use crate::model::reach::{ModuleMap, ModulePath, Reached, Start, reached};
 use crate::model::reason::Removed;
 use crate::model::request::SlimRequest;
-use crate::model::tree::{Origin, Tree};
+use crate::model::tree::{Kind, Origin, Tree};
 use crate::outside::python_files::PythonFiles;
 use crate::outside::store::StoreError;
 
@@ -23,6 +23,22 @@ use crate::outside::store::StoreError;
 pub(super) fn modules(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let (whole, request) = (scene.whole(), scene.request());
     Reach { scene, whole, request, stdlib: request.python.stdlib() }.modules()
+}
+
+/// Returns the folders in which Python finds modules. A folder that contains another one comes after it.
+pub(super) fn search_path(scene: &Scene<'_>) -> Vec<String> {
+    let (python, user_base) = (scene.request().python, scene.request().user_base);
+    let stdlib = python.stdlib();
+    let mut roots = vec![format!("{stdlib}/lib-dynload"), stdlib, user_base.site(python.version)];
+    roots.extend(python.sites());
+    roots
+}
+
+/// The additions of `.pth` files to the search path. All of their modules stay.
+#[derive(Debug, Default)]
+struct Added {
+    folders: Vec<ImagePath>,
+    archives: Vec<ImagePath>,
 }
 
 struct Reach<'a, 'b> {
@@ -66,16 +82,22 @@ impl<'a> Reach<'a, '_> {
     }
 
     fn modules(&self) -> Result<Vec<Proposal>, StoreError> {
-        let site = self.request.user_base.site(self.request.python.version);
-        let mut roots = vec![format!("{}/lib-dynload", self.stdlib), self.stdlib.clone(), site.clone()];
-        roots.extend(self.request.python.sites());
-        let map = ModuleMap::new(self.tree(), &roots);
         let mut files = PythonFiles::new(self.tree(), &self.whole.facts, self.scene.store());
+        let added = self.added(&files)?;
+        if let Some(archive) = added.archives.first() {
+            let note = format!("`--trim reach` keeps all modules: `{archive}` is an archive with modules");
+            return Ok(vec![Proposal::Note(note)]);
+        }
+        let roots = [added.folders.iter().map(ToString::to_string).collect(), search_path(self.scene)].concat();
+        let map = ModuleMap::new(self.tree(), &roots);
         let start = Start {
-            roots: self.roots(&map, site, &files)?,
+            roots: self.roots(&map, &added, &files)?,
             groups: self.groups(&files)?,
             whole: names::whole().map(str::to_owned).collect(),
             cuts: names::cuts().map(|(module, cuts)| (module.to_owned(), cuts.map(str::to_owned).collect())).collect(),
+            in_place_of: names::in_place_of()
+                .map(|(module, others)| (module.to_owned(), others.map(str::to_owned).collect()))
+                .collect(),
         };
         let is_stdlib = |origin: &Origin| matches!(origin, Origin::Deb { .. } | Origin::Base);
         let found = reached(&map, &start, is_stdlib, &mut files)?;
@@ -84,8 +106,42 @@ impl<'a> Reach<'a, '_> {
             Some(reason) => vec![Proposal::Note(format!("`--trim reach` keeps all modules: {reason}"))],
             None => self.removals(&map, &found),
         };
+        plan.extend(self.useless_names(&map));
         plan.push(Proposal::Reached(found));
         Ok(plan)
+    }
+
+    fn pth_files(&self) -> Vec<&'a ImagePath> {
+        let site = self.request.user_base.site(self.request.python.version);
+        Modules::new(self.tree(), self.request.python, site).pth_files().collect()
+    }
+
+    /// Returns the folders and archives that `.pth` files add to the search path.
+    fn added(&self, files: &PythonFiles<'_>) -> Result<Added, StoreError> {
+        let mut added = Added::default();
+        let usual = search_path(self.scene);
+        for file in self.pth_files() {
+            let folder = file.parent().map(|folder| folder.to_string()).unwrap_or_default();
+            for line in python_imports::paths_of_pth(&files.contents(file)?) {
+                let line = line.trim_start_matches("./");
+                let path = if line.starts_with('/') { line.to_owned() } else { format!("{folder}/{line}") };
+                let Some((path, node)) = self.tree().find(&path) else { continue };
+                match node.kind {
+                    Kind::Directory if !usual.iter().any(|usual| usual == path.as_str()) => added.folders.push(path),
+                    Kind::File { .. } => added.archives.push(path),
+                    Kind::Directory | Kind::Link { .. } => {}
+                }
+            }
+        }
+        // A folder that contains another one comes after it.
+        added.folders.sort_by_key(|folder| std::cmp::Reverse(folder.as_str().len()));
+        Ok(added)
+    }
+
+    /// Returns a warning for each `--keep-module` that names no module.
+    fn useless_names(&self, map: &ModuleMap<'_>) -> Vec<Proposal> {
+        let names = self.request.options.keep_modules.iter().filter(|name| map.below(name).next().is_none());
+        names.map(|name| Proposal::Warning(format!("`--keep-module {name}` is no module of the image"))).collect()
     }
 
     fn removals(&self, map: &ModuleMap<'_>, found: &Reached) -> Vec<Proposal> {
@@ -119,25 +175,36 @@ impl<'a> Reach<'a, '_> {
     fn roots(
         &self,
         map: &ModuleMap<'_>,
-        site: String,
+        added: &Added,
         files: &PythonFiles<'_>,
     ) -> Result<BTreeSet<String>, StoreError> {
         let mut roots: BTreeSet<String> = names::core().map(str::to_owned).collect();
-        let scripts = self.whole.scripts.iter().filter(|script| script.is_requested);
+        let scripts = self.whole.scripts.iter().filter(|script| script.is_requested && self.is_exposed(script));
         roots.extend(scripts.filter_map(|script| script.module.clone()));
         roots.extend(self.request.started.modules.iter().map(|entry| entry.module.clone()));
         for module in &self.request.options.keep_modules {
             roots.extend(map.below(module).cloned());
         }
-        let modules = Modules::new(self.tree(), self.request.python, site);
-        for path in modules.pth_files() {
+        for path in self.pth_files() {
             roots.extend(python_imports::of_pth(&files.contents(path)?));
         }
         // The module with this name depends on the platform, and `sysconfig` computes it.
         roots.extend(map.modules.keys().filter(|name| name.starts_with("_sysconfigdata_")).cloned());
-        let own = map.modules.iter().filter(|(name, files)| files.iter().any(|file| self.is_root(name, file)));
+        let is_added = |file: &ModulePath<'_>| added.folders.iter().any(|folder| file.path.is_within(folder.as_str()));
+        let own = map
+            .modules
+            .iter()
+            .filter(|(name, files)| files.iter().any(|file| self.is_root(name, file) || is_added(file)));
         roots.extend(own.map(|(name, _)| name.clone()));
         Ok(roots)
+    }
+
+    /// Whether users start the console script. With `--only-scripts` these are the ones that `-c` names, and the program of
+    /// the image.
+    fn is_exposed(&self, script: &InstalledScript) -> bool {
+        let (named, started) = (self.request.scripts, &self.request.started.script);
+        let is_all = !self.request.options.only_scripts || named.is_empty() && started.is_none();
+        is_all || named.contains(&script.name) || started.as_ref() == Some(&script.name)
     }
 
     /// Whether the users of the image can start or import the module themselves: one of a library that they requested, the
@@ -146,7 +213,8 @@ impl<'a> Reach<'a, '_> {
         match file.origin {
             Origin::Wheel { name: distribution, .. } => {
                 let has_program = self.whole.scripts.iter().any(|script| script.distribution == *distribution);
-                self.is_requested(distribution) && (!has_program || !name.contains('.') || name.ends_with(".__main__"))
+                let is_main = name.ends_with(".__main__") && !self.request.options.only_scripts;
+                self.is_requested(distribution) && (!has_program || !name.contains('.') || is_main)
             }
             Origin::Deb { .. } => !file.path.is_within(&self.stdlib),
             Origin::Base | Origin::Lath | Origin::User | Origin::Application => true,

@@ -1,12 +1,10 @@
-//! The facts about Python files, parsed when they are first needed. The cache keeps them per parcel.
+//! The facts about Python files and extension modules, read when they are first needed. The cache keeps them per parcel.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod parcel_facts;
 
-use rayon::prelude::*;
-
-use crate::formats::names_in_binary::NameSearch;
-use crate::formats::python_imports;
-use crate::model::digest::Digest;
+use self::parcel_facts::{ParcelFacts, Place};
+use crate::formats::{names_in_binary, python_imports};
+use crate::model::binary_texts::BinaryTexts;
 use crate::model::facts::TreeFacts;
 use crate::model::image_path::ImagePath;
 use crate::model::python_file::PythonFile;
@@ -15,30 +13,20 @@ use crate::model::start_up::PythonSource;
 use crate::model::tree::Tree;
 use crate::outside::store::{Bucket, Store, StoreError};
 
-/// The facts about files of a parcel, by the digests of their contents. `None` if Python could not compile the file.
-type Known = BTreeMap<Digest, Option<PythonFile>>;
-
-/// The Python files of a tree.
+/// The Python files and extension modules of a tree.
 pub(crate) struct PythonFiles<'a> {
     tree: &'a Tree,
     facts: &'a TreeFacts,
     store: &'a Store,
-    /// The facts that are in memory, by parcel. Files that come from no parcel have the key `None`, and are not cached.
-    known: BTreeMap<Option<Digest>, Known>,
-    /// The parcels of which the cache does not have all facts that are in memory.
-    changed: BTreeSet<Digest>,
-}
-
-/// A file, and the parcel that it comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    parcel: Option<Digest>,
-    digest: Digest,
+    /// `None` for a file that Python could not compile.
+    python: ParcelFacts<'a, Option<PythonFile>>,
+    binary: ParcelFacts<'a, BinaryTexts>,
 }
 
 impl<'a> PythonFiles<'a> {
     pub(crate) fn new(tree: &'a Tree, facts: &'a TreeFacts, store: &'a Store) -> Self {
-        Self { tree, facts, store, known: BTreeMap::new(), changed: BTreeSet::new() }
+        let python = ParcelFacts::new(Bucket::PythonFiles, store);
+        Self { tree, facts, store, python, binary: ParcelFacts::new(Bucket::BinaryTexts, store) }
     }
 
     /// Returns the contents of a file of the tree.
@@ -49,12 +37,10 @@ impl<'a> PythonFiles<'a> {
         }
     }
 
-    /// Writes the facts that were parsed into the cache.
+    /// Writes the facts that were read into the cache.
     pub(crate) fn keep(&mut self) -> Result<(), StoreError> {
-        for parcel in std::mem::take(&mut self.changed) {
-            self.store.write_entry(Bucket::PythonFiles, &parcel, &self.known[&Some(parcel)])?;
-        }
-        Ok(())
+        self.python.keep()?;
+        self.binary.keep()
     }
 
     fn place(&self, path: &ImagePath) -> Option<Place> {
@@ -65,53 +51,51 @@ impl<'a> PythonFiles<'a> {
         Some(Place { parcel: self.facts.parcel_of(&node.origin), digest: *node.digest()? })
     }
 
-    /// Parses the files that are neither in memory nor in the cache.
-    fn parse(&mut self, places: &[Place]) -> Result<(), StoreError> {
-        for parcel in places.iter().filter_map(|place| place.parcel) {
-            let cached = || self.store.entry(Bucket::PythonFiles, &parcel).unwrap_or_default();
-            self.known.entry(Some(parcel)).or_insert_with(cached);
-        }
-        let is_missing = |place: &&Place| self.get(place).is_none();
-        let missing: BTreeSet<Place> = places.iter().filter(is_missing).copied().collect();
-        let parse = |place: &Place| Ok((*place, python_imports::parse(&self.store.read(&place.digest)?)));
-        let parsed: Result<Vec<_>, StoreError> = missing.par_iter().map(parse).collect();
-        for (place, file) in parsed? {
-            self.known.entry(place.parcel).or_default().insert(place.digest, file);
-            self.changed.extend(place.parcel);
-        }
-        Ok(())
+    fn places(&self, paths: &[&ImagePath]) -> Places {
+        let each: Vec<Option<Place>> = paths.iter().map(|path| self.place(path)).collect();
+        Places { found: each.iter().flatten().copied().collect(), each }
     }
+}
 
-    fn get(&self, place: &Place) -> Option<&Option<PythonFile>> {
-        self.known.get(&place.parcel)?.get(&place.digest)
-    }
+/// The places of paths.
+struct Places {
+    /// One per path. `None` if the path is not a file.
+    each: Vec<Option<Place>>,
+    found: Vec<Place>,
 }
 
 impl PythonSource for PythonFiles<'_> {
     type Error = StoreError;
 
     fn read(&mut self, paths: &[&ImagePath]) -> Result<Vec<Option<PythonFile>>, StoreError> {
-        let places: Vec<Option<Place>> = paths.iter().map(|path| self.place(path)).collect();
-        self.parse(&places.iter().flatten().copied().collect::<Vec<_>>())?;
-        Ok(places.into_iter().map(|place| self.get(&place?)?.clone()).collect())
+        let places = self.places(paths);
+        self.python.read(&places.found, python_imports::parse)?;
+        Ok(places.each.into_iter().map(|place| self.python.get(&place?)?.clone()).collect())
     }
 }
 
 impl ModuleSource for PythonFiles<'_> {
-    fn names_in(&mut self, paths: &[&ImagePath], names: &[&str]) -> Result<Vec<BTreeSet<String>>, StoreError> {
-        if paths.is_empty() {
-            return Ok(Vec::new());
-        }
-        let search = NameSearch::new(names);
-        paths.par_iter().map(|path| Ok(search.names_in(&self.contents(path)?))).collect()
+    fn texts_in(&mut self, paths: &[&ImagePath]) -> Result<Vec<BinaryTexts>, StoreError> {
+        let places = self.places(paths);
+        let (bytecode, compiled): (Vec<_>, Vec<_>) =
+            paths.iter().copied().partition(|path| path.as_str().ends_with(".pyc"));
+        self.binary.read(&self.places(&bytecode).found, names_in_binary::texts_of_bytecode)?;
+        self.binary.read(&self.places(&compiled).found, names_in_binary::texts)?;
+        let texts = |place: Option<Place>| place.and_then(|place| self.binary.get(&place)).cloned();
+        Ok(places.each.into_iter().map(|place| texts(place).unwrap_or_default()).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::model::digest::Digest;
     use crate::model::facts::FileFacts;
     use crate::model::tree::{Node, Origin};
+
+    type Known = BTreeMap<Digest, Option<PythonFile>>;
 
     #[test]
     fn files_of_a_parcel_are_parsed_once_and_others_each_time() {
@@ -144,6 +128,29 @@ mod tests {
         store.write_entry(Bucket::PythonFiles, &parcel, &entry).unwrap();
         let expected = [Some("cached"), None, Some("y"), Some("cached"), None].map(|name| name.map(str::to_owned));
         assert_eq!(imports(&facts), expected);
+    }
+
+    #[test]
+    fn an_extension_module_of_a_parcel_is_read_once() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(&home.path().join("store")).unwrap();
+        let wheel = Origin::Wheel { name: "a".to_owned(), version: "1".to_owned() };
+        let (parcel, mut facts, mut tree) = (Digest::of(b"parcel"), TreeFacts::default(), Tree::default());
+        facts.add_all(&wheel, parcel, &FileFacts::new());
+        let path = ImagePath::parse("/a.so").unwrap();
+        let digest = store.put(b"\0json.decoder\0").unwrap();
+        tree.insert(path.clone(), Node::file(digest, 14, 0o644, wheel));
+        let words = || {
+            let mut files = PythonFiles::new(&tree, &facts, &store);
+            let read = files.texts_in(&[&path, &ImagePath::parse("/missing.so").unwrap()]).unwrap();
+            files.keep().unwrap();
+            assert_eq!(read[1], BinaryTexts::default());
+            read[0].words.iter().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(words(), ["json.decoder"]);
+        let cached = BinaryTexts { words: ["cached".to_owned()].into(), ..BinaryTexts::default() };
+        store.write_entry(Bucket::BinaryTexts, &parcel, &BTreeMap::from([(digest, cached)])).unwrap();
+        assert_eq!(words(), ["cached"]);
     }
 
     /// For example jupyterlab: `lath build jupyterlab --trim none --bytecode none -t x -o dir:FOLDER`. The time includes
