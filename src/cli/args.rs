@@ -233,6 +233,9 @@ pub(super) struct Size {
     /// A module or package that `--trim reach` must keep, such as `json.tool`
     #[arg(long, value_name = "MODULE")]
     keep_module: Vec<String>,
+    /// A record of `lath trace`, for `--trim trace`; may repeat
+    #[arg(long, value_name = "FILE")]
+    trace: Vec<PathBuf>,
     /// Add `/bin/sh` and its tools
     #[arg(long)]
     shell: bool,
@@ -244,6 +247,7 @@ impl Typed for Size {
             trim: self.trim,
             keep: list(&self.keep),
             keep_module: list(&self.keep_module),
+            trace: list(&self.trace),
             shell: flag(self.shell),
             ..Settings::default()
         }

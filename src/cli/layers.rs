@@ -163,6 +163,8 @@ layer! {
         trim: TrimLevel,
         keep: Vec<String>,
         keep_module: Vec<String>,
+        /// The records for `--trim trace`.
+        trace: Vec<PathBuf>,
         bytecode: Bytecode,
         shell: bool,
 
@@ -236,6 +238,9 @@ layer! {
         /// The file for the lock, and the folder for its files: `--output` and `--vendor` of `lath lock`.
         lock_output: PathBuf,
         lock_vendor: PathBuf,
+        /// The file for the record: `--output` of `lath trace`.
+        trace_output: PathBuf,
+        append: bool,
 
 
         style: Style,

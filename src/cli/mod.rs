@@ -38,6 +38,7 @@ mod schema;
 mod screen;
 mod settings;
 mod stack;
+mod trace;
 mod usage;
 mod values;
 
@@ -61,9 +62,10 @@ use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
-const COMMANDS: [Entry; 12] = [
+const COMMANDS: [Entry; 13] = [
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
+    Entry::of::<trace::Trace>("trace"),
     Entry::of::<lock::Lock>("lock"),
     Entry::of::<dockerfile::Dockerfile>("dockerfile"),
     Entry::of::<compare::Compare>("compare"),

@@ -20,6 +20,7 @@ use crate::model::platform::{Platform, PythonVersion};
 use crate::model::project::ProjectRequest;
 use crate::model::python_home::{Python, PythonHome};
 use crate::model::secret_text::SecretText;
+use crate::model::trace::Trace;
 use crate::model::user_base::UserBase;
 
 pub(crate) use crate::model::base_request::{BaseImageRequest, OnBase};
@@ -113,7 +114,7 @@ impl Request {
 
     /// Returns the inputs of trim.
     pub(crate) fn to_trim<'a>(&'a self, started: &'a Started) -> SlimRequest<'a> {
-        SlimRequest { python: self.python.python(), user_base: &self.user_base, started, options: &self.trim }
+        SlimRequest { python: self.python.python(), user_base: &self.user_base, started, options: &self.trim, trace: None }
     }
 
     /// Returns the inputs of the bytecode.
@@ -250,6 +251,8 @@ pub(crate) struct SlimRequest<'a> {
     /// The parts of the image that its command names.
     pub(crate) started: &'a Started,
     pub(crate) options: &'a TrimRequest,
+    /// The paths that checks and the user's records used, for `--trim trace`.
+    pub(crate) trace: Option<&'a Trace>,
 }
 
 /// The inputs that decide which modules are compiled.
@@ -401,6 +404,9 @@ pub(crate) struct TrimRequest {
     /// Modules and packages that trim must keep, with everything that they import.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) keep_modules: Vec<String>,
+    /// The records of the user, joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) records: Option<Trace>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -670,7 +676,7 @@ impl Request {
             },
             base_image: None,
             platforms: NonEmpty::of(Platform { architecture: Architecture::Amd64 }),
-            trim: TrimRequest { level: TrimLevel::Standard, keep: Vec::new(), keep_modules: Vec::new() },
+            trim: TrimRequest { level: TrimLevel::Standard, keep: Vec::new(), keep_modules: Vec::new(), records: None },
             bytecode: Bytecode::None,
             user_base: UserBase::example(),
             runtime: RuntimeRequest {
