@@ -229,7 +229,9 @@ fn records(settings: &Settings) -> Result<Option<Trace>, Failure> {
         joined.get_or_insert_default().merge(record);
     }
     if joined.is_none() && settings.no_verify == Some(true) {
-        return Err(usage("cannot trim to the files that runs use: `--no-verify` runs no check, and `--trace` names no record"));
+        return Err(usage(
+            "cannot trim to the files that runs use: `--no-verify` runs no check, and `--trace` names no record",
+        ));
     }
     Ok(joined)
 }

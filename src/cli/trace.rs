@@ -58,12 +58,7 @@ impl Typed for Trace {
             self.program.typed(),
             self.sources.typed(),
         ]);
-        Settings {
-            trace_output: self.output.clone(),
-            append: flag(self.append),
-            mount: list(&self.volume),
-            ..image
-        }
+        Settings { trace_output: self.output.clone(), append: flag(self.append), mount: list(&self.volume), ..image }
     }
 }
 
@@ -77,7 +72,11 @@ impl Command for Trace {
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         let path = call.settings.trace_output.clone().unwrap_or_else(|| Path::new(DEFAULT).to_owned());
         let is_added = call.settings.append == Some(true) && path.exists();
-        let mut record = if is_added { pipeline::read_trace(&path).map_err(|error| Failure::of(&error))? } else { Record::default() };
+        let mut record = if is_added {
+            pipeline::read_trace(&path).map_err(|error| Failure::of(&error))?
+        } else {
+            Record::default()
+        };
         pipeline::refuse_document(&path).map_err(|error| Failure::of_build(&error))?;
         // Nothing is trimmed, so no other record is needed.
         let settings = Settings { trim: None, trace: None, ..call.settings.clone() };

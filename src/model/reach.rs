@@ -131,6 +131,8 @@ pub(crate) struct Start {
     pub(crate) whole: BTreeSet<String>,
     /// The modules that a module of the standard library names without a need. `*` means all of its texts.
     pub(crate) cuts: BTreeMap<String, BTreeSet<String>>,
+    /// Whether only import statements and extension modules lead to modules, and no texts or computed names.
+    pub(crate) only_statements: bool,
 }
 
 /// Returns the modules that are reached. `is_stdlib` is true for an origin of the standard library: the names that it
@@ -236,7 +238,7 @@ impl Walk<'_> {
             self.exports.insert(name.to_owned(), facts.exports.clone());
             self.export(name);
         }
-        if is_stdlib && self.is_cut(name, "*") {
+        if self.start.only_statements || is_stdlib && self.is_cut(name, "*") {
             return;
         }
         for text in &facts.texts {

@@ -201,6 +201,8 @@ pub(crate) enum Removed {
     TestSuites,
     TypeStubs,
     ExtensionSources,
+    UntracedModules,
+    UntracedData,
 }
 
 impl Removed {
@@ -236,6 +238,8 @@ impl Removed {
             Self::TestSuites => "test-suites",
             Self::TypeStubs => "type-stubs",
             Self::ExtensionSources => "extension-sources",
+            Self::UntracedModules => "untraced-modules",
+            Self::UntracedData => "untraced-data",
         }
     }
 
@@ -271,6 +275,8 @@ impl Removed {
             Self::TestSuites => "tests of distributions",
             Self::TypeStubs => "type stubs",
             Self::ExtensionSources => "sources and headers of extension modules",
+            Self::UntracedModules => "modules that no recorded run has used",
+            Self::UntracedData => "data of distributions that no recorded run has used",
         }
     }
 }
@@ -378,6 +384,8 @@ mod tests {
             (Removed::TestSuites, "test-suites"),
             (Removed::TypeStubs, "type-stubs"),
             (Removed::ExtensionSources, "extension-sources"),
+            (Removed::UntracedModules, "untraced-modules"),
+            (Removed::UntracedData, "untraced-data"),
         ];
         for (removed, id) in all {
             assert_eq!((removed.id(), tag(&removed).as_str()), (id, id));

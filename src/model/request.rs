@@ -114,7 +114,13 @@ impl Request {
 
     /// Returns the inputs of trim.
     pub(crate) fn to_trim<'a>(&'a self, started: &'a Started) -> SlimRequest<'a> {
-        SlimRequest { python: self.python.python(), user_base: &self.user_base, started, options: &self.trim, trace: None }
+        SlimRequest {
+            python: self.python.python(),
+            user_base: &self.user_base,
+            started,
+            options: &self.trim,
+            trace: None,
+        }
     }
 
     /// Returns the inputs of the bytecode.

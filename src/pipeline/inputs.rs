@@ -8,9 +8,9 @@ use crate::model::application::AppFiles;
 use crate::model::hint::Hints;
 use crate::model::platform::PythonVersion;
 use crate::model::script::ScriptMetadata;
+use crate::model::trace::Trace;
 use crate::outside::app_files::{self, AppFilesError};
 use crate::outside::pypi::{PypiError, pythons};
-use crate::model::trace::Trace;
 use crate::outside::script::{self, ScriptError};
 use crate::outside::trace_file::{self, TraceFileError};
 

@@ -289,7 +289,13 @@ fn not_started(complaint: &[u8]) -> Result<Outcome, SandboxError> {
     if !reason.starts_with("execve(") && !reason.starts_with("chdir(") {
         return Err(SandboxError::Unavailable { reason });
     }
-    Ok(Outcome { exit_code: NOT_FOUND, stdout: Vec::new(), stderr: reason.into_bytes(), is_timeout: false, touches: Vec::new() })
+    Ok(Outcome {
+        exit_code: NOT_FOUND,
+        stdout: Vec::new(),
+        stderr: reason.into_bytes(),
+        is_timeout: false,
+        touches: Vec::new(),
+    })
 }
 
 /// Reads to the end, and keeps only the beginning.

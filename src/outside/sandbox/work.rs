@@ -56,7 +56,7 @@ impl Workshop {
         } else {
             self.run_one(&mut command)
         };
-        let recorded = watch.map(Watch::end).unwrap_or_default();
+        let recorded = watch.map(|watch| watch.end(&job.program())).unwrap_or_default();
         ended(status?, recorded)
     }
 

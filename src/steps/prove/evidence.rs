@@ -132,11 +132,8 @@ mod tests {
 
     #[test]
     fn imports_and_every_attempt_of_a_script_are_recorded_and_neither_loads_nor_the_check_of_python() {
-        let item = |argument: &str| Item {
-            kind: ItemKind::Modules,
-            name: argument.to_owned(),
-            argument: argument.to_owned(),
-        };
+        let item =
+            |argument: &str| Item { kind: ItemKind::Modules, name: argument.to_owned(), argument: argument.to_owned() };
         let batch = |scope| {
             let items = ["a", "b:main", "/site/c.so"].map(item).into();
             Task::Batch(Batch { driver: Vec::new(), items, scope, timeout_secs: 9 })

@@ -89,9 +89,12 @@ pub(super) fn receive(socket: impl AsFd) -> io::Result<OwnedFd> {
         let mut buffers = [IoSliceMut::new(&mut byte)];
         match rustix::net::recvmsg(&socket, &mut buffers, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
             Err(rustix::io::Errno::INTR) => {}
-            received => break received?,
+            received => {
+                received?;
+                break;
+            }
         }
-    };
+    }
     let mut descriptors = ancillary.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
         _ => None,

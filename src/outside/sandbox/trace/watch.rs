@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::calls::{Call, OPENAT2, calls};
 use super::listener::{receive, send};
-use crate::model::trace::Touch;
+use crate::model::trace::{Touch, Use};
 
 /// The most different paths of a job, and their bytes. A program that uses more is not recorded to its end.
 const MAX_PATHS: usize = 500_000;
@@ -67,11 +67,14 @@ impl Watch {
         Ok((Self { socket, thread }, other.into()))
     }
 
-    /// Returns the paths, after all processes of the job have ended.
-    pub(in crate::outside::sandbox) fn end(self) -> Recorded {
+    /// Returns the paths, after all processes of the job have ended. Adds that of its first program, because the kernel does
+    /// not show the memory of a process that changes its user, until it starts a program.
+    pub(in crate::outside::sandbox) fn end(self, program: &str) -> Recorded {
         // If the job ended before it sent its descriptor, nothing else ends the thread.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
-        self.thread.join().unwrap_or_default()
+        let mut recorded = self.thread.join().unwrap_or_default();
+        recorded.add(Touch { path: program.to_owned(), by: Use::Exec });
+        recorded
     }
 }
 
@@ -121,9 +124,7 @@ fn go_on(listener: &OwnedFd, id: u64) {
     let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or_default();
     let response = libc::seccomp_notif_resp { id, val: 0, error: 0, flags };
     // SAFETY: the request reads a struct of this type.
-    let _ = unsafe {
-        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, std::ptr::from_ref(&response))
-    };
+    let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, std::ptr::from_ref(&response)) };
 }
 
 /// Reads the path of a call. `None` if there is none, or if it cannot be read.
@@ -137,7 +138,7 @@ fn read(notification: &libc::seccomp_notif) -> Option<Touch> {
     if path.starts_with('/') && !is_rooted {
         return Some(Touch { path, by: call.by });
     }
-    if path.is_empty() && call.by != crate::model::trace::Use::Exec {
+    if path.is_empty() && call.by != Use::Exec {
         return None;
     }
     let directory = fs::read_link(process.join(base(call, &arguments))).ok()?;
@@ -182,7 +183,6 @@ fn text(memory: &File, address: u64) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::trace::Use;
 
     #[test]
     fn a_text_is_read_up_to_its_end_and_no_further_than_a_path_can_be() {

@@ -15,6 +15,7 @@ use crate::model::modules::Modules;
 use crate::model::reach::{ModuleMap, ModulePath, Reached, Start, reached};
 use crate::model::reason::Removed;
 use crate::model::request::SlimRequest;
+use crate::model::trace::Trace;
 use crate::model::tree::{Origin, Tree};
 use crate::outside::python_files::PythonFiles;
 use crate::outside::store::StoreError;
@@ -23,6 +24,26 @@ use crate::outside::store::StoreError;
 pub(super) fn modules(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let (whole, request) = (scene.whole(), scene.request());
     Reach { scene, whole, request, stdlib: request.python.stdlib() }.modules()
+}
+
+/// The modules that an image needs if a trace is the evidence.
+pub(super) enum Needed {
+    /// All that are there, because a program runs code of its users.
+    All { reason: String },
+    /// All except those in these files.
+    Only { removed: BTreeSet<ImagePath> },
+}
+
+/// Returns which modules are needed if computed names only mean the modules that `trace` contains. All modules stay to
+/// which import statements lead from those.
+pub(super) fn needed(scene: &Scene<'_>, trace: &Trace) -> Result<Needed, StoreError> {
+    let (whole, request) = (scene.whole(), scene.request());
+    Reach { scene, whole, request, stdlib: request.python.stdlib() }.needed(trace)
+}
+
+/// Whether a file belongs to the standard library.
+fn is_stdlib(origin: &Origin) -> bool {
+    matches!(origin, Origin::Deb { .. } | Origin::Base)
 }
 
 struct Reach<'a, 'b> {
@@ -65,19 +86,49 @@ impl<'a> Reach<'a, '_> {
         Some(format!("the module `{module}` runs code that it is given"))
     }
 
-    fn modules(&self) -> Result<Vec<Proposal>, StoreError> {
+    /// Returns the folder for the modules of distributions, and all modules of the tree.
+    fn map(&self) -> (String, ModuleMap<'a>) {
         let site = self.request.user_base.site(self.request.python.version);
         let mut roots = vec![format!("{}/lib-dynload", self.stdlib), self.stdlib.clone(), site.clone()];
         roots.extend(self.request.python.sites());
-        let map = ModuleMap::new(self.tree(), &roots);
-        let mut files = PythonFiles::new(self.tree(), &self.whole.facts, self.scene.store());
-        let start = Start {
-            roots: self.roots(&map, site, &files)?,
-            groups: self.groups(&files)?,
+        (site, ModuleMap::new(self.tree(), &roots))
+    }
+
+    fn start(&self, map: &ModuleMap<'_>, site: String, files: &PythonFiles<'_>) -> Result<Start, StoreError> {
+        Ok(Start {
+            roots: self.roots(map, site, files)?,
+            groups: self.groups(files)?,
             whole: names::whole().map(str::to_owned).collect(),
             cuts: names::cuts().map(|(module, cuts)| (module.to_owned(), cuts.map(str::to_owned).collect())).collect(),
-        };
-        let is_stdlib = |origin: &Origin| matches!(origin, Origin::Deb { .. } | Origin::Base);
+            only_statements: false,
+        })
+    }
+
+    fn needed(&self, trace: &Trace) -> Result<Needed, StoreError> {
+        let (site, map) = self.map();
+        let mut files = PythonFiles::new(self.tree(), &self.whole.facts, self.scene.store());
+        let mut start = self.start(&map, site, &files)?;
+        let found = reached(&map, &start, is_stdlib, &mut files)?;
+        if let Some(reason) = self.host(&map, &found) {
+            return Ok(Needed::All { reason });
+        }
+        start.only_statements = true;
+        let is_used = |files: &[ModulePath<'_>]| files.iter().any(|file| trace.has(file.path));
+        let used = map.modules.iter().filter(|(_, files)| is_used(files)).map(|(name, _)| name.clone());
+        start.roots.extend(used);
+        let found = reached(&map, &start, is_stdlib, &mut files)?;
+        let proposals = self.removals(&map, &found).into_iter();
+        let removed = proposals.filter_map(|proposal| match proposal {
+            Proposal::Remove { path, .. } => Some(path),
+            _ => None,
+        });
+        Ok(Needed::Only { removed: removed.collect() })
+    }
+
+    fn modules(&self) -> Result<Vec<Proposal>, StoreError> {
+        let (site, map) = self.map();
+        let mut files = PythonFiles::new(self.tree(), &self.whole.facts, self.scene.store());
+        let start = self.start(&map, site, &files)?;
         let found = reached(&map, &start, is_stdlib, &mut files)?;
         files.keep()?;
         Ok(match self.host(&map, &found) {
