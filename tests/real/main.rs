@@ -30,6 +30,7 @@ mod proof;
 mod pushes;
 mod refusals;
 mod sandbox;
+mod trace;
 mod validators;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     let groups = [
         applications::trials(),
         sandbox::trials(),
+        trace::trials(),
         projects::trials(),
         builds::trials(),
         proof::trials(),
