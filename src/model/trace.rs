@@ -141,6 +141,9 @@ const MAX_LINKS: usize = 40;
 /// Follows `path` like the kernel. Returns the links on the way, and the file or directory at the end. `None` if the tree
 /// does not have it.
 fn walk(tree: &Tree, path: &str) -> Option<(Vec<ImagePath>, ImagePath)> {
+    if path.is_empty() {
+        return None;
+    }
     let mut links = Vec::new();
     let mut here = String::new();
     let mut next: Vec<&str> = path.split('/').rev().collect();
