@@ -563,7 +563,11 @@ mod tests {
     fn an_error_about_a_variable_names_it() {
         let table = [
             ("LATH_JOBS", "many", "invalid value 'many' for 'LATH_JOBS': invalid digit found in string"),
-            ("LATH_TRIM", "most", "invalid value 'most' for 'LATH_TRIM'\n  [possible values: none, standard, reach, trace]"),
+            (
+                "LATH_TRIM",
+                "most",
+                "invalid value 'most' for 'LATH_TRIM'\n  [possible values: none, standard, reach, trace]",
+            ),
             ("LATH_PROOF_TIMEOUT", "-1", "invalid value '-1' for 'LATH_PROOF_TIMEOUT'"),
         ];
         for (name, value, expected) in table {

@@ -46,8 +46,22 @@ fn a_trim_without_evidence_and_a_broken_record_are_refused() {
     for (name, text) in [("other", "lath trace 2\n"), ("broken", "lath trace 1\nopen /a\nopened /b\n")] {
         fs_err::write(world.path(name), text).unwrap();
     }
-    let errors = ["", "--trace other", "--trace broken", "--trace missing"].map(|words| {
-        world.error(&format!("tool -t t --trim trace {words}"))
-    });
-    insta::assert_snapshot!(errors.join("\n\n"), @"");
+    let errors = ["", "--trace other", "--trace broken", "--trace missing"]
+        .map(|words| world.error(&format!("tool -t t --trim trace {words}")));
+    insta::assert_snapshot!(errors.join("\n\n"), @r#"
+    exit 2
+    error: cannot trim to the files that runs use: `--no-verify` runs no check, and `--trace` names no record
+
+    exit 1
+    error: cannot use the record `other`
+      cause: it has version "2" of the format, and this lath reads version 1
+
+    exit 1
+    error: cannot use the record `broken`
+      cause: line 3 is not a list of uses and a path: "opened /b"
+
+    exit 1
+    error: cannot read the record `missing`
+      cause: failed to open file `missing`: No such file or directory (os error 2)
+    "#);
 }

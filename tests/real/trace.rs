@@ -59,8 +59,7 @@ fn a_record_has_the_files_of_all_children_by_every_way_to_name_them() {
     }
     fs_err::os::unix::fs::symlink("../data", data.join("again")).unwrap();
     fs_err::write(home.path().join("probe.py"), PROBE).unwrap();
-    let words =
-        ["trace", "six", "--copy", "data:/data", "--copy", "probe.py:/probe.py", "--", "python3", "/probe.py"];
+    let words = ["trace", "six", "--copy", "data:/data", "--copy", "probe.py:/probe.py", "--", "python3", "/probe.py"];
     assert_eq!(lath::stdout_of(lath::command(home.path(), &words), "the input\n"), "the input\n");
     let record = fs_err::read_to_string(home.path().join("lath.trace")).unwrap();
     let own: Vec<&str> = record.lines().filter(|line| line.contains(" /data")).collect();

@@ -122,7 +122,8 @@ impl<'a, 'b> Data<'a, 'b> {
             below = folder;
         }
         // Outside of all packages, such as `share/NAME`.
-        let mut folders: Vec<ImagePath> = std::iter::successors(path.parent(), ImagePath::parent).collect();
+        let innermost = if is_directory { Some(path.clone()) } else { path.parent() };
+        let mut folders: Vec<ImagePath> = std::iter::successors(innermost, ImagePath::parent).collect();
         folders.reverse();
         let base = self.scene.request().user_base.path().components().count();
         let folder = folders.into_iter().nth(base + 2)?;
