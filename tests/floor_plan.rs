@@ -47,6 +47,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("outside/staging", &["outside/unfinished"]),
     ("outside/store", &["outside/store", "outside/clock", "outside/unfinished", "model"]),
     ("outside/threads", &["model"]),
+    ("outside/trace_file", &["model"]),
     ("outside/unfinished", &["outside/threads"]),
     ("outside/vendor", &["outside/store", "model"]),
     ("outside/world", &["outside", "model"]),

@@ -236,6 +236,9 @@ pub(super) struct Size {
     /// With `--trim reach`, keep only the modules of the console scripts that `-c` names, not of all
     #[arg(long)]
     only_scripts: bool,
+    /// A record of `lath trace`, for `--trim trace`; may repeat
+    #[arg(long, value_name = "FILE")]
+    trace: Vec<PathBuf>,
     /// Add `/bin/sh` and its tools
     #[arg(long)]
     shell: bool,
@@ -248,6 +251,7 @@ impl Typed for Size {
             keep: list(&self.keep),
             keep_module: list(&self.keep_module),
             only_scripts: flag(self.only_scripts),
+            trace: list(&self.trace),
             shell: flag(self.shell),
             ..Settings::default()
         }

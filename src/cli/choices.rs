@@ -48,7 +48,7 @@ macro_rules! choices {
     };
 }
 
-choices!(TrimLevel: None "none", Standard "standard", Reach "reach");
+choices!(TrimLevel: None "none", Standard "standard", Reach "reach", Trace "trace");
 choices!(Bytecode: None "none", Start "start", All "all");
 choices!(Prereleases: Disallow "disallow", Allow "allow", IfNecessary "if-necessary", Explicit "explicit");
 choices!(IndexStrategy:

@@ -164,6 +164,8 @@ layer! {
         keep: Vec<String>,
         keep_module: Vec<String>,
         only_scripts: bool,
+        /// The records for `--trim trace`.
+        trace: Vec<PathBuf>,
         bytecode: Bytecode,
         shell: bool,
 
@@ -239,6 +241,9 @@ layer! {
         /// The file for the lock, and the folder for its files: `--output` and `--vendor` of `lath lock`.
         lock_output: PathBuf,
         lock_vendor: PathBuf,
+        /// The file for the record: `--output` of `lath trace`.
+        trace_output: PathBuf,
+        append: bool,
 
 
         style: Style,
@@ -561,7 +566,11 @@ mod tests {
     fn an_error_about_a_variable_names_it() {
         let table = [
             ("LATH_JOBS", "many", "invalid value 'many' for 'LATH_JOBS': invalid digit found in string"),
-            ("LATH_TRIM", "most", "invalid value 'most' for 'LATH_TRIM'\n  [possible values: none, standard, reach]"),
+            (
+                "LATH_TRIM",
+                "most",
+                "invalid value 'most' for 'LATH_TRIM'\n  [possible values: none, standard, reach, trace]",
+            ),
             ("LATH_PROOF_TIMEOUT", "-1", "invalid value '-1' for 'LATH_PROOF_TIMEOUT'"),
         ];
         for (name, value, expected) in table {

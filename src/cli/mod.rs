@@ -39,6 +39,7 @@ mod schema;
 mod screen;
 mod settings;
 mod stack;
+mod trace;
 mod usage;
 mod values;
 
@@ -62,9 +63,10 @@ use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
-const COMMANDS: [Entry; 13] = [
+const COMMANDS: [Entry; 14] = [
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
+    Entry::of::<trace::Trace>("trace"),
     Entry::of::<lock::Lock>("lock"),
     Entry::of::<dockerfile::Dockerfile>("dockerfile"),
     Entry::of::<compare::Compare>("compare"),
@@ -230,11 +232,12 @@ mod tests {
             .map(|command| format!("{}: {}", command.get_name(), options(command).join(" ")).trim_end().to_owned())
             .collect();
         insta::assert_snapshot!(lines.join("\n"), @"
-        build: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image all lock locked frozen vendor snapshot trim keep keep-module only-scripts shell bytecode script module user-base entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output load push repo metadata-file explanation attach-explanation check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror compression layers max-layers
-        run: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image lock locked frozen vendor snapshot trim keep keep-module only-scripts shell bytecode script module user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror volume
-        lock: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed trim keep keep-module only-scripts shell output vendor upgrade upgrade-package check offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror
+        build: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image all lock locked frozen vendor snapshot trim keep keep-module only-scripts trace shell bytecode script module user-base entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output load push repo metadata-file explanation attach-explanation check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror compression layers max-layers
+        run: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image lock locked frozen vendor snapshot trim keep keep-module only-scripts trace shell bytecode script module user-base entrypoint cmd env user workdir offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror volume
+        trace: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed image lock locked frozen vendor snapshot trim keep keep-module only-scripts trace shell script module user-base entrypoint cmd env user workdir output append offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror volume
+        lock: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy build-with no-build no-build-package no-binary-package config-setting keep-failed trim keep keep-module only-scripts trace shell output vendor upgrade upgrade-package check offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror
         dockerfile: style fat from ca builder build engine no-cache requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy image bytecode script module entrypoint cmd env user workdir label annotation expose volume stop-signal healthcheck healthcheck-interval healthcheck-timeout healthcheck-start-period healthcheck-retries tag output check no-verify lock locked frozen vendor snapshot offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror user-base
-        compare: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy image lock locked frozen vendor snapshot trim keep keep-module only-scripts shell bytecode script module user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror compression layers max-layers measure from ca engine json svg apt
+        compare: requirements constraint extra all-extras group package with recommends python release base no-base-packages platform copy image lock locked frozen vendor snapshot trim keep keep-module only-scripts trace shell bytecode script module user-base entrypoint cmd env user workdir check no-verify proof-timeout offline exclude-newer prerelease index default-index find-links no-index index-strategy keyring-provider torch-backend mirror security-mirror keyring jobs insecure-registry registry-mirror compression layers max-layers measure from ca engine json svg apt
         copy: platform jobs insecure-registry registry-mirror
         explain: all json from platform insecure-registry registry-mirror
         init: force
@@ -415,7 +418,7 @@ mod tests {
             ("dockerfile x --metadata-file y", "tip: `--metadata-file` is an option of `lath build`"),
             (
                 "dockerfile x --keep /a",
-                "tip: `--keep` is an option of `lath build`, `lath run`, `lath lock` and `lath compare`",
+                "tip: `--keep` is an option of `lath build`, `lath run`, `lath trace`, `lath lock` and `lath compare`",
             ),
             ("build x --lod", "tip: a similar argument exists: '--load'"),
         ];

@@ -7,6 +7,7 @@ use crate::cli::command::{Call, Command};
 use crate::cli::failure::Failure;
 use crate::cli::layers::{Settings, Typed, joined, list};
 use crate::cli::runtime;
+use crate::model::request::{Request, Volume};
 use crate::pipeline;
 
 /// Build, then run a command in the sandbox; no engine is needed
@@ -55,16 +56,31 @@ impl Typed for Run {
 impl Command for Run {
     /// Builds, runs the command in the sandbox, and returns its exit code.
     fn main(&self, call: &Call) -> Result<u8, Failure> {
+        let OwnRun { request, command, volumes } = OwnRun::new(call, &call.settings, &self.command)?;
+        let world = call.open()?;
+        let code = pipeline::run(&request, &command, &volumes, &world).map_err(|error| Failure::of_build(&error))?;
+        Ok(u8::try_from(code).unwrap_or(1))
+    }
+}
+
+/// A run of a program of the image in the sandbox.
+pub(super) struct OwnRun {
+    pub(super) request: Request,
+    /// Empty if the image's own command runs.
+    pub(super) command: Vec<String>,
+    pub(super) volumes: Vec<Volume>,
+}
+
+impl OwnRun {
+    pub(super) fn new(call: &Call, settings: &Settings, command: &[String]) -> Result<Self, Failure> {
         // Nothing is written, so no requirement has to be a good name for an image.
-        let mut request = call.request(&Settings { tag: Some(vec!["run".to_owned()]), ..call.settings.clone() })?;
+        let mut request = call.request(&Settings { tag: Some(vec!["run".to_owned()]), ..settings.clone() })?;
         if request.app.as_ref().is_some_and(|app| app.script.is_none()) {
             // The image of an application has no other command if its folder has no Procfile.
-            request.runtime.command.clone_from(&self.command);
+            request.runtime.command = command.to_vec();
         }
-        let volumes = runtime::mounts(&call.settings)?;
-        let command = if request.runtime.command.is_empty() { self.command.as_slice() } else { &[] };
-        let world = call.open()?;
-        let code = pipeline::run(&request, command, &volumes, &world).map_err(|error| Failure::of_build(&error))?;
-        Ok(u8::try_from(code).unwrap_or(1))
+        let volumes = runtime::mounts(settings)?;
+        let command = if request.runtime.command.is_empty() { command.to_vec() } else { Vec::new() };
+        Ok(Self { request, command, volumes })
     }
 }

@@ -26,9 +26,12 @@ use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::python_home::PythonHome;
 use crate::model::request::{
-    BuildsRequest, LayersRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request, TrimRequest,
+    BuildsRequest, LayersRequest, PackRequest, ProofRequest, PythonRequest, ReleaseRequest, Request, TrimLevel,
+    TrimRequest,
 };
+use crate::model::trace::Trace;
 use crate::model::world_settings::WorldSettings;
+use crate::pipeline;
 
 fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(usage)
@@ -84,6 +87,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
             keep: keep(settings)?,
             keep_modules: all(&settings.keep_module),
             only_scripts: settings.only_scripts.unwrap_or(false),
+            records: records(settings)?,
         },
         bytecode: settings.bytecode.unwrap_or(defaults::BYTECODE),
         user_base: parsed(settings.user_base.as_deref().unwrap_or(defaults::USER_BASE))?,
@@ -215,6 +219,25 @@ fn keep(settings: &Settings) -> Result<Vec<String>, Failure> {
     }
 }
 
+/// Reads the records for `--trim trace`, and joins them. `None` if there are none. They are the only evidence if no check
+/// runs.
+fn records(settings: &Settings) -> Result<Option<Trace>, Failure> {
+    if settings.trim != Some(TrimLevel::Trace) {
+        return Ok(None);
+    }
+    let mut joined: Option<Trace> = None;
+    for path in all(&settings.trace) {
+        let record = pipeline::read_trace(&path).map_err(|error| Failure::of(&error))?;
+        joined.get_or_insert_default().merge(record);
+    }
+    if joined.is_none() && settings.no_verify == Some(true) {
+        return Err(usage(
+            "cannot trim to the files that runs use: `--no-verify` runs no check, and `--trace` names no record",
+        ));
+    }
+    Ok(joined)
+}
+
 fn epoch_secs(environment: &Environment) -> Result<u64, Failure> {
     const LAST: u64 = PackRequest::MAX_EPOCH_SECS;
     let Some(text) = environment.text("SOURCE_DATE_EPOCH") else {
@@ -283,7 +306,7 @@ mod tests {
     use crate::cli::bases::with_release;
     use crate::cli::build::Build;
     use crate::cli::layers::Typed as _;
-    use crate::model::request::{Bytecode, Compression, Entrypoint, Prereleases, TrimLevel};
+    use crate::model::request::{Bytecode, Compression, Entrypoint, Prereleases};
 
     fn settle(line: &str) -> Result<Request, String> {
         let command = Build::augment_args(clap::Command::new("build").no_binary_name(true));

@@ -46,6 +46,7 @@ pub(crate) mod secret_text;
 pub(crate) mod source;
 pub(crate) mod start_up;
 pub(crate) mod torch_backend;
+pub(crate) mod trace;
 pub(crate) mod tree;
 pub(crate) mod user_base;
 pub(crate) mod vocabulary;

@@ -22,4 +22,6 @@ pub(crate) enum TrimLevel {
     Standard,
     /// Also modules that no program of the image can import.
     Reach,
+    /// Also modules and data that no check and no record has used, and to which no import statement leads.
+    Trace,
 }

@@ -154,6 +154,8 @@ pub(crate) struct Start {
     pub(crate) cuts: BTreeMap<String, BTreeSet<String>>,
     /// Modules that a program gets when it imports another one.
     pub(crate) in_place_of: BTreeMap<String, BTreeSet<String>>,
+    /// Whether only import statements and extension modules lead to modules, and no texts or computed names.
+    pub(crate) only_statements: bool,
 }
 
 /// The hook of setuptools, of which the catalog knows all names.
@@ -276,7 +278,7 @@ impl Walk<'_> {
             self.exports.insert(name.to_owned(), facts.exports.clone());
             self.export(name);
         }
-        if is_stdlib && self.is_cut(name, "*") {
+        if self.start.only_statements || is_stdlib && self.is_cut(name, "*") {
             return;
         }
         for text in &facts.texts {

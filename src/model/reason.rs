@@ -208,6 +208,8 @@ pub(crate) enum Removed {
     SourceMaps,
     BillsOfMaterials,
     CrashHook,
+    UntracedModules,
+    UntracedData,
 }
 
 impl Removed {
@@ -246,6 +248,8 @@ impl Removed {
             Self::SourceMaps => "source-maps",
             Self::BillsOfMaterials => "bills-of-materials",
             Self::CrashHook => "crash-hook",
+            Self::UntracedModules => "untraced-modules",
+            Self::UntracedData => "untraced-data",
         }
     }
 
@@ -283,6 +287,8 @@ impl Removed {
             Self::ExtensionSources => "sources and headers of extension modules",
             Self::SourceMaps => "maps from JavaScript and style sheets to their sources",
             Self::BillsOfMaterials => "bills of materials in the metadata of distributions",
+            Self::UntracedModules => "modules that no recorded run has used",
+            Self::UntracedData => "data of distributions that no recorded run has used",
             Self::CrashHook => "the hook for crash reports of Ubuntu, which is not in the image",
         }
     }
@@ -293,7 +299,9 @@ impl Removed {
     pub(crate) fn kept_by(self, path: &ImagePath, module: Option<&str>) -> KeptBy {
         let module = module.map(str::to_owned);
         match (self, module) {
-            (Self::UnreachedModules | Self::TestSuites, Some(module)) => KeptBy::Module { module },
+            (Self::UnreachedModules | Self::UntracedModules | Self::TestSuites, Some(module)) => {
+                KeptBy::Module { module }
+            }
             (Self::PerlModules, _) => KeptBy::With { package: "perl" },
             (Self::UnmetModules, _) => KeptBy::ItsLibrary,
             _ => KeptBy::Path { path: path.clone() },
@@ -450,6 +458,8 @@ mod tests {
             (Removed::SourceMaps, "source-maps"),
             (Removed::BillsOfMaterials, "bills-of-materials"),
             (Removed::CrashHook, "crash-hook"),
+            (Removed::UntracedModules, "untraced-modules"),
+            (Removed::UntracedData, "untraced-data"),
         ];
         for (removed, id) in all {
             assert_eq!((removed.id(), tag(&removed).as_str()), (id, id));

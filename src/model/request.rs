@@ -20,6 +20,7 @@ use crate::model::platform::{Platform, PythonVersion};
 use crate::model::project::ProjectRequest;
 use crate::model::python_home::{Python, PythonHome};
 use crate::model::secret_text::SecretText;
+use crate::model::trace::Trace;
 use crate::model::user_base::UserBase;
 
 pub(crate) use crate::model::base_request::{BaseImageRequest, OnBase};
@@ -119,6 +120,7 @@ impl Request {
             scripts: &self.runtime.scripts,
             started,
             options: &self.trim,
+            trace: None,
         }
     }
 
@@ -258,6 +260,8 @@ pub(crate) struct SlimRequest<'a> {
     /// The parts of the image that its command names.
     pub(crate) started: &'a Started,
     pub(crate) options: &'a TrimRequest,
+    /// The paths that checks and the user's records used, for `--trim trace`.
+    pub(crate) trace: Option<&'a Trace>,
 }
 
 /// The inputs that decide which modules are compiled.
@@ -412,6 +416,9 @@ pub(crate) struct TrimRequest {
     /// Whether the other console scripts may go if the user named some.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) only_scripts: bool,
+    /// The records of the user, joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) records: Option<Trace>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -690,6 +697,7 @@ impl Request {
                 keep: Vec::new(),
                 keep_modules: Vec::new(),
                 only_scripts: false,
+                records: None,
             },
             bytecode: Bytecode::None,
             user_base: UserBase::example(),

@@ -21,6 +21,7 @@ pub(crate) mod stage;
 pub(crate) mod staging;
 pub(crate) mod store;
 pub(crate) mod threads;
+pub(crate) mod trace_file;
 pub(crate) mod unfinished;
 pub(crate) mod vendor;
 pub(crate) mod world;

@@ -8,9 +8,11 @@ use crate::model::application::AppFiles;
 use crate::model::hint::Hints;
 use crate::model::platform::PythonVersion;
 use crate::model::script::ScriptMetadata;
+use crate::model::trace::Trace;
 use crate::outside::app_files::{self, AppFilesError};
 use crate::outside::pypi::{PypiError, pythons};
 use crate::outside::script::{self, ScriptError};
+use crate::outside::trace_file::{self, TraceFileError};
 
 #[derive(Debug, Error)]
 pub(crate) enum InputError {
@@ -18,6 +20,8 @@ pub(crate) enum InputError {
     Files(#[from] AppFilesError),
     #[error(transparent)]
     Script(#[from] ScriptError),
+    #[error(transparent)]
+    Trace(#[from] TraceFileError),
     #[error(transparent)]
     Python(Box<PypiError>),
 }
@@ -27,6 +31,7 @@ impl Hints for InputError {
         match self {
             Self::Files(error) => Some(error),
             Self::Script(error) => Some(error),
+            Self::Trace(error) => Some(error),
             Self::Python(error) => Some(&**error),
         }
     }
@@ -45,6 +50,11 @@ pub(crate) fn script_file(path: &Path) -> Result<AppFiles, InputError> {
 /// Returns the metadata in a script. `None` if it has none.
 pub(crate) fn script_metadata(path: &Path) -> Result<Option<ScriptMetadata>, InputError> {
     Ok(script::metadata(path)?)
+}
+
+/// Reads a record of `lath trace`.
+pub(crate) fn read_trace(path: &Path) -> Result<Trace, InputError> {
+    Ok(trace_file::read(path)?)
 }
 
 /// Returns whether `specifiers` allow a Python, of which `full` is the version with the last number.

@@ -32,8 +32,9 @@ use crate::model::platform::{Architecture, Platform};
 use crate::model::project::Project;
 use crate::model::receipt::Receipt;
 use crate::model::request::{
-    AssembleRequest, Bytecode, CompileRequest, OutputRequest, Request, ResolveRequest, Volume,
+    AssembleRequest, Bytecode, CompileRequest, OutputRequest, Request, ResolveRequest, SlimRequest, TrimLevel, Volume,
 };
+use crate::model::trace::Trace;
 use crate::model::tree::Tree;
 use crate::outside::pypi;
 use crate::outside::stage::{self, Stage};
@@ -46,13 +47,13 @@ use crate::steps::emit::{self, Attachment, EmitError, Extras, emit, refuse_hopel
 use crate::steps::explain;
 use crate::steps::launch::{Programs, launch, zone_warning};
 use crate::steps::pack::pack;
-use crate::steps::prove::{execute, prove};
+use crate::steps::prove::{OwnRun, evidence, execute, prove};
 use crate::steps::resolve::{Choice, ResolveError, choose, own_python};
 use crate::steps::seal::seal;
 use crate::steps::trim::{Slim, trim};
 
 pub(crate) use self::failure::BuildError;
-pub(crate) use self::inputs::{InputError, allows_python, application, script_file, script_metadata};
+pub(crate) use self::inputs::{InputError, allows_python, application, read_trace, script_file, script_metadata};
 pub(crate) use self::locked::{Locking, Upgrade, check_lock, foreign_lock, lock, read_lock};
 use crate::model::world_settings::WorldSettings;
 use crate::outside::world::{World, WorldError};
@@ -236,15 +237,41 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
     Ok(Share { proof: proof?, layers: of_base.chain(layers?).collect(), made })
 }
 
-/// Makes the contents of one platform's image. Afterwards, its tree is laid out on `stage`.
-fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> Result<Made, BuildError> {
+/// Makes the untrimmed contents of one platform's image.
+fn whole(opened: Opened, request: &Request, world: &World) -> Result<Made, BuildError> {
     let Opened { lock, parts } = opened;
     let assembly = assemble(&lock, &parts, &request.to_assemble(lock.platform), &world.store)?;
     let requested = lock.requested();
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
     let launch = launch(&programs, &request.to_launch(lock.platform))?;
-    let trimmed = trim(&assembly, &lock, &request.to_trim(&launch.started), &world.store)?;
-    let Slim { tree: slim, notes, warnings, reached } = trimmed;
+    let tree = assembly.tree.clone();
+    Ok(Made { lock, assembly, launch, tree, reached: None })
+}
+
+/// Trims the tree of `made`. The level `trace` first trims like `reach`, and runs the checks of that tree in the untrimmed
+/// one, which is laid out on `stage`.
+fn slim(made: &mut Made, request: &Request, stage: &mut Stage, world: &World) -> Result<Slim, BuildError> {
+    let trimmed = |made: &Made, trace: Option<&Trace>| {
+        let wanted = SlimRequest { trace, ..request.to_trim(&made.launch.started) };
+        trim(&made.assembly, &made.lock, &wanted, &world.store)
+    };
+    let slim = trimmed(made, None)?;
+    if request.trim.level < TrimLevel::Trace {
+        return Ok(slim);
+    }
+    made.tree = slim.tree;
+    let mut trace = request.trim.records.clone().unwrap_or_default();
+    if request.proof.verify {
+        trace.merge(evidence(made, stage, &request.to_prove(), world)?);
+    }
+    Ok(trimmed(made, Some(&trace))?)
+}
+
+/// Makes the contents of one platform's image. Afterwards, its tree is laid out on `stage`.
+fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> Result<Made, BuildError> {
+    let mut made = whole(opened, request, world)?;
+    let Slim { tree: slim, notes, warnings, reached } = slim(&mut made, request, stage, world)?;
+    let Made { lock, assembly, launch, .. } = made;
     warnings.into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
     notes.into_iter().for_each(|note| world.listener.hear(Event::Note(note)));
     let mut compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
@@ -304,13 +331,33 @@ pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], wor
     let opened = resolve_and_open(request.to_resolve(*request.platforms.first()), *request.platforms.first(), world)?;
     let mut stage = world.stages.stage();
     let made = make(opened, request, &mut stage, world)?;
+    let run = OwnRun { argv: &argv(&made, request, command), volumes, is_recorded: false };
+    let (exit_code, _) = execute(&made, stage, run, world)?;
+    Ok(exit_code)
+}
+
+/// Runs a command like [`run`], but in the untrimmed contents. Returns its exit code, and the paths that it used.
+pub(crate) fn trace(
+    request: &Request,
+    command: &[String],
+    volumes: &[Volume],
+    world: &World,
+) -> Result<(i32, Trace), BuildError> {
+    let request = &*with_own_python(request, world)?;
+    let opened = resolve_and_open(request.to_resolve(*request.platforms.first()), *request.platforms.first(), world)?;
+    let made = whole(opened, request, world)?;
+    let run = OwnRun { argv: &argv(&made, request, command), volumes, is_recorded: true };
+    Ok(execute(&made, world.stages.stage(), run, world)?)
+}
+
+/// Returns the words of the command that the user runs.
+fn argv(made: &Made, request: &Request, command: &[String]) -> Vec<String> {
     let is_script = request.app.as_ref().is_some_and(|app| app.script.is_some());
-    let argv = match (command, is_script) {
+    match (command, is_script) {
         ([], _) => made.launch.argv(),
         (arguments, true) => [made.launch.argv().as_slice(), arguments].concat(),
         (command, false) => command.to_vec(),
-    };
-    Ok(execute(&made, stage, &argv, volumes, world)?)
+    }
 }
 
 /// Copies an image that exists to another place.

@@ -194,7 +194,7 @@ fn an_engine_that_dies_before_or_after_the_build_is_told_of() {
 fn options_that_write_an_image_are_refused() {
     let world = world();
     for (words, tip) in [
-        ("tool -o tool.tar", "tip: `-o` is an option of `lath build`, `lath lock` and `lath dockerfile`"),
+        ("tool -o tool.tar", "tip: `-o` is an option of `lath build`, `lath trace`, `lath lock` and `lath dockerfile`"),
         ("tool --load", "tip: `--load` is an option of `lath build`"),
     ] {
         let output = compare(&world, words);

@@ -27,5 +27,6 @@ mod requires_python;
 mod same;
 mod secrets;
 mod store;
+mod trace;
 mod variables;
 mod world;

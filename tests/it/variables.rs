@@ -64,7 +64,7 @@ fn a_bad_value_is_refused_with_the_name_of_its_variable() {
     assert_eq!(output.status.code(), Some(2));
     insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @r"
     error: invalid value 'most' for 'LATH_TRIM'
-      [possible values: none, standard, reach]
+      [possible values: none, standard, reach, trace]
 
     For more information, try '--help'.
     ");

@@ -31,6 +31,7 @@ mod proof;
 mod pushes;
 mod refusals;
 mod sandbox;
+mod trace;
 mod validators;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     let groups = [
         applications::trials(),
         sandbox::trials(),
+        trace::trials(),
         projects::trials(),
         builds::trials(),
         proof::trials(),

@@ -11,6 +11,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use seccompiler::BpfProgram;
 
+use super::trace::Listener;
 use super::{COMPLAINT, NOT_STARTED, loopback};
 
 /// Files of the kernel that may be read, but not written to: its settings, devices and drivers.
@@ -46,6 +47,8 @@ pub(super) struct Confinement {
     pub(super) user: Option<u32>,
     pub(super) has_loopback: bool,
     pub(super) filters: Arc<Vec<BpfProgram>>,
+    /// Present if the paths that the program uses are recorded.
+    pub(super) listener: Option<Listener>,
 }
 
 impl Confinement {
@@ -71,6 +74,9 @@ impl Confinement {
         }
         for filter in self.filters.iter() {
             seccompiler::apply_filter(filter).map_err(|error| format!("seccomp => {error}"))?;
+        }
+        if let Some(listener) = &self.listener {
+            listener.listen().map_err(|error| format!("seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER) => {error}"))?;
         }
         Ok(())
     }

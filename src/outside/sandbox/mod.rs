@@ -14,6 +14,7 @@ mod identity;
 mod loopback;
 mod order;
 mod signals;
+mod trace;
 mod warden;
 mod work;
 mod written;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub(crate) use self::emulator::Emulation;
+pub(crate) use self::order::Ended;
 use self::order::Order;
 use self::warden::Warden;
 pub(crate) use self::warden::serve as serve_warden;
@@ -37,6 +39,7 @@ pub(crate) use self::written::open_written;
 use crate::model::hint::{Hint, Hints, MachineHint};
 use crate::model::platform::Architecture;
 use crate::model::request::Volume;
+use crate::model::trace::Touch;
 use crate::model::world_settings::SandboxSettings;
 use crate::outside::unfinished::Foreground;
 
@@ -137,6 +140,9 @@ pub(crate) struct Job {
     /// The time limit in seconds; 0 means no limit.
     pub(crate) timeout_secs: u64,
     pub(crate) emulation: Emulation,
+    /// Whether the paths that it uses are recorded.
+    #[serde(default)]
+    pub(crate) is_traced: bool,
 }
 
 impl Job {
@@ -157,6 +163,8 @@ pub(crate) struct Outcome {
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
     pub(crate) is_timeout: bool,
+    /// The paths that the program and its children used, if the job is traced.
+    pub(crate) touches: Vec<Touch>,
 }
 
 /// The exit code if a sandbox could not start its program, and the prefix of the reason. hakoniwa has a prefix of its
@@ -194,7 +202,7 @@ impl Sandbox {
             let reader = std::thread::Builder::new().spawn_scoped(scope, move || keep(stderr)).map_err(failed)?;
             Ok((keep(stdout), reader.join().unwrap_or_default()))
         })?;
-        let exit_code = warden::answer(&answer).map_err(refused)?.exit_code;
+        let Ended { exit_code, touches } = warden::answer(&answer).map_err(refused)?;
         if exit_code == NOT_STARTED
             && let Some(complaint) = COMPLAINTS.iter().find_map(|start| stderr.strip_prefix(*start))
         {
@@ -202,7 +210,7 @@ impl Sandbox {
         }
         let limit = Duration::from_secs(job.timeout_secs);
         let is_timeout = job.timeout_secs > 0 && exit_code > 128 && begun.elapsed() >= limit;
-        Ok(Outcome { exit_code, stdout, stderr, is_timeout })
+        Ok(Outcome { exit_code, stdout, stderr, is_timeout, touches })
     }
 
     fn warden(&self, user: u32) -> Result<Arc<Warden>, Refusal> {
@@ -215,8 +223,8 @@ impl Sandbox {
         Ok(warden)
     }
 
-    /// Runs `job` with this process's own input, output and network, passes signals on, and returns its exit code.
-    pub(crate) fn attach(&self, root: &Path, job: &Job) -> Result<i32, SandboxError> {
+    /// Runs `job` with this process's own input, output and network, passes signals on, and returns how it ended.
+    pub(crate) fn attach(&self, root: &Path, job: &Job) -> Result<Ended, SandboxError> {
         // If the kernel or the host refuses something, it is reported before the program's own output begins.
         let probe = Job { argv: vec!["/.lath-probe".to_owned()], ..job.clone() };
         self.run(root, &probe)?;
@@ -236,7 +244,7 @@ impl Sandbox {
             },
             |number| signals::send(warden.process(), number),
         );
-        Ok(ended.map_err(failed)?.map_err(refused)?.exit_code)
+        ended.map_err(failed)?.map_err(refused)
     }
 
     /// Returns the text of the host's `/etc/hosts`, which is empty if there is none.
@@ -281,7 +289,13 @@ fn not_started(complaint: &[u8]) -> Result<Outcome, SandboxError> {
     if !reason.starts_with("execve(") && !reason.starts_with("chdir(") {
         return Err(SandboxError::Unavailable { reason });
     }
-    Ok(Outcome { exit_code: NOT_FOUND, stdout: Vec::new(), stderr: reason.into_bytes(), is_timeout: false })
+    Ok(Outcome {
+        exit_code: NOT_FOUND,
+        stdout: Vec::new(),
+        stderr: reason.into_bytes(),
+        is_timeout: false,
+        touches: Vec::new(),
+    })
 }
 
 /// Reads to the end, and keeps only the beginning.

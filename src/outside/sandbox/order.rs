@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Job;
+use crate::model::trace::Touch;
 
 /// A job and the tree that it runs in.
 #[derive(Debug, Serialize, Deserialize)]
@@ -15,7 +16,10 @@ pub(super) struct Order {
 
 /// How a job ended.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// The program's own, 128 and the number of the signal that ended it, or [`super::NOT_STARTED`].
-    pub(super) exit_code: i32,
+    pub(crate) exit_code: i32,
+    /// The paths that it used, if the job is traced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) touches: Vec<Touch>,
 }

@@ -12,6 +12,7 @@ use seccompiler::BpfProgram;
 use super::confine::Confinement;
 use super::container::container;
 use super::order::{Ended, Order};
+use super::trace::{Listener, Recorded, Watch};
 use super::{EMULATOR, Emulation, Job, NOT_STARTED, Refusal, filter, signals};
 
 /// The values that all jobs of a warden share.
@@ -39,21 +40,33 @@ impl Workshop {
         let container = container(root, job, self.is_mapped)?;
         let has_terminal = streams[0].is_terminal();
         let mut command = self.command(&container, job)?;
-        let [input, output, errors] = streams.map(Stdio::from);
-        command.stdin(input).stdout(output).stderr(errors);
+        let [input, output, errors] = streams;
+        let (watch, input) = if job.is_traced {
+            let started = Watch::start(&input).map_err(|error| Refusal::Run { cause: error.to_string() })?;
+            (Some(started.0), started.1)
+        } else {
+            (None, input)
+        };
+        command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::from(errors));
         if job.timeout_secs > 0 {
             command.wait_timeout(job.timeout_secs);
         }
         let status = if job.is_own_run {
-            signals::run_forwarding(&mut command, has_terminal)?
+            signals::run_forwarding(&mut command, has_terminal)
         } else {
-            let setup = self.setup.lock().unwrap_or_else(PoisonError::into_inner);
-            let spawned = command.spawn();
-            drop(setup);
-            let failed = |error: hakoniwa::Error| Refusal::Run { cause: error.to_string() };
-            spawned.map_err(failed)?.wait().map_err(failed)?
+            self.run_one(&mut command)
         };
-        ended(status)
+        let recorded = watch.map(|watch| watch.end(&job.program())).unwrap_or_default();
+        ended(status?, recorded)
+    }
+
+    /// Runs one of several commands that run at the same time.
+    fn run_one(&self, command: &mut hakoniwa::Command) -> Result<ExitStatus, Refusal> {
+        let setup = self.setup.lock().unwrap_or_else(PoisonError::into_inner);
+        let spawned = command.spawn();
+        drop(setup);
+        let failed = |error: hakoniwa::Error| Refusal::Run { cause: error.to_string() };
+        spawned.map_err(failed)?.wait().map_err(failed)
     }
 
     fn command(&self, container: &Container, job: &Job) -> Result<hakoniwa::Command, Refusal> {
@@ -74,6 +87,7 @@ impl Workshop {
             user: self.is_mapped.then_some(job.uid()),
             has_loopback: job.has_loopback,
             filters: Arc::clone(&self.filters),
+            listener: job.is_traced.then(Listener::new),
         };
         let mut command = from_closure(container, move || confinement.enter());
         command.current_dir(if job.cwd.is_empty() { "/" } else { &job.cwd });
@@ -106,9 +120,10 @@ fn give_away(job: &Job, streams: &[OwnedFd]) -> std::io::Result<()> {
     Ok(())
 }
 
-fn ended(status: ExitStatus) -> Result<Ended, Refusal> {
+fn ended(status: ExitStatus, recorded: Recorded) -> Result<Ended, Refusal> {
     match (status.code, status.exit_code) {
         (NOT_STARTED, None) => Err(Refusal::Unavailable { reason: status.reason }),
-        (exit_code, _) => Ok(Ended { exit_code }),
+        _ if recorded.is_cut => Err(Refusal::Run { cause: "it uses too many different paths for a record".to_owned() }),
+        (exit_code, _) => Ok(Ended { exit_code, touches: recorded.touches.into_iter().collect() }),
     }
 }

@@ -63,6 +63,9 @@ pub(crate) enum Bucket {
     /// The summary of a proof. Key: the digests of both trees, the checks, and the settings for programs. New version:
     /// other checks or another verdict for the same key, or another form of the summary.
     Proofs,
+    /// The paths that the checks of an untrimmed tree used. Key: the tree, the commands and the settings for programs. New
+    /// version: other paths for the same commands.
+    Traces,
     /// The results of a task of a proof in one tree. Key: the digest of the files that it depends on, the task, and the
     /// settings for programs. New version: a program would run in another way, so that its result could differ.
     Answers,
@@ -105,6 +108,7 @@ impl Bucket {
             Self::Sdists => "sdists-1",
             Self::Builds => "builds-1",
             Self::Proofs => "proofs-7",
+            Self::Traces => "traces-1",
             Self::Answers => "answers-3",
             Self::Layers => "layers-2",
             Self::Frames => "frames-1",
@@ -180,6 +184,7 @@ mod tests {
             Bucket::Sdists,
             Bucket::Builds,
             Bucket::Proofs,
+            Bucket::Traces,
             Bucket::Answers,
             Bucket::Layers,
             Bucket::Frames,

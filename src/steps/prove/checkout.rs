@@ -1,6 +1,7 @@
 //! A tree that is laid out so that programs can run in it.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use super::ProveError;
 use super::checks::{Batch, Circumstances, Command, Item, Task};
@@ -8,6 +9,7 @@ use super::compare::{Answer, Reply};
 use crate::model::image_path::ImagePath;
 use crate::model::launch::Launch;
 use crate::model::request::Volume;
+use crate::model::trace::{Touch, Trace};
 use crate::model::tree::Tree;
 use crate::outside::deadline::Deadline;
 use crate::outside::sandbox::{Emulation, Job};
@@ -25,6 +27,8 @@ pub(super) struct Checkout<'a> {
     uid: u32,
     emulation: Emulation,
     deadline: Deadline,
+    /// The paths that the programs used, if they are recorded.
+    record: Option<Mutex<Trace>>,
     world: &'a World,
 }
 
@@ -47,12 +51,28 @@ impl<'a> Checkout<'a> {
             .collect();
         let cwd = launch.workdir.as_ref().map_or("/", |path| path.as_str()).to_owned();
         let uid = launch.uid().parse().unwrap_or_default();
-        Self { tree, shown, env, cwd, uid, emulation, deadline, world }
+        Self { tree, shown, env, cwd, uid, emulation, deadline, record: None, world }
     }
 
     /// The same, but each check must begin and end before `deadline`.
     pub(super) fn until(self, deadline: Deadline) -> Self {
         Self { deadline, ..self }
+    }
+
+    /// The same, but the paths that programs use are recorded.
+    pub(super) fn recording(self) -> Self {
+        Self { record: Some(Mutex::default()), ..self }
+    }
+
+    /// Returns the paths that all programs together used.
+    pub(super) fn recorded(self) -> Trace {
+        self.record.map(|record| record.into_inner().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default()
+    }
+
+    fn note(&self, touches: &[Touch]) {
+        if let Some(record) = &self.record {
+            record.lock().unwrap_or_else(PoisonError::into_inner).add(self.tree, touches);
+        }
     }
 
     /// Runs `argv` with this process's own input and output, and returns its exit code.
@@ -62,10 +82,10 @@ impl<'a> Checkout<'a> {
             Some(argv) => argv,
             None => self.startable(argv)?.ok_or_else(missing)?,
         };
-        Ok(self
-            .world
-            .sandbox
-            .attach(self.shown.root, &Job { volumes: volumes.to_vec(), ..self.job(argv, Circumstances::within(0)) })?)
+        let job = Job { volumes: volumes.to_vec(), ..self.job(argv, Circumstances::within(0)) };
+        let ended = self.world.sandbox.attach(self.shown.root, &job)?;
+        self.note(&ended.touches);
+        Ok(ended.exit_code)
     }
 
     /// Returns the command with the whole path of its program, if the path leads into a folder or to a file that the user
@@ -135,7 +155,12 @@ impl<'a> Checkout<'a> {
     }
 
     /// Runs `argv`. `None` if the time for the whole proof ended before the time for this command.
-    fn run(&self, name: &str, argv: &[String], circumstances: Circumstances) -> Result<Option<Answer>, ProveError> {
+    pub(super) fn run(
+        &self,
+        name: &str,
+        argv: &[String],
+        circumstances: Circumstances,
+    ) -> Result<Option<Answer>, ProveError> {
         let command = words(name, argv);
         let Some(started) = self.startable(argv)? else {
             let program = argv.first().map_or("", String::as_str);
@@ -150,6 +175,7 @@ impl<'a> Checkout<'a> {
         }
         let circumstances = Circumstances { timeout_secs, ..circumstances };
         let outcome = self.world.sandbox.run(self.shown.root, &self.job(started, circumstances))?;
+        self.note(&outcome.touches);
         if outcome.is_timeout && timeout_secs < own_secs {
             return Ok(None);
         }
@@ -173,6 +199,7 @@ impl<'a> Checkout<'a> {
             has_loopback,
             timeout_secs,
             emulation: self.emulation.clone(),
+            is_traced: self.record.is_some(),
             ..Job::default()
         }
     }

@@ -9,6 +9,7 @@ mod checks;
 mod clock;
 mod compare;
 mod engine_files;
+mod evidence;
 mod libraries;
 mod machine;
 mod missing;
@@ -40,6 +41,7 @@ use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Removed;
 use crate::model::receipt::{NotRun, ProofNote, ProofSummary, shortened};
 use crate::model::request::{ProveRequest, Volume};
+use crate::model::trace::Trace;
 use crate::model::tree::{Origin, Tree};
 use crate::outside::sandbox::{Emulation, SandboxError, cannot_write_to};
 use crate::outside::stage::{Stage, StageError};
@@ -47,6 +49,7 @@ use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
 
 pub(crate) use self::compare::Difference;
+pub(crate) use self::evidence::evidence;
 
 #[derive(Debug, Error)]
 pub(crate) enum ProveError {
@@ -408,19 +411,27 @@ fn compare(slim: &mut Staged<'_>, whole: &mut Staged<'_>, tasks: &[Task]) -> Res
     verdicts.summary()
 }
 
-/// Runs `argv` in the tree with this process's own input and output, and returns its exit code. The stage is used up,
-/// because the user's program may change it.
+/// How the program of the user runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnRun<'a> {
+    pub(crate) argv: &'a [String],
+    pub(crate) volumes: &'a [Volume],
+    /// Whether the paths that it uses are recorded.
+    pub(crate) is_recorded: bool,
+}
+
+/// Runs a program in the tree with this process's own input and output. Returns its exit code, and the paths that it used
+/// if they are recorded. The stage is used up, because the user's program may change it.
 pub(crate) fn execute(
     made: &Made,
     mut stage: Stage,
-    argv: &[String],
-    volumes: &[Volume],
+    run: OwnRun<'_>,
     world: &World,
-) -> Result<i32, ProveError> {
+) -> Result<(i32, Trace), ProveError> {
     let platform = made.lock.platform;
     let foreign = |reason| ProveError::Foreign { platform, reason };
     let emulation = world.sandbox.emulation(platform.architecture).map_err(foreign)?;
-    for volume in volumes.iter().filter(|volume| cannot_write_to(volume)) {
+    for volume in run.volumes.iter().filter(|volume| cannot_write_to(volume)) {
         world.listener.hear(Event::Warning(format!(
             "the program cannot write to `{}`: lath runs as root, and the program runs as a user without rights; open the folder \
              to all users (`chmod -R o+w`), or run lath as an ordinary user who owns it",
@@ -429,7 +440,10 @@ pub(crate) fn execute(
     }
     let hosts = hosts_of_run(&world.sandbox.host_names());
     let shown = stage.show(&with_engine_files(&made.tree, &hosts, &world.store)?)?;
-    Checkout::new(&made.tree, shown, &made.launch, emulation, world).attach(argv, volumes)
+    let checkout = Checkout::new(&made.tree, shown, &made.launch, emulation, world);
+    let checkout = if run.is_recorded { checkout.recording() } else { checkout };
+    let exit_code = checkout.attach(run.argv, run.volumes)?;
+    Ok((exit_code, checkout.recorded()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Tree -> smaller tree. The level `standard` never removes Python files of a distribution, or data that a program in
-//! this image could read. The level `reach` also removes modules that no program of the image can import.
+//! this image could read. The level `reach` also removes modules that no program of the image can import. The level
+//! `trace` also removes modules and data that no run has used.
 //!
 //! Rules propose changes, and `carry_out` makes them, stage after stage. Each removed path has the reason of its rule,
 //! and each kept path has the reason why it is kept. The user sees both.

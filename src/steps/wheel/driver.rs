@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn ended(exit_code: i32, is_timeout: bool) -> Outcome {
-        Outcome { exit_code, stdout: Vec::new(), stderr: b"Killed".to_vec(), is_timeout }
+        Outcome { exit_code, stdout: Vec::new(), stderr: b"Killed".to_vec(), is_timeout, touches: Vec::new() }
     }
 
     #[test]

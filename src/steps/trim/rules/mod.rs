@@ -26,6 +26,7 @@ mod symbols;
 mod terminals;
 mod time_zones;
 mod tombstones;
+mod trace;
 mod unnamed_programs;
 mod windows_launchers;
 
@@ -41,9 +42,10 @@ type Rule = fn(&Scene<'_>) -> Result<Vec<Proposal>, StoreError>;
 /// All rules, with the first level that they belong to. Those of a stage see the tree without the paths that earlier stages
 /// removed, but not the proposals of one another. If two rules of a stage propose to remove the same path, the first one
 /// gives the reason.
-pub(super) const STAGES: [(TrimLevel, &[Rule]); 5] = [
+pub(super) const STAGES: [(TrimLevel, &[Rule]); 6] = [
     (TrimLevel::Standard, BY_NAME),
     (TrimLevel::Reach, BY_REACH),
+    (TrimLevel::Trace, BY_TRACE),
     (TrimLevel::Standard, BY_NEED),
     (TrimLevel::Reach, EXPLAINED),
     (TrimLevel::Standard, AFTERWARDS),
@@ -68,6 +70,9 @@ const BY_NAME: &[Rule] = &[
 
 /// These rules depend on the programs of the image. Modules that are gone need no libraries.
 const BY_REACH: &[Rule] = &[reach::modules, developer_files::developer_files];
+
+/// These rules depend on the files that runs have used.
+const BY_TRACE: &[Rule] = &[trace::untraced];
 
 /// These rules depend on the remaining files: what they need, and what they name.
 const BY_NEED: &[Rule] = &[

@@ -15,6 +15,7 @@ use crate::model::modules::Modules;
 use crate::model::reach::{ModuleMap, ModulePath, Reached, Start, reached};
 use crate::model::reason::Removed;
 use crate::model::request::SlimRequest;
+use crate::model::trace::Trace;
 use crate::model::tree::{Kind, Origin, Tree};
 use crate::outside::python_files::PythonFiles;
 use crate::outside::store::StoreError;
@@ -39,6 +40,26 @@ pub(super) fn search_path(scene: &Scene<'_>) -> Vec<String> {
 struct Added {
     folders: Vec<ImagePath>,
     archives: Vec<ImagePath>,
+}
+
+/// The modules that an image needs if a trace is the evidence.
+pub(super) enum Needed {
+    /// All that are there, because a program runs code of its users.
+    All { reason: String },
+    /// All except those in these files.
+    Only { removed: BTreeSet<ImagePath> },
+}
+
+/// Returns which modules are needed if computed names only mean the modules that `trace` contains. All modules stay to
+/// which import statements lead from those.
+pub(super) fn needed(scene: &Scene<'_>, trace: &Trace) -> Result<Needed, StoreError> {
+    let (whole, request) = (scene.whole(), scene.request());
+    Reach { scene, whole, request, stdlib: request.python.stdlib() }.needed(trace)
+}
+
+/// Whether a file belongs to the standard library.
+fn is_stdlib(origin: &Origin) -> bool {
+    matches!(origin, Origin::Deb { .. } | Origin::Base)
 }
 
 struct Reach<'a, 'b> {
@@ -81,25 +102,63 @@ impl<'a> Reach<'a, '_> {
         Some(format!("the module `{module}` runs code that it is given"))
     }
 
+    /// Returns the reason if all modules stay, because lath cannot look into an archive.
+    fn archive(added: &Added) -> Option<String> {
+        added.archives.first().map(|archive| format!("`{archive}` is an archive with modules"))
+    }
+
+    fn map(&self, added: &Added) -> ModuleMap<'a> {
+        let roots = [added.folders.iter().map(ToString::to_string).collect(), search_path(self.scene)].concat();
+        ModuleMap::new(self.tree(), &roots)
+    }
+
+    fn start(&self, map: &ModuleMap<'_>, added: &Added, files: &PythonFiles<'_>) -> Result<Start, StoreError> {
+        let names_of = |names: &mut dyn Iterator<Item = &'static str>| names.map(str::to_owned).collect();
+        Ok(Start {
+            roots: self.roots(map, added, files)?,
+            groups: self.groups(files)?,
+            whole: names::whole().map(str::to_owned).collect(),
+            cuts: names::cuts().map(|(module, mut cuts)| (module.to_owned(), names_of(&mut cuts))).collect(),
+            in_place_of: names::in_place_of()
+                .map(|(module, mut others)| (module.to_owned(), names_of(&mut others)))
+                .collect(),
+            only_statements: false,
+        })
+    }
+
+    fn needed(&self, trace: &Trace) -> Result<Needed, StoreError> {
+        let mut files = PythonFiles::new(self.tree(), &self.whole.facts, self.scene.store());
+        let added = self.added(&files)?;
+        if let Some(reason) = Self::archive(&added) {
+            return Ok(Needed::All { reason });
+        }
+        let map = self.map(&added);
+        let mut start = self.start(&map, &added, &files)?;
+        let found = reached(&map, &start, is_stdlib, &mut files)?;
+        if let Some(reason) = self.host(&map, &found) {
+            return Ok(Needed::All { reason });
+        }
+        start.only_statements = true;
+        let is_used = |files: &[ModulePath<'_>]| files.iter().any(|file| trace.has(file.path));
+        let used = map.modules.iter().filter(|(_, files)| is_used(files)).map(|(name, _)| name.clone());
+        start.roots.extend(used);
+        let found = reached(&map, &start, is_stdlib, &mut files)?;
+        let proposals = self.removals(&map, &found).into_iter();
+        let removed = proposals.filter_map(|proposal| match proposal {
+            Proposal::Remove { path, .. } => Some(path),
+            _ => None,
+        });
+        Ok(Needed::Only { removed: removed.collect() })
+    }
+
     fn modules(&self) -> Result<Vec<Proposal>, StoreError> {
         let mut files = PythonFiles::new(self.tree(), &self.whole.facts, self.scene.store());
         let added = self.added(&files)?;
-        if let Some(archive) = added.archives.first() {
-            let note = format!("`--trim reach` keeps all modules: `{archive}` is an archive with modules");
-            return Ok(vec![Proposal::Note(note)]);
+        if let Some(reason) = Self::archive(&added) {
+            return Ok(vec![Proposal::Note(format!("`--trim reach` keeps all modules: {reason}"))]);
         }
-        let roots = [added.folders.iter().map(ToString::to_string).collect(), search_path(self.scene)].concat();
-        let map = ModuleMap::new(self.tree(), &roots);
-        let start = Start {
-            roots: self.roots(&map, &added, &files)?,
-            groups: self.groups(&files)?,
-            whole: names::whole().map(str::to_owned).collect(),
-            cuts: names::cuts().map(|(module, cuts)| (module.to_owned(), cuts.map(str::to_owned).collect())).collect(),
-            in_place_of: names::in_place_of()
-                .map(|(module, others)| (module.to_owned(), others.map(str::to_owned).collect()))
-                .collect(),
-        };
-        let is_stdlib = |origin: &Origin| matches!(origin, Origin::Deb { .. } | Origin::Base);
+        let map = self.map(&added);
+        let start = self.start(&map, &added, &files)?;
         let found = reached(&map, &start, is_stdlib, &mut files)?;
         files.keep()?;
         let mut plan = match self.host(&map, &found) {

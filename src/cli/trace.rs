@@ -1,0 +1,92 @@
+//! `lath trace`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::cli::args::{FromFile, Inputs, Locking, Program, Size, SourceBuilds, Sources};
+use crate::cli::command::{Call, Command};
+use crate::cli::environment::Environment;
+use crate::cli::failure::Failure;
+use crate::cli::layers::{self, Settings, Typed, flag, joined, list};
+use crate::cli::run::OwnRun;
+use crate::model::trace::Trace as Record;
+use crate::pipeline;
+
+/// The file for the record if the user names none.
+const DEFAULT: &str = "lath.trace";
+
+/// Run a command in the untrimmed tree, and record the files that it uses, for `--trim trace`
+#[derive(Debug, Args)]
+pub(super) struct Trace {
+    #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
+    source_builds: SourceBuilds,
+    #[command(flatten)]
+    from_file: FromFile,
+    #[command(flatten)]
+    locking: Locking,
+    #[command(flatten)]
+    size: Size,
+    #[command(flatten)]
+    program: Program,
+    /// The file for the record [default: lath.trace]
+    #[arg(long, short, value_name = "FILE", help_heading = "Where to")]
+    output: Option<PathBuf>,
+    /// Add to the record in the file, if there is one
+    #[arg(long, help_heading = "Where to")]
+    append: bool,
+    #[command(flatten)]
+    sources: Sources,
+    /// Mount a file or folder of this machine; `:ro` makes it read-only
+    #[arg(long, value_name = "SRC:DST[:ro]", help_heading = "The run")]
+    volume: Vec<String>,
+    /// The command and its arguments [default: the image's entry point]
+    #[arg(last = true, value_name = "COMMAND", help_heading = None::<&str>)]
+    command: Vec<String>,
+}
+
+impl Typed for Trace {
+    fn typed(&self) -> Settings {
+        let image = joined([
+            self.inputs.typed(),
+            self.source_builds.typed(),
+            self.from_file.typed(),
+            self.locking.typed(),
+            self.size.typed(),
+            self.program.typed(),
+            self.sources.typed(),
+        ]);
+        Settings { trace_output: self.output.clone(), append: flag(self.append), mount: list(&self.volume), ..image }
+    }
+}
+
+impl Command for Trace {
+    /// `LATH_OUTPUT` is an option of builds.
+    fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {
+        layers::of_variables::<Self>(&environment.without(&["LATH_OUTPUT"]))
+    }
+
+    /// Runs the command, writes the record even if the command fails, and returns the exit code of the command.
+    fn main(&self, call: &Call) -> Result<u8, Failure> {
+        let path = call.settings.trace_output.clone().unwrap_or_else(|| Path::new(DEFAULT).to_owned());
+        let is_added = call.settings.append == Some(true) && path.exists();
+        let mut record = if is_added {
+            pipeline::read_trace(&path).map_err(|error| Failure::of(&error))?
+        } else {
+            Record::default()
+        };
+        pipeline::refuse_document(&path).map_err(|error| Failure::of_build(&error))?;
+        // Nothing is trimmed, so no other record is needed.
+        let settings = Settings { trim: None, trace: None, ..call.settings.clone() };
+        let OwnRun { request, command, volumes } = OwnRun::new(call, &settings, &self.command)?;
+        let world = call.open()?;
+        let traced = pipeline::trace(&request, &command, &volumes, &world);
+        let (code, used) = traced.map_err(|error| Failure::of_build(&error))?;
+        record.merge(used);
+        pipeline::write_document(&path, &record.to_string()).map_err(|error| Failure::of_build(&error))?;
+        call.screen.say(format!("recorded {} paths in `{}`", record.paths.len(), path.display()));
+        Ok(u8::try_from(code).unwrap_or(1))
+    }
+}

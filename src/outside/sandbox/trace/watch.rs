@@ -1,0 +1,210 @@
+//! The side of the warden: receives the notifications of one job, reads the paths, and lets the calls continue.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::FileExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread::JoinHandle;
+
+use fs_err as fs;
+use rustix::event::{PollFd, PollFlags};
+
+use super::calls::{Call, OPENAT2, calls};
+use super::listener::{receive, send};
+use crate::model::trace::{Touch, Use};
+
+/// The most different paths of a job, and their bytes. A program that uses more is not recorded to its end.
+const MAX_PATHS: usize = 500_000;
+const MAX_BYTES: usize = 64 << 20;
+
+/// The most bytes of a path with the NUL that ends it (`PATH_MAX` of Linux).
+const MAX_PATH_BYTES: usize = 4096;
+
+/// The paths that a job used.
+#[derive(Debug, Default)]
+pub(in crate::outside::sandbox) struct Recorded {
+    pub(in crate::outside::sandbox) touches: BTreeSet<Touch>,
+    bytes: usize,
+    /// Whether paths are missing, because there were too many.
+    pub(in crate::outside::sandbox) is_cut: bool,
+}
+
+impl Recorded {
+    fn add(&mut self, touch: Touch) {
+        if self.touches.contains(&touch) {
+            return;
+        }
+        self.bytes += touch.path.len();
+        if self.touches.len() == MAX_PATHS || self.bytes > MAX_BYTES {
+            self.is_cut = true;
+        } else {
+            self.touches.insert(touch);
+        }
+    }
+}
+
+/// A thread that watches one job.
+pub(in crate::outside::sandbox) struct Watch {
+    socket: UnixStream,
+    thread: JoinHandle<Recorded>,
+}
+
+impl Watch {
+    /// Starts to watch a job that has not begun. Returns the socket for the standard input of its process, which gets
+    /// `input` from there.
+    pub(in crate::outside::sandbox) fn start(input: &OwnedFd) -> io::Result<(Self, OwnedFd)> {
+        let (socket, other) = UnixStream::pair()?;
+        send(&socket, input)?;
+        let own = socket.try_clone()?;
+        let thread = std::thread::Builder::new().spawn(move || match receive(&own) {
+            Ok(listener) => record(&listener),
+            // The program was not started.
+            Err(_) => Recorded::default(),
+        })?;
+        Ok((Self { socket, thread }, other.into()))
+    }
+
+    /// Returns the paths, after all processes of the job have ended. Adds that of its first program, because the kernel does
+    /// not show the memory of a process that changes its user, until it starts a program.
+    pub(in crate::outside::sandbox) fn end(self, program: &str) -> Recorded {
+        // If the job ended before it sent its descriptor, nothing else ends the thread.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        let mut recorded = self.thread.join().unwrap_or_default();
+        recorded.add(Touch { path: program.to_owned(), by: Use::Exec });
+        recorded
+    }
+}
+
+/// Handles all notifications, until every process with the filter has ended.
+fn record(listener: &OwnedFd) -> Recorded {
+    let mut recorded = Recorded::default();
+    loop {
+        let mut poll = [PollFd::new(listener, PollFlags::IN)];
+        if !matches!(rustix::event::poll(&mut poll, None), Ok(_) | Err(rustix::io::Errno::INTR)) {
+            return recorded;
+        }
+        let ready = poll[0].revents();
+        if ready.contains(PollFlags::IN) {
+            let Ok(notification) = next(listener) else { continue };
+            let touch = read(&notification);
+            // If the caller has ended, the memory may be that of another process with the same number.
+            if let Some(touch) = touch.filter(|_| is_waiting(listener, notification.id)) {
+                recorded.add(touch);
+            }
+            go_on(listener, notification.id);
+        } else if ready.intersects(PollFlags::HUP | PollFlags::ERR) {
+            return recorded;
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "no crate that lath has wraps seccomp_unotify(2)")]
+fn next(listener: &OwnedFd) -> io::Result<libc::seccomp_notif> {
+    // SAFETY: the struct consists of numbers, and the kernel requires that all of them are 0.
+    let mut notification: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    // SAFETY: the request writes a struct of this type.
+    let result = unsafe {
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, std::ptr::from_mut(&mut notification))
+    };
+    if result == 0 { Ok(notification) } else { Err(io::Error::last_os_error()) }
+}
+
+#[expect(unsafe_code, reason = "no crate that lath has wraps seccomp_unotify(2)")]
+fn is_waiting(listener: &OwnedFd, id: u64) -> bool {
+    // SAFETY: the request reads a number of this type.
+    unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, std::ptr::from_ref(&id)) == 0 }
+}
+
+/// Lets the call continue. If the caller has ended, there is nothing to do.
+#[expect(unsafe_code, reason = "no crate that lath has wraps seccomp_unotify(2)")]
+fn go_on(listener: &OwnedFd, id: u64) {
+    let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or_default();
+    let response = libc::seccomp_notif_resp { id, val: 0, error: 0, flags };
+    // SAFETY: the request reads a struct of this type.
+    let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, std::ptr::from_ref(&response)) };
+}
+
+/// Reads the path of a call. `None` if there is none, or if it cannot be read.
+fn read(notification: &libc::seccomp_notif) -> Option<Touch> {
+    let call = calls().get(&libc::c_long::from(notification.data.nr))?;
+    let arguments = notification.data.args;
+    let process = Path::new("/proc").join(notification.pid.to_string());
+    let memory = File::open(process.join("mem")).ok()?;
+    let path = String::from_utf8(text(&memory, arguments[call.path])?).ok()?;
+    let is_rooted = call.number == OPENAT2 && is_below_directory(&memory, arguments[2]);
+    if path.starts_with('/') && !is_rooted {
+        return Some(Touch { path, by: call.by });
+    }
+    if path.is_empty() && call.by != Use::Exec {
+        return None;
+    }
+    let directory = fs::read_link(process.join(base(call, &arguments))).ok()?;
+    Some(Touch { path: format!("{}/{path}", directory.to_str()?), by: call.by })
+}
+
+/// Returns the entry in the folder of a process that links to the directory that a relative path begins at. It is a path
+/// of the image, because the sandbox has a root of its own.
+fn base(call: &Call, arguments: &[u64; 6]) -> String {
+    // The kernel reads a number of 32 bits.
+    let directory = call.directory.map_or(libc::AT_FDCWD, |index| arguments[index] as i32);
+    if directory == libc::AT_FDCWD { "cwd".to_owned() } else { format!("fd/{directory}") }
+}
+
+/// Whether openat2(2) resolves an absolute path below its directory, like chroot(2).
+fn is_below_directory(memory: &File, how: u64) -> bool {
+    const RESOLVE_IN_ROOT: u64 = 0x10;
+    /// The offset of `resolve` in `struct open_how`.
+    const RESOLVE: u64 = 16;
+    let mut resolve = [0; 8];
+    let read = memory.read_exact_at(&mut resolve, how.wrapping_add(RESOLVE));
+    read.is_ok() && u64::from_ne_bytes(resolve) & RESOLVE_IN_ROOT != 0
+}
+
+/// Reads the text at `address`, up to its NUL.
+fn text(memory: &File, address: u64) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; 256];
+    loop {
+        // If the memory ends after the text, only its beginning is read.
+        let read = memory.read_at(&mut bytes, address).ok()?;
+        if let Some(end) = bytes[..read].iter().position(|&byte| byte == 0) {
+            bytes.truncate(end);
+            return Some(bytes);
+        }
+        if bytes.len() == MAX_PATH_BYTES || read < bytes.len() {
+            return None;
+        }
+        bytes.resize(MAX_PATH_BYTES, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_read_up_to_its_end_and_no_further_than_a_path_can_be() {
+        let memory = File::open("/proc/self/mem").unwrap();
+        let at = |bytes: &[u8]| bytes.as_ptr() as u64;
+        let long = [vec![b'x'; 4095], vec![0]].concat();
+        let endless = vec![b'x'; 5000];
+        assert_eq!(text(&memory, at(b"/usr/bin\0rest")).unwrap(), b"/usr/bin");
+        assert_eq!(text(&memory, at(&long)).unwrap().len(), 4095);
+        assert_eq!(text(&memory, at(&endless)), None);
+        assert_eq!(text(&memory, 1), None);
+    }
+
+    #[test]
+    fn a_record_has_each_path_once_and_a_limit() {
+        let mut recorded = Recorded::default();
+        let touch = |path: String| Touch { path, by: Use::Open };
+        for _ in 0..3 {
+            recorded.add(touch("/a".to_owned()));
+        }
+        assert_eq!((recorded.touches.len(), recorded.bytes, recorded.is_cut), (1, 2, false));
+        recorded.add(touch("x".repeat(MAX_BYTES)));
+        assert_eq!((recorded.touches.len(), recorded.is_cut), (1, true));
+    }
+}
