@@ -38,6 +38,8 @@ mod schema;
 mod screen;
 mod settings;
 mod stack;
+#[cfg(feature = "strength")]
+mod strength;
 mod usage;
 mod values;
 
@@ -61,7 +63,7 @@ use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
-const COMMANDS: [Entry; 12] = [
+const COMMANDS: &[Entry] = &[
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
     Entry::of::<lock::Lock>("lock"),
@@ -74,6 +76,8 @@ const COMMANDS: [Entry; 12] = [
     Entry::of::<logout::Logout>("logout"),
     Entry::of::<cache::Cache>("cache"),
     Entry::of::<completions::Completions>("completions"),
+    #[cfg(feature = "strength")]
+    Entry::of::<strength::Strength>("strength"),
 ];
 
 /// A command by its name.

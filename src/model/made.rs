@@ -4,6 +4,7 @@ use crate::model::assembly::Assembly;
 use crate::model::image::Layer;
 use crate::model::launch::Launch;
 use crate::model::lock::PlatformLock;
+use crate::model::reach::Reached;
 use crate::model::receipt::ProofSummary;
 use crate::model::tree::Tree;
 
@@ -16,6 +17,8 @@ pub(crate) struct Made {
     pub(crate) launch: Launch,
     /// The tree that ships.
     pub(crate) tree: Tree,
+    /// The modules that are reached, each with its cause, if trim has followed the imports.
+    pub(crate) reached: Option<Reached>,
 }
 
 /// The share of one platform in an image: its contents, its layers, and the proof that it works.

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::facts::is_extension_module;
 use crate::model::image_path::ImagePath;
 use crate::model::modules::parent;
@@ -75,7 +77,7 @@ impl<'a> ModuleMap<'a> {
 }
 
 /// Returns the name of the module that a file is, and whether it is the `__init__` of a package.
-fn module_name(path: &str) -> Option<(String, bool)> {
+pub(crate) fn module_name(path: &str) -> Option<(String, bool)> {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
     let name = match file.strip_suffix(".py").or_else(|| file.strip_suffix(".pyc")) {
         Some(_) if folder.ends_with("__pycache__") => return None,
@@ -92,7 +94,8 @@ fn module_name(path: &str) -> Option<(String, bool)> {
 }
 
 /// Why a module is reached.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Cause {
     /// A program starts with it, or the user keeps it.
     Root,
@@ -114,7 +117,7 @@ pub(crate) enum Cause {
 }
 
 /// The reached modules, each with the first cause.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Reached {
     pub(crate) modules: BTreeMap<String, Cause>,
     /// A reached module of each distribution that runs code of others.

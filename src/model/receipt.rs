@@ -76,6 +76,8 @@ pub(crate) enum ItemKind {
     ScriptImports,
     /// The top-level modules of the requested distributions.
     Modules,
+    /// The modules inside of packages, which programs may import later.
+    InnerModules,
     ExtensionModules,
 }
 
@@ -85,6 +87,8 @@ pub(crate) enum ItemKind {
 pub(crate) enum Passed {
     /// A command, as a person would type it.
     Command { command: String },
+    /// `program --help`, and the help of so many of its subcommands.
+    Help { program: String, subcommands: usize },
     /// So many items of a kind.
     Items { kind: ItemKind, count: usize },
 }
@@ -158,8 +162,10 @@ mod tests {
         let summary = ProofSummary {
             passed: vec![
                 Passed::Command { command: text("tool --version") },
+                Passed::Help { program: text("tool"), subcommands: 4 },
                 Passed::Items { kind: ItemKind::ScriptImports, count: 1 },
                 Passed::Items { kind: ItemKind::Modules, count: 3 },
+                Passed::Items { kind: ItemKind::InnerModules, count: 9 },
                 Passed::Items { kind: ItemKind::ExtensionModules, count: 2 },
             ],
             not_run: vec![
@@ -179,8 +185,10 @@ mod tests {
             json,
             concat!(
                 r#"{"passed":[{"id":"command","command":"tool --version"},"#,
+                r#"{"id":"help","program":"tool","subcommands":4},"#,
                 r#"{"id":"items","kind":"script-imports","count":1},"#,
                 r#"{"id":"items","kind":"modules","count":3},"#,
+                r#"{"id":"items","kind":"inner-modules","count":9},"#,
                 r#"{"id":"items","kind":"extension-modules","count":2}],"#,
                 r#""not_run":[{"id":"unwanted"},"#,
                 r#"{"id":"foreign","platform":{"architecture":"arm64"},"reason":"no emulator"},"#,

@@ -136,6 +136,7 @@ impl Request {
             user_base: &self.user_base,
             scripts: &self.runtime.scripts,
             app: self.app.as_ref(),
+            level: self.trim.level,
             proof: &self.proof,
         }
     }
@@ -216,6 +217,8 @@ pub(crate) struct ProveRequest<'a> {
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],
     pub(crate) app: Option<&'a AppRequest>,
+    /// How much trim has removed.
+    pub(crate) level: TrimLevel,
     pub(crate) proof: &'a ProofRequest,
 }
 

@@ -10,6 +10,8 @@ mod locked;
 pub(crate) mod login;
 mod rebuild;
 mod receipt;
+#[cfg(feature = "strength")]
+mod strength;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -47,6 +49,8 @@ use crate::steps::seal::seal;
 use crate::steps::trim::{Slim, trim};
 
 pub(crate) use self::failure::BuildError;
+#[cfg(feature = "strength")]
+pub(crate) use self::strength::strength;
 pub(crate) use self::inputs::{InputError, allows_python, application, script_file, script_metadata};
 pub(crate) use self::locked::{Locking, Upgrade, check_lock, foreign_lock, lock, read_lock};
 use crate::model::world_settings::WorldSettings;
@@ -210,7 +214,7 @@ fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> 
     let requested = lock.requested();
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
     let launch = launch(&programs, &request.to_launch(lock.platform))?;
-    let Slim { tree: slim, notes } = trim(&assembly, &lock, &request.to_trim(&launch.started), &world.store)?;
+    let Slim { tree: slim, notes, reached } = trim(&assembly, &lock, &request.to_trim(&launch.started), &world.store)?;
     notes.into_iter().for_each(|note| world.listener.hear(Event::Note(note)));
     let mut compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
     let workshop = match bases::workshop(lock.platform, request, world)? {
@@ -226,7 +230,7 @@ fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> 
         compile(slim.clone(), &assembly, &compiled, bench, world)
     })??;
     zone_warning(&launch, &tree).into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
-    Ok(Made { lock, assembly, launch, tree })
+    Ok(Made { lock, assembly, launch, tree, reached })
 }
 
 /// Returns a tree with a bare Python of the same release for this machine, which compiles the bytecode for `platform`.

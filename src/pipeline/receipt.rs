@@ -25,7 +25,7 @@ pub(super) fn of(image: &Image, shares: &NonEmpty<Share>, request: &Request) -> 
 }
 
 fn of_platform(image: &PlatformImage, share: &Share, request: &Request) -> PlatformReceipt {
-    let Share { made: Made { lock, assembly, launch, tree }, layers, proof } = share;
+    let Share { made: Made { lock, assembly, launch, tree, .. }, layers, proof } = share;
     let mut hints: Vec<String> = lock.hints.iter().map(ToString::to_string).collect();
     hints.extend(assembly.notes.clone());
     PlatformReceipt {

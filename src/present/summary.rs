@@ -159,8 +159,13 @@ fn proof(text: &mut String, checks: &ProofSummary) {
 fn passed(passed: &Passed) -> String {
     match passed {
         Passed::Command { command } => command.clone(),
+        Passed::Help { program, subcommands: 0 } => format!("{program} --help"),
+        Passed::Help { program, subcommands } => {
+            format!("the help of {program} and its {}", counted(*subcommands, "subcommand"))
+        }
         Passed::Items { kind: ItemKind::ScriptImports, count } => format!("{count} console scripts' imports"),
         Passed::Items { kind: ItemKind::Modules, count } => format!("the import of {}", counted(*count, "module")),
+        Passed::Items { kind: ItemKind::InnerModules, count } => format!("the import of {count} modules inside of packages"),
         Passed::Items { kind: ItemKind::ExtensionModules, count } => format!("{count} extension modules"),
     }
 }

@@ -20,6 +20,9 @@ pub(super) struct Answer {
     pub(super) stderr: String,
     /// The time limit, if the command exceeded it.
     pub(super) timeout_secs: Option<u64>,
+    /// The results of the commands that this check consists of, if there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) parts: Vec<Answer>,
 }
 
 impl Answer {
@@ -110,6 +113,7 @@ pub(super) fn judge<E>(
     mut again: impl FnMut(bool) -> Result<Answer, E>,
 ) -> Result<Verdict, E> {
     let differs = |slim: &Answer, claimed: Option<&Answer>| {
+        let (slim, claimed) = narrowed(slim, claimed);
         let removed = removed(&slim.said(), image.tree);
         let hint = missing(&slim.said(), image).and_then(|missing| missing.hint);
         let (check, claimed) = (slim.command.clone(), claimed.cloned().map(Box::new));
@@ -135,11 +139,27 @@ pub(super) fn judge<E>(
         return Ok(agreed(slim));
     }
     let is_restless = !slim.agrees(&slim_again) || !whole.agrees(&whole_again);
-    let is_alike = |one: &Answer, other: &Answer| one.exit_code == other.exit_code && one.command == other.command;
     if is_restless && (is_alike(slim, whole) || is_alike(&slim_again, &whole_again)) {
         return Ok(Verdict::Restless);
     }
     Ok(differs(slim, Some(whole)))
+}
+
+/// Whether two results have the same exit codes.
+pub(super) fn is_alike(one: &Answer, other: &Answer) -> bool {
+    let parts = || one.parts.iter().zip(&other.parts);
+    one.exit_code == other.exit_code
+        && one.command == other.command
+        && one.parts.len() == other.parts.len()
+        && parts().all(|(one, other)| is_alike(one, other))
+}
+
+/// Returns the first parts of both results that differ, or the results themselves.
+fn narrowed<'a>(slim: &'a Answer, claimed: Option<&'a Answer>) -> (&'a Answer, Option<&'a Answer>) {
+    let Some(whole) = claimed else { return (slim, claimed) };
+    let of_whole = |part: &Answer| whole.parts.iter().find(|other| other.command == part.command);
+    let mut pairs = slim.parts.iter().filter_map(|part| Some((part, of_whole(part)?)));
+    pairs.find(|(part, other)| part != other).map_or((slim, claimed), |(part, other)| (part, Some(other)))
 }
 
 /// Returns the removed paths that the output names. It may contain the path, the name of a library or another file, a

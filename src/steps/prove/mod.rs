@@ -9,11 +9,15 @@ mod checks;
 mod clock;
 mod compare;
 mod engine_files;
+mod help;
+mod imports;
 mod libraries;
 mod machine;
 mod missing;
 mod modules;
 mod started;
+#[cfg(feature = "strength")]
+mod strength;
 mod verdicts;
 
 use std::collections::BTreeMap;
@@ -47,6 +51,8 @@ use crate::outside::store::{Bucket, StoreError};
 use crate::outside::world::World;
 
 pub(crate) use self::compare::Difference;
+#[cfg(feature = "strength")]
+pub(crate) use self::strength::measure;
 
 #[derive(Debug, Error)]
 pub(crate) enum ProveError {
@@ -153,7 +159,7 @@ pub(crate) fn prove(
         Err(reason) => return Ok(skipped(NotRun::Foreign { platform, reason })),
     };
     let named = started::named(made, request, &world.store)?;
-    let tasks = checks::tasks(&made.tree, &made.assembly, request, named);
+    let tasks = checks::tasks(made, request, named);
     let whole = untrimmed(made);
     let (slim_digest, whole_digest) = rayon::join(|| made.tree.digest(), || whole.digest());
     let key = Digest::of_key(&ProofKey {
@@ -299,8 +305,9 @@ impl Asked {
         (!questions.is_empty()).then(|| Self { task: self.task.only(&items), questions })
     }
 
-    fn is_command(&self) -> bool {
-        matches!(self.task, Task::Command(_))
+    /// Whether the output is compared, and not only the success.
+    fn has_output(&self) -> bool {
+        !matches!(self.task, Task::Batch(_))
     }
 }
 
@@ -369,13 +376,13 @@ fn compare(slim: &mut Staged<'_>, whole: &mut Staged<'_>, tasks: &[Task]) -> Res
     let is_trimmed = slim.side.digest != whole.side.digest;
     let all = || tasks.iter().enumerate().map(|(number, task)| Asked::all(number, task));
     let asked: Vec<Asked> = all().collect();
-    let commands: Vec<Asked> = all().filter(|asked| is_trimmed && asked.is_command()).collect();
+    let commands: Vec<Asked> = all().filter(|asked| is_trimmed && asked.has_output()).collect();
     let (found, claimed) = rayon::join(|| slim.replies(&asked), || whole.replies(&commands));
     let (found, mut claimed) = (found?, claimed?);
     if is_trimmed {
         let has_failed =
             |question: &Question| matches!(found.get(question), Some(Reply::Answer(answer)) if answer.exit_code != 0);
-        let imports = asked.iter().filter(|asked| !asked.is_command());
+        let imports = asked.iter().filter(|asked| !asked.has_output());
         let failed: Vec<Asked> = imports.filter_map(|asked| asked.only(has_failed)).collect();
         claimed.extend(whole.replies(&failed)?);
     }
@@ -448,6 +455,7 @@ mod tests {
             items: ["a", "b", "c"].map(item).into(),
             scope: Scope::Image,
             timeout_secs: 1,
+            is_shared: false,
         })
     }
 

@@ -234,6 +234,7 @@ mod tests {
             assembly: assembly(),
             launch: launch.clone(),
             tree: Tree::default(),
+            reached: None,
         };
         let share = |architecture: &Architecture| Share {
             made: made(architecture),

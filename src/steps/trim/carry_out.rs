@@ -5,12 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::held::Held;
 use super::plan::Proposal;
 use crate::model::lock::PlatformLock;
+use crate::model::reach::Reached;
 use crate::model::reason::{Kept, Why};
 use crate::model::tree::{Kind, Origin, Tree};
 
-/// Makes all proposed changes, except those of held paths. Returns the notes for the user.
-pub(super) fn carry_out(tree: &mut Tree, plan: Vec<Proposal>, held: &Held) -> Vec<String> {
-    let mut notes = Vec::new();
+/// The parts of a plan that change nothing.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// Messages for the user.
+    pub(super) notes: Vec<String>,
+    /// The reached modules, if a rule has followed the imports.
+    pub(super) reached: Option<Reached>,
+}
+
+/// Makes all proposed changes, except those of held paths. Adds to `findings`.
+pub(super) fn carry_out(tree: &mut Tree, plan: Vec<Proposal>, held: &Held, findings: &mut Findings) {
     for proposal in plan {
         match proposal {
             Proposal::Remove { path, reason } if !held.has(&path) => tree.remove(&path, reason),
@@ -31,10 +40,10 @@ pub(super) fn carry_out(tree: &mut Tree, plan: Vec<Proposal>, held: &Held) -> Ve
                 }
             }
             Proposal::Remove { .. } | Proposal::Rewrite { .. } | Proposal::Substitute { .. } => {}
-            Proposal::Note(note) => notes.push(note),
+            Proposal::Reached(reached) => findings.reached = Some(reached),
+            Proposal::Note(note) => findings.notes.push(note),
         }
     }
-    notes
 }
 
 /// Gives every path of the tree a reason why it is kept: `--keep`, the reason of a rule, or the reason of its package.
@@ -98,7 +107,7 @@ mod tests {
             Proposal::Remove { path: path("/d"), reason: Removed::Manuals },
             Proposal::Remove { path: path("/nowhere"), reason: Removed::Manuals },
         ];
-        carry_out(&mut tree, plan, &held);
+        carry_out(&mut tree, plan, &held, &mut Findings::default());
         let files = tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory);
         files.map(|(path, node)| (path.to_string(), node.size_bytes())).collect()
     }
@@ -116,7 +125,7 @@ mod tests {
     fn the_first_rule_gives_the_reason() {
         let mut tree = tree(&["/a"]);
         let plan = [Removed::Manuals, Removed::Locales].map(|reason| Proposal::Remove { path: path("/a"), reason });
-        carry_out(&mut tree, plan.into(), &Held::default());
+        carry_out(&mut tree, plan.into(), &Held::default(), &mut Findings::default());
         assert_eq!(tree.removed[&path("/a")].reason, Removed::Manuals);
     }
 }

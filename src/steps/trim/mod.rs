@@ -10,11 +10,12 @@ mod plan;
 mod rules;
 mod scene;
 
-use self::carry_out::{carry_out, explain};
+use self::carry_out::{Findings, carry_out, explain};
 use self::rules::STAGES;
 use self::scene::{Inputs, Scene};
 use crate::model::assembly::Assembly;
 use crate::model::lock::PlatformLock;
+use crate::model::reach::Reached;
 use crate::model::request::SlimRequest;
 use crate::model::tree::Tree;
 use crate::outside::store::{Store, StoreError};
@@ -24,6 +25,8 @@ pub(crate) struct Slim {
     pub(crate) tree: Tree,
     /// Messages for the user.
     pub(crate) notes: Vec<String>,
+    /// The modules that are reached, each with its cause, if the level needs them.
+    pub(crate) reached: Option<Reached>,
 }
 
 /// Removes files that no program needs at run time.
@@ -33,7 +36,7 @@ pub(crate) fn trim(
     request: &SlimRequest<'_>,
     store: &Store,
 ) -> Result<Slim, StoreError> {
-    let (mut tree, mut notes) = (whole.tree.clone(), Vec::new());
+    let (mut tree, mut findings) = (whole.tree.clone(), Findings::default());
     let inputs = Inputs::new(whole, lock, request, store);
     for (_, rules) in STAGES.iter().filter(|(level, _)| *level <= request.options.level) {
         let scene = Scene::new(&tree, &inputs);
@@ -41,10 +44,10 @@ pub(crate) fn trim(
         for rule in *rules {
             plan.extend(rule(&scene)?);
         }
-        notes.extend(carry_out(&mut tree, plan, &inputs.held));
+        carry_out(&mut tree, plan, &inputs.held, &mut findings);
     }
     explain(&mut tree, lock, &inputs.held);
-    Ok(Slim { tree, notes })
+    Ok(Slim { tree, notes: findings.notes, reached: findings.reached })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
+use crate::model::reach::Reached;
 use crate::model::reason::{Kept, Removed};
 use crate::model::tree::Node;
 
@@ -16,6 +17,8 @@ pub(super) enum Proposal {
     Substitute { paths: Vec<ImagePath>, reason: Removed, by: (ImagePath, Node) },
     /// The path stays, for a reason that is better than the one of its package.
     Explain { path: ImagePath, reason: Kept },
+    /// Nothing changes. These modules are reached, each with its cause.
+    Reached(Reached),
     /// Nothing changes, and the user sees why.
     Note(String),
 }

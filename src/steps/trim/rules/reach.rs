@@ -80,10 +80,12 @@ impl<'a> Reach<'a, '_> {
         let is_stdlib = |origin: &Origin| matches!(origin, Origin::Deb { .. } | Origin::Base);
         let found = reached(&map, &start, is_stdlib, &mut files)?;
         files.keep()?;
-        Ok(match self.host(&map, &found) {
+        let mut plan = match self.host(&map, &found) {
             Some(reason) => vec![Proposal::Note(format!("`--trim reach` keeps all modules: {reason}"))],
             None => self.removals(&map, &found),
-        })
+        };
+        plan.push(Proposal::Reached(found));
+        Ok(plan)
     }
 
     fn removals(&self, map: &ModuleMap<'_>, found: &Reached) -> Vec<Proposal> {

@@ -1,0 +1,78 @@
+//! The imports of modules inside of packages, which programs may do later than at their start.
+//!
+//! The untrimmed tree determines the modules, and not the trimmed one: a list that is read from the trimmed tree would
+//! never miss a module that trim removed by mistake.
+
+use super::checks::{Batch, Item, Scope};
+use crate::model::made::Made;
+use crate::model::options::TrimLevel;
+use crate::model::reach::module_name;
+use crate::model::receipt::ItemKind;
+use crate::model::request::ProveRequest;
+use crate::model::tree::{Kind, Origin};
+
+/// How many modules one process imports. Modules of a package are neighbours, and share the imports of the package.
+const SHARED: usize = 160;
+
+/// The time limits of one import and of one process.
+const IMPORT_SECS: u64 = 5;
+const PROCESS_SECS: u64 = 60;
+
+/// Names of modules that only run as programs, or that are tests.
+const NOT_IMPORTED: [&str; 4] = ["__main__", "conftest", "test", "tests"];
+
+/// Returns the batches that import all modules that are reached: from `reach`, or if the level does not follow imports, the
+/// modules of the requested distributions. `driver` are Python and its arguments.
+pub(super) fn batches(made: &Made, request: &ProveRequest<'_>, driver: &[String]) -> Vec<Batch> {
+    let item = |name: String| Item { kind: ItemKind::InnerModules, name: format!("import {name}"), argument: name };
+    let items: Vec<Item> = names(made, request).into_iter().map(item).collect();
+    let driver: Vec<String> = driver.iter().cloned().chain([format!("+{IMPORT_SECS}")]).collect();
+    let batch = |items: &[Item]| Batch {
+        driver: driver.clone(),
+        items: items.to_vec(),
+        scope: Scope::Image,
+        timeout_secs: PROCESS_SECS,
+        is_shared: true,
+    };
+    items.chunks(SHARED).map(batch).collect()
+}
+
+fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
+    let is_reach = request.level >= TrimLevel::Reach;
+    let names: Vec<String> = match made.reached.as_ref().filter(|_| is_reach) {
+        Some(reached) => reached.modules.keys().cloned().collect(),
+        None => of_requested(made, &request.user_base.site(request.python.version)),
+    };
+    names.into_iter().filter(|name| name.split('.').all(is_imported)).collect()
+}
+
+/// Returns the modules of the requested distributions.
+fn of_requested(made: &Made, site: &str) -> Vec<String> {
+    let is_requested = |name: &str| made.assembly.programs.iter().any(|program| program.name == name);
+    let files = made.assembly.tree.nodes.iter().filter(|(_, node)| matches!(node.kind, Kind::File { .. }));
+    let own = files.filter(|(_, node)| matches!(&node.origin, Origin::Wheel { name, .. } if is_requested(name)));
+    let inside = own.filter_map(|(path, _)| path.as_str().strip_prefix(site)?.strip_prefix('/'));
+    let mut names: Vec<String> = inside.filter_map(module_name).map(|(name, _)| name).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn is_imported(name: &str) -> bool {
+    let mut letters = name.chars();
+    letters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+        && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
+        && !NOT_IMPORTED.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_and_tests_are_not_imported() {
+        let names = ["a", "a.b_1", "a.__main__", "a.tests.b", "conftest", "a.two words", "a.2b", "_a.contest", "a."];
+        let imported: Vec<&str> = names.into_iter().filter(|name| name.split('.').all(is_imported)).collect();
+        assert_eq!(imported, ["a", "a.b_1", "_a.contest"]);
+    }
+}
