@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::application::AppExtent;
 use crate::model::hint::Hint;
 use crate::model::image::Layer;
+use crate::model::image_path::ImagePath;
 use crate::model::platform::Platform;
 use crate::model::reason::Removed;
 
@@ -66,6 +67,19 @@ pub(crate) struct ProofSummary {
     pub(crate) failed_alike: Vec<FailedAlike>,
     /// Observations that are not a fault of the image.
     pub(crate) notes: Vec<ProofNote>,
+    /// The files that trim had removed, and that are in the image again because a check needs them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) put_back: Vec<PutBack>,
+}
+
+/// A file that trim removed, and that a check needs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct PutBack {
+    pub(crate) path: ImagePath,
+    /// The reason why it was removed.
+    pub(crate) rule: Removed,
+    /// The check that had another result without it.
+    pub(crate) check: String,
 }
 
 /// A kind of items that one process imports or loads, one after the other.
@@ -179,6 +193,11 @@ mod tests {
                 hint: Some(Hint::Absent { name: text("sh"), add: Addition::Shell }),
             }],
             notes: vec![ProofNote::Restless { command: text("tool") }, ProofNote::Emulated { platform }],
+            put_back: vec![PutBack {
+                path: ImagePath::parse("/usr/x").unwrap(),
+                rule: Removed::Documentation,
+                check: text("tool --version"),
+            }],
         };
         let json = serde_json::to_string(&summary).unwrap();
         assert_eq!(
@@ -196,7 +215,8 @@ mod tests {
                 r#""failed_alike":[{"checks":[{"name":"tool","command":"tool --help"}],"said":"no sh","#,
                 r#""hint":{"absent":{"name":"sh","add":"shell"}}}],"#,
                 r#""notes":[{"id":"restless","command":"tool"},"#,
-                r#"{"id":"emulated","platform":{"architecture":"arm64"}}]}"#,
+                r#"{"id":"emulated","platform":{"architecture":"arm64"}}],"#,
+                r#""put_back":[{"path":"/usr/x","rule":"documentation","check":"tool --version"}]}"#,
             )
         );
         assert_eq!(serde_json::from_str::<ProofSummary>(&json).unwrap(), summary);

@@ -1,7 +1,7 @@
 //! The request: the user's inputs and options, with all defaults resolved. No later code sees an option that means
 //! "default". A step takes only the part of it that the step needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -404,6 +404,9 @@ pub(crate) struct TrimRequest {
     /// Modules and packages that trim must keep, with everything that they import.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) keep_modules: Vec<String>,
+    /// Paths that a check needs. The proof finds them, and not the user.
+    #[serde(skip)]
+    pub(crate) put_back: BTreeSet<ImagePath>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -673,7 +676,7 @@ impl Request {
             },
             base_image: None,
             platforms: NonEmpty::of(Platform { architecture: Architecture::Amd64 }),
-            trim: TrimRequest { level: TrimLevel::Standard, keep: Vec::new(), keep_modules: Vec::new() },
+            trim: TrimRequest { level: TrimLevel::Standard, keep: Vec::new(), keep_modules: Vec::new(), put_back: BTreeSet::new() },
             bytecode: Bytecode::None,
             user_base: UserBase::example(),
             runtime: RuntimeRequest {

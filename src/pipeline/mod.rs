@@ -31,7 +31,7 @@ use crate::model::part::Part;
 use crate::model::platform::{Architecture, Platform};
 use crate::model::project::Project;
 use crate::model::receipt::Receipt;
-use crate::model::request::{AssembleRequest, Bytecode, CompileRequest, Request, ResolveRequest, Volume};
+use crate::model::request::{AssembleRequest, Bytecode, CompileRequest, Request, ResolveRequest, SlimRequest, TrimRequest, Volume};
 use crate::model::tree::Tree;
 use crate::outside::pypi;
 use crate::outside::stage::{self, Stage};
@@ -43,7 +43,7 @@ use crate::steps::emit::copy;
 use crate::steps::emit::{self, EmitError, emit, refuse_hopeless};
 use crate::steps::launch::{Programs, launch, zone_warning};
 use crate::steps::pack::pack;
-use crate::steps::prove::{execute, prove};
+use crate::steps::prove::{Proved, execute, prove};
 use crate::steps::resolve::{Choice, ResolveError, choose, own_python};
 use crate::steps::seal::seal;
 use crate::steps::trim::{Slim, trim};
@@ -194,27 +194,54 @@ fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildE
     Ok(Resolved { lock: choice.lock(locked, &wheels)?, wheels })
 }
 
-/// Makes the share of one platform. If its proof fails, the layers that were packed at the same time stay in the store,
+/// How often files that a check needs are put back, until a difference ends the build.
+const ROUNDS: usize = 4;
+
+/// Makes the share of one platform. If its proof finds files that a check needs, they are put back, and the share is made
+/// again. If its proof fails, the layers that were packed at the same time stay in the store,
 /// but no image contains them.
 pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<Share, BuildError> {
     let mut stage = world.stages.stage();
-    let made = make(opened, request, &mut stage, world)?;
-    let (proof, layers) = rayon::join(
-        || prove(&made, &mut stage, &request.to_prove(), world),
-        || pack(&made.tree, &made.lock.requested(), request.to_pack(made.lock.platform), &world.store),
-    );
-    let of_base = request.base_of(made.lock.platform).into_iter().flat_map(|base| base.image.layers.iter().cloned());
-    Ok(Share { proof: proof?, layers: of_base.chain(layers?).collect(), made })
+    let mut trim = request.trim.clone();
+    let mut put_back = Vec::new();
+    for round in 0.. {
+        let made = make(&opened, request, &trim, &mut stage, world)?;
+        let (proof, layers) = rayon::join(
+            || prove(&made, &mut stage, &request.to_prove(), round < ROUNDS, world),
+            || pack(&made.tree, &made.lock.requested(), request.to_pack(made.lock.platform), &world.store),
+        );
+        match proof? {
+            Proved::Works(mut proof) => {
+                let base = request.base_of(made.lock.platform);
+                let of_base = base.into_iter().flat_map(|base| base.image.layers.iter().cloned());
+                proof.put_back = put_back;
+                return Ok(Share { proof, layers: of_base.chain(layers?).collect(), made });
+            }
+            Proved::Lacks(lacks) => {
+                world.listener.hear(Event::Detail(format!("putting back {} files that checks need", lacks.len())));
+                trim.put_back.extend(lacks.iter().map(|lack| lack.path.clone()));
+                put_back.extend(lacks);
+            }
+        }
+    }
+    unreachable!("the last proof searches for no files")
 }
 
 /// Makes the contents of one platform's image. Afterwards, its tree is laid out on `stage`.
-fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> Result<Made, BuildError> {
+fn make(
+    opened: &Opened,
+    request: &Request,
+    trimmed: &TrimRequest,
+    stage: &mut Stage,
+    world: &World,
+) -> Result<Made, BuildError> {
     let Opened { lock, parts } = opened;
-    let assembly = assemble(&lock, &parts, &request.to_assemble(lock.platform), &world.store)?;
+    let lock = lock.clone();
+    let assembly = assemble(&lock, parts, &request.to_assemble(lock.platform), &world.store)?;
     let requested = lock.requested();
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
     let launch = launch(&programs, &request.to_launch(lock.platform))?;
-    let Slim { tree: slim, notes, reached } = trim(&assembly, &lock, &request.to_trim(&launch.started), &world.store)?;
+    let Slim { tree: slim, notes, reached } = trim(&assembly, &lock, &SlimRequest { options: trimmed, ..request.to_trim(&launch.started) }, &world.store)?;
     notes.into_iter().for_each(|note| world.listener.hear(Event::Note(note)));
     let mut compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
     let workshop = match bases::workshop(lock.platform, request, world)? {
@@ -272,7 +299,7 @@ pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], wor
     let request = &*with_own_python(request, world)?;
     let opened = resolve_and_open(request.to_resolve(*request.platforms.first()), *request.platforms.first(), world)?;
     let mut stage = world.stages.stage();
-    let made = make(opened, request, &mut stage, world)?;
+    let made = make(&opened, request, &request.trim, &mut stage, world)?;
     let is_script = request.app.as_ref().is_some_and(|app| app.script.is_some());
     let argv = match (command, is_script) {
         ([], _) => made.launch.argv(),

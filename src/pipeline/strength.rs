@@ -18,7 +18,7 @@ pub(crate) fn strength(
     let platform = *request.platforms.first();
     let opened = resolve_and_open(request.to_resolve(platform), platform, world)?;
     let mut stage = world.stages.stage();
-    let made = make(opened, request, &mut stage, world)?;
+    let made = make(&opened, request, &request.trim, &mut stage, world)?;
     let report = |deletion| print(serde_json::to_string(&deletion).unwrap_or_default());
     Ok(measure(&made, &mut stage, &request.to_prove(), deletions, world, report)?)
 }

@@ -9,6 +9,7 @@ use crate::model::copy::{Copied, CopyRequest};
 use crate::model::destination::Destination;
 use crate::model::image::{BlobDigest, Layer};
 use crate::model::receipt::{
+    PutBack,
     FailedAlike, FailedCheck, ItemKind, NotRun, Passed, PlatformReceipt, ProofNote, ProofSummary, Receipt, shortened,
 };
 use crate::model::request::Request;
@@ -153,6 +154,9 @@ fn proof(text: &mut String, checks: &ProofSummary) {
     }
     checks.not_run.iter().for_each(|reason| line(text, "not proved", &not_run(reason)));
     checks.notes.iter().for_each(|note| line(text, "note", &proof_note(note)));
+    for PutBack { path, rule, check } in &checks.put_back {
+        line(text, "put back", &format!("`{path}` ({}), because `{check}` needs it", rule.words()));
+    }
     checks.failed_alike.iter().for_each(|failed| line(text, "note", &failed_alike(failed)));
 }
 
@@ -254,7 +258,9 @@ fn counted(count: usize, noun: &str) -> String {
 mod tests {
     use super::*;
     use crate::model::hint::{Addition, Hint};
+    use crate::model::image_path::ImagePath;
     use crate::model::platform::{Architecture, Platform};
+    use crate::model::reason::Removed;
 
     #[test]
     fn what_is_small_or_far_down_is_one_line() {
@@ -291,7 +297,10 @@ mod tests {
                 Passed::Command { command: text("tool --version") },
                 Passed::Items { kind: ItemKind::ScriptImports, count: 1 },
                 Passed::Items { kind: ItemKind::Modules, count: 3 },
+                Passed::Items { kind: ItemKind::InnerModules, count: 9 },
                 Passed::Items { kind: ItemKind::ExtensionModules, count: 2 },
+                Passed::Help { program: text("tool"), subcommands: 1 },
+                Passed::Help { program: text("flat"), subcommands: 0 },
             ],
             not_run: vec![
                 NotRun::Unwanted,
@@ -303,16 +312,22 @@ mod tests {
                 failed(vec![check("a"), check("b")], Some(Hint::Absent { name: text("sh"), add: Addition::Shell })),
             ],
             notes: vec![ProofNote::Restless { command: text("tool") }, ProofNote::Emulated { platform }],
+            put_back: vec![PutBack {
+                path: ImagePath::parse("/usr/x").unwrap(),
+                rule: Removed::Documentation,
+                check: text("tool --version"),
+            }],
         };
         let mut words = String::new();
         proof(&mut words, &summary);
         insta::assert_snapshot!(words, @"
-    proved: tool --version, 1 console scripts' imports, the import of 3 modules, 2 extension modules
+    proved: tool --version, 1 console scripts' imports, the import of 3 modules, the import of 9 modules inside of packages, 2 extension modules, the help of tool and its 1 subcommand, flat --help
     not proved: the checks (`--no-verify`)
     not proved: the checks: this machine does not run linux/arm64: no emulator
     not proved: `tool`: the time for all checks, 9 s, was over (change it with `--proof-timeout`)
     note: `tool` has another output each time: only its exit code is compared
     note: the checks of linux/arm64 ran in an emulator; programs that they started did not run, because the kernel has no registered emulator (binfmt_misc)
+    put back: `/usr/x` (documentation), because `tool --version` needs it
     note: `a --version` fails in the untrimmed image too: no sh
     note: `a --version`, `b --version` fail in the untrimmed image too: no sh; `sh` is not in the image: add it with `--shell`
     ");

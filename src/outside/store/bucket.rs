@@ -60,6 +60,9 @@ pub(crate) enum Bucket {
     /// The summary of a proof. Key: the digests of both trees, the checks, and the settings for programs. New version:
     /// other checks or another verdict for the same key, or another form of the summary.
     Proofs,
+    /// The files that a proof found missing in the trimmed tree. Key: that of the proof. New version: the search would find
+    /// others, or another form of the entry.
+    Lacks,
     /// The results of a task of a proof in one tree. Key: the digest of the files that it depends on, the task, and the
     /// settings for programs. New version: a program would run in another way, so that its result could differ.
     Answers,
@@ -98,6 +101,7 @@ impl Bucket {
             Self::Sdists => "sdists-1",
             Self::Builds => "builds-1",
             Self::Proofs => "proofs-7",
+            Self::Lacks => "lacks-1",
             Self::Answers => "answers-3",
             Self::Layers => "layers-2",
             Self::Frames => "frames-1",

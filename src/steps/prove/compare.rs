@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::libraries::missing_libraries;
 use super::missing::{Image, lacks, missing};
 use crate::model::hint::{Hint, ProofHint};
+use crate::model::image_path::ImagePath;
 use crate::model::reason::Removed;
+use crate::model::receipt::PutBack;
 use crate::model::tree::Tree;
 
 /// The result of one check in one tree.
@@ -88,6 +90,8 @@ pub(crate) struct Difference {
     removed: Vec<(String, Removed)>,
     /// A hint, if something is missing in both trees.
     hint: Option<Hint>,
+    /// The removed files without which the result differs.
+    lacks: Vec<PutBack>,
 }
 
 impl Difference {
@@ -97,6 +101,28 @@ impl Difference {
             return Vec::new();
         }
         self.found.said().lines().flat_map(missing_libraries).collect()
+    }
+
+    pub(super) fn check(&self) -> &str {
+        &self.check
+    }
+
+    /// Returns the result that the check should have. `None` if it had to succeed, and failed untrimmed as well.
+    pub(super) fn claimed(&self) -> Option<&Answer> {
+        self.claimed.as_deref()
+    }
+
+    /// Returns the removed paths that the output names.
+    pub(super) fn named(&self) -> Vec<ImagePath> {
+        self.removed.iter().filter_map(|(path, _)| ImagePath::parse(path).ok()).collect()
+    }
+
+    pub(super) fn lacks(&self) -> &[PutBack] {
+        &self.lacks
+    }
+
+    pub(super) fn add_lacks(&mut self, lacks: Vec<PutBack>) {
+        self.lacks = lacks;
     }
 
     pub(super) fn add_hint(&mut self, hint: Option<Hint>) {
@@ -117,7 +143,7 @@ pub(super) fn judge<E>(
         let removed = removed(&slim.said(), image.tree);
         let hint = missing(&slim.said(), image).and_then(|missing| missing.hint);
         let (check, claimed) = (slim.command.clone(), claimed.cloned().map(Box::new));
-        Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, hint })
+        Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, hint, lacks: Vec::new() })
     };
     // A busy machine may be less busy now.
     let unhurried = if must && slim.timeout_secs.is_some() { Some(again(true)?) } else { None };

@@ -3,7 +3,10 @@
 //! The untrimmed tree determines the modules, and not the trimmed one: a list that is read from the trimmed tree would
 //! never miss a module that trim removed by mistake.
 
+use std::collections::BTreeSet;
+
 use super::checks::{Batch, Item, Scope};
+use crate::model::image_path::ImagePath;
 use crate::model::made::Made;
 use crate::model::options::TrimLevel;
 use crate::model::reach::module_name;
@@ -39,11 +42,25 @@ pub(super) fn batches(made: &Made, request: &ProveRequest<'_>, driver: &[String]
 
 fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
     let is_reach = request.level >= TrimLevel::Reach;
+    let removed = removed(made, request);
     let names: Vec<String> = match made.reached.as_ref().filter(|_| is_reach) {
         Some(reached) => reached.modules.keys().cloned().collect(),
         None => of_requested(made, &request.user_base.site(request.python.version)),
     };
-    names.into_iter().filter(|name| name.split('.').all(is_imported)).collect()
+    names.into_iter().filter(|name| name.split('.').all(is_imported) && !removed.contains(name)).collect()
+}
+
+/// Returns the modules that trim removes although programs can import them, such as the texts of Python's help. If another
+/// module needs one of them, the import of that module fails.
+fn removed(made: &Made, request: &ProveRequest<'_>) -> BTreeSet<String> {
+    let stdlib = request.python.stdlib();
+    let mut roots = vec![format!("{stdlib}/lib-dynload"), stdlib, request.user_base.site(request.python.version)];
+    roots.extend(request.python.sites());
+    let name = |path: &ImagePath| {
+        let inside = roots.iter().find_map(|root| path.as_str().strip_prefix(root.as_str())?.strip_prefix('/'))?;
+        module_name(inside).map(|(name, _)| name)
+    };
+    made.tree.removed.keys().filter_map(name).collect()
 }
 
 /// Returns the modules of the requested distributions.

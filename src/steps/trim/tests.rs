@@ -30,6 +30,7 @@ struct Given {
     assembly: Assembly,
     lock: PlatformLock,
     keep: Vec<String>,
+    put_back: BTreeSet<ImagePath>,
 }
 
 impl Given {
@@ -45,7 +46,8 @@ impl Given {
             releases: Vec::new(),
             base: None,
         };
-        Self { _home: home, store, assembly: Assembly::default(), lock, keep: Vec::new() }
+        let (assembly, put_back) = (Assembly::default(), BTreeSet::new());
+        Self { _home: home, store, assembly, lock, keep: Vec::new(), put_back }
     }
 
     /// Adds a package that every image has.
@@ -108,7 +110,7 @@ impl Given {
 
     fn slim(&self, level: TrimLevel, keep_modules: &[&str]) -> Slim {
         let keep_modules = keep_modules.iter().map(|&name| name.to_owned()).collect();
-        let options = TrimRequest { level, keep: self.keep.clone(), keep_modules };
+        let options = TrimRequest { level, keep: self.keep.clone(), keep_modules, put_back: self.put_back.clone() };
         let (user_base, started) = (UserBase::example(), Started::default());
         let request = SlimRequest {
             python: Python { version: PYTHON, home: &PythonHome::Release },
@@ -705,6 +707,18 @@ fn with_program() -> Given {
 fn gone(slim: &Slim) -> Vec<String> {
     let removed = slim.tree.removed.iter();
     removed.map(|(path, removal)| format!("{} {}", path.file_name(), removal.reason.id())).collect()
+}
+
+#[test]
+fn a_module_that_a_check_needs_stays_with_its_imports() {
+    let path = ImagePath::parse("/opt/app/lib/python3.13/site-packages/helper/other.py").unwrap();
+    let given = Given { put_back: [path.clone()].into(), ..with_program() };
+    let slim = given.slim(TrimLevel::Reach, &[]);
+    assert_eq!(slim.tree.nodes[&path].kept, Some(Kept::PutBack));
+    assert_eq!(gone(&slim), ["fast.c extension-sources", "cli.pyi type-stubs", "a.json test-suites", "test_a.py unreached-modules"]);
+    let data = ImagePath::parse("/opt/app/lib/python3.13/site-packages/tool/tests/a.json").unwrap();
+    let given = Given { put_back: [data.clone()].into(), ..with_program() };
+    assert!(given.slim(TrimLevel::Reach, &[]).tree.nodes.contains_key(&data));
 }
 
 #[test]
