@@ -14,12 +14,12 @@ use crate::pipeline;
 pub(super) struct Strength {
     #[command(flatten)]
     build: Build,
-    /// How many files to delete
-    #[arg(long, value_name = "N", default_value_t = 200, help_heading = "The files")]
-    deletions: usize,
-    /// Another number gives other files
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "The files")]
-    seed: u64,
+    /// How many files to delete [default: 200]
+    #[arg(long, value_name = "N", help_heading = "The files")]
+    deletions: Option<usize>,
+    /// Another number gives other files [default: 1]
+    #[arg(long, value_name = "N", help_heading = "The files")]
+    seed: Option<u64>,
 }
 
 impl Typed for Strength {
@@ -33,7 +33,7 @@ impl Command for Strength {
     fn main(&self, call: &Call) -> Result<u8, Failure> {
         let request = call.request(&call.settings)?;
         let world = call.open()?;
-        let deletions = Deletions { count: self.deletions, seed: self.seed };
+        let deletions = Deletions { count: self.deletions.unwrap_or(200), seed: self.seed.unwrap_or(1) };
         let print = |line: String| {
             // If nobody reads the lines any more, the measurement ends with the pipe.
             let _ = call.screen.print(line);

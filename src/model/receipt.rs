@@ -90,7 +90,7 @@ pub(crate) enum ItemKind {
     ScriptImports,
     /// The top-level modules of the requested distributions.
     Modules,
-    /// The modules inside of packages, which programs may import later.
+    /// Other modules, mostly inside of packages, which programs may import later.
     InnerModules,
     ExtensionModules,
 }

@@ -169,7 +169,7 @@ fn passed(passed: &Passed) -> String {
         }
         Passed::Items { kind: ItemKind::ScriptImports, count } => format!("{count} console scripts' imports"),
         Passed::Items { kind: ItemKind::Modules, count } => format!("the import of {}", counted(*count, "module")),
-        Passed::Items { kind: ItemKind::InnerModules, count } => format!("the import of {count} modules inside of packages"),
+        Passed::Items { kind: ItemKind::InnerModules, count } => format!("the import of {count} more modules"),
         Passed::Items { kind: ItemKind::ExtensionModules, count } => format!("{count} extension modules"),
     }
 }
@@ -321,7 +321,7 @@ mod tests {
         let mut words = String::new();
         proof(&mut words, &summary);
         insta::assert_snapshot!(words, @"
-    proved: tool --version, 1 console scripts' imports, the import of 3 modules, the import of 9 modules inside of packages, 2 extension modules, the help of tool and its 1 subcommand, flat --help
+    proved: tool --version, 1 console scripts' imports, the import of 3 modules, the import of 9 more modules, 2 extension modules, the help of tool and its 1 subcommand, flat --help
     not proved: the checks (`--no-verify`)
     not proved: the checks: this machine does not run linux/arm64: no emulator
     not proved: `tool`: the time for all checks, 9 s, was over (change it with `--proof-timeout`)

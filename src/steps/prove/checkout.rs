@@ -18,6 +18,9 @@ use crate::outside::world::World;
 /// How many times longer an emulated program may take. qemu's user mode runs Python at a tenth of its speed.
 const EMULATED: u64 = 15;
 
+/// A user that no image has, with a number like those that OpenShift chooses.
+const OTHER_USER: u32 = 1_000_650_000;
+
 pub(super) struct Checkout<'a> {
     tree: &'a Tree,
     shown: Shown<'a>,
@@ -104,7 +107,8 @@ impl<'a> Checkout<'a> {
     }
 
     fn ask_help(&self, help: &Help) -> Result<Reply, ProveError> {
-        let run = |argv: Vec<String>| self.run("", &argv, Circumstances::within(help.timeout_secs));
+        let circumstances = Circumstances { is_other_user: true, ..Circumstances::within(help.timeout_secs) };
+        let run = |argv: Vec<String>| self.run("", &argv, circumstances);
         Ok(help.walk(run)?.map_or(Reply::NotRun, Reply::Answer))
     }
 
@@ -195,12 +199,12 @@ impl<'a> Checkout<'a> {
     }
 
     fn job(&self, argv: Vec<String>, circumstances: Circumstances) -> Job {
-        let Circumstances { is_cleared, has_loopback, timeout_secs } = circumstances;
+        let Circumstances { is_cleared, has_loopback, is_other_user, timeout_secs } = circumstances;
         Job {
             argv,
             env: if is_cleared { BTreeMap::new() } else { self.env.clone() },
             cwd: self.cwd.clone(),
-            uid: self.uid,
+            uid: if is_other_user { OTHER_USER } else { self.uid },
             files: self.shown.files.clone(),
             has_loopback,
             timeout_secs,

@@ -145,7 +145,7 @@ impl Task {
     pub(super) fn key(&self) -> TaskKey<'_> {
         match self {
             Self::Command(Command { name, attempts, circumstances, must, scope }) => {
-                let Circumstances { is_cleared, has_loopback, timeout_secs } = *circumstances;
+                let Circumstances { is_cleared, has_loopback, is_other_user: _, timeout_secs } = *circumstances;
                 TaskKey::Command { name, attempts, is_cleared, has_loopback, timeout_secs, must: *must, scope: *scope }
             }
             Self::Help(Help { name, driver, timeout_secs }) => {
@@ -224,6 +224,8 @@ pub(super) struct Circumstances {
     pub(super) is_cleared: bool,
     /// Whether a client and a server in the sandbox can talk to each other.
     pub(super) has_loopback: bool,
+    /// Whether the user is another one than the image's, as on platforms that give each container a user of its own.
+    pub(super) is_other_user: bool,
     /// 0 means no limit.
     pub(super) timeout_secs: u64,
 }
@@ -231,7 +233,7 @@ pub(super) struct Circumstances {
 impl Circumstances {
     /// The default circumstances, with this time limit.
     pub(super) fn within(timeout_secs: u64) -> Self {
-        Self { is_cleared: false, has_loopback: false, timeout_secs }
+        Self { is_cleared: false, has_loopback: false, is_other_user: false, timeout_secs }
     }
 }
 

@@ -63,13 +63,13 @@ fn removed(made: &Made, request: &ProveRequest<'_>) -> BTreeSet<String> {
     made.tree.removed.keys().filter_map(name).collect()
 }
 
-/// Returns the modules of the requested distributions.
+/// Returns the modules inside of the packages of the requested distributions. Those at the top level are promised anyway.
 fn of_requested(made: &Made, site: &str) -> Vec<String> {
     let is_requested = |name: &str| made.assembly.programs.iter().any(|program| program.name == name);
     let files = made.assembly.tree.nodes.iter().filter(|(_, node)| matches!(node.kind, Kind::File { .. }));
     let own = files.filter(|(_, node)| matches!(&node.origin, Origin::Wheel { name, .. } if is_requested(name)));
     let inside = own.filter_map(|(path, _)| path.as_str().strip_prefix(site)?.strip_prefix('/'));
-    let mut names: Vec<String> = inside.filter_map(module_name).map(|(name, _)| name).collect();
+    let mut names: Vec<String> = inside.filter_map(module_name).map(|(name, _)| name).filter(|name| name.contains('.')).collect();
     names.sort();
     names.dedup();
     names

@@ -36,7 +36,10 @@ pub(crate) fn measure(
     let python = request.python.version;
     let emulation = &Emulation::Kernel;
     let common = Common { launch: &made.launch, python, user_base, emulation, clock: &clock, world };
-    let claims = claims(&Side::new(common, &untrimmed(made), made.tree.digest(), true), stage, &tasks)?;
+    let whole_tree = untrimmed(made);
+    let mut other_stage = world.stages.stage();
+    let whole = Side::new(common, &whole_tree, made.tree.digest(), true).checkout(&mut other_stage)?;
+    let claims = claims(&whole, &tasks)?;
     let places = Places { made, request };
     for path in chosen(&made.tree, deletions) {
         let mut tree = made.tree.clone();
@@ -44,7 +47,8 @@ pub(crate) fn measure(
         let module = places.module(&path);
         let side = Side::new(common, &tree, made.tree.digest(), false);
         let checkout = side.checkout(stage)?;
-        let (notice, check) = Search { checkout: &checkout, claims: &claims, module: module.as_deref(), path: &path }.run()?;
+        let search = Search { checkout: &checkout, whole: &whole, claims: &claims, module: module.as_deref(), path: &path };
+        let (notice, check) = search.run()?;
         let (kind, is_reached) = (places.kind(&path, &node), places.is_reached(&path, &node, module.as_deref()));
         on_deletion(Deletion { path, kind, is_reached, notice, check });
     }
@@ -60,14 +64,19 @@ struct Claim {
 }
 
 /// Runs all tasks in the untrimmed tree, those with output twice.
-fn claims(side: &Side<'_>, stage: &mut Stage, tasks: &[Task]) -> Result<Vec<Claim>, ProveError> {
-    let checkout = side.checkout(stage)?;
+fn claims(checkout: &Checkout<'_>, tasks: &[Task]) -> Result<Vec<Claim>, ProveError> {
     let claim = |task: &Task| {
         let replies = checkout.ask(task)?;
-        if let Task::Batch(_) = task {
-            let works = |reply: &Reply| matches!(reply, Reply::Answer(answer) if answer.exit_code == 0);
-            let working: Vec<usize> = (0..replies.len()).filter(|&index| works(&replies[index])).collect();
-            return Ok(Claim { task: task.only(&working), answer: None, is_restless: false });
+        if let Task::Batch(batch) = task {
+            let mut batch = Batch { is_shared: true, ..batch.clone() };
+            // Without the items that fail, others may fail, too.
+            loop {
+                let failed = failed(checkout, &batch)?;
+                if failed.is_empty() {
+                    return Ok(Claim { task: Task::Batch(batch), answer: None, is_restless: false });
+                }
+                batch.items.retain(|item| !failed.contains(item));
+            }
         }
         let again = checkout.ask(task)?;
         let answer = match replies.into_iter().next() {
@@ -83,6 +92,8 @@ fn claims(side: &Side<'_>, stage: &mut Stage, tasks: &[Task]) -> Result<Vec<Clai
 /// The search for a check that notices that a file is missing.
 struct Search<'a> {
     checkout: &'a Checkout<'a>,
+    /// The untrimmed tree.
+    whole: &'a Checkout<'a>,
     claims: &'a [Claim],
     module: Option<&'a str>,
     path: &'a ImagePath,
@@ -123,10 +134,9 @@ impl Search<'_> {
             let items: Vec<Item> = batch.items.iter().filter(|item| is_wanted(item)).cloned().collect();
             // The proof confirms a failure in a process of its own.
             let shared = Batch { items, is_shared: true, ..batch.clone() };
-            let failed = self.failed(&shared)?;
-            for item in failed {
+            for item in failed(self.checkout, &shared)? {
                 let alone = Batch { items: vec![item.clone()], ..shared.clone() };
-                if !self.failed(&alone)?.is_empty() {
+                if !failed(self.checkout, &alone)?.is_empty() && failed(self.whole, &alone)?.is_empty() {
                     return Ok(Some(item.name));
                 }
             }
@@ -137,15 +147,16 @@ impl Search<'_> {
         let agrees = if claim.is_restless { is_alike(&found, claimed) } else { found == *claimed };
         Ok((!agrees).then(|| claim.task.name(0)))
     }
+}
 
-    fn failed(&self, batch: &Batch) -> Result<Vec<Item>, ProveError> {
-        let replies = self.checkout.ask(&Task::Batch(batch.clone()))?;
-        let failed = batch.items.iter().zip(replies).filter(|(_, reply)| match reply {
-            Reply::Answer(answer) => answer.exit_code != 0,
-            Reply::NotRun => false,
-        });
-        Ok(failed.map(|(item, _)| item.clone()).collect())
-    }
+/// Returns the items that fail.
+fn failed(checkout: &Checkout<'_>, batch: &Batch) -> Result<Vec<Item>, ProveError> {
+    let replies = checkout.ask(&Task::Batch(batch.clone()))?;
+    let failed = batch.items.iter().zip(replies).filter(|(_, reply)| match reply {
+        Reply::Answer(answer) => answer.exit_code != 0,
+        Reply::NotRun => false,
+    });
+    Ok(failed.map(|(item, _)| item.clone()).collect())
 }
 
 /// Returns random files of the tree. Bytecode is not among them, because programs work without it.
