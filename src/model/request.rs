@@ -676,7 +676,12 @@ impl Request {
             },
             base_image: None,
             platforms: NonEmpty::of(Platform { architecture: Architecture::Amd64 }),
-            trim: TrimRequest { level: TrimLevel::Standard, keep: Vec::new(), keep_modules: Vec::new(), put_back: BTreeSet::new() },
+            trim: TrimRequest {
+                level: TrimLevel::Standard,
+                keep: Vec::new(),
+                keep_modules: Vec::new(),
+                put_back: BTreeSet::new(),
+            },
             bytecode: Bytecode::None,
             user_base: UserBase::example(),
             runtime: RuntimeRequest {

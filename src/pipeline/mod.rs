@@ -31,7 +31,9 @@ use crate::model::part::Part;
 use crate::model::platform::{Architecture, Platform};
 use crate::model::project::Project;
 use crate::model::receipt::Receipt;
-use crate::model::request::{AssembleRequest, Bytecode, CompileRequest, Request, ResolveRequest, SlimRequest, TrimRequest, Volume};
+use crate::model::request::{
+    AssembleRequest, Bytecode, CompileRequest, Request, ResolveRequest, SlimRequest, TrimRequest, Volume,
+};
 use crate::model::tree::Tree;
 use crate::outside::pypi;
 use crate::outside::stage::{self, Stage};
@@ -49,10 +51,10 @@ use crate::steps::seal::seal;
 use crate::steps::trim::{Slim, trim};
 
 pub(crate) use self::failure::BuildError;
-#[cfg(feature = "strength")]
-pub(crate) use self::strength::strength;
 pub(crate) use self::inputs::{InputError, allows_python, application, script_file, script_metadata};
 pub(crate) use self::locked::{Locking, Upgrade, check_lock, foreign_lock, lock, read_lock};
+#[cfg(feature = "strength")]
+pub(crate) use self::strength::strength;
 use crate::model::world_settings::WorldSettings;
 use crate::outside::world::{World, WorldError};
 
@@ -241,7 +243,8 @@ fn make(
     let requested = lock.requested();
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
     let launch = launch(&programs, &request.to_launch(lock.platform))?;
-    let Slim { tree: slim, notes, reached } = trim(&assembly, &lock, &SlimRequest { options: trimmed, ..request.to_trim(&launch.started) }, &world.store)?;
+    let Slim { tree: slim, notes, reached } =
+        trim(&assembly, &lock, &SlimRequest { options: trimmed, ..request.to_trim(&launch.started) }, &world.store)?;
     notes.into_iter().for_each(|note| world.listener.hear(Event::Note(note)));
     let mut compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
     let workshop = match bases::workshop(lock.platform, request, world)? {

@@ -9,8 +9,8 @@ use crate::model::copy::{Copied, CopyRequest};
 use crate::model::destination::Destination;
 use crate::model::image::{BlobDigest, Layer};
 use crate::model::receipt::{
-    PutBack,
-    FailedAlike, FailedCheck, ItemKind, NotRun, Passed, PlatformReceipt, ProofNote, ProofSummary, Receipt, shortened,
+    FailedAlike, FailedCheck, ItemKind, NotRun, Passed, PlatformReceipt, ProofNote, ProofSummary, PutBack, Receipt,
+    shortened,
 };
 use crate::model::request::Request;
 use crate::present::megabytes::megabytes;

@@ -56,9 +56,13 @@ where
     T: 'a,
 {
     let mut needed: Vec<T> = Vec::new();
-    let mut end = if first > 0 && works(&[&order[..first]])? { first } else { order.len() };
-    if end != first && !works(&[order])? {
-        return Ok(Vec::new());
+    let mut end = match first {
+        0 => 0,
+        first if works(&[&order[..first]])? => first,
+        _ => 0,
+    };
+    if end == 0 && !order.is_empty() && works(&[order])? {
+        end = order.len();
     }
     while needed.len() < MOST && end > 0 && (needed.is_empty() || !works(&[&needed])?) {
         // `needed` and the members before `high` work, and `needed` with those before `low` does not.
@@ -109,13 +113,14 @@ mod tests {
     #[test]
     fn files_that_a_message_names_are_tried_first() {
         assert_eq!(found(1000, 2, &[1]), (vec![1], 3));
-        assert_eq!(found(1000, 1, &[0]), (vec![0], 2));
+        assert_eq!(found(1000, 1, &[0]), (vec![0], 1));
         assert_eq!(found(1000, 2, &[500]).0, [500]);
     }
 
     #[test]
     fn nothing_is_needed_if_the_removed_files_do_not_explain_the_difference() {
         assert_eq!(found(1000, 0, &[1000]), (vec![], 1));
-        assert_eq!(found(0, 0, &[1]), (vec![], 1));
+        assert_eq!(found(0, 0, &[1]), (vec![], 0));
+        assert_eq!(found(2, 2, &[2]), (vec![], 2));
     }
 }

@@ -148,7 +148,8 @@ fn choices(help: &str) -> Vec<String> {
     let mut names = Vec::new();
     for word in help.split_whitespace() {
         let listed = word.strip_prefix('{').and_then(|word| word.split_once('}'));
-        if let Some((listed, _)) = listed.filter(|_| !before.trim_start_matches('[').starts_with('-')) {
+        let is_of_option = before.trim_start_matches('[').starts_with('-') && !before.ends_with(']');
+        if let Some((listed, _)) = listed.filter(|_| !is_of_option) {
             names.extend(listed.split(',').filter(|name| is_name(name)).map(str::to_owned));
         }
         before = word;
@@ -187,7 +188,8 @@ fn sections(help: &str) -> Vec<String> {
             continue;
         }
         let Some(name) = entry(text) else { continue };
-        let of_last = names.last().is_some_and(|last| name.strip_prefix(last.as_str()).is_some_and(|n| n.starts_with(' ')));
+        let of_last =
+            names.last().is_some_and(|last| name.strip_prefix(last.as_str()).is_some_and(|n| n.starts_with(' ')));
         let own = *entries.get_or_insert(indent);
         if indent == own || of_last {
             names.push(name);
@@ -260,7 +262,8 @@ mod tests {
                 _ => "usage: tool {a,b}",
             };
             let lines = argv[1..].iter().enumerate();
-            let stdout = lines.map(|(number, command)| format!("{number} 0 {}\n", hex::encode(said(command)))).collect();
+            let stdout =
+                lines.map(|(number, command)| format!("{number} 0 {}\n", hex::encode(said(command)))).collect();
             Ok::<_, ()>(Some(Answer { stdout, ..Answer::default() }))
         });
         let answer = walked.unwrap().unwrap();

@@ -69,7 +69,8 @@ fn of_requested(made: &Made, site: &str) -> Vec<String> {
     let files = made.assembly.tree.nodes.iter().filter(|(_, node)| matches!(node.kind, Kind::File { .. }));
     let own = files.filter(|(_, node)| matches!(&node.origin, Origin::Wheel { name, .. } if is_requested(name)));
     let inside = own.filter_map(|(path, _)| path.as_str().strip_prefix(site)?.strip_prefix('/'));
-    let mut names: Vec<String> = inside.filter_map(module_name).map(|(name, _)| name).filter(|name| name.contains('.')).collect();
+    let mut names: Vec<String> =
+        inside.filter_map(module_name).map(|(name, _)| name).filter(|name| name.contains('.')).collect();
     names.sort();
     names.dedup();
     names

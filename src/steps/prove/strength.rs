@@ -47,7 +47,8 @@ pub(crate) fn measure(
         let module = places.module(&path);
         let side = Side::new(common, &tree, made.tree.digest(), false);
         let checkout = side.checkout(stage)?;
-        let search = Search { checkout: &checkout, whole: &whole, claims: &claims, module: module.as_deref(), path: &path };
+        let search =
+            Search { checkout: &checkout, whole: &whole, claims: &claims, module: module.as_deref(), path: &path };
         let (notice, check) = search.run()?;
         let (kind, is_reached) = (places.kind(&path, &node), places.is_reached(&path, &node, module.as_deref()));
         on_deletion(Deletion { path, kind, is_reached, notice, check });
@@ -207,9 +208,12 @@ impl Places<'_> {
     fn is_reached(&self, path: &ImagePath, node: &Node, module: Option<&str>) -> bool {
         let is_reached = |module: &str| self.made.reached.as_ref().is_some_and(|all| all.modules.contains_key(module));
         let is_python = path.as_str() == self.request.python.program();
-        let is_script = self.made.assembly.scripts.iter().any(|script| {
-            script.is_requested && self.request.user_base.program(&script.name) == path.as_str()
-        });
+        let is_script = self
+            .made
+            .assembly
+            .scripts
+            .iter()
+            .any(|script| script.is_requested && self.request.user_base.program(&script.name) == path.as_str());
         module.is_some_and(is_reached) || is_python || is_script || self.is_needed(node)
     }
 

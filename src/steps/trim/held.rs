@@ -30,7 +30,8 @@ impl Held {
             held.paths.insert(path.clone());
             held.paths.extend(tree.canonical(path));
         }
-        held.put_back = put_back.iter().cloned().chain(put_back.iter().filter_map(|path| tree.canonical(path))).collect();
+        held.put_back =
+            put_back.iter().cloned().chain(put_back.iter().filter_map(|path| tree.canonical(path))).collect();
         let is_of_others = |node: &&(&ImagePath, &Node)| matches!(node.1.origin, Origin::Application | Origin::Base);
         held.others.extend(tree.nodes.iter().filter(|node| is_of_others(&node)).map(|(path, _)| path.clone()));
         for path in held.paths.iter().chain(&held.put_back).chain(&held.others) {
@@ -45,7 +46,10 @@ impl Held {
 
     /// Returns whether the path must stay.
     pub(super) fn has(&self, path: &ImagePath) -> bool {
-        self.paths.contains(path) || self.put_back.contains(path) || self.others.contains(path) || self.parents.contains(path)
+        self.paths.contains(path)
+            || self.put_back.contains(path)
+            || self.others.contains(path)
+            || self.parents.contains(path)
     }
 
     /// Returns the reason if it is about the path itself, not only about a path below it.

@@ -715,7 +715,10 @@ fn a_module_that_a_check_needs_stays_with_its_imports() {
     let given = Given { put_back: [path.clone()].into(), ..with_program() };
     let slim = given.slim(TrimLevel::Reach, &[]);
     assert_eq!(slim.tree.nodes[&path].kept, Some(Kept::PutBack));
-    assert_eq!(gone(&slim), ["fast.c extension-sources", "cli.pyi type-stubs", "a.json test-suites", "test_a.py unreached-modules"]);
+    assert_eq!(
+        gone(&slim),
+        ["fast.c extension-sources", "cli.pyi type-stubs", "a.json test-suites", "test_a.py unreached-modules"]
+    );
     let data = ImagePath::parse("/opt/app/lib/python3.13/site-packages/tool/tests/a.json").unwrap();
     let given = Given { put_back: [data.clone()].into(), ..with_program() };
     assert!(given.slim(TrimLevel::Reach, &[]).tree.nodes.contains_key(&data));
