@@ -78,8 +78,9 @@ fn of_requested(made: &Made, site: &str) -> Vec<String> {
 
 fn is_imported(name: &str) -> bool {
     let mut letters = name.chars();
+    // No statement can import a name with a hyphen, but `import_module` can.
     letters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
-        && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
+        && letters.all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-'))
         && !NOT_IMPORTED.contains(&name)
 }
 
@@ -89,8 +90,8 @@ mod tests {
 
     #[test]
     fn programs_and_tests_are_not_imported() {
-        let names = ["a", "a.b_1", "a.__main__", "a.tests.b", "conftest", "a.two words", "a.2b", "_a.contest", "a."];
+        let names = ["a", "a.b_1", "a.b-1", "a.__main__", "a.tests.b", "conftest", "a.two words", "a.2b", "_a.contest", "a."];
         let imported: Vec<&str> = names.into_iter().filter(|name| name.split('.').all(is_imported)).collect();
-        assert_eq!(imported, ["a", "a.b_1", "_a.contest"]);
+        assert_eq!(imported, ["a", "a.b_1", "a.b-1", "_a.contest"]);
     }
 }
