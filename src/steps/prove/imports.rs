@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn programs_and_tests_are_not_imported() {
-        let names = ["a", "a.b_1", "a.b-1", "a.__main__", "a.tests.b", "conftest", "a.two words", "a.2b", "_a.contest", "a."];
+        let names =
+            ["a", "a.b_1", "a.b-1", "a.__main__", "a.tests.b", "conftest", "a.two words", "a.2b", "_a.contest", "a."];
         let imported: Vec<&str> = names.into_iter().filter(|name| name.split('.').all(is_imported)).collect();
         assert_eq!(imported, ["a", "a.b_1", "a.b-1", "_a.contest"]);
     }
