@@ -47,14 +47,11 @@ fn is_like(task: &Task, found: &Answer, claim: &Answer) -> bool {
 
 /// Returns members of `order` that are needed, at most [`MOST`], from the last to the first. The first `first` members are
 /// tried before all others. Empty if not even all members together work.
-fn search<'a, T: Copy, E>(
-    order: &'a [T],
+fn search<T: Copy, E>(
+    order: &[T],
     first: usize,
     mut works: impl FnMut(&[&[T]]) -> Result<bool, E>,
-) -> Result<Vec<T>, E>
-where
-    T: 'a,
-{
+) -> Result<Vec<T>, E> {
     let mut needed: Vec<T> = Vec::new();
     let mut end = match first {
         0 => 0,

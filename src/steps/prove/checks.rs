@@ -32,6 +32,13 @@ const PYTHON: [(&str, &str); 5] = [
     ("ctypes", ""),
 ];
 
+/// How many modules one process imports. Modules of a package are neighbours, and share the imports of the package.
+const SHARED: usize = 160;
+
+/// The time limits of one import and of one process.
+const IMPORT_SECS: u64 = 5;
+const PROCESS_SECS: u64 = 60;
+
 /// Imports modules, and entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may
 /// be a module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. An error
 /// lists the libraries that `ctypes` did not find before it, because most messages do not name them exactly. Their own output is discarded, and a thread that they leave running does not delay the end.
@@ -291,8 +298,7 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named) -> Ve
         (Scope::Base, if request.python.home.is_of_release() { extension_modules(tree, &stdlib) } else { Vec::new() }),
     ];
     // These take longest, so they begin first.
-    let mut tasks: Vec<Task> =
-        imports::batches(made, request, &run(Scope::Image, DRIVER)).into_iter().map(Task::Batch).collect();
+    let mut tasks = inner_imports(made, request, run(Scope::Image, DRIVER));
     for (scope, items) in lists {
         tasks.extend(items.chunks(BATCH).map(|items| {
             let driver = run(scope, DRIVER);
@@ -318,6 +324,21 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named) -> Ve
         }
     }
     tasks
+}
+
+/// Returns the imports of all reached modules. `driver` is Python with its program.
+fn inner_imports(made: &Made, request: &ProveRequest<'_>, mut driver: Vec<String>) -> Vec<Task> {
+    driver.push(format!("+{IMPORT_SECS}"));
+    let item = |name: String| Item { kind: ItemKind::InnerModules, name: format!("import {name}"), argument: name };
+    let items: Vec<Item> = imports::names(made, request).into_iter().map(item).collect();
+    let batch = |items: &[Item]| Batch {
+        driver: driver.clone(),
+        items: items.to_vec(),
+        scope: Scope::Image,
+        timeout_secs: PROCESS_SECS,
+        is_shared: true,
+    };
+    items.chunks(SHARED).map(|items| Task::Batch(batch(items))).collect()
 }
 
 /// Returns a `--check` of the user.

@@ -5,42 +5,19 @@
 
 use std::collections::BTreeSet;
 
-use super::checks::{Batch, Item, Scope};
 use crate::model::image_path::ImagePath;
 use crate::model::made::Made;
 use crate::model::options::TrimLevel;
 use crate::model::reach::module_name;
-use crate::model::receipt::ItemKind;
 use crate::model::request::ProveRequest;
 use crate::model::tree::{Kind, Origin};
-
-/// How many modules one process imports. Modules of a package are neighbours, and share the imports of the package.
-const SHARED: usize = 160;
-
-/// The time limits of one import and of one process.
-const IMPORT_SECS: u64 = 5;
-const PROCESS_SECS: u64 = 60;
 
 /// Names of modules that only run as programs, or that are tests.
 const NOT_IMPORTED: [&str; 4] = ["__main__", "conftest", "test", "tests"];
 
-/// Returns the batches that import all modules that are reached: from `reach`, or if the level does not follow imports, the
-/// modules of the requested distributions. `driver` are Python and its arguments.
-pub(super) fn batches(made: &Made, request: &ProveRequest<'_>, driver: &[String]) -> Vec<Batch> {
-    let item = |name: String| Item { kind: ItemKind::InnerModules, name: format!("import {name}"), argument: name };
-    let items: Vec<Item> = names(made, request).into_iter().map(item).collect();
-    let driver: Vec<String> = driver.iter().cloned().chain([format!("+{IMPORT_SECS}")]).collect();
-    let batch = |items: &[Item]| Batch {
-        driver: driver.clone(),
-        items: items.to_vec(),
-        scope: Scope::Image,
-        timeout_secs: PROCESS_SECS,
-        is_shared: true,
-    };
-    items.chunks(SHARED).map(batch).collect()
-}
-
-fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
+/// Returns all modules that are reached: from `reach`, or if the level does not follow imports, the modules of the requested
+/// distributions.
+pub(super) fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
     let is_reach = request.level >= TrimLevel::Reach;
     let removed = removed(made, request);
     let names: Vec<String> = match made.reached.as_ref().filter(|_| is_reach) {

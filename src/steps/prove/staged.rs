@@ -82,9 +82,9 @@ impl Staged<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::checks::{Batch, Item, Scope};
     use super::*;
     use crate::model::receipt::ItemKind;
+    use crate::steps::prove::checks::{Batch, Item, Scope};
 
     fn item(name: &str) -> Item {
         Item { kind: ItemKind::ExtensionModules, name: name.to_owned(), argument: name.to_owned() }
