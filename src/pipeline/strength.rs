@@ -20,5 +20,5 @@ pub(crate) fn strength(
     let mut stage = world.stages.stage();
     let made = make(&opened, request, &request.trim, &mut stage, world)?;
     let report = |deletion| print(serde_json::to_string(&deletion).unwrap_or_default());
-    Ok(measure(&made, &mut stage, &request.to_prove(), deletions, world, report)?)
+    Ok(measure(&made, &request.to_prove(), deletions, world, report)?)
 }

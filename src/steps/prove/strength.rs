@@ -16,13 +16,11 @@ use crate::model::request::ProveRequest;
 use crate::model::strength::{Deletion, Deletions, FileKind, Notice};
 use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::sandbox::Emulation;
-use crate::outside::stage::Stage;
 use crate::outside::world::World;
 
 /// Deletes files of the trimmed tree, one at a time, and reports each to `on_deletion`.
 pub(crate) fn measure(
     made: &Made,
-    stage: &mut Stage,
     request: &ProveRequest<'_>,
     deletions: Deletions,
     world: &World,
@@ -37,6 +35,7 @@ pub(crate) fn measure(
     let emulation = &Emulation::Kernel;
     let common = Common { launch: &made.launch, python, user_base, emulation, clock: &clock, world };
     let whole_tree = untrimmed(made);
+    let mut stage = world.stages.stage();
     let mut other_stage = world.stages.stage();
     let whole = Side::new(common, &whole_tree, made.tree.digest(), true).checkout(&mut other_stage)?;
     let claims = claims(&whole, &tasks)?;
@@ -46,7 +45,7 @@ pub(crate) fn measure(
         let Some(node) = tree.nodes.remove(&path) else { continue };
         let module = places.module(&path);
         let side = Side::new(common, &tree, made.tree.digest(), false);
-        let checkout = side.checkout(stage)?;
+        let checkout = side.checkout(&mut stage)?;
         let search =
             Search { checkout: &checkout, whole: &whole, claims: &claims, module: module.as_deref(), path: &path };
         let (notice, check) = search.run()?;
