@@ -39,6 +39,8 @@ mod schema;
 mod screen;
 mod settings;
 mod stack;
+#[cfg(feature = "strength")]
+mod strength;
 mod trace;
 mod usage;
 mod values;
@@ -63,7 +65,7 @@ use crate::outside::sandbox::serve_warden;
 use crate::outside::unfinished::survive_file_size_limit;
 
 /// All commands, in the order of the help. A new command is a file, its `mod` line and an entry here.
-const COMMANDS: [Entry; 14] = [
+const COMMANDS: &[Entry] = &[
     Entry::of::<build::Build>("build"),
     Entry::of::<run::Run>("run"),
     Entry::of::<trace::Trace>("trace"),
@@ -78,6 +80,8 @@ const COMMANDS: [Entry; 14] = [
     Entry::of::<logout::Logout>("logout"),
     Entry::of::<cache::Cache>("cache"),
     Entry::of::<completions::Completions>("completions"),
+    #[cfg(feature = "strength")]
+    Entry::of::<strength::Strength>("strength"),
 ];
 
 /// A command by its name.

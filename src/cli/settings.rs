@@ -1,6 +1,6 @@
 //! Settings and environment -> request, and settings of the world. All defaults are resolved here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -88,6 +88,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
             keep_modules: all(&settings.keep_module),
             only_scripts: settings.only_scripts.unwrap_or(false),
             records: records(settings)?,
+            put_back: BTreeSet::new(),
         },
         bytecode: settings.bytecode.unwrap_or(defaults::BYTECODE),
         user_base: parsed(settings.user_base.as_deref().unwrap_or(defaults::USER_BASE))?,

@@ -45,6 +45,8 @@ pub(crate) mod secret;
 pub(crate) mod secret_text;
 pub(crate) mod source;
 pub(crate) mod start_up;
+#[cfg(feature = "strength")]
+pub(crate) mod strength;
 pub(crate) mod torch_backend;
 pub(crate) mod trace;
 pub(crate) mod tree;

@@ -96,6 +96,8 @@ impl fmt::Display for Why {
 pub(crate) enum Kept {
     /// A `--keep` pattern of the user matches it.
     Pattern,
+    /// Trim would remove it, but a check needs it.
+    PutBack,
     /// The user copied it into the image.
     Copied,
     /// It is a file of the user's application.
@@ -132,6 +134,7 @@ impl Kept {
     pub(crate) fn id(&self) -> &'static str {
         match self {
             Self::Pattern => "pattern",
+            Self::PutBack => "put-back",
             Self::Copied => "copied",
             Self::Application => "application",
             Self::Package(_) => "package",
@@ -154,6 +157,7 @@ impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pattern => f.write_str("`--keep`"),
+            Self::PutBack => f.write_str("a check needs it"),
             Self::Copied => f.write_str("`--copy`"),
             Self::Application => f.write_str("application"),
             Self::Package(why) => why.fmt(f),
@@ -386,6 +390,7 @@ mod tests {
         }
         let kept = [
             Kept::Pattern,
+            Kept::PutBack,
             Kept::Copied,
             Kept::Application,
             Kept::Package(Why::Dependency { of: text() }),

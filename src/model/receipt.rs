@@ -8,6 +8,7 @@ use crate::model::application::AppExtent;
 use crate::model::base_image::Oddity;
 use crate::model::hint::Hint;
 use crate::model::image::Layer;
+use crate::model::image_path::ImagePath;
 use crate::model::platform::Platform;
 use crate::model::reason::Removed;
 
@@ -80,6 +81,19 @@ pub(crate) struct ProofSummary {
     pub(crate) failed_alike: Vec<FailedAlike>,
     /// Observations that are not a fault of the image.
     pub(crate) notes: Vec<ProofNote>,
+    /// The files that trim had removed, and that are in the image again because a check needs them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) put_back: Vec<PutBack>,
+}
+
+/// A file that trim removed, and that a check needs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct PutBack {
+    pub(crate) path: ImagePath,
+    /// The reason why it was removed.
+    pub(crate) rule: Removed,
+    /// The check that had another result without it.
+    pub(crate) check: String,
 }
 
 /// A kind of items that one process imports or loads, one after the other.
@@ -90,6 +104,8 @@ pub(crate) enum ItemKind {
     ScriptImports,
     /// The top-level modules of the requested distributions.
     Modules,
+    /// Other modules, mostly inside of packages, which programs may import later.
+    InnerModules,
     ExtensionModules,
 }
 
@@ -99,6 +115,8 @@ pub(crate) enum ItemKind {
 pub(crate) enum Passed {
     /// A command, as a person would type it.
     Command { command: String },
+    /// `program --help`, and the help of so many of its subcommands.
+    Help { program: String, subcommands: usize },
     /// So many items of a kind.
     Items { kind: ItemKind, count: usize },
 }
@@ -172,8 +190,10 @@ mod tests {
         let summary = ProofSummary {
             passed: vec![
                 Passed::Command { command: text("tool --version") },
+                Passed::Help { program: text("tool"), subcommands: 4 },
                 Passed::Items { kind: ItemKind::ScriptImports, count: 1 },
                 Passed::Items { kind: ItemKind::Modules, count: 3 },
+                Passed::Items { kind: ItemKind::InnerModules, count: 9 },
                 Passed::Items { kind: ItemKind::ExtensionModules, count: 2 },
             ],
             not_run: vec![
@@ -187,14 +207,21 @@ mod tests {
                 hint: Some(Hint::Absent { name: text("sh"), add: Addition::Shell }),
             }],
             notes: vec![ProofNote::Restless { command: text("tool") }, ProofNote::Emulated { platform }],
+            put_back: vec![PutBack {
+                path: ImagePath::parse("/usr/x").unwrap(),
+                rule: Removed::Documentation,
+                check: text("tool --version"),
+            }],
         };
         let json = serde_json::to_string(&summary).unwrap();
         assert_eq!(
             json,
             concat!(
                 r#"{"passed":[{"id":"command","command":"tool --version"},"#,
+                r#"{"id":"help","program":"tool","subcommands":4},"#,
                 r#"{"id":"items","kind":"script-imports","count":1},"#,
                 r#"{"id":"items","kind":"modules","count":3},"#,
+                r#"{"id":"items","kind":"inner-modules","count":9},"#,
                 r#"{"id":"items","kind":"extension-modules","count":2}],"#,
                 r#""not_run":[{"id":"unwanted"},"#,
                 r#"{"id":"foreign","platform":{"architecture":"arm64"},"reason":"no emulator"},"#,
@@ -202,7 +229,8 @@ mod tests {
                 r#""failed_alike":[{"checks":[{"name":"tool","command":"tool --help"}],"said":"no sh","#,
                 r#""hint":{"absent":{"name":"sh","add":"shell"}}}],"#,
                 r#""notes":[{"id":"restless","command":"tool"},"#,
-                r#"{"id":"emulated","platform":{"architecture":"arm64"}}]}"#,
+                r#"{"id":"emulated","platform":{"architecture":"arm64"}}],"#,
+                r#""put_back":[{"path":"/usr/x","rule":"documentation","check":"tool --version"}]}"#,
             )
         );
         assert_eq!(serde_json::from_str::<ProofSummary>(&json).unwrap(), summary);

@@ -1,7 +1,7 @@
 //! The request: the user's inputs and options, with all defaults resolved. No later code sees an option that means
 //! "default". A step takes only the part of it that the step needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -144,6 +144,7 @@ impl Request {
             user_base: &self.user_base,
             scripts: &self.runtime.scripts,
             app: self.app.as_ref(),
+            level: self.trim.level,
             proof: &self.proof,
         }
     }
@@ -224,6 +225,8 @@ pub(crate) struct ProveRequest<'a> {
     /// The console scripts that the user named.
     pub(crate) scripts: &'a [String],
     pub(crate) app: Option<&'a AppRequest>,
+    /// How much trim has removed.
+    pub(crate) level: TrimLevel,
     pub(crate) proof: &'a ProofRequest,
 }
 
@@ -419,6 +422,9 @@ pub(crate) struct TrimRequest {
     /// The records of the user, joined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) records: Option<Trace>,
+    /// Paths that a check needs. The proof finds them, and not the user.
+    #[serde(skip)]
+    pub(crate) put_back: BTreeSet<ImagePath>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -698,6 +704,7 @@ impl Request {
                 keep_modules: Vec::new(),
                 only_scripts: false,
                 records: None,
+                put_back: BTreeSet::new(),
             },
             bytecode: Bytecode::None,
             user_base: UserBase::example(),

@@ -10,6 +10,8 @@ mod locked;
 pub(crate) mod login;
 mod rebuild;
 mod receipt;
+#[cfg(feature = "strength")]
+mod strength;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -32,7 +34,8 @@ use crate::model::platform::{Architecture, Platform};
 use crate::model::project::Project;
 use crate::model::receipt::Receipt;
 use crate::model::request::{
-    AssembleRequest, Bytecode, CompileRequest, OutputRequest, Request, ResolveRequest, SlimRequest, TrimLevel, Volume,
+    AssembleRequest, Bytecode, CompileRequest, OutputRequest, Request, ResolveRequest, SlimRequest, TrimLevel,
+    TrimRequest, Volume,
 };
 use crate::model::trace::Trace;
 use crate::model::tree::Tree;
@@ -47,7 +50,7 @@ use crate::steps::emit::{self, Attachment, EmitError, Extras, emit, refuse_hopel
 use crate::steps::explain;
 use crate::steps::launch::{Programs, launch, zone_warning};
 use crate::steps::pack::pack;
-use crate::steps::prove::{OwnRun, evidence, execute, prove};
+use crate::steps::prove::{OwnRun, Proved, evidence, execute, prove};
 use crate::steps::resolve::{Choice, ResolveError, choose, own_python};
 use crate::steps::seal::seal;
 use crate::steps::trim::{Slim, trim};
@@ -55,6 +58,8 @@ use crate::steps::trim::{Slim, trim};
 pub(crate) use self::failure::BuildError;
 pub(crate) use self::inputs::{InputError, allows_python, application, read_trace, script_file, script_metadata};
 pub(crate) use self::locked::{Locking, Upgrade, check_lock, foreign_lock, lock, read_lock};
+#[cfg(feature = "strength")]
+pub(crate) use self::strength::strength;
 use crate::model::world_settings::WorldSettings;
 use crate::outside::world::{World, WorldError};
 
@@ -224,23 +229,44 @@ fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildE
     Ok(Resolved { lock: choice.lock(locked, &wheels)?, wheels })
 }
 
-/// Makes the share of one platform. If its proof fails, the layers that were packed at the same time stay in the store,
+/// How often files that a check needs are put back, until a difference ends the build.
+const ROUNDS: usize = 4;
+
+/// Makes the share of one platform. If its proof finds files that a check needs, they are put back, and the share is made
+/// again. If its proof fails, the layers that were packed at the same time stay in the store,
 /// but no image contains them.
 pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<Share, BuildError> {
     let mut stage = world.stages.stage();
-    let made = make(opened, request, &mut stage, world)?;
-    let (proof, layers) = rayon::join(
-        || prove(&made, &mut stage, &request.to_prove(), world),
-        || pack(&made.tree, &made.lock.requested(), request.to_pack(made.lock.platform), &world.store),
-    );
-    let of_base = request.base_of(made.lock.platform).into_iter().flat_map(|base| base.image.layers.iter().cloned());
-    Ok(Share { proof: proof?, layers: of_base.chain(layers?).collect(), made })
+    let mut trim = request.trim.clone();
+    let mut put_back = Vec::new();
+    for round in 0.. {
+        let made = make(&opened, request, &trim, &mut stage, world)?;
+        let (proof, layers) = rayon::join(
+            || prove(&made, &mut stage, &request.to_prove(), round < ROUNDS, world),
+            || pack(&made.tree, &made.lock.requested(), request.to_pack(made.lock.platform), &world.store),
+        );
+        match proof? {
+            Proved::Works(mut proof) => {
+                let base = request.base_of(made.lock.platform);
+                let of_base = base.into_iter().flat_map(|base| base.image.layers.iter().cloned());
+                proof.put_back = put_back;
+                return Ok(Share { proof, layers: of_base.chain(layers?).collect(), made });
+            }
+            Proved::Lacks(lacks) => {
+                world.listener.hear(Event::Detail(format!("putting back {} files that checks need", lacks.len())));
+                trim.put_back.extend(lacks.iter().map(|lack| lack.path.clone()));
+                put_back.extend(lacks);
+            }
+        }
+    }
+    unreachable!("the last proof searches for no files")
 }
 
 /// Makes the untrimmed contents of one platform's image.
-fn whole(opened: Opened, request: &Request, world: &World) -> Result<Made, BuildError> {
+fn whole(opened: &Opened, request: &Request, world: &World) -> Result<Made, BuildError> {
     let Opened { lock, parts } = opened;
-    let assembly = assemble(&lock, &parts, &request.to_assemble(lock.platform), &world.store)?;
+    let lock = lock.clone();
+    let assembly = assemble(&lock, parts, &request.to_assemble(lock.platform), &world.store)?;
     let requested = lock.requested();
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
     let launch = launch(&programs, &request.to_launch(lock.platform))?;
@@ -250,9 +276,15 @@ fn whole(opened: Opened, request: &Request, world: &World) -> Result<Made, Build
 
 /// Trims the tree of `made`. The level `trace` first trims like `reach`, and runs the checks of that tree in the untrimmed
 /// one, which is laid out on `stage`.
-fn slim(made: &mut Made, request: &Request, stage: &mut Stage, world: &World) -> Result<Slim, BuildError> {
+fn slim(
+    made: &mut Made,
+    request: &Request,
+    options: &TrimRequest,
+    stage: &mut Stage,
+    world: &World,
+) -> Result<Slim, BuildError> {
     let trimmed = |made: &Made, trace: Option<&Trace>| {
-        let wanted = SlimRequest { trace, ..request.to_trim(&made.launch.started) };
+        let wanted = SlimRequest { trace, options, ..request.to_trim(&made.launch.started) };
         trim(&made.assembly, &made.lock, &wanted, &world.store)
     };
     let slim = trimmed(made, None)?;
@@ -268,12 +300,21 @@ fn slim(made: &mut Made, request: &Request, stage: &mut Stage, world: &World) ->
 }
 
 /// Makes the contents of one platform's image. Afterwards, its tree is laid out on `stage`.
-fn make(opened: Opened, request: &Request, stage: &mut Stage, world: &World) -> Result<Made, BuildError> {
+fn make(
+    opened: &Opened,
+    request: &Request,
+    options: &TrimRequest,
+    stage: &mut Stage,
+    world: &World,
+) -> Result<Made, BuildError> {
     let mut made = whole(opened, request, world)?;
-    let Slim { tree: slim, notes, warnings, reached } = slim(&mut made, request, stage, world)?;
+    let Slim { tree: slim, notes, warnings, reached } = slim(&mut made, request, options, stage, world)?;
     let Made { lock, assembly, launch, .. } = made;
-    warnings.into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
-    notes.into_iter().for_each(|note| world.listener.hear(Event::Note(note)));
+    // A second round has the same messages.
+    if options.put_back.is_empty() {
+        warnings.into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
+        notes.into_iter().for_each(|note| world.listener.hear(Event::Note(note)));
+    }
     let mut compiled = CompileRequest { started: Some(&launch.started), ..request.to_compile() };
     let workshop = match bases::workshop(lock.platform, request, world)? {
         OfBase::None => workshop(lock.platform, request, world)?,
@@ -330,7 +371,7 @@ pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], wor
     let request = &*with_own_python(request, world)?;
     let opened = resolve_and_open(request.to_resolve(*request.platforms.first()), *request.platforms.first(), world)?;
     let mut stage = world.stages.stage();
-    let made = make(opened, request, &mut stage, world)?;
+    let made = make(&opened, request, &request.trim, &mut stage, world)?;
     let run = OwnRun { argv: &argv(&made, request, command), volumes, is_recorded: false };
     let (exit_code, _) = execute(&made, stage, run, world)?;
     Ok(exit_code)
@@ -345,7 +386,7 @@ pub(crate) fn trace(
 ) -> Result<(i32, Trace), BuildError> {
     let request = &*with_own_python(request, world)?;
     let opened = resolve_and_open(request.to_resolve(*request.platforms.first()), *request.platforms.first(), world)?;
-    let made = whole(opened, request, world)?;
+    let made = whole(&opened, request, world)?;
     let run = OwnRun { argv: &argv(&made, request, command), volumes, is_recorded: true };
     Ok(execute(&made, world.stages.stage(), run, world)?)
 }

@@ -10,8 +10,8 @@ use crate::model::copy::{Copied, CopyRequest};
 use crate::model::destination::Destination;
 use crate::model::image::{BlobDigest, Layer};
 use crate::model::receipt::{
-    BaseReceipt, FailedAlike, FailedCheck, ItemKind, NotRun, Passed, PlatformReceipt, ProofNote, ProofSummary, Receipt,
-    shortened,
+    BaseReceipt, FailedAlike, FailedCheck, ItemKind, NotRun, Passed, PlatformReceipt, ProofNote, ProofSummary, PutBack,
+    Receipt, shortened,
 };
 use crate::model::request::Request;
 use crate::present::megabytes::megabytes;
@@ -175,14 +175,22 @@ fn proof(text: &mut String, checks: &ProofSummary) {
     }
     checks.not_run.iter().for_each(|reason| line(text, "not proved", &not_run(reason)));
     checks.notes.iter().for_each(|note| line(text, "note", &proof_note(note)));
+    for PutBack { path, rule, check } in &checks.put_back {
+        line(text, "put back", &format!("`{path}` ({}), because `{check}` needs it", rule.words()));
+    }
     checks.failed_alike.iter().for_each(|failed| line(text, "note", &failed_alike(failed)));
 }
 
 fn passed(passed: &Passed) -> String {
     match passed {
         Passed::Command { command } => command.clone(),
+        Passed::Help { program, subcommands: 0 } => format!("{program} --help"),
+        Passed::Help { program, subcommands } => {
+            format!("the help of {program} and its {}", counted(*subcommands, "subcommand"))
+        }
         Passed::Items { kind: ItemKind::ScriptImports, count } => format!("{count} console scripts' imports"),
         Passed::Items { kind: ItemKind::Modules, count } => format!("the import of {}", counted(*count, "module")),
+        Passed::Items { kind: ItemKind::InnerModules, count } => format!("the import of {count} more modules"),
         Passed::Items { kind: ItemKind::ExtensionModules, count } => format!("{count} extension modules"),
     }
 }
@@ -271,7 +279,9 @@ fn counted(count: usize, noun: &str) -> String {
 mod tests {
     use super::*;
     use crate::model::hint::{Addition, Hint};
+    use crate::model::image_path::ImagePath;
     use crate::model::platform::{Architecture, Platform};
+    use crate::model::reason::Removed;
 
     #[test]
     fn what_is_small_or_far_down_is_one_line() {
@@ -308,7 +318,10 @@ mod tests {
                 Passed::Command { command: text("tool --version") },
                 Passed::Items { kind: ItemKind::ScriptImports, count: 1 },
                 Passed::Items { kind: ItemKind::Modules, count: 3 },
+                Passed::Items { kind: ItemKind::InnerModules, count: 9 },
                 Passed::Items { kind: ItemKind::ExtensionModules, count: 2 },
+                Passed::Help { program: text("tool"), subcommands: 1 },
+                Passed::Help { program: text("flat"), subcommands: 0 },
             ],
             not_run: vec![
                 NotRun::Unwanted,
@@ -320,16 +333,22 @@ mod tests {
                 failed(vec![check("a"), check("b")], Some(Hint::Absent { name: text("sh"), add: Addition::Shell })),
             ],
             notes: vec![ProofNote::Restless { command: text("tool") }, ProofNote::Emulated { platform }],
+            put_back: vec![PutBack {
+                path: ImagePath::parse("/usr/x").unwrap(),
+                rule: Removed::Documentation,
+                check: text("tool --version"),
+            }],
         };
         let mut words = String::new();
         proof(&mut words, &summary);
         insta::assert_snapshot!(words, @"
-    proved: tool --version, 1 console scripts' imports, the import of 3 modules, 2 extension modules
+    proved: tool --version, 1 console scripts' imports, the import of 3 modules, the import of 9 more modules, 2 extension modules, the help of tool and its 1 subcommand, flat --help
     not proved: the checks (`--no-verify`)
     not proved: the checks: this machine does not run linux/arm64: no emulator
     not proved: `tool`: the time for all checks, 9 s, was over (change it with `--proof-timeout`)
     note: `tool` has another output each time: only its exit code is compared
     note: the checks of linux/arm64 ran in an emulator; programs that they started did not run, because the kernel has no registered emulator (binfmt_misc)
+    put back: `/usr/x` (documentation), because `tool --version` needs it
     note: `a --version` fails in the untrimmed image too: no sh
     note: `a --version`, `b --version` fail in the untrimmed image too: no sh; `sh` is not in the image: add it with `--shell`
     ");

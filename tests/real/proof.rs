@@ -13,7 +13,10 @@ use crate::needs::trials_of;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = trials_of![&[Registries, Namespaces];
+        a_file_that_a_check_needs_is_put_back_and_the_image_is_the_same_with_an_empty_store,
         what_trimming_breaks_is_told_with_claim_find_and_the_way_back,
+        a_check_cannot_change_its_package_or_its_parent,
+        every_subcommand_is_run_with_another_user_and_a_module_that_data_lacks_is_found,
         a_script_that_hangs_exits_or_fails_hides_no_other, a_program_that_is_missing_is_named_with_what_brings_it,
         an_answer_that_is_never_the_same_is_compared_by_its_exit_code,
         a_check_has_no_network_no_capabilities_and_a_root_that_cannot_be_written,
@@ -86,24 +89,130 @@ fn tool(source: &str) -> WheelBuilder {
 
 const FINE: &str = "import sys\ndef main():\n    print('tool 1.0')\n";
 
+const CHANGELOG: &str = "/usr/share/doc/netbase/changelog.gz";
+
+fn a_file_that_a_check_needs_is_put_back_and_the_image_is_the_same_with_an_empty_store() {
+    // No message names the file.
+    let source = format!("import os\ndef main():\n    print(os.path.exists('{CHANGELOG}'))\n");
+    let own = Own::new(&[tool(&source)]);
+    let words = format!("put back: `{CHANGELOG}` (documentation), because `tool --version` needs it\n");
+    let digest = |words_of_build: &[&str]| {
+        let said = own.summary(&[&["build", "tool"], words_of_build].concat());
+        assert!(said.contains(&words) && said.contains("tool --version"), "{said}");
+        oci::check(&own.home().join("tool.tar")).unwrap().digest
+    };
+    let first = digest(&["--metadata-file", "made.json"]);
+    let made: serde_json::Value = serde_json::from_slice(&fs_err::read(own.home().join("made.json")).unwrap()).unwrap();
+    let put_back = serde_json::json!([{"path": CHANGELOG, "rule": "documentation", "check": "tool --version"}]);
+    assert_eq!(made["platforms"][0]["checks"]["put_back"], put_back);
+    assert_eq!(digest(&[]), first);
+    assert_eq!(digest(&["--cache-dir", "empty"]), first);
+    own.summary(&["build", "tool", "--keep", CHANGELOG]);
+}
+
 fn what_trimming_breaks_is_told_with_claim_find_and_the_way_back() {
-    let source = "def main():\n    print(open('/usr/share/doc/netbase/changelog.gz', 'rb').read(2))\n";
-    let own = Own::new(&[tool(source)]);
-    let output = own.lath(&["build", "tool"]);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    let on_one_line = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let on_one_line = |own: &Own, words: &[&str]| {
+        let output = own.lath(&[&["build", "tool"], words].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(!own.home().join("tool.tar").exists());
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    // More files than lath puts back.
+    let source = "import os\ndef main():\n    print(sum(len(names) for _, _, names in os.walk('/usr/share')))\n";
+    let said = on_one_line(&Own::new(&[tool(source)]), &[]);
     for words in [
         "the check `tool --version` has another result than in the untrimmed image",
-        "untrimmed: exit code 0 | b'\\x1f\\x8b'",
-        "trimmed: exit code 1",
-        "removed: `/usr/share/doc/netbase/changelog.gz` (documentation)",
-        "hint: keep a removed path with `--keep /usr/share/doc/netbase/changelog.gz`",
+        "untrimmed: exit code 0 | ",
+        "trimmed: exit code ",
+        "hint: build with `--trim none`",
     ] {
-        assert!(on_one_line.contains(words), "{words} in:\n{said}");
+        assert!(said.contains(words), "{words} in:\n{said}");
     }
-    assert!(!own.home().join("tool.tar").exists());
-    own.summary(&["build", "tool", "--keep", "/usr/share/doc/netbase/changelog.gz"]);
+    // A check that fails in both images, and names a removed file.
+    let source = format!("def main():\n    raise SystemExit('no {CHANGELOG} here')\n");
+    let said = on_one_line(&Own::new(&[tool(&source)]), &["--check", "tool"]);
+    for words in [
+        "the check `tool` ended with exit code 1",
+        &format!("removed: `{CHANGELOG}` (documentation)"),
+        &format!("hint: keep a removed path with `--keep {CHANGELOG}`"),
+    ] {
+        assert!(said.contains(words), "{words} in:\n{said}");
+    }
+}
+
+fn a_check_cannot_change_its_package_or_its_parent() {
+    let source = r#"
+import os, signal
+failed = []
+for change in [
+    lambda: os.remove(__file__),
+    lambda: open(__file__, "a"),
+    lambda: os.mkdir(os.path.join(os.path.dirname(__file__), "data")),
+    lambda: os.rename("/opt/app", "/opt/other"),
+]:
+    try:
+        change()
+        failed.append(change)
+    except OSError:
+        pass
+# It is the first process, and sees no other one.
+failed += [name for name in os.listdir("/proc") if name.isdigit() and int(name) not in (os.getpid(), 1)]
+failed += [os.getppid()] if os.getppid() > 1 else []
+# Something that is no report of a check.
+for number in range(1, 64):
+    try:
+        os.write(number, b"\xff\x00 7 \n99999999999999999999 \n\n-1 x\n")
+    except OSError:
+        pass
+# A process that is left ends with its parent, and does not keep the output open.
+if os.fork() == 0:
+    signal.pause()
+def main():
+    print("fine" if not failed else failed)
+    raise SystemExit(len(failed))
+"#;
+    let own = Own::new(&[tool(source)]);
+    let said = own.summary(&["build", "tool", "--check", "tool"]);
+    assert!(said.contains("proved: python, tool, tool --version"), "{said}");
+}
+
+fn every_subcommand_is_run_with_another_user_and_a_module_that_data_lacks_is_found() {
+    // The name of the module is in a file of data, so that `reach` does not find it.
+    let source = r#"
+import argparse, importlib, os
+def main():
+    parser = argparse.ArgumentParser("tool")
+    commands = parser.add_subparsers()
+    here = os.path.dirname(__file__)
+    for line in open(os.path.join(here, "commands.txt")):
+        name, module = line.split()
+        command = commands.add_parser(name)
+        command.add_argument("--as", help=f"as {os.getuid()}")
+        command.set_defaults(module=module)
+        command.format_help = lambda m=module, f=command.format_help: f() + show(m)
+    parser.parse_args()
+def show(module):
+    import importlib
+    return getattr(importlib, "import" + "_module")(module).TEXT
+"#;
+    let wheel = tool(source).file("tool/commands.txt", "add helper.inner\n");
+    let helper = WheelBuilder::new("helper", "1.0")
+        .file("helper/__init__.py", "")
+        .file("helper/inner.py", "from helper.deep import TEXT\n")
+        .file("helper/deep.py", "TEXT = 'deep'\n")
+        .file("helper/other.py", "");
+    let own = Own::new(&[wheel.requires("helper"), helper]);
+    let said = own.summary(&["build", "tool", "--trim", "reach"]);
+    assert!(said.contains("the help of tool and its 1 subcommand"), "{said}");
+    let put_back = "put back: `/opt/app/lib/python3.13/site-packages/helper/inner.py` (modules that no program of the image can import), \
+                    because `tool add --help` needs it";
+    assert!(said.contains(put_back), "{said}");
+    let image = oci::check(&own.home().join("tool.tar")).unwrap();
+    let has = |name: &str| {
+        image.platforms[0].files.contains_key(&format!("opt/app/lib/python3.13/site-packages/helper/{name}"))
+    };
+    assert_eq!(["__init__.py", "inner.py", "deep.py", "other.py"].map(has), [true, true, true, false]);
 }
 
 fn a_script_that_hangs_exits_or_fails_hides_no_other() {

@@ -66,6 +66,9 @@ pub(crate) enum Bucket {
     /// The paths that the checks of an untrimmed tree used. Key: the tree, the commands and the settings for programs. New
     /// version: other paths for the same commands.
     Traces,
+    /// The files that a proof found missing in the trimmed tree. Key: that of the proof. New version: the search would find
+    /// others, or another form of the entry.
+    Lacks,
     /// The results of a task of a proof in one tree. Key: the digest of the files that it depends on, the task, and the
     /// settings for programs. New version: a program would run in another way, so that its result could differ.
     Answers,
@@ -109,6 +112,7 @@ impl Bucket {
             Self::Builds => "builds-1",
             Self::Proofs => "proofs-7",
             Self::Traces => "traces-1",
+            Self::Lacks => "lacks-1",
             Self::Answers => "answers-3",
             Self::Layers => "layers-2",
             Self::Frames => "frames-1",

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::ProveError;
 use super::checks::{Batch, Circumstances, Command, Item, Task};
 use super::compare::{Answer, Reply};
+use super::help::Help;
 use crate::model::image_path::ImagePath;
 use crate::model::launch::Launch;
 use crate::model::request::Volume;
@@ -18,6 +19,9 @@ use crate::outside::world::World;
 
 /// How many times longer an emulated program may take. qemu's user mode runs Python at a tenth of its speed.
 const EMULATED: u64 = 15;
+
+/// A user that no image has, with a number like those that OpenShift chooses.
+const OTHER_USER: u32 = 1_000_650_000;
 
 pub(super) struct Checkout<'a> {
     tree: &'a Tree,
@@ -102,6 +106,8 @@ impl<'a> Checkout<'a> {
     pub(super) fn ask(&self, task: &Task) -> Result<Vec<Reply>, ProveError> {
         match task {
             Task::Command(command) => Ok(vec![self.ask_command(command)?]),
+            Task::Help(help) => Ok(vec![self.ask_help(help)?]),
+            Task::Batch(batch) if batch.is_shared => self.ask_shared(batch),
             Task::Batch(batch) => self.ask_batch(batch),
         }
     }
@@ -118,6 +124,35 @@ impl<'a> Checkout<'a> {
             first.get_or_insert(answer);
         }
         Ok(first.map_or(Reply::NotRun, Reply::Answer))
+    }
+
+    fn ask_help(&self, help: &Help) -> Result<Reply, ProveError> {
+        let circumstances = Circumstances { is_other_user: true, ..Circumstances::within(help.timeout_secs) };
+        let run = |argv: Vec<String>| self.run("", &argv, circumstances);
+        Ok(help.walk(run)?.map_or(Reply::NotRun, Reply::Answer))
+    }
+
+    /// The items share processes. If one ends its process, the rest continue in a new one.
+    fn ask_shared(&self, batch: &Batch) -> Result<Vec<Reply>, ProveError> {
+        let mut replies = Vec::new();
+        while let Some(rest) = batch.items.get(replies.len()..).filter(|rest| !rest.is_empty()) {
+            let Some(shared) = self.drive(batch, rest)? else {
+                replies.resize(batch.items.len(), Reply::NotRun);
+                break;
+            };
+            let errors: Vec<&str> = (0..rest.len()).map_while(|index| reported(&shared, index)).collect();
+            for (item, error) in rest.iter().zip(&errors) {
+                let exit_code = i32::from(!error.is_empty());
+                let (command, stderr) = (item.name.clone(), (*error).to_owned());
+                replies.push(Reply::Answer(Answer { command, exit_code, stderr, ..Answer::default() }));
+            }
+            if let Some(item) = rest.get(errors.len()) {
+                let stderr = "it ends the process".to_owned();
+                let command = item.name.clone();
+                replies.push(Reply::Answer(Answer { command, exit_code: 1, stderr, ..Answer::default() }));
+            }
+        }
+        Ok(replies)
     }
 
     /// All items share a process. If one fails, or if the process does not reach it, it runs again in a process of its
@@ -185,16 +220,17 @@ impl<'a> Checkout<'a> {
             stdout: String::from_utf8_lossy(&outcome.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&outcome.stderr).into_owned(),
             timeout_secs: outcome.is_timeout.then_some(timeout_secs),
+            parts: Vec::new(),
         }))
     }
 
     fn job(&self, argv: Vec<String>, circumstances: Circumstances) -> Job {
-        let Circumstances { is_cleared, has_loopback, timeout_secs } = circumstances;
+        let Circumstances { is_cleared, has_loopback, is_other_user, timeout_secs } = circumstances;
         Job {
             argv,
             env: if is_cleared { BTreeMap::new() } else { self.env.clone() },
             cwd: self.cwd.clone(),
-            uid: self.uid,
+            uid: if is_other_user { OTHER_USER } else { self.uid },
             files: self.shown.files.clone(),
             has_loopback,
             timeout_secs,

@@ -2,9 +2,13 @@
 
 use serde::Serialize;
 
+use super::help::{self, HELP_SECS, Help};
+use super::imports;
 use super::modules::promised;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::facts::is_extension_module;
+use crate::model::made::Made;
+use crate::model::options::TrimLevel;
 use crate::model::receipt::ItemKind;
 use crate::model::request::ProveRequest;
 use crate::model::tree::{Kind, Tree};
@@ -28,9 +32,17 @@ const PYTHON: [(&str, &str); 5] = [
     ("ctypes", ""),
 ];
 
+/// How many modules one process imports. Modules of a package are neighbours, and share the imports of the package.
+const SHARED: usize = 160;
+
+/// The time limits of one import and of one process.
+const IMPORT_SECS: u64 = 5;
+const PROCESS_SECS: u64 = 60;
+
 /// Imports modules, and entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may
 /// be a module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. An error
 /// lists the libraries that `ctypes` did not find before it, because most messages do not name them exactly. Their own output is discarded, and a thread that they leave running does not delay the end.
+/// If the first argument is `+SECONDS`, this is the time limit of each item, and an item that exceeds it ends the process.
 const DRIVER: &str = r#"
 import importlib.util, operator, os, sys
 try:
@@ -38,6 +50,7 @@ try:
 except ImportError:
     ctypes = None
 items, sys.argv[1:] = sys.argv[1:], []
+limit = int(items.pop(0)) if items[0].startswith("+") else 0
 sys.path[:1] = [] if sys.path[:1] == [""] else sys.path[:1]
 missed, find = [], ctypes and ctypes.util.find_library
 def find_library(name):
@@ -57,8 +70,16 @@ out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
 null = os.open(os.devnull, os.O_WRONLY)
 os.dup2(null, 1)
 os.dup2(null, 2)
+def end(*_):
+    print(number, f"no end within {limit} s", file=out, flush=True)
+    os._exit(0)
+if limit:
+    import _signal
+    _signal.signal(_signal.SIGALRM, end)
 for number, item in enumerate(items):
     said = ""
+    if limit:
+        _signal.alarm(limit)
     try:
         if item.startswith("/"):
             load(item)
@@ -80,6 +101,7 @@ os._exit(0)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Task {
     Command(Command),
+    Help(Help),
     Batch(Batch),
 }
 
@@ -95,6 +117,11 @@ pub(super) enum TaskKey<'a> {
         timeout_secs: u64,
         must: bool,
         scope: Scope,
+    },
+    Help {
+        name: &'a str,
+        driver: &'a [String],
+        timeout_secs: u64,
     },
     Batch {
         driver: &'a [String],
@@ -117,6 +144,7 @@ impl Task {
     pub(super) fn scope(&self) -> Scope {
         match self {
             Self::Command(command) => command.scope,
+            Self::Help(_) => Scope::Image,
             Self::Batch(batch) => batch.scope,
         }
     }
@@ -124,19 +152,23 @@ impl Task {
     pub(super) fn key(&self) -> TaskKey<'_> {
         match self {
             Self::Command(Command { name, attempts, circumstances, must, scope }) => {
-                let Circumstances { is_cleared, has_loopback, timeout_secs } = *circumstances;
+                let Circumstances { is_cleared, has_loopback, is_other_user: _, timeout_secs } = *circumstances;
                 TaskKey::Command { name, attempts, is_cleared, has_loopback, timeout_secs, must: *must, scope: *scope }
             }
-            Self::Batch(Batch { driver, items, scope, timeout_secs }) => {
+            Self::Help(Help { name, driver, timeout_secs }) => {
+                TaskKey::Help { name, driver, timeout_secs: *timeout_secs }
+            }
+            // The driver's arguments show whether items share processes.
+            Self::Batch(Batch { driver, items, scope, timeout_secs, is_shared: _ }) => {
                 TaskKey::Batch { driver, items, scope: *scope, timeout_secs: *timeout_secs }
             }
         }
     }
 
-    /// Returns the task with only those items of a batch. A command is returned unchanged.
+    /// Returns the task with only those items of a batch. Any other task is returned unchanged.
     pub(super) fn only(&self, indexes: &[usize]) -> Self {
         match self {
-            Self::Command(_) => self.clone(),
+            Self::Command(_) | Self::Help(_) => self.clone(),
             Self::Batch(batch) => {
                 let items = indexes.iter().filter_map(|&index| batch.items.get(index).cloned()).collect();
                 Self::Batch(Batch { items, ..batch.clone() })
@@ -144,10 +176,10 @@ impl Task {
         }
     }
 
-    /// Returns the number of its items. A command is one.
+    /// Returns the number of its items. A command is one, and so is the help of a program.
     pub(super) fn items(&self) -> usize {
         match self {
-            Self::Command(_) => 1,
+            Self::Command(_) | Self::Help(_) => 1,
             Self::Batch(batch) => batch.items.len(),
         }
     }
@@ -156,6 +188,7 @@ impl Task {
     pub(super) fn name(&self, item: usize) -> String {
         match self {
             Self::Command(command) => command.name.clone(),
+            Self::Help(help) => format!("{} --help", help.name),
             Self::Batch(batch) => batch.items.get(item).map(|item| item.name.clone()).unwrap_or_default(),
         }
     }
@@ -198,6 +231,8 @@ pub(super) struct Circumstances {
     pub(super) is_cleared: bool,
     /// Whether a client and a server in the sandbox can talk to each other.
     pub(super) has_loopback: bool,
+    /// Whether the user is another one than the image's, as on platforms that give each container a user of its own.
+    pub(super) is_other_user: bool,
     /// 0 means no limit.
     pub(super) timeout_secs: u64,
 }
@@ -205,7 +240,7 @@ pub(super) struct Circumstances {
 impl Circumstances {
     /// The default circumstances, with this time limit.
     pub(super) fn within(timeout_secs: u64) -> Self {
-        Self { is_cleared: false, has_loopback: false, timeout_secs }
+        Self { is_cleared: false, has_loopback: false, is_other_user: false, timeout_secs }
     }
 }
 
@@ -217,6 +252,8 @@ pub(super) struct Batch {
     pub(super) items: Vec<Item>,
     pub(super) scope: Scope,
     pub(super) timeout_secs: u64,
+    /// Whether items that fail are not repeated in processes of their own.
+    pub(super) is_shared: bool,
 }
 
 /// A module or library that is imported or loaded.
@@ -240,7 +277,8 @@ pub(super) struct Named {
 
 /// Returns all checks. Imports and loads are first. Then come the commands that must succeed, so that they run before
 /// the time is over. The scripts are last.
-pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>, named: Named) -> Vec<Task> {
+pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named) -> Vec<Task> {
+    let Made { tree, assembly, .. } = made;
     let python = request.python.program();
     let run = |scope: Scope, code: &str| {
         let options: &[&str] = if scope == Scope::Base { &["-I", "-c"] } else { &["-c"] };
@@ -260,11 +298,11 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>
         (Scope::Base, if request.python.home.is_of_release() { extension_modules(tree, &stdlib) } else { Vec::new() }),
     ];
     // These take longest, so they begin first.
-    let mut tasks = Vec::new();
+    let mut tasks = inner_imports(made, request, run(Scope::Image, DRIVER));
     for (scope, items) in lists {
         tasks.extend(items.chunks(BATCH).map(|items| {
             let driver = run(scope, DRIVER);
-            Task::Batch(Batch { driver, items: items.to_vec(), scope, timeout_secs: DEFAULT_SECS })
+            Task::Batch(Batch { driver, items: items.to_vec(), scope, timeout_secs: DEFAULT_SECS, is_shared: false })
         }));
     }
     tasks.push(Task::Command(Command {
@@ -275,29 +313,62 @@ pub(super) fn tasks(tree: &Tree, assembly: &Assembly, request: &ProveRequest<'_>
         must: request.python.home.is_of_release(),
         scope: Scope::Base,
     }));
-    for command in &request.proof.checks {
-        tasks.push(Task::Command(Command {
-            name: command.clone(),
-            attempts: vec![shlex::split(command).unwrap_or_default()],
-            circumstances: Circumstances { has_loopback: true, ..Circumstances::within(ASKED_SECS) },
-            must: true,
-            scope: Scope::Image,
-        }));
-    }
+    tasks.extend(request.proof.checks.iter().map(|command| of_user(command)));
     let is_asked = |script: &&InstalledScript| {
         script.is_requested || request.scripts.contains(&script.name) || named.script.as_ref() == Some(&script.name)
     };
     for script in assembly.scripts.iter().filter(is_asked) {
-        let with = |option: &str| vec![request.user_base.program(&script.name), option.to_owned()];
-        tasks.push(Task::Command(Command {
-            name: script.name.clone(),
-            attempts: vec![with("--version"), with("--help")],
-            circumstances: Circumstances::within(DEFAULT_SECS),
-            must: false,
-            scope: Scope::Image,
-        }));
+        tasks.push(version(script, request));
+        if request.level >= TrimLevel::Reach {
+            tasks.extend(help(script, request, run(Scope::Image, help::DRIVER)));
+        }
     }
     tasks
+}
+
+/// Returns the imports of all reached modules. `driver` is Python with its program.
+fn inner_imports(made: &Made, request: &ProveRequest<'_>, mut driver: Vec<String>) -> Vec<Task> {
+    driver.push(format!("+{IMPORT_SECS}"));
+    let item = |name: String| Item { kind: ItemKind::InnerModules, name: format!("import {name}"), argument: name };
+    let items: Vec<Item> = imports::names(made, request).into_iter().map(item).collect();
+    let batch = |items: &[Item]| Batch {
+        driver: driver.clone(),
+        items: items.to_vec(),
+        scope: Scope::Image,
+        timeout_secs: PROCESS_SECS,
+        is_shared: true,
+    };
+    items.chunks(SHARED).map(|items| Task::Batch(batch(items))).collect()
+}
+
+/// Returns a `--check` of the user.
+fn of_user(command: &str) -> Task {
+    Task::Command(Command {
+        name: command.to_owned(),
+        attempts: vec![shlex::split(command).unwrap_or_default()],
+        circumstances: Circumstances { has_loopback: true, ..Circumstances::within(ASKED_SECS) },
+        must: true,
+        scope: Scope::Image,
+    })
+}
+
+/// Returns the check of a script with `--version`, or else `--help`.
+fn version(script: &InstalledScript, request: &ProveRequest<'_>) -> Task {
+    let with = |option: &str| vec![request.user_base.program(&script.name), option.to_owned()];
+    Task::Command(Command {
+        name: script.name.clone(),
+        attempts: vec![with("--version"), with("--help")],
+        circumstances: Circumstances::within(DEFAULT_SECS),
+        must: false,
+        scope: Scope::Image,
+    })
+}
+
+/// Returns the check of the help of a script and its subcommands. `driver` is Python with its program.
+fn help(script: &InstalledScript, request: &ProveRequest<'_>, mut driver: Vec<String>) -> Option<Task> {
+    driver.push(format!("{}:{}", script.module.as_ref()?, script.attribute.as_ref()?));
+    driver.push(request.user_base.program(&script.name));
+    Some(Task::Help(Help { name: script.name.clone(), driver, timeout_secs: HELP_SECS }))
 }
 
 /// Returns the program that checks Python itself.

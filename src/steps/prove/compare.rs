@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::libraries::missing_libraries;
 use super::missing::{Image, lacks, missing};
 use crate::model::hint::{Hint, ProofHint};
+use crate::model::image_path::ImagePath;
 use crate::model::reason::Removed;
+use crate::model::receipt::PutBack;
 use crate::model::tree::Tree;
 
 /// The result of one check in one tree.
@@ -20,6 +22,9 @@ pub(super) struct Answer {
     pub(super) stderr: String,
     /// The time limit, if the command exceeded it.
     pub(super) timeout_secs: Option<u64>,
+    /// The results of the commands that this check consists of, if there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) parts: Vec<Answer>,
 }
 
 impl Answer {
@@ -85,6 +90,8 @@ pub(crate) struct Difference {
     removed: Vec<(String, Removed)>,
     /// A hint, if something is missing in both trees.
     hint: Option<Hint>,
+    /// The removed files without which the result differs.
+    lacks: Vec<PutBack>,
 }
 
 impl Difference {
@@ -94,6 +101,28 @@ impl Difference {
             return Vec::new();
         }
         self.found.said().lines().flat_map(missing_libraries).collect()
+    }
+
+    pub(super) fn check(&self) -> &str {
+        &self.check
+    }
+
+    /// Returns the result that the check should have. `None` if it had to succeed, and failed untrimmed as well.
+    pub(super) fn claimed(&self) -> Option<&Answer> {
+        self.claimed.as_deref()
+    }
+
+    /// Returns the removed paths that the output names.
+    pub(super) fn named(&self) -> Vec<ImagePath> {
+        self.removed.iter().filter_map(|(path, _)| ImagePath::parse(path).ok()).collect()
+    }
+
+    pub(super) fn lacks(&self) -> &[PutBack] {
+        &self.lacks
+    }
+
+    pub(super) fn add_lacks(&mut self, lacks: Vec<PutBack>) {
+        self.lacks = lacks;
     }
 
     pub(super) fn add_hint(&mut self, hint: Option<Hint>) {
@@ -110,10 +139,11 @@ pub(super) fn judge<E>(
     mut again: impl FnMut(bool) -> Result<Answer, E>,
 ) -> Result<Verdict, E> {
     let differs = |slim: &Answer, claimed: Option<&Answer>| {
+        let (slim, claimed) = narrowed(slim, claimed);
         let removed = removed(&slim.said(), image.tree);
         let hint = missing(&slim.said(), image).and_then(|missing| missing.hint);
         let (check, claimed) = (slim.command.clone(), claimed.cloned().map(Box::new));
-        Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, hint })
+        Verdict::Differs(Difference { check, claimed, found: Box::new(slim.clone()), removed, hint, lacks: Vec::new() })
     };
     // A busy machine may be less busy now.
     let unhurried = if must && slim.timeout_secs.is_some() { Some(again(true)?) } else { None };
@@ -135,11 +165,27 @@ pub(super) fn judge<E>(
         return Ok(agreed(slim));
     }
     let is_restless = !slim.agrees(&slim_again) || !whole.agrees(&whole_again);
-    let is_alike = |one: &Answer, other: &Answer| one.exit_code == other.exit_code && one.command == other.command;
     if is_restless && (is_alike(slim, whole) || is_alike(&slim_again, &whole_again)) {
         return Ok(Verdict::Restless);
     }
     Ok(differs(slim, Some(whole)))
+}
+
+/// Whether two results have the same exit codes.
+pub(super) fn is_alike(one: &Answer, other: &Answer) -> bool {
+    let parts = || one.parts.iter().zip(&other.parts);
+    one.exit_code == other.exit_code
+        && one.command == other.command
+        && one.parts.len() == other.parts.len()
+        && parts().all(|(one, other)| is_alike(one, other))
+}
+
+/// Returns the first parts of both results that differ, or the results themselves.
+fn narrowed<'a>(slim: &'a Answer, claimed: Option<&'a Answer>) -> (&'a Answer, Option<&'a Answer>) {
+    let Some(whole) = claimed else { return (slim, claimed) };
+    let of_whole = |part: &Answer| whole.parts.iter().find(|other| other.command == part.command);
+    let mut pairs = slim.parts.iter().filter_map(|part| Some((part, of_whole(part)?)));
+    pairs.find(|(part, other)| part != other).map_or((slim, claimed), |(part, other)| (part, Some(other)))
 }
 
 /// Returns the removed paths that the output names. It may contain the path, the name of a library or another file, a

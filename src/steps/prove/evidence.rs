@@ -62,7 +62,7 @@ pub(crate) fn evidence(
     let foreign = |reason| ProveError::Foreign { platform, reason };
     let emulation = world.sandbox.emulation(platform.architecture).map_err(foreign)?;
     let named = started::named(made, request, &world.store)?;
-    let tasks = checks::tasks(&made.tree, &made.assembly, request, named);
+    let tasks = checks::tasks(made, request, named);
     let commands: Vec<Recorded> = tasks.iter().flat_map(|task| commands(task, &request.python.program())).collect();
     let whole = untrimmed(made);
     let identity = Identity::of(&made.launch);
@@ -76,8 +76,11 @@ pub(crate) fn evidence(
     let checkout = Checkout::new(&whole, shown, &made.launch, emulation, world).until(clock.deadline).recording();
     let run = |command: &Recorded| {
         let Recorded { name, argv, is_cleared, has_loopback, timeout_secs } = command;
-        let circumstances =
-            Circumstances { is_cleared: *is_cleared, has_loopback: *has_loopback, timeout_secs: *timeout_secs };
+        let circumstances = Circumstances {
+            is_cleared: *is_cleared,
+            has_loopback: *has_loopback,
+            ..Circumstances::within(*timeout_secs)
+        };
         let answer = checkout.run(name, argv, circumstances)?;
         clock.tick(world.listener.as_ref());
         let Some(answer) = answer else {
@@ -99,7 +102,7 @@ pub(crate) fn evidence(
 fn commands(task: &Task, python: &str) -> Vec<Recorded> {
     match task {
         Task::Command(command) if command.scope == Scope::Image => {
-            let Circumstances { is_cleared, has_loopback, timeout_secs } = command.circumstances;
+            let Circumstances { is_cleared, has_loopback, timeout_secs, .. } = command.circumstances;
             let recorded = |argv: &Vec<String>| Recorded {
                 name: command.name.clone(),
                 argv: argv.clone(),
@@ -109,7 +112,8 @@ fn commands(task: &Task, python: &str) -> Vec<Recorded> {
             };
             command.attempts.iter().map(recorded).collect()
         }
-        Task::Batch(batch) if batch.scope == Scope::Image => {
+        // The imports of inner modules and the help of subcommands only judge. If they drove, too, every module would be used.
+        Task::Batch(batch) if batch.scope == Scope::Image && !batch.is_shared => {
             let is_import = |argument: &&String| !argument.starts_with('/');
             let recorded = |argument: &String| Recorded {
                 name: format!("import {argument}"),
@@ -120,7 +124,7 @@ fn commands(task: &Task, python: &str) -> Vec<Recorded> {
             };
             batch.items.iter().map(|item| &item.argument).filter(is_import).map(recorded).collect()
         }
-        Task::Command(_) | Task::Batch(_) => Vec::new(),
+        Task::Command(_) | Task::Batch(_) | Task::Help(_) => Vec::new(),
     }
 }
 
@@ -136,7 +140,7 @@ mod tests {
             |argument: &str| Item { kind: ItemKind::Modules, name: argument.to_owned(), argument: argument.to_owned() };
         let batch = |scope| {
             let items = ["a", "b:main", "/site/c.so"].map(item).into();
-            Task::Batch(Batch { driver: Vec::new(), items, scope, timeout_secs: 9 })
+            Task::Batch(Batch { driver: Vec::new(), items, scope, timeout_secs: 9, is_shared: false })
         };
         let command = |scope| {
             let attempts = ["--version", "--help"].map(|option| vec!["tool".to_owned(), option.to_owned()]).into();

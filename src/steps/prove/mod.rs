@@ -4,22 +4,25 @@
 //! trees, the program itself is at fault, and lath reports it. Results are cached by the digest of the files that they
 //! depend on.
 
+mod back;
 mod checkout;
 mod checks;
 mod clock;
 mod compare;
 mod engine_files;
 mod evidence;
+mod help;
+mod imports;
 mod libraries;
 mod machine;
 mod missing;
 mod modules;
+mod staged;
 mod started;
+#[cfg(feature = "strength")]
+mod strength;
 mod verdicts;
 
-use std::collections::BTreeMap;
-
-use rayon::prelude::*;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -29,6 +32,7 @@ use self::clock::Clock;
 use self::compare::{Answer, Pair, Reply, Verdict, judge};
 use self::engine_files::{hosts_of_check, hosts_of_run, with_engine_files};
 use self::missing::Image;
+use self::staged::{Asked, Question, Staged};
 use self::verdicts::Verdicts;
 use crate::catalog::programs;
 use crate::model::digest::Digest;
@@ -39,7 +43,7 @@ use crate::model::launch::Launch;
 use crate::model::made::Made;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Removed;
-use crate::model::receipt::{NotRun, ProofNote, ProofSummary, shortened};
+use crate::model::receipt::{NotRun, ProofNote, ProofSummary, PutBack, shortened};
 use crate::model::request::{ProveRequest, Volume};
 use crate::model::trace::Trace;
 use crate::model::tree::{Origin, Tree};
@@ -50,6 +54,8 @@ use crate::outside::world::World;
 
 pub(crate) use self::compare::Difference;
 pub(crate) use self::evidence::evidence;
+#[cfg(feature = "strength")]
+pub(crate) use self::strength::measure;
 
 #[derive(Debug, Error)]
 pub(crate) enum ProveError {
@@ -101,6 +107,17 @@ impl Hints for ProveError {
     }
 }
 
+impl ProveError {
+    /// Returns the removed files that explain the differences. Empty if some difference stays without explanation.
+    fn lacks(&self) -> Vec<PutBack> {
+        let Self::Failed(differences) = self else { return Vec::new() };
+        let mut lacks: Vec<PutBack> = differences.iter().flat_map(|difference| difference.lacks().to_vec()).collect();
+        lacks.sort();
+        lacks.dedup_by(|one, other| one.path == other.path);
+        lacks
+    }
+}
+
 fn joined(differences: &[Difference]) -> String {
     differences.iter().map(Difference::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -137,15 +154,27 @@ struct AnswerKey<'a> {
     identity: Identity<'a>,
 }
 
+/// For how many differing checks of one proof the missing files are searched. The others often lack the same files.
+const SEARCHES: usize = 4;
+
+/// The result of a proof.
+#[derive(Debug)]
+pub(crate) enum Proved {
+    Works(ProofSummary),
+    /// Some checks have another result than in the untrimmed tree, because these files are missing.
+    Lacks(Vec<PutBack>),
+}
+
 /// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, that
-/// result is used. The tree is laid out on `stage`.
+/// result is used. The tree is laid out on `stage`. Files that a check needs are searched if `puts_back`.
 pub(crate) fn prove(
     made: &Made,
     stage: &mut Stage,
     request: &ProveRequest<'_>,
+    puts_back: bool,
     world: &World,
-) -> Result<ProofSummary, ProveError> {
-    let skipped = |reason: NotRun| ProofSummary { not_run: vec![reason], ..ProofSummary::default() };
+) -> Result<Proved, ProveError> {
+    let skipped = |reason: NotRun| Proved::Works(ProofSummary { not_run: vec![reason], ..ProofSummary::default() });
     let platform = made.lock.platform;
     machine::refuse_foreign(&made.tree, &made.assembly, platform, request.user_base)?;
     if !request.proof.verify {
@@ -156,7 +185,7 @@ pub(crate) fn prove(
         Err(reason) => return Ok(skipped(NotRun::Foreign { platform, reason })),
     };
     let named = started::named(made, request, &world.store)?;
-    let tasks = checks::tasks(&made.tree, &made.assembly, request, named);
+    let tasks = checks::tasks(made, request, named);
     let whole = untrimmed(made);
     let (slim_digest, whole_digest) = rayon::join(|| made.tree.digest(), || whole.digest());
     let key = Digest::of_key(&ProofKey {
@@ -166,7 +195,10 @@ pub(crate) fn prove(
         identity: Identity::of(&made.launch),
     });
     if let Some(proved) = world.store.entry(Bucket::Proofs, &key) {
-        return Ok(proved);
+        return Ok(Proved::Works(proved));
+    }
+    if let Some(lacks) = puts_back.then(|| world.store.entry(Bucket::Lacks, &key)).flatten() {
+        return Ok(Proved::Lacks(lacks));
     }
     let mut other_stage = world.stages.stage();
     let clock = Clock::start(request.proof.limit_secs);
@@ -177,15 +209,21 @@ pub(crate) fn prove(
     let whole = Side::new(common, &whole, whole_digest, true);
     let mut slim = Staged { side: slim, stage };
     let mut whole = Staged { side: whole, stage: &mut other_stage };
-    let mut summary = libraries::name_packages(compare(&mut slim, &mut whole, &tasks), made, request.release, world)?;
+    let compared = compare(&mut slim, &mut whole, &tasks, puts_back);
+    let lacks = compared.as_ref().err().map(ProveError::lacks).unwrap_or_default();
+    if !lacks.is_empty() {
+        world.store.write_entry(Bucket::Lacks, &key, &lacks)?;
+        return Ok(Proved::Lacks(lacks));
+    }
+    let mut summary = libraries::name_packages(compared, made, request.release, world)?;
     if clock.is_over() {
-        return Ok(summary);
+        return Ok(Proved::Works(summary));
     }
     if emulation != Emulation::Kernel {
         summary.notes.push(ProofNote::Emulated { platform });
     }
     world.store.write_entry(Bucket::Proofs, &key, &summary)?;
-    Ok(summary)
+    Ok(Proved::Works(summary))
 }
 
 /// Returns the untrimmed tree with the bytecode of the trimmed one, so that neither compiles files that the other does
@@ -276,76 +314,6 @@ impl<'a> Side<'a> {
     }
 }
 
-/// One check: the number of its task, and its number in the task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Question {
-    task: usize,
-    item: usize,
-}
-
-/// The questions that one process answers: a task, or some items of it.
-struct Asked {
-    task: Task,
-    questions: Vec<Question>,
-}
-
-impl Asked {
-    fn all(number: usize, task: &Task) -> Self {
-        let questions = (0..task.items()).map(|item| Question { task: number, item });
-        Self { task: task.clone(), questions: questions.collect() }
-    }
-
-    /// Returns the questions that satisfy `is_wanted`. `None` if there are none.
-    fn only(&self, is_wanted: impl Fn(&Question) -> bool) -> Option<Self> {
-        let questions: Vec<Question> = self.questions.iter().copied().filter(is_wanted).collect();
-        let items: Vec<usize> = questions.iter().map(|question| question.item).collect();
-        (!questions.is_empty()).then(|| Self { task: self.task.only(&items), questions })
-    }
-
-    fn is_command(&self) -> bool {
-        matches!(self.task, Task::Command(_))
-    }
-}
-
-/// The replies of one tree. A question that is not in it was not asked.
-type Replies = BTreeMap<Question, Reply>;
-
-/// One of the two trees, and the stage on which it is laid out.
-struct Staged<'a> {
-    side: Side<'a>,
-    stage: &'a mut Stage,
-}
-
-impl Staged<'_> {
-    /// Returns the replies to all questions. Those that are not cached are made in the laid-out tree.
-    fn replies(&mut self, asked: &[Asked]) -> Result<Replies, ProveError> {
-        let side = self.side;
-        let noted: Vec<Option<Vec<Answer>>> = asked.iter().map(|asked| side.noted(&asked.task)).collect();
-        let all = |answers: Vec<Answer>| answers.into_iter().map(Reply::Answer).collect();
-        let replies: Vec<Vec<Reply>> = if noted.iter().all(Option::is_some) {
-            noted.into_iter().flatten().map(all).collect()
-        } else {
-            let checkout = side.checkout(self.stage)?;
-            side.common.clock.plan(noted.iter().filter(|noted| noted.is_none()).count());
-            let reply = |(asked, noted): (&Asked, Option<_>)| {
-                noted.map_or_else(|| side.ask(&checkout, &asked.task), |noted| Ok(all(noted)))
-            };
-            asked.par_iter().zip(noted).map(reply).collect::<Result<_, ProveError>>()?
-        };
-        let questions = asked.iter().zip(replies);
-        Ok(questions.flat_map(|(asked, replies)| asked.questions.iter().copied().zip(replies)).collect())
-    }
-
-    /// Runs one check once more. If the time is over, returns `earlier`.
-    fn again(&mut self, task: &Task, item: usize, earlier: &Answer) -> Result<Answer, ProveError> {
-        let mut replies = self.side.checkout(self.stage)?.ask(&task.only(&[item]))?;
-        match replies.pop() {
-            Some(Reply::Answer(answer)) => Ok(answer),
-            Some(Reply::NotRun) | None => Ok(earlier.clone()),
-        }
-    }
-}
-
 /// The result that the trimmed tree must have.
 #[derive(Debug, PartialEq, Eq)]
 enum Claim {
@@ -368,21 +336,27 @@ fn claim(task: &Task, found: &Answer, untrimmed: Option<&Reply>) -> Claim {
 
 /// Runs all checks that have no cached result in both trees, in parallel, and compares the results. Imports and loads run
 /// in the untrimmed tree only if they fail in the trimmed one.
-fn compare(slim: &mut Staged<'_>, whole: &mut Staged<'_>, tasks: &[Task]) -> Result<ProofSummary, ProveError> {
+fn compare(
+    slim: &mut Staged<'_>,
+    whole: &mut Staged<'_>,
+    tasks: &[Task],
+    puts_back: bool,
+) -> Result<ProofSummary, ProveError> {
     let is_trimmed = slim.side.digest != whole.side.digest;
     let all = || tasks.iter().enumerate().map(|(number, task)| Asked::all(number, task));
     let asked: Vec<Asked> = all().collect();
-    let commands: Vec<Asked> = all().filter(|asked| is_trimmed && asked.is_command()).collect();
+    let commands: Vec<Asked> = all().filter(|asked| is_trimmed && asked.has_output()).collect();
     let (found, claimed) = rayon::join(|| slim.replies(&asked), || whole.replies(&commands));
     let (found, mut claimed) = (found?, claimed?);
     if is_trimmed {
         let has_failed =
             |question: &Question| matches!(found.get(question), Some(Reply::Answer(answer)) if answer.exit_code != 0);
-        let imports = asked.iter().filter(|asked| !asked.is_command());
+        let imports = asked.iter().filter(|asked| !asked.has_output());
         let failed: Vec<Asked> = imports.filter_map(|asked| asked.only(has_failed)).collect();
         claimed.extend(whole.replies(&failed)?);
     }
     let image = Image { tree: slim.side.tree, python: slim.side.common.python };
+    let mut searches = if puts_back { SEARCHES } else { 0 };
     let mut verdicts = Verdicts::new(image, slim.side.common.clock.limit_secs);
     for question in asked.iter().flat_map(|asked| &asked.questions) {
         let (task, item) = (&tasks[question.task], question.item);
@@ -399,7 +373,14 @@ fn compare(slim: &mut Staged<'_>, whole: &mut Staged<'_>, tasks: &[Task]) -> Res
                 let again = |is_slim: bool| {
                     if is_slim { slim.again(task, item, found) } else { whole.again(task, item, &claim) }
                 };
-                judge(task.must(), Pair { slim: found, whole: &claim }, image, again)?
+                let mut verdict = judge(task.must(), Pair { slim: found, whole: &claim }, image, again)?;
+                if let Verdict::Differs(difference) = &mut verdict
+                    && searches > 0
+                {
+                    searches -= 1;
+                    explain(difference, &task.only(&[item]), &claim, slim, whole.side.tree)?;
+                }
+                verdict
             }
             Claim::Unknown => {
                 verdicts.add_unasked(task, item);
@@ -422,6 +403,30 @@ pub(crate) struct OwnRun<'a> {
 
 /// Runs a program in the tree with this process's own input and output. Returns its exit code, and the paths that it used
 /// if they are recorded. The stage is used up, because the user's program may change it.
+/// Adds to a difference the removed files without which `task` has another result than `claim`.
+fn explain(
+    difference: &mut Difference,
+    task: &Task,
+    claim: &Answer,
+    slim: &mut Staged<'_>,
+    whole: &Tree,
+) -> Result<(), ProveError> {
+    // It fails in both trees, or it is so slow that a search would not end.
+    if difference.claimed().is_none() || claim.timeout_secs.is_some() {
+        return Ok(());
+    }
+    let lacks = back::needed(slim, whole, task, claim, &difference.named())?;
+    let put_back = |path: ImagePath| {
+        let rule = slim.side.tree.removed.get(&path)?.reason;
+        Some(PutBack { path, rule, check: difference.check().to_owned() })
+    };
+    let lacks = lacks.into_iter().filter_map(put_back).collect();
+    difference.add_lacks(lacks);
+    Ok(())
+}
+
+/// Runs `argv` in the tree with this process's own input and output, and returns its exit code. The stage is used up,
+/// because the user's program may change it.
 pub(crate) fn execute(
     made: &Made,
     mut stage: Stage,
@@ -462,6 +467,7 @@ mod tests {
             items: ["a", "b", "c"].map(item).into(),
             scope: Scope::Image,
             timeout_secs: 1,
+            is_shared: false,
         })
     }
 
@@ -478,15 +484,5 @@ mod tests {
         let reply = Reply::Answer(broken.clone());
         assert_eq!(claim(&Task::of_script("tool"), &fine, Some(&reply)), Claim::Like(broken.clone()));
         assert_eq!(claim(&batch(), &broken, Some(&reply)), Claim::Like(broken));
-    }
-
-    #[test]
-    fn some_items_of_a_task_keep_their_numbers() {
-        let all = Asked::all(7, &batch());
-        let some = all.only(|question| question.item != 1).unwrap();
-        assert_eq!(some.questions, [Question { task: 7, item: 0 }, Question { task: 7, item: 2 }]);
-        assert_eq!([some.task.name(0), some.task.name(1)], ["a", "c"]);
-        assert!(all.only(|_| false).is_none());
-        assert_eq!(Asked::all(7, &Task::of_script("tool")).questions, [Question { task: 7, item: 0 }]);
     }
 }

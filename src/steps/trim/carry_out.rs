@@ -45,9 +45,7 @@ pub(super) fn explain(tree: &mut Tree, lock: &PlatformLock, held: &Held) {
     let requested: BTreeSet<&str> =
         lock.wheels.iter().filter(|wheel| wheel.is_requested).map(|wheel| wheel.name.as_str()).collect();
     for (path, node) in &mut tree.nodes {
-        if held.is_reason(path) {
-            node.kept = Some(Kept::Pattern);
-        }
+        node.kept = held.reason(path).or(node.kept.take());
         if node.kept.is_some() {
             continue;
         }
@@ -87,7 +85,7 @@ mod tests {
     fn changed(keep: &[&str]) -> Vec<(String, u64)> {
         let mut slim = slim(&["/a", "/b", "/c", "/d"]);
         let keep: Vec<String> = keep.iter().map(|&pattern| pattern.to_owned()).collect();
-        let held = Held::of(&slim.tree, &keep);
+        let held = Held::of(&slim.tree, &keep, &BTreeSet::new());
         let new = Node::file(Digest::of(b"other"), 5, 0o755, Origin::Lath);
         let substitute = Proposal::Substitute {
             paths: vec![path("/a"), path("/b")],

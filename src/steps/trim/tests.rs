@@ -33,6 +33,7 @@ struct Given {
     keep: Vec<String>,
     /// With `--only-scripts`, the names of `-c`.
     only_scripts: Option<Vec<String>>,
+    put_back: BTreeSet<ImagePath>,
 }
 
 impl Given {
@@ -48,7 +49,8 @@ impl Given {
             releases: Vec::new(),
             base: None,
         };
-        Self { _home: home, store, assembly: Assembly::default(), lock, keep: Vec::new(), only_scripts: None }
+        let (assembly, put_back) = (Assembly::default(), BTreeSet::new());
+        Self { _home: home, store, assembly, lock, keep: Vec::new(), only_scripts: None, put_back }
     }
 
     /// Adds a package that every image has.
@@ -122,7 +124,8 @@ impl Given {
     fn slim_by(&self, level: TrimLevel, keep_modules: &[&str], trace: Option<&Trace>) -> Slim {
         let keep_modules = keep_modules.iter().map(|&name| name.to_owned()).collect();
         let only_scripts = self.only_scripts.is_some();
-        let options = TrimRequest { level, keep: self.keep.clone(), keep_modules, only_scripts, records: None };
+        let (keep, put_back) = (self.keep.clone(), self.put_back.clone());
+        let options = TrimRequest { level, keep, keep_modules, only_scripts, records: None, put_back };
         let (user_base, started) = (UserBase::example(), Started::default());
         let request = SlimRequest {
             python: Python { version: PYTHON, home: &PythonHome::Release },
@@ -721,6 +724,21 @@ fn with_program() -> Given {
 fn gone(slim: &Slim) -> Vec<String> {
     let removed = slim.tree.removed.iter();
     removed.map(|(path, removal)| format!("{} {}", path.file_name(), removal.reason.id())).collect()
+}
+
+#[test]
+fn a_module_that_a_check_needs_stays_with_its_imports() {
+    let path = ImagePath::parse("/opt/app/lib/python3.13/site-packages/helper/other.py").unwrap();
+    let given = Given { put_back: [path.clone()].into(), ..with_program() };
+    let slim = given.slim(TrimLevel::Reach, &[]);
+    assert_eq!(slim.tree.nodes[&path].kept, Some(Kept::PutBack));
+    assert_eq!(
+        gone(&slim),
+        ["fast.c extension-sources", "cli.pyi type-stubs", "a.json test-suites", "test_a.py unreached-modules"]
+    );
+    let data = ImagePath::parse("/opt/app/lib/python3.13/site-packages/tool/tests/a.json").unwrap();
+    let given = Given { put_back: [data.clone()].into(), ..with_program() };
+    assert!(given.slim(TrimLevel::Reach, &[]).tree.nodes.contains_key(&data));
 }
 
 #[test]

@@ -244,6 +244,9 @@ impl<'a> Reach<'a, '_> {
         for module in &self.request.options.keep_modules {
             roots.extend(map.below(module).cloned());
         }
+        let put_back = &self.request.options.put_back;
+        let is_put_back = |files: &Vec<ModulePath<'_>>| files.iter().any(|file| put_back.contains(file.path));
+        roots.extend(map.modules.iter().filter(|(_, files)| is_put_back(files)).map(|(name, _)| name.clone()));
         for path in self.pth_files() {
             roots.extend(python_imports::of_pth(&files.contents(path)?));
         }

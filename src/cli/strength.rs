@@ -1,0 +1,44 @@
+//! `lath strength`, for lath's own benchmarks. It is not in a released lath.
+
+use clap::Args;
+
+use crate::cli::build::Build;
+use crate::cli::command::{Call, Command};
+use crate::cli::failure::Failure;
+use crate::cli::layers::{Settings, Typed};
+use crate::model::strength::Deletions;
+use crate::pipeline;
+
+/// Delete files of an image, one at a time, and count how often the proof notices
+#[derive(Debug, Args)]
+pub(super) struct Strength {
+    #[command(flatten)]
+    build: Build,
+    /// How many files to delete [default: 200]
+    #[arg(long, value_name = "N", help_heading = "The files")]
+    deletions: Option<usize>,
+    /// Another number gives other files [default: 1]
+    #[arg(long, value_name = "N", help_heading = "The files")]
+    seed: Option<u64>,
+}
+
+impl Typed for Strength {
+    fn typed(&self) -> Settings {
+        self.build.typed()
+    }
+}
+
+impl Command for Strength {
+    /// Prints each deletion as a line of JSON.
+    fn main(&self, call: &Call) -> Result<u8, Failure> {
+        let request = call.request(&call.settings)?;
+        let world = call.open()?;
+        let deletions = Deletions { count: self.deletions.unwrap_or(200), seed: self.seed.unwrap_or(1) };
+        let print = |line: String| {
+            // If nobody reads the lines any more, the measurement ends with the pipe.
+            let _ = call.screen.print(line);
+        };
+        pipeline::strength(&request, deletions, &world, print).map_err(|error| Failure::of_build(&error))?;
+        Ok(0)
+    }
+}

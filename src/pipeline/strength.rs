@@ -1,0 +1,24 @@
+//! Measures the strength of the proof of an image.
+
+use super::{BuildError, make, resolve_and_open, with_own_python};
+use crate::model::request::Request;
+use crate::model::strength::Deletions;
+use crate::outside::world::World;
+use crate::steps::prove::measure;
+
+/// Makes the contents of the first platform's image, deletes files of it, one at a time, and gives each result to `print`
+/// as a line of JSON.
+pub(crate) fn strength(
+    request: &Request,
+    deletions: Deletions,
+    world: &World,
+    print: impl Fn(String),
+) -> Result<(), BuildError> {
+    let request = &*with_own_python(request, world)?;
+    let platform = *request.platforms.first();
+    let opened = resolve_and_open(request.to_resolve(platform), platform, world)?;
+    let mut stage = world.stages.stage();
+    let made = make(&opened, request, &request.trim, &mut stage, world)?;
+    let report = |deletion| print(serde_json::to_string(&deletion).unwrap_or_default());
+    Ok(measure(&made, &request.to_prove(), deletions, world, report)?)
+}

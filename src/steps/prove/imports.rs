@@ -1,0 +1,75 @@
+//! The imports of modules inside of packages, which programs may do later than at their start.
+//!
+//! The untrimmed tree determines the modules, and not the trimmed one: a list that is read from the trimmed tree would
+//! never miss a module that trim removed by mistake.
+
+use std::collections::BTreeSet;
+
+use crate::model::image_path::ImagePath;
+use crate::model::made::Made;
+use crate::model::options::TrimLevel;
+use crate::model::reach::module_name;
+use crate::model::request::ProveRequest;
+use crate::model::tree::{Kind, Origin};
+
+/// Names of modules that only run as programs, or that are tests.
+const NOT_IMPORTED: [&str; 4] = ["__main__", "conftest", "test", "tests"];
+
+/// Returns all modules that are reached: from `reach`, or if the level does not follow imports, the modules of the requested
+/// distributions.
+pub(super) fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
+    let is_reach = request.level >= TrimLevel::Reach;
+    let removed = removed(made, request);
+    let names: Vec<String> = match made.reached.as_ref().filter(|_| is_reach) {
+        Some(reached) => reached.modules.keys().cloned().collect(),
+        None => of_requested(made, &request.user_base.site(request.python.version)),
+    };
+    names.into_iter().filter(|name| name.split('.').all(is_imported) && !removed.contains(name)).collect()
+}
+
+/// Returns the modules that trim removes although programs can import them, such as the texts of Python's help. If another
+/// module needs one of them, the import of that module fails.
+fn removed(made: &Made, request: &ProveRequest<'_>) -> BTreeSet<String> {
+    let stdlib = request.python.stdlib();
+    let mut roots = vec![format!("{stdlib}/lib-dynload"), stdlib, request.user_base.site(request.python.version)];
+    roots.extend(request.python.sites());
+    let name = |path: &ImagePath| {
+        let inside = roots.iter().find_map(|root| path.as_str().strip_prefix(root.as_str())?.strip_prefix('/'))?;
+        module_name(inside).map(|(name, _)| name)
+    };
+    made.tree.removed.keys().filter_map(name).collect()
+}
+
+/// Returns the modules inside of the packages of the requested distributions. Those at the top level are promised anyway.
+fn of_requested(made: &Made, site: &str) -> Vec<String> {
+    let is_requested = |name: &str| made.assembly.programs.iter().any(|program| program.name == name);
+    let files = made.assembly.tree.nodes.iter().filter(|(_, node)| matches!(node.kind, Kind::File { .. }));
+    let own = files.filter(|(_, node)| matches!(&node.origin, Origin::Wheel { name, .. } if is_requested(name)));
+    let inside = own.filter_map(|(path, _)| path.as_str().strip_prefix(site)?.strip_prefix('/'));
+    let mut names: Vec<String> =
+        inside.filter_map(module_name).map(|(name, _)| name).filter(|name| name.contains('.')).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn is_imported(name: &str) -> bool {
+    let mut letters = name.chars();
+    // No statement can import a name with a hyphen, but `import_module` can.
+    letters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+        && letters.all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-'))
+        && !NOT_IMPORTED.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_and_tests_are_not_imported() {
+        let names =
+            ["a", "a.b_1", "a.b-1", "a.__main__", "a.tests.b", "conftest", "a.two words", "a.2b", "_a.contest", "a."];
+        let imported: Vec<&str> = names.into_iter().filter(|name| name.split('.').all(is_imported)).collect();
+        assert_eq!(imported, ["a", "a.b_1", "a.b-1", "_a.contest"]);
+    }
+}
