@@ -3,7 +3,7 @@
 use super::contents::{lean_packages, modules};
 use super::pins::{installed, write_pins};
 use super::text::{Text, exec_form, folded, pair, shell_word};
-use super::{DockerfileError, PYTHON, Page, uv};
+use super::{DockerfileError, PYTHON, Page, sources, uv};
 use crate::catalog::packages;
 use crate::model::request::Bytecode;
 use crate::rivals::model::dockerfile::Style;
@@ -27,6 +27,9 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     if page.is_unpinned() {
         text.why("pip, and compilers for distributions without a wheel.");
         packages.extend(packages::compilers().iter().cloned());
+    } else if !sources::packages(page.ingredients).is_empty() {
+        text.why("pip, and the packages that the builds of distributions without a wheel need.");
+        packages.extend(sources::packages(page.ingredients));
     } else {
         text.why("pip, without the packages that apt recommends, because nothing has to be compiled.");
     }
@@ -34,6 +37,10 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     match page.wanted.style {
         Style::Uv => uv::install(page, text),
         _ => install(page, text),
+    }
+    if sources::has_own(page.ingredients) {
+        sources::build(page, text)?;
+        sources::install(page, text);
     }
     text.gap();
     text.why("Stage two starts from a clean base.");
@@ -50,6 +57,9 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
 
 /// Installs the distributions with pip into the user base.
 fn install(page: &Page<'_>, text: &mut Text) {
+    if !page.has_fetched() {
+        return;
+    }
     let mut options = vec!["--user", "--ignore-installed"];
     if !page.is_unpinned() {
         write_pins(page, text);

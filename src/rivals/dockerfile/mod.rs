@@ -9,12 +9,12 @@ mod indexes;
 mod lean;
 mod pins;
 mod recipe;
+mod sources;
 mod text;
 mod uv;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -23,11 +23,9 @@ use self::text::{Text, exec_form, folded, listed, pair, shell_word};
 use crate::model::all_indexes::AllIndexes;
 use crate::model::hint::Hints;
 use crate::model::indexes::IndexEntry;
-use crate::model::lock::WheelSource;
 use crate::model::platform::PythonVersion;
 use crate::model::request::{Bytecode, Copied, Distribution, Entrypoint, Healthcheck, Owner, Request};
 use crate::model::secret_text::SecretText;
-use crate::model::source::BuiltPlace;
 use crate::rivals::model::dockerfile::{
     ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Lock, Mounts, Style,
 };
@@ -56,11 +54,18 @@ pub(crate) enum DockerfileError {
     )]
     Copy { source_path: String },
     #[error(
-        "cannot write the project `{}` into a Dockerfile: lath builds its wheel itself; build one (`uv build --wheel`), publish it, and name it by a URL",
-        folder.display()
+        "cannot write `{name}` into a Dockerfile: its source `{place}` is outside the folder that is built, which is the current one"
     )]
-    Project { folder: PathBuf },
-    #[error("cannot write `{file_name}` into a Dockerfile: the wheel is only on this machine; name it by a URL")]
+    Outside { name: String, place: String },
+    #[error("cannot write `{name}` into a Dockerfile: the builder cannot read the repository `{url}` without a key; use a URL with https")]
+    Repository { name: String, url: String },
+    #[error(
+        "cannot write `{name}` into a Dockerfile: pip does not have `extra-build-dependencies`; add them to `requires` in its `[build-system]`"
+    )]
+    BuildRequirements { name: String },
+    #[error(
+        "cannot write `{file_name}` into a Dockerfile: the wheel is only on this machine, outside the current folder; copy it there, or name it by a URL"
+    )]
     LocalWheel { file_name: String },
     #[error(
         "cannot write the entry point `{name}` into a Dockerfile: no distribution has it; run its module with `-m`"
@@ -70,10 +75,6 @@ pub(crate) enum DockerfileError {
     NoDistributions,
     #[error("cannot give `{source_path}` a mode in a Dockerfile of this builder: it needs BuildKit, Podman or Buildah")]
     Mode { source_path: String },
-    #[error(
-        "cannot write `{name}` of the lock into a Dockerfile: lath builds it from a folder, a repository or a file of this machine, or with compilers"
-    )]
-    Built { name: String },
     #[error("cannot write the index `{index}` into a Dockerfile: it is only on this machine; name one by a URL")]
     LocalIndex { index: SecretText },
 }
@@ -82,16 +83,6 @@ impl Hints for DockerfileError {}
 
 /// Refuses a request that no Dockerfile can meet, before anything is resolved.
 pub(crate) fn refuse_hopeless(request: &Request) -> Result<(), DockerfileError> {
-    if let Some(project) = request.python.project.as_ref().filter(|project| project.is_package) {
-        return Err(DockerfileError::Project { folder: project.folder.clone() });
-    }
-    let platforms = request.lock.iter().flat_map(|lock| &lock.file.platforms);
-    for (wheel, build) in platforms.flat_map(|lock| lock.builds()) {
-        let is_fetched = matches!(build.from.place, BuiltPlace::Archive { .. }) && build.from.place.path().is_none();
-        if !is_fetched || !build.packages.is_empty() {
-            return Err(DockerfileError::Built { name: wheel.name.clone() });
-        }
-    }
     match request.runtime.written_scripts.first() {
         Some(script) => Err(DockerfileError::WrittenScript { name: script.name.clone() }),
         None => Ok(()),
@@ -104,14 +95,11 @@ pub(crate) fn dockerfile(
     request: &Request,
     wanted: &DockerfileRequest,
 ) -> Result<Dockerfile, DockerfileError> {
-    let mut wheels = ingredients.lock.platforms.iter().flat_map(|half| &half.wheels);
-    if let Some(wheel) = wheels.find(|wheel| wheel.source == WheelSource::Path || wheel.url.starts_with("file:")) {
-        return Err(DockerfileError::LocalWheel { file_name: wheel.file_name.clone() });
-    }
     let page = Page { ingredients, request, wanted };
     if ingredients.lock.platforms.first().wheels.is_empty() && !page.is_unpinned() {
         return Err(DockerfileError::NoDistributions);
     }
+    sources::refuse_hopeless(&page)?;
     // If the versions are pinned, no wheel is from such an index, so it can be left out.
     if page.is_unpinned()
         && let Some(index) = indexes::each(&ingredients.indexes).find(|index| indexes::is_local(index))
@@ -125,7 +113,7 @@ pub(crate) fn dockerfile(
         Style::Lean | Style::Uv => lean::write(&page, &mut text)?,
         Style::Fat => fat::write(&page, &mut text)?,
     }
-    Ok(Dockerfile { text: text.finish(), checks: page.checks() })
+    Ok(Dockerfile { text: text.finish(), checks: page.checks(), context: sources::context(&page)? })
 }
 
 /// Returns the request for uv itself, for the same platforms and from the same indexes.
@@ -191,6 +179,11 @@ impl Page<'_> {
         self.ingredients.lock.python
     }
 
+    /// Returns whether each distribution of a server has its hash.
+    fn has_hashes(&self) -> bool {
+        matches!(self.wanted.style, Style::Lean | Style::Uv)
+    }
+
     fn has_mounts(&self) -> bool {
         self.wanted.mounts == Mounts::Known
     }
@@ -251,6 +244,11 @@ impl Page<'_> {
     /// Returns whether pip resolves the versions, instead of using those of the lock.
     fn is_unpinned(&self) -> bool {
         !self.ingredients.without_wheels.is_empty()
+    }
+
+    /// Returns whether pip or uv fetches wheels.
+    fn has_fetched(&self) -> bool {
+        self.is_unpinned() || !contents::pins(self.ingredients, false).is_empty()
     }
 
     fn needs_mounts(&self) -> bool {
@@ -314,7 +312,7 @@ impl Page<'_> {
         }
         for copied in &self.request.copies {
             let options = self.copy_options(copied)?;
-            let words = [in_context(&copied.source)?, copied.target.to_string()];
+            let words = [self.in_context(&copied.source)?, copied.target.to_string()];
             text.line(format!("COPY {options}{}", exec_form(&words)));
         }
         self.application(text)?;
@@ -356,6 +354,17 @@ impl Page<'_> {
         Ok(options)
     }
 
+    /// Returns a path as it is in the folder that is built.
+    fn in_context(&self, path: &Path) -> Result<String, DockerfileError> {
+        let inside = path.strip_prefix(&self.wanted.context).unwrap_or(path);
+        let is_inside =
+            inside.is_relative() && !inside.components().any(|part| matches!(part, std::path::Component::ParentDir));
+        if !is_inside {
+            return Err(DockerfileError::Copy { source_path: path.to_string_lossy().into_owned() });
+        }
+        Ok(if inside == Path::new("") { ".".to_owned() } else { inside.to_string_lossy().into_owned() })
+    }
+
     /// Copies the files of the application.
     fn application(&self, text: &mut Text) -> Result<(), DockerfileError> {
         let Some(app) = &self.request.app else { return Ok(()) };
@@ -366,7 +375,7 @@ impl Page<'_> {
                 "The application. Keep `.git`, `.env`, virtual environments and caches out of it by a .dockerignore.",
             );
         }
-        text.line(format!("COPY {}", exec_form(&[in_context(&source)?, target])));
+        text.line(format!("COPY {}", exec_form(&[self.in_context(&source)?, target])));
         if !self.request.runtime.env.contains_key("PYTHONPATH") {
             text.line(format!("ENV {}", pair("PYTHONPATH", app.target.as_str())?));
         }
@@ -434,17 +443,6 @@ pub(crate) fn with_interpreter(mut command: Vec<String>, python: PythonVersion) 
     command
 }
 
-/// Returns a path as it is in the folder that is built.
-fn in_context(path: &Path) -> Result<String, DockerfileError> {
-    let source = path.to_string_lossy();
-    let is_inside =
-        path.is_relative() && !path.components().any(|part| matches!(part, std::path::Component::ParentDir));
-    if !is_inside {
-        return Err(DockerfileError::Copy { source_path: source.into_owned() });
-    }
-    Ok(source.into_owned())
-}
-
 fn healthcheck(check: &Healthcheck, python: PythonVersion) -> String {
     let times =
         [("interval", check.interval_secs), ("timeout", check.timeout_secs), ("start-period", check.start_period_secs)];
@@ -459,7 +457,7 @@ fn healthcheck(check: &Healthcheck, python: PythonVersion) -> String {
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
-    use crate::model::lock::{LockedWheel, PlatformLock};
+    use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
     use crate::model::non_empty::NonEmpty;
     use crate::model::platform::{Architecture, Platform};
 
@@ -494,6 +492,7 @@ mod tests {
             user_base: request.user_base.clone(),
             mounts: Mounts::Known,
             has_certificates: false,
+            context: "/work".into(),
         };
         let ingredients = from_source(lock, Vec::new(), &request, &wanted);
         let error = dockerfile(&ingredients, &request, &wanted).unwrap_err();

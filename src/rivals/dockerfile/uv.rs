@@ -14,6 +14,9 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     text.why("Use the Python of the release. Copy files instead of linking them, because stage two copies the folder.");
     let compiles = u8::from(page.has_bytecode());
     text.line(format!("ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE={compiles}"));
+    if !page.has_fetched() {
+        return;
+    }
     if !page.is_unpinned() {
         write_pins(page, text);
     }
@@ -24,6 +27,15 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     }
     let lock = format!("rm -f {}/.lock", page.wanted.user_base);
     text.run(&mounts, &[command(page), lock]);
+}
+
+/// Returns the command that installs wheels of the first stage.
+pub(super) fn install_wheels(page: &Page<'_>, wheels: &str) -> String {
+    let broken = if page.is_externally_managed() { " --break-system-packages" } else { "" };
+    format!(
+        "uv pip install --prefix {0} --python {PYTHON}{broken} --no-cache --no-index --no-deps {wheels} \\\n    && rm -f {0}/.lock",
+        page.wanted.user_base
+    )
 }
 
 fn command(page: &Page<'_>) -> String {
