@@ -38,6 +38,7 @@ mod schema;
 mod screen;
 mod settings;
 mod stack;
+mod tool_uv;
 mod usage;
 mod values;
 
