@@ -23,7 +23,8 @@ const ELSEWHERE: [&str; 7] = [
 ];
 
 /// Settings that only a project has, and that are read together with it.
-const OF_PROJECTS: [&str; 6] = ["conflicts", "default-groups", "dev-dependencies", "environments", "package", "workspace"];
+const OF_PROJECTS: [&str; 6] =
+    ["conflicts", "default-groups", "dev-dependencies", "environments", "package", "workspace"];
 
 /// Settings that do not change which files are installed: those of uv's own work, of other commands, and of the locks that
 /// uv writes.
@@ -200,7 +201,7 @@ mod tests {
     #[test]
     fn settings_that_lath_does_not_follow_are_named() {
         let read = read_text("resolution = 'lowest'\nbuild-constraint-dependencies = ['x<1']\nfuture = 1\n").unwrap();
-        assert_eq!(read.others, ["build-constraint-dependencies", "future", "resolution"]);
+        assert_eq!(read.others, ["resolution", "build-constraint-dependencies", "future"]);
     }
 
     #[test]

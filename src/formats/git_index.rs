@@ -24,11 +24,7 @@ pub(crate) enum GitIndexError {
 
 /// Calls `on_path` with each path, relative to the top of the repository. `hash_bytes` is the length of the repository's
 /// hashes: 20 for SHA-1, 32 for SHA-256.
-pub(crate) fn each_path(
-    bytes: &[u8],
-    hash_bytes: usize,
-    on_path: &mut dyn FnMut(&[u8]),
-) -> Result<(), GitIndexError> {
+pub(crate) fn each_path(bytes: &[u8], hash_bytes: usize, on_path: &mut dyn FnMut(&[u8])) -> Result<(), GitIndexError> {
     let mut reader = Reader { bytes, position: 0 };
     if reader.take(4).ok() != Some(b"DIRC") {
         return Err(GitIndexError::Magic);
@@ -47,7 +43,8 @@ pub(crate) fn each_path(
             reader.take(2)?;
         }
         // From version 4, a path has only the part that differs from the path before.
-        let kept = if version == 4 { path.len().checked_sub(reader.offset()?).ok_or(GitIndexError::Short)? } else { 0 };
+        let kept =
+            if version == 4 { path.len().checked_sub(reader.offset()?).ok_or(GitIndexError::Short)? } else { 0 };
         path.truncate(kept);
         path.extend_from_slice(reader.text()?);
         if path.len() > MAX_PATH_BYTES {

@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::early::Early;
 use super::{BuildError, Opened, resolve_and_open_with};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
+use crate::model::hint::{Hint, RequestHint};
 use crate::model::lock::{LockedBuild, LockedWheel, PlatformLock, WheelSource};
 use crate::model::platform::{Architecture, Platform};
 use crate::model::request::{
@@ -53,6 +55,8 @@ pub(super) struct FromSource<'a> {
     trees: Mutex<BTreeMap<Digest, Arc<Mutex<LaidOut>>>>,
     /// The sources whose builds were shown to the user.
     shown: Mutex<BTreeSet<String>>,
+    /// The wheel of the project itself.
+    pub(super) early: Early,
 }
 
 /// The machine that a build is for.
@@ -76,7 +80,7 @@ struct LaidOut {
 
 impl Sources for FromSource<'_> {
     fn texts(&self, source: &Source) -> Result<SourceTexts, SourceFailure> {
-        let open = self.open(source).map_err(|reason| failure(&source.shown(), reason))?;
+        let open = self.open(source).map_err(|reason| failure_of(source, reason))?;
         let pkg_info = open.sdist.pkg_info.clone().filter(|_| open.is_published());
         Ok(SourceTexts { pyproject: open.sdist.pyproject.clone(), pkg_info })
     }
@@ -85,38 +89,48 @@ impl Sources for FromSource<'_> {
         // The resolver may not choose the version of an index. Every other source is needed as a wheel anyway.
         let is_candidate = matches!(source.place, SourcePlace::Url { is_indexed: true, .. });
         let goal = if is_candidate { Goal::Metadata } else { Goal::Wheel };
-        let made = self.open(source).and_then(|open| self.make(&open, goal));
-        match made.map_err(|reason| failure(&source.shown(), reason))? {
+        let made = self.made(source, goal).map(|(_, made)| made);
+        match made.map_err(|reason| failure_of(source, reason))? {
             Made::Metadata(text) => Ok(text),
             Made::Wheel(finished) => Ok(finished.wheel.metadata),
         }
     }
 
     fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure> {
-        let made = self.open(source).and_then(|open| match self.make(&open, Goal::Wheel)? {
+        let made = self.made(source, Goal::Wheel).and_then(|(open, made)| match made {
             Made::Wheel(finished) => Ok((open, finished)),
             Made::Metadata(_) => Err(Reason::NoResult { log: String::new() }),
         });
-        let (open, finished) = made.map_err(|reason| failure(&source.shown(), reason))?;
+        let (open, finished) = made.map_err(|reason| failure_of(source, reason))?;
         Ok(locked(&open, *finished))
     }
 }
 
 /// The result of a build.
-enum Made {
+pub(super) enum Made {
     Metadata(String),
     Wheel(Box<Finished>),
 }
 
 /// A wheel, and everything that took part in its build.
-struct Finished {
+pub(super) struct Finished {
     wheel: BuiltWheel,
     plan: Plan,
     tree: PlatformLock,
 }
 
 pub(super) fn failure(shown: &str, reason: Reason) -> BuildFailure {
-    BuildFailure { shown: shown.to_owned(), reason }
+    BuildFailure { shown: shown.to_owned(), hint: None, reason }
+}
+
+/// Does the same for a source that was chosen. If the index has wheels of it for another Python, the hint names that.
+fn failure_of(source: &Source, reason: Reason) -> BuildFailure {
+    let hint = source
+        .name
+        .clone()
+        .zip(source.other_python)
+        .map(|(name, python)| Hint::Request(RequestHint::OtherPython { name, python: python.to_string() }));
+    BuildFailure { hint, ..failure(&source.shown(), reason) }
 }
 
 /// Returns the entry of the lock. The request adds who requires it.
@@ -152,12 +166,30 @@ fn locked(open: &OpenSource, finished: Finished) -> LockedWheel {
 impl<'a> FromSource<'a> {
     pub(super) fn new(request: ResolveRequest<'a>, platform: Platform, world: &'a World) -> Self {
         let (open, trees, shown) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { request, platform, world, stack: Vec::new(), open, trees, shown }
+        let project = request.python.project.as_ref().filter(|project| project.is_package);
+        let early = Early::of(project.map(|project| project.folder.clone()));
+        Self { request, platform, world, stack: Vec::new(), open, trees, shown, early }
     }
 
-    fn open(&self, source: &Source) -> Result<OpenSource, Reason> {
+    /// Builds a source, unless it was built early.
+    fn made(&self, source: &Source, goal: Goal) -> Result<(OpenSource, Made), Reason> {
+        let open = self.open(source)?;
+        let made = match self.early.take(source) {
+            Some(made) => made?,
+            None => self.make(&open, goal)?,
+        };
+        Ok((open, made))
+    }
+
+    /// Returns whether the build is likely to compile machine code.
+    pub(super) fn is_native(&self, open: &OpenSource) -> bool {
+        let plan = wheel::plan(open, &self.request.python.builds, self.request.python.version);
+        plan.is_ok_and(|plan| plan.is_native)
+    }
+
+    pub(super) fn open(&self, source: &Source) -> Result<OpenSource, Reason> {
         // The name of a source may be known only after it was opened.
-        let place = Source { name: None, version: None, allowed: Vec::new(), ..source.clone() };
+        let place = Source { name: None, version: None, allowed: Vec::new(), other_python: None, ..source.clone() };
         let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
         if let Some(open) = known {
             return open.checked(source);
@@ -168,7 +200,7 @@ impl<'a> FromSource<'a> {
     }
 
     /// Builds a source for the platform. If it has no machine code, it is built on this machine.
-    fn make(&self, open: &OpenSource, goal: Goal) -> Result<Made, Reason> {
+    pub(super) fn make(&self, open: &OpenSource, goal: Goal) -> Result<Made, Reason> {
         let shown = open.source.shown();
         if self.is_forbidden(&open.source) {
             return Err(Reason::NotAllowed);

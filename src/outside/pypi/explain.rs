@@ -291,23 +291,29 @@ fn hint_for(name: &str, versions: &[(Version, Files)], files: &Files, target: &T
         let (name, version) = (name.to_owned(), version.to_string());
         return Some(RequestHint::OtherVersion { name, version });
     }
-    let machine = target.markers.platform_machine();
-    let runs_here = |wheel: &&WheelFilename| {
-        wheel.platform_tags().iter().any(|tag| {
-            let tag = tag.to_string();
-            tag == "any" || (tag.starts_with("manylinux") || tag.starts_with("linux")) && tag.ends_with(machine)
-        })
-    };
-    let other = releases::for_python().into_iter().rev().map(|release| release.python).find(|python| {
-        let tag = format!("cp{}{}", python.major, python.minor);
-        let is_for = |wheel: &&WheelFilename| wheel.python_tags().iter().any(|python| python.to_string() == tag);
-        files.wheels.iter().filter(runs_here).any(|wheel| is_for(&wheel))
-    });
+    let wheels: Vec<&WheelFilename> = files.wheels.iter().collect();
+    let other = python_with_wheels(&wheels, target.markers.platform_machine());
     let name = name.to_owned();
     match other {
         Some(python) => Some(RequestHint::OtherPython { name, python: python.to_string() }),
         None => files.has_source.then_some(RequestHint::BuildWheelOf { name }),
     }
+}
+
+/// Returns the newest Python of a release for which one of `wheels` is, on Linux with the processor `machine`.
+pub(super) fn python_with_wheels(wheels: &[&WheelFilename], machine: &str) -> Option<PythonVersion> {
+    let runs_here = |wheel: &&&WheelFilename| {
+        wheel.platform_tags().iter().any(|tag| {
+            let tag = tag.to_string();
+            tag == "any" || (tag.starts_with("manylinux") || tag.starts_with("linux")) && tag.ends_with(machine)
+        })
+    };
+    let mut pythons = releases::for_python().into_iter().rev().map(|release| release.python);
+    pythons.find(|python| {
+        let tag = format!("cp{}{}", python.major, python.minor);
+        let is_for = |wheel: &&WheelFilename| wheel.python_tags().iter().any(|python| python.to_string() == tag);
+        wheels.iter().filter(runs_here).any(is_for)
+    })
 }
 
 fn pythons(wheels: &[WheelFilename]) -> String {

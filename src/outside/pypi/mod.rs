@@ -322,7 +322,9 @@ impl Pypi {
         context.dependency_metadata = own.dependency_metadata()?;
         let hashes = requirements::hashes(&specification, target)?;
         let (credentials, failure) = (&*self.credentials, Mutex::default());
-        let sources = SourceMetadata { client: &client, context: &context, credentials, hashes, queue, failure };
+
+        let sources =
+            SourceMetadata { client: &client, context: &context, credentials, hashes, target, queue, failure };
         let metadata = WheelMetadata::new(sources, &self.clients.bodies, target.python());
         let in_memory = InMemoryIndex::default();
         let resolve = Resolve { client: &client, context: &context, metadata, target, in_memory, expected };

@@ -57,7 +57,9 @@ pub(crate) enum DockerfileError {
         "cannot write `{name}` into a Dockerfile: its source `{place}` is outside the folder that is built, which is the current one"
     )]
     Outside { name: String, place: String },
-    #[error("cannot write `{name}` into a Dockerfile: the builder cannot read the repository `{url}` without a key; use a URL with https")]
+    #[error(
+        "cannot write `{name}` into a Dockerfile: the builder cannot read the repository `{url}` without a key; use a URL with https"
+    )]
     Repository { name: String, url: String },
     #[error(
         "cannot write `{name}` into a Dockerfile: pip does not have `extra-build-dependencies`; add them to `requires` in its `[build-system]`"

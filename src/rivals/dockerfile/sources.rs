@@ -107,7 +107,9 @@ fn tools(ingredients: &Ingredients) -> Vec<String> {
     // pip would also apply the line to a distribution that it builds.
     let is_built = |name: &str| builds(ingredients).any(|(wheel, _)| wheel.name == name);
     let single = versions.into_iter().filter(|(name, versions)| versions.len() == 1 && !is_built(name));
-    single.flat_map(|(name, versions)| versions.into_iter().map(move |version| shell_word(&format!("{name}=={version}")))).collect()
+    single
+        .flat_map(|(name, versions)| versions.into_iter().map(move |version| shell_word(&format!("{name}=={version}"))))
+        .collect()
 }
 
 /// Builds the source distributions of indexes and URLs.
@@ -126,7 +128,9 @@ fn build_fetched(page: &Page<'_>, text: &mut Text) {
     text.why("Source distributions that have no wheel. pip builds them.");
     let no_binary = format!("--no-binary {}", names.into_iter().collect::<Vec<_>>().join(","));
     if page.has_hashes() {
-        let hashes = |digests: BTreeSet<Digest>| digests.iter().map(|digest| format!(" --hash={}", digest.prefixed())).collect::<String>();
+        let hashes = |digests: BTreeSet<Digest>| {
+            digests.iter().map(|digest| format!(" --hash={}", digest.prefixed())).collect::<String>()
+        };
         let lines: Vec<String> = pins.into_iter().map(|(pin, digests)| shell_word(&(pin + &hashes(digests)))).collect();
         let write = listed("printf '%s\\n'", &lines);
         let options = [no_binary.as_str(), "--require-hashes"];
@@ -156,7 +160,8 @@ fn build_repositories(page: &Page<'_>, text: &mut Text) {
     let mut words = BTreeSet::new();
     for (wheel, build) in builds(page.ingredients) {
         let BuiltPlace::Git { url, commit } = &build.from.place else { continue };
-        let folder = build.from.subdirectory.as_ref().map(|folder| format!("#subdirectory={folder}")).unwrap_or_default();
+        let folder =
+            build.from.subdirectory.as_ref().map(|folder| format!("#subdirectory={folder}")).unwrap_or_default();
         words.insert(shell_word(&format!("{} @ git+{url}@{commit}{folder}", wheel.name)));
     }
     if !words.is_empty() {
@@ -210,11 +215,14 @@ fn pip_wheel(page: &Page<'_>, options: &[&str]) -> String {
     let trusted = page.certificates().map(|path| format!("PIP_CERT={path} ")).unwrap_or_default();
     let mut words: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
     for (name, values) in &page.request.python.builds.config_settings {
-        words.extend(values.iter().map(|value| format!("--config-settings {}", shell_word(&format!("{name}={value}")))));
+        words
+            .extend(values.iter().map(|value| format!("--config-settings {}", shell_word(&format!("{name}={value}")))));
     }
     words.extend(indexes::for_pip(&page.ingredients.indexes));
     listed(
-        &format!("{trusted}PIP_CONSTRAINT={TOOLS} {PYTHON} -m pip wheel --no-cache-dir --no-deps --use-pep517 --wheel-dir {WHEELS}"),
+        &format!(
+            "{trusted}PIP_CONSTRAINT={TOOLS} {PYTHON} -m pip wheel --no-cache-dir --no-deps --use-pep517 --wheel-dir {WHEELS}"
+        ),
         &words,
     )
 }

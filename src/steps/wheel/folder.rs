@@ -251,11 +251,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         lay_out(folder.path(), &FILES);
         fs::create_dir(folder.path().join(".git")).unwrap();
-        let names = [".env", "dist/x.whl", "env/pyvenv.cfg", "parcels/SHA256SUMS", "pylock.toml", "src/x/__pycache__/x.pyc", "x.log", "x.tar"];
+        let names = [
+            ".env",
+            "dist/x.whl",
+            "env/pyvenv.cfg",
+            "parcels/SHA256SUMS",
+            "pylock.toml",
+            "src/x/__pycache__/x.pyc",
+            "x.log",
+            "x.tar",
+        ];
         fs::write(folder.path().join(".git/index"), index(&names)).unwrap();
         let digest = archive(folder.path(), false, &store).unwrap();
         let sdist = sdist::read(fs::File::open(store.parcel_path(&digest)).unwrap(), None).unwrap();
-        assert_eq!(sdist.files, [".github/ci.yaml", ".gitignore", "dist/x.whl", "pyproject.toml", "src/x/__init__.py", "x.log"]);
+        assert_eq!(
+            sdist.files,
+            [".github/ci.yaml", ".gitignore", "dist/x.whl", "pyproject.toml", "src/x/__init__.py", "x.log"]
+        );
     }
 
     #[test]
