@@ -145,6 +145,8 @@ pub(crate) enum PypiError {
     Setup(#[source] Cause),
     #[error("cannot resolve {what} for python {python} on {platform}")]
     Resolve { what: String, python: String, platform: String, source: Cause, advice: Box<Advice> },
+    #[error("cannot install {what} for python {python} on {platform}: its markers exclude it there")]
+    Excluded { what: String, python: String, platform: String },
     #[error("cannot use the lock `{path}` for python {python} on {platform}")]
     Lock { path: PathBuf, python: String, platform: String, source: Box<UnfitLock> },
     #[error("cannot use `{distribution}`: it is not a wheel from an index, a URL or a file")]
@@ -336,6 +338,7 @@ impl Pypi {
             Wants::Resolved(wanted) => wanted,
         };
         let (requirements, limits) = wanted.limits(&specification)?;
+        refuse_excluded(&request, &requirements, target)?;
         let hasher = resolve.metadata.sources.hashes.clone();
         let (outcome, hasher) = resolve.run(&request, limits, &requirements, hasher).await?;
         let output = match outcome {
@@ -522,6 +525,21 @@ impl Limits {
             lookaheads,
         )
     }
+}
+
+/// Refuses a request whose markers exclude everything that the user typed. The image would have only Python.
+fn refuse_excluded(request: &PythonRequest, requirements: &[Requirement], target: &Target) -> Result<(), PypiError> {
+    // An application may need nothing on this platform, and the lines of a file are often for several platforms.
+    let is_typed = request.requirement_files.is_empty() && request.project.is_none() && request.script.is_none();
+    let applies = |requirement: &Requirement| requirement.evaluate_markers(Some(&target.markers), &[]);
+    if is_typed && !requirements.is_empty() && !requirements.iter().any(applies) {
+        return Err(PypiError::Excluded {
+            what: what(request),
+            python: request.version.to_string(),
+            platform: target.shown(),
+        });
+    }
+    Ok(())
 }
 
 /// The values that one run of uv's resolver needs.
