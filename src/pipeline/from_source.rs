@@ -1,10 +1,12 @@
 //! The order of the steps of a build from source. Its tree is resolved, fetched and assembled like an image, so its
 //! requirements may be built from source themselves.
 
+mod early;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::early::Early;
+use self::early::Early;
 use super::{BuildError, Opened, resolve_and_open_with};
 use crate::model::digest::Digest;
 use crate::model::event::Event;

@@ -3,7 +3,6 @@
 mod again;
 mod ahead;
 mod bases;
-mod early;
 mod failure;
 mod from_source;
 mod inputs;

@@ -17,12 +17,13 @@ use uv_pep440::{Version, VersionSpecifiers};
 use uv_resolver::{NoSolutionError, ResolveError};
 use uv_types::BuildContext as _;
 
-use crate::catalog::{programs, releases};
+use crate::catalog::programs;
 use crate::model::hint::{Hint, NetworkHint, RequestHint};
 use crate::model::platform::PythonVersion;
 use crate::model::secret_text::public;
 use crate::outside::pypi::newer::newest_accepted;
 use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::other_python::python_with_wheels;
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 use crate::outside::pypi::{Advice, Cause, Message, network_hints};
@@ -298,22 +299,6 @@ fn hint_for(name: &str, versions: &[(Version, Files)], files: &Files, target: &T
         Some(python) => Some(RequestHint::OtherPython { name, python: python.to_string() }),
         None => files.has_source.then_some(RequestHint::BuildWheelOf { name }),
     }
-}
-
-/// Returns the newest Python of a release for which one of `wheels` is, on Linux with the processor `machine`.
-pub(super) fn python_with_wheels(wheels: &[&WheelFilename], machine: &str) -> Option<PythonVersion> {
-    let runs_here = |wheel: &&&WheelFilename| {
-        wheel.platform_tags().iter().any(|tag| {
-            let tag = tag.to_string();
-            tag == "any" || (tag.starts_with("manylinux") || tag.starts_with("linux")) && tag.ends_with(machine)
-        })
-    };
-    let mut pythons = releases::for_python().into_iter().rev().map(|release| release.python);
-    pythons.find(|python| {
-        let tag = format!("cp{}{}", python.major, python.minor);
-        let is_for = |wheel: &&WheelFilename| wheel.python_tags().iter().any(|python| python.to_string() == tag);
-        wheels.iter().filter(runs_here).any(is_for)
-    })
 }
 
 fn pythons(wheels: &[WheelFilename]) -> String {

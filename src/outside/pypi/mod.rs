@@ -15,6 +15,7 @@ mod lookahead;
 mod metadata_entry;
 mod newer;
 mod no_builds;
+mod other_python;
 mod own_inputs;
 mod project;
 pub(crate) mod pythons;

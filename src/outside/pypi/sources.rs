@@ -30,9 +30,9 @@ use crate::model::platform::PythonVersion;
 use crate::model::secret_text::{public, without_credentials};
 use crate::model::source::{Source, SourcePlace};
 use crate::outside::credentials::Credentials;
-use crate::outside::pypi::explain::python_with_wheels;
 use crate::outside::pypi::hashes::sha256s;
 use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::other_python::python_with_wheels;
 use crate::outside::pypi::source_queue::{Job, SourceFailure, SourceTexts, Task};
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::{Cause, redacted};
@@ -364,6 +364,7 @@ mod tests {
     use super::*;
     use crate::model::lock::LockedWheel;
     use crate::model::request::{BuildsRequest, Indexes, PythonRequest, Request};
+    use crate::outside::pypi::other_python::python_with_wheels;
     use crate::outside::pypi::source_queue::Sources;
     use crate::outside::pypi::{Answer, Pypi, PypiError, System};
 

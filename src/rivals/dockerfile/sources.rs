@@ -264,13 +264,13 @@ fn local_path(wheel: &LockedWheel) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{dockerfile, from_source};
     use super::*;
     use crate::model::lock::PlatformLock;
     use crate::model::non_empty::NonEmpty;
     use crate::model::platform::{Architecture, Platform};
     use crate::model::request::Request;
     use crate::model::source::BuiltFrom;
+    use crate::rivals::dockerfile::{dockerfile, from_source};
     use crate::rivals::model::dockerfile::{Dockerfile, DockerfileRequest, Lock, Mounts};
 
     fn half(wheels: Vec<LockedWheel>) -> PlatformLock {

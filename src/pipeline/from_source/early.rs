@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use super::from_source::{FromSource, Made};
+use super::{FromSource, Made};
 use crate::model::source::{Source, SourcePlace};
 use crate::steps::wheel::{Goal, Reason};
 
@@ -58,7 +58,7 @@ impl Early {
 impl FromSource<'_> {
     /// Runs `work`. In parallel, builds the wheel of the project, whose build backend does not depend on the versions that
     /// `work` chooses.
-    pub(super) fn early<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(in crate::pipeline) fn early<T>(&self, work: impl FnOnce() -> T) -> T {
         let Some(source) = self.early.source() else { return work() };
         std::thread::scope(|threads| {
             let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
