@@ -6,7 +6,7 @@ mod early;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use self::early::Early;
+use self::early::{Early, Named};
 use super::{BuildError, Opened, resolve_and_open_with};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
@@ -41,6 +41,9 @@ const UNREAD: [&str; 6] = [
 /// The reason why an emulator of one program is not enough.
 const UNREGISTERED: &str = "the emulator is not registered in binfmt_misc, so a build cannot start its compilers";
 
+/// The stack of the thread that builds the project early. It resolves and assembles a tree.
+const STACK_BYTES: usize = 8 << 20;
+
 /// How often a backend may want other requirements, or turn out to need a compiler.
 const ROUNDS: usize = 5;
 
@@ -58,7 +61,7 @@ pub(super) struct FromSource<'a> {
     /// The sources whose builds were shown to the user.
     shown: Mutex<BTreeSet<String>>,
     /// The wheel of the project itself.
-    pub(super) early: Early,
+    early: Early<Result<Made, Reason>>,
 }
 
 /// The machine that a build is for.
@@ -173,6 +176,29 @@ impl<'a> FromSource<'a> {
         Self { request, platform, world, stack: Vec::new(), open, trees, shown, early }
     }
 
+    /// Runs `work`. In parallel, builds the wheel of the project, whose build backend does not depend on the versions that
+    /// `work` chooses.
+    pub(super) fn early<T>(&self, work: impl FnOnce() -> T) -> T {
+        let Some(source) = self.early.source() else { return work() };
+        std::thread::scope(|threads| {
+            let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+            // Without a thread, nothing is built early.
+            let _ = thread.spawn_scoped(threads, || self.early.fill(|| self.build_early(source)));
+            work()
+        })
+    }
+
+    fn build_early(&self, mut source: Source) -> Option<Named<Result<Made, Reason>>> {
+        // If the folder cannot be read, the resolver reports that. Without a name in the file, the build may lack
+        // requirements that the user added by name.
+        let open = self.open(&source).ok()?;
+        let name = open.name()?;
+        source.name = Some(name.clone());
+        let open = open.checked(&source).ok()?;
+        // A compiler would run for minutes, and in vain if the request cannot be resolved.
+        (!self.is_native(&open)).then(|| Named { name, result: self.make(&open, Goal::Wheel) })
+    }
+
     /// Builds a source, unless it was built early.
     fn made(&self, source: &Source, goal: Goal) -> Result<(OpenSource, Made), Reason> {
         let open = self.open(source)?;
@@ -184,12 +210,12 @@ impl<'a> FromSource<'a> {
     }
 
     /// Returns whether the build is likely to compile machine code.
-    pub(super) fn is_native(&self, open: &OpenSource) -> bool {
+    fn is_native(&self, open: &OpenSource) -> bool {
         let plan = wheel::plan(open, &self.request.python.builds, self.request.python.version);
         plan.is_ok_and(|plan| plan.is_native)
     }
 
-    pub(super) fn open(&self, source: &Source) -> Result<OpenSource, Reason> {
+    fn open(&self, source: &Source) -> Result<OpenSource, Reason> {
         // The name of a source may be known only after it was opened.
         let place = Source { name: None, version: None, allowed: Vec::new(), other_python: None, ..source.clone() };
         let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
@@ -202,7 +228,7 @@ impl<'a> FromSource<'a> {
     }
 
     /// Builds a source for the platform. If it has no machine code, it is built on this machine.
-    pub(super) fn make(&self, open: &OpenSource, goal: Goal) -> Result<Made, Reason> {
+    fn make(&self, open: &OpenSource, goal: Goal) -> Result<Made, Reason> {
         let shown = open.source.shown();
         if self.is_forbidden(&open.source) {
             return Err(Reason::NotAllowed);

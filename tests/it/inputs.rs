@@ -221,7 +221,7 @@ fn a_dockerfile_names_a_wheel_by_its_url_and_copies_one_of_this_folder() {
     let written = world.dockerfile(&format!("./{FILE} -t tool --style lean"));
     let text = String::from_utf8_lossy(&written.stdout).into_owned();
     assert!(text.contains(&format!("COPY [\"{FILE}\", \"/tmp/wheels/{FILE}\"]")), "{text}\n{written:?}");
-    assert!(text.contains("--no-index --no-deps") && !text.contains("/tmp/requirements.txt"), "{text}");
+    assert!(text.contains("--no-index --no-deps") && !text.contains("tool==1.0"), "{text}");
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::write(elsewhere.path().join(FILE), &wheel).unwrap();
     let refused = world.dockerfile(&elsewhere.path().join(FILE).display().to_string());

@@ -180,7 +180,7 @@ fn a_uv_lock_determines_the_versions_and_no_index_is_read() {
 #[test]
 fn a_uv_lock_of_a_later_revision_is_read_like_one_of_this_revision() {
     let world = world(SMALL);
-    let lock = uv_lock(&world, &sha256_of(&tool())).replace("version = 1\n", "version = 1\nrevision = 99\n");
+    let lock = uv_lock(&world, &sha256_of(&tool())).replace("revision = 3\n", "revision = 99\n");
     write(&world, "uv.lock", &format!("{lock}\n[future]\nkey = 1\n"));
     assert_eq!(installed(&world, "").0, ["tool-1.0"]);
 }

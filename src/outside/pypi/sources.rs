@@ -364,7 +364,6 @@ mod tests {
     use super::*;
     use crate::model::lock::LockedWheel;
     use crate::model::request::{BuildsRequest, Indexes, PythonRequest, Request};
-    use crate::outside::pypi::other_python::python_with_wheels;
     use crate::outside::pypi::source_queue::Sources;
     use crate::outside::pypi::{Answer, Pypi, PypiError, System};
 

@@ -1,48 +1,47 @@
-//! The build of the project's own wheel, which starts while the request is still being resolved
+//! The result of a build that starts while the request is still being resolved
 //! (docs/decisions/0168-the-project-is-built-early.md).
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use super::{FromSource, Made};
 use crate::model::source::{Source, SourcePlace};
-use crate::steps::wheel::{Goal, Reason};
-
-/// The stack of the thread. It resolves and assembles a tree.
-const STACK_BYTES: usize = 8 << 20;
 
 /// The build of one folder.
-#[derive(Default)]
-pub(super) struct Early {
+pub(super) struct Early<T> {
     /// The folder of the project, if it is a package.
     folder: Option<PathBuf>,
-    state: Mutex<State>,
+    state: Mutex<State<T>>,
 }
 
-#[derive(Default)]
-enum State {
-    #[default]
+enum State<T> {
     Waiting,
     Built {
         name: String,
-        result: Result<Made, Reason>,
+        result: T,
     },
     /// The resolver has the result, or it was faster and builds itself.
     Taken,
 }
 
-impl Early {
+/// A result, and the normalised name of its distribution.
+pub(super) struct Named<T> {
+    pub(super) name: String,
+    pub(super) result: T,
+}
+
+impl<T> Early<T> {
     pub(super) fn of(folder: Option<PathBuf>) -> Self {
-        Self { folder, state: Mutex::default() }
+        Self { folder, state: Mutex::new(State::Waiting) }
     }
 
-    fn source(&self) -> Option<Source> {
+    /// Returns the source that is built early. `None` if the request has no project that is a package.
+    pub(super) fn source(&self) -> Option<Source> {
         let place = SourcePlace::Folder(self.folder.clone()?);
         Some(Source { name: None, version: None, place, subdirectory: None, allowed: Vec::new(), other_python: None })
     }
 
     /// Returns the result for `source`, once. If it is being built, waits for it.
-    pub(super) fn take(&self, source: &Source) -> Option<Result<Made, Reason>> {
+    pub(super) fn take(&self, source: &Source) -> Option<T> {
         let own = self.source()?;
         if own.place != source.place || own.subdirectory != source.subdirectory {
             return None;
@@ -53,37 +52,14 @@ impl Early {
             _ => None,
         }
     }
-}
 
-impl FromSource<'_> {
-    /// Runs `work`. In parallel, builds the wheel of the project, whose build backend does not depend on the versions that
-    /// `work` chooses.
-    pub(in crate::pipeline) fn early<T>(&self, work: impl FnOnce() -> T) -> T {
-        let Some(source) = self.early.source() else { return work() };
-        std::thread::scope(|threads| {
-            let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-            // Without a thread, nothing is built early.
-            let _ = thread.spawn_scoped(threads, || self.build_early(source));
-            work()
-        })
-    }
-
-    fn build_early(&self, mut source: Source) {
-        // The lock is held during the build, so that the resolver waits for the result.
-        let mut state = self.early.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*state, State::Waiting) {
-            return;
+    /// Keeps the result of `build`, unless the resolver was faster. The resolver waits until `build` has ended.
+    pub(super) fn fill(&self, build: impl FnOnce() -> Option<Named<T>>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::Waiting)
+            && let Some(Named { name, result }) = build()
+        {
+            *state = State::Built { name, result };
         }
-        // If the folder cannot be read, the resolver reports that. Without a name in the file, the build may lack
-        // requirements that the user added by name.
-        let Ok(open) = self.open(&source) else { return };
-        let Some(name) = open.name() else { return };
-        source.name = Some(name.clone());
-        let Ok(open) = open.checked(&source) else { return };
-        // A compiler would run for minutes, and in vain if the request cannot be resolved.
-        if self.is_native(&open) {
-            return;
-        }
-        *state = State::Built { name, result: self.make(&open, Goal::Wheel) };
     }
 }

@@ -231,7 +231,7 @@ fn pip_wheel(page: &Page<'_>, options: &[&str]) -> String {
 pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     text.why("The wheels that were built or copied.");
     if page.wanted.style == Style::Uv {
-        let command = super::uv::install_wheels(page, &format!("{WHEELS}/*.whl"));
+        let command = uv_install(page);
         text.run(&[], &[command]);
         return;
     }
@@ -243,6 +243,15 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
         options.push("--break-system-packages");
     }
     text.run(&[], &[format!("{PYTHON} -m pip install {} {WHEELS}/*.whl", options.join(" "))]);
+}
+
+/// Returns uv's command for them.
+fn uv_install(page: &Page<'_>) -> String {
+    let broken = if page.is_externally_managed() { " --break-system-packages" } else { "" };
+    format!(
+        "uv pip install --prefix {0} --python {PYTHON}{broken} --no-cache --no-index --no-deps {WHEELS}/*.whl \\\n    && rm -f {0}/.lock",
+        page.wanted.user_base
+    )
 }
 
 fn wheels(ingredients: &Ingredients) -> impl Iterator<Item = &LockedWheel> {

@@ -29,15 +29,6 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     text.run(&mounts, &[command(page), lock]);
 }
 
-/// Returns the command that installs wheels of the first stage.
-pub(super) fn install_wheels(page: &Page<'_>, wheels: &str) -> String {
-    let broken = if page.is_externally_managed() { " --break-system-packages" } else { "" };
-    format!(
-        "uv pip install --prefix {0} --python {PYTHON}{broken} --no-cache --no-index --no-deps {wheels} \\\n    && rm -f {0}/.lock",
-        page.wanted.user_base
-    )
-}
-
 fn command(page: &Page<'_>) -> String {
     let trusted = page.certificates().map(|path| format!("SSL_CERT_FILE={path} ")).unwrap_or_default();
     let mut words = vec![format!("--prefix {}", page.wanted.user_base), format!("--python {PYTHON}")];
