@@ -208,6 +208,11 @@ mod tests {
     fn a_value_of_another_type_is_refused_by_the_name_of_its_setting() {
         let refused = |text: &str| read_text(text).unwrap_err();
         let errors = ["no-build = 'yes'", "prerelease = 'some'", "find-links = 1", "config-settings = { x = 1 }"];
-        insta::assert_snapshot!(errors.map(refused).join("\n"), @"");
+        insta::assert_snapshot!(errors.map(refused).join("\n"), @r#"
+        error: cannot read `tool.uv.no-build` of `x.py`: invalid type: string "yes", expected a boolean
+        error: cannot read `tool.uv.prerelease` of `x.py`: unknown variant `some`, expected one of `disallow`, `allow`, `if-necessary`, `explicit`
+        error: cannot read `tool.uv.find-links` of `x.py`: invalid type: integer `1`, expected a sequence
+        error: cannot read `tool.uv.config-settings` of `x.py`: its values must be texts
+        "#);
     }
 }
