@@ -321,6 +321,23 @@ seed("ld_so_cache", "two", cache([("libz.so.1", "/usr/lib/libz.so.1"), ("libc.so
 seed("ld_so_cache", "none", cache([]))
 seed("ld_so_cache", "names", b"libx.so.9\0/x9\0libx.so.10\0/x10\0libx.so.9\0/again\0")
 
+# git_index
+
+
+def git_index(version, entries):
+    head = b"DIRC" + version.to_bytes(4, "big") + len(entries).to_bytes(4, "big")
+    return head + b"".join(entries)
+
+
+def entry_of_git(path, flags=b"\0\0"):
+    entry = bytes(60) + flags + path + b"\0"
+    return entry + bytes(-len(entry) % 8)
+
+
+seed("git_index", "two", git_index(2, [entry_of_git(b"a/b"), entry_of_git(b"main.py")]))
+seed("git_index", "flags", git_index(3, [entry_of_git(b"x", b"\x40\0\x20\0")]))
+seed("git_index", "prefixes", git_index(4, [bytes(62) + b"\0a/b\0", bytes(62) + b"\x01c\0"]))
+
 # tar: what the target makes of bytes is no format of anybody's; any bytes are a seed.
 
 seed("tar", "letters", b"usr/bin/demo" * 12)

@@ -12,7 +12,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("formats", &["model"]),
     // A door without an entry of its own may use nothing.
     ("outside", &[]),
-    ("outside/app_files", &["outside/app_files", "model"]),
+    ("outside/app_files", &["outside/app_files", "formats", "model"]),
     (
         "outside/archive",
         &[

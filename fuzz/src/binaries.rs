@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Cursor;
 
-use crate::formats::{elf, ldcache};
+use crate::formats::{elf, git_index as index, ldcache};
 use crate::model::platform::Architecture;
 
 /// ELF files: the facts that the loader needs, and the removal of sections that no program needs.
@@ -43,6 +43,13 @@ fn segments(bytes: &[u8]) -> Vec<(usize, usize)> {
         (number(header + 8, 8), number(header + 8, 8) + number(header + 32, 8))
     };
     (0..count).map(range).collect()
+}
+
+/// The index of a git repository, with both lengths of hashes. No path is longer than a file system allows.
+pub fn git_index(bytes: &[u8]) {
+    for hash_bytes in [20, 32] {
+        let _ = index::each_path(bytes, hash_bytes, &mut |path| assert!(path.len() <= 4096));
+    }
 }
 
 /// `/etc/ld.so.cache`: the bytes as a cache, and the bytes as names to write a cache of.

@@ -22,7 +22,7 @@ mod requirements;
 mod texts;
 
 pub use archives::{deb, saved_image, tar, wheel, wheel_texts};
-pub use binaries::{elf, ld_so_cache};
+pub use binaries::{elf, git_index, ld_so_cache};
 #[cfg(feature = "requirements")]
 pub use requirements::requirements;
 pub use texts::{control, in_release, oci_layout, pylock, python_imports, release, requirements_txt};

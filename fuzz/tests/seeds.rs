@@ -7,6 +7,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("control", lath_fuzz::control),
     ("deb", lath_fuzz::deb),
     ("elf", lath_fuzz::elf),
+    ("git_index", lath_fuzz::git_index),
     ("in_release", lath_fuzz::in_release),
     ("ld_so_cache", lath_fuzz::ld_so_cache),
     ("oci_layout", lath_fuzz::oci_layout),

@@ -209,6 +209,8 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
         user_base: request.user_base.clone(),
         mounts: mounts(&settings).unwrap_or(Mounts::Known),
         has_certificates: settings.ca.is_some(),
+        context: std::env::current_dir()
+            .map_err(|error| usage(format!("cannot use the current folder as that of the Dockerfile: {error}")))?,
     };
     Ok((request, wanted))
 }

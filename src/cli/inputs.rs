@@ -9,6 +9,7 @@ use crate::cli::failure::Failure;
 use crate::cli::layers::Settings;
 use crate::cli::projects;
 use crate::cli::pythons::{allows, fitting_release};
+use crate::cli::tool_uv::{self, ToolUv};
 use crate::cli::values::{is_path, usage};
 use crate::model::application::{AppFiles, AppRequest};
 use crate::model::event::Event;
@@ -16,7 +17,6 @@ use crate::model::extra_requires::ExtraRequires;
 use crate::model::image_path::ImagePath;
 use crate::model::platform::PythonVersion;
 use crate::model::project::Project;
-use crate::model::script::ScriptMetadata;
 use crate::model::secret_text::SecretText;
 use crate::pipeline;
 
@@ -161,12 +161,28 @@ impl Inputs {
             }
         }
         self.notices.extend(projects::remarks(&project).into_iter().map(Event::Note));
+        self.add_tool_uv(&project)?;
         self.requires_python.clone_from(&project.requires_python);
         self.add_extra_requires(project.extra_requires.clone(), &project.folder.display().to_string())?;
         if settings.package.is_some() {
             self.source = Some(Source::Folder(project.folder.clone()));
         }
         self.project = Some(project);
+        Ok(())
+    }
+
+    /// Adds the settings of uv in the project's file. The project works without those that lath does not follow, so they are
+    /// only a warning.
+    fn add_tool_uv(&mut self, project: &Project) -> Result<(), Failure> {
+        let file = project.settings_folder.join("pyproject.toml");
+        let ToolUv { settings, others } =
+            tool_uv::read(&project.tool_uv, &project.settings_folder, &file.display().to_string())?;
+        self.layer = self.layer.clone().over(settings);
+        if !others.is_empty() {
+            let names: Vec<String> = others.iter().map(|key| format!("`tool.uv.{key}`")).collect();
+            let text = format!("lath does not follow {} of `{}`", names.join(" and "), file.display());
+            self.notices.push(Event::Warning(text));
+        }
         Ok(())
     }
 
@@ -193,7 +209,15 @@ impl Inputs {
                     format!("name the requirements: `lath build {shown} REQUIREMENT`"),
                 ]));
         };
-        self.layer = tool_uv(&metadata, &shown.to_string())?;
+        let empty = toml::Table::new();
+        let folder = script.parent().unwrap_or(Path::new(""));
+        let ToolUv { settings: layer, others } =
+            tool_uv::read(metadata.tool_uv().unwrap_or(&empty), folder, &shown.to_string())?;
+        // The image would have other versions than the user's environment.
+        if let Some(key) = others.first() {
+            return Err(usage(format!("cannot follow `tool.uv.{key}` of `{shown}`")));
+        }
+        self.layer = layer;
         let extra = metadata.tool_uv().and_then(|uv| uv.get("extra-build-dependencies"));
         self.add_extra_requires(ExtraRequires::of(extra), &shown.to_string())?;
         self.script = Some(script.to_owned());
@@ -276,43 +300,6 @@ fn notices(files: &AppFiles) -> Vec<Event> {
     notices
 }
 
-/// The settings in `[tool.uv]` of a script that are read elsewhere.
-const ELSEWHERE: [&str; 7] = [
-    "constraint-dependencies",
-    "dependency-metadata",
-    "exclude-dependencies",
-    "extra-build-dependencies",
-    "index",
-    "override-dependencies",
-    "sources",
-];
-
-/// Returns the settings in the table `[tool.uv]` of a script. Refuses those that lath does not follow, because the image
-/// would have other versions than the user's environment.
-fn tool_uv(metadata: &ScriptMetadata, script: &str) -> Result<Settings, Failure> {
-    let mut layer = Settings::default();
-    for (key, value) in metadata.tool_uv().into_iter().flatten() {
-        let refused = |key: &str| usage(format!("cannot follow `tool.uv.{key}` of `{script}`"));
-        let text = |value: &toml::Value| value.as_str().map(str::to_owned).ok_or_else(|| refused(key));
-
-        let texts = |value: &toml::Value| -> Result<Vec<String>, Failure> {
-            value.as_array().ok_or_else(|| refused(key))?.iter().map(text).collect()
-        };
-        match key.as_str() {
-            "exclude-newer" => layer.exclude_newer = Some(text(value)?),
-            "index-url" => layer.default_index = Some(SecretText::from(text(value)?.as_str())),
-            "extra-index-url" => layer.index = Some(texts(value)?.iter().map(|url| url.as_str().into()).collect()),
-            "no-index" => layer.no_index = Some(value.as_bool().ok_or_else(|| refused(key))?),
-            "no-build" => layer.no_build = Some(value.as_bool().ok_or_else(|| refused(key))?),
-            "no-build-package" => layer.no_build_package = Some(texts(value)?),
-            "no-binary-package" => layer.no_binary_package = Some(texts(value)?),
-            _ if ELSEWHERE.contains(&key.as_str()) => {}
-            _ => return Err(refused(key)),
-        }
-    }
-    Ok(layer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,32 +324,5 @@ mod tests {
         for word in ["src", "discord.py", "https://host/x.py", "./x-1-py3-none-any.whl"] {
             assert_eq!(kind(word), Kind::Requirement, "{word}");
         }
-    }
-
-    #[test]
-    fn settings_of_uv_are_followed_or_refused_by_name() {
-        let read = |text: &str| {
-            let metadata: ScriptMetadata = toml::from_str(text).unwrap();
-            tool_uv(&metadata, "x.py").map_err(|failure| failure.to_string())
-        };
-        let layer = read(
-            "[tool.uv]\nexclude-newer = '2026-01-01'\nindex-url = 'https://b/'\nextra-index-url = ['https://a/']\n\
-             no-build = true\nno-binary-package = ['x']\nconstraint-dependencies = ['x<2']\n\
-             [tool.uv.sources]\nx = { path = 'x' }\n",
-        );
-        let expected = Settings {
-            exclude_newer: Some("2026-01-01".to_owned()),
-            index: Some(vec!["https://a/".into()]),
-            default_index: Some("https://b/".into()),
-            no_build: Some(true),
-            no_binary_package: Some(vec!["x".to_owned()]),
-            ..Settings::default()
-        };
-        assert_eq!(layer.unwrap(), expected);
-        for (text, name) in [("resolution = 'lowest'", "resolution"), ("no-build = 'yes'", "no-build")] {
-            let said = read(&format!("[tool.uv]\n{text}\n")).unwrap_err();
-            assert_eq!(said, format!("error: cannot follow `tool.uv.{name}` of `x.py`"));
-        }
-        assert_eq!(read("[tool.other]\nx = 1\n").unwrap(), Settings::default());
     }
 }

@@ -41,6 +41,7 @@ mod settings;
 mod stack;
 #[cfg(feature = "strength")]
 mod strength;
+mod tool_uv;
 mod trace;
 mod usage;
 mod values;

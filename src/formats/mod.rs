@@ -5,6 +5,7 @@ pub(crate) mod compressed;
 pub(crate) mod deb;
 pub(crate) mod deb822;
 pub(crate) mod elf;
+pub(crate) mod git_index;
 pub(crate) mod layer;
 pub(crate) mod ldcache;
 pub(crate) mod mentions;

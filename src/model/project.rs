@@ -75,7 +75,7 @@ impl fmt::Display for LockKind {
 }
 
 /// The facts about a project that must be known before its request is complete.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Project {
     /// Absolute.
     pub(crate) folder: PathBuf,
@@ -93,6 +93,10 @@ pub(crate) struct Project {
     pub(crate) scripts: Vec<String>,
     /// Additional requirements for builds, in `[tool.uv]`.
     pub(crate) extra_requires: ExtraRequires,
+    /// The table `[tool.uv]` of the project, or that of its workspace.
+    pub(crate) tool_uv: toml::Table,
+    /// The folder of the file with that table.
+    pub(crate) settings_folder: PathBuf,
     /// The locks that it has, the one that counts first.
     pub(crate) locks: Vec<FoundLock>,
 }

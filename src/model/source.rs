@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::model::digest::Digest;
+use crate::model::platform::PythonVersion;
 
 /// A source that lath can build into a wheel.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +17,8 @@ pub(crate) struct Source {
     pub(crate) subdirectory: Option<String>,
     /// The sha256 of an archive must be one of these. If there are none, any sha256 is accepted.
     pub(crate) allowed: Vec<Digest>,
+    /// A Python for which the index has wheels of the same version, so that nothing has to be built.
+    pub(crate) other_python: Option<PythonVersion>,
 }
 
 impl Source {

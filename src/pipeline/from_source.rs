@@ -1,12 +1,16 @@
 //! The order of the steps of a build from source. Its tree is resolved, fetched and assembled like an image, so its
 //! requirements may be built from source themselves.
 
+mod early;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use self::early::{Early, Named};
 use super::{BuildError, Opened, resolve_and_open_with};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
+use crate::model::hint::{Hint, RequestHint};
 use crate::model::lock::{LockedBuild, LockedWheel, PlatformLock, WheelSource};
 use crate::model::platform::{Architecture, Platform};
 use crate::model::request::{
@@ -37,6 +41,9 @@ const UNREAD: [&str; 6] = [
 /// The reason why an emulator of one program is not enough.
 const UNREGISTERED: &str = "the emulator is not registered in binfmt_misc, so a build cannot start its compilers";
 
+/// The stack of the thread that builds the project early. It resolves and assembles a tree.
+const STACK_BYTES: usize = 8 << 20;
+
 /// How often a backend may want other requirements, or turn out to need a compiler.
 const ROUNDS: usize = 5;
 
@@ -53,6 +60,8 @@ pub(super) struct FromSource<'a> {
     trees: Mutex<BTreeMap<Digest, Arc<Mutex<LaidOut>>>>,
     /// The sources whose builds were shown to the user.
     shown: Mutex<BTreeSet<String>>,
+    /// The wheel of the project itself.
+    early: Early<Result<Made, Reason>>,
 }
 
 /// The machine that a build is for.
@@ -76,7 +85,7 @@ struct LaidOut {
 
 impl Sources for FromSource<'_> {
     fn texts(&self, source: &Source) -> Result<SourceTexts, SourceFailure> {
-        let open = self.open(source).map_err(|reason| failure(&source.shown(), reason))?;
+        let open = self.open(source).map_err(|reason| failure_of(source, reason))?;
         let pkg_info = open.sdist.pkg_info.clone().filter(|_| open.is_published());
         Ok(SourceTexts { pyproject: open.sdist.pyproject.clone(), pkg_info })
     }
@@ -85,38 +94,48 @@ impl Sources for FromSource<'_> {
         // The resolver may not choose the version of an index. Every other source is needed as a wheel anyway.
         let is_candidate = matches!(source.place, SourcePlace::Url { is_indexed: true, .. });
         let goal = if is_candidate { Goal::Metadata } else { Goal::Wheel };
-        let made = self.open(source).and_then(|open| self.make(&open, goal));
-        match made.map_err(|reason| failure(&source.shown(), reason))? {
+        let made = self.made(source, goal).map(|(_, made)| made);
+        match made.map_err(|reason| failure_of(source, reason))? {
             Made::Metadata(text) => Ok(text),
             Made::Wheel(finished) => Ok(finished.wheel.metadata),
         }
     }
 
     fn wheel(&self, source: &Source) -> Result<LockedWheel, SourceFailure> {
-        let made = self.open(source).and_then(|open| match self.make(&open, Goal::Wheel)? {
+        let made = self.made(source, Goal::Wheel).and_then(|(open, made)| match made {
             Made::Wheel(finished) => Ok((open, finished)),
             Made::Metadata(_) => Err(Reason::NoResult { log: String::new() }),
         });
-        let (open, finished) = made.map_err(|reason| failure(&source.shown(), reason))?;
+        let (open, finished) = made.map_err(|reason| failure_of(source, reason))?;
         Ok(locked(&open, *finished))
     }
 }
 
 /// The result of a build.
-enum Made {
+pub(super) enum Made {
     Metadata(String),
     Wheel(Box<Finished>),
 }
 
 /// A wheel, and everything that took part in its build.
-struct Finished {
+pub(super) struct Finished {
     wheel: BuiltWheel,
     plan: Plan,
     tree: PlatformLock,
 }
 
 pub(super) fn failure(shown: &str, reason: Reason) -> BuildFailure {
-    BuildFailure { shown: shown.to_owned(), reason }
+    BuildFailure { shown: shown.to_owned(), hint: None, reason }
+}
+
+/// Does the same for a source that was chosen. If the index has wheels of it for another Python, the hint names that.
+fn failure_of(source: &Source, reason: Reason) -> BuildFailure {
+    let hint = source
+        .name
+        .clone()
+        .zip(source.other_python)
+        .map(|(name, python)| Hint::Request(RequestHint::OtherPython { name, python: python.to_string() }));
+    BuildFailure { hint, ..failure(&source.shown(), reason) }
 }
 
 /// Returns the entry of the lock. The request adds who requires it.
@@ -152,12 +171,53 @@ fn locked(open: &OpenSource, finished: Finished) -> LockedWheel {
 impl<'a> FromSource<'a> {
     pub(super) fn new(request: ResolveRequest<'a>, platform: Platform, world: &'a World) -> Self {
         let (open, trees, shown) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { request, platform, world, stack: Vec::new(), open, trees, shown }
+        let project = request.python.project.as_ref().filter(|project| project.is_package);
+        let early = Early::of(project.map(|project| project.folder.clone()));
+        Self { request, platform, world, stack: Vec::new(), open, trees, shown, early }
+    }
+
+    /// Runs `work`. In parallel, builds the wheel of the project, whose build backend does not depend on the versions that
+    /// `work` chooses.
+    pub(super) fn early<T>(&self, work: impl FnOnce() -> T) -> T {
+        let Some(source) = self.early.source() else { return work() };
+        std::thread::scope(|threads| {
+            let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+            // Without a thread, nothing is built early.
+            let _ = thread.spawn_scoped(threads, || self.early.fill(|| self.build_early(source)));
+            work()
+        })
+    }
+
+    fn build_early(&self, mut source: Source) -> Option<Named<Result<Made, Reason>>> {
+        // If the folder cannot be read, the resolver reports that. Without a name in the file, the build may lack
+        // requirements that the user added by name.
+        let open = self.open(&source).ok()?;
+        let name = open.name()?;
+        source.name = Some(name.clone());
+        let open = open.checked(&source).ok()?;
+        // A compiler would run for minutes, and in vain if the request cannot be resolved.
+        (!self.is_native(&open)).then(|| Named { name, result: self.make(&open, Goal::Wheel) })
+    }
+
+    /// Builds a source, unless it was built early.
+    fn made(&self, source: &Source, goal: Goal) -> Result<(OpenSource, Made), Reason> {
+        let open = self.open(source)?;
+        let made = match self.early.take(source) {
+            Some(made) => made?,
+            None => self.make(&open, goal)?,
+        };
+        Ok((open, made))
+    }
+
+    /// Returns whether the build is likely to compile machine code.
+    fn is_native(&self, open: &OpenSource) -> bool {
+        let plan = wheel::plan(open, &self.request.python.builds, self.request.python.version);
+        plan.is_ok_and(|plan| plan.is_native)
     }
 
     fn open(&self, source: &Source) -> Result<OpenSource, Reason> {
         // The name of a source may be known only after it was opened.
-        let place = Source { name: None, version: None, allowed: Vec::new(), ..source.clone() };
+        let place = Source { name: None, version: None, allowed: Vec::new(), other_python: None, ..source.clone() };
         let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
         if let Some(open) = known {
             return open.checked(source);

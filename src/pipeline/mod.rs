@@ -181,7 +181,7 @@ pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &W
         return Ok(Resolved { lock, wheels });
     }
     let sources = FromSource::new(request, platform, world);
-    choose_packages(choose(request, platform, &sources, world)?, world)
+    sources.early(|| choose_packages(choose(request, platform, &sources, world)?, world))
 }
 
 /// Chooses the wheels of a platform, fetches and opens them, chooses the packages, and fetches and opens these. The
@@ -194,7 +194,8 @@ pub(crate) fn resolve_and_open(
     if let Some(lock) = request.lock {
         return open_locked(locked::of_platform(lock, request, platform, world)?, world);
     }
-    resolve_and_open_with(request, platform, &FromSource::new(request, platform, world), world)
+    let sources = FromSource::new(request, platform, world);
+    sources.early(|| resolve_and_open_with(request, platform, &sources, world))
 }
 
 /// Does the same with `sources`, which build the wheels that no index has.

@@ -52,6 +52,8 @@ pub(crate) fn build_by_engine(
         certificates: how.certificates.as_deref(),
         copies: &copies,
         app: request.app.as_ref(),
+        context: &dockerfile.context,
+        store: &world.store,
         uses_cache: how.uses_cache,
     };
     let build = engine.build(&job, &*world.listener)?;

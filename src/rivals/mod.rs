@@ -65,10 +65,6 @@ pub(crate) fn build_dockerfile(
 /// Returns the ingredients of a Dockerfile: the lock, and the start command from the wheels of its first platform.
 fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> Result<Ingredients, RivalError> {
     world.listener.hear(Event::Step("resolving".to_owned()));
-    // In a Dockerfile, pip builds. A lock already has the versions of its sources.
-    let mut request = request.clone();
-    request.python.builds.no_build |= request.lock.is_none();
-    let request = &request;
     let indexes = world.pypi.indexes(&request.python).map_err(ResolveError::from)?;
     let mut uv = Vec::new();
     if wanted.style == Style::Uv {
@@ -78,14 +74,7 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     let resolved = match resolve_all(request, world) {
         Ok(resolved) => resolved,
         Err(BuildError::Resolve(error)) => {
-            let names = error.without_wheels();
-            let files = request.python.requirement_files.len() + request.python.constraint_files.len();
-            // Requirements files are not part of the Dockerfile, so pip could not read them. A base image may have no
-            // compilers.
-            if names.is_empty() || files > 0 || request.base_image.is_some() {
-                return Err(BuildError::Resolve(error).into());
-            }
-            let lock = lock(resolve_all(&dockerfile::request_without_wheels(request), world)?, request);
+            let (lock, names) = unbuilt(request, error, world)?;
             return Ok(Ingredients { uv, indexes, ..dockerfile::from_source(lock, names, request, wanted) });
         }
         Err(error) => return Err(error.into()),
@@ -106,6 +95,26 @@ fn ingredients(request: &Request, wanted: &DockerfileRequest, world: &World) -> 
     let entrypoint = dockerfile::with_interpreter(entrypoint, request.python.python());
     let lock = lock(resolved, request);
     Ok(Ingredients { lock, without_wheels: Vec::new(), uv, indexes, user_base_names, scripts, entrypoint, cmd, env })
+}
+
+/// Returns the distributions that only pip may be able to build, because lath cannot, and the Debian half. `error` is the
+/// failure of lath's build.
+fn unbuilt(request: &Request, error: Box<ResolveError>, world: &World) -> Result<(Lock, Vec<String>), RivalError> {
+    let mut wheels = request.clone();
+    wheels.python.builds.no_build = true;
+    let names = match resolve_all(&wheels, world) {
+        Err(BuildError::Resolve(error)) => error.without_wheels(),
+        _ => Vec::new(),
+    };
+    let files = request.python.requirement_files.len() + request.python.constraint_files.len();
+    // Requirements files, projects and locks are not part of the Dockerfile, so pip could not read them. A base image may
+    // have no compilers.
+    let python = &request.python;
+    let has_inputs = files > 0 || python.project.is_some() || python.script.is_some() || request.lock.is_some();
+    if names.is_empty() || has_inputs || request.base_image.is_some() {
+        return Err(BuildError::Resolve(error).into());
+    }
+    Ok((lock(resolve_all(&dockerfile::request_without_wheels(request), world)?, request), names))
 }
 
 /// Resolves all platforms.

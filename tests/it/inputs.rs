@@ -208,7 +208,7 @@ fn an_index_that_asks_who_one_is_gets_told_from_its_url_or_from_netrc_and_nobody
 }
 
 #[test]
-fn a_dockerfile_names_a_wheel_by_its_url_and_refuses_one_that_lies_here_alone() {
+fn a_dockerfile_names_a_wheel_by_its_url_and_copies_one_of_this_folder() {
     let (world, wheel) = world_and_wheel();
     let server = Server::empty();
     server.set(&format!("/x/{FILE}"), Response::ok(&wheel));
@@ -218,11 +218,17 @@ fn a_dockerfile_names_a_wheel_by_its_url_and_refuses_one_that_lies_here_alone() 
     let text = String::from_utf8_lossy(&written.stdout).into_owned();
     assert!(text.contains(&format!("tool @ {url} --hash=sha256:")), "{text}\n{written:?}");
     std::fs::write(world.path(FILE), &wheel).unwrap();
-    let refused = world.dockerfile(&format!("./{FILE}"));
+    let written = world.dockerfile(&format!("./{FILE} -t tool --style lean"));
+    let text = String::from_utf8_lossy(&written.stdout).into_owned();
+    assert!(text.contains(&format!("COPY [\"{FILE}\", \"/tmp/wheels/{FILE}\"]")), "{text}\n{written:?}");
+    assert!(text.contains("--no-index --no-deps") && !text.contains("tool==1.0"), "{text}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::write(elsewhere.path().join(FILE), &wheel).unwrap();
+    let refused = world.dockerfile(&elsewhere.path().join(FILE).display().to_string());
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success(), "{said}");
     insta::assert_snapshot!(world.error_in(&said), @"
-    error: cannot write `tool-1.0-py3-none-any.whl` into a Dockerfile: the wheel is only on this machine; name it by a URL
+    error: cannot write `tool-1.0-py3-none-any.whl` into a Dockerfile: the wheel is only on this machine, outside the current folder; copy it there, or name it by a URL
     ");
 }
 

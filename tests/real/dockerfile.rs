@@ -16,7 +16,7 @@ use crate::needs::trials_of;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let needs = [Registries, Namespaces, Engine, Debootstrap, Root];
-    let mut trials = trials_of![&needs; every_style_builds_works_and_leaves_no_certificate, the_user_base_of_lean_and_of_the_own_image_hold_the_same_files];
+    let mut trials = trials_of![&needs; every_style_builds_works_and_leaves_no_certificate, every_style_builds_a_project_from_its_folder, the_user_base_of_lean_and_of_the_own_image_hold_the_same_files];
     let needs = [&needs[..], &[Need::DockerRegistry]].concat();
     trials.extend(trials_of![&needs; a_dockerfile_on_a_base_image_builds_the_same]);
     trials
@@ -58,6 +58,38 @@ fn every_style_builds_works_and_leaves_no_certificate() {
                 succeeded(docker(&["rmi", &tag]));
             }
         }
+    }
+}
+
+/// Writes a project that requires a distribution of the index and one in a folder of its own.
+fn write_project(home: &Path) {
+    let pyproject = "[project]\nname = 'my-service'\nversion = '1.2'\ndependencies = ['six', 'helper']\n\
+        [project.scripts]\nserve = 'my_service:main'\n[tool.uv.sources]\nhelper = { path = 'extra' }\n\
+        [build-system]\nrequires = ['hatchling']\nbuild-backend = 'hatchling.build'\n";
+    let helper = "[project]\nname = 'helper'\nversion = '3'\n\
+        [build-system]\nrequires = ['setuptools']\nbuild-backend = 'setuptools.build_meta'\n";
+    let main = "import helper, six, sys\n\ndef main():\n    print(helper.WORD, six.__name__, sys.argv[1:])\n";
+    for (path, text) in [
+        ("pyproject.toml", pyproject),
+        ("src/my_service/__init__.py", main),
+        ("extra/pyproject.toml", helper),
+        ("extra/src/helper/__init__.py", "WORD = 'helped'\n"),
+    ] {
+        fs::create_dir_all(home.join(path).parent().unwrap()).unwrap();
+        fs::write(home.join(path), text).unwrap();
+    }
+}
+
+fn every_style_builds_a_project_from_its_folder() {
+    let home = tempfile::tempdir().unwrap();
+    write_project(home.path());
+    let from = base("trixie");
+    for style in STYLES {
+        let tag = format!("lath-test-dockerfile-project-{}", style.concat().replace("--", ""));
+        let words = [style, &["--check", "serve word | grep -q \"helped six .'word'\""]].concat();
+        let _own = builder();
+        assert_eq!(succeeded(build(home.path(), (".", &from), &words, &tag)), format!("{tag}\n"));
+        succeeded(docker(&["rmi", &tag]));
     }
 }
 

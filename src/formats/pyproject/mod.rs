@@ -11,10 +11,9 @@ use serde::Deserialize;
 use toml::Value;
 
 use crate::model::distribution_name::normalised;
-use crate::model::extra_requires::ExtraRequires;
 
 /// The facts in a `pyproject.toml`.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Pyproject {
     /// As it is written.
     pub(crate) name: Option<String>,
@@ -32,8 +31,8 @@ pub(crate) struct Pyproject {
     /// The dependencies in `[tool.poetry]`, by group, each as written in PEP 508. The group `main` contains those without a
     /// group. An optional group is not installed unless it is named.
     pub(crate) poetry_groups: BTreeMap<String, PoetryGroup>,
-    /// Additional requirements for builds, in `[tool.uv]`.
-    pub(crate) extra_requires: ExtraRequires,
+    /// The table `[tool.uv]`.
+    pub(crate) tool_uv: toml::Table,
     /// The tables `[tool.NAME]` that it has.
     pub(crate) tools: Vec<String>,
 }
@@ -106,7 +105,7 @@ impl Pyproject {
                 || table(&["uv", "workspace"]).is_some(),
             is_of_poetry,
             poetry_groups: poetry_groups(document.tool.get("poetry")),
-            extra_requires: ExtraRequires::of(table(&["uv", "extra-build-dependencies"])),
+            tool_uv: table(&["uv"]).and_then(Value::as_table).cloned().unwrap_or_default(),
             tools: document.tool.keys().cloned().collect(),
         })
     }

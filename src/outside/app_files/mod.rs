@@ -3,12 +3,14 @@
 
 mod docker_ignore;
 mod left_out;
+pub(crate) mod tracked;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 use ignore::{DirEntry, WalkBuilder};
@@ -17,6 +19,7 @@ use thiserror::Error;
 use self::docker_ignore::{DockerIgnore, DockerIgnoreError};
 pub(crate) use self::left_out::{is_image, is_output_folder};
 use self::left_out::{is_left_out_file, is_left_out_folder, is_secret};
+use self::tracked::tracked;
 use crate::model::application::{AppFile, AppFiles};
 use crate::model::hint::{Hint, Hints, RequestHint};
 
@@ -67,14 +70,21 @@ pub(crate) fn list(folder: &Path, outputs: &[PathBuf]) -> Result<AppFiles, AppFi
     let read = |path: &Path, source| AppFilesError::Read { path: path.to_owned(), source };
     let root = fs::canonicalize(folder).map_err(|source| read(folder, source))?;
     let mut listing = Listing { root: &root, files: AppFiles::default() };
-    let walk = walk(&root, outputs)?;
-    let mut entries = Vec::new();
-    for entry in walk {
+    let filter = Filter::new(&root, outputs)?;
+    let mut paths = BTreeSet::new();
+    for entry in walk(&root, &filter) {
         let entry = entry.map_err(|source| AppFilesError::Walk { folder: folder.to_owned(), source })?;
-        let metadata = fs::symlink_metadata(entry.path()).map_err(|source| read(entry.path(), source))?;
-        if !metadata.is_dir() {
-            entries.push((entry.into_path(), metadata));
+        if !entry.file_type().is_some_and(|kind| kind.is_dir()) {
+            paths.insert(entry.into_path());
         }
+    }
+    // `.gitignore` may name files that git tracks nevertheless.
+    let tracked = tracked(&root).map_err(|source| read(&root, source))?;
+    paths.extend(tracked.iter().filter(|path| filter.counts_with_folders(path)).map(|path| root.join(path)));
+    let mut entries = Vec::new();
+    for path in paths {
+        let metadata = fs::symlink_metadata(&path).map_err(|source| read(&path, source))?;
+        entries.push((path, metadata));
     }
     refuse_too_large(folder, &root, &entries)?;
     for (path, metadata) in entries {
@@ -117,32 +127,55 @@ fn is_executable(metadata: &Metadata) -> bool {
     metadata.permissions().mode() & 0o111 != 0
 }
 
+/// Decides which files never go into an image.
+#[derive(Clone)]
+struct Filter {
+    /// Canonical.
+    root: PathBuf,
+    outputs: Vec<PathBuf>,
+    docker_ignore: Arc<DockerIgnore>,
+}
+
+impl Filter {
+    fn new(root: &Path, outputs: &[PathBuf]) -> Result<Self, AppFilesError> {
+        let docker_ignore = match fs::read_to_string(root.join(DOCKER_IGNORE)) {
+            Ok(text) => DockerIgnore::parse(&text)
+                .map_err(|source| AppFilesError::DockerIgnore { path: root.join(DOCKER_IGNORE), source })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => DockerIgnore::default(),
+            Err(source) => return Err(AppFilesError::Read { path: root.join(DOCKER_IGNORE), source }),
+        };
+        let outputs = outputs.iter().filter_map(|path| resolved(path)).collect();
+        Ok(Self { root: root.to_owned(), outputs, docker_ignore: Arc::new(docker_ignore) })
+    }
+
+    /// Returns whether a file or a folder may go into the image. `relative` is its path in the application.
+    fn counts(&self, relative: &Path, is_folder: bool) -> bool {
+        let path = self.root.join(relative);
+        let is_left_out = if is_folder { is_left_out_folder(&path) } else { is_left_out_file(&path) };
+        !is_left_out && !self.outputs.contains(&path) && !self.docker_ignore.ignores(relative, is_folder)
+    }
+
+    /// Returns whether a file and the folders above it may go into the image.
+    fn counts_with_folders(&self, relative: &Path) -> bool {
+        let mut folders = relative.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+        self.counts(relative, false) && folders.all(|folder| self.counts(folder, true))
+    }
+}
+
 /// Returns the walk over all files that git tracks or would track, less those that never go into an image. Files that
 /// only this user's settings of git ignore do count, because the image must not depend on them.
-fn walk(root: &Path, outputs: &[PathBuf]) -> Result<ignore::Walk, AppFilesError> {
-    let docker_ignore = match fs::read_to_string(root.join(DOCKER_IGNORE)) {
-        Ok(text) => DockerIgnore::parse(&text)
-            .map_err(|source| AppFilesError::DockerIgnore { path: root.join(DOCKER_IGNORE), source })?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => DockerIgnore::default(),
-        Err(source) => return Err(AppFilesError::Read { path: root.join(DOCKER_IGNORE), source }),
-    };
-    let outputs: Vec<PathBuf> = outputs.iter().filter_map(|path| resolved(path)).collect();
+fn walk(root: &Path, filter: &Filter) -> ignore::Walk {
     let is_in_repository = root.ancestors().any(|folder| folder.join(".git").exists());
-    let top = root.to_owned();
-    let counts = move |entry: &DirEntry| {
-        let Ok(relative) = entry.path().strip_prefix(&top) else { return true };
-        if relative.as_os_str().is_empty() {
-            return true;
+    let filter = filter.clone();
+    let counts = move |entry: &DirEntry| match entry.path().strip_prefix(&filter.root) {
+        Ok(relative) if !relative.as_os_str().is_empty() => {
+            filter.counts(relative, entry.file_type().is_some_and(|kind| kind.is_dir()))
         }
-        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-        let is_left_out = if is_folder { is_left_out_folder(entry.path()) } else { is_left_out_file(entry.path()) };
-        !is_left_out
-            && !outputs.iter().any(|output| output == entry.path())
-            && !docker_ignore.ignores(relative, is_folder)
+        _ => true,
     };
     let mut walk = WalkBuilder::new(root);
     walk.standard_filters(false).git_ignore(true).require_git(false).parents(is_in_repository).filter_entry(counts);
-    Ok(walk.build())
+    walk.build()
 }
 
 /// Returns an absolute path without links, for a file that may not exist yet.

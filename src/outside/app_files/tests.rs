@@ -26,6 +26,31 @@ fn paths(files: &AppFiles) -> Vec<&str> {
 }
 
 #[test]
+fn ignored_files_that_git_tracks_go_in_except_those_that_never_do() {
+    let folder = folder(&[
+        ("main.py", ""),
+        (".gitignore", "*.log\n/data/\n.env\n"),
+        (".dockerignore", "docs\n"),
+        ("kept.log", "x"),
+        ("ignored.log", "x"),
+        ("data/model.bin", "x"),
+        ("data/local.bin", "x"),
+        ("data/__pycache__/x.pyc", ""),
+        ("docs/x.log", "x"),
+        (".env", "SECRET=1"),
+        (".git/HEAD", ""),
+    ]);
+    let names = [".env", "data/__pycache__/x.pyc", "data/model.bin", "docs/x.log", "gone.log", "kept.log", "main.py"];
+    fs::write(folder.path().join(".git/index"), tracked::tests::index(&names)).unwrap();
+    let files = listed(folder.path());
+    assert_eq!(paths(&files), [".dockerignore", ".gitignore", "data/model.bin", "kept.log", "main.py"]);
+    assert_eq!(files.secrets, [".env"]);
+    fs::write(folder.path().join(".git/index"), "").unwrap();
+    let said = list(folder.path(), &[]).unwrap_err();
+    assert!(said.to_string().starts_with("cannot read `"), "{said}");
+}
+
+#[test]
 fn ignored_files_caches_and_environments_are_left_out() {
     let folder = folder(&[
         ("main.py", "x"),

@@ -17,12 +17,13 @@ use uv_pep440::{Version, VersionSpecifiers};
 use uv_resolver::{NoSolutionError, ResolveError};
 use uv_types::BuildContext as _;
 
-use crate::catalog::{programs, releases};
+use crate::catalog::programs;
 use crate::model::hint::{Hint, NetworkHint, RequestHint};
 use crate::model::platform::PythonVersion;
 use crate::model::secret_text::public;
 use crate::outside::pypi::newer::newest_accepted;
 use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::other_python::python_with_wheels;
 use crate::outside::pypi::target::Target;
 use crate::outside::pypi::wheel_metadata::WheelMetadata;
 use crate::outside::pypi::{Advice, Cause, Message, network_hints};
@@ -291,18 +292,8 @@ fn hint_for(name: &str, versions: &[(Version, Files)], files: &Files, target: &T
         let (name, version) = (name.to_owned(), version.to_string());
         return Some(RequestHint::OtherVersion { name, version });
     }
-    let machine = target.markers.platform_machine();
-    let runs_here = |wheel: &&WheelFilename| {
-        wheel.platform_tags().iter().any(|tag| {
-            let tag = tag.to_string();
-            tag == "any" || (tag.starts_with("manylinux") || tag.starts_with("linux")) && tag.ends_with(machine)
-        })
-    };
-    let other = releases::for_python().into_iter().rev().map(|release| release.python).find(|python| {
-        let tag = format!("cp{}{}", python.major, python.minor);
-        let is_for = |wheel: &&WheelFilename| wheel.python_tags().iter().any(|python| python.to_string() == tag);
-        files.wheels.iter().filter(runs_here).any(|wheel| is_for(&wheel))
-    });
+    let wheels: Vec<&WheelFilename> = files.wheels.iter().collect();
+    let other = python_with_wheels(&wheels, target.markers.platform_machine());
     let name = name.to_owned();
     match other {
         Some(python) => Some(RequestHint::OtherPython { name, python: python.to_string() }),

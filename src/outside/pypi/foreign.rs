@@ -317,7 +317,14 @@ impl Chosen<'_> {
 
     fn built(&self, place: SourcePlace, subdirectory: Option<String>, allowed: Vec<Digest>) -> Fetched {
         let name = PackageName::from_str(&self.package.name).ok().map(|name| name.to_string());
-        Fetched::Built(Source { name, version: self.package.version.clone(), place, subdirectory, allowed })
+        Fetched::Built(Source {
+            name,
+            version: self.package.version.clone(),
+            place,
+            subdirectory,
+            allowed,
+            other_python: None,
+        })
     }
 
     fn without_wheel(&self) -> UnfitLock {

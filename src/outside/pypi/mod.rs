@@ -15,6 +15,7 @@ mod lookahead;
 mod metadata_entry;
 mod newer;
 mod no_builds;
+mod other_python;
 mod own_inputs;
 mod project;
 pub(crate) mod pythons;
@@ -145,6 +146,8 @@ pub(crate) enum PypiError {
     Setup(#[source] Cause),
     #[error("cannot resolve {what} for python {python} on {platform}")]
     Resolve { what: String, python: String, platform: String, source: Cause, advice: Box<Advice> },
+    #[error("cannot install {what} for python {python} on {platform}: its markers exclude it there")]
+    Excluded { what: String, python: String, platform: String },
     #[error("cannot use the lock `{path}` for python {python} on {platform}")]
     Lock { path: PathBuf, python: String, platform: String, source: Box<UnfitLock> },
     #[error("cannot use `{distribution}`: it is not a wheel from an index, a URL or a file")]
@@ -322,7 +325,9 @@ impl Pypi {
         context.dependency_metadata = own.dependency_metadata()?;
         let hashes = requirements::hashes(&specification, target)?;
         let (credentials, failure) = (&*self.credentials, Mutex::default());
-        let sources = SourceMetadata { client: &client, context: &context, credentials, hashes, queue, failure };
+
+        let sources =
+            SourceMetadata { client: &client, context: &context, credentials, hashes, target, queue, failure };
         let metadata = WheelMetadata::new(sources, &self.clients.bodies, target.python());
         let in_memory = InMemoryIndex::default();
         let resolve = Resolve { client: &client, context: &context, metadata, target, in_memory, expected };
@@ -334,6 +339,7 @@ impl Pypi {
             Wants::Resolved(wanted) => wanted,
         };
         let (requirements, limits) = wanted.limits(&specification)?;
+        refuse_excluded(&request, &requirements, target)?;
         let hasher = resolve.metadata.sources.hashes.clone();
         let (outcome, hasher) = resolve.run(&request, limits, &requirements, hasher).await?;
         let output = match outcome {
@@ -520,6 +526,21 @@ impl Limits {
             lookaheads,
         )
     }
+}
+
+/// Refuses a request whose markers exclude everything that the user typed. The image would have only Python.
+fn refuse_excluded(request: &PythonRequest, requirements: &[Requirement], target: &Target) -> Result<(), PypiError> {
+    // An application may need nothing on this platform, and the lines of a file are often for several platforms.
+    let is_typed = request.requirement_files.is_empty() && request.project.is_none() && request.script.is_none();
+    let applies = |requirement: &Requirement| requirement.evaluate_markers(Some(&target.markers), &[]);
+    if is_typed && !requirements.is_empty() && !requirements.iter().any(applies) {
+        return Err(PypiError::Excluded {
+            what: what(request),
+            python: request.version.to_string(),
+            platform: target.shown(),
+        });
+    }
+    Ok(())
 }
 
 /// The values that one run of uv's resolver needs.

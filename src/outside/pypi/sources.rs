@@ -13,6 +13,7 @@ use uv_cache::{Cache, CacheBucket};
 use uv_client::RegistryClient;
 use uv_configuration::NoSources;
 use uv_distribution::{ArchiveMetadata, Metadata};
+use uv_distribution_filename::WheelFilename;
 use uv_distribution_types::{DistributionMetadata, IsBuildBackendError, Name as _, SourceDist};
 use uv_git::{GIT, GitHttpSettings, GitResolver};
 use uv_git_types::GitUrl;
@@ -25,12 +26,15 @@ use uv_types::{BuildContext as _, HashStrategy};
 
 use crate::model::digest::Digest;
 use crate::model::hint::{Hint, Hints, RequestHint};
+use crate::model::platform::PythonVersion;
 use crate::model::secret_text::{public, without_credentials};
 use crate::model::source::{Source, SourcePlace};
 use crate::outside::credentials::Credentials;
 use crate::outside::pypi::hashes::sha256s;
 use crate::outside::pypi::no_builds::NoBuilds;
+use crate::outside::pypi::other_python::python_with_wheels;
 use crate::outside::pypi::source_queue::{Job, SourceFailure, SourceTexts, Task};
+use crate::outside::pypi::target::Target;
 use crate::outside::pypi::{Cause, redacted};
 
 #[derive(Debug, Error)]
@@ -88,6 +92,7 @@ pub(super) struct SourceMetadata<'a> {
     pub(super) context: &'a NoBuilds,
     pub(super) credentials: &'a Credentials,
     pub(super) hashes: HashStrategy,
+    pub(super) target: &'a Target,
     pub(super) queue: Sender<Job>,
     /// The first failure. uv keeps only its words.
     pub(super) failure: Mutex<Option<SourceFailure>>,
@@ -154,8 +159,19 @@ impl SourceMetadata<'_> {
             _ => None,
         };
         let subdirectory = subdirectory_of(dist);
-        let source = Source { name, version: version.as_ref().map(ToString::to_string), place, subdirectory, allowed };
+        let version_shown = version.as_ref().map(ToString::to_string);
+        let other_python = self.other_python(dist);
+        let source = Source { name, version: version_shown, place, subdirectory, allowed, other_python };
         Ok(Located { source, folder, version })
+    }
+
+    /// Returns a Python for which the index has wheels of the version.
+    fn other_python(&self, dist: &SourceDist) -> Option<PythonVersion> {
+        let SourceDist::Registry(dist) = dist else { return None };
+        let wheels: Vec<&WheelFilename> = dist.wheels.iter().map(|wheel| &wheel.filename).collect();
+        // The user may have excluded the wheels.
+        let is_usable = wheels.iter().any(|wheel| wheel.is_compatible(&self.target.tags));
+        if is_usable { None } else { python_with_wheels(&wheels, self.target.markers.platform_machine()) }
     }
 
     /// Fetches a repository with the host's git.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::sources;
 use super::text::shell_word;
 use crate::catalog::packages;
 use crate::model::assembly::InstalledScript;
@@ -46,7 +47,7 @@ pub(crate) fn user_base_names(parts: &[Part]) -> BTreeSet<String> {
     names
 }
 
-/// Returns every distribution with its version in the syntax of pip and uv, one shell word per entry. If `has_hashes`
+/// Returns every distribution of a server that has a wheel, with its version in the syntax of pip and uv, one shell word per entry. If `has_hashes`
 /// is set, the hashes of all platforms are included.
 pub(super) fn pins(ingredients: &Ingredients, has_hashes: bool) -> Vec<String> {
     let lock = &ingredients.lock;
@@ -81,19 +82,14 @@ fn pinned<'a>(
 ) -> Vec<String> {
     let mut pins: BTreeMap<String, Pinned> = BTreeMap::new();
     for (platform, wheels) in wheels {
-        for wheel in wheels {
-            let from = wheel.built.as_ref().map(|build| &build.from);
-            let subdirectory = from.and_then(|from| from.subdirectory.as_ref());
-            let fragment = subdirectory.map(|folder| format!("#subdirectory={folder}")).unwrap_or_default();
+        for wheel in wheels.iter().filter(|wheel| !sources::is_own(wheel)) {
             let pin = match wheel.source {
-                WheelSource::Url => format!("{} @ {}{fragment}", wheel.name, wheel.url),
+                WheelSource::Url => format!("{} @ {}", wheel.name, wheel.url),
                 WheelSource::Index | WheelSource::Path => format!("{}=={}", wheel.name, wheel.version),
             };
             let found = pins.entry(pin).or_default();
             found.platforms.insert(platform);
-            // pip builds a source itself.
-            let digest = from.map_or(wheel.digest, |from| from.archive);
-            found.hashes.insert(format!(" --hash={}", digest.prefixed()));
+            found.hashes.insert(format!(" --hash={}", wheel.digest.prefixed()));
         }
     }
     let pins = pins.into_iter().map(|(mut pin, Pinned { platforms, hashes })| {

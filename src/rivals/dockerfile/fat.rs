@@ -16,7 +16,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     page.become_root(text);
     text.line(format!("ENV PYTHONUSERBASE={}", page.wanted.user_base));
     page.copy_certificates(text);
-    install(page, text);
+    install(page, text)?;
     let extra = extra_packages(page.ingredients, page.request);
     if !extra.is_empty() {
         text.why(&format!("Requested, or needed by libraries of wheels: {}.", extra.join(", ")));

@@ -3,7 +3,7 @@
 use super::contents::{lean_packages, modules};
 use super::pins::{installed, write_pins};
 use super::text::{Text, exec_form, folded, pair, shell_word};
-use super::{DockerfileError, Page, uv};
+use super::{DockerfileError, Page, sources, uv};
 use crate::catalog::packages;
 use crate::model::request::Bytecode;
 use crate::rivals::model::dockerfile::Style;
@@ -28,6 +28,9 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     if page.is_unpinned() {
         text.why("pip, and compilers for distributions without a wheel.");
         packages.extend(packages::compilers().iter().cloned());
+    } else if !sources::packages(page.ingredients).is_empty() {
+        text.why("pip, and the packages that the builds of distributions without a wheel need.");
+        packages.extend(sources::packages(page.ingredients));
     } else {
         text.why("pip, without the packages that apt recommends, because nothing has to be compiled.");
     }
@@ -35,6 +38,10 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     match page.wanted.style {
         Style::Uv => uv::install(page, text),
         _ => install(page, text),
+    }
+    if sources::has_own(page.ingredients) {
+        sources::build(page, text)?;
+        sources::install(page, text);
     }
     text.gap();
     text.why("Stage two starts from a clean base.");
@@ -52,6 +59,9 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
 
 /// Installs the distributions with pip into the user base.
 pub(super) fn install(page: &Page<'_>, text: &mut Text) {
+    if !page.has_fetched() {
+        return;
+    }
     let mut options = [&page.target()[..], &["--ignore-installed"]].concat();
     if !page.is_unpinned() {
         write_pins(page, text);

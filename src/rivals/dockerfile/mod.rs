@@ -11,11 +11,11 @@ mod on_base;
 mod pins;
 mod recipe;
 mod requests;
+mod sources;
 mod text;
 mod uv;
 
 use std::path::Path;
-use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -25,12 +25,10 @@ pub(crate) use self::on_base::{on_its_base, refuse_base};
 pub(crate) use self::requests::{from_source, request_for_uv, request_without_wheels};
 use self::text::{Text, exec_form, folded, listed, pair, shell_word};
 use crate::model::hint::{BaseHint, Hint, Hints};
-use crate::model::lock::WheelSource;
 use crate::model::platform::PythonVersion;
 use crate::model::python_home::{Python, PythonHome};
 use crate::model::request::{Bytecode, Copied, Distribution, Entrypoint, Healthcheck, OnBase, Owner, Request};
 use crate::model::secret_text::SecretText;
-use crate::model::source::BuiltPlace;
 use crate::rivals::model::dockerfile::{ContainerCheck, Dockerfile, DockerfileRequest, Ingredients, Mounts, Style};
 
 /// The first Python that Debian and Ubuntu mark as externally managed (PEP 668).
@@ -57,11 +55,20 @@ pub(crate) enum DockerfileError {
     )]
     Copy { source_path: String },
     #[error(
-        "cannot write the project `{}` into a Dockerfile: lath builds its wheel itself; build one (`uv build --wheel`), publish it, and name it by a URL",
-        folder.display()
+        "cannot write `{name}` into a Dockerfile: its source `{place}` is outside the folder that is built, which is the current one"
     )]
-    Project { folder: PathBuf },
-    #[error("cannot write `{file_name}` into a Dockerfile: the wheel is only on this machine; name it by a URL")]
+    Outside { name: String, place: String },
+    #[error(
+        "cannot write `{name}` into a Dockerfile: the builder cannot read the repository `{url}` without a key; use a URL with https"
+    )]
+    Repository { name: String, url: String },
+    #[error(
+        "cannot write `{name}` into a Dockerfile: pip does not have `extra-build-dependencies`; add them to `requires` in its `[build-system]`"
+    )]
+    BuildRequirements { name: String },
+    #[error(
+        "cannot write `{file_name}` into a Dockerfile: the wheel is only on this machine, outside the current folder; copy it there, or name it by a URL"
+    )]
     LocalWheel { file_name: String },
     #[error(
         "cannot write the entry point `{name}` into a Dockerfile: no distribution has it; run its module with `-m`"
@@ -72,7 +79,7 @@ pub(crate) enum DockerfileError {
     #[error("cannot give `{source_path}` a mode in a Dockerfile of this builder: it needs BuildKit, Podman or Buildah")]
     Mode { source_path: String },
     #[error(
-        "cannot write `{name}` of the lock into a Dockerfile: lath builds it from a folder, a repository or a file of this machine, or with compilers"
+        "cannot write `{name}` into a Dockerfile on this base: it is built from source, and the base has a Python of its own; build the image with `lath build --base`"
     )]
     Built { name: String },
     #[error(
@@ -96,16 +103,6 @@ impl Hints for DockerfileError {
 
 /// Refuses a request that no Dockerfile can meet, before anything is resolved.
 pub(crate) fn refuse_hopeless(request: &Request) -> Result<(), DockerfileError> {
-    if let Some(project) = request.python.project.as_ref().filter(|project| project.is_package) {
-        return Err(DockerfileError::Project { folder: project.folder.clone() });
-    }
-    let platforms = request.lock.iter().flat_map(|lock| &lock.file.platforms);
-    for (wheel, build) in platforms.flat_map(|lock| lock.builds()) {
-        let is_fetched = matches!(build.from.place, BuiltPlace::Archive { .. }) && build.from.place.path().is_none();
-        if !is_fetched || !build.packages.is_empty() {
-            return Err(DockerfileError::Built { name: wheel.name.clone() });
-        }
-    }
     match request.runtime.written_scripts.first() {
         Some(script) => Err(DockerfileError::WrittenScript { name: script.name.clone() }),
         None => Ok(()),
@@ -118,14 +115,11 @@ pub(crate) fn dockerfile(
     request: &Request,
     wanted: &DockerfileRequest,
 ) -> Result<Dockerfile, DockerfileError> {
-    let mut wheels = ingredients.lock.platforms.iter().flat_map(|half| &half.wheels);
-    if let Some(wheel) = wheels.find(|wheel| wheel.source == WheelSource::Path || wheel.url.starts_with("file:")) {
-        return Err(DockerfileError::LocalWheel { file_name: wheel.file_name.clone() });
-    }
     let page = Page { ingredients, request, wanted };
     if ingredients.lock.platforms.first().wheels.is_empty() && !page.is_unpinned() {
         return Err(DockerfileError::NoDistributions);
     }
+    sources::refuse_hopeless(&page)?;
     // If the versions are pinned, no wheel is from such an index, so it can be left out.
     if page.is_unpinned()
         && let Some(index) = indexes::each(&ingredients.indexes).find(|index| indexes::is_local(index))
@@ -134,16 +128,13 @@ pub(crate) fn dockerfile(
     }
     let mut text = Text::default();
     page.head(&mut text);
-    if let Some(own) = OwnPython::of(&page) {
-        on_base::write(&page, own, &mut text)?;
-        return Ok(Dockerfile { text: text.finish(), checks: page.checks() });
+    match (OwnPython::of(&page), wanted.style) {
+        (Some(own), _) => on_base::write(&page, own, &mut text)?,
+        (None, Style::Recipe) => recipe::write(&page, &mut text)?,
+        (None, Style::Lean | Style::Uv) => lean::write(&page, &mut text)?,
+        (None, Style::Fat) => fat::write(&page, &mut text)?,
     }
-    match wanted.style {
-        Style::Recipe => recipe::write(&page, &mut text)?,
-        Style::Lean | Style::Uv => lean::write(&page, &mut text)?,
-        Style::Fat => fat::write(&page, &mut text)?,
-    }
-    Ok(Dockerfile { text: text.finish(), checks: page.checks() })
+    Ok(Dockerfile { text: text.finish(), checks: page.checks(), context: sources::context(&page)? })
 }
 
 /// The values that every style uses.
@@ -187,6 +178,11 @@ impl<'a> Page<'a> {
 
     fn python(&self) -> PythonVersion {
         self.ingredients.lock.python
+    }
+
+    /// Returns whether each distribution of a server has its hash.
+    fn has_hashes(&self) -> bool {
+        matches!(self.wanted.style, Style::Lean | Style::Uv)
     }
 
     fn has_mounts(&self) -> bool {
@@ -249,6 +245,11 @@ impl<'a> Page<'a> {
     /// Returns whether pip resolves the versions, instead of using those of the lock.
     fn is_unpinned(&self) -> bool {
         !self.ingredients.without_wheels.is_empty()
+    }
+
+    /// Returns whether pip or uv fetches wheels.
+    fn has_fetched(&self) -> bool {
+        self.is_unpinned() || !contents::pins(self.ingredients, false).is_empty()
     }
 
     fn needs_mounts(&self) -> bool {
@@ -315,7 +316,7 @@ impl<'a> Page<'a> {
         }
         for copied in &self.request.copies {
             let options = self.copy_options(copied)?;
-            let words = [in_context(&copied.source)?, copied.target.to_string()];
+            let words = [self.in_context(&copied.source)?, copied.target.to_string()];
             text.line(format!("COPY {options}{}", exec_form(&words)));
         }
         self.application(text)?;
@@ -357,6 +358,17 @@ impl<'a> Page<'a> {
         Ok(options)
     }
 
+    /// Returns a path as it is in the folder that is built.
+    fn in_context(&self, path: &Path) -> Result<String, DockerfileError> {
+        let inside = path.strip_prefix(&self.wanted.context).unwrap_or(path);
+        let is_inside =
+            inside.is_relative() && !inside.components().any(|part| matches!(part, std::path::Component::ParentDir));
+        if !is_inside {
+            return Err(DockerfileError::Copy { source_path: path.to_string_lossy().into_owned() });
+        }
+        Ok(if inside == Path::new("") { ".".to_owned() } else { inside.to_string_lossy().into_owned() })
+    }
+
     /// Copies the files of the application.
     fn application(&self, text: &mut Text) -> Result<(), DockerfileError> {
         let Some(app) = &self.request.app else { return Ok(()) };
@@ -367,7 +379,7 @@ impl<'a> Page<'a> {
                 "The application. Keep `.git`, `.env`, virtual environments and caches out of it by a .dockerignore.",
             );
         }
-        text.line(format!("COPY {}", exec_form(&[in_context(&source)?, target])));
+        text.line(format!("COPY {}", exec_form(&[self.in_context(&source)?, target])));
         // On a base with its own Python, all variables are written at once.
         if !self.request.runtime.env.contains_key("PYTHONPATH") && self.request.python.home.is_of_release() {
             text.line(format!("ENV {}", pair("PYTHONPATH", app.target.as_str())?));
@@ -436,17 +448,6 @@ pub(crate) fn with_interpreter(mut command: Vec<String>, python: Python<'_>) -> 
     command
 }
 
-/// Returns a path for `COPY`, relative to the build context.
-fn in_context(path: &Path) -> Result<String, DockerfileError> {
-    let source = path.to_string_lossy();
-    let is_inside =
-        path.is_relative() && !path.components().any(|part| matches!(part, std::path::Component::ParentDir));
-    if !is_inside {
-        return Err(DockerfileError::Copy { source_path: source.into_owned() });
-    }
-    Ok(source.into_owned())
-}
-
 fn healthcheck(check: &Healthcheck, python: Python<'_>) -> String {
     let times =
         [("interval", check.interval_secs), ("timeout", check.timeout_secs), ("start-period", check.start_period_secs)];
@@ -461,7 +462,7 @@ fn healthcheck(check: &Healthcheck, python: Python<'_>) -> String {
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
-    use crate::model::lock::{LockedWheel, PlatformLock};
+    use crate::model::lock::{LockedWheel, PlatformLock, WheelSource};
     use crate::model::non_empty::NonEmpty;
     use crate::model::platform::{Architecture, Platform};
     use crate::rivals::model::dockerfile::Lock;
@@ -497,6 +498,7 @@ mod tests {
             user_base: request.user_base.clone(),
             mounts: Mounts::Known,
             has_certificates: false,
+            context: "/work".into(),
         };
         let ingredients = from_source(lock, Vec::new(), &request, &wanted);
         let error = dockerfile(&ingredients, &request, &wanted).unwrap_err();

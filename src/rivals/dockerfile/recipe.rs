@@ -2,7 +2,7 @@
 
 use super::contents::{extra_packages, pins, requirements};
 use super::text::{Text, exec_form, folded, listed};
-use super::{DockerfileError, Page};
+use super::{DockerfileError, Page, sources};
 use crate::catalog::packages;
 
 pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
@@ -14,7 +14,7 @@ pub(super) fn write(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileEr
     text.why("The folder in which `pip install --user` puts executables (bin) and libraries (lib).");
     text.line(format!("ENV PYTHONUSERBASE={user_base}"));
     page.copy_certificates(text);
-    install(page, text);
+    install(page, text)?;
     text.gap();
     text.why("Stage two starts from a clean base, without pip and compilers.");
     text.line(format!("FROM {from}"));
@@ -55,7 +55,7 @@ fn copied_folders(page: &Page<'_>) -> &'static [&'static str] {
 }
 
 /// Installs Python, pip and the program into the user base.
-pub(super) fn install(page: &Page<'_>, text: &mut Text) {
+pub(super) fn install(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     let mut packages = vec!["python3".to_owned(), "python3-pip".to_owned()];
     text.why(
         "Python and pip of the release, and the packages they recommend: compilers, in case something must be built.",
@@ -63,7 +63,20 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     if page.is_unpinned() {
         packages.extend(packages::compilers().iter().cloned());
     }
+    packages.extend(sources::packages(page.ingredients));
     text.run(&page.secret_mounts(), &page.apt("", &packages, page.certificates()));
+    if page.has_fetched() {
+        fetch(page, text);
+    }
+    if sources::has_own(page.ingredients) {
+        sources::build(page, text)?;
+        sources::install(page, text);
+    }
+    Ok(())
+}
+
+/// Installs the distributions of servers.
+fn fetch(page: &Page<'_>, text: &mut Text) {
     if page.is_unpinned() {
         text.why("The requested distributions, ignoring versions that Debian packages already installed.");
     } else {

@@ -14,6 +14,9 @@ pub(super) fn install(page: &Page<'_>, text: &mut Text) {
     text.why("Use the Python that is there. Copy files instead of linking them, because stage two copies the folder.");
     let compiles = u8::from(page.has_bytecode());
     text.line(format!("ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE={compiles}"));
+    if !page.has_fetched() {
+        return;
+    }
     if !page.is_unpinned() {
         write_pins(page, text);
     }

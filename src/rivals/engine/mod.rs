@@ -16,7 +16,8 @@ use self::program::Ended;
 use crate::model::application::{AppFile, AppRequest};
 use crate::model::event::Listener;
 use crate::model::hint::{EngineHint, Hint, Hints};
-use crate::rivals::model::dockerfile::{ContainerCheck, EngineProgram, Mounts};
+use crate::outside::store::Store;
+use crate::rivals::model::dockerfile::{ContainerCheck, ContextContents, ContextFile, EngineProgram, Mounts};
 
 /// The time limit for requests that the engine can answer by itself.
 const QUESTION: Duration = Duration::from_secs(60);
@@ -92,7 +93,7 @@ impl Hints for EngineError {
 }
 
 /// The inputs of a build.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct BuildJob<'a> {
     /// The Dockerfile.
     pub(crate) text: &'a str,
@@ -104,6 +105,9 @@ pub(crate) struct BuildJob<'a> {
     /// Files and directories that the Dockerfile copies, relative to the current directory.
     pub(crate) copies: &'a [PathBuf],
     pub(crate) app: Option<&'a AppRequest>,
+    /// Distributions that the Dockerfile copies.
+    pub(crate) context: &'a [ContextFile],
+    pub(crate) store: &'a Store,
     pub(crate) uses_cache: bool,
 }
 
@@ -209,6 +213,13 @@ impl Engine {
             match file {
                 AppFile::File { source, .. } => drop(fs::copy(source, target)?),
                 AppFile::Link { target: link } => fs::os::unix::fs::symlink(link, target)?,
+            }
+        }
+        for file in job.context {
+            let target = folder.path().join(&file.path);
+            match &file.contents {
+                ContextContents::Folder(archive) => unpack(&job.store.parcel_path(archive), &target)?,
+                ContextContents::File(path) => copy(path, &target)?,
             }
         }
         // The application may have a Dockerfile of its own.
@@ -335,6 +346,23 @@ fn bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.parse::<f64>().ok().map(|number| (number * scale).round() as u64)
+}
+
+/// Unpacks the archive that lath made of a folder. The first part of each path is left out.
+fn unpack(archive: &Path, to: &Path) -> io::Result<()> {
+    for entry in tar::Archive::new(io::BufReader::new(fs::File::open(archive)?)).entries()? {
+        let mut entry = entry?;
+        let target = to.join(entry.path()?.components().skip(1).collect::<PathBuf>());
+        fs::create_dir_all(target.parent().unwrap_or(to))?;
+        entry.unpack(target)?;
+    }
+    // The archive has no empty folders, and git needs these.
+    if to.join(".git").is_dir() {
+        for folder in [".git/refs/heads", ".git/objects"] {
+            fs::create_dir_all(to.join(folder))?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies a file, or a directory with its contents. Links are copied as links.

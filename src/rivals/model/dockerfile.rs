@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::all_indexes::AllIndexes;
 use crate::model::assembly::InstalledScript;
+use crate::model::digest::Digest;
 use crate::model::lock::{LockedWheel, PlatformLock};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::PythonVersion;
@@ -60,6 +61,8 @@ pub(crate) struct DockerfileRequest {
     pub(crate) mounts: Mounts,
     /// Whether the build adds certificates, from the secret `ca` or from the file `ca.crt` of the build context.
     pub(crate) has_certificates: bool,
+    /// The folder in which the Dockerfile is built. Absolute.
+    pub(crate) context: PathBuf,
 }
 
 /// The values that a Dockerfile is written from: the result of resolving the request.
@@ -89,6 +92,24 @@ pub(crate) struct Ingredients {
 pub(crate) struct Dockerfile {
     pub(crate) text: String,
     pub(crate) checks: Vec<ContainerCheck>,
+    /// The distributions that the Dockerfile copies.
+    pub(crate) context: Vec<ContextFile>,
+}
+
+/// A distribution in the folder in which a Dockerfile is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ContextFile {
+    /// Relative to that folder.
+    pub(crate) path: PathBuf,
+    pub(crate) contents: ContextContents,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ContextContents {
+    /// A folder. The archive of the store has its files below one folder.
+    Folder(Digest),
+    /// A wheel or a source distribution of this machine.
+    File(PathBuf),
 }
 
 /// A command that must succeed in a container.

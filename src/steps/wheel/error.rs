@@ -22,6 +22,8 @@ use crate::outside::vendor::VendorError;
 pub(crate) struct BuildFailure {
     /// The source in words: `psycopg2 2.9.11`.
     pub(crate) shown: String,
+    /// Another way to the distribution.
+    pub(crate) hint: Option<Hint>,
     #[source]
     pub(crate) reason: Reason,
 }
@@ -103,6 +105,10 @@ fn listed(digests: &[Digest]) -> String {
 }
 
 impl Hints for BuildFailure {
+    fn own_hints(&self) -> Vec<Hint> {
+        self.hint.iter().cloned().collect()
+    }
+
     fn wrapped(&self) -> Option<&dyn Hints> {
         Some(&self.reason)
     }

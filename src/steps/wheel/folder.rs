@@ -14,6 +14,7 @@ use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
 use crate::model::request::PackRequest;
 use crate::model::tree::{Node, Origin};
+use crate::outside::app_files::tracked::tracked;
 use crate::outside::app_files::{is_image, is_output_folder};
 use crate::outside::store::Store;
 
@@ -67,6 +68,13 @@ pub(super) fn wants_git(project: &Path, root: &Path) -> bool {
 /// `has_git` is set. Returns its digest.
 pub(super) fn archive(root: &Path, has_git: bool, store: &Store) -> Result<Digest, Reason> {
     let mut files = not_ignored(root)?;
+    // `.gitignore` may name files that git tracks nevertheless.
+    let canonical = fs::canonicalize(root).map_err(|error| unreadable(root, error))?;
+    for path in tracked(&canonical).map_err(|error| unreadable(root, error))? {
+        if counts_with_folders(root, &path)? {
+            add(root, &root.join(&path), &mut files)?;
+        }
+    }
     if has_git {
         files.extend(history(root)?);
     }
@@ -97,12 +105,8 @@ fn not_ignored(root: &Path) -> Result<Vec<PathBuf>, Reason> {
     // The settings of the user's git must not decide what a build contains.
     walk.git_ignore(true).git_exclude(true).git_global(false).require_git(is_in_repository).parents(is_in_repository);
     walk.filter_entry(|entry| {
-        let name = entry.file_name().to_string_lossy();
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-        let is_environment = is_folder && entry.path().join("pyvenv.cfg").is_file();
-        let is_output = if is_folder { is_output_folder(entry.path()) } else { is_lock(&name, entry.depth()) };
-        entry.depth() == 0
-            || !(EXCLUDED.contains(&&*name) || is_environment || is_output || name == ".env" || name.ends_with(".pyc"))
+        entry.depth() == 0 || counts(entry.path(), entry.depth(), is_folder)
     });
     let mut files = Vec::new();
     for entry in walk.build() {
@@ -114,6 +118,25 @@ fn not_ignored(root: &Path) -> Result<Vec<PathBuf>, Reason> {
         }
     }
     Ok(files)
+}
+
+/// Returns whether a file or a folder may be part of a source. `depth` is 1 for those directly in the folder.
+fn counts(path: &Path, depth: usize, is_folder: bool) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_environment = is_folder && path.join("pyvenv.cfg").is_file();
+    let is_output = if is_folder { is_output_folder(path) } else { is_lock(&name, depth) };
+    !(EXCLUDED.contains(&&*name) || is_environment || is_output || name == ".env" || name.ends_with(".pyc"))
+}
+
+/// Returns whether a tracked file and the folders above it may be part of a source.
+fn counts_with_folders(root: &Path, path: &Path) -> Result<bool, Reason> {
+    let depth = path.components().count();
+    let own = root.join(path);
+    let is_link = fs::symlink_metadata(&own).map_err(|error| unreadable(&own, error))?.is_symlink();
+    let mut folders = path.ancestors().enumerate().skip(1).take(depth - 1);
+    Ok(counts(&own, depth, false)
+        && folders.all(|(above, folder)| counts(&root.join(folder), depth - above, true))
+        && (is_link || !is_image(&own).map_err(|error| unreadable(&own, error))?))
 }
 
 /// Returns whether a file is the project's lock. It must not be part of the source whose digest it has.
@@ -195,6 +218,7 @@ fn unreadable(path: &Path, source: io::Error) -> Reason {
 mod tests {
     use super::*;
     use crate::formats::sdist;
+    use crate::outside::app_files::tracked::tests::index;
     use crate::outside::store::tests::store;
 
     fn lay_out(root: &Path, files: &[(&str, &str)]) {
@@ -220,6 +244,31 @@ mod tests {
         ("x.tar", "oci-layout\0"),
         ("cache/CACHEDIR.TAG", ""),
     ];
+
+    #[test]
+    fn ignored_files_that_git_tracks_go_in_except_those_that_never_do() {
+        let (_home, store) = store();
+        let folder = tempfile::tempdir().unwrap();
+        lay_out(folder.path(), &FILES);
+        fs::create_dir(folder.path().join(".git")).unwrap();
+        let names = [
+            ".env",
+            "dist/x.whl",
+            "env/pyvenv.cfg",
+            "parcels/SHA256SUMS",
+            "pylock.toml",
+            "src/x/__pycache__/x.pyc",
+            "x.log",
+            "x.tar",
+        ];
+        fs::write(folder.path().join(".git/index"), index(&names)).unwrap();
+        let digest = archive(folder.path(), false, &store).unwrap();
+        let sdist = sdist::read(fs::File::open(store.parcel_path(&digest)).unwrap(), None).unwrap();
+        assert_eq!(
+            sdist.files,
+            [".github/ci.yaml", ".gitignore", "dist/x.whl", "pyproject.toml", "src/x/__init__.py", "x.log"]
+        );
+    }
 
     #[test]
     fn files_that_git_does_not_ignore_go_in_and_give_the_same_archive_elsewhere() {

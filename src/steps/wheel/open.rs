@@ -6,8 +6,10 @@ use fs_err as fs;
 
 use super::error::Reason;
 use super::folder;
+use crate::formats::pyproject::Pyproject;
 use crate::formats::sdist::{self, Sdist};
 use crate::model::digest::Digest;
+use crate::model::distribution_name::normalised;
 use crate::model::lock::{LockedWheel, WheelSource};
 use crate::model::source::{BuiltFrom, BuiltPlace, Source, SourcePlace};
 use crate::outside::http::Download;
@@ -32,6 +34,12 @@ impl OpenSource {
             return Err(Reason::Digest { found: self.archive, allowed: source.allowed.clone() });
         }
         Ok(Self { source: source.clone(), ..self.clone() })
+    }
+
+    /// Returns the normalised name in `pyproject.toml`, if it has one.
+    pub(crate) fn name(&self) -> Option<String> {
+        let pyproject = Pyproject::parse(self.sdist.pyproject.as_deref()?).ok()?;
+        pyproject.name.as_deref().map(normalised)
     }
 
     /// Returns the value for the lock.
@@ -98,6 +106,7 @@ pub(crate) fn open_again(wheel: &LockedWheel, from: &BuiltFrom, world: &World) -
         },
         subdirectory: subdirectory.clone(),
         allowed: vec![*archive],
+        other_python: None,
     };
     if matches!(place, BuiltPlace::Archive { .. }) {
         source.version = Some(wheel.version.clone());

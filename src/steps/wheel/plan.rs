@@ -131,6 +131,7 @@ mod tests {
                 place: SourcePlace::Path("x-1.tar.gz".into()),
                 subdirectory: None,
                 allowed: Vec::new(),
+                other_python: None,
             },
             archive: Digest::of(b""),
             sdist: Sdist {

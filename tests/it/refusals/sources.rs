@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use testkit::{DebBuilder, DebianArchive, PyPi};
+use testkit::{DebBuilder, DebianArchive, PyPi, WheelBuilder};
 
 use crate::world::{World, archive};
 
@@ -69,4 +69,47 @@ fn nothing_is_built_if_the_user_excludes_it() {
     fs_err::write(world.path("list.txt"), "one\n--only-binary :all:\n").unwrap();
     let said = refused(&world, "-r list.txt -t one");
     assert!(said.contains("the index has no wheel of `one` 1.0, only a source distribution"), "{said}");
+}
+
+#[test]
+fn a_failed_build_names_the_python_for_which_the_index_has_wheels() {
+    let older = WheelBuilder::new("one", "1.0").tag("cp312-cp312-manylinux_2_17_x86_64").file("one.py", "");
+    let other = WheelBuilder::new("one", "1.0").tag("cp311-cp311-win_amd64").file("one.py", "");
+    let index = PyPi::new().sdist("one-1.0.tar.gz", b"no archive").built(&older).built(&other);
+    let said = refused(&World::new(archive_for_builds(), index), "one==1.0 --python 3.13");
+    assert!(said.contains("error: cannot build one 1.0 from source"), "{said}");
+    assert!(said.contains("hint: use `--python 3.12`, for which `one` has wheels"), "{said}");
+    // Wheels for the same Python, which the user excluded, are no way out.
+    let own = WheelBuilder::new("one", "1.0").file("one.py", "");
+    let index = PyPi::new().sdist("one-1.0.tar.gz", b"no archive").built(&own).built(&older);
+    let said = refused(&World::new(archive_for_builds(), index), "one==1.0 --python 3.13 --no-binary-package one");
+    assert!(said.contains("error: cannot build one 1.0 from source") && !said.contains("--python 3.12"), "{said}");
+}
+
+#[test]
+fn markers_that_exclude_everything_are_refused() {
+    let world = World::usual();
+    let said = refused(&world, "tool;sys_platform=='win32' -t x");
+    assert!(said.contains("cannot install `tool;sys_platform=='win32'` for python 3.13"), "{said}");
+    assert!(said.contains("its markers exclude it there"), "{said}");
+    assert!(!world.path("x.tar").exists());
+}
+
+#[test]
+fn an_index_that_mixes_kinds_of_hashes_is_read_and_every_hash_holds() {
+    let lib = WheelBuilder::new("lib", "1.0").file("lib.py", "");
+    let tool =
+        WheelBuilder::new("tool", "1.0").requires("lib").file("tool/__init__.py", "").script("tool", "tool:main");
+    let index = |wrong: bool| {
+        let index =
+            PyPi::new().html().built(&tool).without_sha256(Some("0123456789abcdef0123456789abcdef")).built(&lib);
+        if wrong { index.with_wrong_sha256() } else { index }
+    };
+    let said = refused(&World::new(archive(), index(true)), "tool");
+    assert!(said.contains("lib-1.0-py3-none-any.whl`: its sha256 is"), "{said}");
+    // The md5 is wrong too.
+    // Only a sha256 counts. The file without one gets its own.
+    let world = World::new(archive(), index(false));
+    let output = world.build("tool");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

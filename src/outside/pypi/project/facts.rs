@@ -39,6 +39,7 @@ fn read(folder: &Path) -> Result<Project, Cause> {
     let locks = locks(folder, &toml);
     // Many projects have a `pyproject.toml` only for the settings of their tools.
     let is_package = if toml.is_project { toml.is_package } else { has_setup };
+    let settings = settings_of_uv(folder, toml.tool_uv);
     Ok(Project {
         is_project: is_package || toml.is_project || !locks.is_empty(),
         folder: folder.to_owned(),
@@ -47,7 +48,9 @@ fn read(folder: &Path) -> Result<Project, Cause> {
         requires_python: toml.requires_python.filter(|text| text.parse::<VersionSpecifiers>().is_ok()),
         pinned_python: pinned_python(folder),
         scripts: toml.scripts,
-        extra_requires: extra_requires(folder, toml.extra_requires),
+        extra_requires: ExtraRequires::of(settings.table.get("extra-build-dependencies")),
+        tool_uv: settings.table,
+        settings_folder: settings.folder,
         locks,
     })
 }
@@ -80,12 +83,21 @@ fn is_member(path: &Path, folder: &Path) -> bool {
     declares && folder.join("pyproject.toml").is_file()
 }
 
-/// Returns the additional requirements for builds. Those of a workspace are at its root (uv's documentation, "Settings").
-fn extra_requires(folder: &Path, own: ExtraRequires) -> ExtraRequires {
+/// The table `[tool.uv]`, and the folder of its file.
+struct UvSettings {
+    table: toml::Table,
+    folder: PathBuf,
+}
+
+/// Returns the settings of uv. Those of a workspace are at its root (uv's documentation, "Settings").
+fn settings_of_uv(folder: &Path, own: toml::Table) -> UvSettings {
     let is_member = |root: &&Path| is_member(&root.join(LockKind::Uv.file_name()), folder);
-    let Some(root) = folder.ancestors().skip(1).find(is_member) else { return own };
-    let text = fs::read_to_string(root.join("pyproject.toml")).unwrap_or_default();
-    Pyproject::parse(&text).map(|root| root.extra_requires).unwrap_or(own)
+    let of_root = || {
+        let root = folder.ancestors().skip(1).find(is_member)?;
+        let text = fs::read_to_string(root.join("pyproject.toml")).ok()?;
+        Some(UvSettings { table: Pyproject::parse(&text).ok()?.tool_uv, folder: root.to_owned() })
+    };
+    of_root().unwrap_or(UvSettings { table: own, folder: folder.to_owned() })
 }
 
 /// Returns the version in `.python-version`, if it is a plain one: `3.12` or `3.12.4`.
