@@ -75,6 +75,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "outside/threads/HINT",
             "outside/threads/is_thread_panic",
             "outside/unfinished/survive_file_size_limit",
+            "outside/unfinished/remove_and_exit",
+            "outside/unfinished/Unfinished",
         ],
     ),
     ("main", &[]),

@@ -82,14 +82,7 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         release: base,
         base_image,
         platforms: platforms(settings)?,
-        trim: TrimRequest {
-            level: settings.trim.unwrap_or(defaults::TRIM),
-            keep: keep(settings)?,
-            keep_modules: all(&settings.keep_module),
-            only_scripts: settings.only_scripts.unwrap_or(false),
-            records: records(settings)?,
-            put_back: BTreeSet::new(),
-        },
+        trim: trim(settings)?,
         bytecode: settings.bytecode.unwrap_or(defaults::BYTECODE),
         user_base: parsed(settings.user_base.as_deref().unwrap_or(defaults::USER_BASE))?,
         runtime,
@@ -100,6 +93,17 @@ pub(super) fn request(settings: &Settings, environment: &Environment) -> Result<
         output,
         notices: inputs.notices,
         lock: None,
+    })
+}
+
+fn trim(settings: &Settings) -> Result<TrimRequest, Failure> {
+    Ok(TrimRequest {
+        level: settings.trim.unwrap_or(defaults::TRIM),
+        keep: keep(settings)?,
+        keep_modules: all(&settings.keep_module),
+        only_scripts: settings.only_scripts.unwrap_or(false),
+        records: records(settings)?,
+        put_back: BTreeSet::new(),
     })
 }
 

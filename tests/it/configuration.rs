@@ -188,7 +188,7 @@ fn an_option_or_a_value_that_does_not_exist_is_refused_with_its_place() {
 
     trim = 'most'
     exit 2
-    error: cannot use `lath.toml`, line 1, column 8: `trim` must be one of `"none"`, `"standard"`, `"reach"`
+    error: cannot use `lath.toml`, line 1, column 8: `trim` must be one of `"none"`, `"standard"`, `"reach"`, `"trace"`
 
     run = 'open "'
     exit 2
