@@ -178,7 +178,7 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     let from = settings.from.clone();
     if let Some(from) = &from {
         refuse_no_name(from)?;
-        // Of a base image, lath reads the release in its files.
+        // The release of a base image is in its files, so it is not read from the name.
         if settings.base.is_none() {
             let release = release(from, settings.release.is_some())?;
             settings.release = settings.release.or(release);

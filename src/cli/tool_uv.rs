@@ -119,7 +119,7 @@ impl Entry<'_> {
         Ok(true)
     }
 
-    /// Returns the value as a type that lath has for it.
+    /// Converts the value into lath's own type.
     fn get<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         self.value.clone().try_into().map_err(|error: toml::de::Error| self.wrong(error.message()))
     }

@@ -230,7 +230,8 @@ fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildE
     Ok(Resolved { lock: choice.lock(locked, &wheels)?, wheels })
 }
 
-/// How often files that a check needs are put back, until a difference ends the build.
+/// The most rounds in which files are put back because a check needs them. If a difference remains after them, the
+/// build fails.
 const ROUNDS: usize = 4;
 
 /// Makes the share of one platform. If its proof finds files that a check needs, they are put back, and the share is made

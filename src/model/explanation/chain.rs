@@ -10,14 +10,14 @@ use crate::model::reach::{Cause, module_name};
 use crate::model::reason::{Kept, Why};
 use crate::model::tree::Origin;
 
-/// If there are more chains, only so many are returned.
+/// The most chains that are returned.
 const MAX_CHAINS: usize = 100;
-/// A search for all chains stops after so many steps, because their number can grow exponentially.
+/// The most steps of a search for all chains. Without a limit, their number can grow exponentially.
 const MAX_STEPS: usize = 100_000;
-/// Longer chains are not searched for.
+/// The most reasons in a chain.
 const MAX_LENGTH: usize = 500;
 
-/// The reasons in a row. The last one needs no reason.
+/// Each reason leads to the next one. The last one needs no reason.
 pub(crate) type Chain = Vec<Edge>;
 
 /// A reason of something, with the next thing that needs a reason.
@@ -64,7 +64,7 @@ pub(crate) enum Edge {
     RunByScriptsOf {
         package: String,
     },
-    /// The last ones.
+    /// This reason and those below it need no further reason.
     Requested,
     With {
         package: String,

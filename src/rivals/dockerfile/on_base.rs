@@ -10,13 +10,13 @@ use crate::model::image_source::ImageSource;
 use crate::model::request::{OnBase, Request};
 use crate::rivals::model::dockerfile::{DockerfileRequest, Style};
 
-/// How pip gets into the stage that installs.
+/// The source of pip in the first stage.
 enum Pip {
-    /// The image has it.
+    /// The image itself.
     There,
-    /// `ensurepip` adds it.
+    /// `ensurepip`.
     StandardLibrary,
-    /// As a package of the release.
+    /// A package of the release.
     Package,
 }
 

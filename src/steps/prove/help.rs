@@ -78,7 +78,7 @@ pub(super) struct Help {
 
 impl Help {
     /// Runs the program with `--help`, then all subcommands that this help names, then theirs. `run` runs commands in
-    /// one process, and returns the output of the driver. `None` if a process did not run to its end in its time.
+    /// one process, and returns the output of the driver. `None` if a process did not end within its time.
     pub(super) fn walk<E>(
         &self,
         mut run: impl FnMut(Vec<String>) -> Result<Option<Answer>, E>,

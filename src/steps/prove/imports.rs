@@ -1,7 +1,6 @@
 //! The imports of modules inside of packages, which programs may do later than at their start.
 //!
-//! The untrimmed tree determines the modules, and not the trimmed one: a list that is read from the trimmed tree would
-//! never miss a module that trim removed by mistake.
+//! Modules that trim removed are not imported. If a module that stays needs one of them, its own import fails.
 
 use std::collections::BTreeSet;
 
@@ -27,8 +26,7 @@ pub(super) fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
     names.into_iter().filter(|name| name.split('.').all(is_imported) && !removed.contains(name)).collect()
 }
 
-/// Returns the modules that trim removes although programs can import them, such as the texts of Python's help. If another
-/// module needs one of them, the import of that module fails.
+/// Returns the modules that trim removed, such as the texts of Python's help.
 fn removed(made: &Made, request: &ProveRequest<'_>) -> BTreeSet<String> {
     let stdlib = request.python.stdlib();
     let mut roots = vec![format!("{stdlib}/lib-dynload"), stdlib, request.user_base.site(request.python.version)];
