@@ -50,7 +50,7 @@ fn words(bytes: &[u8]) -> BTreeSet<String> {
     texts.filter(|text| is_name(text)).map(|text| String::from_utf8_lossy(text).into_owned()).collect()
 }
 
-/// Whether a text may be the name of a module. Names with `_Z` are those of functions in C++.
+/// Whether a text may be the name of a module. Functions in C++ have names with `_Z`.
 fn is_name(text: &[u8]) -> bool {
     let is_begin = text[0].is_ascii_alphabetic() || text[0] == b'_';
     let is_name = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));

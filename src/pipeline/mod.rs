@@ -234,9 +234,8 @@ fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildE
 /// build fails.
 const ROUNDS: usize = 4;
 
-/// Makes the share of one platform. If its proof finds files that a check needs, they are put back, and the share is made
-/// again. If its proof fails, the layers that were packed at the same time stay in the store,
-/// but no image contains them.
+/// Makes the share of one platform. If its proof finds files that a check needs, they are put back, and the share is
+/// made again. If its proof fails, the layers that were packed at the same time stay in the store, but are in no image.
 pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<Share, BuildError> {
     let mut stage = world.stages.stage();
     let mut trim = request.trim.clone();
@@ -276,8 +275,8 @@ fn whole(opened: &Opened, request: &Request, world: &World) -> Result<Made, Buil
     Ok(Made { lock, assembly, launch, tree, reached: None })
 }
 
-/// Trims the tree of `made`. The level `trace` first trims like `reach`, and runs the checks of that tree in the untrimmed
-/// one, which is laid out on `stage`.
+/// Trims the tree of `made`. The level `trace` first trims like `reach`. Then it runs the checks of the resulting tree
+/// in the untrimmed tree, which is laid out on `stage`.
 fn slim(
     made: &mut Made,
     request: &Request,

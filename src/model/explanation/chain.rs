@@ -24,7 +24,7 @@ pub(crate) type Chain = Vec<Edge>;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "because")]
 pub(crate) enum Edge {
-    /// The file is the one of this module.
+    /// The file contains this module.
     FileOf {
         module: String,
     },
@@ -249,7 +249,7 @@ impl<'a> Graph<'a> {
         edges
     }
 
-    /// Returns the packages because of which a package is in the image.
+    /// Returns the packages that need a package.
     pub(super) fn dependents(&self, place: usize) -> Vec<(Edge, usize)> {
         let package = &self.explanation.packages[place];
         let names = if matches!(package.origin, Origin::Wheel { .. }) { &self.wheels } else { &self.debs };

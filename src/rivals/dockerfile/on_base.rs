@@ -169,7 +169,7 @@ fn environment(page: &Page<'_>, base: OnBase<'_>, text: &mut Text) -> Result<(),
     Ok(())
 }
 
-/// Writes the command. That of the base is replaced.
+/// Writes the command, which replaces the command of the base.
 fn start(page: &Page<'_>, base: OnBase<'_>, text: &mut Text) {
     let found = &base.image.found;
     let shell = || vec![found.shell.as_ref().map_or("/bin/sh", ImagePath::as_str).to_owned(), "-c".to_owned()];

@@ -1,7 +1,8 @@
 //! The paths that checks use in the untrimmed tree: the evidence for `--trim trace`.
 //!
-//! The checks are those of the proof, except the loads of all extension modules and the check of Python itself, because
-//! they would use files that the program does not need. A script runs with `--version` and with `--help`.
+//! These are the checks of the proof without the loads of all extension modules, the imports of inner modules, the help
+//! of subcommands and the check of Python itself, because these would use files that the program does not need. A
+//! script runs with `--version` and with `--help`.
 
 use rayon::prelude::*;
 use serde::Serialize;
