@@ -52,6 +52,13 @@ impl<'a> ModuleMap<'a> {
         map
     }
 
+    /// Adds a program outside of the search path. Its name is its path, so no import can mean it.
+    pub(crate) fn add_program(&mut self, path: &'a ImagePath, origin: &'a Origin) {
+        let file = ModulePath { path, origin, is_package: false };
+        self.by_origin.entry(origin).or_default().push(path.to_string());
+        self.modules.entry(path.to_string()).or_default().push(file);
+    }
+
     /// Returns the module with this name, or the one that contains an object with this name.
     fn longest<'b>(&self, name: &'b str) -> Option<&'b str> {
         let mut name = name;
@@ -100,6 +107,11 @@ pub(crate) fn module_name(path: &str) -> Option<(String, bool)> {
         "__init__" => Some((parts.collect::<Vec<_>>().join("."), true)),
         name => Some((parts.chain([name]).collect::<Vec<_>>().join("."), false)),
     }
+}
+
+/// Whether the name is that of a program outside of the search path.
+pub(crate) fn is_program(name: &str) -> bool {
+    name.starts_with('/')
 }
 
 /// Returns the name without its last part. `None` at the top level.
@@ -191,8 +203,8 @@ pub(crate) fn reached<S: ModuleSource>(
         let names = std::mem::take(&mut walk.next);
         let of_module = |name: &String| map.modules[name].iter().map(|file| (name.clone(), *file)).collect::<Vec<_>>();
         let files: Vec<(String, ModulePath<'_>)> = names.iter().flat_map(of_module).collect();
-        let (python, binary): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|(_, file)| file.path.as_str().ends_with(".py"));
+        let is_python = |name: &str, file: &ModulePath<'_>| file.path.as_str().ends_with(".py") || is_program(name);
+        let (python, binary): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, file)| is_python(name, file));
         let paths: Vec<&ImagePath> = python.iter().map(|(_, file)| file.path).collect();
         for ((name, file), facts) in python.iter().zip(source.read(&paths)?) {
             match facts {

@@ -1055,3 +1055,39 @@ fn trace_removes_no_more_than_reach_from_an_image_that_runs_code_of_its_users() 
     );
     assert_eq!(gone(&slim), [""; 0]);
 }
+
+#[test]
+fn programs_that_are_no_modules_keep_all_that_they_import() {
+    let stays = |given: &Given| {
+        let slim = given.slim(TrimLevel::Reach, &[]);
+        assert_eq!(slim.notes, [""; 0]);
+        ["json/tool.py", "helper/other.py", "bin/old.py", "bin/unused.py"]
+            .map(|end| slim.tree.nodes.keys().any(|path| path.as_str().ends_with(end)))
+    };
+    let mut given = with_program();
+    assert_eq!(stays(&given), [false; 4]);
+    // A script that the wheel contains as a file, of the requested distribution and of another.
+    let script = |name: &str, is_requested| InstalledScript {
+        name: name.to_owned(),
+        distribution: "tool".to_owned(),
+        module: None,
+        attribute: None,
+        is_requested,
+    };
+    given.assembly.scripts.extend([script("old.py", true), script("unused.py", false)]);
+    let given = given.wheel(
+        "tool",
+        &[
+            ("/opt/app/bin/old.py", b"#!/usr/bin/python3\nimport json.tool"),
+            ("/opt/app/bin/unused.py", b"import helper.other"),
+        ],
+    );
+    assert_eq!(stays(&given), [true, false, true, false]);
+    // It stays if a file that is reached names it.
+    let naming =
+        given.wheel("tool", &[("/opt/app/lib/python3.13/site-packages/tool/__init__.py", b"run('unused.py')")]);
+    assert_eq!(stays(&naming), [true; 4]);
+    // The files of the user.
+    let own = with_program().files(&Origin::User, &[("/srv/main.py", b"def f():\n    from helper import other")]);
+    assert_eq!(stays(&own), [true, true, false, false]);
+}

@@ -12,11 +12,11 @@ use crate::formats::wheel::entry_point_groups;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::image_path::ImagePath;
 use crate::model::modules::Modules;
-use crate::model::reach::{ModuleMap, ModulePath, Reached, Start, reached};
+use crate::model::reach::{ModuleMap, ModulePath, Reached, Start, is_program, reached};
 use crate::model::reason::Removed;
 use crate::model::request::SlimRequest;
 use crate::model::trace::Trace;
-use crate::model::tree::{Kind, Origin, Tree};
+use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::python_files::PythonFiles;
 use crate::outside::store::StoreError;
 
@@ -61,6 +61,9 @@ pub(super) fn needed(scene: &Scene<'_>, trace: &Trace) -> Result<Needed, StoreEr
 fn is_stdlib(origin: &Origin) -> bool {
     matches!(origin, Origin::Deb { .. } | Origin::Base)
 }
+
+/// The largest file whose first line is read.
+const MAX_PROGRAM_BYTES: u64 = 1 << 20;
 
 struct Reach<'a, 'b> {
     scene: &'b Scene<'a>,
@@ -107,9 +110,38 @@ impl<'a> Reach<'a, '_> {
         added.archives.first().map(|archive| format!("`{archive}` is an archive with modules"))
     }
 
-    fn map(&self, added: &Added) -> ModuleMap<'a> {
+    fn map(&self, added: &Added, files: &PythonFiles<'_>) -> Result<ModuleMap<'a>, StoreError> {
         let roots = [added.folders.iter().map(ToString::to_string).collect(), search_path(self.scene)].concat();
-        ModuleMap::new(self.tree(), &roots)
+        let mut map = ModuleMap::new(self.tree(), &roots);
+        let written: BTreeSet<String> = self.scripts_of(|script| script.module.is_some()).collect();
+        for (path, node) in &self.tree().nodes {
+            let is_module = roots.iter().any(|root| path.is_within(root));
+            if !is_module && !written.contains(path.as_str()) && self.is_python(path, node, files)? {
+                map.add_program(path, &node.origin);
+            }
+        }
+        Ok(map)
+    }
+
+    /// Returns the paths of some scripts of distributions.
+    fn scripts_of(&self, is_meant: impl Fn(&InstalledScript) -> bool) -> impl Iterator<Item = String> {
+        let meant = self.whole.scripts.iter().filter(move |script| is_meant(script));
+        meant.map(|script| self.request.user_base.program(&script.name))
+    }
+
+    /// Whether a file contains Python code: by its name, or by its first line if it is a program.
+    fn is_python(&self, path: &ImagePath, node: &Node, files: &PythonFiles<'_>) -> Result<bool, StoreError> {
+        let Kind::File { size_bytes, .. } = node.kind else { return Ok(false) };
+        let is_elf = || self.whole.facts.of(node).is_some_and(|facts| facts.elf.is_some());
+        if path.as_str().ends_with(".py") {
+            return Ok(true);
+        }
+        if !node.is_executable() || size_bytes > MAX_PROGRAM_BYTES || is_elf() {
+            return Ok(false);
+        }
+        let contents = files.contents(path)?;
+        let first = contents.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        Ok(first.starts_with(b"#!") && first.windows(6).any(|word| word == b"python"))
     }
 
     fn start(&self, map: &ModuleMap<'_>, added: &Added, files: &PythonFiles<'_>) -> Result<Start, StoreError> {
@@ -132,7 +164,7 @@ impl<'a> Reach<'a, '_> {
         if let Some(reason) = Self::archive(&added) {
             return Ok(Needed::All { reason });
         }
-        let map = self.map(&added);
+        let map = self.map(&added, &files)?;
         let mut start = self.start(&map, &added, &files)?;
         let found = reached(&map, &start, is_stdlib, &mut files)?;
         if let Some(reason) = self.host(&map, &found) {
@@ -157,7 +189,7 @@ impl<'a> Reach<'a, '_> {
         if let Some(reason) = Self::archive(&added) {
             return Ok(vec![Proposal::Note(format!("`--trim reach` keeps all modules: {reason}"))]);
         }
-        let map = self.map(&added);
+        let map = self.map(&added, &files)?;
         let start = self.start(&map, &added, &files)?;
         let found = reached(&map, &start, is_stdlib, &mut files)?;
         files.keep()?;
@@ -240,6 +272,10 @@ impl<'a> Reach<'a, '_> {
         let mut roots: BTreeSet<String> = names::core().map(str::to_owned).collect();
         let scripts = self.whole.scripts.iter().filter(|script| script.is_requested && self.is_exposed(script));
         roots.extend(scripts.filter_map(|script| script.module.clone()));
+        let others =
+            self.scripts_of(|script| script.module.is_none() && !(script.is_requested && self.is_exposed(script)));
+        let others: BTreeSet<String> = others.collect();
+        roots.extend(map.modules.keys().filter(|name| is_program(name) && !others.contains(*name)).cloned());
         roots.extend(self.request.started.modules.iter().map(|entry| entry.module.clone()));
         for module in &self.request.options.keep_modules {
             roots.extend(map.below(module).cloned());
@@ -253,10 +289,9 @@ impl<'a> Reach<'a, '_> {
         // The module with this name depends on the platform, and `sysconfig` computes it.
         roots.extend(map.modules.keys().filter(|name| name.starts_with("_sysconfigdata_")).cloned());
         let is_added = |file: &ModulePath<'_>| added.folders.iter().any(|folder| file.path.is_within(folder.as_str()));
-        let own = map
-            .modules
-            .iter()
-            .filter(|(name, files)| files.iter().any(|file| self.is_root(name, file) || is_added(file)));
+        let own = map.modules.iter().filter(|(name, files)| {
+            !is_program(name) && files.iter().any(|file| self.is_root(name, file) || is_added(file))
+        });
         roots.extend(own.map(|(name, _)| name.clone()));
         Ok(roots)
     }
@@ -294,9 +329,10 @@ impl<'a> Reach<'a, '_> {
             }
         }
         groups.retain(|group, _| group != "console_scripts" && group != "gui_scripts");
-        // A program that runs a console script names it, too.
+        // A program that runs a script names it, too.
         for script in &self.whole.scripts {
-            groups.entry(script.name.clone()).or_default().extend(script.module.clone());
+            let module = script.module.clone().unwrap_or_else(|| self.request.user_base.program(&script.name));
+            groups.entry(script.name.clone()).or_default().insert(module);
         }
         Ok(groups)
     }
