@@ -107,9 +107,27 @@ impl<'a> Reach<'a, '_> {
         added.archives.first().map(|archive| format!("`{archive}` is an archive with modules"))
     }
 
-    fn map(&self, added: &Added) -> ModuleMap<'a> {
+    fn map(&self, added: &Added, files: &PythonFiles<'_>) -> Result<ModuleMap<'a>, StoreError> {
         let roots = [added.folders.iter().map(ToString::to_string).collect(), search_path(self.scene)].concat();
-        ModuleMap::new(self.tree(), &roots)
+        let mut map = ModuleMap::new(self.tree(), &roots);
+        for script in self.whole.scripts.iter().filter(|script| script.module.is_none()) {
+            let path = self.request.user_base.program(&script.name);
+            let Some((path, node)) =
+                ImagePath::parse(&path).ok().and_then(|path| self.tree().nodes.get_key_value(&path))
+            else {
+                continue;
+            };
+            // A compiled program imports nothing. A script in another language is a file that cannot be read.
+            if files.contents(path)?.starts_with(b"#!") {
+                map.add_program(path, &node.origin);
+            }
+        }
+        Ok(map)
+    }
+
+    /// Returns the module that a script runs. If the script is a file of its distribution, this is the file itself.
+    fn module_of(&self, script: &InstalledScript) -> String {
+        script.module.clone().unwrap_or_else(|| self.request.user_base.program(&script.name))
     }
 
     fn start(&self, map: &ModuleMap<'_>, added: &Added, files: &PythonFiles<'_>) -> Result<Start, StoreError> {
@@ -132,7 +150,7 @@ impl<'a> Reach<'a, '_> {
         if let Some(reason) = Self::archive(&added) {
             return Ok(Needed::All { reason });
         }
-        let map = self.map(&added);
+        let map = self.map(&added, &files)?;
         let mut start = self.start(&map, &added, &files)?;
         let found = reached(&map, &start, is_stdlib, &mut files)?;
         if let Some(reason) = self.host(&map, &found) {
@@ -157,7 +175,7 @@ impl<'a> Reach<'a, '_> {
         if let Some(reason) = Self::archive(&added) {
             return Ok(vec![Proposal::Note(format!("`--trim reach` keeps all modules: {reason}"))]);
         }
-        let map = self.map(&added);
+        let map = self.map(&added, &files)?;
         let start = self.start(&map, &added, &files)?;
         let found = reached(&map, &start, is_stdlib, &mut files)?;
         files.keep()?;
@@ -204,7 +222,8 @@ impl<'a> Reach<'a, '_> {
     }
 
     fn removals(&self, map: &ModuleMap<'_>, found: &Reached) -> Vec<Proposal> {
-        let unreached = map.modules.iter().filter(|(name, _)| !found.modules.contains_key(*name));
+        let is_script = |name: &str| name.starts_with('/');
+        let unreached = map.modules.iter().filter(|(name, _)| !is_script(name) && !found.modules.contains_key(*name));
         let files = unreached.flat_map(|(_, files)| files).filter(|file| self.may_go(file));
         let mut plan: Vec<Proposal> =
             files.map(|file| Proposal::Remove { path: file.path.clone(), reason: Removed::UnreachedModules }).collect();
@@ -239,7 +258,7 @@ impl<'a> Reach<'a, '_> {
     ) -> Result<BTreeSet<String>, StoreError> {
         let mut roots: BTreeSet<String> = names::core().map(str::to_owned).collect();
         let scripts = self.whole.scripts.iter().filter(|script| script.is_requested && self.is_exposed(script));
-        roots.extend(scripts.filter_map(|script| script.module.clone()));
+        roots.extend(scripts.map(|script| self.module_of(script)));
         roots.extend(self.request.started.modules.iter().map(|entry| entry.module.clone()));
         for module in &self.request.options.keep_modules {
             roots.extend(map.below(module).cloned());
@@ -272,6 +291,10 @@ impl<'a> Reach<'a, '_> {
     /// Whether the users of the image can start or import the module themselves: one of a library that they requested, the
     /// package and the `__main__` of a program, and everything that no distribution contains.
     fn is_root(&self, name: &str, file: &ModulePath<'_>) -> bool {
+        // A script is a root only if it is exposed.
+        if name.starts_with('/') {
+            return false;
+        }
         match file.origin {
             Origin::Wheel { name: distribution, .. } => {
                 let has_program = self.whole.scripts.iter().any(|script| script.distribution == *distribution);
@@ -296,7 +319,7 @@ impl<'a> Reach<'a, '_> {
         groups.retain(|group, _| group != "console_scripts" && group != "gui_scripts");
         // A program that runs a console script names it, too.
         for script in &self.whole.scripts {
-            groups.entry(script.name.clone()).or_default().extend(script.module.clone());
+            groups.entry(script.name.clone()).or_default().insert(self.module_of(script));
         }
         Ok(groups)
     }
