@@ -44,19 +44,20 @@ impl<'a> ModuleMap<'a> {
         let mut map = Self::default();
         for (path, node) in tree.nodes.iter().filter(|(_, node)| node.kind != Kind::Directory) {
             let Some((name, is_package)) = inside(path, roots).and_then(module_name) else { continue };
-            map.by_origin.entry(&node.origin).or_default().push(name.clone());
-            map.by_file_name.entry(path.file_name()).or_default().push(name.clone());
-            let file = ModulePath { path, origin: &node.origin, is_package };
-            map.modules.entry(name).or_default().push(file);
+            map.add(name, ModulePath { path, origin: &node.origin, is_package });
         }
         map
     }
 
-    /// Adds a program outside of the search path. Its name is its path, so no import can mean it.
+    /// Adds a program that is a Python file outside of the search path. Its name in the map is its path.
     pub(crate) fn add_program(&mut self, path: &'a ImagePath, origin: &'a Origin) {
-        let file = ModulePath { path, origin, is_package: false };
-        self.by_origin.entry(origin).or_default().push(path.to_string());
-        self.modules.entry(path.to_string()).or_default().push(file);
+        self.add(path.to_string(), ModulePath { path, origin, is_package: false });
+    }
+
+    fn add(&mut self, name: String, file: ModulePath<'a>) {
+        self.by_origin.entry(file.origin).or_default().push(name.clone());
+        self.by_file_name.entry(file.path.file_name()).or_default().push(name.clone());
+        self.modules.entry(name).or_default().push(file);
     }
 
     /// Returns the module with this name, or the one that contains an object with this name.

@@ -17,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         what_trimming_breaks_is_told_with_claim_find_and_the_way_back,
         a_check_cannot_change_its_package_or_its_parent,
         every_subcommand_is_run_with_another_user_and_a_module_that_data_lacks_is_found,
+        the_proof_needs_no_module_that_reach_removes,
         a_script_that_hangs_exits_or_fails_hides_no_other, a_program_that_is_missing_is_named_with_what_brings_it,
         an_answer_that_is_never_the_same_is_compared_by_its_exit_code,
         a_check_has_no_network_no_capabilities_and_a_root_that_cannot_be_written,
@@ -213,6 +214,20 @@ def show(module):
         image.platforms[0].files.contains_key(&format!("opt/app/lib/python3.13/site-packages/helper/{name}"))
     };
     assert_eq!(["__init__.py", "inner.py", "deep.py", "other.py"].map(has), [true, true, true, false]);
+}
+
+/// The library has no code that makes it a module, so only its load succeeds. `ctypes` is not in the trimmed image.
+fn the_proof_needs_no_module_that_reach_removes() {
+    let library = format!("/usr/lib/{}-linux-gnu/libz.so.1", std::env::consts::ARCH);
+    let extension = format!("tool/other.cpython-313-{}-linux-gnu.so", std::env::consts::ARCH);
+    let source = "def main():\n    from tool import other\n";
+    let own = Own::new(&[tool(source).file(&extension, fs_err::read(library).unwrap())]);
+    let said = own.summary(&["build", "tool", "--trim", "reach"]);
+    assert!(said.contains("extension modules") && !said.contains("put back"), "{said}");
+    let files = &oci::check(&own.home().join("tool.tar")).unwrap().platforms[0].files;
+    let has = |path: &str| files.contains_key(path);
+    assert!(has(&format!("opt/app/lib/python3.13/site-packages/{extension}")));
+    assert!(!files.keys().any(|path| path.starts_with("usr/lib/python3.13/ctypes/")));
 }
 
 fn a_script_that_hangs_exits_or_fails_hides_no_other() {

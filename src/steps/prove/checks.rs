@@ -43,29 +43,42 @@ const PROCESS_SECS: u64 = 60;
 /// be a module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. An error
 /// lists the libraries that `ctypes` did not find before it, because most messages do not name them exactly. Their own output is discarded, and a thread that they leave running does not delay the end.
 /// If the first argument is `+SECONDS`, this is the time limit of each item, and an item that exceeds it ends the process.
+///
+/// It imports nothing that trim may remove, because it must do the same in both trees. Python loads a library as an extension
+/// module with a name that the library does not have. So the code of the module does not run, and `ctypes` is not needed.
 const DRIVER: &str = r#"
-import importlib.util, operator, os, sys
-try:
-    import ctypes.util
-except ImportError:
-    ctypes = None
+import _imp, importlib.util, operator, os, sys
+from importlib.machinery import ModuleSpec, PathFinder
 items, sys.argv[1:] = sys.argv[1:], []
 limit = int(items.pop(0)) if items[0].startswith("+") else 0
 sys.path[:1] = [] if sys.path[:1] == [""] else sys.path[:1]
-missed, find = [], ctypes and ctypes.util.find_library
-def find_library(name):
-    found = find(name)
-    if not found:
-        missed.append(str(name))
-    return found
-if ctypes:
-    ctypes.util.find_library = find_library
+missed = []
+def record(module):
+    find = module.find_library
+    def find_library(name):
+        found = find(name)
+        if not found:
+            missed.append(str(name))
+        return found
+    module.find_library = find_library
+class Recorder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        spec = PathFinder.find_spec(name, path) if name == "ctypes.util" else None
+        if spec and spec.loader:
+            run = spec.loader.exec_module
+            spec.loader.exec_module = lambda module: (run(module), record(module))
+        return spec
+if "ctypes.util" in sys.modules:
+    record(sys.modules["ctypes.util"])
+else:
+    sys.meta_path.insert(0, Recorder)
 def load(path):
-    if ctypes:
-        ctypes.CDLL(path)
-    else:
-        name = os.path.basename(path).partition(".")[0]
-        importlib.util.module_from_spec(importlib.util.spec_from_file_location(name, path))
+    try:
+        _imp.create_dynamic(ModuleSpec("lath_loads_it", None, origin=path))
+    except ImportError as error:
+        if "does not define module export function" not in str(error):
+            raise
 out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
 null = os.open(os.devnull, os.O_WRONLY)
 os.dup2(null, 1)

@@ -704,7 +704,7 @@ fn with_program() -> Given {
                 ("/opt/app/lib/python3.13/site-packages/helper/__init__.py", b"'helper'"),
                 ("/opt/app/lib/python3.13/site-packages/helper/used.py", b"'used'"),
                 ("/opt/app/lib/python3.13/site-packages/helper/other.py", b"import json.tool"),
-                ("/opt/app/lib/python3.13/site-packages/helper/fast.c", b"int x;"),
+                ("/opt/app/lib/python3.13/site-packages/helper/fast.hpp", b"int x;"),
                 ("/opt/app/bin/helper", b"#!"),
             ],
         );
@@ -734,7 +734,7 @@ fn a_module_that_a_check_needs_stays_with_its_imports() {
     assert_eq!(slim.tree.nodes[&path].kept, Some(Kept::PutBack));
     assert_eq!(
         gone(&slim),
-        ["fast.c extension-sources", "cli.pyi type-stubs", "a.json test-suites", "test_a.py unreached-modules"]
+        ["fast.hpp extension-sources", "cli.pyi type-stubs", "a.json test-suites", "test_a.py unreached-modules"]
     );
     let data = ImagePath::parse("/opt/app/lib/python3.13/site-packages/tool/tests/a.json").unwrap();
     let given = Given { put_back: [data.clone()].into(), ..with_program() };
@@ -751,7 +751,7 @@ fn reach_removes_modules_that_no_program_can_import() {
         gone(&slim),
         [
             "helper unreached-modules",
-            "fast.c extension-sources",
+            "fast.hpp extension-sources",
             "other.py unreached-modules",
             "cli.pyi type-stubs",
             "a.json test-suites",
@@ -774,7 +774,7 @@ fn an_image_that_runs_code_of_its_users_keeps_all_modules() {
     let path = "/opt/app/lib/python3.13/site-packages/tool/cli.py";
     let slim = with_program().wheel("tool", &[(path, cli)]).slim(TrimLevel::Reach, &[]);
     assert_eq!(slim.notes, ["`--trim reach` keeps all modules: the module `tool.cli` runs code that it is given"]);
-    assert_eq!(gone(&slim), ["fast.c extension-sources", "cli.pyi type-stubs"]);
+    assert_eq!(gone(&slim), ["fast.hpp extension-sources", "cli.pyi type-stubs"]);
     let mut known = with_program();
     known.assembly.programs.push(Program { name: "pytest".to_owned(), ..Program::default() });
     let host = known.wheel("pytest", &[("/opt/app/lib/python3.13/site-packages/pytest.py", b"'pytest'")]);
@@ -879,10 +879,42 @@ fn files_for_developers_go_unless_a_python_file_names_them() {
     }
     let named: (&str, &[u8]) = ("helper/used.py", b"CODE = open(HERE + '/fast.h')");
     let gone = gone_with(&[files.as_slice(), &[named]].concat());
-    assert!(names_no(&gone, "fast.h") && !names_no(&gone, "fast.c"), "{gone:?}");
+    assert!(names_no(&gone, "fast.h") && !names_no(&gone, "fast.hpp"), "{gone:?}");
     let mut compiling = with_program().asked("torch");
     compiling.lock.wheels[1].is_requested = false;
-    assert!(names_no(&self::gone(&compiling.slim(TrimLevel::Reach, &[])), "fast.c"));
+    assert!(names_no(&self::gone(&compiling.slim(TrimLevel::Reach, &[])), "fast.hpp"));
+}
+
+#[test]
+fn a_source_goes_only_if_its_extension_module_is_beside_it() {
+    let gone = gone_with(&[
+        ("helper/made.c", b"int x;"),
+        ("helper/made.cpython-313-x86_64-linux-gnu.so", b""),
+        ("helper/template.c", b"int x;"),
+    ]);
+    assert!(!names_no(&gone, "made.c ") && names_no(&gone, "template.c"), "{gone:?}");
+}
+
+#[test]
+fn a_script_that_is_a_file_of_its_wheel_keeps_what_it_imports() {
+    let given = |text: &[u8], is_requested| {
+        let mut given = with_program().wheel("tool", &[("/opt/app/bin/old.py", text)]);
+        given.assembly.scripts.push(InstalledScript {
+            name: "old.py".to_owned(),
+            distribution: "tool".to_owned(),
+            module: None,
+            attribute: None,
+            is_requested,
+        });
+        gone(&given.slim(TrimLevel::Reach, &[]))
+    };
+    let python = b"#!/usr/bin/python3\nimport helper.other\n";
+    for name in ["other.py", "tool.py", "old.py"] {
+        assert!(names_no(&given(python, true), name), "{name}");
+    }
+    let unexposed = given(python, false);
+    assert!(!names_no(&unexposed, "other.py") && !names_no(&unexposed, "old.py"), "{unexposed:?}");
+    assert!(!names_no(&given(b"\x7fELF", true), "other.py"));
 }
 
 #[test]

@@ -7,14 +7,15 @@ use memchr::memmem;
 
 use super::{Proposal, Scene};
 use crate::catalog::reach::{reads_sources, reads_stubs};
+use crate::model::facts::is_extension_module;
 use crate::model::image_path::ImagePath;
 use crate::model::reason::Removed;
-use crate::model::tree::Origin;
+use crate::model::tree::{Origin, Tree};
 use crate::outside::store::StoreError;
 
 /// The endings of files from which extension modules are made.
-const SOURCES: [&str; 14] =
-    [".c", ".cc", ".cpp", ".cu", ".cuh", ".cxx", ".f", ".f90", ".h", ".hh", ".hpp", ".pxd", ".pxi", ".pyx"];
+const SOURCES: [&str; 8] = [".c", ".cc", ".cpp", ".cu", ".cxx", ".f", ".f90", ".pyx"];
+const HEADERS: [&str; 6] = [".cuh", ".h", ".hh", ".hpp", ".pxd", ".pxi"];
 const SOURCE_MAPS: [&str; 4] = [".js.map", ".mjs.map", ".cjs.map", ".css.map"];
 
 pub(super) fn developer_files(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
@@ -26,7 +27,10 @@ pub(super) fn developer_files(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreE
         || wheels.iter().any(|wheel| reads_sources(&wheel.name));
     let reason = |path: &ImagePath| match path.file_name() {
         name if name.ends_with(".pyi") => (!has_stub_reader).then_some(Removed::TypeStubs),
-        name if SOURCES.iter().any(|end| name.ends_with(end)) => (!has_compiler).then_some(Removed::ExtensionSources),
+        name if HEADERS.iter().any(|end| name.ends_with(end)) => (!has_compiler).then_some(Removed::ExtensionSources),
+        name if SOURCES.iter().any(|end| name.ends_with(end)) => {
+            (!has_compiler && is_source_of_module(scene.tree, path)).then_some(Removed::ExtensionSources)
+        }
         name if SOURCE_MAPS.iter().any(|end| name.ends_with(end)) => Some(Removed::SourceMaps),
         _ if is_bill(path) => Some(Removed::BillsOfMaterials),
         _ => None,
@@ -36,6 +40,15 @@ pub(super) fn developer_files(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreE
     let named = Named::of(scene, going.iter().filter(|(_, reason)| is_data(*reason)).map(|(path, _)| *path))?;
     going.retain(|(path, reason)| !is_data(*reason) || !named.has(scene, path));
     Ok(going.into_iter().map(|(path, reason)| Proposal::Remove { path: path.clone(), reason }).collect())
+}
+
+/// Whether an extension module with the name of the source is beside it. Other sources may be templates that a program reads.
+fn is_source_of_module(tree: &Tree, source: &ImagePath) -> bool {
+    let Some((begin, _)) = source.as_str().rsplit_once('.') else { return false };
+    let Ok(first) = ImagePath::parse(begin) else { return false };
+    let neighbours = tree.nodes.range(first..).take_while(|(path, _)| path.as_str().starts_with(begin));
+    let mut ends = neighbours.filter_map(|(path, _)| path.as_str().strip_prefix(begin));
+    ends.any(|end| end.starts_with('.') && is_extension_module(&format!("module{end}")))
 }
 
 /// Whether a program could read such files as its data.

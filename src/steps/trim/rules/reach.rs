@@ -129,6 +129,11 @@ impl<'a> Reach<'a, '_> {
         meant.map(|script| self.request.user_base.program(&script.name))
     }
 
+    /// Returns the module that a script runs. If the script is a file of its distribution, this is the file itself.
+    fn module_of(&self, script: &InstalledScript) -> String {
+        script.module.clone().unwrap_or_else(|| self.request.user_base.program(&script.name))
+    }
+
     /// Whether a file contains Python code: by its name, or by its first line if it is a program.
     fn is_python(&self, path: &ImagePath, node: &Node, files: &PythonFiles<'_>) -> Result<bool, StoreError> {
         let Kind::File { size_bytes, .. } = node.kind else { return Ok(false) };
@@ -141,7 +146,9 @@ impl<'a> Reach<'a, '_> {
         }
         let contents = files.contents(path)?;
         let first = contents.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        Ok(first.starts_with(b"#!") && first.windows(6).any(|word| word == b"python"))
+        // A script of a distribution in another language may run any of its modules: it counts as a file that cannot be read.
+        let is_meant = matches!(node.origin, Origin::Wheel { .. }) || first.windows(6).any(|word| word == b"python");
+        Ok(first.starts_with(b"#!") && is_meant)
     }
 
     fn start(&self, map: &ModuleMap<'_>, added: &Added, files: &PythonFiles<'_>) -> Result<Start, StoreError> {
@@ -271,7 +278,7 @@ impl<'a> Reach<'a, '_> {
     ) -> Result<BTreeSet<String>, StoreError> {
         let mut roots: BTreeSet<String> = names::core().map(str::to_owned).collect();
         let scripts = self.whole.scripts.iter().filter(|script| script.is_requested && self.is_exposed(script));
-        roots.extend(scripts.filter_map(|script| script.module.clone()));
+        roots.extend(scripts.map(|script| self.module_of(script)));
         let others =
             self.scripts_of(|script| script.module.is_none() && !(script.is_requested && self.is_exposed(script)));
         let others: BTreeSet<String> = others.collect();
@@ -331,8 +338,7 @@ impl<'a> Reach<'a, '_> {
         groups.retain(|group, _| group != "console_scripts" && group != "gui_scripts");
         // A program that runs a script names it, too.
         for script in &self.whole.scripts {
-            let module = script.module.clone().unwrap_or_else(|| self.request.user_base.program(&script.name));
-            groups.entry(script.name.clone()).or_default().insert(module);
+            groups.entry(script.name.clone()).or_default().insert(self.module_of(script));
         }
         Ok(groups)
     }
