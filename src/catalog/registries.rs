@@ -1,4 +1,4 @@
-//! The registries that have other names than their hosts, and those of this machine.
+//! Registries whose names differ from their hosts, and registries on this machine.
 
 use std::net::Ipv4Addr;
 

@@ -178,7 +178,7 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     let from = settings.from.clone();
     if let Some(from) = &from {
         refuse_no_name(from)?;
-        // Of a base image, lath reads the release in its files.
+        // The release of a base image is in its files, so it is not read from the name.
         if settings.base.is_none() {
             let release = release(from, settings.release.is_some())?;
             settings.release = settings.release.or(release);
@@ -215,7 +215,7 @@ pub(super) fn settle(settings: &Settings, call: &Call) -> Result<(Request, Docke
     Ok((request, wanted))
 }
 
-/// Returns the image after `FROM` if the user named none: the base image, or that of the release.
+/// Returns the image after `FROM` if the user named none: the base image, or the image of the release.
 fn own_from(request: &Request) -> Result<String, Failure> {
     let Some(base) = &request.base_image else { return Ok(request.release.name()) };
     base.engine_name().ok_or_else(|| {

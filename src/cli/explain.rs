@@ -50,7 +50,7 @@ impl Typed for Explain {
 impl Command for Explain {
     const FILES: Files = Files::User;
 
-    /// The other options choose a question, which is only on the command line.
+    /// The other options have no variables, because they belong to one question.
     fn of_variables(&self, environment: &Environment) -> Result<Settings, clap::Error> {
         layers::of_variables::<Registries>(environment)
     }
@@ -78,8 +78,7 @@ impl Command for Explain {
 }
 
 impl Explain {
-    /// Returns the source of the explanation, and the name that the user wants to know about. With `--from`, the first
-    /// word is already the name.
+    /// Returns the source of the explanation, and the name to explain. With `--from`, the first word is the name.
     fn question(&self) -> Result<(ExplainSource, Option<&str>), Failure> {
         match (&self.from, &self.image, &self.name) {
             (Some(_), Some(_), Some(_)) => Err(usage("cannot use an image and `--from` together: leave out the image")),
@@ -92,7 +91,7 @@ impl Explain {
     }
 }
 
-/// Reads the place of an image: that of `lath copy`, or the path of a layout or of an archive.
+/// Reads the place of an image: a place as for `lath copy`, or the path of a layout or of an archive.
 fn source(image: &str) -> Result<ExplainSource, Failure> {
     // A build prints its destination with the digest.
     let path = image.split_once("@sha256:").map_or(image, |(path, _)| path);

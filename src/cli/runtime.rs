@@ -91,7 +91,7 @@ fn module(text: &str) -> Result<String, Failure> {
 fn selector_of(text: &str) -> Option<WrittenScript> {
     let (name, target) = text.split_once('=').map_or((None, text), |(name, target)| (Some(name), target));
     let (module, function) = target.split_once(':')?;
-    // Without `NAME=`, the name is made from the module and the function. In practice, no distribution has a script
+    // Without `NAME=`, the name is made from the module and the function. A distribution is unlikely to have a script
     // with such a name.
     let own = || format!("{module}.{function}").replace(['.', '_'], "-");
     let name = name.map_or_else(own, str::to_owned);

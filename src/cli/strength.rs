@@ -35,7 +35,7 @@ impl Command for Strength {
         let world = call.open()?;
         let deletions = Deletions { count: self.deletions.unwrap_or(200), seed: self.seed.unwrap_or(1) };
         let print = |line: String| {
-            // If nobody reads the lines any more, the measurement ends with the pipe.
+            // If the reader has closed the pipe, the measurement ends.
             let _ = call.screen.print(line);
         };
         pipeline::strength(&request, deletions, &world, print).map_err(|error| Failure::of_build(&error))?;

@@ -26,8 +26,8 @@ const ELSEWHERE: [&str; 7] = [
 const OF_PROJECTS: [&str; 6] =
     ["conflicts", "default-groups", "dev-dependencies", "environments", "package", "workspace"];
 
-/// Settings that do not change which files are installed: those of uv's own work, of other commands, and of the locks that
-/// uv writes.
+/// Settings that do not change which files are installed. They are for uv's own work, for other commands, and for the
+/// locks that uv writes.
 const WITHOUT_EFFECT: [&str; 39] = [
     "add-bounds",
     "allow-insecure-host",
@@ -119,7 +119,7 @@ impl Entry<'_> {
         Ok(true)
     }
 
-    /// Returns the value as a type that lath has for it.
+    /// Converts the value into lath's own type.
     fn get<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         self.value.clone().try_into().map_err(|error: toml::de::Error| self.wrong(error.message()))
     }

@@ -20,7 +20,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The number of bytes that decide.
+    /// The number of bytes by which a format is recognised.
     pub(crate) const START: u64 = ZSTD.len() as u64;
 
     /// Returns the format of data that begins with these bytes.

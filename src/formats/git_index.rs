@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// The times, numbers and IDs before the hash of an entry.
 const STAT_BYTES: usize = 40;
-/// No file system has longer paths. So an index whose entries share long beginnings cannot fill the memory.
+/// The longest path. Without this limit, an index whose entries share long beginnings could fill the memory.
 const MAX_PATH_BYTES: usize = 4096;
 const EXTENDED: u16 = 1 << 14;
 
@@ -51,7 +51,7 @@ pub(crate) fn each_path(bytes: &[u8], hash_bytes: usize, on_path: &mut dyn FnMut
             return Err(GitIndexError::LongPath);
         }
         if version < 4 {
-            // The text has ended with one zero. More of them fill the entry up to a multiple of 8.
+            // One zero has ended the text. More zeros fill the entry up to a multiple of 8.
             let length = reader.position - start;
             reader.take(length.next_multiple_of(8) - length)?;
         }

@@ -14,7 +14,7 @@ use crate::model::binary_texts::BinaryTexts;
 const SHORTEST_ROW: usize = 200;
 /// No row of texts is longer.
 const MOST_BYTES: usize = 16 << 20;
-/// The number of bytes at the end of a row that decide whether it goes on.
+/// Unpacking ends if the last bytes of a row, this number of them, are no text.
 const WINDOW: usize = 64;
 /// Texts that Cython's own functions contain.
 const MARKS: [&str; 2] = ["__pyx_", "cython_runtime"];
@@ -38,7 +38,7 @@ pub(crate) fn texts(bytes: &[u8]) -> BinaryTexts {
     texts
 }
 
-/// Reads the texts of a file with bytecode. They have no signs between them.
+/// Reads the texts of a file with bytecode. There are no separators between them.
 pub(crate) fn texts_of_bytecode(bytes: &[u8]) -> BinaryTexts {
     let rows = bytes.split(|byte| !is_text(*byte)).filter(|row| row.len() > 1);
     let rows = rows.map(|row| String::from_utf8_lossy(row).into_owned()).collect();
@@ -50,7 +50,7 @@ fn words(bytes: &[u8]) -> BTreeSet<String> {
     texts.filter(|text| is_name(text)).map(|text| String::from_utf8_lossy(text).into_owned()).collect()
 }
 
-/// Whether a text may be the name of a module. Names with `_Z` are those of functions in C++.
+/// Whether a text may be the name of a module. Functions in C++ have names with `_Z`.
 fn is_name(text: &[u8]) -> bool {
     let is_begin = text[0].is_ascii_alphabetic() || text[0] == b'_';
     let is_name = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct BinaryTexts {
     /// Texts with a zero at both ends that have the form of a name.
     pub(crate) words: BTreeSet<String>,
-    /// Rows of texts without a sign between two texts.
+    /// Rows of texts without separators between them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) rows: Vec<String>,
-    /// Whether the file has texts in a form that nobody can read, so that it may name any module.
+    /// Whether the file has texts in a form that lath cannot read, so that it may name any module.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_hidden: bool,
 }

@@ -76,7 +76,7 @@ impl<'a> ModuleMap<'a> {
     }
 }
 
-/// Returns the name of the module that a file in a folder of the search path is.
+/// Returns the name of the module in a file, whose path is relative to a folder of the search path.
 pub(crate) fn module_of(path: &ImagePath, roots: &[String]) -> Option<String> {
     inside(path, roots).and_then(module_name).map(|(name, _)| name)
 }
@@ -158,10 +158,10 @@ pub(crate) struct Start {
     pub(crate) only_statements: bool,
 }
 
-/// The hook of setuptools, of which the catalog knows all names.
+/// The hook of setuptools. All of its names are in the catalog.
 const HOOK: &str = "_distutils_hack";
 
-/// The ends of names of files that no module or object has. Others, such as `.json`, may be both.
+/// Endings of file names that no module or object has. Other endings, such as `.json`, may also be names of modules.
 const FILES: [&str; 17] = [
     "bat", "cfg", "csh", "csv", "exe", "fish", "ini", "md", "pem", "ps1", "pth", "rst", "sh", "toml", "txt", "yaml",
     "yml",
@@ -340,7 +340,7 @@ impl Walk<'_> {
             return;
         }
         if let Some(relative) = text.strip_prefix('.') {
-            // It is relative to a package above the file, or the end of the names of some files.
+            // It is a name that is relative to a package above the file, or the ending of file names.
             let packages = std::iter::successors(Some(package), |package| up(package)).filter(|name| !name.is_empty());
             let names: Vec<String> =
                 packages.map(|package| format!("{package}.{}", relative.trim_start_matches('.'))).collect();

@@ -81,7 +81,7 @@ pub(crate) struct ProofSummary {
     pub(crate) failed_alike: Vec<FailedAlike>,
     /// Observations that are not a fault of the image.
     pub(crate) notes: Vec<ProofNote>,
-    /// The files that trim had removed, and that are in the image again because a check needs them.
+    /// The files that trim removed and that were put back because a check needs them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) put_back: Vec<PutBack>,
 }
@@ -115,7 +115,7 @@ pub(crate) enum ItemKind {
 pub(crate) enum Passed {
     /// A command, as a person would type it.
     Command { command: String },
-    /// `program --help`, and the help of so many of its subcommands.
+    /// `program --help`, and the help of this number of its subcommands.
     Help { program: String, subcommands: usize },
     /// So many items of a kind.
     Items { kind: ItemKind, count: usize },

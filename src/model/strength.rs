@@ -8,7 +8,7 @@ use crate::model::image_path::ImagePath;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deletions {
     pub(crate) count: usize,
-    /// Decides which files they are.
+    /// The seed of the random choice.
     pub(crate) seed: u64,
 }
 

@@ -14,7 +14,7 @@ use crate::model::tree::{Kind, Tree};
 const TITLE: &str = "lath trace ";
 const VERSION: &str = "1";
 
-/// The most bytes of a record, and of its paths. A record of a large test suite has a thousandth of it.
+/// The most bytes of a record, and the most paths. They are far above those of real records, and limit the memory.
 pub(crate) const MAX_BYTES: u64 = 64 << 20;
 const MAX_PATHS: usize = 500_000;
 
@@ -73,8 +73,8 @@ pub(crate) enum TraceError {
 }
 
 impl Trace {
-    /// Adds everything that `tree` has of the paths in `touches`: each link on the way, and the file or directory at the
-    /// end. Other paths, such as those of temporary files and of `/proc`, leave no trace.
+    /// Adds everything that `tree` has of the paths in `touches`: each link on the way, and the file or directory at
+    /// the end. Other paths, such as those of temporary files and of `/proc`, are not recorded.
     pub(crate) fn add(&mut self, tree: &Tree, touches: &[Touch]) {
         for Touch { path, by } in touches {
             let Some((links, end)) = walk(tree, path) else { continue };

@@ -38,8 +38,8 @@ impl UserBase {
     }
 
     /// Returns the line of a path file with which `python` finds the user base even if the environment is cleared.
-    /// Programs look for data in it, too. If the user site is already in `sys.path`, its path files have been read and
-    /// must not be read twice.
+    /// Programs search for data in it, too. If the user site is already in `sys.path`, its path files have been read
+    /// and must not be read twice.
     ///
     /// The user site comes before the distributions of a base image, so that it hides them, as it does if the environment
     /// names the user base.

@@ -52,8 +52,8 @@ pub(super) fn with_base<'a>(request: &'a Request, world: &World) -> Result<Cow<'
     Ok(Cow::Owned(on_base(&request, bases, allows)?))
 }
 
-/// Returns the digest that the name of the base refers to. A lock has that of its index, because the images of its
-/// platforms are opened by their own digests.
+/// Returns the digest that the name of the base refers to. A lock contains the digest of the index, because the images
+/// of its platforms are opened by their own digests.
 fn root(request: &Request, opened: &BTreeMap<&ImageSource, OpenImage<'_>>) -> Option<BlobDigest> {
     let locked: Option<BTreeSet<Digest>> =
         request.platforms.iter().map(|platform| locked(request, *platform)?.index).collect();

@@ -230,18 +230,19 @@ fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildE
     Ok(Resolved { lock: choice.lock(locked, &wheels)?, wheels })
 }
 
-/// How often files that a check needs are put back, until a difference ends the build.
+/// The most rounds in which files are put back because a check needs them. If a difference remains after them, the
+/// build fails.
 const ROUNDS: usize = 4;
 
-/// Makes the share of one platform. If its proof finds files that a check needs, they are put back, and the share is made
-/// again. If its proof fails, the layers that were packed at the same time stay in the store,
-/// but no image contains them.
+/// Makes the share of one platform. If its proof finds files that a check needs, they are put back, and the share is
+/// made again. If its proof fails, the layers that were packed at the same time stay in the store, but are in no image.
 pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<Share, BuildError> {
     let mut stage = world.stages.stage();
     let mut trim = request.trim.clone();
     let mut put_back = Vec::new();
+    let mut whole = whole(opened, request, world)?;
     for round in 0.. {
-        let made = make(&opened, request, &trim, &mut stage, world)?;
+        let made = make(whole, request, &trim, &mut stage, world)?;
         let (proof, layers) = rayon::join(
             || prove(&made, &mut stage, &request.to_prove(), round < ROUNDS, world),
             || pack(&made.tree, &made.lock.requested(), request.to_pack(made.lock.platform), &world.store),
@@ -257,26 +258,25 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
                 world.listener.hear(Event::Detail(format!("putting back {} files that checks need", lacks.len())));
                 trim.put_back.extend(lacks.iter().map(|lack| lack.path.clone()));
                 put_back.extend(lacks);
+                whole = made;
             }
         }
     }
     unreachable!("the last proof searches for no files")
 }
 
-/// Makes the untrimmed contents of one platform's image.
-fn whole(opened: &Opened, request: &Request, world: &World) -> Result<Made, BuildError> {
+/// Makes the untrimmed contents of one platform's image. The tree that ships is still empty.
+fn whole(opened: Opened, request: &Request, world: &World) -> Result<Made, BuildError> {
     let Opened { lock, parts } = opened;
-    let lock = lock.clone();
-    let assembly = assemble(&lock, parts, &request.to_assemble(lock.platform), &world.store)?;
+    let assembly = assemble(&lock, &parts, &request.to_assemble(lock.platform), &world.store)?;
     let requested = lock.requested();
     let programs = Programs { scripts: &assembly.scripts, requested: &requested, tree: Some(&assembly.tree) };
     let launch = launch(&programs, &request.to_launch(lock.platform))?;
-    let tree = assembly.tree.clone();
-    Ok(Made { lock, assembly, launch, tree, reached: None })
+    Ok(Made { lock, assembly, launch, tree: Tree::default(), reached: None })
 }
 
-/// Trims the tree of `made`. The level `trace` first trims like `reach`, and runs the checks of that tree in the untrimmed
-/// one, which is laid out on `stage`.
+/// Trims the tree of `made`. The level `trace` first trims like `reach`. Then it runs the checks of the resulting tree
+/// in the untrimmed tree, which is laid out on `stage`.
 fn slim(
     made: &mut Made,
     request: &Request,
@@ -302,13 +302,12 @@ fn slim(
 
 /// Makes the contents of one platform's image. Afterwards, its tree is laid out on `stage`.
 fn make(
-    opened: &Opened,
+    mut made: Made,
     request: &Request,
     options: &TrimRequest,
     stage: &mut Stage,
     world: &World,
 ) -> Result<Made, BuildError> {
-    let mut made = whole(opened, request, world)?;
     let Slim { tree: slim, notes, warnings, reached } = slim(&mut made, request, options, stage, world)?;
     let Made { lock, assembly, launch, .. } = made;
     // A second round has the same messages.
@@ -372,7 +371,7 @@ pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], wor
     let request = &*with_own_python(request, world)?;
     let opened = resolve_and_open(request.to_resolve(*request.platforms.first()), *request.platforms.first(), world)?;
     let mut stage = world.stages.stage();
-    let made = make(&opened, request, &request.trim, &mut stage, world)?;
+    let made = make(whole(opened, request, world)?, request, &request.trim, &mut stage, world)?;
     let run = OwnRun { argv: &argv(&made, request, command), volumes, is_recorded: false };
     let (exit_code, _) = execute(&made, stage, run, world)?;
     Ok(exit_code)
@@ -387,7 +386,8 @@ pub(crate) fn trace(
 ) -> Result<(i32, Trace), BuildError> {
     let request = &*with_own_python(request, world)?;
     let opened = resolve_and_open(request.to_resolve(*request.platforms.first()), *request.platforms.first(), world)?;
-    let made = whole(&opened, request, world)?;
+    let mut made = whole(opened, request, world)?;
+    made.tree = made.assembly.tree.clone();
     let run = OwnRun { argv: &argv(&made, request, command), volumes, is_recorded: true };
     Ok(execute(&made, world.stages.stage(), run, world)?)
 }

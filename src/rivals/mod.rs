@@ -133,12 +133,12 @@ pub(crate) fn compare(request: &Request, habits: AptHabits, world: &World) -> Re
     compared(request, habits, world, reckon)
 }
 
-/// Returns the same with only lath's own image.
+/// Returns a comparison with only lath's own image.
 pub(crate) fn compare_own(request: &Request, habits: AptHabits, world: &World) -> Result<Comparison, RivalError> {
     compared(request, habits, world, only_own)
 }
 
-/// Makes the image of the first platform. `images` returns it with those that it is compared with.
+/// Makes the image of the first platform. `images` adds the images that it is compared with.
 fn compared(
     request: &Request,
     habits: AptHabits,

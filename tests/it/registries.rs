@@ -184,7 +184,7 @@ fn a_login_on_a_terminal_asks_for_both_and_shows_no_password() {
     let mut shown = String::new();
     for (prompt, answer) in [("Username: ", "me"), ("Password: ", PASSWORD)] {
         shown += &wait_for(prompt, &mut output);
-        // The terminal shows what is typed until the program has switched that off.
+        // The terminal shows typed characters until the program has switched that off.
         std::thread::sleep(std::time::Duration::from_millis(500));
         input.write_all(format!("{answer}\n").as_bytes()).unwrap();
     }

@@ -15,7 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials_of![&[Registries, Namespaces]; every_path_of_an_image_is_explained_up_to_the_request]
 }
 
-/// Every how many paths one is explained by a call of its own.
+/// One of this number of paths is explained by a call of its own.
 const STEP: usize = 97;
 
 fn explain(built: &Built, words: &[&str]) -> Value {

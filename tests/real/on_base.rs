@@ -70,8 +70,9 @@ VERSION_ID="9.4"
 ' > etc/os-release
 "#;
 
-/// Builds on an image that has musl from Debian's package and a Python that is only a place: no Python for musl can be
-/// had from an archive of Debian. The extension module of a real wheel is chosen, and musl's loader resolves it.
+/// Builds on an image that has musl from Debian's package and only the files by which lath recognises a Python, because
+/// Debian's archive has no Python for musl. lath chooses the extension module of a real wheel, and musl's loader
+/// resolves it.
 fn musl() {
     let home = tempfile::tempdir().unwrap();
     let line = "apt-get download musl && dpkg-deb -x musl_*.deb root && mkdir -p root/usr/local/bin root/etc         root/usr/local/lib/python3.13/site-packages && cp root/lib/ld-musl-x86_64.so.1 root/usr/local/bin/python3.13         && ln -s python3.13 root/usr/local/bin/python3 && touch root/usr/local/lib/python3.13/os.py         && printf 'ID=alpine\nVERSION_ID=3.22\n' > root/etc/os-release && tar -C root -cf root.tar .         && umoci init --layout base && umoci new --image base:1 && umoci raw add-layer --image base:1 root.tar         && umoci config --image base:1 --config.env PATH=/usr/local/bin:/usr/bin --config.env PYTHON_VERSION=3.13.5";

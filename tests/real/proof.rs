@@ -414,7 +414,7 @@ fn an_import_of_a_removed_module_names_the_rule_and_the_option_in_every_python()
          package {gone}\nother ImportError json cannot import name 'missing' from 'json' |  | 2\n\
          call json\nsearch (None, None)\nno frame ModuleNotFoundError\n{first}\nfinder {gone}\n{first}\nfinder {gone}\n"
     );
-    for release in ["jammy", "bookworm", "noble", "trixie", "forky"] {
+    for release in ["jammy", "bookworm", "noble", "trixie", "resolute"] {
         let mut command = own.command(&["run", "tool", "--trim", "reach", "--release", release]);
         let output = command.args(["--", "python3", "-c", IMPORTS_OF_REMOVED]).output().unwrap();
         assert_eq!(lath::succeeded(output), expected, "{release}");

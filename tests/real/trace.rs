@@ -102,7 +102,7 @@ fn records_are_joined_and_the_exit_code_is_passed_on() {
 
 fn an_image_that_is_trimmed_to_a_record_does_what_was_recorded() {
     let home = tempfile::tempdir().unwrap();
-    let job = ["--", "http", "--offline", "--pretty=all", "POST", "example.org", "a=b"];
+    let job = ["--", "http", "--ignore-stdin", "--offline", "--pretty=all", "POST", "example.org", "a=b"];
     let trace = [&["trace", "httpie", "-o", "http.trace"], &job[..]].concat();
     let recorded = lath::succeeded(lath::run(home.path(), &trace));
     let size = |words: &[&str]| {

@@ -8,7 +8,7 @@ use crate::model::image_path::{ImagePath, usr_merged};
 use crate::model::reason::{Kept, Removed};
 use crate::model::tree::Origin;
 
-/// What is known about a path, a package or a module.
+/// The answer about a path, a package or a module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub(crate) enum Answer {
@@ -83,7 +83,8 @@ impl Explanation {
         packages.chain(question.module(name).map(Answer::Module)).collect()
     }
 
-    /// Returns all names that [`Self::answers`] knows, except those of paths if `name` is none.
+    /// Returns the names that have answers and that `name` may mean: paths if it contains a `/`, otherwise packages and
+    /// modules.
     pub(crate) fn names_like(&self, name: &str) -> Vec<String> {
         let kept = self.kept.iter().map(|row| &row.path);
         let paths = kept.chain(self.removed.iter().map(|row| &row.path));

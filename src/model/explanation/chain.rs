@@ -10,21 +10,21 @@ use crate::model::reach::{Cause, module_name};
 use crate::model::reason::{Kept, Why};
 use crate::model::tree::Origin;
 
-/// If there are more chains, only so many are returned.
+/// The most chains that are returned.
 const MAX_CHAINS: usize = 100;
-/// A search for all chains stops after so many steps, because their number can grow exponentially.
+/// The most steps of a search for all chains. Without a limit, their number can grow exponentially.
 const MAX_STEPS: usize = 100_000;
-/// Longer chains are not searched for.
+/// The most reasons in a chain.
 const MAX_LENGTH: usize = 500;
 
-/// The reasons in a row. The last one needs no reason.
+/// Each reason leads to the next one. The last one needs no reason.
 pub(crate) type Chain = Vec<Edge>;
 
 /// A reason of something, with the next thing that needs a reason.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "because")]
 pub(crate) enum Edge {
-    /// The file is the one of this module.
+    /// The file contains this module.
     FileOf {
         module: String,
     },
@@ -64,7 +64,7 @@ pub(crate) enum Edge {
     RunByScriptsOf {
         package: String,
     },
-    /// The last ones.
+    /// This reason and those below it need no further reason.
     Requested,
     With {
         package: String,
@@ -249,7 +249,7 @@ impl<'a> Graph<'a> {
         edges
     }
 
-    /// Returns the packages because of which a package is in the image.
+    /// Returns the packages that need a package.
     pub(super) fn dependents(&self, place: usize) -> Vec<(Edge, usize)> {
         let package = &self.explanation.packages[place];
         let names = if matches!(package.origin, Origin::Wheel { .. }) { &self.wheels } else { &self.debs };

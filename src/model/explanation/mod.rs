@@ -1,5 +1,5 @@
 //! The explanation of an image: every path that it has or that trim removed, with its size, its origin and its reason,
-//! and who requires each package. lath keeps one for every image that it makes.
+//! and the packages that require each package. lath keeps one for every image that it makes.
 
 mod answer;
 mod chain;

@@ -15,7 +15,7 @@ pub(crate) struct ExplainRequest {
 #[derive(Debug, Clone)]
 pub(crate) enum ExplainSource {
     Image(ImageSource),
-    /// An archive of an image, whose form is not known.
+    /// An archive of an image. It may have any form.
     Archive(PathBuf),
     /// A file with explanations.
     File(PathBuf),

@@ -13,7 +13,8 @@ use crate::model::platform::Platform;
 use crate::model::reason::{Kept, Removed};
 
 const VERSION: u32 = 1;
-/// No image has so many. The time of some questions grows with the square of their number.
+/// The limit is far above real images. It is necessary because the time of some questions grows with the square of the
+/// number.
 const MAX_PACKAGES: usize = 5_000;
 /// The most names of packages that require another one, over all packages, for the same reason.
 const MAX_REQUIREMENTS: usize = 50_000;

@@ -28,8 +28,8 @@ pub(crate) struct Row {
     pub(crate) size_bytes: u64,
     pub(crate) files: usize,
     pub(crate) removed_bytes: u64,
-    /// The bytes that go if it is left out: its own, and those of everything that only it requires. `None` if an image
-    /// cannot be without it.
+    /// The bytes that go if it is left out: its own, and those of everything that only it requires. `None` if every
+    /// image needs it.
     pub(crate) alone_bytes: Option<u64>,
 }
 
@@ -98,7 +98,7 @@ impl Needs {
             .collect();
         let need = |(package, dependents): (&Package, &Vec<usize>)| {
             let own = own_reason(package);
-            // A package without any reason stays, because the explanation does not say why it is there.
+            // A package without any reason counts as wanted, because the explanation has nothing that it depends on.
             let is_wanted = own.is_some() || dependents.is_empty();
             let can_go = matches!(own, None | Some(Edge::Requested | Edge::With { .. }));
             Need { is_wanted, can_go, needs: Vec::new() }
@@ -118,7 +118,7 @@ impl Needs {
         Self { packages }
     }
 
-    /// Returns the packages that go if one is left out, with this one. `None` if an image cannot be without it.
+    /// Returns the packages that go if one is left out, including this one. `None` if every image needs it.
     fn gone_without(&self, left_out: usize) -> Option<BTreeSet<usize>> {
         if !self.packages[left_out].can_go {
             return None;

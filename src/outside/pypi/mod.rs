@@ -528,7 +528,7 @@ impl Limits {
     }
 }
 
-/// Refuses a request whose markers exclude everything that the user typed. The image would have only Python.
+/// Refuses a request whose markers exclude everything that the user typed, because the image would have only Python.
 fn refuse_excluded(request: &PythonRequest, requirements: &[Requirement], target: &Target) -> Result<(), PypiError> {
     // An application may need nothing on this platform, and the lines of a file are often for several platforms.
     let is_typed = request.requirement_files.is_empty() && request.project.is_none() && request.script.is_none();

@@ -23,7 +23,7 @@ pub(super) struct ParcelFacts<'a, T> {
     /// The facts that are in memory, by parcel and by the digests of the contents. Files that come from no parcel have the
     /// key `None`, and are not cached.
     known: BTreeMap<Option<Digest>, BTreeMap<Digest, T>>,
-    /// The parcels of which the cache does not have all facts that are in memory.
+    /// The parcels with facts that are in memory but not in the cache.
     changed: BTreeSet<Digest>,
 }
 
@@ -32,7 +32,7 @@ impl<'a, T: DeserializeOwned + Serialize + Send> ParcelFacts<'a, T> {
         Self { bucket, store, known: BTreeMap::new(), changed: BTreeSet::new() }
     }
 
-    /// Reads the files of which neither memory nor the cache has the facts.
+    /// Reads the files whose facts are neither in memory nor in the cache.
     pub(super) fn read(&mut self, places: &[Place], facts_of: impl Fn(&[u8]) -> T + Sync) -> Result<(), StoreError> {
         for parcel in places.iter().filter_map(|place| place.parcel) {
             let cached = || self.store.entry(self.bucket, &parcel).unwrap_or_default();

@@ -44,7 +44,7 @@ pub(crate) enum Task {
     PushManifest {
         image: String,
     },
-    /// To find the manifests about another one.
+    /// To list the manifests that are about another manifest.
     ListReferrers {
         image: String,
     },
@@ -159,8 +159,8 @@ pub(crate) enum RegistryError {
 }
 
 impl RegistryError {
-    /// Returns the failure of a request to `registry`, without its address, which may have a password. `registry` is empty
-    /// if the connection was there already.
+    /// Returns the failure of a request to `registry`, without its address, which may have a password. `registry` is
+    /// empty if the request used an open connection.
     pub(super) fn network(task: &Task, registry: &str, source: reqwest::Error) -> Self {
         Self::Network { task: task.clone(), registry: registry.to_owned(), source: source.without_url() }
     }

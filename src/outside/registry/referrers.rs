@@ -15,7 +15,7 @@ use crate::outside::registry::pull::{pulling, text_of};
 use crate::outside::registry::requests::{Access, Call};
 
 const MAX_PAGE_BYTES: u64 = 8 << 20;
-/// A list has at most so many pages, and the rest of a list with more bytes is not read.
+/// The most pages of a list that are read, and the most bytes. The page that exceeds them is the last one.
 const MAX_PAGES: usize = 100;
 const MAX_LIST_BYTES: usize = 16 << 20;
 /// A registry that lists referrers repeats the digest of the subject in this header.
@@ -60,7 +60,7 @@ impl Registry {
     ) -> Result<Vec<Descriptor>, RegistryError> {
         let is_wanted = |entry: &Descriptor| entry.other.get("artifactType").is_some_and(|own| own == artifact_type);
         let mut found = self.block_on(self.list_referrers(image, subject, artifact_type))?;
-        // A registry need not support the filter.
+        // A registry may ignore the filter.
         found.retain(is_wanted);
         Ok(found)
     }

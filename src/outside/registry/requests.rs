@@ -83,9 +83,9 @@ impl Registry {
         base.join(&format!("{}/{path}", access.scope.repository)).map_err(no_address)
     }
 
-    /// Sends a request. If the host does not accept the token any more, the request is sent once more with a renewed one,
-    /// which requests at the same time may use up, and then with one of its own. Returns the response, whatever its status
-    /// is, except for a refusal.
+    /// Sends a request. If the host refuses the token, sends the request again with a new token, which other requests
+    /// share. If the host refuses that one, too, sends it with a token that no other request uses, because the others
+    /// may have used up the shared one. Returns a response with any status except a refusal.
     pub(super) async fn send(&self, access: &Access, call: &Call<'_>) -> Result<Response, RegistryError> {
         let base = &self.reach(&access.host).await?.base;
         let mut grant = self.grant(&access.host, &access.scope, None).await?;

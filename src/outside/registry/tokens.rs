@@ -136,8 +136,8 @@ impl Registry {
         Ok(grant)
     }
 
-    /// Returns a new grant that no other request gets. A token may be valid for few requests, so that others have used it
-    /// up before this one.
+    /// Returns a new grant that no other request gets. If a token is valid only for few requests, the other requests
+    /// may use it up first.
     pub(super) async fn own_grant(
         &self,
         host: &Host,
@@ -173,7 +173,7 @@ impl Registry {
             (Some(Challenge::Basic), _) => return Ok(permanent(None)),
             (Some(Challenge::Bearer { realm, service, scope }), _) => (realm, service, scope),
         };
-        // The registry may know better which access is needed, for example if it has the repository under another name.
+        // The registry may require another access, for example if it has the repository under another name.
         for scope in asked.iter().flat_map(|scope| scope.split(' ')).filter(|scope| !scope.is_empty()) {
             if !scopes.iter().any(|known| includes(known, scope)) {
                 scopes.push(scope.to_owned());

@@ -66,8 +66,8 @@ pub(crate) enum Bucket {
     /// The paths that the checks of an untrimmed tree used. Key: the tree, the commands and the settings for programs. New
     /// version: other paths for the same commands.
     Traces,
-    /// The files that a proof found missing in the trimmed tree. Key: that of the proof. New version: the search would find
-    /// others, or another form of the entry.
+    /// The removed files that a check needs. Key: the key of the proof. New version: the search would find other files,
+    /// or another form of the entry.
     Lacks,
     /// The results of a task of a proof in one tree. Key: the digest of the files that it depends on, the task, and the
     /// settings for programs. New version: a program would run in another way, so that its result could differ.

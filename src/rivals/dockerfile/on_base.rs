@@ -10,13 +10,13 @@ use crate::model::image_source::ImageSource;
 use crate::model::request::{OnBase, Request};
 use crate::rivals::model::dockerfile::{DockerfileRequest, Style};
 
-/// How pip gets into the stage that installs.
+/// The source of pip in the first stage.
 enum Pip {
-    /// The image has it.
+    /// The image itself.
     There,
-    /// `ensurepip` adds it.
+    /// `ensurepip`.
     StandardLibrary,
-    /// As a package of the release.
+    /// A package of the release.
     Package,
 }
 
@@ -169,7 +169,7 @@ fn environment(page: &Page<'_>, base: OnBase<'_>, text: &mut Text) -> Result<(),
     Ok(())
 }
 
-/// Writes the command. That of the base is replaced.
+/// Writes the command, which replaces the command of the base.
 fn start(page: &Page<'_>, base: OnBase<'_>, text: &mut Text) {
     let found = &base.image.found;
     let shell = || vec![found.shell.as_ref().map_or("/bin/sh", ImagePath::as_str).to_owned(), "-c".to_owned()];

@@ -97,8 +97,8 @@ pub(super) fn context(page: &Page<'_>) -> Result<Vec<ContextFile>, DockerfileErr
     Ok(files.into_iter().map(|(path, contents)| ContextFile { path, contents }).collect())
 }
 
-/// Writes the instructions that fill [`WHEELS`]. Sources of servers come first, because those of the user change more
-/// often.
+/// Writes the instructions that fill [`WHEELS`]. Sources of servers come first, because the user's own sources change
+/// more often.
 pub(super) fn build(page: &Page<'_>, text: &mut Text) -> Result<(), DockerfileError> {
     write_tools(page, text);
     build_fetched(page, text);
@@ -116,7 +116,8 @@ fn write_tools(page: &Page<'_>, text: &mut Text) {
     text.run(&[], &[format!("{tools} \\\n      > {TOOLS}")]);
 }
 
-/// Returns the tools with their versions. A tool of which two builds need different versions is not restricted.
+/// Returns the tools with their versions. If two builds need different versions of a tool, its version is not
+/// restricted.
 fn tools(ingredients: &Ingredients) -> Vec<String> {
     let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for tool in builds(ingredients).flat_map(|(_, build)| &build.tree.wheels) {

@@ -74,7 +74,7 @@ fn of_host() -> Option<Platform> {
     Architecture::of_host().map(|architecture| Platform { architecture })
 }
 
-/// Returns the explanation of an image: that of this cache, or else the newest one in the registry of the image.
+/// Returns the explanation of an image from this cache, or else the newest one in the registry of the image.
 fn of_image(
     image: &OpenImage<'_>,
     platform: Option<Platform>,
@@ -104,7 +104,7 @@ struct Chosen {
     config: BlobDigest,
 }
 
-/// Returns the image of a platform. Without one, an index with several platforms has that of this machine.
+/// Returns the image of a platform. If none is given and there are several, it is the platform of this machine.
 fn chosen(image: &OpenImage<'_>, platform: Option<Platform>) -> Result<Chosen, ImagesError> {
     if platform.is_none() {
         let mut document = image.root().clone();

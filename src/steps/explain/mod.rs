@@ -1,5 +1,5 @@
-//! The explanations of images: writes one for every image that lath makes, and finds that of an image that exists
-//! (docs/decisions/0151-explanations.md).
+//! The explanations of images: writes one for every image that lath makes, and finds the explanation of an existing
+//! image (docs/decisions/0151-explanations.md).
 
 mod encoded;
 mod error;

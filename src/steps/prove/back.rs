@@ -9,7 +9,7 @@ use super::{ProveError, Side, Staged};
 use crate::model::image_path::ImagePath;
 use crate::model::tree::Tree;
 
-/// How many files are searched for one check. If it needs more, the next proof finds them.
+/// The most files that are searched for one check. If it needs more, the next proof finds them.
 const MOST: usize = 4;
 
 /// Returns removed files without which the result of `task` is not `claim`. `named` are those that the output names, and are

@@ -1,7 +1,8 @@
 //! The paths that checks use in the untrimmed tree: the evidence for `--trim trace`.
 //!
-//! The checks are those of the proof, except the loads of all extension modules and the check of Python itself, because
-//! they would use files that the program does not need. A script runs with `--version` and with `--help`.
+//! These are the checks of the proof without the loads of all extension modules, the imports of inner modules, the help
+//! of subcommands and the check of Python itself, because these would use files that the program does not need. A
+//! script runs with `--version` and with `--help`.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -50,8 +51,8 @@ struct EvidenceKey<'a> {
     identity: Identity<'a>,
 }
 
-/// Runs the checks in the untrimmed tree, which is laid out on `stage`, and returns the paths that they used. The tree of
-/// `made` determines the checks: its scripts and modules are those that stay.
+/// Runs the checks in the untrimmed tree, which is laid out on `stage`, and returns the paths that they used. The
+/// checks are those of the scripts and modules that stay in the tree of `made`.
 pub(crate) fn evidence(
     made: &Made,
     stage: &mut Stage,
@@ -112,7 +113,8 @@ fn commands(task: &Task, python: &str) -> Vec<Recorded> {
             };
             command.attempts.iter().map(recorded).collect()
         }
-        // The imports of inner modules and the help of subcommands only judge. If they drove, too, every module would be used.
+        // The imports of inner modules and the help of subcommands are no evidence, because all these modules would
+        // then count as used.
         Task::Batch(batch) if batch.scope == Scope::Image && !batch.is_shared => {
             let is_import = |argument: &&String| !argument.starts_with('/');
             let recorded = |argument: &String| Recorded {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::compare::Answer;
 
-/// The most commands of a program whose help is compared, and how deep subcommands may be nested.
+/// The most commands of a program whose help is compared, and the deepest level of subcommands.
 const MOST: usize = 64;
 const DEPTH: usize = 2;
 
@@ -78,7 +78,7 @@ pub(super) struct Help {
 
 impl Help {
     /// Runs the program with `--help`, then all subcommands that this help names, then theirs. `run` runs commands in
-    /// one process, and returns the output of the driver. `None` if a process did not run to its end in its time.
+    /// one process, and returns the output of the driver. `None` if a process did not end within its time.
     pub(super) fn walk<E>(
         &self,
         mut run: impl FnMut(Vec<String>) -> Result<Option<Answer>, E>,
@@ -170,7 +170,7 @@ fn usage(program: &str, command: &str, help: &str) -> Vec<String> {
     names
 }
 
-/// Returns the first words of the lines in all sections whose heading names commands.
+/// Returns the first word of each line in the sections with a heading about commands.
 fn sections(help: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     // The indents of the heading and of the entries of the present section.

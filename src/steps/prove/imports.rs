@@ -1,7 +1,6 @@
 //! The imports of modules inside of packages, which programs may do later than at their start.
 //!
-//! The untrimmed tree determines the modules, and not the trimmed one: a list that is read from the trimmed tree would
-//! never miss a module that trim removed by mistake.
+//! Modules that trim removed are not imported. If a module that stays needs one of them, its own import fails.
 
 use std::collections::BTreeSet;
 
@@ -10,25 +9,20 @@ use crate::model::made::Made;
 use crate::model::options::TrimLevel;
 use crate::model::reach::module_name;
 use crate::model::request::ProveRequest;
-use crate::model::tree::{Kind, Origin};
 
 /// Names of modules that only run as programs, or that are tests.
 const NOT_IMPORTED: [&str; 4] = ["__main__", "conftest", "test", "tests"];
 
-/// Returns all modules that are reached: from `reach`, or if the level does not follow imports, the modules of the requested
-/// distributions.
+/// Returns all modules that are reached. Below the level `reach`, there are none, because trim removes no modules of
+/// distributions there, and importing all modules of a large distribution can take longer than the rest of the proof.
 pub(super) fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
-    let is_reach = request.level >= TrimLevel::Reach;
+    let Some(reached) = made.reached.as_ref().filter(|_| request.level >= TrimLevel::Reach) else { return Vec::new() };
     let removed = removed(made, request);
-    let names: Vec<String> = match made.reached.as_ref().filter(|_| is_reach) {
-        Some(reached) => reached.modules.keys().cloned().collect(),
-        None => of_requested(made, &request.user_base.site(request.python.version)),
-    };
-    names.into_iter().filter(|name| name.split('.').all(is_imported) && !removed.contains(name)).collect()
+    let names = reached.modules.keys().filter(|name| name.split('.').all(is_imported) && !removed.contains(*name));
+    names.cloned().collect()
 }
 
-/// Returns the modules that trim removes although programs can import them, such as the texts of Python's help. If another
-/// module needs one of them, the import of that module fails.
+/// Returns the modules that trim removed, such as the texts of Python's help.
 fn removed(made: &Made, request: &ProveRequest<'_>) -> BTreeSet<String> {
     let stdlib = request.python.stdlib();
     let mut roots = vec![format!("{stdlib}/lib-dynload"), stdlib, request.user_base.site(request.python.version)];
@@ -38,19 +32,6 @@ fn removed(made: &Made, request: &ProveRequest<'_>) -> BTreeSet<String> {
         module_name(inside).map(|(name, _)| name)
     };
     made.tree.removed.keys().filter_map(name).collect()
-}
-
-/// Returns the modules inside of the packages of the requested distributions. Those at the top level are promised anyway.
-fn of_requested(made: &Made, site: &str) -> Vec<String> {
-    let is_requested = |name: &str| made.assembly.programs.iter().any(|program| program.name == name);
-    let files = made.assembly.tree.nodes.iter().filter(|(_, node)| matches!(node.kind, Kind::File { .. }));
-    let own = files.filter(|(_, node)| matches!(&node.origin, Origin::Wheel { name, .. } if is_requested(name)));
-    let inside = own.filter_map(|(path, _)| path.as_str().strip_prefix(site)?.strip_prefix('/'));
-    let mut names: Vec<String> =
-        inside.filter_map(module_name).map(|(name, _)| name).filter(|name| name.contains('.')).collect();
-    names.sort();
-    names.dedup();
-    names
 }
 
 fn is_imported(name: &str) -> bool {

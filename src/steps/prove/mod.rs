@@ -108,7 +108,7 @@ impl Hints for ProveError {
 }
 
 impl ProveError {
-    /// Returns the removed files that explain differences. Other differences may stay without explanation.
+    /// Returns the removed files that explain differences. Other differences may have no such explanation.
     fn lacks(&self) -> Vec<PutBack> {
         let Self::Failed(differences) = self else { return Vec::new() };
         let mut lacks: Vec<PutBack> = differences.iter().flat_map(|difference| difference.lacks().to_vec()).collect();
@@ -154,7 +154,8 @@ struct AnswerKey<'a> {
     identity: Identity<'a>,
 }
 
-/// For how many differing checks of one proof the missing files are searched. The others often lack the same files.
+/// The most differing checks of one proof for which lath searches the missing files. Other checks often need the same
+/// files.
 const SEARCHES: usize = 4;
 
 /// The result of a proof.

@@ -41,7 +41,7 @@ impl Asked {
     }
 }
 
-/// The replies of one tree. A question that is not in it was not asked.
+/// The replies of one tree. If a question has no reply here, its check did not run.
 pub(super) type Replies = BTreeMap<Question, Reply>;
 
 /// One of the two trees, and the stage on which it is laid out.

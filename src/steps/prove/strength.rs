@@ -27,7 +27,7 @@ pub(crate) fn measure(
     mut on_deletion: impl FnMut(Deletion),
 ) -> Result<(), ProveError> {
     let named = started::named(made, request, &world.store)?;
-    // The checks are chosen before a file is deleted, so that no check goes with its file.
+    // The checks are chosen before a file is deleted, so that no check disappears together with its file.
     let tasks = checks::tasks(made, request, named);
     let clock = Clock::start(0);
     let user_base = request.user_base.path().as_str();

@@ -82,7 +82,7 @@ fn index(platforms: &NonEmpty<PlatformImage>, annotations: BTreeMap<String, Stri
 
 /// Returns the pre-defined annotation keys (image-spec, annotations.md) with the metadata of the requested
 /// distributions. The user's own annotations have priority. If there are several distributions, keys that can only
-/// describe one are left out. `of_base` are those about the base image.
+/// describe one are left out. `of_base` are the annotations about the base image.
 fn annotations(
     programs: &[Program],
     of_base: BTreeMap<String, String>,

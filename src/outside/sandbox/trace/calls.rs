@@ -23,7 +23,7 @@ const fn at(number: libc::c_long, by: Use) -> Call {
     Call { number, directory: Some(0), path: 1, by }
 }
 
-/// Those of all processors.
+/// Calls that all processors have.
 const CALLS: [Call; 11] = [
     at(libc::SYS_openat, Use::Open),
     at(OPENAT2, Use::Open),

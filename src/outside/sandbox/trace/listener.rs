@@ -1,7 +1,7 @@
 //! The side of the program: the filter that stops calls with a path, and its descriptor, which is sent to the warden.
 //!
 //! hakoniwa closes every descriptor except the standard streams. So the program's process gets a socket in place of its
-//! standard input. It sends the descriptor there, and gets its real standard input from there.
+//! standard input. Through this socket, it sends the descriptor and receives its real standard input.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -107,7 +107,7 @@ pub(super) fn receive(socket: impl AsFd) -> io::Result<OwnedFd> {
 const NUMBER: u32 = 0;
 const ARGUMENTS: u32 = 16;
 
-/// A call on an open file, without a path. The C library does it for each `fstat`.
+/// With this flag, a call is about an open file and has no path. The C library makes such a call for each `fstat`.
 const EMPTY_PATH: u32 = libc::AT_EMPTY_PATH.unsigned_abs();
 
 /// Returns a filter that stops the calls with a path, and allows all others.

@@ -1,10 +1,10 @@
 //! Records which paths a sandboxed program and all of its children use.
 //!
-//! The program gets one more filter of system calls. Before a call with a path, the kernel stops the caller and notifies
-//! the warden (seccomp_unotify(2)). The warden reads the path from the caller's memory, and the call continues. The
-//! paths are only evidence, and nothing is allowed because of them, so it does no harm if a program changes a path after
-//! it was read. Whether a call succeeded is not known here. It did if the tree has the path, because the tree is
-//! read-only.
+//! The program gets one more filter of system calls. Before a call with a path, the kernel stops the caller and
+//! notifies the warden (seccomp_unotify(2)). The warden reads the path from the caller's memory, and the call
+//! continues. The paths are only evidence, and nothing is allowed because of them, so it does no harm if a program
+//! changes a path after it was read. The results of calls are not recorded: a call succeeded if the tree has the path,
+//! because the tree is read-only.
 
 mod calls;
 mod listener;

@@ -57,8 +57,8 @@ pub(in crate::outside::sandbox) struct Watch {
 }
 
 impl Watch {
-    /// Starts to watch a job that has not begun. Returns the socket for the standard input of its process, which gets
-    /// `input` from there.
+    /// Starts to watch a job before it begins. Returns the socket for the standard input of its process. The process
+    /// receives its real standard input, `input`, through this socket.
     pub(in crate::outside::sandbox) fn start(input: &OwnedFd) -> io::Result<(Self, OwnedFd)> {
         refuse_old(&fs::read_to_string("/proc/sys/kernel/osrelease")?)?;
         let (socket, other) = UnixStream::pair()?;
@@ -72,10 +72,10 @@ impl Watch {
         Ok((Self { socket, thread }, other.into()))
     }
 
-    /// Returns the paths, after all processes of the job have ended. Adds that of its first program, because the kernel does
-    /// not show the memory of a process that changes its user, until it starts a program.
+    /// Returns the paths, after all processes of the job have ended. Adds the path of its first program: the process
+    /// that starts it has just changed its user, and the kernel does not show the memory of such a process.
     pub(in crate::outside::sandbox) fn end(self, program: &str) -> Recorded {
-        // If the job ended before it sent its descriptor, nothing else ends the thread.
+        // If the job has ended before it sent its descriptor, only this ends the thread.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
         let mut recorded = self.thread.join().unwrap_or_default();
         recorded.add(Touch { path: program.to_owned(), by: Use::Exec });

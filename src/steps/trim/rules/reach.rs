@@ -261,8 +261,8 @@ impl<'a> Reach<'a, '_> {
         Ok(roots)
     }
 
-    /// Whether users start the console script. With `--only-scripts` these are the ones that `-c` names, and the program of
-    /// the image.
+    /// Whether users start the console script. With `--only-scripts`, users start only the scripts that `-c` names and
+    /// the program of the image.
     fn is_exposed(&self, script: &InstalledScript) -> bool {
         let (named, started) = (self.request.scripts, &self.request.started.script);
         let is_all = !self.request.options.only_scripts || named.is_empty() && started.is_none();

@@ -19,7 +19,7 @@ use crate::outside::store::StoreError;
 
 /// Proposes to remove everything without evidence, or a note if a program of the image runs code of its users.
 pub(super) fn untraced(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
-    // Without a record, this level only finds the checks that are recorded.
+    // If there is no record yet, this run only determines the checks that will be recorded.
     let Some(trace) = scene.request().trace else { return Ok(Vec::new()) };
     let removed = match reach::needed(scene, trace)? {
         Needed::Only { removed } => removed,

@@ -1,7 +1,7 @@
 //! Adds the reason to the errors of programs that import a removed module.
 //!
-//! Python runs the module `sitecustomize` at each start. Debian's only loads a hook of Ubuntu's crash reports, which no
-//! image has. lath's takes its place, so that a start does not take longer.
+//! Python runs the module `sitecustomize` at each start. Debian's file only loads a hook for Ubuntu's crash reports,
+//! which no image has. lath replaces this file, so that Python reads no more files at a start than before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
