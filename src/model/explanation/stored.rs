@@ -90,15 +90,14 @@ impl PathColumns {
         if self.rest.len() > MAX_PATHS {
             return Err(format!("it has more than {MAX_PATHS} paths"));
         }
+        let lengths = self.shared.iter().zip(&self.rest).map(|(shared, rest)| shared.saturating_add(rest.len()));
+        if lengths.fold(0, usize::saturating_add) > MAX_PATH_BYTES {
+            return Err(format!("its paths have more than {MAX_PATH_BYTES} bytes"));
+        }
         let (mut paths, mut before) = (Vec::with_capacity(self.rest.len()), String::new());
-        let mut bytes = 0;
         for (shared, rest) in self.shared.iter().zip(&self.rest) {
             let start = before.get(..*shared).ok_or("a path shares more bytes than there are")?;
             let path = format!("{start}{rest}");
-            bytes += path.len();
-            if bytes > MAX_PATH_BYTES {
-                return Err(format!("its paths have more than {MAX_PATH_BYTES} bytes"));
-            }
             paths.push(ImagePath::parse(&path).map_err(|error| error.to_string())?);
             before = path;
         }
