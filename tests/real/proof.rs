@@ -392,6 +392,15 @@ show("other", other)
 show("call", lambda: __import__("json", fromlist=["tool"]).__name__)
 show("search", lambda: (importlib.util.find_spec("json.tool"), importlib.util.find_spec("wsgiref")))
 
+import _thread, threading
+ended = threading.Event()
+def unraisable(error):
+    print("no frame", error.exc_type.__name__)
+    ended.set()
+sys.unraisablehook = unraisable
+_thread.start_new_thread(__import__, ("wsgiref",))
+ended.wait(60)
+
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "wsgiref":
@@ -418,7 +427,7 @@ fn an_import_of_a_removed_module_names_the_rule_and_the_option_in_every_python()
         "statement ModuleNotFoundError json.tool No module named 'json.tool' | {tool} | 2\n\
          from ImportError json cannot import name 'tool' from 'json' | {tool} | 2\n\
          package {gone}\nother ImportError json cannot import name 'missing' from 'json' |  | 2\n\
-         call json\nsearch (None, None)\n{first}\nfinder {gone}\n{first}\nfinder {gone}\n"
+         call json\nsearch (None, None)\nno frame ModuleNotFoundError\n{first}\nfinder {gone}\n{first}\nfinder {gone}\n"
     );
     for release in ["jammy", "bookworm", "noble", "trixie", "resolute"] {
         let mut command = own.command(&["run", "tool", "--trim", "reach", "--release", release]);

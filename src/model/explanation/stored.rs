@@ -16,6 +16,15 @@ const VERSION: u32 = 1;
 /// The limit is far above real images. It is necessary because the time of some questions grows with the square of the
 /// number.
 const MAX_PACKAGES: usize = 5_000;
+/// The most names of packages that require another one, over all packages, for the same reason.
+const MAX_REQUIREMENTS: usize = 50_000;
+/// The most folders of modules. Every path is compared with each of them.
+const MAX_FOLDERS: usize = 100;
+/// The most bytes of all paths of a column. A few stored bytes can stand for a long path.
+const MAX_PATH_BYTES: usize = 128 << 20;
+/// The most bytes of a file, and the most paths, so that a sum of sizes always has less than 64 bits.
+const MAX_FILE_BYTES: u64 = 1 << 40;
+const MAX_PATHS: usize = 2_000_000;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Stored {
@@ -78,6 +87,13 @@ impl PathColumns {
 
     fn paths(&self) -> Result<Vec<ImagePath>, String> {
         same_length("paths", self.shared.len(), self.rest.len())?;
+        if self.rest.len() > MAX_PATHS {
+            return Err(format!("it has more than {MAX_PATHS} paths"));
+        }
+        let lengths = self.shared.iter().zip(&self.rest).map(|(shared, rest)| shared.saturating_add(rest.len()));
+        if lengths.fold(0, usize::saturating_add) > MAX_PATH_BYTES {
+            return Err(format!("its paths have more than {MAX_PATH_BYTES} bytes"));
+        }
         let (mut paths, mut before) = (Vec::with_capacity(self.rest.len()), String::new());
         for (shared, rest) in self.shared.iter().zip(&self.rest) {
             let start = before.get(..*shared).ok_or("a path shares more bytes than there are")?;
@@ -94,6 +110,13 @@ fn same_length(column: &str, found: usize, expected: usize) -> Result<(), String
         return Ok(());
     }
     Err(format!("the column `{column}` has {found} entries instead of {expected}"))
+}
+
+fn sizes<'a>(mut sizes: impl Iterator<Item = &'a u64>) -> Result<(), String> {
+    match sizes.find(|size| **size > MAX_FILE_BYTES) {
+        None => Ok(()),
+        Some(size) => Err(format!("it has a file of {size} bytes, and the limit is {MAX_FILE_BYTES}")),
+    }
 }
 
 fn in_range(column: &str, positions: &[usize], length: usize) -> Result<(), String> {
@@ -130,6 +153,10 @@ impl TryFrom<Stored> for Explanation {
         if packages.len() > MAX_PACKAGES {
             return Err(format!("it has {} packages, and the limit is {MAX_PACKAGES}", packages.len()));
         }
+        let requirements: usize = packages.iter().map(|package| package.required_by.len()).sum();
+        if requirements > MAX_REQUIREMENTS || modules.folders.len() > MAX_FOLDERS {
+            return Err("it has too many requirements of packages, or too many folders of modules".to_owned());
+        }
         let kept = kept.rows(packages.len(), reasons.len())?;
         let removed = removed.rows(packages.len())?;
         Ok(Self { name, platform, trim, packages, reasons, kept, removed, modules })
@@ -157,6 +184,7 @@ impl KeptColumns {
         same_length("reasons", self.reasons.len(), paths.len())?;
         in_range("packages", &self.packages, packages)?;
         in_range("reasons", &self.reasons, reasons)?;
+        sizes(self.sizes.iter().chain(self.symbols.values()))?;
         let mut rows: Vec<KeptPath> = paths
             .into_iter()
             .enumerate()
@@ -197,6 +225,7 @@ impl RemovedColumns {
         same_length("rules", self.rules.len(), paths.len())?;
         in_range("packages", &self.packages, packages)?;
         in_range("rules", &self.rules, self.ids.len())?;
+        sizes(self.sizes.iter())?;
         let rows = paths.into_iter().enumerate().map(|(place, path)| RemovedPath {
             path,
             size_bytes: self.sizes[place],
@@ -236,17 +265,35 @@ mod tests {
             change(&mut value);
             serde_json::from_value::<Explanation>(value).unwrap_err().to_string()
         };
-        let table: [(Change, &str); 6] = [
+        let table: [(Change, &str); 10] = [
             (|value| value["version"] = 2.into(), "it has the version 2, and this lath reads version 1"),
             (|value| value["kept"]["sizes"] = [1].into(), "the column `sizes` has 1 entries instead of"),
             (|value| value["kept"]["packages"][0] = 99.into(), "the column `packages` has the position 99"),
             (|value| value["kept"]["hard_links"] = [99].into(), "the column `hard_links` has the position 99"),
             (|value| value["removed"]["paths"]["shared"][0] = 9.into(), "a path shares more bytes than there are"),
             (|value| value["removed"]["paths"]["rest"][0] = "/../x".into(), "it leads outside the image"),
+            (|value| value["kept"]["sizes"][0] = u64::MAX.into(), "it has a file of 18446744073709551615 bytes"),
+            (|value| value["removed"]["sizes"][0] = u64::MAX.into(), "it has a file of 18446744073709551615 bytes"),
+            (
+                |value| value["packages"][0]["required_by"] = vec!["a"; MAX_REQUIREMENTS + 1].into(),
+                "too many requirements",
+            ),
+            (|value| value["modules"]["folders"] = vec!["/a"; MAX_FOLDERS + 1].into(), "too many folders"),
         ];
         for (change, message) in table {
             let found = refused(change);
             assert!(found.contains(message), "{found}");
         }
+    }
+
+    #[test]
+    fn paths_that_share_most_bytes_cannot_fill_the_memory() {
+        let long = format!("/{}", vec!["x".repeat(200); 20].join("/"));
+        let rest = std::iter::once(long.clone()).chain(std::iter::repeat_n(String::new(), 40_000));
+        let shared = std::iter::once(0).chain(std::iter::repeat_n(long.len(), 40_000));
+        let columns = PathColumns { shared: shared.collect(), rest: rest.collect() };
+        assert_eq!(columns.paths().unwrap_err(), format!("its paths have more than {MAX_PATH_BYTES} bytes"));
+        let many = PathColumns { shared: vec![0; MAX_PATHS + 1], rest: vec![String::new(); MAX_PATHS + 1] };
+        assert_eq!(many.paths().unwrap_err(), format!("it has more than {MAX_PATHS} paths"));
     }
 }

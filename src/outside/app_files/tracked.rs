@@ -1,6 +1,7 @@
 //! The files of a folder that git tracks, according to the index of its repository. No program is started
 //! (docs/decisions/0167-the-index-of-git.md).
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,6 +13,8 @@ use crate::formats::git_index;
 
 /// The index of a repository with two million files has about 200 MB.
 const MAX_BYTES: u64 = 512 << 20;
+/// The most bytes of git's other files that are read. They have a few lines.
+const MAX_TEXT_BYTES: u64 = 1 << 20;
 
 /// Returns the files and links below `root` that git tracks, relative to `root`. `root` is canonical.
 pub(crate) fn tracked(root: &Path) -> io::Result<Vec<PathBuf>> {
@@ -26,18 +29,26 @@ pub(crate) fn tracked(root: &Path) -> io::Result<Vec<PathBuf>> {
         Err(error) => return Err(error),
     };
     let inside = root.strip_prefix(top).unwrap_or(Path::new(""));
-    let mut found = Vec::new();
+    // An index of another program may repeat a path.
+    let mut found = BTreeSet::new();
     let mut add = |path: &[u8]| {
         let path = Path::new(OsStr::from_bytes(path));
         if let Ok(relative) = path.strip_prefix(inside)
             && is_there(root, relative)
         {
-            found.push(relative.to_owned());
+            found.insert(relative.to_owned());
         }
     };
     git_index::each_path(&bytes, hash_bytes(&git), &mut add)
         .map_err(|error| io::Error::other(format!("cannot read `{}`: {error}", path.display())))?;
-    Ok(found)
+    Ok(found.into_iter().collect())
+}
+
+/// Reads the beginning of one of git's text files.
+fn text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(MAX_TEXT_BYTES).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Returns the folder of the repository's own files. In a working tree of `git worktree` and in a submodule, `.git` is a
@@ -47,7 +58,7 @@ fn git_folder(top: &Path) -> io::Result<PathBuf> {
     if git.is_dir() {
         return Ok(git);
     }
-    let text = fs::read_to_string(&git)?;
+    let text = text(&git)?;
     let path = text.strip_prefix("gitdir:").unwrap_or_default().trim();
     Ok(top.join(path))
 }
@@ -55,8 +66,8 @@ fn git_folder(top: &Path) -> io::Result<PathBuf> {
 /// Returns the length of the repository's hashes (git's documentation, "extensions.objectFormat").
 fn hash_bytes(git: &Path) -> usize {
     // A further working tree has the settings of the first one.
-    let common = fs::read_to_string(git.join("commondir")).map(|path| git.join(path.trim())).unwrap_or(git.to_owned());
-    let config = fs::read_to_string(common.join("config")).unwrap_or_default().to_lowercase();
+    let common = text(&git.join("commondir")).map(|path| git.join(path.trim())).unwrap_or(git.to_owned());
+    let config = text(&common.join("config")).unwrap_or_default().to_lowercase();
     let is_sha256 = |line: &str| line.contains("objectformat") && line.contains("sha256");
     if config.lines().any(is_sha256) { 32 } else { 20 }
 }
@@ -109,7 +120,10 @@ pub(crate) mod tests {
         assert_eq!(of(&top), ["app/a.log", "app/data/b", "app/link", "other/c"]);
         // `.git` of a further working tree is a file.
         write(&top, "app/.git", b"gitdir: ../.git/worktrees/app\n");
-        write(&top, ".git/worktrees/app/index", &index(&["a.log"]));
+        write(&top, ".git/worktrees/app/index", &index(&["a.log", "a.log"]));
+        assert_eq!(of(&top.join("app")), ["a.log"]);
+        // A file without an end must not fill the memory.
+        fs::os::unix::fs::symlink("/dev/zero", top.join(".git/worktrees/app/commondir")).unwrap();
         assert_eq!(of(&top.join("app")), ["a.log"]);
         write(&top, ".git/worktrees/app/index", b"nothing");
         let said = tracked(&top.join("app")).unwrap_err().to_string();

@@ -299,8 +299,8 @@ impl Registry {
         }
     }
 
-    /// Pushes a manifest or an index to the tag of `image`, or by its digest.
-    /// Pushes a manifest or an index. Returns whether the registry has added it to the list of referrers of its subject.
+    /// Pushes a manifest or an index to the tag of `image`, or by its digest. Returns whether the registry has added it to
+    /// the list of referrers of its subject.
     pub(super) async fn send_manifest(
         &self,
         image: &ImageReference,

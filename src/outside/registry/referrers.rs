@@ -15,8 +15,9 @@ use crate::outside::registry::pull::{pulling, text_of};
 use crate::outside::registry::requests::{Access, Call};
 
 const MAX_PAGE_BYTES: u64 = 8 << 20;
-/// The most pages of a list that are read.
+/// The most pages of a list that are read, and the most bytes. The page that exceeds them is the last one.
 const MAX_PAGES: usize = 100;
+const MAX_LIST_BYTES: usize = 16 << 20;
 /// A registry that lists referrers repeats the digest of the subject in this header.
 pub(super) const SUBJECT_HEADER: &str = "oci-subject";
 
@@ -91,10 +92,12 @@ impl Registry {
     /// Returns the pages of a list. There are none if the registry does not have the list.
     async fn pages(&self, access: &Access, first: Url) -> Result<Vec<Vec<u8>>, RegistryError> {
         let (mut pages, mut next) = (Vec::new(), Some(first));
-        while let Some(url) = next.filter(|_| pages.len() < MAX_PAGES) {
+        let mut bytes = 0;
+        while let Some(url) = next.filter(|_| pages.len() < MAX_PAGES && bytes < MAX_LIST_BYTES) {
             let Some((page, following)) = with_retries(&*self.listener, || self.page(access, &url)).await? else {
                 break;
             };
+            bytes += page.len();
             pages.push(page);
             next = following.filter(|following| *following != url);
         }

@@ -135,7 +135,7 @@ fn install(page: &Page<'_>, own: OwnPython<'_>, text: &mut Text) -> Result<(), D
 /// Writes the path file of lath's images.
 fn find_user_base(page: &Page<'_>, text: &mut Text) {
     let python = page.request.python.python();
-    let Some(folder) = python.sites().into_iter().next() else { return };
+    let Some(folder) = python.sites().into_iter().next().map(|folder| shell_word(&folder)) else { return };
     text.why("Python finds the user base by this file, also in a virtual environment and without any variables.");
     let line = shell_word(&page.request.user_base.path_line(python));
     let make = format!("mkdir -p {folder}");

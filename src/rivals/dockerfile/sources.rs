@@ -41,6 +41,7 @@ pub(super) fn packages(ingredients: &Ingredients) -> BTreeSet<String> {
 
 /// Refuses sources that no builder of Dockerfiles can read, or that pip cannot build like lath.
 pub(super) fn refuse_hopeless(page: &Page<'_>) -> Result<(), DockerfileError> {
+    refuse_line_breaks(page)?;
     for wheel in wheels(page.ingredients).filter(|wheel| is_own(wheel)) {
         if OwnPython::of(page).is_some() {
             return Err(DockerfileError::Built { name: wheel.name.clone() });
@@ -62,6 +63,20 @@ pub(super) fn refuse_hopeless(page: &Page<'_>) -> Result<(), DockerfileError> {
         }
         if page.request.python.builds.extra_requires.contains_key(&wheel.name) {
             return Err(DockerfileError::BuildRequirements { name });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses texts with line breaks, because a line break ends an instruction, even between quotes.
+fn refuse_line_breaks(page: &Page<'_>) -> Result<(), DockerfileError> {
+    let has_break = |text: &str| text.contains(['\n', '\r']);
+    for (wheel, build) in builds(page.ingredients) {
+        let settings = &page.request.python.builds.config_settings;
+        let is_broken =
+            |(name, values): (&String, &Vec<String>)| has_break(name) || values.iter().any(|one| has_break(one));
+        if settings.iter().any(is_broken) || build.from.subdirectory.as_deref().is_some_and(has_break) {
+            return Err(DockerfileError::Unwritable { name: wheel.name.clone() });
         }
     }
     Ok(())
@@ -413,15 +428,19 @@ mod tests {
         let request = Request::example();
         let mut extra = request.clone();
         extra.python.builds.extra_requires = [("svc".to_owned(), vec!["numpy".to_owned()])].into();
+        let mut broken = request.clone();
+        broken.python.builds.config_settings = [("a".to_owned(), vec!["x'\nRUN id".to_owned()])].into();
         let errors = [
             refused(BuiltPlace::Folder("/elsewhere/svc".into()), &request),
             refused(git("ssh://git@host.example/svc"), &request),
             refused(BuiltPlace::Folder("/work/svc".into()), &extra),
+            refused(BuiltPlace::Folder("/work/svc".into()), &broken),
         ];
         insta::assert_snapshot!(errors.join("\n"), @"
         cannot write `svc` into a Dockerfile: its source `/elsewhere/svc` is outside the folder that is built, which is the current one
         cannot write `svc` into a Dockerfile: the builder cannot read the repository `ssh://git@host.example/svc` without a key; use a URL with https
         cannot write `svc` into a Dockerfile: pip does not have `extra-build-dependencies`; add them to `requires` in its `[build-system]`
+        cannot write `svc` into a Dockerfile: names must not contain blanks, and values must not contain line breaks
         ");
     }
 

@@ -26,13 +26,16 @@ pub(super) fn needed(
     let rest = removed.clone().filter(|path| !named.contains(path));
     let order: Vec<&ImagePath> = removed.clone().filter(|path| named.contains(path)).chain(rest).collect();
     let stage = &mut *slim.stage;
-    let works = |parts: &[&[&ImagePath]]| -> Result<bool, ProveError> {
+    let works = |parts: &[&[&ImagePath]]| -> Result<Option<bool>, ProveError> {
         let mut tree = side.tree.clone();
         for path in parts.iter().copied().flatten() {
             tree.insert((*path).clone(), whole.nodes[*path].clone());
         }
         let reply = Side { tree: &tree, ..side }.checkout(stage)?.ask(task)?.pop();
-        Ok(matches!(reply, Some(Reply::Answer(found)) if is_like(task, &found, claim)))
+        Ok(match reply {
+            Some(Reply::Answer(found)) => Some(is_like(task, &found, claim)),
+            Some(Reply::NotRun) | None => None,
+        })
     };
     let first = order.len().min(named.len());
     Ok(search(&order, first, works)?.into_iter().cloned().collect())
@@ -46,12 +49,19 @@ fn is_like(task: &Task, found: &Answer, claim: &Answer) -> bool {
 }
 
 /// Returns members of `order` that are needed, at most [`MOST`], from the last to the first. The first `first` members are
-/// tried before all others. Empty if not even all members together work.
+/// tried before all others. Empty if not even all members together work, or if `works` is once not known. Otherwise, the
+/// result would depend on the time.
 fn search<T: Copy, E>(
     order: &[T],
     first: usize,
-    mut works: impl FnMut(&[&[T]]) -> Result<bool, E>,
+    mut works: impl FnMut(&[&[T]]) -> Result<Option<bool>, E>,
 ) -> Result<Vec<T>, E> {
+    let mut is_unknown = false;
+    let mut works = |parts: &[&[T]]| -> Result<bool, E> {
+        let known = if is_unknown { None } else { works(parts)? };
+        is_unknown |= known.is_none();
+        Ok(known.unwrap_or(false))
+    };
     let mut needed: Vec<T> = Vec::new();
     let mut end = match first {
         0 => 0,
@@ -75,7 +85,7 @@ fn search<T: Copy, E>(
         needed.push(order[high - 1]);
         end = high - 1;
     }
-    Ok(needed)
+    Ok(if is_unknown { Vec::new() } else { needed })
 }
 
 #[cfg(test)]
@@ -91,7 +101,7 @@ mod tests {
         let works = |parts: &[&[u32]]| {
             runs += 1;
             let there: BTreeSet<u32> = parts.iter().copied().flatten().copied().collect();
-            Ok::<_, ()>(needed.iter().all(|one| there.contains(one)))
+            Ok::<_, ()>(Some(needed.iter().all(|one| there.contains(one))))
         };
         (search(&order, first, works).unwrap(), runs)
     }
@@ -119,5 +129,18 @@ mod tests {
         assert_eq!(found(1000, 0, &[1000]), (vec![], 1));
         assert_eq!(found(0, 0, &[1]), (vec![], 0));
         assert_eq!(found(2, 2, &[2]), (vec![], 2));
+    }
+
+    #[test]
+    fn nothing_is_needed_if_the_time_ends_before_the_search() {
+        for most in 0..12 {
+            let mut runs = 0;
+            let works = |parts: &[&[u32]]| {
+                runs += 1;
+                Ok::<_, ()>((runs <= most).then(|| parts.iter().copied().flatten().any(|one| *one == 17)))
+            };
+            let order: Vec<u32> = (0..1000).collect();
+            assert!(search(&order, 0, works).unwrap().is_empty(), "{most}");
+        }
     }
 }

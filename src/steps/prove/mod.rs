@@ -108,7 +108,7 @@ impl Hints for ProveError {
 }
 
 impl ProveError {
-    /// Returns the removed files that explain the differences. Empty if some difference has no such explanation.
+    /// Returns the removed files that explain differences. Other differences may have no such explanation.
     fn lacks(&self) -> Vec<PutBack> {
         let Self::Failed(differences) = self else { return Vec::new() };
         let mut lacks: Vec<PutBack> = differences.iter().flat_map(|difference| difference.lacks().to_vec()).collect();
@@ -402,8 +402,6 @@ pub(crate) struct OwnRun<'a> {
     pub(crate) is_recorded: bool,
 }
 
-/// Runs a program in the tree with this process's own input and output. Returns its exit code, and the paths that it used
-/// if they are recorded. The stage is used up, because the user's program may change it.
 /// Adds to a difference the removed files without which `task` has another result than `claim`.
 fn explain(
     difference: &mut Difference,
@@ -426,8 +424,8 @@ fn explain(
     Ok(())
 }
 
-/// Runs `argv` in the tree with this process's own input and output, and returns its exit code. The stage is used up,
-/// because the user's program may change it.
+/// Runs a program in the tree with this process's own input and output. Returns its exit code, and the paths that it used
+/// if they are recorded. The stage is used up, because the user's program may change it.
 pub(crate) fn execute(
     made: &Made,
     mut stage: Stage,

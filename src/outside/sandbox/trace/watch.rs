@@ -20,6 +20,10 @@ use crate::model::trace::{Touch, Use};
 const MAX_PATHS: usize = 500_000;
 const MAX_BYTES: usize = 64 << 20;
 
+/// The oldest Linux with everything that a record needs. Older ones cannot let a call continue (5.5), or do not report that
+/// all processes with the filter have ended (5.9). Then the program, or lath, would wait without end.
+const OLDEST_LINUX: (u32, u32) = (5, 9);
+
 /// The most bytes of a path with the NUL that ends it (`PATH_MAX` of Linux).
 const MAX_PATH_BYTES: usize = 4096;
 
@@ -56,6 +60,7 @@ impl Watch {
     /// Starts to watch a job before it begins. Returns the socket for the standard input of its process. The process
     /// receives its real standard input, `input`, through this socket.
     pub(in crate::outside::sandbox) fn start(input: &OwnedFd) -> io::Result<(Self, OwnedFd)> {
+        refuse_old(&fs::read_to_string("/proc/sys/kernel/osrelease")?)?;
         let (socket, other) = UnixStream::pair()?;
         send(&socket, input)?;
         let own = socket.try_clone()?;
@@ -76,6 +81,20 @@ impl Watch {
         recorded.add(Touch { path: program.to_owned(), by: Use::Exec });
         recorded
     }
+}
+
+/// Refuses a kernel with this release, such as `6.1.0-18-amd64`, if it is too old. A name of another form is accepted.
+fn refuse_old(release: &str) -> io::Result<()> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    let version = (numbers.next().and_then(Result::ok), numbers.next().and_then(Result::ok));
+    let (Some(major), Some(minor)) = version else { return Ok(()) };
+    if (major, minor) >= OLDEST_LINUX {
+        return Ok(());
+    }
+    let (major, minor) = OLDEST_LINUX;
+    let message =
+        format!("recording its paths needs Linux {major}.{minor} or later, and this is Linux {}", release.trim());
+    Err(io::Error::new(io::ErrorKind::Unsupported, message))
 }
 
 /// Handles all notifications, until every process with the filter has ended.
@@ -194,6 +213,19 @@ mod tests {
         assert_eq!(text(&memory, at(&long)).unwrap().len(), 4095);
         assert_eq!(text(&memory, at(&endless)), None);
         assert_eq!(text(&memory, 1), None);
+    }
+
+    #[test]
+    fn a_kernel_that_cannot_let_calls_continue_is_refused() {
+        for release in ["5.9.0", "5.10.0-28-amd64\n", "6.1", "10.0.1", "unknown", "7-custom"] {
+            refuse_old(release).unwrap();
+        }
+        for release in ["5.8.18", "5.4.0-190-generic\n", "4.18.0-553.el8.x86_64", "4.4.0"] {
+            let said = refuse_old(release).unwrap_err().to_string();
+            let expected =
+                format!("recording its paths needs Linux 5.9 or later, and this is Linux {}", release.trim());
+            assert_eq!(said, expected);
+        }
     }
 
     #[test]

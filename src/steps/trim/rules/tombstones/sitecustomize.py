@@ -25,7 +25,9 @@ class Removed:
         _, rule, option = REMOVED[begin + 1 :].split("\n", 1)[0].split(" ", 2)
         reason = f"lath removed it from this image by the rule {rule}: build the image with `{option}` to keep it"
         # The frames of Python's functions `_find_and_load`, `_call_with_frames_removed` and `_handle_fromlist`.
-        names = imports.f_back.f_back.f_back
+        caller = imports.f_back.f_back
+        # An extension module or a program that embeds Python can import without a frame of its own.
+        names = caller.f_back if caller else None
         if names is None or names.f_code.co_name != "_handle_fromlist":
             raise ModuleNotFoundError(f"No module named {name!r}. {reason}", name=name)
         if is_statement(names.f_back):
