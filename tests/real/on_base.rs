@@ -48,7 +48,7 @@ const DISTROLESS: &str = r#"
     mkdir -p ../bones/var/lib/dpkg/status.d ../bones/etc ../bones/tmp
     for package in base-files libc6 libgcc-s1 libpython3.13-minimal libpython3.13-stdlib python3.13-minimal             python3-minimal zlib1g libexpat1 libssl3t64 libsqlite3-0 libffi8 libbz2-1.0 liblzma5 libncursesw6 libtinfo6             libreadline8t64 libuuid1 libzstd1 media-types netbase tzdata; do
         list=var/lib/dpkg/info/$package.list; test -f $list || list=var/lib/dpkg/info/$package:amd64.list
-        sed 's|^/||' $list | while read -r path; do test -L "$path" || test ! -f "$path" || echo "$path"; done > ../files
+        sed 's|^/||' $list | while read -r path; do if test -L "$path" || test -f "$path"; then echo "$path"; fi; done > ../files
         grep -v -E '^(bin|lib|lib64|sbin)(/|$)' ../files | tar -c -T - | tar -C ../bones -x
         awk -v name=$package 'BEGIN { RS = "" } $2 == name' var/lib/dpkg/status | grep -v ^Status:             > ../bones/var/lib/dpkg/status.d/$package
     done
@@ -78,7 +78,7 @@ fn musl() {
     let line = "apt-get download musl && dpkg-deb -x musl_*.deb root && mkdir -p root/usr/local/bin root/etc         root/usr/local/lib/python3.13/site-packages && cp root/lib/ld-musl-x86_64.so.1 root/usr/local/bin/python3.13         && ln -s python3.13 root/usr/local/bin/python3 && touch root/usr/local/lib/python3.13/os.py         && printf 'ID=alpine\nVERSION_ID=3.22\n' > root/etc/os-release && tar -C root -cf root.tar .         && umoci init --layout base && umoci new --image base:1 && umoci raw add-layer --image base:1 root.tar         && umoci config --image base:1 --config.env PATH=/usr/local/bin:/usr/bin --config.env PYTHON_VERSION=3.13.5";
     succeeded_in(home.path(), line);
     let words = ["build", "markupsafe", "--base", "oci:base:1", "--bytecode", "none", "--no-verify", "-t", "x"];
-    lath::succeeded(lath::run(home.path(), &[&words[..], &["-o", "oci:out:1"]].concat()));
+    build(home.path(), &[&words[..], &["-o", "oci:out:1"]].concat());
     succeeded_in(home.path(), "umoci unpack --rootless --image out:1 bundle");
     let module =
         "opt/app/lib/python3.13/site-packages/markupsafe/_speedups.cpython-313-x86_64-linux-musl.so".to_owned();
@@ -90,6 +90,11 @@ fn musl() {
     // The symbols of Python are missing, and no library is.
     let said = String::from_utf8_lossy(&[listed.stdout, listed.stderr].concat()).into_owned();
     assert!(said.contains("libc.musl-x86_64.so.1 => ") && !said.contains("Error loading shared library"), "{said}");
+}
+
+/// Builds without the release that the other trials name in a variable: some of these bases are of none.
+fn build(folder: &Path, words: &[&str]) {
+    lath::succeeded(lath::command(folder, words).env_remove("LATH_BASE").output().unwrap());
 }
 
 fn succeeded_in(folder: &Path, line: &str) {
@@ -120,7 +125,7 @@ fn base(kind: &str) -> PathBuf {
 fn works(kind: &str, interpreter: &str) {
     let home = tempfile::tempdir().unwrap();
     let source = format!("oci:{}:1", base(kind).display());
-    lath::succeeded(lath::run(home.path(), &["build", "httpie", "--base", &source, "-o", "oci:out:1"]));
+    build(home.path(), &["build", "httpie", "--base", &source, "-o", "oci:out:1"]);
     let unpacked = Command::new("umoci")
         .args(["unpack", "--rootless", "--image", "out:1", "bundle"])
         .current_dir(home.path())

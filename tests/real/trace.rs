@@ -110,7 +110,7 @@ fn an_image_that_is_trimmed_to_a_record_does_what_was_recorded() {
         lath::succeeded(lath::run(home.path(), &words));
         let text = fs_err::read_to_string(home.path().join("x.json")).unwrap();
         let metadata: serde_json::Value = serde_json::from_str(&text).unwrap();
-        (metadata["platforms"][0]["size_bytes"].as_u64().unwrap(), metadata["digest"].to_string())
+        (metadata["platforms"][0]["files_bytes"].as_u64().unwrap(), metadata["digest"].to_string())
     };
     let with_record = ["--trim", "trace", "--trace", "http.trace"];
     let traced = size(&with_record);
