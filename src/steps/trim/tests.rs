@@ -918,6 +918,13 @@ fn a_script_that_is_a_file_of_its_wheel_keeps_what_it_imports() {
 }
 
 #[test]
+fn a_script_whose_entry_point_names_the_file_of_a_package_stays() {
+    let mut given = with_program();
+    given.assembly.scripts[1].module = Some("tool.__init__".to_owned());
+    assert!(names_no(&gone(&given.slim(TrimLevel::Reach, &[])), "tool "));
+}
+
+#[test]
 fn a_file_that_python_cannot_compile_keeps_its_distribution() {
     let python_2: &[u8] = b"print 'x'";
     let deep = format!("import x\n{}", "(".repeat(100_000));
