@@ -879,7 +879,7 @@ fn files_for_developers_go_unless_a_python_file_names_them() {
     }
     let named: (&str, &[u8]) = ("helper/used.py", b"CODE = open(HERE + '/fast.h')");
     let gone = gone_with(&[files.as_slice(), &[named]].concat());
-    assert!(names_no(&gone, "fast.h") && !names_no(&gone, "fast.hpp"), "{gone:?}");
+    assert!(names_no(&gone, "fast.h ") && !names_no(&gone, "fast.hpp"), "{gone:?}");
     let mut compiling = with_program().asked("torch");
     compiling.lock.wheels[1].is_requested = false;
     assert!(names_no(&self::gone(&compiling.slim(TrimLevel::Reach, &[])), "fast.hpp"));
@@ -915,6 +915,13 @@ fn a_script_that_is_a_file_of_its_wheel_keeps_what_it_imports() {
     let unexposed = given(python, false);
     assert!(!names_no(&unexposed, "other.py") && !names_no(&unexposed, "old.py"), "{unexposed:?}");
     assert!(!names_no(&given(b"\x7fELF", true), "other.py"));
+}
+
+#[test]
+fn a_script_whose_entry_point_names_the_file_of_a_package_stays() {
+    let mut given = with_program();
+    given.assembly.scripts[1].module = Some("tool.__init__".to_owned());
+    assert!(names_no(&gone(&given.slim(TrimLevel::Reach, &[])), "tool "));
 }
 
 #[test]

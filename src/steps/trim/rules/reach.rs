@@ -254,7 +254,8 @@ impl<'a> Reach<'a, '_> {
 
     /// Proposes to remove the console scripts whose modules are not reached.
     fn scripts(&self, found: &Reached) -> Vec<Proposal> {
-        let is_unreached = |module: &str| !found.modules.contains_key(module);
+        // An entry point may name the file of a package: `tool.__init__:main`.
+        let is_unreached = |module: &str| !found.modules.contains_key(module.trim_end_matches(".__init__"));
         let scripts = self.whole.scripts.iter().filter(|script| script.module.as_deref().is_some_and(is_unreached));
         let paths = scripts.filter_map(|script| ImagePath::parse(&self.request.user_base.program(&script.name)).ok());
         paths.map(|path| Proposal::Remove { path, reason: Removed::UnreachedModules }).collect()
