@@ -8,20 +8,21 @@ REMOVED = """
 
 
 class Removed:
-    # Python uses the finders in the order of the list, and this is the last one.
+    # Python uses the finders in the order of the list. A program may add others after this one.
     def find_spec(self, name, path=None, target=None):
         begin = REMOVED.find(f"\n{name} ")
         if begin < 0:
-            return None
-        if sys.meta_path[-1] is not self:
-            # A program has added finders, which must be used first.
-            if not isinstance(sys.meta_path[-1], Removed):
-                sys.meta_path.append(Removed())
             return None
         # If a program only searches for a module, without an import, there is no error.
         imports = sys._getframe(1).f_back
         if imports is None or imports.f_code.co_name != "_find_and_load_unlocked":
             return None
+        finders = sys.meta_path
+        for finder in finders[finders.index(self) + 1 :] if self in finders else []:
+            search = getattr(finder, "find_spec", None)
+            spec = search(name, path, target) if search else None
+            if spec is not None:
+                return spec
         _, rule, option = REMOVED[begin + 1 :].split("\n", 1)[0].split(" ", 2)
         reason = f"lath removed it from this image by the rule {rule}: build the image with `{option}` to keep it"
         # The frames of Python's functions `_find_and_load`, `_call_with_frames_removed` and `_handle_fromlist`.
