@@ -87,6 +87,13 @@ fn listed(names: &[String]) -> String {
     }
 }
 
+fn build_wheel_of(name: &str) -> String {
+    let file = name.replace('-', "_");
+    format!(
+        "let lath build it, without `--no-build`; or build a wheel (`pip wheel --no-deps {name}`), then run `lath build ./{file}-….whl`"
+    )
+}
+
 fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match hint {
         RequestHint::PercentEncode => f.write_str(
@@ -96,13 +103,7 @@ fn request(hint: &RequestHint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         RequestHint::InstallGit => {
             f.write_str("install git on this machine, or name an archive of the source by its URL")
         }
-        RequestHint::BuildWheelOf { name } => {
-            let file = name.replace('-', "_");
-            write!(
-                f,
-                "let lath build it, without `--no-build`; or build a wheel (`pip wheel --no-deps {name}`), then run `lath build ./{file}-….whl`"
-            )
-        }
+        RequestHint::BuildWheelOf { name } => f.write_str(&build_wheel_of(name)),
         RequestHint::PlainDependencies => f.write_str(
             "lath fetches a repository only if you name it: if you trust it, name it as well",
         ),

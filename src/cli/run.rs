@@ -29,17 +29,30 @@ pub(super) struct Run {
     program: Program,
     #[command(flatten)]
     sources: Sources,
+    #[command(flatten)]
+    running: Running,
+}
+
+/// What runs in the sandbox, and with which mounts.
+#[derive(Debug, Args)]
+pub(super) struct Running {
     /// Mount a file or folder of this machine; `:ro` makes it read-only
     #[arg(long, value_name = "SRC:DST[:ro]", help_heading = "The run")]
     volume: Vec<String>,
     /// The command and its arguments [default: the image's entry point]
     #[arg(last = true, value_name = "COMMAND", help_heading = None::<&str>)]
-    command: Vec<String>,
+    pub(super) command: Vec<String>,
+}
+
+impl Typed for Running {
+    fn typed(&self) -> Settings {
+        Settings { mount: list(&self.volume), ..Settings::default() }
+    }
 }
 
 impl Typed for Run {
     fn typed(&self) -> Settings {
-        let image = joined([
+        joined([
             self.inputs.typed(),
             self.source_builds.typed(),
             self.from_file.typed(),
@@ -48,15 +61,15 @@ impl Typed for Run {
             self.compiled.typed(),
             self.program.typed(),
             self.sources.typed(),
-        ]);
-        Settings { mount: list(&self.volume), ..image }
+            self.running.typed(),
+        ])
     }
 }
 
 impl Command for Run {
     /// Builds, runs the command in the sandbox, and returns its exit code.
     fn main(&self, call: &Call) -> Result<u8, Failure> {
-        let OwnRun { request, command, volumes } = OwnRun::new(call, &call.settings, &self.command)?;
+        let OwnRun { request, command, volumes } = OwnRun::new(call, &call.settings, &self.running.command)?;
         let world = call.open()?;
         let code = pipeline::run(&request, &command, &volumes, &world).map_err(|error| Failure::of_build(&error))?;
         Ok(u8::try_from(code).unwrap_or(1))

@@ -8,8 +8,8 @@ use crate::cli::args::{FromFile, Inputs, Locking, Program, Size, SourceBuilds, S
 use crate::cli::command::{Call, Command};
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
-use crate::cli::layers::{self, Settings, Typed, flag, joined, list};
-use crate::cli::run::OwnRun;
+use crate::cli::layers::{self, Settings, Typed, flag, joined};
+use crate::cli::run::{OwnRun, Running};
 use crate::model::trace::Trace as Record;
 use crate::pipeline;
 
@@ -39,12 +39,8 @@ pub(super) struct Trace {
     append: bool,
     #[command(flatten)]
     sources: Sources,
-    /// Mount a file or folder of this machine; `:ro` makes it read-only
-    #[arg(long, value_name = "SRC:DST[:ro]", help_heading = "The run")]
-    volume: Vec<String>,
-    /// The command and its arguments [default: the image's entry point]
-    #[arg(last = true, value_name = "COMMAND", help_heading = None::<&str>)]
-    command: Vec<String>,
+    #[command(flatten)]
+    running: Running,
 }
 
 impl Typed for Trace {
@@ -57,8 +53,9 @@ impl Typed for Trace {
             self.size.typed(),
             self.program.typed(),
             self.sources.typed(),
+            self.running.typed(),
         ]);
-        Settings { trace_output: self.output.clone(), append: flag(self.append), mount: list(&self.volume), ..image }
+        Settings { trace_output: self.output.clone(), append: flag(self.append), ..image }
     }
 }
 
@@ -80,7 +77,7 @@ impl Command for Trace {
         pipeline::refuse_document(&path).map_err(|error| Failure::of_build(&error))?;
         // Nothing is trimmed, so no other record is needed.
         let settings = Settings { trim: None, trace: None, ..call.settings.clone() };
-        let OwnRun { request, command, volumes } = OwnRun::new(call, &settings, &self.command)?;
+        let OwnRun { request, command, volumes } = OwnRun::new(call, &settings, &self.running.command)?;
         let world = call.open()?;
         let traced = pipeline::trace(&request, &command, &volumes, &world);
         let (code, used) = traced.map_err(|error| Failure::of_build(&error))?;

@@ -84,7 +84,7 @@ impl<'a> ModuleMap<'a> {
     }
 }
 
-/// Returns the name of the module in a file, whose path is relative to a folder of the search path.
+/// Returns the name of the module that a file is. `roots` are the folders of the search path.
 pub(crate) fn module_of(path: &ImagePath, roots: &[String]) -> Option<String> {
     inside(path, roots).and_then(module_name).map(|(name, _)| name)
 }
@@ -94,7 +94,7 @@ fn inside<'a>(path: &'a ImagePath, roots: &[String]) -> Option<&'a str> {
 }
 
 /// Returns the name of the module that a file is, and whether it is the `__init__` of a package.
-pub(crate) fn module_name(path: &str) -> Option<(String, bool)> {
+fn module_name(path: &str) -> Option<(String, bool)> {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
     let name = match file.strip_suffix(".py").or_else(|| file.strip_suffix(".pyc")) {
         Some(_) if folder.ends_with("__pycache__") => return None,

@@ -682,6 +682,21 @@ impl PythonRequest {
 }
 
 #[cfg(test)]
+impl TrimRequest {
+    /// Returns a request for this level that keeps nothing else.
+    pub(crate) fn example(level: TrimLevel) -> Self {
+        Self {
+            level,
+            keep: Vec::new(),
+            keep_modules: Vec::new(),
+            only_scripts: false,
+            records: None,
+            put_back: BTreeSet::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 impl Request {
     /// Returns a request with empty lists and the defaults of the command line, for tests to change.
     pub(crate) fn example() -> Self {
@@ -698,14 +713,7 @@ impl Request {
             },
             base_image: None,
             platforms: NonEmpty::of(Platform { architecture: Architecture::Amd64 }),
-            trim: TrimRequest {
-                level: TrimLevel::Standard,
-                keep: Vec::new(),
-                keep_modules: Vec::new(),
-                only_scripts: false,
-                records: None,
-                put_back: BTreeSet::new(),
-            },
+            trim: TrimRequest::example(TrimLevel::Standard),
             bytecode: Bytecode::None,
             user_base: UserBase::example(),
             runtime: RuntimeRequest {

@@ -37,6 +37,14 @@ impl UserBase {
         format!("{}/lib/python{version}/site-packages", self.0)
     }
 
+    /// Returns the folders in which `python` finds modules. A folder that contains another one comes after it.
+    pub(crate) fn search_path(&self, python: Python<'_>) -> Vec<String> {
+        let stdlib = python.stdlib();
+        let mut folders = vec![format!("{stdlib}/lib-dynload"), stdlib, self.site(python.version)];
+        folders.extend(python.sites());
+        folders
+    }
+
     /// Returns the line of a path file with which `python` finds the user base even if the environment is cleared.
     /// Programs search for data in it, too. If the user site is already in `sys.path`, its path files have been read
     /// and must not be read twice.

@@ -275,6 +275,12 @@ fn whole(opened: Opened, request: &Request, world: &World) -> Result<Made, Build
     Ok(Made { lock, assembly, launch, tree: Tree::default(), reached: None })
 }
 
+/// Resolves the first platform, and makes its untrimmed contents like [`whole`].
+fn first(request: &Request, world: &World) -> Result<Made, BuildError> {
+    let platform = *request.platforms.first();
+    whole(resolve_and_open(request.to_resolve(platform), platform, world)?, request, world)
+}
+
 /// Trims the tree of `made`. The level `trace` first trims like `reach`. Then it runs the checks of the resulting tree
 /// in the untrimmed tree, which is laid out on `stage`.
 fn slim(
@@ -311,7 +317,8 @@ fn make(
     let Slim { tree: slim, notes, warnings, reached } = slim(&mut made, request, options, stage, world)?;
     let Made { lock, assembly, launch, .. } = made;
     // A second round has the same messages.
-    if options.put_back.is_empty() {
+    let is_first_round = options.put_back.is_empty();
+    if is_first_round {
         warnings.into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
         notes.into_iter().for_each(|note| world.listener.hear(Event::Note(note)));
     }
@@ -328,7 +335,8 @@ fn make(
     let tree = while_compressing(&slim, &lock.requested(), request.to_pack(lock.platform), &world.store, || {
         compile(slim.clone(), &assembly, &compiled, bench, world)
     })??;
-    zone_warning(&launch, &tree).into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
+    let warning = zone_warning(&launch, &tree).filter(|_| is_first_round);
+    warning.into_iter().for_each(|warning| world.listener.hear(Event::Warning(warning)));
     Ok(Made { lock, assembly, launch, tree, reached })
 }
 
@@ -369,9 +377,8 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
 /// command if `command` is empty. If the image runs a script, `command` are its arguments. Returns the exit code.
 pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
     let request = &*with_own_python(request, world)?;
-    let opened = resolve_and_open(request.to_resolve(*request.platforms.first()), *request.platforms.first(), world)?;
     let mut stage = world.stages.stage();
-    let made = make(whole(opened, request, world)?, request, &request.trim, &mut stage, world)?;
+    let made = make(first(request, world)?, request, &request.trim, &mut stage, world)?;
     let run = OwnRun { argv: &argv(&made, request, command), volumes, is_recorded: false };
     let (exit_code, _) = execute(&made, stage, run, world)?;
     Ok(exit_code)
@@ -385,8 +392,7 @@ pub(crate) fn trace(
     world: &World,
 ) -> Result<(i32, Trace), BuildError> {
     let request = &*with_own_python(request, world)?;
-    let opened = resolve_and_open(request.to_resolve(*request.platforms.first()), *request.platforms.first(), world)?;
-    let mut made = whole(opened, request, world)?;
+    let mut made = first(request, world)?;
     made.tree = made.assembly.tree.clone();
     let run = OwnRun { argv: &argv(&made, request, command), volumes, is_recorded: true };
     Ok(execute(&made, world.stages.stage(), run, world)?)

@@ -1,6 +1,6 @@
 //! Measures the strength of the proof of an image.
 
-use super::{BuildError, make, resolve_and_open, whole, with_own_python};
+use super::{BuildError, first, make, with_own_python};
 use crate::model::request::Request;
 use crate::model::strength::Deletions;
 use crate::outside::world::World;
@@ -15,10 +15,8 @@ pub(crate) fn strength(
     print: impl Fn(String),
 ) -> Result<(), BuildError> {
     let request = &*with_own_python(request, world)?;
-    let platform = *request.platforms.first();
-    let opened = resolve_and_open(request.to_resolve(platform), platform, world)?;
     let mut stage = world.stages.stage();
-    let made = make(whole(opened, request, world)?, request, &request.trim, &mut stage, world)?;
+    let made = make(first(request, world)?, request, &request.trim, &mut stage, world)?;
     let report = |deletion| print(serde_json::to_string(&deletion).unwrap_or_default());
     Ok(measure(&made, &request.to_prove(), deletions, world, report)?)
 }

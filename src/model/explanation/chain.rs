@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Explanation, Modules, Package};
 use crate::model::image_path::ImagePath;
-use crate::model::reach::{Cause, module_name};
+use crate::model::reach::{Cause, module_of};
 use crate::model::reason::{Kept, Why};
 use crate::model::tree::Origin;
 
@@ -275,10 +275,7 @@ impl<'a> Graph<'a> {
 
     /// Returns the name of the module that a file is.
     pub(super) fn module_of(&self, path: &ImagePath) -> Option<String> {
-        let folders = &self.explanation.modules.folders;
-        let inside =
-            folders.iter().find_map(|folder| path.as_str().strip_prefix(folder.as_str())?.strip_prefix('/'))?;
-        module_name(inside).map(|(name, _)| name)
+        module_of(path, &self.explanation.modules.folders)
     }
 }
 

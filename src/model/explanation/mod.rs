@@ -195,13 +195,10 @@ impl Modules {
     const STDLIB: usize = 1;
 
     fn of(made: &Made, request: &SlimRequest<'_>) -> Self {
-        let stdlib = request.python.stdlib();
-        let mut folders = vec![format!("{stdlib}/lib-dynload"), stdlib, request.user_base.site(request.python.version)];
-        folders.extend(request.python.sites());
         let scripts = made.assembly.scripts.iter().filter(|script| script.is_requested);
         let scripts = scripts.filter_map(|script| Some((script.name.clone(), script.module.clone()?)));
         Self {
-            folders,
+            folders: request.user_base.search_path(request.python),
             scripts: scripts.collect(),
             started: request.started.modules.iter().map(|entry| entry.module.clone()).collect(),
             kept: request.options.keep_modules.clone(),

@@ -215,6 +215,16 @@ impl Task {
 #[cfg(test)]
 impl Task {
     /// Returns the check of a script, for tests.
+    pub(super) fn of_extension_modules(names: &[&str]) -> Self {
+        let item = |name: &&str| Item {
+            kind: ItemKind::ExtensionModules,
+            name: (*name).to_owned(),
+            argument: (*name).to_owned(),
+        };
+        let items = names.iter().map(item).collect();
+        Self::Batch(Batch { driver: Vec::new(), items, scope: Scope::Image, timeout_secs: 1, is_shared: false })
+    }
+
     pub(super) fn of_script(name: &str) -> Self {
         Self::Command(Command {
             name: name.to_owned(),

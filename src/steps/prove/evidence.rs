@@ -59,9 +59,7 @@ pub(crate) fn evidence(
     request: &ProveRequest<'_>,
     world: &World,
 ) -> Result<Trace, ProveError> {
-    let platform = made.lock.platform;
-    let foreign = |reason| ProveError::Foreign { platform, reason };
-    let emulation = world.sandbox.emulation(platform.architecture).map_err(foreign)?;
+    let emulation = super::emulation(made, world)?;
     let named = started::named(made, request, &world.store)?;
     let tasks = checks::tasks(made, request, named);
     let commands: Vec<Recorded> = tasks.iter().flat_map(|task| commands(task, &request.python.program())).collect();

@@ -4,10 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::image_path::ImagePath;
 use crate::model::made::Made;
 use crate::model::options::TrimLevel;
-use crate::model::reach::module_name;
+use crate::model::reach::module_of;
 use crate::model::request::ProveRequest;
 
 /// Names of modules that only run as programs, or that are tests.
@@ -24,14 +23,8 @@ pub(super) fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
 
 /// Returns the modules that trim removed, such as the texts of Python's help.
 fn removed(made: &Made, request: &ProveRequest<'_>) -> BTreeSet<String> {
-    let stdlib = request.python.stdlib();
-    let mut roots = vec![format!("{stdlib}/lib-dynload"), stdlib, request.user_base.site(request.python.version)];
-    roots.extend(request.python.sites());
-    let name = |path: &ImagePath| {
-        let inside = roots.iter().find_map(|root| path.as_str().strip_prefix(root.as_str())?.strip_prefix('/'))?;
-        module_name(inside).map(|(name, _)| name)
-    };
-    made.tree.removed.keys().filter_map(name).collect()
+    let folders = request.user_base.search_path(request.python);
+    made.tree.removed.keys().filter_map(|path| module_of(path, &folders)).collect()
 }
 
 fn is_imported(name: &str) -> bool {

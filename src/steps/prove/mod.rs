@@ -424,6 +424,13 @@ fn explain(
     Ok(())
 }
 
+/// Returns how programs of the platform run on this machine.
+fn emulation(made: &Made, world: &World) -> Result<Emulation, ProveError> {
+    let platform = made.lock.platform;
+    let foreign = |reason| ProveError::Foreign { platform, reason };
+    world.sandbox.emulation(platform.architecture).map_err(foreign)
+}
+
 /// Runs a program in the tree with this process's own input and output. Returns its exit code, and the paths that it used
 /// if they are recorded. The stage is used up, because the user's program may change it.
 pub(crate) fn execute(
@@ -432,9 +439,7 @@ pub(crate) fn execute(
     run: OwnRun<'_>,
     world: &World,
 ) -> Result<(i32, Trace), ProveError> {
-    let platform = made.lock.platform;
-    let foreign = |reason| ProveError::Foreign { platform, reason };
-    let emulation = world.sandbox.emulation(platform.architecture).map_err(foreign)?;
+    let emulation = emulation(made, world)?;
     for volume in run.volumes.iter().filter(|volume| cannot_write_to(volume)) {
         world.listener.hear(Event::Warning(format!(
             "the program cannot write to `{}`: lath runs as root, and the program runs as a user without rights; open the folder \
@@ -452,22 +457,10 @@ pub(crate) fn execute(
 
 #[cfg(test)]
 mod tests {
-    use super::checks::{Batch, Item};
     use super::*;
-    use crate::model::receipt::ItemKind;
-
-    fn item(name: &str) -> Item {
-        Item { kind: ItemKind::ExtensionModules, name: name.to_owned(), argument: name.to_owned() }
-    }
 
     fn batch() -> Task {
-        Task::Batch(Batch {
-            driver: Vec::new(),
-            items: ["a", "b", "c"].map(item).into(),
-            scope: Scope::Image,
-            timeout_secs: 1,
-            is_shared: false,
-        })
+        Task::of_extension_modules(&["a", "b", "c"])
     }
 
     #[test]

@@ -83,21 +83,9 @@ impl Staged<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::receipt::ItemKind;
-    use crate::steps::prove::checks::{Batch, Item, Scope};
-
-    fn item(name: &str) -> Item {
-        Item { kind: ItemKind::ExtensionModules, name: name.to_owned(), argument: name.to_owned() }
-    }
 
     fn batch() -> Task {
-        Task::Batch(Batch {
-            driver: Vec::new(),
-            items: ["a", "b", "c"].map(item).into(),
-            scope: Scope::Image,
-            timeout_secs: 1,
-            is_shared: false,
-        })
+        Task::of_extension_modules(&["a", "b", "c"])
     }
 
     #[test]

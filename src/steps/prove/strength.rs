@@ -10,7 +10,7 @@ use crate::model::digest::Digest;
 use crate::model::facts::is_extension_module;
 use crate::model::image_path::ImagePath;
 use crate::model::made::Made;
-use crate::model::reach::module_name;
+use crate::model::reach::module_of;
 use crate::model::reason::Kept;
 use crate::model::request::ProveRequest;
 use crate::model::strength::{Deletion, Deletions, FileKind, Notice};
@@ -182,11 +182,7 @@ impl Places<'_> {
 
     /// Returns the name of the module that the file is.
     fn module(&self, path: &ImagePath) -> Option<String> {
-        let stdlib = self.request.python.stdlib();
-        let mut roots = vec![format!("{stdlib}/lib-dynload"), stdlib, self.site()];
-        roots.extend(self.request.python.sites());
-        let inside = roots.iter().find_map(|root| path.as_str().strip_prefix(root.as_str())?.strip_prefix('/'))?;
-        module_name(inside).map(|(name, _)| name)
+        module_of(path, &self.request.user_base.search_path(self.request.python))
     }
 
     fn kind(&self, path: &ImagePath, node: &Node) -> FileKind {

@@ -26,15 +26,6 @@ pub(super) fn modules(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Reach { scene, whole, request, stdlib: request.python.stdlib() }.modules()
 }
 
-/// Returns the folders in which Python finds modules. A folder that contains another one comes after it.
-pub(super) fn search_path(scene: &Scene<'_>) -> Vec<String> {
-    let (python, user_base) = (scene.request().python, scene.request().user_base);
-    let stdlib = python.stdlib();
-    let mut roots = vec![format!("{stdlib}/lib-dynload"), stdlib, user_base.site(python.version)];
-    roots.extend(python.sites());
-    roots
-}
-
 /// The additions of `.pth` files to the search path. All of their modules stay.
 #[derive(Debug, Default)]
 struct Added {
@@ -111,7 +102,7 @@ impl<'a> Reach<'a, '_> {
     }
 
     fn map(&self, added: &Added, files: &PythonFiles<'_>) -> Result<ModuleMap<'a>, StoreError> {
-        let roots = [added.folders.iter().map(ToString::to_string).collect(), search_path(self.scene)].concat();
+        let roots = [added.folders.iter().map(ToString::to_string).collect(), self.search_path()].concat();
         let mut map = ModuleMap::new(self.tree(), &roots);
         let written: BTreeSet<String> = self.scripts_of(|script| script.module.is_some()).collect();
         for (path, node) in &self.tree().nodes {
@@ -209,6 +200,10 @@ impl<'a> Reach<'a, '_> {
         Ok(plan)
     }
 
+    fn search_path(&self) -> Vec<String> {
+        self.request.user_base.search_path(self.request.python)
+    }
+
     fn pth_files(&self) -> Vec<&'a ImagePath> {
         let site = self.request.user_base.site(self.request.python.version);
         Modules::new(self.tree(), self.request.python, site).pth_files().collect()
@@ -217,7 +212,7 @@ impl<'a> Reach<'a, '_> {
     /// Returns the folders and archives that `.pth` files add to the search path.
     fn added(&self, files: &PythonFiles<'_>) -> Result<Added, StoreError> {
         let mut added = Added::default();
-        let usual = search_path(self.scene);
+        let usual = self.search_path();
         for file in self.pth_files() {
             let folder = file.parent().map(|folder| folder.to_string()).unwrap_or_default();
             for line in python_imports::paths_of_pth(&files.contents(file)?) {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Proposal, Scene, reach};
+use super::{Proposal, Scene};
 use crate::model::image_path::ImagePath;
 use crate::model::modules::parent;
 use crate::model::reach::{ModuleMap, module_of};
@@ -23,7 +23,7 @@ const LONGEST_HOOK: u64 = 400;
 
 /// Proposes the module that names the removed modules.
 pub(super) fn tombstones(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
-    let roots = reach::search_path(scene);
+    let roots = scene.request().user_base.search_path(scene.request().python);
     let map = ModuleMap::new(scene.tree, &roots);
     let lines = lines(scene, &map, &roots);
     let Some(place) = place(scene, &map)?.filter(|_| !lines.is_empty()) else { return Ok(Vec::new()) };
