@@ -1,4 +1,4 @@
-//! The running program.
+//! Identifies the running program.
 
 use std::os::unix::fs::MetadataExt as _;
 

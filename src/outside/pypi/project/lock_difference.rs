@@ -1,4 +1,4 @@
-//! The difference between a `uv.lock` and its project, in words.
+//! Describes the difference between a `uv.lock` and its project.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use uv_resolver::SatisfiesResult;
 
 use crate::model::secret_text::public;
 
-/// Returns the difference, one sentence for each part of it. `None` if the lock matches.
+/// Returns one sentence for each difference, or `None` if the lock matches.
 pub(super) fn difference(result: &SatisfiesResult<'_>) -> Option<Vec<String>> {
     use SatisfiesResult as R;
     Some(match result {
