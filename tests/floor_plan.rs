@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Every part, and the paths that it may use. A path includes everything below it. A module belongs to the longest
-/// entry with which its path begins. If a part is not in its own list, its children may not use one another.
+/// Every part, and the paths that it may use. A path includes everything below it. If several entries are the beginning
+/// of a module's path, the longest one is the module's part. If a part is not in its own list, its children may not use
+/// one another.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("catalog", &["catalog", "model"]),
@@ -287,8 +288,8 @@ fn offences(module: &Module, modules: &[Module]) -> Vec<(usize, String)> {
     found
 }
 
-/// Returns the re-exports of other parts. They are not allowed, because with them a part could use another part against
-/// the floor plan.
+/// Returns the re-exports of other parts. They are not allowed, because they would let a part use another part that the
+/// floor plan forbids.
 fn handed_on(module: &Module) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (at, path) in paths(&module.code).into_iter().filter(|(_, path)| path[0] == "crate") {
@@ -533,8 +534,8 @@ fn a_circle_is_found_by_any_way_of_writing_it() {
     assert_eq!(circle_of(&[one, ("outside/a/two.rs", "// super::one")]), None);
 }
 
-/// Returns the errors of `modules` that can have hints, by name. Each comes with its code and with its implementation
-/// of `Hints`, if there is one. Errors of formats and plain values have no hints.
+/// Returns the errors of `modules` that can have hints, by name. The value is the error's code, and its implementation
+/// of `Hints` if there is one. Errors of formats and plain values have no hints.
 fn errors(modules: &[Module]) -> BTreeMap<&str, (&str, Option<&str>)> {
     let mut errors = BTreeMap::new();
     let has_hints = |module: &&Module| matches!(module.path[0].as_str(), "outside" | "steps" | "pipeline" | "rivals");

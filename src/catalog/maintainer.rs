@@ -16,8 +16,8 @@ struct Silent {
     writes_needless_caches: BTreeSet<String>,
 }
 
-/// Returns whether `program` has no effect in an image, or only effects that lath itself also has. Its arguments do not
-/// matter.
+/// Returns whether `program` can be skipped, because it has no effect in an image or only effects that lath itself has.
+/// Its arguments do not matter.
 pub(crate) fn is_silent(program: &str) -> bool {
     let Silent { prints_or_reads, serves_a_running_system, serves_the_package_manager, writes_needless_caches } =
         &*SILENT;

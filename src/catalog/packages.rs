@@ -36,8 +36,8 @@ pub(crate) fn compilers() -> &'static [String] {
     &PACKAGES.compilers
 }
 
-/// Returns the packages whose scripts run programs of other packages although they do not depend on them. Each has
-/// those other packages.
+/// Returns packages whose scripts run programs of other packages, although they do not depend on these. The value is
+/// the set of these other packages.
 pub(crate) fn helpers() -> &'static BTreeMap<String, BTreeSet<String>> {
     &PACKAGES.helpers
 }

@@ -1,5 +1,5 @@
-//! Programs and modules that may be missing because no metadata declares them. The catalogue contains which
-//! distributions use them, and which Debian package or distribution contains them.
+//! Programs and modules that may be missing because no metadata declares them. The catalogue contains the distributions
+//! that use them, and the Debian package or distribution that provides them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;

@@ -30,12 +30,12 @@ pub(crate) fn whole() -> impl Iterator<Item = &'static str> {
     REACH.whole.iter().map(String::as_str)
 }
 
-/// Returns modules that a module of the standard library mentions although it does not need them.
+/// Returns, for some modules of the standard library, the modules that they mention but do not need.
 pub(crate) fn cuts() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
     REACH.cuts.iter().map(|(module, cuts)| (module.as_str(), cuts.iter().map(String::as_str)))
 }
 
-/// Returns for some modules the other modules that a program gets when it imports them.
+/// Returns modules that are replaced: a program that imports one of them gets other modules.
 pub(crate) fn in_place_of() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
     REACH.in_place_of.iter().map(|(module, others)| (module.as_str(), others.iter().map(String::as_str)))
 }

@@ -1,4 +1,4 @@
-//! Registries whose hosts have a different name, and registries on this machine.
+//! Registries whose name is not the name of their host, and registries on this machine.
 
 use std::net::Ipv4Addr;
 

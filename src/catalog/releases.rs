@@ -57,7 +57,7 @@ impl Archive {
         &self.snapshot
     }
 
-    /// Returns the name of the folder for the main archive, or for the archive of security updates.
+    /// Returns the folder name of the main archive, or of the archive of security updates.
     pub(crate) fn snapshot_name(&self, is_security: bool) -> &str {
         if is_security { &self.security_snapshot_name } else { &self.snapshot_name }
     }

@@ -22,7 +22,7 @@ pub(crate) fn package_of(zone: &str, has_zones: bool) -> Option<&'static str> {
     if TIME_ZONES.legacy.contains(zone) { Some("tzdata-legacy") } else { (!has_zones).then_some("tzdata") }
 }
 
-/// Returns the name of the zone in a value of `TZ`. Returns `None` if the value contains no name, or describes its own rule like
+/// Returns the name of the zone in a value of `TZ`. Returns `None` if the value contains no name. It may instead describe a rule, such as
 /// `CET-1CEST` (POSIX, "Other Environment Variables").
 pub(crate) fn zone_of(value: &str) -> Option<&str> {
     let zone = value.strip_prefix(':').unwrap_or(value);

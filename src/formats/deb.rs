@@ -163,8 +163,8 @@ impl<'a> Unpacked<'a> {
         Ok(Self { inner, limit_bytes, read_bytes: 0 })
     }
 
-    /// Reads to the end. Returns whether the tar file has an end marker after `end`, which is the offset after its last
-    /// entry. Reading to the end also checks the checksums, because these come last.
+    /// Reads to the end. Returns whether the tar file has an end marker at or after `end`. `end` is the offset after
+    /// the last entry. Reading to the end also checks the checksums, because these come last.
     fn finish(mut self, end: u64) -> io::Result<bool> {
         io::copy(&mut self, &mut io::sink())?;
         let is_whole = self.read_bytes.is_multiple_of(TAR_BLOCK_BYTES);
@@ -246,8 +246,8 @@ fn is_target(target: &str) -> bool {
 
 /// Returns the offset in the tar file at which the blocks of an entry end.
 fn end_of<R: Read>(entry: &tar::Entry<'_, R>) -> io::Result<u64> {
-    // A pax record may contain another size than the header. For a sparse file, the size in the record includes holes,
-    // so only the header has the size in the tar file.
+    // A pax record may contain another size than the header. For a sparse file, the size in the record includes holes.
+    // Only the header contains the size in the tar file.
     let is_sparse = entry.header().entry_type().is_gnu_sparse();
     let size_bytes = if is_sparse { entry.header().entry_size()? } else { entry.size() };
     let end = entry.raw_file_position().checked_add(size_bytes);
@@ -408,7 +408,7 @@ mod tests {
         [header.as_bytes(), bytes, padding].concat()
     }
 
-    /// Returns an entry of a tar file: its header after a call of `change`, and its contents.
+    /// Returns an entry of a tar file: a header that `change` has modified, and the contents.
     fn entry(path: &str, kind: tar::EntryType, contents: &[u8], change: impl Fn(&mut tar::GnuHeader)) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_path(path).unwrap();
@@ -516,8 +516,7 @@ mod tests {
     fn what_was_cut_or_altered_never_panics_and_what_was_cut_is_refused() {
         for compression in [Compression::Xz, Compression::Zstd, Compression::Gzip] {
             let whole = demo().compression(compression).build();
-            // The last byte may be only the padding of a member with an odd size, so the package may be complete
-            // without it.
+            // The last byte may be the padding of a member with an odd size. The package is complete without it.
             for length in 0..whole.len() - 1 {
                 assert!(listing(&whole[..length]).is_err(), "{compression:?} cut after {length} bytes");
             }

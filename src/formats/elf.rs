@@ -1,4 +1,4 @@
-//! ELF files from the view of the dynamic loader: machine, SONAME, needed libraries and their search paths.
+//! ELF files as the dynamic loader uses them: machine, SONAME, needed libraries and their search paths.
 //!
 //! Source: System V ABI, chapters 4 and 5 (generic edition), read with the `object` crate.
 
@@ -75,7 +75,7 @@ fn is_wide(start: &[u8]) -> Result<bool, ElfError> {
 }
 
 fn parse_wide<'data>(data: impl ReadRef<'data>) -> Result<Linkage, ElfError> {
-    /// If a file has too many segments for `e_phnum`, that field has this value, and the number of segments is in
+    /// This value in `e_phnum` means that there are more segments than fit into the field. Their number is then in
     /// another field.
     const MANY_SEGMENTS: u16 = 0xffff;
     let header = FileHeader64::<Endianness>::parse(data)?;
@@ -135,7 +135,7 @@ fn parse_wide<'data>(data: impl ReadRef<'data>) -> Result<Linkage, ElfError> {
 }
 
 fn object_error(message: &'static str) -> object::Error {
-    // An error of the `object` crate can only be created by its readers, so this code makes a reader fail.
+    // Only the readers of the `object` crate can create its error type, so this code makes a reader fail.
     match FileHeader64::<Endianness>::parse(b"".as_slice()) {
         Err(error) => error,
         Ok(_) => unreachable!("{message}"),
@@ -191,7 +191,8 @@ const SECTION_BYTES: usize = 64;
 const SEGMENT_BYTES: usize = 56;
 const HEADER_BYTES: usize = 64;
 
-/// Returns a program or library without the sections that are not needed to run it, like `strip --strip-unneeded`.
+/// Returns a program or library without the sections that are needed only for debugging or linking, like `strip
+/// --strip-unneeded`.
 ///
 /// The result is the beginning of the file, with new headers. Every byte of a segment or an allocated section keeps its
 /// offset. Returns `None` if the file would not become smaller, or if it contains data that may be in use.
@@ -315,7 +316,7 @@ fn is_tail_known(bytes: &[u8], sections: &[Section], end: usize) -> Option<bool>
 }
 
 /// Builds the new file. It consists of the old file up to `end`, a new table of names, and the headers of the `live`
-/// sections with new numbers in their links.
+/// sections. Links between sections get new numbers.
 fn rewrite(bytes: &[u8], sections: &[Section], live: &[(usize, &str)], end: usize) -> Option<Vec<u8>> {
     const OWN_NAME: &str = ".shstrtab";
     const KIND_STRTAB: u32 = 3;
@@ -333,7 +334,7 @@ fn rewrite(bytes: &[u8], sections: &[Section], live: &[(usize, &str)], end: usiz
             names.push(0);
         }
         raw[0..4].copy_from_slice(&position.to_le_bytes());
-        // If a live section refers to a dead one, lath does not support this file.
+        // If a live section refers to a dead one, the file is unusual and is not changed.
         raw[40..44].copy_from_slice(&renumbered(section.link)?.to_le_bytes());
         let names_section = KINDS_WITH_SECTION_INFO.contains(&section.kind) || section.flags & FLAG_INFO_LINK != 0;
         if names_section {

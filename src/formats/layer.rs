@@ -54,7 +54,7 @@ pub(crate) enum EntryChange<'a> {
     Directory,
     File(&'a mut dyn Read),
     Link(String),
-    /// A hard link to this path, which is written like the path of the entry.
+    /// A hard link to this path. It is written in the same form as `path`.
     HardLink(String),
     Device,
     Pipe,

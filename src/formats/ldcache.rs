@@ -29,7 +29,7 @@ pub(crate) struct Library {
 
 /// Writes the cache of `libraries` for `architecture`. If two libraries have the same SONAME, the first one is used.
 pub(crate) fn write(libraries: &[Library], architecture: Architecture) -> Vec<u8> {
-    // Duplicates cannot be found by sorting, because different names may compare as equal, such as `liba1` and
+    // Duplicates cannot be found by sorting, because two different names may compare as equal. Examples are `liba1` and
     // `liba01`.
     let mut known = BTreeSet::new();
     let mut sorted: Vec<&Library> = libraries.iter().filter(|library| known.insert(&library.soname)).collect();

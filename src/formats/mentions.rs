@@ -10,12 +10,12 @@ use crate::model::zeros::is_zero;
 /// The maximum size of a piece of a file that is in memory. A longer file is read piece by piece, and is not treated as
 /// a script.
 const PIECE_BYTES: usize = 8 << 20;
-/// A file with a zero in its first bytes cannot be a script. This is the number of first bytes that are checked. It is also the size of the
-/// pieces of such a file, because smaller pieces are enough for it.
+/// If one of the first bytes of a file is zero, the file cannot be a script. This is the number of bytes that are checked for that. It is
+/// also the size of the pieces of such a file. Smaller pieces are enough for it.
 const BINARY_PIECE_BYTES: usize = 256 << 10;
-/// The number of bytes at the end of a piece that are read again with the next piece. This is necessary because a name
-/// may begin in one piece and end in the next one. A name that is cut may be mistaken for a shorter name. The only
-/// effect is that more files are kept in the image.
+/// This number of bytes at the end of a piece is read again with the next piece. This is necessary because a name may
+/// begin in one piece and end in the next piece. A name that is cut may be mistaken for a shorter name. The only effect
+/// is that more files are kept in the image.
 const OVERLAP_BYTES: usize = 256;
 
 /// The maximum length of a library's name.
@@ -108,8 +108,8 @@ impl Scan {
     }
 }
 
-/// Adds the libraries that a file may open with `dlopen`, without the part after `.so`. Every form of such a name is
-/// found.
+/// Adds the libraries that a file may open with `dlopen`, without the part after `.so`. All ways of writing such a name
+/// are found.
 fn add_libraries(bytes: &[u8], names: &mut BTreeSet<String>) {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
     for end in memmem::find_iter(bytes, b".so") {

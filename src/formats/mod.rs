@@ -37,8 +37,8 @@ const MAX_HEADERS_BYTES: u64 = 1 << 20;
 
 /// Calls `take` for each entry of the tar file in `reader`, and then returns the reader.
 ///
-/// Fails if the headers of an entry are larger than in any usual tar file. Without this limit, a compressed file could
-/// be small but contain a name of a gigabyte.
+/// Fails if the headers of an entry are larger than those of any usual tar file. Without this limit, a compressed file
+/// could be small but contain a name of a gigabyte.
 fn each_entry<R: Read, E>(
     reader: R,
     failed: impl Fn(io::Error) -> E,
@@ -50,8 +50,8 @@ fn each_entry<R: Read, E>(
         let mut entry = entry.map_err(&failed)?;
         left_bytes.set(u64::MAX);
         take(&mut entry)?;
-        // The tar file does not contain the holes of a sparse file, so the number of bytes to skip is the size in the
-        // tar file.
+        // The holes of a sparse file are not in the tar file. So the number of bytes to skip is the size that the file
+        // has in the tar file.
         let unread_bytes = if entry.header().entry_type().is_gnu_sparse() {
             entry.header().entry_size().map_err(&failed)?
         } else {

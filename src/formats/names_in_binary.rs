@@ -1,8 +1,8 @@
 //! Finds the names of modules in a compiled file. An extension module contains the names of the modules that it imports as texts.
 //!
-//! In most files, each text is separate and ends with a zero. In files of Cython, all texts follow each other without separators. Such a
-//! row of texts is compressed since Cython 3.3: after a byte of flags there are eight items, and each is a byte or a reference to earlier
-//! bytes (function `__pyx_lzss_decompress` in the C files that Cython writes).
+//! In most files, each text is separate and ends with a zero. In files of Cython, all texts follow each other without separators. Since
+//! Cython 3.3, such a row of texts is compressed. After a byte of flags there are eight items. Each item is a byte or a reference to
+//! earlier bytes (function `__pyx_lzss_decompress` in the C files that Cython writes).
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::model::binary_texts::BinaryTexts;
 const SHORTEST_ROW: usize = 200;
 /// The maximum length of a row of texts.
 const MOST_BYTES: usize = 16 << 20;
-/// Unpacking ends if this number of bytes at the end of the result are not text.
+/// If the last bytes of the result are not text, unpacking ends. This is the number of bytes that are checked.
 const WINDOW: usize = 64;
 /// Texts in the functions that Cython adds to each file.
 const MARKS: [&str; 2] = ["__pyx_", "cython_runtime"];
@@ -120,8 +120,8 @@ fn may_be_text(bytes: &[u8; WINDOW]) -> bool {
     is_utf8 && bytes.iter().filter(|byte| **byte < b' ' && !byte.is_ascii_whitespace()).count() < WINDOW / 2
 }
 
-/// Reads a reference: the distance from the end of the output to the end of the referenced bytes, and the number of
-/// these bytes.
+/// Reads a reference to earlier output. Returns the distance from the end of the output to the end of the referenced
+/// bytes, and the number of these bytes.
 fn reference(input: &mut impl Iterator<Item = u8>) -> Option<(usize, usize)> {
     let low = usize::from(input.next()?);
     let high = usize::from(input.next()?);

@@ -1,4 +1,4 @@
-//! `Procfile`: the processes of an application, one per line, each `NAME: COMMAND`
+//! `Procfile`: the processes of an application, one per line, in the form `NAME: COMMAND`
 //! (devcenter.heroku.com/articles/procfile).
 
 /// The command of a process.
@@ -26,8 +26,8 @@ pub(crate) fn command(text: &str, wanted: &str) -> Option<Command> {
     Some(words.map_or_else(|| Command::Shell(for_shell(line)), Command::Words))
 }
 
-/// Returns the line in the form in which a shell must run it. `exec` must not be followed by a variable, and it must be
-/// the only command.
+/// Returns the line in the form in which a shell must run it. `exec` is added only if the line is a single command that
+/// does not begin with a variable.
 fn for_shell(line: &str) -> String {
     let first = line.split_whitespace().next().unwrap_or_default();
     let is_simple = !line.contains([';', '&', '|', '(', ')']) && !first.contains('=') && first != "exec";

@@ -193,7 +193,7 @@ fn expanded(line: &str, variable: impl Fn(&str) -> Option<String>) -> String {
     done + rest
 }
 
-/// Returns a requirement without the options that change how it is built, and those options.
+/// Splits a requirement: returns it without the options that change how it is built, and returns these options.
 fn without_build_options(line: &str) -> (String, Vec<(String, String)>) {
     let is_start = |at: usize| line[..at].ends_with(char::is_whitespace);
     let found = OF_BUILDS.iter().flat_map(|option| line.match_indices(option)).map(|(at, _)| at);

@@ -1,5 +1,5 @@
-//! Source distributions (packaging.python.org, "Source distribution format"): reads the names of their files, and the
-//! files that decide how they are built. Nothing is written to the disk here.
+//! Source distributions (packaging.python.org, "Source distribution format"). This module lists their files, and reads
+//! those files that decide how they are built. Nothing is written to the disk here.
 
 use std::io::{self, Read, Seek, SeekFrom};
 

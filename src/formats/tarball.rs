@@ -237,7 +237,7 @@ mod tests {
         write_file(&mut bytes, "x", 0, last, &mut io::empty()).unwrap();
         let header = tar::Archive::new(bytes.as_slice()).entries().unwrap().next().unwrap().unwrap().header().clone();
         assert_eq!(header.mtime().unwrap(), last);
-        // One second more does not fit, so it needs a pax record: one more header and one more block.
+        // One second more does not fit. So a pax record is needed, which has one header and one block.
         let mut later = Vec::new();
         write_file(&mut later, "x", 0, last + 1, &mut io::empty()).unwrap();
         assert_eq!(later.len(), bytes.len() + 2 * BLOCK);

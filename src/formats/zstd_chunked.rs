@@ -3,8 +3,8 @@
 //!
 //! The layer is a tar file that is compressed with zstd. The contents of each file are in separate frames. After the
 //! end of the tar file, there are skippable frames (RFC 8878, section 3.1.2), which other readers ignore. They contain
-//! the table of contents, a second table (`tar-split`) from which the tar file can be restored byte by byte, and a
-//! footer with the positions of both tables. The annotations of the layer contain these positions too.
+//! the table of contents, a second table called `tar-split`, and a footer with the positions of both tables. With
+//! `tar-split`, the tar file can be restored byte by byte. The annotations of the layer contain these positions too.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,5 +1,5 @@
-//! An image that lath builds on. It has the layers as one tree, and the facts that decide how a Python program runs in
-//! it.
+//! An image that lath builds on. It has all layers as one tree, and the facts that decide how a Python program runs in
+//! the image.
 //!
 //! Everything is read from files. No program in the image is run.
 
@@ -19,7 +19,7 @@ pub(crate) struct BaseImage {
     /// The digest of its manifest.
     pub(crate) digest: BlobDigest,
     pub(crate) platform: Platform,
-    /// The media type of its manifest, which is OCI's or that of Docker's schema 2.
+    /// The media type of its manifest. It is that of OCI, or that of Docker's schema 2.
     pub(crate) media_type: String,
     /// The exact text of its config.
     pub(crate) config: String,
@@ -162,7 +162,7 @@ pub(crate) struct Interpreter {
     pub(crate) site_packages: Vec<ImagePath>,
     /// Whether the image contains `ensurepip` and its wheels.
     pub(crate) has_ensurepip: bool,
-    /// A file which means that installers must not change the folders (packaging.python.org, "Externally Managed Environments").
+    /// If this file exists, installers must not change the folders (packaging.python.org, "Externally Managed Environments").
     pub(crate) externally_managed: Option<ImagePath>,
     /// The distributions, in the order of `site_packages`. If a name occurs several times, the first one is imported.
     pub(crate) distributions: Vec<InstalledDistribution>,
@@ -199,7 +199,7 @@ pub(crate) struct InstalledDeb {
 pub(crate) struct ImageUser {
     /// The user as in the config, such as `1000` or `app:app`. An empty text means root.
     pub(crate) text: String,
-    /// `None` if the user is a name that is missing in `/etc/passwd`.
+    /// The numeric ID. `None` if `text` contains a name that is missing in `/etc/passwd`.
     pub(crate) uid: Option<u32>,
     pub(crate) gid: Option<u32>,
     /// The home directory in `/etc/passwd`.

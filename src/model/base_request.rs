@@ -25,8 +25,8 @@ pub(crate) struct BaseImageRequest {
     pub(crate) has_release: bool,
     /// Whether the user named the user that runs the image's program.
     pub(crate) has_user: bool,
-    /// The digest to which the name of the image refers. It is that of an index, or of the manifest of the only
-    /// platform. `None` if the platforms come from several images.
+    /// The digest to which the name of the image refers. It is the digest of an index, or that of the manifest of the
+    /// only platform. `None` if the platforms come from several images.
     #[serde(skip)]
     pub(crate) root: Option<BlobDigest>,
     /// The image of each platform. They are added after they were opened.

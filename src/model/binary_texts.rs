@@ -14,7 +14,7 @@ pub(crate) struct BinaryTexts {
     /// Rows of texts. There are no separators between the texts of a row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) rows: Vec<String>,
-    /// Whether the file contains texts that lath cannot read, which means that it may use any module.
+    /// Whether the file contains texts that lath cannot read. Such a file may use any module.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_hidden: bool,
 }

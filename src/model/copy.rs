@@ -9,7 +9,7 @@ use crate::model::platform::Platform;
 pub(crate) struct CopyRequest {
     pub(crate) source: ImageSource,
     pub(crate) destination: Destination,
-    /// The only platform that is copied. If it is `None`, all platforms are copied that the destination can contain.
+    /// The only platform that is copied. If it is `None`, all platforms that the destination can contain are copied.
     pub(crate) platform: Option<Platform>,
 }
 

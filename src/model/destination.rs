@@ -62,7 +62,8 @@ impl FromStr for Destination {
             "" => Ok(Self::Archive(rest.into())),
             "dir" => Ok(Self::Directory(rest.into())),
             _ => match text.parse().map_err(|_| refuse())? {
-                // A destination cannot contain a digest, because it is known only after the image was built.
+                // A destination cannot contain the image's digest, because the digest is known only after the image was
+                // built.
                 ImageSource::Registry(image) if image.digest.is_some() => Err(refuse()),
                 place => Ok(place.into()),
             },

@@ -38,8 +38,8 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
-    /// Computes a key from the JSON of `value`. The type must be made for this: it contains everything that the result
-    /// depends on, and the keys of its maps are texts.
+    /// Computes a key from the JSON of `value`. The type of `value` must be made for this. It contains everything on
+    /// which the result depends, and the keys of its maps are texts.
     pub(crate) fn of_key(value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
             Ok(json) => Self::of(&json),

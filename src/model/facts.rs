@@ -63,7 +63,7 @@ pub(crate) struct Linkage {
     pub(crate) is_dynamic: bool,
 }
 
-/// The reason why an ELF file cannot be read, as it was reported when the file was opened.
+/// The reason why an ELF file cannot be read. It is the error that occurred when the file was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
 #[error("{0}")]
 pub(crate) struct ElfFault(pub(crate) String);
@@ -94,7 +94,7 @@ impl TreeFacts {
         files.extend(facts.iter().map(|(digest, facts)| (*digest, facts.clone())));
     }
 
-    /// Returns the sha256 of the parcel that an origin's files come from.
+    /// Returns the sha256 of the parcel that contains the files of an origin.
     pub(crate) fn parcel_of(&self, origin: &Origin) -> Option<Digest> {
         self.parcels.get(origin).copied()
     }

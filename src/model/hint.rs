@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Hint {
-    /// It is known that the distribution `caller` uses a program or library which the image does not contain.
+    /// It is known that the distribution `caller` uses a program or library that is not in the image.
     Call { caller: String, called: String, add: Addition },
     /// Libraries of `wheel` link against the libraries `sonames`, and no known package of `suite` contains these
     /// libraries.
     Libraries { wheel: String, sonames: Vec<String>, suite: String },
-    /// Libraries of `wheel` link against the libraries `sonames`, which are missing in the base image, and lath cannot add packages to it.
+    /// Libraries of `wheel` link against the libraries `sonames`. These are missing in the base image, and lath cannot add packages to it.
     BaseLibraries { wheel: String, sonames: Vec<String> },
     /// Libraries of `wheel` link against the libraries `sonames` of NVIDIA's CUDA, which are in no wheel of the image.
     CudaLibraries { wheel: String, sonames: Vec<String> },
@@ -64,7 +64,7 @@ pub(crate) enum Addition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum BaseHint {
-    /// Use a base image that has Python, or one of Debian or Ubuntu.
+    /// Use a base image that contains Python, or a base image of Debian or Ubuntu.
     WithPython,
     /// Leave out the version of Python, because the base image has its own.
     OwnPython,
@@ -86,7 +86,7 @@ pub(crate) enum RequestHint {
     InstallGit,
     /// Build a wheel of `name`, because the index has only a source distribution.
     BuildWheelOf { name: String },
-    /// Use a wheel whose dependencies have only names or URLs of wheels.
+    /// Use another wheel. Its dependencies must be names, or URLs of wheels.
     PlainDependencies,
     /// Name the file that a wheel requires.
     NameRequiredFile,
@@ -96,7 +96,7 @@ pub(crate) enum RequestHint {
     UpdateLock { command: String },
     /// Use this version, because it has a wheel that fits.
     OtherVersion { name: String, version: String },
-    /// Use this Python, because there are wheels for it.
+    /// Use this Python, because the index has wheels for it.
     OtherPython { name: String, python: String },
     /// Use a Python that the newest version supports.
     NewerForPython { name: String, chosen: String, newer: String, python: String },
@@ -109,7 +109,7 @@ pub(crate) enum RequestHint {
     ReleaseOfPython { base: String, python: String },
     /// Name a Python or another release, because this release has no default Python.
     NameRelease,
-    /// Use one of these names, which exist and are similar.
+    /// Use one of these names, because they exist and are similar.
     SimilarName { names: Vec<String> },
     /// Report the malformed wheel, and use another version.
     OtherWheel { parcel: String },
@@ -123,7 +123,7 @@ pub(crate) enum RequestHint {
     OtherDestination,
     /// Compress with gzip instead of zstd.
     Gzip,
-    /// Create the explanation of an image when the image is built: write it to a file or attach it.
+    /// Write the explanation of an image to a file, or attach it, when the image is built.
     MakeExplanation,
     /// Choose a platform.
     ChoosePlatform,
@@ -193,7 +193,7 @@ pub(crate) enum ProofHint {
     Untrimmed,
 }
 
-/// How to reach a server, or which other one to use.
+/// How to reach a server, or which other server to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum NetworkHint {
@@ -215,7 +215,7 @@ pub(crate) enum NetworkHint {
     OtherBytes,
     /// Try again later or use a mirror, because the server is too slow.
     Slow,
-    /// Check the URL of the index, because a page is too large for one.
+    /// Check the URL, because the page is too large for an index.
     LargePage,
     /// The metadata of a wheel is too large.
     LargeMetadata,

@@ -26,8 +26,8 @@ pub(crate) enum ImagePathError {
     Whiteout(String),
 }
 
-/// The maximum size of a name. The next constant is that of a path including the NUL at its end (limits.h(0p), `NAME_MAX` and `PATH_MAX` of
-/// Linux).
+/// The maximum size of a name. The next constant is the maximum size of a path, including the NUL at its end (limits.h(0p), `NAME_MAX` and
+/// `PATH_MAX` of Linux).
 const MAX_NAME_BYTES: usize = 255;
 const MAX_PATH_BYTES: usize = 4096;
 const TOO_LONG: &str = "Linux allows names of at most 255 bytes and paths of at most 4095 bytes";
@@ -76,8 +76,8 @@ impl ImagePath {
         Self::parse(&format!("{}/{relative}", self.0))
     }
 
-    /// Returns the path that a symbolic link with this `target` leads to. A `..` at the root stays at the root, like in
-    /// the kernel.
+    /// Returns the path to which a symbolic link with this `target` leads. A `..` at the root stays at the root, like
+    /// in the kernel.
     pub(crate) fn resolve_link(&self, target: &str) -> Self {
         let mut components: Vec<&str> = if target.starts_with('/') {
             Vec::new()
@@ -172,7 +172,7 @@ impl From<ImagePath> for String {
 /// The directories in the root that are links into `/usr` since usrmerge.
 pub(crate) const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 
-/// Returns a path in the form that it has since usrmerge, which begins with `/usr/`. The path may be absolute or relative. Packages may
+/// Returns a path in the form that it has since usrmerge: it then begins with `/usr/`. The path may be absolute or relative. Packages may
 /// still contain paths that use the links, such as `/lib/x`. Other paths are returned unchanged.
 pub(crate) fn usr_merged(path: &str) -> Cow<'_, str> {
     let relative = path.trim_start_matches('/');

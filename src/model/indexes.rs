@@ -20,7 +20,7 @@ pub(crate) struct Indexes {
     pub(crate) strategy: IndexStrategy,
     pub(crate) keyring: Keyring,
     /// The build of PyTorch that is used. If it is set, the distributions of PyTorch are taken only from the index of
-    /// this build. If it is `None`, they are searched like other distributions.
+    /// this build. If it is `None`, they are searched for like other distributions.
     pub(crate) torch_backend: Option<TorchBackend>,
     /// A date, or a time as in RFC 3339. Files that were uploaded later are ignored.
     pub(crate) exclude_newer: Option<String>,
@@ -37,7 +37,7 @@ pub(crate) struct IndexEntry {
     pub(crate) is_default: bool,
     /// Whether this index is used only for distributions whose requirement names it.
     pub(crate) is_explicit: bool,
-    /// Whether it is a single list of files, instead of a page for each distribution.
+    /// Whether the index is a single list of files. Other indexes have a page for each distribution.
     pub(crate) is_flat: bool,
     pub(crate) authenticate: Authenticate,
     /// HTTP status codes with which the index reports that it does not have a distribution.

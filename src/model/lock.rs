@@ -16,8 +16,8 @@ pub(crate) struct PlatformLock {
     pub(crate) wheels: Vec<LockedWheel>,
     /// The Debian packages, sorted by name.
     pub(crate) debs: Vec<LockedDeb>,
-    /// Programs and libraries that are missing: distributions of the lock are known to use them, but no package of the lock contains them.
-    /// lath reports them and does not add them.
+    /// Programs and libraries that may be missing. Distributions of the lock are known to use them, but no package of the lock contains
+    /// them. lath reports them and does not add them.
     pub(crate) hints: Vec<Hint>,
     /// The Release files of the archive from which the packages were chosen.
     pub(crate) releases: Vec<LockedRelease>,
@@ -42,8 +42,8 @@ impl PlatformLock {
     }
 
     /// Returns whether the user requested a script. This is so if the user requested the script's distribution, or a
-    /// distribution with the same name as the script. The second rule is needed for programs such as `gitlint`: it
-    /// depends on `gitlint-core`, and that contains the script.
+    /// distribution with the same name as the script. The second rule is needed because, for example, the script
+    /// `gitlint` is in `gitlint-core`, on which `gitlint` depends.
     pub(crate) fn requests_script(&self, distribution: &str, script: &str) -> bool {
         self.requests(distribution) || self.requests(&namesake(script))
     }
@@ -89,7 +89,7 @@ pub(crate) struct LockedBuild {
     pub(crate) dependencies: Vec<String>,
 }
 
-/// Where the location of a wheel comes from.
+/// Where the location of a wheel was found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum WheelSource {

@@ -47,8 +47,8 @@ pub(crate) struct ModuleFile {
 }
 
 impl ModuleFile {
-    /// Returns the package for relative imports in this file. `name` is the name of its module. This is the module
-    /// itself if it is a package, or else the package that contains it.
+    /// Returns the package for relative imports in this file. `name` is the name of its module. If the module is a
+    /// package, this is the module itself, or else the package that contains it.
     pub(crate) fn package<'a>(&self, name: &'a str) -> &'a str {
         if self.is_package { name } else { parent(name) }
     }

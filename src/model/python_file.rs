@@ -11,16 +11,15 @@ pub(crate) struct PythonFile {
     /// The imports, in the order of the text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) imports: Vec<Import>,
-    /// The top-level functions of the file. For each function: those of the names it uses that mean other top-level
-    /// functions, or objects that the file imports by `from`.
+    /// The top-level functions of the file. Each has the names that it uses, if these mean other top-level functions or
+    /// objects that the file imports by `from`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) functions: BTreeMap<String, BTreeSet<String>>,
     /// The functions that run when the file is imported, because the file calls them or uses them as decorators. The names are the same as
     /// in `functions`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) calls: BTreeSet<String>,
-    /// The names in `__all__`. If the file is a package, `from package import *` imports those of them that are
-    /// modules.
+    /// The names in `__all__`. If the file is a package, `from package import *` imports the modules in this list.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) exports: BTreeSet<String>,
     /// The imports whose names the file computes.
@@ -41,7 +40,7 @@ pub(crate) struct PythonFile {
 pub(crate) enum Computed {
     /// The import of a module in the package that contains the file.
     Own,
-    /// The import of a module whose name begins with these characters.
+    /// The import of a module. Its name begins with these characters.
     Below(String),
     /// The import of any module.
     Any,
@@ -72,7 +71,7 @@ pub(crate) struct Import {
     pub(crate) is_call: bool,
 }
 
-/// A name that a file imports, and the name that it has in the file.
+/// A name that a file imports. It may have another name in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImportedName {
     pub(crate) name: String,
@@ -110,8 +109,8 @@ impl PythonFile {
         self.imports.iter().filter(is_in).filter(|import| !import.is_call)
     }
 
-    /// Returns where an object comes from that the file imports by `from`: the import, and the object's name in that module. If there are
-    /// several imports of it, the last one is used.
+    /// Finds where an object comes from that the file imports by `from`. Returns the import, and the object's name in the imported module.
+    /// If several imports contain the object, the last one is used.
     pub(crate) fn origin_of(&self, name: &str) -> Option<(&Import, &str)> {
         self.imports.iter().rev().find_map(|import| {
             let found = import.names.iter().rfind(|one| one.here() == name)?;

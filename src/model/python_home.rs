@@ -20,7 +20,7 @@ pub(crate) enum PythonHome {
         program: String,
         /// The standard library, such as `/usr/local/lib/python3.13`.
         stdlib: String,
-        /// The folders with distributions that Python searches if no environment variables are set, in order.
+        /// The folders with distributions that Python searches, in order. They do not depend on environment variables.
         sites: Vec<String>,
     },
 }
@@ -55,7 +55,8 @@ impl Python<'_> {
         }
     }
 
-    /// Returns the folders with distributions that Python searches if no environment variables are set, in order.
+    /// Returns the folders with distributions that Python searches, in order. They do not depend on environment
+    /// variables.
     pub(crate) fn sites(self) -> Vec<String> {
         match self.home {
             PythonHome::Release => vec![DIST_PACKAGES.to_owned()],

@@ -152,7 +152,8 @@ pub(crate) enum Cause {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reached {
     pub(crate) modules: BTreeMap<String, Cause>,
-    /// The distributions with modules that run Python code from elsewhere. For each, one such module that is reached.
+    /// Distributions with modules that run Python code from elsewhere. The value is one of these modules, which is
+    /// reached.
     pub(crate) runs_code: BTreeMap<Origin, String>,
 }
 
@@ -164,8 +165,8 @@ pub(crate) struct Start {
     pub(crate) groups: BTreeMap<String, BTreeSet<String>>,
     /// Packages that are needed as a whole: if one of their modules is reached, all are.
     pub(crate) whole: BTreeSet<String>,
-    /// Modules that a module of the standard library mentions although it does not need them. `*` means that all texts
-    /// of this module are ignored.
+    /// For some modules of the standard library, the modules that they mention but do not need. `*` means that all
+    /// texts of this module are ignored.
     pub(crate) cuts: BTreeMap<String, BTreeSet<String>>,
     /// For some modules, the other modules that a program gets when it imports them.
     pub(crate) in_place_of: BTreeMap<String, BTreeSet<String>>,
@@ -183,8 +184,8 @@ const FILES: [&str; 17] = [
     "yml",
 ];
 
-/// Returns the modules that are reached. `is_stdlib` decides whether an origin is the standard library. Names that the
-/// standard library computes come from its callers, so they are ignored.
+/// Returns the modules that are reached. `is_stdlib` decides whether an origin is the standard library. The standard
+/// library computes names only from values of its callers, so its computed names are ignored.
 pub(crate) fn reached<S: ModuleSource>(
     map: &ModuleMap<'_>,
     start: &Start,
@@ -240,8 +241,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Adds a module and the packages that contain it to the reached ones. If there is no such module, the name may be
-    /// an object in a module.
+    /// Adds a module, and the packages that contain it, to the reached modules. If there is no such module, the name
+    /// may be an object in a module.
     fn go(&mut self, name: &str, cause: &Cause) {
         let start = self.start;
         if let Some(others) = start.in_place_of.get(name.split('.').next().unwrap_or_default()) {
@@ -259,7 +260,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Adds a module to the reached ones. Returns whether it was not reached before.
+    /// Adds a module to the reached modules. Returns whether it was not reached before.
     fn add(&mut self, name: &str, cause: &Cause) -> bool {
         if !self.map.modules.contains_key(name) || self.reached.modules.contains_key(name) {
             return false;
@@ -356,7 +357,7 @@ impl Walk<'_> {
             return;
         }
         if let Some(relative) = text.strip_prefix('.') {
-            // The name may be relative to one of the packages that contain the file, or it may be the ending of file
+            // The name may be relative to one of the packages that contain the file. Or it may be the ending of file
             // names.
             let packages = std::iter::successors(Some(package), |package| up(package)).filter(|name| !name.is_empty());
             let names: Vec<String> =

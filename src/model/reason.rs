@@ -327,7 +327,7 @@ pub(crate) enum KeptBy {
     With {
         package: &'static str,
     },
-    /// The extension module is kept if the Debian package of the library that it needs is added.
+    /// The option is to add the Debian package of the library that the extension module needs.
     ItsLibrary,
 }
 

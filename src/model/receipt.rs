@@ -97,7 +97,7 @@ pub(crate) struct PutBack {
     pub(crate) check: String,
 }
 
-/// A kind of items that one process imports or loads one after the other.
+/// A kind of items. One process imports or loads all items of a kind, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ItemKind {

@@ -219,7 +219,7 @@ impl LaunchRequest<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProveRequest<'a> {
     pub(crate) python: Python<'a>,
-    /// The archive in which missing libraries are searched.
+    /// The archive in which missing libraries are searched for.
     pub(crate) release: &'a ReleaseRequest,
     pub(crate) user_base: &'a UserBase,
     /// The console scripts that the user named.
@@ -421,7 +421,7 @@ pub(crate) struct TrimRequest {
     /// Whether trim may remove the other console scripts, if the user named some.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) only_scripts: bool,
-    /// The records that the user gave, joined to one.
+    /// All records of the user, joined to a single record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) records: Option<Trace>,
     /// Paths that trim must keep, because a check needs them. They are found by the proof, not given by the user.
@@ -515,8 +515,8 @@ pub(crate) enum Entrypoint {
 pub(crate) struct Copied {
     pub(crate) source: PathBuf,
     pub(crate) target: ImagePath,
-    /// The permissions of the files, such as `0o640`. If a directory can be read, it can also be searched. `None` means
-    /// 0644, or 0755 for directories and executable files.
+    /// The permissions of the files, such as `0o640`. Directories can also be searched by all users who can read them.
+    /// `None` means 0644, or 0755 for directories and executable files.
     pub(crate) mode: Option<u32>,
     pub(crate) owner: Owner,
 }
@@ -563,8 +563,8 @@ impl PackRequest {
     /// A pax record could contain later times, but not every engine can set them: containerd uses 64 bits for nanoseconds, which end in
     /// 2262.
     pub(crate) const MAX_EPOCH_SECS: u64 = 0o77_777_777_777;
-    /// This is 1980-01-01T00:00:01Z. Earlier times are not possible in zip archives, and some programs add their own
-    /// files to such archives, for example programs that build documentation.
+    /// This is 1980-01-01T00:00:01Z. A zip archive cannot contain an earlier time. Some programs write their own files
+    /// into zip archives, for example programs that build documentation.
     pub(crate) const DEFAULT_EPOCH_SECS: u64 = 315_532_801;
 }
 

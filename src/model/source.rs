@@ -63,7 +63,7 @@ pub(crate) struct BuiltFrom {
     pub(crate) place: BuiltPlace,
     /// The folder of the project in the source.
     pub(crate) subdirectory: Option<String>,
-    /// The archive that was built. If the source is a folder or a commit, it is packed into an archive.
+    /// The archive with the source that was built. If the source is a folder or a commit, it is packed into an archive.
     pub(crate) archive: Digest,
     /// Whether the archive has the history of a repository.
     pub(crate) has_git: bool,

@@ -82,8 +82,8 @@ pub(crate) struct Removal {
 }
 
 /// Returns nodes that have the same contents, mode and owner as an earlier node of the same Debian package. Each is
-/// returned with the path of that node. In packages, such files are hard links, and in an image it makes no difference
-/// whether a file is a copy or a link.
+/// returned with the path of that node. Such files are hard links in the package. In an image, a copy and a link cannot
+/// be distinguished.
 pub(crate) fn hard_links<'a>(
     nodes: impl Iterator<Item = (&'a ImagePath, &'a Node)>,
 ) -> BTreeMap<&'a ImagePath, &'a ImagePath> {
@@ -111,7 +111,8 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Adds `node`. Missing parent directories are added too, with mode 0755, the owner root and the node's origin.
+    /// Adds `node`. Missing parent directories are added too. They have mode 0755, the owner root and the node's
+    /// origin.
     pub(crate) fn insert(&mut self, path: ImagePath, node: Node) {
         let mut above = path.parent();
         while let Some(parent) = above {
@@ -175,7 +176,7 @@ impl Tree {
         self.nodes.values().map(Node::size_bytes).sum::<u64>() - twice
     }
 
-    /// Returns the files that become hard links in the image, each with the path that it links to.
+    /// Returns the files that become hard links in the image. The value is the path that the file links to.
     pub(crate) fn hard_links(&self) -> BTreeMap<&ImagePath, &ImagePath> {
         hard_links(self.nodes.iter())
     }

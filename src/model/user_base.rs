@@ -11,7 +11,7 @@ use crate::model::platform::PythonVersion;
 use crate::model::python_home::{Python, PythonHome};
 
 /// The directory in `PYTHONUSERBASE`. Executables are in `bin`, and libraries in `lib`. Only simple characters are
-/// allowed, because the path is written into `PATH`, which has no quoting, and into Python source code.
+/// allowed. The path is written into `PATH`, which has no quoting, and into Python source code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct UserBase(ImagePath);
 
@@ -46,12 +46,12 @@ impl UserBase {
         folders
     }
 
-    /// Returns the line for a path file (`.pth`), with which `python` finds the user base even if no environment
+    /// Returns a line for a path file (`.pth`). With this line, `python` finds the user base even if no environment
     /// variables are set. Programs also search for data in it. If the user site is already in `sys.path`, its own path
     /// files were read, and they must not be read again.
     ///
-    /// The user site must come before the distributions of a base image, so that it hides them. The order is the same if environment
-    /// variables name the user base.
+    /// The user site must come before the distributions of a base image, so that it hides them. If environment variables name the user
+    /// base, the order is the same.
     pub(crate) fn path_line(&self, python: Python<'_>) -> String {
         let (base, site) = (&self.0, self.site(python.version));
         let line = format!(

@@ -1,5 +1,5 @@
-//! The words that are searched in files when a parcel is opened. If a rule needs another word, add the word to one of
-//! these lists. The rule then finds it in [`crate::model::facts::Facts::mentions`].
+//! The words that are searched for in all files when a parcel is opened. If a rule needs another word, add the word to
+//! one of these lists. The rule then finds it in [`crate::model::facts::Facts::mentions`].
 
 use crate::model::digest::Digest;
 
@@ -14,13 +14,13 @@ pub(crate) const ICONV_OPEN: &str = "iconv_open";
 /// An environment variable that libltdl reads. Every file that contains libltdl also contains this name.
 pub(crate) const LTDL_LIBRARY_PATH: &str = "LTDL_LIBRARY_PATH";
 
-/// These are searched in every file. They count if they occur as whole names.
+/// These are searched for in every file. They count if they occur as whole names.
 pub(crate) const NAMES: [&str; 4] = [FIND_LIBRARY, LDCONFIG, PYDOC_DATA, PYTHON_BUILD_STANDALONE];
 
-/// These are searched in ELF files. They count if they occur as whole strings.
+/// These are searched for in ELF files. They count if they occur as whole strings.
 pub(crate) const STRINGS: [&str; 2] = [ICONV_OPEN, LTDL_LIBRARY_PATH];
 
-/// The programs of Debian's and Ubuntu's `coreutils`, sorted. They are searched in texts that a shell may read, and
+/// The programs of Debian's and Ubuntu's `coreutils`, sorted. They are searched for in texts that a shell may read, and
 /// count if they occur as whole words.
 pub(crate) const PROGRAMS: [&str; 106] = [
     "[",

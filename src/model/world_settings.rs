@@ -63,7 +63,8 @@ pub(crate) struct RegistryLogins {
 pub(crate) struct SandboxSettings {
     /// The folders in `PATH`, which contain programs.
     pub(crate) search_path: Vec<PathBuf>,
-    /// The file with the certificates that programs of the host trust (`SSL_CERT_FILE`), if it is not the default file.
+    /// The file with the certificates that programs of the host trust (`SSL_CERT_FILE`). Set if it is not the default
+    /// file.
     pub(crate) certificates: Option<PathBuf>,
     /// The environment variables that configure proxies.
     pub(crate) proxies: BTreeMap<String, String>,

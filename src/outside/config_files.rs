@@ -59,7 +59,8 @@ impl ConfigFile {
         self.path.file_name() == Some(OsStr::new(PYPROJECT))
     }
 
-    /// Whether the file has settings of lath. If a `pyproject.toml` is broken, it counts only if it mentions lath.
+    /// Whether the file has settings of lath. If a `pyproject.toml` cannot be parsed, this is true only if it contains
+    /// the word lath.
     fn has_settings(&self) -> bool {
         let table = || toml::from_str::<toml::Table>(&self.text);
         !self.is_pyproject()
@@ -104,8 +105,8 @@ fn repository_of(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_owned)
 }
 
-/// Returns the folder to which the files of a project are limited: the root of the repository that contains `folder`,
-/// or `folder` itself if there is no repository.
+/// Returns the folder that contains all files which a project may use. This is the root of the repository that contains
+/// `folder`, or `folder` itself if there is no repository.
 pub(crate) fn realm_of(folder: &Path) -> Result<PathBuf, ConfigFileError> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let read = |source| ConfigFileError::Read { path: folder.to_owned(), source };
@@ -113,7 +114,7 @@ pub(crate) fn realm_of(folder: &Path) -> Result<PathBuf, ConfigFileError> {
     Ok(repository_of(&folder).unwrap_or(folder))
 }
 
-/// Whether `path` is in the folder `realm`, also after all symbolic links are followed. Git's own data are excluded, because they contain
+/// Whether `path` is in the folder `realm`, even after all symbolic links were followed. Git's own data are excluded, because they contain
 /// programs that Git starts, and may contain passwords. The path does not have to exist.
 pub(crate) fn is_within(path: &Path, realm: &Path) -> bool {
     let Ok(current) = std::env::current_dir() else { return false };

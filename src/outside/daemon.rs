@@ -103,8 +103,8 @@ fn listed(hosts: &[String]) -> String {
 }
 
 impl Daemon {
-    /// Creates the list of addresses from `host`, in the form of `DOCKER_HOST`. Without `host`, uses the sockets of
-    /// Docker and Podman, including those of the user.
+    /// Creates the list of addresses from `host`, in the form of `DOCKER_HOST`. If `host` is `None`, the list contains
+    /// the sockets of Docker and Podman, including those of the user.
     pub(crate) fn new(host: Option<String>, runtime_dir: Option<&Path>) -> Self {
         if let Some(host) = host {
             return Self { hosts: vec![host], is_named: true };
@@ -151,7 +151,7 @@ impl Daemon {
         })
     }
 
-    /// Returns the first daemon that responds. If there is none, returns the error of the first one that exists.
+    /// Returns the first daemon that responds. If there is none, returns the error of the first daemon that exists.
     async fn answering(&self) -> Result<(Endpoint, &str, Engine), DaemonError> {
         let mut failure = None;
         for host in &self.hosts {

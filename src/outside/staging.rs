@@ -15,8 +15,8 @@ use crate::outside::unfinished::Unfinished;
 
 /// The prefix of the names.
 pub(crate) const PREFIX: &str = ".tmp-lath-";
-/// The maximum number of attempts to create a path. Another process may remove a path before it is locked, because it
-/// seems to be left over.
+/// The maximum number of attempts to create a path. Another process may remove a path before it is locked, because an
+/// unlocked path seems to be abandoned.
 const ATTEMPTS: usize = 10;
 
 /// A file that is written next to its destination.
@@ -93,13 +93,13 @@ impl StagingFolder {
 fn is_ours(file: &File, path: &Path) -> bool {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => false,
-        // If a file system does not support locks, no process gets one, and left-over files are not removed.
+        // If a file system does not support locks, no process gets a lock, and abandoned files are not removed.
         Ok(()) | Err(TryLockError::Error(_)) => is_same(file, path),
     }
 }
 
-/// Removes files and folders in `folder` that were left by processes of this user that have ended. If one cannot be
-/// removed, it only uses space.
+/// Removes files and folders in `folder` that ended processes of this user have left. If one of them cannot be removed,
+/// the only effect is that it uses space.
 pub(crate) fn sweep(folder: &Path) {
     let user = rustix::process::geteuid().as_raw();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {

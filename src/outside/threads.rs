@@ -1,4 +1,4 @@
-//! Checks before a build that it can get enough threads and address space. This is necessary because the libraries
+//! Checks before a build that lath can get enough threads and address space. This is necessary because the libraries
 //! panic or abort if they do not get them.
 
 use std::collections::VecDeque;
@@ -23,8 +23,9 @@ const LEAST_DATA_BYTES: u64 = 48 << 20;
 /// The stack size of a thread of [`at_once`]. It is large because the thread resolves, opens and assembles trees.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Calls `work` for all items. As many run at once as there are processors. It is meant for builds, because each of them mostly uses one
-/// processor. The results are in no particular order. After an error, a thread begins no further item.
+/// Calls `work` for all items. The number of items that run at once is the number of processors. This function is meant for builds, because
+/// each of them mostly runs a single process. The results are in no particular order. After an error, the same thread begins no further
+/// item.
 pub(crate) fn at_once<T: Send, R: Send, E: Send>(
     items: impl IntoIterator<Item = T>,
     work: impl Fn(T) -> Result<R, E> + Sync,
@@ -35,7 +36,7 @@ pub(crate) fn at_once<T: Send, R: Send, E: Send>(
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let work_on = || std::iter::from_fn(next).map(&work).collect::<Result<Vec<R>, E>>();
     std::thread::scope(|scope| {
-        // If fewer threads can be started, the work is only slower, because this thread takes part in it.
+        // Fewer threads only make the work slower, because this thread works too.
         let spawn = |_| std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work_on).ok();
         let others: Vec<_> = (1..count).filter_map(spawn).collect();
         let mut done = work_on()?;

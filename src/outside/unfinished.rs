@@ -168,7 +168,7 @@ fn wait(runtime: &tokio::runtime::Runtime, streams: Vec<(i32, Signal)>) {
 pub(crate) fn remove_and_exit(code: i32) -> ! {
     // The lock is not released, so that no new path can be added.
     let paths = PATHS.lock().unwrap_or_else(PoisonError::into_inner);
-    // A folder comes before its contents in the list, so the list is processed from its end.
+    // In the list, a folder comes before its contents, so the list is processed from its end.
     for (path, removal) in paths.iter().rev() {
         // This is tried several times, because other threads may still write to the folder.
         let _ = (0..ATTEMPTS).find(|_| is_gone(path, *removal));

@@ -50,7 +50,7 @@ fn unpacked(bytes: &[u8], size: usize) -> Result<Vec<u8>, String> {
     Ok(unpacked)
 }
 
-/// Checks the last frame, which contains seven numbers of eight bytes and the magic number.
+/// Checks the last frame. It must contain seven numbers of eight bytes each, and then the magic number.
 fn check_footer(layer: &[u8], toc: &[usize], split: &[usize]) -> Result<(), String> {
     let start = layer.len().checked_sub(72).ok_or("no footer")?;
     let (frame, footer) = layer[start..].split_at(8);

@@ -327,8 +327,8 @@ fn stranger_key() -> &'static SignedSecretKey {
     KEY.get_or_init(|| make_key("Stranger <stranger@example.org>", 2))
 }
 
-/// Creates an Ed25519 key from a seed, in a form that GnuPG can read too. It was created in 2023 according to its date,
-/// so that new signatures are newer than the key.
+/// Creates an Ed25519 key from a seed, in a form that GnuPG can read too. Its date is in 2023, so that new signatures
+/// are newer than the key.
 fn make_key(user: &str, seed: u64) -> SignedSecretKey {
     let parameters = SecretKeyParamsBuilder::default()
         .key_type(KeyType::Ed25519Legacy)

@@ -38,7 +38,7 @@ pub struct CheckedPlatform {
     pub config: Value,
     /// The sizes of the layers as blobs.
     pub layer_sizes: Vec<u64>,
-    /// The file system that the layers result in, by path without slashes at both ends.
+    /// The file system of the image, which results from all layers. The keys are paths without slashes at both ends.
     pub files: BTreeMap<String, File>,
 }
 
@@ -410,7 +410,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Returns the ending that the media type must have for these bytes, and the tar file in them.
+/// Returns the tar file in a blob, and the ending that the media type must have because of the compression.
 fn decompressed(blob: &[u8]) -> (&'static str, std::io::Result<Vec<u8>>) {
     let mut bytes = Vec::new();
     if blob.starts_with(&[0x1f, 0x8b]) {

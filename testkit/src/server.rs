@@ -225,7 +225,7 @@ struct Answer {
     head: Vec<u8>,
     body: Vec<u8>,
     is_last: bool,
-    /// Set if the body is repeated without end: the pause before each piece, and the length of a piece.
+    /// The pause before each piece of the body, and the length of a piece. Set if the body is repeated without end.
     endless: Option<(Duration, usize)>,
 }
 
@@ -395,8 +395,8 @@ fn without_end(answer: Answer, endless: Option<(Duration, usize)>) -> Answer {
     Answer { head: head.into_bytes(), is_last: true, endless, ..answer }
 }
 
-/// Returns the positions of the first and last byte in a header with a single range. Returns `None` if the range is
-/// invalid.
+/// Returns the positions of the first and the last byte of a single range, which is the value of a header. Returns
+/// `None` if the range is invalid.
 pub(crate) fn parse_range(range: &str, length: usize) -> Option<(usize, usize)> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     let end = length.checked_sub(1)?;

@@ -134,7 +134,8 @@ fn error_in(said: &str) -> &str {
     said[said.find("error: ").unwrap()..].trim_end()
 }
 
-/// Runs `lath compare tool --measure`. The program `docker` is this script, or there is no engine.
+/// Runs `lath compare tool --measure`. `docker` is the script that is run as Docker. If it is `None`, there is no
+/// engine.
 fn measure(docker: Option<&str>, words: &str) -> String {
     let world = world();
     let engines = world.path("engines");

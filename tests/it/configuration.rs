@@ -120,7 +120,7 @@ fn the_users_file_is_below_the_projects_and_no_config_reads_none() {
     assert_eq!(dir.trim(), home.join(".config/lath/mine").to_str().unwrap());
 }
 
-/// Returns the errors of lath for these files, each after the contents of the file.
+/// Returns the errors of lath for these files. The contents of a file come before its error.
 fn errors(table: &[&str]) -> String {
     let world = World::usual();
     table.iter().map(|text| format!("{text}{}\n", refused(&world, text))).collect()
@@ -397,7 +397,7 @@ fn the_users_own_file_and_a_named_one_are_trusted() {
     assert!(oci::check(&world.path("project/user.tar")).unwrap().platforms[0].files.contains_key("x"));
 }
 
-/// Creates a world with two tools that need the same library, and a file that describes an image for each tool.
+/// Creates a world with two tools that need the same library. A file describes an image for each tool.
 fn two_images() -> World {
     let library = WheelBuilder::new("library", "2.0").file("library.py", "x = 1\n".repeat(1000));
     let other = WheelBuilder::new("other", "1.0").file("other.py", "def main(): pass\n").script("other", "other:main");

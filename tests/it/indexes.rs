@@ -12,7 +12,7 @@ fn wheel(name: &str, version: &str) -> WheelBuilder {
     WheelBuilder::new(name, version).file(&format!("{name}.py"), "")
 }
 
-/// Returns those of `versions` of the distribution `name` that were fetched from `index`.
+/// Returns the versions of `name` in `versions` that were fetched from `index`.
 fn fetched(index: &PyPiServer, name: &str, versions: &[&str]) -> Vec<String> {
     let is_fetched = |version: &&&str| {
         let file = index.file_path(&format!("{name}-{version}-py3-none-any.whl"));
@@ -42,7 +42,7 @@ fn a_private_package_is_never_replaced_by_a_higher_version_of_the_public_index()
     stdout(world.build(&format!("tool --index corp={}", private.url())));
     assert_eq!(fetched(&private, "internal", &["1.0"]), ["1.0"]);
     assert!(world.pypi().server.requests().iter().all(|request| !request.path.contains("internal")));
-    // No version of another index is used, even if the private index has none that fits.
+    // The other index is not used, even if no version in the private index fits.
     let words = format!("tool internal>=2 --index {}", private.url());
     let error = world.error(&words).replace(&private.server.url(""), "[PRIVATE]");
     insta::assert_snapshot!(error, @"

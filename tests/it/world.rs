@@ -202,8 +202,8 @@ impl World {
     }
 }
 
-/// Returns `command` with limits, which are written as for `prlimit`. Returns `None` if this machine does not have that
-/// program.
+/// Returns `command` with limits. A limit is written as in the options of `prlimit`. Returns `None` if this machine
+/// does not have that program.
 pub(crate) fn limited(command: &Command, limits: &[&str]) -> Option<Command> {
     if !Command::new("prlimit").arg("--version").output().is_ok_and(|output| output.status.success()) {
         skip("a limit: this machine has no `prlimit`");

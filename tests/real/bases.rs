@@ -10,15 +10,16 @@ pub(crate) fn docker(words: &[&str]) -> Output {
 }
 
 /// Reserves the engine for one test, from a build until its image is removed. This is necessary because the classic
-/// builder may reuse intermediate images of other builds. These disappear when the image of such a build is removed.
+/// builder may reuse intermediate images of other builds. If such a build's image is removed, its intermediate images
+/// disappear.
 pub(crate) fn builder() -> MutexGuard<'static, ()> {
     static BUILDING: Mutex<()> = Mutex::new(());
     // The lock may be poisoned by a test that failed. That is harmless, because the lock protects no data.
     BUILDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Creates the smallest Debian of a release with apt, without lists and cached packages, as an image of the engine.
-/// This happens once per run. Returns its name.
+/// Creates the smallest Debian of a release that has apt, as an image of the engine. It contains no lists and no cached
+/// packages. This happens once per run. Returns its name.
 pub(crate) fn base(suite: &str) -> String {
     static MAKING: Mutex<()> = Mutex::new(());
     let _making = MAKING.lock();

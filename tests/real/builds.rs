@@ -201,7 +201,8 @@ fn repository() {
     assert!(!output.status.success() && said.contains("hint: install git on this machine"), "{said}");
 }
 
-/// If the requirement of a build is itself built from source, it is built first, after its own requirements.
+/// A build may require a distribution that is itself built from source. Then this distribution is built first, after
+/// its own requirements.
 fn nested() {
     let home = home("nested");
     project(

@@ -1,4 +1,4 @@
-//! Runs the cases for the distribution specification with Docker's registry, to check that the cases themselves are
+//! Runs the cases for the distribution specification with Docker's registry. This checks that the cases themselves are
 //! right.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,8 +42,8 @@ fn conforms(case: Case) {
     }
 }
 
-/// The registry of `testkit` can do the same. If a connection breaks, the client misses the response and the new URL in
-/// it, so it cannot continue the upload.
+/// The registry of `testkit` has an option to behave in the same way. If a connection breaks, the client does not
+/// receive the new URL in the response, so it cannot continue the upload.
 fn dockers_registry_takes_only_the_newest_url_of_an_upload() {
     let docker = DockerRegistry::open();
     let ours = testkit::Registry::new().forgets_cut_uploads().serve();

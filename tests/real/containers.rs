@@ -1,5 +1,5 @@
-//! Runs the image of every program in a real Docker engine: without a network, not as root, and as the image's own user
-//! also with a read-only root.
+//! Runs the image of every program in a real Docker engine, without a network and not as root. The image's own user
+//! also runs it with a read-only root.
 
 use std::process::Command;
 

@@ -102,7 +102,7 @@ impl DockerRegistry {
         fs_err::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// Returns all requests until now, one per line, such as `... "GET /v2/ HTTP/1.1" 200 ...`.
+    /// Returns all requests until now, one per line, in the form `... "GET /v2/ HTTP/1.1" 200 ...`.
     pub(crate) fn requests(&self) -> String {
         fs_err::read_to_string(self.folder.path().join("requests")).unwrap()
     }

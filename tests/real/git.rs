@@ -1,5 +1,5 @@
-//! git in an image. The server uses https like real servers, but it is on loopback and has a certificate of the tests'
-//! own.
+//! git in an image. Like real servers, the server uses https. But it is on loopback and has a certificate that the
+//! tests create.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

@@ -132,8 +132,8 @@ pub(crate) fn tag(name: &str) -> String {
     format!("lath-test/{name}:latest")
 }
 
-/// Returns `None` if both registries can be reached, or else the reason. Other failures are ignored here, because the
-/// tests will find them.
+/// Returns the reason if one of the registries cannot be reached. Returns `None` if both can be reached. Other failures
+/// are ignored here, because the tests will find them.
 pub(crate) fn registries_missing() -> Option<String> {
     let home = folder().join("probe");
     fs_err::create_dir_all(&home).unwrap();

@@ -1,5 +1,5 @@
-//! Locks with real packages: they lead to the same image without a network, later and on other machines, and pip and uv
-//! can use their Python half.
+//! Locks with real packages. They lead to the same image without a network, later and on other machines. pip and uv can
+//! use their Python half.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -56,7 +56,7 @@ fn vendored() {
     let home = home("vendored");
     succeeded(elsewhere(&home, &[], "vendored.tar").output().unwrap());
     assert_same(&home, "vendored.tar");
-    // Another way to build is to download from the servers, with an empty cache.
+    // A build can also download from the servers, with an empty cache.
     let words = ["build", "httpie", "cryptography", "--locked", "-t", "same", "-c", "http", "-o", "fetched.tar"];
     succeeded(lath::run(&home, &[&words[..], &["--cache-dir", "fetched"]].concat()));
     assert_same(&home, "fetched.tar");

@@ -1,4 +1,4 @@
-//! The needs of tests. Each need is checked once. A test whose needs are missing is handled here.
+//! The needs of tests. Each need is checked once. A test is left out if one of its needs is missing.
 
 use std::process::Command;
 use std::sync::OnceLock;

@@ -24,8 +24,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 const SUITE: &str = "trixie";
 const PACKAGES: &str = "ca-certificates,containerd,docker.io,iptables,podman,runc";
 
-/// Changes the root directory to `$root`, which gets the machine's devices and control groups, and then runs the
-/// program.
+/// Changes the root directory to `$root`, and then runs the program. The new root gets the machine's devices and
+/// control groups.
 const ENTER: &str = r#"
 root=$0
 mount --rbind "$root" "$root"
@@ -73,8 +73,8 @@ fn inside(root: &Path, network: Network, words: &[&str]) -> Command {
     command
 }
 
-/// The network bridge of an engine in the machine's network. Without its own bridge, the engine would use that of the machine's engine, or
-/// remove it.
+/// The network bridge of an engine in the machine's network. Without its own bridge, the engine would use or remove the bridge of the
+/// machine's engine.
 const BRIDGE: &str = "lath-tests";
 
 /// Creates the bridge, unless an earlier test has created it.

@@ -24,7 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The kinds of base images, with the commands that create the root of each from a Debian with Python.
+/// The kinds of base images. Each has the commands that create its root from a Debian with Python.
 const KINDS: [(&str, &str); 5] = [
     ("debian", ""),
     (
@@ -71,7 +71,7 @@ VERSION_ID="9.4"
 ' > etc/os-release
 "#;
 
-/// Builds on an image with musl. Debian's archive has a package of musl, but no Python for it, so the image contains
+/// Builds on an image with musl. Debian's archive has a package of musl, but no Python for it. So the image contains
 /// only the files by which lath recognises a Python. lath must choose the extension module of a real wheel, and musl's
 /// loader must be able to load it.
 fn musl() {

@@ -209,7 +209,7 @@ for terminal in ["xterm-256color", "screen.xterm-256color", "linux", "vt100"]:
     subprocess.run(["/usr/bin/python3", "-c", show, terminal], check=True)
 "#;
 
-/// Needs glibc's iconv: FreeTDS, which is in the wheel, uses it to convert the code pages of SQL Server.
+/// Needs glibc's iconv. FreeTDS in the wheel uses iconv to convert the code pages of SQL Server.
 const CODE_PAGES: &str = r#"
 import ctypes, pymssql
 libc = ctypes.CDLL(None)
@@ -254,7 +254,7 @@ threading.Thread(target=server.serve_forever, daemon=True).start()
 subprocess.run(["http", "--ignore-stdin", "--all", "--print=hb", f"127.0.0.1:{server.server_port}/"], check=True)
 "#;
 
-/// Uses linear algebra, groups and a daylight-saving change of a time zone, and writes and reads a table.
+/// Uses linear algebra, groups and a time zone in which the clocks change, and writes and reads a table.
 const TABLES: &str = r#"
 import io, numpy as np, pandas as pd
 print("solved", np.linalg.solve(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([7.0, 11.0])).round(9).tolist())

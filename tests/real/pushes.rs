@@ -1,5 +1,5 @@
-//! All steps of an image with registries that have TLS and a password: login, build and push, pull by other programs, run, copy, and push
-//! again.
+//! The whole life of an image with registries that have TLS and a password: login, build and push, pull by other programs, run, copy, and
+//! push again.
 //!
 //! Each test is run with Docker's registry and with that of `testkit`, which requires tokens.
 
@@ -183,7 +183,7 @@ struct Containerds(Child);
 
 impl Drop for Containerds {
     fn drop(&mut self) {
-        // It ends by itself only if it could not start, and then this fails.
+        // If this fails, it has already ended, because it could not start.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -257,7 +257,7 @@ fn a_build_on_a_pushed_image_sends_only_its_own_layers(site: &Site) {
     assert_eq!(built["base"]["digest"], digest.as_str());
     let (all, below) = (built["layers"].as_array().unwrap().len(), built["base"]["layers"].as_u64().unwrap());
     // The layers of the base image are mounted from its repository, so they are not uploaded. The config is uploaded as
-    // well, which is the additional blob.
+    // well, so there is one more upload.
     assert_eq!(site.uploads() - before, all - usize::try_from(below).unwrap() + 1);
     site.lath(&["copy", &format!("docker://{image}"), "oci:on-base:1"], "");
     let checked = testkit::oci::check(&site.path("on-base")).unwrap();

@@ -50,7 +50,7 @@ fn same_digest() {
     assert_eq!(said, format!("again.tar@{}\n", once.checked.digest));
 }
 
-/// The script that replaces `ldconfig` must return the same results to ctypes as the real program.
+/// With the script that replaces `ldconfig`, ctypes must find the same libraries as with the real program.
 fn libraries() {
     let home = tempfile::tempdir().unwrap();
     let find = "import ctypes.util, os; find = ctypes.util.find_library; \
@@ -102,7 +102,7 @@ fn volumes() {
         assert_eq!(lath::succeeded(lath::command(&built.folder, &words).output().unwrap()), "mounted\n");
     }
     // If a volume is mounted at the home directory, it hides the image's files there, like in an engine. Nothing is
-    // created in the volume.
+    // created in the folder of the volume.
     fs_err::write(built.folder.join("large"), vec![b'x'; 2 << 20]).unwrap();
     let words = ["run", "--offline", "--copy", "large:/home/app/own/large", "--volume", "work:/home/app", "black"];
     let list = ["--", "python3", "-c", "import os; print(os.listdir('/home/app'))"];

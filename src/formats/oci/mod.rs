@@ -46,8 +46,8 @@ pub(crate) const EXPLANATION_LAYER: &str = "application/vnd.lath.explanation.v1+
 pub(crate) const TITLE: &str = "org.opencontainers.image.title";
 /// The annotation with the name of an image in an index (annotations.md).
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// The annotation with the name that an image gets when it is imported into containerd. It is a full name including the
-/// registry, because Docker and Kubernetes search for that.
+/// The annotation with the name that an image gets when containerd imports it. It is a full name including the
+/// registry, because Docker and Kubernetes search for the full name.
 pub(crate) const IMAGE_NAME: &str = "io.containerd.image.name";
 
 /// The value of `schemaVersion` in manifests and indexes.
@@ -185,7 +185,7 @@ pub(crate) struct Execution {
     pub(crate) other: Map<String, Value>,
 }
 
-/// The command with which an engine checks that the program works (Moby, image/spec/v1.2.md, "Image JSON Field
+/// The command with which an engine checks whether the program works (Moby, image/spec/v1.2.md, "Image JSON Field
 /// Descriptions", `Healthcheck`). Times are in nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -268,7 +268,7 @@ fn schema_version() -> u32 {
     SCHEMA_VERSION
 }
 
-/// Reads `null` as a missing value, because Go programs write empty lists and maps as `null`.
+/// Reads `null` as a missing value, because Go programs write `null` for empty lists and maps.
 fn or_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -30,8 +30,8 @@ const MAX_TEXTS_BYTES: u64 = 256 << 20;
 /// The contents of an image, collected from its layers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SavedImage {
-    /// The files of all layers: the path without a leading slash, and the sum of the sizes in all layers that contain
-    /// it.
+    /// The files of all layers. The key is the path without a leading slash, and the value is the sum of its sizes in
+    /// all layers.
     pub(crate) files: BTreeMap<String, u64>,
     /// The paths of the files that are visible in a container.
     pub(crate) present: BTreeSet<String>,
@@ -169,8 +169,7 @@ fn text(reader: impl Read, room_bytes: &mut u64) -> io::Result<String> {
 /// Returns the first bytes of a file, up to the size of a tar header, and a reader that starts again at the first byte.
 fn peeked<R: Read>(mut reader: R) -> io::Result<(Vec<u8>, impl Read)> {
     let mut start = Vec::with_capacity(HEADER_BYTES as usize);
-    // This reads until the header is complete, because a single read from a pipe or a decompressor may return fewer
-    // bytes.
+    // All bytes of the header are read, because a single read from a pipe or a decompressor may return fewer.
     reader.by_ref().take(HEADER_BYTES).read_to_end(&mut start)?;
     let whole = BufReader::with_capacity(1 << 16, io::Cursor::new(start.clone()).chain(reader));
     Ok((start, whole))

@@ -58,7 +58,7 @@ pub(crate) struct Tool {
     pub(crate) lath: Option<LathTable>,
 }
 
-/// A package. Either exactly one of `vcs`, `directory` and `archive` is set, or `sdist` and `wheels` are used.
+/// A package. Either one of `vcs`, `directory` and `archive` is set, or the package has an `sdist` or `wheels`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct Package {

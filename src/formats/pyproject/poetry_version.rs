@@ -51,7 +51,7 @@ fn numbers(version: &str) -> Option<Vec<u64>> {
     release.split('.').map(|number| number.parse().ok()).collect()
 }
 
-/// Returns a range of versions that does not change the first number that is not zero.
+/// Returns a range of versions. In all of them, the first number that is not zero is the same.
 fn caret(version: &str) -> Option<String> {
     let numbers = numbers(version)?;
     let at = numbers.iter().position(|number| *number != 0).unwrap_or(numbers.len() - 1);

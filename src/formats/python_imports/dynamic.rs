@@ -68,7 +68,7 @@ fn is_literal(expr: &Expr) -> bool {
     literal(expr).is_some()
 }
 
-/// For example `code.interact()`. A method with the same name of another object does not count.
+/// For example `code.interact()`. If another object has a method with this name, that does not count.
 fn is_interact(function: &str, of: Option<&Expr>) -> bool {
     function == "interact" && matches!(of, Some(Expr::Name(name)) if name.id.as_str() == "code")
 }
@@ -117,7 +117,7 @@ fn is_own(expr: &Expr) -> bool {
     }
 }
 
-/// Returns the beginning of a computed text, as far as it is literal.
+/// Returns the literal beginning of a computed text.
 fn beginning(expr: &Expr) -> Option<String> {
     let text = match expr {
         Expr::BinOp(operation) if operation.op == Operator::Add => match literal(&operation.left) {
@@ -148,8 +148,8 @@ fn first_part(text: &ast::ExprFString) -> Option<&ast::InterpolatedStringElement
     text.value.elements().next()
 }
 
-/// Returns the name in a text, if it may be the name of a module, of a group of entry points or of a Python file. Examples are `a.b`,
-/// `a.b:c`, `.a`, `-ma` and `tool.py`. The second value is whether the name contains a dot between two parts.
+/// Returns the name in a text, if it may be the name of a module, of a group of entry points or of a Python file. Examples of such names
+/// are `a.b`, `a.b:c`, `.a`, `-ma` and `tool.py`. The second value is whether the name contains a dot between two parts.
 pub(super) fn name_in(text: &str) -> Option<(&str, bool)> {
     let text = text.strip_prefix("-m").unwrap_or(text).trim();
     if text.len() > MOST_CHARACTERS {

@@ -37,7 +37,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<PythonFile> {
     if bytes.len() > MAX_BYTES {
         return None;
     }
-    // If the file contains neither an import nor a text that may matter, there are no facts.
+    // A file without an import and without a text that may matter has no facts.
     let has = |word: &str| memmem::find(bytes, word.as_bytes()).is_some();
     let is_plain = !has("coding") && std::str::from_utf8(bytes).is_ok();
     if is_plain && !has("import") && !has("\"") && !has("'") {
@@ -78,8 +78,8 @@ struct Collector {
     file: PythonFile,
     /// The top-level function of the file that contains the current node.
     function: Option<String>,
-    /// The number of bodies that contain the current node. A body is that of the file, of a function or of another
-    /// statement.
+    /// The number of bodies that contain the current node. The file has a body, and so have functions and other
+    /// statements.
     depth: usize,
     when: When,
     is_skipped: bool,

@@ -227,9 +227,9 @@ fn check_name(name: &str, is_symlink: bool) -> Result<(), WheelError> {
     Ok(())
 }
 
-/// Returns where the entry `name` is installed: the scheme, and the path in it. Folders of schemes are named `*.data`. Like pip, lath
-/// accepts any such folder, because in some wheels its name differs from that of dist-info. If a folder has exactly the name of the wheel,
-/// an unknown scheme in it is an error. If another folder has an unknown scheme, it counts as a module.
+/// Returns where the entry `name` is installed: the scheme, and the path in it. The folder of a scheme has a name that ends in `.data`.
+/// Like pip, lath accepts any such folder, because in some wheels its name differs from that of dist-info. If a folder has exactly the name
+/// of the wheel, an unknown scheme in it is an error. If another folder has an unknown scheme, it counts as a module.
 fn place(name: &str, dist_info: &str) -> Result<(Scheme, String), WheelError> {
     let site = || Ok((Scheme::Site, name.to_owned()));
     let Some((top, rest)) = name.split_once('/') else { return site() };

@@ -51,8 +51,7 @@ impl Record {
         record
     }
 
-    /// Returns a reader. If RECORD has a digest for the file that is not a sha256, the reader also computes that
-    /// digest.
+    /// Returns a reader. If RECORD has another digest than sha256 for the file, the reader also computes that digest.
     pub(super) fn watch<R: Read>(&self, name: &str, inner: R) -> Watched<R> {
         Watched::new(inner, self.digests.get(name).map(|recorded| recorded.algorithm))
     }
@@ -110,7 +109,7 @@ pub(crate) fn base64_url(bytes: &[u8]) -> String {
     text
 }
 
-/// A reader that counts bytes. If RECORD has a digest that is not a sha256, it also computes that digest.
+/// A reader that counts bytes. If RECORD has another digest than sha256, it also computes that digest.
 pub(super) struct Watched<R> {
     inner: R,
     read_bytes: u64,
@@ -127,7 +126,8 @@ impl<R: Read> Watched<R> {
         Self { inner, read_bytes: 0, hasher }
     }
 
-    /// Returns the number of bytes that were read, and the digest if RECORD does not use sha256.
+    /// Returns the number of bytes that were read. If RECORD has another digest than sha256, that digest is returned
+    /// too.
     pub(super) fn finish(self) -> (u64, Option<Box<[u8]>>) {
         (self.read_bytes, self.hasher.map(DynDigest::finalize))
     }

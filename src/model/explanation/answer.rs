@@ -72,8 +72,8 @@ pub(crate) struct Inside {
 }
 
 impl Explanation {
-    /// Returns answers for everything with this `name`: a path, or a package and a module. Returns none if there is no
-    /// such thing. `all` means that all chains are returned, and not only the shortest.
+    /// Returns answers for everything with this `name`: a path, or a package and a module. Returns an empty list if
+    /// there is no such thing. `all` means that all chains are returned, and not only the shortest.
     pub(crate) fn answers(&self, name: &str, all: bool) -> Vec<Answer> {
         let question = Question { graph: Graph::new(self), all };
         if name.contains('/') {
@@ -135,7 +135,8 @@ impl<'a> Question<'a> {
         (!files.is_empty()).then(|| ModuleAnswer { module: name.to_owned(), files })
     }
 
-    /// Returns the answer for a path. `/bin` and `/lib` are searched in `/usr` too, because in Debian they are links.
+    /// Returns the answer for a path. If it begins with `/bin` or `/lib`, `/usr` is searched too, because these are
+    /// links to folders in `/usr` in Debian.
     fn path(&self, text: &str) -> Option<PathAnswer> {
         [text, &usr_merged(text)].iter().find_map(|text| {
             let path = ImagePath::parse(text).ok()?;

@@ -1,5 +1,5 @@
-//! Chains of reasons. A chain begins at a path, a module or a package, continues with the things that need it, and ends
-//! at the request.
+//! Chains of reasons. A chain begins at a path, a module or a package. It continues with the things that need it, and
+//! ends at the request.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -21,7 +21,7 @@ const MAX_LENGTH: usize = 500;
 /// A list of reasons. Each of them leads to the next one. The last one needs no reason.
 pub(crate) type Chain = Vec<Edge>;
 
-/// A reason, without the thing that it leads to.
+/// A reason. It leads to the next thing, which is not a part of this value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "because")]
 pub(crate) enum Edge {
@@ -167,7 +167,7 @@ impl<'a> Graph<'a> {
         None
     }
 
-    /// Returns the direct reasons, each with the thing that it leads to, if that needs a reason.
+    /// Returns the direct reasons. Each comes with the thing to which it leads, unless that needs no reason.
     fn edges(&self, subject: &Subject) -> Vec<(Edge, Option<Subject>)> {
         match subject {
             Subject::Path(place) => self.edges_of_path(*place),
@@ -215,7 +215,7 @@ impl<'a> Graph<'a> {
         })
     }
 
-    /// Returns the reason of a module that is a starting point of the search for modules.
+    /// Returns the reason of a module from which the search for other modules starts.
     fn root(&self, module: &str) -> Edge {
         let modules = &self.explanation.modules;
         let is_in = |package: &String| {
@@ -280,7 +280,7 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// Returns the reason that a package has itself, even if no other package requires it. `None` if it has no such reason.
+/// Returns the reason of a package that does not come from another package. `None` if it has no such reason.
 pub(super) fn own_reason(package: &Package) -> Option<Edge> {
     let origin = match &package.origin {
         Origin::Deb { .. } => None,

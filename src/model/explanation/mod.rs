@@ -1,6 +1,6 @@
 //! The explanation of an image. It contains every path of the image and every path that trim removed, with size, origin
-//! and reason, and for each package the packages that require it. lath stores an explanation for every image that it
-//! builds.
+//! and reason. For each package, it contains the packages that require it. lath stores an explanation for every image
+//! that it builds.
 
 mod answer;
 mod chain;

@@ -85,7 +85,7 @@ struct Needs {
 struct Need {
     /// Whether the package is in the image for its own reason, even if no other package needs it.
     is_wanted: bool,
-    /// Whether the user can leave out the package, together with all packages that need it. This is not so if one of
+    /// Whether the user can leave out the package, together with all packages that need it. This is false if one of
     /// these is in every image.
     can_go: bool,
     needs: Vec<usize>,
@@ -130,7 +130,7 @@ impl Needs {
         Some(all.difference(&without).copied().collect())
     }
 
-    /// Returns the packages that are in the image if `without` and everything that only it needs are left out.
+    /// Returns the packages of the image if `without` is left out. Packages that only `without` needs are left out too.
     fn reached(&self, without: Option<usize>) -> BTreeSet<usize> {
         let wanted = (0..self.packages.len()).filter(|place| self.packages[*place].is_wanted);
         let mut next: Vec<usize> = wanted.filter(|place| Some(*place) != without).collect();

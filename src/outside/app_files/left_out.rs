@@ -35,7 +35,7 @@ const KEYS: [&str; 6] = ["key", "p12", "pfx", "jks", "keystore", "ppk"];
 /// A larger file is not a private key.
 const MAX_KEY_BYTES: u64 = 1 << 20;
 
-/// The name of the first member of every archive that lath writes, and of the file that marks a folder as an image
+/// This is the first member of every archive that lath writes, and the file that marks a folder as an image
 /// (image-layout.md).
 const OCI_LAYOUT: &str = "oci-layout";
 
@@ -46,7 +46,7 @@ fn name(path: &Path) -> &str {
     path.file_name().and_then(OsStr::to_str).unwrap_or_default()
 }
 
-/// Returns whether the whole folder never goes into an image.
+/// Returns whether all files in the folder are left out.
 pub(super) fn is_left_out_folder(path: &Path) -> bool {
     CACHES.contains(&name(path))
         || SECRET_FOLDERS.contains(&name(path))
@@ -54,8 +54,7 @@ pub(super) fn is_left_out_folder(path: &Path) -> bool {
         || is_output_folder(path)
 }
 
-/// Returns whether lath or another tool has written the folder, because it contains an image as an OCI layout, the files of a lock, or a
-/// cache.
+/// Returns whether the folder is an output of lath or another tool: an image as an OCI layout, the files of a lock, or a cache.
 pub(crate) fn is_output_folder(path: &Path) -> bool {
     path.join(OCI_LAYOUT).is_file() || path.join(CACHE_TAG).is_file() || is_vendor_folder(path)
 }
@@ -67,7 +66,7 @@ pub(super) fn is_left_out_file(path: &Path) -> bool {
     name == ".git" || name.ends_with(".pyc") || name.ends_with(".pyo")
 }
 
-/// Returns whether the file may contain a secret, because it has environment variables or a private key.
+/// Returns whether the file may contain a secret: environment variables or a private key.
 pub(super) fn is_secret(path: &Path, size_bytes: u64) -> io::Result<bool> {
     let name = name(path);
     let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();

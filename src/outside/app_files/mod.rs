@@ -163,8 +163,8 @@ impl Filter {
     }
 }
 
-/// Returns an iterator over the files that git tracks or would track, without those that never go into an image. It
-/// ignores the git settings of this user, because the image must not depend on them.
+/// Returns an iterator over the files that git tracks or would track, without those that never go into an image. The
+/// git settings of this user have no effect, because the image must not depend on them.
 fn walk(root: &Path, filter: &Filter) -> ignore::Walk {
     let is_in_repository = root.ancestors().any(|folder| folder.join(".git").exists());
     let filter = filter.clone();
@@ -255,8 +255,8 @@ impl Listing<'_> {
     }
 }
 
-/// Returns whether the target of the link at `relative` leads out of the folder, because it is absolute or has too many
-/// `..`.
+/// Returns whether the target of the link at `relative` leads out of the folder. This is so if it is absolute or has
+/// too many `..`.
 fn climbs_out(relative: &str, target: &str) -> bool {
     let mut depth = relative.matches('/').count();
     for component in Path::new(target).components() {

@@ -24,7 +24,7 @@ pub(crate) fn tracked(root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut bytes = Vec::new();
     match fs::File::open(&path) {
         Ok(file) => file.take(MAX_BYTES).read_to_end(&mut bytes)?,
-        // If there is no index, no file was added to it yet.
+        // If there is no index, git tracks no files yet.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
@@ -51,8 +51,8 @@ fn text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Returns the folder of the repository's own files. If the working tree is that of `git worktree` or of a submodule, `.git` is a file that
-/// contains this path.
+/// Returns the folder of the repository's own files. If the working tree belongs to `git worktree` or to a submodule, `.git` is a file that
+/// contains the path of this folder.
 fn git_folder(top: &Path) -> io::Result<PathBuf> {
     let git = top.join(".git");
     if git.is_dir() {
@@ -65,15 +65,15 @@ fn git_folder(top: &Path) -> io::Result<PathBuf> {
 
 /// Returns the length of the repository's hashes (git's documentation, "extensions.objectFormat").
 fn hash_bytes(git: &Path) -> usize {
-    // A working tree of `git worktree` uses the settings of the main one.
+    // A working tree of `git worktree` uses the settings of the main working tree.
     let common = text(&git.join("commondir")).map(|path| git.join(path.trim())).unwrap_or(git.to_owned());
     let config = text(&common.join("config")).unwrap_or_default().to_lowercase();
     let is_sha256 = |line: &str| line.contains("objectformat") && line.contains("sha256");
     if config.lines().any(is_sha256) { 32 } else { 20 }
 }
 
-/// Returns whether there is a file or a link at `relative`, and no link among the folders above it, because such a link
-/// could lead anywhere.
+/// Returns whether there is a file or a link at `relative`. Folders that are links are refused, because a link could
+/// lead anywhere.
 fn is_there(root: &Path, relative: &Path) -> bool {
     let is_plain = relative.components().all(|component| matches!(component, Component::Normal(_)));
     let is_folder = |folder: &Path| fs::symlink_metadata(root.join(folder)).is_ok_and(|metadata| metadata.is_dir());

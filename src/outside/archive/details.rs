@@ -1,5 +1,5 @@
 //! The fields of `Packages` that are not needed to resolve. They are used to estimate the size of an installation. They
-//! are kept in a separate file, so that a build reads no more than it needs.
+//! are stored in a separate file, so that builds which do not need them do not read them.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,5 +1,5 @@
-//! Reads the archive's lists of all files, and keeps only how many files of each kind each package has. The lists do
-//! not contain sizes.
+//! Reads the archive's lists of all files, and counts the files of each kind in each package. The lists do not contain
+//! sizes.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
@@ -29,7 +29,7 @@ impl Extent {
     fn count(&mut self, path: &str, last: &str) {
         self.files += 1;
         self.path_bytes += path.len() as u64;
-        // The list is sorted, so every folder of this path that the previous path does not have is a new directory.
+        // The list is sorted. So if a folder of this path is not in the previous path, it is a new directory.
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
         let mut known = last.rsplit_once('/').map_or("", |(directory, _)| directory).split('/');
         let mut is_shared = !last.is_empty();
@@ -53,7 +53,8 @@ impl Extent {
 
 /// Reduces a list of all files (`Contents-amd64`) to sorted, tab-separated lines of package and [`Extent`].
 pub(super) fn reduce(mut reader: impl BufRead) -> io::Result<String> {
-    // The number of each package in `found`, which contains the extent and the last path of each package.
+    // The number of each package, which is its position in `found`. `found` contains the extent and the last path of
+    // each package.
     let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
     let mut found: Vec<(Extent, String)> = Vec::new();
     // Most lines have the same package as the line before, so the number of that package is remembered.

@@ -1,5 +1,5 @@
-//! `Packages` indexes, reduced to the fields that resolving needs: one line per package, which is parsed only when it
-//! is needed.
+//! `Packages` indexes, reduced to the fields that are needed to resolve. There is one line per package, which is parsed
+//! only if it is needed.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
@@ -158,7 +158,7 @@ impl PackageIndex {
     }
 
     /// Returns the package that contains a shared library, by the naming rules for such packages. If this returns
-    /// `None`, another package may still contain it. The archive's list of files has the answer.
+    /// `None`, there may still be such a package, and the archive's list of files has the answer.
     pub(crate) fn package_for_soname(&self, soname: &str) -> Option<String> {
         sonames::candidates(soname).into_iter().find(|name| self.has(name))
     }
@@ -169,8 +169,9 @@ impl PackageIndex {
         self.package_for_soname(&sonames::link_beside(library)?)
     }
 
-    /// Returns the package that most likely contains the library `stem`. The name may lack `lib` and the version, such
-    /// as `udev` or `libenchant-2`. If there are several versions of the library, the last one is used.
+    /// Returns the package that most likely contains the library `stem`. `stem` may lack the prefix `lib` and the
+    /// version. Examples are `udev` and `libenchant-2`. If there are several versions of the library, the last one is
+    /// used.
     pub(crate) fn package_for_stem(&self, stem: &str) -> Option<String> {
         let lower = stem.to_ascii_lowercase().replace('_', "-");
         let stem = lower.strip_prefix("lib").unwrap_or(&lower);

@@ -110,7 +110,7 @@ struct KeptRelease {
     text: String,
 }
 
-/// One index whose digest is in a signed Release.
+/// An index whose digest is in a signed Release file.
 #[derive(Debug, Clone)]
 pub(crate) struct SignedIndex {
     pub(crate) mirror: String,
@@ -127,7 +127,7 @@ pub(crate) struct Snapshot {
     architecture: Architecture,
     /// The indexes that list all files of all packages.
     contents: Vec<SignedIndex>,
-    /// The same lists for packages of every architecture, if the archive has separate ones.
+    /// The same lists for packages that fit every architecture, if the archive has separate lists for these.
     contents_of_all: Vec<SignedIndex>,
     /// The files that `apt-get update` would download. There is one entry per pocket, in order.
     pub(crate) lists: Vec<AptLists>,
@@ -193,7 +193,7 @@ impl Snapshot {
             let file = release.indexes.get(&path)?;
             Some(signed_index(pocket, release, path, file))
         };
-        // Debian has one such list per component, Ubuntu one for all.
+        // Debian has one such list per component. Ubuntu has one for all components.
         let name = format!("Contents-{architecture}.gz");
         self.contents.extend([format!("main/{name}"), name].into_iter().filter_map(list));
         self.contents_of_all.extend(list("main/Contents-all.gz".to_owned()));
@@ -234,8 +234,8 @@ impl Archive {
             }
         };
         let pockets = mirrors::pockets(base, architecture, http.credentials())?;
-        // If lath is offline, an expired file in the store is accepted, because a newer one cannot be fetched and it
-        // was valid when it was fetched.
+        // If lath is offline, an expired file in the store is accepted. It was valid when it was fetched, and a newer
+        // one cannot be fetched.
         let not_after = (!http.is_offline()).then_some(now_secs);
         let mut snapshot = Snapshot::new(architecture);
         for (pocket, fetched) in pockets.iter().zip(in_releases(&pockets, base.distribution, http, store)?) {
@@ -492,7 +492,7 @@ fn trusted(kept: &KeptRelease, keyring: &Keyring, suite: &str, store: &Store) ->
     Ok(Trusted { release, text_bytes: text.len(), keys })
 }
 
-/// Fetches the InRelease of each pocket, all in parallel. The server sends only those that have changed.
+/// Fetches the InRelease of each pocket, all in parallel. The server sends only files that have changed.
 fn in_releases(
     pockets: &[Pocket],
     distribution: Distribution,

@@ -63,7 +63,7 @@ impl Keyring {
         &self.digest
     }
 
-    /// Returns the text of `in_release` that a key of this keyring has signed, without anything around it.
+    /// Returns the part of `in_release` that was signed by a key of this keyring. Text around it is left out.
     pub(crate) fn verified(&self, in_release: &str) -> Result<Verified, SignatureError> {
         const BEGIN: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
         const END: &str = "-----END PGP SIGNATURE-----";
@@ -84,8 +84,8 @@ impl Keyring {
         Ok(Verified { text: text.replace("\r\n", "\n"), keys: keys.into_iter().collect() })
     }
 
-    /// Returns the fingerprints of the keys that made `signature` over `text`. A key may have signed by one of its
-    /// subkeys for signing. Hash algorithms with known collisions are rejected.
+    /// Returns the fingerprints of the keys that made `signature` over `text`. A key may also sign with one of its
+    /// subkeys. Hash algorithms with known collisions are rejected.
     fn signers(&self, signature: &Signature, text: &[u8]) -> Vec<String> {
         let is_strong =
             matches!(signature.hash_alg(), Some(HashAlgorithm::Sha256 | HashAlgorithm::Sha384 | HashAlgorithm::Sha512));

@@ -82,7 +82,7 @@ pub(super) fn reduce(mut reader: impl BufRead, architecture: Architecture) -> io
     let mut found = BTreeSet::new();
     let mut line = Vec::new();
     while read_line(&mut reader, &mut line)? {
-        // A file name may be invalid UTF-8, but libraries that programs need never have such names.
+        // A file name may be invalid UTF-8, but the names of libraries that programs need are never invalid.
         let Ok(text) = str::from_utf8(&line) else { continue };
         let Some((path, packages)) = text.trim_end().rsplit_once([' ', '\t']) else { continue };
         let path = path.trim_end();
@@ -92,7 +92,7 @@ pub(super) fn reduce(mut reader: impl BufRead, architecture: Architecture) -> io
             continue;
         }
         for package in packages.split(',').filter_map(|place| place.rsplit('/').next()) {
-            // These packages contain libraries too, but programs do not use them when they run.
+            // These packages contain libraries only for building programs, not for running them.
             let is_for_builders = ["-dev", "-dbg", "-dbgsym", "-cross"].iter().any(|end| package.ends_with(end));
             found.insert(format!("{name}\t{}{rank}\t{package}\n", u8::from(is_for_builders)));
         }

@@ -72,7 +72,7 @@ impl AuthFile {
     }
 
     /// Returns the credentials in the file itself, for a repository of a registry. An entry for the repository or for a
-    /// namespace is used before that of the registry (containers-auth.json(5)).
+    /// namespace is preferred to an entry for the registry (containers-auth.json(5)).
     pub(super) fn login(
         &self,
         path: &Path,

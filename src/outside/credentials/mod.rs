@@ -20,7 +20,7 @@ use uv_netrc::Netrc;
 use crate::model::secret::Secret;
 use crate::model::secret_text::without_credentials;
 
-/// The names and passwords for servers. The debug output contains none of them.
+/// The names and passwords for servers. The debug output does not contain them.
 #[derive(Default)]
 pub(crate) struct Credentials {
     netrc: Option<(PathBuf, Netrc)>,
@@ -107,7 +107,8 @@ pub(crate) enum Tried {
         host: String,
         problem: String,
     },
-    /// Another server redirected the request to this one, and credentials are not sent to a different server.
+    /// Another server redirected the request to this server. lath does not send the credentials of one server to
+    /// another.
     Redirected {
         host: String,
     },
@@ -138,8 +139,8 @@ impl Credentials {
         self.remember_from(url, LoginSource::Url);
     }
 
-    /// Does the same for a URL whose credentials come from `source`. If they are known already, their first source is
-    /// kept.
+    /// Does the same for a URL whose credentials come from `source`. If they are known already, their first source
+    /// stays.
     pub(crate) fn remember_from(&self, url: &str, source: LoginSource) {
         let Ok(url) = Url::parse(url) else { return };
         let Some(login) = login_of(&url) else { return };
@@ -153,8 +154,8 @@ impl Credentials {
     }
 
     /// Returns the credentials for `url`. If the URL contains none, those of a remembered URL on the same server are
-    /// used, namely of the one that has the most leading path segments in common. If there is no such URL, those in
-    /// netrc are used.
+    /// used. If there are several such URLs, the one that has the most leading path segments in common is used. If
+    /// there is none, the credentials in netrc are used.
     pub(crate) fn of(&self, url: &str) -> Option<Login> {
         self.find(&Url::parse(url).ok()?).map(|(login, _)| login)
     }

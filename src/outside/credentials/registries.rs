@@ -1,5 +1,6 @@
-//! Credentials for registries of images. They are searched in this order: `LATH_REGISTRY_USER` and
-//! `LATH_REGISTRY_PASSWORD`, the files of Docker and Podman and the programs that these name, and `GITHUB_TOKEN`.
+//! Credentials for registries of images. These sources are searched in this order: the variables `LATH_REGISTRY_USER`
+//! and `LATH_REGISTRY_PASSWORD`, then the files of Docker and Podman with the programs that they name, and then the
+//! variable `GITHUB_TOKEN`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -155,7 +156,8 @@ impl RegistryCredentials {
         answers.entry(key).or_insert_with(run).clone()
     }
 
-    /// Saves credentials like `docker login`: with the program that Docker's file names, or else in that file.
+    /// Saves credentials like `docker login`. If Docker's file names a program, the program saves them, or else they
+    /// are written to that file.
     pub(crate) fn store(&self, registry: &str, login: &Login) -> Result<Stored, StoreLoginError> {
         let path = self.docker_file()?;
         let mut edited = EditedFile::open(&path)?;

@@ -1,5 +1,5 @@
 //! The bodies of responses, with limits on their size and speed. Everything that lath or uv reads from the network
-//! passes through this module, after it was decompressed.
+//! passes through this module after decompression.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +31,7 @@ pub(crate) struct Bounds {
     pub(crate) documents_bytes: u64,
     /// A document is large if it has more bytes than this. Only a few large documents are in memory at once.
     pub(crate) large_bytes: u64,
-    /// Limit for a wheel or .deb, even if its index gives a larger size.
+    /// Limit for a wheel or .deb. It applies even if the index contains a larger size.
     pub(crate) parcel_bytes: u64,
     pub(crate) pace: Pace,
 }
@@ -143,7 +143,7 @@ impl Bodies {
         Self { bounds: Arc::new(bounds), documents: Arc::default(), large: Arc::new(Semaphore::new(4)) }
     }
 
-    /// Returns the limit for a parcel. `size_bytes` is its size according to the index, if the index gives one.
+    /// Returns the limit for a parcel. `size_bytes` is its size according to the index, if the index contains it.
     pub(crate) fn parcel_bytes(&self, size_bytes: Option<u64>) -> u64 {
         size_bytes.unwrap_or(u64::MAX).min(self.bounds.parcel_bytes)
     }
@@ -198,8 +198,8 @@ impl Document {
         self.have_bytes
     }
 
-    /// Counts `bytes` that were read. Waits if the document becomes large while too many other large ones are in
-    /// memory.
+    /// Counts `bytes` that were read. If the document becomes large and too many other large documents are in memory,
+    /// this waits.
     pub(crate) async fn add(&mut self, bytes: u64) -> Result<(), BodyError> {
         let counted = if self.have_bytes == 0 { bytes.max(LEAST_DOCUMENT_BYTES) } else { bytes };
         self.have_bytes += bytes;

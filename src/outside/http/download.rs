@@ -1,5 +1,5 @@
-//! Downloads parcels into the store. Interrupted downloads are continued. If the sha256 of a parcel is known before,
-//! the parcel is accepted only if its bytes match.
+//! Downloads parcels into the store. Interrupted downloads are continued. If the sha256 of a parcel is known in
+//! advance, the parcel is accepted only if its bytes match.
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
@@ -59,7 +59,7 @@ impl Download {
     }
 }
 
-/// The result of the last download from a URL, for a file whose sha256 is not known before.
+/// The result of the last download from a URL, for a file whose sha256 is not known in advance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Seen {
     etag: Option<String>,
@@ -158,9 +158,8 @@ impl Http {
         Ok(())
     }
 
-    /// Fetches a wheel whose sha256 is not known before, and returns its sha256 and its size in bytes. A wheel that is
-    /// already in the store is fetched again only if it has changed. This requires that the server supports entity
-    /// tags.
+    /// Fetches a wheel whose sha256 is not known in advance, and returns its sha256 and its size in bytes. If the wheel
+    /// is already in the store and the server supports entity tags, it is fetched again only if it has changed.
     pub(crate) fn download_unpinned(&self, name: &str, url: &str, store: &Store) -> Result<(Digest, u64), HttpError> {
         let key = Digest::of(public(url).as_bytes());
         let seen: Option<Seen> = store

@@ -1,4 +1,4 @@
-//! Finds the image of one platform in an index that may have several.
+//! Finds the image of one platform. The index may contain images of several platforms.
 
 use std::collections::BTreeSet;
 
@@ -101,8 +101,8 @@ impl OpenImage<'_> {
             if !is_nested && !is_image_manifest(&entry.media_type) || is_nested && depth == 0 {
                 continue;
             }
-            // Each document is read once. Otherwise an index that names a document many times, on several levels, could
-            // take very long.
+            // Each document is read once. Otherwise this could take very long if an index names a document many times,
+            // on several levels.
             if !search.seen.insert(entry.digest.clone()) {
                 continue;
             }

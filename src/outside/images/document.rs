@@ -1,4 +1,5 @@
-//! Reads the documents of images, and checks them so that no other program can understand a document differently.
+//! Reads the documents of images. They are checked, so that different programs cannot understand the same document
+//! differently.
 
 use serde_json::Value;
 
@@ -28,8 +29,8 @@ pub(crate) fn is_image_manifest(media_type: &str) -> bool {
     matches!(media_type, oci::MANIFEST | oci::DOCKER_MANIFEST)
 }
 
-/// Reads an index or a manifest. If the document contains a media type, it must be the type in the descriptor. The
-/// document must not have fields of the other kind (GHSA-77vh-xpmg-72qh).
+/// Reads an index or a manifest. If the document contains a media type, it must be the type in the descriptor. An index
+/// must not have the fields of a manifest, and a manifest must not have those of an index (GHSA-77vh-xpmg-72qh).
 pub(crate) fn parse(document: &Document) -> Result<ImageDocument, ImagesError> {
     let name = document.digest.0.prefixed();
     let unreadable = |source| ImagesError::Json { name: name.clone(), source };

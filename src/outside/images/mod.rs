@@ -105,8 +105,8 @@ fn open_medium<'a>(source: &ImageSource, doors: ImageDoors<'a>) -> Result<(Docum
     }
 }
 
-/// Reads a document whose size is not known before. If it is longer than allowed, it is cut, and then the caller
-/// refuses it.
+/// Reads a document whose size is not known in advance. If it is longer than allowed, only a part is read, and the
+/// caller then refuses it.
 fn limited(reader: impl Read) -> Result<Vec<u8>, ImagesError> {
     let mut bytes = Vec::new();
     reader.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes).map_err(ImagesError::Read)?;

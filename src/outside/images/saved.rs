@@ -1,8 +1,8 @@
-//! Reads the output of `docker save`, and presents it as an image with a manifest.
+//! Reads the output of `docker save`, so that it can be used like any image with a manifest.
 //!
 //! Since Docker 25, such an archive is also an OCI layout, which has the manifest of the image. The older format has no
-//! manifest (Moby, image/spec/v1.2.md), so lath creates one. It depends only on the config and on the layers in the
-//! archive, so the same archive always gets the same manifest.
+//! manifest (Moby, image/spec/v1.2.md), so lath creates one. This manifest depends only on the config and the layers in
+//! the archive, so the same archive always has the same manifest.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -17,8 +17,8 @@ use crate::model::digest::DigestWriter;
 use crate::model::image::{BlobDigest, Document};
 use crate::model::image_name::qualified;
 
-/// The maximum number of layers, as in `steps/base`. It is checked here too, because compressed layers are read before
-/// `steps/base` checks their number.
+/// The maximum number of layers, as in `steps/base`. It is checked here too, because this module reads compressed
+/// layers before `steps/base` checks their number.
 const MAX_LAYERS: usize = 1000;
 /// The maximum number of documents that are read to find the manifest of an image.
 const MAX_DOCUMENTS: usize = 200;

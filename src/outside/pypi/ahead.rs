@@ -28,7 +28,7 @@ use crate::outside::pypi::wheel_metadata::WheelMetadata;
 
 type Provider<'a> = DefaultResolverProvider<'a, NoBuilds>;
 
-/// A wheel of an index that was chosen when the same request was last resolved.
+/// A wheel that was chosen from an index when the same request was resolved the last time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Expected {
     name: String,
@@ -53,7 +53,7 @@ impl Expected {
         })
     }
 
-    /// Returns this wheel as a value of uv, with only those fields that are needed to fetch metadata. Returns `None` if
+    /// Returns uv's value for this wheel. It has only those fields that are needed to fetch metadata. Returns `None` if
     /// uv cannot parse a field.
     fn dist(&self) -> Option<Dist> {
         let file = File {
@@ -81,7 +81,7 @@ impl Expected {
 /// Responses that are expected, by the key of their request.
 type Waiting<K, V> = Mutex<BTreeMap<K, Receiver<V>>>;
 
-/// uv's own provider of pages and lath's provider of metadata, together with the expected responses.
+/// uv's own provider of pages, lath's provider of metadata, and the expected responses.
 pub(super) struct Ahead<'a> {
     provider: &'a Provider<'a>,
     wheels: &'a WheelMetadata<'a>,
@@ -129,8 +129,8 @@ impl Questions {
             let _ = sender.send(provider.get_package_versions(&name, None).await);
         };
         let metadata = |(dist, sender): (Dist, Sender<WheelMetadataResult>)| async move {
-            // A failure is ignored. If the resolver needs this metadata, it requests it again, and then the wheel has
-            // all its fields.
+            // A failure is ignored. If the resolver needs this metadata, the resolver requests it again, and then the
+            // wheel has all its fields.
             let answer = wheels.answer(&dist, provider).await;
             if matches!(answer, Ok(MetadataResponse::Found(_))) {
                 let _ = sender.send(answer);

@@ -85,8 +85,8 @@ fn with_body(head: http::Response<()>, chunks: impl Stream<Item = Chunk> + Send 
 
 type Chunk = std::result::Result<Bytes, BodyError>;
 
-/// Returns the bytes of a page that arrived, and the error if the page is incomplete. Keeping the whole page in memory
-/// is acceptable, because uv does the same.
+/// Returns the bytes of a page that arrived, and the error if the page is incomplete. The whole page is in memory, but
+/// uv reads it into memory as well.
 async fn whole(body: &mut Body) -> (Bytes, Option<BodyError>) {
     let mut page = BytesMut::new();
     loop {
@@ -102,7 +102,7 @@ async fn whole(body: &mut Body) -> (Bytes, Option<BodyError>) {
 /// escaped in HTML or JSON also counts, even if it is not in a URL.
 fn names_password(page: &[u8]) -> bool {
     const SPELLINGS: [&[u8]; 5] = [b"\\u0040", b"&#64;", b"&#x40;", b"&#X40;", b"&commat;"];
-    // JSON may write a slash as `\/`, so the search also has to find those.
+    // JSON may write a slash as `\/`, so both spellings are searched for.
     let starts = memchr::memmem::find_iter(page, b"//").map(|at| at + 2);
     let escaped = memchr::memmem::find_iter(page, b"/\\/").map(|at| at + 3);
     let is_authority =

@@ -1,5 +1,5 @@
-//! Explains to the user why a request cannot be resolved: the reasons that uv found, in plain words, and the files that
-//! the index has instead.
+//! Explains to the user why a request cannot be resolved: it gives uv's reasons in plain words, and lists the files
+//! that the index has.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -37,7 +37,7 @@ const LINES: usize = 12;
 /// The maximum number of packages whose files are listed. uv's report may name the other packages.
 const PACKAGES: usize = 4;
 /// Hints of uv are dropped if they begin like this. They are about uv's own options, or about the files of the index,
-/// which are listed here in full.
+/// which lath lists completely.
 const DROPPED_HINTS: [&str; 7] = [
     "The `Requires-Python` request",
     "An index URL (",
@@ -61,7 +61,7 @@ pub(super) struct Asked<'a> {
     pub(super) requirements: &'a [Requirement],
     pub(super) target: &'a Target,
     pub(super) metadata: &'a WheelMetadata<'a>,
-    /// The servers that refused a request, one per sentence.
+    /// The servers that refused a request, as one sentence per server.
     pub(super) refused: Vec<String>,
 }
 
@@ -112,8 +112,8 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
     Explanation { cause: Box::new(Message::chained(texts)), advice: Advice { hints, without_wheels } }
 }
 
-/// Returns a hint with known names that are similar to `name`, because `name` has no page. If `name` itself is a known name, it is not a
-/// typing error, and there is no hint.
+/// Returns a hint with known names that are similar to `name`, because `name` has no page. If `name` is a known name, it is not a typing
+/// error, so there is no hint.
 fn did_you_mean(name: &PackageName, cache: &Cache) -> Option<Hint> {
     let mut known: BTreeSet<String> = programs::distributions().map(str::to_owned).collect();
     add_cached_names(&cache.bucket(CacheBucket::Simple), &mut known);
@@ -155,7 +155,7 @@ fn chain(error: &ResolveError, refused: &[String]) -> Cause {
     Box::new(Message::chained(texts))
 }
 
-/// Returns uv's report with different words: in the report, `you` means the author of the requirements.
+/// Returns uv's report with different words. For example, `you` in it means the author of the requirements.
 fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
     let mut text = plain(error.report());
     for name in error.packages() {
@@ -179,11 +179,12 @@ fn reworded(error: &NoSolutionError, locations: &IndexLocations) -> String {
 struct Listing {
     /// Whether this package causes the failure, because no file that the request allows fits.
     is_to_blame: bool,
-    /// Whether a source distribution is there, so that only a wheel is missing.
+    /// Whether only a wheel is missing, because there is a source distribution.
     could_be_built: bool,
     text: String,
     hint: Option<RequestHint>,
-    /// A Python version that the newest version accepts, if it does not accept the target's Python.
+    /// A Python version that the newest version of the package accepts. Set only if that version does not accept the
+    /// target's Python.
     other_python: Option<PythonVersion>,
 }
 
@@ -228,7 +229,7 @@ async fn listing(name: &PackageName, asked: &Asked<'_>) -> Option<Listing> {
 }
 
 /// Returns the newest Python that the newest allowed version accepts, if that version does not accept the target's Python. In this case the
-/// resolver tries old versions, and its report is only about those.
+/// resolver tries old versions, so its report is only about old versions.
 fn other_python(
     versions: &[(Version, Files)],
     allowed: impl Fn(&Version) -> bool,
@@ -343,8 +344,8 @@ fn listed(words: &[String]) -> String {
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
-    // This removes the sequence Select Graphic Rendition (ECMA-48, section 8.3.117), from the control sequence
-    // introducer to the `m`.
+    // Each escape sequence that sets colours is removed (Select Graphic Rendition, ECMA-48, section 8.3.117). It ends
+    // with `m`.
     while let Some((before, after)) = rest.split_once("\u{1b}[") {
         plain.push_str(before);
         rest = after.split_once('m').map_or("", |(_, after)| after);

@@ -119,8 +119,8 @@ impl Pypi {
         Ok(source)
     }
 
-    /// Returns for each distribution the names of the others that depend on it. `metadata` contains the text of each METADATA file, by
-    /// name. Dependencies of all extras count, because a lock does not contain which extras were requested.
+    /// Returns for each distribution the names of the distributions that depend on it. `metadata` contains the text of each METADATA file,
+    /// by name. Dependencies of all extras count, because a lock does not contain which extras were requested.
     pub(crate) fn edges(
         &self,
         metadata: &BTreeMap<String, &str>,

@@ -22,7 +22,7 @@ use crate::model::world_settings::Variables;
 use crate::outside::credentials::{Credentials, LoginSource};
 use crate::outside::pypi::{Cause, PypiError, redacted};
 
-/// The sources in which credentials for indexes are searched for.
+/// The sources of credentials for indexes.
 #[derive(Clone, Copy)]
 pub(super) struct Logins<'a> {
     pub(super) variables: &'a Variables,
@@ -92,7 +92,7 @@ async fn index(entry: &IndexEntry, keyring: Keyring, logins: Logins<'_>) -> Resu
     Ok(index)
 }
 
-/// Converts an index that uv has read from a project, so that its credentials are searched for like those of other
+/// Converts an index that uv has read from a project. Then its credentials are found in the same way as those of other
 /// indexes.
 pub(super) fn entry(index: &Index) -> IndexEntry {
     let control = index.cache_control.as_ref().and_then(|control| serde_json::to_value(control).ok());
@@ -120,7 +120,8 @@ fn ignored_codes(index: &Index) -> Vec<u16> {
     codes.and_then(|codes| serde_json::from_value(codes).ok()).unwrap_or_default()
 }
 
-/// Gives the credentials in the URLs of indexes to `client`. Otherwise uv would prefer those in its own variables.
+/// Gives the credentials in the URLs of indexes to `client`. Otherwise uv would prefer the credentials in its own
+/// variables.
 pub(super) fn authenticate(client: &RegistryClient, locations: &IndexLocations) -> Result<(), PypiError> {
     for index in locations.known_indexes() {
         let login = uv_auth::Credentials::from_url(index.raw_url()).map_err(|error| PypiError::Setup(error.into()))?;
@@ -132,8 +133,8 @@ pub(super) fn authenticate(client: &RegistryClient, locations: &IndexLocations) 
     Ok(())
 }
 
-/// Puts the name and the password in the variables of a named index into its URL, and returns the names of the
-/// variables. lath's variables are preferred to those of uv.
+/// Puts the user name and the password of a named index into its URL, and returns the names of the variables that
+/// contained them. lath's variables are preferred to those of uv.
 fn with_variables(url: IndexUrl, entry: &IndexEntry, variables: &Variables) -> (IndexUrl, Option<LoginSource>) {
     let Some(name) = entry.variable_name() else { return (url, None) };
     for program in ["LATH", "UV"] {
@@ -149,8 +150,8 @@ fn with_variables(url: IndexUrl, entry: &IndexEntry, variables: &Variables) -> (
     (url, None)
 }
 
-/// Puts a password from the program `keyring` into the URL, if the URL has none. Like uv, it does so only if the user
-/// name is known or the index always requires credentials.
+/// Puts a password from the program `keyring` into the URL, if the URL has none. Like in uv, this happens only if the
+/// user name is known or the index always requires credentials.
 async fn with_keyring(url: IndexUrl, authenticate: Authenticate, credentials: &Credentials) -> IndexUrl {
     let plain = url.url();
     let user = Some(plain.username()).filter(|user| !user.is_empty());
@@ -169,8 +170,8 @@ async fn with_keyring(url: IndexUrl, authenticate: Authenticate, credentials: &C
 
 fn with_login(url: &IndexUrl, user: &str, password: Option<&str>) -> IndexUrl {
     let mut changed: Url = url.url().clone().into();
-    // Setting a user or a password cannot fail here: it is only refused for URLs without a host, such as those of
-    // folders.
+    // Setting a user or a password fails only if the URL has no host, such as that of a folder. Such a URL needs no
+    // credentials.
     let _ = changed.set_username(user);
     let _ = changed.set_password(password);
     of_url(changed.into(), url)
@@ -236,7 +237,7 @@ fn index_url(text: &SecretText) -> Result<IndexUrl, PypiError> {
     index.map_err(|error| PypiError::Index { index: text.to_string(), source: redacted(error.into()) })
 }
 
-/// Returns whether this can be the URL of an index, and its credentials end at an unambiguous place.
+/// Returns whether this can be the URL of an index, and it is clear where its credentials end.
 fn is_of_index(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https" | "file") && is_plain(url)
 }

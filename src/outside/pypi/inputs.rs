@@ -109,7 +109,7 @@ fn digest_of(path: &Path, requirement: &str) -> Result<Digest, PypiError> {
     Ok(Digest::of(&fs_err::read(path).map_err(unreadable)?))
 }
 
-/// Returns the hashes of a requirement and the digest of its file, as in a requirements file.
+/// Returns the hashes of a requirement and the digest of its file, in the form of a requirements file.
 fn with_hashes(hashes: &[String], digest: Option<Digest>) -> String {
     let hashes: BTreeSet<String> = hashes.iter().cloned().chain(digest.map(|digest| digest.prefixed())).collect();
     hashes.iter().map(|hash| format!(" --hash={hash}")).collect()

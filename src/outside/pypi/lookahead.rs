@@ -1,5 +1,5 @@
-//! Finds the wheels and sources that requirements name by path or URL, and then those that these wheels and sources
-//! name by path or URL. This happens before uv resolves, because uv accepts a URL only if it is known before.
+//! Finds wheels and sources that requirements name by path or URL. Their own requirements may name further ones, which
+//! are found too. This happens before uv resolves, because uv accepts a URL only if it is known before.
 //!
 //! All requirements of such a distribution are checked before any of them is fetched.
 
@@ -44,8 +44,8 @@ enum Trust {
 }
 
 impl Resolve<'_> {
-    /// Returns `requirements` and those of all wheels that are named by path or URL. Also returns the hashes, including
-    /// those in the URLs.
+    /// Returns `requirements`, and the requirements of all wheels that are named by path or URL. Also returns the
+    /// hashes, including those in the URLs.
     pub(super) async fn lookahead(
         &self,
         requirements: &[Requirement],
@@ -92,8 +92,8 @@ impl Resolve<'_> {
         Ok((found, hasher))
     }
 
-    /// Returns the requirements of `dist`, which `requirement` names, and how much its author is trusted. The metadata is then in memory,
-    /// where uv finds it.
+    /// Returns the requirements of `dist`, and how much its author is trusted. `requirement` names `dist`. The metadata of `dist` is then
+    /// in memory, and uv uses it from there.
     async fn requested_by(
         &self,
         requirement: Requirement,
@@ -119,7 +119,7 @@ impl Resolve<'_> {
         }
         let answer = Arc::new(MetadataResponse::Found(archive));
         self.in_memory.distributions().done(dist.distribution_id(), answer);
-        // If a wheel requires itself with extras, this means the same file.
+        // If a wheel requires itself with extras, the requirement means the same file.
         let itself = |needed: Requirement| match needed.name == requirement.name {
             true => Requirement { source: requirement.source.clone(), ..needed },
             false => needed,

@@ -102,7 +102,7 @@ pub(crate) struct Pypi {
     /// The directory in which uv caches index pages and metadata.
     pub(crate) cache_dir: PathBuf,
     pub(crate) offline: bool,
-    /// The credentials, to which those in the URLs of the request are added.
+    /// The credentials. Those in the URLs of the request are added to them.
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) clients: Clients,
     /// The environment variables, because requirements files may contain their names.
@@ -196,7 +196,7 @@ impl Hints for PypiError {
 
 #[cfg(test)]
 impl PypiError {
-    /// Returns the error with its causes and hints, on one line.
+    /// Returns the error, its causes and its hints as one line.
     fn in_full(&self) -> String {
         let (Self::Resolve { source, .. } | Self::Requirement { source, .. }) = self else { panic!("{self:?}") };
         let mut said = self.to_string();
@@ -269,7 +269,7 @@ fn is_circle(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// Returns the messages of an error of uv and its causes, without the credentials that their URLs may contain.
+/// Returns the messages of an error of uv and its causes. If they contain URLs, the credentials in these are removed.
 fn redacted(error: Cause) -> Cause {
     let mut texts = Vec::new();
     let mut next: Option<&dyn std::error::Error> = Some(error.as_ref());
@@ -399,7 +399,7 @@ impl Pypi {
             && let Some(locked) = project.locked(&parts, resolve.target, build.build_options()).await?
         {
             let hasher = HashStrategy::from_resolution(&locked.resolution, HashCheckingMode::Verify);
-            // The digests are those in the lock.
+            // The digests in the lock are used.
             let hasher = hasher.map_err(|error| PypiError::Hashes(redacted(error.into())))?;
             let answer = self.answer(&locked.resolution, &locked.requested, &hasher, resolve).await?;
             return Ok(Wants::Locked(Box::new(answer)));
@@ -546,7 +546,7 @@ fn refuse_excluded(request: &PythonRequest, requirements: &[Requirement], target
     Ok(())
 }
 
-/// The values that one run of uv's resolver needs.
+/// The values that are needed to run uv's resolver once.
 struct Resolve<'a> {
     client: &'a RegistryClient,
     context: &'a NoBuilds,

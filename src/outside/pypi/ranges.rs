@@ -1,5 +1,5 @@
-//! Reads a file from a server in ranges. It has a reader for code that blocks, and the requests for ranges that the
-//! reader makes.
+//! Reads a file from a server in ranges. The reader is for code that blocks. It sends requests for ranges to
+//! asynchronous code.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,8 +8,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-/// The size of the first range. It is the end of the file, because the directory of a wheel is at its end, and METADATA
-/// is usually just before it.
+/// The size of the first range. This range is at the end of the file, because the directory of a wheel is there, and
+/// METADATA is usually just before the directory.
 pub(super) const FIRST_BYTES: u64 = 64 << 10;
 /// Each further range is twice as long as the one before, up to this limit.
 const LONGEST_BYTES: u64 = 1 << 20;
@@ -32,15 +32,15 @@ pub(super) struct RangeReader {
 }
 
 impl RangeReader {
-    /// Returns the reader of a file with `length` bytes, and the receiver of its questions.
+    /// Returns a reader of a file with `length` bytes, and the receiver for its requests.
     pub(super) fn new(length: u64) -> (Self, mpsc::UnboundedReceiver<Question>) {
         let (questions, receiver) = mpsc::unbounded_channel();
         let reader = Self { length, position: 0, blocks: BTreeMap::new(), next_bytes: FIRST_BYTES, questions };
         (reader, receiver)
     }
 
-    /// Returns the fetched bytes from the current position to the end of their block. Returns `None` if these were not
-    /// fetched yet.
+    /// Returns the fetched bytes from the current position to the end of their block. Returns `None` if the current
+    /// position was not fetched yet.
     fn known(&self) -> Option<Bytes> {
         let (start, block) = self.blocks.range(..=self.position).next_back()?;
         let skipped = usize::try_from(self.position - start).ok().filter(|skipped| *skipped < block.len())?;

@@ -1,4 +1,4 @@
-//! Collects requests that were refused for lack of permission: the servers that answered 401 or 403 to uv, and which
+//! Collects requests that were refused for lack of permission: which servers answered 401 or 403 to uv, and which
 //! credentials the requests had.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +39,8 @@ impl Refusals {
                 Some(index) => ("the index", index.url.url().as_str()),
                 None => ("the server of", url.as_str()),
             };
-            // The URL of a page does not contain the index's credentials, so they are searched by the URL of the index.
+            // The URL of a page does not contain the index's credentials, so the credentials of the index's URL are
+            // searched for.
             let tried = credentials.tried(url).map(|tried| format!(": {tried}")).unwrap_or_default();
             sentences.insert(format!("{what} `{}` answers {status}{tried}", public(address)));
         }

@@ -49,7 +49,7 @@ pub(super) enum Failure {
     NoRanges,
     #[error("{0}")]
     Read(#[source] Error),
-    /// The wheel was read, but its metadata cannot be used. `entries` are enough to make a wheel with the same name and
+    /// The wheel was read, but its metadata cannot be used. A wheel with the same name that contains only `entries` has
     /// the same fault.
     #[error("{error}")]
     Unusable {
@@ -86,8 +86,8 @@ impl Failure {
         }
     }
 
-    /// Returns whether reading the whole wheel may succeed, because the error means that the server does not support
-    /// ranges or HEAD requests. uv uses the same list of statuses for this.
+    /// Returns whether reading the whole wheel may succeed. This is so if the server does not support ranges or HEAD
+    /// requests. uv uses the same list of statuses for this.
     fn is_about_ranges(&self) -> bool {
         const STATUSES: [StatusCode; 4] =
             [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_FOUND, StatusCode::FORBIDDEN, StatusCode::BAD_REQUEST];
@@ -122,8 +122,8 @@ struct Version {
 }
 
 impl Version {
-    /// Reads the properties from the response to a HEAD request. Fails if the server does not announce that it supports
-    /// ranges, or does not announce the length.
+    /// Reads the properties from the response to a HEAD request. Fails if the response does not contain the length, or
+    /// does not show that the server supports ranges.
     fn of(head: &Response) -> Result<Self, Failure> {
         let header = |name: HeaderName| head.headers().get(name).and_then(|value| value.to_str().ok());
         let length = header(CONTENT_LENGTH).and_then(|length| length.parse().ok()).filter(|length| *length > 0);
@@ -217,8 +217,8 @@ impl RemoteWheels<'_> {
             }
             Ok(())
         };
-        // If a range cannot be fetched, the reader fails as well. The error of the request came first and is the cause,
-        // so it is reported.
+        // If a range cannot be fetched, the reader fails as well. The error of the request is reported, because it is
+        // the cause.
         let (answered, text) = futures::future::join(answering, work).await;
         answered.and(text)
     }
@@ -253,7 +253,7 @@ impl RemoteWheels<'_> {
         if part.len() as u64 == wanted { Ok(part.freeze()) } else { Err(Failure::NoRanges) }
     }
 
-    /// Downloads the whole wheel to an unnamed temporary file, and reads the metadata from that.
+    /// Downloads the whole wheel to an unnamed temporary file, and reads the metadata from there.
     async fn out_of_whole(&self, wheel: &RemoteWheel<'_>, answer: Response) -> Result<ResolutionMetadata, Failure> {
         let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(self.context.cache().root())?);
         let mut chunks = answer.bytes_stream();

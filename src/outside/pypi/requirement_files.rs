@@ -61,8 +61,8 @@ impl<'a> RequirementFiles<'a> {
         self.options.iter().any(|(_, option)| option.name == "--pre")
     }
 
-    /// Returns which distributions the files require to be built from source, and which must not be built. If options
-    /// contradict each other, the last one applies, like in pip.
+    /// Returns which distributions must be built from source according to the files, and which must not be built. If
+    /// options contradict each other, the last one applies, like in pip.
     pub(super) fn build_options(&self) -> Result<(NoBinary, NoBuild), Cause> {
         let (mut no_binary, mut no_build) = (NoBinary::None, NoBuild::None);
         for (_, FileOption { name, value, .. }) in &self.options {
@@ -96,7 +96,7 @@ impl<'a> RequirementFiles<'a> {
     }
 
     /// Reads a file on disk and all files that it includes. Files on servers and missing files are left to uv, which
-    /// reads or reports them.
+    /// reads the former and reports the latter.
     fn prepare(&mut self, path: &Path) -> Result<(), Cause> {
         if is_url(path) || !self.seen.insert(path.to_owned()) {
             return Ok(());
@@ -115,7 +115,8 @@ impl<'a> RequirementFiles<'a> {
     }
 }
 
-/// Returns whether uv would misread the path `text`: `#` would begin the fragment of a URL, and `%` an escape.
+/// Returns whether `text` is a path that uv would misread. In a URL, `#` begins the fragment, and `%` begins an escape
+/// sequence.
 fn is_odd_path(text: &str) -> bool {
     text.contains(['#', '%']) && Path::new(text).is_file()
 }
@@ -175,7 +176,7 @@ fn limit(requirement: uv_pep508::Requirement<uv_pypi_types::VerbatimParsedUrl>) 
     NameRequirementSpecification::from(Requirement::from(requirement))
 }
 
-/// Adds `other` to `all`. Two different default indexes are an error, because only one of them could be used.
+/// Adds `other` to `all`. It is an error if there are two different default indexes, because only one could be used.
 pub(super) fn merge(all: &mut RequirementsSpecification, other: RequirementsSpecification) -> Result<(), Cause> {
     if let (Some(one), Some(two)) = (&all.index_url, &other.index_url)
         && one != two

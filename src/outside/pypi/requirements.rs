@@ -104,8 +104,7 @@ fn refuse_other_files(requirement: &str) -> Result<(), PypiError> {
     Ok(())
 }
 
-/// Returns a requirement without a name as one with a name, which is read from the file name of its wheel. Returns `None` if it is not a
-/// wheel.
+/// Adds a name to a requirement without one. The name is read from the file name of its wheel. Returns `None` if it is not a wheel.
 pub(super) fn named_by_file(unnamed: &UnnamedRequirement<VerbatimParsedUrl>) -> Option<Requirement> {
     let wheel: WheelFilename = unnamed.url.verbatim.filename().ok()?.parse().ok()?;
     Some(with_name(unnamed, wheel.name))
@@ -166,7 +165,7 @@ async fn name_of(shown: &str, url: &VerbatimParsedUrl, sources: &SourceMetadata<
         let wheel: WheelFilename = file_name.parse().map_err(|error: WheelFilenameError| unreadable(error.into()))?;
         return Ok(wheel.name);
     }
-    // Any name can be used here, because it is not needed to find the source.
+    // Any name can be used here, because the source is found without it.
     let stand_in: PackageName = "unnamed".parse().map_err(|error: InvalidNameError| unreadable(error.into()))?;
     let dist = Dist::from_url(stand_in, url.clone()).map_err(|error| unreadable(error.into()))?;
     let Dist::Source(source) = dist else {
@@ -211,7 +210,8 @@ pub(super) fn constraints(specification: &RequirementsSpecification) -> Vec<Requ
 }
 
 /// Returns the hashes in the requirements, which wheels must match. With `--require-hashes`, each requirement must have
-/// a hash. Like pip, refuses a hash without an exact version, because uv would not check it.
+/// a hash. If a requirement has a hash but no exact version, it is refused like in pip, because uv would not check the
+/// hash.
 pub(super) fn hashes(specification: &RequirementsSpecification, target: &Target) -> Result<HashStrategy, PypiError> {
     for entry in specification.requirements.iter().filter(|entry| !entry.hashes.is_empty()) {
         if let UnresolvedRequirement::Named(requirement) = &entry.requirement

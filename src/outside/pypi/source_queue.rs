@@ -1,4 +1,4 @@
-//! A queue of jobs about sources. A job blocks, so each job runs in a thread of its own, and uv's futures wait for its
+//! A queue of jobs about sources. A job blocks, so each job runs in its own thread, and uv's futures wait for its
 //! result.
 
 use std::fmt;
@@ -26,7 +26,7 @@ pub(crate) trait Sources: Send + Sync {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SourceTexts {
     pub(crate) pyproject: Option<String>,
-    /// `None` for a folder or a repository, because PKG-INFO may be out of date there.
+    /// The text of PKG-INFO. `None` for a folder or a repository, because the file may be out of date there.
     pub(crate) pkg_info: Option<String>,
 }
 

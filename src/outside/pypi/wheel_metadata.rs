@@ -85,7 +85,7 @@ impl<'a> WheelMetadata<'a> {
         }))
     }
 
-    /// Replaces the Python versions that do not exist in uv's report by those that the skipped versions accept.
+    /// Replaces, in uv's report, the Python versions that do not exist by the ones that the skipped versions accept.
     pub(super) fn reworded(&self, report: &str) -> String {
         let excluded = self.excluded.lock().unwrap_or_else(PoisonError::into_inner);
         // Larger numbers are replaced first, because a larger number may begin with the digits of a smaller one.
@@ -193,8 +193,7 @@ impl<'a> WheelMetadata<'a> {
                 match error.kind() {
                     // If a server sends more than the limit, that is an error and not a reason to skip the version.
                     _ if BodyError::within(&error).is_some() => Err(error.into()),
-                    // In these cases, either lath is offline, or uv reads the same document again, which has a size
-                    // limit.
+                    // In these cases, either lath is offline, or uv reads the same document again. It has a size limit.
                     ErrorKind::Offline(_) | ErrorKind::MetadataParseError(..) | ErrorKind::Metadata(..) => {
                         uv.get_or_build_wheel_metadata(dist).await
                     }
@@ -212,8 +211,8 @@ fn wheel_of(dist: &Dist) -> Option<&BuiltDist> {
     }
 }
 
-/// Returns the URL of the best wheel if it is on a server and its index has no metadata file for it. Fails if a server
-/// names a file on this machine.
+/// Returns the URL of the best wheel, if the wheel is on a server and the index has no metadata file for it. Fails if a
+/// server names a file on this machine.
 fn url_without_metadata(registry: &RegistryBuiltDist) -> Result<Option<DisplaySafeUrl>, Failure> {
     let best = registry.best_wheel();
     let url = best.file.url.to_url().map_err(ErrorKind::InvalidUrl)?;
@@ -251,8 +250,8 @@ impl StandIn {
 }
 
 /// Fails if METADATA in the wheel `path` would exceed its limit when it is decompressed. The check is needed because uv
-/// reads it into memory at any size. If the file is not a wheel, this does nothing, because uv refuses the file later.
-/// This function blocks.
+/// reads METADATA into memory at any size. If the file is not a wheel, nothing is checked, because uv refuses the file
+/// later. This function blocks.
 fn check_size(path: &Path, file_name: &WheelFilename, bodies: &Bodies) -> Result<(), Failure> {
     let reader = io::BufReader::new(fs_err::File::open(path)?);
     let shown = public(&path.display().to_string());

@@ -1,5 +1,5 @@
-//! Converts the result of uv to lath's own types. There are wheels of an index with their digests, and wheels that a
-//! requirement names by path or URL.
+//! Converts the result of uv to lath's own types. Wheels of an index have digests. Other wheels are named by path or
+//! URL in a requirement.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

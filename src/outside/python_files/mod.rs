@@ -1,5 +1,5 @@
-//! The facts about Python files and extension modules. Each file is read when its facts are first needed. The cache has one entry of them
-//! per parcel.
+//! The facts about Python files and extension modules. Each file is read when its facts are first needed. The cache has one entry with
+//! facts per parcel.
 
 mod parcel_facts;
 
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(words(), ["cached"]);
     }
 
-    /// To measure for example jupyterlab, create the folder with `lath build jupyterlab --trim none --bytecode none -t x -o dir:FOLDER`.
+    /// For example, to measure jupyterlab, create the folder with `lath build jupyterlab --trim none --bytecode none -t x -o dir:FOLDER`.
     /// The time includes reading the store and writing the cache.
     #[test]
     #[ignore = "measures: LATH_PYTHON_FOLDER=FOLDER cargo test --release --lib all_python_files -- --ignored --nocapture"]

@@ -1,4 +1,4 @@
-//! Facts of one kind about files. Each file is read when its facts are first needed. The cache has one entry of them
+//! Facts of one kind about files. Each file is read when its facts are first needed. The cache has one entry with facts
 //! per parcel.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -27,7 +27,7 @@ impl Challenge {
         bearer.or(all.first()).cloned()
     }
 
-    /// Returns those challenges in the value of a header that lath supports.
+    /// Returns the challenges in the value of a header. Those that lath does not support are left out.
     fn each(value: &str) -> Vec<Self> {
         let challenges = parse_challenges(value).unwrap_or_default();
         let known = challenges.iter().filter_map(|challenge| {

@@ -92,7 +92,8 @@ impl Registry {
         let Ok(base) = Url::parse(base) else { return Err(RegistryError::NoAddress { task }) };
         let response = client.get(base.clone()).send().await;
         let response = response.map_err(|source| RegistryError::network(&task, &host.name, source))?;
-        // The credentials belong to this host, so the challenge of another host, after a redirect, is ignored.
+        // If another host answered after a redirect, its challenge is ignored, because the credentials belong to the
+        // first host.
         let is_own = response.url().origin() == base.origin();
         let challenge = if is_own { Challenge::read(response.headers()) } else { None };
         let status = response.status();

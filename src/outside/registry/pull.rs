@@ -276,7 +276,7 @@ pub(super) fn digest_of(response: &Response) -> Option<BlobDigest> {
     Digest::of_prefixed(&text).map(BlobDigest)
 }
 
-/// Returns the media type of a manifest. If there is a media type in both the header and the document, they must be the
+/// Returns the media type of a manifest. If both the header and the document contain a media type, the two must be the
 /// same (image-spec, manifest.md, `mediaType`). Otherwise two programs could understand the same digest differently.
 fn media_type(task: &Task, header: Option<&str>, bytes: &[u8]) -> Result<String, RegistryError> {
     let head: Head = serde_json::from_slice(bytes).map_err(|_| RegistryError::NoManifest { task: task.clone() })?;

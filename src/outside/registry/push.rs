@@ -22,13 +22,13 @@ use crate::outside::registry::{Registry, Sent, Upload};
 
 /// The number of attempts without progress. Together with the pauses, a registry has ten seconds to recover.
 const ATTEMPTS: u32 = 6;
-/// The number of times that an upload can begin at its first byte, if the registry loses it.
+/// If the registry loses an upload, it begins again at the first byte. This is the maximum number of such beginnings.
 const BEGINNINGS: u32 = 3;
 /// A blob up to this size is sent in one request.
 const SMALL_BYTES: u64 = 1 << 20;
 /// The size of a chunk, if the registry does not accept the rest of a blob in one request.
 const CHUNK_BYTES: u64 = 16 << 20;
-/// If the limit of a registry is below this size, it is not for a chunk but for the whole repository.
+/// If the limit of a registry is below this size, the limit applies to the whole repository and not to a chunk.
 const LEAST_CHUNK_BYTES: u64 = 512 << 10;
 /// The header with the registry's minimum size of a chunk (distribution-spec, "Pushing a blob in chunks").
 const MIN_CHUNK_HEADER: &str = "oci-chunk-min-length";
@@ -301,8 +301,8 @@ impl Registry {
         }
     }
 
-    /// Pushes a manifest or an index to the tag of `image`, or by its digest. Returns whether the registry supports referrers and has added
-    /// the manifest to those of its subject.
+    /// Pushes a manifest or an index. If `image` has a tag, it is pushed to the tag, or else by its digest. Returns whether the registry
+    /// supports referrers and has added the manifest to the referrers of its subject.
     pub(super) async fn send_manifest(
         &self,
         image: &ImageReference,
@@ -349,7 +349,7 @@ fn session(task: &Task, response: &Response) -> Result<Session, RegistryError> {
 }
 
 /// Reads the number of bytes that a registry has received. For example, `Range: 0-9` means ten. Some registries write
-/// `0-0` for none. It never means one byte here, because lath never sends one byte alone.
+/// `0-0` if they have received no bytes. Here `0-0` never means one byte, because lath never sends a single byte.
 fn received(response: &Response) -> u64 {
     let range = text_of(response, RANGE.as_str()).unwrap_or_default();
     let last = range.trim_start_matches("bytes=").split_once('-').and_then(|(_, last)| last.trim().parse::<u64>().ok());

@@ -22,8 +22,8 @@ const MAX_LIST_BYTES: usize = 16 << 20;
 pub(super) const SUBJECT_HEADER: &str = "oci-subject";
 
 impl Registry {
-    /// Pushes a manifest that refers to `subject`, by its digest. `descriptor` is its entry in the list of referrers. If the registry does
-    /// not support such lists, the entry is added to the index that is used instead of the list.
+    /// Pushes a manifest by its digest. The manifest refers to `subject`. `descriptor` is its entry in the list of referrers. If the
+    /// registry does not support such lists, the entry is added to the index that is used instead of the list.
     pub(crate) fn push_referrer(
         &self,
         image: &ImageReference,
@@ -89,7 +89,7 @@ impl Registry {
         Ok(referrers)
     }
 
-    /// Returns the pages of a list. Returns none if the registry does not have the list.
+    /// Returns the pages of a list. The result is empty if the registry does not have the list.
     async fn pages(&self, access: &Access, first: Url) -> Result<Vec<Vec<u8>>, RegistryError> {
         let (mut pages, mut next) = (Vec::new(), Some(first));
         let mut bytes = 0;

@@ -73,8 +73,8 @@ struct Failure {
 }
 
 impl Registry {
-    /// Returns the URL of a part of a host's API, for example of `manifests/latest` in a repository. It connects to the
-    /// host if necessary, so all other requests need this function first.
+    /// Returns the URL of a part of a host's API, such as `manifests/latest` of a repository. It connects to the host
+    /// if that was not done before, so this must be called before a request.
     pub(super) async fn url(&self, access: &Access, path: &str) -> Result<Url, RegistryError> {
         if self.settings.offline {
             return Err(RegistryError::Offline { task: access.task.clone() });
@@ -84,10 +84,10 @@ impl Registry {
         base.join(&format!("{}/{path}", access.scope.repository)).map_err(no_address)
     }
 
-    /// Sends a request. If the host refuses the token, sends the request again with a new token, which is also used for
-    /// other requests. If the host refuses that token as well, sends the request with a token that no other request
-    /// uses. This helps if the other requests have used up the shared token. Returns the response, unless it is a
-    /// refusal again.
+    /// Sends a request. If the host refuses the token, the request is sent again with a new token. Other requests use
+    /// this token too. If the host refuses that token as well, the request is sent with a token that only this request
+    /// uses. This helps if the other requests have used up the shared token. If that token is refused too, returns an
+    /// error.
     pub(super) async fn send(&self, access: &Access, call: &Call<'_>) -> Result<Response, RegistryError> {
         let base = &self.reach(&access.host).await?.base;
         let mut grant = self.grant(&access.host, &access.scope, None).await?;

@@ -137,7 +137,7 @@ impl Registry {
     }
 
     /// Returns a new grant that no other request uses. This helps if a token is valid for only a few requests, because
-    /// other requests may use up a shared one.
+    /// other requests may use up a shared token.
     pub(super) async fn own_grant(
         &self,
         host: &Host,
@@ -237,8 +237,8 @@ impl Errand<'_> {
             form.append_pair("scope", &self.scopes.join(" ")).append_pair("refresh_token", token.exposed());
             let form = form.finish();
             let request = self.reached.client.post(url).header(CONTENT_LENGTH, form.len());
-            // The body is a stream, because a stream can be sent only once. After a redirect, a text would be sent
-            // again, to the server that the redirect names.
+            // The body is a stream, because a stream can be sent only once. A text would be sent again after a
+            // redirect, to the server that the redirect names.
             let once = stream::once(async move { Ok::<_, io::Error>(form) });
             return request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(Body::wrap_stream(once));
         }

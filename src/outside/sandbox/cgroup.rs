@@ -1,6 +1,6 @@
 //! A control group (cgroups(7)) for all sandboxed programs of a build. lath uses one if it has the permission to create
-//! one. The group limits the memory of these programs to a part of the machine's memory. It also limits the number of
-//! processes to what a correct check needs.
+//! one. The group limits these programs to a part of the machine's memory. It also limits the number of processes. The
+//! limit is higher than any correct check needs.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

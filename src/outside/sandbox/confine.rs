@@ -43,7 +43,7 @@ pub(super) struct Confinement {
     pub(super) program: CString,
     pub(super) argv: Vec<CString>,
     pub(super) env: Vec<CString>,
-    /// The user to change to, if the process is still root in its user namespace.
+    /// The user that the process must change to. Set if the process is still root in its user namespace.
     pub(super) user: Option<u32>,
     pub(super) has_loopback: bool,
     pub(super) filters: Arc<Vec<BpfProgram>>,
@@ -110,8 +110,9 @@ fn remount_read_only(path: &str, flags: MountFlags) -> rustix::io::Result<()> {
     mount_remount(path, MountFlags::BIND | MountFlags::RDONLY | flags, c"")
 }
 
-/// Replaces the host's session keyring by a new one (session-keyring(7)). If the kernel has no keyrings or does not
-/// allow this, the program still has no access to the old one, because the filter refuses the necessary calls.
+/// Replaces the host's session keyring by a new one (session-keyring(7)). If this fails, the program still cannot use
+/// the old keyring, because the filter refuses the necessary calls. It fails if the kernel has no keyrings or does not
+/// allow it.
 #[expect(unsafe_code, reason = "no crate that lath has wraps keyctl(2)")]
 fn leave_keyring() {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;

@@ -10,8 +10,8 @@ use rustix::process::Resource;
 use super::{EMULATOR, Emulation, HOST_NAME, Job, Refusal};
 use crate::model::request::Volume;
 
-/// Flags for every mount. A user namespace may add these but never remove them, so mounting without them fails if the
-/// host's file system has them.
+/// Flags for every mount. If the host's file system has these flags, a mount without them fails, because a user
+/// namespace cannot remove flags.
 const NO_PRIVILEGES: MountOptions = MountOptions::NOSUID.union(MountOptions::NODEV);
 
 /// The limits of each directory in memory: its size, and its number of files.
@@ -100,8 +100,8 @@ fn mount_all(container: &mut Container, root: &Path, job: &Job) -> Result<(), Re
     Ok(())
 }
 
-/// Returns whether a volume of the user covers `path`. Nothing is mounted at such a path, because the mount point would be created in the
-/// user's folder.
+/// Returns whether a folder that the job mounts covers `path`. Nothing is mounted at such a path, because the mount point would be created
+/// in that folder.
 pub(super) fn is_hidden(job: &Job, path: &str) -> bool {
     let folders = job.writable.iter().map(|(_, inside)| inside.as_str());
     let volumes = job.volumes.iter().map(|volume| volume.target.as_str());

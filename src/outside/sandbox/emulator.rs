@@ -12,8 +12,8 @@ use crate::model::platform::Architecture;
 /// How a program is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Emulation {
-    /// The kernel starts it: the program is for this machine's processor, or an emulator is registered that the kernel
-    /// keeps open. Child processes work as well.
+    /// The kernel starts it. Either the program is for this machine's processor, or an emulator is registered that the
+    /// kernel keeps open. Child processes work as well.
     #[default]
     Kernel,
     /// This static emulator starts it. Processes that the program starts are not emulated.
@@ -22,7 +22,7 @@ pub(crate) enum Emulation {
 
 const REGISTRATIONS: &str = "/proc/sys/fs/binfmt_misc";
 
-/// Finds out how programs for `architecture` can be run. The error is the reason why there is none.
+/// Finds out how programs for `architecture` can be run. The error is the reason why they cannot be run.
 pub(super) fn find(architecture: Architecture, search_path: &[PathBuf]) -> Result<Emulation, String> {
     if Architecture::of_host() == Some(architecture) {
         return Ok(Emulation::Kernel);
@@ -47,7 +47,7 @@ pub(super) fn find(architecture: Architecture, search_path: &[PathBuf]) -> Resul
 }
 
 /// Reads a registration (the kernel's Documentation/admin-guide/binfmt-misc.rst). Returns the emulator's path, and
-/// whether it works in every root, which the flag `F` means.
+/// whether it works in every root. The flag `F` means that it does.
 fn registration(text: &str) -> (bool, Option<PathBuf>) {
     let is_enabled = text.lines().next() == Some("enabled");
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);

@@ -1,8 +1,8 @@
 //! The system calls that a sandboxed program may not make. Docker's default profile refuses the same calls if a
 //! container has no capabilities.
 //!
-//! The kernel refuses most of them anyway, because the program has no privileges. But each of them had bugs that gave
-//! such programs more rights, and correct programs do not need them.
+//! The kernel refuses most of them anyway, because the program has no privileges. But each of them has had bugs that
+//! gave more rights to such programs. Correct programs do not need these calls.
 
 use std::collections::BTreeMap;
 
@@ -86,8 +86,8 @@ const DENIED_HERE: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const DENIED_HERE: &[libc::c_long] = &[];
 
-/// The last system call that existed when this list was written (`mseal`, Linux 6.10). Nobody has judged later calls yet, so they are
-/// refused with `ENOSYS`, and programs then work without them. The calls of the x32 ABI have higher numbers, so they are refused too.
+/// The last system call that existed when this list was written (`mseal`, Linux 6.10). Later calls were not reviewed yet, so they are
+/// refused with `ENOSYS`. Programs then do without them. The calls of the x32 ABI have higher numbers, so they are refused too.
 const LAST: u32 = 462;
 
 /// This call is refused with `ENOSYS`, because a filter cannot read its arguments. The C library then uses `clone`.
@@ -139,7 +139,7 @@ fn unknown() -> BpfProgram {
     ]
 }
 
-/// There is one rule for each flag, so the call is refused if any of the flags is set.
+/// There is one rule for each flag, so one flag is enough for the call to be refused.
 fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
     let rule = |flag: &i32| {
         let flag = u64::from(flag.unsigned_abs());
@@ -149,7 +149,7 @@ fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
     NAMESPACES.iter().map(rule).collect()
 }
 
-/// A rule for calls whose argument `number` is `value`.
+/// A rule that matches if the argument with this number is `value`.
 fn argument(number: u8, value: u64) -> Result<SeccompRule, BackendError> {
     SeccompRule::new(vec![SeccompCondition::new(number, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?])
 }

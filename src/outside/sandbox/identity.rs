@@ -1,8 +1,9 @@
 //! Chooses the host user who owns the sandboxed processes.
 //!
 //! If an ordinary user starts lath, the processes belong to that user. If root starts lath, they must not belong to
-//! root: root may write the kernel's settings below `/proc/sys`, and limits of processes do not apply to root. So the
-//! program gets an unused ID. A user namespace (user_namespaces(7)) is created that maps all other IDs to themselves.
+//! root. Root may write the kernel's settings below `/proc/sys`, and limits of processes do not apply to root. So the
+//! program gets an unused ID. For this, a user namespace (user_namespaces(7)) is created that maps all other IDs to
+//! themselves.
 
 use std::ops::Range;
 
@@ -61,7 +62,7 @@ impl Host {
         Ok(Some(Maps { users: map(&self.users, inside, outside), groups: map(&self.groups, inside, outside) }))
     }
 
-    /// Returns the first unused ID. It is searched first in the range of unused IDs, and then from the highest ID
+    /// Returns the first unused ID. The range for unused IDs is searched first, and then all IDs from the highest one
     /// downwards.
     fn unused(&self, inside: u32) -> Option<u32> {
         const TRIED: usize = 70_000;

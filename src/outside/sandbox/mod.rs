@@ -1,6 +1,6 @@
 //! The sandbox runs a program in a tree on disk, in namespaces of the kernel. It needs neither root nor an engine.
 //!
-//! The root is read-only. `/proc` is new, and nothing of the host can be changed through it. `/dev` contains only a few
+//! The root is read-only. `/proc` is new, and nothing on the host can be changed through it. `/dev` contains only a few
 //! devices. `/tmp`, `/var/tmp` and the home are in memory. The program has no capabilities and cannot get any. Some
 //! system calls are refused. There is no network except loopback. The user's own run is an exception and has a network.
 //! If lath runs as root, the program is an unprivileged user of the host (docs/security.md).
@@ -65,8 +65,8 @@ const OUTPUT_BYTES: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Sandbox {
     settings: SandboxSettings,
-    /// The wardens, by the user that their jobs have. Each is started with its first job, because most builds without
-    /// changes have no jobs.
+    /// The wardens. The key is the user that the jobs of a warden have. Each is started with its first job, because
+    /// most builds without changes have no jobs.
     wardens: Mutex<BTreeMap<u32, Arc<Warden>>>,
 }
 
@@ -123,7 +123,7 @@ pub(crate) struct Job {
     pub(crate) cwd: String,
     /// The user of the program. 0 means the default user of lath.
     pub(crate) uid: u32,
-    /// Host folders that are mounted so that the program can write to them, and their paths in the image.
+    /// Host folders that the program can write to, and their paths in the image.
     pub(crate) writable: Vec<(PathBuf, String)>,
     /// Host folders that are mounted read-only, and their paths in the image.
     pub(crate) readable: Vec<(PathBuf, String)>,
@@ -157,8 +157,8 @@ impl Job {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    /// The exit code of the program. It is 127 if the program could not be started, or 128 plus a signal's number if
-    /// the signal ended it.
+    /// The exit code of the program. It is 127 if the program could not be started. If a signal ended the program, it
+    /// is 128 plus the signal's number.
     pub(crate) exit_code: i32,
     /// The beginning of the output, at most one mebibyte.
     pub(crate) stdout: Vec<u8>,
@@ -168,7 +168,7 @@ pub(crate) struct Outcome {
     pub(crate) touches: Vec<Touch>,
 }
 
-/// If a sandbox cannot start its program, this is the exit code, and the message begins with this prefix. hakoniwa has
+/// The exit code if a sandbox cannot start its program. The next constant is the prefix of the message. hakoniwa has
 /// its own prefix for failures in earlier steps.
 const NOT_STARTED: i32 = 125;
 const COMPLAINT: &[u8] = b"lath-sandbox: ";
@@ -276,8 +276,8 @@ impl Sandbox {
     }
 }
 
-/// Whether a program in a sandbox will not be able to write to `volume`. If root runs lath, the program runs as a user
-/// who is neither root nor the owner of the folder.
+/// Whether a program in a sandbox cannot write to `volume`. If root runs lath, the program runs as a user who is
+/// neither root nor the owner of the folder.
 pub(crate) fn cannot_write_to(volume: &Volume) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     const OTHERS_WRITE: u32 = 0o002;
@@ -303,7 +303,7 @@ fn not_started(complaint: &[u8]) -> Result<Outcome, SandboxError> {
 /// Reads all output, and keeps only the beginning.
 fn keep(mut pipe: PipeReader) -> Vec<u8> {
     let mut kept = Vec::new();
-    // If reading fails, the output that was read before and the exit code are used.
+    // If reading fails, the output until then and the exit code are used.
     let _ = pipe.by_ref().take(OUTPUT_BYTES).read_to_end(&mut kept);
     let _ = io::copy(&mut pipe, &mut io::sink());
     kept

@@ -1,8 +1,8 @@
 //! Forwards the signals that lath receives while a program of the user runs in the sandbox.
 //!
 //! The program is the first process of its namespace. The kernel delivers a signal to such a process only if the
-//! process has a handler for it. So if it has no handler, lath kills it for the signals that would end any other
-//! program.
+//! process has a handler for it. So if the program has no handler for a signal that would end other programs, lath
+//! kills it.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _};
@@ -21,7 +21,7 @@ const QUIT: i32 = 3;
 /// The signals that are forwarded: hang-up, interrupt, quit, the two user-defined signals, and terminate.
 const PASSED: [i32; 6] = [1, INTERRUPT, QUIT, 10, 12, 15];
 
-/// Calls `begin`. Then passes the signals that this process receives to `deliver`, until `end` returns a result.
+/// Calls `begin`. Then calls `deliver` for each signal that this process receives, until `end` returns a result.
 pub(super) fn relay<B, T>(
     begin: impl FnOnce() -> B,
     mut end: impl FnMut(&mut B) -> Option<T>,
@@ -53,8 +53,8 @@ pub(super) fn relay<B, T>(
     }
 }
 
-/// Sends a signal to another process of lath, which forwards it. The signals of a terminal are not sent, because the
-/// terminal sends them to both processes.
+/// Sends a signal to another process of lath, which forwards it. Signals that come from a terminal are not sent,
+/// because the terminal sends them to both processes.
 pub(super) fn send(process: u32, number: i32) {
     if matches!(number, INTERRUPT | QUIT) && io::stdin().is_terminal() {
         return;

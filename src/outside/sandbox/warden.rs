@@ -1,8 +1,8 @@
 //! The warden is a second, small process of lath. It runs the jobs of a build in sandboxes.
 //!
 //! There are three reasons for a separate process. First, only a process with one thread may enter a user namespace.
-//! Second, while a job starts a program, no process may have that program open for writing (`ETXTBSY` of execve(2)).
-//! lath writes programs, and a job that starts at that time would inherit the descriptor. The warden never opens a
+//! Second, a job cannot start a program that another process has open for writing (`ETXTBSY` of execve(2)). lath writes
+//! programs. If a job were forked from lath at that moment, it would inherit the open file. The warden never opens a
 //! program for writing. Third, a small process forks quickly. The warden ends when lath ends, and its jobs end with it.
 
 use std::ffi::OsString;
@@ -50,7 +50,7 @@ pub(super) struct Warden {
 }
 
 impl Warden {
-    /// Starts a warden for jobs whose user in the sandbox is `user`. The warden for the user's own run shares lath's
+    /// Starts a warden for jobs that run as `user` in the sandbox. The warden for the user's own run shares lath's
     /// terminal. All others have their own process group, so that they do not receive the terminal's signals.
     pub(super) fn start(user: u32, is_own_run: bool) -> Result<Self, Refusal> {
         let unavailable = |error: io::Error| Refusal::Unavailable { reason: format!("its process: {error}") };

@@ -60,7 +60,7 @@ impl Workshop {
         ended(status?, recorded)
     }
 
-    /// Runs one command, while other threads may run others.
+    /// Runs one command. Other threads may run commands at the same time.
     fn run_one(&self, command: &mut hakoniwa::Command) -> Result<ExitStatus, Refusal> {
         let setup = self.setup.lock().unwrap_or_else(PoisonError::into_inner);
         let spawned = command.spawn();
@@ -104,7 +104,7 @@ fn from_closure(container: &Container, enter: impl Fn() -> i32 + Send + Sync + '
 }
 
 /// Makes the program's user the owner of the folders that the job writes to, and of the pipes that it prints to.
-/// Otherwise a program could not open `/dev/stdout` by this name. Engines do the same.
+/// Otherwise the program could not open `/dev/stdout`. Engines do the same.
 fn give_away(job: &Job, streams: &[OwnedFd]) -> std::io::Result<()> {
     let id = job.uid();
     for (folder, _) in &job.writable {

@@ -25,7 +25,7 @@ const TMPFS: i64 = 0x0102_1994;
 const LARGEST_BYTES: u64 = 128 << 20;
 /// Contents of at least this size stay in the store and are mounted. A few large files usually have most of the bytes.
 const MOUNTED_BYTES: u64 = 1 << 20;
-/// The directory and the machine's memory must each have this many times the tree's size free.
+/// This many times the tree's size must be free, both in the directory and in the machine's memory.
 const TIMES: u64 = 8;
 /// The memory that a file needs in addition to its size: half a page on average, and the kernel's data about the file.
 const BYTES_PER_FILE: u64 = 4096;
@@ -64,7 +64,8 @@ impl Memory {
         let unfinished = Unfinished::new(folder.path());
         let lock = std::fs::File::open(folder.path()).ok()?;
         lock.try_lock_shared().ok()?;
-        // Before the directory was locked, another process may have removed it, because it seemed to be left over.
+        // Another process may have removed the directory before it was locked, because an unlocked directory seems to
+        // be abandoned.
         let is_there =
             folder.path().metadata().is_ok_and(|there| lock.metadata().is_ok_and(|own| own.ino() == there.ino()));
         let placeholder = folder.path().join("placeholder");
@@ -148,8 +149,8 @@ fn room() -> Option<u64> {
     (is_usable && may_start_programs(Path::new(MEMORY))).then_some(mount.f_bavail * mount.f_frsize)
 }
 
-/// Returns how many bytes of memory this process can still use. This is limited by the memory that is available without
-/// swapping (proc_meminfo(5)) and by the process's control groups (cgroups(7)).
+/// Returns how many bytes of memory this process can still use. The limits are the memory that is available without
+/// swapping (proc_meminfo(5)) and the process's control groups (cgroups(7)).
 fn free(groups: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let available = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.split_whitespace().next())?;
@@ -167,7 +168,7 @@ fn left_of(folder: &Path) -> Option<u64> {
 
 /// Returns whether systemd-logind may remove this user's files in that directory while the process runs. It removes
 /// them when the last session of an ordinary user ends (`RemoveIPC=` of logind.conf(5)). A process that belongs to no
-/// session, such as a service, does not prevent that.
+/// session, such as a service, does not prevent the removal.
 fn may_be_cleared(groups: &str) -> bool {
     /// The highest user ID of a system user (`SYSTEM_UID_MAX`). The files of system users are not removed.
     const LAST_SYSTEM_ID: u32 = 999;

@@ -84,8 +84,8 @@ impl Location {
 }
 
 impl Stage {
-    /// Lays out `tree`, reusing the directory of the previous one. Large files are left out and must be mounted, so
-    /// empty placeholders are at their paths.
+    /// Lays out `tree`, reusing the directory of the previous one. The paths of large files only get empty
+    /// placeholders, and the large files must be mounted there.
     pub(crate) fn show(&mut self, tree: &Tree) -> Result<Shown<'_>, StageError> {
         // If a change fails, the directory is not used again.
         let (location, before) = match self.current.take() {

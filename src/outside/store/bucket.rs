@@ -1,8 +1,8 @@
 //! The cache buckets, and the forms of segments in the store. Each has its own version.
 //!
-//! A version must change if this lath would misread entries of an older lath: if the value has another format, if the
-//! same key would have another value, or if the key is computed in another way. Old entries are then no longer used,
-//! and are removed by pruning.
+//! A version must change if entries of an older lath would be wrong for this lath. There are three cases: the value has
+//! another format, the same key would have another value, or the key is computed in another way. Old entries are then
+//! no longer used, and are removed by pruning.
 
 /// A kind of cache entries. Each bucket is a folder of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,10 +11,10 @@ pub(crate) enum Bucket {
     /// changes.
     Releases,
     /// The text of an InRelease whose signature was verified, and the keys that signed it. Key: the keyring and the
-    /// signed text. New version if: the format of the entry changes, or the rule for which signatures count.
+    /// signed text. New version if: the format of the entry changes, or other signatures count as valid.
     VerifiedReleases,
-    /// The time of a failure to fetch an archive's lists of all files, in seconds since 1970. Key: the digests of the
-    /// lists. New version if: the format of the entry changes.
+    /// The time at which an archive's lists of all files could not be fetched, in seconds since 1970. Key: the digests
+    /// of the lists. New version if: the format of the entry changes.
     ListsOutOfReach,
     /// The exact Python and glibc of a base. Key: the snapshot of the archive and the version of Python. New version
     /// if: they are read from the packages in another way.
@@ -25,8 +25,8 @@ pub(crate) enum Bucket {
     /// The pages of an index that a request used. Key: the requirements, the platform and the version of Python. New
     /// version if: the format of the entry changes. Other changes are harmless, because the pages are only prefetched.
     IndexPages,
-    /// The digest and the entity tag of a wheel whose sha256 is not known before. Key: its URL without credentials. New
-    /// version if: the format of the entry changes.
+    /// The digest and the entity tag of a wheel whose sha256 is not known in advance. Key: its URL without credentials.
+    /// New version if: the format of the entry changes.
     UnpinnedWheels,
     /// The files of an opened parcel, and the pack that contains the small ones. Key: the parcel's digest and the vocabulary. New version
     /// if: the same parcel has another part. The tests in `tests/it/store.rs` contain the name of the folder.
@@ -70,7 +70,7 @@ pub(crate) enum Bucket {
     /// The removed files that a check needs. Key: the key of the proof. New version if: the search finds other files,
     /// or the format of the entry changes.
     Lacks,
-    /// The results of a task of a proof in one tree. Key: the digest of the files on which it depends, the task, and
+    /// The results of a task of a proof in one tree. Key: the task, the digest of the files on which it depends, and
     /// the settings for programs. New version if: programs are run in another way, so that results could differ.
     Answers,
     /// A layer that consists of segments. Key: the keys of the segments. New version if: the format of the entry

@@ -12,7 +12,7 @@ use super::handle::{Place, Store};
 use crate::model::digest::{Digest, DigestWriter};
 use crate::model::zeros::is_zero;
 
-/// Contents of at most this size go into a pack. Larger ones are separate files, so that laid out trees can have hard
+/// Contents of at most this size go into a pack. Larger ones are separate files, because trees on the disk have hard
 /// links to them.
 pub(super) const SMALL_BYTES: usize = 128 << 10;
 

@@ -1,4 +1,4 @@
-//! Keeps a store valid and small: its lock and version, and the removal of leftovers and unused files.
+//! Keeps a store valid and small: handles its lock and its version, and removes leftovers and unused files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -123,7 +123,8 @@ pub(super) fn refuse_other_version(root: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Removes files that killed processes have left. If one cannot be removed, it only uses disk space.
+/// Removes files that killed processes have left. If one of them cannot be removed, the only effect is that it uses
+/// space.
 pub(super) fn sweep(root: &Path) {
     let now = clock::now();
     for entry in fs::read_dir(root.join("tmp")).into_iter().flatten().flatten() {

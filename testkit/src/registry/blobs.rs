@@ -188,8 +188,8 @@ impl Shared {
             if read == 0 {
                 return Ok(());
             }
-            // The two locks must never be held at once in this order. Other threads lock the storage first and then an
-            // upload, so there could be a deadlock.
+            // A thread must not wait for the storage while it has locked an upload. Other threads lock the storage
+            // first and then an upload, so there could be a deadlock.
             let stored = lock(&self.storage).stored_bytes();
             let length = {
                 let mut bytes = lock(&upload.bytes);

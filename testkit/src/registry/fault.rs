@@ -8,7 +8,8 @@ use super::operation::{Operation, Target};
 /// A fault for some requests: `Fault::on(Operation::PutManifest).times(2).status(503)`.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// The operations to which the fault applies. If it is empty, these are all except that of the token server.
+    /// The operations to which the fault applies. If the list is empty, the fault applies to all operations except that
+    /// of the token server.
     operations: Vec<Operation>,
     /// The fault applies only if the path and query contain this text.
     part: String,
@@ -26,7 +27,8 @@ pub(super) enum Misbehaviour {
     EarlyStatus(u16),
     /// The right response, but one header has another value. If the value is empty, the header is removed.
     Header(String, String),
-    /// The right response, but with another body. If that is empty, the right body with one changed byte is sent.
+    /// The right response, but with another body. If the other body is empty, the right body with one changed byte is
+    /// sent.
     Bytes(Vec<u8>),
     Deliver(Delivery),
     /// There is no response for a minute.
@@ -64,8 +66,8 @@ impl Fault {
         Self::on_any(&[operation])
     }
 
-    /// Creates a fault for the next request of any of these kinds. If there are none, it applies to all kinds except
-    /// requests for tokens.
+    /// Creates a fault for the next request of any of these kinds. If `operations` is empty, the fault applies to all
+    /// kinds except requests for tokens.
     pub fn on_any(operations: &[Operation]) -> Self {
         let misbehaviour = Misbehaviour::Hang;
         Self { operations: operations.to_vec(), part: String::new(), skipped: 0, times: 1, misbehaviour }
@@ -130,7 +132,7 @@ impl Fault {
         self.misbehaves(Misbehaviour::Bytes(body.to_vec()))
     }
 
-    /// Closes the connection after this number of bytes of the response's body, although its header contains the full
+    /// Closes the connection after this number of bytes of the response's body, although the header contains the full
     /// length.
     pub fn short_body(self, after_bytes: usize) -> Self {
         self.misbehaves(Misbehaviour::Deliver(Delivery::Short(after_bytes)))

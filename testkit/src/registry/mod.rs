@@ -433,7 +433,8 @@ impl RegistryServer {
         lock(&self.shared.storage).uploads.len()
     }
 
-    /// Returns every text that must not appear in an output, a log, a cache or an image. These are passwords, also in base64, and tokens.
+    /// Returns every text that must not appear in an output, a log, a cache or an image. They are passwords and tokens. Passwords are also
+    /// included in base64.
     pub fn secrets(&self) -> Vec<String> {
         self.shared.secrets()
     }

@@ -128,7 +128,7 @@ fn is_component(component: &str) -> bool {
         && separators.into_iter().all(|text| matches!(text, "." | "_" | "__") || text.chars().all(|c| c == '-'))
 }
 
-/// Returns whether `tag` is valid: at most 128 characters, and only those that are allowed.
+/// Returns whether `tag` is valid. It may have at most 128 characters, and only some characters are allowed.
 pub(super) fn is_tag(tag: &str) -> bool {
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     (1..=128).contains(&tag.len())

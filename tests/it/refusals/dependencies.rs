@@ -10,7 +10,7 @@ use crate::world::{World, archive};
 
 const WHEEL: &str = "tool-1.0-py3-none-any.whl";
 
-/// A world in which `git` and `ssh` write a file if they are started, and a server with sources.
+/// A world, and a server with sources. If `git` or `ssh` is started in this world, it writes a file.
 struct Trap {
     world: World,
     server: Server,

@@ -56,8 +56,8 @@ fn read(folder: &Path) -> Result<Project, Cause> {
     })
 }
 
-/// Returns the locks of the project, or of the workspace that contains it. The lock of the tool that the project uses
-/// comes first.
+/// Returns the locks of the project, or of the workspace that contains it. If the project uses one of these tools, the
+/// lock of that tool comes first.
 fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
     let tool = |kind: LockKind| match kind {
         LockKind::Uv => "uv",
@@ -78,7 +78,8 @@ fn locks(folder: &Path, toml: &Pyproject) -> Vec<FoundLock> {
     locks
 }
 
-/// Returns whether the lock of the workspace at `path` may include the project in `folder`. uv checks it exactly later.
+/// Returns whether the lock of the workspace at `path` may include the project in `folder`. uv checks this exactly
+/// later.
 fn is_member(path: &Path, folder: &Path) -> bool {
     let root = path.with_file_name("pyproject.toml");
     let declares = fs::read_to_string(root).is_ok_and(|text| text.contains("[tool.uv.workspace]"));

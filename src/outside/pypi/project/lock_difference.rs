@@ -63,7 +63,7 @@ fn of_all(groups: &BTreeMap<GroupName, BTreeSet<Requirement>>) -> BTreeSet<Requi
     groups.values().flatten().cloned().collect()
 }
 
-/// Returns the requirements that only one side has.
+/// Returns the requirements that are only in `expected` or only in `actual`.
 fn requirements(owner: &str, expected: &BTreeSet<Requirement>, actual: &BTreeSet<Requirement>) -> Vec<String> {
     let texts = |set: &BTreeSet<Requirement>| set.iter().map(|one| public(&one.to_string())).collect();
     let (expected, actual): (BTreeSet<String>, BTreeSet<String>) = (texts(expected), texts(actual));

@@ -180,7 +180,7 @@ impl<'a> Discovered<'a> {
         [of_project, of_workspace].concat()
     }
 
-    /// Returns the metadata that the user wrote because a distribution has none or wrong metadata
+    /// Returns the metadata that the user wrote for distributions whose own metadata is missing or wrong
     /// (`[[tool.uv.dependency-metadata]]`).
     pub(super) fn dependency_metadata(&self) -> Result<DependencyMetadata, PypiError> {
         let raw = &self.project.workspace().pyproject_toml().raw;
@@ -283,8 +283,8 @@ impl<'a> Discovered<'a> {
     ) -> Result<Vec<Requirement>, Cause> {
         let workspace = self.project.workspace();
         let name = workspace.pyproject_toml().project.as_ref().map(|project| project.name.clone());
-        // uv has no separate function for this, so the one for requirements of builds is used. These have no extras and
-        // no groups either.
+        // uv has no separate function for these requirements, so the function for requirements of builds is used. The
+        // requirements of builds have no extras and no groups either.
         let lowered = BuildRequires::from_workspace(
             uv_pypi_types::BuildRequires { name, requires_dist: requirements },
             workspace,

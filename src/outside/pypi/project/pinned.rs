@@ -14,7 +14,8 @@ use crate::model::project::{FoundLock, LockKind, ProjectRequest};
 use crate::outside::pypi::wheels::Answer;
 use crate::outside::pypi::{Cause, PypiError, redacted};
 
-/// A lock of Poetry, PDM or Pipenv, and the requirements that only the files of these tools contain.
+/// A lock of Poetry, PDM or Pipenv, and the requirements that are in the files of these tools but not in a standard
+/// form.
 pub(in crate::outside::pypi) struct Pinned<'a> {
     lock: &'a FoundLock,
     pins: Pins,

@@ -6,7 +6,7 @@ use testkit::registry::{Fault, Operation};
 
 use super::*;
 
-/// Returns a client for which the names `registry.example` and that of `docker.io`'s host lead to `server`.
+/// Returns a client that connects to `server` if it uses the host `registry.example` or the host of `docker.io`.
 fn with_names(server: &RegistryServer, registries: RegistrySettings) -> Registry {
     let clients = Clients::default();
     let address: SocketAddr = server.host().parse().unwrap();

@@ -1,5 +1,4 @@
-//! The program's side: the filter that stops calls with a path, and the descriptor of that filter, which is sent to the
-//! warden.
+//! The program's side of a trace: the filter that stops calls with a path. Its descriptor is sent to the warden.
 //!
 //! hakoniwa closes every descriptor except the standard streams. So the program's process gets a socket as its standard
 //! input. Through this socket, it sends the descriptor and receives its real standard input.
@@ -53,8 +52,8 @@ impl Listener {
         ];
         let mut result = Err(io::Error::from_raw_os_error(libc::EINVAL));
         for flags in flags {
-            // SAFETY: the kernel copies `program`, which points to the number of instructions that it contains. The
-            // result is a new descriptor, and nothing else owns it.
+            // SAFETY: the kernel copies `program`, which contains its own number of instructions and a pointer to them.
+            // The result is a new descriptor, and nothing else owns it.
             let number = unsafe {
                 libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, std::ptr::from_ref(&program))
             };
@@ -146,7 +145,7 @@ fn filter() -> Vec<libc::sock_filter> {
 mod tests {
     use super::*;
 
-    /// Interprets the filter for one call, like the kernel. Only the instructions that the filter contains are
+    /// Runs the filter on one call, like the kernel would do. Only the instructions that the filter contains are
     /// supported.
     fn action(number: libc::c_long, flags: (u32, u32)) -> u32 {
         let filter = filter();

@@ -1,4 +1,5 @@
-//! The warden's side: receives the notifications of one job, reads the paths, and lets the calls continue.
+//! The warden's side of a trace: it receives the notifications of one job, reads the paths, and lets the calls
+//! continue.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -77,7 +78,7 @@ impl Watch {
     /// not recorded, because the process that starts it has just changed its user, and the kernel does not allow access
     /// to the memory of such a process.
     pub(in crate::outside::sandbox) fn end(self, program: &str) -> Recorded {
-        // If the job has ended before it sent its descriptor, the thread still waits, and only this ends it.
+        // If the job has ended before it sent its descriptor, the thread is still waiting. Closing the socket ends it.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
         let mut recorded = self.thread.join().unwrap_or_default();
         recorded.add(Touch { path: program.to_owned(), by: Use::Exec });
@@ -148,7 +149,7 @@ fn go_on(listener: &OwnedFd, id: u64) {
     let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, std::ptr::from_ref(&response)) };
 }
 
-/// Reads the path of a call. Returns `None` if there is none, or if it cannot be read.
+/// Reads the path of a call. Returns `None` if the call has no path, or if the path cannot be read.
 fn read(notification: &libc::seccomp_notif) -> Option<Touch> {
     let call = calls().get(&libc::c_long::from(notification.data.nr))?;
     let arguments = notification.data.args;
@@ -166,8 +167,8 @@ fn read(notification: &libc::seccomp_notif) -> Option<Touch> {
     Some(Touch { path: format!("{}/{path}", directory.to_str()?), by: call.by })
 }
 
-/// Returns the directory to which a relative path belongs, as a path below `/proc/PID` that is a link to it. Its target is a path of the
-/// image, because the sandbox has its own root.
+/// Returns the entry of `/proc/PID` that is a link to the directory of a relative path. Its target is a path of the image, because the
+/// sandbox has its own root.
 fn base(call: &Call, arguments: &[u64; 6]) -> String {
     // The kernel uses only 32 bits of this argument.
     let directory = call.directory.map_or(libc::AT_FDCWD, |index| arguments[index] as i32);
