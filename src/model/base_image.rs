@@ -54,8 +54,8 @@ pub(crate) enum OddityKind {
     Device,
     /// A named pipe. It is not in the tree.
     Pipe,
-    /// lath cannot use the name, or the target of the link, because it is not UTF-8, contains a line break or is too long. The path is not
-    /// in the tree.
+    /// lath cannot use the name, or the target of the link: it is not UTF-8, contains a line break or is too long. The path is not in the
+    /// tree.
     Name,
 }
 

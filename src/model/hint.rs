@@ -123,7 +123,7 @@ pub(crate) enum RequestHint {
     OtherDestination,
     /// Compress with gzip instead of zstd.
     Gzip,
-    /// Write the explanation of an image to a file, or attach it, when the image is built.
+    /// When the image is built, write its explanation to a file, or attach it.
     MakeExplanation,
     /// Choose a platform.
     ChoosePlatform,

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An absolute, normal path in an image. It begins with `/`, has no empty component, no `.`, `..`, whiteout or NUL, and is not too long for
-/// Linux. It has no slash at its end, except for the root itself. If it is joined to a directory of the host, the result is never outside
-/// of that directory.
+/// An absolute, normal path in an image. It begins with `/` and is not too long for Linux. It has no empty component, no `.`, no `..`, no
+/// whiteout and no NUL. It has no slash at its end, except for the root itself. If it is joined to a directory of the host, the result is
+/// never outside of that directory.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct ImagePath(String);

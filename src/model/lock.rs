@@ -1,4 +1,4 @@
-//! The lock of a platform: every wheel and .deb to which a request was resolved, with URL and sha256.
+//! The lock of a platform: every wheel and .deb of a resolved request, with URL and sha256.
 
 use serde::{Deserialize, Serialize};
 

@@ -78,8 +78,8 @@ pub(crate) fn keep_bytes(mut bytes: &[u8], texts: Texts, store: &Store) -> Resul
     keep(&mut bytes, texts, store, |reader| store.put_reader(reader))
 }
 
-/// Puts a file of the user into the store. Every build does this again, so the facts about a large file are cached and
-/// the file is searched only the first time.
+/// Puts a file of the user into the store. Every build puts the same file into the store again. So the facts about a
+/// large file are cached, and it is searched only the first time.
 pub(crate) fn keep_copied(file: &mut dyn Read, size_bytes: u64, store: &Store) -> Result<Kept, StoreError> {
     const LARGE_BYTES: u64 = 8 << 20;
     if size_bytes < LARGE_BYTES {

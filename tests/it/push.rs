@@ -1,5 +1,5 @@
-//! Pushes to registries: checks the order of the requests, that nothing is sent twice, and that a tag never refers to
-//! an incomplete image.
+//! Pushes to registries: the requests are in the right order, nothing is sent twice, and a tag never refers to an
+//! incomplete image.
 
 use testkit::registry::{Fault, Operation};
 use testkit::{PyPi, Registry, RegistryServer, oci};

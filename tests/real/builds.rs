@@ -108,8 +108,8 @@ fn psycopg2() {
     assert!(printed.trim().parse::<u32>().is_ok_and(|version| version >= 150_000), "{printed}");
 }
 
-/// The build backend of a source. `BODY` is replaced by the body of its `build_wheel`, which can call `wheel` to create
-/// a wheel.
+/// The build backend of a source. `BODY` is replaced by the body of its function `build_wheel`. This function can call
+/// `wheel` to create a wheel.
 const BACKEND: &str = r#"
 import os, zipfile
 def wheel(directory, name="own", version="1.0", tag="py3-none-any", text="def main(): print('made')\n"):

@@ -95,7 +95,7 @@ struct Collector {
 /// A program that is nested in more texts than this is not read.
 const MOST_LEVELS_OF_TEXT: u8 = 2;
 
-/// If one of these names occurs in a file, the file finds modules, entry points or programs by name.
+/// A file that contains one of these names finds modules, entry points or programs by name.
 const FINDING: [&str; 10] = [
     "__getattr__",
     "Popen",

@@ -144,9 +144,9 @@ impl<R: Read + Seek> Wheel<R> {
         })
     }
 
-    /// Calls `keep` for each file, with its path as written in the wheel, whether it is executable, and its bytes.
-    /// `keep` returns the sha256 of the bytes, or `None` if it did not read all of them. Returns the faults that were
-    /// found in RECORD.
+    /// Calls `keep` for each file. The arguments are the path as written in the wheel, whether the file is executable,
+    /// and its bytes. `keep` returns the sha256 of the bytes, or `None` if it did not read all of them. Returns the
+    /// faults that were found in RECORD.
     pub(crate) fn files<E: From<WheelError>>(
         mut self,
         mut keep: impl FnMut(Scheme, String, bool, &mut dyn Read) -> Result<Option<[u8; 32]>, E>,
@@ -228,8 +228,8 @@ fn check_name(name: &str, is_symlink: bool) -> Result<(), WheelError> {
 }
 
 /// Returns where the entry `name` is installed: the scheme, and the path in it. The folder of a scheme has a name that ends in `.data`.
-/// Like pip, lath accepts any such folder, because in some wheels its name differs from that of dist-info. If a folder has exactly the name
-/// of the wheel, an unknown scheme in it is an error. If another folder has an unknown scheme, it counts as a module.
+/// Like pip, lath accepts every folder with such a name, because in some wheels the name differs from that of dist-info. If a folder has
+/// exactly the name of the wheel, an unknown scheme in it is an error. If another folder has an unknown scheme, it counts as a module.
 fn place(name: &str, dist_info: &str) -> Result<(Scheme, String), WheelError> {
     let site = || Ok((Scheme::Site, name.to_owned()));
     let Some((top, rest)) = name.split_once('/') else { return site() };

@@ -135,8 +135,8 @@ impl<'a> Question<'a> {
         (!files.is_empty()).then(|| ModuleAnswer { module: name.to_owned(), files })
     }
 
-    /// Returns the answer for a path. If it begins with `/bin` or `/lib`, `/usr` is searched too, because these are
-    /// links to folders in `/usr` in Debian.
+    /// Returns the answer for a path. A path in `/bin` or `/lib` is searched for in `/usr` too, because these folders
+    /// are links in Debian.
     fn path(&self, text: &str) -> Option<PathAnswer> {
         [text, &usr_merged(text)].iter().find_map(|text| {
             let path = ImagePath::parse(text).ok()?;

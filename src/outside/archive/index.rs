@@ -158,7 +158,7 @@ impl PackageIndex {
     }
 
     /// Returns the package that contains a shared library, by the naming rules for such packages. If this returns
-    /// `None`, there may still be such a package, and the archive's list of files has the answer.
+    /// `None`, there may still be such a package. The archive's list of files has the answer.
     pub(crate) fn package_for_soname(&self, soname: &str) -> Option<String> {
         sonames::candidates(soname).into_iter().find(|name| self.has(name))
     }

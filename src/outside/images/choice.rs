@@ -101,8 +101,8 @@ impl OpenImage<'_> {
             if !is_nested && !is_image_manifest(&entry.media_type) || is_nested && depth == 0 {
                 continue;
             }
-            // Each document is read once. Otherwise this could take very long if an index names a document many times,
-            // on several levels.
+            // Each document is read once. Otherwise an index could name a document many times on several levels, and
+            // the search would take very long.
             if !search.seen.insert(entry.digest.clone()) {
                 continue;
             }

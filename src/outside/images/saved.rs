@@ -1,8 +1,8 @@
 //! Reads the output of `docker save`, so that it can be used like any image with a manifest.
 //!
-//! Since Docker 25, such an archive is also an OCI layout, which has the manifest of the image. The older format has no
-//! manifest (Moby, image/spec/v1.2.md), so lath creates one. This manifest depends only on the config and the layers in
-//! the archive, so the same archive always has the same manifest.
+//! Since Docker 25, such an archive is also an OCI layout, so it contains the manifest of the image. The older format
+//! has no manifest (Moby, image/spec/v1.2.md), so lath creates one. This manifest depends only on the config and the
+//! layers in the archive, so the same archive always has the same manifest.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};

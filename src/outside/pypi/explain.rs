@@ -103,7 +103,8 @@ pub(super) async fn explain(error: &ResolveError, asked: Asked<'_>) -> Explanati
             hints.extend(listing.hint.map(Hint::Request));
         }
     }
-    // If the index has no file that fits, a long chain of reasons only repeats this fact, so it is left out.
+    // If the index has no file that fits, a long chain of reasons would only repeat this fact. So the chain is left
+    // out.
     if texts.is_empty() || report.lines().count() <= LINES {
         texts.insert(0, report);
     }

@@ -532,8 +532,8 @@ impl Limits {
 /// Refuses a request if its markers exclude everything that the user typed, because the image would contain only
 /// Python.
 fn refuse_excluded(request: &PythonRequest, requirements: &[Requirement], target: &Target) -> Result<(), PypiError> {
-    // This does not apply to files and projects: an application may need nothing on this platform, and the lines of a
-    // file are often for several platforms.
+    // Files and projects are not refused. An application may need nothing on this platform, and a file often has lines
+    // for several platforms.
     let is_typed = request.requirement_files.is_empty() && request.project.is_none() && request.script.is_none();
     let applies = |requirement: &Requirement| requirement.evaluate_markers(Some(&target.markers), &[]);
     if is_typed && !requirements.is_empty() && !requirements.iter().any(applies) {

@@ -1,5 +1,5 @@
-//! Collects requests that were refused for lack of permission: which servers answered 401 or 403 to uv, and which
-//! credentials the requests had.
+//! Collects the requests that were refused for lack of permission. It records which servers answered 401 or 403 to uv,
+//! and which credentials the requests had.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -200,7 +200,8 @@ impl RemoteWheels<'_> {
         let (reader, mut questions) = RangeReader::new(version.length);
         let (version, document) = (&version, &self.document(wheel));
         let work = self.read(wheel, reader, document);
-        // When this future ends, it drops the remaining questions, so that the reader does not wait for answers.
+        // When this future ends, the remaining requests of the reader are dropped, so that the reader does not wait for
+        // answers.
         let answering = async move {
             let max_bytes = self.bodies.metadata_bytes().saturating_mul(2).saturating_add(4 * FIRST_BYTES);
             let (mut requests, mut bytes) = (0, 0);

@@ -314,7 +314,7 @@ fn from_texts(
         let pyproject = pyproject.map_err(|error| unreadable("pyproject.toml", source, error))?;
         match ResolutionMetadata::parse_pyproject_toml(pyproject, version) {
             Ok(metadata) if check(&metadata, source, version).is_ok() => return Ok(Some(metadata)),
-            // The name is wrong. It is not refused here, because a build finds the same name, and then it is refused.
+            // The name is wrong. A build finds the same name, and it is refused then.
             Ok(_) => {}
             Err(
                 MetadataError::Pep508Error(_)

@@ -85,7 +85,8 @@ impl<'a> WheelMetadata<'a> {
         }))
     }
 
-    /// Replaces, in uv's report, the Python versions that do not exist by the ones that the skipped versions accept.
+    /// Some Python versions in uv's report do not exist. Replaces them by the versions that the skipped versions
+    /// accept.
     pub(super) fn reworded(&self, report: &str) -> String {
         let excluded = self.excluded.lock().unwrap_or_else(PoisonError::into_inner);
         // Larger numbers are replaced first, because a larger number may begin with the digits of a smaller one.

@@ -1,5 +1,5 @@
-//! Reads the header `WWW-Authenticate`, in which a registry requests a way of authentication (RFC 9110, section 11.6.1,
-//! and distribution's `docs/spec/auth/token.md`).
+//! Reads the header `WWW-Authenticate`. In this header, a registry requests a kind of authentication (RFC 9110, section
+//! 11.6.1, and distribution's `docs/spec/auth/token.md`).
 
 use http_auth::parse_challenges;
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};

@@ -103,8 +103,8 @@ fn from_closure(container: &Container, enter: impl Fn() -> i32 + Send + Sync + '
     unsafe { container.command_from_closure(enter) }
 }
 
-/// Makes the program's user the owner of the folders that the job writes to, and of the pipes that it prints to.
-/// Otherwise the program could not open `/dev/stdout`. Engines do the same.
+/// Makes the program's user the owner of the job's writable folders and output pipes. Otherwise the program could not
+/// open `/dev/stdout`. Engines do the same.
 fn give_away(job: &Job, streams: &[OwnedFd]) -> std::io::Result<()> {
     let id = job.uid();
     for (folder, _) in &job.writable {

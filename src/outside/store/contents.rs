@@ -35,7 +35,7 @@ impl Store {
         }
     }
 
-    /// Stores a content while it is read. Blocks of zeros become holes in the file.
+    /// Stores a content. It is written while it is read. Blocks of zeros become holes in the file.
     pub(super) fn put_large(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         const BLOCK: usize = 64 << 10;
         let mut file = self.temporary_file()?;

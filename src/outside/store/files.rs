@@ -1,5 +1,5 @@
-//! The rules for every file of the store: a file gets its final name only when it is complete, and its last use is
-//! recorded.
+//! The rules for every file of the store: a file gets its final name only when it is complete, and the time of its last
+//! use is recorded.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;

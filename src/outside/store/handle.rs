@@ -56,8 +56,8 @@ pub(super) type Places = BTreeMap<Digest, Place>;
 #[derive(Debug)]
 pub(crate) struct StoreGuard(#[expect(dead_code, reason = "the lock lives as long as the file")] std::fs::File);
 
-/// The content of a file that marks the folder as a cache (bford.info/cachedir), so that lath and backup programs
-/// ignore the folder.
+/// The content of the file `CACHEDIR.TAG` (bford.info/cachedir). Because of this file, lath and backup programs ignore
+/// the folder.
 const CACHE_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
 
 impl Store {

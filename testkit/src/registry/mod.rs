@@ -136,7 +136,7 @@ impl Registry {
         self.with(|settings| settings.users.push(user))
     }
 
-    /// Issues tokens to pull without a password.
+    /// Issues tokens for pulls even to clients without a password.
     pub fn anonymous_pulls(self) -> Self {
         self.with(|settings| settings.anonymous_pulls = true)
     }

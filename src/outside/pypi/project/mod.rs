@@ -51,7 +51,7 @@ pub(super) struct Wanted {
     pub(super) excludes: Excludes,
 }
 
-/// A project as it is on disk. uv reads one part of it. The other part only Poetry and Pipenv can read.
+/// A project as it is on disk. One part of it is read by uv, and the other part can be read only by Poetry and Pipenv.
 pub(super) struct Input<'a> {
     request: &'a ProjectRequest,
     /// `None` if the folder has no `pyproject.toml`.
