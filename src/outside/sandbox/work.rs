@@ -20,8 +20,8 @@ pub(super) struct Workshop {
     /// Whether this process is root in a user namespace that contains the program's user.
     is_mapped: bool,
     filters: Arc<Vec<BpfProgram>>,
-    /// This is locked while a sandbox is set up. hakoniwa creates and removes a folder in the root, and several
-    /// sandboxes may have the same root.
+    /// Locked while a sandbox is set up, because hakoniwa makes and removes a folder in the root, and several sandboxes
+    /// may have the same root.
     setup: Mutex<()>,
 }
 
@@ -60,7 +60,7 @@ impl Workshop {
         ended(status?, recorded)
     }
 
-    /// Runs one command. Other threads may run commands at the same time.
+    /// Runs one of several commands that run at the same time.
     fn run_one(&self, command: &mut hakoniwa::Command) -> Result<ExitStatus, Refusal> {
         let setup = self.setup.lock().unwrap_or_else(PoisonError::into_inner);
         let spawned = command.spawn();
