@@ -1,4 +1,4 @@
-//! `lath explain` for a real image: all paths of the image are explained, and only they.
+//! `lath explain` for a real image: it explains all paths of the image, and no others.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials_of![&[Registries, Namespaces]; every_path_of_an_image_is_explained_up_to_the_request]
 }
 
-/// One of this number of paths is explained by a call of its own.
+/// To save time, only every path at a multiple of this number is explained with a separate call.
 const STEP: usize = 97;
 
 fn explain(built: &Built, words: &[&str]) -> Value {

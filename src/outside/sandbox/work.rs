@@ -1,4 +1,4 @@
-//! Runs a job in a warden: makes the sandbox, starts the program in it and waits for its end.
+//! Runs a job in a warden: sets up the sandbox, starts the program in it, and waits until it ends.
 
 use std::ffi::CString;
 use std::io::IsTerminal as _;
@@ -18,7 +18,7 @@ use super::{EMULATOR, Emulation, Job, NOT_STARTED, Refusal, filter, signals};
 
 /// The values that all jobs of a warden share.
 pub(super) struct Workshop {
-    /// Whether this process is root of a user namespace in which the program's user exists.
+    /// Whether this process is root in a user namespace that contains the program's user.
     is_mapped: bool,
     filters: Arc<Vec<BpfProgram>>,
 }
@@ -102,13 +102,14 @@ impl Workshop {
 
 #[expect(unsafe_code, reason = "hakoniwa's only way to do something in the new process before its program starts")]
 fn from_closure(container: &Container, enter: impl Fn() -> i32 + Send + Sync + 'static) -> hakoniwa::Command {
-    // SAFETY: the closure runs after a fork. If another thread held a lock at that time, it would never be released. So
-    // the closure takes no locks: it allocates (the C library's allocator supports forks) and makes system calls.
+    // SAFETY: the closure runs after a fork. If another thread held a lock at that time, the lock would never be
+    // released in the new process. So the closure takes no locks. It only makes system calls and allocates memory, and
+    // the C library's allocator supports forks.
     unsafe { container.command_from_closure(enter) }
 }
 
-/// Makes the program's user the owner of the folders that the job writes to, and of the pipes that it prints to.
-/// Without this, a program could not open `/dev/stdout` by its name. Engines do the same.
+/// Makes the program's user the owner of the job's writable folders and output pipes. Otherwise the program could not
+/// open `/dev/stdout`. Engines do the same.
 fn give_away(job: &Job, streams: &[OwnedFd]) -> std::io::Result<()> {
     let id = job.uid();
     for (folder, _) in &job.writable {
