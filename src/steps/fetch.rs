@@ -44,8 +44,8 @@ impl Hints for FetchError {
     }
 }
 
-/// Fetches the parcels that are not in the store. Calls `arrived` with the number of each of these, as soon as it is
-/// there.
+/// Fetches the parcels that are not in the store. Calls `arrived` with the number of each of these, as soon as it is in
+/// the store.
 pub(crate) fn fetch(parcels: &[Parcel<'_>], arrived: impl Fn(usize), world: &World) -> Result<(), FetchError> {
     let downloads: Vec<Download> = parcels.iter().map(Download::of).collect();
     let is_missing = |number: &usize| {

@@ -12,7 +12,7 @@ use crate::model::platform::{Platform, PythonVersion};
 use crate::model::python_home::PythonHome;
 use crate::model::request::{BaseImageRequest, LayersRequest, OnBase, ReleaseRequest, Request};
 
-/// An image can have at most so many layers: Docker's limit, because overlay mounts take no more.
+/// The most layers of an image. This is Docker's limit, because overlay mounts accept no more.
 pub(crate) const MAX_LAYERS: usize = LayersRequest::MAX;
 
 #[derive(Debug, Error)]
@@ -48,8 +48,8 @@ impl Hints for OnBaseError {
     }
 }
 
-/// Returns the request for `images`, which are the images of its platforms in their order. `allows` is whether the
-/// first argument, a version specifier (PEP 440), allows a Python.
+/// Returns the request for `images`, which are the images of its platforms in their order. `allows` returns whether a
+/// version specifier (PEP 440) allows a Python.
 pub(crate) fn on_base(
     request: &Request,
     images: Vec<BaseImage>,
@@ -81,7 +81,7 @@ pub(crate) fn on_base(
             let release = releases::find(request.release.distribution, &request.release.suite);
             request.python.version =
                 wanted.python.or(release.map(|release| release.python)).unwrap_or(request.python.version);
-            // The archive of a release that is not out decides.
+            // If the release is not published yet, its archive decides.
             request.python.is_expected =
                 wanted.python.is_none() && release.is_none_or(|release| release.number.is_none());
         }

@@ -181,8 +181,8 @@ pub(super) fn of_command(command: &Command) -> Option<Account> {
     Some(account)
 }
 
-/// Returns an account whose home is not created: a user with a home, or a group. `None` if the name or the home cannot be
-/// used.
+/// Returns an account without creating its home directory: a user if `home` is given, otherwise a group. `None` if the
+/// name or the home cannot be used.
 pub(super) fn without_new_home(name: &str, home: Option<&str>) -> Option<Account> {
     let account = || Account { name: name.to_owned(), home: home.map(str::to_owned), creates_home: false };
     is_usable(name, home.unwrap_or("/")).then(account)

@@ -45,7 +45,7 @@ pub(super) fn write_cache(
 }
 
 /// Returns the directories that ldconfig searches: those named in the files of `ld.so.conf.d`, in their order, then the
-/// loader's own. Directories in the root's `/lib` are changed to those in `/usr/lib`.
+/// loader's own. A directory in `/lib` is replaced by the same one in `/usr/lib`.
 fn directories(tree: &Tree, architecture: Architecture, store: &Store) -> Result<Vec<String>, AssembleError> {
     let triplet = architecture.triplet();
     let mut directories = Vec::new();

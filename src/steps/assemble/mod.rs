@@ -145,7 +145,7 @@ fn add_files_of_user(
     Ok(())
 }
 
-/// Makes the results of the packages' maintainer scripts.
+/// Makes the changes that the packages' maintainer scripts would make.
 fn configure(
     scripts: &Scripts,
     assembly: &mut Assembly,
@@ -168,7 +168,7 @@ fn configure(
     Ok(())
 }
 
-/// Names the parcel whose path is of no use.
+/// Adds the parcel to an error about one of its paths.
 fn of(origin: &Origin) -> impl Fn(AssembleError) -> AssembleError {
     |error| match error {
         AssembleError::Path(source) => AssembleError::Place { origin: origin.clone(), source },

@@ -40,7 +40,7 @@ impl Call {
     }
 }
 
-/// Returns the call that a command of the package `origin` is.
+/// Reads a command of the package `origin` as such a call.
 pub(super) fn of_command(command: &Command, origin: &Origin) -> Option<Call> {
     let arguments = command.arguments()?;
     let program = match command.program() {

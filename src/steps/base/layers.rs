@@ -55,7 +55,8 @@ pub(super) fn open(image: &OpenImage<'_>, layers: &[Descriptor], store: &Store) 
     layers.par_iter().map(open).collect()
 }
 
-/// The size that the layers of an image may still have, because a small layer may unpack to a large one.
+/// The size that the layers of an image may still have. It is limited, because a small layer can unpack to a very large
+/// one.
 pub(super) struct Room {
     tar_bytes: AtomicU64,
     entries: AtomicU64,
@@ -132,7 +133,8 @@ pub(super) fn read(path: &Path, room: &Room, store: &Store) -> Result<OpenedLaye
     let (mut entries, mut names_bytes, mut files_bytes) = (0, 0, 0);
     let tar = Tar { inner: tar, digest: DigestWriter::new(io::sink()), room };
     let mut tar = layer::read(tar, |entry| {
-        // Names of attributes are kept, too. An entry also adds the parents of its path, and may lie behind a link.
+        // Names of attributes are kept, too. An entry also adds the parents of its path, and the path may lead through
+        // a link.
         let own_bytes = entry.path.len() + entry.attributes.iter().map(String::len).sum::<usize>();
         let before = reading.changes.size();
         files_bytes += reading.take(entry)?;

@@ -147,7 +147,7 @@ fn importable(tree: &Tree, assembly: &Assembly, site: &str) -> BTreeSet<String> 
     tree.nodes.iter().filter_map(module).collect()
 }
 
-/// Returns the module that a file of the application would be, so that its imports count.
+/// Returns a file of the application as a module, so that the modules it imports are found.
 fn main_module(path: &ImagePath, app: &AppRequest) -> Option<EntryPoint> {
     let inside = path.as_str().strip_prefix(app.target.as_str())?.trim_start_matches('/');
     let module = inside.strip_suffix(".py")?.replace('/', ".");
@@ -259,7 +259,8 @@ impl<'a> Compilation<'a> {
         Ok(files)
     }
 
-    /// Returns whether the base image has the bytecode of a module, or is not to get the bytecode of all its modules.
+    /// Returns whether a module of the base image gets no bytecode from lath: the base image already has it, or the
+    /// request does not want bytecode of all its modules.
     fn is_compiled_in_base(&self, source: &ImagePath) -> bool {
         let is_of_base = self.slim.nodes.get(source).is_some_and(|node| node.origin == Origin::Base);
         let there = bytecode_path(source, self.python.version);

@@ -31,9 +31,10 @@ pub(crate) struct Contents<'a> {
     pub(crate) documents: Vec<&'a Document>,
     /// The configs and the layers.
     pub(crate) blobs: BTreeMap<Digest, Blob<'a>>,
-    /// The platform that formats with only one platform contain. An index may have none.
+    /// The platform that is written to formats with only one platform. An index may have none.
     pub(crate) first: Option<OnePlatform>,
-    /// The image of a registry that the fetched blobs come from. Its registry can copy them without a transfer.
+    /// The image in a registry from which blobs are fetched. Within that registry, they can be copied without a
+    /// transfer.
     pub(crate) origin: Option<&'a ImageReference>,
 }
 
@@ -89,8 +90,8 @@ impl Blob<'_> {
 }
 
 impl<'a> Contents<'a> {
-    /// Returns the contents of an image that lath made. The layers of a base image are
-    /// fetched from there if the store does not contain them and a destination needs their bytes.
+    /// Returns the contents of an image that lath made. A layer of a base image is fetched if a destination needs its
+    /// bytes and the store does not contain them.
     pub(crate) fn of(image: &'a Image, base: Option<Base<'a>>) -> Self {
         let mut blobs = BTreeMap::new();
         for platform in &image.platforms {

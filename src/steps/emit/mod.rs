@@ -220,7 +220,7 @@ fn write(
     new.into_iter().try_for_each(|destination| already::record(destination, contents, &world.store))
 }
 
-/// Stages all destinations. Registries are the last ones, because what they get cannot be taken back.
+/// Stages all destinations. Registries are the last ones, because a push cannot be undone.
 fn stage_all<'a>(
     destinations: &[&'a Destination],
     source: &Source<'_>,
@@ -260,7 +260,7 @@ fn stage<'a>(destination: &Destination, source: &Source<'_>, world: &'a World) -
     Ok(Some(ready))
 }
 
-/// Refuses every destination that cannot be written for so many platforms, before anything is downloaded.
+/// Before anything is downloaded, refuses every destination that cannot be written for this number of platforms.
 pub(crate) fn refuse_hopeless(
     request: &OutputRequest,
     platforms: usize,

@@ -26,7 +26,8 @@ impl Place {
         let failed = |source| EmitError::Write { path: typed.to_owned(), source };
         let mut path = typed.to_owned();
         for _ in 0..MOST_LINKS {
-            // A path of a file that a process has open is not followed, because no file can be made beside it.
+            // A link in `/proc` to a file that a process has open is not followed, because no file can be created
+            // beside it.
             let Some(target) = fs::read_link(&path).ok().filter(|_| !path.starts_with("/proc")) else {
                 let identity = identity(&path).map_err(failed)?;
                 return Ok(Self { typed: typed.to_owned(), path, identity });

@@ -26,7 +26,7 @@ pub(super) struct StagedTags<'a> {
 
 /// A repository and the tags in it.
 struct Target<'a> {
-    /// One of the tags. Its tag has no meaning for blobs.
+    /// One of these tags. For blobs, only its repository matters.
     image: &'a ImageReference,
     tags: Vec<&'a ImageReference>,
 }
@@ -90,7 +90,7 @@ fn targets<'a>(destinations: impl IntoIterator<Item = &'a Destination>) -> Vec<T
     targets
 }
 
-/// Returns the tags that are not `root`.
+/// Returns the tags that do not refer to `root` yet.
 fn unset<'a>(
     tags: &[&'a ImageReference],
     root: BlobDigest,
@@ -106,8 +106,9 @@ fn unset<'a>(
     Ok(unset)
 }
 
-/// Pushes the blobs and the documents below the root to the repository of `image`, unless it has the root already,
-/// because a registry takes a document only after all that it names. `filled` are repositories that have the blobs.
+/// Pushes the blobs and the documents below the root to the repository of `image`. If the repository already has the
+/// root, it has these too, because a registry accepts a document only after everything that the document names.
+/// `filled` are repositories that have the blobs.
 fn fill(
     image: &ImageReference,
     filled: &[&ImageReference],
@@ -183,8 +184,8 @@ fn fetch_missing(image: &ImageReference, contents: &Contents<'_>, world: &World)
     })
 }
 
-/// Opens a blob. If it must be fetched first, a thread of its own does this, because the client of the registry waits
-/// meanwhile, and a wait within a wait is not possible.
+/// Opens a blob. If it must be fetched first, another thread does this. This thread already waits in the registry
+/// client's runtime, and a runtime cannot wait a second time in the same thread.
 fn opened_apart(blob: &Blob<'_>, world: &World) -> Result<Box<dyn io::Read + Send>, EmitError> {
     match &blob.bytes {
         Bytes::Memory(_) | Bytes::Segments(_) | Bytes::Kept(_) => blob.reader(&world.store),

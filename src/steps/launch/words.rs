@@ -13,7 +13,7 @@ use crate::outside::similar::similar;
 
 /// Options whose value is a module or a file of the application: flask, celery, and others.
 const OPTIONS_OF_MODULES: [&str; 3] = ["--app", "-A", "--settings"];
-/// Variables with the same values.
+/// Environment variables whose values are the same.
 const VARIABLES_OF_MODULES: [&str; 2] = ["DJANGO_SETTINGS_MODULE", "FLASK_APP"];
 
 /// The tree in which a command runs.
@@ -114,7 +114,7 @@ impl Place<'_> {
         let mut arguments = arguments.iter();
         while let Some(word) = arguments.next() {
             if may_be_file && ["-W", "-X"].contains(&word.as_str()) {
-                // Their values are no files.
+                // Their values are not files.
                 arguments.next();
                 continue;
             }

@@ -1,4 +1,4 @@
-//! The builds of a lock -> `[tool.lath]`: each build once, whatever number of wheels need it.
+//! The builds of a lock -> `[tool.lath]`: each build once, even if several wheels need it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use crate::model::digest::Digest;
 use crate::model::lock::{LockedBuild, LockedWheel, PlatformLock};
 use crate::model::source::BuiltPlace;
 
-/// Refuses builds that need a folder of this machine for themselves, because `[[packages]]` has no place for it.
+/// Refuses builds with a tool that is built from a folder of this machine, because `[[packages]]` has no field for such
+/// a folder.
 pub(crate) fn refuse_folders(locks: &[&PlatformLock]) -> Result<(), LockError> {
     for (wheel, build) in locks.iter().flat_map(|lock| lock.builds()) {
         for tool in &build.tree.wheels {

@@ -35,7 +35,8 @@ pub(crate) fn add_newer(all: &mut Vec<Newer>, locked: &PlatformLock, current: &P
     }
 }
 
-/// Returns the versions of the wheels. That of the user's own folder changes with its files.
+/// Returns the versions of the wheels. The version of the user's own folder is left out, because it changes with the
+/// files in it.
 fn wheels(lock: &PlatformLock) -> BTreeMap<&str, &str> {
     let others = lock.wheels.iter().filter(|wheel| !wheel.is_of_folder());
     others.map(|wheel| (wheel.name.as_str(), wheel.version.as_str())).collect()

@@ -144,7 +144,7 @@ impl<'a> Owners<'a> {
     }
 
     /// Returns the origin whose layer the path goes to. Usually that is the path's own origin. But if lath wrote a file
-    /// for a package or a distribution, the file is in the layer of that one. If not, another version of one
+    /// for a package or a distribution, the file is in the layer of that one. Otherwise, another version of one
     /// distribution would change two layers.
     fn owner(&self, entry: &Entry<'a>) -> &'a Origin {
         let origin = &entry.node.origin;
@@ -169,7 +169,7 @@ fn place(entry: &Entry<'_>, origin: &Origin, requested: &[&str]) -> Place {
             Place::ImportsOfApplication
         }
         Origin::Deb { name, .. } if is_python(name) => Place::Python,
-        // Of modules of the base image's Python.
+        // Bytecode of modules of the base image's Python.
         Origin::Lath if entry.path.is_bytecode() => Place::Python,
         Origin::Deb { name, .. } => Place::Package(name.clone()),
         Origin::Wheel { name, .. } if requested.contains(&name.as_str()) => Place::Program(name.clone()),

@@ -1,8 +1,8 @@
 //! Decides which neighbours share a layer (decision 0138).
 //!
-//! At first, each package and each distribution is a layer of its own. Then neighbours are joined. Two neighbours that
-//! may be joined depend on their names and, only roughly, on their sizes. So another version of a distribution almost
-//! never moves another distribution to another layer.
+//! At first, each package and each distribution is a layer of its own. Then neighbours are joined. Which neighbours are
+//! joined depends on their names, and only roughly on their sizes. So another version of a distribution almost never
+//! moves another distribution to another layer.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -65,10 +65,10 @@ impl Place {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 
-    /// Returns the position of a place with files of this size. The first two numbers are its kind, and whether it can
-    /// share a layer: those that can are neighbours, in the order of their names. The others are in the order of their
-    /// sizes, roughly, with the largest at the bottom. So an engine that unpacks or even fetches the layers above a
-    /// changed one again has little work.
+    /// Returns the position of a place with files of this size. The position consists of the kind, of whether the place
+    /// can share a layer, and of the size. Places that can share a layer are neighbours, sorted by name. The others are
+    /// sorted roughly by size, with the largest at the bottom: if a layer changes, an engine unpacks or even fetches
+    /// all layers above it again, so these should be small.
     fn order(&self, bytes: u64) -> (usize, bool, Reverse<Option<u32>>) {
         let kind = match self {
             Self::Package(_) => 0,

@@ -186,11 +186,12 @@ pub(super) fn end(request: PackRequest, store: &Store) -> Result<Digest, PackErr
     Ok(key)
 }
 
-/// Compresses the bytes that are written to it, a chunk at a time, each to a member or a frame of its own, and passes it on.
+/// Compresses the bytes that are written to it, and passes them on. Each chunk becomes a gzip member or a zstd frame of its
+/// own.
 struct Packer<W> {
     compression: Compression,
     chunk: Vec<u8>,
-    /// A whole chunk of zeros, once one was compressed: sparse files have many.
+    /// The compressed form of a chunk of zeros, after the first one. Sparse files have many such chunks.
     zeros: Option<Vec<u8>>,
     /// Kept, because a new one for each small file would be slow.
     zstd: Option<zstd::bulk::Compressor<'static>>,

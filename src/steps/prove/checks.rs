@@ -39,10 +39,11 @@ const SHARED: usize = 160;
 const IMPORT_SECS: u64 = 5;
 const PROCESS_SECS: u64 = 60;
 
-/// Imports modules, and entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may
-/// be a module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. An error
-/// lists the libraries that `ctypes` did not find before it, because most messages do not name them exactly. Their own output is discarded, and a thread that they leave running does not delay the end.
-/// If the first argument is `+SECONDS`, this is the time limit of each item, and an item that exceeds it ends the process.
+/// Imports modules, and entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may be a module that
+/// nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. An error lists the libraries that
+/// `ctypes` did not find before it, because most messages do not name them exactly. The output of the items is discarded, and a thread that
+/// they leave running does not delay the end. If the first argument is `+SECONDS`, this is the time limit of each item, and an item that
+/// exceeds it ends the process.
 ///
 /// It imports nothing that trim may remove, because it must do the same in both trees. Python loads a library as an extension
 /// module with a name that the library does not have. So the code of the module does not run, and `ctypes` is not needed.
@@ -317,7 +318,7 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named) -> Ve
         // An application may change a process so much that other imports fail in it.
         (Scope::Image, named.items),
         (Scope::Image, extension_modules(tree, &site)),
-        // Those of a base image are not lath's to prove.
+        // The extension modules of a base image's own Python are not checked.
         (Scope::Base, if request.python.home.is_of_release() { extension_modules(tree, &stdlib) } else { Vec::new() }),
     ];
     // These take longest, so they begin first.

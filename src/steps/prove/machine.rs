@@ -42,7 +42,7 @@ fn is_run(path: &ImagePath, node: &Node, bin: &str) -> bool {
         && match node.origin {
             Origin::Deb { .. } => is_module || is_program || is_library(),
             Origin::Wheel { .. } | Origin::Lath => is_module || is_program,
-            // Its files are as its maker wanted them.
+            // The author of the base image is responsible for its files.
             Origin::Base => false,
             Origin::User | Origin::Application => is_module || is_program || is_library() || node.is_executable(),
         }

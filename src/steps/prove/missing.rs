@@ -24,8 +24,8 @@ pub(super) struct Missing<'a> {
     pub(super) hint: Option<Hint>,
 }
 
-/// Returns the first thing that, as a line of `said` reports, is missing in the image and in the untrimmed tree. All lines
-/// count, because the message may come from a child process.
+/// Returns the first thing that a line of `said` reports as missing, if neither the image nor the untrimmed tree contains
+/// it. All lines count, because the message may come from a child process.
 pub(super) fn missing<'a>(said: &'a str, image: Image<'_>) -> Option<Missing<'a>> {
     let with_hint = |line: &'a str| {
         let (name, add) = missing_module(line, image.python)
@@ -34,7 +34,8 @@ pub(super) fn missing<'a>(said: &'a str, image: Image<'_>) -> Option<Missing<'a>
         Some(Missing { line: line.trim(), hint: Some(Hint::Absent { name: name.to_owned(), add }) })
     };
     let of_library = |line: &&str| !missing_libraries(line).is_empty();
-    // A program may do without a library, and fail afterwards.
+    // A message with a hint has priority over one about a library, because a program may work without the library and
+    // fail later for another reason.
     let found = said.lines().find_map(with_hint);
     found.or_else(|| said.lines().find(of_library).map(|line| Missing { line: line.trim(), hint: None }))
 }

@@ -167,7 +167,8 @@ pub(crate) enum Proved {
 }
 
 /// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, that
-/// result is used. The tree is laid out on `stage`. Files that a check needs are searched if `puts_back`.
+/// result is used. The tree is laid out on `stage`. If `puts_back` is set, the removed files that a check needs are
+/// searched.
 pub(crate) fn prove(
     made: &Made,
     stage: &mut Stage,
@@ -227,8 +228,8 @@ pub(crate) fn prove(
     Ok(Proved::Works(summary))
 }
 
-/// Returns the untrimmed tree with the bytecode of the trimmed one, so that neither compiles files that the other does
-/// not. It does not have Debian's mark EXTERNALLY-MANAGED, because the image does not have it either.
+/// Returns the untrimmed tree with the bytecode of the trimmed one, so that no file is compiled in only one of the
+/// trees. It does not have Debian's mark EXTERNALLY-MANAGED, because the image does not have it either.
 fn untrimmed(made: &Made) -> Tree {
     let mut whole = made.assembly.tree.clone();
     whole.nodes.retain(|path, _| {
@@ -326,7 +327,7 @@ enum Claim {
     Unknown,
 }
 
-/// Returns the claim on a check of `task`, of which `found` is the result in the trimmed tree.
+/// Returns the claim on a check of `task`. `found` is its result in the trimmed tree.
 fn claim(task: &Task, found: &Answer, untrimmed: Option<&Reply>) -> Claim {
     match (task, untrimmed) {
         (Task::Batch(_), _) if found.exit_code == 0 => Claim::Success,
@@ -432,7 +433,7 @@ fn emulation(made: &Made, world: &World) -> Result<Emulation, ProveError> {
 }
 
 /// Runs a program in the tree with this process's own input and output. Returns its exit code, and the paths that it used
-/// if they are recorded. The stage is used up, because the user's program may change it.
+/// if they are recorded. The stage cannot be used again, because the user's program may change it.
 pub(crate) fn execute(
     made: &Made,
     mut stage: Stage,

@@ -13,8 +13,8 @@ use crate::model::start_up::PythonSource as _;
 use crate::outside::python_files::PythonFiles;
 use crate::outside::store::Store;
 
-/// Returns the imports that the command needs. A file that only does something if it is run is imported. Of any other
-/// file, only its imports are, because it would do its whole work.
+/// Returns the imports that the command needs. If a file only does something when it is run as a program, the file is
+/// imported. Otherwise, an import would do all of its work, so only the modules that it imports are checked.
 pub(super) fn named(made: &Made, request: &ProveRequest<'_>, store: &Store) -> Result<Named, ProveError> {
     let started = &made.launch.started;
     let tree = &made.assembly.tree;
@@ -63,7 +63,7 @@ fn program_of_file(path: &ImagePath, request: &ProveRequest<'_>) -> Program {
     Program { path: path.clone(), module }
 }
 
-/// Returns the modules that a file imports without a handler for the case that they are missing.
+/// Returns the modules that a file imports without handling the error that they are missing.
 fn imports(file: &PythonFile, module: Option<&str>) -> Vec<String> {
     let package = module.map_or("", crate::model::modules::parent);
     let needed = file.at_import().filter(|import| !import.is_optional);

@@ -69,7 +69,7 @@ fn claims(checkout: &Checkout<'_>, tasks: &[Task]) -> Result<Vec<Claim>, ProveEr
         let replies = checkout.ask(task)?;
         if let Task::Batch(batch) = task {
             let mut batch = Batch { is_shared: true, ..batch.clone() };
-            // Without the items that fail, others may fail, too.
+            // If the items that fail are left out, others may fail, so this is repeated.
             loop {
                 let failed = failed(checkout, &batch)?;
                 if failed.is_empty() {

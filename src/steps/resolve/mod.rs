@@ -189,8 +189,8 @@ impl Choice<'_> {
         Ok(wheels)
     }
 
-    /// Adds the edges between wheels of a lock, which does not contain them. The wheels that no other one requires count
-    /// as requested.
+    /// Adds the edges between the wheels, if they are from a lock, because a lock does not contain edges. The wheels
+    /// that no other one requires count as requested.
     fn add_edges(&mut self, wheels: &mut [LockedWheel], parts: &[Part]) -> Result<(), ResolveError> {
         let python = self.request.python;
         let full_version = self.packages.full_version()?;
@@ -205,7 +205,7 @@ impl Choice<'_> {
             wheel.required_by = edges.remove(&wheel.name).unwrap_or_default().into_iter().collect();
             wheel.is_requested = wheel.required_by.is_empty();
         }
-        // In a circle, each one is required.
+        // If the wheels require one another in a circle, none counts as requested, so all of them do.
         if wheels.iter().all(|wheel| !wheel.is_requested) {
             wheels.iter_mut().for_each(|wheel| wheel.is_requested = true);
         }
@@ -405,7 +405,7 @@ impl Packages<'_> {
     fn full_version(&mut self) -> Result<String, ResolveError> {
         let ResolveRequest { base, python, release, .. } = self.request;
         match base.and_then(|base| base.interpreter(python)) {
-            // An image without the last number has at least this version.
+            // If the image does not show the patch version, `.0` is the lowest that is possible.
             Some(interpreter) => {
                 Ok(interpreter.full_version.clone().unwrap_or_else(|| format!("{}.0", python.version)))
             }
@@ -447,8 +447,8 @@ impl Packages<'_> {
     }
 
     /// Adds the packages that contain the libraries `needs` to `wanted`, and the libraries without a package to `half`.
-    /// Returns whether the archive's list of contents was available, if it was needed: it is only a last resort, so
-    /// without it the user gets a warning and the build continues.
+    /// Returns `false` if the archive's list of contents was needed and not available. The list is only a last resort,
+    /// so in this case the user gets a warning and the build continues.
     fn add_libraries(
         &mut self,
         needs: &BTreeMap<String, String>,
@@ -569,7 +569,8 @@ fn newest<'a>(index: &'a PackageIndex, name: &str) -> Option<&'a str> {
     versions.max_by(|one, other| relation::compare(one, other).unwrap_or(std::cmp::Ordering::Equal))
 }
 
-/// Returns the packages that every image has that is not built on another one with a Python, even if the request does not name them.
+/// Returns the packages that an image has even if the request does not name them. If a base image has a Python, only missing
+/// certificates are added.
 fn base_roots(request: &ResolveRequest<'_>) -> Vec<Wanted> {
     let always = packages::always().iter();
     let always = always.map(|(package, why)| Wanted { package: package.clone(), why: why.clone() });
@@ -607,7 +608,8 @@ fn skipped(request: &ResolveRequest<'_>) -> Vec<Skip> {
     skipped
 }
 
-/// Returns the packages that the packages of `debs` run but do not depend on, because Debian installs them everywhere.
+/// Returns the packages whose programs the packages of `debs` run without a dependency, because Debian installs them
+/// everywhere.
 fn essential(debs: &[LockedDeb]) -> Vec<Wanted> {
     let runs = packages::helpers().iter().filter(|(runner, _)| debs.iter().any(|deb| deb.name == **runner));
     runs.flat_map(|(runner, packages)| {

@@ -150,7 +150,7 @@ fn named(requirement: &str) -> String {
     normalised(&requirement.trim().chars().take_while(is_of_name).collect::<String>())
 }
 
-/// Returns the libraries that the image lacks, from those that wheels need.
+/// Returns those libraries of `needs` that the base image lacks.
 pub(super) fn lacking(needs: BTreeMap<String, String>, base: Option<OnBase<'_>>) -> BTreeMap<String, String> {
     let Some(base) = base else { return needs };
     needs.into_iter().filter(|(soname, _)| !base.has_library(soname)).collect()

@@ -58,8 +58,8 @@ fn execution(own: Execution, base: Execution) -> Execution {
     }
 }
 
-/// Returns the history of the base image and of lath's layers. Engines refuse a history that does not fit the layers, so
-/// such a one of the base image is replaced.
+/// Returns the history of the base image and of lath's layers. Engines refuse a history that does not fit the layers. If
+/// the history of the base image does not fit, it is replaced.
 fn history(own: Vec<History>, base: Vec<History>, layers: &[Layer]) -> Vec<History> {
     let below = layers.iter().filter(|layer| layer.contents == LayerContents::Blob).count();
     let is_empty = |entry: &&History| entry.other.get("empty_layer").is_some_and(|value| value == true);
@@ -70,7 +70,8 @@ fn history(own: Vec<History>, base: Vec<History>, layers: &[Layer]) -> Vec<Histo
     all
 }
 
-/// Returns OCI's media type for a layer of Docker. The bytes are the same, but a manifest should have one kind of types.
+/// Returns OCI's media type for a layer of Docker. The bytes are the same, but a manifest should not mix OCI's and
+/// Docker's types.
 pub(super) fn media_type(layer: &Layer) -> &str {
     match layer.media_type.as_str() {
         oci::DOCKER_LAYER => oci::LAYER,

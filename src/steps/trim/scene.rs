@@ -1,5 +1,5 @@
-//! Everything that rules see: the tree, the facts about its files, the lock, and the few words of the request that they
-//! need. Rules only read it.
+//! Everything that rules see: the tree, the facts about its files, the lock, and the few options of the request that
+//! they need. Rules only read it.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +23,8 @@ pub(super) struct Inputs<'a> {
     pub(super) request: &'a SlimRequest<'a>,
     pub(super) held: Held,
     pub(super) store: &'a Store,
-    /// Packages that the interpreter needs, or that are in every image, and that the user did not name. Only they may
-    /// lose files because nothing needs them.
+    /// Packages that the interpreter needs, or that are in every image, and that the user did not name. Only these
+    /// packages may lose files for the reason that nothing needs the files.
     base: BTreeSet<&'a str>,
     /// Helper packages: they are included because scripts of another package run their programs.
     aides: BTreeSet<&'a str>,

@@ -82,7 +82,7 @@ const NETWORK: [&str; 6] = [
     "[Errno -3]",
 ];
 
-/// Returns everything that is missing according to the log, the last first.
+/// Returns everything that is missing according to the log, from the last line to the first.
 pub(super) fn missing(log: &str) -> Vec<Missing> {
     let mut found = Vec::new();
     for line in log.lines().rev() {

@@ -139,7 +139,8 @@ fn counts_with_folders(root: &Path, path: &Path) -> Result<bool, Reason> {
         && (is_link || !is_image(&own).map_err(|error| unreadable(&own, error))?))
 }
 
-/// Returns whether a file is the project's lock. It must not be part of the source whose digest it has.
+/// Returns whether a file is the project's lock. It must not be part of the source, because it contains the digest of
+/// that source.
 fn is_lock(name: &str, depth: usize) -> bool {
     depth == 1 && name.starts_with("pylock.") && name.ends_with(".toml")
 }

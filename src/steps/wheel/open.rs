@@ -28,7 +28,7 @@ pub(crate) struct OpenSource {
 }
 
 impl OpenSource {
-    /// Returns the same source for `source`, which has the same place. Fails if it must have another digest.
+    /// Returns this opened source for `source`, which has the same place. Fails if `source` requires another digest.
     pub(crate) fn checked(&self, source: &Source) -> Result<Self, Reason> {
         if self.is_published() && !source.allowed.is_empty() && !source.allowed.contains(&self.archive) {
             return Err(Reason::Digest { found: self.archive, allowed: source.allowed.clone() });
@@ -54,7 +54,8 @@ impl OpenSource {
         BuiltFrom { place, subdirectory, archive, has_git: self.has_git }
     }
 
-    /// Returns whether the metadata in PKG-INFO is that of the source. In a folder, an old build may have left it.
+    /// Returns whether the metadata in PKG-INFO is that of the source. In a folder, it may be a remainder of an old
+    /// build.
     pub(crate) fn is_published(&self) -> bool {
         matches!(self.source.place, SourcePlace::Url { .. } | SourcePlace::Path(_))
     }

@@ -1,5 +1,5 @@
 //! The files of a source -> its build backend, the requirements of its build, and the Debian packages that the build
-//! needs. Only a look at the files: nothing runs.
+//! needs. The files are only read; nothing is run.
 
 use std::collections::BTreeSet;
 

@@ -2,7 +2,7 @@
 
 use super::{Command, System};
 
-/// The order is that of "or": the greatest of several results is the result of all.
+/// Sorted for "or": if several results are joined by "or", the greatest one is the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Truth {
     False,
@@ -35,7 +35,7 @@ pub(super) fn unset(name: &str) -> Option<String> {
 /// Returns whether a command succeeds.
 pub(super) fn truth(command: &Command, system: &System<'_>) -> Truth {
     let Some(arguments) = command.arguments() else {
-        // The arguments do not matter to these programs.
+        // The result of these programs does not depend on their arguments.
         return if ["echo", "printf", "true", ":"].contains(&command.program()) { Truth::True } else { Truth::Unknown };
     };
     match (command.program(), arguments.as_slice()) {
@@ -58,7 +58,7 @@ pub(super) fn truth(command: &Command, system: &System<'_>) -> Truth {
         }
         ("odbcinst", ["-q", ..]) | ("debconf-show" | "pidof" | "pgrep" | "update-alternatives", _) => Truth::Unknown,
         ("id" | "getent" | "which" | "command" | "type" | "setcap" | "dpkg-divert", _) => Truth::Unknown,
-        // Actions succeed.
+        // A command that does something is expected to succeed.
         _ => Truth::True,
     }
 }

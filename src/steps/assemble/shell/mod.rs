@@ -116,7 +116,7 @@ impl Reader<'_> {
         last
     }
 
-    /// Reads a list that may run or not: it cannot end the script, and its commands are uncertain.
+    /// Reads a list that perhaps does not run. It cannot end the script, and its commands are uncertain.
     fn maybe(&mut self, read: impl FnOnce(&mut Self) -> Flow) -> Flow {
         let was_certain = std::mem::replace(&mut self.is_certain, false);
         let flow = read(self);
@@ -331,7 +331,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Sets a variable. If it is uncertain whether this happens, a value that is already known stays.
+    /// Sets a variable. If the assignment is uncertain, it does not replace a value that is already known.
     fn assign(&mut self, name: String, value: Option<String>) {
         let value = value.filter(|value| value.len() <= MAX_VALUE_BYTES);
         if self.is_certain || !matches!(self.variables.get(&name), Some(Some(_))) {

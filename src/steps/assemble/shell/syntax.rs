@@ -5,7 +5,7 @@
 
 use super::lexer::{Token, Word, tokens};
 
-/// A script may nest its constructs this deep, so that no script exhausts the stack.
+/// The deepest nesting of constructs in a script. Without a limit, a script could exhaust the stack.
 const MAX_DEPTH: usize = 30;
 
 pub(super) type List = Vec<AndOr>;

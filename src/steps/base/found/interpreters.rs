@@ -89,7 +89,7 @@ struct Place {
 /// Returns the files of the interpreter at `path`. `None` if it is no CPython with a standard library.
 fn place(scene: &Scene<'_>, path: &ImagePath) -> Option<Place> {
     let (program, node) = scene.file(path.as_str())?;
-    // A script that starts another Python has no facts of an ELF file. Neither can a program that is on no loader's list.
+    // A script that starts another Python is not an ELF file, so it has no linkage.
     let linkage = scene.facts_of(node)?.linkage()?;
     if !node.is_executable() {
         return None;

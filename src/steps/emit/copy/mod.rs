@@ -1,5 +1,5 @@
-//! An image that exists -> another place. Documents are copied byte by byte, so that digests stay the same wherever the
-//! destination can contain them (docs/decisions/0129-copies-of-images.md).
+//! An image that exists -> another place. Documents are copied byte by byte, so that digests stay the same if the
+//! destination can contain the documents (docs/decisions/0129-copies-of-images.md).
 
 mod packed;
 
@@ -25,9 +25,9 @@ use crate::outside::images::{self, ImageDocument, ImagesError, OpenImage, digest
 use crate::outside::world::World;
 use crate::steps::emit::{self, Blob, Bytes, Contents, EmitError, OnePlatform};
 
-/// How deep indexes may contain indexes.
+/// The deepest nesting of indexes in indexes.
 const MAX_DEPTH: usize = 4;
-/// An image with more manifests is refused, because an index of a few bytes could otherwise name one again and again.
+/// An image with more manifests is refused, because a small index could otherwise refer to the same one very often.
 const MAX_DOCUMENTS: usize = 1_000;
 
 #[derive(Debug, Error)]
@@ -141,7 +141,7 @@ fn name_of(source: &ImageSource) -> String {
     if is_image_name(&name) { name } else { "image".to_owned() }
 }
 
-/// The documents of an image, and all that they name.
+/// The documents of an image, and everything that they refer to.
 struct Graph {
     root: Document,
     /// The documents below the root, each after those that it names.
@@ -207,7 +207,7 @@ impl Graph {
         Ok(())
     }
 
-    /// Returns the image as destinations take it. Its blobs are fetched when they are needed.
+    /// Returns the image in the form that destinations need. Its blobs are fetched when they are needed.
     fn contents<'a>(&'a self, image: &'a OpenImage<'_>, name: String) -> Result<Contents<'a>, CopyError> {
         let mut blobs = BTreeMap::new();
         for manifest in &self.manifests {

@@ -8,7 +8,7 @@ use crate::model::reason::Removed;
 use crate::model::tree::Origin;
 use crate::outside::store::StoreError;
 
-/// Removes them deepest first, because a directory may contain nothing but directories that go. Directories that were
+/// Removes them deepest first, because a directory may contain only directories that are removed. Directories that were
 /// empty before stay.
 pub(super) fn empty_directories(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let mut candidates: BTreeSet<ImagePath> = scene.tree.removed.keys().filter_map(ImagePath::parent).collect();

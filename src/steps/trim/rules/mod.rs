@@ -51,7 +51,7 @@ pub(super) const STAGES: [(TrimLevel, &[Rule]); 6] = [
     (TrimLevel::Standard, AFTERWARDS),
 ];
 
-/// These rules decide by the name of a path. Files that they remove need nothing.
+/// These rules decide by the name of a path. Later stages ignore the needs of the removed files.
 const BY_NAME: &[Rule] = &[
     bulk::bulk,
     compiler_files::compiler_files,
@@ -68,7 +68,7 @@ const BY_NAME: &[Rule] = &[
     windows_launchers::windows_launchers,
 ];
 
-/// These rules depend on the programs of the image. Modules that are gone need no libraries.
+/// These rules depend on the programs of the image. Later stages ignore the libraries that removed modules need.
 const BY_REACH: &[Rule] = &[reach::modules, developer_files::developer_files];
 
 /// These rules depend on the files that runs have used.
@@ -86,7 +86,7 @@ const BY_NEED: &[Rule] = &[
     symbols::symbols,
 ];
 
-/// These rules name all removals to programs in the image.
+/// These rules write the removals into the image, so that its programs can report them.
 const EXPLAINED: &[Rule] = &[tombstones::tombstones];
 
 /// These rules adapt the image to the removals.

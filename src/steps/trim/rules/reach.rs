@@ -1,7 +1,7 @@
 //! Removes modules that no program of the image can import.
 //!
 //! The modules that stay are those that [`crate::model::reach`] finds from the programs of the image. A program that runs
-//! code of its users keeps all modules, because nobody knows the imports of this code.
+//! code of its users keeps all modules, because lath cannot know the imports of this code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,8 +41,8 @@ pub(super) enum Needed {
     Only { removed: BTreeSet<ImagePath> },
 }
 
-/// Returns which modules are needed if computed names only mean the modules that `trace` contains. All modules stay to
-/// which import statements lead from those.
+/// Returns which modules are needed if computed names only mean the modules that `trace` contains. If import statements
+/// lead from these to other modules, those stay as well.
 pub(super) fn needed(scene: &Scene<'_>, trace: &Trace) -> Result<Needed, StoreError> {
     let (whole, request) = (scene.whole(), scene.request());
     Reach { scene, whole, request, stdlib: request.python.stdlib() }.needed(trace)
@@ -137,7 +137,7 @@ impl<'a> Reach<'a, '_> {
         }
         let contents = files.contents(path)?;
         let first = contents.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        // A script of a distribution in another language may run any of its modules: it counts as a file that cannot be read.
+        // A script in another language may run any module of its distribution, so it counts as a file that cannot be read.
         let is_meant = matches!(node.origin, Origin::Wheel { .. }) || first.windows(6).any(|word| word == b"python");
         Ok(first.starts_with(b"#!") && is_meant)
     }
@@ -307,8 +307,9 @@ impl<'a> Reach<'a, '_> {
         is_all || named.contains(&script.name) || started.as_ref() == Some(&script.name)
     }
 
-    /// Whether the users of the image can start or import the module themselves: one of a library that they requested, the
-    /// package and the `__main__` of a program, and everything that no distribution contains.
+    /// Whether the users of the image can start or import the module themselves. This holds for the modules of a library
+    /// that they requested, for the package and the `__main__` of a program, and for everything that no distribution
+    /// contains.
     fn is_root(&self, name: &str, file: &ModulePath<'_>) -> bool {
         match file.origin {
             Origin::Wheel { name: distribution, .. } => {

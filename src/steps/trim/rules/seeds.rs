@@ -56,9 +56,9 @@ fn is_other_interpreter(path: &ImagePath, version: PythonVersion) -> bool {
         && (is_other || name.starts_with("pypy") || name.starts_with("graalpy"))
 }
 
-/// Returns the wheels that `table` (`BUNDLE_SUPPORT`, which maps versions to projects to file names) lists only for
-/// other Pythons. The wheels for `MAX` stay too, because virtualenv uses them for a Python that it does not know. Empty
-/// if the table cannot be read or has no entry for `version`.
+/// Returns the wheels that `table` lists only for other Pythons. This table, `BUNDLE_SUPPORT`, maps each version to
+/// projects, and each project to a file name. The wheels for `MAX` stay too, because virtualenv uses them for a Python
+/// that it does not know. Empty if the table cannot be read or has no entry for `version`.
 fn wheels_for_others(table: &str, version: PythonVersion) -> BTreeSet<String> {
     let Some((bundles, after)) = bundles(table) else { return BTreeSet::new() };
     let of = |version: &str| bundles.iter().find(|(key, _)| *key == version);
