@@ -253,7 +253,7 @@ pub(super) fn engine_request(settings: &Settings, request: &Request) -> Result<E
     })
 }
 
-/// Refuses a text that is no name of an image and that could continue as another instruction.
+/// Refuses a text that is not the name of an image, because it could add another instruction to the Dockerfile.
 fn refuse_no_name(from: &str) -> Result<(), Failure> {
     if from.is_empty() || from.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'$\\".contains(c)) {
         return Err(usage(format!("cannot start from `{from}`: it is not the name of an image")));
@@ -262,8 +262,8 @@ fn refuse_no_name(from: &str) -> Result<(), Failure> {
 }
 
 /// Returns the release that the name of a base image contains: `ubuntu:22.04`,
-/// `mirror.example/library/debian:bookworm-slim`. `is_given` means that the user has given it with `--release`; then the
-/// result is `None`.
+/// `mirror.example/library/debian:bookworm-slim`. If `is_given` is set, the user has named the release with `--release`,
+/// and the result is `None`.
 fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
     let name = from.split('@').next().unwrap_or_default();
     let (path, tag) = match name.rsplit_once(':') {
@@ -309,7 +309,8 @@ fn has_own_python(last: &str, tag: &str) -> bool {
     last.split(['-', '_', '.']).any(is_python) || tag.split('-').any(is_python)
 }
 
-/// The refusal of such an image. Its `python3` is not the one that apt installs, for which lath chose the wheels.
+/// Returns the error for such an image. Its `python3` is not the one that apt installs, for which lath chose the
+/// wheels.
 fn own_python_of_base(from: &str, release: Option<&str>) -> Failure {
     let mut hints = vec![format!("`--from {}` has no other Python", release.unwrap_or("debian:trixie"))];
     let named = release.unwrap_or("RELEASE");

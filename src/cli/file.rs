@@ -61,7 +61,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads the settings in `file`. Its author may be somebody whom `trust` limits.
+    /// Reads the settings in `file`. `trust` limits the options that the file may set.
     pub(super) fn read(&self, file: &ConfigFile, trust: &Trust) -> Result<Contents, Failure> {
         let of_file = OneFile { reader: self, file, trust };
         let document = DeTable::parse(&file.text)
@@ -163,7 +163,7 @@ impl OneFile<'_> {
         }
         values.retain(|name, _| self.reader.used.contains(name));
         lines.retain(|name, _| self.reader.used.contains(name));
-        // All values have the types that their fields have, so this is not reached by an input.
+        // All values have the types of their fields, so no input leads to this error.
         let settings = Settings::deserialize(Value::Object(values))
             .map_err(|error| Failure::usage(format!("cannot use `{}`: {error}", self.file.path.display())))?;
         Ok(Table { settings, lines })

@@ -66,7 +66,7 @@ impl Command for Lock {
     }
 
     fn main(&self, call: &Call) -> Result<u8, Failure> {
-        // The lock has no image, so no requirement has to be a good name for one.
+        // A lock has no image. With this tag, no requirement has to be a valid name of an image.
         let settings = Settings { tag: Some(vec!["lock".to_owned()]), ..call.settings.clone() };
         let path = settings.lock_output.clone().unwrap_or_else(|| Path::new(DEFAULT_LOCK).to_owned());
         if settings.check_lock == Some(true) {

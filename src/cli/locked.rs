@@ -1,4 +1,4 @@
-//! The request of settings that name a lock. The request that the lock was made for is a layer of settings.
+//! Settings that name a lock -> request. The options of the request that the lock was made for are a layer of settings.
 
 use std::path::{Path, PathBuf};
 

@@ -15,7 +15,7 @@ use crate::cli::stack::Files;
 use crate::model::secret::Secret;
 use crate::pipeline::login::{self, LoginRequest, Place};
 
-/// A password or a token is never so long.
+/// No password or token is longer than this.
 const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 
 /// Check the credentials for a registry of images, and save them as Docker does

@@ -126,7 +126,7 @@ fn obey(arguments: Vec<OsString>, environment: Environment) -> Result<u8, clap::
         let entry = COMMANDS.iter().find(|entry| entry.name == name)?;
         Some((entry, matches))
     });
-    // clap has refused an unknown command, and none.
+    // clap has already refused an unknown command and a missing one.
     let Some((entry, matches)) = chosen else { return Ok(2) };
     (entry.start)(matches, environment).map_err(|error| error.format(&mut command_line))
 }

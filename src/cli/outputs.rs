@@ -67,7 +67,7 @@ fn destinations(settings: &Settings, names: &[String]) -> Result<Vec<Destination
     Ok(destinations)
 }
 
-/// Returns the registries of the names that are pushed. A name that is no name is refused elsewhere.
+/// Returns the registries of the names that are pushed. An invalid name is refused elsewhere.
 pub(super) fn pushed_registries(settings: &Settings) -> Vec<String> {
     if !settings.push.unwrap_or(false) {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! A project folder as the input: which one it is, which Python it gets, and which lock counts.
+//! A project as the input: its folder, the Python that it gets, and the lock that is used.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Values of options, as all files that turn settings into a request read them.
+//! Reads values of options. All files that turn settings into a request use these functions.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -102,7 +102,7 @@ impl BuildError {
         }
     }
 
-    /// The place of the user's that could not be written to, if that was the cause.
+    /// The user's path that could not be written to, if that was the cause.
     pub(crate) fn destination(&self) -> Option<&Path> {
         match self {
             Self::Emit(error) => error.destination(),

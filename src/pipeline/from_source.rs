@@ -91,7 +91,8 @@ impl Sources for FromSource<'_> {
     }
 
     fn metadata(&self, source: &Source) -> Result<String, SourceFailure> {
-        // The resolver may not choose the version of an index. Every other source is needed as a wheel anyway.
+        // The resolver may decide against a version from an index, so only its metadata is built. Every other source is
+        // needed as a wheel anyway.
         let is_candidate = matches!(source.place, SourcePlace::Url { is_indexed: true, .. });
         let goal = if is_candidate { Goal::Metadata } else { Goal::Wheel };
         let made = self.made(source, goal).map(|(_, made)| made);
@@ -128,7 +129,8 @@ pub(super) fn failure(shown: &str, reason: Reason) -> BuildFailure {
     BuildFailure { shown: shown.to_owned(), hint: None, reason }
 }
 
-/// Does the same for a source that was chosen. If the index has wheels of it for another Python, the hint names that.
+/// Returns the failure of a source that was chosen. If the index has wheels of it for another Python, the hint names
+/// that Python.
 fn failure_of(source: &Source, reason: Reason) -> BuildFailure {
     let hint = source
         .name
@@ -195,7 +197,7 @@ impl<'a> FromSource<'a> {
         let name = open.name()?;
         source.name = Some(name.clone());
         let open = open.checked(&source).ok()?;
-        // A compiler would run for minutes, and in vain if the request cannot be resolved.
+        // A compiler would run for minutes, and for nothing if the request cannot be resolved.
         (!self.is_native(&open)).then(|| Named { name, result: self.make(&open, Goal::Wheel) })
     }
 
@@ -380,7 +382,8 @@ impl<'a> FromSource<'a> {
     }
 }
 
-/// Returns the user base of every build, whatever that of the image is, so that a wheel does not depend on it.
+/// Returns the user base of every build. It is the same for all images, so that a wheel does not depend on the user
+/// base of an image.
 fn user_base() -> Result<UserBase, Reason> {
     UserBase::DEFAULT.parse().map_err(|error| Reason::Work(std::io::Error::other(error)))
 }

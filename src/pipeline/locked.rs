@@ -172,7 +172,7 @@ pub(super) fn of_platform(
     Ok(lock)
 }
 
-/// Returns the bare Python for this machine that a lock contains, if it is also for this machine.
+/// Returns the lock of a bare Python for this machine, if the lock of the request contains this platform.
 pub(super) fn workshop(request: &Request, host: Platform) -> Option<PlatformLock> {
     let lock = request.lock.as_ref()?;
     let lock = lock_step::of_platform(lock, &request.release, host).ok()?;
@@ -198,7 +198,7 @@ fn locked_request(request: &Request, world: &World) -> Result<LockedRequest, Bui
     })
 }
 
-/// Returns the same without the inputs.
+/// Returns these parts without the inputs.
 fn without_inputs(request: &Request) -> LockedRequest {
     let Request { python, release, base_image, trim, runtime, .. } = request;
     let mut with = release.packages.clone();

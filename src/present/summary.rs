@@ -158,8 +158,8 @@ fn oddities(base: &BaseReceipt) -> Vec<String> {
     notes
 }
 
-/// Returns the failed check of the image's own program. Some programs support neither `--version` nor `--help`, and are
-/// all right.
+/// Returns the failed check of the image's own program. Some programs work, but support neither `--version` nor
+/// `--help`.
 fn failed_start(receipt: &PlatformReceipt) -> Option<&FailedCheck> {
     let (_, name) = receipt.entrypoint.first()?.rsplit_once('/')?;
     let imported =

@@ -168,7 +168,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Instructions run as the user of the base, who may not write to its folders.
+    /// Adds an instruction that changes to root, because the base's own user may not write to its folders.
     fn become_root(&self, text: &mut Text) {
         if self.base().is_some_and(|base| base.image.found.user.uid != Some(0)) {
             text.why("The base runs as another user, who may not install.");
@@ -180,7 +180,7 @@ impl<'a> Page<'a> {
         self.ingredients.lock.python
     }
 
-    /// Returns whether each distribution of a server has its hash.
+    /// Returns whether each distribution from a server has a hash.
     fn has_hashes(&self) -> bool {
         matches!(self.wanted.style, Style::Lean | Style::Uv)
     }
@@ -200,7 +200,7 @@ impl<'a> Page<'a> {
         asked.join(", ")
     }
 
-    /// What it is, and how it is built.
+    /// Writes the comments at the beginning: the contents of the image, and how it is built.
     fn head(&self, text: &mut Text) {
         let asked: Vec<String> = self
             .ingredients
