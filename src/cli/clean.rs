@@ -1,5 +1,5 @@
-//! Cleans foreign text before it is shown, because a terminal interprets some characters instead of showing them, and
-//! others hide the text around them.
+//! Cleans foreign text before it is shown. A terminal interprets some characters instead of showing them, and some
+//! characters hide the text around them.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

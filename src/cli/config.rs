@@ -103,7 +103,7 @@ fn show_settings(show: &Show, call: &Call) -> Result<(), Failure> {
         return call.screen.print(json);
     }
     let lines: Vec<String> = shown.iter().map(|one| format!("{} = {}", one.option, toml_of(&one.value))).collect();
-    // A value that is longer than this is followed by its source without a column of its own.
+    // If a value is longer than this, its source follows directly and is not aligned with the others.
     let width = lines.iter().map(|line| line.chars().count()).filter(|width| *width <= 50).max().unwrap_or(0);
     for (line, one) in lines.iter().zip(&shown) {
         call.screen.print(format!("{line:width$}  # {}", one.sources.join(", ")))?;

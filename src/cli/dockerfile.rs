@@ -303,7 +303,8 @@ fn release(from: &str, is_given: bool) -> Result<Option<String>, Failure> {
     }
 }
 
-/// Whether the name of an image shows that it has another Python than its release, such as `python:3.12-slim-bookworm`.
+/// Whether the name of an image shows that its Python is not the one of its release. An example is
+/// `python:3.12-slim-bookworm`.
 fn has_own_python(last: &str, tag: &str) -> bool {
     let is_python = |word: &str| WITH_PYTHON.iter().any(|known| word.starts_with(known));
     last.split(['-', '_', '.']).any(is_python) || tag.split('-').any(is_python)
@@ -329,8 +330,8 @@ fn as_base(from: &str) -> String {
     format!("`--base {from}` reads the image, and uses the Python in it if there is one")
 }
 
-/// Refuses a Python that is not the release's own `python3`, because apt would install another one than the lock is
-/// for.
+/// Refuses a Python that is not the release's own `python3`, because apt would install a different Python than the one
+/// of the lock.
 fn own_python(request: &Request, from: Option<&str>) -> Result<(), Failure> {
     let suite = &request.release.suite;
     let Some(release) = releases::find(request.release.distribution, suite) else { return Ok(()) };

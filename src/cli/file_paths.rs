@@ -1,5 +1,5 @@
-//! The paths in a configuration file, and the limits of a file that may come from somebody else: the file of a project
-//! is part of its repository.
+//! The paths in a configuration file, and the limits for files that the user may not have written. For example, the
+//! file of a project is part of its repository.
 
 use std::path::{Path, PathBuf};
 

@@ -286,7 +286,8 @@ pub(super) fn world(
     })
 }
 
-/// Five minutes for lath's own checks, and for each `--check` its own time limit twice, because it runs in both trees.
+/// Returns five minutes for lath's own checks, plus twice the time limit of each `--check`, because it runs in both
+/// trees.
 fn default_proof_secs(checks: usize) -> u64 {
     300 + 240 * checks as u64
 }

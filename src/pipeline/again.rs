@@ -1,5 +1,5 @@
-//! A build whose lock and options equal those of an earlier one: its image is in the store, so it only has to be
-//! written (docs/decisions/0097-locks.md).
+//! A build with the same lock and options as an earlier one. Its image is in the store, so it only has to be written
+//! (docs/decisions/0097-locks.md).
 
 use std::path::Path;
 

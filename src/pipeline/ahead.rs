@@ -1,5 +1,5 @@
-//! Work that starts before its turn, because the network or a core would be idle. The steps know nothing of it, and the
-//! image is the same without it (docs/decisions/0034-what-a-build-does-meanwhile.md).
+//! Work that starts before its turn, because the network or a core would be idle. The steps do not depend on it, and
+//! the image is the same without it (docs/decisions/0034-what-a-build-does-meanwhile.md).
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

@@ -259,8 +259,8 @@ impl<'a> FromSource<'a> {
         is_in(&builds.no_build_packages) || (builds.no_build && !is_in(&builds.no_binary_packages))
     }
 
-    /// Builds a source with the programs of `platform`, in rounds: a backend may want requirements that only it can name,
-    /// and a failure may show that a compiler is missing.
+    /// Builds a source with the programs of `platform`. Several rounds may be needed, because a backend may require
+    /// distributions that no file names, and a failure may show that a compiler is missing.
     fn make_on(&self, open: &OpenSource, mut plan: Plan, platform: Platform, goal: Goal) -> Result<Made, Reason> {
         let machine = self.machine(platform)?;
         for _ in 0..ROUNDS {

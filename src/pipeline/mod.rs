@@ -235,7 +235,8 @@ fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildE
 const ROUNDS: usize = 4;
 
 /// Makes the share of one platform. If its proof finds files that a check needs, they are put back, and the share is
-/// made again. If its proof fails, the layers that were packed at the same time stay in the store, but are in no image.
+/// made again. If its proof fails, no image uses the layers that were packed at the same time, but they stay in the
+/// store.
 pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<Share, BuildError> {
     let mut stage = world.stages.stage();
     let mut trim = request.trim.clone();

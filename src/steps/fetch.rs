@@ -59,8 +59,8 @@ pub(crate) fn fetch(parcels: &[Parcel<'_>], arrived: impl Fn(usize), world: &Wor
     Ok(world.http.download_each(&downloads, &world.store, arrived)?)
 }
 
-/// Copies a parcel into the store, and returns whether it is on this machine: in the vendor folder, or at the path in a
-/// requirement.
+/// Copies a parcel into the store if it is on this machine: in the vendor folder, or at the path in a requirement.
+/// Returns whether it is.
 fn copy(parcel: &Parcel<'_>, world: &World) -> Result<bool, FetchError> {
     if let Some(vendor) = &world.vendor
         && vendor.take(&parcel.digest(), &world.store)?

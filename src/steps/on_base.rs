@@ -164,7 +164,7 @@ fn refuse_different(ground: &Ground<'_>, first: OnBase<'_>, other: OnBase<'_>) -
     })
 }
 
-/// Returns the user that the image starts as, if that is not root and the user named no other one.
+/// Returns the user of the base image, if it is not root, and if no other user was requested.
 fn user(base: OnBase<'_>) -> Result<Option<String>, OnBaseError> {
     let user = &base.image.found.user;
     if base.request.has_user || user.text.is_empty() {

@@ -29,8 +29,8 @@ const STDLIB_BYTECODE_BYTES: u64 = 19_000;
 const PACKAGE_BYTECODE_BYTES: u64 = 14_000;
 const BYTECODE_OF_SOURCE_PERCENT: u64 = 108;
 
-/// The data that dpkg keeps for each package: its paths twice, with one digest each, scripts and triggers, and its
-/// paragraph of `status`.
+/// The data that dpkg keeps for each package: two lists of its paths, a digest for each path, scripts and triggers, and
+/// its paragraph of `status`.
 const DPKG_FILE_BYTES: u64 = 40;
 const DPKG_PACKAGE_BYTES: u64 = 2_200;
 const DPKG_PACKAGE_FILES: u64 = 4;

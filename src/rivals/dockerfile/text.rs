@@ -1,4 +1,4 @@
-//! The text of a Dockerfile: each instruction has a comment with its reason above it, and long instructions are folded.
+//! The text of a Dockerfile. Above each instruction is a comment with its reason, and long instructions are folded.
 //!
 //! Only syntax that every builder supports: no heredocs, no `# syntax=` line.
 

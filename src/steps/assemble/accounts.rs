@@ -1,5 +1,5 @@
-//! `/etc/passwd` and `/etc/group`: Debian's own accounts, those that packages create, and the user that runs the
-//! program.
+//! `/etc/passwd` and `/etc/group`, with three kinds of accounts: Debian's own, those that packages create, and the user
+//! that runs the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,8 +75,8 @@ pub(super) fn write(
     Ok(numbers)
 }
 
-/// Adds the accounts of `packages` to the files of a base image, which stay as they are if they have all. Returns the
-/// numbers of all users.
+/// Adds the accounts of `packages` to the files of a base image. If no account is missing, the files stay as they are.
+/// Returns the numbers of all users.
 pub(super) fn add(
     tree: &mut Tree,
     packages: &[Account],

@@ -28,7 +28,7 @@ pub(super) struct Conflicts {
 enum Owner {
     Earlier,
     Later,
-    /// The later one, although neither package says that it replaces the other.
+    /// The later package, but neither package declares that it replaces the other.
     Unsettled,
 }
 
@@ -91,7 +91,8 @@ pub(super) fn place(
         let path = ImagePath::parse(&usr_merged(&entry.path))?;
         let there = assembly.tree.nodes.get(&path);
         match (&entry.kind, there.map(|node| &node.kind)) {
-            // A directory that several packages share belongs to the first; one that is a link stays a link.
+            // A directory that several packages share belongs to the first of them. If the path is a link, it stays a
+            // link.
             (Kind::Directory, Some(Kind::Directory | Kind::Link { .. })) => continue,
             (Kind::File { .. } | Kind::Link { .. }, Some(Kind::File { .. } | Kind::Link { .. })) => {
                 let other = there.filter(|node| node.kind != entry.kind).map(|node| &node.origin);

@@ -67,8 +67,8 @@ pub(super) fn landing(tree: &Tree, folder: &str) -> Result<ImagePath, AssembleEr
     Ok(path)
 }
 
-/// Restores nodes of the base image: those that lath or a package replaced by an equal node, and those that lath
-/// replaced although no added package needs that. Returns a note about the files that stay replaced.
+/// Restores nodes of the base image. These are the nodes that lath or a package replaced by an equal node, and the
+/// nodes that lath replaced although no added package needs that. Returns a note about the files that stay replaced.
 pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
     let added: BTreeSet<ImagePath> = folders_of_packages(tree);
     let mut replaced: Vec<String> = Vec::new();
@@ -93,7 +93,7 @@ pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
     }
 }
 
-/// Returns every folder that has a file of an added package in it or below it.
+/// Returns every folder that contains a file of an added package, at any depth.
 fn folders_of_packages(tree: &Tree) -> BTreeSet<ImagePath> {
     let mut folders = BTreeSet::new();
     let is_file = |node: &Node| matches!(node.origin, Origin::Deb { .. }) && node.kind != Kind::Directory;
@@ -110,8 +110,8 @@ fn folders_of_packages(tree: &Tree) -> BTreeSet<ImagePath> {
 }
 
 /// Returns whether `ld.so.cache` must be written again. `ctypes` finds libraries with it, and the loader needs it for
-/// folders that an added package names in `ld.so.conf.d`. If the base image has no such file, no program in it reads
-/// one.
+/// folders that an added package names in `ld.so.conf.d`. If the base image has no such file, none of its programs
+/// needs one.
 pub(super) fn needs_loader_cache(tree: &Tree, base: OnBase<'_>) -> bool {
     let is_added = |node: &Node| matches!(node.origin, Origin::Deb { .. }) && node.kind != Kind::Directory;
     let is_library = |path: &ImagePath| base.image.found.has_ld_cache && path.file_name().contains(".so");

@@ -105,7 +105,7 @@ fn account(fields: &[&str]) -> Option<Account> {
 }
 
 /// Returns the changes of a line of tmpfiles.d: type, path, mode, user, group, age, argument. Lines that only clean up
-/// or empty a file have none, and those with `!` only have an effect when a machine boots.
+/// or empty a file make no changes. Nor do lines with `!`, because they only have an effect when a machine boots.
 fn changes_of(fields: &[&str]) -> Vec<Change> {
     let [kind, path, rest @ ..] = fields else { return Vec::new() };
     let field = |at: usize| rest.get(at).copied().filter(|value| !value.is_empty() && *value != "-");

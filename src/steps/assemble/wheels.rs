@@ -1,4 +1,4 @@
-//! Files of wheels in the user base: site-packages, scripts and data, placed like an installer does it
+//! Files of wheels in the user base: site-packages, scripts and data. They are placed like an installer does it
 //! (packaging.python.org, "Recording installed projects", "Entry points specification").
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! Reads the layers: puts the contents of their files into the store, with the facts about them, and keeps the changes
-//! in the cache.
+//! Reads the layers. Puts the contents of their files and the facts about them into the store, and keeps the changes in
+//! the cache.
 
 use std::io::{self, Read, Write as _};
 use std::path::Path;

@@ -42,8 +42,8 @@ struct Compiled {
     source_digest: Option<Digest>,
     digest: Digest,
     size_bytes: u64,
-    /// Whether only the application loads it. It is then in a layer of its own, so that the layers of packages and
-    /// distributions do not change if the application imports other modules.
+    /// Whether only the application loads it. Such bytecode is in a layer of its own. So if the application imports
+    /// other modules, the layers of packages and distributions do not change.
     #[serde(default)]
     is_of_application: bool,
 }

@@ -47,7 +47,7 @@ impl Name {
         }
     }
 
-    /// Returns the names of an image with the names `own`. If the user wants a certain one, it is the only one. If two
+    /// Returns the names of an image with the names `own`. If the user wants a certain name, it is the only one. If two
     /// images have the same tag, the reference of the second one is its whole name, because a layout has only one entry
     /// for each reference.
     pub(super) fn all(own: &[String], wanted: Option<&str>) -> Vec<Self> {
@@ -64,7 +64,7 @@ impl Name {
     }
 }
 
-/// The files of a layout that are written before the ones that it already contains are changed.
+/// The new files of a layout. They are written before any existing file of the layout is changed.
 pub(super) struct StagedLayout {
     path: PathBuf,
     blobs: Vec<StagedFile>,

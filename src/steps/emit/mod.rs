@@ -1,6 +1,6 @@
-//! Image -> destinations, one file per kind. Everything is written beside its destination first, and gets its name only
-//! after all of it is complete. So a build that fails before that leaves every destination
-//! unchanged.
+//! Image -> destinations, one file per kind. Everything is first written to temporary files beside its destination.
+//! Only after everything is complete, these files get their names. So a build that fails before that leaves every
+//! destination unchanged.
 
 mod already;
 mod archive;

@@ -1,5 +1,5 @@
-//! Images in registries. Everything that a tag needs is pushed first, to all registries; the tags are set last, so that
-//! a push that fails never leaves a tag with an incomplete image (docs/decisions/0128-the-order-of-a-push.md).
+//! Images in registries. First, everything that a tag needs is pushed to all registries. The tags are set last, so that
+//! a failed push never leaves a tag with an incomplete image (docs/decisions/0128-the-order-of-a-push.md).
 
 use std::io;
 use std::panic::resume_unwind;

@@ -108,8 +108,8 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// Returns the name of the share that a path belongs to. Bytecode gets a share of its own after its sources, so that
-/// the sources' bytes do not change if bytecode is turned off.
+/// Returns the name of the share that a path belongs to. Bytecode gets a share of its own after the share of its
+/// sources. So if bytecode is turned off, the bytes of the sources do not change.
 fn share(entry: &Entry<'_>, origin: &Origin) -> String {
     if entry.path.is_bytecode() { format!("{origin} bytecode") } else { origin.to_string() }
 }
@@ -144,8 +144,8 @@ impl<'a> Owners<'a> {
     }
 
     /// Returns the origin whose layer the path goes to. Usually that is the path's own origin. But if lath wrote a file
-    /// for a package or a distribution, the file is in the layer of that one. Otherwise, another version of one
-    /// distribution would change two layers.
+    /// for a package or a distribution, the file goes to the layer of that package or distribution. Otherwise, another
+    /// version of one distribution would change two layers.
     fn owner(&self, entry: &Entry<'a>) -> &'a Origin {
         let origin = &entry.node.origin;
         if *origin != Origin::Lath {

@@ -14,11 +14,11 @@ use crate::model::request::{Layering, LayersRequest};
 /// change together, by a security update, and less often than distributions.
 const SMALL_PACKAGES_BYTES: u64 = 2 << 20;
 /// The same for distributions. That is about 16 kB after compression. If a small distribution changes, its neighbours
-/// in the layer are sent again, so this is a part of the 50 kB that decision 0138 allows.
+/// in the layer are sent again. Decision 0138 allows 50 kB for this and other overhead.
 const SMALL_DISTRIBUTIONS_BYTES: u64 = 48 << 10;
 
-/// The purpose of files, in the order of the layers: those that change least are at the bottom, because an engine that
-/// finds a changed layer also unpacks all layers above it again.
+/// The purpose of files, in the order of the layers. Files that change least are at the bottom, because if a layer
+/// changes, an engine also unpacks all layers above it again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     /// A Debian package.
@@ -67,8 +67,8 @@ impl Place {
 
     /// Returns the position of a place with files of this size. The position consists of the kind, of whether the place
     /// can share a layer, and of the size. Places that can share a layer are neighbours, sorted by name. The others are
-    /// sorted roughly by size, with the largest at the bottom: if a layer changes, an engine unpacks or even fetches
-    /// all layers above it again, so these should be small.
+    /// sorted roughly by size, with the largest at the bottom. The reason: if a layer changes, an engine unpacks or
+    /// even fetches all layers above it again.
     fn order(&self, bytes: u64) -> (usize, bool, Reverse<Option<u32>>) {
         let kind = match self {
             Self::Package(_) => 0,

@@ -92,7 +92,7 @@ impl<'a> Checkout<'a> {
         Ok(ended.exit_code)
     }
 
-    /// Returns the command with the whole path of its program, if the path leads into a folder or to a file that the user
+    /// Returns the command with the whole path of its program, if the program is in a folder or a file that the user
     /// mounts. The tree does not contain such programs.
     fn mounted(&self, argv: &[String], volumes: &[Volume]) -> Option<Vec<String>> {
         let (program, arguments) = argv.split_first().filter(|(program, _)| program.contains('/'))?;
@@ -155,8 +155,8 @@ impl<'a> Checkout<'a> {
         Ok(replies)
     }
 
-    /// All items share a process. If one fails, or if the process does not reach it, it runs again in a process of its
-    /// own.
+    /// All items share a process. If an item fails, or if the process does not reach it, the item runs again in a
+    /// process of its own.
     fn ask_batch(&self, batch: &Batch) -> Result<Vec<Reply>, ProveError> {
         let Some(shared) = self.drive(batch, &batch.items)? else { return Ok(vec![Reply::NotRun; batch.items.len()]) };
         let mut answers = Vec::new();

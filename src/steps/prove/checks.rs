@@ -39,11 +39,11 @@ const SHARED: usize = 160;
 const IMPORT_SECS: u64 = 5;
 const PROCESS_SECS: u64 = 60;
 
-/// Imports modules, and entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may be a module that
-/// nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. An error lists the libraries that
-/// `ctypes` did not find before it, because most messages do not name them exactly. The output of the items is discarded, and a thread that
-/// they leave running does not delay the end. If the first argument is `+SECONDS`, this is the time limit of each item, and an item that
-/// exceeds it ends the process.
+/// Imports modules and entry points, as console scripts do. An entry point has the form `MODULE:ATTRIBUTE`, and the attribute's first name
+/// may be a module that is not imported yet. Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. An error lists the
+/// libraries that `ctypes` did not find before it, because most messages do not name them exactly. The output of the items is discarded,
+/// and a thread that they leave running does not delay the end. If the first argument is `+SECONDS`, this is the time limit of each item,
+/// and an item that exceeds it ends the process.
 ///
 /// It imports nothing that trim may remove, because it must do the same in both trees. Python loads a library as an extension
 /// module with a name that the library does not have. So the code of the module does not run, and `ctypes` is not needed.
@@ -255,7 +255,8 @@ pub(super) struct Circumstances {
     pub(super) is_cleared: bool,
     /// Whether a client and a server in the sandbox can talk to each other.
     pub(super) has_loopback: bool,
-    /// Whether the user is another one than the image's, as on platforms that give each container a user of its own.
+    /// Whether another user than the image's own runs the command, as on platforms that give each container a user of
+    /// its own.
     pub(super) is_other_user: bool,
     /// 0 means no limit.
     pub(super) timeout_secs: u64,

@@ -111,8 +111,8 @@ fn commands(task: &Task, python: &str) -> Vec<Recorded> {
             };
             command.attempts.iter().map(recorded).collect()
         }
-        // The imports of inner modules and the help of subcommands are no evidence, because all these modules would
-        // then count as used.
+        // The imports of inner modules and the help of subcommands are not evidence. Otherwise, all of their modules
+        // would count as used.
         Task::Batch(batch) if batch.scope == Scope::Image && !batch.is_shared => {
             let is_import = |argument: &&String| !argument.starts_with('/');
             let recorded = |argument: &String| Recorded {

@@ -301,8 +301,8 @@ impl<'a> Side<'a> {
     fn ask(&self, checkout: &Checkout<'_>, task: &Task) -> Result<Vec<Reply>, ProveError> {
         let replies = checkout.ask(task)?;
         self.common.clock.tick(self.common.world.listener.as_ref());
-        // A check that exceeded its time may not do so the next time, and a failure in the trimmed tree is worth
-        // another try.
+        // A check that exceeded its time limit may be faster the next time. A failure in the trimmed tree is not cached
+        // either, so that the check is tried again.
         let lasts = |answer: &Answer| answer.timeout_secs.is_none() && (self.may_fail || answer.exit_code == 0);
         let lasting = replies.iter().map(|reply| match reply {
             Reply::Answer(answer) if lasts(answer) => Some(answer),

@@ -539,8 +539,8 @@ impl Packages<'_> {
     }
 }
 
-/// Returns hints for programs and libraries that the distributions of a lock are known to use, and that its packages do
-/// not contain.
+/// Returns hints about programs and libraries: those that the distributions of a lock are known to use, but that none
+/// of its packages contains.
 pub(crate) fn known_calls(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Hint> {
     calls::unanswered(wheels, debs)
 }

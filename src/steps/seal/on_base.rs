@@ -1,4 +1,5 @@
-//! The documents of an image that is built on another one: that image's config with lath's values over it.
+//! The documents of an image that is built on a base image: the config of the base image, in which lath's values
+//! replace others.
 
 use std::collections::BTreeMap;
 

@@ -89,7 +89,7 @@ impl<'a> Scene<'a> {
         self.inputs.store
     }
 
-    /// Returns whether `--keep` holds the path. A rule has to know this only if other files depend on the path:
+    /// Returns whether `--keep` holds the path. A rule only needs this if other files depend on the path, because
     /// [`super::carry_out`] keeps the path itself.
     pub(super) fn is_held(&self, path: &ImagePath) -> bool {
         self.inputs.held.has(path)

@@ -64,8 +64,8 @@ pub(super) fn wants_git(project: &Path, root: &Path) -> bool {
     root.join(".git").is_dir() && ["pyproject.toml", "setup.cfg", "setup.py"].into_iter().any(uses_git)
 }
 
-/// Writes the files of the folder `root` that git does not ignore to an archive, with the history of the repository if
-/// `has_git` is set. Returns its digest.
+/// Writes an archive with the files of the folder `root`, except those that git ignores. If `has_git` is set, the
+/// archive also contains the history of the repository. Returns its digest.
 pub(super) fn archive(root: &Path, has_git: bool, store: &Store) -> Result<Digest, Reason> {
     let mut files = not_ignored(root)?;
     // `.gitignore` may name files that git tracks nevertheless.
@@ -145,8 +145,8 @@ fn is_lock(name: &str, depth: usize) -> bool {
     depth == 1 && name.starts_with("pylock.") && name.ends_with(".toml")
 }
 
-/// Returns the paths of the files of `.git` that the history needs. The index is not among them, because it has the times
-/// of the user's files, and hooks and settings are not, because they are programs.
+/// Returns the paths of the files of `.git` that the history needs. The index is left out, because it contains the times
+/// of the user's files. Hooks and settings are left out, because they are programs or can start some.
 fn history(root: &Path) -> Result<Vec<PathBuf>, Reason> {
     let mut files = Vec::new();
     for place in ["HEAD", "packed-refs", "shallow", "refs", "objects"] {

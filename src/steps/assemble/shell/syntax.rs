@@ -54,7 +54,7 @@ pub(super) enum Command {
     Group(List),
 }
 
-/// Returns the commands of a script. `None` if it is no shell script, or one that is not understood.
+/// Returns the commands of a script. `None` if the script is not a shell script, or is not understood.
 pub(super) fn parse(script: &str) -> Option<List> {
     if let Some(interpreter) = script.strip_prefix("#!").and_then(|rest| rest.lines().next()) {
         let program = interpreter.split_whitespace().next().unwrap_or_default().rsplit('/').next();

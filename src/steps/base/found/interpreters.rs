@@ -24,7 +24,7 @@ struct Surroundings<'a> {
     user: &'a ImageUser,
 }
 
-/// Returns all interpreters. The first one is the one that `PATH` finds, if it finds one.
+/// Returns all interpreters. If `PATH` finds an interpreter, this is the first one.
 pub(super) fn interpreters(
     scene: &Scene<'_>,
     library_folders: &[ImagePath],
@@ -126,7 +126,8 @@ fn only_stdlib(scene: &Scene<'_>, prefix: &ImagePath) -> Option<(PythonVersion, 
     <[_; 1]>::try_from(found).ok().map(|[only]| only)
 }
 
-/// Returns the virtual environment of the program at `path`: its folder or the one above has `pyvenv.cfg` (PEP 405).
+/// Returns the virtual environment of the program at `path`. The folder of the program or the folder above it contains
+/// `pyvenv.cfg` (PEP 405).
 fn environment(scene: &Scene<'_>, path: &ImagePath) -> Option<ImagePath> {
     let folder = path.parent()?;
     let above = folder.parent();

@@ -39,9 +39,9 @@ use crate::outside::store::StoreError;
 /// A rule: the changes that it proposes for a scene.
 type Rule = fn(&Scene<'_>) -> Result<Vec<Proposal>, StoreError>;
 
-/// All rules, with the first level that they belong to. Those of a stage see the tree without the paths that earlier stages
-/// removed, but not the proposals of one another. If two rules of a stage propose to remove the same path, the first one
-/// gives the reason.
+/// All rules, with the first level that they belong to. The rules of a stage see the tree without the paths that earlier
+/// stages removed. They do not see the proposals of other rules of their stage. If two rules of a stage propose to remove
+/// the same path, the first one gives the reason.
 pub(super) const STAGES: [(TrimLevel, &[Rule]); 6] = [
     (TrimLevel::Standard, BY_NAME),
     (TrimLevel::Reach, BY_REACH),

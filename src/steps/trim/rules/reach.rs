@@ -73,8 +73,8 @@ impl<'a> Reach<'a, '_> {
         self.whole.programs.iter().any(|program| program.name == distribution)
     }
 
-    /// Returns the reason if a program of the image runs code of its users: it is known to do that, or a requested
-    /// distribution contains calls that do it, or the image has nothing but Python.
+    /// Returns the reason if a program of the image runs code of its users. This is so if the program is known to do
+    /// it, if a requested distribution contains calls that do it, or if the image contains only Python.
     fn host(&self, map: &ModuleMap<'_>, found: &Reached) -> Option<String> {
         if self.whole.programs.is_empty() && self.request.started.files.is_empty() {
             return Some("Python runs code of its users".to_owned());

@@ -1,5 +1,5 @@
-//! Removes wheels of pip and setuptools that virtualenv contains for new environments, if they are for a Python that
-//! the image does not have and cannot get.
+//! Removes wheels of pip and setuptools, which virtualenv contains for new environments. They are removed if they are
+//! for a Python that the image does not have and cannot get.
 
 use std::collections::BTreeSet;
 

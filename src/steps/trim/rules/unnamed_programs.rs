@@ -10,7 +10,7 @@ use crate::model::tree::Origin;
 use crate::model::vocabulary::is_program;
 use crate::outside::store::StoreError;
 
-/// A package with at most this many programs keeps all of them, because they are probably the reason for the
+/// If a package has at most this many programs, it keeps all of them, because they are probably the reason for the
 /// dependency.
 const FEW: usize = 4;
 
