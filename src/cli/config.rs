@@ -123,7 +123,7 @@ fn image(call: &Call) -> Result<Option<&Image>, Failure> {
     Ok(call.stack.chosen()?.first().copied())
 }
 
-/// Returns each option of `settings`, which are those of all layers, with the layers that set it.
+/// Returns each option with the layers that set it. `settings` are the settings of all layers.
 fn shown(settings: &Settings, layers: &[Layer]) -> Vec<Shown> {
     let of = |settings: &Settings| match serde_json::to_value(settings) {
         Ok(Value::Object(options)) => options,

@@ -21,7 +21,7 @@ use crate::rivals::model::dockerfile::{
 };
 use crate::rivals::{self, RivalError};
 
-/// Base images that have another package manager than apt, or none.
+/// Base images without apt. They have another package manager, or none.
 const WITHOUT_APT: [&str; 16] = [
     "alpine",
     "almalinux",
@@ -41,7 +41,7 @@ const WITHOUT_APT: [&str; 16] = [
     "wolfi",
 ];
 
-/// The beginnings of words in the names of images that have a Python besides the release's own.
+/// Images whose names contain a word with one of these beginnings have another Python besides the release's own.
 const WITH_PYTHON: [&str; 6] = ["python", "pypy", "miniconda", "anaconda", "miniforge", "micromamba"];
 
 /// Write a Dockerfile for the same image, and with `--build` build it

@@ -28,7 +28,7 @@ const NAME: &str = "name";
 /// Options that hold for all images of a run, because they are about the run itself.
 pub(super) const OF_THE_RUN: [&str; 6] = ["cache-dir", "quiet", "verbose", "color", "offline", "jobs"];
 
-/// The reasons why a text is no command.
+/// The reasons why a text is not a command.
 const UNREADABLE: &str = "a quote is not closed, or there is no command";
 
 /// The settings of a table of a file, with the line of each.
@@ -149,7 +149,7 @@ impl OneFile<'_> {
         Ok(Image { name: text.to_owned(), table })
     }
 
-    /// Reads the options of a table. `others` are keys that are no options.
+    /// Reads the options of a table. `others` are keys that are not options.
     fn table(&self, table: &DeTable<'_>, others: &[&str]) -> Result<Table, Failure> {
         let (mut values, mut lines) = (Map::new(), BTreeMap::new());
         for (key, value) in table.iter().filter(|(key, _)| !others.contains(&key.get_ref().as_ref())) {

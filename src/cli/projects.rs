@@ -11,10 +11,10 @@ use crate::model::platform::PythonVersion;
 use crate::model::project::{Extras, LockKind, Project, ProjectRequest};
 use crate::pipeline;
 
-/// The files of which a project has at least one.
+/// A project has at least one of these files.
 const FILES: [&str; 4] = ["pyproject.toml", "Pipfile.lock", "setup.py", "setup.cfg"];
 
-/// Returns whether a folder has a file that projects have.
+/// Returns whether a folder contains one of these files.
 pub(super) fn may_be_project(folder: &Path) -> bool {
     FILES.iter().any(|name| folder.join(name).is_file())
 }

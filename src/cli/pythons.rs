@@ -1,4 +1,4 @@
-//! The Python of an input that supports only some (`requires-python`), and its release.
+//! The Python and the release for an input that does not support every Python (`requires-python`).
 
 use crate::catalog::releases::{self, Release};
 use crate::cli::failure::Failure;

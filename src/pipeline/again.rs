@@ -76,8 +76,8 @@ pub(super) fn key(request: &Request) -> Option<Digest> {
     }))
 }
 
-/// Returns whether the inputs of `request` are completely in its options. If not, they are in files that may have
-/// changed.
+/// Returns whether the inputs of `request` are completely in its options. If not, parts of them are in files that may
+/// have changed.
 pub(super) fn has_plain_inputs(request: &Request) -> bool {
     let python = &request.python;
     python.requirement_files.is_empty()

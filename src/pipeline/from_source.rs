@@ -44,7 +44,8 @@ const UNREGISTERED: &str = "the emulator is not registered in binfmt_misc, so a 
 /// The stack of the thread that builds the project early. It resolves and assembles a tree.
 const STACK_BYTES: usize = 8 << 20;
 
-/// How often a backend may want other requirements, or turn out to need a compiler.
+/// The most rounds of a build. A round ends if a backend wants other requirements, or if it turns out to need a
+/// compiler.
 const ROUNDS: usize = 5;
 
 /// Builds sources for one request on one platform.

@@ -1,4 +1,4 @@
-//! Locks: writing one, and building from one. A build from a lock requests no index and no archive.
+//! Writes locks, and builds from locks. A build from a lock requests no index and no archive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -147,7 +147,8 @@ pub(crate) struct Resolved {
     pub(crate) wheels: Vec<Part>,
 }
 
-/// The lock of one platform, and all its opened parcels: packages first, then wheels, each in the lock's order.
+/// The lock of one platform, and all its opened parcels: first the packages, then the wheels, both in the order of the
+/// lock.
 pub(crate) struct Opened {
     lock: PlatformLock,
     parts: Vec<Part>,
@@ -374,8 +375,8 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
     Ok(Some(assemble(&lock, &parts, &wanted, &world.store)?.tree))
 }
 
-/// Makes the contents of the first platform's image, mounts `volumes` and runs `command` in it, or the image's own start
-/// command if `command` is empty. If the image runs a script, `command` are its arguments. Returns the exit code.
+/// Makes the contents of the first platform's image, mounts `volumes` and runs `command` in it. If `command` is empty,
+/// the image's own start command runs. If the image runs a script, `command` are its arguments. Returns the exit code.
 pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
     let request = &*with_own_python(request, world)?;
     let mut stage = world.stages.stage();

@@ -71,7 +71,7 @@ pub(super) mod tests {
     use super::*;
     use crate::rivals::model::comparison::{AptHabits, BuildTimes, Content, Way};
 
-    /// A comparison of two images, of which the smaller one is measured.
+    /// A comparison of two images. The smaller one is measured.
     pub(in crate::present) fn comparison() -> Comparison {
         let fat = ComparedImage {
             way: Way::Fat,

@@ -1,5 +1,5 @@
-//! The Docker side: writes a Dockerfile for a request, builds it with an engine, and compares its image with lath's. The
-//! builder does not use any of it.
+//! The Docker side: writes a Dockerfile for a request, builds it with an engine, and compares its image with lath's.
+//! `lath build` does not use any of it.
 
 mod build_by_engine;
 mod compare;

@@ -144,7 +144,7 @@ fn base_and_packages(scales: &Scales<'_>, system: &Installed<'_>, added: &Instal
     for package in system.values().chain(added.values()) {
         scales.put_package(package, &mut load);
     }
-    // The base has its own databases of packages, and the layer above writes them again.
+    // The databases of packages count twice, because the base contains them, and the layer above writes them again.
     scales.put_bookkeeping(system.len() as u64, &mut load);
     scales.put_bookkeeping((system.len() + added.len()) as u64, &mut load);
     load

@@ -1,9 +1,9 @@
 //! Estimates the sizes of packages and of apt's leftovers. The rules were derived from systems made by debootstrap and
 //! apt (bookworm and trixie).
 //!
-//! The archive gives the `Installed-Size` of each package and lists its files, but without their sizes. This module has
-//! the average size of each kind of file, and how well it compresses. docs/decisions/0080-reckoned-sizes.md has the
-//! measurements.
+//! The archive gives the `Installed-Size` of each package and lists its files, but without their sizes. This module
+//! contains the average size and the compression ratio of each kind of file. docs/decisions/0080-reckoned-sizes.md has
+//! the measurements.
 
 use std::collections::BTreeMap;
 

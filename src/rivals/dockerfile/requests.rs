@@ -1,4 +1,5 @@
-//! The requests that a Dockerfile needs besides the user's own, and the ingredients of one that cannot be resolved.
+//! The requests that a Dockerfile needs besides the user's own, and the ingredients of a Dockerfile whose request
+//! cannot be resolved.
 
 use std::collections::BTreeSet;
 

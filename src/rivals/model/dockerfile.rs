@@ -106,7 +106,7 @@ pub(crate) struct ContextFile {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ContextContents {
-    /// A folder. The archive of the store has its files below one folder.
+    /// A folder, as an archive in the store. The files of the archive are below a single folder.
     Folder(Digest),
     /// A wheel or a source distribution of this machine.
     File(PathBuf),

@@ -1,5 +1,5 @@
-//! `/etc/passwd` and `/etc/group`, with three kinds of accounts: Debian's own, those that packages create, and the user
-//! that runs the program.
+//! `/etc/passwd` and `/etc/group`, with three kinds of accounts: Debian's own accounts, the accounts that packages
+//! create, and the user that runs the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,7 +115,7 @@ pub(super) fn add(
     Ok(numbers)
 }
 
-/// Returns the numbers of the names in `/etc/passwd` or `/etc/group` (passwd(5), group(5)).
+/// Returns the IDs of the names in `/etc/passwd` or `/etc/group` (passwd(5), group(5)).
 fn numbers(text: &str) -> BTreeMap<String, u32> {
     let number = |line: &str| {
         let mut fields = line.split(':');

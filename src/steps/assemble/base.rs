@@ -143,8 +143,8 @@ fn write_certificates(tree: &mut Tree, store: &Store) -> Result<(), AssembleErro
     write_bytes(tree, "/etc/ssl/certs/ca-certificates.crt", &bundle, 0o644, store)?;
     link_where_missing(tree, "/usr/lib/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")?;
     link_where_missing(tree, "/usr/lib/ssl/certs", "/etc/ssl/certs")?;
-    // Paths used by programs that were built for other distributions: programs in Go and Rust, and the OpenSSL in
-    // wheels.
+    // These paths are used by programs that were built for other distributions: programs in Go and Rust, and the
+    // OpenSSL in wheels.
     link_where_missing(tree, "/etc/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")?;
     link_where_missing(tree, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt")
 }

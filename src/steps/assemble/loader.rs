@@ -44,8 +44,8 @@ pub(super) fn write_cache(
     write_bytes(tree, "/etc/ld.so.cache", &bytes, 0o644, store)
 }
 
-/// Returns the directories that ldconfig searches: those named in the files of `ld.so.conf.d`, in their order, then the
-/// loader's own. A directory in `/lib` is replaced by the same one in `/usr/lib`.
+/// Returns the directories that ldconfig searches: first those that the files of `ld.so.conf.d` name, in their order,
+/// then the default directories of the loader. A directory in `/lib` is replaced by the same one in `/usr/lib`.
 fn directories(tree: &Tree, architecture: Architecture, store: &Store) -> Result<Vec<String>, AssembleError> {
     let triplet = architecture.triplet();
     let mut directories = Vec::new();
@@ -65,7 +65,7 @@ fn directories(tree: &Tree, architecture: Architecture, store: &Store) -> Result
     Ok(directories)
 }
 
-/// Returns the SONAME of a library. `None` if it has none, or is for another processor.
+/// Returns the SONAME of a library. `None` if the library has no SONAME, or is for another processor.
 fn soname(
     path: &ImagePath,
     facts: Option<&Facts>,

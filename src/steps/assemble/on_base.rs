@@ -67,8 +67,8 @@ pub(super) fn landing(tree: &Tree, folder: &str) -> Result<ImagePath, AssembleEr
     Ok(path)
 }
 
-/// Restores nodes of the base image. These are the nodes that lath or a package replaced by an equal node, and the
-/// nodes that lath replaced although no added package needs that. Returns a note about the files that stay replaced.
+/// Restores nodes of the base image. A node is restored if lath or a package replaced it by an equal one, or if lath
+/// replaced it and no added package needs the new one. Returns a note about the files that stay replaced.
 pub(super) fn restore(tree: &mut Tree, base: OnBase<'_>) -> Vec<String> {
     let added: BTreeSet<ImagePath> = folders_of_packages(tree);
     let mut replaced: Vec<String> = Vec::new();

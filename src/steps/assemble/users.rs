@@ -82,7 +82,8 @@ pub(super) fn copy(copied: &Copied, assembly: &mut Assembly, store: &Store) -> R
     Ok(())
 }
 
-/// Returns the mode of a directory whose files have this mode: everybody who can read can also search.
+/// Returns the mode of a directory whose files have this mode. Everybody who can read the files can also search the
+/// directory.
 fn searchable(mode: u32) -> u32 {
     mode | (mode & 0o444) >> 2
 }

@@ -219,7 +219,7 @@ fn put_all(
 /// If the first line of a script is longer than this, it stays as it is.
 const FIRST_LINE_BYTES: u64 = 4096;
 
-/// A file that goes to the folder of executables.
+/// A file that is placed in the folder of executables.
 struct Written<'a> {
     name: &'a str,
     kept: Kept,

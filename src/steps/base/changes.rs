@@ -59,7 +59,7 @@ pub(super) struct Size {
 #[serde(rename_all = "lowercase")]
 enum Change {
     Node(Attributes, Kind),
-    /// A directory that the layer needs and does not describe.
+    /// A directory that the layer needs but does not contain an entry for.
     Implied,
     /// A device or a pipe.
     Special,

@@ -29,7 +29,7 @@ use crate::outside::store::{Bucket, Packed, Store};
 const MAX_TAR_BYTES: u64 = 64 << 30;
 /// The most entries of all layers. They are held in memory. The largest images have about 300,000 files.
 const MAX_ENTRIES: u64 = 500_000;
-/// The most bytes that their names may have together, for the same reason.
+/// The most bytes of all names of entries, because they are held in memory, too.
 const MAX_NAMES_BYTES: u64 = 64 << 20;
 
 /// Cache entry: an opened layer.

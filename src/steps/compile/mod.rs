@@ -102,7 +102,7 @@ fn insert<'a>(tree: &mut Tree, compiled: impl Iterator<Item = &'a Compiled>, ver
     for one in compiled {
         let Some(source) = tree.nodes.get(&one.source) else { continue };
         let Some(path) = bytecode_path(&one.source, version) else { continue };
-        // Bytecode of a module of the base image is no part of that image.
+        // Bytecode that lath adds for a module of the base image is not part of the base image.
         let origin = if source.origin == Origin::Base { Origin::Lath } else { source.origin.clone() };
         let reason = if one.is_of_application { Kept::ApplicationBytecode } else { reason.clone() };
         let node = Node { kept: Some(reason), ..Node::file(one.digest, one.size_bytes, 0o644, origin) };
@@ -267,7 +267,7 @@ impl<'a> Compilation<'a> {
         is_of_base && (self.bytecode == Bytecode::All || there.is_none_or(|path| self.slim.nodes.contains_key(&path)))
     }
 
-    /// Returns the files that the request wants to be compiled.
+    /// Returns the files that must be compiled for the request.
     fn wanted_files(&self) -> Result<BTreeMap<ImagePath, bool>, StoreError> {
         let modules = Modules::new(self.slim, self.python, self.site.clone()).with_application(self.app);
         if self.bytecode == Bytecode::All {
@@ -292,7 +292,7 @@ impl<'a> Compilation<'a> {
         Ok(files)
     }
 
-    /// Returns the bytecode of the last run for files that have not changed.
+    /// Returns the bytecode of those files that have not changed since the last run.
     fn last(&self) -> Finished {
         let last: Option<Finished> = self.world.store.entry(Bucket::LastBytecode, &self.question());
         let Some(mut last) = last.filter(|last| self.opens(&last.packs)) else { return Finished::default() };

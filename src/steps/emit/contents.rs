@@ -69,7 +69,7 @@ pub(crate) enum Bytes<'a> {
     Segments(&'a [Digest]),
     /// A blob of the store.
     Kept(BlobDigest),
-    /// Returns the file of the blob, which is fetched first if the store does not contain it.
+    /// Returns the file of the blob. If the store does not contain the blob, it is fetched first.
     Fetched(Arc<Fetch<'a>>),
 }
 

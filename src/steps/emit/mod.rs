@@ -205,7 +205,8 @@ fn write(
         Ok(())
     });
     if let Err(error) = staged {
-        // A folder that one destination made may contain the files of another, so these are removed first.
+        // A folder that was created for one destination may contain the files of another one, so the newest files are
+        // removed first.
         while ready.pop().is_some() {}
         return Err(error);
     }

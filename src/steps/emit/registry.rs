@@ -154,8 +154,8 @@ fn uploads<'a>(
     contents.blobs.iter().map(|(digest, blob)| upload((*digest, blob))).collect()
 }
 
-/// Fetches the blobs of another place that the repository of `image` does not have, several at once. Blobs of the same
-/// registry are not fetched, because it can mount them.
+/// Fetches the blobs that are in another place and not in the repository of `image`, several at once. If they are in
+/// the same registry, they are not fetched, because the registry can mount them.
 fn fetch_missing(image: &ImageReference, contents: &Contents<'_>, world: &World) -> Result<(), EmitError> {
     if contents.origin.is_some_and(|origin| origin.registry == image.registry) {
         return Ok(());

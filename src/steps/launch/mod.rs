@@ -188,8 +188,8 @@ fn in_form(words: Vec<String>, form: Entrypoint, cmd: &[String]) -> (Vec<String>
     }
 }
 
-/// Returns the script that the user named, or the only script, or the one with its distribution's name. If several
-/// scripts remain, lath does not guess. An image without scripts starts Python.
+/// Returns the script that the user named, or the only script, or the script that has the name of its distribution. If
+/// several scripts remain, lath does not guess. An image without scripts starts Python.
 fn of_scripts(programs: &Programs<'_>, request: &LaunchRequest<'_>) -> Result<Command, LaunchError> {
     let LaunchRequest { python, user_base, runtime, .. } = *request;
     let scripts = programs.scripts;

@@ -69,7 +69,8 @@ impl Place<'_> {
         if path.starts_with('/') {
             return ImagePath::parse(path).ok();
         }
-        // The kernel resolves `..` in the same way as a link in this folder.
+        // The path is resolved like the target of a link in this folder, because the kernel treats `..` in both in the
+        // same way.
         let workdir = self.request.workdir().unwrap_or_else(ImagePath::root);
         Some(workdir.join("-").ok()?.resolve_link(path))
     }

@@ -91,7 +91,7 @@ fn build_wheel(wheel: &LockedWheel) -> BuildWheel {
         None => (wheel.url.clone(), None),
         Some(BuiltPlace::Archive { url }) => (url.clone(), None),
         Some(BuiltPlace::Git { url, commit }) => (url.clone(), Some(commit.clone())),
-        // `refuse_folders` has refused it.
+        // This is never reached, because `refuse_folders` has refused such a build.
         Some(place @ BuiltPlace::Folder(_)) => (place.shown(), None),
     };
     BuildWheel {

@@ -14,8 +14,8 @@ const DPKG: &str = "/var/lib/dpkg/status.d/";
 /// The bundle of certificates, which is made from those of a package.
 const CERTIFICATES: &str = "/etc/ssl/certs/";
 
-/// A future layer: first the parent directories of its files, then the shares of its origins in order. A layer does not
-/// depend on layers below it, so the same shares give the same layer in every image.
+/// The contents of a future layer. First come the parent directories of its files, then the shares of its origins in
+/// order. A layer does not depend on layers below it, so the same shares give the same layer in every image.
 #[derive(Debug)]
 pub(super) struct Group<'a> {
     pub(super) title: String,
@@ -43,7 +43,7 @@ impl Share<'_> {
 pub(super) struct Entry<'a> {
     pub(super) path: &'a ImagePath,
     pub(super) node: &'a Node,
-    /// The path that it is a hard link to, an earlier one of the same share.
+    /// If the entry is a hard link, the path that it refers to. This path comes earlier in the same share.
     pub(super) link: Option<&'a ImagePath>,
 }
 

@@ -128,9 +128,9 @@ pub(super) fn runs(places: &BTreeMap<Place, u64>, request: LayersRequest) -> Vec
     runs
 }
 
-/// Joins neighbours of the same kind that are together at most `times` the size of a small layer, until there are only
-/// `enough` layers. The order of the joins depends only on names. If it depended on sizes, another version of one
-/// distribution could change many layers.
+/// Joins neighbours of the same kind, until there are only `enough` layers. Neighbours are joined if their total size
+/// is at most `times` the size of a small layer. The order of the joins depends only on names. If it depended on sizes,
+/// another version of one distribution could change many layers.
 fn join_small(runs: &mut Vec<Run>, times: u64, enough: usize) {
     let mut seconds: Vec<Place> = runs.iter().skip(1).map(|run| run.first().clone()).collect();
     seconds.sort_by_cached_key(|place| Digest::of(place.title().as_bytes()));
@@ -147,7 +147,7 @@ fn join_small(runs: &mut Vec<Run>, times: u64, enough: usize) {
     }
 }
 
-/// Joins the two neighbours that are together the smallest, of whatever kind.
+/// Joins the two neighbours with the smallest total size. Their kinds may differ.
 fn join_smallest(runs: &mut Vec<Run>) {
     let smallest = (1..runs.len()).min_by_key(|index| runs[index - 1].bytes + runs[*index].bytes);
     if let Some(index) = smallest {

@@ -149,7 +149,7 @@ fn write_contents(
     Ok(Some(Frames { offset, end_offset, crc64 }))
 }
 
-/// Returns the places of the files in a segment that have contents, in their order.
+/// Returns the places of all files with contents in a segment, in their order.
 pub(super) fn frames(segment: &Digest, store: &Store) -> Option<Vec<Frames>> {
     store.entry(Bucket::Frames, segment)
 }

@@ -119,7 +119,7 @@ pub(super) enum Task {
     Batch(Batch),
 }
 
-/// A task as a part of a key: everything that its result depends on, except the tree.
+/// The part of a key that describes a task: everything that its result depends on, except the tree.
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum TaskKey<'a> {
@@ -190,7 +190,7 @@ impl Task {
         }
     }
 
-    /// Returns the number of its items. A command is one, and so is the help of a program.
+    /// Returns the number of its items. A command counts as one item, and so does the help of a program.
     pub(super) fn items(&self) -> usize {
         match self {
             Self::Command(_) | Self::Help(_) => 1,
@@ -296,7 +296,7 @@ pub(super) struct Item {
 pub(super) struct Named {
     /// A console script.
     pub(super) script: Option<String>,
-    /// Imports that a start does.
+    /// The imports that run at start-up.
     pub(super) items: Vec<Item>,
 }
 
@@ -322,7 +322,7 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named) -> Ve
         // The extension modules of a base image's own Python are not checked.
         (Scope::Base, if request.python.home.is_of_release() { extension_modules(tree, &stdlib) } else { Vec::new() }),
     ];
-    // These take longest, so they begin first.
+    // These tasks take longest, so they begin first.
     let mut tasks = inner_imports(made, request, run(Scope::Image, DRIVER));
     for (scope, items) in lists {
         tasks.extend(items.chunks(BATCH).map(|items| {

@@ -12,8 +12,8 @@ use crate::model::request::ProveRequest;
 /// Names of modules that only run as programs, or that are tests.
 const NOT_IMPORTED: [&str; 4] = ["__main__", "conftest", "test", "tests"];
 
-/// Returns all modules that are reached. If the trim level is below `reach`, there are none, because these levels
-/// remove no modules of distributions. Besides, importing all modules of a large distribution can take longer than the
+/// Returns all modules that are reached. If the trim level is below `reach`, there are none, because these levels do
+/// not remove modules of distributions. Besides, importing all modules of a large distribution can take longer than the
 /// rest of the proof.
 pub(super) fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
     let Some(reached) = made.reached.as_ref().filter(|_| request.level >= TrimLevel::Reach) else { return Vec::new() };

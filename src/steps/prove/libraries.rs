@@ -15,7 +15,7 @@ use crate::outside::world::World;
 /// The beginning of the list that the driver of imports adds to an error.
 const MISSED: &str = "ctypes did not find: ";
 
-/// Returns the libraries that `line` reports as missing: SONAMEs (`libudev.so.1`), or names without version.
+/// Returns the libraries that `line` reports as missing. Each is a SONAME (`libudev.so.1`) or a name without version.
 pub(super) fn missing_libraries(line: &str) -> Vec<String> {
     if let Some((_, names)) = line.split_once(MISSED) {
         return names.trim_end_matches(')').split(", ").map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! Finds out from the output of a failed program which program, module or time zone is missing, and how to add it.
+//! Reads the output of a failed program: which program, module or time zone is missing, and how can it be added?
 
 use super::libraries::missing_libraries;
 use crate::catalog::{programs, time_zones};
@@ -20,7 +20,7 @@ pub(super) struct Image<'a> {
 pub(super) struct Missing<'a> {
     /// The line of the output that reports it.
     pub(super) line: &'a str,
-    /// `None` for a library, because only the archive has its package.
+    /// `None` for a library, because its package can only be found in the archive.
     pub(super) hint: Option<Hint>,
 }
 

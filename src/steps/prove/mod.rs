@@ -162,7 +162,7 @@ const SEARCHES: usize = 4;
 #[derive(Debug)]
 pub(crate) enum Proved {
     Works(ProofSummary),
-    /// Some checks have another result than in the untrimmed tree, because these files are missing.
+    /// The results of some checks differ from those in the untrimmed tree, because these files are missing.
     Lacks(Vec<PutBack>),
 }
 
@@ -336,8 +336,8 @@ fn claim(task: &Task, found: &Answer, untrimmed: Option<&Reply>) -> Claim {
     }
 }
 
-/// Runs all checks that have no cached result in both trees, in parallel, and compares the results. Imports and loads run
-/// in the untrimmed tree only if they fail in the trimmed one.
+/// Compares the results of all checks in both trees. Checks without a cached result run now, in parallel. Imports and
+/// loads run in the untrimmed tree only if they fail in the trimmed one.
 fn compare(
     slim: &mut Staged<'_>,
     whole: &mut Staged<'_>,

@@ -55,7 +55,7 @@ pub(crate) fn measure(
     Ok(())
 }
 
-/// A task, and the results that the untrimmed tree gives. Items that fail there are not in it.
+/// A task, and its results in the untrimmed tree. Items that fail there are not in it.
 struct Claim {
     task: Task,
     answer: Option<Answer>,
@@ -117,7 +117,7 @@ impl Search<'_> {
         claims.par_iter().find_map_any(noticed).transpose()
     }
 
-    /// Whether the task imports modules of the same package, and so will probably notice it.
+    /// Whether the task imports modules of the same package, so that it will probably notice the missing file.
     fn is_near(&self, claim: &Claim) -> bool {
         let package = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
         let Task::Batch(batch) = &claim.task else { return self.module.is_none() };

@@ -43,7 +43,7 @@ impl<'a> Verdicts<'a> {
     pub(super) fn add(&mut self, task: &Task, item: usize, answer: &Answer, verdict: Verdict) {
         match verdict {
             Verdict::Differs(difference) => return self.differences.push(difference),
-            // Nothing promises that each module can be imported alone, or that each program has a help.
+            // It is not certain that each module can be imported by itself, or that each program has a help text.
             Verdict::FailsAlike if is_extra(task, item) => return,
             Verdict::FailsAlike => return self.add_alike(task.name(item), answer),
             Verdict::Restless => {

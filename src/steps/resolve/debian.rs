@@ -78,7 +78,7 @@ struct Closure<'a, 'b> {
 
 /// Why an attempt ended early.
 enum Stop {
-    /// The selected version of a package does not satisfy this later relation.
+    /// The version of a package that was already selected does not satisfy this relation.
     TooWide(Relation),
     Failed(DebianError),
 }

@@ -104,7 +104,7 @@ impl Hints for ResolveError {
 }
 
 /// The package with the descriptions of common terminals (`xterm`, `linux`, `screen`). Every Debian system has it, so
-/// nothing depends on it.
+/// no package declares a dependency on it.
 const TERMINALS: &str = "ncurses-base";
 
 /// The package with the certificates of authorities.
@@ -154,7 +154,7 @@ pub(crate) struct Choice<'a> {
     packages: Packages<'a>,
     sources: &'a dyn Sources,
     answer: Answer,
-    /// The packages that the image has whatever its wheels are.
+    /// The packages that do not depend on the wheels of the image.
     pub(crate) base: Vec<LockedDeb>,
 }
 
@@ -205,7 +205,8 @@ impl Choice<'_> {
             wheel.required_by = edges.remove(&wheel.name).unwrap_or_default().into_iter().collect();
             wheel.is_requested = wheel.required_by.is_empty();
         }
-        // If the wheels require one another in a circle, none counts as requested, so all of them do.
+        // If the wheels require one another in a circle, this finds no requested wheel. Then all wheels count as
+        // requested.
         if wheels.iter().all(|wheel| !wheel.is_requested) {
             wheels.iter_mut().for_each(|wheel| wheel.is_requested = true);
         }
@@ -405,7 +406,7 @@ impl Packages<'_> {
     fn full_version(&mut self) -> Result<String, ResolveError> {
         let ResolveRequest { base, python, release, .. } = self.request;
         match base.and_then(|base| base.interpreter(python)) {
-            // If the image does not show the patch version, `.0` is the lowest that is possible.
+            // If the patch version of the image's Python is unknown, the lowest possible one is used.
             Some(interpreter) => {
                 Ok(interpreter.full_version.clone().unwrap_or_else(|| format!("{}.0", python.version)))
             }
@@ -569,8 +570,8 @@ fn newest<'a>(index: &'a PackageIndex, name: &str) -> Option<&'a str> {
     versions.max_by(|one, other| relation::compare(one, other).unwrap_or(std::cmp::Ordering::Equal))
 }
 
-/// Returns the packages that an image has even if the request does not name them. If a base image has a Python, only missing
-/// certificates are added.
+/// Returns the packages that every image has, even if the request does not name them. If a base image has a Python, only
+/// missing certificates are added.
 fn base_roots(request: &ResolveRequest<'_>) -> Vec<Wanted> {
     let always = packages::always().iter();
     let always = always.map(|(package, why)| Wanted { package: package.clone(), why: why.clone() });

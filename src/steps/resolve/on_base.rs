@@ -74,7 +74,7 @@ impl<'a> OnBase<'a> {
         found.libraries.contains_key(soname) || is_of_libc()
     }
 
-    /// Returns whether the image has a program, or the library of a call, so that no hint is needed.
+    /// Returns whether the image already contains the program or library of a hint, so that the hint is not needed.
     pub(super) fn answers(self, hint: &Hint) -> bool {
         let Hint::Call { called, .. } = hint else { return false };
         let is_program = || {
@@ -114,7 +114,7 @@ impl<'a> OnBase<'a> {
     }
 }
 
-/// The names and versions of the packages that a base image has. Without a base image, there are none.
+/// The names and versions of the packages in a base image. Without a base image, there are none.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Debs<'a>(BTreeMap<&'a str, &'a str>);
 

@@ -1,5 +1,5 @@
-//! The documents of an image that is built on a base image: the config of the base image, in which lath's values
-//! replace others.
+//! The documents of an image that is built on a base image: the config of the base image, with some values replaced by
+//! lath's.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::model::request::{BaseImageRequest, OnBase};
 const ON_BUILD: &str = "OnBuild";
 
 /// Returns the pre-defined annotations with the name and the digest of the base image (annotations.md). A path of the
-/// building machine is no name.
+/// building machine is not used as a name.
 pub(super) fn annotations(base: &BaseImageRequest, digest: Option<BlobDigest>) -> BTreeMap<String, String> {
     let name = match &base.source {
         ImageSource::Registry(image) => Some(image.to_string()),
@@ -27,7 +27,7 @@ pub(super) fn annotations(base: &BaseImageRequest, digest: Option<BlobDigest>) -
     known.collect()
 }
 
-/// Returns the config of the base image with the values of `own` over it. `layers` are all layers of the image.
+/// Returns the config of the base image. The values of `own` replace its values. `layers` are all layers of the image.
 pub(super) fn config(own: Config, base: OnBase<'_>, layers: &[Layer]) -> Result<Config, serde_json::Error> {
     let base: Config = serde_json::from_str(&base.image.config)?;
     Ok(Config {

@@ -52,7 +52,7 @@ impl Held {
             || self.parents.contains(path)
     }
 
-    /// Returns the reason if it is about the path itself, not only about a path below it.
+    /// Returns the reason why the path itself must stay. `None` if only a path below it must stay.
     pub(super) fn reason(&self, path: &ImagePath) -> Option<Kept> {
         let of_user = self.paths.contains(path).then_some(Kept::Pattern);
         of_user.or_else(|| self.put_back.contains(path).then_some(Kept::PutBack))

@@ -6,7 +6,8 @@ use crate::model::reach::Reached;
 use crate::model::reason::{Kept, Removed};
 use crate::model::tree::Node;
 
-/// A change of the tree that a rule proposes. A path that `--keep` holds stays as it is, whatever a rule proposes.
+/// A change of the tree that a rule proposes. If `--keep` holds a path, it stays as it is, even if a rule proposes a
+/// change.
 #[derive(Debug)]
 pub(super) enum Proposal {
     /// The path is removed. If several rules propose this, the first one gives the reason.

@@ -115,8 +115,8 @@ pub(super) fn groups(missing: &[Missing]) -> Vec<&'static str> {
     missing.iter().filter_map(group).collect()
 }
 
-/// Returns a hint for each missing thing. Unknown names are in hints only if no name is known, because a build may try
-/// several names of one library.
+/// Returns a hint for each missing thing. If any name is known, hints do not contain unknown names, because a build may
+/// try several names of one library.
 pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
     let (mut hints, mut unknown) = (Vec::new(), Vec::new());
     for one in missing {

@@ -1,5 +1,5 @@
-//! The crates of Rust code: those that `Cargo.lock` pins, from crates.io, into the store. A build has no network, so cargo
-//! gets them as files.
+//! The crates of Rust code. Those that `Cargo.lock` pins are fetched from crates.io into the store. A build has no
+//! network, so cargo gets them as files.
 
 use serde::Deserialize;
 

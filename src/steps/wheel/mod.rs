@@ -187,7 +187,7 @@ pub(crate) fn build(order: &Order<'_>, site: Site<'_>, world: &World) -> Result<
     Ok(step)
 }
 
-/// Returns the groups of compilers that a failed build does not have and needs.
+/// Returns the groups of compilers that a failed build needs but does not have.
 fn missing_compilers(reason: &Reason, order: &Order<'_>) -> Option<Step> {
     let Reason::Backend { log, .. } = reason else { return None };
     let mut plan = order.plan.clone();

@@ -14,7 +14,7 @@ use self::conditions::Truth;
 use self::lexer::{Piece, Word};
 use self::syntax::{AndOr, Command as Node, List, Pipeline};
 
-/// The most commands that are read of one script, with all rounds of its loops. The longest real scripts need a few
+/// The most commands that are read from one script. Each round of a loop counts. The longest real scripts need a few
 /// thousand.
 const MAX_COMMANDS: usize = 20_000;
 /// Functions may call functions this deep.
@@ -91,7 +91,8 @@ enum Flow {
 
 struct Reader<'a> {
     system: &'a System<'a>,
-    /// The values that are known. A variable whose value is unknown is `None`; one that is not set is missing.
+    /// The values that are known. If the value of a variable is unknown, it is `None`. If a variable is not set, it is
+    /// not in the map.
     variables: BTreeMap<String, Option<String>>,
     /// `$1` and so on, if they are known.
     parameters: Option<Vec<String>>,
@@ -116,7 +117,7 @@ impl Reader<'_> {
         last
     }
 
-    /// Reads a list that perhaps does not run. It cannot end the script, and its commands are uncertain.
+    /// Reads a list of commands that may or may not run. It cannot end the script, and its commands are uncertain.
     fn maybe(&mut self, read: impl FnOnce(&mut Self) -> Flow) -> Flow {
         let was_certain = std::mem::replace(&mut self.is_certain, false);
         let flow = read(self);

@@ -35,7 +35,7 @@ pub(super) fn interpreters(
     let mut known = BTreeSet::new();
     let mut interpreters = Vec::new();
     let on_path = on_path(scene);
-    // Short names come first, so that `python3` counts and not `python3.12`.
+    // Short names come first, so that of two names for one interpreter, `python3` is used and not `python3.12`.
     let mut others: Vec<ImagePath> = scene.tree.nodes.keys().filter(|path| is_candidate(path)).cloned().collect();
     others.sort_by_key(|path| (path.parent(), path.file_name() != "python3", path.file_name().len()));
     for path in on_path.iter().chain(&others) {
@@ -86,7 +86,7 @@ struct Place {
     library: Option<String>,
 }
 
-/// Returns the files of the interpreter at `path`. `None` if it is no CPython with a standard library.
+/// Returns the files of the interpreter at `path`. `None` if it is not a CPython with a standard library.
 fn place(scene: &Scene<'_>, path: &ImagePath) -> Option<Place> {
     let (program, node) = scene.file(path.as_str())?;
     // A script that starts another Python is not an ELF file, so it has no linkage.
@@ -184,7 +184,7 @@ fn binaries(scene: &Scene<'_>, place: &Place, library_folders: &[ImagePath]) -> 
 }
 
 /// Returns the folders of distributions in the order of `sys.path` (CPython, `Lib/site.py`): `PYTHONPATH`, the folder of
-/// the user, then those of the prefix, or of the virtual environment. The first two count only if they exist.
+/// the user, then those of the prefix, or of the virtual environment. The first two are returned only if they exist.
 fn site_packages(scene: &Scene<'_>, place: &Place, user: &ImageUser) -> Result<Vec<ImagePath>, StoreError> {
     let version = place.version;
     let listed = scene.variable("PYTHONPATH").unwrap_or_default();

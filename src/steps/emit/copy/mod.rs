@@ -101,8 +101,8 @@ pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyE
     Ok(copied)
 }
 
-/// Returns the platform that is copied, if it is only one of an index. A Docker archive and a daemon have one platform:
-/// that of this machine, unless the user wants another one.
+/// Returns the platform if only one platform of an index is copied. A Docker archive and a daemon can contain only one
+/// platform. This is the platform of this machine, unless the user wants another one.
 fn chosen(
     image: &OpenImage<'_>,
     destination: &Destination,
@@ -144,7 +144,7 @@ fn name_of(source: &ImageSource) -> String {
 /// The documents of an image, and everything that they refer to.
 struct Graph {
     root: Document,
-    /// The documents below the root, each after those that it names.
+    /// The documents below the root. Each comes after the documents that it refers to.
     documents: Vec<Document>,
     /// The manifests among all of them, in the order of the index.
     manifests: Vec<Manifest>,
@@ -176,7 +176,7 @@ impl Graph {
         Ok(self.packed.as_ref().and_then(|packed| packed.files.get(&digest)))
     }
 
-    /// Adds the documents that `document` names, or `document` to the manifests if it is one.
+    /// If `document` is an index, adds the documents that it refers to. If it is a manifest, adds it to the manifests.
     fn add_children(
         &mut self,
         image: &OpenImage<'_>,

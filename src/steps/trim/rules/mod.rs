@@ -1,4 +1,4 @@
-//! The rules, one file for each kind of path that goes. A rule only proposes changes.
+//! The rules, one file for each kind of path that is removed. A rule only proposes changes.
 
 mod bulk;
 mod certificates;
@@ -39,9 +39,9 @@ use crate::outside::store::StoreError;
 /// A rule: the changes that it proposes for a scene.
 type Rule = fn(&Scene<'_>) -> Result<Vec<Proposal>, StoreError>;
 
-/// All rules, with the first level that they belong to. The rules of a stage see the tree without the paths that earlier
-/// stages removed. They do not see the proposals of other rules of their stage. If two rules of a stage propose to remove
-/// the same path, the first one gives the reason.
+/// All rules, in stages, with the lowest trim level that uses the stage. The rules of a stage see the tree without the
+/// paths that earlier stages removed. They do not see the proposals of other rules of their stage. If two rules of a
+/// stage propose to remove the same path, the first one gives the reason.
 pub(super) const STAGES: [(TrimLevel, &[Rule]); 6] = [
     (TrimLevel::Standard, BY_NAME),
     (TrimLevel::Reach, BY_REACH),
@@ -74,7 +74,7 @@ const BY_REACH: &[Rule] = &[reach::modules, developer_files::developer_files];
 /// These rules depend on the files that runs have used.
 const BY_TRACE: &[Rule] = &[trace::untraced];
 
-/// These rules depend on the remaining files: what they need, and what they name.
+/// These rules depend on the files that remain: the libraries that they need, and the names in them.
 const BY_NEED: &[Rule] = &[
     unnamed_programs::unnamed_programs,
     character_sets::character_sets,

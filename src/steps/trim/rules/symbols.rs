@@ -15,8 +15,8 @@ const LARGEST_BYTES: u64 = 512 << 20;
 /// The contents of a file.
 type Contents = (Digest, u64);
 
-/// Libraries in `*.libs/` are not changed. A repair tool has put them there, so their layout is not the one of a
-/// linker, and stripping has broken such files.
+/// Libraries in `*.libs/` are not changed. A repair tool has put them there and changed their layout. Stripping has
+/// broken such files.
 pub(super) fn symbols(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let store = scene.store();
     let nodes = scene.tree.nodes.iter().filter(|(path, node)| is_module(path, node));

@@ -1,8 +1,8 @@
 //! Removes modules and data of distributions that no check and no record of the user has used.
 //!
 //! A module stays if it was used. It also stays if import statements lead to it from a used module, so that no such statement
-//! can fail. Names that a program computes count only if they were used. Data of a distribution stays if it was used, if it
-//! belongs to data that was used, or if a module that stays contains its name.
+//! can fail. If a program computes the name of a module, the module counts only if it was used. Data of a distribution stays
+//! if it was used, if it belongs to data that was used, or if a module that stays contains its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 

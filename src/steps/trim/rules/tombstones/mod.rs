@@ -39,7 +39,7 @@ struct Place {
     replaced: Vec<ImagePath>,
 }
 
-/// Returns the path of `sitecustomize`. `None` if the image has another one, which does something.
+/// Returns the path of `sitecustomize`. `None` if the image has another `sitecustomize` that does something.
 fn place(scene: &Scene<'_>, map: &ModuleMap<'_>) -> Result<Option<Place>, StoreError> {
     let request = scene.request();
     let Some(files) = map.modules.get("sitecustomize") else {
