@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A longer line is cut to this many characters, unless it has only a few more.
+/// A line is cut to this many characters, unless it is only a little longer.
 const LINE_CHARACTERS: usize = 4096;
 const MORE_CHARACTERS: usize = 64;
 

@@ -56,7 +56,7 @@ pub(super) struct Contents {
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     pub(super) options: &'a Options,
-    /// The options that the command has. Others are checked, and then not used.
+    /// The options that the command has. Other options are checked, but not used.
     pub(super) used: BTreeSet<String>,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Placed {
     path: Option<PathBuf>,
     /// Whether a program of the image could read or change the files at the path, because it is mounted.
     is_mount: bool,
-    /// Whether it is the name of an image in a registry that is written.
+    /// Whether the value is the name of an image that is pushed to a registry.
     is_push: bool,
 }
 

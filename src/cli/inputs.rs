@@ -118,8 +118,8 @@ impl Inputs {
         self.requirements.is_empty() && self.requirement_files.is_empty() && self.source.is_none()
     }
 
-    /// Whether there is a folder or a script, whose files go into the work directory. The files of a package are those
-    /// that its wheel contains.
+    /// Whether there is a folder or a script whose files go into the work directory. A package does not count, because
+    /// its files come from its wheel.
     pub(super) fn has_application(&self) -> bool {
         self.source.is_some() && !self.project.as_ref().is_some_and(|project| project.is_package)
     }

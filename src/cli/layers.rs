@@ -558,7 +558,7 @@ mod tests {
         let settings = variables::<Run>(&environment).unwrap();
         assert_eq!((settings.tag, settings.load), (None, None));
         assert_eq!((settings.offline, settings.mount), (Some(true), Some(vec!["a:/a".to_owned()])));
-        // An engine that is set for all commands does not start a build.
+        // If an engine is set for all commands, this alone does not start a build.
         let settings = variables::<Dockerfile>(&[("LATH_ENGINE", "podman")]).unwrap();
         assert_eq!((settings.engine, settings.build), (Some(EngineProgram::Podman), None));
     }

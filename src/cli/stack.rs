@@ -1,4 +1,4 @@
-//! All layers of a call, in their order, and the configuration files that they come from.
+//! All layers of a call, in their order, and the configuration files from which they come.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

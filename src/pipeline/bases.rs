@@ -103,7 +103,7 @@ pub(super) fn to_lock(request: &Request, platform: Platform) -> Option<LockedBas
 
 /// The tree of a base image whose Python compiles for a platform that this machine does not run.
 pub(super) enum OfBase {
-    /// None is needed, or that of a release.
+    /// No tree of a base image is needed. The tree of a release may be needed.
     None,
     Tree(Tree),
     /// The base has no image for this machine with the same Python, so nothing is compiled.

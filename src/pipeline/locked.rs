@@ -114,7 +114,7 @@ fn vendor(locks: &[&PlatformLock], request: &Request, folder: &Path, world: &Wor
     Ok(write_vendor(folder, &names, world)?)
 }
 
-/// Returns the wheels and packages of a lock, and those that its builds need.
+/// Returns the wheels and packages of a lock, including those that its builds need.
 fn parcels_of(lock: &PlatformLock) -> Vec<Parcel<'_>> {
     let own = lock.debs.iter().map(Parcel::Deb).chain(lock.wheels.iter().map(Parcel::Wheel));
     own.chain(lock.builds().flat_map(|(_, build)| parcels_of(&build.tree))).collect()
@@ -138,7 +138,7 @@ pub(crate) fn check_lock(request: &Request, world: &World) -> Result<Outdated, B
     Ok(outdated)
 }
 
-/// Refuses the lock of the request if it was made for another one.
+/// Refuses the lock of the request if the lock was made for another request.
 pub(super) fn refuse_other(request: &Request, world: &World) -> Result<(), BuildError> {
     let Some(lock) = &request.lock else { return Ok(()) };
     let Request { python, release, .. } = request;

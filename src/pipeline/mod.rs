@@ -154,9 +154,8 @@ pub(crate) struct Opened {
     parts: Vec<Part>,
 }
 
-/// Returns the request with the Python of its release or of its base image. It is read from the release's archive if it
-/// is only expected.
-/// Refuses a lock that was made for another request.
+/// Returns the request with the Python of its release or of its base image. If this Python is only expected, it is read
+/// from the release's archive. Refuses a lock that was made for another request.
 pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
     let request = bases::with_base(request, world)?;
     locked::refuse_other(&request, world)?;

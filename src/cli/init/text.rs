@@ -57,7 +57,7 @@ impl Text<'_> {
         self.text.push('\n');
     }
 
-    /// Adds an option that is used.
+    /// Adds an option that is not a comment.
     fn set(&mut self, option: &str, value: impl Into<Value>) {
         let _ = writeln!(self.text, "{option} = {}", toml_of(&value.into()));
     }

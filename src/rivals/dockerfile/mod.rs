@@ -120,7 +120,7 @@ pub(crate) fn dockerfile(
         return Err(DockerfileError::NoDistributions);
     }
     sources::refuse_hopeless(&page)?;
-    // If the versions are pinned, no wheel is from such an index, so it can be left out.
+    // If the versions are pinned, no wheel is from such an index, so the index can be left out.
     if page.is_unpinned()
         && let Some(index) = indexes::each(&ingredients.indexes).find(|index| indexes::is_local(index))
     {

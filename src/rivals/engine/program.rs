@@ -54,7 +54,7 @@ pub(super) fn run(command: &mut Command, limit: Duration, listener: Option<&dyn 
             match child.try_wait() {
                 Ok(Some(status)) => break Ok(Some(status)),
                 Ok(None) if began.elapsed() > limit => {
-                    // It may have ended by itself in the meantime, so an error is ignored.
+                    // The program may have ended by itself in the meantime, so an error is ignored.
                     let _ = child.kill();
                     break child.wait().map(|_| None);
                 }

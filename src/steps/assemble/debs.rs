@@ -18,8 +18,8 @@ use crate::outside::store::Store;
 pub(super) struct Conflicts {
     /// `Replaces` of each package, by its name (Debian Policy, section 7.6.1).
     replaces: BTreeMap<String, Vec<Relation>>,
-    /// The common paths of each pair of packages of which neither replaces the other. The package that was placed first
-    /// is the first one of the pair.
+    /// Pairs of packages, each with the paths that both contain. Neither package of a pair replaces the other. The
+    /// package that was placed first is the first one of the pair.
     paths: BTreeMap<(String, String), Vec<ImagePath>>,
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Scripts {
 /// The effect of one command.
 #[derive(Debug, PartialEq, Eq)]
 enum Effect {
-    /// None in an image, or lath causes the same effect.
+    /// The command has no effect in an image, or lath causes the same effect itself.
     None,
     Shortfall(Shortfall),
     Unknown,

@@ -25,7 +25,7 @@ enum Program {
 }
 
 impl Program {
-    /// The folders of its files. If two have a file of the same name, the first one is read.
+    /// The folders of its files. If both folders have a file of the same name, the file of the first folder is read.
     fn folders(self) -> [&'static str; 2] {
         match self {
             Self::Sysusers => ["/etc/sysusers.d", "/usr/lib/sysusers.d"],
@@ -40,7 +40,7 @@ impl Call {
     }
 }
 
-/// Reads a command of the package `origin` as such a call.
+/// Returns the call in a command of the package `origin`. `None` if the command does not call such a program.
 pub(super) fn of_command(command: &Command, origin: &Origin) -> Option<Call> {
     let arguments = command.arguments()?;
     let program = match command.program() {

@@ -86,7 +86,7 @@ pub(super) fn place(
     complete_record(&format!("{site}/{}", wheel.dist_info), &record, locked, assembly, store)
 }
 
-/// Writes a console script that no distribution has. Refuses one that would replace another.
+/// Writes a console script that no distribution contains. Refuses it if it would replace another script.
 pub(super) fn write_script(
     script: &WrittenScript,
     target: &Target<'_>,
@@ -216,7 +216,7 @@ fn put_all(
     Ok(())
 }
 
-/// If the first line of a script is longer than this, it stays as it is.
+/// If the first line of a script is longer than this, the line is not replaced.
 const FIRST_LINE_BYTES: u64 = 4096;
 
 /// A file that is placed in the folder of executables.

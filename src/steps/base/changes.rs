@@ -2,7 +2,8 @@
 //!
 //! Entries are applied in the order of the tar. If a path has several entries, the last one counts. Whiteouts hide only
 //! paths of lower layers, whatever their position in the tar is ("Whiteouts"). A parent directory that is a link in the
-//! same layer is followed. A link of a lower layer is not: it is replaced by a directory, as on an overlay file system.
+//! same layer is followed. A link of a lower layer is not followed. It is replaced by a directory, as on an overlay
+//! file system.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -342,7 +343,7 @@ mod tests {
             (&["special a"], "/a-b one"),
             (&["dir a-b", "dir a 700"], "/a/ 700, /a-b/, /a/sub/, /a/sub/z one, /a/x one, /a/y one"),
             (&["file a-b/n two"], "/a/, /a-b/, /a-b/n two, /a/sub/, /a/sub/z one, /a/x one, /a/y one"),
-            // Hard links to a lower layer, also to a path that this layer removes.
+            // Hard links to a lower layer, even to a path that this layer removes.
             (&["hard b a/x", "gone a"], "/a-b one, /b one"),
             (&["hard b a/x", "file a two"], "/a two, /a-b one, /b one"),
         ];

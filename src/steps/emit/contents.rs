@@ -140,7 +140,7 @@ fn of_layer<'a>(layer: &'a Layer, base: Option<Base<'a>>) -> Blob<'a> {
 }
 
 impl Base<'_> {
-    /// Returns the file of one of its layers.
+    /// Returns the file of one of the base image's layers.
     fn layer(&self, layer: &Layer) -> Result<PathBuf, EmitError> {
         let Self { source, world } = self;
         if world.store.has_blob(&layer.digest, Some(layer.size_bytes)) {

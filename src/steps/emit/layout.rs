@@ -124,8 +124,8 @@ pub(super) fn stage(
 }
 
 impl StagedLayout {
-    /// Gives the blobs their names, and the image last, so that the layout is complete at any moment. Other builds that
-    /// write to it wait.
+    /// Gives the blobs their names, then adds the image to the index, so that the layout is complete at any moment.
+    /// Other builds that write to this layout wait.
     pub(super) fn publish(self) -> Result<(), EmitError> {
         let failed = |source| EmitError::Write { path: self.path.clone(), source };
         let folder = fs::File::open(&self.path).map_err(failed)?;

@@ -187,7 +187,7 @@ struct Source<'a> {
     tree: Option<&'a Tree>,
 }
 
-/// Writes everything beside its destination, then gives all their names. Tags of registries are set last.
+/// Writes everything beside its destination, then gives everything its name. Tags of registries are set last.
 fn write(
     source: &Source<'_>,
     destinations: &[Destination],
@@ -341,7 +341,7 @@ impl Claims {
     /// Adds a place, unless another destination uses it.
     fn add(&mut self, place: Place, shape: Shape) -> Result<(), EmitError> {
         for (other, other_shape) in &self.0 {
-            // Two images of one build with two names may go to the same layout.
+            // A build of two images with different names may write both to the same layout.
             let is_shared = [shape, *other_shape] == [Shape::Layout; 2];
             if place.is_same(other) && !is_shared {
                 return Err(match place.typed == other.typed {

@@ -6,7 +6,7 @@ use fs_err as fs;
 
 use super::EmitError;
 
-/// More links than this in a row form a circle (`MAXSYMLINKS` of Linux).
+/// If a path leads through more links than this, they are taken for a circle (`MAXSYMLINKS` of Linux).
 const MOST_LINKS: usize = 40;
 
 /// A place that lath writes to.
@@ -44,7 +44,8 @@ impl Place {
         Err(EmitError::Refused { path: typed.to_owned(), problem: "it is a link that leads back to itself" })
     }
 
-    /// Whether the user named a link. A link in `/proc` does not count, because it is to a file that a process has open.
+    /// Whether the user named a link. A link in `/proc` does not count, because it refers to a file that a process has
+    /// open.
     pub(super) fn is_link(&self) -> bool {
         self.typed != self.path && !self.path.starts_with("/proc")
     }

@@ -39,8 +39,8 @@ pub(super) fn refuse(destinations: &[Destination], world: &World) -> Result<(), 
     })
 }
 
-/// Pushes everything except the tags to the registries of `destinations`. Nothing is sent to a repository whose tags
-/// already are this image.
+/// Pushes everything except the tags to the registries of `destinations`. If all tags of a repository already refer to
+/// this image, nothing is sent to it.
 pub(super) fn stage<'a>(
     destinations: &[&'a Destination],
     contents: &Contents<'_>,

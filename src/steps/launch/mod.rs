@@ -70,7 +70,7 @@ pub(crate) fn zone_warning(launch: &Launch, tree: &Tree) -> Option<String> {
     Some(format!("the image has no time zone `{zone}`, so programs use UTC in spite of `TZ={value}`: {advice}"))
 }
 
-/// Returns the variables as `NAME=VALUE`. The user's own have priority over lath's.
+/// Returns the variables as `NAME=VALUE`. The user's variables have priority over lath's.
 fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
     let LaunchRequest { base, user_base, runtime, app, .. } = request;
     let of_base = |name: &str| base.as_ref().and_then(|base| base.image.found.variable(name));
@@ -102,7 +102,7 @@ fn environment(request: &LaunchRequest<'_>) -> Vec<String> {
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
-/// Returns the variables of the base image. The last one of a name is valid.
+/// Returns the variables of the base image. If a name occurs several times, the last value counts.
 fn variables_of_base(request: &LaunchRequest<'_>) -> BTreeMap<String, String> {
     let env = request.base.iter().flat_map(|base| &base.image.found.env);
     env.filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -177,7 +177,8 @@ fn of_application(
     }
 }
 
-/// Returns the entry point and the default arguments of a command. A shell gets it as one line.
+/// Returns the entry point and the default arguments of a command. If a shell runs the command, it gets the command as
+/// one line.
 fn in_form(words: Vec<String>, form: Entrypoint, cmd: &[String]) -> (Vec<String>, Vec<String>) {
     match form {
         Entrypoint::Exec => (words, cmd.to_vec()),

@@ -13,7 +13,7 @@ use crate::outside::similar::similar;
 
 /// Options whose value is a module or a file of the application: flask, celery, and others.
 const OPTIONS_OF_MODULES: [&str; 3] = ["--app", "-A", "--settings"];
-/// Environment variables whose values are the same.
+/// Environment variables whose values are modules as well.
 const VARIABLES_OF_MODULES: [&str; 2] = ["DJANGO_SETTINGS_MODULE", "FLASK_APP"];
 
 /// The tree in which a command runs.
@@ -179,7 +179,8 @@ impl Place<'_> {
         }
         let name = function.map(|text| text.trim_end_matches("()")).filter(|name| is_name(name));
         let top = module.split('.').next().unwrap_or_default();
-        // If the package exists, its module may be misspelled. It is checked, so that the user gets a message.
+        // If the package exists but not the module, its name may be misspelled. So it is checked, and the user gets a
+        // message.
         if modules.find(module).is_some() || (name.is_some() && modules.find(top).is_some()) {
             let function = name.map(str::to_owned);
             started.modules.insert(EntryPoint { module: module.to_owned(), function });

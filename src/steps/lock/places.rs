@@ -19,7 +19,7 @@ pub(super) fn add(lock: &mut PlatformLock, base: &ReleaseRequest, snapshot: Opti
     add_all(lock, base, snapshot);
 }
 
-/// Adds the other places of a lock's packages, and of those for builds.
+/// Adds the other places of a lock's packages, including the packages for builds.
 fn add_all(lock: &mut PlatformLock, base: &ReleaseRequest, snapshot: &str) {
     let releases = &lock.releases;
     for deb in &mut lock.debs {

@@ -110,7 +110,7 @@ fn read_again(path: &Path) -> Result<Vec<PlatformLock>, LockError> {
 #[test]
 fn every_kind_of_source_is_read_as_it_was_written() {
     let home = tempfile::tempdir().unwrap();
-    // The same builds serve the other platform.
+    // The other platform uses the same builds.
     let one = every_kind(home.path());
     let mut other = lock(Architecture::Arm64, one.wheels[..2].to_vec());
     other.wheels[0].is_requested = true;

@@ -11,7 +11,7 @@ use crate::model::tree::{Kind, Node, Origin, Tree};
 
 /// The path of each package's dpkg metadata, in `NAME` and `NAME.md5sums`.
 const DPKG: &str = "/var/lib/dpkg/status.d/";
-/// The bundle of certificates, which is made from those of a package.
+/// The bundle of certificates, which is made from the certificates of a package.
 const CERTIFICATES: &str = "/etc/ssl/certs/";
 
 /// The contents of a future layer. First come the parent directories of its files, then the shares of its origins in

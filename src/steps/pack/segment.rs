@@ -193,7 +193,7 @@ struct Packer<W> {
     chunk: Vec<u8>,
     /// The compressed form of a chunk of zeros, after the first one. Sparse files have many such chunks.
     zeros: Option<Vec<u8>>,
-    /// Kept, because a new one for each small file would be slow.
+    /// The compressor is reused, because a new one for each small file would be slow.
     zstd: Option<zstd::bulk::Compressor<'static>>,
     /// The bytes that were passed on.
     packed_bytes: u64,

@@ -132,7 +132,7 @@ impl<'a> Checkout<'a> {
         Ok(help.walk(run)?.map_or(Reply::NotRun, Reply::Answer))
     }
 
-    /// The items share processes. If one ends its process, the rest continue in a new one.
+    /// The items share processes. If an item ends its process, the remaining items continue in a new process.
     fn ask_shared(&self, batch: &Batch) -> Result<Vec<Reply>, ProveError> {
         let mut replies = Vec::new();
         while let Some(rest) = batch.items.get(replies.len()..).filter(|rest| !rest.is_empty()) {
@@ -176,7 +176,7 @@ impl<'a> Checkout<'a> {
         Ok(Reply::Answer(match reported(&alone, 0) {
             Some("") => Answer { command, ..Answer::default() },
             Some(error) => Answer { command, exit_code: 1, stderr: error.to_owned(), ..Answer::default() },
-            // It ended the process, or made it hang.
+            // The item ended the process, or made it hang.
             None if alone.exit_code == 0 => {
                 Answer { command, exit_code: 1, stderr: "it ends the process".to_owned(), ..Answer::default() }
             }

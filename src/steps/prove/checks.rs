@@ -19,7 +19,8 @@ const DEFAULT_SECS: u64 = 20;
 /// The time limit of one of the user's checks.
 const ASKED_SECS: u64 = 120;
 
-/// How many items one process imports or loads. A larger number shares more imports; a smaller one uses more cores.
+/// How many items one process imports or loads. With a larger number, more imports are shared. With a smaller number,
+/// more cores are used.
 const BATCH: usize = 24;
 
 /// The check for every image's Python. It runs with a cleared environment and without the user base.

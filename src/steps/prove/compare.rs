@@ -107,7 +107,8 @@ impl Difference {
         &self.check
     }
 
-    /// Returns the result that the check should have. `None` if it had to succeed, and failed untrimmed as well.
+    /// Returns the result that the check should have. `None` if the check had to succeed, but failed in the untrimmed
+    /// tree as well.
     pub(super) fn claimed(&self) -> Option<&Answer> {
         self.claimed.as_deref()
     }
@@ -130,8 +131,8 @@ impl Difference {
     }
 }
 
-/// Compares the result of the `slim` tree with that of the `whole` one. `again` runs the check once more; `true` means
-/// in the slim tree.
+/// Compares the result in the `slim` tree with the result in the `whole` tree. `again` runs the check once more; `true`
+/// means in the slim tree.
 pub(super) fn judge<E>(
     must: bool,
     Pair { slim, whole }: Pair<'_>,

@@ -25,7 +25,7 @@ pub(super) struct Missing<'a> {
 }
 
 /// Returns the first thing that a line of `said` reports as missing, if neither the image nor the untrimmed tree contains
-/// it. All lines count, because the message may come from a child process.
+/// it. All lines are searched, because the message may come from a child process.
 pub(super) fn missing<'a>(said: &'a str, image: Image<'_>) -> Option<Missing<'a>> {
     let with_hint = |line: &'a str| {
         let (name, add) = missing_module(line, image.python)

@@ -166,9 +166,9 @@ pub(crate) enum Proved {
     Lacks(Vec<PutBack>),
 }
 
-/// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, that
-/// result is used. The tree is laid out on `stage`. If `puts_back` is set, the removed files that a check needs are
-/// searched.
+/// Refuses files of another processor, and runs every check. If the same trees passed the same checks before, the
+/// earlier result is used. The tree is laid out on `stage`. If `puts_back` is set, the removed files that a check needs
+/// are searched.
 pub(crate) fn prove(
     made: &Made,
     stage: &mut Stage,
@@ -297,7 +297,7 @@ impl<'a> Side<'a> {
         self.common.world.store.entry(Bucket::Answers, &self.key(task))
     }
 
-    /// Runs the checks of a task, and caches the results if a later run would give the same.
+    /// Runs the checks of a task. Caches the results if a later run would give the same results.
     fn ask(&self, checkout: &Checkout<'_>, task: &Task) -> Result<Vec<Reply>, ProveError> {
         let replies = checkout.ask(task)?;
         self.common.clock.tick(self.common.world.listener.as_ref());
@@ -411,7 +411,7 @@ fn explain(
     slim: &mut Staged<'_>,
     whole: &Tree,
 ) -> Result<(), ProveError> {
-    // It fails in both trees, or it is so slow that a search would not end.
+    // The check fails in both trees, or it is so slow that a search would not end.
     if difference.claimed().is_none() || claim.timeout_secs.is_some() {
         return Ok(());
     }

@@ -63,7 +63,7 @@ struct Claim {
     is_restless: bool,
 }
 
-/// Runs all tasks in the untrimmed tree, those with output twice.
+/// Runs all tasks in the untrimmed tree. Tasks with output run twice.
 fn claims(checkout: &Checkout<'_>, tasks: &[Task]) -> Result<Vec<Claim>, ProveError> {
     let claim = |task: &Task| {
         let replies = checkout.ask(task)?;

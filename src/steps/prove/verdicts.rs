@@ -64,7 +64,7 @@ impl<'a> Verdicts<'a> {
         }
     }
 
-    /// Adds a check that fails in both trees. Those that fail with the same message form a group.
+    /// Adds a check that fails in both trees. Checks that fail with the same message form a group.
     fn add_alike(&mut self, name: String, answer: &Answer) {
         let (said, hint) = match missing(&answer.said(), self.image) {
             Some(Missing { line, hint }) => (line.to_owned(), hint),

@@ -146,8 +146,8 @@ impl DebianHalf {
     }
 }
 
-/// The chosen wheels of one platform, and the archive from which the packages are chosen. The packages depend on the files
-/// of the wheels, so they are chosen by [`Choice::lock`] after the wheels were opened.
+/// The chosen wheels of one platform, and the archive from which the packages are chosen. Which packages are needed
+/// depends on the files of the wheels. So [`Choice::lock`] chooses them after the wheels were opened.
 pub(crate) struct Choice<'a> {
     request: ResolveRequest<'a>,
     platform: Platform,
@@ -175,8 +175,8 @@ pub(crate) fn choose<'a>(
 }
 
 impl Choice<'_> {
-    /// Returns the chosen wheels, sorted by name. Fetches those whose digest is not known yet, and builds those that are
-    /// chosen as sources.
+    /// Returns the chosen wheels, sorted by name. Fetches the wheels whose digest is not known yet, and builds the
+    /// wheels that are chosen as sources.
     pub(crate) fn wheels(&self) -> Result<Vec<LockedWheel>, ResolveError> {
         let world = self.packages.world;
         for warning in &self.answer.warnings {
@@ -328,7 +328,7 @@ impl BaseFacts {
 #[derive(Serialize)]
 struct HalfKey<'a> {
     snapshot: Digest,
-    /// The packages with their reasons, because the half contains these.
+    /// The packages with their reasons, because the resolved half contains the reasons.
     wanted: Vec<(&'a str, &'a Why)>,
     recommends: bool,
     needs: &'a BTreeMap<String, String>,
@@ -546,7 +546,7 @@ pub(crate) fn known_calls(wheels: &[LockedWheel], debs: &[LockedDeb]) -> Vec<Hin
     calls::unanswered(wheels, debs)
 }
 
-/// Returns the version of the release's own Python, which is that of its package `python3`.
+/// Returns the version of the release's own Python, which is the version of its package `python3`.
 pub(crate) fn own_python(
     base: &ReleaseRequest,
     platform: Platform,

@@ -8,8 +8,8 @@ use crate::model::image::{BlobDigest, Layer, LayerContents};
 use crate::model::image_source::ImageSource;
 use crate::model::request::{BaseImageRequest, OnBase};
 
-/// The field of Docker for commands that a Dockerfile runs when it starts from the image. They are for the base image's
-/// own users.
+/// The field of Docker for commands that a Dockerfile runs when it starts from the image. These commands are meant for
+/// the users of the base image.
 const ON_BUILD: &str = "OnBuild";
 
 /// Returns the pre-defined annotations with the name and the digest of the base image (annotations.md). A path of the

@@ -14,11 +14,11 @@ pub(super) struct Held {
     /// The paths that a pattern matches. If such a path is a symbolic link, the target of the link must
     /// stay, too.
     paths: BTreeSet<ImagePath>,
-    /// The paths that a check needs, and the targets of such links.
+    /// The paths that a check needs. If one is a link, its target must stay, too.
     put_back: BTreeSet<ImagePath>,
     /// The files of the application and of the base image.
     others: BTreeSet<ImagePath>,
-    /// The directories above all of them.
+    /// The parent directories of all these paths.
     parents: BTreeSet<ImagePath>,
 }
 

@@ -142,7 +142,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Returns a survey of every package, every distribution and the user's files. Files that lath wrote are left out,
-    /// because they name everything in the image but need none of it.
+    /// because they name all files in the image but need none of them.
     pub(super) fn surveys(&self) -> &BTreeMap<&'a Origin, Survey<'a>> {
         self.surveys.get_or_init(|| {
             let mut surveys: BTreeMap<&Origin, Survey<'a>> = BTreeMap::new();

@@ -139,7 +139,7 @@ pub(super) fn hints(missing: &[Missing], python: PythonVersion) -> Vec<Hint> {
         let (Missing::Program(name) | Missing::Header(name) | Missing::Library(name)) = one else { continue };
         match package {
             Some(package) => hints.push(Hint::Absent { name: name.clone(), add: Addition::BuildPackage(package) }),
-            // Any missing file of the source itself has the same message.
+            // If a file of the source itself is missing, the message is the same.
             None if matches!(one, Missing::Program(_)) => {}
             None => unknown.push(Hint::Build(BuildHint::Package { missing: name.clone() })),
         }

@@ -46,7 +46,7 @@ pub(super) fn pinned<'a>(locks: impl Iterator<Item = &'a str>) -> Result<Vec<Cra
         let lock: CargoLock = toml::from_str(text).map_err(Reason::CargoLock)?;
         for Package { name, version, source, checksum } in lock.package {
             match (source, checksum) {
-                // It is in the source itself.
+                // The crate is in the source itself.
                 (None, _) => {}
                 (Some(source), Some(digest)) if source == CRATES_IO && is_plain(&name) && is_plain(&version) => {
                     crates.push(Crate { file: format!("{name}-{version}.crate"), name, digest });

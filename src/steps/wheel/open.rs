@@ -88,7 +88,7 @@ pub(crate) fn open(source: &Source, world: &World) -> Result<OpenSource, Reason>
     OpenSource { source: source.clone(), archive, sdist, has_git }.checked(source)
 }
 
-/// Opens the source of a lock. The archive is that of the lock, unless it is the user's own folder.
+/// Opens the source of a lock. Its archive must be the one of the lock, unless the source is the user's own folder.
 pub(crate) fn open_again(wheel: &LockedWheel, from: &BuiltFrom, world: &World) -> Result<OpenSource, Reason> {
     let BuiltFrom { place, subdirectory, archive, has_git } = from;
     let is_indexed = wheel.source == WheelSource::Index;

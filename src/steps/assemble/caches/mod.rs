@@ -1,7 +1,7 @@
 //! Lists that programs would write when packages are installed.
 //!
-//! Some of these programs load every plugin for this. lath runs none of them. It contains the entries of the known
-//! plugins, and writes the entries of those plugins that are in the tree.
+//! Some of these programs load every plugin to create their list. lath runs none of them. It contains the entries of
+//! the known plugins, and writes the entries of those plugins that are in the tree.
 
 mod mime;
 

@@ -26,7 +26,8 @@ impl From<bool> for Truth {
     }
 }
 
-/// Returns the value of a variable that the script has not set. Those that dpkg or a user may set are unknown.
+/// Returns the value of a variable that the script has not set. If dpkg or a user may set the variable, its value is
+/// unknown.
 pub(super) fn unset(name: &str) -> Option<String> {
     let is_from_outside = name.starts_with("DPKG_") || ["PATH", "HOME", "RET", "IFS", "PWD"].contains(&name);
     (!is_from_outside).then(String::new)

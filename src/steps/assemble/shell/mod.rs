@@ -1,6 +1,6 @@
 //! Reads a maintainer script and returns the commands that a fresh installation would run. Nothing is run.
 //!
-//! Conditions are true, false or unknown. If one is unknown, the commands of all its branches are returned, and they are
+//! Conditions are true, false or unknown. If a condition is unknown, the commands of all branches are returned and
 //! marked as uncertain.
 
 mod conditions;
@@ -17,7 +17,7 @@ use self::syntax::{AndOr, Command as Node, List, Pipeline};
 /// The most commands that are read from one script. Each round of a loop counts. The longest real scripts need a few
 /// thousand.
 const MAX_COMMANDS: usize = 20_000;
-/// Functions may call functions this deep.
+/// The deepest nesting of calls of functions.
 const MAX_CALLS: usize = 5;
 /// The longest value of a variable. Without a limit, a loop could double a value with each round.
 const MAX_VALUE_BYTES: usize = 64 << 10;

@@ -12,7 +12,7 @@ use crate::outside::store::StoreError;
 
 /// The search path of an engine for an image without `PATH` (Moby, `DefaultPathEnv`).
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// The folders of programs in which interpreters are searched. Red Hat's own is in `libexec`.
+/// The folders of programs in which interpreters are searched. Red Hat's own interpreter is in `libexec`.
 const PROGRAM_FOLDERS: [&str; 3] = ["bin", "sbin", "libexec"];
 /// The folder of wheels that Debian's `ensurepip` uses.
 const DEBIAN_WHEELS: &str = "/usr/share/python-wheels";
@@ -184,7 +184,8 @@ fn binaries(scene: &Scene<'_>, place: &Place, library_folders: &[ImagePath]) -> 
 }
 
 /// Returns the folders of distributions in the order of `sys.path` (CPython, `Lib/site.py`): `PYTHONPATH`, the folder of
-/// the user, then those of the prefix, or of the virtual environment. The first two are returned only if they exist.
+/// the user, then the folders of the prefix or of the virtual environment. The first two are returned only if they
+/// exist.
 fn site_packages(scene: &Scene<'_>, place: &Place, user: &ImageUser) -> Result<Vec<ImagePath>, StoreError> {
     let version = place.version;
     let listed = scene.variable("PYTHONPATH").unwrap_or_default();
@@ -213,7 +214,7 @@ fn site_packages(scene: &Scene<'_>, place: &Place, user: &ImageUser) -> Result<V
         None => names.extend(system),
     }
     folders.extend(names.iter().enumerate().filter_map(|(index, name)| {
-        // The first one is where an installer would put files, even if it is missing.
+        // The first folder is returned even if it is missing, because an installer would put files there.
         scene.directory(name).or_else(|| ImagePath::parse(name).ok().filter(|_| index == 0))
     }));
     let mut known = BTreeSet::new();
@@ -227,7 +228,7 @@ fn uses_system(settings: &str) -> bool {
     lines.any(|(key, value)| key.trim() == "include-system-site-packages" && value.trim().eq_ignore_ascii_case("true"))
 }
 
-/// Returns the folders of the prefix. Debian and Fedora changed `site.py`, so its text shows which ones are used.
+/// Returns the folders of the prefix. Debian and Fedora changed `site.py`, so its text shows which folders are used.
 fn system_folders(scene: &Scene<'_>, place: &Place) -> Result<Vec<String>, StoreError> {
     let Place { prefix, version, stdlib, .. } = place;
     let site = scene.text(&format!("{stdlib}/site.py"))?.unwrap_or_default();

@@ -70,7 +70,8 @@ fn configured(
     Ok(folders)
 }
 
-/// Returns the libraries in the folders by SONAME. If two have the same one, the one in the first folder counts.
+/// Returns the libraries in the folders by SONAME. If two libraries have the same SONAME, the library in the first
+/// folder counts.
 pub(super) fn libraries(scene: &Scene<'_>, folders: &[ImagePath]) -> BTreeMap<String, ImagePath> {
     let mut libraries = BTreeMap::new();
     for folder in folders {

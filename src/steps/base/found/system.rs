@@ -59,7 +59,7 @@ fn debian(version: &str) -> OsRelease {
     }
 }
 
-/// Reads dpkg's database, also in the form of distroless: one file per package.
+/// Reads dpkg's database. Images of distroless have one file for each package instead; these are read as well.
 pub(super) fn debs(scene: &Scene<'_>) -> Result<Vec<InstalledDeb>, FoundError> {
     let mut debs = scene.text("/var/lib/dpkg/status")?.map_or_else(Vec::new, |text| installed(&text, true));
     if let Some(folder) = scene.directory("/var/lib/dpkg/status.d") {
@@ -90,7 +90,7 @@ fn installed(text: &str, needs_status: bool) -> Vec<InstalledDeb> {
 }
 
 /// Returns the user of the config (image-spec, config.md, `User`): `user`, `uid`, `user:group`, `uid:gid`, `uid:group`
-/// or `user:gid`. Without a group, it is the one in `/etc/passwd`.
+/// or `user:gid`. If no group is given, the group is the one in `/etc/passwd`.
 pub(super) fn user(scene: &Scene<'_>) -> Result<ImageUser, StoreError> {
     let text = scene.config.config.user.clone();
     let (name, group) = text.split_once(':').map_or((text.as_str(), None), |(name, group)| (name, Some(group)));

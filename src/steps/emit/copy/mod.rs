@@ -67,7 +67,7 @@ impl Hints for CopyError {
     }
 }
 
-/// Copies the image. The destination is refused before anything is read, if it cannot be written.
+/// Copies the image. If the destination cannot be written, it is refused before anything is read.
 pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyError> {
     let CopyRequest { source, destination, platform } = request;
     if let Destination::Directory(path) = destination {
@@ -102,7 +102,7 @@ pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyE
 }
 
 /// Returns the platform if only one platform of an index is copied. A Docker archive and a daemon can contain only one
-/// platform. This is the platform of this machine, unless the user wants another one.
+/// platform. They get the platform of this machine, unless the user wants another one.
 fn chosen(
     image: &OpenImage<'_>,
     destination: &Destination,
@@ -254,8 +254,8 @@ fn of_file(file: &Path, size_bytes: u64) -> Blob<'_> {
     Blob { title: "layer".to_owned(), size_bytes, bytes }
 }
 
-/// Whether the publisher of a layer does not allow copies of it (image-spec, layer.md, "Non-Distributable Layers"). It
-/// stays at its own address.
+/// Whether the publisher of a layer does not allow copies of it (image-spec, layer.md, "Non-Distributable Layers").
+/// Such a layer stays at its own address.
 fn is_elsewhere(layer: &Descriptor) -> bool {
     layer.media_type.contains("nondistributable") || layer.media_type.contains(".foreign.")
 }

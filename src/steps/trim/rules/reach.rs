@@ -26,7 +26,7 @@ pub(super) fn modules(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     Reach { scene, whole, request, stdlib: request.python.stdlib() }.modules()
 }
 
-/// The additions of `.pth` files to the search path. All of their modules stay.
+/// The folders and archives that `.pth` files add to the search path. All modules in them stay.
 #[derive(Debug, Default)]
 struct Added {
     folders: Vec<ImagePath>,
@@ -35,9 +35,9 @@ struct Added {
 
 /// The modules that an image needs if a trace is the evidence.
 pub(super) enum Needed {
-    /// All that are there, because a program runs code of its users.
+    /// All modules, because a program runs code of its users.
     All { reason: String },
-    /// All except those in these files.
+    /// All modules except those in `removed`.
     Only { removed: BTreeSet<ImagePath> },
 }
 
@@ -226,7 +226,7 @@ impl<'a> Reach<'a, '_> {
                 }
             }
         }
-        // A folder that contains another one comes after it.
+        // If a folder contains another one, the inner folder comes first.
         added.folders.sort_by_key(|folder| std::cmp::Reverse(folder.as_str().len()));
         Ok(added)
     }
@@ -256,7 +256,8 @@ impl<'a> Reach<'a, '_> {
         paths.map(|path| Proposal::Remove { path, reason: Removed::UnreachedModules }).collect()
     }
 
-    /// Whether trim may remove the file of a module: one of a distribution, or of the standard library.
+    /// Whether trim may remove the file of a module. It may if the file is part of a distribution or of the standard
+    /// library.
     fn may_go(&self, file: &ModulePath<'_>) -> bool {
         match file.origin {
             Origin::Wheel { .. } => true,

@@ -13,7 +13,7 @@ use crate::outside::store::StoreError;
 
 const VIRTUALENV: &str = "virtualenv";
 
-/// The module that lists which of the wheels next to it is for which Python.
+/// The module with a table that shows which wheel in its folder is for which Python.
 const TABLE: &str = "/virtualenv/seed/wheels/embed/__init__.py";
 
 /// Removes the wheels that virtualenv installs only into environments of Pythons that are not in the image, unless

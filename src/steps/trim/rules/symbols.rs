@@ -36,7 +36,7 @@ fn is_module(path: &ImagePath, node: &Node) -> bool {
         && !path.components().any(|component| component.ends_with(".libs") || component == ".dylibs")
 }
 
-/// Returns the contents without symbols, which the store then has. `None` if nothing would be gained.
+/// Puts the contents without symbols into the store and returns them. `None` if they would not be smaller.
 fn stripped(digest: &Digest, store: &Store) -> Result<Option<Contents>, StoreError> {
     let cached: Option<Option<Contents>> = store.entry(Bucket::Stripped, digest);
     if let Some(stripped) = cached

@@ -17,7 +17,8 @@ use crate::model::trace::Trace;
 use crate::model::tree::{Kind, Origin};
 use crate::outside::store::StoreError;
 
-/// Proposes to remove everything without evidence, or a note if a program of the image runs code of its users.
+/// Proposes to remove all modules and data that no evidence shows as used. If a program of the image runs code of its
+/// users, proposes a note instead.
 pub(super) fn untraced(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     // If there is no record yet, this run only determines the checks that will be recorded.
     let Some(trace) = scene.request().trace else { return Ok(Vec::new()) };
@@ -121,7 +122,7 @@ impl<'a, 'b> Data<'a, 'b> {
             }
             below = folder;
         }
-        // Outside of all packages, such as `share/NAME`.
+        // The path is outside of all packages, such as `share/NAME`.
         let innermost = if is_directory { Some(path.clone()) } else { path.parent() };
         let mut folders: Vec<ImagePath> = std::iter::successors(innermost, ImagePath::parent).collect();
         folders.reverse();
@@ -130,7 +131,7 @@ impl<'a, 'b> Data<'a, 'b> {
         Some(Group { folder, ending: None })
     }
 
-    /// Returns the names of those files that the modules of their distribution contain.
+    /// Returns the names of those `paths` that occur in the modules of their distribution.
     fn named(&self, origin: &Origin, paths: &[&ImagePath]) -> Result<BTreeSet<String>, StoreError> {
         let names: Vec<&str> = paths.iter().map(|path| path.file_name()).collect();
         let modules = self.modules.get(origin).map_or(&[][..], Vec::as_slice);

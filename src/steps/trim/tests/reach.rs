@@ -351,7 +351,7 @@ fn programs_that_are_no_modules_keep_all_that_they_import() {
         ],
     );
     assert_eq!(stays(&given), [true, false, true, false]);
-    // It stays if a file that is reached names it.
+    // The module stays if a file that is reached names it.
     let naming =
         given.wheel("tool", &[("/opt/app/lib/python3.13/site-packages/tool/__init__.py", b"run('unused.py')")]);
     assert_eq!(stays(&naming), [true; 4]);

@@ -16,7 +16,7 @@ use crate::outside::store::StoreError;
 const MODULE: &str = include_str!("sitecustomize.py");
 /// The place of the lines in the module.
 const LINES: &str = "REMOVED = \"\"\"\n";
-/// The module that Debian's file imports, and nothing else.
+/// Debian's file imports this module and does nothing else.
 const HOOK: &str = "apport_python_hook";
 /// Debian's file has 155 bytes.
 const LONGEST_HOOK: u64 = 400;
