@@ -19,7 +19,7 @@ pub(super) struct ReleaseName<'a> {
 }
 
 impl<'a> ReleaseName<'a> {
-    /// Reads `debian:trixie`, or the name of a known release alone.
+    /// Reads `debian:trixie`, or only the name of a known release, such as `trixie`.
     pub(super) fn parse(text: &'a str) -> Result<Self, Failure> {
         let of = |distribution, name| Self { distribution, name };
         let known = || {

@@ -30,7 +30,7 @@ pub(super) trait Command: Typed {
     fn main(&self, call: &Call) -> Result<u8, Failure>;
 }
 
-/// One call of lath.
+/// One run of lath.
 pub(super) struct Call {
     /// All layers except the defaults. If the command works on several images, these are the settings of the first one.
     pub(super) settings: Settings,

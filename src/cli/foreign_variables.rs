@@ -70,7 +70,7 @@ pub(super) fn of_uv<T: Typed>(environment: &Environment) -> Result<OfUv, clap::E
     Ok(of_uv)
 }
 
-/// Returns `first` over `second`, with both lists of indexes.
+/// Combines both settings. Values of `first` have priority, but the lists of indexes are joined.
 fn with_lists_joined(first: Settings, second: Settings) -> Settings {
     let index: Vec<_> = first.index.iter().chain(&second.index).flatten().cloned().collect();
     let index = (!index.is_empty()).then_some(index);

@@ -100,7 +100,7 @@ fn request(path: &Path, settings: &Settings, call: &Call) -> Result<Request, Fai
     locked::foreign(&input, settings, &call.environment)
 }
 
-/// Compares the lock with the inputs, and prints what is newer or gone.
+/// Compares the lock with the inputs. Prints newer versions, and files that no longer exist.
 fn check(path: &Path, settings: &Settings, call: &Call) -> Result<u8, Failure> {
     let failed = |error: pipeline::BuildError| Failure::of_build(&error);
     let file = pipeline::read_lock(path).map_err(failed)?;

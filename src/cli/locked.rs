@@ -1,4 +1,5 @@
-//! Settings that name a lock -> request. The options of the request that the lock was made for are a layer of settings.
+//! Settings that name a lock -> request. The lock contains the options of the request for which it was made. These are
+//! a layer of settings.
 
 use std::path::{Path, PathBuf};
 

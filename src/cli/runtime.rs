@@ -18,7 +18,7 @@ const SIGNALS: [&str; 31] = [
     "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
     "PWR", "SYS",
 ];
-/// The highest number of a signal, which is a real-time signal.
+/// The highest number of a signal. It is a real-time signal.
 const MAX_SIGNAL: u8 = 64;
 
 fn is_digits(text: &str) -> bool {

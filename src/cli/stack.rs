@@ -104,7 +104,7 @@ impl Stack {
 
     /// Returns all layers of an image, the upper one first. Without an image, only its options are missing.
     pub(super) fn layers(&self, image: Option<&Image>) -> Vec<Layer> {
-        // Only the upper file can describe images.
+        // Only the file of the highest layer can describe images.
         let file = self.files.first().and_then(|file| file.source.path());
         let image = image.zip(file).map(|(image, path)| {
             let source = Source::File { path: path.to_owned(), lines: image.table.lines.clone() };

@@ -185,7 +185,7 @@ impl<'a> FromSource<'a> {
         let Some(source) = self.early.source() else { return work() };
         std::thread::scope(|threads| {
             let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-            // Without a thread, nothing is built early.
+            // If no thread can be started, nothing is built early.
             let _ = thread.spawn_scoped(threads, || self.early.fill(|| self.build_early(source)));
             work()
         })
@@ -219,7 +219,7 @@ impl<'a> FromSource<'a> {
     }
 
     fn open(&self, source: &Source) -> Result<OpenSource, Reason> {
-        // The name of a source may be known only after it was opened.
+        // The name of some sources is known only after they were opened.
         let place = Source { name: None, version: None, allowed: Vec::new(), other_python: None, ..source.clone() };
         let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
         if let Some(open) = known {

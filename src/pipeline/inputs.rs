@@ -47,7 +47,7 @@ pub(crate) fn script_file(path: &Path) -> Result<AppFiles, InputError> {
     Ok(app_files::script(path)?)
 }
 
-/// Returns the metadata in a script. `None` if it has none.
+/// Returns the metadata in a script. `None` if the script has no metadata.
 pub(crate) fn script_metadata(path: &Path) -> Result<Option<ScriptMetadata>, InputError> {
     Ok(script::metadata(path)?)
 }

@@ -140,7 +140,7 @@ mod tests {
         ] {
             assert!(svg.contains(text), "{text}: {svg}");
         }
-        // The widest rectangle is that of pip and compilers.
+        // The widest rectangle shows pip and compilers.
         let widths = svg
             .split("<rect ")
             .skip(1)

@@ -1,4 +1,4 @@
-//! The explanation of an image as text: its packages as a table, and answers with their chains.
+//! The explanation of an image as text: a table of its packages, and answers with their chains.
 
 use crate::model::explanation::{Answer, Chain, Edge, Fate, Inside, PackageAnswer, PathAnswer, Row, Table};
 use crate::model::tree::Origin;

@@ -16,7 +16,7 @@ use crate::rivals::model::comparison::{AptHabits, Content, Contents};
 
 /// `Installed-Size` rounds every file up to a KiB. On average, that adds half a KiB.
 const ROUNDED_UP_BYTES: u64 = 512;
-/// It also counts one KiB per directory, but the size of a layer includes no directories.
+/// `Installed-Size` also counts one KiB per directory, but the size of a layer includes no directories.
 const DIRECTORY_BYTES: u64 = 1024;
 
 const DOCUMENT_BYTES: u64 = 17_000;

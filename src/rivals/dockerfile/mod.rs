@@ -153,7 +153,7 @@ impl<'a> Page<'a> {
     /// Returns the Python that installs and that runs the program.
     fn program(&self) -> String {
         match &self.request.python.home {
-            // Without its version, because people read it.
+            // The path has no version, because people read the Dockerfile.
             PythonHome::Release => PYTHON.to_owned(),
             PythonHome::Image { program, .. } => program.clone(),
         }

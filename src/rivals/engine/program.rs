@@ -81,7 +81,7 @@ fn hear(pipe: impl Read, tail: &Mutex<VecDeque<String>>, listener: Option<&dyn L
             Ok(_) => {}
         }
         let line = String::from_utf8_lossy(&bytes);
-        // Of a progress bar that overwrites itself, only the last state is kept.
+        // If a progress bar overwrites itself, only its last state is kept.
         let line = line.trim_end().rsplit('\r').next().unwrap_or_default().to_owned();
         if line.is_empty() {
             continue;

@@ -150,7 +150,8 @@ impl EngineProgram {
 pub(crate) struct EngineRequest {
     /// The first program that responds is used for the build.
     pub(crate) programs: Vec<EngineProgram>,
-    /// The mount support that the Dockerfile must be written for. `None` means that of the engine's builder.
+    /// The mount support that the Dockerfile must be written for. `None` means the mount support of the engine's
+    /// builder.
     pub(crate) mounts: Option<Mounts>,
     /// A file with certificates.
     pub(crate) certificates: Option<PathBuf>,

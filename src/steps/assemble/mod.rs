@@ -168,7 +168,7 @@ fn configure(
     Ok(())
 }
 
-/// Adds the parcel to an error about one of its paths.
+/// Adds the name of the parcel to an error about one of its paths.
 fn of(origin: &Origin) -> impl Fn(AssembleError) -> AssembleError {
     |error| match error {
         AssembleError::Path(source) => AssembleError::Place { origin: origin.clone(), source },

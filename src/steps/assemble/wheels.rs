@@ -166,7 +166,7 @@ pub(super) fn record_faults(origin: &Origin, wheel: &WheelPart) -> Vec<String> {
     wheel.record_faults.iter().map(sentence).collect()
 }
 
-/// A file of a wheel, and where it goes in the image.
+/// A file of a wheel, and its place in the image.
 struct Placed<'a> {
     path: String,
     /// The path in the wheel.

@@ -211,7 +211,7 @@ impl Changes {
 
     /// Makes the changes.
     pub(super) fn apply(self, tree: &mut Tree) -> Result<(), ChangeError> {
-        // Hard links may refer to files that the same layer removes or replaces.
+        // The targets of hard links are read first, because the same layer may remove or replace them.
         let mut linked = BTreeMap::new();
         for (path, change) in &self.paths {
             if let Change::HardLink(target) = change {

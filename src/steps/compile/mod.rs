@@ -308,7 +308,8 @@ impl<'a> Compilation<'a> {
         let Finished { mut compiled, mut packs } = self.last();
         compiled.retain(|one| files.contains_key(&one.source));
         if packs.len() >= Self::PACKS {
-            // This keeps the number of packs small, so they open quickly. It also drops bytecode that is no longer used.
+            // One pack replaces several, because a small number of packs opens quickly. It also drops bytecode that is
+            // no longer used.
             packs = vec![self.repack(&compiled)?];
         }
         let known: BTreeSet<&ImagePath> = compiled.iter().map(|one| &one.source).collect();

@@ -25,7 +25,7 @@ pub(crate) struct Contents<'a> {
     pub(crate) names: Vec<String>,
     /// Seconds since 1970, for the files of an archive.
     pub(crate) epoch_secs: u64,
-    /// The index, or the only manifest. Its digest is that of the image.
+    /// The index, or the only manifest. Its digest is the digest of the image.
     pub(crate) root: &'a Document,
     /// The manifests and indexes below the root, each after the documents that it names.
     pub(crate) documents: Vec<&'a Document>,

@@ -12,7 +12,7 @@ const MOST_LINKS: usize = 40;
 /// A place that lath writes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    /// As the user typed it.
+    /// The path as the user typed it.
     pub(super) typed: PathBuf,
     /// The same path, with the link followed if it is one.
     pub(super) path: PathBuf,

@@ -128,7 +128,7 @@ enum Command {
     },
 }
 
-/// Returns the command: the user's words, or the module, or console scripts, or that of the application.
+/// Returns the command: the user's words, or the module, or console scripts, or the command of the application.
 fn command(
     programs: &Programs<'_>,
     place: Option<&Place<'_>>,

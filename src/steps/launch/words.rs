@@ -115,7 +115,7 @@ impl Place<'_> {
         let mut arguments = arguments.iter();
         while let Some(word) = arguments.next() {
             if may_be_file && ["-W", "-X"].contains(&word.as_str()) {
-                // Their values are not files.
+                // The values of these options are not files.
                 arguments.next();
                 continue;
             }
@@ -147,7 +147,7 @@ impl Place<'_> {
         started
     }
 
-    /// Returns the parts that a simple line of a shell names.
+    /// Returns the parts of the image that a line for a shell names, if the line is a simple command.
     fn started_by_line(&self, line: &str) -> Started {
         let words = shlex::split(line).unwrap_or_default();
         let words: Vec<String> = words.into_iter().skip_while(|word| word == "exec").collect();

@@ -174,7 +174,7 @@ fn the_project_may_be_elsewhere_than_beside_its_lock() {
     let mut lock = every_kind(Path::new("/home"));
     place_project(&mut lock, Path::new("/clone"));
     assert_eq!(place(&lock, "e-folder"), BuiltPlace::Folder("/clone".into()));
-    // Of two folders, it is not known which is the project.
+    // If there are two folders, it is not known which of them is the project.
     let second = built("second", WheelSource::Path, BuiltPlace::Folder("/second".into()), Vec::new());
     lock.wheels.push(second);
     place_project(&mut lock, Path::new("/other"));

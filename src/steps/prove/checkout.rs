@@ -37,7 +37,7 @@ pub(super) struct Checkout<'a> {
 }
 
 impl<'a> Checkout<'a> {
-    /// `shown` is where `tree` is laid out.
+    /// `shown` is the place in which `tree` is laid out.
     pub(super) fn new(
         tree: &'a Tree,
         shown: Shown<'a>,

@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(verdict(&first, &second, &third, &fourth), Verdict::Restless);
         let broken = answer(1, "Traceback");
         assert!(matches!(verdict(&broken, &first, &broken, &second), Verdict::Differs(_)));
-        // This command was slow once.
+        // This command was slow in one of the runs.
         let slow = Answer { exit_code: 137, timeout_secs: Some(20), ..answer(137, "") };
         assert_eq!(verdict(&slow, &first, &first, &first), Verdict::Passed);
     }

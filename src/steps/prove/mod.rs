@@ -146,7 +146,7 @@ struct ProofKey<'a> {
     identity: Identity<'a>,
 }
 
-/// The key of the results of one task. The digest is that of the files that the task depends on.
+/// The key of the results of one task. The digest covers the files that the task depends on.
 #[derive(Serialize)]
 struct AnswerKey<'a> {
     tree: Digest,
@@ -321,7 +321,7 @@ impl<'a> Side<'a> {
 enum Claim {
     /// Any success, because the check proves only that a module or library can be loaded.
     Success,
-    /// The same as in the untrimmed tree.
+    /// The same result as in the untrimmed tree.
     Like(Answer),
     /// The check did not run in the untrimmed tree.
     Unknown,

@@ -298,7 +298,7 @@ fn both_halves<'a>(
         let mut packages = Packages { request: *request, platform, snapshot: Some(snapshot), index: None, world };
         let facts = packages.facts(base, python.version)?;
         let early = early.ok().map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        // Without a thread, or if the base is another than expected, the wheels are chosen now.
+        // If no thread could be started, or if the base is not the expected one, the wheels are chosen now.
         let answer = early.filter(|_| facts == expected).unwrap_or_else(|| resolve(&facts))?;
         if python.lock.is_none() && answer.expected != before {
             world.store.write_entry(Bucket::IndexPages, &key, &answer.expected)?;
@@ -576,7 +576,7 @@ fn base_roots(request: &ResolveRequest<'_>) -> Vec<Wanted> {
     let always = packages::always().iter();
     let always = always.map(|(package, why)| Wanted { package: package.clone(), why: why.clone() });
     if let Some(base) = request.base.filter(|_| !request.python.home.is_of_release()) {
-        // Without certificates, Python can make no connection with TLS.
+        // If there are no certificates, Python cannot open TLS connections.
         return always.filter(|wanted| wanted.package == CERTIFICATES && base.lacks_certificates()).collect();
     }
     let version = request.python.version;

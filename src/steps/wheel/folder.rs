@@ -98,11 +98,11 @@ pub(super) fn archive(root: &Path, has_git: bool, store: &Store) -> Result<Diges
 
 /// Returns the paths of the files that git does not ignore, relative to `root`.
 fn not_ignored(root: &Path) -> Result<Vec<PathBuf>, Reason> {
-    // Without a repository, only the folder's own files say what is ignored.
+    // If there is no repository, only the folder's own ignore files count.
     let is_in_repository = root.ancestors().any(|folder| folder.join(".git").exists());
     let mut walk = WalkBuilder::new(root);
     walk.hidden(false).ignore(false).follow_links(false);
-    // The settings of the user's git must not decide what a build contains.
+    // The user's own settings of git must not decide which files a build contains.
     walk.git_ignore(true).git_exclude(true).git_global(false).require_git(is_in_repository).parents(is_in_repository);
     walk.filter_entry(|entry| {
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());

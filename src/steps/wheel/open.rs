@@ -54,7 +54,7 @@ impl OpenSource {
         BuiltFrom { place, subdirectory, archive, has_git: self.has_git }
     }
 
-    /// Returns whether the metadata in PKG-INFO is that of the source. In a folder, it may be a remainder of an old
+    /// Returns whether PKG-INFO contains the metadata of this source. In a folder, it may be a remainder of an old
     /// build.
     pub(crate) fn is_published(&self) -> bool {
         matches!(self.source.place, SourcePlace::Url { .. } | SourcePlace::Path(_))

@@ -25,7 +25,7 @@ pub(super) fn empty_directories(scene: &Scene<'_>) -> Result<Vec<Proposal>, Stor
     Ok(going.into_iter().map(remove).collect())
 }
 
-/// Returns whether the directory contains nothing but paths of `going`.
+/// Returns whether the directory contains only paths of `going`.
 fn is_empty(scene: &Scene<'_>, directory: &ImagePath, going: &BTreeSet<ImagePath>) -> bool {
     // Other paths may sort between a directory and its contents, because some characters sort before the slash.
     let after = scene.tree.nodes.range(directory.clone()..).skip(1).map(|(path, _)| path);

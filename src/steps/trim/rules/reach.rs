@@ -41,8 +41,8 @@ pub(super) enum Needed {
     Only { removed: BTreeSet<ImagePath> },
 }
 
-/// Returns which modules are needed if computed names only mean the modules that `trace` contains. If import statements
-/// lead from these to other modules, those stay as well.
+/// Returns which modules are needed. If a program computes the name of a module, only the modules in `trace` count. If
+/// import statements lead from these to other modules, those stay as well.
 pub(super) fn needed(scene: &Scene<'_>, trace: &Trace) -> Result<Needed, StoreError> {
     let (whole, request) = (scene.whole(), scene.request());
     Reach { scene, whole, request, stdlib: request.python.stdlib() }.needed(trace)

@@ -1,5 +1,5 @@
-//! Removes programs of Debian's essential packages that are included for the scripts of another package, if no script
-//! names them.
+//! Removes programs of Debian's essential packages that no script names. These packages are in an image because scripts
+//! of other packages need some of their programs.
 
 use std::collections::BTreeMap;
 

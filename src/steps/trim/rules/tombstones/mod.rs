@@ -56,7 +56,7 @@ fn place(scene: &Scene<'_>, map: &ModuleMap<'_>) -> Result<Option<Place>, StoreE
 }
 
 /// Returns one line per removed module: its name, the rule, and the option that keeps it. A module in a removed package
-/// has none, because Python imports the package first.
+/// has no line, because Python imports the package first.
 fn lines(scene: &Scene<'_>, map: &ModuleMap<'_>, roots: &[String]) -> String {
     let mut left: BTreeSet<&str> = BTreeSet::new();
     for mut name in map.modules.keys().map(String::as_str) {
