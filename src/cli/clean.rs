@@ -8,14 +8,14 @@ use std::fmt::Write as _;
 const LINE_CHARACTERS: usize = 4096;
 const MORE_CHARACTERS: usize = 64;
 
-/// Returns `text` with every character that a terminal interprets replaced by an escape, and with long lines cut. Line
-/// breaks and tabs are kept.
+/// Replaces every character that a terminal interprets by an escape, and cuts long lines. Line breaks and tabs are
+/// kept.
 pub(super) fn clean(text: &str) -> String {
     let lines: Vec<Cow<'_, str>> = text.split('\n').map(|line| cut(line.strip_suffix('\r').unwrap_or(line))).collect();
     lines.iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// The same for text that scripts may read as well: no line is cut.
+/// Does the same for text that scripts may read as well, so no line is cut.
 pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);

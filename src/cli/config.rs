@@ -165,7 +165,7 @@ fn source_of(source: &Source, option: &str) -> String {
     }
 }
 
-/// Returns a value without the names and passwords of URLs in it.
+/// Removes the names and passwords from the URLs in a value.
 fn without_secrets(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(public(&text)),

@@ -144,7 +144,7 @@ fn system_hint(error: &(dyn Error + 'static), full: &Full) -> Option<String> {
 /// backticks are never broken.
 fn wrapped(label: &str, text: &str, columns: Option<usize>) -> String {
     let indent = " ".repeat(label.len());
-    // If fewer columns are left, broken lines are not easier to read.
+    // If fewer columns than this are left, lines are not broken, because this would not make them easier to read.
     let width = columns.map(|columns| columns.saturating_sub(label.len() + 1)).filter(|width| *width >= 30);
     let mut lines: Vec<String> = Vec::new();
     for line in text.split('\n') {

@@ -1,4 +1,4 @@
-//! The text of a configuration file -> layers of settings. Every error has the place in the file.
+//! The text of a configuration file -> layers of settings. Every error contains the place in the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -50,7 +50,7 @@ impl Command for Login {
     /// A project cannot choose a server that gets passwords.
     const FILES: Files = Files::User;
 
-    /// A login is not part of a run that variables describe.
+    /// The options have no variables, because variables are for builds.
     fn of_variables(&self, _: &Environment) -> Result<Settings, clap::Error> {
         Ok(Settings::default())
     }

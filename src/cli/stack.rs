@@ -102,7 +102,8 @@ impl Stack {
         self.files.push(Layer { source, settings: contents.table.settings });
     }
 
-    /// Returns all layers of an image, the upper one first. Without an image, only its options are missing.
+    /// Returns all layers of an image, the upper one first. If no image is given, all layers except those of an image
+    /// are returned.
     pub(super) fn layers(&self, image: Option<&Image>) -> Vec<Layer> {
         // Only the file of the highest layer can describe images.
         let file = self.files.first().and_then(|file| file.source.path());

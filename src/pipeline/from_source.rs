@@ -311,7 +311,7 @@ impl<'a> FromSource<'a> {
         if self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(shown.clone()) {
             world.listener.hear(Event::Step(format!("building {shown} from source")));
         }
-        // A folder is built again and again, so its tree is worth bytecode. Without it, Python would compile the backend
+        // A folder is usually built many times, so its tree gets bytecode. Without it, Python would compile the backend
         // each time.
         let is_edited = matches!(open.source.place, SourcePlace::Folder(_))
             && Architecture::of_host() == Some(machine.platform.architecture);

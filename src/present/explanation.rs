@@ -127,7 +127,7 @@ fn origin(origin: &Origin) -> String {
     }
 }
 
-/// An amount with a unit that suits it.
+/// An amount of bytes, with a fitting unit.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} bytes"),

@@ -130,7 +130,7 @@ impl Scales<'_> {
             (Content::Documentation, extent.documents * DOCUMENT_BYTES + extent.manuals * MANUAL_BYTES),
             (Content::Translations, extent.translations * TRANSLATION_BYTES),
         ];
-        // The estimate for documentation cannot exceed the package's size, because a package may consist only of
+        // The estimate for documentation is limited to the package's size, because a package may consist only of
         // documentation.
         for (content, bytes) in kinds {
             let share = bytes.min(rest);

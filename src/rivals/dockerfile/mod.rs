@@ -272,7 +272,7 @@ impl<'a> Page<'a> {
     /// Returns the mounts of a `RUN` that accesses the network.
     fn secret_mounts(&self) -> Vec<String> {
         match self.certificates() {
-            // Readable by all users, because apt fetches as a user of its own.
+            // All users can read the secret, because apt fetches as a user of its own.
             Some(SECRET) => vec![format!("type=secret,id=ca,target={SECRET},mode=0444")],
             _ => Vec::new(),
         }

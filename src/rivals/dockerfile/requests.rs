@@ -36,7 +36,8 @@ pub(crate) fn request_without_wheels(request: &Request) -> Request {
     debian
 }
 
-/// Returns the ingredients if no wheel of `names` fits: the Debian half, and the program that the user named.
+/// Returns the ingredients for a request whose distributions `names` have no fitting wheel. These are the Debian half,
+/// and the program that the user named.
 pub(crate) fn from_source(
     lock: Lock,
     names: Vec<String>,

@@ -27,7 +27,7 @@ pub(crate) fn refuse_folders(locks: &[&PlatformLock]) -> Result<(), LockError> {
 #[derive(Debug, Default)]
 pub(super) struct Builds {
     pub(super) builders: Vec<Builder>,
-    /// By name and by the sha256 of the wheel.
+    /// The builds, by the name and the sha256 of the wheel.
     builds: BTreeMap<(String, Digest), Build>,
 }
 

@@ -58,12 +58,12 @@ impl<'a> Checkout<'a> {
         Self { tree, shown, env, cwd, uid, emulation, deadline, record: None, world }
     }
 
-    /// The same, but each check must begin and end before `deadline`.
+    /// Returns the same checkout, but each check must begin and end before `deadline`.
     pub(super) fn until(self, deadline: Deadline) -> Self {
         Self { deadline, ..self }
     }
 
-    /// The same, but the paths that programs use are recorded.
+    /// Returns the same checkout, but the paths that programs use are recorded.
     pub(super) fn recording(self) -> Self {
         Self { record: Some(Mutex::default()), ..self }
     }

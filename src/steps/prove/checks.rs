@@ -390,7 +390,7 @@ fn version(script: &InstalledScript, request: &ProveRequest<'_>) -> Task {
     })
 }
 
-/// Returns the check of the help of a script and its subcommands. `driver` is Python with its program.
+/// Returns the check that compares the help of a script and of its subcommands. `driver` is Python with its program.
 fn help(script: &InstalledScript, request: &ProveRequest<'_>, mut driver: Vec<String>) -> Option<Task> {
     driver.push(format!("{}:{}", script.module.as_ref()?, script.attribute.as_ref()?));
     driver.push(request.user_base.program(&script.name));

@@ -131,8 +131,8 @@ impl Difference {
     }
 }
 
-/// Compares the result in the `slim` tree with the result in the `whole` tree. `again` runs the check once more; `true`
-/// means in the slim tree.
+/// Compares the result in the `slim` tree with the result in the `whole` tree. `again` runs the check once more: with
+/// `true` in the slim tree, with `false` in the whole tree.
 pub(super) fn judge<E>(
     must: bool,
     Pair { slim, whole }: Pair<'_>,

@@ -173,7 +173,7 @@ fn usage(program: &str, command: &str, help: &str) -> Vec<String> {
 /// Returns the first word of each line in the sections with a heading about commands.
 fn sections(help: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    // The indents of the heading and of the entries of the present section.
+    // The indents of the heading and of the entries of the current section.
     let (mut heading, mut entries) = (None, None);
     for line in help.lines() {
         let is_frame = line.trim_start().starts_with(['╭', '╰', '┏', '└']);

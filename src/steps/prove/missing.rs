@@ -47,7 +47,7 @@ pub(super) fn lacks(said: &str, program: &str) -> bool {
 
 /// Returns the module that `line` reports as missing, and how to add it.
 fn missing_module(line: &str, python: PythonVersion) -> Option<(&str, Addition)> {
-    /// Messages that name no module, and the module.
+    /// Messages that do not name the missing module, and that module.
     const SAYINGS: [(&str, &str); 2] = [
         // Debian's `venv`.
         ("ensurepip is not", "ensurepip"),

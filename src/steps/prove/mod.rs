@@ -403,7 +403,7 @@ pub(crate) struct OwnRun<'a> {
     pub(crate) is_recorded: bool,
 }
 
-/// Adds to a difference the removed files without which `task` has another result than `claim`.
+/// Finds the removed files without which the result of `task` differs from `claim`, and adds them to the difference.
 fn explain(
     difference: &mut Difference,
     task: &Task,

@@ -180,7 +180,7 @@ impl Places<'_> {
         self.request.user_base.site(self.request.python.version)
     }
 
-    /// Returns the name of the module that the file is.
+    /// Returns the module name of the file.
     fn module(&self, path: &ImagePath) -> Option<String> {
         module_of(path, &self.request.user_base.search_path(self.request.python))
     }

@@ -33,7 +33,7 @@ impl<'a> Verdicts<'a> {
         }
     }
 
-    /// Adds a check that did not run, or not in both trees.
+    /// Adds a check that did not run, or that ran in only one tree.
     pub(super) fn add_unasked(&mut self, task: &Task, item: usize) {
         self.unasked_musts += usize::from(task.must());
         self.unasked.push(task.name(item));

@@ -11,7 +11,7 @@ use crate::model::lock::LockedDeb;
 use crate::model::reason::Why;
 use crate::outside::archive::index::{Package, PackageIndex};
 
-/// How often the closure restarts with a new version constraint. More restarts would mean an endless loop.
+/// How often the closure may restart with a new version constraint. More restarts would mean an endless loop.
 const ATTEMPTS: usize = 50;
 
 /// A required package.

@@ -20,7 +20,7 @@ use crate::model::tree::{Kind, Node, Origin, Tree};
 use crate::outside::python_files::PythonFiles;
 use crate::outside::store::StoreError;
 
-/// Proposes to remove the modules that are not reached, or a note with the reason why all stay.
+/// Proposes to remove the modules that are not reached. If all modules stay, proposes a note with the reason instead.
 pub(super) fn modules(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let (whole, request) = (scene.whole(), scene.request());
     Reach { scene, whole, request, stdlib: request.python.stdlib() }.modules()
@@ -114,7 +114,7 @@ impl<'a> Reach<'a, '_> {
         Ok(map)
     }
 
-    /// Returns the paths of some scripts of distributions.
+    /// Returns the paths of those scripts of distributions for which `is_meant` is true.
     fn scripts_of(&self, is_meant: impl Fn(&InstalledScript) -> bool) -> impl Iterator<Item = String> {
         let meant = self.whole.scripts.iter().filter(move |script| is_meant(script));
         meant.map(|script| self.request.user_base.program(&script.name))

@@ -17,8 +17,8 @@ use crate::model::trace::Trace;
 use crate::model::tree::{Kind, Origin};
 use crate::outside::store::StoreError;
 
-/// Proposes to remove all modules and data that no evidence shows as used. If a program of the image runs code of its
-/// users, proposes a note instead.
+/// Proposes to remove modules and data if no evidence shows that they were used. If a program of the image runs code of
+/// its users, proposes a note instead.
 pub(super) fn untraced(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     // If there is no record yet, this run only determines the checks that will be recorded.
     let Some(trace) = scene.request().trace else { return Ok(Vec::new()) };
@@ -38,7 +38,7 @@ pub(super) fn untraced(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
 struct Data<'a, 'b> {
     scene: &'b Scene<'a>,
     trace: &'b Trace,
-    /// The modules of each distribution that stay.
+    /// The modules that stay, by their distribution.
     modules: BTreeMap<&'a Origin, Vec<&'a ImagePath>>,
     /// The distributions that have modules.
     with_modules: BTreeSet<&'a Origin>,
@@ -85,8 +85,8 @@ impl<'a, 'b> Data<'a, 'b> {
         Ok(unused)
     }
 
-    /// Returns the data of each distribution that has modules. A distribution without any consists of programs, and their
-    /// data stays.
+    /// Returns the data of each distribution that has modules. A distribution without modules consists of programs, and
+    /// their data stays.
     fn candidates(&self) -> BTreeMap<&'a Origin, Vec<&'a ImagePath>> {
         let bin = self.scene.request().user_base.bin();
         let is_candidate = |path: &ImagePath| {
@@ -104,7 +104,8 @@ impl<'a, 'b> Data<'a, 'b> {
         candidates
     }
 
-    /// Returns the group of a path. `None` for a folder with modules, because each import lists it, and for a module.
+    /// Returns the group of a path. `None` for a module. Also `None` for a folder with modules, because each import
+    /// lists the folder.
     fn group(&self, path: &ImagePath) -> Option<Group> {
         let is_directory = self.scene.tree.nodes.get(path).is_some_and(|node| node.kind == Kind::Directory);
         if self.packages.contains(path) || !is_directory && is_module(path) {

@@ -33,6 +33,6 @@ fn could_be_called(scene: &Scene<'_>, program: &str) -> bool {
         Origin::Deb { name, .. } => !scene.is_aide(name),
         Origin::Wheel { .. } | Origin::Base | Origin::Lath | Origin::User | Origin::Application => true,
     });
-    // A program that the vocabulary lacks could be named anywhere.
+    // If a program is not in the vocabulary, any file could name it.
     !is_program(program.as_bytes()) || callers.any(|(_, survey)| survey.mentions.contains(program))
 }

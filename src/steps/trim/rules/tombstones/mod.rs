@@ -33,7 +33,7 @@ pub(super) fn tombstones(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError>
     Ok(vec![Proposal::Substitute { paths: place.replaced, reason: Removed::CrashHook, by: (place.path, node) }])
 }
 
-/// The path of the module, and the paths that go.
+/// The path of the module, and the paths that are removed.
 struct Place {
     path: ImagePath,
     replaced: Vec<ImagePath>,
