@@ -15,7 +15,7 @@ pub(super) fn clean(text: &str) -> String {
     lines.iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// Does the same for text that scripts may read as well, so no line is cut.
+/// Replaces the same characters as [`clean`], but cuts no line, because scripts may read the text as well.
 pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);

@@ -45,7 +45,7 @@ impl Failure {
         Self::at(error, &Full::Cache)
     }
 
-    /// The same. `full` is the disk that may be full.
+    /// Returns the same failure as [`Self::of`]. `full` is the disk that may be full.
     fn at(error: &(impl Hints + 'static), full: &Full) -> Self {
         let mut causes: Vec<String> = Vec::new();
         let mut hints = Vec::new();

@@ -198,7 +198,7 @@ pub(crate) fn resolve_and_open(
     sources.early(|| resolve_and_open_with(request, platform, &sources, world))
 }
 
-/// Does the same with `sources`, which build the wheels that no index has.
+/// Works like [`resolve_and_open`]. In addition, `sources` build the wheels that no index has.
 fn resolve_and_open_with(
     request: ResolveRequest<'_>,
     platform: Platform,
