@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 const LINE_CHARACTERS: usize = 4096;
 const MORE_CHARACTERS: usize = 64;
 
-/// Replaces every character that a terminal interprets by an escape, and cuts long lines. Line breaks and tabs are
+/// Cuts long lines, and writes each character that a terminal would interpret as an escape. Line breaks and tabs are
 /// kept.
 pub(super) fn clean(text: &str) -> String {
     let lines: Vec<Cow<'_, str>> = text.split('\n').map(|line| cut(line.strip_suffix('\r').unwrap_or(line))).collect();

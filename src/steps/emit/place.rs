@@ -14,7 +14,7 @@ const MOST_LINKS: usize = 40;
 pub(super) struct Place {
     /// The path as the user typed it.
     pub(super) typed: PathBuf,
-    /// The same path, with the link followed if it is one.
+    /// The same path. If it is a link, the target of the link.
     pub(super) path: PathBuf,
     /// The absolute path without links. It is unique for each place.
     identity: PathBuf,
