@@ -7,7 +7,7 @@ use super::error::EncodedError;
 use crate::model::explanation::Explanation;
 
 const LEVEL: i32 = 3;
-/// More unpacked bytes are refused. The explanation of an image with 100,000 paths has a tenth of this size.
+/// More unpacked bytes are refused. The explanation of an image with 100,000 paths has a tenth of them.
 pub(super) const MAX_BYTES: u64 = 128 << 20;
 
 /// Returns the bytes of an explanation.
