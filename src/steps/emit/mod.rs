@@ -205,8 +205,8 @@ fn write(
         Ok(())
     });
     if let Err(error) = staged {
-        // A folder that was created for one destination may contain the files of another one, so the newest files are
-        // removed first.
+        // Files are removed in the reverse order, because a destination may be in a folder that was created for an
+        // earlier destination. This folder must be removed last.
         while ready.pop().is_some() {}
         return Err(error);
     }

@@ -283,8 +283,8 @@ impl<'a> Discovered<'a> {
     ) -> Result<Vec<Requirement>, Cause> {
         let workspace = self.project.workspace();
         let name = workspace.pyproject_toml().project.as_ref().map(|project| project.name.clone());
-        // uv has no separate function for these requirements, so the function for requirements of builds is used. The
-        // requirements of builds have no extras and no groups either.
+        // uv has no separate function for these requirements, so the function for requirements of builds is used.
+        // Both kinds of requirements have no extras and no groups.
         let lowered = BuildRequires::from_workspace(
             uv_pypi_types::BuildRequires { name, requires_dist: requirements },
             workspace,
