@@ -152,7 +152,8 @@ fn indexes(settings: &Settings) -> Result<Indexes, Failure> {
     })
 }
 
-/// Returns the Python, whether it is only expected, and the release. If there is a base image, it replaces these later.
+/// Returns the version of Python, whether this version may still change, and the release. If there is a base image, it
+/// replaces these later.
 fn release(settings: &Settings) -> Result<(PythonVersion, bool, ReleaseRequest), Failure> {
     let wanted: Option<PythonVersion> = settings.python.as_deref().map(parsed).transpose()?;
     let named = settings.release.as_deref().map(ReleaseName::parse).transpose()?;

@@ -11,7 +11,7 @@ use crate::docker_registry::DockerRegistry;
 use crate::needs::Need::DockerRegistry as Registry;
 use crate::needs::{trial, trials_of};
 
-/// The requirements of version 1.1 that Docker's registry 2.8 does not fulfil, with reasons.
+/// The requirements of the distribution specification 1.1 that Docker's registry 2.8 does not fulfil, with reasons.
 const DEVIATIONS: &[(&str, &str)] = &[
     ("a_chunk_out_of_order_is_refused_and_the_upload_goes_on", IGNORES_CONTENT_RANGE),
     ("the_first_chunk_begins_at_0", IGNORES_CONTENT_RANGE),
