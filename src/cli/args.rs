@@ -285,7 +285,7 @@ pub(super) struct Program {
     /// The folder for the packages in the image, which is its `PYTHONUSERBASE`
     #[arg(long, value_name = "PATH")]
     user_base: Option<String>,
-    /// Whether arguments go to the program, or are a line for a shell
+    /// How the image starts: `exec` passes arguments to the program, `shell` runs them with `/bin/sh -c`
     #[arg(long, value_name = "FORM")]
     entrypoint: Option<Entrypoint>,
     /// Default argument, used if the container is started without any
