@@ -41,8 +41,10 @@ impl Digest {
     /// Computes a key from the JSON of `value`, which must have been written to be a key: it contains everything that a
     /// result depends on, and no map whose keys are not texts.
     pub(crate) fn of_key(value: &impl Serialize) -> Self {
-        match serde_json::to_vec(value) {
-            Ok(json) => Self::of(&json),
+        // The JSON of a long record would need much memory.
+        let mut hasher = Sha256::new();
+        match serde_json::to_writer(&mut hasher, value) {
+            Ok(()) => Self(hasher.finalize().into()),
             Err(error) => unreachable!("a key that cannot be JSON: {error}"),
         }
     }
