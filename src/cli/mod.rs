@@ -120,8 +120,9 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 /// Reads the arguments, starts the command, and returns its exit code.
 fn obey(arguments: Vec<OsString>, environment: Environment) -> Result<u8, clap::Error> {
     let mut command_line = described();
+    let is_dockerfile = arguments.get(1).is_some_and(|command| command == "dockerfile");
     let matches = command_line.try_get_matches_from_mut(arguments);
-    let matches = matches.map_err(|error| usage::with_owners(error, &command_line))?;
+    let matches = matches.map_err(|error| usage::with_owners(error, &command_line, is_dockerfile))?;
     let chosen = matches.subcommand().and_then(|(name, matches)| {
         let entry = COMMANDS.iter().find(|entry| entry.name == name)?;
         Some((entry, matches))
@@ -423,7 +424,15 @@ mod tests {
             ("dockerfile x --metadata-file y", "tip: `--metadata-file` is an option of `lath build`"),
             (
                 "dockerfile x --keep /a",
-                "tip: `--keep` is an option of `lath build`, `lath run`, `lath trace`, `lath lock` and `lath compare`",
+                "tip: `--keep` is an option of `lath build`, `lath run`, `lath lock` and `lath compare`; a Dockerfile installs whole packages",
+            ),
+            (
+                "trace x --trim none",
+                "tip: `--trim` is an option of `lath build`, `lath run`, `lath lock` and `lath compare`",
+            ),
+            (
+                "dockerfile x --trim reach",
+                "tip: `--trim` is an option of `lath build`, `lath run`, `lath lock` and `lath compare`; a Dockerfile installs whole packages",
             ),
             ("build x --lod", "tip: a similar argument exists: '--load'"),
         ];
