@@ -25,3 +25,15 @@ pub(crate) enum TrimLevel {
     /// Also modules and data that no check and no record has used, and to which no import statement leads.
     Trace,
 }
+
+impl TrimLevel {
+    /// Returns the word for `--trim`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Standard => "standard",
+            Self::Reach => "reach",
+            Self::Trace => "trace",
+        }
+    }
+}

@@ -80,6 +80,9 @@ pub(crate) enum Bucket {
     /// A sealed image and its receipt. Key: the program, the lock and all options. New version: another form of the
     /// entry.
     Images,
+    /// The bytes that the next level of trim would remove. Key: the program, both trees, the lock and the options. New
+    /// version: another form of the entry.
+    NextLevels,
     /// The blob with the explanation of an image. Key: the digest of the image's config. New version: another form of
     /// the entry, or of the explanation.
     Explanations,
@@ -117,7 +120,8 @@ impl Bucket {
             Self::Layers => "layers-2",
             Self::Frames => "frames-1",
             Self::Images => "images-2",
-            Self::Explanations => "explanations-1",
+            Self::NextLevels => "next-levels-1",
+            Self::Explanations => "explanations-2",
             Self::WrittenFiles => "written-files-1",
         }
     }
@@ -193,6 +197,7 @@ mod tests {
             Bucket::Layers,
             Bucket::Frames,
             Bucket::Images,
+            Bucket::NextLevels,
             Bucket::Explanations,
             Bucket::WrittenFiles,
         ];
