@@ -205,7 +205,26 @@ fn all_chains_of_a_module_have_all_modules_that_lead_to_it() {
     let again = again.file("again.py", "import parts.used\ndef main(): from tool import main\n");
     fs_err::write(world.path(&again.file_name()), again.build()).unwrap();
     stdout(world.build(&format!("tool ./{} -t t --trim reach -o tool.tar", again.file_name())));
-    insta::assert_snapshot!(explain(&world, "tool.tar parts.used --all"), @"");
+    insta::assert_snapshot!(explain(&world, "tool.tar parts.used --all"), @"
+    module parts.used
+
+    /opt/app/lib/python3.13/site-packages/parts/used.py
+      9 bytes, wheel parts 2.0
+      the file of the module `parts.used`
+      imported by `again`
+      started by the console script `again`
+
+      the file of the module `parts.used`
+      imported by `tool.run`
+      imported by `tool`
+      started by the console script `tool`
+
+      the file of the module `parts.used`
+      imported by `tool.run`
+      imported by `tool`
+      imported by `again`
+      started by the console script `again`
+    ");
     let json: serde_json::Value = serde_json::from_str(&explain(&world, "tool.tar parts.used --all --json")).unwrap();
     let file = &json[0]["files"][0];
     assert_eq!(file["more_chains"], serde_json::Value::Null);
