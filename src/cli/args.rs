@@ -1,6 +1,6 @@
 //! The options of the command line, as clap reads them, in groups that commands are composed of. Doc comments of the
-//! fields are the help texts. No option has a default here, so that an option that was given can be told from one that
-//! was not; the help gets the defaults from `defaults`.
+//! fields are the help texts. No option has a default here, so that lath can see which options the user gave. The help
+//! gets the defaults from `defaults`.
 
 use std::path::PathBuf;
 

@@ -127,12 +127,12 @@ fn obey(arguments: Vec<OsString>, environment: Environment) -> Result<u8, clap::
         let entry = COMMANDS.iter().find(|entry| entry.name == name)?;
         Some((entry, matches))
     });
-    // clap has refused an unknown command, and none.
+    // clap has already refused an unknown command and a missing one.
     let Some((entry, matches)) = chosen else { return Ok(2) };
     (entry.start)(matches, environment).map_err(|error| error.format(&mut command_line))
 }
 
-/// Puts the layers of settings over one another, and starts the command.
+/// Combines the layers of settings, and starts the command.
 fn start<C: Command>(matches: &ArgMatches, environment: Environment) -> Result<u8, clap::Error> {
     let (command, global) = (C::from_arg_matches(matches)?, Global::from_arg_matches(matches)?);
     let typed = command.typed().or(global.typed());
@@ -156,7 +156,7 @@ fn start<C: Command>(matches: &ArgMatches, environment: Environment) -> Result<u
     }
 }
 
-/// Says which variables of uv are used, and that those of pip are not.
+/// Reports which variables of uv are used, and that pip's variables are not used.
 fn tell_of_foreign_variables<C: Command>(call: &Call, of_uv: &[&str]) {
     of_uv.iter().for_each(|name| call.screen.hear(Event::Detail(format!("using the variable `{name}` of uv"))));
     if let Some(warning) = foreign_variables::warning_about_pip::<C>(&call.environment, &call.settings) {
@@ -174,7 +174,7 @@ fn all_variables(environment: &Environment) -> Result<Settings, clap::Error> {
     Ok(all)
 }
 
-/// Reads the configuration files, and puts the layers of settings over one another.
+/// Reads the configuration files, and combines the layers of settings.
 fn call<C: Command>(mut stack: Stack, environment: Environment) -> Result<Call, Failure> {
     let command_line = described();
     let options = file_options(&command_line);
@@ -279,7 +279,8 @@ mod tests {
         }
     }
 
-    /// Returns the faults of a value, with their places. Only the parts of JSON schema that lath's schema has are known.
+    /// Returns the faults of a value, with their places. This supports only those parts of JSON schema that lath's
+    /// schema uses.
     fn faults(place: &str, value: &Value, schema: &Value) -> Vec<String> {
         let fault = |rule: &str| vec![format!("{place}: {rule}")];
         let kind = match value {

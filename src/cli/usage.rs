@@ -67,7 +67,7 @@ pub(super) fn with_owners(mut error: clap::Error, command_line: &clap::Command, 
         error.remove(ContextKind::SuggestedArg);
         error.remove(ContextKind::Usage);
     } else if error.get(ContextKind::SuggestedArg).is_some() {
-        // The option is more probably misspelled than a word of the image's command.
+        // The option is probably misspelled, and not a word of the image's command.
         error.remove(ContextKind::Suggested);
     }
     error

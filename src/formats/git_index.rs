@@ -1,12 +1,13 @@
-//! The index of a git repository: the paths that git tracks. Versions 2, 3 and 4.
+//! The index of a git repository, which contains the paths that git tracks. Versions 2, 3 and 4 are supported.
 //!
 //! [gitformat-index](https://git-scm.com/docs/gitformat-index)
 
 use thiserror::Error;
 
-/// The times, numbers and IDs before the hash of an entry.
+/// The size of the times, numbers and IDs that come before the hash of an entry.
 const STAT_BYTES: usize = 40;
-/// The longest path. Without this limit, an index whose entries share long beginnings could fill the memory.
+/// The maximum length of a path. In version 4, entries share the beginnings of paths. Without this limit, a small index
+/// could fill the memory.
 const MAX_PATH_BYTES: usize = 4096;
 const EXTENDED: u16 = 1 << 14;
 
@@ -24,8 +25,8 @@ pub(crate) enum GitIndexError {
     Split,
 }
 
-/// Calls `on_path` with each path, relative to the top of the repository. `hash_bytes` is the length of the repository's
-/// hashes: 20 for SHA-1, 32 for SHA-256.
+/// Calls `on_path` with each path, relative to the top of the repository. `hash_bytes` is the length of a hash in the repository: 20 for
+/// SHA-1, and 32 for SHA-256.
 pub(crate) fn each_path(bytes: &[u8], hash_bytes: usize, on_path: &mut dyn FnMut(&[u8])) -> Result<(), GitIndexError> {
     let mut reader = Reader { bytes, position: 0 };
     if reader.take(4).ok() != Some(b"DIRC") {
@@ -44,7 +45,7 @@ pub(crate) fn each_path(bytes: &[u8], hash_bytes: usize, on_path: &mut dyn FnMut
         if version >= 3 && flags & EXTENDED != 0 {
             reader.take(2)?;
         }
-        // From version 4, a path has only the part that differs from the path before.
+        // Since version 4, an entry contains only the part of its path that differs from the previous path.
         let kept =
             if version == 4 { path.len().checked_sub(reader.offset()?).ok_or(GitIndexError::Short)? } else { 0 };
         path.truncate(kept);
@@ -53,7 +54,7 @@ pub(crate) fn each_path(bytes: &[u8], hash_bytes: usize, on_path: &mut dyn FnMut
             return Err(GitIndexError::LongPath);
         }
         if version < 4 {
-            // One zero has ended the text. More zeros fill the entry up to a multiple of 8.
+            // One zero ends the path. Further zeros fill the entry, so that its length is a multiple of 8.
             let length = reader.position - start;
             reader.take(length.next_multiple_of(8) - length)?;
         }
@@ -96,7 +97,7 @@ impl<'a> Reader<'a> {
         Ok(self.take(2)?.iter().fold(0, |number, byte| (number << 8) | u16::from(*byte)))
     }
 
-    /// Reads a number of any length ("gitformat-pack", "offset encoding").
+    /// Reads a number of variable length ("gitformat-pack", "offset encoding").
     fn offset(&mut self) -> Result<usize, GitIndexError> {
         let mut number = 0usize;
         loop {
@@ -109,7 +110,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads up to a zero, which is not part of the result.
+    /// Reads up to the next zero, which is not in the result.
     fn text(&mut self) -> Result<&'a [u8], GitIndexError> {
         let rest = &self.bytes[self.position..];
         let length = rest.iter().position(|byte| *byte == 0).ok_or(GitIndexError::Short)?;
@@ -128,7 +129,7 @@ mod tests {
         Ok(paths)
     }
 
-    /// Returns an index of version 2 or 3. An entry of version 3 has more flags.
+    /// Returns an index of version 2 or 3. In version 3, an entry has additional flags.
     fn padded(version: u8, names: &[&str]) -> Vec<u8> {
         let mut bytes = [b"DIRC", &[0, 0, 0, version], &u32::try_from(names.len()).unwrap().to_be_bytes()[..]].concat();
         for name in names {

@@ -149,15 +149,15 @@ pub(crate) struct Resolved {
     pub(crate) wheels: Vec<Part>,
 }
 
-/// The lock of one platform, and all its opened parcels: packages first, then wheels, each in the lock's order.
+/// The lock of one platform, and all its opened parcels: first the packages, then the wheels, both in the order of the
+/// lock.
 pub(crate) struct Opened {
     lock: PlatformLock,
     parts: Vec<Part>,
 }
 
-/// Returns the request with the Python of its release or of its base image. It is read from the release's archive if it
-/// is only expected.
-/// Refuses a lock that was made for another request.
+/// Returns the request with the Python of its release or of its base image. If this Python is only expected, it is read
+/// from the release's archive. Refuses a lock that was made for another request.
 pub(crate) fn with_own_python<'a>(request: &'a Request, world: &World) -> Result<Cow<'a, Request>, BuildError> {
     let request = bases::with_base(request, world)?;
     locked::refuse_other(&request, world)?;
@@ -200,7 +200,7 @@ pub(crate) fn resolve_and_open(
     sources.early(|| resolve_and_open_with(request, platform, &sources, world))
 }
 
-/// Does the same with `sources`, which build the wheels that no index has.
+/// Works like [`resolve_and_open`]. In addition, `sources` build the wheels that no index has.
 fn resolve_and_open_with(
     request: ResolveRequest<'_>,
     platform: Platform,
@@ -237,7 +237,8 @@ fn choose_packages(choice: Choice<'_>, world: &World) -> Result<Resolved, BuildE
 const ROUNDS: usize = 4;
 
 /// Makes the share of one platform. If its proof finds files that a check needs, they are put back, and the share is
-/// made again. If its proof fails, the layers that were packed at the same time stay in the store, but are in no image.
+/// made again. If its proof fails, no image uses the layers that were packed at the same time, but they stay in the
+/// store.
 pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<Share, BuildError> {
     let mut stage = world.stages.stage();
     let mut trim = request.trim.clone();
@@ -380,8 +381,8 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
     Ok(Some(assemble(&lock, &parts, &wanted, &world.store)?.tree))
 }
 
-/// Makes the contents of the first platform's image, mounts `volumes` and runs `command` in it, or the image's own start
-/// command if `command` is empty. If the image runs a script, `command` are its arguments. Returns the exit code.
+/// Makes the contents of the first platform's image, mounts `volumes` and runs `command` in it. If `command` is empty,
+/// the image's own start command runs. If the image runs a script, `command` are its arguments. Returns the exit code.
 pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
     let request = &*with_own_python(request, world)?;
     let mut stage = world.stages.stage();

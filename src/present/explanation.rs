@@ -1,4 +1,4 @@
-//! The explanation of an image as text: its packages as a table, and answers with their chains.
+//! The explanation of an image as text: a table of its packages, and answers with their chains.
 
 use crate::model::explanation::{Answer, Chain, Edge, Fate, Inside, PackageAnswer, PathAnswer, Row, Table};
 use crate::model::tree::Origin;
@@ -130,7 +130,7 @@ fn origin(origin: &Origin) -> String {
     }
 }
 
-/// An amount with a unit that suits it.
+/// An amount of bytes, with a fitting unit.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} bytes"),

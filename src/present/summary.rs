@@ -175,8 +175,8 @@ fn oddities(base: &BaseReceipt) -> Vec<String> {
     notes
 }
 
-/// Returns the failed check of the image's own program. Some programs support neither `--version` nor `--help`, and are
-/// all right.
+/// Returns the failed check of the image's own program. Some programs work, but support neither `--version` nor
+/// `--help`.
 fn failed_start(receipt: &PlatformReceipt) -> Option<&FailedCheck> {
     let (_, name) = receipt.entrypoint.first()?.rsplit_once('/')?;
     let imported =
@@ -247,7 +247,7 @@ fn failed_alike(failed: &FailedAlike) -> String {
     text
 }
 
-/// Returns a heading and the largest of `rows`. The others, and small ones, share one line.
+/// Returns a heading and the largest of `rows`. All other rows, and the small ones, share one line.
 fn section(text: &mut String, heading: &str, rows: &[(&str, u64)], most: usize) {
     // Writing to a String cannot fail. The same holds below.
     let _ = write!(text, "\n  {heading}");

@@ -1,4 +1,4 @@
-//! `lath explain`: each path, package and module of an image has its reasons, here and on other machines.
+//! `lath explain`: it shows the reasons for each path, package and module of an image, on this machine and on others.
 
 use std::process::{Command, Output};
 
@@ -7,7 +7,7 @@ use testkit::{PyPi, Registry, WheelBuilder};
 
 use crate::world::{World, archive, lath, stdout};
 
-/// Runs `lath explain` with the cache of the builds, or with another one.
+/// Runs `lath explain` with the given cache.
 fn run(world: &World, cache: &str, words: &str) -> Output {
     let mut command = Command::new(lath());
     command.current_dir(world.path("")).env_clear().env("LATH_CACHE_DIR", cache).arg("explain");
@@ -18,7 +18,7 @@ fn explain(world: &World, words: &str) -> String {
     stdout(run(world, "cache", words))
 }
 
-/// Explains with an empty cache, like another machine.
+/// Runs `lath explain` with an empty cache, as if on another machine.
 fn elsewhere(world: &World, words: &str) -> String {
     stdout(run(world, "elsewhere", words))
 }
@@ -29,7 +29,7 @@ fn refusal(world: &World, cache: &str, words: &str) -> String {
     format!("exit {}\n{}", output.status.code().unwrap(), world.error_in(&String::from_utf8(output.stderr).unwrap()))
 }
 
-/// A tool that imports one of the two modules of another distribution.
+/// Creates a world with a tool that imports one of two modules of another distribution.
 fn world() -> World {
     let tool = WheelBuilder::new("tool", "1.0").requires("parts").script("tool", "tool:main");
     let tool = tool.file("tool/__init__.py", "def main():\n    from . import run\n    return 0\n");
@@ -160,7 +160,7 @@ fn an_image_that_was_found_again_has_its_explanation() {
     let read = |name: &str| fs_err::read(world.path(name)).unwrap();
     assert!(!read("first").is_empty());
     assert_eq!(read("first"), read("second"));
-    // If the explanation was removed from the cache, the image is made again.
+    // If the explanation is missing in the cache, the image is built again.
     let blobs = fs_err::read_dir(world.path("cache/store/notes/explanations-2")).unwrap();
     blobs.for_each(|entry| fs_err::remove_file(entry.unwrap().path()).unwrap());
     stdout(world.build("tool --lock pylock.toml -o third.tar --explanation third"));
@@ -177,7 +177,7 @@ fn an_explanation_travels_as_a_file_and_with_the_image_in_a_registry() {
         let expected = explain(&world, &format!("docker://{name} parts.unused"));
         assert_eq!(elsewhere(&world, &format!("docker://{name} parts.unused")), expected);
         assert_eq!(elsewhere(&world, "--from file parts.unused"), expected);
-        // A second push sends nothing, and another image of the repository gets its own.
+        // A second push sends nothing. Another image in the same repository gets its own explanation.
         registry.forget_exchanges();
         assert_eq!(stdout(world.build(&words)), pushed);
         assert_eq!(registry.count(Operation::FinishUpload) + registry.count(Operation::SinglePost), 0);
@@ -232,7 +232,7 @@ fn all_chains_of_a_module_have_all_modules_that_lead_to_it() {
     assert!(chains.iter().any(|chain| chain[1]["module"] == "again") && chains.len() > 1, "{chains:?}");
 }
 
-/// A cache and the words of a call that fails.
+/// Calls that fail. Each has a cache and the words of the command line.
 const REFUSED: [(&str, &str); 12] = [
     ("cache", "tool.tar part"),
     ("cache", "tool.tar /usr/bin/python3.12"),

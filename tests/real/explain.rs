@@ -19,7 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         the_next_level_saves_about_as_much_as_the_summary_says]
 }
 
-/// One of this number of paths is explained by a call of its own.
+/// To save time, only every path at a multiple of this number is explained with a separate call.
 const STEP: usize = 97;
 
 /// The last reasons of chains.

@@ -23,7 +23,7 @@ pub(crate) struct PackageAnswer {
     pub(crate) size_bytes: u64,
     pub(crate) files: usize,
     pub(crate) removed_bytes: u64,
-    /// As in [`super::Row`].
+    /// The same value as in [`super::Row`].
     pub(crate) alone_bytes: Option<u64>,
     pub(crate) chains: Vec<Chain>,
     /// Whether there are more chains than these.
@@ -45,7 +45,7 @@ pub(crate) struct PathAnswer {
     pub(crate) origin: Origin,
     #[serde(flatten)]
     pub(crate) fate: Fate,
-    /// Present if the path is a folder.
+    /// Set if the path is a folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) inside: Option<Inside>,
 }
@@ -65,7 +65,7 @@ pub(crate) enum Fate {
     Removed { rule: Removed, kept_by: String },
 }
 
-/// Everything below a folder.
+/// The contents of a folder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Inside {
     pub(crate) paths: usize,
@@ -75,8 +75,8 @@ pub(crate) struct Inside {
 }
 
 impl Explanation {
-    /// Returns everything that is called `name`: a path, or a package and a module. Empty if there is no such thing.
-    /// `all` is whether all chains are wanted, not only the shortest.
+    /// Returns answers for everything with this `name`: a path, or a package and a module. Returns an empty list if
+    /// there is no such thing. `all` means that all chains are returned, and not only the shortest.
     pub(crate) fn answers(&self, name: &str, all: bool) -> Vec<Answer> {
         let question = Question { graph: Graph::new(self), all };
         if name.contains('/') {
@@ -86,7 +86,7 @@ impl Explanation {
         packages.chain(question.module(name).map(Answer::Module)).collect()
     }
 
-    /// Returns the names that have answers and that `name` may mean: paths if it contains a `/`, otherwise packages and
+    /// Returns existing names that are similar to `name`. They are paths if it contains a `/`, otherwise packages and
     /// modules.
     pub(crate) fn names_like(&self, name: &str) -> Vec<String> {
         let kept = self.kept.iter().map(|row| &row.path);
@@ -126,7 +126,7 @@ impl<'a> Question<'a> {
     }
 
     fn packages(&self, name: &str) -> Vec<PackageAnswer> {
-        // Names of distributions are equal if they differ in these characters (PEP 503).
+        // If names of distributions differ only in these characters, they are equal (PEP 503).
         let normal = name.to_lowercase().replace(['_', '.'], "-");
         let places = [self.graph.wheel(&normal), self.graph.deb(name)];
         let rows = self.explanation().rows();
@@ -155,7 +155,8 @@ impl<'a> Question<'a> {
         (!files.is_empty()).then(|| ModuleAnswer { module: name.to_owned(), files })
     }
 
-    /// Answers for a path. In Debian, `/bin` and `/lib` are links into `/usr`.
+    /// Returns the answer for a path. A path in `/bin` or `/lib` is searched for in `/usr` too, because these folders
+    /// are links in Debian.
     fn path(&self, text: &str) -> Option<PathAnswer> {
         [text, &usr_merged(text)].iter().find_map(|text| {
             let path = ImagePath::parse(text).ok()?;

@@ -1,4 +1,5 @@
-//! Chains: from a path, a module or a package, over everything that needs it, to the request.
+//! Chains of reasons. A chain begins at a path, a module or a package. It continues with the things that need it, and
+//! ends at the request.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,14 +12,14 @@ use crate::model::reach::{Cause, module_of};
 use crate::model::reason::{Kept, Why};
 use crate::model::tree::Origin;
 
-/// Each reason leads to the next one. The last one needs no reason.
+/// A list of reasons. Each of them leads to the next one. The last one needs no reason.
 pub(crate) type Chain = Vec<Edge>;
 
-/// A reason of something, with the next thing that needs a reason.
+/// A reason. It leads to the next thing, which is not a part of this value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "because")]
 pub(crate) enum Edge {
-    /// The file contains this module.
+    /// The path is a file of this module.
     FileOf {
         module: String,
     },
@@ -34,7 +35,7 @@ pub(crate) enum Edge {
     NamedInTextOf {
         module: String,
     },
-    /// The file of `module`, in the same distribution, cannot be read.
+    /// The file of `module` is in the same distribution and cannot be read.
     BesideUnread {
         module: String,
     },
@@ -58,7 +59,7 @@ pub(crate) enum Edge {
     RunByScriptsOf {
         package: String,
     },
-    /// This reason and those below it need no further reason.
+    /// This reason and all reasons below need no further reason.
     Requested,
     With {
         package: String,
@@ -73,7 +74,7 @@ pub(crate) enum Edge {
     KeepModule {
         module: String,
     },
-    /// It is in the standard library, and every program of Python may need it.
+    /// It is a module of the standard library that every Python program may need.
     EveryProgram,
     Root,
     Kept {
@@ -84,14 +85,14 @@ pub(crate) enum Edge {
 /// Something that needs a reason.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
-    /// The position in `kept`.
+    /// A path, as a position in `kept`.
     Path(usize),
     Module(String),
-    /// The position in `packages`.
+    /// A package, as a position in `packages`.
     Package(usize),
 }
 
-/// An explanation with tables to find things in it.
+/// An explanation, with tables to search in it.
 pub(super) struct Graph<'a> {
     pub(super) explanation: &'a Explanation,
     wheels: BTreeMap<&'a str, usize>,
@@ -131,7 +132,7 @@ impl<'a> Graph<'a> {
         self.explanation.kept.binary_search_by(|row| row.path.cmp(path)).ok()
     }
 
-    /// Returns the shortest chain, or all chains, the shortest first.
+    /// Returns only the shortest chain, or all chains beginning with the shortest.
     pub(super) fn chains(&self, subject: &Subject, all: bool) -> Chains {
         match all {
             true => all_chains(self, subject),
@@ -226,7 +227,7 @@ impl<'a> Graph<'a> {
         edges
     }
 
-    /// Returns the reason of a module from which others are reached.
+    /// Returns the reason of a module from which the search for other modules starts.
     fn root(&self, module: &str) -> Edge {
         let modules = &self.explanation.modules;
         let is_in = |package: &String| {
@@ -285,13 +286,13 @@ impl<'a> Graph<'a> {
         edges
     }
 
-    /// Returns the name of the module that a file is.
+    /// Returns the name of the module to which a file belongs.
     pub(super) fn module_of(&self, path: &ImagePath) -> Option<String> {
         module_of(path, &self.explanation.modules.folders)
     }
 }
 
-/// Returns the reason of a package that no other package has to require.
+/// Returns the reason of a package that does not come from another package. `None` if it has no such reason.
 pub(super) fn own_reason(package: &Package) -> Option<Edge> {
     let origin = match &package.origin {
         Origin::Deb { .. } => None,

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use super::chain::{Chain, Edge, Graph, Subject};
 
-/// The most chains that are returned.
+/// The maximum number of chains that are returned.
 const MAX_CHAINS: usize = 100;
-/// The most reasons that a search looks at.
+/// The maximum number of reasons in a search.
 const MAX_STEPS: usize = 200_000;
-/// The most reasons in a chain.
+/// The maximum number of reasons in a chain.
 const MAX_LENGTH: usize = 500;
 
 /// Chains, the shortest first.

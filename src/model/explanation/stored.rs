@@ -1,6 +1,6 @@
-//! The form in which an explanation is kept and sent: a column for each field, so that it is small after compression,
-//! and paths without the bytes that they share with the path before them. It has a version, because other programs and
-//! later versions of lath read it.
+//! The format in which an explanation is stored and sent. Each field is a column, so that the result is small after
+//! compression. A path does not repeat the bytes that it shares with the previous path. The format has a version,
+//! because other programs and later versions of lath read it.
 
 use std::collections::BTreeMap;
 
@@ -14,16 +14,17 @@ use crate::model::platform::Platform;
 use crate::model::reason::{Kept, Removed};
 
 const VERSION: u32 = 2;
-/// The limit is far above real images. It is necessary because the time of some questions grows with the square of the
-/// number.
+/// The maximum number of packages. It is much higher than in real images. It is necessary because the time of some
+/// searches grows with the square of this number.
 const MAX_PACKAGES: usize = 5_000;
-/// The most names of packages that require another one, over all packages, for the same reason.
+/// The maximum length of all `required_by` together. The reason is the same.
 const MAX_REQUIREMENTS: usize = 50_000;
-/// The most folders of modules. Every path is compared with each of them.
+/// The maximum number of folders with modules. Every path is compared with each folder.
 const MAX_FOLDERS: usize = 100;
-/// The most bytes of all paths of a column. A few stored bytes can stand for a long path.
+/// The maximum size of all paths in a column. This limit is necessary because a few stored bytes can become a long
+/// path.
 const MAX_PATH_BYTES: usize = 32 << 20;
-/// The most bytes of a file, and the most paths, so that a sum of sizes always has less than 64 bits.
+/// The maximum size of a file. With the maximum number of paths, a sum of sizes always fits into 64 bits.
 const MAX_FILE_BYTES: u64 = 1 << 40;
 const MAX_PATHS: usize = 500_000;
 
@@ -43,7 +44,7 @@ pub(super) struct Stored {
 /// Texts in their order, such as paths.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct TextColumns {
-    /// The number of bytes that each text shares with the one before it.
+    /// The number of bytes that each text shares with the previous text.
     shared: Vec<usize>,
     rest: Vec<String>,
 }
@@ -54,9 +55,9 @@ struct KeptColumns {
     sizes: Vec<u64>,
     packages: Vec<usize>,
     reasons: Vec<usize>,
-    /// The bytes of symbols that were removed, for the positions of paths that had some.
+    /// The size of the symbols that were removed, by the position of the path. Other paths had none.
     symbols: BTreeMap<usize, u64>,
-    /// The positions of hard links.
+    /// The positions of the paths that are hard links.
     hard_links: Vec<usize>,
 }
 
@@ -66,7 +67,7 @@ struct RemovedColumns {
     sizes: Vec<u64>,
     packages: Vec<usize>,
     rules: Vec<usize>,
-    /// The ids of the rules.
+    /// The ids of the rules that removed paths.
     ids: Vec<Removed>,
 }
 
@@ -260,7 +261,7 @@ mod tests {
         assert_eq!(columns.paths().unwrap(), paths);
     }
 
-    /// A change of a stored explanation.
+    /// A function that changes a stored explanation.
     type Change = fn(&mut serde_json::Value);
 
     #[test]

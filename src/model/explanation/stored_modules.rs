@@ -9,7 +9,7 @@ use super::Modules;
 use super::stored::{TextColumns, in_range, same_length};
 use crate::model::reach::Cause;
 
-/// The most causes of all modules.
+/// The maximum number of causes of all modules.
 const MAX_CAUSES: usize = 1_000_000;
 
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -1,5 +1,5 @@
-//! The distributions that the first stage builds from source, and the wheels that the Dockerfile copies, because no
-//! server has them.
+//! The distributions that the first stage builds from source, and the wheels that no server has, so the Dockerfile
+//! copies them.
 //!
 //! pip builds each source into a wheel of `/tmp/wheels`, with the versions of the build tools that lath used. The style's
 //! own installer then installs these wheels.

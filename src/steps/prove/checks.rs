@@ -19,7 +19,8 @@ const DEFAULT_SECS: u64 = 20;
 /// The time limit of one of the user's checks.
 const ASKED_SECS: u64 = 120;
 
-/// How many items one process imports or loads. A larger number shares more imports; a smaller one uses more cores.
+/// How many items one process imports or loads. With a larger number, more imports are shared. With a smaller number,
+/// more cores are used.
 const BATCH: usize = 24;
 
 /// The check for every image's Python. It runs with a cleared environment and without the user base.
@@ -39,10 +40,11 @@ const SHARED: usize = 160;
 const IMPORT_SECS: u64 = 5;
 const PROCESS_SECS: u64 = 60;
 
-/// Imports modules, and entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name may
-/// be a module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. An error
-/// lists the libraries that `ctypes` did not find before it, because most messages do not name them exactly. Their own output is discarded, and a thread that they leave running does not delay the end.
-/// If the first argument is `+SECONDS`, this is the time limit of each item, and an item that exceeds it ends the process.
+/// Imports modules and entry points, as console scripts do. An entry point has the form `MODULE:ATTRIBUTE`, and the attribute's first name
+/// may be a module that is not imported yet. Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. An error lists the
+/// libraries that `ctypes` did not find before it, because most messages do not name them exactly. The output of the items is discarded,
+/// and a thread that they leave running does not delay the end. If the first argument is `+SECONDS`, this is the time limit of each item,
+/// and an item that exceeds it ends the process.
 ///
 /// It imports nothing that trim may remove, because it must do the same in both trees. Python loads a library as an extension
 /// module with a name that the library does not have. So the code of the module does not run, and `ctypes` is not needed.
@@ -118,7 +120,7 @@ pub(super) enum Task {
     Batch(Batch),
 }
 
-/// A task as a part of a key: everything that its result depends on, except the tree.
+/// The part of a key that describes a task: everything that its result depends on, except the tree.
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum TaskKey<'a> {
@@ -189,7 +191,7 @@ impl Task {
         }
     }
 
-    /// Returns the number of its items. A command is one, and so is the help of a program.
+    /// Returns the number of its items. A command counts as one item, and so does the help of a program.
     pub(super) fn items(&self) -> usize {
         match self {
             Self::Command(_) | Self::Help(_) => 1,
@@ -254,7 +256,8 @@ pub(super) struct Circumstances {
     pub(super) is_cleared: bool,
     /// Whether a client and a server in the sandbox can talk to each other.
     pub(super) has_loopback: bool,
-    /// Whether the user is another one than the image's, as on platforms that give each container a user of its own.
+    /// Whether another user than the image's own runs the command, as on platforms that give each container a user of
+    /// its own.
     pub(super) is_other_user: bool,
     /// 0 means no limit.
     pub(super) timeout_secs: u64,
@@ -294,7 +297,7 @@ pub(super) struct Item {
 pub(super) struct Named {
     /// A console script.
     pub(super) script: Option<String>,
-    /// Imports that a start does.
+    /// The imports that run at start-up.
     pub(super) items: Vec<Item>,
 }
 
@@ -317,10 +320,10 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named) -> Ve
         // An application may change a process so much that other imports fail in it.
         (Scope::Image, named.items),
         (Scope::Image, extension_modules(tree, &site)),
-        // Those of a base image are not lath's to prove.
+        // The extension modules of a base image's own Python are not checked.
         (Scope::Base, if request.python.home.is_of_release() { extension_modules(tree, &stdlib) } else { Vec::new() }),
     ];
-    // These take longest, so they begin first.
+    // These tasks take longest, so they begin first.
     let mut tasks = inner_imports(made, request, run(Scope::Image, DRIVER));
     for (scope, items) in lists {
         tasks.extend(items.chunks(BATCH).map(|items| {
@@ -387,7 +390,7 @@ fn version(script: &InstalledScript, request: &ProveRequest<'_>) -> Task {
     })
 }
 
-/// Returns the check of the help of a script and its subcommands. `driver` is Python with its program.
+/// Returns the check that compares the help of a script and of its subcommands. `driver` is Python with its program.
 fn help(script: &InstalledScript, request: &ProveRequest<'_>, mut driver: Vec<String>) -> Option<Task> {
     driver.push(format!("{}:{}", script.module.as_ref()?, script.attribute.as_ref()?));
     driver.push(request.user_base.program(&script.name));

@@ -1,4 +1,4 @@
-//! The imports of modules inside of packages, which programs may do later than at their start.
+//! The imports of modules inside of packages. A program may do such imports some time after its start.
 //!
 //! Modules that trim removed are not imported. If a module that stays needs one of them, its own import fails.
 
@@ -12,8 +12,9 @@ use crate::model::request::ProveRequest;
 /// Names of modules that only run as programs, or that are tests.
 const NOT_IMPORTED: [&str; 4] = ["__main__", "conftest", "test", "tests"];
 
-/// Returns all modules that are reached. Below the level `reach`, there are none, because trim removes no modules of
-/// distributions there, and importing all modules of a large distribution can take longer than the rest of the proof.
+/// Returns all modules that are reached. If the trim level is below `reach`, there are none, because these levels do
+/// not remove modules of distributions. Besides, importing all modules of a large distribution can take longer than the
+/// rest of the proof.
 pub(super) fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
     let Some(reached) = made.reached.as_ref().filter(|_| request.level >= TrimLevel::Reach) else { return Vec::new() };
     let removed = removed(made, request);

@@ -55,7 +55,7 @@ pub(crate) fn measure(
     Ok(())
 }
 
-/// A task, and the results that the untrimmed tree gives. Items that fail there are not in it.
+/// A task, and its results in the untrimmed tree. Items that fail there are not in it.
 struct Claim {
     task: Task,
     answer: Option<Answer>,
@@ -63,13 +63,13 @@ struct Claim {
     is_restless: bool,
 }
 
-/// Runs all tasks in the untrimmed tree, those with output twice.
+/// Runs all tasks in the untrimmed tree. Tasks with output run twice.
 fn claims(checkout: &Checkout<'_>, tasks: &[Task]) -> Result<Vec<Claim>, ProveError> {
     let claim = |task: &Task| {
         let replies = checkout.ask(task)?;
         if let Task::Batch(batch) = task {
             let mut batch = Batch { is_shared: true, ..batch.clone() };
-            // Without the items that fail, others may fail, too.
+            // If the items that fail are left out, others may fail, so this is repeated.
             loop {
                 let failed = failed(checkout, &batch)?;
                 if failed.is_empty() {
@@ -117,7 +117,7 @@ impl Search<'_> {
         claims.par_iter().find_map_any(noticed).transpose()
     }
 
-    /// Whether the task imports modules of the same package, and so will probably notice it.
+    /// Whether the task imports modules of the same package, so that it will probably notice the missing file.
     fn is_near(&self, claim: &Claim) -> bool {
         let package = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
         let Task::Batch(batch) = &claim.task else { return self.module.is_none() };
@@ -180,7 +180,7 @@ impl Places<'_> {
         self.request.user_base.site(self.request.python.version)
     }
 
-    /// Returns the name of the module that the file is.
+    /// Returns the module name of the file.
     fn module(&self, path: &ImagePath) -> Option<String> {
         module_of(path, &self.request.user_base.search_path(self.request.python))
     }
