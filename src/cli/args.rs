@@ -239,9 +239,8 @@ pub(super) struct Size {
     /// A record of `lath trace`, for `--trim trace`; may repeat
     #[arg(long, value_name = "FILE")]
     trace: Vec<PathBuf>,
-    /// Add `/bin/sh` and its tools
-    #[arg(long)]
-    shell: bool,
+    #[command(flatten)]
+    shell: Shell,
 }
 
 impl Typed for Size {
@@ -252,9 +251,22 @@ impl Typed for Size {
             keep_module: list(&self.keep_module),
             only_scripts: flag(self.only_scripts),
             trace: list(&self.trace),
-            shell: flag(self.shell),
-            ..Settings::default()
+            ..self.shell.typed()
         }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How small")]
+pub(super) struct Shell {
+    /// Add `/bin/sh` and its tools
+    #[arg(long)]
+    shell: bool,
+}
+
+impl Typed for Shell {
+    fn typed(&self) -> Settings {
+        Settings { shell: flag(self.shell), ..Settings::default() }
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum GitIndexError {
     Short,
     #[error("one of its paths is too long")]
     LongPath,
+    #[error("it is a split index, which lath cannot read; make it whole with `git update-index --no-split-index`")]
+    Split,
 }
 
 /// Calls `on_path` with each path, relative to the top of the repository. `hash_bytes` is the length of a hash in the repository: 20 for
@@ -58,7 +60,21 @@ pub(crate) fn each_path(bytes: &[u8], hash_bytes: usize, on_path: &mut dyn FnMut
         }
         on_path(&path);
     }
-    Ok(())
+    if has_extension(&mut reader, hash_bytes, *b"link") { Err(GitIndexError::Split) } else { Ok(()) }
+}
+
+/// Whether the index has an extension with this signature. The extensions are between the entries and the hash.
+fn has_extension(reader: &mut Reader<'_>, hash_bytes: usize, signature: [u8; 4]) -> bool {
+    while reader.bytes.len() - reader.position > hash_bytes {
+        let (Ok(found), Ok(length)) = (reader.take(4), reader.number()) else { return false };
+        if found == signature {
+            return true;
+        }
+        if usize::try_from(length).is_ok_and(|length| reader.take(length).is_err()) {
+            return false;
+        }
+    }
+    false
 }
 
 struct Reader<'a> {
@@ -137,6 +153,20 @@ mod tests {
             bytes.extend([&[7; 60][..], &[0, 0, removed], rest.as_bytes(), &[0]].concat());
         }
         assert_eq!(paths(&bytes).unwrap(), ["data/big.bin", "data/bigger.bin", "main.py"]);
+    }
+
+    #[test]
+    fn an_index_with_a_shared_part_is_refused_and_other_extensions_are_not() {
+        let with = |extensions: &[&[u8]]| {
+            let mut bytes = padded(2, &["a"]);
+            bytes.truncate(bytes.len() - 20);
+            extensions.iter().for_each(|extension| bytes.extend(*extension));
+            bytes.extend([9; 20]);
+            paths(&bytes)
+        };
+        assert_eq!(with(&[b"TREE\0\0\0\x02ab", b"link\0\0\0\x14shared index's name"]), Err(GitIndexError::Split));
+        assert_eq!(with(&[b"TREE\0\0\0\x04link"]).unwrap(), ["a"]);
+        assert_eq!(with(&[b"TREE\xff\xff\xff\xfflink"]).unwrap(), ["a"]);
     }
 
     #[test]

@@ -41,8 +41,10 @@ impl Digest {
     /// Computes a key from the JSON of `value`. The type of `value` must be made for this. It contains everything on
     /// which the result depends, and the keys of its maps are texts.
     pub(crate) fn of_key(value: &impl Serialize) -> Self {
-        match serde_json::to_vec(value) {
-            Ok(json) => Self::of(&json),
+        // The JSON of a long record would need much memory.
+        let mut hasher = Sha256::new();
+        match serde_json::to_writer(&mut hasher, value) {
+            Ok(()) => Self(hasher.finalize().into()),
             Err(error) => unreachable!("a key that cannot be JSON: {error}"),
         }
     }

@@ -5,7 +5,7 @@ use crate::model::image::Layer;
 use crate::model::launch::Launch;
 use crate::model::lock::PlatformLock;
 use crate::model::reach::Reached;
-use crate::model::receipt::ProofSummary;
+use crate::model::receipt::{NextLevel, ProofSummary};
 use crate::model::tree::Tree;
 
 /// Everything that the image of one platform consists of.
@@ -27,4 +27,6 @@ pub(crate) struct Share {
     pub(crate) made: Made,
     pub(crate) layers: Vec<Layer>,
     pub(crate) proof: ProofSummary,
+    /// The gain of the next level of trim, if it was computed.
+    pub(crate) next_level: Option<NextLevel>,
 }

@@ -26,3 +26,15 @@ pub(crate) enum TrimLevel {
     /// kept.
     Trace,
 }
+
+impl TrimLevel {
+    /// Returns the word for `--trim`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Standard => "standard",
+            Self::Reach => "reach",
+            Self::Trace => "trace",
+        }
+    }
+}

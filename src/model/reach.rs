@@ -148,10 +148,36 @@ pub(crate) enum Cause {
     },
 }
 
+impl Cause {
+    /// Whether it leads to all modules of a package or of a distribution. There can be one for each pair of its modules.
+    fn is_of_all(&self) -> bool {
+        matches!(self, Self::ComputedBy { .. } | Self::Unread { .. })
+    }
+
+    /// The module that is the cause.
+    pub(crate) fn module(&self) -> Option<&str> {
+        match self {
+            Self::Root => None,
+            Self::PackageOf { module }
+            | Self::ImportedBy { module }
+            | Self::ComputedBy { module }
+            | Self::NamedBy { module }
+            | Self::Unread { module } => Some(module),
+        }
+    }
+}
+
+/// The maximum number of further causes of a module that lead to all modules of a package.
+const MAX_OF_ALL: usize = 3;
+
 /// The modules that are reached, each with the first cause that was found.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reached {
     pub(crate) modules: BTreeMap<String, Cause>,
+    /// The further causes of modules. If a package is reached because of several modules in it, only the first is a cause.
+    pub(crate) more: BTreeMap<String, BTreeSet<Cause>>,
+    /// The modules that have more causes than these.
+    pub(crate) cut: BTreeSet<String>,
     /// Distributions with modules that run Python code from elsewhere. The value is one of these modules, which is
     /// reached.
     pub(crate) runs_code: BTreeMap<Origin, String>,
@@ -176,6 +202,25 @@ pub(crate) struct Start {
 
 /// The hook of setuptools. All names that it uses are in the catalog.
 const HOOK: &str = "_distutils_hack";
+
+impl Reached {
+    /// Adds a further cause of a module that is already reached.
+    fn add_cause(&mut self, name: &str, cause: &Cause) {
+        let is_known = self.modules.get(name) == Some(cause);
+        if is_known || cause.module() == Some(name) || matches!(cause, Cause::PackageOf { .. }) {
+            return;
+        }
+        if !self.more.contains_key(name) {
+            self.more.insert(name.to_owned(), BTreeSet::new());
+        }
+        let Some(more) = self.more.get_mut(name).filter(|more| !more.contains(cause)) else { return };
+        if cause.is_of_all() && more.iter().filter(|cause| cause.is_of_all()).count() >= MAX_OF_ALL {
+            self.cut.insert(name.to_owned());
+        } else {
+            more.insert(cause.clone());
+        }
+    }
+}
 
 /// Endings of file names that are not used as names of modules or objects. Other endings, such as `.json`, may be names
 /// of modules too.
@@ -256,13 +301,19 @@ impl Walk<'_> {
         let mut above = parent(name);
         while !above.is_empty() {
             self.add(above, &Cause::PackageOf { module: below.to_owned() });
-            (below, above) = (above, parent(above));
+            // A folder without `__init__` has no file that could be explained.
+            below = if self.map.modules.contains_key(above) { above } else { below };
+            above = parent(above);
         }
     }
 
     /// Adds a module to the reached modules. Returns whether it was not reached before.
     fn add(&mut self, name: &str, cause: &Cause) -> bool {
-        if !self.map.modules.contains_key(name) || self.reached.modules.contains_key(name) {
+        if !self.map.modules.contains_key(name) {
+            return false;
+        }
+        if self.reached.modules.contains_key(name) {
+            self.reached.add_cause(name, cause);
             return false;
         }
         self.reached.modules.insert(name.to_owned(), cause.clone());

@@ -9,6 +9,7 @@ use crate::model::base_image::Oddity;
 use crate::model::hint::Hint;
 use crate::model::image::Layer;
 use crate::model::image_path::ImagePath;
+use crate::model::options::TrimLevel;
 use crate::model::platform::Platform;
 use crate::model::reason::Removed;
 
@@ -44,6 +45,20 @@ pub(crate) struct PlatformReceipt {
     /// The entry point in exec form.
     pub(crate) entrypoint: Vec<String>,
     pub(crate) hints: Vec<String>,
+    /// The gain of the next level of trim, if it was computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) next_level: Option<NextLevel>,
+}
+
+/// The gain of a level of trim that the image does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NextLevel {
+    pub(crate) level: TrimLevel,
+    /// The bytes of files that this level would remove. It does not contain the bytes of a rewritten file.
+    pub(crate) removed_bytes: u64,
+    /// Messages of trim, such as the reason why all modules stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
 }
 
 /// The base image's share of the image.

@@ -8,6 +8,7 @@ mod from_source;
 mod inputs;
 mod locked;
 pub(crate) mod login;
+mod next_level;
 mod rebuild;
 mod receipt;
 #[cfg(feature = "strength")]
@@ -21,6 +22,7 @@ use std::time::Duration;
 use self::ahead::{Ahead, fetch_and_open, while_compressing};
 use self::bases::{OfBase, to_lock};
 use self::from_source::{Attempt, FromSource, failure as build_failure};
+use self::next_level::next_level;
 use self::rebuild::{rebuild as build_again, source_files};
 use crate::model::copy::{Copied, CopyRequest};
 use crate::model::event::{Event, Listener};
@@ -244,16 +246,21 @@ pub(crate) fn share(opened: Opened, request: &Request, world: &World) -> Result<
     let mut whole = whole(opened, request, world)?;
     for round in 0.. {
         let made = make(whole, request, &trim, &mut stage, world)?;
-        let (proof, layers) = rayon::join(
+        let (proof, (layers, next_level)) = rayon::join(
             || prove(&made, &mut stage, &request.to_prove(), round < ROUNDS, world),
-            || pack(&made.tree, &made.lock.requested(), request.to_pack(made.lock.platform), &world.store),
+            || {
+                let wanted = request.to_pack(made.lock.platform);
+                let layers = pack(&made.tree, &made.lock.requested(), wanted, &world.store);
+                (layers, next_level(&made, request, &world.store))
+            },
         );
         match proof? {
             Proved::Works(mut proof) => {
                 let base = request.base_of(made.lock.platform);
                 let of_base = base.into_iter().flat_map(|base| base.image.layers.iter().cloned());
                 proof.put_back = put_back;
-                return Ok(Share { proof, layers: of_base.chain(layers?).collect(), made });
+                let layers = of_base.chain(layers?).collect();
+                return Ok(Share { proof, layers, made, next_level: next_level? });
             }
             Proved::Lacks(lacks) => {
                 world.listener.hear(Event::Detail(format!("putting back {} files that checks need", lacks.len())));

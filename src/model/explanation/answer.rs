@@ -26,6 +26,9 @@ pub(crate) struct PackageAnswer {
     /// The same value as in [`super::Row`].
     pub(crate) alone_bytes: Option<u64>,
     pub(crate) chains: Vec<Chain>,
+    /// Whether there are more chains than these.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) more_chains: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,12 +57,12 @@ pub(crate) enum Fate {
         reason: Kept,
         symbol_bytes: u64,
         chains: Vec<Chain>,
+        /// Whether there are more chains than these.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        more_chains: bool,
     },
-    /// `kept_by` contains the option that keeps the path, as it is written on the command line.
-    Removed {
-        rule: Removed,
-        kept_by: String,
-    },
+    /// The option that keeps it is in the words of a command line.
+    Removed { rule: Removed, kept_by: String },
 }
 
 /// The contents of a folder.
@@ -97,6 +100,21 @@ impl Explanation {
     }
 }
 
+#[cfg(test)]
+impl Explanation {
+    /// Returns the paths that have no answer, or that are in the image and have no chain.
+    pub(crate) fn unexplained(&self) -> Vec<String> {
+        let question = Question { graph: Graph::new(self), all: false };
+        let paths = self.kept.iter().map(|row| &row.path).chain(self.removed.iter().map(|row| &row.path));
+        let has_chain = |path: &&ImagePath| match question.path(path.as_str()).map(|answer| answer.fate) {
+            Some(Fate::Kept { chains, .. }) => !chains.is_empty(),
+            Some(Fate::Removed { kept_by, .. }) => !kept_by.is_empty(),
+            None => false,
+        };
+        paths.filter(|path| !has_chain(path)).map(ToString::to_string).collect()
+    }
+}
+
 struct Question<'a> {
     graph: Graph<'a>,
     all: bool,
@@ -114,13 +132,15 @@ impl<'a> Question<'a> {
         let rows = self.explanation().rows();
         let answer = |place: usize| {
             let row = &rows[place];
+            let chains = self.graph.chains(&Subject::Package(place), self.all);
             PackageAnswer {
                 package: row.package.clone(),
                 size_bytes: row.size_bytes,
                 files: row.files,
                 removed_bytes: row.removed_bytes,
                 alone_bytes: row.alone_bytes,
-                chains: self.graph.chains(&Subject::Package(place), self.all),
+                chains: chains.found,
+                more_chains: chains.are_more,
             }
         };
         places.into_iter().flatten().map(answer).collect()
@@ -150,6 +170,7 @@ impl<'a> Question<'a> {
 
     fn kept(&self, place: usize) -> PathAnswer {
         let (explanation, row) = (self.explanation(), &self.explanation().kept[place]);
+        let chains = self.graph.chains(&Subject::Path(place), self.all);
         PathAnswer {
             path: row.path.clone(),
             size_bytes: row.size_bytes,
@@ -157,7 +178,8 @@ impl<'a> Question<'a> {
             fate: Fate::Kept {
                 reason: explanation.reasons[row.reason].clone(),
                 symbol_bytes: row.symbol_bytes,
-                chains: self.graph.chains(&Subject::Path(place), self.all),
+                chains: chains.found,
+                more_chains: chains.are_more,
             },
             inside: self.inside(&row.path),
         }

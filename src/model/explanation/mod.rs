@@ -7,10 +7,12 @@ mod chain;
 #[cfg(test)]
 mod example;
 mod request;
+mod search;
 mod stored;
+mod stored_modules;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -25,7 +27,7 @@ use crate::model::image_path::ImagePath;
 use crate::model::made::Made;
 use crate::model::options::TrimLevel;
 use crate::model::platform::Platform;
-use crate::model::reach::Cause;
+use crate::model::reach::{Cause, Reached};
 use crate::model::reason::{Kept, Removed, Why};
 use crate::model::request::SlimRequest;
 use crate::model::tree::Origin;
@@ -90,7 +92,7 @@ pub(crate) struct RemovedPath {
 }
 
 /// The modules of the image, and the starting points from which they are reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Modules {
     /// The folders of the search path. If a folder contains another one, the inner folder comes first.
     pub(crate) folders: Vec<String>,
@@ -100,8 +102,10 @@ pub(crate) struct Modules {
     pub(crate) started: Vec<String>,
     /// The modules that `--keep-module` keeps.
     pub(crate) kept: Vec<String>,
-    /// The modules that are reached, each with its cause. `None` if trim did not follow imports.
-    pub(crate) causes: Option<BTreeMap<String, Cause>>,
+    /// The reached modules, each with its causes, the first one first. `None` if trim has not followed the imports.
+    pub(crate) causes: Option<BTreeMap<String, Vec<Cause>>>,
+    /// The modules that have more causes than these.
+    pub(crate) cut: BTreeSet<String>,
 }
 
 impl Serialize for Explanation {
@@ -191,6 +195,15 @@ fn of_lock(made: &Made) -> Vec<Package> {
     wheels.chain(debs).collect()
 }
 
+/// Returns the causes of each reached module, the first one first.
+fn causes(reached: &Reached) -> BTreeMap<String, Vec<Cause>> {
+    let more = |module: &String| reached.more.get(module).into_iter().flatten().cloned();
+    let all = |(module, first): (&String, &Cause)| {
+        (module.clone(), std::iter::once(first.clone()).chain(more(module)).collect())
+    };
+    reached.modules.iter().map(all).collect()
+}
+
 impl Modules {
     /// The position of the standard library in `folders`.
     const STDLIB: usize = 1;
@@ -203,7 +216,8 @@ impl Modules {
             scripts: scripts.collect(),
             started: request.started.modules.iter().map(|entry| entry.module.clone()).collect(),
             kept: request.options.keep_modules.clone(),
-            causes: made.reached.as_ref().map(|reached| reached.modules.clone()),
+            causes: made.reached.as_ref().map(causes),
+            cut: made.reached.as_ref().map(|reached| reached.cut.clone()).unwrap_or_default(),
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn tracked(root: &Path) -> io::Result<Vec<PathBuf>> {
     let git = git_folder(top)?;
     let path = git.join("index");
     let mut bytes = Vec::new();
-    match fs::File::open(&path) {
+    match opened(&path) {
         Ok(file) => file.take(MAX_BYTES).read_to_end(&mut bytes)?,
         // If there is no index, git tracks no files yet.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -44,10 +44,18 @@ pub(crate) fn tracked(root: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found.into_iter().collect())
 }
 
+/// Opens a file for reading. A pipe or a device is refused, because its reader could wait without end.
+fn opened(path: &Path) -> io::Result<fs::File> {
+    if fs::metadata(path)?.is_file() {
+        return fs::File::open(path);
+    }
+    Err(io::Error::other(format!("cannot read `{}`: it is not a file", path.display())))
+}
+
 /// Reads the beginning of one of git's text files.
 fn text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    fs::File::open(path)?.take(MAX_TEXT_BYTES).read_to_string(&mut text)?;
+    opened(path)?.take(MAX_TEXT_BYTES).read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -127,8 +135,13 @@ pub(crate) mod tests {
         fs::os::unix::fs::symlink("/dev/zero", top.join(".git/worktrees/app/commondir")).unwrap();
         assert_eq!(of(&top.join("app")), ["a.log"]);
         write(&top, ".git/worktrees/app/index", b"nothing");
-        let said = tracked(&top.join("app")).unwrap_err().to_string();
-        assert!(said.ends_with("/index`: it is not the index of a git repository"), "{said}");
+        let said = || tracked(&top.join("app")).unwrap_err().to_string();
+        assert!(said().ends_with("/index`: it is not the index of a git repository"), "{}", said());
+        // A pipe that nobody writes to must not stop the build.
+        let index = top.join(".git/worktrees/app/index");
+        fs::remove_file(&index).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &index, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(said().ends_with("/index`: it is not a file"), "{}", said());
         assert_eq!(tracked(Path::new("/proc")).unwrap(), Vec::<PathBuf>::new());
     }
 }

@@ -18,6 +18,8 @@ const MAX_PAGE_BYTES: u64 = 8 << 20;
 /// The maximum number of pages of a list, and of their bytes. If a page exceeds a limit, no further page is read.
 const MAX_PAGES: usize = 100;
 const MAX_LIST_BYTES: usize = 16 << 20;
+/// How often a list is read and, if it lacks the entry, written.
+const MAX_ROUNDS: usize = 5;
 /// If a registry supports referrers, it repeats the digest of the subject in this header.
 pub(super) const SUBJECT_HEADER: &str = "oci-subject";
 
@@ -37,18 +39,30 @@ impl Registry {
                 return Ok(());
             }
             let tagged = list_tag(image, subject);
-            let mut index = match self.pull_manifest(&tagged).await {
-                Ok(found) => serde_json::from_slice(&found.bytes).map_err(|_| not_a_list(&tagged))?,
-                Err(RegistryError::Missing { .. }) => Index::new(Vec::new(), std::collections::BTreeMap::new()),
-                Err(error) => return Err(error),
-            };
-            if index.manifests.iter().any(|entry| entry.digest == descriptor.digest) {
-                return Ok(());
+            // Another push at the same time may replace the list, and then it lacks this entry.
+            for _ in 0..MAX_ROUNDS {
+                if self.add_to_list(&tagged, descriptor).await? {
+                    return Ok(());
+                }
             }
-            index.manifests.push(descriptor.clone());
-            let bytes = serde_json::to_vec(&index).map_err(|_| not_a_list(&tagged))?;
-            self.send_manifest(&tagged, &Document::new(oci::INDEX, bytes)).await.map(drop)
+            Ok(())
         })
+    }
+
+    /// Adds an entry to the list with this tag. Returns whether the list had it already.
+    async fn add_to_list(&self, tagged: &ImageReference, descriptor: &Descriptor) -> Result<bool, RegistryError> {
+        let mut index = match self.pull_manifest(tagged).await {
+            Ok(found) => serde_json::from_slice(&found.bytes).map_err(|_| not_a_list(tagged))?,
+            Err(RegistryError::Missing { .. }) => Index::new(Vec::new(), std::collections::BTreeMap::new()),
+            Err(error) => return Err(error),
+        };
+        if index.manifests.iter().any(|entry| entry.digest == descriptor.digest) {
+            return Ok(true);
+        }
+        index.manifests.push(descriptor.clone());
+        let bytes = serde_json::to_vec(&index).map_err(|_| not_a_list(tagged))?;
+        self.send_manifest(tagged, &Document::new(oci::INDEX, bytes)).await?;
+        Ok(false)
     }
 
     /// Returns the manifests of this type that refer to `subject`.

@@ -82,6 +82,9 @@ pub(crate) enum Bucket {
     /// A sealed image and its receipt. Key: the program, the lock and all options. New version if: the format of the
     /// entry changes.
     Images,
+    /// The bytes that the next level of trim would remove. Key: the program, both trees, the lock and the options. New
+    /// version if: the format of the entry changes.
+    NextLevels,
     /// The blob with the explanation of an image. Key: the digest of the image's config. New version if: the format of
     /// the entry or of the explanation changes.
     Explanations,
@@ -119,7 +122,8 @@ impl Bucket {
             Self::Layers => "layers-2",
             Self::Frames => "frames-1",
             Self::Images => "images-2",
-            Self::Explanations => "explanations-1",
+            Self::NextLevels => "next-levels-1",
+            Self::Explanations => "explanations-2",
             Self::WrittenFiles => "written-files-1",
         }
     }
@@ -196,6 +200,7 @@ mod tests {
             Bucket::Layers,
             Bucket::Frames,
             Bucket::Images,
+            Bucket::NextLevels,
             Bucket::Explanations,
             Bucket::WrittenFiles,
         ];

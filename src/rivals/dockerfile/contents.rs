@@ -84,7 +84,7 @@ fn pinned<'a>(
     for (platform, wheels) in wheels {
         for wheel in wheels.iter().filter(|wheel| !sources::is_own(wheel)) {
             let pin = match wheel.source {
-                WheelSource::Url => format!("{} @ {}", wheel.name, wheel.url),
+                WheelSource::Url => format!("{} @ {}", wheel.name, sources::shown(&wheel.url)),
                 WheelSource::Index | WheelSource::Path => format!("{}=={}", wheel.name, wheel.version),
             };
             let found = pins.entry(pin).or_default();
