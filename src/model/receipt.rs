@@ -89,8 +89,12 @@ fn is_zero(number: &usize) -> bool {
 /// The result of the proof.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProofSummary {
-    /// The checks that ran and passed.
+    /// The checks that ran and passed, and did not drive the trimming.
     pub(crate) passed: Vec<Passed>,
+    /// The checks that ran and passed, but whose files `--trim trace` kept. They prove less, because the trimming depends on
+    /// them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) drove: Vec<Passed>,
     /// The checks that did not run.
     pub(crate) not_run: Vec<NotRun>,
     /// The checks that failed in the same way in the untrimmed tree.
@@ -123,6 +127,8 @@ pub(crate) enum ItemKind {
     /// Other modules, which are mostly inside of packages. Programs may import them later.
     InnerModules,
     ExtensionModules,
+    /// Shared libraries that are no extension modules.
+    SharedLibraries,
 }
 
 /// Checks that passed.
@@ -212,7 +218,9 @@ mod tests {
                 Passed::Items { kind: ItemKind::Modules, count: 3 },
                 Passed::Items { kind: ItemKind::InnerModules, count: 9 },
                 Passed::Items { kind: ItemKind::ExtensionModules, count: 2 },
+                Passed::Items { kind: ItemKind::SharedLibraries, count: 7 },
             ],
+            drove: vec![Passed::Command { command: text("tool --help") }],
             not_run: vec![
                 NotRun::Unwanted,
                 NotRun::Foreign { platform, reason: text("no emulator") },
@@ -239,7 +247,9 @@ mod tests {
                 r#"{"id":"items","kind":"script-imports","count":1},"#,
                 r#"{"id":"items","kind":"modules","count":3},"#,
                 r#"{"id":"items","kind":"inner-modules","count":9},"#,
-                r#"{"id":"items","kind":"extension-modules","count":2}],"#,
+                r#"{"id":"items","kind":"extension-modules","count":2},"#,
+                r#"{"id":"items","kind":"shared-libraries","count":7}],"#,
+                r#""drove":[{"id":"command","command":"tool --help"}],"#,
                 r#""not_run":[{"id":"unwanted"},"#,
                 r#"{"id":"foreign","platform":{"architecture":"arm64"},"reason":"no emulator"},"#,
                 r#"{"id":"out-of-time","checks":["tool"],"limit_secs":9}],"#,

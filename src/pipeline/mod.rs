@@ -52,7 +52,7 @@ use crate::steps::emit::{self, Attachment, EmitError, Extras, emit, refuse_hopel
 use crate::steps::explain;
 use crate::steps::launch::{Programs, launch, zone_warning};
 use crate::steps::pack::pack;
-use crate::steps::prove::{OwnRun, Proved, evidence, execute, prove};
+use crate::steps::prove::{OwnRun, Proved, evidence, execute, known_lacks, prove};
 use crate::steps::resolve::{Choice, ResolveError, choose, own_python};
 use crate::steps::seal::seal;
 use crate::steps::trim::{Slim, trim};
@@ -386,7 +386,7 @@ fn workshop(platform: Platform, request: &Request, world: &World) -> Result<Opti
 pub(crate) fn run(request: &Request, command: &[String], volumes: &[Volume], world: &World) -> Result<i32, BuildError> {
     let request = &*with_own_python(request, world)?;
     let mut stage = world.stages.stage();
-    let made = make(first(request, world)?, request, &request.trim, &mut stage, world)?;
+    let made = make_as_proved(first(request, world)?, request, &mut stage, world)?;
     let run = OwnRun { argv: &argv(&made, request, command), volumes, is_recorded: false };
     let (exit_code, _) = execute(&made, stage, run, world)?;
     Ok(exit_code)
@@ -404,6 +404,21 @@ pub(crate) fn trace(
     made.tree = made.assembly.tree.clone();
     let run = OwnRun { argv: &argv(&made, request, command), volumes, is_recorded: true };
     Ok(execute(&made, world.stages.stage(), run, world)?)
+}
+
+/// Makes the contents of one platform's image like [`make`], and puts the files back that earlier proofs have put back.
+fn make_as_proved(whole: Made, request: &Request, stage: &mut Stage, world: &World) -> Result<Made, BuildError> {
+    let mut trim = request.trim.clone();
+    let mut made = make(whole, request, &trim, stage, world)?;
+    for _ in 0..ROUNDS {
+        let known = known_lacks(&made, world);
+        if known.is_empty() {
+            break;
+        }
+        trim.put_back.extend(known.into_iter().map(|lack| lack.path));
+        made = make(made, request, &trim, stage, world)?;
+    }
+    Ok(made)
 }
 
 /// Returns the words of the command that the user runs.

@@ -190,6 +190,10 @@ fn proof(text: &mut String, checks: &ProofSummary) {
     if !passed.is_empty() {
         line(text, "proved", &passed.join(", "));
     }
+    let drove: Vec<String> = checks.drove.iter().map(self::passed).collect();
+    if !drove.is_empty() {
+        line(text, "proved, but also recorded for `trace`", &drove.join(", "));
+    }
     checks.not_run.iter().for_each(|reason| line(text, "not proved", &not_run(reason)));
     checks.notes.iter().for_each(|note| line(text, "note", &proof_note(note)));
     for PutBack { path, rule, check } in &checks.put_back {
@@ -209,6 +213,7 @@ fn passed(passed: &Passed) -> String {
         Passed::Items { kind: ItemKind::Modules, count } => format!("the import of {}", counted(*count, "module")),
         Passed::Items { kind: ItemKind::InnerModules, count } => format!("the import of {count} more modules"),
         Passed::Items { kind: ItemKind::ExtensionModules, count } => format!("{count} extension modules"),
+        Passed::Items { kind: ItemKind::SharedLibraries, count } => format!("{count} shared libraries"),
     }
 }
 
@@ -355,6 +360,7 @@ mod tests {
                 Passed::Help { program: text("tool"), subcommands: 1 },
                 Passed::Help { program: text("flat"), subcommands: 0 },
             ],
+            drove: vec![Passed::Command { command: text("other --help") }],
             not_run: vec![
                 NotRun::Unwanted,
                 NotRun::Foreign { platform, reason: text("no emulator") },
@@ -375,6 +381,7 @@ mod tests {
         proof(&mut words, &summary);
         insta::assert_snapshot!(words, @"
     proved: tool --version, 1 console scripts' imports, the import of 3 modules, the import of 9 more modules, 2 extension modules, the help of tool and its 1 subcommand, flat --help
+    proved, but also recorded for `trace`: other --help
     not proved: the checks (`--no-verify`)
     not proved: the checks: this machine does not run linux/arm64: no emulator
     not proved: `tool`: the time for all checks, 9 s, was over (change it with `--proof-timeout`)

@@ -17,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         what_trimming_breaks_is_told_with_claim_find_and_the_way_back,
         a_check_cannot_change_its_package_or_its_parent,
         every_subcommand_is_run_with_another_user_and_a_module_that_data_lacks_is_found,
+        at_reach_every_check_runs_as_another_user_without_variables_of_the_host,
         the_proof_needs_no_module_that_reach_removes,
         a_script_that_hangs_exits_or_fails_hides_no_other, a_program_that_is_missing_is_named_with_what_brings_it,
         an_answer_that_is_never_the_same_is_compared_by_its_exit_code,
@@ -108,6 +109,12 @@ fn a_file_that_a_check_needs_is_put_back_and_the_image_is_the_same_with_an_empty
     assert_eq!(made["platforms"][0]["checks"]["put_back"], put_back);
     assert_eq!(digest(&[]), first);
     assert_eq!(digest(&["--cache-dir", "empty"]), first);
+    // Without a proof, the files of earlier proofs are put back. Bytecode does not matter.
+    digest(&["--no-verify", "--bytecode", "none"]);
+    let exists = format!("import os; raise SystemExit(not os.path.exists('{CHANGELOG}'))");
+    assert_eq!(own.python(&exists).status.code(), Some(0));
+    let unproved = own.summary(&["build", "tool", "--no-verify", "--cache-dir", "never-proved"]);
+    assert!(!unproved.contains("put back"), "{unproved}");
     own.summary(&["build", "tool", "--keep", CHANGELOG]);
 }
 
@@ -216,8 +223,58 @@ def show(module):
     assert_eq!(["__init__.py", "inner.py", "deep.py", "other.py"].map(has), [true, true, true, false]);
 }
 
-/// The library contains no code of a module, so loading it succeeds but importing it does not. The trimmed image does
-/// not contain `ctypes`.
+/// The code of the module runs in every check of lath's own, and in the user's check.
+fn at_reach_every_check_runs_as_another_user_without_variables_of_the_host() {
+    let source = r#"
+import os, sys
+assert os.getuid() >= 1_000_000_000 or "image" in sys.argv, os.getuid()
+assert "LEAKED" not in os.environ and not os.path.exists("/bin/sh")
+for path in ["/opt/app/x", "/etc/x", "/x"]:
+    try:
+        open(path, "w")
+    except OSError:
+        continue
+    raise AssertionError(path)
+def main():
+    print("hardened")
+"#;
+    let own = Own::new(&[tool(source)
+        .file("tool/inner.py", "import tool\n")
+        .file("tool/__main__.py", "import tool.inner\n")]);
+    let checks = |level: &str| {
+        let mut command =
+            own.command(&["build", "tool", "--trim", level, "--check", "tool image", "--metadata-file", "made.json"]);
+        let output = command.env("LEAKED", "1").output().unwrap();
+        succeeds(&output);
+        let made: serde_json::Value =
+            serde_json::from_slice(&fs_err::read(own.home().join("made.json")).unwrap()).unwrap();
+        made["platforms"][0]["checks"].clone()
+    };
+    let has = |list: &serde_json::Value, words: &str| list.to_string().contains(words);
+    let of_reach = checks("reach");
+    assert_eq!(of_reach["failed_alike"], serde_json::json!([]));
+    assert!(of_reach.get("drove").is_none(), "{of_reach}");
+    for words in [
+        "tool --version",
+        "\"tool image\"",
+        "tool image as another user",
+        "script-imports",
+        "inner-modules",
+        "shared-libraries",
+    ] {
+        assert!(has(&of_reach["passed"], words), "{words} in {of_reach}");
+    }
+    // The checks whose files `trace` keeps are apart from those that only judge.
+    let of_trace = checks("trace");
+    for words in ["tool --version", "\"tool image\"", "script-imports"] {
+        assert!(has(&of_trace["drove"], words) && !has(&of_trace["passed"], words), "{words} in {of_trace}");
+    }
+    for words in ["inner-modules", "\"id\":\"help\"", "\"python\""] {
+        assert!(has(&of_trace["passed"], words) && !has(&of_trace["drove"], words), "{words} in {of_trace}");
+    }
+}
+
+/// The library has no code that makes it a module, so only its load succeeds. `ctypes` is not in the trimmed image.
 fn the_proof_needs_no_module_that_reach_removes() {
     let library = format!("/usr/lib/{}-linux-gnu/libz.so.1", std::env::consts::ARCH);
     let extension = format!("tool/other.cpython-313-{}-linux-gnu.so", std::env::consts::ARCH);

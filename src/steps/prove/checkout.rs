@@ -20,9 +20,6 @@ use crate::outside::world::World;
 /// How many times longer an emulated program may take. qemu's user mode runs Python at a tenth of its speed.
 const EMULATED: u64 = 15;
 
-/// A user that no image has, with a number like those that OpenShift chooses.
-const OTHER_USER: u32 = 1_000_650_000;
-
 pub(super) struct Checkout<'a> {
     tree: &'a Tree,
     shown: Shown<'a>,
@@ -127,7 +124,7 @@ impl<'a> Checkout<'a> {
     }
 
     fn ask_help(&self, help: &Help) -> Result<Reply, ProveError> {
-        let circumstances = Circumstances { is_other_user: true, ..Circumstances::within(help.timeout_secs) };
+        let circumstances = Circumstances { user: help.user, ..Circumstances::within(help.timeout_secs) };
         let run = |argv: Vec<String>| self.run("", &argv, circumstances);
         Ok(help.walk(run)?.map_or(Reply::NotRun, Reply::Answer))
     }
@@ -186,7 +183,8 @@ impl<'a> Checkout<'a> {
 
     fn drive(&self, batch: &Batch, items: &[Item]) -> Result<Option<Answer>, ProveError> {
         let argv: Vec<String> = batch.driver.iter().chain(items.iter().map(|item| &item.argument)).cloned().collect();
-        self.run("", &argv, Circumstances::within(batch.timeout_secs))
+        let circumstances = Circumstances { user: batch.user, ..Circumstances::within(batch.timeout_secs) };
+        self.run("", &argv, circumstances)
     }
 
     /// Runs `argv`. `None` if the time for the whole proof ended before the time for this command.
@@ -225,12 +223,12 @@ impl<'a> Checkout<'a> {
     }
 
     fn job(&self, argv: Vec<String>, circumstances: Circumstances) -> Job {
-        let Circumstances { is_cleared, has_loopback, is_other_user, timeout_secs } = circumstances;
+        let Circumstances { is_cleared, has_loopback, user, timeout_secs } = circumstances;
         Job {
             argv,
             env: if is_cleared { BTreeMap::new() } else { self.env.clone() },
             cwd: self.cwd.clone(),
-            uid: if is_other_user { OTHER_USER } else { self.uid },
+            uid: user.unwrap_or(self.uid),
             files: self.shown.files.clone(),
             has_loopback,
             timeout_secs,

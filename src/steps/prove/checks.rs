@@ -7,11 +7,12 @@ use super::imports;
 use super::modules::promised;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::facts::is_extension_module;
+use crate::model::image_path::ImagePath;
 use crate::model::made::Made;
 use crate::model::options::TrimLevel;
 use crate::model::receipt::ItemKind;
 use crate::model::request::ProveRequest;
-use crate::model::tree::{Kind, Tree};
+use crate::model::tree::{Kind, Origin, Tree};
 
 /// The time limit of one of lath's own checks. A script that does not support `--version` may start a server instead.
 const DEFAULT_SECS: u64 = 20;
@@ -40,77 +41,8 @@ const SHARED: usize = 160;
 const IMPORT_SECS: u64 = 5;
 const PROCESS_SECS: u64 = 60;
 
-/// Imports modules and entry points, as console scripts do. An entry point has the form `MODULE:ATTRIBUTE`, and the attribute's first name
-/// may be a module that is not imported yet. Loads libraries by path. Reports each item at once, as `NUMBER ERROR`. An error lists the
-/// libraries that `ctypes` did not find before it, because most messages do not name them exactly. The output of the items is discarded,
-/// and a thread that they leave running does not delay the end. If the first argument is `+SECONDS`, this is the time limit of each item,
-/// and an item that exceeds it ends the process.
-///
-/// It imports nothing that trim may remove, because it must do the same in both trees. Python loads a library as an extension
-/// module with a name that the library does not have. So the code of the module does not run, and `ctypes` is not needed.
-const DRIVER: &str = r#"
-import _imp, importlib.util, operator, os, sys
-from importlib.machinery import ModuleSpec, PathFinder
-items, sys.argv[1:] = sys.argv[1:], []
-limit = int(items.pop(0)) if items[0].startswith("+") else 0
-sys.path[:1] = [] if sys.path[:1] == [""] else sys.path[:1]
-missed = []
-def record(module):
-    find = module.find_library
-    def find_library(name):
-        found = find(name)
-        if not found:
-            missed.append(str(name))
-        return found
-    module.find_library = find_library
-class Recorder:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        spec = PathFinder.find_spec(name, path) if name == "ctypes.util" else None
-        if spec and spec.loader:
-            run = spec.loader.exec_module
-            spec.loader.exec_module = lambda module: (run(module), record(module))
-        return spec
-if "ctypes.util" in sys.modules:
-    record(sys.modules["ctypes.util"])
-else:
-    sys.meta_path.insert(0, Recorder)
-def load(path):
-    try:
-        _imp.create_dynamic(ModuleSpec("lath_loads_it", None, origin=path))
-    except ImportError as error:
-        if "does not define module export function" not in str(error):
-            raise
-out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
-null = os.open(os.devnull, os.O_WRONLY)
-os.dup2(null, 1)
-os.dup2(null, 2)
-def end(*_):
-    print(number, f"no end within {limit} s", file=out, flush=True)
-    os._exit(0)
-if limit:
-    import _signal
-    _signal.signal(_signal.SIGALRM, end)
-for number, item in enumerate(items):
-    said = ""
-    if limit:
-        _signal.alarm(limit)
-    try:
-        if item.startswith("/"):
-            load(item)
-        else:
-            module, _, attribute = item.partition(":")
-            imported = __import__(module, fromlist=[attribute.partition(".")[0]] if attribute else [])
-            if attribute:
-                operator.attrgetter(attribute)(imported)
-    except BaseException as error:
-        said = f"{type(error).__name__}: {error}"
-        is_of_library = isinstance(error, (ImportError, OSError)) or "lib" in said.lower()
-        if missed and is_of_library and not isinstance(error, ModuleNotFoundError):
-            said += f" (ctypes did not find: {', '.join(dict.fromkeys(missed))})"
-    print(number, " ".join(said.split()), file=out, flush=True)
-os._exit(0)
-"#;
+/// The program that imports modules and loads libraries.
+const DRIVER: &str = include_str!("driver.py");
 
 /// A check. The trimmed and the untrimmed tree must give the same result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +61,7 @@ pub(super) enum TaskKey<'a> {
         attempts: &'a [Vec<String>],
         is_cleared: bool,
         has_loopback: bool,
+        user: Option<u32>,
         timeout_secs: u64,
         must: bool,
         scope: Scope,
@@ -136,12 +69,14 @@ pub(super) enum TaskKey<'a> {
     Help {
         name: &'a str,
         driver: &'a [String],
+        user: Option<u32>,
         timeout_secs: u64,
     },
     Batch {
         driver: &'a [String],
         items: &'a [Item],
         scope: Scope,
+        user: Option<u32>,
         timeout_secs: u64,
     },
 }
@@ -166,16 +101,17 @@ impl Task {
 
     pub(super) fn key(&self) -> TaskKey<'_> {
         match self {
-            Self::Command(Command { name, attempts, circumstances, must, scope }) => {
-                let Circumstances { is_cleared, has_loopback, is_other_user: _, timeout_secs } = *circumstances;
-                TaskKey::Command { name, attempts, is_cleared, has_loopback, timeout_secs, must: *must, scope: *scope }
+            Self::Command(Command { name, attempts, circumstances, must, is_extra: _, scope }) => {
+                let Circumstances { is_cleared, has_loopback, user, timeout_secs } = *circumstances;
+                let (must, scope) = (*must, *scope);
+                TaskKey::Command { name, attempts, is_cleared, has_loopback, user, timeout_secs, must, scope }
             }
-            Self::Help(Help { name, driver, timeout_secs }) => {
-                TaskKey::Help { name, driver, timeout_secs: *timeout_secs }
+            Self::Help(Help { name, driver, user, timeout_secs }) => {
+                TaskKey::Help { name, driver, user: *user, timeout_secs: *timeout_secs }
             }
             // The driver's arguments show whether items share processes.
-            Self::Batch(Batch { driver, items, scope, timeout_secs, is_shared: _ }) => {
-                TaskKey::Batch { driver, items, scope: *scope, timeout_secs: *timeout_secs }
+            Self::Batch(Batch { driver, items, scope, user, timeout_secs, is_shared: _ }) => {
+                TaskKey::Batch { driver, items, scope: *scope, user: *user, timeout_secs: *timeout_secs }
             }
         }
     }
@@ -224,7 +160,8 @@ impl Task {
             argument: (*name).to_owned(),
         };
         let items = names.iter().map(item).collect();
-        Self::Batch(Batch { driver: Vec::new(), items, scope: Scope::Image, timeout_secs: 1, is_shared: false })
+        let (driver, scope) = (Vec::new(), Scope::Image);
+        Self::Batch(Batch { driver, items, scope, user: None, timeout_secs: 1, is_shared: false })
     }
 
     pub(super) fn of_script(name: &str) -> Self {
@@ -233,6 +170,7 @@ impl Task {
             attempts: Vec::new(),
             circumstances: Circumstances::within(1),
             must: false,
+            is_extra: false,
             scope: Scope::Image,
         })
     }
@@ -246,6 +184,8 @@ pub(super) struct Command {
     pub(super) circumstances: Circumstances,
     /// Whether it must succeed, even if it fails in the untrimmed tree.
     pub(super) must: bool,
+    /// Whether nothing promises that it works. Then it is not reported if it fails in both trees.
+    pub(super) is_extra: bool,
     pub(super) scope: Scope,
 }
 
@@ -256,9 +196,8 @@ pub(super) struct Circumstances {
     pub(super) is_cleared: bool,
     /// Whether a client and a server in the sandbox can talk to each other.
     pub(super) has_loopback: bool,
-    /// Whether another user than the image's own runs the command, as on platforms that give each container a user of
-    /// its own.
-    pub(super) is_other_user: bool,
+    /// Another user than the image's, as on platforms that give each container a user of its own. `None` is the image's.
+    pub(super) user: Option<u32>,
     /// 0 means no limit.
     pub(super) timeout_secs: u64,
 }
@@ -266,7 +205,7 @@ pub(super) struct Circumstances {
 impl Circumstances {
     /// The default circumstances, with this time limit.
     pub(super) fn within(timeout_secs: u64) -> Self {
-        Self { is_cleared: false, has_loopback: false, is_other_user: false, timeout_secs }
+        Self { is_cleared: false, has_loopback: false, user: None, timeout_secs }
     }
 }
 
@@ -277,6 +216,8 @@ pub(super) struct Batch {
     pub(super) driver: Vec<String>,
     pub(super) items: Vec<Item>,
     pub(super) scope: Scope,
+    /// As in [`Circumstances`].
+    pub(super) user: Option<u32>,
     pub(super) timeout_secs: u64,
     /// Whether items that fail are not repeated in processes of their own.
     pub(super) is_shared: bool,
@@ -315,6 +256,7 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named) -> Ve
     let stdlib = format!("{}/lib-dynload", request.python.stdlib());
     // Scripts import most of the promised modules, so both share their processes.
     let own = [entry_points(tree, assembly, &request.user_base.bin()), promised_modules(assembly, &site)].concat();
+    let user = other_user(made, request);
     let lists = [
         (Scope::Image, own),
         // An application may change a process so much that other imports fail in it.
@@ -323,78 +265,121 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named) -> Ve
         // The extension modules of a base image's own Python are not checked.
         (Scope::Base, if request.python.home.is_of_release() { extension_modules(tree, &stdlib) } else { Vec::new() }),
     ];
-    // These tasks take longest, so they begin first.
-    let mut tasks = inner_imports(made, request, run(Scope::Image, DRIVER));
+    // These take longest, so they begin first.
+    let mut tasks = inner_loads(made, request, run(Scope::Image, DRIVER), user);
     for (scope, items) in lists {
         tasks.extend(items.chunks(BATCH).map(|items| {
-            let driver = run(scope, DRIVER);
-            Task::Batch(Batch { driver, items: items.to_vec(), scope, timeout_secs: DEFAULT_SECS, is_shared: false })
+            let (driver, items) = (run(scope, DRIVER), items.to_vec());
+            Task::Batch(Batch { driver, items, scope, user, timeout_secs: DEFAULT_SECS, is_shared: false })
         }));
     }
     tasks.push(Task::Command(Command {
         name: "python".to_owned(),
         attempts: vec![run(Scope::Base, &python_check(tree, &request.python.stdlib()))],
-        circumstances: Circumstances { is_cleared: true, ..Circumstances::within(DEFAULT_SECS) },
+        circumstances: Circumstances { is_cleared: true, user, ..Circumstances::within(DEFAULT_SECS) },
         // The Python of a base image may lack parts, such as certificates, on purpose.
         must: request.python.home.is_of_release(),
+        is_extra: false,
         scope: Scope::Base,
     }));
-    tasks.extend(request.proof.checks.iter().map(|command| of_user(command)));
+    let checks = || request.proof.checks.iter();
+    tasks.extend(checks().map(|command| of_user(command, None)));
     let is_asked = |script: &&InstalledScript| {
         script.is_requested || request.scripts.contains(&script.name) || named.script.as_ref() == Some(&script.name)
     };
     for script in assembly.scripts.iter().filter(is_asked) {
-        tasks.push(version(script, request));
-        if request.level >= TrimLevel::Reach {
-            tasks.extend(help(script, request, run(Scope::Image, help::DRIVER)));
+        tasks.push(version(script, request, user));
+        if user.is_some() {
+            tasks.extend(help(script, request, run(Scope::Image, help::DRIVER), user));
         }
     }
+    tasks.extend(user.into_iter().flat_map(|user| checks().map(move |command| of_user(command, Some(user)))));
     tasks
 }
 
-/// Returns the imports of all reached modules. `driver` is Python with its program.
-fn inner_imports(made: &Made, request: &ProveRequest<'_>, mut driver: Vec<String>) -> Vec<Task> {
+/// Returns the user of lath's own checks, if it is another one than the image's. OpenShift, for example, chooses such
+/// numbers. The number depends only on the files of the base, so a proof has the same result every time, and the results
+/// for the base can be reused. Below the level `reach`, the checks run as the image's user.
+fn other_user(made: &Made, request: &ProveRequest<'_>) -> Option<u32> {
+    const FIRST: u32 = 1_000_000_000;
+    if request.level < TrimLevel::Reach {
+        return None;
+    }
+    let user_base = request.user_base.path().as_str();
+    let digest = made.assembly.tree.digest_of(|path| !path.is_within(user_base)).to_string();
+    let digits = digest.get(..7).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    Some(FIRST + digits.unwrap_or_default())
+}
+
+/// Returns the imports of all reached modules, and the loads of all shared libraries. `driver` is Python with its program.
+fn inner_loads(made: &Made, request: &ProveRequest<'_>, mut driver: Vec<String>, user: Option<u32>) -> Vec<Task> {
+    if request.level < TrimLevel::Reach {
+        return Vec::new();
+    }
     driver.push(format!("+{IMPORT_SECS}"));
-    let item = |name: String| Item { kind: ItemKind::InnerModules, name: format!("import {name}"), argument: name };
-    let items: Vec<Item> = imports::names(made, request).into_iter().map(item).collect();
+    let module = |name: String| Item { kind: ItemKind::InnerModules, name: format!("import {name}"), argument: name };
+    let modules: Vec<Item> = imports::names(made, request).into_iter().map(module).collect();
     let batch = |items: &[Item]| Batch {
         driver: driver.clone(),
         items: items.to_vec(),
         scope: Scope::Image,
+        user,
         timeout_secs: PROCESS_SECS,
         is_shared: true,
     };
-    items.chunks(SHARED).map(|items| Task::Batch(batch(items))).collect()
+    let libraries = shared_libraries(&made.tree);
+    modules.chunks(SHARED).chain(libraries.chunks(SHARED)).map(|items| Task::Batch(batch(items))).collect()
 }
 
-/// Returns a `--check` of the user.
-fn of_user(command: &str) -> Task {
+/// Returns the shared libraries of the tree that are no extension modules.
+fn shared_libraries(tree: &Tree) -> Vec<Item> {
+    let is_version = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let is_library = |name: &str| name.split_once(".so").is_some_and(|(_, rest)| is_version(rest));
+    let files = tree.nodes.iter().filter(|(path, node)| {
+        let name = path.file_name();
+        let is_own = matches!(node.kind, Kind::File { .. }) && node.origin != Origin::Base;
+        is_own && is_library(name) && !is_extension_module(name)
+    });
+    let item =
+        |path: &ImagePath| Item { kind: ItemKind::SharedLibraries, name: path.to_string(), argument: path.to_string() };
+    files.map(|(path, _)| item(path)).collect()
+}
+
+/// Returns a `--check` of the user. It must succeed as the image's user. Another user must have the same result in both trees.
+fn of_user(command: &str, user: Option<u32>) -> Task {
     Task::Command(Command {
-        name: command.to_owned(),
+        name: if user.is_some() { format!("{command} as another user") } else { command.to_owned() },
         attempts: vec![shlex::split(command).unwrap_or_default()],
-        circumstances: Circumstances { has_loopback: true, ..Circumstances::within(ASKED_SECS) },
-        must: true,
+        circumstances: Circumstances { has_loopback: true, user, ..Circumstances::within(ASKED_SECS) },
+        must: user.is_none(),
+        is_extra: user.is_some(),
         scope: Scope::Image,
     })
 }
 
 /// Returns the check of a script with `--version`, or else `--help`.
-fn version(script: &InstalledScript, request: &ProveRequest<'_>) -> Task {
+fn version(script: &InstalledScript, request: &ProveRequest<'_>, user: Option<u32>) -> Task {
     let with = |option: &str| vec![request.user_base.program(&script.name), option.to_owned()];
     Task::Command(Command {
         name: script.name.clone(),
         attempts: vec![with("--version"), with("--help")],
-        circumstances: Circumstances::within(DEFAULT_SECS),
+        circumstances: Circumstances { user, ..Circumstances::within(DEFAULT_SECS) },
         must: false,
+        is_extra: false,
         scope: Scope::Image,
     })
 }
 
-/// Returns the check that compares the help of a script and of its subcommands. `driver` is Python with its program.
-fn help(script: &InstalledScript, request: &ProveRequest<'_>, mut driver: Vec<String>) -> Option<Task> {
+/// Returns the check of the help of a script and its subcommands. `driver` is Python with its program.
+fn help(
+    script: &InstalledScript,
+    request: &ProveRequest<'_>,
+    mut driver: Vec<String>,
+    user: Option<u32>,
+) -> Option<Task> {
     driver.push(format!("{}:{}", script.module.as_ref()?, script.attribute.as_ref()?));
     driver.push(request.user_base.program(&script.name));
-    Some(Task::Help(Help { name: script.name.clone(), driver, timeout_secs: HELP_SECS }))
+    Some(Task::Help(Help { name: script.name.clone(), driver, user, timeout_secs: HELP_SECS }))
 }
 
 /// Returns the program that checks Python itself.
@@ -444,8 +429,7 @@ fn extension_modules(tree: &Tree, directory: &str) -> Vec<Item> {
 mod tests {
     use super::*;
     use crate::model::digest::Digest;
-    use crate::model::image_path::ImagePath;
-    use crate::model::tree::{Node, Origin};
+    use crate::model::tree::Node;
 
     #[test]
     fn every_script_of_the_tree_with_an_entry_point_is_imported() {
@@ -469,6 +453,23 @@ mod tests {
             entry_points(&tree, &assembly, "/opt/app/bin"),
             [item(ItemKind::ScriptImports, "one", "d.cli:main")]
         );
+    }
+
+    #[test]
+    fn shared_libraries_are_loaded_and_neither_their_links_nor_other_files_with_similar_names() {
+        let mut tree = Tree::default();
+        for path in
+            ["/usr/lib/libz.so.1.3", "/usr/lib/a.so", "/usr/lib/libx.so.hmac", "/opt/x.cpython-313-x86_64-linux-gnu.so"]
+        {
+            tree.insert(ImagePath::parse(path).unwrap(), Node::file(Digest::of(b"x"), 1, 0o644, Origin::Lath));
+        }
+        let target = "libz.so.1.3".to_owned();
+        let link = Node { kind: Kind::Link { target }, ..tree.nodes.values().next().unwrap().clone() };
+        tree.insert(ImagePath::parse("/usr/lib/libz.so.1").unwrap(), link);
+        let base = Node { origin: Origin::Base, ..Node::file(Digest::of(b"x"), 1, 0o644, Origin::Base) };
+        tree.insert(ImagePath::parse("/usr/lib/libbase.so").unwrap(), base);
+        let names: Vec<String> = shared_libraries(&tree).into_iter().map(|item| item.name).collect();
+        assert_eq!(names, ["/usr/lib/a.so", "/usr/lib/libz.so.1.3"]);
     }
 
     #[test]

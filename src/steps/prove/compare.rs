@@ -166,10 +166,30 @@ pub(super) fn judge<E>(
         return Ok(agreed(slim));
     }
     let is_restless = !slim.agrees(&slim_again) || !whole.agrees(&whole_again);
-    if is_restless && (is_alike(slim, whole) || is_alike(&slim_again, &whole_again)) {
+    let is_same = is_alike(slim, whole) || is_alike(&slim_again, &whole_again);
+    if is_restless && is_same && !differs_steadily([slim, &slim_again], [whole, &whole_again]) {
         return Ok(Verdict::Restless);
     }
     Ok(differs(slim, Some(whole)))
+}
+
+/// Whether both trees give the same output every time, except for numbers, and the outputs of both trees differ.
+fn differs_steadily(slim: [&Answer; 2], whole: [&Answer; 2]) -> bool {
+    let [slim, slim_again] = slim.map(without_numbers);
+    let [whole, whole_again] = whole.map(without_numbers);
+    slim == slim_again && whole == whole_again && slim != whole
+}
+
+/// Returns the result without the numbers in its output, such as times, addresses and the names of temporary files.
+fn without_numbers(answer: &Answer) -> Answer {
+    let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
+    let shortened = |text: &str| {
+        let words = text.split_inclusive(|c| !is_of_word(c));
+        let is_kept = |word: &&str| !word.contains(|c: char| c.is_ascii_digit());
+        words.filter(is_kept).collect::<String>()
+    };
+    let parts = answer.parts.iter().map(without_numbers).collect();
+    Answer { stdout: shortened(&answer.stdout), stderr: shortened(&answer.stderr), parts, ..answer.clone() }
 }
 
 /// Whether two results have the same exit codes.
@@ -302,6 +322,15 @@ mod tests {
     fn what_differs_from_itself_is_compared_by_exit_code() {
         let [first, second, third, fourth] = ["0x1", "0x2", "0x3", "0x4"].map(|text| answer(0, text));
         assert_eq!(verdict(&first, &second, &third, &fourth), Verdict::Restless);
+        // Without the numbers, each tree has the same output every time.
+        let [slim, whole, slim_again, whole_again] =
+            ["at 0x1 in 3 ms", "at 0x2 in 4 ms with colours", "at 0x3 in 5 ms", "at 0x4 in 6 ms with colours"]
+                .map(|text| answer(0, text));
+        assert!(matches!(verdict(&slim, &whole, &slim_again, &whole_again), Verdict::Differs(_)));
+        assert_eq!(
+            verdict(&slim, &slim_again, &answer(0, "at 0x9 in 9 ms"), &answer(0, "at 0xa in 1 ms")),
+            Verdict::Restless
+        );
         let broken = answer(1, "Traceback");
         assert!(matches!(verdict(&broken, &first, &broken, &second), Verdict::Differs(_)));
         // This command was slow in one of the runs.

@@ -100,8 +100,9 @@ pub(crate) fn evidence(
 /// Returns the commands of a check that are recorded.
 fn commands(task: &Task, python: &str) -> Vec<Recorded> {
     match task {
-        Task::Command(command) if command.scope == Scope::Image => {
-            let Circumstances { is_cleared, has_loopback, timeout_secs, .. } = command.circumstances;
+        // The checks of the user run as another user, too, which is no more evidence.
+        Task::Command(command) if command.scope == Scope::Image && !command.is_extra => {
+            let Circumstances { is_cleared, has_loopback, timeout_secs, user: _ } = command.circumstances;
             let recorded = |argv: &Vec<String>| Recorded {
                 name: command.name.clone(),
                 argv: argv.clone(),
@@ -114,7 +115,7 @@ fn commands(task: &Task, python: &str) -> Vec<Recorded> {
         // The imports of inner modules and the help of subcommands are not evidence. Otherwise, all of their modules
         // would count as used.
         Task::Batch(batch) if batch.scope == Scope::Image && !batch.is_shared => {
-            let is_import = |argument: &&String| !argument.starts_with('/');
+            let is_import = |argument: &&String| is_import(argument);
             let recorded = |argument: &String| Recorded {
                 name: format!("import {argument}"),
                 argv: [python, "-c", IMPORT, argument].map(str::to_owned).into(),
@@ -126,6 +127,23 @@ fn commands(task: &Task, python: &str) -> Vec<Recorded> {
         }
         Task::Command(_) | Task::Batch(_) | Task::Help(_) => Vec::new(),
     }
+}
+
+fn is_import(argument: &str) -> bool {
+    !argument.starts_with('/')
+}
+
+/// Whether `--trim trace` keeps the files that this check uses. Then the check drives the trimming, and does not only judge
+/// it.
+pub(super) fn is_evidence(task: &Task, item: usize) -> bool {
+    let is_recorded = |item: usize| match task {
+        Task::Batch(batch) => batch.items.get(item).is_some_and(|item| is_import(&item.argument)),
+        // Another user runs the same command, which was recorded.
+        Task::Command(command) => command.scope == Scope::Image,
+        Task::Help(_) => false,
+    };
+    let is_single = matches!(task, Task::Command(_));
+    (is_single || !commands(task, "").is_empty()) && is_recorded(item)
 }
 
 #[cfg(test)]
@@ -140,12 +158,13 @@ mod tests {
             |argument: &str| Item { kind: ItemKind::Modules, name: argument.to_owned(), argument: argument.to_owned() };
         let batch = |scope| {
             let items = ["a", "b:main", "/site/c.so"].map(item).into();
-            Task::Batch(Batch { driver: Vec::new(), items, scope, timeout_secs: 9, is_shared: false })
+            Task::Batch(Batch { driver: Vec::new(), items, scope, user: None, timeout_secs: 9, is_shared: false })
         };
         let command = |scope| {
             let attempts = ["--version", "--help"].map(|option| vec!["tool".to_owned(), option.to_owned()]).into();
             let circumstances = Circumstances::within(7);
-            Task::Command(Command { name: "tool".to_owned(), attempts, circumstances, must: false, scope })
+            let name = "tool".to_owned();
+            Task::Command(Command { name, attempts, circumstances, must: false, is_extra: false, scope })
         };
         let words = |task: &Task| {
             let recorded = commands(task, "/usr/bin/python3.13");
@@ -155,5 +174,9 @@ mod tests {
         assert_eq!(words(&batch(Scope::Image)), imports);
         assert_eq!(words(&command(Scope::Image)), ["tool --version", "tool --help"]);
         assert!(words(&batch(Scope::Base)).is_empty() && words(&command(Scope::Base)).is_empty());
+        let evidence = |task: &Task| [0, 1, 2].map(|item| is_evidence(task, item));
+        assert_eq!(evidence(&batch(Scope::Image)), [true, true, false]);
+        assert_eq!(evidence(&batch(Scope::Base)), [false; 3]);
+        assert!(is_evidence(&command(Scope::Image), 0) && !is_evidence(&command(Scope::Base), 0));
     }
 }

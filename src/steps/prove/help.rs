@@ -73,6 +73,8 @@ pub(super) struct Help {
     pub(super) name: String,
     /// Python and its arguments before the commands.
     pub(super) driver: Vec<String>,
+    /// Another user than the image's, if there is one.
+    pub(super) user: Option<u32>,
     pub(super) timeout_secs: u64,
 }
 
@@ -251,7 +253,7 @@ mod tests {
 
     #[test]
     fn each_subcommand_runs_once_and_a_repeated_help_does_not_count() {
-        let help = Help { name: "tool".to_owned(), driver: vec!["python".to_owned()], timeout_secs: 1 };
+        let help = Help { name: "tool".to_owned(), driver: vec!["python".to_owned()], user: None, timeout_secs: 1 };
         let mut runs = Vec::new();
         let walked = help.walk(|argv| {
             runs.push(argv.join("|"));
@@ -275,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_command_that_is_not_reported_makes_the_whole_walk_unknown() {
-        let help = Help { name: "tool".to_owned(), driver: Vec::new(), timeout_secs: 1 };
+        let help = Help { name: "tool".to_owned(), driver: Vec::new(), user: None, timeout_secs: 1 };
         assert_eq!(help.walk(|_| Ok::<_, ()>(Some(Answer::default()))), Ok(None));
     }
 }

@@ -1,25 +1,30 @@
 //! The imports of modules inside of packages. A program may do such imports some time after its start.
 //!
-//! Modules that trim removed are not imported. If a module that stays needs one of them, its own import fails.
+//! Modules that trim removed are not imported. If a module that stays needs one of them, its own import fails. A `__main__`
+//! is in the list, but only its code is read.
 
 use std::collections::BTreeSet;
 
 use crate::model::made::Made;
-use crate::model::options::TrimLevel;
 use crate::model::reach::module_of;
 use crate::model::request::ProveRequest;
 
 /// Names of modules that only run as programs, or that are tests.
 const NOT_IMPORTED: [&str; 4] = ["__main__", "conftest", "test", "tests"];
 
-/// Returns all modules that are reached. If the trim level is below `reach`, there are none, because these levels do
-/// not remove modules of distributions. Besides, importing all modules of a large distribution can take longer than the
-/// rest of the proof.
+/// Returns all modules that are reached. Below the level `reach`, the proof does not import them, because trim removes no
+/// modules of distributions there, and importing all modules of a large distribution can take longer than the rest of the
+/// proof.
 pub(super) fn names(made: &Made, request: &ProveRequest<'_>) -> Vec<String> {
-    let Some(reached) = made.reached.as_ref().filter(|_| request.level >= TrimLevel::Reach) else { return Vec::new() };
+    let Some(reached) = made.reached.as_ref() else { return Vec::new() };
     let removed = removed(made, request);
-    let names = reached.modules.keys().filter(|name| name.split('.').all(is_imported) && !removed.contains(*name));
+    let names = reached.modules.keys().filter(|name| is_loaded(name) && !removed.contains(*name));
     names.cloned().collect()
+}
+
+/// Whether the module can be imported alone, or is the `__main__` of such a package.
+fn is_loaded(name: &str) -> bool {
+    name.strip_suffix(".__main__").unwrap_or(name).split('.').all(is_imported)
 }
 
 /// Returns the modules that trim removed, such as the texts of Python's help.
@@ -41,10 +46,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_and_tests_are_not_imported() {
-        let names =
-            ["a", "a.b_1", "a.b-1", "a.__main__", "a.tests.b", "conftest", "a.two words", "a.2b", "_a.contest", "a."];
-        let imported: Vec<&str> = names.into_iter().filter(|name| name.split('.').all(is_imported)).collect();
-        assert_eq!(imported, ["a", "a.b_1", "a.b-1", "_a.contest"]);
+    fn programs_of_packages_are_read_and_tests_are_not_imported() {
+        let names = [
+            "a",
+            "a.b_1",
+            "a.b-1",
+            "a.__main__",
+            "__main__",
+            "a.tests.__main__",
+            "a.tests.b",
+            "conftest",
+            "a.two words",
+            "a.2b",
+            "_a.contest",
+            "a.",
+        ];
+        let loaded: Vec<&str> = names.into_iter().filter(|name| is_loaded(name)).collect();
+        assert_eq!(loaded, ["a", "a.b_1", "a.b-1", "a.__main__", "_a.contest"]);
     }
 }

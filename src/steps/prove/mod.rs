@@ -41,6 +41,7 @@ use crate::model::hint::{Hint, Hints, ProofHint};
 use crate::model::image_path::ImagePath;
 use crate::model::launch::Launch;
 use crate::model::made::Made;
+use crate::model::options::TrimLevel;
 use crate::model::platform::{Platform, PythonVersion};
 use crate::model::reason::Removed;
 use crate::model::receipt::{NotRun, ProofNote, ProofSummary, PutBack, shortened};
@@ -144,6 +145,36 @@ struct ProofKey<'a> {
     whole: Digest,
     tasks: Vec<TaskKey<'a>>,
     identity: Identity<'a>,
+    is_driven: bool,
+}
+
+/// The key of the files that an earlier proof of a tree put back. Bytecode is no part of it, because a build without a proof
+/// may have none.
+#[derive(Serialize)]
+struct KnownKey {
+    slim: Digest,
+    whole: Digest,
+}
+
+impl KnownKey {
+    fn of(made: &Made) -> Digest {
+        let is_code = |path: &ImagePath| !path.is_bytecode() && path.file_name() != "__pycache__";
+        Digest::of_key(&Self { slim: made.tree.digest_of(is_code), whole: made.assembly.tree.digest_of(is_code) })
+    }
+}
+
+/// Returns the files that earlier proofs of this tree have put back. They are known even if nothing runs now.
+pub(crate) fn known_lacks(made: &Made, world: &World) -> Vec<PutBack> {
+    world.store.entry(Bucket::Lacks, &KnownKey::of(made)).unwrap_or_default()
+}
+
+/// Adds `lacks` to those that are known of this tree, because other checks may have found others.
+fn remember(lacks: &[PutBack], made: &Made, world: &World) -> Result<(), StoreError> {
+    let mut known = known_lacks(made, world);
+    known.extend(
+        lacks.iter().filter(|lack| !known.iter().any(|other| other.path == lack.path)).cloned().collect::<Vec<_>>(),
+    );
+    world.store.write_entry(Bucket::Lacks, &KnownKey::of(made), &known)
 }
 
 /// The key of the results of one task. The digest covers the files that the task depends on.
@@ -180,7 +211,8 @@ pub(crate) fn prove(
     let platform = made.lock.platform;
     machine::refuse_foreign(&made.tree, &made.assembly, platform, request.user_base)?;
     if !request.proof.verify {
-        return Ok(skipped(NotRun::Unwanted));
+        let known = if puts_back { known_lacks(made, world) } else { Vec::new() };
+        return Ok(if known.is_empty() { skipped(NotRun::Unwanted) } else { Proved::Lacks(known) });
     }
     let emulation = match world.sandbox.emulation(platform.architecture) {
         Ok(emulation) => emulation,
@@ -195,6 +227,7 @@ pub(crate) fn prove(
         whole: whole_digest,
         tasks: tasks.iter().map(Task::key).collect(),
         identity: Identity::of(&made.launch),
+        is_driven: request.level >= TrimLevel::Trace,
     });
     if let Some(proved) = world.store.entry(Bucket::Proofs, &key) {
         return Ok(Proved::Works(proved));
@@ -206,7 +239,8 @@ pub(crate) fn prove(
     let clock = Clock::start(request.proof.limit_secs);
     let user_base = request.user_base.path().as_str();
     let python = request.python.version;
-    let common = Common { launch: &made.launch, python, user_base, emulation: &emulation, clock: &clock, world };
+    let (emulation, is_driven) = (&emulation, request.level >= TrimLevel::Trace);
+    let common = Common { launch: &made.launch, python, user_base, emulation, is_driven, clock: &clock, world };
     let slim = Side::new(common, &made.tree, slim_digest, false);
     let whole = Side::new(common, &whole, whole_digest, true);
     let mut slim = Staged { side: slim, stage };
@@ -215,13 +249,14 @@ pub(crate) fn prove(
     let lacks = compared.as_ref().err().map(ProveError::lacks).unwrap_or_default();
     if !lacks.is_empty() {
         world.store.write_entry(Bucket::Lacks, &key, &lacks)?;
+        remember(&lacks, made, world)?;
         return Ok(Proved::Lacks(lacks));
     }
     let mut summary = libraries::name_packages(compared, made, request.release, world)?;
     if clock.is_over() {
         return Ok(Proved::Works(summary));
     }
-    if emulation != Emulation::Kernel {
+    if *emulation != Emulation::Kernel {
         summary.notes.push(ProofNote::Emulated { platform });
     }
     world.store.write_entry(Bucket::Proofs, &key, &summary)?;
@@ -251,6 +286,8 @@ struct Common<'a> {
     /// The user base, as a path.
     user_base: &'a str,
     emulation: &'a Emulation,
+    /// Whether the paths that some of the checks use drove the trimming.
+    is_driven: bool,
     clock: &'a Clock,
     world: &'a World,
 }
@@ -359,7 +396,8 @@ fn compare(
     }
     let image = Image { tree: slim.side.tree, python: slim.side.common.python };
     let mut searches = if puts_back { SEARCHES } else { 0 };
-    let mut verdicts = Verdicts::new(image, slim.side.common.clock.limit_secs);
+    let Common { clock, is_driven, .. } = slim.side.common;
+    let mut verdicts = Verdicts::new(image, is_driven, clock.limit_secs);
     for question in asked.iter().flat_map(|asked| &asked.questions) {
         let (task, item) = (&tasks[question.task], question.item);
         let reply = found.get(question);

@@ -33,7 +33,7 @@ pub(crate) fn measure(
     let user_base = request.user_base.path().as_str();
     let python = request.python.version;
     let emulation = &Emulation::Kernel;
-    let common = Common { launch: &made.launch, python, user_base, emulation, clock: &clock, world };
+    let common = Common { launch: &made.launch, python, user_base, emulation, is_driven: false, clock: &clock, world };
     let whole_tree = untrimmed(made);
     let mut stage = world.stages.stage();
     let mut other_stage = world.stages.stage();
@@ -55,38 +55,62 @@ pub(crate) fn measure(
     Ok(())
 }
 
-/// A task, and its results in the untrimmed tree. Items that fail there are not in it.
+/// A task, and the results that the untrimmed tree gives.
 struct Claim {
     task: Task,
+    /// The result of a command.
     answer: Option<Answer>,
     /// Whether the output differs from run to run.
     is_restless: bool,
+    /// The errors of the items, if all items of a batch fail.
+    errors: Vec<Failed>,
+}
+
+/// An item that fails, and its error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Failed {
+    item: Item,
+    error: String,
 }
 
 /// Runs all tasks in the untrimmed tree. Tasks with output run twice.
 fn claims(checkout: &Checkout<'_>, tasks: &[Task]) -> Result<Vec<Claim>, ProveError> {
-    let claim = |task: &Task| {
-        let replies = checkout.ask(task)?;
-        if let Task::Batch(batch) = task {
-            let mut batch = Batch { is_shared: true, ..batch.clone() };
-            // If the items that fail are left out, others may fail, so this is repeated.
-            loop {
-                let failed = failed(checkout, &batch)?;
-                if failed.is_empty() {
-                    return Ok(Claim { task: Task::Batch(batch), answer: None, is_restless: false });
-                }
-                batch.items.retain(|item| !failed.contains(item));
+    let claims: Result<Vec<Vec<Claim>>, ProveError> = tasks.par_iter().map(|task| claims_of(checkout, task)).collect();
+    Ok(claims?.into_iter().flatten().collect())
+}
+
+/// Returns the claims of one task. The items that work and those that fail are separate, because the proof compares errors only
+/// of items that fail.
+fn claims_of(checkout: &Checkout<'_>, task: &Task) -> Result<Vec<Claim>, ProveError> {
+    let of_items =
+        |batch: &Batch, errors| Claim { task: Task::Batch(batch.clone()), answer: None, is_restless: false, errors };
+    if let Task::Batch(batch) = task {
+        let mut working = Batch { is_shared: true, ..batch.clone() };
+        let mut failing = Batch { items: Vec::new(), ..working.clone() };
+        // Without the items that fail, others may fail, too.
+        loop {
+            let failed: Vec<Item> = failed(checkout, &working)?.into_iter().map(|failed| failed.item).collect();
+            if failed.is_empty() {
+                break;
             }
+            working.items.retain(|item| !failed.contains(item));
+            failing.items.extend(failed);
         }
+        let errors = failed(checkout, &failing)?;
+        failing.items = errors.iter().map(|failed| failed.item.clone()).collect();
+        return Ok(vec![of_items(&working, Vec::new()), of_items(&failing, errors)]);
+    }
+    let claim = || -> Result<Claim, ProveError> {
+        let replies = checkout.ask(task)?;
         let again = checkout.ask(task)?;
         let answer = match replies.into_iter().next() {
             Some(Reply::Answer(answer)) => Some(answer),
             _ => None,
         };
         let is_restless = answer.clone().map(Reply::Answer) != again.into_iter().next();
-        Ok(Claim { task: task.clone(), answer, is_restless })
+        Ok(Claim { task: task.clone(), answer, is_restless, errors: Vec::new() })
     };
-    tasks.par_iter().map(claim).collect()
+    Ok(vec![claim()?])
 }
 
 /// The search for a check that notices that a file is missing.
@@ -132,12 +156,13 @@ impl Search<'_> {
     fn noticed(&self, claim: &Claim, is_wanted: impl Fn(&Item) -> bool) -> Result<Option<String>, ProveError> {
         if let Task::Batch(batch) = &claim.task {
             let items: Vec<Item> = batch.items.iter().filter(|item| is_wanted(item)).cloned().collect();
-            // The proof confirms a failure in a process of its own.
             let shared = Batch { items, is_shared: true, ..batch.clone() };
-            for item in failed(self.checkout, &shared)? {
-                let alone = Batch { items: vec![item.clone()], ..shared.clone() };
-                if !failed(self.checkout, &alone)?.is_empty() && failed(self.whole, &alone)?.is_empty() {
-                    return Ok(Some(item.name));
+            for found in failed(self.checkout, &shared)?.into_iter().filter(|found| !claim.errors.contains(found)) {
+                // A failure is confirmed in a process of its own.
+                let alone = Batch { items: vec![found.item.clone()], ..shared.clone() };
+                let error = failed(self.checkout, &alone)?;
+                if !error.is_empty() && failed(self.whole, &alone)? != error {
+                    return Ok(Some(found.item.name));
                 }
             }
             return Ok(None);
@@ -150,13 +175,13 @@ impl Search<'_> {
 }
 
 /// Returns the items that fail.
-fn failed(checkout: &Checkout<'_>, batch: &Batch) -> Result<Vec<Item>, ProveError> {
+fn failed(checkout: &Checkout<'_>, batch: &Batch) -> Result<Vec<Failed>, ProveError> {
     let replies = checkout.ask(&Task::Batch(batch.clone()))?;
-    let failed = batch.items.iter().zip(replies).filter(|(_, reply)| match reply {
-        Reply::Answer(answer) => answer.exit_code != 0,
-        Reply::NotRun => false,
+    let failed = batch.items.iter().zip(replies).filter_map(|(item, reply)| match reply {
+        Reply::Answer(answer) if answer.exit_code != 0 => Some(Failed { item: item.clone(), error: answer.stderr }),
+        Reply::Answer(_) | Reply::NotRun => None,
     });
-    Ok(failed.map(|(item, _)| item.clone()).collect())
+    Ok(failed.collect())
 }
 
 /// Returns random files of the tree. Bytecode is not among them, because programs work without it.
@@ -188,6 +213,8 @@ impl Places<'_> {
     fn kind(&self, path: &ImagePath, node: &Node) -> FileKind {
         let (name, text) = (path.file_name(), path.as_str());
         let is_of_site = path.is_within(&self.site());
+        // The mode of a link does not count.
+        let is_executable = matches!(node.kind, Kind::File { .. }) && node.is_executable();
         match () {
             () if is_extension_module(name) => FileKind::ExtensionModule,
             () if name.contains(".so") => FileKind::SharedLibrary,
@@ -195,7 +222,7 @@ impl Places<'_> {
             () if name.ends_with(".py") && is_of_site => FileKind::Module,
             () if name.ends_with(".py") => FileKind::StdlibModule,
             () if is_of_site => FileKind::PackageData,
-            () if text.contains("/bin/") || text.contains("/sbin/") || node.is_executable() => FileKind::Program,
+            () if text.contains("/bin/") || text.contains("/sbin/") || is_executable => FileKind::Program,
             () => FileKind::Other,
         }
     }
@@ -209,7 +236,18 @@ impl Places<'_> {
             .scripts
             .iter()
             .any(|script| script.is_requested && self.request.user_base.program(&script.name) == path.as_str());
-        module.is_some_and(is_reached) || is_python || is_script || self.is_needed(node)
+        let is_module = module.is_some_and(|module| is_reached(module) && !self.is_hidden(path, module));
+        is_module || is_python || is_script || self.is_needed(node)
+    }
+
+    /// Whether Python never loads this file of the module, because an extension module with the same name is beside it.
+    fn is_hidden(&self, path: &ImagePath, module: &str) -> bool {
+        let is_same = |other: &ImagePath| {
+            is_extension_module(other.file_name())
+                && other.parent() == path.parent()
+                && self.module(other).as_deref() == Some(module)
+        };
+        path.file_name().ends_with(".py") && self.made.tree.nodes.keys().any(is_same)
     }
 
     /// Whether it is a library that Python or a reached extension module needs.

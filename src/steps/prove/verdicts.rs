@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use super::ProveError;
 use super::checks::Task;
 use super::compare::{Answer, Difference, Verdict};
+use super::evidence::is_evidence;
 use super::missing::{Image, Missing, missing};
 use crate::model::receipt::{FailedAlike, FailedCheck, ItemKind, NotRun, Passed, ProofNote, ProofSummary};
 
 pub(super) struct Verdicts<'a> {
     image: Image<'a>,
     summary: ProofSummary,
-    /// How many items of each kind passed.
+    /// How many items of each kind passed, and how many of these checks drove the trimming.
     counts: BTreeMap<ItemKind, usize>,
+    driving_counts: BTreeMap<ItemKind, usize>,
+    /// Whether the paths that some of the checks use drove the trimming.
+    is_driven: bool,
     differences: Vec<Difference>,
     /// The checks that did not run before the time was over, and how many of them must succeed.
     unasked: Vec<String>,
@@ -21,11 +25,13 @@ pub(super) struct Verdicts<'a> {
 }
 
 impl<'a> Verdicts<'a> {
-    pub(super) fn new(image: Image<'a>, limit_secs: u64) -> Self {
+    pub(super) fn new(image: Image<'a>, is_driven: bool, limit_secs: u64) -> Self {
         Self {
             image,
             summary: ProofSummary::default(),
             counts: BTreeMap::new(),
+            driving_counts: BTreeMap::new(),
+            is_driven,
             differences: Vec::new(),
             unasked: Vec::new(),
             unasked_musts: 0,
@@ -51,15 +57,19 @@ impl<'a> Verdicts<'a> {
             }
             Verdict::Passed => {}
         }
+        let (passed, counts) = match self.is_driven && is_evidence(task, item) {
+            true => (&mut self.summary.drove, &mut self.driving_counts),
+            false => (&mut self.summary.passed, &mut self.counts),
+        };
         match task {
-            Task::Command(_) => self.summary.passed.push(Passed::Command { command: answer.command.clone() }),
+            Task::Command(_) => passed.push(Passed::Command { command: answer.command.clone() }),
             Task::Help(help) => {
                 let subcommands = answer.parts.len().saturating_sub(1);
-                self.summary.passed.push(Passed::Help { program: help.name.clone(), subcommands });
+                passed.push(Passed::Help { program: help.name.clone(), subcommands });
             }
             Task::Batch(batch) => {
                 let kind = batch.items.get(item).map(|item| item.kind);
-                kind.into_iter().for_each(|kind| *self.counts.entry(kind).or_default() += 1);
+                kind.into_iter().for_each(|kind| *counts.entry(kind).or_default() += 1);
             }
         }
     }
@@ -93,8 +103,9 @@ impl<'a> Verdicts<'a> {
         if !self.unasked.is_empty() {
             self.summary.not_run.push(NotRun::OutOfTime { checks: self.unasked, limit_secs });
         }
-        let items = self.counts.into_iter().map(|(kind, count)| Passed::Items { kind, count });
-        self.summary.passed.extend(items);
+        let items = |(kind, count)| Passed::Items { kind, count };
+        self.summary.passed.extend(self.counts.into_iter().map(items));
+        self.summary.drove.extend(self.driving_counts.into_iter().map(items));
         Ok(self.summary)
     }
 }
@@ -102,9 +113,12 @@ impl<'a> Verdicts<'a> {
 /// Whether it does not matter if the check fails in the untrimmed tree as well.
 fn is_extra(task: &Task, item: usize) -> bool {
     match task {
-        Task::Command(_) => false,
+        Task::Command(command) => command.is_extra,
         Task::Help(_) => true,
-        Task::Batch(batch) => batch.items.get(item).is_some_and(|item| item.kind == ItemKind::InnerModules),
+        Task::Batch(batch) => {
+            let kind = batch.items.get(item).map(|item| item.kind);
+            matches!(kind, Some(ItemKind::InnerModules | ItemKind::SharedLibraries))
+        }
     }
 }
 
@@ -115,10 +129,29 @@ mod tests {
     use crate::model::tree::Tree;
 
     #[test]
+    fn checks_that_drove_the_trimming_are_apart_from_those_that_judge_it() {
+        let tree = Tree::default();
+        let python = PythonVersion { major: 3, minor: 13 };
+        let summary = |is_driven: bool| {
+            let mut verdicts = Verdicts::new(Image { tree: &tree, python }, is_driven, 9);
+            let answer = Answer { command: "tool --version".to_owned(), ..Answer::default() };
+            verdicts.add(&Task::of_script("tool"), 0, &answer, Verdict::Passed);
+            verdicts.add(&Task::of_extension_modules(&["/x.so"]), 0, &Answer::default(), Verdict::Passed);
+            verdicts.summary().unwrap()
+        };
+        let command = Passed::Command { command: "tool --version".to_owned() };
+        let load = Passed::Items { kind: ItemKind::ExtensionModules, count: 1 };
+        let ProofSummary { passed, drove, .. } = summary(true);
+        assert_eq!((passed, drove), (vec![load.clone()], vec![command.clone()]));
+        let ProofSummary { passed, drove, .. } = summary(false);
+        assert_eq!((passed, drove), (vec![command, load], vec![]));
+    }
+
+    #[test]
     fn scripts_that_fail_with_the_same_message_are_one_group_with_each_script_once() {
         let tree = Tree::default();
         let python = PythonVersion { major: 3, minor: 13 };
-        let mut verdicts = Verdicts::new(Image { tree: &tree, python }, 9);
+        let mut verdicts = Verdicts::new(Image { tree: &tree, python }, false, 9);
         for (name, command, said) in
             [("a", "a", "no"), ("b c", "b c --version", "no"), ("a", "a --version", "no"), ("a", "a --help", "other")]
         {
