@@ -129,7 +129,8 @@ impl<'a> Checkout<'a> {
         Ok(help.walk(run)?.map_or(Reply::NotRun, Reply::Answer))
     }
 
-    /// The items share processes. If an item ends its process, the remaining items continue in a new process.
+    /// The items share processes. If an item ends its process, or if the time of the process is over, the remaining items
+    /// continue in a new process.
     fn ask_shared(&self, batch: &Batch) -> Result<Vec<Reply>, ProveError> {
         let mut replies = Vec::new();
         while let Some(rest) = batch.items.get(replies.len()..).filter(|rest| !rest.is_empty()) {
@@ -143,10 +144,12 @@ impl<'a> Checkout<'a> {
                 let (command, stderr) = (item.name.clone(), (*error).to_owned());
                 replies.push(Reply::Answer(Answer { command, exit_code, stderr, ..Answer::default() }));
             }
-            if let Some(item) = rest.get(errors.len()) {
+            // A process with many items may need longer than its time limit. Only an item that hangs does so alone.
+            let has_progress = shared.timeout_secs.is_some() && !errors.is_empty();
+            if let Some(item) = rest.get(errors.len()).filter(|_| !has_progress) {
                 let stderr = "it ends the process".to_owned();
-                let command = item.name.clone();
-                replies.push(Reply::Answer(Answer { command, exit_code: 1, stderr, ..Answer::default() }));
+                let (command, timeout_secs) = (item.name.clone(), shared.timeout_secs);
+                replies.push(Reply::Answer(Answer { command, exit_code: 1, stderr, timeout_secs, ..Answer::default() }));
             }
         }
         Ok(replies)

@@ -37,7 +37,7 @@ const PYTHON: [(&str, &str); 5] = [
 /// How many modules one process imports. Modules of a package are neighbours, and share the imports of the package.
 const SHARED: usize = 160;
 
-/// The time limits of one import and of one process.
+/// The limits of one import, in seconds of processor time, and of one process with many imports, in seconds.
 const IMPORT_SECS: u64 = 5;
 const PROCESS_SECS: u64 = 60;
 

@@ -1,10 +1,11 @@
 # Imports modules, and entry points in the form `MODULE:ATTRIBUTE`, as console scripts do (the attribute's first name
 # may be a module that nothing has imported yet). Loads libraries by path. Reports each item at once, as `NUMBER ERROR`.
 # An error lists the libraries that `ctypes` did not find before it, because most messages do not name them exactly.
-# Their own output is discarded, and a thread that they leave running does not delay the end. If the first argument is
-# `+SECONDS`, this is the time limit of each item, and an item that exceeds it ends the process. Then each module must
-# also have the file that it names. A package without its `__init__.py` can still be imported, and Python has a frozen
-# copy of some modules. A `__main__` is not imported, because it would do its whole work. Only its code is read.
+# The output of the items is discarded, and a thread that they leave running does not delay the end. If the first argument is
+# `+SECONDS`, each item may use this much processor time, and six times as much time in total, because a busy machine is
+# slow. An item that exceeds this ends the process. With this argument, each module must also have the file that it
+# names: a package without its `__init__.py` can still be imported, and Python has a frozen copy of some modules. A
+# `__main__` is not imported, because it would do its whole work. Only its code is read.
 #
 # It imports nothing that trim may remove, because it must do the same in both trees. Python loads a library as an
 # extension module with a name that the library does not have. So the code of the module does not run, and `ctypes` is
@@ -59,11 +60,13 @@ def end(*_):
     os._exit(0)
 if limit:
     import _signal
+    _signal.signal(_signal.SIGPROF, end)
     _signal.signal(_signal.SIGALRM, end)
 for number, item in enumerate(items):
     said = ""
     if limit:
-        _signal.alarm(limit)
+        _signal.setitimer(_signal.ITIMER_PROF, limit)
+        _signal.alarm(6 * limit)
     try:
         if item.startswith("/"):
             load(item)

@@ -11,6 +11,7 @@ use crate::formats::python_imports;
 use crate::formats::wheel::entry_point_groups;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::image_path::ImagePath;
+use crate::model::launch::Started;
 use crate::model::modules::Modules;
 use crate::model::reach::{ModuleMap, ModulePath, Reached, Start, is_program, reached};
 use crate::model::reason::Removed;
@@ -74,9 +75,11 @@ impl<'a> Reach<'a, '_> {
     }
 
     /// Returns the reason if a program of the image runs code of its users. This is so if the program is known to do
-    /// it, if a requested distribution contains calls that do it, or if the image contains only Python.
+    /// it, or if a requested distribution contains calls that do it. If no requested distribution has a program, the
+    /// image starts Python itself.
     fn host(&self, map: &ModuleMap<'_>, found: &Reached) -> Option<String> {
-        if self.whole.programs.is_empty() && self.request.started.files.is_empty() {
+        let has_program = self.whole.scripts.iter().any(|script| script.is_requested);
+        if !has_program && *self.request.started == Started::default() {
             return Some("Python runs code of its users".to_owned());
         }
         let files = found.modules.keys().filter_map(|name| map.modules.get(name)).flatten();

@@ -94,6 +94,10 @@ fn an_image_that_runs_code_of_its_users_keeps_all_modules() {
     let host = known.wheel("pytest", &[("/opt/app/lib/python3.13/site-packages/pytest.py", b"'pytest'")]);
     let notes = host.slim(TrimLevel::Reach, &[]).notes;
     assert_eq!(notes, ["`--trim reach` keeps all modules: `pytest` runs code of its users"]);
+    let mut library = with_program();
+    library.assembly.scripts.clear();
+    let notes = library.slim(TrimLevel::Reach, &[]).notes;
+    assert_eq!(notes, ["`--trim reach` keeps all modules: Python runs code of its users"]);
 }
 
 /// Returns the path and the lines of the module that names the removed ones.
