@@ -17,6 +17,7 @@ mod libraries;
 mod machine;
 mod missing;
 mod modules;
+mod own_code;
 mod staged;
 mod started;
 #[cfg(feature = "strength")]
@@ -32,6 +33,7 @@ use self::clock::Clock;
 use self::compare::{Answer, Pair, Reply, Verdict, judge};
 use self::engine_files::{hosts_of_check, hosts_of_run, with_engine_files};
 use self::missing::Image;
+use self::own_code::OwnCode;
 use self::staged::{Asked, Question, Staged};
 use self::verdicts::Verdicts;
 use crate::catalog::programs;
@@ -186,7 +188,8 @@ pub(crate) fn prove(
         Err(reason) => return Ok(skipped(NotRun::Foreign { platform, reason })),
     };
     let named = started::named(made, request, &world.store)?;
-    let tasks = checks::tasks(made, request, named);
+    let own = OwnCode::of(made, &world.store)?;
+    let tasks = checks::tasks(made, request, named, &own);
     let whole = untrimmed(made);
     let (slim_digest, whole_digest) = rayon::join(|| made.tree.digest(), || whole.digest());
     let key = Digest::of_key(&ProofKey {
@@ -206,8 +209,8 @@ pub(crate) fn prove(
     let user_base = request.user_base.path().as_str();
     let python = request.python.version;
     let common = Common { launch: &made.launch, python, user_base, emulation: &emulation, clock: &clock, world };
-    let slim = Side::new(common, &made.tree, slim_digest, false);
-    let whole = Side::new(common, &whole, whole_digest, true);
+    let slim = Side::new(common, &made.tree, slim_digest, false).apart_from(&own);
+    let whole = Side::new(common, &whole, whole_digest, true).apart_from(&own);
     let mut slim = Staged { side: slim, stage };
     let mut whole = Staged { side: whole, stage: &mut other_stage };
     let compared = compare(&mut slim, &mut whole, &tasks, puts_back);
@@ -262,14 +265,21 @@ struct Side<'a> {
     digest: Digest,
     /// The digest of all paths outside of the user base.
     base_digest: Digest,
+    /// The digest of all files except the user's own code.
+    others_digest: Digest,
     /// Whether a failure may be cached.
     may_fail: bool,
 }
 
 impl<'a> Side<'a> {
     fn new(common: Common<'a>, tree: &'a Tree, digest: Digest, may_fail: bool) -> Self {
-        let base_digest = tree.digest_of(|path| !path.is_within(common.user_base));
-        Self { common, tree, digest, base_digest, may_fail }
+        let base_digest = tree.digest_of(|path, _| !path.is_within(common.user_base));
+        Self { common, tree, digest, base_digest, others_digest: digest, may_fail }
+    }
+
+    /// The same, but results of checks of other distributions are used again if only `own` has changed.
+    fn apart_from(self, own: &OwnCode) -> Self {
+        Self { others_digest: self.tree.digest_of(|_, node| !own.has(node)), ..self }
     }
 
     /// Lays out the tree on `stage`, with the files that an engine would add.
@@ -286,6 +296,7 @@ impl<'a> Side<'a> {
     fn key(&self, task: &Task) -> Digest {
         let digest = match task.scope() {
             Scope::Base => &self.base_digest,
+            Scope::Others => &self.others_digest,
             Scope::Image => &self.digest,
         };
         Digest::of_key(&AnswerKey { tree: *digest, task: task.key(), identity: Identity::of(self.common.launch) })
