@@ -320,7 +320,7 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: 
         [scripts, promised_modules(assembly, &site, is_wanted)].concat()
     };
     let lists = [
-        (own.scope_of_others(), imports(false)),
+        (if own.is_apart() { Scope::Others } else { Scope::Image }, imports(false)),
         (Scope::Image, imports(true)),
         // An application may change a process so much that other imports fail in it.
         (Scope::Image, named.items),

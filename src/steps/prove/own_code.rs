@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::checks::Scope;
 use crate::formats::wheel::entry_point_groups;
 use crate::model::launch::Launch;
 use crate::model::made::Made;
@@ -50,9 +49,9 @@ impl OwnCode {
         }
     }
 
-    /// Returns the files that the checks of other distributions depend on.
-    pub(super) fn scope_of_others(&self) -> Scope {
-        if self.is_apart { Scope::Others } else { Scope::Image }
+    /// Returns whether the checks of other distributions do not depend on this code.
+    pub(super) fn is_apart(&self) -> bool {
+        self.is_apart
     }
 
     /// Returns whether another distribution requires this code.
@@ -132,29 +131,29 @@ mod tests {
     #[test]
     fn others_do_not_depend_on_code_that_they_cannot_run() {
         let (_home, store) = store();
-        let scope = |path: &str, text: &str, env: &[&str]| {
+        let is_apart = |path: &str, text: &str, env: &[&str]| {
             let origin = Origin::Wheel { name: "own".to_owned(), version: "1".to_owned() };
             let digest = store.put(text.as_bytes()).unwrap();
             let mut made = made();
             made.launch.env = env.iter().map(|&pair| pair.to_owned()).collect();
             made.tree.insert(ImagePath::parse(path).unwrap(), Node::file(digest, 1, 0o644, origin));
-            OwnCode::of(&made, &store).unwrap().scope_of_others()
+            OwnCode::of(&made, &store).unwrap().is_apart()
         };
         let site = "/opt/app/lib/python3.13/site-packages";
         let script = "[console_scripts]\nown = own:main\n";
         let plugin = "[console_scripts]\nown = own:main\n[pytest11]\nown = own\n";
         let entry_points = format!("{site}/own-1.dist-info/entry_points.txt");
-        assert_eq!(scope(&format!("{site}/own/a.py"), "", &["PATH=/bin"]), Scope::Others);
-        assert_eq!(scope(&entry_points, script, &[]), Scope::Others);
-        assert_eq!(scope(&entry_points, plugin, &[]), Scope::Image);
-        assert_eq!(scope(&format!("{site}/own.pth"), "", &[]), Scope::Image);
-        assert_eq!(scope(&format!("{site}/sitecustomize.py"), "", &[]), Scope::Image);
-        assert_eq!(scope(&format!("{site}/own/a.py"), "", &["PYTHONPATH=/app"]), Scope::Image);
+        assert!(is_apart(&format!("{site}/own/a.py"), "", &["PATH=/bin"]));
+        assert!(is_apart(&entry_points, script, &[]));
+        assert!(!is_apart(&entry_points, plugin, &[]));
+        assert!(!is_apart(&format!("{site}/own.pth"), "", &[]));
+        assert!(!is_apart(&format!("{site}/sitecustomize.py"), "", &[]));
+        assert!(!is_apart(&format!("{site}/own/a.py"), "", &["PYTHONPATH=/app"]));
         let mut made = made();
         made.lock.wheels[0].required_by = vec!["other".to_owned()];
-        assert_eq!(OwnCode::of(&made, &store).unwrap().scope_of_others(), Scope::Image);
+        assert!(!OwnCode::of(&made, &store).unwrap().is_apart());
         made.lock.wheels[0].required_by = vec!["own".to_owned()];
-        assert_eq!(OwnCode::of(&made, &store).unwrap().scope_of_others(), Scope::Others);
+        assert!(OwnCode::of(&made, &store).unwrap().is_apart());
     }
 
     #[test]
