@@ -109,7 +109,11 @@ fn applications_projects_scripts_and_locks_are_compared() {
     }
     let without_command = compare(&world, "./shop");
     assert_eq!(without_command.status.code(), Some(1));
-    insta::assert_snapshot!(world.error_in(&String::from_utf8(without_command.stderr).unwrap()), @"");
+    insta::assert_snapshot!(world.error_in(&String::from_utf8(without_command.stderr).unwrap()), @"
+    error: cannot choose the command of the image: it could run the console script `tool`
+
+    hint: name the command after `--`, such as `lath build . -- uvicorn main:app --host 0.0.0.0`, or the module with `-m MODULE`
+    ");
 }
 
 #[test]
