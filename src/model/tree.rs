@@ -184,11 +184,11 @@ impl Tree {
     /// Returns a key for everything in the image: paths, kinds, modes, owners and contents. Origins and reasons have no
     /// effect on it.
     pub(crate) fn digest(&self) -> Digest {
-        self.digest_of(|_| true)
+        self.digest_of(|_, _| true)
     }
 
     /// Returns the digest of the paths for which `counts` is true.
-    pub(crate) fn digest_of(&self, counts: impl Fn(&ImagePath) -> bool) -> Digest {
+    pub(crate) fn digest_of(&self, counts: impl Fn(&ImagePath, &Node) -> bool) -> Digest {
         /// The fields of a node that affect the digest.
         #[derive(Serialize)]
         struct NodeKey<'a> {
@@ -199,7 +199,7 @@ impl Tree {
             group: Option<u32>,
             kind: &'a Kind,
         }
-        let counted = self.nodes.iter().filter(|(path, _)| counts(path));
+        let counted = self.nodes.iter().filter(|(path, node)| counts(path, node));
         let nodes: Vec<NodeKey<'_>> = counted
             .map(|(path, node)| NodeKey {
                 path,

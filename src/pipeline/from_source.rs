@@ -191,6 +191,15 @@ impl<'a> FromSource<'a> {
         })
     }
 
+    /// Leaves the directory of a tree to the next stage. The image has the same Python as most builds.
+    pub(super) fn end(self) {
+        for laid_out in self.trees.into_inner().unwrap_or_else(PoisonError::into_inner).into_values() {
+            if let Some(laid_out) = Arc::into_inner(laid_out) {
+                self.world.stages.reuse(laid_out.into_inner().unwrap_or_else(PoisonError::into_inner).stage);
+            }
+        }
+    }
+
     fn build_early(&self, mut source: Source) -> Option<Named<Result<Made, Reason>>> {
         // If the folder cannot be read, the resolver reports that. Without a name in the file, the build may lack
         // requirements that the user added by name.
@@ -340,7 +349,9 @@ impl<'a> FromSource<'a> {
         };
         let stack = self.stack.iter().cloned().chain([open.source.shown()]).collect();
         let inner = FromSource { stack, ..FromSource::new(wanted, platform, self.world) };
-        resolve_and_open_with(wanted, platform, &inner, self.world)
+        let opened = resolve_and_open_with(wanted, platform, &inner, self.world);
+        inner.end();
+        opened
     }
 
     /// Lays out the tree of a build, or returns it if it was laid out before.

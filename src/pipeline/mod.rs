@@ -183,7 +183,9 @@ pub(crate) fn resolve(request: ResolveRequest<'_>, platform: Platform, world: &W
         return Ok(Resolved { lock, wheels });
     }
     let sources = FromSource::new(request, platform, world);
-    sources.early(|| choose_packages(choose(request, platform, &sources, world)?, world))
+    let resolved = sources.early(|| choose_packages(choose(request, platform, &sources, world)?, world));
+    sources.end();
+    resolved
 }
 
 /// Chooses the wheels of a platform, fetches and opens them, chooses the packages, and fetches and opens these. The
@@ -197,7 +199,9 @@ pub(crate) fn resolve_and_open(
         return open_locked(locked::of_platform(lock, request, platform, world)?, world);
     }
     let sources = FromSource::new(request, platform, world);
-    sources.early(|| resolve_and_open_with(request, platform, &sources, world))
+    let opened = sources.early(|| resolve_and_open_with(request, platform, &sources, world));
+    sources.end();
+    opened
 }
 
 /// Works like [`resolve_and_open`]. In addition, `sources` build the wheels that no index has.

@@ -26,7 +26,10 @@ pub(super) fn rebuild(
         return Ok(());
     }
     let sources = FromSource::new(request, lock.platform, world);
-    Rebuilding { sources, request, file, world }.all(&mut lock.wheels)
+    let rebuilding = Rebuilding { sources, request, file, world };
+    rebuilding.all(&mut lock.wheels)?;
+    rebuilding.sources.end();
+    Ok(())
 }
 
 /// The values that all builds of a lock need.

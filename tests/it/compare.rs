@@ -66,6 +66,56 @@ fn four_images_are_told_from_the_fattest_on_and_only_the_fat_one_has_compilers()
     assert_eq!(comparison["program"], "tool 1.0");
 }
 
+/// Writes a file for each kind of input that is not a name.
+fn write_inputs(world: &World) {
+    let files = [
+        ("shop/requirements.txt", "tool\n"),
+        ("shop/main.py", "import tool\n"),
+        ("service/pyproject.toml", "[project]\nname = 'service'\nversion = '1'\ndependencies = ['tool']\n"),
+        ("service/main.py", "import tool\n"),
+        ("report.py", "# /// script\n# dependencies = ['tool']\n# ///\nimport tool\n"),
+    ];
+    for (path, text) in files {
+        fs_err::create_dir_all(world.path(path).parent().unwrap()).unwrap();
+        fs_err::write(world.path(path), text).unwrap();
+    }
+}
+
+#[test]
+fn applications_projects_scripts_and_locks_are_compared() {
+    let world = world();
+    write_inputs(&world);
+    stdout(world.lock("tool"));
+    let by_name = json(&world, "");
+    let debian_packages = |comparison: &Value| {
+        let images = comparison["images"].as_array().unwrap();
+        images.iter().map(|image| image["debian_packages"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let table = [
+        ("./shop --json -- python main.py", "tool 1.0"),
+        ("./service --json -- python main.py", "tool 1.0"),
+        ("report.py --json", "tool 1.0"),
+        ("--locked --json", "tool 1.0"),
+    ];
+    for (words, program) in table {
+        let comparison: Value = serde_json::from_str(&stdout(compare(&world, words))).unwrap();
+        assert_eq!(comparison["program"], program, "{words}");
+        assert_eq!(debian_packages(&comparison), debian_packages(&by_name), "{words}");
+        for (image, of_name) in
+            comparison["images"].as_array().unwrap().iter().zip(by_name["images"].as_array().unwrap())
+        {
+            assert!(image["raw_bytes"].as_u64() >= of_name["raw_bytes"].as_u64(), "{words}: {image:#}");
+        }
+    }
+    let without_command = compare(&world, "./shop");
+    assert_eq!(without_command.status.code(), Some(1));
+    insta::assert_snapshot!(world.error_in(&String::from_utf8(without_command.stderr).unwrap()), @"
+    error: cannot choose the command of the image: it could run the console script `tool`
+
+    hint: name the command after `--`, such as `lath build . -- uvicorn main:app --host 0.0.0.0`, or the module with `-m MODULE`
+    ");
+}
+
 #[test]
 fn contents_sum_up_to_the_raw_size() {
     for apt in ["official", "plain"] {

@@ -12,7 +12,9 @@ use crate::needs::Need::{Debootstrap, Engine, Namespaces, Registries, Root};
 use crate::needs::trials_of;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    trials_of![&[Debootstrap, Engine, Namespaces, Registries, Root]; reckoned_and_measured_sizes_agree_within_5_percent, everything_is_built_weighed_and_timed]
+    let mut trials = trials_of![&[Debootstrap, Engine, Namespaces, Registries, Root]; reckoned_and_measured_sizes_agree_within_5_percent, everything_is_built_weighed_and_timed];
+    trials.extend(trials_of![&[Namespaces, Registries]; sources_are_compared_without_an_engine]);
+    trials
 }
 
 const PROGRAMS: [&str; 3] = ["pre-commit", "httpie", "yamllint"];
@@ -60,6 +62,31 @@ fn reckoned_and_measured_sizes_agree_within_5_percent() {
         }
     }
     assert!(off.is_empty(), "{}", off.join("\n"));
+}
+
+fn sources_are_compared_without_an_engine() {
+    let home = tempfile::tempdir().unwrap();
+    let project = home.path().join("own");
+    fs_err::create_dir(&project).unwrap();
+    fs_err::write(
+        project.join("pyproject.toml"),
+        "[project]\nname = 'own'\nversion = '1'\ndependencies = ['idna']\n[project.scripts]\nown = 'own:main'\n\
+         [build-system]\nrequires = ['flit-core']\nbuild-backend = 'flit_core.buildapi'\n\
+         [tool.flit.module]\nname = 'own'\n",
+    )
+    .unwrap();
+    fs_err::write(project.join("own.py"), "\"\"\"Own.\"\"\"\ndef main(): print('own')\n").unwrap();
+    let sdist = "https://files.pythonhosted.org/packages/a2/55/\
+                 8f8cab2afd404cf578136ef2cc5dfb50baa1761b68c9da1fb1e4eed343c9/docopt-0.6.2.tar.gz";
+    let docopt = format!("docopt @ {sdist}");
+    for words in [vec!["./own"], vec![docopt.as_str(), "-c", "docopt:docopt"]] {
+        let words = [words.as_slice(), &["--json"]].concat();
+        let said = succeeded(lath::command(home.path(), &[&["compare"], words.as_slice()].concat()).output().unwrap());
+        let comparison: Value = serde_json::from_str(&said).unwrap();
+        let sizes = comparison["images"].as_array().unwrap().iter().map(|image| image["raw_bytes"].as_u64().unwrap());
+        let sizes: Vec<u64> = sizes.collect();
+        assert!(sizes.len() == 4 && sizes.is_sorted_by(|one, next| one > next), "{words:?}: {sizes:?}");
+    }
 }
 
 fn everything_is_built_weighed_and_timed() {

@@ -4,8 +4,10 @@ mod error;
 mod memory;
 mod write;
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
 
 use fs_err as fs;
 use tempfile::TempDir;
@@ -20,23 +22,58 @@ use crate::model::image_path::ImagePath;
 use crate::model::tree::{Node, Tree};
 use crate::outside::store::Store;
 
+/// The folders in which sandboxes make mount points, relative to the root.
+const MOUNT_POINTS: [&str; 2] = ["", "run/"];
+
 /// Creates stages. All stages of a process share one directory in memory.
 #[derive(Debug)]
 pub(crate) struct Stages {
+    common: Arc<Common>,
+}
+
+#[derive(Debug)]
+struct Common {
     store: Store,
-    memory: Arc<Mutex<Weak<Memory>>>,
+    memory: Mutex<Weak<Memory>>,
+    /// A directory in memory that the next stage can change into its own tree.
+    spare: Mutex<Option<Current>>,
+    /// The threads that remove directories.
+    removals: Mutex<Vec<JoinHandle<()>>>,
+}
+
+fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Stages {
     /// Opens the stages, and removes the directories in memory that killed processes have left.
     pub(crate) fn open(store: &Store) -> Self {
         sweep();
-        Self { store: store.clone(), memory: Arc::default() }
+        let (memory, spare, removals) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { common: Arc::new(Common { store: store.clone(), memory, spare, removals }) }
     }
 
     /// Creates a stage. Its directory is created with its first tree.
     pub(crate) fn stage(&self) -> Stage {
-        Stage { store: self.store.clone(), memory: Arc::clone(&self.memory), current: None }
+        Stage { common: Arc::clone(&self.common), current: None }
+    }
+
+    /// Keeps the directory of a stage that is not needed any more, because most trees have the same Python: to change
+    /// one tree into another is faster than to remove it and to lay out the other.
+    pub(crate) fn reuse(&self, mut stage: Stage) {
+        if let Some(current) = stage.current.take_if(|current| current.is_reusable()) {
+            stage.current = lock(&self.common.spare).replace(current);
+        }
+    }
+}
+
+impl Drop for Stages {
+    fn drop(&mut self) {
+        lock(&self.common.spare).take();
+        for removal in lock(&self.common.removals).drain(..) {
+            // A directory that could not be removed is removed by a later process.
+            let _ = removal.join();
+        }
     }
 }
 
@@ -44,15 +81,47 @@ impl Stages {
 /// contain are laid out only once.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    store: Store,
-    memory: Arc<Mutex<Weak<Memory>>>,
+    common: Arc<Common>,
     current: Option<Current>,
+}
+
+impl Drop for Stage {
+    /// Removes the directory in the background, because it has thousands of files.
+    fn drop(&mut self) {
+        let Some(current) = self.current.take() else { return };
+        // Without a thread, it is removed here.
+        let removal = std::thread::Builder::new().spawn(|| drop(current));
+        lock(&self.common.removals).extend(removal);
+    }
 }
 
 #[derive(Debug)]
 struct Current {
     location: Location,
     tree: Tree,
+}
+
+impl Current {
+    /// Removes the mount points that a sandbox has made in the directory, so that the tree is as it was laid out. Returns
+    /// whether this is done, and the directory is in memory: changes on a disk are slow.
+    fn is_reusable(&self) -> bool {
+        self.location.memory.is_some() && MOUNT_POINTS.iter().all(|folder| self.clear(folder).is_ok())
+    }
+
+    /// Removes everything in `folder` that is not in the tree. It must be empty.
+    fn clear(&self, folder: &str) -> io::Result<()> {
+        let Ok(entries) = fs::read_dir(self.location.root.join(folder)) else { return Ok(()) };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name().into_string().map_err(|_| io::ErrorKind::InvalidFilename)?;
+            let path = ImagePath::parse(&format!("/{folder}{name}")).map_err(io::Error::other)?;
+            if self.tree.nodes.contains_key(&path) {
+                continue;
+            }
+            if entry.file_type()?.is_dir() { fs::remove_dir(entry.path())? } else { fs::remove_file(entry.path())? }
+        }
+        Ok(())
+    }
 }
 
 /// A tree that is laid out. It borrows the stage, so the stage cannot show another tree while a program runs in this
@@ -87,8 +156,9 @@ impl Stage {
     /// Lays out `tree`, reusing the directory of the previous one. The paths of large files only get empty
     /// placeholders, and the large files must be mounted there.
     pub(crate) fn show(&mut self, tree: &Tree) -> Result<Shown<'_>, StageError> {
-        // If a change fails, the directory is not used again.
-        let (location, before) = match self.current.take() {
+        // If a change fails, its directory is not used again.
+        let current = self.current.take().or_else(|| lock(&self.common.spare).take());
+        let (location, before) = match current {
             Some(Current { location, tree: before })
                 if location.memory.as_ref().is_none_or(|memory| memory.fits(tree)) =>
             {
@@ -115,7 +185,7 @@ impl Stage {
     fn mounted(&self, location: &Location, tree: &Tree) -> Result<Vec<(PathBuf, String)>, StageError> {
         let Some(memory) = &location.memory else { return Ok(Vec::new()) };
         let file = |(path, node): (&ImagePath, &Node)| {
-            let contents = self.store.contents_path(node.digest()?, node.is_executable());
+            let contents = self.common.store.contents_path(node.digest()?, node.is_executable());
             Some(contents.map(|contents| (contents, path.to_string())).map_err(StageError::from))
         };
         tree.nodes.iter().filter(|(_, node)| memory.is_mounted(node)).filter_map(file).collect()
@@ -131,11 +201,11 @@ impl Stage {
 
     /// Returns the process's directory in memory if `tree` fits into it and programs can be executed there.
     fn memory_for(&self, tree: &Tree) -> Option<Arc<Memory>> {
-        let mounts = memory::can_mount(&self.store);
+        let mounts = memory::can_mount(&self.common.store);
         if !memory::fits(tree, mounts) {
             return None;
         }
-        let mut known = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.common.memory);
         if let Some(memory) = known.upgrade() {
             return Some(memory);
         }
@@ -145,15 +215,15 @@ impl Stage {
     }
 
     fn location_on_disk(&self) -> Result<Location, StageError> {
-        Location::new(self.store.temporary_dir()?, None)
+        Location::new(self.common.store.temporary_dir()?, None)
     }
 
     fn change(&self, location: &Location, before: &Tree, tree: &Tree) -> Result<(), StageError> {
         let contents = |node: &Node, digest: &Digest| match &location.memory {
-            None => self.store.contents_path(digest, node.is_executable()),
-            Some(memory) => memory.contents_path(&self.store, node, digest),
+            None => self.common.store.contents_path(digest, node.is_executable()),
+            Some(memory) => memory.contents_path(&self.common.store, node, digest),
         };
-        lay_out(&self.store, before, tree, &location.root, Files::Links(&contents))
+        lay_out(&self.common.store, before, tree, &location.root, Files::Links(&contents))
     }
 }
 
@@ -193,6 +263,45 @@ mod tests {
                 assert_eq!(stage.current.as_ref().unwrap().location.memory.is_some(), in_memory);
             }
         }
+    }
+
+    #[test]
+    fn a_directory_is_used_again_without_the_mount_points_in_it() {
+        let (_home, store) = store();
+        let all = Stages::open(&store);
+        let digest = store.put(b"1").unwrap();
+        let tree = |paths: &[&str]| {
+            let mut tree = Tree::default();
+            tree.insert(ImagePath::root(), Node::directory(Origin::Lath));
+            tree.insert(ImagePath::parse("/link").unwrap(), Node::link("nowhere", Origin::Lath));
+            for path in paths {
+                tree.insert(ImagePath::parse(path).unwrap(), Node::file(digest, 1, 0o644, Origin::Lath));
+            }
+            tree
+        };
+        let mut stage = all.stage();
+        let root = stage.show(&tree(&["/run/a", "/usr/b"])).unwrap().root.to_owned();
+        if stage.current.as_ref().unwrap().location.memory.is_none() {
+            return;
+        }
+        fs::create_dir(root.join("build")).unwrap();
+        fs::write(root.join("run/source"), "").unwrap();
+        all.reuse(stage);
+        let mut next = all.stage();
+        let other = tree(&["/run/a", "/build"]);
+        assert_eq!(next.show(&other).unwrap().root, root);
+        let fresh = tempfile::tempdir().unwrap();
+        check_out(&store, &other, fresh.path()).unwrap();
+        assert_eq!(listing(&root), listing(fresh.path()));
+        // No mount point has files in it, so this directory is not used again.
+        fs::create_dir_all(root.join("work/own")).unwrap();
+        all.reuse(next);
+        let mut last = all.stage();
+        assert_ne!(last.show(&other).unwrap().root, root);
+        let memory = last.current.as_ref().unwrap().location.root.parent().unwrap().parent().unwrap().to_owned();
+        drop(last);
+        drop(all);
+        assert!(!memory.exists(), "a stage is left behind");
     }
 
     #[test]

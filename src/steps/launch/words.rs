@@ -13,7 +13,9 @@ use crate::outside::similar::similar;
 
 /// Options whose value is a module or a file of the application: flask, celery, and others.
 const OPTIONS_OF_MODULES: [&str; 3] = ["--app", "-A", "--settings"];
-/// Environment variables whose values are modules as well.
+/// Programs for which the value of such an option is always a module. If the image does not have it, they cannot start.
+const PROGRAMS_OF_MODULES: [&str; 2] = ["celery", "flask"];
+/// Environment variables with the same values.
 const VARIABLES_OF_MODULES: [&str; 2] = ["DJANGO_SETTINGS_MODULE", "FLASK_APP"];
 
 /// The tree in which a command runs.
@@ -111,6 +113,7 @@ impl Place<'_> {
         let is_script = program.strip_prefix(&self.request.user_base.program("")) == Some(name);
         started.script = is_script.then(|| name.to_owned());
         let is_python = name == "python" || name.starts_with("python3");
+        let is_certain = PROGRAMS_OF_MODULES.contains(&name);
         let (mut expects_module, mut may_be_file) = (false, is_python);
         let mut arguments = arguments.iter();
         while let Some(word) = arguments.next() {
@@ -120,11 +123,11 @@ impl Place<'_> {
                 continue;
             }
             if expects_module {
-                self.add_module(word, &mut started);
+                self.add_module(word, is_certain, &mut started);
             } else if word.starts_with('-') {
                 match word.split_once('=') {
                     Some((option, value)) if OPTIONS_OF_MODULES.contains(&option) => {
-                        self.add_module(value, &mut started);
+                        self.add_module(value, is_certain, &mut started);
                     }
                     Some((_, value)) => self.add(value, &mut started),
                     None => {}
@@ -142,7 +145,7 @@ impl Place<'_> {
         is_file.then(|| self.add_file(program, &mut started));
         for pair in self.env {
             let Some((name, value)) = pair.split_once('=') else { continue };
-            VARIABLES_OF_MODULES.contains(&name).then(|| self.add_module(value, &mut started));
+            VARIABLES_OF_MODULES.contains(&name).then(|| self.add_module(value, false, &mut started));
         }
         started
     }
@@ -159,11 +162,13 @@ impl Place<'_> {
         if word.ends_with(".py") {
             self.add_file(word, started);
         } else if word.contains([':', '.']) && !word.contains('/') {
-            self.add_module(word, started);
+            self.add_module(word, false, started);
         }
     }
 
-    fn add_module(&self, word: &str, started: &mut Started) {
+    /// Adds a module. If `is_certain`, it is also added if the image does not have it, so that its check fails and the user
+    /// gets a message.
+    fn add_module(&self, word: &str, is_certain: bool, started: &mut Started) {
         if word.ends_with(".py") {
             return self.add_file(word, started);
         }
@@ -181,7 +186,8 @@ impl Place<'_> {
         let top = module.split('.').next().unwrap_or_default();
         // If the package exists but not the module, its name may be misspelled. So it is checked, and the user gets a
         // message.
-        if modules.find(module).is_some() || (name.is_some() && modules.find(top).is_some()) {
+        let is_misspelled = name.is_some() && modules.find(top).is_some();
+        if is_certain || is_misspelled || modules.find(module).is_some() {
             let function = name.map(str::to_owned);
             started.modules.insert(EntryPoint { module: module.to_owned(), function });
         }
@@ -262,6 +268,8 @@ mod tests {
             ("flask --app main run", "flask main"),
             ("flask --app=main.py run", "flask /app/main.py"),
             ("celery -A pack worker", "celery pack pack.__main__"),
+            ("celery -A absent worker", "celery absent"),
+            ("uvicorn -A absent", "uvicorn"),
             ("python main.py app.main", "app.main /app/main.py"),
             ("python -X dev -m pack settings", "pack pack.__main__"),
             ("python -m server app.main:app", "app.main:app server.__main__"),

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::help::{self, HELP_SECS, Help};
 use super::imports;
 use super::modules::promised;
+use super::own_code::OwnCode;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::facts::is_extension_module;
 use crate::model::image_path::ImagePath;
@@ -87,6 +88,8 @@ pub(super) enum TaskKey<'a> {
 pub(super) enum Scope {
     /// All files except the user base: Python runs isolated, and reads nothing there.
     Base,
+    /// All files except the user's own code.
+    Others,
     Image,
 }
 
@@ -244,7 +247,7 @@ pub(super) struct Named {
 
 /// Returns all checks. Imports and loads are first. Then come the commands that must succeed, so that they run before
 /// the time is over. The scripts are last.
-pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named) -> Vec<Task> {
+pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named, own: &OwnCode) -> Vec<Task> {
     let Made { tree, assembly, .. } = made;
     let python = request.python.program();
     let run = |scope: Scope, code: &str| {
@@ -255,10 +258,15 @@ pub(super) fn tasks(made: &Made, request: &ProveRequest<'_>, named: Named) -> Ve
     let site = request.user_base.site(request.python.version);
     let stdlib = format!("{}/lib-dynload", request.python.stdlib());
     // Scripts import most of the promised modules, so both share their processes.
-    let own = [entry_points(tree, assembly, &request.user_base.bin()), promised_modules(assembly, &site)].concat();
+    let imports = |is_own: bool| {
+        let is_wanted = |distribution: &str| own.is_of(distribution) == is_own;
+        let scripts = entry_points(tree, assembly, &request.user_base.bin(), is_wanted);
+        [scripts, promised_modules(assembly, &site, is_wanted)].concat()
+    };
     let user = other_user(made, request);
     let lists = [
-        (Scope::Image, own),
+        (if own.is_apart() { Scope::Others } else { Scope::Image }, imports(false)),
+        (Scope::Image, imports(true)),
         // An application may change a process so much that other imports fail in it.
         (Scope::Image, named.items),
         (Scope::Image, extension_modules(tree, &site)),
@@ -306,7 +314,7 @@ fn other_user(made: &Made, request: &ProveRequest<'_>) -> Option<u32> {
         return None;
     }
     let user_base = request.user_base.path().as_str();
-    let digest = made.assembly.tree.digest_of(|path| !path.is_within(user_base)).to_string();
+    let digest = made.assembly.tree.digest_of(|path, _| !path.is_within(user_base)).to_string();
     let digits = digest.get(..7).and_then(|digits| u32::from_str_radix(digits, 16).ok());
     Some(FIRST + digits.unwrap_or_default())
 }
@@ -393,19 +401,21 @@ fn python_check(tree: &Tree, stdlib: &str) -> String {
     format!("import {names}sys\n{encoding}{lines}")
 }
 
-/// Returns the entry points of the console scripts in the tree.
-fn entry_points(tree: &Tree, assembly: &Assembly, bin: &str) -> Vec<Item> {
+/// Returns the entry points of the console scripts in the tree, if `is_wanted` is true for their distributions.
+fn entry_points(tree: &Tree, assembly: &Assembly, bin: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Item> {
     let target = |script: &InstalledScript| {
         let argument = format!("{}:{}", script.module.as_ref()?, script.attribute.as_ref()?);
         Some(Item { kind: ItemKind::ScriptImports, name: script.name.clone(), argument })
     };
-    let is_there = |script: &&InstalledScript| tree.find(&format!("{bin}/{}", script.name)).is_some();
+    let is_there = |script: &&InstalledScript| {
+        is_wanted(&script.distribution) && tree.find(&format!("{bin}/{}", script.name)).is_some()
+    };
     assembly.scripts.iter().filter(is_there).filter_map(target).collect()
 }
 
-/// Returns the modules that the requested distributions promise. The untrimmed tree determines them.
-fn promised_modules(assembly: &Assembly, site: &str) -> Vec<Item> {
-    let is_requested = |name: &str| assembly.programs.iter().any(|program| program.name == name);
+/// Returns the modules that the requested distributions promise, if `is_wanted` is true for them. The untrimmed tree determines them.
+fn promised_modules(assembly: &Assembly, site: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Item> {
+    let is_requested = |name: &str| is_wanted(name) && assembly.programs.iter().any(|program| program.name == name);
     let modules = promised(&assembly.tree, site, is_requested).into_iter();
     modules.map(|name| Item { kind: ItemKind::Modules, name: format!("import {name}"), argument: name }).collect()
 }
@@ -447,10 +457,11 @@ mod tests {
             tree.insert(path, Node::file(Digest::of(b""), 0, 0o755, Origin::Lath));
         }
         let assembly = Assembly { scripts, ..Assembly::default() };
+        assert_eq!(entry_points(&tree, &assembly, "/opt/app/bin", |name| name != "d"), []);
         let item =
             |kind, name: &str, argument: &str| Item { kind, name: name.to_owned(), argument: argument.to_owned() };
         assert_eq!(
-            entry_points(&tree, &assembly, "/opt/app/bin"),
+            entry_points(&tree, &assembly, "/opt/app/bin", |name| name == "d"),
             [item(ItemKind::ScriptImports, "one", "d.cli:main")]
         );
     }

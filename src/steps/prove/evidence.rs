@@ -11,6 +11,7 @@ use super::checkout::Checkout;
 use super::checks::{self, Circumstances, Scope, Task};
 use super::clock::Clock;
 use super::engine_files::{hosts_of_check, with_engine_files};
+use super::own_code::OwnCode;
 use super::{Identity, ProveError, started, untrimmed};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
@@ -61,7 +62,7 @@ pub(crate) fn evidence(
 ) -> Result<Trace, ProveError> {
     let emulation = super::emulation(made, world)?;
     let named = started::named(made, request, &world.store)?;
-    let tasks = checks::tasks(made, request, named);
+    let tasks = checks::tasks(made, request, named, &OwnCode::default());
     let commands: Vec<Recorded> = tasks.iter().flat_map(|task| commands(task, &request.python.program())).collect();
     let whole = untrimmed(made);
     let identity = Identity::of(&made.launch);

@@ -17,6 +17,7 @@ mod libraries;
 mod machine;
 mod missing;
 mod modules;
+mod own_code;
 mod staged;
 mod started;
 #[cfg(feature = "strength")]
@@ -32,6 +33,7 @@ use self::clock::Clock;
 use self::compare::{Answer, Pair, Reply, Verdict, judge};
 use self::engine_files::{hosts_of_check, hosts_of_run, with_engine_files};
 use self::missing::Image;
+use self::own_code::OwnCode;
 use self::staged::{Asked, Question, Staged};
 use self::verdicts::Verdicts;
 use crate::catalog::programs;
@@ -47,7 +49,7 @@ use crate::model::reason::Removed;
 use crate::model::receipt::{NotRun, ProofNote, ProofSummary, PutBack, shortened};
 use crate::model::request::{ProveRequest, Volume};
 use crate::model::trace::Trace;
-use crate::model::tree::{Origin, Tree};
+use crate::model::tree::{Node, Origin, Tree};
 use crate::outside::sandbox::{Emulation, SandboxError, cannot_write_to};
 use crate::outside::stage::{Stage, StageError};
 use crate::outside::store::{Bucket, StoreError};
@@ -158,7 +160,7 @@ struct KnownKey {
 
 impl KnownKey {
     fn of(made: &Made) -> Digest {
-        let is_code = |path: &ImagePath| !path.is_bytecode() && path.file_name() != "__pycache__";
+        let is_code = |path: &ImagePath, _: &Node| !path.is_bytecode() && path.file_name() != "__pycache__";
         Digest::of_key(&Self { slim: made.tree.digest_of(is_code), whole: made.assembly.tree.digest_of(is_code) })
     }
 }
@@ -219,7 +221,8 @@ pub(crate) fn prove(
         Err(reason) => return Ok(skipped(NotRun::Foreign { platform, reason })),
     };
     let named = started::named(made, request, &world.store)?;
-    let tasks = checks::tasks(made, request, named);
+    let own = OwnCode::of(made, &world.store)?;
+    let tasks = checks::tasks(made, request, named, &own);
     let whole = untrimmed(made);
     let (slim_digest, whole_digest) = rayon::join(|| made.tree.digest(), || whole.digest());
     let key = Digest::of_key(&ProofKey {
@@ -241,8 +244,8 @@ pub(crate) fn prove(
     let python = request.python.version;
     let (emulation, is_driven) = (&emulation, request.level >= TrimLevel::Trace);
     let common = Common { launch: &made.launch, python, user_base, emulation, is_driven, clock: &clock, world };
-    let slim = Side::new(common, &made.tree, slim_digest, false);
-    let whole = Side::new(common, &whole, whole_digest, true);
+    let slim = Side::new(common, &made.tree, slim_digest, false).apart_from(&own);
+    let whole = Side::new(common, &whole, whole_digest, true).apart_from(&own);
     let mut slim = Staged { side: slim, stage };
     let mut whole = Staged { side: whole, stage: &mut other_stage };
     let compared = compare(&mut slim, &mut whole, &tasks, puts_back);
@@ -300,14 +303,21 @@ struct Side<'a> {
     digest: Digest,
     /// The digest of all paths outside of the user base.
     base_digest: Digest,
+    /// The digest of all files except the user's own code.
+    others_digest: Digest,
     /// Whether a failure may be cached.
     may_fail: bool,
 }
 
 impl<'a> Side<'a> {
     fn new(common: Common<'a>, tree: &'a Tree, digest: Digest, may_fail: bool) -> Self {
-        let base_digest = tree.digest_of(|path| !path.is_within(common.user_base));
-        Self { common, tree, digest, base_digest, may_fail }
+        let base_digest = tree.digest_of(|path, _| !path.is_within(common.user_base));
+        Self { common, tree, digest, base_digest, others_digest: digest, may_fail }
+    }
+
+    /// The same, but results of checks of other distributions are used again if only `own` has changed.
+    fn apart_from(self, own: &OwnCode) -> Self {
+        Self { others_digest: self.tree.digest_of(|_, node| !own.has(node)), ..self }
     }
 
     /// Lays out the tree on `stage`, with the files that an engine would add.
@@ -324,6 +334,7 @@ impl<'a> Side<'a> {
     fn key(&self, task: &Task) -> Digest {
         let digest = match task.scope() {
             Scope::Base => &self.base_digest,
+            Scope::Others => &self.others_digest,
             Scope::Image => &self.digest,
         };
         Digest::of_key(&AnswerKey { tree: *digest, task: task.key(), identity: Identity::of(self.common.launch) })

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::checkout::Checkout;
 use super::checks::{self, Batch, Item, Task};
 use super::compare::{Answer, Reply, is_alike};
+use super::own_code::OwnCode;
 use super::{Clock, Common, ProveError, Side, started, untrimmed};
 use crate::model::digest::Digest;
 use crate::model::facts::is_extension_module;
@@ -28,7 +29,7 @@ pub(crate) fn measure(
 ) -> Result<(), ProveError> {
     let named = started::named(made, request, &world.store)?;
     // The checks are chosen before a file is deleted, so that no check disappears together with its file.
-    let tasks = checks::tasks(made, request, named);
+    let tasks = checks::tasks(made, request, named, &OwnCode::default());
     let clock = Clock::start(0);
     let user_base = request.user_base.path().as_str();
     let python = request.python.version;

@@ -1,0 +1,20 @@
+"""The docker client of the benches."""
+import os
+import shutil
+import subprocess
+import sys
+
+
+def buildkit_client():
+    """A docker client that builds with BuildKit: with the buildx plugin, or of the generation that needs none."""
+    for client in dict.fromkeys(filter(None, [shutil.which("docker"), "/usr/bin/docker", "/usr/local/bin/docker"])):
+        if not os.access(client, os.X_OK):
+            continue
+        has_plugin = not subprocess.run([client, "buildx", "version"], capture_output=True).returncode
+        version = subprocess.run([client, "version", "-f", "{{.Client.Version}} {{.Server.Version}}"],
+                                 capture_output=True, text=True)
+        if version.returncode:
+            sys.exit(f"needs a Docker engine that answers: {version.stderr.strip()}")
+        if has_plugin or int(version.stdout.split(".")[0]) < 23:
+            return client
+    sys.exit("needs a docker client that can build with BuildKit: the buildx plugin, or a client older than 23")
