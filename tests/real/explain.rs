@@ -53,8 +53,8 @@ fn paths(stored: &Value) -> Vec<String> {
 
 /// Explains some of the paths in a stored explanation, each by a call of its own.
 fn ask(folder: &Path, image: &str, stored: &Value) {
-    let platform = stored["platform"].as_str().unwrap();
-    let answered = |path: &String| explain(folder, image, &["--platform", platform, path])[0].clone();
+    let platform = format!("linux/{}", stored["platform"]["architecture"].as_str().unwrap());
+    let answered = |path: &String| explain(folder, image, &["--platform", &platform, path])[0].clone();
     for path in paths(&stored["kept"]).iter().step_by(STEP) {
         let answer = answered(path);
         let chain = answer["chains"][0].as_array().unwrap_or_else(|| panic!("{path}: {answer}"));

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
-use super::search::{Chains, all_chains};
 use super::{Explanation, Modules, Package};
 use crate::model::image_path::ImagePath;
 use crate::model::reach::{Cause, module_of};
@@ -132,15 +131,7 @@ impl<'a> Graph<'a> {
         self.explanation.kept.binary_search_by(|row| row.path.cmp(path)).ok()
     }
 
-    /// Returns only the shortest chain, or all chains beginning with the shortest.
-    pub(super) fn chains(&self, subject: &Subject, all: bool) -> Chains {
-        match all {
-            true => all_chains(self, subject),
-            false => Chains { found: self.shortest(subject).into_iter().collect(), are_more: false },
-        }
-    }
-
-    fn shortest(&self, subject: &Subject) -> Option<Chain> {
+    pub(super) fn shortest(&self, subject: &Subject) -> Option<Chain> {
         let mut before: BTreeMap<Subject, (Subject, Edge)> = BTreeMap::new();
         let mut next = VecDeque::from([subject.clone()]);
         while let Some(current) = next.pop_front() {
@@ -386,7 +377,7 @@ mod tests {
         explanation.modules.cut.clear();
         let graph = Graph::new(&explanation);
         for all in [false, true] {
-            assert_eq!(graph.chains(&Subject::Module("yaml".to_owned()), all), Chains::default());
+            assert_eq!(graph.chains(&Subject::Module("yaml".to_owned()), all).found, Vec::<Chain>::new());
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod answer;
 mod chain;
+mod columns;
 #[cfg(test)]
 mod example;
 mod request;

@@ -23,8 +23,18 @@ pub(crate) struct Chains {
     pub(crate) are_more: bool,
 }
 
+impl Graph<'_> {
+    /// Returns only the shortest chain, or all chains beginning with the shortest.
+    pub(super) fn chains(&self, subject: &Subject, all: bool) -> Chains {
+        match all {
+            true => all_chains(self, subject),
+            false => Chains { found: self.shortest(subject).into_iter().collect(), are_more: false },
+        }
+    }
+}
+
 /// Returns all chains of a subject.
-pub(super) fn all_chains(graph: &Graph<'_>, subject: &Subject) -> Chains {
+fn all_chains(graph: &Graph<'_>, subject: &Subject) -> Chains {
     let part = Part::above(graph, subject);
     let (mut ends, are_more) = part.search();
     ends.sort_by_cached_key(|chain| (chain.len(), chain.clone()));

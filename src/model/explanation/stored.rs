@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::columns::{TextColumns, in_range, same_length};
 use super::stored_modules::ModuleColumns;
 use super::{Explanation, KeptPath, Package, RemovedPath};
-use crate::model::image_path::ImagePath;
 use crate::model::options::TrimLevel;
 use crate::model::platform::Platform;
 use crate::model::reason::{Kept, Removed};
@@ -21,12 +21,8 @@ const MAX_PACKAGES: usize = 5_000;
 const MAX_REQUIREMENTS: usize = 50_000;
 /// The maximum number of folders with modules. Every path is compared with each folder.
 const MAX_FOLDERS: usize = 100;
-/// The maximum size of all paths in a column. This limit is necessary because a few stored bytes can become a long
-/// path.
-const MAX_PATH_BYTES: usize = 32 << 20;
 /// The maximum size of a file. With the maximum number of paths, a sum of sizes always fits into 64 bits.
 const MAX_FILE_BYTES: u64 = 1 << 40;
-const MAX_PATHS: usize = 500_000;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Stored {
@@ -39,14 +35,6 @@ pub(super) struct Stored {
     kept: KeptColumns,
     removed: RemovedColumns,
     modules: ModuleColumns,
-}
-
-/// Texts in their order, such as paths.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct TextColumns {
-    /// The number of bytes that each text shares with the previous text.
-    shared: Vec<usize>,
-    rest: Vec<String>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -71,63 +59,10 @@ struct RemovedColumns {
     ids: Vec<Removed>,
 }
 
-impl TextColumns {
-    pub(super) fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        let (mut columns, mut before) = (Self::default(), "");
-        for text in texts {
-            let mut shared = before.bytes().zip(text.bytes()).take_while(|(one, other)| one == other).count();
-            while !text.is_char_boundary(shared) {
-                shared -= 1;
-            }
-            columns.shared.push(shared);
-            columns.rest.push(text[shared..].to_owned());
-            before = text;
-        }
-        columns
-    }
-
-    pub(super) fn texts(&self) -> Result<Vec<String>, String> {
-        same_length("paths", self.shared.len(), self.rest.len())?;
-        if self.rest.len() > MAX_PATHS {
-            return Err(format!("it has more than {MAX_PATHS} paths"));
-        }
-        let lengths = self.shared.iter().zip(&self.rest).map(|(shared, rest)| shared.saturating_add(rest.len()));
-        if lengths.fold(0, usize::saturating_add) > MAX_PATH_BYTES {
-            return Err(format!("its paths have more than {MAX_PATH_BYTES} bytes"));
-        }
-        let mut texts: Vec<String> = Vec::with_capacity(self.rest.len());
-        for (shared, rest) in self.shared.iter().zip(&self.rest) {
-            let before = texts.last().map(String::as_str).unwrap_or_default();
-            let start = before.get(..*shared).ok_or("a path shares more bytes than there are")?;
-            texts.push(format!("{start}{rest}"));
-        }
-        Ok(texts)
-    }
-
-    fn paths(&self) -> Result<Vec<ImagePath>, String> {
-        let parsed = |text: String| ImagePath::parse(&text).map_err(|error| error.to_string());
-        self.texts()?.into_iter().map(parsed).collect()
-    }
-}
-
-pub(super) fn same_length(column: &str, found: usize, expected: usize) -> Result<(), String> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(format!("the column `{column}` has {found} entries instead of {expected}"))
-}
-
 fn sizes<'a>(mut sizes: impl Iterator<Item = &'a u64>) -> Result<(), String> {
     match sizes.find(|size| **size > MAX_FILE_BYTES) {
         None => Ok(()),
         Some(size) => Err(format!("it has a file of {size} bytes, and the limit is {MAX_FILE_BYTES}")),
-    }
-}
-
-pub(super) fn in_range(column: &str, positions: &[usize], length: usize) -> Result<(), String> {
-    match positions.iter().find(|position| **position >= length) {
-        None => Ok(()),
-        Some(position) => Err(format!("the column `{column}` has the position {position}, and there are {length}")),
     }
 }
 
@@ -245,7 +180,9 @@ impl RemovedColumns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::explanation::columns::{MAX_PATH_BYTES, MAX_PATHS};
     use crate::model::explanation::example;
+    use crate::model::image_path::ImagePath;
 
     #[test]
     fn an_explanation_that_was_stored_is_the_same() {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Modules;
-use super::stored::{TextColumns, in_range, same_length};
+use super::columns::{TextColumns, in_range, same_length};
 use crate::model::reach::Cause;
 
 /// The maximum number of causes of all modules.

@@ -7,9 +7,9 @@ use super::error::EncodedError;
 use crate::model::explanation::Explanation;
 
 const LEVEL: i32 = 3;
-/// More unpacked bytes are refused, because they need up to ten times as much memory. The explanation of an image with
-/// 100,000 paths has a fifth of them.
-pub(super) const MAX_BYTES: u64 = 32 << 20;
+/// The maximum size of the JSON. Reading needs up to eleven times as much memory. The explanation of an image with 100,000
+/// paths has about 3 MB.
+pub(super) const MAX_BYTES: u64 = 16 << 20;
 
 /// Returns the bytes of an explanation.
 pub(super) fn encode(explanation: &Explanation) -> Result<Vec<u8>, EncodedError> {
