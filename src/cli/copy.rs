@@ -25,6 +25,9 @@ pub(super) struct Copy {
     /// The only platform to copy, such as `linux/arm64` [default: all platforms]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
+    /// Also copy signatures, SBOMs and other manifests about the image, from one registry to another
+    #[arg(long)]
+    referrers: bool,
     #[command(flatten)]
     transfers: Transfers,
 }
@@ -68,6 +71,7 @@ impl Command for Copy {
             source: self.source.parse().map_err(usage)?,
             destination: self.destination.parse().map_err(usage)?,
             platform: self.platform.as_deref().map(str::parse).transpose().map_err(usage)?,
+            referrers: self.referrers,
         };
         let world = call.open()?;
         let copied = pipeline::copy(&request, &world).map_err(|error| Failure::of_build(&error))?;

@@ -11,6 +11,8 @@ pub(crate) struct CopyRequest {
     pub(crate) destination: Destination,
     /// The only platform to copy. Without it, all are copied if the destination can contain them.
     pub(crate) platform: Option<Platform>,
+    /// Whether manifests about the image, such as signatures, are copied too.
+    pub(crate) referrers: bool,
 }
 
 /// The result of a copy.
@@ -27,4 +29,6 @@ pub(crate) struct Copied {
     pub(crate) bytes: u64,
     /// The platform, if only one of several was copied.
     pub(crate) platform: Option<Platform>,
+    /// The number of copied referrers, if they were wanted.
+    pub(crate) referrers: Option<usize>,
 }

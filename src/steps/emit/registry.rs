@@ -108,7 +108,7 @@ fn unset<'a>(
 
 /// Pushes the blobs and the documents below the root to the repository of `image`, unless it has the root already,
 /// because a registry takes a document only after all that it names. `filled` are repositories that have the blobs.
-fn fill(
+pub(super) fn fill(
     image: &ImageReference,
     filled: &[&ImageReference],
     contents: &Contents<'_>,
