@@ -38,7 +38,7 @@ pub(crate) enum CopyError {
     #[error("cannot copy to `{0}`: an image is copied to a registry, a layout, an archive or a daemon")]
     Folder(String),
     #[error("cannot copy the referrers of `{from}` to `{to}`: both must be in a registry (`docker://`)")]
-    Referrers { from: ImageSource, to: Destination },
+    Referrers { from: String, to: String },
     #[error(
         "cannot copy `{from}`: it has more than {MAX_DOCUMENTS} manifests, or indexes in more than {MAX_DEPTH} levels"
     )]
@@ -117,7 +117,7 @@ fn referrers_to(request: &CopyRequest) -> Result<Option<&ImageReference>, CopyEr
     match (&request.source, &request.destination) {
         _ if !request.referrers => Ok(None),
         (ImageSource::Registry(_), Destination::Registry(to)) => Ok(Some(to)),
-        (from, to) => Err(CopyError::Referrers { from: from.clone(), to: to.clone() }),
+        (from, to) => Err(CopyError::Referrers { from: from.to_string(), to: to.to_string() }),
     }
 }
 
