@@ -6,7 +6,7 @@ use crate::cli::args::Registries;
 use crate::cli::command::{Call, Command};
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
-use crate::cli::layers::{self, Settings, Typed};
+use crate::cli::layers::{self, Settings, Typed, flag};
 use crate::cli::stack::Files;
 use crate::cli::values::usage;
 use crate::model::copy::CopyRequest;
@@ -53,7 +53,7 @@ impl Typed for Copy {
     fn typed(&self) -> Settings {
         // The destination decides for which registry `LATH_REGISTRY_USER` holds.
         let output = Some(vec![self.destination.clone()]);
-        Settings { output, ..self.transfers.typed() }
+        Settings { output, referrers: flag(self.referrers), ..self.transfers.typed() }
     }
 }
 
