@@ -6,7 +6,7 @@ use crate::cli::args::Registries;
 use crate::cli::command::{Call, Command};
 use crate::cli::environment::Environment;
 use crate::cli::failure::Failure;
-use crate::cli::layers::{self, Settings, Typed};
+use crate::cli::layers::{self, Settings, Typed, flag};
 use crate::cli::stack::Files;
 use crate::cli::values::usage;
 use crate::model::copy::CopyRequest;
@@ -25,6 +25,9 @@ pub(super) struct Copy {
     /// The only platform to copy, such as `linux/arm64` [default: all platforms]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
+    /// Also copy signatures, SBOMs and other manifests about the image, from one registry to another
+    #[arg(long)]
+    referrers: bool,
     #[command(flatten)]
     transfers: Transfers,
 }
@@ -50,7 +53,7 @@ impl Typed for Copy {
     fn typed(&self) -> Settings {
         // `LATH_REGISTRY_USER` is for the registry of the destination.
         let output = Some(vec![self.destination.clone()]);
-        Settings { output, ..self.transfers.typed() }
+        Settings { output, referrers: flag(self.referrers), ..self.transfers.typed() }
     }
 }
 
@@ -68,6 +71,7 @@ impl Command for Copy {
             source: self.source.parse().map_err(usage)?,
             destination: self.destination.parse().map_err(usage)?,
             platform: self.platform.as_deref().map(str::parse).transpose().map_err(usage)?,
+            referrers: self.referrers,
         };
         let world = call.open()?;
         let copied = pipeline::copy(&request, &world).map_err(|error| Failure::of_build(&error))?;

@@ -257,6 +257,9 @@ layer! {
         /// The file for the Dockerfile: `--output` of `lath dockerfile`.
         dockerfile_output: PathBuf,
 
+        /// Whether `lath copy` also copies manifests about the image.
+        referrers: bool,
+
         measure: bool,
         json: bool,
         svg: PathBuf,

@@ -11,6 +11,8 @@ pub(crate) struct CopyRequest {
     pub(crate) destination: Destination,
     /// The only platform that is copied. If it is `None`, all platforms that the destination can contain are copied.
     pub(crate) platform: Option<Platform>,
+    /// Whether manifests about the image, such as signatures, are copied too.
+    pub(crate) referrers: bool,
 }
 
 /// The result of a copy.
@@ -27,4 +29,6 @@ pub(crate) struct Copied {
     pub(crate) bytes: u64,
     /// The platform, if the source has several and only one was copied.
     pub(crate) platform: Option<Platform>,
+    /// The number of copied referrers, if they were wanted.
+    pub(crate) referrers: Option<usize>,
 }

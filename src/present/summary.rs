@@ -64,6 +64,9 @@ pub(crate) fn summary_of_all(receipts: &[Receipt]) -> String {
 pub(crate) fn summary_of_copy(request: &CopyRequest, copied: &Copied) -> String {
     let (images, blobs) = (counted(copied.images, "manifest"), counted(copied.blobs, "blob"));
     let mut text = format!("copied {}: {images}, {blobs}, {}", request.source, megabytes(copied.bytes));
+    if let Some(referrers) = copied.referrers {
+        line(&mut text, "referrers", &referrers.to_string());
+    }
     if let Some(platform) = copied.platform {
         line(&mut text, "platform", &platform.to_string());
     }

@@ -2,7 +2,8 @@
 
 use std::process::{Command, Output};
 
-use testkit::registry::Operation;
+use serde_json::json;
+use testkit::registry::{OCI_INDEX, OCI_MANIFEST, Operation, RegistryServer};
 use testkit::{Registry, oci};
 
 use crate::world::{World, lath, limited, stdout};
@@ -112,7 +113,14 @@ fn a_damaged_source_gets_no_name() {
 #[test]
 fn what_cannot_be_copied_is_told() {
     let (world, _) = layout();
-    let table = ["oci:layout dir:root", "oci:nowhere oci:x", "oci:layout:9 oci:x", "tool oci:x", "oci:layout docker:x"];
+    let table = [
+        "oci:layout dir:root",
+        "oci:nowhere oci:x",
+        "oci:layout:9 oci:x",
+        "tool oci:x",
+        "oci:layout docker:x",
+        "oci:layout oci:x --referrers",
+    ];
     let errors = table.map(|words| format!("$ {words}\n{}\n", refusal(&world, words)));
     insta::assert_snapshot!(errors.join("\n"), @"
     $ oci:layout dir:root
@@ -137,7 +145,80 @@ fn what_cannot_be_copied_is_told() {
     $ oci:layout docker:x
     exit 2
     error: cannot read the destination `docker:x`: write `PATH.tar`, `docker://HOST/NAME[:TAG]`, `oci:PATH[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME:TAG]`, `dir:PATH` or `docker-daemon:NAME[:TAG]`
+
+    $ oci:layout oci:x --referrers
+    exit 1
+    error: cannot copy the referrers of `oci:layout` to `oci:x`: both must be in a registry (`docker://`)
     ");
+}
+
+/// Puts a signature of `subject` into the repository `from`. Returns its digest.
+fn sign(registry: &RegistryServer, subject: &str) -> String {
+    let signature = registry.put_blob("from", format!("signature of {subject}").as_bytes());
+    let config = registry.put_blob("from", b"{}");
+    let blob = |digest: &str, size: usize, kind: &str| json!({"digest": digest, "size": size, "mediaType": kind});
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": "application/x.signature",
+        "config": blob(&config, 2, "application/vnd.oci.empty.v1+json"),
+        "layers": [blob(&signature, "signature of ".len() + subject.len(), "application/x.signature")],
+        "subject": blob(subject, 1, OCI_INDEX),
+    });
+    registry.put_manifest("from", "", OCI_MANIFEST, manifest.to_string().as_bytes())
+}
+
+/// Puts the index of a registry without lists of referrers into the repository `from`.
+fn list(registry: &RegistryServer, subject: &str, referrers: &[&str]) {
+    let entry = |digest: &&str| {
+        let size = registry.manifest("from", digest).unwrap().bytes.len();
+        json!({"digest": digest, "size": size, "mediaType": OCI_MANIFEST, "artifactType": "application/x.signature"})
+    };
+    let manifests: Vec<_> = referrers.iter().map(entry).collect();
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests});
+    registry.put_manifest("from", &subject.replace(':', "-"), OCI_INDEX, index.to_string().as_bytes());
+}
+
+/// Copies an image with a signature, and a signature of the signature.
+fn copy_with_signatures(from: Registry, to: Registry, has_lists: [bool; 2]) {
+    let (world, digest) = layout();
+    let (from, to) = (from.serve(), to.serve());
+    let [source, copied] = [from.image("from:1"), to.image("to:1")].map(|name| format!("docker://{name}"));
+    stdout(copy(&world, &format!("oci:layout {source}")));
+    let first = sign(&from, &digest);
+    let second = sign(&from, &first);
+    if !has_lists[0] {
+        // The second entry is about another image.
+        list(&from, &digest, &[&first, &second]);
+        list(&from, &first, &[&second]);
+    }
+    stdout(copy(&world, &format!("{source} {copied}")));
+    assert!(!to.manifests("to").contains(&first));
+    for _ in 0..2 {
+        let output = copy(&world, &format!("{source} {copied} --referrers"));
+        let said = String::from_utf8(output.stderr.clone()).unwrap();
+        assert!(said.contains("\nreferrers: 2\n"), "{said}");
+        assert_eq!(stdout(output), format!("{}@{digest}\n", copied.trim_start_matches("docker://")));
+    }
+    for (subject, referrer) in [(&digest, &first), (&first, &second)] {
+        let bytes = |registry: &RegistryServer, name| registry.manifest(name, referrer).unwrap().bytes;
+        assert_eq!(bytes(&to, "to"), bytes(&from, "from"));
+        assert_eq!(to.tags("to").contains_key(&subject.replace(':', "-")), !has_lists[1]);
+        if !has_lists[1] {
+            let list = to.manifest("to", &subject.replace(':', "-")).unwrap().json();
+            let [entry] = list["manifests"].as_array().unwrap().as_slice() else { panic!("{list}") };
+            assert_eq!(entry["digest"], **referrer);
+            assert_eq!(entry["artifactType"], "application/x.signature");
+        }
+    }
+}
+
+#[test]
+fn referrers_are_copied_if_they_are_wanted() {
+    for has_lists in [[true, true], [true, false], [false, true], [false, false]] {
+        let [from, to] = has_lists.map(|has| if has { Registry::new() } else { Registry::new().without_referrers() });
+        copy_with_signatures(from, to, has_lists);
+    }
 }
 
 #[test]

@@ -244,6 +244,21 @@ fn an_image_with_musl_gets_wheels_for_musl() {
 }
 
 #[test]
+fn a_base_with_an_old_c_library_gets_no_newer_wheel() {
+    let native = WheelBuilder::new("native", "1.0").tag("cp312-cp312-manylinux_2_28_x86_64").file("native.py", "");
+    let world = world(PyPi::new().built(&native));
+    let mut base = Base::with_python("rhel");
+    for version in ["2.28", "2.17"] {
+        base.layers[0].retain(|(path, ..)| !path.ends_with("libc.so.6"));
+        base.layers[0].extend(files(&[("usr/lib/x86_64-linux-gnu/libc.so.6", 0o755, &glibc(version))]));
+        base.write(&world, version);
+    }
+    stdout(world.build(&format!("native -t x --base oci:2.28 {NO_ARCHIVE}")));
+    let refusal = world.refusal(&format!("native -t x --base oci:2.17 {NO_ARCHIVE}"));
+    assert!(refusal.contains("python 3.12 on linux/amd64 with glibc 2.17"), "{refusal}");
+}
+
+#[test]
 fn a_base_that_cannot_be_used_is_refused_before_anything_is_resolved() {
     let world = world(PyPi::new().built(&tool()));
     Base::with_python("rhel").write(&world, "base");

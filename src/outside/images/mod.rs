@@ -161,8 +161,12 @@ impl OpenImage<'_> {
         self.medium.document(descriptor)
     }
 
-    /// Returns the manifests of this type that refer to `subject`, if the image is in a registry.
-    pub(crate) fn referrers(&self, subject: &BlobDigest, artifact_type: &str) -> Result<Vec<Descriptor>, ImagesError> {
+    /// Returns the manifests about `subject`, all or those of one type, if the image is in a registry.
+    pub(crate) fn referrers(
+        &self,
+        subject: &BlobDigest,
+        artifact_type: Option<&str>,
+    ) -> Result<Vec<Descriptor>, ImagesError> {
         match &self.medium {
             Medium::Registry { registry, image, .. } => Ok(registry.referrers(image, subject, artifact_type)?),
             Medium::Folder(_) | Medium::Archive(_) | Medium::Saved(_) => Ok(Vec::new()),

@@ -65,14 +65,16 @@ impl Registry {
         Ok(false)
     }
 
-    /// Returns the manifests of this type that refer to `subject`.
+    /// Returns the manifests that refer to `subject`: all of them, or those of one type.
     pub(crate) fn referrers(
         &self,
         image: &ImageReference,
         subject: &BlobDigest,
-        artifact_type: &str,
+        artifact_type: Option<&str>,
     ) -> Result<Vec<Descriptor>, RegistryError> {
-        let is_wanted = |entry: &Descriptor| entry.other.get("artifactType").is_some_and(|own| own == artifact_type);
+        let is_wanted = |entry: &Descriptor| {
+            artifact_type.is_none_or(|wanted| entry.other.get("artifactType").is_some_and(|own| own == wanted))
+        };
         let mut found = self.block_on(self.list_referrers(image, subject, artifact_type))?;
         // A registry may ignore the filter in the request.
         found.retain(is_wanted);
@@ -83,12 +85,14 @@ impl Registry {
         &self,
         image: &ImageReference,
         subject: &BlobDigest,
-        artifact_type: &str,
+        artifact_type: Option<&str>,
     ) -> Result<Vec<Descriptor>, RegistryError> {
         let task = Task::ListReferrers { image: image.with_digest(*subject).to_string() };
         let access = pulling(&self.host(image), image, task);
         let mut first = self.url(&access, &format!("referrers/{}", subject.0.prefixed())).await?;
-        first.query_pairs_mut().append_pair("artifactType", artifact_type);
+        if let Some(artifact_type) = artifact_type {
+            first.query_pairs_mut().append_pair("artifactType", artifact_type);
+        }
         let mut pages = self.pages(&access, first).await?;
         if pages.is_empty() {
             let tagged = list_tag(image, subject);

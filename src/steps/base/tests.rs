@@ -237,6 +237,9 @@ fn layers_that_are_wrong_are_refused_by_name() {
         ),
         (new().file("a/.wh...", 0o644, ""), "cannot use `a/.wh...`: it marks no path as removed"),
         (new().file("a/.wh.", 0o644, ""), "cannot use `a/.wh.`: it marks no path as removed"),
+        // The root cannot be removed.
+        (new().file(".wh.", 0o644, ""), "cannot use `.wh.`: it marks no path as removed"),
+        (new().file(".wh..", 0o644, ""), "cannot use `.wh..`: it marks no path as removed"),
         (new().file("a", 0o644, "").file("a/b", 0o644, ""), "cannot use `/a/b`: its parent `/a` is not a directory"),
         (new().link("a", "a").file("a/b", 0o644, ""), "cannot use `/a/b`: its links form a circle"),
         (new().raw(&[7; 512]), "cannot read the layer: numeric field was not a number"),

@@ -109,7 +109,7 @@ fn unset<'a>(
 /// Pushes the blobs and the documents below the root to the repository of `image`. If the repository already has the
 /// root, it has these too, because a registry accepts a document only after everything that the document names.
 /// `filled` are repositories that have the blobs.
-fn fill(
+pub(super) fn fill(
     image: &ImageReference,
     filled: &[&ImageReference],
     contents: &Contents<'_>,

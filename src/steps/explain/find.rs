@@ -84,7 +84,7 @@ fn of_image(
     if let Some(explanation) = kept::read(&chosen.config, &world.store)? {
         return Ok(Some(explanation));
     }
-    let referrers = image.referrers(&chosen.manifest, oci::EXPLANATION)?;
+    let referrers = image.referrers(&chosen.manifest, Some(oci::EXPLANATION))?;
     Ok(referrers.last().map(|referrer| attached(image, referrer)).transpose()?.flatten())
 }
 

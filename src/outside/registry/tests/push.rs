@@ -214,3 +214,35 @@ fn a_manifest_is_pushed_to_its_tag_or_by_its_digest() {
     let error = bench.registry.push_manifest(&bench.image("a:2"), &document).unwrap_err();
     assert!(matches!(error, RegistryError::Digest { .. }), "{error}");
 }
+
+/// Makes a request fail with a status each time, and returns the error of the push or the pull.
+fn failed_with(operation: Operation, status: u16) -> String {
+    let bench = Bench::new(testkit::Registry::new());
+    bench.push("a", b"{}").unwrap();
+    bench.put_manifest("a", "1");
+    bench.server.fault(Fault::on(operation).always().status(status));
+    let outcome = match operation {
+        Operation::GetManifest => bench.registry.manifest(&bench.image("a:1")).map(drop),
+        Operation::GetBlob => bench.fetch("a", b"{}").map(drop),
+        Operation::PutManifest => bench.registry.push_manifest(&bench.image("a:2"), &manifest()),
+        _ => bench.push("a", b"others").map(drop),
+    };
+    outcome.map_or_else(|error| told(&error), |()| "no error".to_owned())
+}
+
+#[test]
+fn each_lasting_status_of_the_specification_is_an_error_that_names_it() {
+    use Operation::{FinishUpload, GetBlob, GetManifest, HeadBlob, PutManifest, StartUpload};
+    for operation in [HeadBlob, StartUpload, FinishUpload, PutManifest, GetManifest, GetBlob] {
+        for status in [400, 401, 403, 404, 405, 413, 416] {
+            let error = failed_with(operation, status);
+            match (operation, status) {
+                (HeadBlob, 404) => assert_eq!(error, "no error", "the blob is sent"),
+                (GetManifest, 404) => assert!(error.contains("a:1"), "{error}"),
+                // The upload is unknown.
+                (FinishUpload, 404 | 416) => assert!(error.ends_with("the registry has lost the upload"), "{error}"),
+                _ => assert!(error.contains(&status.to_string()), "{operation:?} {status}: {error}"),
+            }
+        }
+    }
+}

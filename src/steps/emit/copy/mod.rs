@@ -2,6 +2,7 @@
 //! destination can contain the documents (docs/decisions/0129-copies-of-images.md).
 
 mod packed;
+mod referrers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use self::packed::Packed;
+use self::referrers::Referrers;
 use crate::formats::oci::{self, Descriptor, Manifest};
 use crate::model::copy::{Copied, CopyRequest};
 use crate::model::destination::Destination;
@@ -18,6 +20,7 @@ use crate::model::digest::Digest;
 use crate::model::hint::Hints;
 use crate::model::image::Document;
 use crate::model::image_name::is_image_name;
+use crate::model::image_reference::ImageReference;
 use crate::model::image_source::ImageSource;
 use crate::model::platform::{Architecture, Platform};
 use crate::model::request::PackRequest;
@@ -34,6 +37,8 @@ const MAX_DOCUMENTS: usize = 1_000;
 pub(crate) enum CopyError {
     #[error("cannot copy to `{0}`: an image is copied to a registry, a layout, an archive or a daemon")]
     Folder(String),
+    #[error("cannot copy the referrers of `{from}` to `{to}`: both must be in a registry (`docker://`)")]
+    Referrers { from: String, to: String },
     #[error(
         "cannot copy `{from}`: it has more than {MAX_DOCUMENTS} manifests, or indexes in more than {MAX_DEPTH} levels"
     )]
@@ -62,17 +67,18 @@ impl Hints for CopyError {
             Self::Images(error) => Some(error),
             Self::Emit(error) => Some(error),
             Self::Compress(error) => Some(error),
-            Self::Folder(_) | Self::TooMany { .. } => None,
+            Self::Folder(_) | Self::Referrers { .. } | Self::TooMany { .. } => None,
         }
     }
 }
 
 /// Copies the image. If the destination cannot be written, it is refused before anything is read.
 pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyError> {
-    let CopyRequest { source, destination, platform } = request;
+    let CopyRequest { source, destination, platform, .. } = request;
     if let Destination::Directory(path) = destination {
         return Err(CopyError::Folder(format!("dir:{}", path.display())));
     }
+    let referrers_to = referrers_to(request)?;
     emit::refuse_copy(destination, world)?;
     let image = images::open(source, world.image_doors())?;
     let whole = image.root().digest;
@@ -88,7 +94,7 @@ pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyE
         graph = graph.compressed(&image, world)?;
     }
     let contents = graph.contents(&image, name_of(source))?;
-    let copied = Copied {
+    let mut copied = Copied {
         destination: emit::named_with(destination, graph.root.digest),
         digest: graph.root.digest,
         source_digest: (whole != graph.root.digest && !is_made).then_some(whole),
@@ -96,9 +102,23 @@ pub(crate) fn copy(request: &CopyRequest, world: &World) -> Result<Copied, CopyE
         blobs: contents.blobs.len(),
         bytes: contents.blobs.values().map(|blob| blob.size_bytes).sum(),
         platform: chosen,
+        referrers: None,
     };
     emit::emit_contents(contents, destination, world)?;
+    if let Some(to) = referrers_to {
+        let subjects = graph.documents.iter().chain([&graph.root]).map(|document| document.digest).collect();
+        copied.referrers = Some(Referrers { image: &image, to, world }.copy(subjects)?);
+    }
     Ok(copied)
+}
+
+/// Returns the image in a registry that the referrers are copied to, if the user wants a copy of them.
+fn referrers_to(request: &CopyRequest) -> Result<Option<&ImageReference>, CopyError> {
+    match (&request.source, &request.destination) {
+        _ if !request.referrers => Ok(None),
+        (ImageSource::Registry(_), Destination::Registry(to)) => Ok(Some(to)),
+        (from, to) => Err(CopyError::Referrers { from: from.to_string(), to: to.to_string() }),
+    }
 }
 
 /// Returns the platform if only one platform of an index is copied. A Docker archive and a daemon can contain only one
