@@ -1,5 +1,6 @@
 //! Tests of trim: listings in, listings out.
 
+mod conditional;
 mod reach;
 mod trace;
 
@@ -25,6 +26,7 @@ use crate::model::user_base::UserBase;
 use crate::outside::facts;
 
 const PYTHON: PythonVersion = PythonVersion { major: 3, minor: 13 };
+const SITE: &str = "/opt/app/lib/python3.13/site-packages";
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 
 /// An image under construction: files of packages, and the options of trim.

@@ -12,7 +12,7 @@ use crate::formats::wheel::entry_point_groups;
 use crate::model::assembly::{Assembly, InstalledScript};
 use crate::model::image_path::ImagePath;
 use crate::model::modules::Modules;
-use crate::model::reach::{ModuleMap, ModulePath, Reached, Start, is_program, reached};
+use crate::model::reach::{Conditional, ModuleMap, ModulePath, Reached, Start, is_program, reached};
 use crate::model::reason::Removed;
 use crate::model::request::SlimRequest;
 use crate::model::trace::Trace;
@@ -51,6 +51,15 @@ pub(super) fn needed(scene: &Scene<'_>, trace: &Trace) -> Result<Needed, StoreEr
 /// Whether a file belongs to the standard library.
 fn is_stdlib(origin: &Origin) -> bool {
     matches!(origin, Origin::Deb { .. } | Origin::Base)
+}
+
+fn conditional(one: &names::Conditional) -> Conditional {
+    Conditional {
+        module: one.module.clone(),
+        import: one.import.clone(),
+        names: one.names.iter().cloned().collect(),
+        with: one.with.iter().cloned().collect(),
+    }
 }
 
 /// The largest file whose first line is read.
@@ -152,6 +161,8 @@ impl<'a> Reach<'a, '_> {
             in_place_of: names::in_place_of()
                 .map(|(module, mut others)| (module.to_owned(), names_of(&mut others)))
                 .collect(),
+            conditional: names::conditional().iter().map(conditional).collect(),
+            stdlib: self.stdlib.clone(),
             only_statements: false,
         })
     }

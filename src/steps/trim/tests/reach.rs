@@ -153,8 +153,6 @@ fn the_names_of_removed_modules_replace_debians_hook_and_no_other_file() {
     none(with_program().wheel("own", &[("/opt/app/lib/python3.13/site-packages/sitecustomize.py", b"x = 1")]));
 }
 
-const SITE: &str = "/opt/app/lib/python3.13/site-packages";
-
 /// Returns the names of the files that `reach` removes if `helper` has these files, too.
 fn gone_with(files: &[(&str, &[u8])]) -> Vec<String> {
     let files: Vec<(String, &[u8])> = files.iter().map(|(path, bytes)| (format!("{SITE}/{path}"), *bytes)).collect();
