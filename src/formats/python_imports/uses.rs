@@ -55,8 +55,8 @@ mod tests {
             "import hashlib\nhashlib.scrypt(b'')",
             "from hashlib import scrypt",
             "import hashlib\ngetattr(hashlib, 'scrypt')",
-            "f(scrypt=1)",
-            "scrypt",
+            "import x\nx.f(scrypt=1)",
+            "import x\nscrypt",
             "PROGRAM = 'import hashlib; hashlib.scrypt(b\"\")'",
         ] {
             assert_eq!(uses(text), ["scrypt"], "{text}");

@@ -357,3 +357,16 @@ fn programs_that_are_no_modules_keep_all_that_they_import() {
     let own = with_program().files(&Origin::User, &[("/srv/main.py", b"def f():\n    from helper import other")]);
     assert_eq!(stays(&own), [true, true, false, false]);
 }
+
+#[test]
+fn the_distributions_that_an_extra_of_a_library_requires_keep_their_modules() {
+    let metadata: &[u8] =
+        b"Name: tool\nRequires-Dist: Helper>=1 ; extra == 'fast'\nRequires-Dist: other\n\nRequires-Dist: x; extra";
+    let with = |has_script: bool| {
+        let mut given = with_program().wheel("tool", &[(&format!("{SITE}/tool-1.dist-info/METADATA"), metadata)]);
+        given.assembly.scripts.retain(|script| has_script && script.distribution == "tool");
+        gone(&given.slim(TrimLevel::Reach, &[]))
+    };
+    assert!(names_no(&with(false), "other.py"), "{:?}", with(false));
+    assert!(!names_no(&with(true), "other.py"), "a program does not give its users other modules");
+}
