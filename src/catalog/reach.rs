@@ -18,6 +18,18 @@ pub(super) struct Reach {
     pub(super) source_readers: Vec<String>,
     pub(super) in_place_of: BTreeMap<String, Vec<String>>,
     pub(super) cuts: BTreeMap<String, Vec<String>>,
+    pub(super) conditional: Vec<Conditional>,
+}
+
+/// An import in the standard library that most programs do not need.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Conditional {
+    pub(crate) module: String,
+    pub(crate) import: String,
+    pub(crate) names: Vec<String>,
+    #[serde(default)]
+    pub(crate) with: Vec<String>,
 }
 
 /// Returns the modules of the standard library that every program needs.
@@ -33,6 +45,11 @@ pub(crate) fn whole() -> impl Iterator<Item = &'static str> {
 /// Returns, for some modules of the standard library, the modules that they mention but do not need.
 pub(crate) fn cuts() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
     REACH.cuts.iter().map(|(module, cuts)| (module.as_str(), cuts.iter().map(String::as_str)))
+}
+
+/// Returns the imports that count only if the image uses certain names.
+pub(crate) fn conditional() -> &'static [Conditional] {
+    &REACH.conditional
 }
 
 /// Returns modules that are replaced: a program that imports one of them gets other modules.

@@ -231,3 +231,12 @@ fn every_account_has_a_name_an_id_and_a_group() {
             .all(|name| name.chars().all(is_of_name))
     );
 }
+
+#[test]
+fn the_facts_about_python_files_contain_all_names_that_conditional_imports_need() {
+    use crate::model::python_file::USES;
+    let named: BTreeSet<&str> =
+        super::reach::conditional().iter().flat_map(|one| &one.names).map(String::as_str).collect();
+    assert_eq!(named, BTreeSet::from(USES));
+    assert!(USES.is_sorted());
+}

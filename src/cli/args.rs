@@ -233,6 +233,9 @@ pub(super) struct Size {
     /// A module or package that `--trim reach` must keep, such as `json.tool`
     #[arg(long, value_name = "MODULE")]
     keep_module: Vec<String>,
+    /// Remove the translations of distributions into other languages than these, such as `de,pt_BR`
+    #[arg(long, value_name = "LANG", value_delimiter = ',')]
+    locale: Vec<String>,
     /// With `--trim reach`, keep only the modules of the console scripts that `-c` names, not of all
     #[arg(long)]
     only_scripts: bool,
@@ -249,6 +252,7 @@ impl Typed for Size {
             trim: self.trim,
             keep: list(&self.keep),
             keep_module: list(&self.keep_module),
+            locale: list(&self.locale),
             only_scripts: flag(self.only_scripts),
             trace: list(&self.trace),
             ..self.shell.typed()

@@ -163,6 +163,7 @@ layer! {
         trim: TrimLevel,
         keep: Vec<String>,
         keep_module: Vec<String>,
+        locale: Vec<String>,
         only_scripts: bool,
         /// The records for `--trim trace`.
         trace: Vec<PathBuf>,

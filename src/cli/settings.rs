@@ -22,6 +22,7 @@ use crate::model::destination::Destination;
 use crate::model::distribution_name::normalised;
 use crate::model::glob;
 use crate::model::indexes::{IndexEntry, Indexes};
+use crate::model::locale::Locale;
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::python_home::PythonHome;
@@ -101,6 +102,7 @@ fn trim(settings: &Settings) -> Result<TrimRequest, Failure> {
         level: settings.trim.unwrap_or(defaults::TRIM),
         keep: keep(settings)?,
         keep_modules: all(&settings.keep_module),
+        locales: locales(settings)?,
         only_scripts: settings.only_scripts.unwrap_or(false),
         records: records(settings)?,
         put_back: BTreeSet::new(),
@@ -223,6 +225,15 @@ fn keep(settings: &Settings) -> Result<Vec<String>, Failure> {
         ))),
         None => Ok(patterns),
     }
+}
+
+fn locales(settings: &Settings) -> Result<Vec<Locale>, Failure> {
+    let read = |name: &String| {
+        let error =
+            || usage(format!("cannot read the language `{name}` of `--locale`: write a code such as `de` or `pt_BR`"));
+        Locale::parse(name).ok_or_else(error)
+    };
+    all(&settings.locale).iter().map(read).collect()
 }
 
 /// Reads the records for `--trim trace`, and joins them. `None` if there are none. They are the only evidence if no check

@@ -18,6 +18,8 @@ const MOST_BYTES: usize = 16 << 20;
 const WINDOW: usize = 64;
 /// Texts in the functions that Cython adds to each file.
 const MARKS: [&str; 2] = ["__pyx_", "cython_runtime"];
+/// Each file of Cython contains this name. It is only imported for a program that has imported `asyncio` before.
+const OF_CYTHON: &str = "asyncio.coroutines";
 const COMPRESSED_MARK: &str = "LZSS string data decompression failed";
 /// The name of the function that is used by the other ways of compression.
 const OTHER_COMPRESSION: &[u8] = b"\0decompress\0";
@@ -34,7 +36,8 @@ pub(crate) fn texts(bytes: &[u8]) -> BinaryTexts {
     texts.is_hidden = if is_compressed { unpacked.is_empty() } else { has(OTHER_COMPRESSION) };
     let rows = bytes.split(|byte| !is_text(*byte)).filter(|row| row.len() >= SHORTEST_ROW);
     let rows = rows.chain(unpacked.iter().map(Vec::as_slice));
-    texts.rows = rows.map(|row| String::from_utf8_lossy(row).into_owned()).collect();
+    texts.rows = rows.map(|row| String::from_utf8_lossy(row).replace(OF_CYTHON, "\n")).collect();
+    texts.words.remove(OF_CYTHON);
     texts
 }
 
@@ -169,6 +172,22 @@ mod tests {
     fn the_texts_of_cython_are_in_one_row() {
         let row = format!("__pyx_\0{}decimaljsonx\0", "x".repeat(SHORTEST_ROW));
         assert_eq!(found(row.as_bytes()), ["decimal", "json"]);
+    }
+
+    #[test]
+    fn the_name_that_each_file_of_cython_contains_is_no_import() {
+        let found = |file: &str| {
+            let names = ["asyncio", "asyncio.coroutines", "asyncio.events"];
+            let search = NameSearch::new(names.into_iter());
+            search.names_in(&texts(file.as_bytes())).into_iter().collect::<Vec<_>>()
+        };
+        let row = "x".repeat(SHORTEST_ROW);
+        for own in ["__pyx_\0asyncio.coroutines\0".to_owned(), format!("__pyx_\0{row}asyncio.coroutinesx\0")] {
+            assert_eq!(found(&own), [""; 0]);
+            assert_eq!(found(&format!("{own}asyncio.events\0")), ["asyncio.events"]);
+            assert_eq!(found(&format!("{own}asyncio\0")), ["asyncio"]);
+        }
+        assert_eq!(found("asyncio.coroutines\0"), ["asyncio.coroutines"], "a file that is not of Cython");
     }
 
     /// Returns compressed data: `text` without references, and then a reference to its last `length` bytes.

@@ -25,6 +25,11 @@ impl BinaryTexts {
         let is_mark = |word: &String| word.starts_with("__pyx_") || word == "cython_runtime";
         self.is_hidden || !self.rows.is_empty() || self.words.iter().any(is_mark)
     }
+
+    /// Whether the file may contain a name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.is_hidden || self.words.contains(name) || self.rows.iter().any(|row| row.contains(name))
+    }
 }
 
 /// Finds the names of modules in texts.

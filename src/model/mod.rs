@@ -23,6 +23,7 @@ pub(crate) mod image_reference;
 pub(crate) mod image_source;
 pub(crate) mod indexes;
 pub(crate) mod launch;
+pub(crate) mod locale;
 pub(crate) mod lock;
 pub(crate) mod lock_file;
 pub(crate) mod made;

@@ -29,10 +29,48 @@ pub(crate) struct PythonFile {
     /// if the file finds modules by name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) texts: BTreeSet<String>,
+    /// Texts without a dot in a file that runs programs, if it does not find modules by name. They may be names of
+    /// programs.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) programs: BTreeSet<String>,
+    /// The names of [`USES`] that it uses.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) uses: BTreeSet<String>,
     /// Whether the file runs Python code that comes from elsewhere, such as from other files or from a user.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) runs_code: bool,
 }
+
+/// Names on which conditional imports of the standard library depend, as in `catalog/reach.toml`. A file uses such a name
+/// if it is a variable, an attribute, an argument, a text or an imported name in the file. With a dot before its last
+/// part, it counts only if the file also has the module before this dot.
+///
+/// If a name is added, the facts about Python files in the cache need a new version.
+pub(crate) const USES: [&str; 23] = [
+    "BrokenProcessPool",
+    "HTTPHandler",
+    "InterpreterPoolExecutor",
+    "ProcessPoolExecutor",
+    "SMTPHandler",
+    "XmlClient",
+    "XmlListener",
+    "_hashlib",
+    "algorithms_available",
+    "concurrent.futures.*",
+    "dictConfig",
+    "fileConfig",
+    "file_digest",
+    "hashlib.new",
+    "hmac.HMAC",
+    "hmac.digest",
+    "hmac.new",
+    "pbkdf2_hmac",
+    "pydoc.browse",
+    "pydoc.cli",
+    "scrypt",
+    "ssl",
+    "start_tls",
+];
 
 /// An import whose name is not a literal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -2,10 +2,14 @@
 //! names of modules in texts and in extension modules. If it is unclear whether a module is needed, the result contains
 //! it.
 
+mod conditional;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::conditional::Conditional;
+use self::conditional::{Conditions, is_within};
 use crate::model::binary_texts::{BinaryTexts, NameSearch};
 use crate::model::facts::is_extension_module;
 use crate::model::image_path::ImagePath;
@@ -72,11 +76,8 @@ impl<'a> ModuleMap<'a> {
 
     /// Returns a package and all modules in it.
     pub(crate) fn below<'b>(&'b self, package: &'b str) -> impl Iterator<Item = &'b String> {
-        let is_inside = move |name: &&String| {
-            name.strip_prefix(package).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
         // A dot sorts before all characters of a name, so the modules of a package come directly after it.
-        self.from(package).take_while(is_inside)
+        self.from(package).take_while(move |name| is_within(name, package))
     }
 
     /// Returns all names from `begin` onwards, in sorted order.
@@ -194,6 +195,10 @@ pub(crate) struct Start {
     /// For some modules of the standard library, the modules that they mention but do not need. `*` means that all
     /// texts of this module are ignored.
     pub(crate) cuts: BTreeMap<String, BTreeSet<String>>,
+    /// Imports in the standard library that most programs do not need.
+    pub(crate) conditional: Vec<Conditional>,
+    /// The folder of the standard library.
+    pub(crate) stdlib: String,
     /// For some modules, the other modules that a program gets when it imports them.
     pub(crate) in_place_of: BTreeMap<String, BTreeSet<String>>,
     /// Whether only import statements and extension modules are followed. Then texts and computed names are ignored.
@@ -244,6 +249,7 @@ pub(crate) fn reached<S: ModuleSource>(
         next: Vec::new(),
         exports: BTreeMap::new(),
         starred: BTreeSet::new(),
+        conditions: Conditions::new(&start.conditional),
     };
     for root in &start.roots {
         walk.go(root, &Cause::Root);
@@ -257,9 +263,12 @@ pub(crate) fn reached<S: ModuleSource>(
         let (python, binary): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, file)| is_python(name, file));
         let paths: Vec<&ImagePath> = python.iter().map(|(_, file)| file.path).collect();
         for ((name, file), facts) in python.iter().zip(source.read(&paths)?) {
-            match facts {
-                Some(facts) => walk.visit(name, file, &facts, is_stdlib(file.origin) || name == HOOK),
+            match &facts {
+                Some(facts) => walk.visit(name, file, facts, is_stdlib(file.origin) || name == HOOK),
                 None => walk.keep_distribution(name, file),
+            }
+            if !walk.is_in_stdlib(file) {
+                walk.conditions.add_uses(facts.as_ref().map(|facts| &facts.uses));
             }
         }
         let paths: Vec<&ImagePath> = binary.iter().map(|(_, file)| file.path).collect();
@@ -269,6 +278,12 @@ pub(crate) fn reached<S: ModuleSource>(
             if file.path.as_str().ends_with(".pyc") || texts.is_of_cython() {
                 walk.keep_distribution(name, file);
             }
+            if !walk.is_in_stdlib(file) {
+                walk.conditions.add_texts(&texts);
+            }
+        }
+        for held_back in walk.conditions.due(&walk.reached.modules) {
+            walk.go(&held_back.name, &Cause::ImportedBy { module: held_back.module });
         }
     }
     Ok(walk.reached)
@@ -283,6 +298,7 @@ struct Walk<'a> {
     exports: BTreeMap<String, BTreeSet<String>>,
     /// The packages from which `*` was imported.
     starred: BTreeSet<String>,
+    conditions: Conditions<'a>,
 }
 
 impl Walk<'_> {
@@ -332,7 +348,7 @@ impl Walk<'_> {
         let by = || name.to_owned();
         for import in facts.imports.iter().filter(|import| !import.is_skipped) {
             for candidate in import.candidates(package) {
-                if !is_stdlib || !self.is_cut(name, &candidate) {
+                if !is_stdlib || !self.is_cut(name, &candidate) && !self.conditions.holds_back(name, &candidate) {
                     self.go(&candidate, &Cause::ImportedBy { module: by() });
                 }
             }
@@ -348,6 +364,9 @@ impl Walk<'_> {
         }
         if self.start.only_statements || is_stdlib && self.is_cut(name, "*") {
             return;
+        }
+        for program in &facts.programs {
+            self.program(program, &Cause::NamedBy { module: by() });
         }
         for text in &facts.texts {
             self.text(text, name, package);
@@ -378,6 +397,10 @@ impl Walk<'_> {
         all.iter().for_each(|module| self.go(module, &Cause::Unread { module: name.to_owned() }));
     }
 
+    fn is_in_stdlib(&self, file: &ModulePath<'_>) -> bool {
+        file.path.is_within(&self.start.stdlib)
+    }
+
     fn is_cut(&self, module: &str, named: &str) -> bool {
         let cuts = self.start.cuts.get(module);
         cuts.is_some_and(|cuts| std::iter::successors(Some(named), |name| up(name)).any(|name| cuts.contains(name)))
@@ -395,11 +418,16 @@ impl Walk<'_> {
         }
     }
 
+    /// Reaches the modules of a group of entry points, or of a console script.
+    fn program(&mut self, name: &str, by: &Cause) {
+        let targets = self.start.groups.get(name).into_iter().flatten();
+        targets.for_each(|target| self.go(target, by));
+    }
+
     /// Adds everything that a text in a file may be the name of.
     fn text(&mut self, text: &str, name: &str, package: &str) {
         let by = &Cause::NamedBy { module: name.to_owned() };
-        let targets: Vec<String> = self.start.groups.get(text).into_iter().flatten().cloned().collect();
-        targets.iter().for_each(|target| self.go(target, by));
+        self.program(text, by);
         if text.ends_with(".py") {
             let named: Vec<String> = self.map.by_file_name.get(text).into_iter().flatten().cloned().collect();
             let top = name.split('.').next().unwrap_or_default();
@@ -679,6 +707,15 @@ mod tests {
         };
         assert_eq!(given(&["other"]), ["a", "a.x"]);
         assert_eq!(given(&["other", "cython_runtime"]), ["a", "a.other", "a.x"]);
+    }
+
+    #[test]
+    fn a_word_in_a_file_that_runs_programs_is_a_program_and_no_module() {
+        let programs = set(&["b", "c"]);
+        let mut given = Given::default().file("a.py", PythonFile { programs, ..PythonFile::default() });
+        given = given.files(&["b.py", "tool.py"]);
+        given.start.groups.insert("c".to_owned(), set(&["tool"]));
+        assert_eq!(given.names("a"), ["a", "tool"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::model::destination::Destination;
 use crate::model::event::Event;
 use crate::model::image_path::ImagePath;
 use crate::model::launch::Started;
+use crate::model::locale::Locale;
 use crate::model::lock_file::{ForeignLock, LockRequest};
 use crate::model::non_empty::NonEmpty;
 use crate::model::platform::{Platform, PythonVersion};
@@ -418,6 +419,9 @@ pub(crate) struct TrimRequest {
     /// Modules and packages that trim must keep, with everything that they import.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) keep_modules: Vec<String>,
+    /// The languages of distributions that stay. Empty if all stay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) locales: Vec<Locale>,
     /// Whether trim may remove the other console scripts, if the user named some.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) only_scripts: bool,
@@ -693,6 +697,7 @@ impl TrimRequest {
             level,
             keep: Vec::new(),
             keep_modules: Vec::new(),
+            locales: Vec::new(),
             only_scripts: false,
             records: None,
             put_back: BTreeSet::new(),

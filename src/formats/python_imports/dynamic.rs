@@ -224,6 +224,10 @@ mod tests {
         assert_eq!(texts("x = ['a.b:c', 'word', 'two words', 'dir/tool.py', 'a..b']"), ["a.b", "tool.py"]);
         assert_eq!(texts("x = [sys.executable, '-mtool', 'word']"), ["tool", "word"]);
         assert_eq!(texts("def __getattr__(name): return {'word'}"), ["word"]);
+        for text in ["subprocess.run(['word'])", "Popen([sys.executable, 'word'])"] {
+            assert_eq!(texts(text), [""; 0], "{text}");
+            assert_eq!(file(text).programs, ["word".to_owned()].into(), "{text}");
+        }
     }
 
     #[test]

@@ -7,17 +7,19 @@
 
 mod dynamic;
 mod text;
+mod uses;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use memchr::memmem;
-use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_stmt};
+use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_keyword, walk_stmt};
 use ruff_python_ast::{self as ast, CmpOp, ExceptHandler, Expr, Number, Stmt, UnaryOp};
 use ruff_python_parser::parse_module;
 
 use self::dynamic::{Call, meaning, name_in};
 use self::text::{decode, nesting};
+use self::uses::Uses;
 use crate::model::python_file::{Import, ImportedName, PythonFile, When};
 
 /// The maximum size of a file. The largest files in Debian and on PyPI are tables of a few megabytes.
@@ -31,6 +33,9 @@ const SHALLOW: usize = 100;
 
 /// Conditions that are never true in an image, such as `if sys.platform == "win32":` and `if __name__ == "__main__":`.
 const NEVER: [&str; 8] = ["win32", "cygwin", "darwin", "nt", "java", "ios", "android", "__main__"];
+
+/// The same, as `platform.system()` returns them.
+const SYSTEMS: [&str; 3] = ["Darwin", "Java", "Windows"];
 
 /// Reads the facts about a Python file. Returns `None` if Python could not compile it.
 pub(crate) fn parse(bytes: &[u8]) -> Option<PythonFile> {
@@ -90,24 +95,19 @@ struct Collector {
     levels_of_text: u8,
     /// Whether the file finds modules by name. If so, `words` are used.
     finds_modules: bool,
+    /// Whether the file runs programs, so that `words` may be names of programs.
+    runs_programs: bool,
+    uses: Uses,
 }
 
 /// A program that is nested in more texts than this is not read.
 const MOST_LEVELS_OF_TEXT: u8 = 2;
 
-/// A file that contains one of these names finds modules, entry points or programs by name.
-const FINDING: [&str; 10] = [
-    "__getattr__",
-    "Popen",
-    "attach",
-    "create_subprocess_exec",
-    "entry_points",
-    "executable",
-    "iter_entry_points",
-    "lazy_loader",
-    "subprocess",
-    "which",
-];
+/// A file that contains one of these names finds modules or entry points by name.
+const FINDING: [&str; 5] = ["__getattr__", "attach", "entry_points", "iter_entry_points", "lazy_loader"];
+
+/// A file that contains one of these names may run programs.
+const RUNNING: [&str; 5] = ["Popen", "create_subprocess_exec", "executable", "subprocess", "which"];
 
 impl Collector {
     /// Visits a whole program. Returns `None` if Python could not compile it.
@@ -133,8 +133,18 @@ impl Collector {
         }
         if self.finds_modules || !self.file.computed.is_empty() {
             self.file.texts.append(&mut self.words);
+        } else if self.runs_programs {
+            self.file.programs.append(&mut self.words);
         }
+        self.file.uses.extend(self.uses.of(&self.file.imports));
         self.file
+    }
+
+    /// Adds a variable or an attribute.
+    fn add_name(&mut self, name: &str) {
+        self.finds_modules |= FINDING.contains(&name);
+        self.runs_programs |= RUNNING.contains(&name);
+        self.uses.add(name);
     }
 
     fn add(&mut self, import: Import) {
@@ -235,6 +245,8 @@ impl Collector {
         let later = |import| Import { when: When::Later, ..import };
         self.file.imports.extend(file.imports.into_iter().map(later));
         self.file.texts.extend(file.texts);
+        self.file.programs.extend(file.programs);
+        self.file.uses.extend(file.uses);
     }
 
     /// Adds a text that may name a module.
@@ -245,6 +257,7 @@ impl Collector {
         }
         // `-m` is the option of Python that comes before the name of a module.
         self.finds_modules |= text.starts_with("-m");
+        self.uses.add(text);
         match name_in(text) {
             Some((name, true)) => {
                 self.file.texts.insert(name.to_owned());
@@ -313,10 +326,10 @@ impl<'a> Visitor<'a> for Collector {
                 if let Some(names) = names.filter(|names| !names.contains(name.id.as_str())) {
                     names.insert(name.id.to_string());
                 }
-                self.finds_modules |= FINDING.contains(&name.id.as_str());
+                self.add_name(name.id.as_str());
             }
             Expr::Attribute(attribute) => {
-                self.finds_modules |= FINDING.contains(&attribute.attr.as_str());
+                self.add_name(attribute.attr.as_str());
                 walk_expr(self, expr);
             }
             Expr::StringLiteral(text) => self.add_text(text.value.to_str()),
@@ -327,6 +340,13 @@ impl<'a> Visitor<'a> for Collector {
             }
             _ => walk_expr(self, expr),
         }
+    }
+
+    fn visit_keyword(&mut self, keyword: &'a ast::Keyword) {
+        if let Some(name) = &keyword.arg {
+            self.uses.add(name.as_str());
+        }
+        walk_keyword(self, keyword);
     }
 }
 
@@ -340,16 +360,31 @@ fn is_never(test: &Expr) -> bool {
         Expr::Name(name) => name.id.as_str() == "TYPE_CHECKING",
         Expr::Attribute(attribute) => attribute.attr.as_str() == "TYPE_CHECKING",
         Expr::Compare(comparison) => {
-            let mut sides = std::iter::once(&*comparison.left).chain(&comparison.comparators);
-            comparison.ops.contains(&CmpOp::Eq)
-                && sides.any(|side| literal(side).is_some_and(|text| NEVER.contains(&&*text)))
+            let sides = || std::iter::once(&*comparison.left).chain(&comparison.comparators);
+            let has = |names: &[&str]| sides().any(|side| literal(side).is_some_and(|text| names.contains(&&*text)));
+            comparison.ops.contains(&CmpOp::Eq) && (has(&NEVER) || has(&SYSTEMS) && sides().any(is_call_of_system))
         }
+        Expr::Call(call) => is_start_of_platform(call),
         Expr::BoolOp(operation) => match operation.op {
             ast::BoolOp::And => operation.values.iter().any(is_never),
             ast::BoolOp::Or => operation.values.iter().all(is_never),
         },
         _ => is_false(test),
     }
+}
+
+/// Whether it is `platform.system()`.
+fn is_call_of_system(expr: &Expr) -> bool {
+    matches!(expr, Expr::Call(call) if matches!(&*call.func, Expr::Attribute(method) if method.attr.as_str() == "system"))
+}
+
+/// Whether it is `sys.platform.startswith("win")`, or the same for another system.
+fn is_start_of_platform(call: &ast::ExprCall) -> bool {
+    let Expr::Attribute(method) = &*call.func else { return false };
+    let is_platform = matches!(&*method.value, Expr::Attribute(value) if value.attr.as_str() == "platform");
+    let begin = call.arguments.args.first().and_then(literal);
+    let is_other = begin.is_some_and(|begin| *begin == *"win" || NEVER.contains(&&*begin));
+    method.attr.as_str() == "startswith" && is_platform && is_other
 }
 
 /// Returns whether Python's compiler removes a block with this condition.
@@ -499,10 +534,15 @@ if x:
     raise ImportError
     import p
 import q
+if platform.system() == 'Windows': import r
+if 'Darwin' == system(): import s
+if sys.platform.startswith('win'): import t
+if sys.platform.startswith('linux') or name.startswith('win'): import u
+if platform.system() == 'Linux': import v
 ";
         let skipped: Vec<String> = imports(text).into_iter().filter(|line| line.contains("skipped")).collect();
         let names: String = skipped.iter().map(|line| &line[..1]).collect();
-        assert_eq!(names, "adehijlmop");
+        assert_eq!(names, "adehijlmoprt");
     }
 
     #[test]
@@ -646,6 +686,9 @@ lambda: other
     fn a_large_table_is_read_and_a_cut_or_changed_file_never_panics() {
         let table = format!("import a\nTABLE = [{}]\n", "(1, 'x', [0x20, -1]),\n".repeat(100_000));
         assert_eq!(parse(table.as_bytes()).unwrap().imports.len(), 1);
+        let data = |bytes: usize| format!("import a\nDATA = '{}'\n", "x".repeat(bytes));
+        assert_eq!(parse(data(10 << 20).as_bytes()).unwrap().imports.len(), 1);
+        assert_eq!(parse(data(MAX_BYTES).as_bytes()), None, "a larger file is not read");
         let text = "import a\n@d\nclass A(B[f'{x!r:>{y}}']):\n\tasync def f(self, *, a: int = 1, **k): # x\n\t\timport b\n\
             match x:\n  case {'a': [1, *_], **r} if (y := z): pass\ntype X[T] = int\ntry: pass\nexcept* E: pass\n\
             with (a as b, c): x[1:2, ...] = lambda *a, b=1: (yield)\n";

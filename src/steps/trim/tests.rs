@@ -1,7 +1,9 @@
 //! Tests of trim: listings in, listings out.
 
+mod conditional;
 mod reach;
 mod trace;
+mod translations;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +16,7 @@ use crate::model::assembly::{InstalledScript, Program};
 use crate::model::digest::Digest;
 use crate::model::image_path::ImagePath;
 use crate::model::launch::Started;
+use crate::model::locale::Locale;
 use crate::model::lock::{LockedDeb, LockedWheel, WheelSource};
 use crate::model::platform::{Architecture, Platform, PythonVersion};
 use crate::model::python_home::{Python, PythonHome};
@@ -25,6 +28,7 @@ use crate::model::user_base::UserBase;
 use crate::outside::facts;
 
 const PYTHON: PythonVersion = PythonVersion { major: 3, minor: 13 };
+const SITE: &str = "/opt/app/lib/python3.13/site-packages";
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 
 /// An image under construction: files of packages, and the options of trim.
@@ -34,6 +38,7 @@ struct Given {
     assembly: Assembly,
     lock: PlatformLock,
     keep: Vec<String>,
+    locales: Vec<Locale>,
     /// With `--only-scripts`, the names of `-c`.
     only_scripts: Option<Vec<String>>,
     put_back: BTreeSet<ImagePath>,
@@ -53,7 +58,7 @@ impl Given {
             base: None,
         };
         let (assembly, put_back) = (Assembly::default(), BTreeSet::new());
-        Self { _home: home, store, assembly, lock, keep: Vec::new(), only_scripts: None, put_back }
+        Self { _home: home, store, assembly, lock, keep: Vec::new(), locales: Vec::new(), only_scripts: None, put_back }
     }
 
     /// Adds a package that every image has.
@@ -128,7 +133,9 @@ impl Given {
         let keep_modules = keep_modules.iter().map(|&name| name.to_owned()).collect();
         let only_scripts = self.only_scripts.is_some();
         let (keep, put_back) = (self.keep.clone(), self.put_back.clone());
-        let options = TrimRequest { keep, keep_modules, only_scripts, put_back, ..TrimRequest::example(level) };
+        let locales = self.locales.clone();
+        let options =
+            TrimRequest { keep, keep_modules, locales, only_scripts, put_back, ..TrimRequest::example(level) };
         let (user_base, started) = (UserBase::example(), Started::default());
         let request = SlimRequest {
             python: Python { version: PYTHON, home: &PythonHome::Release },

@@ -28,13 +28,17 @@ const OPENED_BY_NAME: [&str; 11] = [
     "libutil",
 ];
 
+/// The library that opens the plugins.
+const OPENS_PLUGINS: &str = "libcrypto.so.";
+
 /// Removes libraries of the base if no ELF file needs them and no file outside the base names them. For each library
 /// that stays, proposes the file that needs it as the reason.
 pub(super) fn unneeded(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
     let candidates = Candidates::of(scene);
     let reasons = candidates.needed(scene);
-    let going: BTreeSet<&ImagePath> =
-        candidates.by_path.keys().copied().filter(|path| !reasons.contains_key(path)).collect();
+    let plugins = candidates.plugins.iter().map(|(path, _)| *path);
+    let all = candidates.by_path.keys().copied().chain(plugins);
+    let going: BTreeSet<&ImagePath> = all.filter(|path| !reasons.contains_key(path)).collect();
     let links = scene.tree.nodes.iter().filter(|(_, node)| matches!(node.kind, Kind::Link { .. }));
     let links = links.filter(|(path, _)| scene.tree.canonical(path).is_some_and(|target| going.contains(&target)));
     let names = links.map(|(path, _)| path).chain(going.iter().copied());
@@ -45,10 +49,13 @@ pub(super) fn unneeded(scene: &Scene<'_>) -> Result<Vec<Proposal>, StoreError> {
 }
 
 /// The libraries that may go, and the files that may need them.
+#[derive(Default)]
 struct Candidates<'a> {
     by_path: BTreeMap<&'a ImagePath, &'a Linkage>,
     /// The same libraries by each name under which a loader may look for them.
     by_name: BTreeMap<&'a str, &'a ImagePath>,
+    /// Libraries that only another library opens. They are no need of their own, and go with the library.
+    plugins: Vec<(&'a ImagePath, &'a Linkage)>,
     /// All other ELF files.
     others: Vec<(&'a ImagePath, &'a Linkage)>,
 }
@@ -56,7 +63,7 @@ struct Candidates<'a> {
 impl<'a> Candidates<'a> {
     fn of(scene: &Scene<'a>) -> Self {
         let directory = format!("/usr/lib/{}", scene.architecture().triplet());
-        let mut candidates = Self { by_path: BTreeMap::new(), by_name: BTreeMap::new(), others: Vec::new() };
+        let mut candidates = Self::default();
         for (origin, survey) in scene.surveys() {
             for (&path, &linkage) in &survey.elf {
                 let is_here = path.parent().is_some_and(|parent| parent.as_str() == directory);
@@ -68,6 +75,8 @@ impl<'a> Candidates<'a> {
                     candidates.by_path.insert(path, linkage);
                     candidates.by_name.insert(name, path);
                     candidates.by_name.extend(linkage.soname.as_deref().map(|soname| (soname, path)));
+                } else if may_go && is_plugin(path, &directory) {
+                    candidates.plugins.push((path, linkage));
                 } else {
                     candidates.others.push((path, linkage));
                 }
@@ -88,6 +97,13 @@ impl<'a> Candidates<'a> {
             }
         }
         while let Some((needing, linkage)) = queue.pop() {
+            // A plugin needs the library that opens it, and may need others.
+            if needing.file_name().starts_with(OPENS_PLUGINS) {
+                for (path, linkage) in &self.plugins {
+                    reasons.insert(path, Kept::NeededBy { path: needing.clone() });
+                    queue.push((path, linkage));
+                }
+            }
             for path in linkage.needed.iter().filter_map(|name| self.by_name.get(name.as_str())) {
                 if !reasons.contains_key(path) {
                     reasons.insert(path, Kept::NeededBy { path: needing.clone() });
@@ -103,6 +119,12 @@ impl<'a> Candidates<'a> {
 fn named_libraries<'a>(scene: &Scene<'a>) -> BTreeMap<&'a str, &'a Origin> {
     let outside = scene.surveys().iter().filter(|(origin, _)| !scene.is_of_base(origin));
     outside.flat_map(|(origin, survey)| survey.named_libraries.iter().map(|name| (*name, *origin))).collect()
+}
+
+/// Whether the file is an algorithm of OpenSSL that `libcrypto` opens.
+fn is_plugin(path: &ImagePath, libraries: &str) -> bool {
+    let folder = path.parent().and_then(|folder| Some(folder.as_str().strip_prefix(libraries)?.to_owned()));
+    folder.is_some_and(|folder| folder == "/ossl-modules" || folder.starts_with("/engines-"))
 }
 
 fn is_opened_by_name(file_name: &str) -> bool {

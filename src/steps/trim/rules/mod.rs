@@ -27,6 +27,7 @@ mod terminals;
 mod time_zones;
 mod tombstones;
 mod trace;
+mod translations;
 mod unnamed_programs;
 mod windows_launchers;
 
@@ -66,6 +67,7 @@ const BY_NAME: &[Rule] = &[
     git::servers,
     git::plain_servers,
     windows_launchers::windows_launchers,
+    translations::translations,
 ];
 
 /// These rules depend on the programs of the image. Later stages ignore the libraries that removed modules need.

@@ -10,10 +10,11 @@ use crate::catalog::reach as names;
 use crate::formats::python_imports;
 use crate::formats::wheel::entry_point_groups;
 use crate::model::assembly::{Assembly, InstalledScript};
+use crate::model::distribution_name::normalised;
 use crate::model::image_path::ImagePath;
 use crate::model::launch::Started;
 use crate::model::modules::Modules;
-use crate::model::reach::{ModuleMap, ModulePath, Reached, Start, is_program, reached};
+use crate::model::reach::{Conditional, ModuleMap, ModulePath, Reached, Start, is_program, reached};
 use crate::model::reason::Removed;
 use crate::model::request::SlimRequest;
 use crate::model::trace::Trace;
@@ -52,6 +53,15 @@ pub(super) fn needed(scene: &Scene<'_>, trace: &Trace) -> Result<Needed, StoreEr
 /// Whether a file belongs to the standard library.
 fn is_stdlib(origin: &Origin) -> bool {
     matches!(origin, Origin::Deb { .. } | Origin::Base)
+}
+
+fn conditional(one: &names::Conditional) -> Conditional {
+    Conditional {
+        module: one.module.clone(),
+        import: one.import.clone(),
+        names: one.names.iter().cloned().collect(),
+        with: one.with.iter().cloned().collect(),
+    }
 }
 
 /// The largest file whose first line is read.
@@ -155,6 +165,8 @@ impl<'a> Reach<'a, '_> {
             in_place_of: names::in_place_of()
                 .map(|(module, mut others)| (module.to_owned(), names_of(&mut others)))
                 .collect(),
+            conditional: names::conditional().iter().map(conditional).collect(),
+            stdlib: self.stdlib.clone(),
             only_statements: false,
         })
     }
@@ -296,11 +308,29 @@ impl<'a> Reach<'a, '_> {
         // The module with this name depends on the platform, and `sysconfig` computes it.
         roots.extend(map.modules.keys().filter(|name| name.starts_with("_sysconfigdata_")).cloned());
         let is_added = |file: &ModulePath<'_>| added.folders.iter().any(|folder| file.path.is_within(folder.as_str()));
+        let of_extras = self.of_extras(files)?;
+        let is_of_extra =
+            |file: &ModulePath<'_>| matches!(file.origin, Origin::Wheel { name, .. } if of_extras.contains(name));
         let own = map.modules.iter().filter(|(name, files)| {
-            !is_program(name) && files.iter().any(|file| self.is_root(name, file) || is_added(file))
+            let is_own = |file: &ModulePath<'_>| self.is_root(name, file) || is_added(file) || is_of_extra(file);
+            !is_program(name) && files.iter().any(is_own)
         });
         roots.extend(own.map(|(name, _)| name.clone()));
         Ok(roots)
+    }
+
+    /// Returns the distributions that extras of requested libraries require. Users import them, too.
+    fn of_extras(&self, files: &PythonFiles<'_>) -> Result<BTreeSet<String>, StoreError> {
+        let has_script = |name: &str| self.whole.scripts.iter().any(|script| script.distribution == name);
+        let is_library = |origin: &Origin| matches!(origin, Origin::Wheel { name, .. } if self.is_requested(name) && !has_script(name));
+        let mut names = BTreeSet::new();
+        for (path, node) in &self.tree().nodes {
+            if path.as_str().ends_with(".dist-info/METADATA") && is_library(&node.origin) {
+                let text = String::from_utf8_lossy(&files.contents(path)?).into_owned();
+                names.extend(text.lines().take_while(|line| !line.is_empty()).filter_map(required_by_extra));
+            }
+        }
+        Ok(names)
     }
 
     /// Whether users start the console script. With `--only-scripts`, users start only the scripts that `-c` names and
@@ -364,6 +394,15 @@ impl<'a> Reach<'a, '_> {
             self.scene.distribution_files().filter(|path| suites.iter().any(|suite| path.is_within(suite.as_str())));
         in_suite.map(|path| Proposal::Remove { path: path.clone(), reason: Removed::TestSuites }).collect()
     }
+}
+
+/// Returns the normalised name of a distribution that a line of a `METADATA` file requires only with an extra:
+/// `Requires-Dist: psycopg-pool; extra == "pool"`.
+fn required_by_extra(line: &str) -> Option<String> {
+    let (requirement, marker) = line.strip_prefix("Requires-Dist:")?.split_once(';')?;
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let name = requirement.trim().split(|c| !is_of_name(c)).next().filter(|name| !name.is_empty())?;
+    marker.contains("extra").then(|| normalised(name))
 }
 
 /// Whether a test runner would find tests in a file with this name.

@@ -157,8 +157,6 @@ fn the_names_of_removed_modules_replace_debians_hook_and_no_other_file() {
     none(with_program().wheel("own", &[("/opt/app/lib/python3.13/site-packages/sitecustomize.py", b"x = 1")]));
 }
 
-const SITE: &str = "/opt/app/lib/python3.13/site-packages";
-
 /// Returns the names of the files that `reach` removes if `helper` has these files, too.
 fn gone_with(files: &[(&str, &[u8])]) -> Vec<String> {
     let files: Vec<(String, &[u8])> = files.iter().map(|(path, bytes)| (format!("{SITE}/{path}"), *bytes)).collect();
@@ -362,4 +360,17 @@ fn programs_that_are_no_modules_keep_all_that_they_import() {
     // The files of the user.
     let own = with_program().files(&Origin::User, &[("/srv/main.py", b"def f():\n    from helper import other")]);
     assert_eq!(stays(&own), [true, true, false, false]);
+}
+
+#[test]
+fn the_distributions_that_an_extra_of_a_library_requires_keep_their_modules() {
+    let metadata: &[u8] =
+        b"Name: tool\nRequires-Dist: Helper>=1 ; extra == 'fast'\nRequires-Dist: other\n\nRequires-Dist: x; extra";
+    let with = |has_script: bool| {
+        let mut given = with_program().wheel("tool", &[(&format!("{SITE}/tool-1.dist-info/METADATA"), metadata)]);
+        given.assembly.scripts.retain(|script| has_script && script.distribution == "tool");
+        gone(&given.slim(TrimLevel::Reach, &[]))
+    };
+    assert!(names_no(&with(false), "other.py"), "{:?}", with(false));
+    assert!(!names_no(&with(true), "other.py"), "a program does not give its users other modules");
 }
